@@ -1,0 +1,97 @@
+"""The closed vocabularies of the API: hops, verdicts, stances, triggers.
+
+Everything here appears in `.status` and in metric labels, so a change is an API change.
+"""
+
+from enum import StrEnum
+
+
+class HopName(StrEnum):
+    """Every hop a packet can take, in the order in which Cilium's code runs them."""
+
+    IPAM = "ipam"
+    SOURCE_INTERFACE = "source-interface"
+    SOURCE_PROGRAM = "source-program"
+    NAME_RESOLUTION = "name-resolution"
+    SERVICE_LOOKUP = "service-lookup"
+    SERVICE_TRANSLATION = "service-translation"
+    IPCACHE_LOOKUP = "ipcache-lookup"
+    EGRESS_POLICY = "egress-policy"
+    LOCALITY_LOOKUP = "locality-lookup"
+    OVERLAY_ENCAPSULATION = "overlay-encapsulation"
+    NODE_ROUTING = "node-routing"
+    OVERLAY_DECAPSULATION = "overlay-decapsulation"
+    SOURCE_IDENTITY = "source-identity"
+    ENDPOINT_LOOKUP = "endpoint-lookup"
+    DESTINATION_PROGRAM = "destination-program"
+    INGRESS_POLICY = "ingress-policy"
+    DESTINATION_INTERFACE = "destination-interface"
+    DESTINATION_RESPONSE = "destination-response"
+    REPLY_PROGRAM = "reply-program"
+    REPLY_IPCACHE = "reply-ipcache"
+    REPLY_ENCAPSULATION = "reply-encapsulation"
+    REPLY_ROUTING = "reply-routing"
+    REPLY_DECAPSULATION = "reply-decapsulation"
+    REPLY_DELIVERY = "reply-delivery"
+    REPLY_TRANSLATION = "reply-translation"
+
+
+HOP_ORDER: dict[HopName, int] = {hop: position for position, hop in enumerate(HopName)}
+
+
+class HopVerdict(StrEnum):
+    """What the three witnesses say about one hop together."""
+
+    OK = "Ok"
+    STALE = "Stale"
+    BROKEN = "Broken"
+    UNKNOWN = "Unknown"
+
+
+class ProbeVerdict(StrEnum):
+    """What one run says about the probe; also the verdict of a single path."""
+
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    BROKEN = "Broken"
+    UNKNOWN = "Unknown"
+
+
+class Witness(StrEnum):
+    """Who testifies: the API objects, the eBPF datapath, this probe's own packets."""
+
+    INTENT = "intent"
+    PROGRAMMED = "programmed"
+    OBSERVED = "observed"
+
+
+class Stance(StrEnum):
+    """What one witness says about one hop."""
+
+    AGREES = "Agrees"
+    CONTRADICTS = "Contradicts"
+    SILENT = "Silent"
+
+
+class Trigger(StrEnum):
+    """Why a run started."""
+
+    SCHEDULE = "Schedule"
+    RUN_NOW = "RunNow"
+    SPEC_CHANGE = "SpecChange"
+    START = "Start"
+
+
+class Locality(StrEnum):
+    """Where the destination is, seen from the source's node."""
+
+    SAME_NODE = "SameNode"
+    CROSS_NODE = "CrossNode"
+
+
+class Encapsulation(StrEnum):
+    """How packets travel between nodes."""
+
+    VXLAN = "vxlan"
+    GENEVE = "geneve"
+    NONE = "none"

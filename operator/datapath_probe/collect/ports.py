@@ -1,0 +1,36 @@
+"""The doors to the outside world; `kube` implements them, tests fake them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..evidence.question import Question
+from ..evidence.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRef:
+    """A container to run something in; `uid` guards against a pod re-created under the same name."""
+
+    namespace: str
+    pod: str
+    container: str
+    uid: str
+
+
+class Agents(Protocol):
+    """The Cilium agents, one per node."""
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
+        """Run the questions on that node's agent in this order, in one round trip; one reading each, never raises."""
+        ...
+
+
+class SourceContainers(Protocol):
+    """Source pods' containers, where curl runs."""
+
+    async def run(
+        self, target: ContainerRef, argv: Sequence[str], *, stdin: bytes | None, timeout_s: float, stdout_limit: int
+    ) -> Reading:
+        """Run one command to its end; never raises."""
+        ...

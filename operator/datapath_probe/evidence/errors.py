@@ -1,0 +1,25 @@
+"""Why evidence can be missing: the reasons of `Unavailable`, also the label `reason` of
+`datapath_probe_evidence_errors_total`. Each has its entry in docs/errors.md.
+"""
+
+from enum import StrEnum
+
+
+class EvidenceError(StrEnum):
+    """Closed list; the values are also hop and probe reasons when nothing better is known."""
+
+    NOT_COLLECTED = "NotCollected"
+    TIMEOUT = "EvidenceTimeout"
+    CHANNEL_LOST = "ChannelLost"
+    EXEC_FORBIDDEN = "ExecForbidden"
+    EXEC_FAILED = "ExecFailed"
+    POD_GONE = "PodGone"
+    CONTAINER_NOT_FOUND = "ContainerNotFound"
+    NO_SUCH_EXECUTABLE = "NoSuchExecutable"
+    STDIN_UNSUPPORTED = "StdinUnsupported"
+    COMMAND_FAILED = "CommandFailed"
+    UNPARSABLE = "UnparsableOutput"
+    TRUNCATED = "TruncatedOutput"
+    AGENT_NOT_FOUND = "AgentNotFound"
+    AGENT_NOT_READY = "AgentNotReady"
+    UNSUPPORTED_VERSION = "UnsupportedVersion"

@@ -1,0 +1,23 @@
+"""A question: one read-only command on one node's Cilium agent. Also the key of its answer."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`argv` is run in the agent container of `node`; equal questions share one answer.
+
+    `max_age_s` is how old a shared answer may be (seconds); 0 asks afresh. It is for what is costly to ask and
+    changes only with the agent or the endpoint; it is no part of the key.
+    """
+
+    node: str
+    argv: tuple[str, ...]
+    timeout_s: float = field(default=5.0, compare=False)
+    max_age_s: float = field(default=1.0, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.argv or self.argv[0].startswith("-"):
+            raise ValueError("argv starts with the name of a program")
+        if any("\0" in word for word in self.argv):
+            raise ValueError("argv can't hold NUL")

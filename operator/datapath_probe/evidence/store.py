@@ -1,0 +1,37 @@
+"""The evidence of one run: each question with its readings, oldest first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .errors import EvidenceError
+from .question import Question
+from .reading import Answer, Reading, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Readings by question. Immutable: `adding` gives a new store."""
+
+    readings: Mapping[Question, tuple[Reading, ...]] = field(default_factory=dict)
+
+    def latest(self, question: Question) -> Reading:
+        """The newest reading, or `Unavailable(NotCollected)`."""
+        readings = self.readings.get(question)
+        if not readings:
+            program = question.argv[0]
+            return Unavailable(EvidenceError.NOT_COLLECTED, f"{program} was not run on {question.node}")
+        return readings[-1]
+
+    def reads(self, question: Question) -> int:
+        """How often the question was answered (an `Unavailable` is no answer)."""
+        return sum(isinstance(reading, Answer) for reading in self.readings.get(question, ()))
+
+    def adding(self, questions: Sequence[Question], readings: Sequence[Reading]) -> "Evidence":
+        """A store that also holds one new reading for each of these questions."""
+        merged = dict(self.readings)
+        for question, reading in zip(questions, readings, strict=True):
+            merged[question] = (*merged.get(question, ()), reading)
+        return Evidence(merged)
+
+    def __iter__(self) -> Iterator[tuple[Question, tuple[Reading, ...]]]:
+        return iter(self.readings.items())

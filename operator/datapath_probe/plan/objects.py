@@ -1,0 +1,142 @@
+"""What the product knows of Kubernetes and Cilium objects: the *intent* witness's records.
+
+Built by `kube.objects` from API objects, kept in an `Inventory`, copied into every `Plan`.
+Addresses are canonical strings (`str(ipaddress.ip_address(…))`), IPv4 first where there are two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a pod; `running` as its containerStatus says."""
+
+    name: str
+    running: bool
+    ports: Mapping[str, int]  # named containerPorts → number
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """`started` changes when a container restarts: the sum of restartCounts."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    phase: str
+    ready: bool
+    terminating: bool
+    host_network: bool
+    ips: tuple[str, ...]
+    containers: tuple[Container, ...]
+    default_container: str | None
+    labels: Mapping[str, str]
+    restarts: int
+
+    @property
+    def ip(self) -> str:
+        """The first address, or "" while it has none."""
+        return self.ips[0] if self.ips else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`."""
+
+    name: str
+    ready: bool
+    unschedulable: bool
+    internal_ips: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; `target_port` is a number or a containerPort's name."""
+
+    name: str
+    port: int
+    protocol: str
+    target_port: int | str
+    node_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service. `cluster_ip` is "None" when headless, "" for ExternalName."""
+
+    namespace: str
+    name: str
+    uid: str
+    type: str
+    cluster_ip: str
+    ports: tuple[ServicePort, ...]
+    internal_traffic_policy: str
+    session_affinity: str
+    selects: bool  # has a selector
+
+
+@dataclass(frozen=True, slots=True)
+class SliceEndpoint:
+    """One address of an EndpointSlice with one of the slice's ports."""
+
+    ip: str
+    port_name: str
+    port: int
+    protocol: str
+    ready: bool
+    serving: bool
+    terminating: bool
+    node: str | None
+    pod: str | None  # name of targetRef when that is a Pod
+
+
+@dataclass(frozen=True, slots=True)
+class CiliumEndpoint:
+    """`endpoint_id` is unique on its node only; `identity` is the security identity."""
+
+    namespace: str
+    name: str
+    endpoint_id: int
+    identity: int
+    ips: tuple[str, ...]
+    node_ip: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CiliumNode:
+    """`pod_cidrs`: `spec.ipam.podCIDRs` plus the CIDRs of allocated pools."""
+
+    name: str
+    internal_ips: tuple[str, ...]
+    cilium_internal_ips: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The cilium-agent pod of a node; `incarnation` changes with the pod and with its container's restarts."""
+
+    node: str
+    namespace: str
+    pod: str
+    container: str
+    ready: bool
+    incarnation: str
+
+
+class Inventory(Protocol):
+    """Look-ups in a consistent view of the cluster; None means: no such object."""
+
+    def pod(self, namespace: str, name: str) -> Pod | None: ...
+    def node(self, name: str) -> Node | None: ...
+    def service(self, namespace: str, name: str) -> Service | None: ...
+    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
+    def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None: ...
+    def cilium_node(self, name: str) -> CiliumNode | None: ...
+    def agent(self, node: str) -> Agent | None: ...
+    def cilium_config(self) -> Mapping[str, str]: ...
