@@ -1,0 +1,105 @@
+"""Every reason that can stand in a condition, a hop or a metric label. docs/errors.md has an entry for each:
+cause, evidence, what to do next (a test compares the two).
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """CamelCase constants, grouped by where they come from."""
+
+    # all is well
+    ALL_HOPS_OK = "AllHopsOk"
+    OK = "Ok"
+
+    # the run itself could not take place, or can't be judged
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_NOT_RUNNING = "SourceNotRunning"
+    SOURCE_HOST_NETWORK = "SourceInHostNetwork"
+    CONTAINER_NOT_FOUND = "ContainerNotFound"
+    CONTAINER_NOT_RUNNING = "ContainerNotRunning"
+    DESTINATION_NOT_FOUND = "DestinationNotFound"
+    DESTINATION_NOT_RUNNING = "DestinationNotRunning"
+    PORT_NOT_FOUND = "PortNotFound"
+    UNSUPPORTED_DESTINATION = "UnsupportedDestination"
+    INVALID_SPEC = "InvalidSpec"
+    NO_CLIENT = "NoClient"
+    CLIENT_FAILED = "ClientFailed"
+    CLIENT_TOO_OLD = "ClientTooOld"
+    IMPLAUSIBLE_CLIENT_REPORT = "ImplausibleClientReport"
+    LOCAL_PORT_IN_USE = "LocalPortInUse"
+    RUN_TIMEOUT = "RunTimeout"
+    IN_TRANSITION = "InTransition"
+    NOT_RUN_YET = "NotRunYet"
+
+    # evidence that could not be had (the values of evidence.errors)
+    NOT_COLLECTED = "NotCollected"
+    EVIDENCE_TIMEOUT = "EvidenceTimeout"
+    CHANNEL_LOST = "ChannelLost"
+    EXEC_FORBIDDEN = "ExecForbidden"
+    EXEC_FAILED = "ExecFailed"
+    POD_GONE = "PodGone"
+    NO_SUCH_EXECUTABLE = "NoSuchExecutable"
+    STDIN_UNSUPPORTED = "StdinUnsupported"
+    COMMAND_FAILED = "CommandFailed"
+    UNPARSABLE_OUTPUT = "UnparsableOutput"
+    TRUNCATED_OUTPUT = "TruncatedOutput"
+    AGENT_NOT_FOUND = "AgentNotFound"
+    AGENT_NOT_READY = "AgentNotReady"
+    UNSUPPORTED_VERSION = "UnsupportedVersion"
+    UNCONFIRMED = "Unconfirmed"
+
+    # intent: objects that contradict each other
+    ADDRESS_OUTSIDE_POD_CIDR = "AddressOutsidePodCIDR"
+    CILIUM_ENDPOINT_MISSING = "CiliumEndpointMissing"
+    CILIUM_ENDPOINT_MISMATCH = "CiliumEndpointMismatch"
+    CILIUM_ENDPOINT_NOT_READY = "CiliumEndpointNotReady"
+    CILIUM_NODE_MISSING = "CiliumNodeMissing"
+
+    # interfaces and programs
+    INTERFACE_MISSING = "InterfaceMissing"
+    INTERFACE_DOWN = "InterfaceDown"
+    INTERFACE_MISMATCH = "InterfaceMismatch"
+    MAC_MISMATCH = "MACMismatch"
+    NO_ROUTE = "NoRoute"
+    PROGRAM_MISSING = "ProgramMissing"
+    FOREIGN_PROGRAM_FIRST = "ForeignProgramFirst"
+
+    # service
+    NAME_NOT_RESOLVED = "NameNotResolved"
+    NAME_RESOLVED_ELSEWHERE = "NameResolvedElsewhere"
+    FRONTEND_MISSING = "FrontendMissing"
+    BACKEND_MISSING = "BackendMissing"
+    BACKEND_STALE = "BackendStale"
+    BACKEND_MISMATCH = "BackendMismatch"
+    NO_READY_BACKENDS = "NoReadyBackends"
+    NOT_TRANSLATED = "NotTranslated"
+    REVERSE_NAT_MISSING = "ReverseNATMissing"
+    REVERSE_NAT_MISMATCH = "ReverseNATMismatch"
+
+    # ipcache, endpoint map
+    IPCACHE_ENTRY_MISSING = "IpcacheEntryMissing"
+    WRONG_IDENTITY = "WrongIdentity"
+    WRONG_TUNNEL_ENDPOINT = "WrongTunnelEndpoint"
+    ENDPOINT_ENTRY_MISSING = "EndpointEntryMissing"
+    ENDPOINT_ENTRY_MISMATCH = "EndpointEntryMismatch"
+    UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
+
+    # between nodes
+    TUNNEL_DEVICE_MISSING = "TunnelDeviceMissing"
+    TUNNEL_DEVICE_DOWN = "TunnelDeviceDown"
+    TUNNEL_MISCONFIGURED = "TunnelMisconfigured"
+    NO_NODE_ROUTE = "NoNodeRoute"
+    LOST_IN_TRANSIT = "LostInTransit"
+
+    # the application
+    CONNECTION_REFUSED = "ConnectionRefused"
+    CONNECTION_RESET = "ConnectionReset"
+    NO_RESPONSE = "NoResponse"
+    UNEXPECTED_STATUS = "UnexpectedStatus"
+    UNEXPECTED_BODY = "UnexpectedBody"
+
+    # expectations beyond the outcome
+    TOO_SLOW = "TooSlow"
+    UNEXPECTED_LOCALITY = "UnexpectedLocality"
+    UNEXPECTED_ENCAPSULATION = "UnexpectedEncapsulation"

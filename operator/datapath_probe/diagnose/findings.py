@@ -1,0 +1,90 @@
+"""What diagnosis produces: a finding per hop, a diagnosis per path."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from ..api.reasons import Reason
+from ..api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Witness
+from ..cilium.curl import CurlReport
+from ..evidence.question import Question
+from ..plan.plan import Backend, Plan
+
+
+class Rung(IntEnum):
+    """How far this run's packets came, as the conntrack entries tell; each rung implies the ones below."""
+
+    NOTHING = 0  # no entry of this run on the source node
+    TRANSLATED = 1  # SVC entry: a backend was chosen
+    SENT = 2  # OUT entry: the source's program let the packet go
+    RECEIVED = 3  # IN entry on the destination's node
+    ANSWERED = 4  # IN entry has replies
+    REPLIED = 5  # OUT entry has replies: they came back to the source's node
+    CONNECTED = 6  # curl says that the connection stood
+    DELIVERED = 7  # curl got a response
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one witness says about one hop; `facts` are short strings under documented keys."""
+
+    stance: Stance
+    summary: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One hop's verdict.
+
+    `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
+    itself). `confirm`: questions whose second answer is still owed before a contradiction counts.
+    """
+
+    hop: HopName
+    node: str
+    object: str
+    verdict: HopVerdict
+    reason: Reason
+    message: str
+    evidence: Mapping[Witness, Statement]
+    predicts: frozenset[Rung] = frozenset()
+    confirm: frozenset[Question] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The hop to look at first."""
+
+    hop: HopName
+    node: str
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Where packets were lost when no hop can be named: after one hop, before another."""
+
+    after: HopName
+    before: HopName
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown."""
+
+    plan: Plan
+    backend: Backend | None
+    report: CurlReport | None
+    met: bool | None  # the expectation on the outcome; None: can't be said
+    verdict: ProbeVerdict
+    reason: Reason
+    message: str
+    divergence: Divergence | None
+    segment: Segment | None
+    symptom: Divergence | None
+    findings: tuple[Finding, ...]
+    fingerprint: str
+    confirm: frozenset[Question] = frozenset()
