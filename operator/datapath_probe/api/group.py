@@ -1,0 +1,15 @@
+"""Names under which the API server knows the resource, and the keys people set on it."""
+
+GROUP = "datapath-probe.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "DatapathProbe"
+SINGULAR = "datapathprobe"
+PLURAL = "datapathprobes"
+SHORT_NAME = "dpp"
+
+RUN_NOW_ANNOTATION = f"{GROUP}/run-now"
+"""Any new value triggers one run at once."""
+
+SEVERITY_LABEL = f"{GROUP}/severity"
+"""Handed on to alerts as the label `severity` of `datapath_probe_info`."""

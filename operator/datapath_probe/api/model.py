@@ -1,0 +1,116 @@
+"""What the models of spec and status have in common: names, strictness, bounds, and rules that are told once.
+
+A `Rule` stands beside the field or model that it is about. It goes into the CRD as CEL, for the API server,
+and is checked here in Python, because the API server may hold objects older than the schema.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One condition on a value, told twice: `cel` for the API server, `holds` for Python.
+
+    `message` tells the fix. Annotates a type (`Annotated[str, Rule(…)]`) or stands in `ApiModel.rules`.
+    """
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+
+    def check(self, value: Any) -> Any:
+        """The value itself; raises what pydantic reports as a validation error."""
+        if not self.holds(value):
+            raise PydanticCustomError("rule", "{message}", {"message": self.message})
+        return value
+
+    def add_to(self, schema: JsonSchemaValue) -> None:
+        """Write the rule into a JSON schema, as CEL."""
+        schema.setdefault("x-kubernetes-validations", []).append({"rule": self.cel, "message": self.message})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        self.add_to(schema)
+        return schema
+
+
+def matches(pattern: str, message: str) -> Rule:
+    """The rule that a string as a whole matches a pattern, which both RE2 and Python's `re` understand."""
+    return Rule(
+        f"self.matches({cel_string(pattern)})", message, lambda text: bool(re.fullmatch(pattern, text))
+    )
+
+
+def cel_string(text: str) -> str:
+    """A CEL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A bound that cuts what is longer instead of refusing it: on strings (with "…"), lists and maps."""
+
+    limit: int
+
+    def cut(self, value: Any) -> Any:
+        match value:
+            case str() if len(value) > self.limit:
+                return value[: self.limit - 1] + "…"
+            case Mapping() if len(value) > self.limit:
+                return dict(islice(value.items(), self.limit))
+            case list() | tuple() if len(value) > self.limit:
+                return value[: self.limit]
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.cut, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        keyword = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}[schema["type"]]
+        return {**schema, keyword: self.limit}
+
+
+class ApiModel(BaseModel):
+    """Base of all models of the API: camelCase outside, docstrings as descriptions, no unknown fields."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _keeps_rules(self) -> Self:
+        for rule in self.rules:
+            rule.check(self)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        for rule in cls.rules:
+            rule.add_to(handler.resolve_ref_schema(schema))
+        return schema

@@ -1,0 +1,70 @@
+"""Object of the API server → `Probe` or `InvalidSpec`. Called by `control` for every object it sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from .group import RUN_NOW_ANNOTATION, SEVERITY_LABEL
+from .spec import ProbeSpec
+from .status import ProbeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeMeta:
+    """Which probe, and what people set on it besides the spec. A re-created probe has another `uid`."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    run_now: str | None  # value of the annotation
+    severity: str | None  # value of the label
+
+    @classmethod
+    def from_object(cls, metadata: Mapping[str, Any]) -> Self:
+        """Metadata as the API server always fills it in."""
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            generation=metadata["generation"],
+            run_now=(metadata.get("annotations") or {}).get(RUN_NOW_ANNOTATION),
+            severity=(metadata.get("labels") or {}).get(SEVERITY_LABEL),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidSpec:
+    """A probe that this operator can't run: it was stored under an older or a newer schema."""
+
+    meta: ProbeMeta
+    status: ProbeStatus
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe that can be run. `status` is what the operator said last."""
+
+    meta: ProbeMeta
+    spec: ProbeSpec
+    status: ProbeStatus
+
+    @classmethod
+    def from_object(cls, probe: Mapping[str, Any]) -> Self | InvalidSpec:
+        """Read an object of the API server, defaulted or not. Whatever the spec holds, nothing is raised."""
+        meta = ProbeMeta.from_object(probe["metadata"])
+        status = ProbeStatus.from_object(probe.get("status"))
+        try:
+            return cls(meta, ProbeSpec.model_validate(probe.get("spec")), status)
+        except ValidationError as error:
+            return InvalidSpec(meta, status, _in_words(error))
+
+
+def _in_words(error: ValidationError) -> str:
+    """ "spec.schedule.interval: must be …; spec.source: Field required"."""
+    return "; ".join(
+        ".".join(("spec", *map(str, problem["loc"]))) + f": {problem['msg']}" for problem in error.errors()
+    )
