@@ -48,6 +48,7 @@ class Reason(StrEnum):
     AGENT_NOT_READY = "AgentNotReady"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
     UNCONFIRMED = "Unconfirmed"
+    NOT_OBSERVED = "NotObserved"
 
     # intent: objects that contradict each other
     ADDRESS_OUTSIDE_POD_CIDR = "AddressOutsidePodCIDR"

@@ -38,7 +38,8 @@ class Finding:
     """One hop's verdict.
 
     `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
-    itself). `confirm`: questions whose second answer is still owed before a contradiction counts.
+    itself). `needs_second_look`: a contradiction seen once; it counts when the questions of `confirm` have been asked
+    again and the objects have not changed meanwhile.
     """
 
     hop: HopName
@@ -50,6 +51,7 @@ class Finding:
     evidence: Mapping[Witness, Statement]
     predicts: frozenset[Rung] = frozenset()
     confirm: frozenset[Question] = frozenset()
+    needs_second_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +89,3 @@ class Diagnosis:
     symptom: Divergence | None
     findings: tuple[Finding, ...]
     fingerprint: str
-    confirm: frozenset[Question] = frozenset()

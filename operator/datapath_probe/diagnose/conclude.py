@@ -1,0 +1,94 @@
+"""Findings → one verdict. The rules of the design: cause before symptom, a hop before a segment, never a guess.
+
+Called once per path, after all checks have run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..api.reasons import Reason
+from ..api.vocabulary import HopVerdict, ProbeVerdict, Witness
+from .findings import Divergence, Finding, Segment
+from .ladder import Ladder, segment_between
+from .outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The verdict of a path, and the findings with the cause marked Broken."""
+
+    verdict: ProbeVerdict
+    reason: Reason
+    message: str
+    findings: tuple[Finding, ...]
+    divergence: Divergence | None = None
+    segment: Segment | None = None
+    symptom: Divergence | None = None
+
+
+def conclude(
+    findings: Sequence[Finding], outcome: Outcome, ladder: Ladder, transition: str | None
+) -> Conclusion:
+    """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything."""
+    findings = tuple(findings)
+    if outcome.met is None:
+        return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, outcome.message, findings)
+    if outcome.met:
+        return _succeeded(findings, outcome)
+    if transition:
+        return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
+    return _failed(findings, outcome, ladder)
+
+
+def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
+    """The request was answered as expected: a Stale hop is a latent fault, and a drop that was seen is none."""
+    findings = tuple(
+        replace(f, verdict=HopVerdict.STALE) if f.verdict is HopVerdict.BROKEN else f for f in findings
+    )
+    stale = _first(findings, HopVerdict.STALE)
+    if stale:
+        return Conclusion(ProbeVerdict.DEGRADED, stale.reason, stale.message, findings, _divergence(stale))
+    if outcome.shortfall:
+        reason, message = outcome.shortfall
+        return Conclusion(ProbeVerdict.DEGRADED, reason, message, findings)
+    unknown = _first(findings, HopVerdict.UNKNOWN)
+    if unknown:
+        message = f"the request succeeded, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
+        return Conclusion(ProbeVerdict.UNKNOWN, unknown.reason, message, findings)
+    return Conclusion(ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK, f"all {len(findings)} hops ok", findings)
+
+
+def _failed(findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder) -> Conclusion:
+    """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
+    observed = _first(findings, HopVerdict.BROKEN)
+    cause = next((f for f in findings if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
+    if cause:
+        broken = replace(cause, verdict=HopVerdict.BROKEN)
+        findings = tuple(broken if f is cause else f for f in findings)
+        symptom = _divergence(observed) if observed else None
+        return Conclusion(
+            ProbeVerdict.BROKEN, cause.reason, cause.message, findings, _divergence(cause), symptom=symptom
+        )
+    if observed:
+        return Conclusion(
+            ProbeVerdict.BROKEN, observed.reason, observed.message, findings, _divergence(observed)
+        )
+    segment = segment_between(findings, ladder)
+    if segment is None:
+        return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
+    message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
+    return Conclusion(ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT, message, findings, segment=segment)
+
+
+def _first(findings: Sequence[Finding], verdict: HopVerdict) -> Finding | None:
+    return next((finding for finding in findings if finding.verdict is verdict), None)
+
+
+def _divergence(finding: Finding) -> Divergence:
+    return Divergence(finding.hop, finding.node, finding.reason, finding.message)
+
+
+def observed_agrees(finding: Finding) -> bool:
+    """Whether this probe's own packets were seen to pass the hop."""
+    statement = finding.evidence.get(Witness.OBSERVED)
+    return statement is not None and statement.stance == "Agrees"

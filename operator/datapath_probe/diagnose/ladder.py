@@ -1,0 +1,100 @@
+"""The ladder: how far this run's packets came, and so where they can have died.
+
+Conntrack entries are written where packets pass, so the last fresh one bounds the segment. A rung exonerates only
+what the packet has used so far: a wrong tunnel endpoint leaves the source's entry intact.
+Source: Cilium 1.18 `bpf/lib/conntrack.h`, and the order of `bpf/bpf_lxc.c`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..api.vocabulary import HopName, HopVerdict
+from .findings import Finding, Rung, Segment
+
+_SENT_ZONE = (
+    HopName.IPCACHE_LOOKUP,
+    HopName.LOCALITY_LOOKUP,
+    HopName.OVERLAY_ENCAPSULATION,
+    HopName.NODE_ROUTING,
+    HopName.OVERLAY_DECAPSULATION,
+    HopName.SOURCE_IDENTITY,
+    HopName.ENDPOINT_LOOKUP,
+    HopName.DESTINATION_PROGRAM,
+    HopName.INGRESS_POLICY,
+)
+_ANSWERED_ZONE = (
+    HopName.REPLY_IPCACHE,
+    HopName.REPLY_ENCAPSULATION,
+    HopName.REPLY_ROUTING,
+    HopName.REPLY_DECAPSULATION,
+    HopName.REPLY_DELIVERY,
+)
+
+# Where packets can have died whose last trace is this rung.
+ZONES: dict[Rung, tuple[HopName, ...]] = {
+    Rung.NOTHING: (
+        HopName.SOURCE_INTERFACE,
+        HopName.SOURCE_PROGRAM,
+        HopName.NAME_RESOLUTION,
+        HopName.SERVICE_LOOKUP,
+        HopName.SERVICE_TRANSLATION,
+        HopName.IPCACHE_LOOKUP,
+        HopName.EGRESS_POLICY,
+    ),
+    Rung.TRANSLATED: (HopName.IPCACHE_LOOKUP, HopName.EGRESS_POLICY),
+    Rung.SENT: _SENT_ZONE,
+    Rung.RECEIVED: (
+        HopName.ENDPOINT_LOOKUP,
+        HopName.DESTINATION_INTERFACE,
+        HopName.DESTINATION_RESPONSE,
+        HopName.REPLY_PROGRAM,
+    ),
+    Rung.ANSWERED: _ANSWERED_ZONE,
+    Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION),
+    Rung.CONNECTED: (*_SENT_ZONE, HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, *_ANSWERED_ZONE),
+    Rung.DELIVERED: (HopName.DESTINATION_RESPONSE,),
+}
+
+# Judged by a complete comparison with intent: if Ok, they are not where packets were lost.
+_PURE_LOOKUPS = frozenset(
+    {
+        HopName.SERVICE_LOOKUP,
+        HopName.IPCACHE_LOOKUP,
+        HopName.LOCALITY_LOOKUP,
+        HopName.ENDPOINT_LOOKUP,
+        HopName.REPLY_IPCACHE,
+        HopName.REPLY_TRANSLATION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude."""
+
+    reached: Rung
+    at_most: Rung
+
+    def fits(self, predicted: frozenset[Rung]) -> bool:
+        """Whether packets that died at one of these rungs would have left this evidence."""
+        return any(self.reached <= rung <= self.at_most for rung in predicted)
+
+    @property
+    def zone(self) -> frozenset[HopName]:
+        """Every hop where these packets can have died."""
+        return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in ZONES[rung])
+
+
+def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment | None:
+    """The narrowest stretch of the path that holds the loss; None if the path has no hop of that zone."""
+    suspects = [
+        position
+        for position, finding in enumerate(findings)
+        if finding.hop in ladder.zone
+        and not (finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK)
+    ]
+    if not suspects:
+        return None
+    after = findings[max(suspects[0] - 1, 0)]
+    before = findings[min(suspects[-1] + 1, len(findings) - 1)]
+    return Segment(after.hop, before.hop, after.node)

@@ -1,0 +1,37 @@
+"""How checks look at evidence. What a check asks for and nobody has collected yet is noted: so the checks
+themselves say what is to be collected, and a new check brings its questions along.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Reading, Unavailable
+from ..evidence.store import Evidence
+
+Record = TypeVar("Record")
+Parser = Callable[[Reading], Record | Absent | Unavailable]
+Memo = dict[tuple[Question, Reading, object], object]
+
+
+class Lens:
+    """Evidence, parsed once per reading. `missing` collects the questions that have no reading yet, in order."""
+
+    def __init__(self, evidence: Evidence, memo: Memo | None = None) -> None:
+        self._evidence = evidence
+        self._memo: Memo = {} if memo is None else memo
+        self.missing: dict[Question, None] = {}
+
+    def read(self, question: Question, parse: Parser[Record]) -> Record | Absent | Unavailable:
+        """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
+        if question not in self._evidence.readings:
+            self.missing[question] = None
+        reading = self._evidence.latest(question)
+        key = (question, reading, parse)
+        if key not in self._memo:
+            self._memo[key] = parse(reading)
+        return self._memo[key]  # type: ignore[return-value]  # keyed by the parser that made it
+
+    def reads(self, question: Question) -> int:
+        """How often the question has been answered."""
+        return self._evidence.reads(question)

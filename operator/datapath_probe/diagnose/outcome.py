@@ -1,0 +1,106 @@
+"""curl's report against the expectation: was it met, not met, or can't that be said?
+
+curl runs in a container that is not trusted: a report counts only if it fits the pod's own address and the port that
+the operator chose.
+"""
+
+from dataclasses import dataclass
+
+from ..api.reasons import Reason
+from ..cilium.curl import CurlExit, CurlReport
+from ..evidence.errors import EvidenceError
+from ..evidence.reading import Unavailable
+from ..plan.path import ExpectedPath
+from ..plan.plan import Expectation, Plan
+
+# Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
+PATH_EXITS = {
+    CurlExit.COULDNT_RESOLVE_HOST: Reason.NAME_NOT_RESOLVED,
+    CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
+    CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,
+    CurlExit.WEIRD_SERVER_REPLY: Reason.NO_RESPONSE,
+    CurlExit.PARTIAL_FILE: Reason.CONNECTION_RESET,
+    CurlExit.GOT_NOTHING: Reason.NO_RESPONSE,
+    CurlExit.SEND_ERROR: Reason.CONNECTION_RESET,
+    CurlExit.RECV_ERROR: Reason.CONNECTION_RESET,
+}
+UNMEASURED = {
+    EvidenceError.NO_SUCH_EXECUTABLE: Reason.NO_CLIENT,
+    EvidenceError.POD_GONE: Reason.SOURCE_NOT_RUNNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`met` None: can't be said. `shortfall`: met, but a latency or path expectation was missed."""
+
+    met: bool | None
+    reason: Reason
+    message: str
+    shortfall: tuple[Reason, str] | None = None
+
+
+def judge_outcome(plan: Plan, report: CurlReport | Unavailable, local_port: int, path: ExpectedPath) -> Outcome:
+    """What the report says about the expectation."""
+    if isinstance(report, Unavailable):
+        reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
+        return Outcome(None, reason, _no_client(plan) if reason is Reason.NO_CLIENT else report.message)
+    implausible = _implausible(plan, report, local_port)
+    if implausible:
+        return Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, implausible)
+    if report.exit_code == CurlExit.INTERFACE_FAILED:
+        return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
+    if report.exit_code == CurlExit.OK:
+        return _answered(plan.expect, report, path)
+    reason_of_failure = PATH_EXITS.get(report.exit_code)
+    if reason_of_failure is None:
+        return Outcome(None, Reason.CLIENT_FAILED, f"curl failed by itself: {_error(report)}")
+    return Outcome(False, reason_of_failure, _error(report))
+
+
+def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Outcome:
+    status = report.http_status
+    if not (status in expect.statuses if expect.statuses else 200 <= status < 300):
+        wanted = " or ".join(map(str, expect.statuses)) or "2xx"
+        return Outcome(False, Reason.UNEXPECTED_STATUS, f"the answer was HTTP {status}, expected {wanted}")
+    if expect.body_contains is not None and expect.body_contains.encode() not in report.body:
+        return Outcome(False, Reason.UNEXPECTED_BODY, f"the body does not contain {expect.body_contains!r}")
+    return Outcome(True, Reason.OK, f"HTTP {status}", _shortfall(expect, report, path))
+
+
+def _shortfall(expect: Expectation, report: CurlReport, path: ExpectedPath) -> tuple[Reason, str] | None:
+    total = report.timings.total
+    if expect.max_latency_s is not None and total > expect.max_latency_s:
+        return (
+            Reason.TOO_SLOW,
+            f"the answer took {total * 1000:.1f} ms, expected at most {expect.max_latency_s * 1000:g} ms",
+        )
+    if expect.locality and path.locality and path.locality is not expect.locality:
+        return Reason.UNEXPECTED_LOCALITY, f"the path is {path.locality}, expected {expect.locality}"
+    if expect.encapsulation and path.locality and path.encapsulation is not expect.encapsulation:
+        return (
+            Reason.UNEXPECTED_ENCAPSULATION,
+            f"the encapsulation is {path.encapsulation}, expected {expect.encapsulation}",
+        )
+    return None
+
+
+def _implausible(plan: Plan, report: CurlReport, local_port: int) -> str | None:
+    """Why the report can't be of this run. A failed connect reports no addresses at all: that is plausible."""
+    if report.local_ip and report.local_ip not in plan.source.pod.ips:
+        return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
+    if report.local_port and report.local_port != local_port:
+        return f"curl says that it spoke from port {report.local_port}, but it was told to use {local_port}"
+    return None
+
+
+def _no_client(plan: Plan) -> str:
+    pod = plan.source.pod
+    return (
+        f"container {plan.container} of pod {pod.namespace}/{pod.name} has no curl; "
+        "name a container that has it in spec.source.container, or add one to the pod"
+    )
+
+
+def _error(report: CurlReport) -> str:
+    return f"curl exit {int(report.exit_code)}: {report.error or 'no message'}"
