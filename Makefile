@@ -21,3 +21,5 @@ $(VENV)/.stamp: requirements-dev.txt pyproject.toml
 lock: ## pin the dependencies anew, by hash and without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+include crds/crds.mk

@@ -45,6 +45,7 @@ Label = Annotated[
         "must be a name of lower-case letters, digits and '-', with a letter or digit at both ends",
     ),
 ]
+StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
 PodName = Annotated[
     str,
     Field(max_length=253),
@@ -52,11 +53,7 @@ PodName = Annotated[
         rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of a pod: lower-case letters, digits, '-' and '.'"
     ),
 ]
-PortNumber = Annotated[
-    int,
-    Field(strict=True),
-    Rule("self >= 1 && self <= 65535", "must be a port number from 1 to 65535", _is_port),
-]
+PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
 PortNumberOrName = Annotated[
     Annotated[int, Field(strict=True)] | str,
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 63}),
@@ -91,6 +88,15 @@ RequestPath = Annotated[
     matches(
         r'^/[!"$-~]*$',
         "must start with '/' and hold only visible ASCII characters without '#'; percent-encode all others",
+    ),
+]
+Body = Annotated[
+    str,
+    Field(max_length=BODY_LIMIT_BYTES),
+    Rule(
+        f"size(bytes(self)) <= {BODY_LIMIT_BYTES}",
+        f"must be at most {BODY_LIMIT_BYTES} bytes of UTF-8",
+        lambda text: len(text.encode()) <= BODY_LIMIT_BYTES,
     ),
 ]
 
@@ -161,7 +167,7 @@ class PodDestination(ApiModel):
     """Namespace of the pod. Default: the probe's."""
 
     port: PortNumber
-    """Port number on which the pod listens."""
+    """Port number that is requested: 1 to 65535."""
 
 
 class ServiceDestination(ApiModel):
@@ -174,7 +180,7 @@ class ServiceDestination(ApiModel):
     """Namespace of the Service. Default: the probe's."""
 
     port: PortNumberOrName
-    """Port of the Service: its number or its name."""
+    """Port of the Service: its number, 1 to 65535, or its name."""
 
 
 class Destination(ApiModel):
@@ -229,18 +235,7 @@ class Request(ApiModel):
     headers: Annotated[tuple[Header, ...], Field(max_length=16)] = ()
     """Headers sent besides those that curl sends by itself."""
 
-    body: (
-        Annotated[
-            str,
-            Field(max_length=BODY_LIMIT_BYTES),
-            Rule(
-                f"size(bytes(self)) <= {BODY_LIMIT_BYTES}",
-                f"must be at most {BODY_LIMIT_BYTES} bytes of UTF-8",
-                lambda text: len(text.encode()) <= BODY_LIMIT_BYTES,
-            ),
-        ]
-        | None
-    ) = None
+    body: Body | None = None
     """Body of the request, at most 4096 bytes of UTF-8. Its Content-Type is application/x-www-form-urlencoded
     unless headers say otherwise."""
 
@@ -279,25 +274,8 @@ class Expect(ApiModel):
     outcome: Outcome = Outcome.DELIVERED
     """What should become of the request. Delivered: it is answered as status and bodyContains say."""
 
-    status: (
-        Annotated[
-            tuple[
-                Annotated[
-                    int,
-                    Field(strict=True),
-                    Rule(
-                        "self >= 200 && self <= 599",
-                        "must be the status of a final response, from 200 to 599",
-                        lambda status: 200 <= status <= 599,
-                    ),
-                ],
-                ...,
-            ],
-            Field(min_length=1, max_length=16),
-        ]
-        | None
-    ) = None
-    """HTTP status codes of a good response. Default: any from 200 to 299."""
+    status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] | None = None
+    """HTTP status codes of a good response, 200 to 599. Default: any from 200 to 299."""
 
     body_contains: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Text that the body of the response must hold, compared byte for byte."""

@@ -47,8 +47,8 @@ class Condition(ApiModel):
     """A condition, as Kubernetes writes them."""
 
     type: Annotated[str, Clip(64)]
-    """Ready: the spec is valid and being run on schedule. Stalled: it can't be run. Reachable: the expectation
-    on the outcome is met. PathHealthy: no hop is Broken or Stale."""
+    """Ready: the spec is valid and being run on schedule. Stalled: it can't be run. Reachable: the outcome is
+    as expected. PathHealthy: no hop is Broken or Stale."""
 
     status: ConditionStatus
     """True, False or Unknown."""
@@ -221,7 +221,7 @@ class WitnessReport(ApiModel):
     summary: Line = ""
     """What the witness says, for people."""
 
-    facts: Annotated[Mapping[Annotated[str, Clip(63)], Annotated[str, Clip(256)]], Clip(FACTS_LIMIT)] = {}
+    facts: Annotated[Mapping[str, Annotated[str, Clip(256)]], Clip(FACTS_LIMIT)] = {}
     """The values it goes by."""
 
 
@@ -339,7 +339,8 @@ class ProbeStatus(ApiModel):
         Clip(8),
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = ()
-    """Ready, Stalled, Reachable, PathHealthy; the last two change after runs as spec.threshold says."""
+    """Ready, Stalled, Reachable and PathHealthy. The last two change after as many runs in a row as
+    spec.threshold says."""
 
     last_run: LastRun | None = None
     """The last run."""
