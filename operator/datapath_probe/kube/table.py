@@ -1,0 +1,49 @@
+"""The records of one resource, by namespace and name, and by a group of their own where one is asked for.
+
+Filled by `kube.reflector`, read by `kube.inventory`. All look-ups are O(1).
+"""
+
+from collections.abc import Callable, Collection, Hashable
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+Key = tuple[str, str]
+"""Namespace ("" for what has none) and name."""
+
+
+class Table(Generic[R]):
+    """Records by key. `group` names the group a record belongs to; None: none."""
+
+    def __init__(self, group: Callable[[R], Hashable | None] | None = None) -> None:
+        self._group = group
+        self._records: dict[Key, R] = {}
+        self._groups: dict[Hashable, dict[Key, R]] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: Key) -> R | None:
+        """The record under this key."""
+        return self._records.get(key)
+
+    def grouped(self, group: Hashable) -> Collection[R]:
+        """The records of one group."""
+        return self._groups.get(group, {}).values()
+
+    def put(self, key: Key, record: R) -> None:
+        """Add the record, or replace the one there."""
+        self.drop(key)
+        self._records[key] = record
+        if self._group and (group := self._group(record)) is not None:
+            self._groups.setdefault(group, {})[key] = record
+
+    def drop(self, key: Key) -> None:
+        """Forget the record, if there is one."""
+        record = self._records.pop(key, None)
+        if record is None or not self._group or (group := self._group(record)) is None:
+            return
+        members = self._groups[group]
+        del members[key]
+        if not members:
+            del self._groups[group]
