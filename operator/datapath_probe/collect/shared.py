@@ -1,0 +1,98 @@
+"""One answer for all who ask the same of a node in the same moment: the cache between runs and the agents."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ..evidence.question import Question
+from ..evidence.reading import Answer, Reading
+from .ports import Agents
+
+_MAX_KEPT = 4096  # answers per node; beyond, the oldest go
+
+
+class SharedAnswers:
+    """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time."""
+
+    def __init__(self, agents: Agents, clock: Callable[[], float] = time.time) -> None:
+        self._agents = agents
+        self._clock = clock
+        self._nodes: dict[str, _NodeAnswers] = {}
+
+    async def ask(
+        self, questions: Sequence[Question], incarnations: Mapping[str, str], *, afresh: bool = False
+    ) -> list[Reading]:
+        """One reading per question, in order; nodes are asked at the same time, each in one round trip.
+
+        `incarnations`: the agent of each node; an answer never outlives the agent that gave it. `afresh` ignores what
+        was heard before.
+        """
+        by_node: dict[str, list[Question]] = {}
+        for question in questions:
+            by_node.setdefault(question.node, []).append(question)
+        groups = await asyncio.gather(
+            *(
+                self._node(node, incarnations.get(node, "")).ask(asked, afresh)
+                for node, asked in by_node.items()
+            )
+        )
+        readings = {question: reading for group in groups for question, reading in group.items()}
+        return [readings[question] for question in questions]
+
+    def _node(self, node: str, incarnation: str) -> "_NodeAnswers":
+        known = self._nodes.get(node)
+        if known is None or known.incarnation != incarnation:
+            known = self._nodes[node] = _NodeAnswers(node, incarnation, self._agents, self._clock)
+        return known
+
+
+class _NodeAnswers:
+    """What one incarnation of one node's agent has said."""
+
+    def __init__(self, node: str, incarnation: str, agents: Agents, clock: Callable[[], float]) -> None:
+        self.incarnation = incarnation
+        self._node = node
+        self._agents = agents
+        self._clock = clock
+        self._heard: dict[Question, Answer] = {}
+        self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
+
+    async def ask(self, questions: Sequence[Question], afresh: bool) -> dict[Question, Reading]:
+        now = self._clock()
+        readings: dict[Question, Reading] = {}
+        to_ask: list[Question] = []
+        batches: set[asyncio.Task[dict[Question, Reading]]] = set()
+        for question in dict.fromkeys(questions):
+            shareable = not afresh and question.max_age_s > 0
+            heard = self._heard.get(question)
+            if shareable and heard and now - heard.at <= question.max_age_s:
+                readings[question] = heard
+            elif shareable and question in self._asking:
+                batches.add(self._asking[question])
+            else:
+                to_ask.append(question)
+        if to_ask:
+            batches.add(self._start(to_ask))
+        for batch in batches:
+            # shielded: a run that is cancelled takes no answer away from those who share it
+            readings = await asyncio.shield(batch) | readings
+        return readings
+
+    def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
+        task = asyncio.create_task(self._ask_agent(questions))
+        self._asking |= dict.fromkeys(questions, task)
+        return task
+
+    async def _ask_agent(self, questions: list[Question]) -> dict[Question, Reading]:
+        try:
+            answered = dict(zip(questions, await self._agents.ask(self._node, questions), strict=True))
+        finally:
+            this = asyncio.current_task()
+            self._asking = {question: task for question, task in self._asking.items() if task is not this}
+        for question, reading in answered.items():
+            if isinstance(reading, Answer) and question.max_age_s > 0:
+                self._heard.pop(question, None)
+                self._heard[question] = reading
+        while len(self._heard) > _MAX_KEPT:
+            del self._heard[next(iter(self._heard))]
+        return answered

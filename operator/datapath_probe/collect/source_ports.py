@@ -1,0 +1,28 @@
+"""A fresh source port for every run, so that its 5-tuple is known beforehand and never met before.
+
+The range lies below Linux's default ephemeral range (32768–60999), whose ports the pod's own connections use. It is
+walked from a random start: conntrack keeps closed entries for minutes, and a port that comes back too soon would find
+the old ones.
+"""
+
+import random
+
+FIRST, LAST = 20000, 31999
+
+
+class SourcePorts:
+    """Hands out ports, in turn, per source pod (by uid)."""
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self._rng = rng or random.Random()  # noqa: S311  # no secret: it only has to differ
+        self._next: dict[str, int] = {}
+
+    def take(self, pod_uid: str) -> int:
+        """The next port for this pod."""
+        port = self._next.get(pod_uid) or self._rng.randint(FIRST, LAST)
+        self._next[pod_uid] = port + 1 if port < LAST else FIRST
+        return port
+
+    def forget_all_but(self, pod_uids: set[str]) -> None:
+        """Drop pods that are gone."""
+        self._next = {uid: port for uid, port in self._next.items() if uid in pod_uids}
