@@ -1,0 +1,119 @@
+"""One run of one probe: plan → request and collection side by side → diagnosis. Called by the scheduler.
+
+Nothing is written here; the result goes to `publish`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from ..api.spec import Probe
+from ..cilium import curl
+from ..collect.gather import ask_again, gather
+from ..collect.ports import ContainerRef, SourceContainers
+from ..collect.shared import SharedAnswers
+from ..collect.source_ports import SourcePorts
+from ..diagnose.diagnose import Diagnosis, diagnose, questions_of
+from ..diagnose.run import Request, Run
+from ..evidence.reading import Reading
+from ..plan.objects import Inventory
+from ..plan.plan import CannotRun, Plan
+from ..plan.resolve import resolve
+from ..publish.run_result import RunResult
+
+# How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
+SETTLE_S = 1.0
+# What the exec itself may cost beyond curl's own timeout.
+EXEC_MARGIN_S = 5.0
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+class ProbeRunner:
+    """Runs probes against a live cluster."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        answers: SharedAnswers,
+        containers: SourceContainers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._inventory = inventory
+        self._answers = answers
+        self._containers = containers
+        self._clock = clock
+        self._ports = SourcePorts()
+
+    async def run(self, probe: Probe) -> RunResult:
+        """Run the probe once. Raises nothing but CancelledError."""
+        started = self._clock()
+        plan = resolve(probe, self._inventory)
+        if isinstance(plan, CannotRun):
+            return RunResult(started, self._clock(), plan, None)
+        run, diagnosis = await self._run(probe, plan)
+        return RunResult(started, self._clock(), diagnosis, run)
+
+    async def _run(self, probe: Probe, plan: Plan) -> tuple[Run, Diagnosis]:
+        incarnations = _incarnations(plan)
+        request = Request(self._clock(), self._ports.take(plan.source.pod.uid), None)
+        run = Run(plan, request)
+        sending = asyncio.create_task(self._send(plan, request.local_port))
+        try:
+            run = await self._collect(run, incarnations)
+            reading = await sending
+        finally:
+            sending.cancel()
+        run = replace(run, request=replace(request, reading=reading))
+        run = await self._collect(run, incarnations)
+        diagnosis = diagnose(run)
+        if diagnosis.second_look:
+            await asyncio.sleep(SETTLE_S)
+            confirm = sorted(diagnosis.confirm, key=lambda q: (q.node, q.argv))
+            evidence = await ask_again(run.evidence, confirm, self._answers, incarnations)
+            run = replace(run, evidence=evidence, second_look=True)
+        if diagnosis.second_look or not diagnosis.met:
+            run = replace(run, plan_after=resolve(probe, self._inventory))
+            run = await self._collect(run, incarnations)
+            diagnosis = diagnose(run)
+        return run, diagnosis
+
+    async def _collect(self, run: Run, incarnations: Mapping[str, str]) -> Run:
+        """Everything that the checks want to know at this point of the run."""
+        evidence = await gather(
+            run.evidence,
+            lambda evidence: questions_of(replace(run, evidence=evidence)),
+            self._answers,
+            incarnations,
+        )
+        return replace(run, evidence=evidence)
+
+    async def _send(self, plan: Plan, local_port: int) -> Reading:
+        """The request itself, by curl in the source container. Bounded there and here."""
+        command = curl.CurlRequest(
+            protocol=plan.request.protocol,
+            host=plan.request.host,
+            port=plan.request.port,
+            method=plan.request.method,
+            path=plan.request.path,
+            headers=plan.request.headers,
+            body=plan.request.body.encode(),
+            timeout_s=plan.request.timeout_s,
+            local_port=local_port,
+            keep_body=plan.expect.body_contains is not None,
+        )
+        argv, stdin = curl.argv(command)
+        pod = plan.source.pod
+        return await self._containers.run(
+            ContainerRef(pod.namespace, pod.name, plan.container, pod.uid),
+            argv,
+            stdin=stdin,
+            timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
+            stdout_limit=BODY_LIMIT_BYTES,
+        )
+
+
+def _incarnations(plan: Plan) -> dict[str, str]:
+    """The agent on each node of the plan, so that answers of an earlier one are not reused."""
+    nodes = [plan.source.node, *(backend.target.node for backend in plan.backends if backend.target)]
+    return {node.name: node.agent.incarnation for node in nodes if node.agent}
