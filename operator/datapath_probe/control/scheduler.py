@@ -1,0 +1,103 @@
+"""Drives the timetable: waits, starts what is due, never two runs of one probe at once, never too many in all.
+
+In: the calls of `registry`. Out: `run` for what is due, then `ended` with what it returned. Owned by `app`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from ..api.vocabulary import Trigger
+from ..publish.run_result import Outlook
+from .timetable import Due, Timetable
+
+Clock = Callable[[], float]  # seconds since the epoch
+Result = TypeVar("Result")
+
+BEAT_S = 5.0
+
+
+class Scheduler(Generic[Result]):
+    """`heartbeat`: when the loop last looked at the timetable; it does so every `BEAT_S` seconds or oftener."""
+
+    def __init__(
+        self,
+        run: Callable[[Due], Awaitable[Result]],
+        ended: Callable[[Due, Result, Outlook], None],
+        *,
+        clock: Clock,
+        max_concurrent_runs: int,
+    ) -> None:
+        self.heartbeat = clock()
+        self._run = run
+        self._ended = ended
+        self._clock = clock
+        self._timetable = Timetable()
+        self._slots = asyncio.Semaphore(max_concurrent_runs)
+        self._changed = asyncio.Event()
+        self._runs: dict[str, asyncio.Task[None]] = {}
+
+    def resume(self, uid: str, interval_s: float, last_run: float | None) -> float:
+        """Take up a probe where its status left it. Returns when it runs next."""
+        self._changed.set()
+        return self._timetable.resume(uid, interval_s, self._clock(), last_run=last_run)
+
+    def change(self, uid: str, interval_s: float) -> None:
+        """Run a probe at once for its new spec, and on its new schedule from then on."""
+        self._changed.set()
+        self._timetable.change(uid, interval_s, self._clock())
+
+    def run_now(self, uid: str) -> None:
+        """Run a probe once beside its schedule."""
+        self._changed.set()
+        self._timetable.ask(uid, Trigger.RUN_NOW, self._clock())
+
+    def stop(self, uid: str) -> None:
+        """Start no further run of this probe; one that is under way ends as usual."""
+        self._timetable.stop(uid)
+
+    def cancel(self, uid: str) -> None:
+        """The probe is gone: nobody wants to hear of it any more."""
+        self._timetable.stop(uid)
+        if uid in self._runs:
+            self._runs[uid].cancel()
+
+    async def serve(self) -> None:
+        """Run probes until cancelled; then cancel the runs under way and wait for them."""
+        try:
+            while True:
+                self._beat()
+                for due in self._timetable.start_due(self._clock()):
+                    self._runs[due.uid] = asyncio.create_task(self._execute(due), name=f"run {due.uid}")
+                await self._wait()
+        finally:
+            for task in self._runs.values():
+                task.cancel()
+            await asyncio.gather(*self._runs.values(), return_exceptions=True)
+
+    def _beat(self) -> None:
+        now = self._clock()
+        if now < self.heartbeat:
+            self._timetable.rebase(now)
+        self.heartbeat = now
+
+    async def _wait(self) -> None:
+        """Until something is due or has changed, but no longer than a beat."""
+        self._changed.clear()
+        due = self._timetable.next_due()
+        delay = BEAT_S if due is None else min(BEAT_S, max(0.0, due - self._clock()))
+        try:
+            async with asyncio.timeout(delay):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _execute(self, due: Due) -> None:
+        try:
+            async with self._slots:
+                result = await self._run(due)
+        finally:
+            outlook = self._timetable.finish(due.uid, self._clock())
+            del self._runs[due.uid]
+            self._changed.set()
+        self._ended(due, result, outlook)

@@ -1,0 +1,143 @@
+"""The scheduler on a loop whose time is simulated: no test sleeps."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from datapath_probe.api.vocabulary import Trigger
+from datapath_probe.control.scheduler import BEAT_S, Scheduler
+from datapath_probe.control.timetable import Due
+from datapath_probe.publish.run_result import Outlook
+
+pytestmark = pytest.mark.looptime
+
+EPOCH = 1_790_000_000.0
+
+
+def clock() -> float:
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+class Runs:
+    """Runs that take a given time, and notes of what happened."""
+
+    def __init__(self, takes_s: float = 0.1) -> None:
+        self.takes_s = takes_s
+        self.started: list[tuple[float, Due]] = []
+        self.ended: list[tuple[Due, Outlook]] = []
+        self.cancelled = 0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def run(self, due: Due) -> str:
+        self.started.append((clock(), due))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.under_way -= 1
+        return "done"
+
+    def end(self, due: Due, result: str, outlook: Outlook) -> None:
+        assert result == "done"
+        self.ended.append((due, outlook))
+
+
+@asynccontextmanager
+async def serving(runs: Runs, max_concurrent_runs: int = 8) -> AsyncIterator[Scheduler[str]]:
+    scheduler = Scheduler(runs.run, runs.end, clock=clock, max_concurrent_runs=max_concurrent_runs)
+    task = asyncio.create_task(scheduler.serve())
+    try:
+        yield scheduler
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_probe_runs_once_an_interval_on_time() -> None:
+    runs = Runs()
+    async with serving(runs) as scheduler:
+        scheduler.resume("a", 10, last_run=None)
+        await asyncio.sleep(65)
+    assert 7 <= len(runs.started) <= 8
+    assert all(at - due.at < 0.01 for at, due in runs.started)
+    assert [due.trigger for _, due in runs.started[1:]] == [Trigger.SCHEDULE] * (len(runs.started) - 1)
+
+
+async def test_a_run_longer_than_the_interval_never_overlaps_itself() -> None:
+    runs = Runs(takes_s=25)
+    async with serving(runs) as scheduler:
+        scheduler.resume("a", 10, last_run=None)
+        await asyncio.sleep(300)
+    assert runs.most_under_way == 1
+    assert sum(outlook.skipped for _, outlook in runs.ended) >= len(runs.ended)
+
+
+async def test_no_more_runs_at_once_than_allowed_and_none_is_lost() -> None:
+    runs = Runs(takes_s=1)
+    async with serving(runs, max_concurrent_runs=3) as scheduler:
+        for number in range(30):
+            scheduler.resume(f"uid-{number}", 3600, last_run=None)
+        await asyncio.sleep(20)
+    assert runs.most_under_way == 3
+    assert len(runs.ended) == 30
+
+
+async def test_run_now_does_not_wait_for_the_next_beat() -> None:
+    runs = Runs()
+    async with serving(runs) as scheduler:
+        scheduler.resume("a", 3600, last_run=clock())
+        await asyncio.sleep(7.3)
+        asked = clock()
+        scheduler.run_now("a")
+        await asyncio.sleep(1)
+    assert [(at, due.trigger) for at, due in runs.started] == [(asked, Trigger.RUN_NOW)]
+
+
+async def test_a_probe_that_is_gone_is_cancelled_in_mid_run_and_nothing_is_told_of_it() -> None:
+    runs = Runs(takes_s=60)
+    async with serving(runs) as scheduler:
+        scheduler.change("a", 10)
+        await asyncio.sleep(1)
+        scheduler.cancel("a")
+        await asyncio.sleep(200)
+    assert (len(runs.started), runs.cancelled, runs.ended) == (1, 1, [])
+
+
+async def test_a_stopped_probe_ends_its_run_and_starts_no_other() -> None:
+    runs = Runs(takes_s=3)
+    async with serving(runs) as scheduler:
+        scheduler.change("a", 10)
+        await asyncio.sleep(1)
+        scheduler.stop("a")
+        await asyncio.sleep(200)
+    assert [outlook.next_run for _, outlook in runs.ended] == [None]
+
+
+async def test_stopping_cancels_the_runs_under_way() -> None:
+    runs = Runs(takes_s=60)
+    async with serving(runs) as scheduler:
+        scheduler.change("a", 10)
+        scheduler.change("b", 10)
+        await asyncio.sleep(1)
+    assert (runs.cancelled, runs.under_way, runs.ended) == (2, 0, [])
+
+
+async def test_the_heart_beats_while_nothing_is_due() -> None:
+    async with serving(Runs()) as scheduler:
+        for _ in range(20):
+            await asyncio.sleep(BEAT_S)
+            assert clock() - scheduler.heartbeat <= BEAT_S
+
+
+async def test_the_heart_stops_with_the_loop() -> None:
+    async with serving(Runs()) as scheduler:
+        await asyncio.sleep(1)
+    await asyncio.sleep(60)
+    assert clock() - scheduler.heartbeat > 55
