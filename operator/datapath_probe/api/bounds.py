@@ -5,8 +5,8 @@ all their evidence still come to megabytes.
 """
 
 import json
-from collections.abc import Iterator
 
+from .model import ApiModel
 from .status import HopEvidence, PathResult, ProbeStatus
 from .vocabulary import HopVerdict
 
@@ -14,24 +14,32 @@ SIZE_LIMIT_BYTES = 256 * 1024
 
 
 def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeStatus:
-    """The status itself, or with the least useful details left out until it fits.
+    """The status, with the least useful details left out until its JSON fits.
 
-    First goes the evidence of hops that are Ok, then all evidence, then the hops, each from the last path
-    (the least bad) to the first. The verdict, its reason, conditions, counters and history always stay.
+    First goes the evidence of hops that are Ok, then all evidence, then the hops, then whole paths, each from
+    the last path (the least bad) to the first. All else stays: verdict, conditions, counters, history.
     """
-    for smaller in _ever_smaller(status):
-        if len(json.dumps(smaller.to_object()).encode()) <= limit_bytes:
-            return smaller
-    return status.model_copy(update={"paths": ()})
-
-
-def _ever_smaller(status: ProbeStatus) -> Iterator[ProbeStatus]:
-    yield status
     paths = list(status.paths)
+    sizes = [_size_bytes(path) for path in paths]
+    budget = limit_bytes - _size_bytes(_with_paths(status, []))
     for shorten in (_without_good_evidence, _without_evidence, _without_hops):
         for position in reversed(range(len(paths))):
-            paths[position] = shorten(paths[position])
-            yield status.model_copy(update={"paths": tuple(paths)})
+            if sum(sizes) > budget:
+                paths[position] = shorten(paths[position])
+                sizes[position] = _size_bytes(paths[position])
+    while paths and sum(sizes) > budget:
+        paths.pop()
+        sizes.pop()
+    return _with_paths(status, paths)
+
+
+def _size_bytes(part: ApiModel) -> int:
+    separator = 2
+    return len(json.dumps(part.model_dump(mode="json", exclude_none=True))) + separator
+
+
+def _with_paths(status: ProbeStatus, paths: list[PathResult]) -> ProbeStatus:
+    return status.model_copy(update={"paths": tuple(paths)})
 
 
 def _without_good_evidence(path: PathResult) -> PathResult:

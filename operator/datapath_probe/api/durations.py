@@ -19,7 +19,7 @@ def seconds(duration: str) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A measured time for people, with three significant figures: "7.6ms", "1.25s", "842µs" as "0.842ms"."""
+    """A measured time for people, with three figures and at most two decimals: "7.6ms", "250ms", "1.25s"."""
     amount, unit = (seconds, "s") if seconds >= 1 else (seconds * 1000, "ms")
     digits = 3 - len(str(int(amount)))
     text = f"{amount:.{max(digits, 0)}f}"

@@ -30,6 +30,7 @@ Line = Annotated[str, Clip(512)]
 Text = Annotated[str, Clip(1024)]
 Reason = Annotated[str, Clip(64)]
 Latency = Annotated[str, Clip(24)]
+Address = Annotated[str, Clip(45)]
 Count = Annotated[int, Field(ge=0)]
 # Plain strings outside: a status with a hop of the next version must not be refused by the CRD of this one.
 Hop = Annotated[HopName, WithJsonSchema({"type": "string", "maxLength": 63})]
@@ -139,7 +140,7 @@ class PathSource(ApiModel):
     node: Name
     """Node of the pod."""
 
-    ip: Annotated[str, Clip(45)]
+    ip: Address
     """Address of the pod."""
 
     identity: int | None = None
@@ -155,7 +156,7 @@ class PathDestination(ApiModel):
     node: Name | None = None
     """Node of the pod."""
 
-    ip: Annotated[str, Clip(45)] | None = None
+    ip: Address | None = None
     """Address of the pod."""
 
     port: int | None = None
@@ -164,7 +165,7 @@ class PathDestination(ApiModel):
     identity: int | None = None
     """Security identity of the pod."""
 
-    service_ip: Annotated[str | None, Field(alias="serviceIP")] = None
+    service_ip: Address | None = Field(default=None, alias="serviceIP")
     """Address of the Service that was requested."""
 
 
@@ -199,7 +200,7 @@ class RequestResult(ApiModel):
     local_port: int | None = None
     """Port from which the request came."""
 
-    remote_ip: Annotated[str | None, Field(alias="remoteIP")] = None
+    remote_ip: Address | None = Field(default=None, alias="remoteIP")
     """Address that curl connected to."""
 
     remote_port: int | None = None

@@ -1,0 +1,62 @@
+"""What the API server takes, what it refuses, and what it says then."""
+
+import json
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from datapath_probe.api.probe import Probe
+from unit.api.specs import INVALID, VALID, Refused, Spec
+
+
+def create(probes: client.CustomObjectsApi, spec: Spec) -> dict[str, Any]:
+    """Create a probe for show; the API server prunes, defaults and validates as in earnest."""
+    created = probes.create_namespaced_custom_object(
+        group="datapath-probe.dev",
+        version="v1alpha1",
+        namespace="default",
+        plural="datapathprobes",
+        body={
+            "apiVersion": "datapath-probe.dev/v1alpha1",
+            "kind": "DatapathProbe",
+            "metadata": {"name": "probe"},
+            "spec": spec,
+        },
+        dry_run="All",
+        field_validation="Strict",
+    )
+    assert isinstance(created, dict)
+    return created
+
+
+@pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())
+def test_valid_specs_reach_the_operator_as_written(probes: client.CustomObjectsApi, spec: Spec) -> None:
+    stored = create(probes, spec)
+    from_server = Probe.from_object(stored)
+    as_written = Probe.from_object({**stored, "spec": spec})
+    assert isinstance(from_server, Probe)
+    assert from_server == as_written  # so the defaults of both are the same
+
+
+@pytest.mark.parametrize("refused", INVALID.values(), ids=INVALID.keys())
+def test_invalid_specs_are_refused_with_what_is_allowed(
+    probes: client.CustomObjectsApi, refused: Refused
+) -> None:
+    with pytest.raises(client.ApiException) as raised:
+        create(probes, refused.spec)
+    assert raised.value.status in (400, 422)
+    assert refused.says in json.loads(raised.value.body or "")["message"]
+
+
+def test_the_least_spec_gets_the_documented_defaults(probes: client.CustomObjectsApi) -> None:
+    assert create(probes, VALID["the least, to a Service"])["spec"] == {
+        "suspend": False,
+        "schedule": {"interval": "60s"},
+        "source": {"pod": "xwing", "client": "Container"},
+        "destination": {"service": {"name": "deathstar", "port": 80}},
+        "request": {"protocol": "HTTP", "method": "GET", "path": "/", "timeout": "5s"},
+        "expect": {"outcome": "Delivered"},
+        "threshold": {"failures": 1, "successes": 1},
+        "history": {"limit": 10},
+    }

@@ -1,0 +1,154 @@
+"""A real kube-apiserver with its etcd on free loopback ports, for tests of what only the API server decides.
+
+Nothing runs in it: no controllers, no nodes. Its programs come from KUBEBUILDER_ASSETS, from the lab's cache
+(which `make lab-up` fills) or from PATH; without them the tests are skipped.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+from lab.paths import cache
+
+_TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
+_START_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """A running API server. `kubeconfig` is for an administrator; `kubectl` is a program's path."""
+
+    kubeconfig: Path
+    kubectl: Path
+
+    def client(self) -> client.ApiClient:
+        """A client of the administrator's."""
+        api: client.ApiClient = config.new_client_from_config(str(self.kubeconfig))
+        return api
+
+    def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl to its end, whatever comes of it."""
+        command = [self.kubectl, "--kubeconfig", self.kubeconfig, *argv]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture(scope="session")
+def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The API server of this test session."""
+    programs = {name: find_program(name) for name in ("etcd", "kube-apiserver", "kubectl")}
+    if missing := [name for name, path in programs.items() if path is None]:
+        pytest.skip(f"needs {', '.join(missing)}: run `make lab-up` once, or set KUBEBUILDER_ASSETS")
+    etcd, server, kubectl = (path for path in programs.values() if path)
+    folder = tmp_path_factory.mktemp("apiserver")
+    with ExitStack() as processes:
+        yield _started(etcd, server, kubectl, folder, processes)
+
+
+def find_program(name: str) -> Path | None:
+    """Where a program of Kubernetes is on this machine; None if nowhere."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    built = sorted((cache() / "bin").glob(f"kubernetes-*/{name}"), key=lambda path: path.stat().st_mtime)
+    found = (Path(assets, name) if assets else None, *reversed(built), shutil.which(name))
+    return next((Path(path) for path in found if path and Path(path).exists()), None)
+
+
+def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: ExitStack) -> ApiServer:
+    etcd_url, etcd_peer_url, port = _loopback(_free_port()), _loopback(_free_port()), _free_port()
+    kubeconfig = _write_credentials(folder, port)
+    etcd_flags = (
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={etcd_url}",
+        f"--advertise-client-urls={etcd_url}",
+        f"--listen-peer-urls={etcd_peer_url}",
+        f"--initial-advertise-peer-urls={etcd_peer_url}",
+        f"--initial-cluster=default={etcd_peer_url}",
+        "--unsafe-no-fsync",
+    )
+    server_flags = (
+        f"--etcd-servers={etcd_url}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={folder / 'certificates'}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        "--authorization-mode=RBAC",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'service-accounts.key'}",
+        f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
+        "--disable-admission-plugins=ServiceAccount",  # no controller makes service accounts here
+    )
+    processes.enter_context(_process(folder, etcd, *etcd_flags))
+    process = processes.enter_context(_process(folder, server, *server_flags))
+    api = ApiServer(kubeconfig, kubectl)
+    _wait_ready(api, process, folder)
+    return api
+
+
+def _write_credentials(folder: Path, port: int) -> Path:
+    """The token and the keys that the API server needs; gives the kubeconfig."""
+    (folder / "tokens.csv").write_text(f'{_TOKEN},admin,admin,"system:masters"\n')
+    subprocess.run(
+        ["openssl", "genrsa", "-out", folder / "service-accounts.key", "2048"],
+        capture_output=True,
+        check=True,
+    )
+    certificate = folder / "certificates/apiserver.crt"  # the API server signs its own
+    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certificate)}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": _TOKEN}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}],
+        "current-context": "tests",
+    }
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(content))
+    return kubeconfig
+
+
+@contextmanager
+def _process(folder: Path, program: Path, *flags: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program that ends, at the latest, when the block does."""
+    with (folder / f"{program.name}.log").open("wb") as log:
+        process = subprocess.Popen([program, *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(api: ApiServer, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if api.run_kubectl("get", "--raw=/readyz").returncode == 0:
+            return
+        time.sleep(0.3)
+    tail = (folder / "kube-apiserver.log").read_text(errors="replace").splitlines()[-20:]
+    raise RuntimeError("the API server did not get ready:\n" + "\n".join(tail))
+
+
+def _loopback(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,3 @@
+"""Fixtures of the integration tests."""
+
+from integration.apiserver import apiserver as apiserver

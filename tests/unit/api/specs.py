@@ -1,0 +1,224 @@
+"""Specs that must be taken and specs that must be refused, by the operator and by the API server alike."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]
+
+POD = {"name": "deathstar-0", "port": 80}
+SERVICE = {"name": "deathstar", "port": 80}
+
+
+def spec(**changes: Any) -> Spec:
+    """The least that a spec must say, with changes at the top."""
+    return {"source": {"pod": "xwing"}, "destination": {"pod": POD}, **changes}
+
+
+def service_port(port: Any) -> Spec:
+    return spec(destination={"service": {"name": "deathstar", "port": port}})
+
+
+def pod_port(port: Any) -> Spec:
+    return spec(destination={"pod": {"name": "deathstar-0", "port": port}})
+
+
+def header(name: str, value: str) -> Spec:
+    return spec(request={"headers": [{"name": name, "value": value}]})
+
+
+def interval(duration: str) -> Spec:
+    return spec(schedule={"interval": duration})
+
+
+def expected_path(destination: Spec, **path: str) -> Spec:
+    return spec(destination=destination, expect={"path": path})
+
+
+EVERYTHING: Spec = {
+    "suspend": True,
+    "schedule": {"interval": "1m30s"},
+    "source": {"pod": "xwing", "container": "spaceship", "client": "Container"},
+    "destination": {"pod": {"name": "deathstar-1", "namespace": "empire", "port": 8080}},
+    "request": {
+        "protocol": "HTTP",
+        "method": "POST",
+        "path": "/v1/request-landing?ship=x%20wing&q={1,2}",
+        "headers": [
+            {"name": "X-Probe", "value": 'a "quoted" $(value)'},
+            {"name": "Host", "value": "deathstar"},
+        ],
+        "body": "@/etc/passwd\n",
+        "timeout": "2s500ms",
+    },
+    "expect": {
+        "outcome": "Delivered",
+        "status": [200, 202],
+        "bodyContains": "Ship landed",
+        "maxLatency": "250ms",
+        "path": {"locality": "CrossNode", "encapsulation": "vxlan"},
+    },
+    "threshold": {"failures": 3, "successes": 2},
+    "history": {"limit": 0},
+}
+
+VALID: dict[str, Spec] = {
+    "the least, to a pod": spec(),
+    "the least, to a Service": spec(destination={"service": SERVICE}),
+    "everything": EVERYTHING,
+    "a Service's port by name": service_port("http"),
+    "a Service's port by a name that begins with a digit": service_port("8080-tcp"),
+    "the highest port": pod_port(65535),
+    "a pod whose name has dots": spec(source={"pod": "x-wing.red.5"}),
+    "the shortest interval": interval("1s"),
+    "the longest interval": interval("24h"),
+    "an interval in milliseconds": interval("1500ms"),
+    "an interval of several parts": interval("1h1m1s1ms"),
+    "the shortest timeout": spec(request={"timeout": "100ms"}),
+    "an empty request": spec(request={}),
+    "a path that is all visible ASCII": spec(
+        request={"path": "/" + "".join(map(chr, range(0x21, 0x7F))).replace("#", "")}
+    ),
+    "a query only": spec(request={"path": "/?"}),
+    "the longest path": spec(request={"path": "/" + "a" * 2047}),
+    "an empty header": header("X-Empty", ""),
+    "a header with a tab and characters beyond ASCII": header("X-Odd", "a\tb ü 星"),
+    "a header whose name is all token characters": header("!#$%&'*+-.^_`|~09azAZ", "-leading dash"),
+    "as many headers as allowed": spec(
+        request={"headers": [{"name": f"X-{n}", "value": "v" * 1024} for n in range(16)]}
+    ),
+    "the longest body": spec(request={"method": "PUT", "body": "星" * 1365}),
+    "an empty body": spec(request={"method": "POST", "body": ""}),
+    "HEAD": spec(request={"method": "HEAD"}),
+    "encapsulation on the way to a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
+    "same node": expected_path({"pod": POD}, locality="SameNode"),
+    "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
+    "an empty expectation": spec(expect={"path": {}}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`says`: words of the API server's message that tell what is allowed."""
+
+    spec: Spec
+    says: str
+
+
+_PORTS = "must be a port number from 1 to 65535, without quotes, or the name of one of the Service's ports"
+_DURATION = "such as 30s, 1m30s or 250ms"
+_PATH = "must start with '/'"
+_VALUE = "must hold no line breaks"
+_HEADER_NAME = "must be an HTTP token"
+_FRAMING = "they frame the request"
+_LABEL = "must be a name of lower-case letters"
+_ONE_OF = "must hold exactly one of pod and service"
+
+INVALID: dict[str, Refused] = {
+    "pod and service": Refused(spec(destination={"pod": POD, "service": SERVICE}), _ONE_OF),
+    "neither pod nor service": Refused(spec(destination={}), _ONE_OF),
+    "no destination": Refused({"source": {"pod": "xwing"}}, "spec.destination: Required value"),
+    "no source": Refused({"destination": {"pod": POD}}, "spec.source: Required value"),
+    "an empty source": Refused(spec(source={}), "spec.source.pod: Required value"),
+    "a source without a name": Refused(spec(source={"pod": ""}), "must be the name of a pod"),
+    "a source that is an option": Refused(spec(source={"pod": "-v"}), "must be the name of a pod"),
+    "a source in upper case": Refused(spec(source={"pod": "XWing"}), "must be the name of a pod"),
+    "a container with a line break": Refused(spec(source={"pod": "xwing", "container": "a\n"}), _LABEL),
+    "a client of a later version": Refused(
+        spec(source={"pod": "xwing", "client": "Auto"}), 'supported values: "Container"'
+    ),
+    "an empty schedule": Refused(spec(schedule={}), "spec.schedule.interval: Required value"),
+    "no interval": Refused(interval("0s"), "must be a duration from 1s to 24h"),
+    "an interval below a second": Refused(interval("999ms"), "must be a duration from 1s to 24h"),
+    "an interval beyond a day": Refused(interval("25h"), "must be a duration from 1s to 24h"),
+    "a negative interval": Refused(interval("-5s"), _DURATION),
+    "an interval without unit": Refused(interval("60"), _DURATION),
+    "an interval in days": Refused(interval("1d"), _DURATION),
+    "an interval with a fraction": Refused(interval("1.5s"), _DURATION),
+    "an interval with a line break": Refused(interval("60s\n"), _DURATION),
+    "a huge interval": Refused(interval("99999h99999h"), "must be a duration from 1s to 24h"),
+    "pod port 0": Refused(pod_port(0), "should be greater than or equal to 1"),
+    "pod port 70000": Refused(pod_port(70000), "should be less than or equal to 65535"),
+    "pod port by name": Refused(pod_port("http"), 'must be of type integer: "string"'),
+    "no pod port": Refused(spec(destination={"pod": {"name": "deathstar-0"}}), "port: Required value"),
+    "service port 0": Refused(service_port(0), _PORTS),
+    "service port 70000": Refused(service_port(70000), _PORTS),
+    "service port in quotes": Refused(service_port("80"), _PORTS),
+    "service port without a name": Refused(service_port(""), _PORTS),
+    "service port in upper case": Refused(service_port("HTTP"), _PORTS),
+    "service port as a fraction": Refused(service_port(80.5), "must be of type integer,string"),
+    "service port as a truth value": Refused(service_port(True), "must be of type integer,string"),
+    "service name with a dot": Refused(spec(destination={"service": {"name": "a.b", "port": 80}}), _LABEL),
+    "namespace with a slash": Refused(spec(destination={"pod": {**POD, "namespace": "a/b"}}), _LABEL),
+    "namespace too long": Refused(
+        spec(destination={"pod": {**POD, "namespace": "a" * 64}}), "may not be more than 63"
+    ),
+    "a protocol of a later version": Refused(spec(request={"protocol": "TCP"}), 'supported values: "HTTP"'),
+    "a method in lower case": Refused(
+        spec(request={"method": "get"}), 'supported values: "GET", "HEAD", "POST"'
+    ),
+    "a path without slash": Refused(spec(request={"path": "v1"}), _PATH),
+    "an empty path": Refused(spec(request={"path": ""}), _PATH),
+    "a path with a blank": Refused(spec(request={"path": "/a b"}), _PATH),
+    "a path with a line break": Refused(spec(request={"path": "/a\nb"}), _PATH),
+    "a path that ends in a line break": Refused(spec(request={"path": "/a\n"}), _PATH),
+    "a path with a fragment": Refused(spec(request={"path": "/a#b"}), _PATH),
+    "a path beyond ASCII": Refused(spec(request={"path": "/ü"}), _PATH),
+    "a path too long": Refused(spec(request={"path": "/" + "a" * 2048}), "may not be more than 2048"),
+    "a header without a name": Refused(header("", "v"), _HEADER_NAME),
+    "a header's name with a colon": Refused(header("X-A:", "v"), _HEADER_NAME),
+    "a header's name with a blank": Refused(header("X A", "v"), _HEADER_NAME),
+    "a header's name that reads a file": Refused(header("@/etc/passwd", "v"), _HEADER_NAME),
+    "a header's name with a line break": Refused(header("X-A\n", "v"), _HEADER_NAME),
+    "a header's value with a line break": Refused(header("X-A", "v\nX-B: w"), _VALUE),
+    "a header's value that ends in a line break": Refused(header("X-A", "v\n"), _VALUE),
+    "a header's value with a carriage return": Refused(header("X-A", "v\rw"), _VALUE),
+    "a header's value with NUL": Refused(header("X-A", "v\0w"), _VALUE),
+    "a header's value with blanks at its ends": Refused(header("X-A", " v"), "no blanks at its ends"),
+    "Content-Length": Refused(header("Content-LENGTH", "3"), _FRAMING),
+    "Transfer-Encoding": Refused(header("transfer-encoding", "chunked"), _FRAMING),
+    "too many headers": Refused(
+        spec(request={"headers": [{"name": f"X-{n}", "value": ""} for n in range(17)]}),
+        "must have at most 16 items",
+    ),
+    "a body too long in bytes": Refused(
+        spec(request={"method": "PUT", "body": "星" * 1366}), "must be at most 4096 bytes"
+    ),
+    "a body too long in characters": Refused(
+        spec(request={"method": "PUT", "body": "a" * 4097}), "may not be more than 4096"
+    ),
+    "a HEAD request with a body": Refused(
+        spec(request={"method": "HEAD", "body": "a"}), "a HEAD request has no body"
+    ),
+    "a HEAD request whose body is expected": Refused(
+        spec(request={"method": "HEAD"}, expect={"bodyContains": "a"}), "can't be met by a HEAD request"
+    ),
+    "a timeout too short": Refused(spec(request={"timeout": "99ms"}), "must be a duration from 100ms to 60s"),
+    "a timeout too long": Refused(spec(request={"timeout": "61s"}), "must be a duration from 100ms to 60s"),
+    "an outcome of a later version": Refused(
+        spec(expect={"outcome": "Denied"}), 'supported values: "Delivered"'
+    ),
+    "a status that is not final": Refused(
+        spec(expect={"status": [100]}), "should be greater than or equal to 200"
+    ),
+    "a status too high": Refused(spec(expect={"status": [600]}), "should be less than or equal to 599"),
+    "no status at all": Refused(spec(expect={"status": []}), "should have at least 1 items"),
+    "an empty text to look for": Refused(
+        spec(expect={"bodyContains": ""}), "should be at least 1 chars long"
+    ),
+    "no latency": Refused(spec(expect={"maxLatency": "0ms"}), "must be a duration from 1ms to 60s"),
+    "locality of a Service's backends": Refused(
+        expected_path({"service": SERVICE}, locality="SameNode"), "expect.path.locality needs destination.pod"
+    ),
+    "an unknown locality": Refused(
+        expected_path({"pod": POD}, locality="Near"), 'supported values: "SameNode", "CrossNode"'
+    ),
+    "encapsulation on one node": Refused(
+        expected_path({"pod": POD}, locality="SameNode", encapsulation="vxlan"), "are not encapsulated"
+    ),
+    "a threshold of none": Refused(spec(threshold={"failures": 0}), "should be greater than or equal to 1"),
+    "a history too long": Refused(spec(history={"limit": 51}), "should be less than or equal to 50"),
+    "a field of a later version": Refused(
+        spec(schedule={"interval": "60s", "cron": "* * * * *"}), 'unknown field "spec.schedule.cron"'
+    ),
+    "a misspelt field": Refused(spec(expect={"stauts": [200]}), 'unknown field "spec.expect.stauts"'),
+}

@@ -1,0 +1,100 @@
+"""The largest status that the models let through: every field set, every string, list and map full."""
+
+from datetime import UTC, datetime
+
+from datapath_probe.api.status import (
+    Condition,
+    ConditionStatus,
+    Counters,
+    HistoryEntry,
+    HopEvidence,
+    HopRef,
+    HopResult,
+    LastRun,
+    PathDestination,
+    PathResult,
+    PathSource,
+    ProbeStatus,
+    RequestResult,
+    Segment,
+    Timings,
+    WitnessReport,
+)
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Trigger
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+LONG = "星" * 5000
+BIG = 2**62
+
+_HOP = HopRef(name=HopName.OVERLAY_ENCAPSULATION, node=LONG, reason=LONG, message=LONG)
+_REPORT = WitnessReport(
+    stance=Stance.CONTRADICTS, summary=LONG, facts={f"fact number {n}": LONG for n in range(100)}
+)
+
+
+def hop(verdict: HopVerdict) -> HopResult:
+    return HopResult(
+        name=HopName.OVERLAY_ENCAPSULATION,
+        node=LONG,
+        object=LONG,
+        verdict=verdict,
+        reason=LONG,
+        message=LONG,
+        evidence=HopEvidence(intent=_REPORT, programmed=_REPORT, observed=_REPORT),
+    )
+
+
+def path(hops: int) -> PathResult:
+    verdicts = [HopVerdict.STALE, *[HopVerdict.OK] * (hops - 1)]
+    timing = "9" * 50
+    return PathResult(
+        source=PathSource(pod=LONG, node=LONG, ip=LONG, identity=BIG),
+        destination=PathDestination(name=LONG, node=LONG, ip=LONG, port=65535, identity=BIG, service_ip=LONG),
+        verdict=ProbeVerdict.DEGRADED,
+        fingerprint=LONG,
+        request=RequestResult(
+            exit_code=99,
+            http_status=599,
+            local_port=65535,
+            remote_ip=LONG,
+            remote_port=65535,
+            error=LONG,
+            timings=Timings(name_lookup=timing, connect=timing, tls=timing, first_byte=timing, total=timing),
+        ),
+        symptom=_HOP,
+        hops=tuple(hop(verdict) for verdict in verdicts),
+    )
+
+
+def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
+    """Everything full, with as many paths and hops as asked for."""
+    condition = Condition(
+        type="Ready",
+        status=ConditionStatus.FALSE,
+        observed_generation=BIG,
+        last_transition_time=NOW,
+        reason="A" * 500,
+        message=LONG,
+    )
+    entry = HistoryEntry(
+        time=NOW, verdict=ProbeVerdict.UNKNOWN, hop=HopName.OVERLAY_ENCAPSULATION, reason=LONG, latency=LONG
+    )
+    return ProbeStatus(
+        observed_generation=BIG,
+        source=LONG,
+        destination=LONG,
+        verdict=ProbeVerdict.DEGRADED,
+        reason=LONG,
+        summary=LONG,
+        divergent_hop=_HOP,
+        segment=Segment(after=HopName.IPAM, before=HopName.OVERLAY_ENCAPSULATION, node=LONG),
+        conditions=tuple(condition.model_copy(update={"type": f"Type{n}"}) for n in range(8)),
+        last_run=LastRun(id=LONG, start_time=NOW, end_time=NOW, trigger=Trigger.RUN_NOW),
+        next_run_time=NOW,
+        last_handled_run_now=LONG,
+        counters=Counters(
+            runs=BIG, failures=BIG, consecutive_failures=BIG, consecutive_successes=BIG, skipped=BIG
+        ),
+        paths=(path(hops),) * paths,
+        history=(entry,) * 100,
+    )

@@ -1,0 +1,81 @@
+"""How the operator reads objects of the API server."""
+
+from typing import Any
+
+import pytest
+
+from datapath_probe.api.probe import InvalidSpec, Probe
+from datapath_probe.api.status import Counters
+from datapath_probe.api.vocabulary import ProbeVerdict
+from unit.api.specs import EVERYTHING, INVALID, VALID, Refused, Spec, spec
+
+METADATA: dict[str, Any] = {"namespace": "rebels", "name": "landing", "uid": "b7c1", "generation": 3}
+
+
+def read(spec: Any, **fields: Any) -> Probe | InvalidSpec:
+    return Probe.from_object({"metadata": METADATA, "spec": spec, **fields})
+
+
+@pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())
+def test_valid_specs_can_be_run(spec: Spec) -> None:
+    assert isinstance(read(spec), Probe)
+
+
+@pytest.mark.parametrize("refused", INVALID.values(), ids=INVALID.keys())
+def test_stored_specs_that_are_invalid_now_are_reported_with_their_field(refused: Refused) -> None:
+    probe = read(refused.spec)
+    assert isinstance(probe, InvalidSpec)
+    assert probe.message.startswith("spec")
+    assert "Value error" not in probe.message
+
+
+@pytest.mark.parametrize("spec", [None, [], "", 7, {"source": None}, {"source": [{}]}])
+def test_specs_that_are_nothing_of_the_kind_raise_nothing(spec: Any) -> None:
+    assert isinstance(read(spec), InvalidSpec)
+
+
+def test_the_message_names_each_field_and_what_it_may_be() -> None:
+    probe = read(spec(schedule={"interval": "0s"}, request={"path": "v1"}))
+    assert isinstance(probe, InvalidSpec)
+    assert probe.message == (
+        "spec.schedule.interval: must be a duration from 1s to 24h, such as 30s, 1m30s or 250ms; "
+        "spec.request.path: must start with '/' and hold only visible ASCII characters without '#'; "
+        "percent-encode all others"
+    )
+
+
+def test_durations_are_to_be_had_in_seconds() -> None:
+    probe = read(EVERYTHING)
+    assert isinstance(probe, Probe)
+    assert probe.spec.schedule.interval_s == 90
+    assert probe.spec.request.timeout_s == 2.5
+    assert probe.spec.expect.max_latency_s == 0.25
+
+
+def test_what_people_set_besides_the_spec_is_read_too() -> None:
+    metadata = {
+        **METADATA,
+        "annotations": {"datapath-probe.dev/run-now": "2026-01-01"},
+        "labels": {"datapath-probe.dev/severity": "critical"},
+    }
+    probe = Probe.from_object({"metadata": metadata, "spec": spec()})
+    assert (probe.meta.run_now, probe.meta.severity) == ("2026-01-01", "critical")
+    assert (read(spec()).meta.run_now, read(spec()).meta.severity) == (None, None)
+
+
+def test_a_status_of_another_version_is_used_as_far_as_it_can_be_read() -> None:
+    status = {
+        "verdict": "Degraded",
+        "counters": {"runs": 7, "failures": 2, "naps": 1},
+        "lastRun": {"id": "a", "startTime": "yesterday"},
+        "outages": [],
+    }
+    probe = read(spec(), status=status)
+    assert probe.status.verdict is ProbeVerdict.DEGRADED
+    assert probe.status.counters == Counters(runs=7, failures=2)
+    assert probe.status.last_run is None
+
+
+@pytest.mark.parametrize("status", [None, "", []])
+def test_no_status_counts_as_an_empty_one(status: Any) -> None:
+    assert read(spec(), status=status).status.counters == Counters()

@@ -1,0 +1,126 @@
+"""What the operator writes into the status, and that it always fits."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
+from datapath_probe.api.status import HistoryEntry, HopEvidence, LastRun, ProbeStatus, Segment
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
+from unit.api.statuses import largest_status
+
+
+def size(status: ProbeStatus) -> int:
+    return len(json.dumps(status.to_object()).encode())
+
+
+def test_what_is_too_long_is_clipped() -> None:
+    status = largest_status()
+    assert status.summary == "星" * 1023 + "…"
+    assert len(status.paths[0].hops) == 32
+    assert len(status.history) == 50
+    witness = status.paths[0].hops[0].evidence.intent
+    assert witness
+    assert list(witness.facts) == [f"fact number {n}" for n in range(32)]
+
+
+def test_nothing_short_is_touched() -> None:
+    assert ProbeStatus(summary="ok", last_handled_run_now="").summary == "ok"
+    assert Segment(after=HopName.IPAM, before=HopName.NODE_ROUTING).node is None
+
+
+def test_a_status_survives_being_written_and_read() -> None:
+    status = largest_status()
+    written = status.to_object()
+    assert json.loads(json.dumps(written)) == written
+    assert ProbeStatus.from_object(written).to_object() == written
+
+
+def test_times_are_written_in_utc_to_the_millisecond() -> None:
+    start = datetime(2026, 1, 1, 9, 0, 0, 1999, timezone(timedelta(hours=9)))
+    run = LastRun(id="a", start_time=start, end_time=start, trigger=Trigger.START)
+    assert run.model_dump(mode="json")["startTime"] == "2026-01-01T00:00:00.001Z"
+
+
+def test_times_without_a_zone_are_refused() -> None:
+    with pytest.raises(ValidationError, match="timezone"):
+        HistoryEntry(time=datetime(2026, 1, 1), verdict=ProbeVerdict.HEALTHY)  # noqa: DTZ001
+
+
+def test_fields_are_written_under_the_names_of_the_contract() -> None:
+    written = largest_status().to_object()
+    assert set(written) == {
+        *("observedGeneration", "source", "destination", "verdict", "reason", "summary", "divergentHop"),
+        *(
+            "segment",
+            "conditions",
+            "lastRun",
+            "nextRunTime",
+            "lastHandledRunNow",
+            "counters",
+            "paths",
+            "history",
+        ),
+    }
+    path = written["paths"][0]
+    assert set(path["destination"]) == {"name", "node", "ip", "port", "identity", "serviceIP"}
+    assert set(path["request"]) == {
+        *("exitCode", "httpStatus", "localPort", "remoteIP", "remotePort", "error", "timings"),
+    }
+    assert set(path["request"]["timings"]) == {"nameLookup", "connect", "tls", "firstByte", "total"}
+    assert set(path["hops"][0]["evidence"]) == {"intent", "programmed", "observed"}
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert ProbeStatus(verdict=ProbeVerdict.UNKNOWN).to_object() == {
+        "verdict": "Unknown",
+        "conditions": [],
+        "counters": {
+            "runs": 0,
+            "failures": 0,
+            "consecutiveFailures": 0,
+            "consecutiveSuccesses": 0,
+            "skipped": 0,
+        },
+        "paths": [],
+        "history": [],
+    }
+
+
+@pytest.mark.parametrize("paths", [1, 2, 32])
+def test_the_largest_status_is_cut_to_fit(paths: int) -> None:
+    status = largest_status(paths)
+    assert size(status) > SIZE_LIMIT_BYTES
+    smaller = fitted(status)
+    assert size(smaller) <= SIZE_LIMIT_BYTES
+    assert smaller.model_copy(update={"paths": ()}) == status.model_copy(update={"paths": ()})
+    assert smaller.paths
+
+
+def test_a_status_that_fits_is_left_alone() -> None:
+    status = ProbeStatus(summary="ok")
+    assert fitted(status) == status
+
+
+def test_evidence_of_good_hops_goes_first() -> None:
+    status = largest_status()
+    one_byte_less = fitted(status, size(status) - 1)
+    bad, *good = one_byte_less.paths[0].hops
+    assert bad == status.paths[0].hops[0]
+    assert bad.verdict is HopVerdict.STALE
+    assert {hop.evidence for hop in good} == {HopEvidence()}
+
+
+def test_the_worst_path_keeps_its_evidence_longest() -> None:
+    status = largest_status(paths=2)
+    worst, other = fitted(status, size(status) - 1).paths
+    assert worst == status.paths[0]
+    assert other != status.paths[1]
+
+
+def test_the_verdict_stays_when_nothing_else_fits() -> None:
+    smallest = fitted(largest_status(), 0)
+    assert smallest.verdict is ProbeVerdict.DEGRADED
+    assert smallest.paths == ()
