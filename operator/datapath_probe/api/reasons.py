@@ -11,6 +11,9 @@ class Reason(StrEnum):
     # all is well
     ALL_HOPS_OK = "AllHopsOk"
     OK = "Ok"
+    DELIVERED = "Delivered"
+    SCHEDULED = "Scheduled"
+    SUSPENDED = "Suspended"
 
     # the run itself could not take place, or can't be judged
     SOURCE_NOT_FOUND = "SourceNotFound"
@@ -31,6 +34,7 @@ class Reason(StrEnum):
     RUN_TIMEOUT = "RunTimeout"
     IN_TRANSITION = "InTransition"
     NOT_RUN_YET = "NotRunYet"
+    INTERNAL_ERROR = "InternalError"
 
     # evidence that could not be had (the values of evidence.errors)
     NOT_COLLECTED = "NotCollected"

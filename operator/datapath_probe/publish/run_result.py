@@ -1,29 +1,21 @@
 """The result of one run: what the runner hands to those who tell people."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..api.vocabulary import Trigger
 from ..diagnose.findings import Diagnosis
+from ..diagnose.run import Run
 from ..plan.plan import CannotRun
-
-
-class Bundle(Protocol):
-    """The evidence of a run, to be saved and replayed."""
-
-    def to_json(self) -> bytes:
-        """One JSON document, bounded in size, without header values and bodies."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run found. Times are seconds since the epoch (UTC)."""
+    """What a run found, and what it goes by. Times are seconds since the epoch (UTC)."""
 
     started: float
     ended: float
     outcome: Diagnosis | CannotRun
-    bundle: Bundle | None = None
+    run: Run | None = None
 
     @property
     def paths(self) -> tuple[Diagnosis, ...]:
@@ -32,7 +24,7 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRecord:
     """A run as the schedule sees it: `id` is also in the logs, `due` is when it should have started."""
 
     id: str
@@ -43,8 +35,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What follows a run. `next_run`: when, seconds since the epoch; None if suspended. `skipped`: runs that
-    should have started meanwhile.
+    """What follows a run. `next_run`: seconds since the epoch, None if suspended or gone. `skipped`: runs that should
+    have started meanwhile.
     """
 
     next_run: float | None

@@ -1,0 +1,42 @@
+"""The reason catalogue: what each reason means and what to do next. The one place for these texts is `advice.toml`.
+
+Called by `paths` and `status` for the next step, and by `error_page` for docs/errors.md. A test compares it with
+`api.reasons`.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ..api.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`cause` and `evidence` are sentences; `next` is an imperative without a full stop, to stand after "Next: "."""
+
+    cause: str
+    evidence: str
+    next: str
+
+
+@cache
+def catalogue() -> Mapping[str, Mapping[Reason, Advice]]:
+    """Every reason's entry, by family. Raises ValueError for an entry that is no `Reason`."""
+    families = tomllib.loads(files(__package__).joinpath("advice.toml").read_text())
+    return {
+        family: {Reason(reason): Advice(**entry) for reason, entry in entries.items()}
+        for family, entries in families.items()
+    }
+
+
+@cache
+def _next_steps() -> Mapping[Reason, str]:
+    return {reason: advice.next for family in catalogue().values() for reason, advice in family.items()}
+
+
+def next_step(reason: Reason) -> str:
+    """What to do next, in one short imperative."""
+    return _next_steps()[reason]

@@ -1,0 +1,29 @@
+"""docs/errors.md, made from the reason catalogue: `python -m datapath_probe.publish.error_page > docs/errors.md`."""
+
+from .advice import catalogue
+
+HEAD = """\
+# Reasons
+
+Every reason that can stand in a condition, a hop, an Event or a metric label: what causes it, which evidence shows it,
+and what to do next. Made from `operator/datapath_probe/publish/advice.toml` by `make docs-errors`; do not edit here.
+"""
+
+
+def error_page() -> str:
+    """The page as Markdown."""
+    lines = [HEAD]
+    for family, entries in catalogue().items():
+        lines.append(f"## {family}\n")
+        for reason, advice in entries.items():
+            lines += [
+                f"### {reason}\n",
+                f"{advice.cause}\n",
+                f"- **Evidence**: {advice.evidence}",
+                f"- **Next**: {advice.next[0].upper()}{advice.next[1:]}.\n",
+            ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(error_page(), end="")
