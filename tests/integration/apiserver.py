@@ -21,7 +21,7 @@ from kubernetes import client, config
 from lab.paths import cache
 
 _TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
-_START_TIMEOUT_S = 60
+_WAIT_S = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,19 @@ class ApiServer:
 
     def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl to its end, whatever comes of it."""
-        command = [self.kubectl, "--kubeconfig", self.kubeconfig, *argv]
+        cache = self.kubeconfig.with_name(
+            "discovery"
+        )  # kubectl's usual one goes by the port, which comes again
+        command = [self.kubectl, "--kubeconfig", self.kubeconfig, "--cache-dir", cache, *argv]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+
+    def wait_for(self, *argv: str) -> None:
+        """Run kubectl until it succeeds. Raises TimeoutError."""
+        deadline = time.monotonic() + _WAIT_S
+        while (done := self.run_kubectl(*argv)).returncode != 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError(done.stderr)
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +99,9 @@ def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: E
         "--disable-admission-plugins=ServiceAccount",  # no controller makes service accounts here
     )
     processes.enter_context(_process(folder, etcd, *etcd_flags))
-    process = processes.enter_context(_process(folder, server, *server_flags))
+    processes.enter_context(_process(folder, server, *server_flags))
     api = ApiServer(kubeconfig, kubectl)
-    _wait_ready(api, process, folder)
+    api.wait_for("get", "--raw=/readyz")
     return api
 
 
@@ -118,12 +129,12 @@ def _write_credentials(folder: Path, port: int) -> Path:
 
 
 @contextmanager
-def _process(folder: Path, program: Path, *flags: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program that ends, at the latest, when the block does."""
+def _process(folder: Path, program: Path, *flags: str) -> Iterator[None]:
+    """A program that ends, at the latest, when the block does; its log is beside its data."""
     with (folder / f"{program.name}.log").open("wb") as log:
         process = subprocess.Popen([program, *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            yield process
+            yield
         finally:
             process.terminate()
             try:
@@ -131,16 +142,6 @@ def _process(folder: Path, program: Path, *flags: str) -> Iterator["subprocess.P
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _wait_ready(api: ApiServer, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while process.poll() is None and time.monotonic() < deadline:
-        if api.run_kubectl("get", "--raw=/readyz").returncode == 0:
-            return
-        time.sleep(0.3)
-    tail = (folder / "kube-apiserver.log").read_text(errors="replace").splitlines()[-20:]
-    raise RuntimeError("the API server did not get ready:\n" + "\n".join(tail))
 
 
 def _loopback(port: int) -> str:

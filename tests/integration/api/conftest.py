@@ -16,9 +16,8 @@ def probes(apiserver: ApiServer) -> Iterator[client.CustomObjectsApi]:
     """A client of an API server that serves DatapathProbes."""
     applied = apiserver.run_kubectl("apply", "--server-side", "-f", CRD)
     assert applied.returncode == 0, applied.stderr
-    # Its warnings are about schemas that it accepts but not quite understands.
     assert "Warning" not in applied.stderr
-    waited = apiserver.run_kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", CRD)
-    assert waited.returncode == 0, waited.stderr
+    # The last thing to be there, after discovery and the resource itself.
+    apiserver.wait_for("explain", "datapathprobes")
     with apiserver.client() as api:
         yield client.CustomObjectsApi(api)
