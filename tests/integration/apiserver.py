@@ -68,7 +68,9 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def find_program(name: str) -> Path | None:
     """Where a program of Kubernetes is on this machine; None if nowhere."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    built = sorted((cache() / "bin").glob(f"kubernetes-*/{name}"), key=lambda path: path.stat().st_mtime)
+    built = sorted(
+        (cache() / "bin").glob(f"kubernetes-{'[0-9a-f]' * 16}/{name}"), key=lambda path: path.stat().st_mtime
+    )
     found = (Path(assets, name) if assets else None, *reversed(built), shutil.which(name))
     return next((Path(path) for path in found if path and Path(path).exists()), None)
 
