@@ -6,7 +6,6 @@ which was deleted unseen; and whether the view is complete and current. Run by `
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import structlog
 from kubernetes.aio.client import ApiClient
 
 from . import rest
+from .backoff import pause_s
 from .fields import Skips, elements, text
 from .rest import ApiError
 from .table import Table
@@ -24,10 +24,8 @@ R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
-PAGE_OBJECTS = 500  # bounds what one answer costs in memory
 WATCH_S = 60  # the server ends the watch then, after a bookmark; what hangs is given up soon after
 WATCH_GRACE_S = 10
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 STEADY_S = 20.0  # what held this long has earned a fresh start at the shortest pause
 SHORTEST_WATCH_S = 1.0
 
@@ -77,31 +75,21 @@ class Reflector(Generic[R]):
                 await self._list_and_watch()
             except ApiError as error:
                 self._lost(error)
-            failures = 0 if time.monotonic() - started > STEADY_S else failures + 1
-            await asyncio.sleep(_pause_s(failures))
+            failures = 1 if time.monotonic() - started > STEADY_S else failures + 1
+            await asyncio.sleep(pause_s(failures))
 
     async def _list_and_watch(self) -> None:
-        """Ends only by ApiError; `run` then lists anew: to a server that was restored a version means nothing."""
+        """Ends only by ApiError. `run` lists anew then: a server restored from a backup counts anew too."""
         version = await self._list()
         while True:
             version = await self._watch(version)
 
     async def _list(self) -> str:
         fresh = Table(self.resource.group)
-        position = ""
-        while True:
-            query = {**self.resource.query, "limit": str(PAGE_OBJECTS)}
-            if position:
-                query["continue"] = position
-            page = await rest.get(self._client, self.resource.path, query)
+        async for page in rest.pages(self._client, self.resource.path, self.resource.query):
             for raw in elements(page, "items"):
                 self._put(fresh, raw)
-            position = text(page, "metadata", "continue")
-            if not position:
-                break
-        version = text(page, "metadata", "resourceVersion")
-        if not version:
-            raise ApiError("a list without resourceVersion")
+            version = text(page, "metadata", "resourceVersion")
         self.table = fresh
         self._current()
         return version
@@ -178,8 +166,3 @@ class Reflector(Generic[R]):
 
 def _key(raw: object) -> tuple[str, str]:
     return text(raw, "metadata", "namespace"), text(raw, "metadata", "name")
-
-
-def _pause_s(failures: int) -> float:
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 8))
-    return random.uniform(longest / 2, longest)  # noqa: S311 (jitter)

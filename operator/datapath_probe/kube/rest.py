@@ -1,9 +1,9 @@
-"""Reads raw JSON through an `ApiClient`: single answers, and watches line by line.
+"""Plain JSON through an `ApiClient`: single requests, and watches line by line.
 
 In: a path of the API and its query. Out: JSON, or `ApiError` for whatever kept the answer away. Called by
-`kube.reflector`. The client's models are left out on purpose: they cost much and refuse what they do not know.
-Its `watch.Watch` is not fit either: it reconnects for ever in silence, takes an error page for an event, and
-tries an expired version again.
+the other modules of `kube`. The client's models are left out on purpose: they cost much and refuse what they
+don't know. Its `watch.Watch` is not fit either: it reconnects for ever in silence, takes an error page for an
+event, and tries an expired version again.
 """
 
 import json
@@ -17,10 +17,15 @@ from kubernetes.aio.config import ConfigException
 from .fields import text
 
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0
+PAGE_OBJECTS = 500  # bounds what one answer costs in memory
 
-EXPIRED = 410
+JSON = "application/json"
+
 NOT_FOUND = 404
+CONFLICT = 409
+EXPIRED = 410
+TOO_MANY_REQUESTS = 429
 
 
 class ApiError(Exception):
@@ -30,11 +35,40 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
 
+    @property
+    def transient(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status is None or self.status == TOO_MANY_REQUESTS or self.status >= 500
 
-async def get(client: ApiClient, path: str, query: Mapping[str, str]) -> object:
-    """The JSON value at the path. Raises ApiError."""
-    async with _answer(client, path, query, READ_TIMEOUT_S) as response:
+
+async def request(
+    client: ApiClient,
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    body: Mapping[str, object] | None = None,
+    content_type: str = JSON,
+) -> object:
+    """Send one request; the JSON value that came back. Raises ApiError."""
+    async with _answer(client, method, path, query, TIMEOUT_S, body, content_type) as response:
         return json.loads(await response.read())
+
+
+async def pages(
+    client: ApiClient, path: str, query: Mapping[str, str]
+) -> AsyncIterator[Mapping[str, object]]:
+    """The pages of a list: each holds `items` and the `metadata` of the list. Raises ApiError, also when an
+    answer is no list: taken for an empty one it would make everything disappear.
+    """
+    query = {**query, "limit": str(PAGE_OBJECTS)}
+    while True:
+        page = await request(client, "GET", path, query)
+        if not isinstance(page, dict) or "items" not in page or not text(page, "metadata", "resourceVersion"):
+            raise ApiError("the answer is no list")
+        yield page
+        query["continue"] = text(page, "metadata", "continue")
+        if not query["continue"]:
+            return
 
 
 @asynccontextmanager
@@ -42,26 +76,33 @@ async def watch(
     client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """The lines of a watch, which is open once entered. Raises ApiError, also after `timeout_s` in all."""
-    async with _answer(client, path, query, timeout_s) as response:
+    async with _answer(client, "GET", path, query, timeout_s) as response:
         yield aiter(response.content)
 
 
 @asynccontextmanager
 async def _answer(
-    client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float
+    client: ApiClient,
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    timeout_s: float,
+    body: Mapping[str, object] | None = None,
+    content_type: str = JSON,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
     try:
-        request = await client.param_serialize(
-            "GET",
+        serialized = await client.param_serialize(
+            method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": JSON, "Content-Type": content_type},
+            body=body,
             auth_settings=["BearerToken"],
         )
-        answer = await client.call_api(*request, _request_timeout=timeout, _preload_content=False)
+        answer = await client.call_api(*serialized, _request_timeout=timeout, _preload_content=False)
         async with answer.response as response:
-            if response.status != 200:
+            if not response.ok:
                 raise ApiError(await _reason(response), response.status)
             yield response
     except TimeoutError as error:

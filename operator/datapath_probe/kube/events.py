@@ -1,0 +1,117 @@
+"""Events about probes, sent beside the runs: what `publish` tells is queued, and posted by `run`.
+
+In: `publish.ports.Event`. Out: Events of events.k8s.io/v1 in the probe's namespace. Run by `control`. Events
+are for people, nothing relies on them: when the API server takes none for a while, they are dropped and logged.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from kubernetes.aio.client import ApiClient
+
+from ..api.group import API_VERSION, GROUP, KIND
+from ..publish.ports import Event, ProbeRef
+from . import rest
+from .backoff import pause_s
+from .rest import ApiError
+
+log = structlog.get_logger(__name__)
+
+CONTROLLER = f"{GROUP}/operator"
+QUEUE_LIMIT = 1000
+KEEP_TRYING_S = 60.0
+NOTE_LIMIT_BYTES = 1024  # Kubernetes' own
+NAME_LIMIT = 253
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    probe: ProbeRef
+    event: Event
+    at: float
+
+
+class EventRecorder:
+    """Implements `publish.ports.Events` while `run` runs.
+
+    `instance`: which operator speaks, such as its pod's name. `clock`: seconds since the epoch.
+    """
+
+    def __init__(self, client: ApiClient, instance: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._instance = instance
+        self._clock = clock
+        self._queue: asyncio.Queue[_Told] = asyncio.Queue(QUEUE_LIMIT)
+        self._last: dict[str, Event] = {}
+
+    def tell(self, probe: ProbeRef, event: Event) -> None:
+        """Queue an Event; the one told last about this probe is not told again."""
+        if self._last.get(probe.uid) == event:
+            return
+        try:
+            self._queue.put_nowait(_Told(probe, event, self._clock()))
+        except asyncio.QueueFull:
+            log.warning(
+                "event dropped", probe=f"{probe.namespace}/{probe.name}", reason="too many are waiting"
+            )
+        else:
+            self._last[probe.uid] = event
+
+    def forget(self, probe: ProbeRef) -> None:
+        """Forget what was told last."""
+        self._last.pop(probe.uid, None)
+
+    async def run(self) -> None:
+        """Send what is told; never returns."""
+        while True:
+            told = await self._queue.get()
+            try:
+                await self._send(told)
+            except ApiError as error:
+                name = f"{told.probe.namespace}/{told.probe.name}"
+                log.warning("event dropped", probe=name, reason=str(error))
+
+    async def _send(self, told: _Told) -> None:
+        path = f"/apis/events.k8s.io/v1/namespaces/{told.probe.namespace}/events"
+        body = _body(told, self._instance)
+        failures = 0
+        while True:
+            try:
+                await rest.request(self._client, "POST", path, {}, body)
+            except ApiError as error:
+                if error.status == rest.CONFLICT:  # an attempt that looked lost was not
+                    return
+                if not error.transient or self._clock() - told.at > KEEP_TRYING_S:
+                    raise
+                failures += 1
+                await asyncio.sleep(pause_s(failures))
+            else:
+                return
+
+
+def _body(told: _Told, instance: str) -> dict[str, object]:
+    probe, event = told.probe, told.event
+    suffix = f".{int(told.at * 1e9):x}"
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"namespace": probe.namespace, "name": probe.name[: NAME_LIMIT - len(suffix)] + suffix},
+        "eventTime": datetime.fromtimestamp(told.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance,
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": event.note.encode()[:NOTE_LIMIT_BYTES].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": probe.namespace,
+            "name": probe.name,
+            "uid": probe.uid,
+        },
+    }
