@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,22 @@ class ApiServer:
 
     kubeconfig: Path
     kubectl: Path
+    etcd_url: str
+    argv: tuple[str | Path, ...]
+    _process: ExitStack = field(default_factory=ExitStack)
+
+    def start(self) -> None:
+        """Start the server; it is not ready yet."""
+        program, *flags = self.argv
+        self._process.enter_context(_process(self.kubeconfig.parent, Path(program), *flags))
+
+    def kill(self) -> None:
+        """End the server as a crash would; etcd stays."""
+        self._process.close()
+
+    def wait_ready(self) -> None:
+        """Wait until the server is ready. Raises TimeoutError."""
+        self.wait_for("get", "--raw=/readyz")
 
     def client(self) -> client.ApiClient:
         """A client of the administrator's."""
@@ -101,9 +117,10 @@ def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: E
         "--disable-admission-plugins=ServiceAccount",  # no controller makes service accounts here
     )
     processes.enter_context(_process(folder, etcd, *etcd_flags))
-    processes.enter_context(_process(folder, server, *server_flags))
-    api = ApiServer(kubeconfig, kubectl)
-    api.wait_for("get", "--raw=/readyz")
+    api = ApiServer(kubeconfig, kubectl, etcd_url, (server, *server_flags))
+    processes.callback(api.kill)
+    api.start()
+    api.wait_ready()
     return api
 
 
@@ -131,19 +148,15 @@ def _write_credentials(folder: Path, port: int) -> Path:
 
 
 @contextmanager
-def _process(folder: Path, program: Path, *flags: str) -> Iterator[None]:
+def _process(folder: Path, program: Path, *flags: str | Path) -> Iterator[None]:
     """A program that ends, at the latest, when the block does; its log is beside its data."""
-    with (folder / f"{program.name}.log").open("wb") as log:
+    with (folder / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen([program, *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 def _loopback(port: int) -> str:
