@@ -46,7 +46,7 @@ class _SpecSchema(_StatusSchema):
     """The same with defaults, as far as they say something."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema["default"] in (None, ()):
+        if schema["default"] in (None, "", ()):
             return super().default_schema(schema)
         return GenerateJsonSchema.default_schema(self, schema)
 

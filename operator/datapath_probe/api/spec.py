@@ -217,9 +217,9 @@ class Request(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            "self.method != 'HEAD' || !has(self.body)",
+            "self.method != 'HEAD' || !has(self.body) || self.body == ''",
             "a HEAD request has no body: leave out body or choose another method",
-            lambda request: request.method != Method.HEAD or request.body is None,
+            lambda request: request.method != Method.HEAD or not request.body,
         ),
     )
 
@@ -235,7 +235,7 @@ class Request(ApiModel):
     headers: Annotated[tuple[Header, ...], Field(max_length=16)] = ()
     """Headers sent besides those that curl sends by itself."""
 
-    body: Body | None = None
+    body: Body = ""
     """Body of the request, at most 4096 bytes of UTF-8. Its Content-Type is application/x-www-form-urlencoded
     unless headers say otherwise."""
 
@@ -274,7 +274,7 @@ class Expect(ApiModel):
     outcome: Outcome = Outcome.DELIVERED
     """What should become of the request. Delivered: it is answered as status and bodyContains say."""
 
-    status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] | None = None
+    status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] = ()
     """HTTP status codes of a good response, 200 to 599. Default: any from 200 to 299."""
 
     body_contains: Annotated[str, Field(min_length=1, max_length=1024)] | None = None

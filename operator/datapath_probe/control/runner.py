@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..api.spec import Probe
+from ..api.probe import Probe
 from ..cilium import curl
 from ..collect.gather import ask_again, gather
 from ..collect.ports import ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
 from ..collect.source_ports import SourcePorts
-from ..diagnose.diagnose import Diagnosis, diagnose, questions_of
+from ..diagnose.bundle import Bundle
+from ..diagnose.diagnose import diagnose, questions_of
+from ..diagnose.findings import Diagnosis
 from ..diagnose.run import Request, Run
 from ..evidence.reading import Reading
 from ..plan.objects import Inventory
@@ -52,7 +54,7 @@ class ProbeRunner:
         if isinstance(plan, CannotRun):
             return RunResult(started, self._clock(), plan, None)
         run, diagnosis = await self._run(probe, plan)
-        return RunResult(started, self._clock(), diagnosis, run)
+        return RunResult(started, self._clock(), diagnosis, Bundle(run))
 
     async def _run(self, probe: Probe, plan: Plan) -> tuple[Run, Diagnosis]:
         incarnations = _incarnations(plan)
@@ -67,12 +69,12 @@ class ProbeRunner:
         run = replace(run, request=replace(request, reading=reading))
         run = await self._collect(run, incarnations)
         diagnosis = diagnose(run)
-        if diagnosis.second_look:
+        if diagnosis.needs_second_look:
             await asyncio.sleep(SETTLE_S)
             confirm = sorted(diagnosis.confirm, key=lambda q: (q.node, q.argv))
             evidence = await ask_again(run.evidence, confirm, self._answers, incarnations)
             run = replace(run, evidence=evidence, second_look=True)
-        if diagnosis.second_look or not diagnosis.met:
+        if diagnosis.needs_second_look or not diagnosis.met:
             run = replace(run, plan_after=resolve(probe, self._inventory))
             run = await self._collect(run, incarnations)
             diagnosis = diagnose(run)

@@ -1,8 +1,8 @@
 """Spec + inventory → `Plan`, or `CannotRun`. The only place that turns names into addresses."""
 
-from ..api.durations import seconds
+from ..api.probe import Probe
 from ..api.reasons import Reason
-from ..api.spec import PodDestination, Probe, ServiceDestination
+from ..api.spec import PodDestination, ServiceDestination
 from .backends import eligible_backends
 from .objects import Container, Inventory, Pod, Service, ServicePort
 from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, PodFacts, Request
@@ -19,7 +19,7 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         return target
     destination, frontend, backends, host, port = target
     return Plan(
-        probe=f"{probe.namespace}/{probe.name}",
+        probe=f"{probe.meta.namespace}/{probe.meta.name}",
         source=pod,
         container=container,
         destination=destination,
@@ -43,8 +43,8 @@ def pod_facts(inventory: Inventory, pod: Pod) -> PodFacts:
 
 def _source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] | CannotRun:
     spec = probe.spec.source
-    name = f"{probe.namespace}/{spec.pod}"
-    pod = inventory.pod(probe.namespace, spec.pod)
+    name = f"{probe.meta.namespace}/{spec.pod}"
+    pod = inventory.pod(probe.meta.namespace, spec.pod)
     if pod is None:
         return CannotRun(Reason.SOURCE_NOT_FOUND, f"there is no pod {name}", source=name)
     if pod.terminating:
@@ -87,10 +87,10 @@ def _destination(probe: Probe, inventory: Inventory, source: PodFacts) -> _Targe
     spec = probe.spec.destination
     origin = f"{source.pod.namespace}/{source.pod.name}"
     if spec.pod is not None:
-        result = _pod_target(spec.pod, probe.namespace, inventory)
+        result = _pod_target(spec.pod, probe.meta.namespace, inventory)
     else:
         assert spec.service is not None  # the schema's "exactly one of"
-        result = _service_target(spec.service, probe.namespace, inventory, source)
+        result = _service_target(spec.service, probe.meta.namespace, inventory, source)
     if isinstance(result, CannotRun):
         return CannotRun(result.reason, result.message, source=origin, destination=result.destination)
     return result
@@ -173,16 +173,16 @@ def _request(probe: Probe, host: str, port: int) -> Request:
         path=spec.path,
         headers=tuple((header.name, header.value) for header in spec.headers),
         body=spec.body,
-        timeout_s=seconds(spec.timeout),
+        timeout_s=spec.timeout_s,
     )
 
 
 def _expectation(probe: Probe) -> Expectation:
     spec = probe.spec.expect
     return Expectation(
-        statuses=tuple(spec.status),
+        statuses=spec.status,
         body_contains=spec.body_contains,
-        max_latency_s=seconds(spec.max_latency) if spec.max_latency else None,
+        max_latency_s=spec.max_latency_s,
         locality=spec.path.locality if spec.path else None,
         encapsulation=spec.path.encapsulation if spec.path else None,
     )

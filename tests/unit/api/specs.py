@@ -89,6 +89,7 @@ VALID: dict[str, Spec] = {
     "the longest body": spec(request={"method": "PUT", "body": "星" * 1365}),
     "an empty body": spec(request={"method": "POST", "body": ""}),
     "HEAD": spec(request={"method": "HEAD"}),
+    "HEAD with an empty body": spec(request={"method": "HEAD", "body": ""}),
     "encapsulation on the way to a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
     "same node": expected_path({"pod": POD}, locality="SameNode"),
     "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
