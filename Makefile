@@ -23,3 +23,4 @@ lock: ## pin the dependencies anew, by hash and without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 include crds/crds.mk
+include tests/lab/lab.mk

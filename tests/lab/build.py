@@ -1,0 +1,24 @@
+"""Everything that is built once per machine: programs, images, and the containerd store made of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import gobuild, images, imagestore
+from lab.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Folders and files of the cache; their names tell their contents, so equal artifacts are the same build."""
+
+    kubernetes: Path
+    init: Path
+    store: Path
+
+
+def build(settings: Settings) -> Artifacts:
+    """Build what the cache does not have; with all in the cache, only look-ups."""
+    kubernetes = gobuild.KUBERNETES.build()
+    gobuild.HELM.build()
+    archives = images.all_images(settings.cilium)
+    return Artifacts(kubernetes, images.pause_program(), imagestore.prepared(archives))

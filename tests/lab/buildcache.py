@@ -1,0 +1,48 @@
+"""Folders of the cache that are named by what went into them: made once, then only looked up."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from lab.paths import cache
+from lab.shell import step
+
+
+def digest(*parts: str | bytes | Path) -> str:
+    """Hash of strings, of files, and of all files below folders (names and contents)."""
+    whole = hashlib.sha256()
+    for part in parts:
+        for blob in _blobs(part):
+            whole.update(hashlib.sha256(blob).digest())
+    return whole.hexdigest()[:16]
+
+
+def _blobs(part: str | bytes | Path) -> Iterable[bytes]:
+    match part:
+        case str():
+            yield part.encode()
+        case bytes():
+            yield part
+        case Path() if part.is_dir():
+            for file in sorted(p for p in part.rglob("*") if p.is_file()):
+                yield str(file.relative_to(part)).encode()
+                yield file.read_bytes()
+        case Path():
+            yield part.read_bytes()
+
+
+def cached(kind: str, name: str, key: str, make: Callable[[Path], None]) -> Path:
+    """The folder `kind/name-key` of the cache; when it is not there, `make` fills it.
+
+    A `make` that fails or is killed leaves nothing that a later call would take for whole.
+    """
+    folder = cache() / kind / f"{name}-{key}"
+    if not folder.exists():
+        unfinished = folder.with_name(folder.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        with step(f"building {name}"):
+            make(unfinished)
+        unfinished.rename(folder)
+    return folder

@@ -1,0 +1,96 @@
+"""The lab's cgroups: a folder a node in every hierarchy, `PREFIX/NODE`, and one for the fabric.
+
+Every process of the lab is in one of them, so cleaning up needs no pid files: what is in there is ours.
+Knows both layouts: v1 controllers with a v2 tree under `unified` (hybrid), and v2 alone.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.paths import HERE, PREFIX
+from lab.shell import LabError
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def is_unified(root: Path = ROOT) -> bool:
+    return (root / "cgroup.controllers").exists()
+
+
+def hierarchies(root: Path = ROOT) -> list[Path]:
+    """Mount points of all hierarchies: the one v2 tree, or every v1 controller and `unified`."""
+    if is_unified(root):
+        return [root]
+    return sorted(p for p in root.iterdir() if (p / "cgroup.procs").exists() and not p.is_symlink())
+
+
+def create(member: str, root: Path = ROOT) -> None:
+    """Make the cgroups of a node, or of the fabric."""
+    for hierarchy in hierarchies(root):
+        lab = hierarchy / PREFIX
+        for folder in (lab, lab / member):
+            folder.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):  # a v1 cpuset is born empty and takes no process
+                if not is_unified(root) and (folder / name).exists():
+                    (folder / name).write_text((folder.parent / name).read_text())
+        if is_unified(root):
+            _leaf(hierarchy, member).mkdir(exist_ok=True)
+            for folder in (hierarchy, lab, lab / member):
+                enabled = (folder / "cgroup.controllers").read_text().split()
+                (folder / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in enabled))
+
+
+def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
+    """The command line that runs `argv` in these cgroups."""
+    procs = [str(_leaf(h, member, root) / "cgroup.procs") for h in hierarchies(root)]
+    return [str(HERE / "join.sh"), *procs, "--", *argv]
+
+
+def _leaf(hierarchy: Path, member: str, root: Path = ROOT) -> Path:
+    """Where processes go. On v2 a cgroup with children must hold none: kubelet's pods get the node's other children."""
+    folder = hierarchy / PREFIX / member
+    return folder / "system" if is_unified(root) else folder
+
+
+def pids(root: Path = ROOT) -> set[int]:
+    """Every process of the lab."""
+    found: set[int] = set()
+    for tree in trees(root):
+        for procs in tree.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(line) for line in procs.read_text().split())
+    return found - {0, os.getpid()}
+
+
+def kill_all(timeout_s: float = 20) -> None:
+    """SIGKILL every process of the lab, until there is none."""
+    deadline = time.monotonic() + timeout_s
+    while alive := pids():
+        if time.monotonic() > deadline:
+            raise LabError(f"processes of the lab do not end: {sorted(alive)}")
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def remove_all(timeout_s: float = 10) -> None:
+    """Remove the lab's cgroups, leaves first, once their last process is gone."""
+    deadline = time.monotonic() + timeout_s
+    while left := trees():
+        for tree in left:
+            folders = [p for p in tree.rglob("*") if p.is_dir()]
+            for folder in [*sorted(folders, reverse=True), tree]:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        if time.monotonic() > deadline:
+            raise LabError(f"cgroups of the lab stay busy: {', '.join(map(str, left))}")
+        time.sleep(0.02)
+
+
+def trees(root: Path = ROOT) -> Sequence[Path]:
+    return [tree for h in hierarchies(root) if (tree := h / PREFIX).exists()]

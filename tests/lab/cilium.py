@@ -1,0 +1,45 @@
+"""Cilium's manifests for a lab: the chart that comes with Cilium's Go module, rendered with the lab's settings.
+
+The chart, not a manifest of our own: what the operator under test meets (config keys, mounts, labels) must be what
+real clusters have, for every Cilium version.
+"""
+
+import json
+from typing import Any
+
+from lab import gobuild
+from lab.paths import CHECKOUT, HERE
+from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, Attach, Mode, Settings, node_ip
+from lab.shell import run
+
+VALUE_FILES = (CHECKOUT / "manifests/kind/cilium-values.yaml", HERE / "manifests/cilium-values.yaml")
+
+_MODE_VALUES: dict[Mode, dict[str, Any]] = {
+    Mode.VXLAN: {},
+    Mode.KPR: {"kubeProxyReplacement": True},
+    Mode.NATIVE: {"routingMode": "native", "autoDirectNodeRoutes": True, "ipv4NativeRoutingCIDR": POD_CIDR},
+}
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Chart values that depend on the settings; `VALUE_FILES` has the others."""
+    return {
+        "image": {"tag": f"v{settings.cilium}"},
+        "operator": {"image": {"tag": f"v{settings.cilium}"}},
+        "k8sServiceHost": node_ip("node1"),
+        "k8sServicePort": API_PORT,
+        "bpf": {"enableTCX": settings.attach is Attach.TCX},
+        **_MODE_VALUES[settings.mode],
+    }
+
+
+def manifests(settings: Settings) -> str:
+    chart = (
+        gobuild.cilium(settings.cilium).module_dir("github.com/cilium/cilium") / "install/kubernetes/cilium"
+    )
+    files = [flag for file in VALUE_FILES for flag in ("--values", str(file))]
+    return run(
+        *(gobuild.HELM.build() / "helm", "template", "cilium", chart, "--namespace", "kube-system"),
+        *("--kube-version", KUBERNETES_VERSION, *files, "--values", "-"),
+        stdin=json.dumps(values(settings)),
+    ).stdout

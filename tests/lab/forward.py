@@ -1,0 +1,65 @@
+"""The one way in: a listener on the machine's loopback whose connections go on to the API server inside node1.
+
+A socket belongs to the network namespace that it was made in: `start` makes the listener here and hands it to
+this module, run as a program inside node1's network namespace, where its outgoing connections are made.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+
+from lab import cgroups
+from lab.node import Node
+from lab.paths import CHECKOUT, STATE
+from lab.processes import start_detached
+from lab.settings import API_PORT
+
+RECORD = STATE / "forward.json"
+
+
+def start(node1: Node, port: int = 0) -> int:
+    """Start forwarding from a loopback port (0: a free one). Returns the port."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        fd = listener.fileno()
+        argv = cgroups.joining(
+            node1.name,
+            *("env", f"PYTHONPATH={CHECKOUT / 'tests'}"),
+            *(
+                "nsenter",
+                f"--net=/proc/{node1.init().pid}/ns/net",
+                sys.executable,
+                "-m",
+                "lab.forward",
+                str(fd),
+            ),
+        )
+        start_detached(argv, STATE / "log" / "forward.log", pass_fds=[fd]).save(RECORD)
+        return int(listener.getsockname()[1])
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(1 << 16):
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()
+
+
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.closing(writer):
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", API_PORT)
+        except OSError:
+            return
+        with contextlib.closing(inner_writer):
+            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+
+
+async def _serve(listener: socket.socket) -> None:
+    async with await asyncio.start_server(_forward, sock=listener) as server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))

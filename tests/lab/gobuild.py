@@ -1,0 +1,84 @@
+"""Kubernetes, Cilium, CoreDNS and helm, built from the Go modules that `modules/*/go.sum` pins."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import toolchain
+from lab.buildcache import cached, digest
+from lab.paths import HERE
+from lab.settings import CILIUM_MODULES, KUBERNETES_VERSION
+from lab.shell import run
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """One pinned module; `programs` maps package → name of the program."""
+
+    folder: str
+    programs: dict[str, str]
+    variables: dict[str, str]
+
+    @property
+    def source(self) -> Path:
+        return HERE / "modules" / self.folder
+
+    @property
+    def ldflags(self) -> str:
+        return " ".join(["-s -w", *(f"-X '{name}={value}'" for name, value in self.variables.items())])
+
+    def build(self) -> Path:
+        """Folder with the programs, from the cache when they were built before."""
+        return cached("bin", self.folder, digest(self.source, repr(self)), self._build)
+
+    def _build(self, out: Path) -> None:
+        run(
+            *(toolchain.go(), "build", "-trimpath", "-mod=readonly", "-ldflags", self.ldflags),
+            *("-o", f"{out}/", *self.programs),
+            cwd=self.source,
+            env=toolchain.environment(),
+        )
+        for package, program in self.programs.items():
+            (out / package.rpartition("/")[2]).rename(out / program)
+
+    def module_dir(self, module: str) -> Path:
+        """Where Go unpacked the module's source; its chart and BPF templates are there."""
+        listed = run(
+            *(toolchain.go(), "list", "-m", "-f", "{{.Dir}}", module),
+            cwd=self.source,
+            env=toolchain.environment(),
+        ).stdout.strip()
+        return Path(listed)
+
+
+KUBERNETES = GoModule(
+    "kubernetes",
+    {
+        f"k8s.io/kubernetes/cmd/{name}": name
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+    },
+    {"k8s.io/component-base/version.gitVersion": f"v{KUBERNETES_VERSION}"},
+)
+COREDNS = GoModule("coredns", {"github.com/coredns/coredns": "coredns"}, {})
+HELM = GoModule("helm", {"helm.sh/helm/v3/cmd/helm": "helm"}, {})
+
+
+def cilium(version: str) -> GoModule:
+    base = "github.com/cilium/cilium"
+    return GoModule(
+        CILIUM_MODULES[version],
+        {
+            f"{base}/daemon": "cilium-agent",
+            f"{base}/cilium-dbg": "cilium-dbg",
+            f"{base}/cilium-health": "cilium-health",
+            f"{base}/cilium-health/responder": "cilium-health-responder",
+            f"{base}/hubble": "hubble",
+            f"{base}/operator": "cilium-operator-generic",
+            f"{base}/plugins/cilium-cni": "cilium-cni",
+            f"{base}/tools/mount": "cilium-mount",
+        },
+        # A release says "VERSION REVISION DATE"; without them `cilium-dbg status` shows an empty version.
+        {
+            f"{base}/pkg/version.ciliumVersion": f"{version} lab 1970-01-01",
+            f"{base}/hubble/pkg.Version": f"v{version}",
+        },
+    )

@@ -1,0 +1,82 @@
+"""containerd and kubelet of one node."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from lab.images import PAUSE_IMAGE
+from lab.node import Node
+from lab.pki import PKI
+from lab.settings import DNS_SERVICE_IP
+from lab.shell import wait_until
+
+CONTAINERD_CONFIG = f"""\
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE_IMAGE}"
+  restrict_oom_score_adj = true  # the machine may lack CAP_SYS_RESOURCE
+"""
+CNI_LOOPBACK = Path("/usr/lib/cni/loopback")
+
+
+def kubelet_config(node: Node) -> dict[str, object]:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": node.ip,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(PKI / "ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "cgroupfs",
+        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "clusterDNS": [DNS_SERVICE_IP],
+        "clusterDomain": "cluster.local",
+        "resolvConf": "/dev/null",  # nothing outside can be resolved anyway
+        "failSwapOn": False,
+        "failCgroupV1": False,
+        # All nodes share the machine's disk and memory: one node must not evict for what another uses.
+        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "imageGCHighThresholdPercent": 100,
+        "syncFrequency": "5s",
+    }
+
+
+def start_containerd(node: Node) -> None:
+    config = node.dir / "containerd.toml"
+    config.write_text(CONTAINERD_CONFIG)
+    node.run("cp", str(CNI_LOOPBACK), "/opt/cni/bin/")
+    node.start_role("containerd", ["containerd", "--config", str(config), "--log-level", "warn"])
+    wait_until(
+        f"containerd of {node.name} answers",
+        lambda: node.run("ctr", "version", check=False).returncode == 0,
+        timeout_s=30,
+    )
+
+
+def start_kubelet(node: Node, binaries: Path) -> None:
+    config = node.dir / "kubelet.yaml"
+    config.write_text(yaml.safe_dump(kubelet_config(node)))
+    node.start_role(
+        "kubelet",
+        [
+            str(binaries / "kubelet"),
+            f"--config={config}",
+            f"--kubeconfig={PKI / f'{node.name}.conf'}",
+            f"--hostname-override={node.name}",
+            f"--node-ip={node.ip}",
+        ],
+    )
+
+
+def load_image(node: Node, archive: Path) -> None:
+    """Import a docker-archive into the running node. The archive is copied where the node can see it."""
+    visible = node.dir / archive.name
+    shutil.copyfile(archive, visible)
+    try:
+        node.run("ctr", "--namespace=k8s.io", "image", "import", str(visible))
+    finally:
+        visible.unlink()

@@ -1,0 +1,47 @@
+"""The wires of the lab: a bridge in a network namespace of its own (the fabric) joins the nodes; nothing leads out.
+
+The machine's own network namespace sees only a listener on loopback (`forward`). No namespace has a name: each
+lives as long as its processes, so nothing of it can be left behind.
+"""
+
+from pathlib import Path
+
+from lab import cgroups
+from lab.paths import PREFIX, STATE
+from lab.processes import Process, start_detached
+from lab.settings import NODE_SUBNET_PREFIX
+from lab.shell import LabError, run, wait_until
+
+BRIDGE = f"{PREFIX}-bridge"
+_RECORD = STATE / "fabric.json"
+
+
+def start_fabric(init_program: Path) -> None:
+    cgroups.create("fabric")
+    holder = start_detached(
+        cgroups.joining("fabric", "unshare", "--net", str(init_program)), STATE / "log" / "fabric.log"
+    )
+    own = Path("/proc/self/ns/net").readlink()
+    wait_until("the fabric starts", lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != own, 10, 0.01)
+    holder.save(_RECORD)
+    ip(holder, "link", "add", BRIDGE, "type", "bridge")
+    ip(holder, "addr", "add", f"{NODE_SUBNET_PREFIX}.1/24", "dev", BRIDGE)
+    ip(holder, "link", "set", BRIDGE, "up")
+
+
+def attach(node: str, init: Process, address: str) -> None:
+    """Wire a node's network namespace to the bridge, as its `eth0`."""
+    fabric = Process.load(_RECORD)
+    if fabric is None:
+        raise LabError("the fabric between the nodes is not running")
+    ip(fabric, "link", "add", node, "type", "veth", "peer", "name", "eth0", "netns", str(init.pid))
+    ip(fabric, "link", "set", node, "master", BRIDGE, "up")
+    ip(init, "link", "set", "lo", "up")
+    ip(init, "addr", "add", f"{address}/24", "dev", "eth0")
+    ip(init, "link", "set", "eth0", "up")
+    ip(init, "route", "add", "default", "via", f"{NODE_SUBNET_PREFIX}.1")
+
+
+def ip(holder: Process, *argv: str) -> None:
+    """Run `ip` in the network namespace of a process."""
+    run("nsenter", f"--net=/proc/{holder.pid}/ns/net", "ip", *argv)

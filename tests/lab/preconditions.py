@@ -1,0 +1,51 @@
+"""What a machine must have for a lab; checked before anything is changed, one sentence for each that is missing."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lab import packages
+from lab.cgroups import ROOT
+from lab.shell import LabError
+
+
+def check() -> None:
+    """Raises LabError with the first thing that is missing."""
+    if reason := unmet():
+        raise LabError(f"the lab can't run here: {reason}")
+
+
+def unmet() -> str | None:
+    """Why this machine cannot have a lab; None if it can."""
+    if sys.platform != "linux":
+        return f"it needs Linux, this is {sys.platform}"
+    if os.geteuid() != 0:
+        return "it makes namespaces and mounts, so it must be run as root"
+    if not bpf_in_kernel():
+        return "the kernel has no BPF file system (CONFIG_BPF_SYSCALL)"
+    if not supported_cgroups(ROOT):
+        return f"cgroups must be mounted at {ROOT}, either v2 or v1 controllers with v2 at {ROOT}/unified"
+    if not packages.obtainable():
+        return f"these Debian packages are missing and there is no apt-get to install them: {' '.join(packages.missing())}"
+    if shutil.which("go") is None and not _has_venv():
+        return "there is neither a Go toolchain nor Python's venv module to install one with"
+    return None
+
+
+def bpf_in_kernel(filesystems: Path = Path("/proc/filesystems")) -> bool:
+    return "bpf" in filesystems.read_text().split()
+
+
+def supported_cgroups(root: Path) -> bool:
+    return (root / "cgroup.controllers").exists() or (
+        (root / "unified/cgroup.procs").exists() and (root / "memory/cgroup.procs").exists()
+    )
+
+
+def _has_venv() -> bool:
+    try:
+        import ensurepip  # noqa: F401  (Debian splits it off into python3-venv)
+    except ImportError:
+        return False
+    return True

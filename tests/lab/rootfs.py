@@ -1,0 +1,40 @@
+"""Debian root file systems as tar files, for the images that need more than a static binary."""
+
+from pathlib import Path
+
+from lab.buildcache import cached, digest
+from lab.shell import run
+
+_SUITE = "trixie"
+_LEFT_OUT = (
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    "/usr/share/zoneinfo/*",
+)
+
+PYTHON_PACKAGES = ("ca-certificates", "curl", "iproute2", "procps", "python3-minimal", "python3-venv")
+AGENT_PACKAGES = (
+    *("bash", "bpftool", "ca-certificates", "clang-19", "curl", "iproute2", "ipset", "iptables"),
+    *("jq", "kmod", "procps", "util-linux"),
+)
+AGENT_TRIM = (
+    # Cilium compiles with `-target bpf -nostdinc`: it needs clang itself, no linker, headers or other languages.
+    'ln -s clang-19 "$1/usr/bin/clang"',
+    'rm -rf "$1"/usr/lib/gcc "$1"/usr/include "$1"/usr/lib/llvm-19/include "$1"/usr/lib/llvm-19/lib/*.a',
+)
+
+
+def rootfs(name: str, packages: tuple[str, ...], customize: tuple[str, ...] = ()) -> Path:
+    """A tar file with a minimal Debian and these packages; built once per recipe."""
+    options = [
+        f"--include={','.join(packages)}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        *(f"--customize-hook={hook}" for hook in customize),
+    ]
+
+    def make(out: Path) -> None:
+        run("mmdebstrap", "--quiet", "--variant=minbase", *options, _SUITE, out / "rootfs.tar")
+
+    return cached("rootfs", name, digest(_SUITE, *options), make) / "rootfs.tar"

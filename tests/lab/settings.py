@@ -1,0 +1,69 @@
+"""What a lab can be asked for: read from the environment or flags by `cli`, kept in the state of a running lab."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+KUBERNETES_VERSION = "1.34.2"
+CILIUM_MODULES = {"1.18.5": "cilium-1.18"}
+"""Cilium version → folder in `modules/` that pins it."""
+
+POD_CIDR = "10.244.0.0/16"
+SERVICE_CIDR = "10.96.0.0/16"
+API_SERVICE_IP = "10.96.0.1"
+DNS_SERVICE_IP = "10.96.0.10"
+API_PORT = 6443
+NODE_SUBNET_PREFIX = "172.30.0"
+MAX_NODES = 9
+
+
+class Mode(StrEnum):
+    """How packets travel: VXLAN overlay, VXLAN + kube-proxy replacement (socket LB), or native routing."""
+
+    VXLAN = "vxlan"
+    KPR = "kpr"
+    NATIVE = "native"
+
+
+class Attach(StrEnum):
+    """How Cilium attaches its programs to devices: tcx links or classic tc filters."""
+
+    TCX = "tcx"
+    TC = "tc"
+
+
+class SettingsError(ValueError):
+    """A setting that no lab can have; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    mode: Mode = Mode.VXLAN
+    attach: Attach = Attach.TCX
+    cilium: str = "1.18.5"
+    nodes: int = 2
+
+    def __post_init__(self) -> None:
+        if self.cilium not in CILIUM_MODULES:
+            raise SettingsError(f"Cilium {self.cilium} is not one of {', '.join(CILIUM_MODULES)}")
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise SettingsError(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    def switchable_to(self, other: "Settings") -> bool:
+        """Whether a running lab reaches `other` by new Cilium settings alone, with its nodes left as they are."""
+        return self.nodes == other.nodes
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        return cls(Mode(raw["mode"]), Attach(raw["attach"]), str(raw["cilium"]), int(raw["nodes"]))
+
+
+def node_ip(node: str) -> str:
+    return f"{NODE_SUBNET_PREFIX}.{10 + int(node.removeprefix('node'))}"

