@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+from ..cilium import layout
 from ..cilium.agent_config import AgentConfig
 from ..cilium.curl import CurlReport
+from ..cilium.layout import Layout
 from ..evidence.reading import Unavailable
 from ..plan.path import ExpectedHop, ExpectedPath
-from ..plan.plan import Backend, NodeFacts, Plan, PodFacts
+from ..plan.plan import Backend, Plan, PodFacts
 from .connection import Connection
 from .judge import Hop
 from .lens import Lens
+from .outcome import Outcome
 from .run import Run
 
 
@@ -22,6 +25,7 @@ class Case:
     path: ExpectedPath
     backend: Backend | None
     report: CurlReport | Unavailable | None
+    outcome: Outcome
     connection: Connection
 
     @property
@@ -44,11 +48,15 @@ class Case:
         """The pod that answers, once it is known."""
         return self.backend.target if self.backend else None
 
+    @property
+    def address(self) -> str:
+        """The address that the datapath delivers to: the backend's, "" while it is not known."""
+        return self.backend.ip if self.backend else ""
+
     def hop(self, expected: ExpectedHop, object_: str) -> Hop:
         """A hop to be judged."""
         return Hop(expected, object_, self.lens, self.run.second_look)
 
-    def node(self, name: str) -> NodeFacts | None:
-        """The facts of a node of this path."""
-        pods = [self.source, self.destination]
-        return next((pod.node for pod in pods if pod and pod.node.name == name), None)
+    def layout(self, node: str) -> Layout | Unavailable:
+        """Which maps that node's Cilium has."""
+        return self.lens.read(layout.version(node), layout.parse)

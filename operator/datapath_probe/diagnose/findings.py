@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ..api.reasons import Reason
-from ..api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Witness
+from ..api.vocabulary import Encapsulation, HopName, HopVerdict, Locality, ProbeVerdict, Stance, Witness
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
 from ..plan.plan import Backend, Plan
@@ -75,11 +75,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown."""
+    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown.
+
+    `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again.
+    """
 
     plan: Plan
     backend: Backend | None
     report: CurlReport | None
+    local_port: int
+    locality: Locality | None
+    encapsulation: Encapsulation
     met: bool | None  # the expectation on the outcome; None: can't be said
     verdict: ProbeVerdict
     reason: Reason
@@ -89,3 +95,5 @@ class Diagnosis:
     symptom: Divergence | None
     findings: tuple[Finding, ...]
     fingerprint: str
+    confirm: frozenset[Question] = frozenset()
+    needs_second_look: bool = False

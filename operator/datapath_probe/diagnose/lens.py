@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..evidence.question import Question
-from ..evidence.reading import Absent, Reading, Unavailable
+from ..evidence.reading import Reading
 from ..evidence.store import Evidence
 
 Record = TypeVar("Record")
-Parser = Callable[[Reading], Record | Absent | Unavailable]
+Parser = Callable[[Reading], Record]
 Memo = dict[tuple[Question, Reading, object], object]
 
 
@@ -22,7 +22,7 @@ class Lens:
         self._memo: Memo = {} if memo is None else memo
         self.missing: dict[Question, None] = {}
 
-    def read(self, question: Question, parse: Parser[Record]) -> Record | Absent | Unavailable:
+    def read(self, question: Question, parse: Parser[Record]) -> Record:
         """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
         if question not in self._evidence.readings:
             self.missing[question] = None
@@ -35,3 +35,7 @@ class Lens:
     def reads(self, question: Question) -> int:
         """How often the question has been answered."""
         return self._evidence.reads(question)
+
+    def at(self, question: Question) -> float:
+        """When the newest reading was taken, seconds since the epoch."""
+        return self._evidence.latest(question).at

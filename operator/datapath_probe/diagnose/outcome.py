@@ -40,8 +40,12 @@ class Outcome:
     shortfall: tuple[Reason, str] | None = None
 
 
-def judge_outcome(plan: Plan, report: CurlReport | Unavailable, local_port: int, path: ExpectedPath) -> Outcome:
-    """What the report says about the expectation."""
+def judge_outcome(
+    plan: Plan, report: CurlReport | Unavailable | None, local_port: int, path: ExpectedPath
+) -> Outcome:
+    """What the report says about the expectation; None: the request is still under way."""
+    if report is None:
+        return Outcome(None, Reason.NOT_RUN_YET, "the request is under way")
     if isinstance(report, Unavailable):
         reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
         return Outcome(None, reason, _no_client(plan) if reason is Reason.NO_CLIENT else report.message)

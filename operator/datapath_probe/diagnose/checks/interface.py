@@ -1,0 +1,121 @@
+"""Hops `source-interface` and `destination-interface`: the veth (or netkit) pair between pod and node. Exercise 3.
+
+The pod's end is read from the agent, which sees the pods' network namespaces: nothing is run in the pod.
+"""
+
+from dataclasses import dataclass
+
+from ...api.reasons import Reason
+from ...cilium import agent_endpoint, links, netns
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import PodFacts
+from ..case import Case
+from ..findings import Finding, Rung
+from ..judge import Contradiction, Hop
+
+_NEVER_LEFT = frozenset({Rung.NOTHING})
+_NEVER_ARRIVED = frozenset({Rung.RECEIVED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Both ends of the pair, and what the agent set up."""
+
+    agent: agent_endpoint.AgentEndpoint
+    host: links.Link | Absent
+    pod: links.Link | Absent
+    routes: tuple[links.Route, ...]
+
+
+def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
+    """The source pod's pair: if it is broken, not one packet reaches the node."""
+    return _judge(case, expected, case.source, _NEVER_LEFT, seen=case.connection.left)
+
+
+def check_destination_interface(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination pod's pair: if it is broken, packets die after the policy program."""
+    assert case.destination is not None  # the path has this hop only with a destination
+    return _judge(case, expected, case.destination, _NEVER_ARRIVED, seen=case.connection.answered)
+
+
+def _judge(
+    case: Case, expected: ExpectedHop, pod: PodFacts, predicts: frozenset[Rung], seen: bool
+) -> Finding:
+    name = f"{pod.pod.namespace}/{pod.pod.name}"
+    hop = case.hop(expected, f"eth0 of {name}")
+    if pod.endpoint is None:
+        return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint"))
+    node, endpoint_id = expected.node, pod.endpoint.endpoint_id
+    agent = case.lens.read(agent_endpoint.question(node, endpoint_id), agent_endpoint.parse)
+    state = case.lens.read(netns.question(node, endpoint_id), netns.parse)
+    for answer in (agent, state):
+        if isinstance(answer, Unavailable):
+            return hop.unknown(answer)
+    if isinstance(agent, Absent) or isinstance(state, Absent):
+        return hop.unknown(
+            Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no endpoint {endpoint_id}")
+        )
+    hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
+    hop.intent(
+        "interface and MACs as the agent set them up",
+        {"interface": agent.interface_name, "ifindex": agent.ifindex, "mac": agent.mac, "hostMAC": agent.host_mac},
+    )
+    host_question = links.link(node, agent.interface_name)
+    pod_question = links.pod_link(node, state.netns, agent.container_interface_name)
+    route_question = links.pod_routes(node, state.netns)
+    host = case.lens.read(host_question, links.parse_link)
+    inside = case.lens.read(pod_question, links.parse_link)
+    routes = case.lens.read(route_question, links.parse_routes)
+    for reading in (host, inside, routes):
+        if isinstance(reading, Unavailable):
+            return hop.unknown(reading)
+    pair = _Pair(agent, host, inside, () if isinstance(routes, Absent) else routes)
+    _state(hop, pair)
+    if seen:
+        hop.observed("packets of this connection passed the pair")
+    problem = _problem(pair)
+    if problem:
+        reason, message = problem
+        rests_on = (host_question, pod_question, route_question)
+        return hop.stale(Contradiction(reason, f"{message} on {node}", predicts, rests_on))
+    return hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+
+
+def _state(hop: Hop, pair: _Pair) -> None:
+    """The two ends as they are."""
+    facts: dict[str, object] = {}
+    for end, link in (("host", pair.host), ("pod", pair.pod)):
+        if not isinstance(link, Absent):
+            facts[f"{end}Ifindex"] = link.ifindex
+            facts[f"{end}PeerIfindex"] = link.peer_ifindex or ""
+            facts[f"{end}MAC"] = link.mac
+            facts[f"{end}MTU"] = link.mtu
+    default = next((route for route in pair.routes if route.destination == "default"), None)
+    if default:
+        facts["podDefaultRoute"] = f"via {default.gateway} dev {default.device}"
+    hop.programmed("both ends of the pair", facts)
+
+
+def _problem(pair: _Pair) -> tuple[Reason, str] | None:
+    """The first thing that is wrong with a pair."""
+    host, pod, agent = pair.host, pair.pod, pair.agent
+    inside = agent.container_interface_name
+    if isinstance(host, Absent):
+        return Reason.INTERFACE_MISSING, f"there is no interface {agent.interface_name}"
+    if isinstance(pod, Absent):
+        return Reason.INTERFACE_MISSING, f"the pod behind {host.name} has no {inside}"
+    if host.ifindex != agent.ifindex:
+        return Reason.INTERFACE_MISMATCH, f"{host.name} has index {host.ifindex} instead of {agent.ifindex}"
+    if host.peer_ifindex != pod.ifindex or pod.peer_ifindex != host.ifindex:
+        return Reason.INTERFACE_MISMATCH, f"{host.name} ({host.ifindex}) and {inside} ({pod.ifindex}) are not a pair"
+    for link in (host, pod):
+        if not link.up:
+            return Reason.INTERFACE_DOWN, f"{link.name} is down"
+    if pod.mac != agent.mac:
+        return Reason.MAC_MISMATCH, f"{inside} has MAC {pod.mac} instead of {agent.mac}"
+    if host.mac != agent.host_mac:
+        return Reason.MAC_MISMATCH, f"{host.name} has MAC {host.mac} instead of {agent.host_mac}"
+    if not any(route.destination == "default" for route in pair.routes):
+        return Reason.NO_ROUTE, f"the pod behind {host.name} has no default route"
+    return None

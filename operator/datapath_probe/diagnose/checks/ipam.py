@@ -1,0 +1,94 @@
+"""Hop `ipam`: do pod, CiliumEndpoint and agent agree on address and identity, and lies the address in the node's CIDR?
+
+Judges the source and, where it is known, the destination: exercise 2.
+"""
+
+from ipaddress import ip_address, ip_network
+
+from ...api.reasons import Reason
+from ...cilium import agent_endpoint
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import NodeFacts, PodFacts
+from ..case import Case
+from ..findings import Finding
+from ..judge import Contradiction
+
+# In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
+_MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
+
+
+def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
+    """One finding for both ends, the source first."""
+    hop = case.hop(expected, f"pod {case.source.pod.namespace}/{case.source.pod.name}")
+    facts: dict[str, object] = {"ipam": case.config.ipam}
+    ends = [("source", case.source)]
+    if case.destination:
+        ends.append(("destination", case.destination))
+    for role, pod in ends:
+        facts[f"{role}IP"] = pod.pod.ip
+        facts[f"{role}Identity"] = pod.endpoint.identity if pod.endpoint else ""
+        facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, case.config.ipam))
+    hop.intent("pod, CiliumEndpoint and pod CIDR", facts)
+    for role, pod in ends:
+        contradiction = _objects_disagree(pod, case.config.ipam)
+        if contradiction:
+            hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
+            return hop.stale(contradiction)
+    endpoint = case.source.endpoint
+    assert endpoint is not None  # a missing one contradicts
+    question = agent_endpoint.question(expected.node, endpoint.endpoint_id)
+    agent = case.lens.read(question, agent_endpoint.parse)
+    if isinstance(agent, Unavailable):
+        return hop.unknown(agent)
+    if isinstance(agent, Absent) or agent.ipv4 != case.source.pod.ip or agent.identity != endpoint.identity:
+        hop.programmed("the agent has another endpoint under this number")
+        return hop.stale(
+            Contradiction(
+                Reason.CILIUM_ENDPOINT_MISMATCH,
+                f"the agent's endpoint {endpoint.endpoint_id} is not {case.source.pod.ip} "
+                f"with identity {endpoint.identity}",
+                rests_on=(question,),
+            )
+        )
+    hop.programmed(
+        "the agent's endpoint agrees",
+        {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
+    )
+    return hop.fine("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
+
+
+def _objects_disagree(facts: PodFacts, ipam: str) -> Contradiction | None:
+    name = f"{facts.pod.namespace}/{facts.pod.name}"
+    endpoint, node = facts.endpoint, facts.node
+    if endpoint is None:
+        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint")
+    if facts.pod.ip not in endpoint.ips:
+        return Contradiction(
+            Reason.CILIUM_ENDPOINT_MISMATCH,
+            f"pod {name} is {facts.pod.ip}, but its CiliumEndpoint says {', '.join(endpoint.ips) or 'nothing'}",
+        )
+    if endpoint.state not in ("ready", ""):
+        return Contradiction(
+            Reason.CILIUM_ENDPOINT_NOT_READY, f"the CiliumEndpoint of {name} is {endpoint.state}, not ready"
+        )
+    if node.cilium is None:
+        return Contradiction(Reason.CILIUM_NODE_MISSING, f"node {node.name} has no CiliumNode")
+    if endpoint.node_ip and endpoint.node_ip not in node.cilium.internal_ips:
+        return Contradiction(
+            Reason.CILIUM_ENDPOINT_MISMATCH,
+            f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",
+        )
+    cidrs = _cidrs(node, ipam)
+    address = ip_address(facts.pod.ip)
+    if cidrs and not any(address in ip_network(cidr) for cidr in cidrs):
+        return Contradiction(
+            Reason.ADDRESS_OUTSIDE_POD_CIDR,
+            f"pod {name} has {facts.pod.ip}, outside {', '.join(cidrs)} of node {node.name}",
+        )
+    return None
+
+
+def _cidrs(node: NodeFacts, ipam: str) -> tuple[str, ...]:
+    """The CIDRs that the IPAM mode allots to the node; empty where the mode has none."""
+    return node.cilium.pod_cidrs if node.cilium and ipam in _MODES_WITH_CIDR else ()

@@ -1,0 +1,135 @@
+"""Hops `ipcache-lookup` and `reply-ipcache`: what one node knows of an address: identity and tunnel endpoint.
+
+Both judge the longest-prefix record that the node's programs would find. Exercises 5 and 6.
+Source: Cilium 1.18 `bpf/lib/eps.h` (`lookup_ip4_remote_endpoint`), `bpf/bpf_lxc.c`, `pkg/maps/ipcache`.
+"""
+
+from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
+from ...cilium import ipcache
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import PodFacts
+from ..case import Case
+from ..findings import Finding, Rung
+from ..judge import Contradiction, Hop
+
+_NOWHERE: frozenset[Rung] = frozenset()
+
+
+def check_ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's node must know the destination."""
+    destination = case.destination
+    assert destination is not None  # the path has this hop only with a destination
+    last = Rung.TRANSLATED if case.plan.frontend else Rung.NOTHING
+    return _judge(case, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Rung.SENT}))
+
+
+def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination's node must know the way back. In native routing it also takes the source's identity from here."""
+    native = case.path.encapsulation is Encapsulation.NONE and case.path.cross_node
+    return _judge(
+        case,
+        expected,
+        case.source,
+        identity_rungs=frozenset({Rung.SENT}) if native else _NOWHERE,
+        tunnel_rungs=frozenset({Rung.ANSWERED}),
+    )
+
+
+def _judge(
+    case: Case,
+    expected: ExpectedHop,
+    pod: PodFacts,
+    identity_rungs: frozenset[Rung],
+    tunnel_rungs: frozenset[Rung],
+) -> Finding:
+    """Compare the node's record for the pod with its CiliumEndpoint and its node's address.
+
+    `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
+    """
+    address = pod.pod.ip
+    hop = case.hop(expected, f"ipcache[{address}]")
+    if pod.endpoint is None or pod.node.cilium is None:
+        return hop.unknown(
+            Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"no CiliumEndpoint or CiliumNode says what {address} should be")
+        )
+    tunneled = pod.node.name != expected.node and case.path.encapsulation is not Encapsulation.NONE
+    tunnels = pod.node.cilium.internal_ips if pod.node.name != expected.node else ()
+    hop.intent(
+        f"identity {pod.endpoint.identity}" + (f" behind {tunnels[0]}" if tunnels else " on this node"),
+        {"identity": pod.endpoint.identity, "tunnelEndpoint": tunnels[0] if tunnels else ""},
+    )
+    layout = case.layout(expected.node)
+    if isinstance(layout, Unavailable):
+        return hop.unknown(layout)
+    exact_question = ipcache.lookup(expected.node, layout, address)
+    wider_question = ipcache.lookup_wider(expected.node, layout, address)
+    exact = case.lens.read(exact_question, ipcache.parse)
+    wider = case.lens.read(wider_question, ipcache.parse)
+    for record in (exact, wider):
+        if isinstance(record, Unavailable):
+            return hop.unknown(record)
+    rests_on = (exact_question, wider_question)
+    if isinstance(exact, Absent) or exact == wider:
+        fallback = None if isinstance(exact, Absent) else exact
+        return _unknown_pod(hop, address, fallback, tunneled, identity_rungs, tunnel_rungs, rests_on)
+    hop.programmed(
+        f"identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if exact.tunnel_endpoint else ""),
+        {"identity": exact.identity, "tunnelEndpoint": exact.tunnel_endpoint or "", "encryptKey": exact.encrypt_key},
+    )
+    if exact.identity != pod.endpoint.identity:
+        return hop.stale(
+            Contradiction(
+                Reason.WRONG_IDENTITY,
+                f"{expected.node} takes {address} for identity {exact.identity}, but it is {pod.endpoint.identity}",
+                identity_rungs,
+                rests_on,
+            )
+        )
+    wrong_tunnel = (
+        exact.tunnel_endpoint not in tunnels if tunnels else exact.tunnel_endpoint is not None
+    )
+    if wrong_tunnel:
+        return hop.stale(
+            Contradiction(
+                Reason.WRONG_TUNNEL_ENDPOINT,
+                f"{expected.node} looks for {address} behind {exact.tunnel_endpoint or 'no tunnel endpoint'}, but it is "
+                + (f"on {tunnels[0]}" if tunnels else "on this very node"),
+                tunnel_rungs if tunneled else _NOWHERE,
+                rests_on,
+            )
+        )
+    return hop.fine(f"{address} is identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if tunnels else ""))
+
+
+def _unknown_pod(
+    hop: Hop,
+    address: str,
+    fallback: ipcache.IpcacheRecord | None,
+    tunneled: bool,
+    identity_rungs: frozenset[Rung],
+    tunnel_rungs: frozenset[Rung],
+    rests_on: tuple[Question, ...],
+) -> Finding:
+    """No /32 (/128): traffic goes by a wider prefix, with the identity of that prefix, or not at all."""
+    node = hop.expected.node
+    if fallback is None:
+        hop.programmed("no record at all")
+        what_happens = "no prefix matches it at all"
+    else:
+        hop.programmed(
+            f"only a wider prefix: identity {fallback.identity}",
+            {"identity": fallback.identity, "tunnelEndpoint": fallback.tunnel_endpoint or ""},
+        )
+        what_happens = f"a wider prefix takes it for identity {fallback.identity}"
+    lost = tunneled and (fallback is None or fallback.tunnel_endpoint is None)
+    return hop.stale(
+        Contradiction(
+            Reason.IPCACHE_ENTRY_MISSING,
+            f"the ipcache of {node} has no entry for pod {address}: {what_happens}",
+            identity_rungs | (tunnel_rungs if lost else _NOWHERE),
+            rests_on,
+        )
+    )

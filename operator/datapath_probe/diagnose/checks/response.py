@@ -1,0 +1,74 @@
+"""Hop `destination-response`: what the application itself did. Refused, reset, silent, wrong status and wrong body are
+told apart; the application is blamed only for what was seen to come from its pod. Exercises 5 and 7.
+"""
+
+from ...api.reasons import Reason
+from ...cilium.curl import CurlExit, CurlReport
+from ...evidence.reading import Unavailable
+from ...plan.path import ExpectedHop
+from ..case import Case
+from ..findings import Finding
+
+_CUT_SHORT = frozenset(
+    {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
+)
+
+
+def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
+    """curl's report, held against what conntrack says came from the pod."""
+    hop = case.hop(expected, case.plan.destination)
+    wanted = " or ".join(map(str, case.plan.expect.statuses)) or "2xx"
+    hop.intent(f"HTTP {wanted}", {"request": f"{case.plan.request.method} {case.plan.request.path}"})
+    report = case.report
+    if report is None:
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is under way"))
+    if isinstance(report, Unavailable):
+        return hop.unknown(report)
+    hop.observed(_told(report), _facts(report))
+    if report.exit_code == CurlExit.OK:
+        reason = case.outcome.reason
+        if case.outcome.met is False:
+            return hop.broken(reason, case.outcome.message)
+        return hop.fine(f"HTTP {report.http_status} in {report.timings.total * 1000:.1f} ms")
+    connection = case.connection
+    if report.exit_code == CurlExit.COULDNT_CONNECT and connection.refused:
+        return hop.broken(
+            Reason.CONNECTION_REFUSED,
+            f"{_address(case)} refused the connection: the pod answered with a RST, nothing listens on that port",
+        )
+    if connection.connected and report.exit_code in _CUT_SHORT and connection.answered:
+        return hop.broken(
+            Reason.CONNECTION_RESET, f"{_address(case)} took the connection and ended it without a whole response"
+        )
+    if connection.connected and report.exit_code == CurlExit.OPERATION_TIMEDOUT and connection.request_arrived:
+        return hop.broken(
+            Reason.NO_RESPONSE, f"{_address(case)} took the connection and the request, and did not answer in time"
+        )
+    if report.exit_code == CurlExit.WEIRD_SERVER_REPLY:
+        return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+
+
+def _told(report: CurlReport) -> str:
+    if report.exit_code == CurlExit.OK:
+        return f"HTTP {report.http_status}"
+    return f"curl exit {int(report.exit_code)}: {report.error or 'no message'}"
+
+
+def _facts(report: CurlReport) -> dict[str, object]:
+    timings = report.timings
+    phases = {
+        "nameLookup": timings.name_lookup,
+        "connect": timings.connect,
+        "firstByte": timings.first_byte,
+        "total": timings.total,
+    }
+    return {
+        "exitCode": int(report.exit_code),
+        "httpStatus": report.http_status or "",
+        **{name: f"{seconds * 1000:.1f} ms" for name, seconds in phases.items()},
+    }
+
+
+def _address(case: Case) -> str:
+    return f"{case.backend.ip}:{case.backend.port}" if case.backend else case.plan.destination

@@ -1,0 +1,235 @@
+"""Hops of a Service: `name-resolution`, `service-lookup`, `service-translation`, `reply-translation`. Exercise 7.
+
+Source: Cilium 1.18 `bpf/lib/lb.h`, `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `pkg/maps/lbmap`.
+"""
+
+from dataclasses import dataclass
+
+from ...api.reasons import Reason
+from ...cilium import lbmap
+from ...cilium.curl import CurlExit, CurlReport
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import Frontend
+from ..case import Case
+from ..findings import Finding, Rung
+from ..judge import ANYWHERE, Contradiction, Hop
+
+# Beyond this many backends only their number and the one that was chosen are compared.
+COMPARED_BACKENDS = 32
+
+_NOT_TRANSLATED = frozenset({Rung.NOTHING})
+
+
+def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
+    """The name led to the Service's ClusterIP."""
+    frontend = _frontend(case)
+    hop = case.hop(expected, case.plan.request.host)
+    hop.intent(f"the ClusterIP of the Service, {frontend.ip}", {"clusterIP": frontend.ip})
+    report = case.report
+    if not isinstance(report, CurlReport):
+        return hop.fine("not asked yet") if report is None else hop.unknown(report)
+    took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
+    unresolved = report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
+        report.exit_code == CurlExit.OPERATION_TIMEDOUT and report.timings.name_lookup == 0
+    )
+    if unresolved:
+        hop.observed("curl got no address", took)
+        return hop.broken(Reason.NAME_NOT_RESOLVED, f"{case.plan.request.host} did not resolve in the source pod")
+    addresses = {frontend.ip, *(backend.ip for backend in case.plan.backends)}
+    if report.remote_ip and report.remote_ip not in addresses:
+        hop.observed(f"curl spoke to {report.remote_ip}", took)
+        return hop.broken(
+            Reason.NAME_RESOLVED_ELSEWHERE,
+            f"{case.plan.request.host} led to {report.remote_ip}, but the Service's ClusterIP is {frontend.ip}",
+        )
+    if report.remote_ip or case.connection.translated:
+        hop.observed(f"curl spoke to {frontend.ip}", took)
+    return hop.fine(f"resolved in {took['nameLookup']}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Programmed:
+    """A frontend as the node has it: its slots' backends, as "ip:port"."""
+
+    master: lbmap.ServiceSlot
+    backends: tuple[str, ...]
+    rests_on: tuple[Question, ...]
+
+
+def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
+    """The node's frontend and backends equal the endpoints that Kubernetes holds ready for this node."""
+    frontend = _frontend(case)
+    wanted = {f"{backend.ip}:{backend.port}" for backend in case.plan.backends}
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    hop.intent(
+        f"{len(wanted)} ready endpoint(s)",
+        {"frontend": f"{frontend.ip}:{frontend.port.port}", "backends": ", ".join(sorted(wanted))},
+    )
+    programmed = _programmed(case, expected.node, frontend)
+    if isinstance(programmed, Unavailable):
+        return hop.unknown(programmed)
+    if isinstance(programmed, Absent):
+        hop.programmed("no such frontend")
+        return hop.stale(
+            Contradiction(
+                Reason.FRONTEND_MISSING,
+                f"{expected.node} has no load-balancing entry for {frontend.ip}:{frontend.port.port}",
+                _NOT_TRANSLATED,
+                (_master_question(expected.node, frontend),),
+            )
+        )
+    have = set(programmed.backends)
+    hop.programmed(
+        f"{programmed.master.count} backend(s)",
+        {"backends": ", ".join(sorted(have)), "revNAT": programmed.master.rev_nat_id},
+    )
+    if not wanted and not have:
+        return hop.broken(
+            Reason.NO_READY_BACKENDS,
+            f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
+        )
+    contradiction = _compare(case, wanted, have, programmed)
+    return hop.stale(contradiction) if contradiction else hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+
+
+def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programmed) -> Contradiction | None:
+    node = case.path.source_node
+    if programmed.master.count > COMPARED_BACKENDS or len(wanted) > COMPARED_BACKENDS:
+        if programmed.master.count == len(wanted):
+            return None
+        return Contradiction(
+            Reason.BACKEND_MISMATCH,
+            f"{node} has {programmed.master.count} backends, Kubernetes has {len(wanted)}",
+            rests_on=programmed.rests_on,
+        )
+    missing, stale = sorted(wanted - have), sorted(have - wanted)
+    if not missing and not stale:
+        return None
+    chosen = case.connection.chosen
+    hit_stale = ANYWHERE if chosen and f"{chosen.ip}:{chosen.port}" in stale else frozenset()
+    if not have:
+        return Contradiction(
+            Reason.BACKEND_MISSING,
+            f"{node} has no backend at all, Kubernetes has {', '.join(missing)}",
+            _NOT_TRANSLATED,
+            programmed.rests_on,
+        )
+    if missing and stale:
+        return Contradiction(
+            Reason.BACKEND_MISMATCH,
+            f"{node} balances to {', '.join(stale)} instead of {', '.join(missing)}",
+            hit_stale,
+            programmed.rests_on,
+        )
+    if stale:
+        return Contradiction(
+            Reason.BACKEND_STALE,
+            f"{node} still balances to {', '.join(stale)}, which is no ready endpoint",
+            hit_stale,
+            programmed.rests_on,
+        )
+    return Contradiction(
+        Reason.BACKEND_MISSING, f"{node} does not balance to {', '.join(missing)}", rests_on=programmed.rests_on
+    )
+
+
+def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Absent | Unavailable:
+    question = _master_question(node, frontend)
+    master = case.lens.read(question, lbmap.parse_slot)
+    if isinstance(master, Absent | Unavailable):
+        return master
+    rests_on = [question]
+    if master.count > COMPARED_BACKENDS:
+        return _Programmed(master, (), tuple(rests_on))
+    backends: list[str] = []
+    failed: Unavailable | None = None
+    for number in range(1, master.count + 1):
+        slot_question = lbmap.slot(node, _address(frontend), number)
+        slot = case.lens.read(slot_question, lbmap.parse_slot)
+        rests_on.append(slot_question)
+        if isinstance(slot, Unavailable):
+            failed = slot
+            continue
+        if isinstance(slot, Absent):
+            backends.append(f"missing slot {number}")
+            continue
+        backend_question = lbmap.backend(node, slot.backend_id)
+        backend = case.lens.read(backend_question, lbmap.parse_backend)
+        rests_on.append(backend_question)
+        if isinstance(backend, Unavailable):
+            failed = backend
+        elif isinstance(backend, Absent):
+            backends.append(f"missing backend {slot.backend_id}")
+        else:
+            backends.append(f"{backend.ip}:{backend.port}")
+    return failed or _Programmed(master, tuple(backends), tuple(rests_on))
+
+
+def _master_question(node: str, frontend: Frontend) -> Question:
+    return lbmap.slot(node, _address(frontend), 0)
+
+
+def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
+    """This connection was sent to one of the backends."""
+    frontend = _frontend(case)
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    chosen = case.connection.chosen
+    if chosen:
+        hop.observed(
+            f"this connection goes to {chosen.ip}:{chosen.port}",
+            {"backend": f"{chosen.ip}:{chosen.port}", **case.connection.service_facts},
+        )
+        return hop.fine(f"{frontend.ip}:{frontend.port.port} → {chosen.ip}:{chosen.port}")
+    if case.connection.untranslated:
+        hop.observed("a connection to the ClusterIP itself left the pod")
+        return hop.broken(
+            Reason.NOT_TRANSLATED,
+            f"{expected.node} let a packet to {frontend.ip}:{frontend.port.port} pass without choosing a backend",
+        )
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen"))
+
+
+def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
+    """Replies get the Service's address back."""
+    frontend = _frontend(case)
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    hop.intent(f"replies come from {frontend.ip}:{frontend.port.port}")
+    master = case.lens.read(_master_question(expected.node, frontend), lbmap.parse_slot)
+    if isinstance(master, Unavailable):
+        return hop.unknown(master)
+    if isinstance(master, Absent):
+        return hop.unknown(Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare"))
+    hop.object = f"reverse NAT {master.rev_nat_id}"
+    question = lbmap.revnat(expected.node, master.rev_nat_id)
+    entry = case.lens.read(question, lbmap.parse_revnat)
+    if isinstance(entry, Unavailable):
+        return hop.unknown(entry)
+    if case.connection.connected:
+        hop.observed("the source pod saw answers from the Service's address")
+    return _judge_reverse_nat(hop, entry, frontend, question)
+
+
+def _judge_reverse_nat(
+    hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, question: Question
+) -> Finding:
+    predicts = frozenset({Rung.REPLIED})
+    if isinstance(entry, Absent):
+        hop.programmed("no entry")
+        message = f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, predicts, (question,)))
+    hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
+    if (entry.ip, entry.port) != (frontend.ip, frontend.port.port):
+        message = f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, (question,)))
+    return hop.fine(f"{hop.object} restores {entry.ip}:{entry.port}")
+
+
+def _address(frontend: Frontend) -> lbmap.Frontend:
+    return lbmap.Frontend(frontend.ip, frontend.port.port)
+
+
+def _frontend(case: Case) -> Frontend:
+    assert case.plan.frontend is not None  # the path has these hops only with a Service
+    return case.plan.frontend

@@ -1,0 +1,192 @@
+"""What this run's connection left in conntrack: the backend that was chosen and how far its packets came.
+
+Entries count only if they were written during the run: maps keep closed connections for minutes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..cilium import conntrack, lbmap, uptime
+from ..cilium.conntrack import CtEntry, TcpFlag
+from ..cilium.curl import CurlReport
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Unavailable
+from ..plan.plan import Backend, Plan
+from .findings import Rung
+from .ladder import Ladder
+from .lens import Lens
+from .run import Request
+
+# Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
+_CLOCK_TOLERANCE_S = 2.0
+
+Trace = CtEntry | Absent | Unavailable | None  # None: not looked for (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The entries of this run; an entry of an earlier one counts as `Absent`.
+
+    `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
+    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries.
+    """
+
+    chosen: Backend | None = None
+    service: Trace = None
+    outgoing: Trace = None
+    incoming: Trace = None
+    straight: Trace = None  # OUT to the ClusterIP itself: nobody translated it
+    incoming_since_s: float | None = None
+    outgoing_since_s: float | None = None
+    report: CurlReport | None = None
+    service_facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def translated(self) -> bool:
+        """A backend was chosen for this connection."""
+        return isinstance(self.service, CtEntry)
+
+    @property
+    def untranslated(self) -> bool:
+        """The connection left the pod with the ClusterIP as its destination."""
+        return isinstance(self.straight, CtEntry)
+
+    @property
+    def left(self) -> bool:
+        """`cil_from_container` handled packets of this connection."""
+        return self.translated or self.untranslated or isinstance(self.outgoing, CtEntry)
+
+    @property
+    def received(self) -> bool:
+        """Packets reached the destination's policy program."""
+        return _noted(self.incoming, self.incoming_since_s, answers=False)
+
+    @property
+    def answered(self) -> bool:
+        """The destination pod sent something back."""
+        return _noted(self.incoming, self.incoming_since_s, answers=True)
+
+    @property
+    def replied(self) -> bool:
+        """Something came back to the source's node."""
+        return isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
+
+    @property
+    def connected(self) -> bool:
+        """curl had a connection."""
+        return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
+
+    @property
+    def refused(self) -> bool:
+        """The destination pod answered with a RST before there was a connection."""
+        return self.answered and isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
+
+    @property
+    def request_arrived(self) -> bool:
+        """Data reached the destination pod; seen only where the agent reports all TCP flags."""
+        return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.rx_flags
+
+    def ladder(self, translates: bool) -> Ladder:
+        """How far the packets came. `translates`: a SVC entry is to be expected."""
+        steps: list[tuple[Rung, bool | None]] = [
+            (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else self.left),
+            (Rung.SENT, _seen(self.outgoing, isinstance(self.outgoing, CtEntry))),
+            (Rung.RECEIVED, _seen(self.incoming, self.received)),
+            (Rung.ANSWERED, _seen(self.incoming, self.answered)),
+            (Rung.REPLIED, _seen(self.outgoing, self.replied)),
+            (Rung.CONNECTED, self.connected if self.report else None),
+            (Rung.DELIVERED, self.report.http_status > 0 if self.report else None),
+        ]
+        reached = max((rung for rung, seen in steps if seen), default=Rung.NOTHING)
+        beyond = [rung for rung, seen in steps if seen is False and rung > reached]
+        at_most = Rung(min(beyond) - 1) if beyond else Rung.DELIVERED
+        return Ladder(reached, at_most)
+
+
+def _seen(trace: Trace, seen: bool) -> bool | None:
+    """True or False as evidence has it, None where there is no evidence."""
+    return None if trace is None or isinstance(trace, Unavailable) else seen
+
+
+def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
+    if not isinstance(entry, CtEntry) or since_s is None:
+        return False
+    return entry.sent(since_s) if answers else entry.received(since_s)
+
+
+def trace(plan: Plan, request: Request, report: CurlReport | None, lens: Lens, socket_lb: bool) -> Connection:
+    """Look up the entries of this run's connection, on both nodes."""
+    source = plan.source
+    chosen, service, straight, facts = _chosen(plan, request, lens, socket_lb)
+    if chosen is None:
+        return Connection(service=service, straight=straight, report=report, service_facts=facts)
+    client, port = source.pod.ip, request.local_port
+    out_question = conntrack.out_entry(source.node.name, client, port, chosen.ip, chosen.port)
+    outgoing, outgoing_since = _of_this_run(out_question, request, lens)
+    incoming, incoming_since = None, None
+    if chosen.target:
+        in_question = conntrack.in_entry(chosen.target.node.name, client, port, chosen.ip, chosen.port)
+        incoming, incoming_since = _of_this_run(in_question, request, lens)
+    return Connection(
+        chosen=chosen,
+        service=service,
+        outgoing=outgoing,
+        incoming=incoming,
+        straight=straight,
+        incoming_since_s=incoming_since,
+        outgoing_since_s=outgoing_since,
+        report=report,
+        service_facts=facts,
+    )
+
+
+def _chosen(
+    plan: Plan, request: Request, lens: Lens, socket_lb: bool
+) -> tuple[Backend | None, Trace, Trace, Mapping[str, str]]:
+    """The backend, the SVC entry, an OUT entry to the ClusterIP, and the facts of the SVC entry."""
+    if plan.frontend is None:
+        return plan.backends[0], None, None, {}
+    node, client, port = plan.source.node.name, plan.source.pod.ip, request.local_port
+    if socket_lb:
+        return _by_outgoing(plan, request, lens), None, None, {"by": "socket"}
+    vip, vip_port = plan.frontend.ip, plan.frontend.port.port
+    service, _ = _of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
+    if not isinstance(service, CtEntry):
+        straight, _ = _of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
+        return None, service, straight, {}
+    facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
+    record = lens.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
+    if not isinstance(record, lbmap.BackendRecord):
+        return None, service, None, facts
+    return _backend(plan, record.ip, record.port), service, None, facts
+
+
+def _by_outgoing(plan: Plan, request: Request, lens: Lens) -> Backend | None:
+    """Socket load-balancing leaves no SVC entry: the backend is the one that has an OUT entry of this run."""
+    for backend in plan.backends:
+        question = conntrack.out_entry(
+            plan.source.node.name, plan.source.pod.ip, request.local_port, backend.ip, backend.port
+        )
+        entry, _ = _of_this_run(question, request, lens)
+        if isinstance(entry, CtEntry):
+            return backend
+    return None
+
+
+def _backend(plan: Plan, ip: str, port: int) -> Backend:
+    """The planned backend with this address, or one that only the datapath knows."""
+    known = (backend for backend in plan.backends if (backend.ip, backend.port) == (ip, port))
+    return next(known, Backend(ip, port, None))
+
+
+def _of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace, float | None]:
+    """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
+    clock_question = uptime.uptime(question.node)
+    uptime_s = lens.read(clock_question, uptime.parse)
+    entry = lens.read(question, conntrack.parse)
+    if not isinstance(entry, CtEntry):
+        return entry, None
+    if not isinstance(uptime_s, float):
+        return (uptime_s if isinstance(uptime_s, Unavailable) else None), None
+    since_s = uptime_s - (lens.at(clock_question) - request.started) - _CLOCK_TOLERANCE_S
+    return (entry if entry.fresh(since_s) else Absent()), since_s

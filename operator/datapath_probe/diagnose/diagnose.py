@@ -1,0 +1,125 @@
+"""A run → its diagnosis; or, while it lasts, what is still to be asked. The entry to this package."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..api.vocabulary import HopName
+from ..cilium import curl
+from ..cilium.curl import CurlReport
+from ..evidence.question import Question
+from ..evidence.reading import Unavailable
+from ..plan.path import ExpectedHop, expected_path
+from ..plan.plan import Backend
+from .case import Case
+from .checks.endpoint_map import check_endpoint_lookup, check_locality_lookup
+from .checks.interface import check_destination_interface, check_source_interface
+from .checks.ipam import check_ipam
+from .checks.ipcache import check_ipcache_lookup, check_reply_ipcache
+from .checks.overlay import check_overlay_decapsulation, check_overlay_encapsulation
+from .checks.program import check_source_program
+from .checks.response import check_destination_response
+from .checks.routing import check_node_routing
+from .checks.service import (
+    check_name_resolution,
+    check_reply_translation,
+    check_service_lookup,
+    check_service_translation,
+)
+from .conclude import conclude
+from .connection import Connection, trace
+from .findings import Diagnosis, Finding
+from .fingerprint import fingerprint
+from .lens import Lens, Memo
+from .outcome import judge_outcome
+from .run import Run
+from .transition import in_transition
+
+Check = Callable[[Case, ExpectedHop], Finding]
+
+CHECKS: Mapping[HopName, Check] = {
+    HopName.IPAM: check_ipam,
+    HopName.SOURCE_INTERFACE: check_source_interface,
+    HopName.SOURCE_PROGRAM: check_source_program,
+    HopName.NAME_RESOLUTION: check_name_resolution,
+    HopName.SERVICE_LOOKUP: check_service_lookup,
+    HopName.SERVICE_TRANSLATION: check_service_translation,
+    HopName.IPCACHE_LOOKUP: check_ipcache_lookup,
+    HopName.LOCALITY_LOOKUP: check_locality_lookup,
+    HopName.OVERLAY_ENCAPSULATION: check_overlay_encapsulation,
+    HopName.NODE_ROUTING: check_node_routing,
+    HopName.OVERLAY_DECAPSULATION: check_overlay_decapsulation,
+    HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
+    HopName.DESTINATION_INTERFACE: check_destination_interface,
+    HopName.DESTINATION_RESPONSE: check_destination_response,
+    HopName.REPLY_IPCACHE: check_reply_ipcache,
+    HopName.REPLY_TRANSLATION: check_reply_translation,
+}
+
+# While the request is under way, answers for up to so many candidate backends are collected ahead.
+_AHEAD = 4
+
+
+def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
+    """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis."""
+    lens = Lens(run.evidence, memo)
+    case = _case(run, lens)
+    findings = _examine(case)
+    conclusion = conclude(
+        findings,
+        case.outcome,
+        case.connection.ladder(translates=_translates(case)),
+        in_transition(run.plan, run.plan_after),
+    )
+    return Diagnosis(
+        plan=run.plan,
+        backend=case.backend,
+        report=case.report if isinstance(case.report, CurlReport) else None,
+        local_port=run.request.local_port,
+        locality=case.path.locality,
+        encapsulation=case.path.encapsulation,
+        met=case.outcome.met,
+        verdict=conclusion.verdict,
+        reason=conclusion.reason,
+        message=conclusion.message,
+        divergence=conclusion.divergence,
+        segment=conclusion.segment,
+        symptom=conclusion.symptom,
+        findings=conclusion.findings,
+        fingerprint=fingerprint(case, findings),
+        confirm=frozenset().union(*(finding.confirm for finding in findings)),
+        needs_second_look=any(finding.needs_second_look for finding in findings),
+    )
+
+
+def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
+    """What the checks want to know and nobody has asked yet, in the order in which they want it."""
+    lens = Lens(run.evidence, memo)
+    if run.request.reading is None and run.plan.frontend:
+        for backend in run.plan.backends[:_AHEAD]:
+            _examine(_case(run, lens, ahead=backend))
+    _examine(_case(run, lens))
+    return list(lens.missing)
+
+
+def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
+    """The case as far as it is known; `ahead`: as if this backend had been chosen."""
+    plan, request = run.plan, run.request
+    report: CurlReport | Unavailable | None = None
+    connection = Connection(chosen=ahead or (None if plan.frontend else plan.backends[0]))
+    config = expected_path(plan, None).config
+    if request.reading is not None:
+        report = curl.parse_report(request.reading)
+        told = report if isinstance(report, CurlReport) else None
+        connection = trace(plan, request, told, lens, config.socket_lb)
+    path = expected_path(plan, connection.chosen)
+    outcome = judge_outcome(plan, report, request.local_port, path)
+    return Case(run, lens, path, connection.chosen, report, outcome, connection)
+
+
+def _examine(case: Case) -> list[Finding]:
+    """All checks of the path, in path order."""
+    return [CHECKS[expected.name](case, expected) for expected in case.path.hops]
+
+
+def _translates(case: Case) -> bool:
+    """Whether a SVC entry is to be expected."""
+    return case.plan.frontend is not None and not case.config.socket_lb

@@ -1,0 +1,151 @@
+"""A small cluster for tests: two nodes, xwing on node2, deathstar-0 on node1, deathstar-1 on node2, one Service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.plan.objects import (
+    Agent,
+    CiliumEndpoint,
+    CiliumNode,
+    Container,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    SliceEndpoint,
+)
+
+VXLAN = {"routing-mode": "tunnel", "tunnel-protocol": "vxlan", "ipam": "kubernetes", "kube-proxy-replacement": "false"}
+IDENTITY = {"xwing": 27728, "tiefighter": 11111, "deathstar": 57017}
+
+
+def pod(name: str, ip: str, node: str, **changes: object) -> Pod:
+    """A running pod of one container that has curl."""
+    values: dict[str, object] = {
+        "namespace": "default",
+        "name": name,
+        "uid": f"uid-{name}",
+        "node": node,
+        "phase": "Running",
+        "ready": True,
+        "terminating": False,
+        "host_network": False,
+        "ips": (ip,),
+        "containers": (Container("spaceship", running=True, ports={}),),
+        "default_container": None,
+        "labels": {},
+        "restarts": 0,
+    }
+    return Pod(**(values | changes))  # type: ignore[arg-type]  # a test's shorthand
+
+
+def slice_endpoint(name: str, ip: str, node: str, **changes: object) -> SliceEndpoint:
+    """A ready endpoint of deathstar."""
+    values: dict[str, object] = {
+        "ip": ip,
+        "port_name": "",
+        "port": 80,
+        "protocol": "TCP",
+        "ready": True,
+        "serving": True,
+        "terminating": False,
+        "node": node,
+        "pod": name,
+    }
+    return SliceEndpoint(**(values | changes))  # type: ignore[arg-type]  # a test's shorthand
+
+
+DEATHSTAR = Service(
+    namespace="default",
+    name="deathstar",
+    uid="uid-service",
+    type="ClusterIP",
+    cluster_ip="10.96.57.217",
+    ports=(ServicePort("", 80, "TCP", 80, None),),
+    internal_traffic_policy="Cluster",
+    session_affinity="None",
+    selects=True,
+)
+
+
+@dataclass
+class Cluster:
+    """An `Inventory` in plain dictionaries, to be changed by tests."""
+
+    pods: dict[str, Pod] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    endpoints: dict[str, tuple[SliceEndpoint, ...]] = field(default_factory=dict)
+    cilium_endpoints: dict[str, CiliumEndpoint] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    cilium_nodes: dict[str, CiliumNode] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    config: dict[str, str] = field(default_factory=lambda: dict(VXLAN))
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        return self.pods.get(f"{namespace}/{name}")
+
+    def node(self, name: str) -> Node | None:
+        return self.nodes.get(name)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        return self.services.get(f"{namespace}/{name}")
+
+    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
+        return self.endpoints.get(f"{namespace}/{service}", ())
+
+    def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
+        return self.cilium_endpoints.get(f"{namespace}/{pod}")
+
+    def cilium_node(self, name: str) -> CiliumNode | None:
+        return self.cilium_nodes.get(name)
+
+    def agent(self, node: str) -> Agent | None:
+        return self.agents.get(node)
+
+    def cilium_config(self) -> Mapping[str, str]:
+        return self.config
+
+
+def cluster() -> Cluster:
+    """The whole cluster, healthy."""
+    made = Cluster()
+    for number, name in ((1, "node1"), (2, "node2")):
+        node_ip, cidr = f"172.30.0.1{number}", f"10.244.{number - 1}.0/24"
+        made.nodes[name] = Node(name, True, False, (node_ip,), (cidr,))
+        made.cilium_nodes[name] = CiliumNode(name, (node_ip,), (f"10.244.{number - 1}.63",), (cidr,))
+        made.agents[name] = Agent(name, "kube-system", f"cilium-{number}", "cilium-agent", True, f"agent-{number}/0")
+    places = [
+        ("xwing", "10.244.1.27", "node2", 1213),
+        ("deathstar-0", "10.244.0.172", "node1", 689),
+        ("deathstar-1", "10.244.1.101", "node2", 580),
+    ]
+    for name, ip, node, endpoint_id in places:
+        made.pods[f"default/{name}"] = pod(name, ip, node)
+        made.cilium_endpoints[f"default/{name}"] = CiliumEndpoint(
+            namespace="default",
+            name=name,
+            endpoint_id=endpoint_id,
+            identity=IDENTITY[name.split("-")[0]],
+            ips=(ip,),
+            node_ip=made.cilium_nodes[node].internal_ips[0],
+            state="ready",
+        )
+    made.services["default/deathstar"] = DEATHSTAR
+    made.endpoints["default/deathstar"] = (
+        slice_endpoint("deathstar-0", "10.244.0.172", "node1"),
+        slice_endpoint("deathstar-1", "10.244.1.101", "node2"),
+    )
+    return made
+
+
+def probe(destination: Mapping[str, object], **spec: object) -> Probe:
+    """A probe of xwing's."""
+    made = Probe.from_object(
+        {
+            "metadata": {"name": "probe", "namespace": "default", "uid": "uid-probe", "generation": 1},
+            "spec": {"source": {"pod": "xwing"}, "destination": destination, **spec},
+        }
+    )
+    assert isinstance(made, Probe), made
+    return made

@@ -1,0 +1,41 @@
+"""Collection goes on until nobody wants to know more, and ends in any case."""
+
+from collections.abc import Sequence
+
+from datapath_probe.collect.gather import MAX_ROUNDS, gather
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+
+
+class Echo:
+    """An agent that answers with the question's last word; counts round trips."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+        self.rounds += 1
+        return [Answer(0, question.argv[-1].encode(), b"", 0.0, 0.0) for question in questions]
+
+
+def link(number: int) -> Question:
+    return Question("node1", ("ask", str(number)))
+
+
+async def test_a_question_may_follow_from_an_answer() -> None:
+    def wants(evidence: Evidence) -> list[Question]:
+        chain = [link(1), link(2), link(3)]
+        return [question for question in chain if question not in evidence.readings][:1]
+
+    echo = Echo()
+    evidence = await gather(Evidence(), wants, SharedAnswers(echo), {})
+    assert echo.rounds == 3
+    assert set(evidence.readings) == {link(1), link(2), link(3)}
+
+
+async def test_a_chain_without_end_is_cut() -> None:
+    echo = Echo()
+    await gather(Evidence(), lambda evidence: [link(len(evidence.readings))], SharedAnswers(echo), {})
+    assert echo.rounds == MAX_ROUNDS

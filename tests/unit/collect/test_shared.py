@@ -1,0 +1,111 @@
+"""Answers shared between runs: asked once per moment, never across agents, never lost by a cancelled run."""
+
+import asyncio
+from collections.abc import Sequence
+
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+
+SHARED = Question("node1", ("shared",), max_age_s=1.0)
+OWN = Question("node1", ("own",), max_age_s=0.0)
+AGENT = {"node1": "agent/0"}
+
+
+class Agents:
+    """Answers everything with the number of the call; `gate` holds answers back."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.asked: list[tuple[str, ...]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failing = False
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+        self.asked += [question.argv for question in questions]
+        await self.gate.wait()
+        if self.failing:
+            return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in questions]
+        return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in questions]
+
+
+def answers() -> tuple[Agents, SharedAnswers]:
+    agents = Agents()
+    return agents, SharedAnswers(agents, clock=lambda: agents.now)
+
+
+async def test_an_answer_serves_until_its_age_is_reached() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    agents.now += 1.0
+    await shared.ask([SHARED], AGENT)
+    assert len(agents.asked) == 1
+    agents.now += 0.1
+    await shared.ask([SHARED], AGENT)
+    assert len(agents.asked) == 2
+
+
+async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
+    agents, shared = answers()
+    agents.gate.clear()
+    first = asyncio.create_task(shared.ask([SHARED], AGENT))
+    second = asyncio.create_task(shared.ask([SHARED, OWN], AGENT))
+    await asyncio.sleep(0)
+    agents.gate.set()
+    (one,), (other, _) = await first, await second
+    assert one is other
+    assert agents.asked == [("shared",), ("own",)]
+
+
+async def test_what_may_not_be_shared_is_asked_each_time() -> None:
+    agents, shared = answers()
+    await asyncio.gather(shared.ask([OWN], AGENT), shared.ask([OWN], AGENT))
+    assert agents.asked == [("own",), ("own",)]
+
+
+async def test_a_second_look_ignores_what_was_heard() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    await shared.ask([SHARED], AGENT, afresh=True)
+    assert len(agents.asked) == 2
+
+
+async def test_answers_of_an_earlier_agent_are_forgotten() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    await shared.ask([SHARED], {"node1": "agent/1"})
+    assert len(agents.asked) == 2
+
+
+async def test_a_failure_is_not_remembered() -> None:
+    agents, shared = answers()
+    agents.failing = True
+    (failed,) = await shared.ask([SHARED], AGENT)
+    assert isinstance(failed, Unavailable)
+    agents.failing = False
+    (answered,) = await shared.ask([SHARED], AGENT)
+    assert isinstance(answered, Answer)
+
+
+async def test_a_cancelled_run_takes_no_answer_away_from_the_others() -> None:
+    agents, shared = answers()
+    agents.gate.clear()
+    cancelled = asyncio.create_task(shared.ask([SHARED], AGENT))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(shared.ask([SHARED], AGENT))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    agents.gate.set()
+    (reading,) = await waiting
+    assert isinstance(reading, Answer)
+    assert agents.asked == [("shared",)]
+
+
+async def test_readings_come_in_the_order_of_the_questions() -> None:
+    _, shared = answers()
+    elsewhere = Question("node2", ("elsewhere",))
+    await shared.ask([SHARED], AGENT)
+    readings = await shared.ask([elsewhere, SHARED, OWN], AGENT)
+    assert [isinstance(reading, Answer) and reading.stdout for reading in readings] == [b"2", b"1", b"3"]

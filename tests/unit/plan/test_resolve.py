@@ -1,0 +1,126 @@
+"""From names to a plan, or to the reason why there is none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from datapath_probe.api.reasons import Reason
+from datapath_probe.plan.objects import Container
+from datapath_probe.plan.plan import CannotRun, Plan
+from datapath_probe.plan.resolve import resolve
+
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe
+
+POD = {"pod": {"name": "deathstar-0", "port": 80}}
+SERVICE = {"service": {"name": "deathstar", "port": 80}}
+
+
+def planned(destination: dict[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
+    plan = resolve(probe(destination, **spec), inventory or cluster())
+    assert isinstance(plan, Plan), plan
+    return plan
+
+
+def test_a_pod_is_requested_at_its_own_address() -> None:
+    plan = planned(POD)
+    assert (plan.request.host, plan.request.port) == ("10.244.0.172", 80)
+    assert plan.destination == "default/deathstar-0:80"
+    assert plan.frontend is None
+    assert [b.target and b.target.pod.name for b in plan.backends] == ["deathstar-0"]
+
+
+def test_a_service_is_requested_by_name_and_knows_its_backends() -> None:
+    plan = planned(SERVICE)
+    assert plan.request.host == "deathstar.default.svc"
+    assert plan.frontend is not None
+    assert plan.frontend.ip == "10.96.57.217"
+    assert [(b.ip, b.port) for b in plan.backends] == [("10.244.0.172", 80), ("10.244.1.101", 80)]
+
+
+def test_a_service_without_ready_endpoints_can_be_planned() -> None:
+    inventory = cluster()
+    inventory.endpoints.clear()
+    assert planned(SERVICE, inventory).backends == ()
+
+
+def test_a_port_of_a_service_can_be_named() -> None:
+    inventory = cluster()
+    named = replace(DEATHSTAR.ports[0], name="http", port=8080)
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=(named,))
+    plan = planned({"service": {"name": "deathstar", "port": "http"}}, inventory)
+    assert plan.request.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("wanted", "default", "chosen"),
+    [(None, None, "first"), (None, "second", "second"), (None, "gone", "first"), ("second", None, "second")],
+)
+def test_the_container_is_chosen_as_kubectl_does(
+    wanted: str | None, default: str | None, chosen: str
+) -> None:
+    inventory = cluster()
+    containers = tuple(Container(name, running=True, ports={}) for name in ("first", "second"))
+    xwing = inventory.pods["default/xwing"]
+    inventory.pods["default/xwing"] = replace(xwing, containers=containers, default_container=default)
+    source = {"pod": "xwing"} | ({"container": wanted} if wanted else {})
+    assert planned(POD, inventory, source=source).container == chosen
+
+
+def _without_source(inventory: Cluster) -> None:
+    del inventory.pods["default/xwing"]
+
+
+def _source(**changes: object) -> Callable[[Cluster], None]:
+    def change(inventory: Cluster) -> None:
+        xwing = inventory.pods["default/xwing"]
+        inventory.pods["default/xwing"] = replace(xwing, **changes)  # type: ignore[arg-type]  # a test's shorthand
+
+    return change
+
+
+def _destination(**changes: object) -> Callable[[Cluster], None]:
+    def change(inventory: Cluster) -> None:
+        deathstar = inventory.pods["default/deathstar-0"]
+        inventory.pods["default/deathstar-0"] = replace(deathstar, **changes)  # type: ignore[arg-type]  # likewise
+
+    return change
+
+
+def _without_destination(inventory: Cluster) -> None:
+    del inventory.pods["default/deathstar-0"]
+    del inventory.services["default/deathstar"]
+
+
+def _headless(inventory: Cluster) -> None:
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+
+
+@pytest.mark.parametrize(
+    ("destination", "change", "reason"),
+    [
+        (POD, _without_source, Reason.SOURCE_NOT_FOUND),
+        (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
+        (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
+        (POD, _source(terminating=True), Reason.IN_TRANSITION),
+        (POD, _source(host_network=True), Reason.SOURCE_HOST_NETWORK),
+        (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
+        (POD, _source(containers=(Container("c", False, {}),)), Reason.CONTAINER_NOT_RUNNING),
+        (POD, _without_destination, Reason.DESTINATION_NOT_FOUND),
+        (POD, _destination(phase="Succeeded"), Reason.DESTINATION_NOT_RUNNING),
+        (POD, _destination(terminating=True), Reason.IN_TRANSITION),
+        (POD, _destination(host_network=True), Reason.UNSUPPORTED_DESTINATION),
+        (SERVICE, _without_destination, Reason.DESTINATION_NOT_FOUND),
+        (SERVICE, _headless, Reason.UNSUPPORTED_DESTINATION),
+        ({"service": {"name": "deathstar", "port": 81}}, lambda _: None, Reason.PORT_NOT_FOUND),
+    ],
+)
+def test_what_can_not_run_says_why(
+    destination: dict[str, object], change: Callable[[Cluster], None], reason: Reason
+) -> None:
+    inventory = cluster()
+    change(inventory)
+    result = resolve(probe(destination), inventory)
+    assert isinstance(result, CannotRun)
+    assert result.reason is reason
+    assert result.source == "default/xwing"
+    assert result.message
