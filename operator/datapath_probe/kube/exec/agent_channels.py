@@ -1,0 +1,103 @@
+"""The channels to one incarnation of one agent: how many at once, which are idle, when to try again.
+
+In: a way to open a channel. Out: channels, taken and put back. Called by `pool`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from .failure import ExecError
+from .shell import ShellChannel
+
+_CHECK_AFTER_S = 30.0  # a channel that was idle for so long gives a sign of life before it is used
+_FIRST_RETRY_S = 0.5
+_LAST_RETRY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    channel: ShellChannel
+    since_s: float
+    expiry: asyncio.TimerHandle
+
+
+class AgentChannels:
+    """Take a channel only while holding `turns`, and put it back before letting go."""
+
+    def __init__(
+        self, open_channel: Callable[[], Awaitable[ShellChannel]], *, limit: int, idle_s: float
+    ) -> None:
+        self.turns = asyncio.Semaphore(limit)
+        self._limit = limit
+        self._open_channel = open_channel
+        self._idle_s = idle_s
+        self._idle: list[_Idle] = []
+        self._lent = 0
+        self._retired = False
+        self._failures = 0
+        self._failure: ExecError | None = None
+        self._retry_at_s = 0.0
+
+    @property
+    def is_unused(self) -> bool:
+        """Nobody has or waits for a channel, and none is open."""
+        return not (self._idle or self._lent or self.turns.locked())
+
+    async def take(self) -> ShellChannel:
+        """An idle channel that lives, or a new one. Raises ExecError; for a while after a failure at once."""
+        self._lent += 1
+        try:
+            return await self._take_idle() or await self._take_new()
+        except BaseException:
+            self._lent -= 1
+            raise
+
+    def put_back(self, channel: ShellChannel) -> None:
+        """The channel is idle, or lost."""
+        self._lent -= 1
+        if self._retired:
+            channel.hang_up()
+        elif not channel.lost:
+            loop = asyncio.get_running_loop()
+            expiry = loop.call_later(self._idle_s, self._expire, channel)
+            self._idle.append(_Idle(channel, loop.time(), expiry))
+
+    def retire(self) -> None:
+        """Hang up what is idle, and what is lent when it comes back."""
+        self._retired = True
+        for idle in self._idle:
+            idle.expiry.cancel()
+            idle.channel.hang_up()
+        self._idle.clear()
+
+    async def _take_idle(self) -> ShellChannel | None:
+        while self._idle:
+            idle = self._idle.pop()  # the one used last: the others get a chance to expire
+            idle.expiry.cancel()
+            try:
+                if idle.channel.lost is None:
+                    if asyncio.get_running_loop().time() - idle.since_s > _CHECK_AFTER_S:
+                        await idle.channel.check()
+                    return idle.channel
+            except ExecError:
+                continue
+        return None
+
+    async def _take_new(self) -> ShellChannel:
+        loop = asyncio.get_running_loop()
+        if self._failure and loop.time() < self._retry_at_s:
+            raise self._failure
+        try:
+            channel = await self._open_channel()
+        except ExecError as error:
+            self._failure = error
+            self._retry_at_s = loop.time() + min(_FIRST_RETRY_S * 2**self._failures, _LAST_RETRY_S)
+            self._failures += 1
+            raise
+        self._failure, self._failures = None, 0
+        return channel
+
+    def _expire(self, channel: ShellChannel) -> None:
+        self._idle = [idle for idle in self._idle if idle.channel is not channel]
+        channel.hang_up()

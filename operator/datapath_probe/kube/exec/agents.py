@@ -1,0 +1,71 @@
+"""The agents as `collect` sees them: questions to a node, readings back.
+
+In: questions. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from ...evidence.errors import EvidenceError
+from ...evidence.question import Question
+from ...evidence.reading import Reading
+from ...plan.objects import Agent
+from .asking import Asking
+from .failure import ExecError, timeout
+from .pool import ChannelPool
+
+REPLY_LIMIT = 4 * 1024 * 1024
+
+
+class ShellAgents:
+    """Asks through command channels. `locate` finds the agent of a node, None if it has none."""
+
+    def __init__(
+        self,
+        pool: ChannelPool,
+        locate: Callable[[str], Agent | None],
+        *,
+        budget_s: float = 20.0,
+        reply_limit: int = REPLY_LIMIT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pool = pool
+        self._locate = locate
+        self._budget_s = budget_s
+        self._reply_limit = reply_limit
+        self._clock = clock
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
+        """Run the questions on the node's agent, in this order, as a rule in one round trip; never raises.
+
+        All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes.
+        """
+        asking = Asking(questions, reply_limit=self._reply_limit)
+        try:
+            async with asyncio.timeout(self._budget_s):
+                await self._converse(node, asking)
+        except TimeoutError:
+            asking.give_up(timeout(f"the agent of {node} did not answer", self._budget_s), self._clock())
+        except ExecError as error:
+            asking.give_up(error, self._clock())
+        return asking.readings()
+
+    async def _converse(self, node: str, asking: Asking) -> None:
+        agent = self._locate(node)
+        if agent is None:
+            raise ExecError(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {node}")
+        if not agent.ready:
+            raise ExecError(
+                EvidenceError.AGENT_NOT_READY, f"the cilium-agent {agent.pod} on {node} is not ready"
+            )
+        may_retry = True
+        while batch := asking.next_batch():
+            try:
+                async with self._pool.lend(agent) as channel:
+                    asking.take(await channel.run(batch), self._clock())
+            except ExecError as error:
+                # A channel may have died unseen, and the commands only read: they may run twice.
+                if error.reason is not EvidenceError.CHANNEL_LOST or not may_retry:
+                    raise
+                may_retry = False

@@ -1,0 +1,71 @@
+"""Questions into readings over as many batches as it takes, without I/O.
+
+In: questions; the reply to each batch, or the error that ends it all. Out: the next batch, and in the end one
+reading a question. Called by `agents`.
+"""
+
+from collections.abc import Sequence
+
+from ...evidence.errors import EvidenceError
+from ...evidence.question import Question
+from ...evidence.reading import Answer, Reading, Unavailable
+from .failure import ExecError
+from .framing import Batch, Reply, Result
+
+# The inner shell's own words (POSIX: found but not executable, not found).
+_NOT_RUN = (126, 127)
+
+
+class Asking:
+    """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
+
+    It ends: each batch settles at least its first question, or the next batch is smaller.
+    """
+
+    def __init__(self, questions: Sequence[Question], *, reply_limit: int) -> None:
+        self._pending = list(questions)
+        self._reply_limit = reply_limit
+        self._batch_size = len(self._pending)
+        self._readings: list[Reading] = []
+
+    def next_batch(self) -> Batch | None:
+        """What to run now; None when every question has its reading."""
+        if not self._pending:
+            return None
+        return Batch.of(self._pending[: self._batch_size], self._reply_limit)
+
+    def take(self, reply: Reply, now: float) -> None:
+        """The reply to the last batch, received at `now` (seconds since the epoch)."""
+        for result in reply.results:
+            self._settle(_reading(self._pending[0], result, now))
+        cut = reply.cut
+        if cut and cut.fitting:
+            self._batch_size = cut.fitting
+            return
+        self._batch_size = len(self._pending)
+        if cut is None:
+            return
+        is_overdue = cut.reason is EvidenceError.TIMEOUT and cut.ran_s >= self._pending[0].timeout_s
+        if is_overdue or not reply.results:  # else it may have been cut off for what others did: ask it again
+            program = self._pending[0].argv[0]
+            self._settle(Unavailable(cut.reason, f"{program}: {cut.message}", now - cut.ran_s))
+
+    def give_up(self, error: ExecError, now: float) -> None:
+        """No more batches: what has no reading yet is unavailable."""
+        while self._pending:
+            self._settle(Unavailable(error.reason, error.message, now))
+
+    def readings(self) -> tuple[Reading, ...]:
+        """One reading a question so far, in the questions' order."""
+        return tuple(self._readings)
+
+    def _settle(self, reading: Reading) -> None:
+        del self._pending[0]
+        self._readings.append(reading)
+
+
+def _reading(question: Question, result: Result, now: float) -> Reading:
+    started_at = now - result.age_s
+    if result.exit_code in _NOT_RUN:
+        return Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, f"{question.argv[0]} can't be run", started_at)
+    return Answer(result.exit_code, result.stdout, result.stderr, started_at, result.duration_s)

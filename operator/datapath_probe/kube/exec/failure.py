@@ -1,0 +1,75 @@
+"""Why a command could not be run or its end not be learnt: what the API server, the kubelet and the container
+runtime say, as one of our reasons.
+
+In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `once` and `agents` turn
+into an `Unavailable`. Called by `connect`, `once` and `shell`.
+"""
+
+import re
+from typing import Final
+
+from ...evidence.errors import EvidenceError
+from .protocol import Failed
+
+# The kubelet and the runtimes answer with an Internal error and prose; the first match wins. Sources:
+# Kubernetes 1.34 `pkg/registry/core/pod/strategy.go`, `pkg/kubelet/server/server.go`; runc; crun.
+_PROSE: Final = (
+    (
+        EvidenceError.NO_SUCH_EXECUTABLE,
+        re.compile(
+            r"executable file\b.*\bnot found"
+            r"|exec: .*(?:no such file or directory|permission denied|exec format error|is a directory)"
+        ),
+    ),
+    (EvidenceError.POD_GONE, re.compile(r'\bpods? "[^"]*" not found|pod does not exist')),
+    (
+        EvidenceError.CONTAINER_NOT_FOUND,
+        re.compile(
+            r"container not found|container \S+ is not valid for pod|container name must be specified"
+            r"|container is (?:not running|in CONTAINER_EXITED state)"
+        ),
+    ),
+)
+_HTTP: Final = {
+    401: EvidenceError.EXEC_FORBIDDEN,
+    403: EvidenceError.EXEC_FORBIDDEN,
+    404: EvidenceError.POD_GONE,
+}
+_MESSAGE_LIMIT: Final = 500
+
+
+class ExecError(Exception):
+    """No answer, for `reason`; `message` is one sentence for people, without argv and stdin."""
+
+    def __init__(self, reason: EvidenceError, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message[:_MESSAGE_LIMIT]
+
+
+def refused(http_status: int, message: str) -> ExecError:
+    """The API server answered the handshake with this status; `message` is its Status's, or ""."""
+    reason = _reason(http_status, message)
+    return ExecError(reason, message or f"the API server refused the exec with HTTP status {http_status}")
+
+
+def failed(event: Failed) -> ExecError:
+    """The exec was accepted and then came to nothing."""
+    return ExecError(_reason(event.code, event.message), event.message or event.reason or "exec failed")
+
+
+def channel_lost(why: str) -> ExecError:
+    """The connection ended before the command did."""
+    return ExecError(EvidenceError.CHANNEL_LOST, why)
+
+
+def timeout(what: str, timeout_s: float) -> ExecError:
+    """`what` did not happen in time."""
+    return ExecError(EvidenceError.TIMEOUT, f"{what} within {timeout_s:g} s")
+
+
+def _reason(code: int, message: str) -> EvidenceError:
+    for reason, pattern in _PROSE:
+        if pattern.search(message):
+            return reason
+    return _HTTP.get(code, EvidenceError.EXEC_FAILED)

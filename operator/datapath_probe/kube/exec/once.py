@@ -1,0 +1,103 @@
+"""One command, one exec: how curl runs in a source container.
+
+In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements `collect.ports.SourceContainers`;
+put together by `control`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from ...collect.ports import ContainerRef
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Answer, Reading, Unavailable
+from .connect import ExecClient, ExecStream, open_exec
+from .failure import ExecError, failed, timeout
+from .protocol import Exited, Failed, Stderr, Stdout
+
+STDERR_LIMIT = 64 * 1024
+
+# Not executable, not found: as a shell says it, and runtimes that have an exit code for everything (CRI-O).
+_NOT_RUN = (126, 127)
+
+
+class SourceExec:
+    """Runs commands in source containers, each in an exec of its own."""
+
+    def __init__(self, client: ExecClient, *, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+        stderr_limit: int = STDERR_LIMIT,
+    ) -> Reading:
+        """Run `argv` to its end, or for `timeout_s`, handshake included; never raises.
+
+        A timeout ends our side alone, and gives the process end-of-file on stdin: bound the process itself
+        too (`curl --max-time`). Of output beyond a limit (bytes) the beginning is kept.
+        """
+        started_at, started = self._clock(), time.monotonic()
+        stdout, stderr = _Capped(stdout_limit), _Capped(stderr_limit)
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                open_exec(
+                    self._client, target, argv, stdin=stdin is not None, half_close=stdin is not None
+                ) as stream,
+            ):
+                if stdin is not None:
+                    await stream.send(stdin, last=True)
+                exit_code = await _drain(stream, stdout, stderr)
+        except TimeoutError:
+            error = timeout(f"{argv[0]} did not end", timeout_s)
+            return Unavailable(error.reason, error.message, started_at)
+        except ExecError as error:
+            return Unavailable(error.reason, error.message, started_at)
+        if exit_code in _NOT_RUN:
+            return Unavailable(
+                EvidenceError.NO_SUCH_EXECUTABLE, f"{argv[0]} can't be run in {target.container}", started_at
+            )
+        return Answer(
+            exit_code,
+            bytes(stdout.data),
+            bytes(stderr.data),
+            at=started_at,
+            duration_s=time.monotonic() - started,
+            truncated=stdout.truncated or stderr.truncated,
+        )
+
+
+async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped") -> int:
+    """Read to the end: the exit code. Raises ExecError."""
+    while True:
+        for event in await stream.receive():
+            match event:
+                case Stdout(data):
+                    stdout.add(data)
+                case Stderr(data):
+                    stderr.add(data)
+                case Exited(code):
+                    return code
+                case Failed():
+                    raise failed(event)
+
+
+class _Capped:
+    """The first `limit` bytes of a stream."""
+
+    def __init__(self, limit: int) -> None:
+        self.data = bytearray()
+        self.truncated = False
+        self._limit = limit
+
+    def add(self, data: bytes) -> None:
+        room = self._limit - len(self.data)
+        self.data += data[:room]
+        self.truncated |= len(data) > room

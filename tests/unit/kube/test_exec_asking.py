@@ -1,0 +1,131 @@
+"""Questions into readings over several batches, against a model of the shell at the other end."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.kube.exec.asking import Asking
+from datapath_probe.kube.exec.failure import channel_lost
+from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
+
+LIMIT = 1000
+NOW = 1_700_000_000.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a command behaves: bytes it prints, seconds it takes, and whether it takes the whole batch with it."""
+
+    prints: int = 10
+    takes_s: float = 0.0
+    kills: bool = False
+    exit_code: int = 0
+
+
+FINE = Command()
+CHATTY = Command(prints=LIMIT + 1)
+HANGING = Command(takes_s=1e9)
+DEADLY = Command(kills=True)
+MISSING = Command(exit_code=127)
+REASONS = {
+    CHATTY: EvidenceError.TRUNCATED,
+    HANGING: EvidenceError.TIMEOUT,
+    DEADLY: EvidenceError.COMMAND_FAILED,
+    MISSING: EvidenceError.NO_SUCH_EXECUTABLE,
+}
+
+
+def question(number: int, timeout_s: float = 5.0) -> Question:
+    return Question("node1", (f"command-{number}",), timeout_s)
+
+
+def run(batch: Batch, commands: list[Command]) -> Reply:
+    """What the real shell would answer (tests/unit/kube/test_exec_framing.py shows that it does)."""
+    results: list[Result] = []
+    printed, elapsed_s = 0, 0.0
+    for asked in batch.questions:
+        command = commands[int(asked.argv[0].removeprefix("command-"))]
+        printed += command.prints
+        if printed > batch.reply_limit:
+            fitting = min(len(results), len(batch.questions) - 1)
+            return Reply((), Cut(EvidenceError.TRUNCATED, "full", fitting=fitting))
+        if command.kills:
+            return Reply(tuple(results), Cut(EvidenceError.COMMAND_FAILED, "cut off"))
+        if elapsed_s + command.takes_s > batch.limit_s:
+            return Reply(tuple(results), Cut(EvidenceError.TIMEOUT, "killed", batch.limit_s - elapsed_s))
+        elapsed_s += command.takes_s
+        results.append(Result(command.exit_code, asked.argv[0].encode(), b"", 0.0, command.takes_s))
+    return Reply(tuple(results), None)
+
+
+def ask(commands: list[Command], timeout_s: float = 5.0) -> tuple[list[Answer | Unavailable], int]:
+    """The readings, and the number of batches it took."""
+    asking = Asking([question(number, timeout_s) for number in range(len(commands))], reply_limit=LIMIT)
+    batches = 0
+    while batch := asking.next_batch():
+        batches += 1
+        assert batches <= 2 * len(commands) ** 2, "it comes to an end"
+        asking.take(run(batch, commands), NOW)
+    return list(asking.readings()), batches
+
+
+def test_as_a_rule_it_is_one_batch() -> None:
+    readings, batches = ask([FINE] * 15)
+    assert batches == 1
+    assert [reading.stdout for reading in readings if isinstance(reading, Answer)] == [
+        f"command-{number}".encode() for number in range(15)
+    ]
+
+
+def test_nothing_asked_is_nothing_sent() -> None:
+    assert ask([]) == ([], 0)
+
+
+@given(
+    st.lists(
+        st.sampled_from([FINE, CHATTY, HANGING, DEADLY, MISSING, Command(prints=400), Command(takes_s=2.0)]),
+        max_size=12,
+    )
+)
+def test_each_command_is_judged_by_its_own_deeds(commands: list[Command]) -> None:
+    readings, _ = ask(commands)
+    for number, (command, reading) in enumerate(zip(commands, readings, strict=True)):
+        if command in REASONS:
+            assert isinstance(reading, Unavailable)
+            assert reading.reason is REASONS[command]
+            assert f"command-{number}" in reading.message
+        else:
+            assert isinstance(reading, Answer)
+            assert reading.stdout == f"command-{number}".encode()
+
+
+def test_a_hanging_command_costs_its_time_once() -> None:
+    _, batches = ask([FINE, HANGING, FINE])
+    assert batches == 2
+
+
+def test_a_command_that_had_less_than_its_time_is_asked_again() -> None:
+    readings, batches = ask([Command(takes_s=4.0), Command(takes_s=4.0)])
+    assert batches == 2
+    assert all(isinstance(reading, Answer) for reading in readings)
+
+
+def test_an_answer_tells_when_its_command_started() -> None:
+    asking = Asking([question(0)], reply_limit=LIMIT)
+    asking.take(Reply((Result(0, b"", b"", age_s=1.5, duration_s=0.5),), None), NOW)
+    assert asking.readings() == (Answer(0, b"", b"", at=NOW - 1.5, duration_s=0.5),)
+
+
+def test_giving_up_keeps_what_was_answered() -> None:
+    asking = Asking([question(0), question(1)], reply_limit=LIMIT)
+    asking.take(Reply((Result(0, b"", b"", 0.0, 0.0),), Cut(EvidenceError.COMMAND_FAILED, "cut off")), NOW)
+    asking.give_up(channel_lost("gone"), NOW)
+    assert asking.next_batch() is None
+    assert asking.readings() == (
+        Answer(0, b"", b"", NOW, 0.0),
+        Unavailable(EvidenceError.CHANNEL_LOST, "gone", NOW),
+    )
