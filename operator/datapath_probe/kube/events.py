@@ -1,7 +1,7 @@
 """Events about probes, sent beside the runs: what `publish` tells is queued, and posted by `run`.
 
-In: `publish.ports.Event`. Out: Events of events.k8s.io/v1 in the probe's namespace. Run by `control`. Events
-are for people, nothing relies on them: when the API server takes none for a while, they are dropped and logged.
+In: `publish.ports.Event`. Out: Events of events.k8s.io/v1 in the probe's namespace. Run by `control`. Nothing
+relies on Events: when the API server takes none for a while, they are dropped and logged.
 """
 
 import asyncio
