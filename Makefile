@@ -24,3 +24,4 @@ lock: ## pin the dependencies anew, by hash and without index addresses
 
 include crds/crds.mk
 include tests/lab/lab.mk
+include manifests/manifests.mk
