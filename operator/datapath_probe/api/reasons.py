@@ -62,6 +62,7 @@ class Reason(StrEnum):
     CILIUM_NODE_MISSING = "CiliumNodeMissing"
 
     # interfaces and programs
+    NAMESPACE_NOT_FOUND = "NetworkNamespaceNotFound"
     INTERFACE_MISSING = "InterfaceMissing"
     INTERFACE_DOWN = "InterfaceDown"
     INTERFACE_MISMATCH = "InterfaceMismatch"

@@ -57,15 +57,21 @@ class Hop:
         self._state(Witness.OBSERVED, stance, summary, facts)
 
     def _state(self, witness: Witness, stance: Stance, summary: str, facts: Facts | None) -> None:
-        self.statements[witness] = Statement(stance, summary, {k: str(v) for k, v in (facts or {}).items()})
+        self.statements[witness] = Statement(stance, summary, {k: _text(v) for k, v in (facts or {}).items()})
 
     def fine(self, message: str) -> Finding:
         """Programmed agrees with intent, observed does not contradict."""
         return self._finding(HopVerdict.OK, Reason.OK, message)
 
-    def unknown(self, why: Unavailable) -> Finding:
-        """Something that this hop needs could not be had."""
-        return self._finding(HopVerdict.UNKNOWN, Reason(why.reason), why.message)
+    def unknown(self, why: Unavailable, ask_again: tuple[Question, ...] = ()) -> Finding:
+        """Something that this hop needs could not be had; `ask_again`: an answer that may have been too old."""
+        return self._finding(
+            HopVerdict.UNKNOWN,
+            Reason(why.reason),
+            why.message,
+            confirm=frozenset(ask_again),
+            needs_second_look=bool(ask_again) and not self.second_look,
+        )
 
     def broken(self, reason: Reason, message: str) -> Finding:
         """This connection was observed to die here."""
@@ -108,8 +114,13 @@ class Hop:
             verdict=verdict,
             reason=reason,
             message=message,
-            evidence=dict(self.statements),
+            evidence={witness: self.statements[witness] for witness in Witness if witness in self.statements},
             predicts=predicts,
             confirm=confirm,
             needs_second_look=needs_second_look,
         )
+
+
+def _text(fact: object) -> str:
+    """A fact as people and JSON write it."""
+    return str(fact).lower() if isinstance(fact, bool) else str(fact)

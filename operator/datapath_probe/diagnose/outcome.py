@@ -14,7 +14,7 @@ from ..plan.path import ExpectedPath
 from ..plan.plan import Expectation, Plan
 
 # Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
-PATH_EXITS = {
+PATH_EXITS: dict[int, Reason] = {
     CurlExit.COULDNT_RESOLVE_HOST: Reason.NAME_NOT_RESOLVED,
     CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
     CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,

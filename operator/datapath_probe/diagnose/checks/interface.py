@@ -48,29 +48,37 @@ def _judge(
         return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint"))
     node, endpoint_id = expected.node, pod.endpoint.endpoint_id
     agent = case.lens.read(agent_endpoint.question(node, endpoint_id), agent_endpoint.parse)
-    state = case.lens.read(netns.question(node, endpoint_id), netns.parse)
-    for answer in (agent, state):
-        if isinstance(answer, Unavailable):
-            return hop.unknown(answer)
-    if isinstance(agent, Absent) or isinstance(state, Absent):
+    namespaces = case.lens.read(netns.find(node), netns.parse)
+    if isinstance(agent, Unavailable):
+        return hop.unknown(agent)
+    if isinstance(namespaces, Unavailable):
+        return hop.unknown(namespaces)
+    if isinstance(agent, Absent):
         return hop.unknown(
             Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no endpoint {endpoint_id}")
         )
+    namespace = namespaces.get(pod.pod.ip)
+    if namespace is None:
+        message = f"none of the network namespaces that the agent on {node} sees has address {pod.pod.ip}"
+        return hop.unknown(Unavailable(Reason.NAMESPACE_NOT_FOUND, message), ask_again=(netns.find(node),))
     hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
     hop.intent(
         "interface and MACs as the agent set them up",
         {"interface": agent.interface_name, "ifindex": agent.ifindex, "mac": agent.mac, "hostMAC": agent.host_mac},
     )
     host_question = links.link(node, agent.interface_name)
-    pod_question = links.pod_link(node, state.netns, agent.container_interface_name)
-    route_question = links.pod_routes(node, state.netns)
+    pod_question = links.pod_link(node, namespace, agent.container_interface_name)
+    route_question = links.pod_routes(node, namespace)
     host = case.lens.read(host_question, links.parse_link)
     inside = case.lens.read(pod_question, links.parse_link)
     routes = case.lens.read(route_question, links.parse_routes)
-    for reading in (host, inside, routes):
-        if isinstance(reading, Unavailable):
-            return hop.unknown(reading)
-    pair = _Pair(agent, host, inside, () if isinstance(routes, Absent) else routes)
+    if isinstance(host, Unavailable):
+        return hop.unknown(host)
+    if isinstance(inside, Unavailable):
+        return hop.unknown(inside)
+    if isinstance(routes, Unavailable):
+        return hop.unknown(routes)
+    pair = _Pair(agent, host, inside, routes)
     _state(hop, pair)
     if seen:
         hop.observed("packets of this connection passed the pair")

@@ -68,9 +68,10 @@ def _judge(
     wider_question = ipcache.lookup_wider(expected.node, layout, address)
     exact = case.lens.read(exact_question, ipcache.parse)
     wider = case.lens.read(wider_question, ipcache.parse)
-    for record in (exact, wider):
-        if isinstance(record, Unavailable):
-            return hop.unknown(record)
+    if isinstance(exact, Unavailable):
+        return hop.unknown(exact)
+    if isinstance(wider, Unavailable):
+        return hop.unknown(wider)
     rests_on = (exact_question, wider_question)
     if isinstance(exact, Absent) or exact == wider:
         fallback = None if isinstance(exact, Absent) else exact

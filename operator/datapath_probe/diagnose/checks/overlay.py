@@ -40,20 +40,21 @@ def _judge(case: Case, expected: ExpectedHop, program: str, direction: Direction
     attached = case.lens.read(attached_question, bpftool.parse_attached)
     of_node = case.lens.read(agent_config.question(expected.node), agent_config.parse)
     _observe(case, hop, direction)
-    for reading in (link, of_node):
-        if isinstance(reading, Unavailable):
-            return hop.unknown(reading)
+    if isinstance(link, Unavailable):
+        return hop.unknown(link)
+    if isinstance(of_node, Unavailable):
+        return hop.unknown(of_node)
     if isinstance(link, Absent):
         hop.programmed("no such device")
         message = f"{expected.node} has no {device}"
         return hop.stale(Contradiction(Reason.TUNNEL_DEVICE_MISSING, message, _LOST_BETWEEN, (link_question,)))
-    facts: dict[str, object] = {"device": device, "ifindex": link.ifindex, "up": link.up, "port": link.vxlan_port or ""}
+    facts: dict[str, object] = {"device": device, "ifindex": link.ifindex, "up": link.up, "port": link.tunnel_port or ""}
     hop.programmed(f"{device} is {'up' if link.up else 'down'}", facts)
     if not link.up:
         message = f"{device} is down on {expected.node}"
         return hop.stale(Contradiction(Reason.TUNNEL_DEVICE_DOWN, message, _LOST_BETWEEN, (link_question,)))
-    if link.vxlan_port and link.vxlan_port != config.tunnel_port:
-        message = f"{device} on {expected.node} uses port {link.vxlan_port} instead of {config.tunnel_port}"
+    if link.tunnel_port and link.tunnel_port != config.tunnel_port:
+        message = f"{device} on {expected.node} uses port {link.tunnel_port} instead of {config.tunnel_port}"
         return hop.stale(Contradiction(Reason.TUNNEL_MISCONFIGURED, message, _LOST_BETWEEN, (link_question,)))
     if (of_node.routing_mode, of_node.tunnel_protocol) != (config.routing_mode, config.tunnel_protocol):
         return hop.unknown(

@@ -1,0 +1,96 @@
+"""How Cilium is configured: of a node, as its agent runs with, and of the cluster, as the ConfigMap says.
+
+The agent's own files win: they hold the overrides of CiliumNodeConfig, and what was true when the agent started.
+Source: Cilium 1.18 `pkg/option/config.go`, chart `cilium-agent/daemonset.yaml` (`--config-dir`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..evidence.question import Question
+from ..evidence.reading import Answer
+from .answers import parser
+
+_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
+_DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
+_KEYS = (
+    "auto-direct-node-routes",
+    "bpf-lb-sock",
+    "bpf-lb-sock-hostns-only",
+    "datapath-mode",
+    "enable-endpoint-routes",
+    "enable-ipsec",
+    "enable-ipv4",
+    "enable-ipv6",
+    "enable-wireguard",
+    "ipam",
+    "kube-proxy-replacement",
+    "monitor-aggregation-flags",
+    "routing-mode",
+    "tunnel-port",
+    "tunnel-protocol",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """`socket_lb`: Services are translated in connect(), for pods too, so that no packet carries a ClusterIP."""
+
+    routing_mode: str  # tunnel | native
+    tunnel_protocol: str  # vxlan | geneve
+    tunnel_port: int
+    ipam: str
+    socket_lb: bool
+    auto_direct_node_routes: bool
+    endpoint_routes: bool
+    datapath_mode: str  # veth | netkit | netkit-l2
+    encryption: str | None  # ipsec | wireguard
+    ipv4: bool
+    ipv6: bool
+    monitor_flags: frozenset[str]  # TCP flags that conntrack notes; "all" or names
+
+
+def question(node: str) -> Question:
+    """The keys that matter, as files of the agent; grep leaves out those that do not exist."""
+    files = tuple(f"{_FOLDER}/{key}" for key in _KEYS)
+    return Question(node, ("grep", "-sH", "", *files), max_age_s=60.0)
+
+
+@parser("grep of the agent's configuration", exit_codes=(0, 2))  # 2: some files do not exist
+def parse(answer: Answer) -> AgentConfig:
+    """The configuration; ValueError inside if a line has no file name."""
+    values: dict[str, str] = {}
+    for line in answer.stdout.decode().splitlines():
+        path, colon, value = line.partition(":")
+        if not colon or not path.startswith(f"{_FOLDER}/"):
+            raise ValueError(f"{line!r} is not FILE:VALUE")
+        values[path.removeprefix(f"{_FOLDER}/")] = value
+    if not values:
+        raise ValueError("not one key is set")
+    return from_config_map(values)
+
+
+def from_config_map(values: Mapping[str, str]) -> AgentConfig:
+    """The configuration that these keys make; Cilium's defaults for those that are missing."""
+
+    def on(key: str, default: bool = False) -> bool:
+        return values.get(key, str(default)).lower() in ("true", "strict")
+
+    protocol = values.get("tunnel-protocol", "vxlan")
+    port = values.get("tunnel-port", "")
+    encryption = next((kind for kind in ("ipsec", "wireguard") if on(f"enable-{kind}")), None)
+    everywhere = on("bpf-lb-sock") or on("kube-proxy-replacement")
+    return AgentConfig(
+        routing_mode=values.get("routing-mode", "tunnel"),
+        tunnel_protocol=protocol,
+        tunnel_port=int(port) if port.isdecimal() and port != "0" else _DEFAULT_PORTS.get(protocol, 8472),
+        ipam=values.get("ipam", "cluster-pool"),
+        socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
+        auto_direct_node_routes=on("auto-direct-node-routes"),
+        endpoint_routes=on("enable-endpoint-routes"),
+        datapath_mode=values.get("datapath-mode", "veth"),
+        encryption=encryption,
+        ipv4=on("enable-ipv4", default=True),
+        ipv6=on("enable-ipv6"),
+        monitor_flags=frozenset(values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")),
+    )

@@ -1,0 +1,58 @@
+"""An endpoint as its agent set it up: interface, MACs, identity. Changes only with the endpoint, so it is shared long.
+
+Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.go`.
+"""
+
+from dataclasses import dataclass
+
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Answer, Unavailable
+from .answers import Json, failed, parser
+from .wire import endpoint_id
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEndpoint:
+    """`mac` is the pod's interface's, `host_mac` the lxc device's; `ifindex` the lxc device's."""
+
+    id: int
+    state: str
+    identity: int
+    ipv4: str
+    interface_name: str
+    ifindex: int
+    container_interface_name: str
+    mac: str
+    host_mac: str
+
+
+def question(node: str, endpoint: int) -> Question:
+    """The endpoint with this number on the node."""
+    return Question(
+        node,
+        ("cilium-dbg", "endpoint", "get", str(endpoint_id(endpoint)), "-o", "json"),
+        timeout_s=10.0,
+        max_age_s=30.0,
+    )
+
+
+@parser("cilium-dbg endpoint get", exit_codes=range(256))
+def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
+    """The endpoint; absent where the agent has none of this number."""
+    if answer.exit_code:
+        return Absent() if b"[404]" in answer.stderr else failed(answer, "cilium-dbg endpoint get")
+    shown = Json.parse(answer.stdout).only()
+    status = shown["status"]
+    networking = status["networking"]
+    addresses = [address["ipv4"].text("") for address in networking["addressing"]]
+    return AgentEndpoint(
+        id=shown["id"].integer(),
+        state=status["state"].text(),
+        identity=status["identity"]["id"].integer(),
+        ipv4=next(filter(None, addresses), ""),
+        interface_name=networking["interface-name"].text(),
+        ifindex=networking["interface-index"].integer(),
+        container_interface_name=networking["container-interface-name"].text("eth0"),
+        mac=networking["mac"].text().lower(),
+        host_mac=networking["host-mac"].text().lower(),
+    )

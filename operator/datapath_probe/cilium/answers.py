@@ -1,0 +1,132 @@
+"""From readings to values: what all parsers of this package share.
+
+A parser is written as a function of an `Answer` that raises ValueError where it does not understand; `@parser` makes
+of it a function of a `Reading` that never raises.
+"""
+
+import json
+import math
+from collections.abc import Callable, Collection, Iterator
+from functools import wraps
+from typing import TypeVar
+
+from ..evidence.errors import EvidenceError
+from ..evidence.reading import Answer, Reading, Unavailable
+
+T = TypeVar("T")
+
+_LINE_LIMIT = 200  # characters of foreign text in a message
+
+
+def parser(
+    what: str, exit_codes: Collection[int] = (0,)
+) -> Callable[[Callable[[Answer], T]], Callable[[Reading], T | Unavailable]]:
+    """Decorate the reading of a whole answer: `what` names the output, other exit codes are failures."""
+
+    def decorate(parse: Callable[[Answer], T]) -> Callable[[Reading], T | Unavailable]:
+        @wraps(parse)
+        def parsed(reading: Reading) -> T | Unavailable:
+            if isinstance(reading, Unavailable):
+                return reading
+            if reading.truncated:
+                return truncated(reading, what)
+            if reading.exit_code not in exit_codes:
+                return failed(reading, what)
+            try:
+                return parse(reading)
+            except (ValueError, OverflowError, RecursionError) as error:
+                return Unavailable(EvidenceError.UNPARSABLE, f"{what}: {line(str(error))}", reading.at)
+
+        return parsed
+
+    return decorate
+
+
+def failed(answer: Answer, what: str) -> Unavailable:
+    """The command said that it failed; bpftool says why on stdout, the others on stderr."""
+    said = line(answer.stderr) or line(answer.stdout) or "nothing printed"
+    return Unavailable(EvidenceError.COMMAND_FAILED, f"{what}: exit code {answer.exit_code}: {said}", answer.at)
+
+
+def truncated(answer: Answer, what: str) -> Unavailable:
+    """The output hit its cap: what is missing might be what matters."""
+    return Unavailable(EvidenceError.TRUNCATED, f"{what}: output cut after {len(answer.stdout)} bytes", answer.at)
+
+
+def line(text: str | bytes) -> str:
+    """The first line that says something, printable and bounded: fit for a message."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    first = next((part.strip() for part in text.splitlines() if part.strip()), "")
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in first[:_LINE_LIMIT])
+
+
+class Json:
+    """A JSON value taken apart by type. Missing members are false; asking them or a wrong type for a value raises
+    ValueError that names the place.
+    """
+
+    __slots__ = ("_place", "_value")
+
+    def __init__(self, value: object, place: str = "document") -> None:
+        self._value = value
+        self._place = place
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Json":
+        """Decode; ValueError or RecursionError if it is no JSON."""
+        return cls(json.loads(text))
+
+    def __bool__(self) -> bool:
+        return self._value is not None
+
+    def __getitem__(self, key: str) -> "Json":
+        if not isinstance(self._value, dict):
+            raise self._unlike("an object")
+        return Json(self._value.get(key), key)
+
+    def __iter__(self) -> Iterator["Json"]:
+        if not isinstance(self._value, list):
+            raise self._unlike("a list")
+        return (Json(value, self._place) for value in self._value)
+
+    def maybe(self, key: str) -> "Json":
+        """A member of what may itself be missing."""
+        return self[key] if self else Json(None, key)
+
+    def only(self) -> "Json":
+        """The one element of a list, or what is no list itself (tools differ)."""
+        if not isinstance(self._value, list):
+            return self
+        if len(self._value) != 1:
+            raise ValueError(f"{len(self._value)} entries in {self._place} instead of one")
+        return Json(self._value[0], self._place)
+
+    def text(self, default: str | None = None) -> str:
+        value = default if self._value is None else self._value
+        if not isinstance(value, str):
+            raise self._unlike("a string")
+        value.encode()  # half a surrogate pair is legal JSON and no text
+        return value
+
+    def integer(self, default: int | None = None) -> int:
+        value = default if self._value is None else self._value
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._unlike("an integer")
+        return value
+
+    def number(self, default: float | None = None) -> float:
+        value = default if self._value is None else self._value
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise self._unlike("a number")
+        return float(value)
+
+    def truth(self, default: bool | None = None) -> bool:
+        value = default if self._value is None else self._value
+        if not isinstance(value, bool):
+            raise self._unlike("true or false")
+        return value
+
+    def _unlike(self, kind: str) -> ValueError:
+        found = "missing" if self._value is None else f"of type {type(self._value).__name__}"
+        return ValueError(f"{line(self._place)} is not {kind} but {found}")

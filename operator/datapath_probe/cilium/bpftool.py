@@ -1,0 +1,229 @@
+"""bpftool's view of the kernel: a value of a pinned map, what a map or program is, what is attached to a device.
+
+Used by the modules beside it, by `collect` and `diagnose`. Source: `tools/bpf/bpftool` of Linux 6.x; seen with 7.5.
+Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells "detached" from "can't say".
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..evidence.errors import EvidenceError
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Answer, Reading, Unavailable
+from .answers import Json, failed, parser
+from .wire import device_name, endpoint_id, le32
+
+MAPS = "/sys/fs/bpf/tc/globals"
+_LINKS = "/sys/fs/bpf/cilium"
+_KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
+
+
+class Direction(StrEnum):
+    """As seen from the host's side of a device: a pod's packets come in at its lxc, also with netkit."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class AttachKind(StrEnum):
+    """How a program is attached."""
+
+    XDP = "xdp"
+    TCX = "tcx"
+    NETKIT = "netkit"
+    TC = "tc"
+
+
+_HOOKS = {
+    "tcx/ingress": (Direction.INGRESS, AttachKind.TCX),
+    "tcx/egress": (Direction.EGRESS, AttachKind.TCX),
+    "netkit/peer": (Direction.INGRESS, AttachKind.NETKIT),
+    "netkit/primary": (Direction.EGRESS, AttachKind.NETKIT),
+    "clsact/ingress": (Direction.INGRESS, AttachKind.TC),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A loaded program; `name` has at most 15 characters where it has no BTF. `tag` is equal for equal code."""
+
+    id: int
+    name: str
+    type: str
+    tag: str
+    map_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One program on one device. `kind`: the hook as printed; `program`: without the `-<device>` that tc appends."""
+
+    device: str
+    ifindex: int
+    kind: str
+    direction: Direction
+    attach: AttachKind
+    program: str  # "" for XDP, whose name bpftool does not print
+    program_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedLink:
+    """A pinned bpf_link. `ifindex` 0: detached; None: this bpftool is too old to say."""
+
+    id: int
+    program_id: int
+    ifindex: int | None
+
+
+def lookup(node: str, pinned_map: str, key: bytes) -> Question:
+    """The value of one key; a longest-prefix map answers with its best match."""
+    octets = tuple(f"{octet:02x}" for octet in key)
+    return _ask(node, "map", "lookup", "pinned", f"{MAPS}/{pinned_map}", "key", "hex", *octets)
+
+
+def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
+    """The value's bytes. There must be as many as one of `sizes`: another size is a layout that we do not know."""
+    value = _parse_value(reading)
+    if isinstance(value, bytes) and len(value) not in sizes:
+        expected = " or ".join(map(str, sizes))
+        message = f"bpftool map lookup: a value of {len(value)} bytes instead of {expected}"
+        return Unavailable(EvidenceError.UNPARSABLE, message, reading.at)
+    return value
+
+
+@parser("bpftool map lookup", exit_codes=range(256))
+def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
+    if answer.exit_code == 0:
+        return bytes(int(octet.text(), 16) for octet in Json.parse(answer.stdout)["value"])
+    # null stands for ENOENT and nothing else; 254 is -ENOENT, and -1 (255) is what libbpf before 1.0 returned
+    if answer.exit_code in (254, 255) and answer.stdout.strip() == b"null":
+        return Absent()
+    return failed(answer, "bpftool map lookup")
+
+
+def map_id(node: str, pinned_map: str) -> Question:
+    """The id of the map that is pinned under this name: compare it with `Program.map_ids`."""
+    return _ask(node, "map", "show", "pinned", f"{MAPS}/{pinned_map}")
+
+
+@parser("bpftool map show")
+def parse_map_id(answer: Answer) -> int:
+    """The id."""
+    return Json.parse(answer.stdout).only()["id"].integer()
+
+
+def prog(node: str, program_id: int) -> Question:
+    """What a program is and which maps it uses."""
+    return _ask(node, "prog", "show", "id", str(int(program_id)))
+
+
+@parser("bpftool prog show")
+def parse_prog(answer: Answer) -> Program:
+    """The program; a program that is gone is a failed command."""
+    shown = Json.parse(answer.stdout).only()
+    return Program(
+        id=shown["id"].integer(),
+        name=shown["name"].text(""),
+        type=shown["type"].text(),
+        tag=shown["tag"].text(""),
+        map_ids=tuple(number.integer() for number in shown["map_ids"]) if shown["map_ids"] else (),
+    )
+
+
+def policy_call(node: str, endpoint: int) -> Question:
+    """The policy program of an endpoint (`cil_lxc_policy`); absent, its packets are dropped with code 203."""
+    return lookup(node, "cilium_call_policy", le32(endpoint_id(endpoint)))
+
+
+def endpoint_call(node: str, endpoint: int, index: int) -> Question:
+    """A tail call of an endpoint's programs; absent, a packet that needs it is dropped with code 140."""
+    return lookup(node, f"cilium_calls_{endpoint_id(endpoint):05d}", le32(index))
+
+
+def overlay_call(node: str, index: int) -> Question:
+    """A tail call of the tunnel device's programs."""
+    return lookup(node, "cilium_calls_overlay_2", le32(index))
+
+
+def parse_call(reading: Reading) -> int | Absent | Unavailable:
+    """The id of the program in that place of a program array."""
+    value = parse_value(reading, 4)
+    return int.from_bytes(value, "little") if isinstance(value, bytes) else value
+
+
+def attached(node: str, device: str) -> Question:
+    """All programs on a device."""
+    return _ask(node, "net", "show", "dev", device_name(device))
+
+
+@parser("bpftool net show")
+def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
+    """Programs in the order in which they run in each direction, foreign ones too, XDP first."""
+    shown = Json.parse(answer.stdout).only()
+    return (
+        *(_xdp(entry, part) for entry in shown["xdp"] for part in entry["multi_attachments"] or (entry,)),
+        *(_attachment(entry) for entry in shown["tc"]),
+    )
+
+
+def _xdp(entry: Json, part: Json) -> Attachment:
+    return Attachment(
+        device=entry["devname"].text(""),
+        ifindex=entry["ifindex"].integer(),
+        kind=f"xdp/{part['mode'].text('')}",
+        direction=Direction.INGRESS,
+        attach=AttachKind.XDP,
+        program="",
+        program_id=part["id"].integer(),
+    )
+
+
+def _attachment(entry: Json) -> Attachment:
+    device = entry["devname"].text("")
+    kind = entry["kind"].text()
+    # what is left are filters at clsact/egress and those of other qdiscs, which all see packets that leave
+    direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
+    return Attachment(
+        device=device,
+        ifindex=entry["ifindex"].integer(),
+        kind=kind,
+        direction=direction,
+        attach=attach,
+        program=entry["name"].text("").removesuffix(f"-{device}"),
+        program_id=(entry["prog_id"] or entry["id"]).integer(),
+    )
+
+
+def endpoint_link(node: str, endpoint: int, program: str) -> Question:
+    """The link that holds a program at an endpoint's lxc device (tcx, netkit)."""
+    return _ask(node, "link", "show", "pinned", f"{_LINKS}/endpoints/{endpoint_id(endpoint)}/links/{program}")
+
+
+def device_link(node: str, device: str, program: str) -> Question:
+    """The link that holds a program at a device of the host (tcx)."""
+    owner = device_name(device).replace(".", "-")
+    return _ask(node, "link", "show", "pinned", f"{_LINKS}/devices/{owner}/links/{program}")
+
+
+@parser("bpftool link show", exit_codes=range(256))
+def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
+    """The link; absent where nothing is pinned, as always with tc."""
+    if answer.exit_code:
+        gone = b"No such file or directory" in answer.stdout
+        return Absent() if gone else failed(answer, "bpftool link show")
+    shown = Json.parse(answer.stdout).only()
+    return PinnedLink(
+        id=shown["id"].integer(),
+        program_id=shown["prog_id"].integer(),
+        ifindex=shown["ifindex"].integer() if shown["ifindex"] else None,
+    )
+
+
+def is_program(shown: str, name: str) -> bool:
+    """Whether what a tool shows is this program; the kernel cuts names after 15 characters."""
+    return shown == name or (len(shown) == _KERNEL_NAME_LENGTH and name.startswith(shown))
+
+
+def _ask(node: str, *words: str) -> Question:
+    return Question(node, ("bpftool", "-j", *words))

@@ -1,0 +1,83 @@
+"""Addresses, ports and numbers as the keys and values of Cilium's maps hold them.
+
+Addresses and ports are in network byte order, all other integers in the machine's, which is little-endian wherever
+Cilium runs. Source: Cilium 1.18 `bpf/lib/common.h`, `bpf/lib/eps.h`.
+"""
+
+import re
+from enum import IntEnum
+from ipaddress import ip_address
+
+_DEVICE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@:-]{0,14}")
+
+
+class L4Protocol(IntEnum):
+    """IP protocol numbers; ANY is Cilium's "whatever the protocol" in the keys of services."""
+
+    ANY = 0
+    ICMP = 1
+    TCP = 6
+    UDP = 17
+    ICMPV6 = 58
+    SCTP = 132
+
+
+def packed(ip: str) -> bytes:
+    """4 or 16 bytes; ValueError if it is no address."""
+    return ip_address(ip).packed
+
+
+def packed16(ip: str) -> bytes:
+    """16 bytes: an IPv4 address lies in the first four."""
+    return packed(ip).ljust(16, b"\0")
+
+
+def family(ip: str) -> int:
+    """Cilium's family byte, `ENDPOINT_KEY_IPV4` or `ENDPOINT_KEY_IPV6`."""
+    return 1 if len(packed(ip)) == 4 else 2
+
+
+def be16(number: int) -> bytes:
+    """A port or a RevNAT id; ValueError beyond 16 bits."""
+    _check(number, 16)
+    return number.to_bytes(2, "big")
+
+
+def le16(number: int) -> bytes:
+    """ValueError beyond 16 bits."""
+    _check(number, 16)
+    return number.to_bytes(2, "little")
+
+
+def le32(number: int) -> bytes:
+    """ValueError beyond 32 bits."""
+    _check(number, 32)
+    return number.to_bytes(4, "little")
+
+
+def ip_text(value: bytes) -> str:
+    """The canonical text of 4 or 16 bytes."""
+    return str(ip_address(value))
+
+
+def mac_text(value: bytes) -> str:
+    """`aa:bb:cc:dd:ee:ff`, of the first six bytes: a `mac_t` is padded to eight."""
+    return value[:6].hex(":")
+
+
+def device_name(name: str) -> str:
+    """The name itself; ValueError if it could be an option or a path."""
+    if not _DEVICE.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a network device")
+    return name
+
+
+def endpoint_id(number: int) -> int:
+    """The id itself; ValueError beyond the 16 bits that Cilium gives it."""
+    _check(number, 16)
+    return number
+
+
+def _check(number: int, bits: int) -> None:
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{number} does not fit into {bits} bits")
