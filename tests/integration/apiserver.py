@@ -4,8 +4,6 @@ Nothing runs in it: no controllers, no nodes. Its programs come from KUBEBUILDER
 (which `make lab-up` fills) or from PATH; without them the tests are skipped.
 """
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -18,7 +16,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from lab.paths import cache
+from programs import find_program
 
 _TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
 _WAIT_S = 45
@@ -54,9 +52,8 @@ class ApiServer:
 
     def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl to its end, whatever comes of it."""
-        cache = self.kubeconfig.with_name(
-            "discovery"
-        )  # kubectl's usual one goes by the port, which comes again
+        # kubectl's usual cache goes by the port, which comes again
+        cache = self.kubeconfig.with_name("discovery")
         command = [self.kubectl, "--kubeconfig", self.kubeconfig, "--cache-dir", cache, *argv]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
 
@@ -79,16 +76,6 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     folder = tmp_path_factory.mktemp("apiserver")
     with ExitStack() as processes:
         yield _started(etcd, server, kubectl, folder, processes)
-
-
-def find_program(name: str) -> Path | None:
-    """Where a program of Kubernetes is on this machine; None if nowhere."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
-    built = sorted(
-        (cache() / "bin").glob(f"kubernetes-{'[0-9a-f]' * 16}/{name}"), key=lambda path: path.stat().st_mtime
-    )
-    found = (Path(assets, name) if assets else None, *reversed(built), shutil.which(name))
-    return next((Path(path) for path in found if path and Path(path).exists()), None)
 
 
 def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: ExitStack) -> ApiServer:

@@ -1,0 +1,116 @@
+"""What the operator may do in a cluster, as the manifests say it."""
+
+from typing import Any
+
+import pytest
+
+from kustomize import MANIFESTS, Object, build, named, of_kind
+
+INSTALLATIONS = ["base", "overlays/all-namespaces", "overlays/cilium-namespace"]
+READING = {"get", "list", "watch"}
+
+
+def rules(role: Object) -> list[dict[str, Any]]:
+    granted: list[dict[str, Any]] = role["rules"]
+    return granted
+
+
+def roles(objects: tuple[Object, ...]) -> list[Object]:
+    return of_kind(objects, "Role") + of_kind(objects, "ClusterRole")
+
+
+def bindings(objects: tuple[Object, ...], role: str) -> list[tuple[str, str]]:
+    """(kind, namespace) of each binding of a role."""
+    return [
+        (one["kind"], one["metadata"].get("namespace", ""))
+        for one in of_kind(objects, "RoleBinding") + of_kind(objects, "ClusterRoleBinding")
+        if one["roleRef"]["name"] == role
+    ]
+
+
+@pytest.mark.parametrize("folder", INSTALLATIONS)
+def test_nothing_is_granted_by_wildcard(folder: str) -> None:
+    for role in roles(build(MANIFESTS / folder)):
+        for rule in rules(role):
+            assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}, role["metadata"][
+                "name"
+            ]
+
+
+@pytest.mark.parametrize("folder", INSTALLATIONS)
+def test_the_operator_writes_statuses_and_events_alone(folder: str) -> None:
+    written = {
+        (role["metadata"]["name"], resource, verb)
+        for role in roles(build(MANIFESTS / folder))
+        for rule in rules(role)
+        for resource in rule["resources"]
+        for verb in set(rule["verbs"]) - READING
+        if resource != "pods/exec" and role["metadata"]["name"] != "datapath-probe-edit"
+    }
+    assert written == {
+        ("datapath-probe", "datapathprobes/status", "patch"),
+        ("datapath-probe", "events", "create"),
+    }
+
+
+@pytest.mark.parametrize("folder", INSTALLATIONS)
+def test_exec_is_granted_for_agents_and_for_sources_apart(folder: str) -> None:
+    with_exec = {
+        (role["kind"], role["metadata"]["name"])
+        for role in roles(build(MANIFESTS / folder))
+        if any("pods/exec" in rule["resources"] for rule in rules(role))
+    }
+    assert with_exec == {("Role", "datapath-probe-agent-exec"), ("ClusterRole", "datapath-probe-source-exec")}
+
+
+def test_secrets_are_never_read() -> None:
+    for role in roles(build(MANIFESTS / "overlays/all-namespaces")):
+        assert not any("secrets" in rule["resources"] for rule in rules(role))
+
+
+def test_of_config_maps_only_ciliums_settings_are_read() -> None:
+    [rule] = [
+        rule
+        for role in roles(build(MANIFESTS / "base"))
+        for rule in rules(role)
+        if "configmaps" in rule["resources"]
+    ]
+    assert rule["resourceNames"] == ["cilium-config"]
+
+
+def test_the_base_lets_no_pod_be_a_source() -> None:
+    assert bindings(build(MANIFESTS / "base"), "datapath-probe-source-exec") == []
+
+
+def test_all_pods_can_be_sources_by_an_overlay_only() -> None:
+    assert bindings(build(MANIFESTS / "overlays/all-namespaces"), "datapath-probe-source-exec") == [
+        ("ClusterRoleBinding", "")
+    ]
+
+
+def test_the_demo_makes_sources_of_the_pods_of_its_namespace() -> None:
+    assert bindings(build(MANIFESTS / "demo"), "datapath-probe-source-exec") == [("RoleBinding", "default")]
+
+
+def test_every_binding_is_to_the_operator_and_to_a_role_that_exists() -> None:
+    installed = build(MANIFESTS / "overlays/all-namespaces")
+    known = {role["metadata"]["name"] for role in roles(installed)}
+    every = of_kind(installed, "RoleBinding") + of_kind(installed, "ClusterRoleBinding")
+    for binding in [*every, *of_kind(build(MANIFESTS / "demo"), "RoleBinding")]:
+        assert binding["roleRef"]["name"] in known
+        [subject] = binding["subjects"]
+        account = named(installed, "ServiceAccount", subject["name"])
+        assert account["metadata"]["namespace"] == subject["namespace"]
+
+
+def test_the_namespace_of_cilium_is_set_in_one_place() -> None:
+    usual, moved = build(MANIFESTS / "base"), build(MANIFESTS / "overlays/cilium-namespace")
+    differences = [(a, b) for a, b in zip(sorted_(usual), sorted_(moved), strict=True) if a != b]
+    assert [after["kind"] for _, after in differences] == ["Deployment", "Role", "RoleBinding"]
+    for before, after in differences:
+        assert "kube-system" in str(before)
+        assert str(after) == str(before).replace("kube-system", "cilium")
+
+
+def sorted_(objects: tuple[Object, ...]) -> list[Object]:
+    return sorted(objects, key=lambda one: (one["kind"], one["metadata"]["name"]))
