@@ -154,9 +154,9 @@ def parse_report(answer: Answer) -> CurlReport | Unavailable:
         error=line(report["errormsg"].text("")),
         http_status=report["http_code"].integer(0),
         local_ip=report["local_ip"].text(""),
-        local_port=report["local_port"].integer(0),
+        local_port=max(0, report["local_port"].integer(0)),  # curl 8 says -1
         remote_ip=report["remote_ip"].text(""),
-        remote_port=report["remote_port"].integer(0),
+        remote_port=max(0, report["remote_port"].integer(0)),
         timings=Timings(
             name_lookup=report["time_namelookup"].number(0.0),
             connect=report["time_connect"].number(0.0),
