@@ -22,8 +22,8 @@ class Probes:
     """The DatapathProbes of all namespaces.
 
     A probe that was made anew under its old name must not get the old one's result. The API server ignores
-    `metadata.uid` when the status of a custom resource is applied (seen with Kubernetes 1.34.2), so each write
-    is bound to the `resourceVersion` last seen with that uid.
+    `metadata.uid` when the status of a custom resource is applied (seen with Kubernetes 1.34.2), so each
+    write is bound to the `resourceVersion` last seen with that uid.
     """
 
     def __init__(self, client: ApiClient) -> None:

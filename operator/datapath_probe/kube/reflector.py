@@ -45,8 +45,8 @@ class Resource(Generic[R]):
 class Reflector(Generic[R]):
     """One resource, kept current while `run` runs.
 
-    `synced` is set for good once the view was complete. `stale_since` (seconds since the epoch): when the API
-    server was last heard, while it can't be followed; None while it can. `trouble` says why, for people.
+    `synced` is set for good once the view was complete and followed. `stale_since` (seconds since the epoch):
+    when the API server was last heard, while it can't be followed; None while it can. `trouble` says why.
     """
 
     def __init__(
@@ -91,7 +91,6 @@ class Reflector(Generic[R]):
                 self._put(fresh, raw)
             version = text(page, "metadata", "resourceVersion")
         self.table = fresh
-        self._current()
         return version
 
     async def _watch(self, version: str) -> str:

@@ -1,0 +1,78 @@
+"""What the tests do to the cluster, and how they wait for what follows."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from datapath_probe.kube import rest
+
+Json = dict[str, Any]
+
+PODS = "/api/v1/namespaces/default/pods"
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+CILIUM_ENDPOINTS = "/apis/cilium.io/v2/namespaces/default/ciliumendpoints"
+CILIUM_NODES = "/apis/cilium.io/v2/ciliumnodes"
+CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
+
+CILIUM_CONFIG: Json = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "cilium-config"},
+    "data": {"routing-mode": "tunnel"},
+}
+
+
+async def create(client: ApiClient, path: str, body: Mapping[str, object]) -> Json:
+    """Create an object; gives it as stored."""
+    created = await rest.request(client, "POST", path, {}, body)
+    assert isinstance(created, dict)
+    return created
+
+
+async def merge(client: ApiClient, path: str, change: Mapping[str, object]) -> None:
+    """Change an object."""
+    await rest.request(client, "PATCH", path, {}, change, "application/merge-patch+json")
+
+
+async def delete(client: ApiClient, path: str) -> None:
+    """Delete an object at once; it may be gone already."""
+    try:
+        await rest.request(client, "DELETE", path, {"gracePeriodSeconds": "0"})
+    except rest.ApiError as error:
+        if error.status != rest.NOT_FOUND:
+            raise
+
+
+async def create_pod(client: ApiClient, name: str, node: str = "node1", ip: str = "10.244.0.9") -> Json:
+    """A running pod, though no kubelet runs it."""
+    metadata = {"name": name, "labels": {"k8s-app": "demo"}}
+    spec = {"nodeName": node, "containers": [{"name": "app", "image": "app"}]}
+    pod = await create(client, PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}
+    await merge(client, f"{PODS}/{name}/status", {"status": status})
+    return pod
+
+
+async def compact(etcd_url: str) -> None:
+    """Make etcd forget every version but the newest."""
+    async with aiohttp.ClientSession(etcd_url) as etcd:
+        async with etcd.post("/v3/kv/range", data=json.dumps({"key": "AA=="})) as answer:
+            revision = (await answer.json())["header"]["revision"]
+        compaction = json.dumps({"revision": revision, "physical": True})
+        async with etcd.post("/v3/kv/compaction", data=compaction) as answer:
+            answer.raise_for_status()
+
+
+async def eventually(condition: Callable[[], object], within_s: float = 10.0) -> float:
+    """Wait until the condition holds; gives the seconds it took."""
+    started = time.monotonic()
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 (any condition will do)
+            await asyncio.sleep(0.02)
+    return time.monotonic() - started

@@ -1,0 +1,59 @@
+"""A real API server that serves Cilium's resources, a client of it, and a running inventory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from kubernetes.aio.client import ApiClient
+
+from datapath_probe.kube.client import connect, load_configuration
+from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.kube.rest import ApiError
+from integration.apiserver import ApiServer
+from integration.kube.cluster import CILIUM_CONFIG, CONFIG_MAPS, create
+
+CILIUM_CRDS = Path(__file__).parents[2] / "data/crds/cilium.yaml"
+
+
+@pytest.fixture(scope="session")
+def cilium(apiserver: ApiServer) -> ApiServer:
+    """The API server, with Cilium's CRDs installed."""
+    install_cilium(apiserver)
+    return apiserver
+
+
+def install_cilium(apiserver: ApiServer) -> None:
+    """Install Cilium's CRDs and wait until they are served."""
+    applied = apiserver.run_kubectl("apply", "--server-side", "-f", CILIUM_CRDS)
+    assert applied.returncode == 0, applied.stderr
+    apiserver.wait_for("get", "ciliumendpoints.cilium.io,ciliumnodes.cilium.io", "--all-namespaces")
+
+
+@pytest.fixture
+async def kube(cilium: ApiServer) -> AsyncIterator[ApiClient]:
+    """A client for what the test does."""
+    async with connect(await load_configuration(str(cilium.kubeconfig))) as client:
+        with suppress(ApiError):  # it may be there from an earlier test
+            await create(client, CONFIG_MAPS, CILIUM_CONFIG)
+        yield client
+
+
+@pytest.fixture
+async def inventory(kube: ApiClient) -> AsyncIterator[ClusterInventory]:
+    """An inventory that is complete and current."""
+    async with running(ClusterInventory(kube, "kube-system")) as inventory:
+        await inventory.wait_synced()
+        yield inventory
+
+
+@asynccontextmanager
+async def running(inventory: ClusterInventory) -> AsyncIterator[ClusterInventory]:
+    """The inventory, kept current meanwhile."""
+    task = asyncio.create_task(inventory.run())
+    try:
+        yield inventory
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
