@@ -1,4 +1,4 @@
-"""A real Kubernetes + Cilium cluster in network namespaces of this machine, without Docker and without an image registry.
+"""A real Kubernetes + Cilium cluster in network namespaces of this machine: no Docker, no image registry.
 
 In: the settings (datapath mode, attach kind, Cilium version, number of nodes) and nothing but package
 registries. Out: a running cluster, an admin kubeconfig, and `lab.cluster.Lab`, through which the e2e tests

@@ -9,7 +9,7 @@ from lab.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """Folders and files of the cache; their names tell their contents, so equal artifacts are the same build."""
+    """Paths in the cache. Their names tell their contents, so equal artifacts are the same build."""
 
     kubernetes: Path
     init: Path

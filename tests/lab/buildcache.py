@@ -10,7 +10,7 @@ from lab.shell import step
 
 
 def digest(*parts: str | bytes | Path) -> str:
-    """Hash of strings, of files, and of all files below folders (names and contents)."""
+    """Hash of strings, of files, and of all files below folders (names and contents), bytecode aside."""
     whole = hashlib.sha256()
     for part in parts:
         for blob in _blobs(part):
@@ -25,7 +25,7 @@ def _blobs(part: str | bytes | Path) -> Iterable[bytes]:
         case bytes():
             yield part
         case Path() if part.is_dir():
-            for file in sorted(p for p in part.rglob("*") if p.is_file()):
+            for file in sorted(p for p in part.rglob("*") if p.is_file() and p.suffix != ".pyc"):
                 yield str(file.relative_to(part)).encode()
                 yield file.read_bytes()
         case Path():
@@ -42,7 +42,7 @@ def cached(kind: str, name: str, key: str, make: Callable[[Path], None]) -> Path
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        with step(f"building {name}"):
+        with step(f"building {kind} of {name}"):
             make(unfinished)
         unfinished.rename(folder)
     return folder

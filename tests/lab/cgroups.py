@@ -51,7 +51,7 @@ def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
 
 
 def _leaf(hierarchy: Path, member: str, root: Path = ROOT) -> Path:
-    """Where processes go. On v2 a cgroup with children must hold none: kubelet's pods get the node's other children."""
+    """Where processes go. On v2 a cgroup with children (here: pods) must hold no process itself."""
     folder = hierarchy / PREFIX / member
     return folder / "system" if is_unified(root) else folder
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from lab import cluster
+from lab import lifecycle, operatorimage
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
 from lab.settings import CILIUM_MODULES, Attach, Mode, Settings
-from lab.shell import LabError, say
+from lab.shell import LabError, say, step
 
 
 class _Group(click.Group):
@@ -43,14 +43,14 @@ def _settings_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--fresh", is_flag=True, help="Replace a running lab even if it is the one asked for.")
 def up(mode: str, attach: str, cilium: str, nodes: int, fresh: bool) -> None:
     """Bring the lab up, or switch a running one to other settings."""
-    lab = cluster.up(Settings(Mode(mode), Attach(attach), cilium, nodes), fresh)
+    lab = lifecycle.up(Settings(Mode(mode), Attach(attach), cilium, nodes), fresh)
     say(f"The lab is up: export KUBECONFIG={lab.kubeconfig}")
 
 
 @main.command()
 def down() -> None:
     """Remove the lab and everything that is left of it."""
-    cluster.down()
+    lifecycle.down()
 
 
 @main.command()
@@ -93,3 +93,16 @@ def build(mode: str, attach: str, cilium: str, nodes: int) -> None:
 def load(archive: Path) -> None:
     """Import an image archive (docker-archive) on all nodes."""
     Lab.current().load_image(archive)
+
+
+@main.command()
+@click.option(
+    "--name", default="datapath-probe:lab", show_default=True, help="Image name, as manifests ask for it."
+)
+def image(name: str) -> None:
+    """Build the operator's image from this checkout and load it on all nodes."""
+    lab = Lab.current()
+    archive = operatorimage.build(name)
+    with step(f"loading {name} on all nodes"):
+        lab.load_image(archive)
+    click.echo(archive)

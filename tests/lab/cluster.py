@@ -1,36 +1,29 @@
-"""The lab as a whole: up, down, status, and what tests do with a running one."""
+"""A lab that is up: its record on disk, and all that tests and commands do with it.
 
-import fcntl
+lab = Lab.current()
+lab.kubectl("get", "pods", "-A")
+lab.run("node1", "ip", "-br", "link")
+lab.agent_exec("node2", "cilium-dbg", "status")
+lab.restart("kube-apiserver")
+"""
+
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from lab import (
-    cilium,
-    cleanup,
-    controlplane,
-    forward,
-    imagestore,
-    kubelet,
-    network,
-    packages,
-    pki,
-    preconditions,
-)
-from lab.build import Artifacts, build
+from lab import controlplane, kubelet, pki
+from lab.build import Artifacts
 from lab.node import Node
-from lab.paths import HERE, STATE
+from lab.paths import STATE
 from lab.settings import Settings
-from lab.shell import LabError, run, say, step, wait_until
+from lab.shell import LabError, run, wait_until
 
 _RECORD = STATE / "lab.json"
-_LOCK = Path("/run/lock/datapath-probe-lab.lock")
+_SYSTEM_PODS = ("k8s-app=cilium", "name=cilium-operator", "k8s-app=kube-dns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,36 +115,31 @@ class Lab:
 
     def problems(self) -> list[str]:
         """What is not as it should be; empty when the lab is healthy."""
-        found = []
-        for node in self.nodes:
-            roles = (
-                [*controlplane.ROLES, "containerd", "kubelet"]
-                if node.name == "node1"
-                else ["containerd", "kubelet"]
-            )
-            found += [f"{role} of {node.name} is not running" for role in roles if node.role(role) is None]
-        if found:
-            return found
+        if stopped := self.stopped():
+            return stopped
         try:
             return self._cluster_problems()
         except LabError as error:
             return [str(error)]
 
+    def stopped(self) -> list[str]:
+        """Processes of the lab that do not run."""
+        return [
+            f"{role} of {node.name} is not running"
+            for node in self.nodes
+            for role in (*(controlplane.ROLES if node.name == "node1" else ()), *kubelet.ROLES)
+            if node.role(role) is None
+        ]
+
     def _cluster_problems(self) -> list[str]:
         found = [
             f"node {n['metadata']['name']} is not ready" for n in self.objects("nodes") if not _is_ready(n)
         ]
-        pods = self.objects("pods", "-n", "kube-system")
-        found += [f"pod {p['metadata']['name']} is not ready" for p in pods if not _is_ready(p)]
-        for app, wanted in (
-            ("k8s-app=cilium", self.settings.nodes),
-            ("name=cilium-operator", 1),
-            ("k8s-app=kube-dns", 1),
-        ):
-            key, _, value = app.partition("=")
-            got = sum(p["metadata"]["labels"].get(key) == value for p in pods)
-            if got != wanted:
-                found.append(f"{got} instead of {wanted} pods with {app}")
+        for selector in _SYSTEM_PODS:
+            pods = self.objects("pods", "-n", "kube-system", "-l", selector)
+            wanted = self.settings.nodes if selector == "k8s-app=cilium" else 1
+            if (ready := sum(map(_is_ready, pods))) != wanted or len(pods) != wanted:
+                found.append(f"{selector}: {ready} of {wanted} pods are ready")
         return found
 
     def wait_until_healthy(self, timeout_s: float = 240) -> None:
@@ -167,93 +155,7 @@ class Lab:
             raise LabError(f"{error}: {'; '.join(problems)}") from None
 
 
-def up(settings: Settings, fresh: bool = False) -> Lab:
-    """Bring up the lab that was asked for, from whatever there is: nothing, remains, the same lab, or another one."""
-    preconditions.check()
-    with _lock():
-        packages.install()
-        wanted = Lab(settings, build(settings))
-        running = _running()
-        if running == wanted and not fresh:
-            say("· the lab is up already")
-            return wanted
-        if running is not None and not fresh and _differs_in_cilium_only(running, wanted):
-            _apply_cilium(wanted)
-            return wanted
-        if remains := cleanup.remains():
-            with step(f"removing the previous lab ({len(remains)} remains)"):
-                cleanup.remove_everything()
-        _start(wanted)
-        return wanted
-
-
-def down() -> None:
-    with _lock():
-        cleanup.remove_everything()
-
-
-def _start(lab: Lab) -> None:
-    STATE.mkdir(parents=True)
-    node1 = lab.nodes[0]
-    with step("starting nodes and control plane"):
-        network.start_fabric(lab.artifacts.init)
-        for node in lab.nodes:
-            node.start(lab.artifacts.init)
-        pki.create(lab.settings, forward.start(node1))
-        controlplane.start(node1, lab.artifacts.kubernetes)
-        for node in lab.nodes:
-            imagestore.give(lab.artifacts.store, node.dir / "var/lib/containerd")
-            kubelet.start_containerd(node)
-        lab.wait_for_api()
-        for node in lab.nodes:
-            kubelet.start_kubelet(node, lab.artifacts.kubernetes)
-    lab.save()
-    lab.kubectl("apply", "--server-side", "-f", str(HERE / "manifests/coredns.yaml"))
-    _apply_cilium(lab)
-
-
-def _apply_cilium(lab: Lab) -> None:
-    """Install Cilium, or give a running one other settings; returns when every pod is ready."""
-    with step(
-        f"Cilium {lab.settings.cilium}, {lab.settings.mode}, {lab.settings.attach}: until all pods are ready"
-    ):
-        manifests = cilium.manifests(lab.settings)
-        lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifests)
-        lab.save()
-        lab.kubectl("rollout", "status", "-n", "kube-system", "daemonset/cilium", "--timeout=240s")
-        lab.wait_until_healthy()
-
-
-def _running() -> Lab | None:
-    """The lab that is up and healthy."""
-    try:
-        lab = Lab.current()
-    except LabError:
-        return None
-    if problems := lab.problems():
-        say(f"· the lab that is up is not healthy: {'; '.join(problems)}")
-        return None
-    return lab
-
-
-def _differs_in_cilium_only(running: Lab, wanted: Lab) -> bool:
-    return running.artifacts == wanted.artifacts and running.settings.switchable_to(wanted.settings)
-
-
 def _is_ready(thing: dict[str, Any]) -> bool:
     conditions = thing.get("status", {}).get("conditions", [])
     deleting = "deletionTimestamp" in thing["metadata"]
     return not deleting and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    """One change at a time on this machine, from whichever checkout."""
-    _LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with _LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("· waiting for another lab-up or lab-down to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

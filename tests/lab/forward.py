@@ -1,4 +1,4 @@
-"""The one way in: a listener on the machine's loopback whose connections go on to the API server inside node1.
+"""The one way in: a listener on the machine's loopback, forwarded to the API server inside node1.
 
 A socket belongs to the network namespace that it was made in: `start` makes the listener here and hands it to
 this module, run as a program inside node1's network namespace, where its outgoing connections are made.

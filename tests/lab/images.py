@@ -1,6 +1,6 @@
-"""The lab's container images, as docker-archives: built once per recipe, with buildah, from files of this checkout.
+"""The lab's container images, as docker-archives: built with buildah, once per recipe.
 
-Names: what `manifests/` and the Cilium values ask for. Called by `build` and, for the operator's image, by the CLI.
+Their names are what `manifests/` and the Cilium values ask for. Called by `build` and `operatorimage`.
 """
 
 import shutil
@@ -25,7 +25,7 @@ _AGENT_BIN = ("cilium-agent", "cilium-dbg", "cilium-health", "cilium-health-resp
 
 
 def pause_program() -> Path:
-    """The sandbox process: a few lines of Go, because a Go toolchain is here anyway and a C compiler may not be."""
+    """The sandbox process, in Go: its toolchain is here anyway, a C compiler may not be."""
     source = HERE / "images/pause"
 
     def make(out: Path) -> None:

@@ -1,7 +1,7 @@
-"""A containerd store with all images unpacked: made once, then given to each node in a second, as hard links.
+"""A containerd store with all images unpacked: made once, then given to each node in a second.
 
-Importing a gigabyte of images takes half a minute a node. Blobs and committed snapshots never change, so nodes
-can share their inodes (and the page cache); only the two small databases are copied.
+Importing a gigabyte of images takes half a minute a node. Blobs and committed snapshots never change, so
+nodes share their inodes by hard links (and the page cache with them); only two small databases are copied.
 """
 
 import shutil

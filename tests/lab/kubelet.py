@@ -11,6 +11,7 @@ from lab.pki import PKI
 from lab.settings import DNS_SERVICE_IP
 from lab.shell import wait_until
 
+ROLES = ("containerd", "kubelet")
 CONTAINERD_CONFIG = f"""\
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]

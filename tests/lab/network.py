@@ -1,7 +1,7 @@
-"""The wires of the lab: a bridge in a network namespace of its own (the fabric) joins the nodes; nothing leads out.
+"""The wires of the lab: a bridge in a network namespace of its own, the fabric, joins the nodes.
 
-The machine's own network namespace sees only a listener on loopback (`forward`). No namespace has a name: each
-lives as long as its processes, so nothing of it can be left behind.
+Nothing leads out; the machine's own network namespace sees only a listener on loopback (`forward`). No
+namespace has a name: each lives as long as its processes, so nothing of it can be left behind.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""One node: a set of namespaces held by an init process, its address on the fabric, and programs that run inside.
+"""One node: namespaces held by an init process, an address on the fabric, and the programs that run inside.
 
-A node is what a node of kind is, without Docker: network, mount, pid, uts, ipc and cgroup namespaces. Whatever
-runs in it ends with its init process, and its mounts go with it. Called by `cluster`, `kubelet`, `controlplane`.
+A node is what a node of kind is, without Docker: network, mount, pid, uts, ipc and cgroup namespaces.
+Whatever runs in it ends with its init process, and its mounts go with it.
 """
 
 import shutil

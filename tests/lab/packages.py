@@ -45,7 +45,7 @@ def obtainable() -> bool:
 
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """containerd and etcd would start as services: Debian asks this script first. An existing one is left alone."""
+    """containerd and etcd would start as services; Debian asks this script first."""
     if _POLICY.exists():
         kept = _POLICY.with_name("policy-rc.d.lab")
         _POLICY.rename(kept)

@@ -1,4 +1,4 @@
-"""Where things lie: the cache (kept for good, outside the checkout) and the state of the one lab of this machine."""
+"""Where things lie: the cache, outside the checkout, and the state of the one lab of this machine."""
 
 import os
 from pathlib import Path

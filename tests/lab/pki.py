@@ -1,4 +1,4 @@
-"""The cluster's certificates and kubeconfigs, made with openssl from a certificate authority that lives as long as the lab."""
+"""The cluster's certificates and kubeconfigs, made with openssl; the lab is its own certificate authority."""
 
 import base64
 from pathlib import Path
@@ -63,18 +63,14 @@ def _kubeconfig(path: Path, user: str, server: str) -> None:
 
     cluster = {"server": server, "certificate-authority-data": inline("ca.crt")}
     credentials = {"client-certificate-data": inline(f"{user}.crt"), "client-key-data": inline(f"{user}.key")}
+    lab = "datapath-probe-lab"
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": lab, "cluster": cluster}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": lab, "context": {"cluster": lab, "user": user}}],
+        "current-context": lab,
+    }
     path.touch(mode=0o600)
-    path.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [{"name": "datapath-probe-lab", "cluster": cluster}],
-                "users": [{"name": user, "user": credentials}],
-                "contexts": [
-                    {"name": "datapath-probe-lab", "context": {"cluster": "datapath-probe-lab", "user": user}}
-                ],
-                "current-context": "datapath-probe-lab",
-            }
-        )
-    )
+    path.write_text(yaml.safe_dump(kubeconfig))

@@ -1,4 +1,4 @@
-"""What a machine must have for a lab; checked before anything is changed, one sentence for each that is missing."""
+"""What a machine must have for a lab, checked before anything is changed; one sentence when it has not."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def unmet() -> str | None:
     if not supported_cgroups(ROOT):
         return f"cgroups must be mounted at {ROOT}, either v2 or v1 controllers with v2 at {ROOT}/unified"
     if not packages.obtainable():
-        return f"these Debian packages are missing and there is no apt-get to install them: {' '.join(packages.missing())}"
+        return f"there is no apt-get to install what is missing: {', '.join(packages.missing())}"
     if shutil.which("go") is None and not _has_venv():
         return "there is neither a Go toolchain nor Python's venv module to install one with"
     return None

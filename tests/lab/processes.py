@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them: identified by pid, start time and boot, never by name.
+"""Processes that outlive the command that started them: known by pid, start time and boot, never by name.
 
 A record on disk that no longer matches the process of that pid (it ended and the pid was given to another, or
 the machine was rebooted) counts as "not running".

@@ -6,23 +6,18 @@ from lab.buildcache import cached, digest
 from lab.shell import run
 
 _SUITE = "trixie"
-_LEFT_OUT = (
-    "/usr/share/doc/*",
-    "/usr/share/man/*",
-    "/usr/share/locale/*",
-    "/usr/share/info/*",
-    "/usr/share/zoneinfo/*",
-)
+_LEFT_OUT = ("doc", "info", "locale", "man")
 
 PYTHON_PACKAGES = ("ca-certificates", "curl", "iproute2", "procps", "python3-minimal", "python3-venv")
 AGENT_PACKAGES = (
     *("bash", "bpftool", "ca-certificates", "clang-19", "curl", "iproute2", "ipset", "iptables"),
     *("jq", "kmod", "procps", "util-linux"),
 )
+# Cilium compiles with `-target bpf -nostdinc`: it needs clang itself, no linker, libraries or headers.
+_NOT_FOR_BPF = ("gcc", "*/*.a", "*/lib*san.so.*", "llvm-19/include", "llvm-19/lib/*.a")
 AGENT_TRIM = (
-    # Cilium compiles with `-target bpf -nostdinc`: it needs clang itself, no linker, headers or other languages.
     'ln -s clang-19 "$1/usr/bin/clang"',
-    'rm -rf "$1"/usr/lib/gcc "$1"/usr/include "$1"/usr/lib/llvm-19/include "$1"/usr/lib/llvm-19/lib/*.a',
+    f'cd "$1/usr/lib" && rm -rf ../include {" ".join(_NOT_FOR_BPF)}',
 )
 
 
@@ -30,7 +25,7 @@ def rootfs(name: str, packages: tuple[str, ...], customize: tuple[str, ...] = ()
     """A tar file with a minimal Debian and these packages; built once per recipe."""
     options = [
         f"--include={','.join(packages)}",
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _LEFT_OUT),
         *(f"--customize-hook={hook}" for hook in customize),
     ]
 

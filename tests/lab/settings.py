@@ -1,4 +1,4 @@
-"""What a lab can be asked for: read from the environment or flags by `cli`, kept in the state of a running lab."""
+"""What a lab can be asked for: read from environment and flags by `cli`, kept while the lab runs."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -52,10 +52,6 @@ class Settings:
     @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
-
-    def switchable_to(self, other: "Settings") -> bool:
-        """Whether a running lab reaches `other` by new Cilium settings alone, with its nodes left as they are."""
-        return self.nodes == other.nodes
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Runs programs and tells what is being done: every subprocess of the lab and every line of progress passes here."""
+"""Runs programs and tells what is being done."""
 
 import subprocess
 import sys

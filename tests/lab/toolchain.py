@@ -24,5 +24,5 @@ def go() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Static binaries for this machine, whatever the caller's Go settings say; module and build caches as usual."""
+    """Static binaries for this machine, whatever the caller's Go settings say."""
     return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOOS": "", "GOARCH": ""}

@@ -1,0 +1,26 @@
+# The operator's image. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
+# Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
+# local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 .`
+ARG BASE=docker.io/library/python:3.13.9-slim-trixie
+
+FROM ${BASE} AS build
+WORKDIR /src
+# The globs make the folders optional: the wheels in them, if there are any, land here.
+COPY requirements.txt wheelhous[e] ./
+RUN python3 -m venv /opt/datapath-probe
+ENV PATH=/opt/datapath-probe/bin:${PATH} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN pip install $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links=.) --require-hashes -r requirements.txt
+COPY pyproject.toml README.md LICENSE dis[t] ./
+COPY operator/ operator/
+RUN pip install --no-deps $(ls ./datapath_probe-*.whl 2>/dev/null || echo .) && pip uninstall --yes pip
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="datapath-probe" \
+      org.opencontainers.image.description="Probes paths through Cilium and names the broken hop" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/datapath-probe /opt/datapath-probe
+ENV PATH=/opt/datapath-probe/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT ["datapath-probe"]
+CMD ["run"]

@@ -1,0 +1,129 @@
+"""From nothing, from remains, or from another lab, to the lab that is wanted; and back to nothing."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import (
+    cilium,
+    cleanup,
+    controlplane,
+    forward,
+    images,
+    imagestore,
+    kubelet,
+    network,
+    packages,
+    pki,
+    preconditions,
+)
+from lab.build import build
+from lab.cluster import Lab
+from lab.paths import HERE, STATE
+from lab.settings import Settings
+from lab.shell import LabError, say, step
+
+_LOCK = Path("/run/lock/datapath-probe-lab.lock")
+
+
+def up(settings: Settings, fresh: bool = False) -> Lab:
+    """Bring up the lab that is wanted.
+
+    Raises LabError when this machine cannot have it, or when it does not become healthy.
+    """
+    preconditions.check()
+    with _lock():
+        packages.install()
+        wanted = Lab(settings, build(settings))
+        running = None if fresh else _running()
+        if running == wanted:
+            say("· the lab is up already")
+        elif running is not None and _only_cilium_differs(running, wanted):
+            _switch(running, wanted)
+        else:
+            if remains := cleanup.remains():
+                with step(f"removing what is left of a lab ({len(remains)} things)"):
+                    cleanup.remove_everything()
+            _start(wanted)
+        return wanted
+
+
+def down() -> None:
+    with _lock():
+        cleanup.remove_everything()
+
+
+def _running() -> Lab | None:
+    """The lab that is up, if it is healthy or soon becomes so."""
+    try:
+        lab = Lab.current()
+        if stopped := lab.stopped():
+            raise LabError("; ".join(stopped))
+        lab.wait_until_healthy(timeout_s=45)
+    except LabError as error:
+        say(f"· no healthy lab is up: {error}")
+        return None
+    return lab
+
+
+def _only_cilium_differs(running: Lab, wanted: Lab) -> bool:
+    """Whether new settings for Cilium, or another version of it, are all that is needed."""
+    same_programs = running.artifacts.kubernetes == wanted.artifacts.kubernetes
+    same_images = running.artifacts.store == wanted.artifacts.store
+    other_version = running.settings.cilium != wanted.settings.cilium
+    return (
+        same_programs and (same_images or other_version) and running.settings.nodes == wanted.settings.nodes
+    )
+
+
+def _switch(running: Lab, wanted: Lab) -> None:
+    version = wanted.settings.cilium
+    if running.settings.cilium != version:
+        with step(f"loading the images of Cilium {version}"):
+            running.load_image(images.cilium_agent(version))
+            running.load_image(images.cilium_operator(version))
+    _apply_cilium(wanted)
+
+
+def _start(lab: Lab) -> None:
+    STATE.mkdir(parents=True)
+    node1 = lab.nodes[0]
+    with step("starting nodes and control plane"):
+        network.start_fabric(lab.artifacts.init)
+        for node in lab.nodes:
+            node.start(lab.artifacts.init)
+        pki.create(lab.settings, forward.start(node1))
+        controlplane.start(node1, lab.artifacts.kubernetes)
+        for node in lab.nodes:
+            imagestore.give(lab.artifacts.store, node.dir / "var/lib/containerd")
+            kubelet.start_containerd(node)
+        lab.wait_for_api()
+        for node in lab.nodes:
+            kubelet.start_kubelet(node, lab.artifacts.kubernetes)
+    lab.kubectl("apply", "--server-side", "-f", str(HERE / "manifests/coredns.yaml"))
+    _apply_cilium(lab)
+
+
+def _apply_cilium(lab: Lab) -> None:
+    """Install Cilium, or give a running one other settings; returns when every pod is ready."""
+    settings = lab.settings
+    with step(f"Cilium {settings.cilium}, {settings.mode}, {settings.attach}: until all pods are ready"):
+        manifests = cilium.manifests(settings)
+        lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifests)
+        lab.save()
+        lab.kubectl("rollout", "status", "-n", "kube-system", "daemonset/cilium", "--timeout=240s")
+        lab.wait_until_healthy()
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One change at a time on this machine, from whichever checkout."""
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with _LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("· waiting for another lab-up or lab-down to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
