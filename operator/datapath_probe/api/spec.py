@@ -98,6 +98,7 @@ Body = Annotated[
         f"must be at most {BODY_LIMIT_BYTES} bytes of UTF-8",
         lambda text: len(text.encode()) <= BODY_LIMIT_BYTES,
     ),
+    matches(r"^[^\x00]*$", "must not hold NUL, which curl can't be given"),
 ]
 
 
@@ -236,8 +237,8 @@ class Request(ApiModel):
     """Headers sent besides those that curl sends by itself."""
 
     body: Body = ""
-    """Body of the request, at most 4096 bytes of UTF-8. Its Content-Type is application/x-www-form-urlencoded
-    unless headers say otherwise."""
+    """Body of the request, at most 4096 bytes of UTF-8 without NUL. Its Content-Type is
+    application/x-www-form-urlencoded unless headers say otherwise."""
 
     timeout: Annotated[Duration, _duration_between("100ms", "60s")] = "5s"
     """Time that the whole request may take, name resolution included: 100ms to 60s."""

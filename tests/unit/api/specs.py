@@ -87,6 +87,7 @@ VALID: dict[str, Spec] = {
         request={"headers": [{"name": f"X-{n}", "value": "v" * 1024} for n in range(16)]}
     ),
     "the longest body": spec(request={"method": "PUT", "body": "星" * 1365}),
+    "a body of several lines": spec(request={"method": "PUT", "body": "a\nb\r\n\t\x7f"}),
     "an empty body": spec(request={"method": "POST", "body": ""}),
     "HEAD": spec(request={"method": "HEAD"}),
     "HEAD with an empty body": spec(request={"method": "HEAD", "body": ""}),
@@ -187,6 +188,7 @@ INVALID: dict[str, Refused] = {
     "a body too long in characters": Refused(
         spec(request={"method": "PUT", "body": "a" * 4097}), "may not be more than 4096"
     ),
+    "a body with NUL": Refused(spec(request={"method": "PUT", "body": "a\n\0b"}), "must not hold NUL"),
     "a HEAD request with a body": Refused(
         spec(request={"method": "HEAD", "body": "a"}), "a HEAD request has no body"
     ),
