@@ -1,11 +1,11 @@
-"""Drives the timetable: waits, starts what is due, never two runs of one probe at once, never too many in all.
+"""Drives the timetable: waits, starts what is due, never two runs of a probe at once, never too many in all.
 
-In: the calls of `registry`. Out: `run` for what is due, then `ended` with what it returned. Owned by `app`.
+In: the calls of `registry`. Out: `Runs.run` for what is due, then `Runs.ended` with what it returned. Owned by `app`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from ..api.vocabulary import Trigger
 from ..publish.run_result import Outlook
@@ -17,20 +17,23 @@ Result = TypeVar("Result")
 BEAT_S = 5.0
 
 
-class Scheduler(Generic[Result]):
+class Runs(Protocol[Result]):
+    """What is scheduled."""
+
+    async def run(self, due: Due) -> Result:
+        """Carry out one run."""
+        ...
+
+    def ended(self, result: Result, outlook: Outlook) -> None:
+        """Hear of its end, unless it was cancelled."""
+        ...
+
+
+class Scheduler:
     """`heartbeat`: when the loop last looked at the timetable; it does so every `BEAT_S` seconds or oftener."""
 
-    def __init__(
-        self,
-        run: Callable[[Due], Awaitable[Result]],
-        ended: Callable[[Due, Result, Outlook], None],
-        *,
-        clock: Clock,
-        max_concurrent_runs: int,
-    ) -> None:
+    def __init__(self, clock: Clock, max_concurrent_runs: int) -> None:
         self.heartbeat = clock()
-        self._run = run
-        self._ended = ended
         self._clock = clock
         self._timetable = Timetable()
         self._slots = asyncio.Semaphore(max_concurrent_runs)
@@ -62,13 +65,13 @@ class Scheduler(Generic[Result]):
         if uid in self._runs:
             self._runs[uid].cancel()
 
-    async def serve(self) -> None:
+    async def serve(self, runs: Runs[Result]) -> None:
         """Run probes until cancelled; then cancel the runs under way and wait for them."""
         try:
             while True:
                 self._beat()
                 for due in self._timetable.start_due(self._clock()):
-                    self._runs[due.uid] = asyncio.create_task(self._execute(due), name=f"run {due.uid}")
+                    self._runs[due.uid] = asyncio.create_task(self._execute(runs, due), name=f"run {due.uid}")
                 await self._wait()
         finally:
             for task in self._runs.values():
@@ -92,12 +95,12 @@ class Scheduler(Generic[Result]):
         except TimeoutError:
             pass
 
-    async def _execute(self, due: Due) -> None:
+    async def _execute(self, runs: Runs[Result], due: Due) -> None:
         try:
             async with self._slots:
-                result = await self._run(due)
+                result = await runs.run(due)
         finally:
             outlook = self._timetable.finish(due.uid, self._clock())
             del self._runs[due.uid]
             self._changed.set()
-        self._ended(due, result, outlook)
+        runs.ended(result, outlook)

@@ -1,9 +1,9 @@
 """When each probe runs. Pure: every method is told the time; `scheduler` drives it.
 
-Each probe has a grid of its own: one point per interval, shifted by a hash of its uid, so that probes spread over
-the interval and a restart finds the same grid again. A probe never runs twice at once; grid points that pass while
-it can't start are skipped and counted. Times outside are seconds since the epoch, inside whole milliseconds, so
-that counting points is exact.
+Each probe has a grid of its own: one point per interval, shifted by a hash of its uid, so that probes spread
+over the interval and a restart finds the same grid again. A probe never runs twice at once; grid points that
+pass while it can't start are skipped and counted. Times outside are seconds since the epoch, inside whole
+milliseconds, so that counting points is exact.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ class Due:
 
 @dataclass(slots=True)
 class _Entry:
-    """`since`: grid points from here on are not accounted for yet. `asked`: what to run for right after the run under
-    way. `stopped`: the run under way is the last.
+    """`since`: grid points from here on are not accounted for yet. `asked`: what to run for right after the
+    run under way. `stopped`: the run under way is the last.
     """
 
     interval: int
@@ -56,8 +56,8 @@ class Timetable:
         self._heap: list[tuple[int, str]] = []  # may hold outdated pairs: an entry's `due` decides
 
     def resume(self, uid: str, interval_s: float, now: float, *, last_run: float | None) -> float:
-        """A probe that was not known. `last_run`: start of the last one, by its status. It runs as its grid says, or
-        within seconds if it never ran or a run is overdue. Returns when.
+        """A probe that was not known. `last_run`: start of the last one, by its status. It runs as its grid
+        says, or within seconds if it never ran or a run is overdue. Returns when.
         """
         entry = self._entries[uid] = _new_entry(uid, interval_s, now)
         overdue = last_run is not None and entry.points(_ms(last_run) + 1, _ms(now)) > 0

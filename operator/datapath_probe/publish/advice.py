@@ -1,7 +1,8 @@
-"""The reason catalogue: what each reason means and what to do next. The one place for these texts is `advice.toml`.
+"""The reason catalogue: what each reason means and what to do next. The one place for these texts is
+`advice.toml`.
 
-Called by `paths` and `status` for the next step, and by `error_page` for docs/errors.md. A test compares it with
-`api.reasons`.
+Called by `paths` and `status` for the next step, and by `error_page` for docs/errors.md. A test compares it
+with `api.reasons`.
 """
 
 import tomllib
@@ -15,7 +16,9 @@ from ..api.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`cause` and `evidence` are sentences; `next` is an imperative without a full stop, to stand after "Next: "."""
+    """`cause` and `evidence` are sentences; `next` is an imperative without a full stop, to stand after
+    "Next: ".
+    """
 
     cause: str
     evidence: str

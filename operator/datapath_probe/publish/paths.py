@@ -1,7 +1,8 @@
-"""Diagnosis → `PathResult`: one path as the status shows it. Called by `status` and by `datapath-probe replay`. Pure."""
+"""Diagnosis → `PathResult`: one path as the status shows it. Called by `status` and by `datapath-probe
+replay`. Pure.
+"""
 
 from ..api.durations import duration
-from ..api.reasons import Reason
 from ..api.status import (
     HopEvidence,
     HopRef,
@@ -13,10 +14,11 @@ from ..api.status import (
     Timings,
     WitnessReport,
 )
+from ..api.status import Segment as SegmentResult
 from ..api.vocabulary import HopVerdict, Witness
 from ..cilium.curl import CurlReport
-from ..diagnose.findings import Diagnosis, Divergence, Finding, Statement
-from .advice import next_step
+from ..diagnose.findings import Diagnosis, Divergence, Finding, Segment, Statement
+from .summary import with_next_step
 
 
 def path_result(diagnosis: Diagnosis) -> PathResult:
@@ -42,9 +44,9 @@ def hop_ref(divergence: Divergence) -> HopRef:
     )
 
 
-def with_next_step(message: str, reason: Reason) -> str:
-    """The message as a sentence, then the advice for its reason."""
-    return f"{message.rstrip('.')}. Next: {next_step(reason)}"
+def segment_result(segment: Segment) -> SegmentResult:
+    """The stretch on which the packets were lost."""
+    return SegmentResult(after=segment.after, before=segment.before, node=segment.node or None)
 
 
 def _source(diagnosis: Diagnosis) -> PathSource:

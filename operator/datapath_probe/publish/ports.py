@@ -56,7 +56,9 @@ class Events(Protocol):
     """Where Events go."""
 
     def tell(self, probe: ProbeRef, event: Event) -> None:
-        """Hand an Event over to be sent; never waits and never raises. The same one twice running is sent once."""
+        """Hand an Event over to be sent; never waits and never raises. The same one twice running is sent
+        once.
+        """
         ...
 
     def forget(self, probe: ProbeRef) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ..api.vocabulary import Trigger
+from ..diagnose.bundle import Bundle
 from ..diagnose.findings import Diagnosis
-from ..diagnose.run import Run
 from ..plan.plan import CannotRun
 
 
@@ -15,7 +15,7 @@ class RunResult:
     started: float
     ended: float
     outcome: Diagnosis | CannotRun
-    run: Run | None = None
+    bundle: Bundle | None = None
 
     @property
     def paths(self) -> tuple[Diagnosis, ...]:
@@ -35,8 +35,8 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What follows a run. `next_run`: seconds since the epoch, None if suspended or gone. `skipped`: runs that should
-    have started meanwhile.
+    """What follows a run. `next_run`: seconds since the epoch, None if suspended or gone. `skipped`: runs
+    that should have started meanwhile.
     """
 
     next_run: float | None

@@ -26,12 +26,12 @@ class Runs:
     def __init__(self, takes_s: float = 0.1) -> None:
         self.takes_s = takes_s
         self.started: list[tuple[float, Due]] = []
-        self.ended: list[tuple[Due, Outlook]] = []
+        self.ends: list[tuple[Due, Outlook]] = []
         self.cancelled = 0
         self.under_way = 0
         self.most_under_way = 0
 
-    async def run(self, due: Due) -> str:
+    async def run(self, due: Due) -> Due:
         self.started.append((clock(), due))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -42,17 +42,16 @@ class Runs:
             raise
         finally:
             self.under_way -= 1
-        return "done"
+        return due
 
-    def end(self, due: Due, result: str, outlook: Outlook) -> None:
-        assert result == "done"
-        self.ended.append((due, outlook))
+    def ended(self, result: Due, outlook: Outlook) -> None:
+        self.ends.append((result, outlook))
 
 
 @asynccontextmanager
-async def serving(runs: Runs, max_concurrent_runs: int = 8) -> AsyncIterator[Scheduler[str]]:
-    scheduler = Scheduler(runs.run, runs.end, clock=clock, max_concurrent_runs=max_concurrent_runs)
-    task = asyncio.create_task(scheduler.serve())
+async def serving(runs: Runs, max_concurrent_runs: int = 8) -> AsyncIterator[Scheduler]:
+    scheduler = Scheduler(clock, max_concurrent_runs)
+    task = asyncio.create_task(scheduler.serve(runs))
     try:
         yield scheduler
     finally:
@@ -76,7 +75,7 @@ async def test_a_run_longer_than_the_interval_never_overlaps_itself() -> None:
         scheduler.resume("a", 10, last_run=None)
         await asyncio.sleep(300)
     assert runs.most_under_way == 1
-    assert sum(outlook.skipped for _, outlook in runs.ended) >= len(runs.ended)
+    assert sum(outlook.skipped for _, outlook in runs.ends) >= len(runs.ends)
 
 
 async def test_no_more_runs_at_once_than_allowed_and_none_is_lost() -> None:
@@ -86,7 +85,7 @@ async def test_no_more_runs_at_once_than_allowed_and_none_is_lost() -> None:
             scheduler.resume(f"uid-{number}", 3600, last_run=None)
         await asyncio.sleep(20)
     assert runs.most_under_way == 3
-    assert len(runs.ended) == 30
+    assert len(runs.ends) == 30
 
 
 async def test_run_now_does_not_wait_for_the_next_beat() -> None:
@@ -107,7 +106,7 @@ async def test_a_probe_that_is_gone_is_cancelled_in_mid_run_and_nothing_is_told_
         await asyncio.sleep(1)
         scheduler.cancel("a")
         await asyncio.sleep(200)
-    assert (len(runs.started), runs.cancelled, runs.ended) == (1, 1, [])
+    assert (len(runs.started), runs.cancelled, runs.ends) == (1, 1, [])
 
 
 async def test_a_stopped_probe_ends_its_run_and_starts_no_other() -> None:
@@ -117,7 +116,7 @@ async def test_a_stopped_probe_ends_its_run_and_starts_no_other() -> None:
         await asyncio.sleep(1)
         scheduler.stop("a")
         await asyncio.sleep(200)
-    assert [outlook.next_run for _, outlook in runs.ended] == [None]
+    assert [outlook.next_run for _, outlook in runs.ends] == [None]
 
 
 async def test_stopping_cancels_the_runs_under_way() -> None:
@@ -126,7 +125,7 @@ async def test_stopping_cancels_the_runs_under_way() -> None:
         scheduler.change("a", 10)
         scheduler.change("b", 10)
         await asyncio.sleep(1)
-    assert (runs.cancelled, runs.under_way, runs.ended) == (2, 0, [])
+    assert (runs.cancelled, runs.under_way, runs.ends) == (2, 0, [])
 
 
 async def test_the_heart_beats_while_nothing_is_due() -> None:

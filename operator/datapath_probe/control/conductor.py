@@ -1,0 +1,101 @@
+"""Carries out one run: finds the probe, bounds the time, hands the result on. Called by `scheduler`."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from ..api.probe import Probe
+from ..api.reasons import Reason
+from ..plan.plan import CannotRun
+from ..publish.publisher import Publisher
+from ..publish.run_result import Outlook, RunRecord, RunResult
+from .registry import Registry
+from .scheduler import Clock
+from .timetable import Due
+
+log = structlog.get_logger(__name__)
+
+# What collecting evidence may take besides the request.
+EVIDENCE_BUDGET_S = 30.0
+
+
+class Runner(Protocol):
+    """What runs a probe."""
+
+    async def run(self, probe: Probe) -> RunResult:
+        """Raises nothing but CancelledError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run and the probe as it was when the run started."""
+
+    probe: Probe
+    record: RunRecord
+
+
+class Conductor:
+    """Implements `scheduler.Runs`."""
+
+    def __init__(self, registry: Registry, runner: Runner, publisher: Publisher, clock: Clock) -> None:
+        self._registry = registry
+        self._runner = runner
+        self._publisher = publisher
+        self._clock = clock
+
+    async def run(self, due: Due) -> Ended:
+        """Run the probe as it is now."""
+        probe = self._registry.runnable(due.uid)
+        run_id = uuid.uuid4().hex[:12]
+        name = f"{probe.meta.namespace}/{probe.meta.name}"
+        with bound_contextvars(probe=name, run_id=run_id):
+            log.debug("run started", trigger=due.trigger)
+            result = await self._bounded(probe)
+            _log_end(result)
+        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
+
+    def ended(self, result: Ended, outlook: Outlook) -> None:
+        """Tell people."""
+        self._publisher.run_ended(result.probe, result.record, outlook)
+
+    async def _bounded(self, probe: Probe) -> RunResult:
+        started = self._clock()
+        bound_s = probe.spec.request.timeout_s + EVIDENCE_BUDGET_S
+        try:
+            async with asyncio.timeout(bound_s):
+                return await self._runner.run(probe)
+        except TimeoutError:
+            why = CannotRun(Reason.RUN_TIMEOUT, f"the run did not end within {bound_s:g} s and was cancelled")
+        except Exception as error:
+            log.exception("run failed")
+            why = CannotRun(Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}")
+        return RunResult(started, self._clock(), why)
+
+
+def _log_end(result: RunResult) -> None:
+    outcome = result.outcome
+    duration_s = round(result.ended - result.started, 3)
+    if isinstance(outcome, CannotRun):
+        log.info(
+            "run ended",
+            verdict="Unknown",
+            reason=outcome.reason,
+            message=outcome.message,
+            duration_s=duration_s,
+        )
+        return
+    hop = outcome.divergence
+    log.info(
+        "run ended",
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        message=outcome.message,
+        node=hop.node if hop else outcome.plan.source.pod.node,
+        hop=hop.hop if hop else None,
+        duration_s=duration_s,
+    )

@@ -1,0 +1,117 @@
+"""The probes that are known, and what a new sight of one means: run it, stop it, tell people.
+
+In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler` and
+`Publisher`. Called by `handlers`, `ghosts` and, for a probe that a status could not be written to, `Outbox`.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import structlog
+
+from ..api.probe import InvalidSpec, Probe
+from ..publish.publisher import Publisher
+from .scheduler import Scheduler
+
+log = structlog.get_logger(__name__)
+
+
+class Registry:
+    """Every method is one step of a probe's life; none waits."""
+
+    def __init__(self, scheduler: Scheduler, publisher: Publisher) -> None:
+        self._scheduler = scheduler
+        self._publisher = publisher
+        self._known: dict[str, Probe | InvalidSpec] = {}
+
+    def uids(self) -> frozenset[str]:
+        """The probes known now."""
+        return frozenset(self._known)
+
+    def runnable(self, uid: str) -> Probe:
+        """A probe that the scheduler runs."""
+        probe = self._known[uid]
+        if isinstance(probe, InvalidSpec):
+            raise TypeError(f"{uid} can't be run")
+        return probe
+
+    def observe(self, body: Mapping[str, Any]) -> None:
+        """The API server shows this object, for the first time or changed."""
+        if body["metadata"].get("deletionTimestamp"):
+            self.forget(body["metadata"]["uid"])
+            return
+        seen = Probe.from_object(body)
+        before = self._known.get(seen.meta.uid)
+        self._known[seen.meta.uid] = seen
+        if before is None:
+            self._forget_namesake(seen)
+            self._publisher.adopt(seen)
+            self._take_up(seen)
+        elif before.meta.generation != seen.meta.generation:
+            self._publisher.relabel(seen)
+            self._take_up_changed(seen)
+        elif before.meta != seen.meta:
+            self._publisher.relabel(seen)
+            if before.meta.run_now != seen.meta.run_now:
+                self._run_if_asked(seen)
+
+    def forget(self, uid: str) -> None:
+        """The probe is gone: cancel its run, drop its series."""
+        gone = self._known.pop(uid, None)
+        if gone:
+            self._scheduler.cancel(uid)
+            self._publisher.forget(gone.meta)
+            log.info("probe forgotten", probe=f"{gone.meta.namespace}/{gone.meta.name}")
+
+    def forget_missing(self, candidates: Collection[str], existing: Collection[str]) -> None:
+        """Forget those candidates, known before the list was made, that the list does not hold."""
+        for uid in set(candidates) - set(existing):
+            self.forget(uid)
+
+    def _forget_namesake(self, seen: Probe | InvalidSpec) -> None:
+        """A probe deleted and made again while nobody watched has the old name and a new uid."""
+        name = (seen.meta.namespace, seen.meta.name)
+        for uid, other in list(self._known.items()):
+            if uid != seen.meta.uid and (other.meta.namespace, other.meta.name) == name:
+                self.forget(uid)
+
+    def _take_up(self, seen: Probe | InvalidSpec) -> None:
+        """Go on where the status left off."""
+        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+            self._stop(seen)
+            return
+        last_run = seen.status.last_run
+        if last_run and seen.status.observed_generation != seen.meta.generation:
+            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
+            return
+        self._scheduler.resume(
+            seen.meta.uid,
+            seen.spec.schedule.interval_s,
+            last_run.start_time.timestamp() if last_run else None,
+        )
+        if last_run:
+            self._run_if_asked(seen)
+
+    def _take_up_changed(self, seen: Probe | InvalidSpec) -> None:
+        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+            self._stop(seen)
+        else:
+            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
+
+    def _stop(self, seen: Probe | InvalidSpec) -> None:
+        self._scheduler.stop(seen.meta.uid)
+        if isinstance(seen, InvalidSpec):
+            log.warning(
+                "probe can't be run",
+                probe=f"{seen.meta.namespace}/{seen.meta.name}",
+                reason="InvalidSpec",
+                message=seen.message,
+            )
+            self._publisher.invalid(seen)
+        else:
+            self._publisher.suspended(seen)
+
+    def _run_if_asked(self, seen: Probe | InvalidSpec) -> None:
+        asked = seen.meta.run_now
+        if asked and asked != self._publisher.served_run_now(seen.meta.uid):
+            self._scheduler.run_now(seen.meta.uid)

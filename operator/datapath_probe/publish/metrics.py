@@ -1,0 +1,152 @@
+"""The operator's metrics, made anew from what is known at every scrape; section 5 of the design is the contract.
+
+A probe that is forgotten has no series left, because nothing but its `ProbeSeries` holds them. Fed by `publisher` and
+by the collection of evidence, scraped through the `registry`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from .. import __version__
+from ..api.probe import InvalidSpec, Probe
+from ..api.status import ProbeStatus
+from ..api.vocabulary import ProbeVerdict
+from .histogram import LAG_S, RUN_S, Histogram
+from .ports import ProbeRef
+from .run_result import RunRecord
+from .series import ProbeSeries
+
+_PROBE = ("namespace", "probe")
+
+
+class Metrics(Collector):
+    """All series. `heartbeat` gives the scheduler's, in seconds since the epoch."""
+
+    def __init__(self, heartbeat: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        self._heartbeat = heartbeat
+        self._probes: dict[tuple[str, str], ProbeSeries] = {}
+        self._run_durations = Histogram(RUN_S)
+        self._schedule_lags = Histogram(LAG_S)
+        self._evidence_errors: Counter[tuple[str, str]] = Counter()
+
+    def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
+        """The probe and its status are now these."""
+        key = (probe.meta.namespace, probe.meta.name)
+        series = self._probes.get(key)
+        if series is None or series.probe.meta.uid != probe.meta.uid:
+            self._probes[key] = ProbeSeries(probe, status)
+        else:
+            series.show(probe, status)
+
+    def count(self, probe: Probe, record: RunRecord) -> None:
+        """A run has ended, and `show` was told what it found."""
+        result = record.result
+        self._run_durations.observe(result.ended - result.started)
+        self._schedule_lags.observe(max(0.0, result.started - record.due))
+        self._probes[probe.meta.namespace, probe.meta.name].count(result)
+
+    def evidence_error(self, collector: str, reason: str) -> None:
+        """Evidence could not be had. `collector`: what was asked, one of a few names; `reason`: an EvidenceError."""
+        self._evidence_errors[collector, reason] += 1
+
+    def forget(self, probe: ProbeRef) -> None:
+        """The probe is gone."""
+        series = self._probes.get((probe.namespace, probe.name))
+        if series and series.probe.meta.uid == probe.uid:
+            del self._probes[probe.namespace, probe.name]
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, for prometheus_client."""
+        yield from self._last_runs()
+        yield from self._counts()
+        yield from self._operator()
+
+    def _last_runs(self) -> Iterator[Metric]:
+        success = _gauge("success", "Last run, worst path: 1 if the expectation was met, 0 if not.")
+        verdict = _gauge("verdict", "1 for the verdict of the last run.", "verdict")
+        hop = _gauge("hop_success", "1 if the hop is Ok on every path, 0 if Broken or Stale on one.", "hop")
+        divergent = _gauge("divergent_hop", "1 for the hop or segment to blame.", "hop", "reason", "node")
+        phase = _gauge("request_phase_seconds", "Phases of the last request, from its start.", "phase")
+        limit = _gauge("latency_limit_seconds", "What spec.expect.maxLatency allows.")
+        last_run = _gauge("last_run_timestamp_seconds", "When the last run ended.")
+        next_run = _gauge("next_run_timestamp_seconds", "When the next run is due.")
+        info = InfoMetricFamily("datapath_probe", "What is set on the probe.", labels=_PROBE)
+        for key, series in self._probes.items():
+            status = series.status
+            if series.success is not None:
+                success.add_metric(key, series.success)
+            for state in ProbeVerdict if status.verdict else ():
+                verdict.add_metric((*key, state), status.verdict is state)
+            for name, good in series.hop_success():
+                hop.add_metric((*key, name), good)
+            if series.divergence:
+                divergent.add_metric((*key, *series.divergence), 1)
+            for name, value in series.phases.items():
+                phase.add_metric((*key, name), value)
+            if isinstance(series.probe, Probe) and series.probe.spec.expect.max_latency_s is not None:
+                limit.add_metric(key, series.probe.spec.expect.max_latency_s)
+            if status.last_run:
+                last_run.add_metric(key, status.last_run.end_time.timestamp())
+            if status.next_run_time:
+                next_run.add_metric(key, status.next_run_time.timestamp())
+            info.add_metric(key, {"severity": series.probe.meta.severity or ""})
+        yield from (success, verdict, hop, divergent, phase, limit, last_run, next_run, info)
+
+    def _counts(self) -> Iterator[Metric]:
+        runs = _counter("runs", "Runs that ended.", *_PROBE, "verdict")
+        failures = _counter(
+            "hop_failures", "Runs in which a hop was Broken or Stale.", *_PROBE, "hop", "reason"
+        )
+        changes = _counter("path_changes", "Changes of the way to the same backend.", *_PROBE)
+        latency = HistogramMetricFamily(
+            "datapath_probe_request_duration_seconds", "Time that requests took.", labels=_PROBE
+        )
+        for key, series in self._probes.items():
+            for verdict, count in series.runs.items():
+                runs.add_metric((*key, verdict), count)
+            for pair, count in series.hop_failures.items():
+                failures.add_metric((*key, *pair), count)
+            changes.add_metric(key, series.path_changes)
+            latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
+        yield from (runs, failures, changes, latency)
+
+    def _operator(self) -> Iterator[Metric]:
+        yield _histogram("run_duration_seconds", "Time that runs took, with evidence.", self._run_durations)
+        yield _histogram("schedule_lag_seconds", "How late runs started.", self._schedule_lags)
+        errors = _counter("evidence_errors", "Evidence that could not be had.", "collector", "reason")
+        for labels, count in self._evidence_errors.items():
+            errors.add_metric(labels, count)
+        yield errors
+        yield GaugeMetricFamily(
+            "datapath_probe_scheduler_heartbeat_timestamp_seconds",
+            "When the scheduler last looked at what is due.",
+            value=self._heartbeat(),
+        )
+        yield InfoMetricFamily("datapath_probe_build", "The operator.", value={"version": __version__})
+
+
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"datapath_probe_{name}", text, labels=(*_PROBE, *labels))
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"datapath_probe_{name}", text, labels=labels)
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:
+    buckets = list(histogram.buckets())
+    return HistogramMetricFamily(f"datapath_probe_{name}", text, buckets=buckets, sum_value=histogram.sum)

@@ -1,0 +1,88 @@
+"""Tells everyone what has become of a probe: status, Events and metrics always agree.
+
+In: probes as they appear, and runs as they end. Out: `Outbox`, `Events`, `Metrics`. Holds the newest status of each
+probe, from which the next one goes on. Called by `control`; never waits.
+"""
+
+from collections.abc import Callable
+
+from ..api.probe import InvalidSpec, Probe, ProbeMeta
+from ..api.status import ProbeStatus
+from ..api.vocabulary import Trigger
+from . import status as statuses
+from .events import event_for, headline
+from .metrics import Metrics
+from .outbox import Outbox
+from .ports import Events, ProbeRef
+from .run_result import Outlook, RunRecord
+
+
+class Publisher:
+    """`clock`: seconds since the epoch."""
+
+    def __init__(self, outbox: Outbox, events: Events, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._outbox = outbox
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._statuses: dict[str, ProbeStatus] = {}
+
+    def adopt(self, probe: Probe | InvalidSpec) -> None:
+        """A probe that was not known: go on from the status in the API server."""
+        self._statuses[probe.meta.uid] = probe.status
+        self._metrics.show(probe, probe.status)
+
+    def relabel(self, probe: Probe | InvalidSpec) -> None:
+        """The probe's spec or labels changed; its status is what it was."""
+        self._metrics.show(probe, self._statuses[probe.meta.uid])
+
+    def run_ended(self, probe: Probe, record: RunRecord, outlook: Outlook) -> None:
+        """A run has ended, and the probe is still there."""
+        previous = self._statuses[probe.meta.uid]
+        current = statuses.after_run(previous, probe, record, outlook)
+        asked_for = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
+        self._publish(probe, previous, current, urgent=asked_for)
+        self._metrics.count(probe, record)
+
+    def suspended(self, probe: Probe) -> None:
+        """The probe is not run for a while."""
+        previous = self._statuses[probe.meta.uid]
+        self._publish(probe, previous, statuses.suspended(previous, probe, self._clock()), urgent=True)
+
+    def invalid(self, probe: InvalidSpec) -> None:
+        """The probe can't be run as it stands."""
+        previous = self._statuses[probe.meta.uid]
+        self._publish(probe, previous, statuses.invalid(previous, probe, self._clock()), urgent=True)
+
+    def forget(self, meta: ProbeMeta) -> None:
+        """The probe is gone."""
+        self._statuses.pop(meta.uid, None)
+        for listener in (self._outbox, self._events, self._metrics):
+            listener.forget(_ref(meta))
+
+    def served_run_now(self, uid: str) -> str | None:
+        """The value of the annotation run-now that was served last."""
+        return self._statuses[uid].last_handled_run_now
+
+    def _publish(
+        self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus, *, urgent: bool
+    ) -> None:
+        self._statuses[probe.meta.uid] = current
+        self._metrics.show(probe, current)
+        if current == previous:
+            return
+        urgent = (
+            urgent or headline(current) != headline(previous) or _conditions(current) != _conditions(previous)
+        )
+        self._outbox.put(_ref(probe.meta), current, urgent=urgent)
+        event = event_for(previous, current)
+        if event:
+            self._events.tell(_ref(probe.meta), event)
+
+
+def _ref(meta: ProbeMeta) -> ProbeRef:
+    return ProbeRef(meta.namespace, meta.name, meta.uid)
+
+
+def _conditions(status: ProbeStatus) -> set[tuple[str, str, str]]:
+    return {(condition.type, condition.status, condition.reason) for condition in status.conditions}

@@ -1,0 +1,179 @@
+"""Earlier status + what has just happened → the next status. Pure.
+
+A status goes on from the one read from the API server, so counters, history and conditions survive a restart.
+Called by `publisher` for every run, and by `datapath-probe replay` for what it shows.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ..api.bounds import fitted
+from ..api.probe import InvalidSpec, Probe
+from ..api.reasons import Reason
+from ..api.status import Condition, Counters, HistoryEntry, LastRun, ProbeStatus
+from ..api.vocabulary import ProbeVerdict
+from ..diagnose.findings import Diagnosis
+from ..plan.plan import CannotRun
+from . import conditions
+from .conditions import FALSE, PATH_HEALTHY, REACHABLE, READY, STALLED, TRUE, UNKNOWN, Claim, Past
+from .paths import hop_ref, path_result, segment_result
+from .run_result import Outlook, RunRecord, RunResult
+from .summary import (
+    destination_text,
+    healthy_summary,
+    latency_text,
+    place_text,
+    source_text,
+    way_text,
+    with_next_step,
+)
+
+_WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
+
+# A run that ends so shows that the spec itself must change before any run can succeed.
+_STALLING = frozenset({Reason.UNSUPPORTED_DESTINATION})
+
+
+def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
+    """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
+    worst = _worst(result)
+    paths = tuple(path_result(path) for path in sorted(result.paths, key=_rank))
+    source, destination = source_text(worst, probe), destination_text(worst, probe)
+    way = way_text(source, destination, paths[0] if paths else None)
+    verdict = _verdict(worst)
+    divergence = worst.divergence if isinstance(worst, Diagnosis) else None
+    segment = worst.segment if isinstance(worst, Diagnosis) else None
+    return ProbeStatus(
+        source=source or None,
+        destination=destination or None,
+        verdict=verdict,
+        reason=None if verdict is ProbeVerdict.HEALTHY else worst.reason,
+        summary=healthy_summary(way, paths[0])
+        if verdict is ProbeVerdict.HEALTHY
+        else f"{_in_words(worst)} ({way})",
+        divergent_hop=hop_ref(divergence) if divergence else None,
+        segment=segment_result(segment) if segment else None,
+        paths=paths,
+    )
+
+
+def after_run(previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: Outlook) -> ProbeStatus:
+    """The status when a run has ended."""
+    result = record.result
+    found = findings(result, probe)
+    ended = _time(result.ended)
+    worst = _worst(result)
+    counters = _counted(previous.counters, _verdict(worst), outlook.skipped)
+    runs = (_history_entry(found, _verdict(worst), ended), *previous.history)
+    past = Past(previous.conditions, probe.meta.generation, ended)
+    said = conditions.Said(worst.reason, _in_words(worst))
+    return _with(
+        found,
+        observed_generation=probe.meta.generation,
+        conditions=(
+            *conditions.after_run(past, result.paths, said, counters, runs, probe.spec.threshold),
+            *_readiness(past, worst, probe),
+        ),
+        last_run=LastRun(
+            id=record.id, start_time=_time(result.started), end_time=ended, trigger=record.trigger
+        ),
+        next_run_time=None if outlook.next_run is None else _time(outlook.next_run),
+        last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
+        counters=counters,
+        history=runs[: probe.spec.history.limit],
+    )
+
+
+def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
+    """The status of a probe that does not run for a while: what the last run said stays."""
+    past = Past(previous.conditions, probe.meta.generation, _time(now))
+    judgements = (condition for condition in map(past.of, (REACHABLE, PATH_HEALTHY)) if condition)
+    claim = Claim(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
+    return _with(
+        previous,
+        observed_generation=probe.meta.generation,
+        next_run_time=None,
+        conditions=(*judgements, past.becomes(claim)),
+    )
+
+
+def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
+    """The status of a probe that can't be run as the API server has it: nothing is known of its path."""
+    past = Past(previous.conditions, probe.meta.generation, _time(now))
+    message = with_next_step(probe.message, Reason.INVALID_SPEC)
+    statuses = {REACHABLE: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
+    return _with(
+        previous,
+        observed_generation=probe.meta.generation,
+        next_run_time=None,
+        verdict=ProbeVerdict.UNKNOWN,
+        reason=Reason.INVALID_SPEC,
+        summary=f"{Reason.INVALID_SPEC}: {message}",
+        divergent_hop=None,
+        segment=None,
+        paths=(),
+        conditions=tuple(
+            past.becomes(Claim(type_, status, Reason.INVALID_SPEC, message))
+            for type_, status in statuses.items()
+        ),
+    )
+
+
+def _verdict(outcome: Diagnosis | CannotRun) -> ProbeVerdict:
+    return outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN
+
+
+def _rank(outcome: Diagnosis | CannotRun) -> int:
+    return _WORST_FIRST.index(_verdict(outcome))
+
+
+def _worst(result: RunResult) -> Diagnosis | CannotRun:
+    """The path that decides; what kept the run from taking place if there is none."""
+    return min(result.paths, key=_rank, default=result.outcome)
+
+
+def _in_words(outcome: Diagnosis | CannotRun) -> str:
+    """ "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: … Next: …"."""
+    if _verdict(outcome) is ProbeVerdict.HEALTHY:
+        return outcome.message
+    return f"{place_text(outcome)}: {outcome.reason}: {with_next_step(outcome.message, outcome.reason)}"
+
+
+def _readiness(past: Past, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
+    if outcome.reason in _STALLING:
+        yield past.becomes(Claim(READY, FALSE, outcome.reason, outcome.message))
+        yield past.becomes(Claim(STALLED, TRUE, outcome.reason, outcome.message))
+    else:
+        yield past.becomes(Claim(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}"))
+
+
+def _counted(before: Counters, verdict: ProbeVerdict, skipped: int) -> Counters:
+    failed = verdict is ProbeVerdict.BROKEN
+    succeeded = verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.DEGRADED)
+    return Counters(
+        runs=before.runs + 1,
+        failures=before.failures + failed,
+        consecutive_failures=before.consecutive_failures + 1 if failed else 0,
+        consecutive_successes=before.consecutive_successes + 1 if succeeded else 0,
+        skipped=before.skipped + skipped,
+    )
+
+
+def _history_entry(found: ProbeStatus, verdict: ProbeVerdict, ended: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        time=ended,
+        verdict=verdict,
+        hop=found.divergent_hop.name if found.divergent_hop else None,
+        reason=found.reason,
+        latency=latency_text(found.paths[0]) if found.paths else None,
+    )
+
+
+def _with(status: ProbeStatus, **changes: Any) -> ProbeStatus:
+    """The status with these fields instead, validated and no larger than may be stored."""
+    return fitted(ProbeStatus(**{**dict(status), **changes}))
+
+
+def _time(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)
