@@ -266,7 +266,8 @@ class ExpectedPath(ApiModel):
     """Whether source and destination are on one node. Needs destination.pod."""
 
     encapsulation: Encapsulation | None = None
-    """How packets travel between nodes: in a vxlan or geneve tunnel, or routed as they are (none)."""
+    """How packets travel between nodes: in a vxlan or geneve tunnel, or routed as they are (none). Not judged
+    when they stay on one node."""
 
 
 class Expect(ApiModel):
