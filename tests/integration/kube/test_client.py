@@ -1,0 +1,127 @@
+"""One login serves kubernetes.aio and kopf, by kubeconfig or as a pod, and survives a token's rotation."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import kopf
+import pytest
+import yaml
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.config import incluster_config
+
+from datapath_probe.kube import rest
+from datapath_probe.kube.client import LoginError, connect, load_configuration, session
+from integration.apiserver import ApiServer
+from integration.kube.cluster import create, delete, eventually
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The file of a projected token. `good`: what the API server takes."""
+
+    path: Path
+    good: str
+
+    def rotate(self, token: str) -> None:
+        """Put another token there."""
+        self.path.write_text(token)
+
+
+class Later:
+    """Stands for the module datetime: it is a minute later, so that the token is due."""
+
+    timedelta = timedelta
+
+    class datetime(datetime):  # noqa: N801
+        """A clock that is fast."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(minutes=1)
+
+
+@pytest.fixture
+def service_account(apiserver: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Token:
+    """The environment of a pod; gives its token."""
+    kubeconfig = yaml.safe_load(apiserver.kubeconfig.read_text())
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    url = urlsplit(cluster["server"])
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(url.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(url.port))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", cluster["certificate-authority"])
+    token = Token(tmp_path / "token", user["token"])
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token.path))
+    token.rotate(token.good)
+    return token
+
+
+async def test_rotated_token_is_read_again(service_account: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    service_account.rotate("expired")
+    async with connect(await load_configuration()) as client:
+        with pytest.raises(rest.ApiError) as refused:
+            await rest.request(client, "GET", "/api/v1/nodes", {})
+        assert refused.value.status == 401
+        service_account.rotate(service_account.good)
+        monkeypatch.setattr(incluster_config, "datetime", Later)
+        await rest.request(client, "GET", "/api/v1/nodes", {})
+        async with session(client) as kopfs, kopfs.get(f"{client.configuration.host}/api/v1/nodes") as answer:
+            assert answer.status == 200
+
+
+async def test_context_can_be_chosen(apiserver: ApiServer, tmp_path: Path) -> None:
+    kubeconfig = yaml.safe_load(apiserver.kubeconfig.read_text())
+    kubeconfig["users"].append({"name": "stranger", "user": {"token": "wrong"}})
+    kubeconfig["contexts"].append({"name": "other", "context": {"cluster": "tests", "user": "stranger"}})
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(kubeconfig))
+    async with connect(await load_configuration(str(path))) as client:
+        await rest.request(client, "GET", "/api/v1/nodes", {})
+    async with connect(await load_configuration(str(path), "other")) as client:
+        with pytest.raises(rest.ApiError, match="Unauthorized"):
+            await rest.request(client, "GET", "/api/v1/nodes", {})
+
+
+@pytest.mark.parametrize("context", [None, "nowhere"])
+async def test_without_credentials_the_error_says_where_they_were_looked_for(
+    apiserver: ApiServer, tmp_path: Path, context: str | None
+) -> None:
+    path = str(apiserver.kubeconfig if context else tmp_path / "missing")
+    with pytest.raises(LoginError, match=path):
+        await load_configuration(path, context)
+
+
+async def test_server_sees_who_asks(kube: ApiClient) -> None:
+    assert kube.user_agent.startswith("datapath-probe/")
+
+
+@pytest.mark.filterwarnings("default")  # kopf's own are not the matter here
+async def test_kopf_watches_through_the_same_login(service_account: Token) -> None:
+    registry = kopf.OperatorRegistry()
+    seen: list[str] = []
+    async with connect(await load_configuration()) as client:
+
+        @kopf.on.login(registry=registry)
+        def login(**_: Any) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(server=client.configuration.host, aiohttp_session=session(client))
+
+        @kopf.on.event("configmaps", registry=registry)
+        def event(name: str, **event: Any) -> None:
+            seen.append(f"{event['type']} {name}")
+
+        stop = asyncio.Event()
+        operator = asyncio.create_task(
+            kopf.operator(registry=registry, namespaces=["default"], standalone=True, stop_flag=stop)
+        )
+        await create(client, CONFIG_MAPS, {"metadata": {"name": "seen-by-kopf"}})
+        await eventually(lambda: "None seen-by-kopf" in seen or "ADDED seen-by-kopf" in seen)
+        await delete(client, f"{CONFIG_MAPS}/seen-by-kopf")
+        await eventually(lambda: "DELETED seen-by-kopf" in seen)
+        stop.set()
+        await operator
+        await rest.request(client, "GET", "/api/v1/nodes", {})  # kopf closed its session, not the pool

@@ -1,0 +1,167 @@
+"""Status reaches the very probe it is about, and no other; what exists is listed completely or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from kubernetes.aio.client import ApiClient
+
+from datapath_probe.kube import rest
+from datapath_probe.kube.probes import Probes
+from datapath_probe.publish.ports import Gone, ProbeRef, Retry, Written
+from integration.apiserver import ApiServer
+from integration.kube.cluster import Json, create, delete, merge
+from integration.kube.scripted import Answer, Script, serving
+
+CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
+PROBES = "/apis/datapath-probe.dev/v1alpha1/namespaces/default/datapathprobes"
+PROBE: Json = {
+    "apiVersion": "datapath-probe.dev/v1alpha1",
+    "kind": "DatapathProbe",
+    "metadata": {"name": "landing"},
+    "spec": {"source": {"pod": "xwing"}, "destination": {"pod": {"name": "deathstar-0", "port": 80}}},
+}
+CONDITION = {
+    "status": "True",
+    "reason": "Ok",
+    "message": "",
+    "lastTransitionTime": "2026-11-23T18:00:00Z",
+    "observedGeneration": 1,
+}
+
+
+@pytest.fixture
+async def probe(apiserver: ApiServer, kube: ApiClient) -> AsyncIterator[ProbeRef]:
+    """A probe in the API server."""
+    assert apiserver.run_kubectl("apply", "--server-side", "-f", CRD).returncode == 0
+    apiserver.wait_for("get", "datapathprobes")
+    yield await create_probe(kube)
+    await delete(kube, f"{PROBES}/landing")
+
+
+async def create_probe(kube: ApiClient, name: str = "landing") -> ProbeRef:
+    created = await create(kube, PROBES, PROBE | {"metadata": {"name": name}})
+    return ProbeRef("default", name, created["metadata"]["uid"])
+
+
+async def stored(kube: ApiClient, name: str = "landing") -> Json:
+    found = await Probes(kube).read("default", name)
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_status_is_applied_as_a_whole_by_our_field_manager(kube: ApiClient, probe: ProbeRef) -> None:
+    probes = Probes(kube)
+    assert await probes.write(probe, {"observedGeneration": 1, "summary": "21/21 hops ok"}) == Written()
+    assert await probes.write(probe, {"observedGeneration": 2}) == Written()
+    found = await stored(kube)
+    assert found["status"] == {"observedGeneration": 2}
+    applied = [entry for entry in found["metadata"]["managedFields"] if entry["operation"] == "Apply"]
+    assert [(entry["manager"], entry["subresource"]) for entry in applied] == [("datapath-probe", "status")]
+
+
+async def test_what_others_put_into_the_status_is_left_or_taken_over(
+    kube: ApiClient, probe: ProbeRef
+) -> None:
+    theirs = {"summary": "mine", "conditions": [{"type": "Approved", **CONDITION}]}
+    await merge(kube, f"{PROBES}/landing/status", {"status": theirs})
+    ours = {"summary": "ours", "conditions": [{"type": "Ready", **CONDITION}]}
+    assert await Probes(kube).write(probe, ours) == Written()
+    status = (await stored(kube))["status"]
+    assert status["summary"] == "ours"
+    assert {condition["type"] for condition in status["conditions"]} == {"Approved", "Ready"}
+
+
+async def test_probe_that_was_made_anew_does_not_get_the_old_ones_status(
+    kube: ApiClient, probe: ProbeRef
+) -> None:
+    knowing, new_here = Probes(kube), Probes(kube)
+    assert await knowing.write(probe, {"observedGeneration": 1}) == Written()
+    await delete(kube, f"{PROBES}/landing")
+    again = await create_probe(kube)
+    for probes in (knowing, new_here):
+        assert await probes.write(probe, {"observedGeneration": 7}) == Gone()
+    assert "status" not in await stored(kube)
+    assert await knowing.write(again, {"observedGeneration": 1}) == Written()
+
+
+async def test_probe_that_was_deleted_is_gone(kube: ApiClient, probe: ProbeRef) -> None:
+    probes = Probes(kube)
+    assert await probes.write(probe, {"observedGeneration": 1}) == Written()
+    await delete(kube, f"{PROBES}/landing")
+    assert await probes.write(probe, {"observedGeneration": 2}) == Gone()
+    assert await probes.read("default", "landing") == Gone()
+
+
+async def test_spec_that_changed_meanwhile_does_not_hinder_the_status(
+    kube: ApiClient, probe: ProbeRef
+) -> None:
+    probes = Probes(kube)
+    assert await probes.write(probe, {"observedGeneration": 1}) == Written()
+    await merge(kube, f"{PROBES}/landing", {"spec": {"suspend": True}})
+    assert await probes.write(probe, {"observedGeneration": 2}) == Written()
+    found = await stored(kube)
+    assert (found["spec"]["suspend"], found["status"]) == (True, {"observedGeneration": 2})
+
+
+async def test_writes_of_two_at_once_both_arrive(kube: ApiClient, probe: ProbeRef) -> None:
+    writes = [Probes(kube).write(probe, {"observedGeneration": generation}) for generation in range(1, 3)]
+    assert await asyncio.gather(*writes) == [Written(), Written()]
+
+
+async def test_status_that_the_schema_refuses_says_why(kube: ApiClient, probe: ProbeRef) -> None:
+    result = await Probes(kube).write(probe, {"summary": 7})
+    assert isinstance(result, Retry)
+    assert "default/landing" in result.reason
+    assert ".status.summary: expected string" in result.reason
+
+
+async def test_list_has_every_probe_of_every_page(
+    monkeypatch: pytest.MonkeyPatch, kube: ApiClient, probe: ProbeRef
+) -> None:
+    monkeypatch.setattr(rest, "PAGE_OBJECTS", 2)
+    others = [await create_probe(kube, f"landing-{number}") for number in range(4)]
+    assert await Probes(kube).list_refs() == frozenset({probe, *others})
+    for other in others:
+        await delete(kube, f"{PROBES}/{other.name}")
+    assert await Probes(kube).list_refs() == frozenset({probe})
+
+
+async def test_list_spares_a_read_before_the_first_write(kube: ApiClient) -> None:
+    found = b'{"metadata": {"namespace": "default", "name": "a", "uid": "u", "resourceVersion": "3"}}'
+    script = Script(Answer(b'{"metadata": {"resourceVersion": "5"}, "items": [%s]}' % found), Answer(found))
+    async with serving(script) as client:
+        probes = Probes(client)
+        assert await probes.list_refs() == frozenset({ProbeRef("default", "a", "u")})
+        assert await probes.write(ProbeRef("default", "a", "u"), {}) == Written()
+    assert [query.get("force") for query in script.queries] == [None, "true"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(b"{}"), id="no list"),
+        pytest.param(Answer(b"<html></html>"), id="page of a proxy"),
+        pytest.param(Answer(b'{"message": "etcd is sad"}', status=500), id="error"),
+        pytest.param(Answer(b'{"message": "no such resource"}', status=404), id="CRD missing"),
+    ],
+)
+async def test_list_that_can_not_be_had_is_not_an_empty_one(answer: Answer) -> None:
+    async with serving(Script(answer)) as client:
+        assert isinstance(await Probes(client).list_refs(), Retry)
+
+
+async def test_api_server_that_is_away_is_no_reason_to_forget_a_probe(
+    apiserver: ApiServer, kube: ApiClient, probe: ProbeRef
+) -> None:
+    probes = Probes(kube)
+    apiserver.kill()
+    try:
+        assert isinstance(await probes.write(probe, {"observedGeneration": 1}), Retry)
+        assert isinstance(await probes.read("default", "landing"), Retry)
+        assert isinstance(await probes.list_refs(), Retry)
+    finally:
+        apiserver.start()
+        await asyncio.to_thread(apiserver.wait_ready)
+    assert await probes.write(probe, {"observedGeneration": 1}) == Written()
