@@ -1,17 +1,18 @@
 """An API server that knows one thing, `pods/exec`, with real local processes in place of containers.
 
-Speaks v4 and v5 as Kubernetes 1.34 does: stdin ends with the connection, v5 can end it before; one Status at the
-end. Can be told to misbehave. For all tests that run commands in pods.
+Speaks v4 and v5 as Kubernetes 1.34 does: stdin ends with the connection, v5 can end it before; one Status at
+the end. Can be told to misbehave. For all tests that run commands in pods.
 """
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
@@ -20,18 +21,19 @@ V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
 
 @dataclass
 class ExecServer:
-    """What was asked of it so far, and how it is to behave from now on."""
+    """What was asked of it so far, and how to behave from now on."""
 
     server: TestServer
     requests: list[web.Request] = field(default_factory=list)
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     connections: set[web.WebSocketResponse] = field(default_factory=set)
-    protocols: tuple[str, ...] = (V5, V4)
+    protocols: tuple[str, ...] = (V5, V4)  # none: names none, takes all
     refusal: tuple[int, str | None] | None = None  # HTTP status, and message of the Status
     failure: dict[str, Any] | None = None  # this Status instead of a process
-    cut_after: int | None = None  # so many bytes of output, then the connection is gone
+    cut_after: int | None = None  # so many bytes of the first output, then the connection is gone
     frame_size: int = 32 * 1024
     is_mute: bool = False  # output and Status are kept back
+    answers_pings: bool = True
 
     def configuration(self) -> Configuration:
         """A login."""
@@ -46,36 +48,35 @@ class ExecServer:
         self.requests.append(request)
         offer = [each.strip() for each in request.headers["Sec-WebSocket-Protocol"].split(",")]
         common = [each for each in offer if each in self.protocols]
-        if self.refusal or not common:
+        if self.refusal or (self.protocols and not common):
             status, message = self.refusal or (403, None)
             body = json.dumps({"kind": "Status", "status": "Failure", "message": message}) if message else ""
             return web.Response(status=status, text=body)
-        websocket = web.WebSocketResponse(protocols=common)
+        websocket = web.WebSocketResponse(protocols=common, autoping=self.answers_pings)
         await websocket.prepare(request)
         self.connections.add(websocket)
         with suppress(ConnectionError):  # the client may be gone at any point
             await websocket.send_bytes(b"\1")  # "the stream is open"
-            status_object = self.failure or await self._run(websocket, request)
+            status_object = self.failure or await self._run(websocket, request.query.getall("command"))
             if not self.is_mute:
                 await websocket.send_bytes(b"\3" + json.dumps(status_object).encode())
         self.connections.discard(websocket)
         return websocket
 
-    async def _run(self, websocket: web.WebSocketResponse, request: web.Request) -> dict[str, Any]:
+    async def _run(self, websocket: web.WebSocketResponse, command: list[str]) -> dict[str, Any]:
         pipe = asyncio.subprocess.PIPE
-        command = request.query.getall("command")
         try:
             process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-        except OSError:  # in containerd's words
-            message = f'error executing command in container: failed to exec in container: failed to start exec "f00d": OCI runtime exec failed: exec failed: unable to start container process: exec: "{command[0]}": executable file not found in $PATH: unknown'
+        except OSError:  # as containerd and runc say it
+            message = f'OCI runtime exec failed: exec: "{command[0]}": executable file not found in $PATH'
             return {"status": "Failure", "reason": "InternalError", "code": 500, "message": message}
         self.processes.append(process)
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
         feeding = asyncio.create_task(self._feed(websocket, process.stdin))
-        await asyncio.gather(
-            self._copy(websocket, request, 1, process.stdout),
-            self._copy(websocket, request, 2, process.stderr),
-        )
+        copying = self._copy(websocket, b"\1", process.stdout), self._copy(websocket, b"\2", process.stderr)
+        await asyncio.gather(*copying)
         exit_code = await process.wait()
         feeding.cancel()
         await asyncio.wait((feeding,))
@@ -86,6 +87,8 @@ class ExecServer:
 
     async def _feed(self, websocket: web.WebSocketResponse, stdin: asyncio.StreamWriter) -> None:
         async for message in websocket:
+            if message.type is WSMsgType.PING:
+                continue
             if message.data[0] == 0:
                 stdin.write(message.data[1:])
             elif message.data == b"\xff\0" and websocket.ws_protocol == V5:
@@ -93,16 +96,14 @@ class ExecServer:
         stdin.close()
 
     async def _copy(
-        self, websocket: web.WebSocketResponse, request: web.Request, channel: int, output: asyncio.StreamReader
+        self, websocket: web.WebSocketResponse, channel: bytes, output: asyncio.StreamReader
     ) -> None:
         while data := await output.read(self.frame_size):
-            if not self.is_mute:
-                with suppress(ConnectionError):
-                    await websocket.send_bytes(bytes((channel,)) + data[: self.cut_after])
+            with suppress(ConnectionError):
+                if not self.is_mute:
+                    await websocket.send_bytes(channel + data[: self.cut_after])
             if self.cut_after is not None:
-                self.cut_after = max(0, self.cut_after - len(data))
-                if self.cut_after == 0 and request.transport:
-                    request.transport.abort()
+                websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ NOW = 1_700_000_000.0
 
 @dataclass(frozen=True)
 class Command:
-    """How a command behaves: bytes it prints, seconds it takes, and whether it takes the whole batch with it."""
+    """How a command behaves: bytes it prints, seconds it takes, whether it takes the batch with it."""
 
     prints: int = 10
     takes_s: float = 0.0

@@ -15,8 +15,7 @@ RUNC = "OCI runtime exec failed: exec failed: unable to start container process"
     [
         (
             403,
-            'pods "xwing" is forbidden: User "u" cannot create resource "pods/exec" in API group "" in the namespace '
-            '"default"',
+            'pods "xwing" is forbidden: User "u" cannot create resource "pods/exec" in API group ""',
             EvidenceError.EXEC_FORBIDDEN,
         ),
         (401, "Unauthorized", EvidenceError.EXEC_FORBIDDEN),

@@ -30,7 +30,8 @@ class Shell:
         return self.run_batch(Batch(tuple(Question("n", argv, timeout_s) for argv in argvs), reply_limit))
 
     def run_batch(self, batch: Batch) -> Reply:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(batch.script())
         reply = b""
         while not batch.is_whole(reply):
@@ -87,7 +88,7 @@ def test_standard_error_comes_without_nul(shell: Shell) -> None:
     assert results == [(0, b"", bytes(range(1, 256)) + b"\n\n"), (0, b"", b"")]
 
 
-WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 BYTES = st.binary(max_size=20).map(lambda word: word.replace(b"\0", b"").decode(errors="surrogateescape"))
 HOSTILE = st.sampled_from(
     ["$(id)", "`id`", "'", '"', "\\", "\n", "-n", "--", "*", "~", "!x", "a=b", "#", "", "\r", "\x04"]
@@ -120,6 +121,13 @@ def test_what_looks_like_a_mark_without_its_nonce_is_mere_output(shell: Shell) -
         (0, b"x 1.0\n", b"o 0 1.0\n"),
         (0, b"o 7 2.0\n", b""),
     ]
+
+
+def test_not_even_a_list_of_processes_can_fake_a_mark(shell: Shell) -> None:
+    ((exit_code, stdout, _), after) = shell.outputs(("sh", "-c", "cat /proc/$PPID/cmdline"), ("echo", "x"))
+    assert exit_code == 0
+    assert b"echo x" in stdout
+    assert after == (0, b"x\n", b"")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ class AgentChannels:
         self, open_channel: Callable[[], Awaitable[ShellChannel]], *, limit: int, idle_s: float
     ) -> None:
         self.turns = asyncio.Semaphore(limit)
-        self._limit = limit
         self._open_channel = open_channel
         self._idle_s = idle_s
         self._idle: list[_Idle] = []

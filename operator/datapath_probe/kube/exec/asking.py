@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Answer, Reading, Unavailable
-from .failure import ExecError
+from .failure import NOT_RUN, ExecError
 from .framing import Batch, Reply, Result
-
-# The inner shell's own words (POSIX: found but not executable, not found).
-_NOT_RUN = (126, 127)
 
 
 class Asking:
@@ -66,6 +63,6 @@ class Asking:
 
 def _reading(question: Question, result: Result, now: float) -> Reading:
     started_at = now - result.age_s
-    if result.exit_code in _NOT_RUN:
+    if result.exit_code in NOT_RUN:
         return Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, f"{question.argv[0]} can't be run", started_at)
     return Answer(result.exit_code, result.stdout, result.stderr, started_at, result.duration_s)

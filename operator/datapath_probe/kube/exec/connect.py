@@ -155,7 +155,7 @@ async def _handshake(
             )
             return cast("aiohttp.ClientWebSocketResponse", response)
     except _RefusedError as error:
-        if error.message is None and V4 not in offer:  # how a kubelet refuses a sub-protocol: a bare 403
+        if error.status == 403 and error.message is None and V4 not in offer:  # how a sub-protocol is refused
             raise ExecError(
                 EvidenceError.STDIN_UNSUPPORTED, f"the cluster's exec does not speak {V5}"
             ) from None
@@ -165,6 +165,8 @@ async def _handshake(
     # The texts of aiohttp's errors may hold the URL, and so the argv: tell only what is known to be harmless.
     except aiohttp.ClientConnectorError as error:
         raise channel_lost(f"can't connect to the API server: {error.os_error}") from None
+    except UnicodeError:
+        raise ExecError(EvidenceError.EXEC_FAILED, "the argv is no text: an exec can't carry it") from None
     except (aiohttp.ClientError, OSError) as error:
         raise channel_lost(f"the exec handshake broke off: {type(error).__name__}") from None
 
@@ -182,7 +184,9 @@ async def _raise_if_refused(response: aiohttp.ClientResponse) -> None:
     """Keep the words of a refusal, which aiohttp would throw away."""
     if response.status == 101:
         return
-    body = await response.content.read(_REFUSAL_LIMIT)
+    body = b""
+    while len(body) < _REFUSAL_LIMIT and (data := await response.content.read(_REFUSAL_LIMIT)):
+        body += data
     response.close()
     try:
         status: object = json.loads(body)

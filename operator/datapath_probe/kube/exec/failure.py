@@ -2,7 +2,7 @@
 runtime say, as one of our reasons.
 
 In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `once` and `agents` turn
-into an `Unavailable`. Called by `connect`, `once` and `shell`.
+into an `Unavailable`. Called by all who talk to the API server here.
 """
 
 import re
@@ -36,6 +36,9 @@ _HTTP: Final = {
     404: EvidenceError.POD_GONE,
 }
 _MESSAGE_LIMIT: Final = 500
+
+NOT_RUN: Final = (126, 127)
+"""Exit codes of shells for "not executable" and "not found"; some runtimes (CRI-O) say nothing else."""
 
 
 class ExecError(Exception):

@@ -10,8 +10,9 @@ delayed ACK). Marks hold a nonce that no output can know, so output may be any b
 ends, and tells the results so far. There is one `timeout` a batch, not one a command, because starting a
 process is what costs. The outer shell keeps nothing from one batch to the next.
 
-Needs in the container: a POSIX `sh` (tested: dash, bash, busybox) and GNU coreutils' `timeout`, `head` and `dd`
-(other `timeout`s kill one process only). Standard output comes exact, standard error without NUL.
+Needs in the container: a POSIX `sh` (tested: dash, bash, busybox), and `timeout`, `head` and `dd` of GNU
+coreutils (busybox's `timeout` kills one process only). Standard output comes exact, standard error without
+NUL.
 """
 
 import re
@@ -131,7 +132,8 @@ class Batch:
 
     def decode(self, reply: bytes) -> Reply:
         """The results in a whole reply. Raises FramingError."""
-        before, *pieces = reply.split(self.nonce.encode())
+        # The nonce alone is no mark: `ps` would show it among the inner shell's arguments.
+        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply)
         start = _START.match(pieces[0]) if pieces else None
         if before or start is None or len(reply) > self.reply_limit:
             raise FramingError("the shell printed what belongs to no command")

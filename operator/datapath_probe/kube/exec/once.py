@@ -12,13 +12,10 @@ from ...collect.ports import ContainerRef
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Answer, Reading, Unavailable
 from .connect import ExecClient, ExecStream, open_exec
-from .failure import ExecError, failed, timeout
+from .failure import NOT_RUN, ExecError, failed, timeout
 from .protocol import Exited, Failed, Stderr, Stdout
 
 STDERR_LIMIT = 64 * 1024
-
-# Not executable, not found: as a shell says it, and runtimes that have an exit code for everything (CRI-O).
-_NOT_RUN = (126, 127)
 
 
 class SourceExec:
@@ -36,15 +33,14 @@ class SourceExec:
         stdin: bytes | None,
         timeout_s: float,
         stdout_limit: int,
-        stderr_limit: int = STDERR_LIMIT,
     ) -> Reading:
         """Run `argv` to its end, or for `timeout_s`, handshake included; never raises.
 
         A timeout ends our side alone, and gives the process end-of-file on stdin: bound the process itself
-        too (`curl --max-time`). Of output beyond a limit (bytes) the beginning is kept.
+        too (`curl --max-time`). Of output beyond its limit (bytes) the beginning is kept.
         """
         started_at, started = self._clock(), time.monotonic()
-        stdout, stderr = _Capped(stdout_limit), _Capped(stderr_limit)
+        stdout, stderr = _Capped(stdout_limit), _Capped(STDERR_LIMIT)
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -60,7 +56,7 @@ class SourceExec:
             return Unavailable(error.reason, error.message, started_at)
         except ExecError as error:
             return Unavailable(error.reason, error.message, started_at)
-        if exit_code in _NOT_RUN:
+        if exit_code in NOT_RUN:
             return Unavailable(
                 EvidenceError.NO_SUCH_EXECUTABLE, f"{argv[0]} can't be run in {target.container}", started_at
             )

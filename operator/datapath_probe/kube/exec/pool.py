@@ -67,7 +67,8 @@ class ChannelPool:
 
     async def _open_channel(self, agent: Agent) -> ShellChannel:
         target = ContainerRef(agent.namespace, agent.pod, agent.container, uid=agent.incarnation)
-        channel = await ShellChannel.open(self._client, target)
+        channel = ShellChannel(self._client, target)
         self._open.add(channel)
         channel.on_closed(self._open.discard)
+        await channel.opened()
         return channel

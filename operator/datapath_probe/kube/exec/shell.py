@@ -14,7 +14,7 @@ from typing import Self
 from ...collect.ports import ContainerRef
 from ...evidence.errors import EvidenceError
 from .connect import ExecClient, ExecStream, open_exec
-from .failure import ExecError, channel_lost, failed, timeout
+from .failure import NOT_RUN, ExecError, channel_lost, failed, timeout
 from .framing import Batch, FramingError, Reply
 from .protocol import Event, Exited, Failed, Stderr, Stdout
 
@@ -25,7 +25,7 @@ _LAST_WORDS_LIMIT = 500
 
 
 class ShellChannel:
-    """Made by `open`. `lost` says why it is of no use any more, and is None while it is."""
+    """Opens itself, `opened` waits for it. `lost` says why it is of no use any more; None while it is."""
 
     def __init__(self, client: ExecClient, target: ContainerRef) -> None:
         self.lost: ExecError | None = None
@@ -38,19 +38,16 @@ class ShellChannel:
         self._last_words = b""
         self._reader = asyncio.create_task(self._read(client), name=f"shell in {target.pod}")
 
-    @classmethod
-    async def open(cls, client: ExecClient, target: ContainerRef) -> Self:
-        """A channel that has given a sign of life. Raises ExecError."""
-        channel = cls(client, target)
-        await channel.check(_OPEN_TIMEOUT_S)
-        return channel
+    async def opened(self) -> None:
+        """Wait for the first sign of life. Raises ExecError; then, or when cancelled, the channel is lost."""
+        await self._run(Batch((), _SIGN_OF_LIFE_LIMIT), _OPEN_TIMEOUT_S)
 
-    async def check(self, timeout_s: float = _GRACE_S) -> None:
-        """Ask for a sign of life. Raises ExecError, and then, or when cancelled, the channel is lost."""
-        await self._run(Batch((), _SIGN_OF_LIFE_LIMIT), timeout_s)
+    async def check(self) -> None:
+        """Ask for a sign of life. As `opened`."""
+        await self._run(Batch((), _SIGN_OF_LIFE_LIMIT), _GRACE_S)
 
     async def run(self, batch: Batch) -> Reply:
-        """Run one batch. Raises ExecError, and then, or when cancelled, the channel is lost."""
+        """Run one batch. Raises as `opened`."""
         return await self._run(batch, batch.limit_s + _GRACE_S)
 
     def hang_up(self) -> None:
@@ -123,7 +120,7 @@ class ShellChannel:
                 self._last_words = (self._last_words + data)[-_LAST_WORDS_LIMIT:]
             case Failed():
                 raise failed(event)
-            case Exited(126 | 127):
+            case Exited(code) if code in NOT_RUN:
                 where = f"{self._target.pod}/{self._target.container}"
                 raise ExecError(EvidenceError.NO_SUCH_EXECUTABLE, f"sh can't be run in {where}")
             case Exited(code):

@@ -1,0 +1,258 @@
+"""Questions to an agent over command channels, end to end: real shells behind a server that can misbehave."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datapath_probe.collect.ports import Agents
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.kube.exec import connect
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.plan.objects import Agent
+from integration.kube.exec_server import V4, ExecServer, exec_server
+
+AGENT = Agent("node1", "kube-system", "cilium-x", "cilium-agent", ready=True, incarnation="1")
+
+
+class Cluster:
+    """An exec server, what the inventory knows of its one agent, and the asking side."""
+
+    def __init__(self, server: ExecServer) -> None:
+        self.server = server
+        self.agent: Agent | None = AGENT
+        self.client = ExecClient(server.configuration())
+        self.pool = ChannelPool(self.client, idle_s=60.0)
+
+    async def ask(
+        self, *argvs: tuple[str, ...], budget_s: float = 10.0, reply_limit: int = 100_000
+    ) -> list[Reading]:
+        agents: Agents = ShellAgents(
+            self.pool, lambda _: self.agent, budget_s=budget_s, reply_limit=reply_limit
+        )
+        return list(await agents.ask("node1", [Question("node1", argv) for argv in argvs]))
+
+    async def shells_ended(self) -> None:
+        """Wait for all remote shells to exit, of their own accord."""
+        async with asyncio.timeout(5):
+            assert {await process.wait() for process in self.server.processes} <= {0}
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with exec_server() as server:
+        cluster = Cluster(server)
+        yield cluster
+        await cluster.pool.close()
+        await cluster.client.close()
+
+
+def stdouts(readings: list[Reading]) -> list[bytes | str]:
+    """What was answered, or why not."""
+    return [reading.stdout if isinstance(reading, Answer) else reading.reason for reading in readings]
+
+
+HI = ("echo", "hi")
+
+
+async def test_a_batch_is_one_exec_and_each_question_has_its_answer(cluster: Cluster) -> None:
+    readings = await cluster.ask(HI, ("sh", "-c", "echo err >&2; exit 254"), ("nothing",), ("printf", "null"))
+    assert stdouts(readings) == [b"hi\n", b"", EvidenceError.NO_SUCH_EXECUTABLE, b"null"]
+    assert isinstance(readings[1], Answer)
+    assert (readings[1].exit_code, readings[1].stderr) == (254, b"err\n")
+    assert len(cluster.server.requests) == 1
+
+
+async def test_the_shell_is_kept_from_one_batch_to_the_next(cluster: Cluster) -> None:
+    for _ in range(3):
+        assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
+    assert len(cluster.server.processes) == 1
+
+
+async def test_nothing_asked_is_nothing_opened(cluster: Cluster) -> None:
+    assert await cluster.ask() == []
+    assert cluster.server.requests == []
+
+
+async def test_an_agent_gets_no_more_than_two_channels_at_a_time(cluster: Cluster) -> None:
+    readings = await asyncio.gather(*(cluster.ask(("echo", str(number))) for number in range(8)))
+    assert [stdouts(each) for each in readings] == [[f"{number}\n".encode()] for number in range(8)]
+    assert len(cluster.server.processes) == 2
+
+
+async def test_v4_will_do(cluster: Cluster) -> None:
+    cluster.server.protocols = (V4,)
+    assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
+    await cluster.pool.close()
+    await cluster.shells_ended()
+
+
+async def test_any_frame_size_will_do(cluster: Cluster) -> None:
+    cluster.server.frame_size = 7
+    assert stdouts(await cluster.ask(("printf", "→ ✓ é"), HI)) == ["→ ✓ é".encode(), b"hi\n"]
+
+
+async def test_a_batch_whose_channel_is_lost_is_run_again_on_a_new_one(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    asking = asyncio.create_task(cluster.ask(("cat", str(fifo))))
+    with await asyncio.to_thread(fifo.open, "w"):  # the command runs
+        await cluster.server.restart()
+    await cluster.server.processes[0].wait()
+    await asyncio.to_thread(fifo.write_text, "hi")
+    assert stdouts(await asking) == [b"hi"]
+
+
+async def test_a_batch_whose_channel_is_lost_again_is_given_up(cluster: Cluster) -> None:
+    await cluster.ask(HI)
+    cluster.server.cut_after = 50
+    assert stdouts(await cluster.ask(HI)) == [EvidenceError.CHANNEL_LOST]
+    assert len(cluster.server.requests) == 2
+
+
+async def test_an_idle_connection_that_answers_no_ping_is_replaced(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_PING_EVERY_S", 0.05)
+    cluster.server.answers_pings = False
+    await cluster.ask(HI)
+    await cluster.shells_ended()
+    cluster.server.answers_pings = True
+    assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
+
+
+async def test_channels_that_the_server_closed_are_replaced(cluster: Cluster) -> None:
+    await asyncio.gather(cluster.ask(HI), cluster.ask(HI))
+    await cluster.server.restart()
+    readings = await asyncio.gather(cluster.ask(HI), cluster.ask(HI))
+    assert [stdouts(each) for each in readings] == [[b"hi\n"], [b"hi\n"]]
+    await cluster.pool.close()
+    await cluster.shells_ended()
+
+
+async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_a_new_channel(
+    cluster: Cluster,
+) -> None:
+    await cluster.ask(HI)
+    cluster.server.is_mute = True
+    assert stdouts(await cluster.ask(HI, HI, budget_s=0.3)) == [EvidenceError.TIMEOUT] * 2
+    cluster.server.is_mute = False
+    assert stdouts(await cluster.ask(("echo", "new"))) == [b"new\n"]
+
+
+async def test_an_ask_that_was_cancelled_leaves_nothing_to_the_next(cluster: Cluster) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(cluster.ask(("sh", "-c", "sleep 0.5; echo old")), 0.3)
+    assert stdouts(await cluster.ask(("echo", "new"))) == [b"new\n"]
+
+
+async def test_huge_output_is_truncated_and_the_others_are_answered(cluster: Cluster) -> None:
+    readings = await cluster.ask(
+        HI, ("head", "-c", "50000000", "/dev/zero"), ("head", "-c", "90000", "/dev/zero"), HI
+    )
+    assert stdouts(readings) == [b"hi\n", EvidenceError.TRUNCATED, bytes(90_000), b"hi\n"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (403, 'pods "cilium-x" is forbidden', EvidenceError.EXEC_FORBIDDEN),
+        (404, 'pods "cilium-x" not found', EvidenceError.POD_GONE),
+        (500, "error dialing backend: EOF", EvidenceError.EXEC_FAILED),
+    ],
+)
+async def test_a_refusal_is_told_to_each_question_and_not_asked_for_again_at_once(
+    cluster: Cluster, status: int, message: str, expected: str
+) -> None:
+    cluster.server.refusal = (status, message)
+    assert stdouts(await cluster.ask(HI, HI)) == [expected] * 2
+    assert stdouts(await cluster.ask(HI)) == [expected]
+    assert len(cluster.server.requests) == 1
+
+
+async def test_no_shell_in_the_container_is_no_such_executable(cluster: Cluster) -> None:
+    message = 'OCI runtime exec failed: exec failed: exec: "sh": executable file not found in $PATH: unknown'
+    cluster.server.failure = {"status": "Failure", "reason": "InternalError", "message": message, "code": 500}
+    assert stdouts(await cluster.ask(HI)) == [EvidenceError.NO_SUCH_EXECUTABLE]
+
+
+async def test_no_agent_and_an_agent_that_is_not_ready_have_their_reasons(cluster: Cluster) -> None:
+    cluster.agent = None
+    assert stdouts(await cluster.ask(HI)) == [EvidenceError.AGENT_NOT_FOUND]
+    cluster.agent = replace(AGENT, ready=False)
+    assert stdouts(await cluster.ask(HI)) == [EvidenceError.AGENT_NOT_READY]
+    assert cluster.server.requests == []
+
+
+async def test_a_restarted_agent_gets_a_channel_of_its_own(cluster: Cluster) -> None:
+    await cluster.ask(HI)
+    cluster.agent = replace(AGENT, incarnation="2")
+    assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
+    old, new = cluster.server.processes
+    assert await asyncio.wait_for(old.wait(), 5) == 0
+    assert new.returncode is None
+
+
+async def test_a_channel_not_used_is_closed(cluster: Cluster) -> None:
+    cluster.pool = ChannelPool(cluster.client, idle_s=0.01)
+    await cluster.ask(HI)
+    await cluster.shells_ended()
+    assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
+
+
+async def test_a_closed_pool_ends_its_shells_and_opens_no_more(cluster: Cluster, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    asking = asyncio.create_task(cluster.ask(("cat", str(fifo))))
+    with await asyncio.to_thread(fifo.open, "w"):  # the command runs
+        await cluster.ask(HI)
+        await cluster.pool.close()
+    assert stdouts(await asking) == [EvidenceError.CHANNEL_LOST]
+    assert stdouts(await cluster.ask(HI)) == [EvidenceError.CHANNEL_LOST]
+    await cluster.shells_ended()
+
+
+OPERATOR = """
+import asyncio, sys
+from kubernetes.aio.client import Configuration
+from datapath_probe.evidence.question import Question
+from datapath_probe.kube.exec import connect
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.plan.objects import Agent
+
+async def main():
+    agent = Agent("node1", "kube-system", "cilium-x", "cilium-agent", True, "1")
+    agents = ShellAgents(ChannelPool(ExecClient(Configuration(host=sys.argv[1]))), lambda node: agent)
+    argv = ("sh", "-c", "echo running >" + sys.argv[2] + "; sleep 0.3")
+    await asyncio.gather(*(agents.ask("node1", [Question("node1", ("true",))]) for _ in range(2)))
+    await agents.ask("node1", [Question("node1", argv)])
+
+asyncio.run(main())
+"""
+
+
+async def test_no_shell_outlives_an_operator_that_was_killed(cluster: Cluster, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    operator = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", OPERATOR, cluster.server.configuration().host, fifo),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert await asyncio.to_thread(fifo.read_text) == "running\n"
+    operator.send_signal(signal.SIGKILL)
+    await operator.wait()
+    assert len(cluster.server.processes) == 2  # one is idle, one has a command that is still running
+    await cluster.shells_ended()

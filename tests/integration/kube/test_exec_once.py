@@ -1,0 +1,202 @@
+"""One command in a source container, end to end: every way it can go is a Reading."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from datapath_probe.collect.ports import ContainerRef, SourceContainers
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.once import STDERR_LIMIT, SourceExec
+from integration.kube.exec_server import V4, ExecServer, exec_server
+
+XWING = ContainerRef("default", "xwing", "spaceship", uid="1")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ExecServer]:
+    async with exec_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: ExecServer) -> AsyncIterator[ExecClient]:
+    client = ExecClient(server.configuration())
+    yield client
+    await client.close()
+
+
+async def run(
+    client: ExecClient,
+    *argv: str,
+    stdin: bytes | None = None,
+    timeout_s: float = 5.0,
+    stdout_limit: int = 1000,
+) -> Reading:
+    containers: SourceContainers = SourceExec(client)
+    return await containers.run(XWING, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit)
+
+
+async def answer(
+    client: ExecClient, *argv: str, stdin: bytes | None = None, stdout_limit: int = 1000
+) -> Answer:
+    reading = await run(client, *argv, stdin=stdin, stdout_limit=stdout_limit)
+    assert isinstance(reading, Answer), reading
+    return reading
+
+
+async def reason(client: ExecClient, *argv: str, stdin: bytes | None = None, timeout_s: float = 5.0) -> str:
+    reading = await run(client, *argv, stdin=stdin, timeout_s=timeout_s)
+    assert isinstance(reading, Unavailable), reading
+    assert reading.message
+    assert reading.at
+    return reading.reason
+
+
+async def test_the_streams_come_apart_and_with_the_exit_code(client: ExecClient) -> None:
+    reading = await answer(client, "sh", "-c", "printf out; printf err >&2; exit 28")
+    assert (reading.exit_code, reading.stdout, reading.stderr) == (28, b"out", b"err")
+    assert not reading.truncated
+    assert 0 < reading.duration_s < 5
+
+
+async def test_the_container_is_the_one_asked_for(server: ExecServer, client: ExecClient) -> None:
+    await answer(client, "true")
+    (request,) = server.requests
+    assert request.match_info == {"namespace": "default", "pod": "xwing"}
+    assert request.query["container"] == "spaceship"
+    assert request.query["stdin"] == "false"
+
+
+async def test_the_end_of_stdin_reaches_the_process(client: ExecClient) -> None:
+    assert (await answer(client, "cat", stdin=b"a body\n\0\xff")).stdout == b"a body\n\0\xff"
+    assert (await answer(client, "cat", stdin=b"")).stdout == b""
+
+
+async def test_a_process_that_does_not_read_its_stdin_still_has_an_exit_code(client: ExecClient) -> None:
+    assert (await answer(client, "sh", "-c", "exec <&-; exit 7", stdin=b"x" * 100_000)).exit_code == 7
+
+
+async def test_words_arrive_as_they_are(client: ExecClient) -> None:
+    words = ("$(id)", "a b", "'\"", "\n", "+%2B&=;#?/", "é", "--", "@/etc/passwd", "", "http://a/%zz?b=c%20d")
+    assert (await answer(client, "printf", "%s|", *words)).stdout == ("|".join(words) + "|").encode()
+
+
+async def test_a_character_cut_in_two_is_whole_again(server: ExecServer, client: ExecClient) -> None:
+    server.frame_size = 1
+    assert (await answer(client, "printf", "→ ✓ é")).stdout.decode() == "→ ✓ é"
+
+
+async def test_output_beyond_the_limit_is_dropped_and_said_to_be(client: ExecClient) -> None:
+    reading = await answer(client, "head", "-c", "5000000", "/dev/zero", stdout_limit=1234)
+    assert (reading.exit_code, reading.stdout, reading.truncated) == (0, bytes(1234), True)
+
+
+async def test_standard_error_has_its_own_limit(client: ExecClient) -> None:
+    reading = await answer(client, "sh", "-c", "head -c 500000 /dev/zero >&2; echo ok")
+    assert (reading.stdout, reading.stderr, reading.truncated) == (b"ok\n", bytes(STDERR_LIMIT), True)
+
+
+async def test_output_of_just_the_limit_is_not_truncated(client: ExecClient) -> None:
+    assert not (await answer(client, "head", "-c", "1000", "/dev/zero", stdout_limit=1000)).truncated
+
+
+async def test_v4_will_do_without_stdin(server: ExecServer, client: ExecClient) -> None:
+    server.protocols = (V4,)
+    assert (await answer(client, "sh", "-c", "exit 3")).exit_code == 3
+
+
+async def test_v4_will_not_do_with_stdin_and_nothing_is_run(server: ExecServer, client: ExecClient) -> None:
+    server.protocols = (V4,)
+    assert await reason(client, "cat", stdin=b"x") == EvidenceError.STDIN_UNSUPPORTED
+    assert server.processes == []
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (401, "Unauthorized", EvidenceError.EXEC_FORBIDDEN),
+        (403, 'pods "xwing" is forbidden: User "u" cannot create resource', EvidenceError.EXEC_FORBIDDEN),
+        (404, 'pods "xwing" not found', EvidenceError.POD_GONE),
+        (400, "container spaceship is not valid for pod xwing", EvidenceError.CONTAINER_NOT_FOUND),
+        (500, None, EvidenceError.EXEC_FAILED),
+    ],
+)
+@pytest.mark.parametrize("stdin", [None, b"x"])
+async def test_a_refusal_has_its_reason_and_the_servers_words(
+    server: ExecServer,
+    client: ExecClient,
+    stdin: bytes | None,
+    status: int,
+    message: str | None,
+    expected: str,
+) -> None:
+    server.refusal = (status, message)
+    reading = await run(client, "true", stdin=stdin)
+    assert isinstance(reading, Unavailable)
+    assert reading.reason == expected
+    assert message is None or reading.message == message
+
+
+async def test_a_container_that_ended_has_its_reason(server: ExecServer, client: ExecClient) -> None:
+    message = 'Internal error occurred: unable to upgrade connection: container not found ("spaceship")'
+    server.failure = {"status": "Failure", "reason": "InternalError", "message": message, "code": 500}
+    assert await reason(client, "true") == EvidenceError.CONTAINER_NOT_FOUND
+
+
+@pytest.mark.parametrize("argv", [("nothing",), ("sh", "-c", "nothing"), ("sh", "-c", "/etc/passwd")])
+async def test_a_program_that_is_not_there_has_its_reason(client: ExecClient, argv: tuple[str, ...]) -> None:
+    assert await reason(client, *argv) == EvidenceError.NO_SUCH_EXECUTABLE
+
+
+async def test_a_cut_in_mid_answer_is_a_lost_channel(server: ExecServer, client: ExecClient) -> None:
+    server.cut_after = 3
+    assert await reason(client, "echo", "a long answer") == EvidenceError.CHANNEL_LOST
+
+
+async def test_a_server_that_is_not_there_is_a_lost_channel(server: ExecServer, client: ExecClient) -> None:
+    await server.server.close()
+    assert await reason(client, "true") == EvidenceError.CHANNEL_LOST
+
+
+async def test_garbage_instead_of_a_status_is_a_failed_exec(server: ExecServer, client: ExecClient) -> None:
+    server.failure = {"status": "Perhaps"}
+    assert await reason(client, "true") == EvidenceError.EXEC_FAILED
+
+
+async def test_no_sub_protocol_is_a_failed_exec(server: ExecServer, client: ExecClient) -> None:
+    server.protocols = ()
+    assert await reason(client, "true") == EvidenceError.EXEC_FAILED
+
+
+async def test_a_command_that_does_not_end_is_a_timeout_and_reads_the_end_of_stdin(
+    server: ExecServer, client: ExecClient
+) -> None:
+    assert await reason(client, "sh", "-c", "cat; cat", timeout_s=0.2) == EvidenceError.TIMEOUT
+    (process,) = server.processes
+    assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+async def test_words_that_are_no_text_are_refused(client: ExecClient) -> None:
+    assert await reason(client, "echo", "\udcff") == EvidenceError.EXEC_FAILED
+
+
+async def test_no_header_and_no_body_gets_into_a_message_or_a_log(
+    server: ExecServer, client: ExecClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    argv = ("sh", "-c", "cat >/dev/null; echo x", "-H", "Authorization: s3cret")
+    readings = [await run(client, *argv, stdin=b"s3cret")]
+    for server.refusal in (403, "forbidden"), (500, None), None:
+        server.cut_after = 1
+        readings.append(await run(client, *argv, stdin=b"s3cret"))
+    server.is_mute = True
+    readings.append(await run(client, *argv, stdin=b"s3cret", timeout_s=0.2))
+    await server.server.close()
+    readings.append(await run(client, *argv, stdin=b"s3cret"))
+    assert [isinstance(reading, Unavailable) for reading in readings] == [False, True, True, True, True, True]
+    logged = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
+    assert "s3cret" not in f"{readings} {logged}"
