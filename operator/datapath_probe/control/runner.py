@@ -14,6 +14,7 @@ from ..collect.gather import ask_again, gather
 from ..collect.ports import ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
 from ..collect.source_ports import SourcePorts
+from ..diagnose.bundle import Bundle
 from ..diagnose.diagnose import diagnose, questions_of
 from ..diagnose.findings import Diagnosis
 from ..diagnose.run import Request, Run
@@ -53,7 +54,7 @@ class ProbeRunner:
         if isinstance(plan, CannotRun):
             return RunResult(started, self._clock(), plan, None)
         run, diagnosis = await self._run(probe, plan)
-        return RunResult(started, self._clock(), diagnosis, run)
+        return RunResult(started, self._clock(), diagnosis, Bundle(run))
 
     async def _run(self, probe: Probe, plan: Plan) -> tuple[Run, Diagnosis]:
         incarnations = _incarnations(plan)
