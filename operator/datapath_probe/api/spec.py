@@ -4,102 +4,27 @@ Only what works is in here: a field that the operator would ignore must not be a
 is bounded, which is also what keeps the cost of the CEL rules within the API server's budget.
 """
 
-import re
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StrictBool, WithJsonSchema
+from pydantic import Field, StrictBool
 
-from .durations import PATTERN, seconds
-from .model import ApiModel, Rule, matches
+from .durations import seconds
+from .model import ApiModel, Rule
+from .scalars import (
+    Body,
+    Duration,
+    HeaderName,
+    HeaderValue,
+    Label,
+    PodName,
+    PortNumber,
+    PortNumberOrName,
+    RequestPath,
+    StatusCode,
+    duration_between,
+)
 from .vocabulary import Encapsulation, Locality
-
-BODY_LIMIT_BYTES = 4096
-
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_PORT_NAME = f"^{_LABEL}$"
-_OWN_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
-
-
-def _duration_between(least: str, most: str) -> Rule:
-    return Rule(
-        f"self.matches('{PATTERN}') "
-        f"&& duration(self) >= duration('{least}') && duration(self) <= duration('{most}')",
-        f"must be a duration from {least} to {most}, such as 30s, 1m30s or 250ms",
-        lambda text: bool(re.fullmatch(PATTERN, text)) and seconds(least) <= seconds(text) <= seconds(most),
-    )
-
-
-def _is_port(port: int | str) -> bool:
-    if isinstance(port, int):
-        return 1 <= port <= 65535
-    return bool(re.fullmatch(_PORT_NAME, port) and re.search("[a-z]", port))
-
-
-Duration = Annotated[str, Field(max_length=24)]
-Label = Annotated[
-    str,
-    Field(max_length=63),
-    matches(
-        f"^{_LABEL}$",
-        "must be a name of lower-case letters, digits and '-', with a letter or digit at both ends",
-    ),
-]
-StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
-PodName = Annotated[
-    str,
-    Field(max_length=253),
-    matches(
-        rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of a pod: lower-case letters, digits, '-' and '.'"
-    ),
-]
-PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
-PortNumberOrName = Annotated[
-    Annotated[int, Field(strict=True)] | str,
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 63}),
-    Rule(
-        "type(self) == int ? self >= 1 && self <= 65535 "
-        f": self.matches('{_PORT_NAME}') && self.matches('[a-z]')",
-        "must be a port number from 1 to 65535, without quotes, or the name of one of the Service's ports",
-        _is_port,
-    ),
-]
-HeaderName = Annotated[
-    str,
-    Field(max_length=64),
-    matches("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~"),
-    Rule(
-        f"!(self.lowerAscii() in [{', '.join(repr(name) for name in _OWN_HEADERS)}])",
-        f"must not be one of {', '.join(_OWN_HEADERS)}: they frame the request, which is for curl to do",
-        lambda name: name.lower() not in _OWN_HEADERS,
-    ),
-]
-HeaderValue = Annotated[
-    str,
-    Field(max_length=1024),
-    matches(
-        r"^([^\x00-\x20\x7f]([^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?$",
-        "must hold no line breaks or other control characters and no blanks at its ends",
-    ),
-]
-RequestPath = Annotated[
-    str,
-    Field(max_length=2048),
-    matches(
-        r'^/[!"$-~]*$',
-        "must start with '/' and hold only visible ASCII characters without '#'; percent-encode all others",
-    ),
-]
-Body = Annotated[
-    str,
-    Field(max_length=BODY_LIMIT_BYTES),
-    Rule(
-        f"size(bytes(self)) <= {BODY_LIMIT_BYTES}",
-        f"must be at most {BODY_LIMIT_BYTES} bytes of UTF-8",
-        lambda text: len(text.encode()) <= BODY_LIMIT_BYTES,
-    ),
-    matches(r"^[^\x00]*$", "must not hold NUL, which curl can't be given"),
-]
 
 
 class Client(StrEnum):
@@ -135,7 +60,7 @@ class Outcome(StrEnum):
 class Schedule(ApiModel):
     """When runs start."""
 
-    interval: Annotated[Duration, _duration_between("1s", "24h")]
+    interval: Annotated[Duration, duration_between("1s", "24h")]
     """Time from the start of one run to the start of the next: 1s to 24h. A run that would start while the
     one before it still lasts is skipped and counted."""
 
@@ -240,7 +165,7 @@ class Request(ApiModel):
     """Body of the request, at most 4096 bytes of UTF-8 without NUL. Its Content-Type is
     application/x-www-form-urlencoded unless headers say otherwise."""
 
-    timeout: Annotated[Duration, _duration_between("100ms", "60s")] = "5s"
+    timeout: Annotated[Duration, duration_between("100ms", "60s")] = "5s"
     """Time that the whole request may take, name resolution included: 100ms to 60s."""
 
     @property
@@ -282,7 +207,7 @@ class Expect(ApiModel):
     body_contains: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Text that the body of the response must hold, compared byte for byte."""
 
-    max_latency: Annotated[Duration, _duration_between("1ms", "60s")] | None = None
+    max_latency: Annotated[Duration, duration_between("1ms", "60s")] | None = None
     """Time that a request may take before the probe is Degraded: 1ms to 60s, as curl measures it."""
 
     path: ExpectedPath | None = None

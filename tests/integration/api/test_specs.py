@@ -1,33 +1,13 @@
 """What the API server takes, what it refuses, and what it says then."""
 
 import json
-from typing import Any
 
 import pytest
 from kubernetes import client
 
 from datapath_probe.api.probe import Probe
+from integration.api.creating import create
 from unit.api.specs import INVALID, VALID, Refused, Spec
-
-
-def create(probes: client.CustomObjectsApi, spec: Spec) -> dict[str, Any]:
-    """Create a probe for show; the API server prunes, defaults and validates as in earnest."""
-    created = probes.create_namespaced_custom_object(
-        group="datapath-probe.dev",
-        version="v1alpha1",
-        namespace="default",
-        plural="datapathprobes",
-        body={
-            "apiVersion": "datapath-probe.dev/v1alpha1",
-            "kind": "DatapathProbe",
-            "metadata": {"name": "probe"},
-            "spec": spec,
-        },
-        dry_run="All",
-        field_validation="Strict",
-    )
-    assert isinstance(created, dict)
-    return created
 
 
 @pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())

@@ -1,0 +1,27 @@
+"""Creates probes in a real API server, for show."""
+
+from typing import Any
+
+from kubernetes import client
+
+from unit.api.specs import Spec
+
+
+def create(probes: client.CustomObjectsApi, spec: Spec) -> dict[str, Any]:
+    """Create a probe for show; the API server prunes, defaults and validates as in earnest."""
+    created = probes.create_namespaced_custom_object(
+        group="datapath-probe.dev",
+        version="v1alpha1",
+        namespace="default",
+        plural="datapathprobes",
+        body={
+            "apiVersion": "datapath-probe.dev/v1alpha1",
+            "kind": "DatapathProbe",
+            "metadata": {"name": "probe"},
+            "spec": spec,
+        },
+        dry_run="All",
+        field_validation="Strict",
+    )
+    assert isinstance(created, dict)
+    return created

@@ -1,0 +1,61 @@
+"""Each rule stands in the CRD as CEL and in the models as Python: both must judge alike, always."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kubernetes import client
+
+from datapath_probe.api.durations import PATTERN
+from datapath_probe.api.probe import Probe
+from integration.api.creating import create
+from unit.api.specs import Spec, expected_path, header, interval, service_port, spec
+
+TRICKY = st.sampled_from(
+    [*"\0\t\n\r\x1f \x7f\x80/#.-:'\"\\@{}", "a", "Z", "0", "ü", "ſ", "K", "星", "\u2028", "😀"]
+)
+TEXT = st.lists(TRICKY, max_size=6).map("".join) | st.text(max_size=12)
+METADATA = {"namespace": "default", "name": "probe", "uid": "u", "generation": 1}
+
+SPECS = {
+    "source": TEXT.map(lambda text: spec(source={"pod": text})),
+    "container": TEXT.map(lambda text: spec(source={"pod": "xwing", "container": text})),
+    "path": TEXT.map(lambda text: spec(request={"path": f"/{text}"})),
+    "header name": TEXT.map(lambda text: header(text, "")),
+    "header value": TEXT.map(lambda text: header("X", text)),
+    "body": TEXT.map(lambda text: spec(request={"method": "PUT", "body": text * 300})),
+    "service port": (TEXT | st.integers(-1, 70000)).map(service_port),
+    "interval": (TEXT | st.from_regex(PATTERN)).map(interval),
+    "method": st.tuples(st.sampled_from(["HEAD", "GET", "head"]), TEXT).map(
+        lambda pair: spec(request={"method": pair[0], "body": pair[1]})
+    ),
+    "path expected": st.fixed_dictionaries(
+        {},
+        optional={
+            "locality": st.sampled_from(["SameNode", "CrossNode"]),
+            "encapsulation": st.sampled_from(["vxlan", "geneve", "none"]),
+        },
+    ).map(lambda path: expected_path({"pod": {"name": "a", "port": 1}}, **path)),
+}
+
+
+@pytest.mark.parametrize("values", SPECS.values(), ids=SPECS.keys())
+def test_the_api_server_and_the_operator_judge_alike(
+    probes: client.CustomObjectsApi, values: st.SearchStrategy[Spec]
+) -> None:
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+    @given(values)
+    def judged_alike(value: Spec) -> None:
+        operator_takes_it = isinstance(Probe.from_object({"metadata": METADATA, "spec": value}), Probe)
+        assert operator_takes_it == api_server_takes(probes, value)
+
+    judged_alike()
+
+
+def api_server_takes(probes: client.CustomObjectsApi, value: Spec) -> bool:
+    try:
+        create(probes, value)
+    except client.ApiException as error:
+        if error.status != 422:
+            raise
+        return False
+    return True
