@@ -1,12 +1,18 @@
 """Folders of the cache that are named by what went into them: made once, then only looked up."""
 
+import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lab.paths import cache
 from lab.shell import step
+
+_KEY_LENGTH = 16
+_KEPT = 3
+"""Builds of one thing that stay in the cache, so that changing between checkouts builds nothing."""
 
 
 def digest(*parts: str | bytes | Path) -> str:
@@ -15,7 +21,7 @@ def digest(*parts: str | bytes | Path) -> str:
     for part in parts:
         for blob in _blobs(part):
             whole.update(hashlib.sha256(blob).digest())
-    return whole.hexdigest()[:16]
+    return whole.hexdigest()[:_KEY_LENGTH]
 
 
 def _blobs(part: str | bytes | Path) -> Iterable[bytes]:
@@ -35,14 +41,27 @@ def _blobs(part: str | bytes | Path) -> Iterable[bytes]:
 def cached(kind: str, name: str, key: str, make: Callable[[Path], None]) -> Path:
     """The folder `kind/name-key` of the cache; when it is not there, `make` fills it.
 
-    A `make` that fails or is killed leaves nothing that a later call would take for whole.
+    A `make` that fails or is killed leaves nothing that a later call would take for whole; of two callers at
+    the same time one makes it and the other waits.
     """
     folder = cache() / kind / f"{name}-{key}"
-    if not folder.exists():
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        with step(f"building {kind} of {name}"):
-            make(unfinished)
-        unfinished.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            with step(f"building {kind} of {name}"):
+                make(unfinished)
+            unfinished.rename(folder)
+        os.utime(folder)
+        _prune(folder.parent, name)
     return folder
+
+
+def _prune(folder: Path, name: str) -> None:
+    """Remove all but the most recently used builds of `name`."""
+    builds = [p for p in folder.iterdir() if p.name[:-_KEY_LENGTH] == f"{name}-"]
+    for build in sorted(builds, key=lambda p: p.stat().st_mtime, reverse=True)[_KEPT:]:
+        shutil.rmtree(build)

@@ -31,8 +31,12 @@ def _settings_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option(
             "--cilium", envvar="LAB_CILIUM", type=click.Choice(list(CILIUM_MODULES)), default="1.18.5"
         ),
-        click.option("--attach", envvar="LAB_ATTACH", type=click.Choice([*Attach]), default=Attach.TCX),
-        click.option("--mode", envvar="LAB_MODE", type=click.Choice([*Mode]), default=Mode.VXLAN),
+        click.option(
+            "--attach", envvar="LAB_ATTACH", type=click.Choice([a.value for a in Attach]), default="tcx"
+        ),
+        click.option(
+            "--mode", envvar="LAB_MODE", type=click.Choice([m.value for m in Mode]), default="vxlan"
+        ),
     ):
         command = option(command)
     return command
@@ -68,6 +72,13 @@ def status() -> None:
 def kubeconfig() -> None:
     """Print the path of the admin kubeconfig."""
     click.echo(Lab.current().kubeconfig)
+
+
+@main.command()
+def env() -> None:
+    """Print the shell commands that make this lab's cluster and kubectl the default."""
+    lab = Lab.current()
+    click.echo(f"export KUBECONFIG={lab.kubeconfig} PATH={lab.kubectl_program.parent}:$PATH")
 
 
 @main.command("node")

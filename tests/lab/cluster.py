@@ -61,10 +61,13 @@ class Lab:
             raise LabError(f"no node {name}: this lab has {', '.join(self.settings.node_names)}")
         return Node(name)
 
+    @property
+    def kubectl_program(self) -> Path:
+        return self.artifacts.kubernetes / "kubectl"
+
     def kubectl(self, *argv: str, stdin: str | None = None) -> str:
         """stdout of kubectl as the admin. Raises LabError when it fails."""
-        kubectl = self.artifacts.kubernetes / "kubectl"
-        return run(kubectl, f"--kubeconfig={self.kubeconfig}", *argv, stdin=stdin).stdout
+        return run(self.kubectl_program, f"--kubeconfig={self.kubeconfig}", *argv, stdin=stdin).stdout
 
     def objects(self, *argv: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = json.loads(self.kubectl("get", *argv, "--output=json"))["items"]

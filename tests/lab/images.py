@@ -109,6 +109,8 @@ def _image(name: str, files: Mapping[str, Path], recipe: str = "", base: Path | 
         buildah("bud", "--isolation=chroot", "--pull-never", "--tag", name, context)
         buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
         shutil.rmtree(context)
+        if name != PYTHON_IMAGE:  # which other builds start from
+            buildah("rmi", name)
 
     key = digest(recipe_dir, name, *inputs, str(base))
     return cached("images", recipe or short, key, make) / "image.tar"

@@ -53,8 +53,11 @@ def _certificate(name: str, subject: str, alternative_names: list[str] | None = 
     request = run("openssl", "req", *_EC, "-keyout", PKI / f"{name}.key", "-subj", subject)
     extension_file = PKI / f"{name}.ext"
     extension_file.write_text(extensions)
-    run("openssl", "x509", "-req", "-CA", PKI / "ca.crt", "-CAkey", PKI / "ca.key", "-CAcreateserial",
-        "-days", _DAYS, "-extfile", extension_file, "-out", PKI / f"{name}.crt", stdin=request.stdout)  # fmt: skip
+    run(
+        *("openssl", "x509", "-req", "-days", _DAYS, "-out", PKI / f"{name}.crt", "-extfile", extension_file),
+        *("-CA", PKI / "ca.crt", "-CAkey", PKI / "ca.key", "-CAcreateserial"),
+        stdin=request.stdout,
+    )
 
 
 def _kubeconfig(path: Path, user: str, server: str) -> None:

@@ -1,11 +1,10 @@
 """What a machine must have for a lab, checked before anything is changed; one sentence when it has not."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
-from lab import packages
+from lab import packages, toolchain
 from lab.cgroups import ROOT
 from lab.shell import LabError
 
@@ -28,7 +27,7 @@ def unmet() -> str | None:
         return f"cgroups must be mounted at {ROOT}, either v2 or v1 controllers with v2 at {ROOT}/unified"
     if not packages.obtainable():
         return f"there is no apt-get to install what is missing: {', '.join(packages.missing())}"
-    if shutil.which("go") is None and not _has_venv():
+    if not toolchain.obtainable():
         return "there is neither a Go toolchain nor Python's venv module to install one with"
     return None
 
@@ -41,11 +40,3 @@ def supported_cgroups(root: Path) -> bool:
     return (root / "cgroup.controllers").exists() or (
         (root / "unified/cgroup.procs").exists() and (root / "memory/cgroup.procs").exists()
     )
-
-
-def _has_venv() -> bool:
-    try:
-        import ensurepip  # noqa: F401  (Debian splits it off into python3-venv)
-    except ImportError:
-        return False
-    return True

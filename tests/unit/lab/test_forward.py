@@ -1,0 +1,46 @@
+import asyncio
+import socket
+
+import pytest
+
+from lab import forward
+
+
+async def _shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers only once the client has ended its side."""
+    writer.write((await reader.read()).upper())
+    writer.close()
+
+
+@pytest.fixture
+def listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+async def test_bytes_pass_both_ways_and_a_half_closed_connection_stays_open(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await asyncio.start_server(_shout, "127.0.0.1", 0) as inside:
+        monkeypatch.setattr(forward, "API_PORT", inside.sockets[0].getsockname()[1])
+        port = listener.getsockname()[1]
+        serving = asyncio.create_task(forward._serve(listener))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"x" * 200_000)
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), 5) == b"X" * 200_000
+        writer.close()
+        serving.cancel()
+
+
+async def test_while_nobody_listens_inside_connections_end_and_the_next_is_tried_anew(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        monkeypatch.setattr(forward, "API_PORT", unused.getsockname()[1])
+    serving = asyncio.create_task(forward._serve(listener))
+    for _ in range(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+    assert not serving.done()
+    serving.cancel()

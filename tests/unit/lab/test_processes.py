@@ -1,0 +1,74 @@
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.processes import Process
+from lab.shell import LabError
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        yield child
+        child.kill()
+
+
+def test_a_recorded_process_is_found_again(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    process = Process.of(sleeper.pid)
+    process.save(tmp_path / "deep/role.json")
+    assert Process.load(tmp_path / "deep/role.json") == process
+
+
+def test_a_pid_that_was_given_to_another_process_is_never_signalled(sleeper: subprocess.Popen[bytes]) -> None:
+    recycled = replace(Process.of(sleeper.pid), start_time=1)
+    assert not recycled.alive()
+    recycled.signal(signal.SIGKILL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        sleeper.wait(0.2)
+
+
+def test_a_record_from_before_a_reboot_counts_as_not_running(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    replace(Process.of(sleeper.pid), boot_id="another boot").save(tmp_path / "role.json")
+    assert Process.load(tmp_path / "role.json") is None
+
+
+def test_stop_ends_a_process(sleeper: subprocess.Popen[bytes]) -> None:
+    Process.of(sleeper.pid).stop()
+    assert sleeper.wait(1) == -signal.SIGTERM
+
+
+def test_stop_kills_a_process_that_ignores_sigterm() -> None:
+    script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        Process.of(child.pid).stop(timeout_s=0.3)
+        assert child.wait(1) == -signal.SIGKILL
+
+
+def test_an_ended_process_is_not_alive_although_nobody_reaped_it() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        process = Process.of(child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not process.alive()
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"pid": 1}', "[]", "null"])
+def test_a_broken_record_counts_as_not_running(tmp_path: Path, content: str) -> None:
+    (tmp_path / "role.json").write_text(content)
+    assert Process.load(tmp_path / "role.json") is None
+
+
+def test_a_process_that_ended_cannot_be_recorded() -> None:
+    with subprocess.Popen(["true"]) as child:
+        child.wait()
+    with pytest.raises(LabError, match="ended"):
+        Process.of(child.pid)

@@ -1,0 +1,79 @@
+import pytest
+from click.testing import CliRunner
+
+from lab import lifecycle
+from lab.cli import main
+from lab.cluster import Lab
+from lab.settings import Attach, Mode, Settings, SettingsError, node_ip
+from lab.shell import LabError
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that `lab up` asks for; nothing is started."""
+    seen: list[Settings] = []
+
+    def up(settings: Settings, fresh: bool) -> Lab:
+        seen.append(settings)
+        raise LabError("not in a unit test")
+
+    monkeypatch.setattr(lifecycle, "up", up)
+    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES"):
+        monkeypatch.delenv(name, raising=False)
+    return seen
+
+
+def test_a_lab_without_options_is_two_nodes_with_vxlan(asked: list[Settings]) -> None:
+    CliRunner().invoke(main, ["up"])
+    assert asked == [Settings(Mode.VXLAN, Attach.TCX, "1.18.5", 2)]
+
+
+def test_options_come_from_the_environment_and_flags_win(
+    asked: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_MODE", "native")
+    monkeypatch.setenv("LAB_ATTACH", "tc")
+    monkeypatch.setenv("LAB_NODES", "3")
+    CliRunner().invoke(main, ["up", "--mode", "kpr"])
+    assert asked == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3)]
+
+
+def test_an_empty_environment_variable_counts_as_unset(
+    asked: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_MODE", "")
+    monkeypatch.setenv("LAB_NODES", "")
+    CliRunner().invoke(main, ["up"])
+    assert asked == [Settings()]
+
+
+@pytest.mark.parametrize("argv", [["--mode", "geneve"], ["--nodes", "0"], ["--cilium", "1.2.3"]])
+def test_an_impossible_option_is_refused_with_what_is_allowed(asked: list[Settings], argv: list[str]) -> None:
+    result = CliRunner().invoke(main, ["up", *argv])
+    assert result.exit_code == 2
+    assert "Invalid value" in result.output
+    assert asked == []
+
+
+def test_what_goes_wrong_is_one_line_not_a_traceback(asked: list[Settings]) -> None:
+    result = CliRunner().invoke(main, ["up"])
+    assert result.exit_code == 1
+    assert result.output == "Error: not in a unit test\n"
+
+
+def test_settings_that_no_lab_can_have_are_refused_in_code_too() -> None:
+    with pytest.raises(SettingsError, match="1 to 9 nodes"):
+        Settings(nodes=10)
+    with pytest.raises(SettingsError, match=r"1\.18\.5"):
+        Settings(cilium="1.0")
+
+
+def test_settings_survive_the_record_of_a_lab() -> None:
+    settings = Settings(Mode.NATIVE, Attach.TC, "1.18.5", 3)
+    assert Settings.from_dict(settings.to_dict()) == settings
+
+
+def test_every_node_has_an_address_of_its_own() -> None:
+    names = Settings(nodes=9).node_names
+    assert len({node_ip(name) for name in names}) == 9
+    assert node_ip("node1") == "172.30.0.11"
