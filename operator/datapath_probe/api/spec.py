@@ -97,7 +97,7 @@ class PodDestination(ApiModel):
 
 
 class ServiceDestination(ApiModel):
-    """A Service, requested as <name>.<namespace>.svc."""
+    """A Service, requested as NAME.NAMESPACE.svc."""
 
     name: Label
     """Name of the Service."""
@@ -124,7 +124,7 @@ class Destination(ApiModel):
     """A pod, requested at its own address."""
 
     service: ServiceDestination | None = None
-    """A Service, requested as <name>.<namespace>.svc."""
+    """A Service, requested as NAME.NAMESPACE.svc."""
 
 
 class Header(ApiModel):

@@ -6,11 +6,14 @@ from typing import Any
 
 import yaml
 
+from datapath_probe.api.reference import page
 from datapath_probe.api.schema import crd
 
 Schema = dict[str, Any]
 
-CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
+ROOT = Path(__file__).parents[3]
+CRD = ROOT / "crds/datapathprobes.yaml"
+PAGE = ROOT / "docs/api.md"
 
 
 def root() -> Schema:
@@ -32,8 +35,9 @@ def fields() -> dict[str, Schema]:
     return {path: node for path, node in nodes(root()) if path.startswith((".spec", ".status"))}
 
 
-def test_the_file_is_what_the_models_say() -> None:
+def test_the_files_are_what_the_models_say() -> None:
     assert yaml.safe_load(CRD.read_text()) == crd()
+    assert PAGE.read_text() == page()
 
 
 def test_every_field_is_described() -> None:
