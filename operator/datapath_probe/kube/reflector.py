@@ -6,6 +6,7 @@ which was deleted unseen; and whether the view is complete and current. Run by `
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from kubernetes.aio.client import ApiClient
 
 from . import rest
 from .backoff import pause_s
-from .fields import Skips, elements, text
+from .fields import Skips, at, elements, integer, text
 from .rest import ApiError
 from .table import Table
 
@@ -118,7 +119,7 @@ class Reflector(Generic[R]):
             event: object = json.loads(line)
         except ValueError as error:
             raise ApiError("a line of the watch is no JSON") from error
-        raw = event.get("object") if isinstance(event, dict) else None
+        raw = at(event, "object")
         match text(event, "type"):
             case "ADDED" | "MODIFIED":
                 self._put(self.table, raw)
@@ -127,8 +128,7 @@ class Reflector(Generic[R]):
             case "BOOKMARK":
                 pass
             case "ERROR":
-                code = raw.get("code") if isinstance(raw, dict) else None
-                raise ApiError(text(raw, "message", default="the watch failed"), code)
+                raise ApiError(text(raw, "message", default="the watch failed"), integer(raw, "code"))
             case other:
                 raise ApiError(f"an unknown event in the watch: {other!r}")
         return text(raw, "metadata", "resourceVersion")
@@ -156,8 +156,8 @@ class Reflector(Generic[R]):
         if error.status == rest.NOT_FOUND:
             trouble = f"the API server does not know {self.resource.name}: is the CRD installed?"
         if trouble != self.trouble:
-            level = "info" if error.status == rest.EXPIRED else "warning"
-            getattr(log, level)("resource not followed", resource=self.resource.name, reason=trouble)
+            level = logging.INFO if error.status == rest.EXPIRED else logging.WARNING
+            log.log(level, "resource not followed", resource=self.resource.name, reason=trouble)
         self.trouble = trouble
         if self.stale_since is None:
             self.stale_since = self._heard_at

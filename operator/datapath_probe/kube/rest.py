@@ -18,7 +18,7 @@ from .fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0
-PAGE_OBJECTS = 500  # bounds what one answer costs in memory
+PAGE_OBJECTS = 250  # bounds what one answer costs in memory, and how long parsing it holds the loop up
 
 JSON = "application/json"
 

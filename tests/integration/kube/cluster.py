@@ -10,6 +10,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
+from datapath_probe.publish.ports import ProbeRef
 
 Json = dict[str, Any]
 
@@ -18,6 +19,7 @@ SERVICES = "/api/v1/namespaces/default/services"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 CILIUM_ENDPOINTS = "/apis/cilium.io/v2/namespaces/default/ciliumendpoints"
 CILIUM_NODES = "/apis/cilium.io/v2/ciliumnodes"
+PROBES = "/apis/datapath-probe.dev/v1alpha1/namespaces/default/datapathprobes"
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 
 CILIUM_CONFIG: Json = {
@@ -25,6 +27,13 @@ CILIUM_CONFIG: Json = {
     "kind": "ConfigMap",
     "metadata": {"name": "cilium-config"},
     "data": {"routing-mode": "tunnel"},
+}
+
+
+PROBE: Json = {
+    "apiVersion": "datapath-probe.dev/v1alpha1",
+    "kind": "DatapathProbe",
+    "spec": {"source": {"pod": "xwing"}, "destination": {"pod": {"name": "deathstar-0", "port": 80}}},
 }
 
 
@@ -57,6 +66,25 @@ async def create_pod(client: ApiClient, name: str, node: str = "node1", ip: str 
     status = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}
     await merge(client, f"{PODS}/{name}/status", {"status": status})
     return pod
+
+
+async def create_probe(client: ApiClient, name: str = "landing") -> ProbeRef:
+    """A probe."""
+    created = await create(client, PROBES, PROBE | {"metadata": {"name": name}})
+    return ProbeRef("default", name, created["metadata"]["uid"])
+
+
+async def events_about(client: ApiClient, probe: ProbeRef, count: int) -> list[Json]:
+    """Wait for so many Events; gives them oldest first, found as `kubectl describe` finds them."""
+    path = f"/api/v1/namespaces/{probe.namespace}/events"
+    query = {"fieldSelector": f"involvedObject.uid={probe.uid},involvedObject.name={probe.name}"}
+    async with asyncio.timeout(20):
+        while True:
+            found = await rest.request(client, "GET", path, query)
+            assert isinstance(found, dict)
+            if len(found["items"]) >= count:
+                return sorted(found["items"], key=lambda event: str(event["eventTime"]))
+            await asyncio.sleep(0.02)
 
 
 async def compact(etcd_url: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
 from kubernetes.aio.client import ApiClient
@@ -48,12 +49,21 @@ async def inventory(kube: ApiClient) -> AsyncIterator[ClusterInventory]:
         yield inventory
 
 
+class Service(Protocol):
+    """What works while its `run` does."""
+
+    async def run(self) -> None: ...
+
+
+S = TypeVar("S", bound=Service)
+
+
 @asynccontextmanager
-async def running(inventory: ClusterInventory) -> AsyncIterator[ClusterInventory]:
-    """The inventory, kept current meanwhile."""
-    task = asyncio.create_task(inventory.run())
+async def running(service: S) -> AsyncIterator[S]:
+    """The service at work."""
+    task = asyncio.create_task(service.run())
     try:
-        yield inventory
+        yield service
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

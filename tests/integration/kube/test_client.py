@@ -1,6 +1,7 @@
 """One login serves kubernetes.aio and kopf, by kubeconfig or as a pod, and survives a token's rotation."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -96,8 +97,18 @@ async def test_without_credentials_the_error_says_where_they_were_looked_for(
         await load_configuration(path, context)
 
 
-async def test_server_sees_who_asks(kube: ApiClient) -> None:
-    assert kube.user_agent.startswith("datapath-probe/")
+async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient) -> None:
+    url = f"{kube.configuration.host}/api/v1/nodes?watch=true"
+    async with session(kube) as any_session, any_session.get(url) as watch:
+        assert watch.connection
+        assert watch.connection.transport
+        connected: socket.socket = watch.connection.transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle_s, every_s, times = (
+            connected.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert idle_s + every_s * times <= 25
 
 
 @pytest.mark.filterwarnings("default")  # kopf's own are not the matter here

@@ -1,59 +1,32 @@
 """Events about probes arrive as people's tools expect them, once each, and never hold anybody up."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from kubernetes.aio.client import ApiClient
 from structlog.testing import capture_logs
 
-from datapath_probe.kube import events, rest
+from datapath_probe.kube import events
 from datapath_probe.kube.events import EventRecorder
-from datapath_probe.kube.fields import elements
 from datapath_probe.publish.ports import Event, ProbeRef
 from integration.apiserver import ApiServer
-from integration.kube.cluster import Json, eventually
+from integration.kube.cluster import events_about, eventually
+from integration.kube.conftest import running
 from integration.kube.scripted import Answer, Script, serving
 
 BROKEN = Event("Warning", "ConnectionRefused", "Probe", "nobody listens on 10.244.0.157:81")
 HEALTHY = Event("Normal", "AllHopsOk", "Probe", "21/21 hops ok")
 
 
-@asynccontextmanager
-async def recording(client: ApiClient) -> AsyncIterator[EventRecorder]:
-    """A recorder that sends what it is told."""
-    recorder = EventRecorder(client, "datapath-probe-0")
-    task = asyncio.create_task(recorder.run())
-    try:
-        yield recorder
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def events_of(kube: ApiClient, probe: ProbeRef) -> list[Json]:
-    """Oldest first, as `kubectl describe` finds them."""
-    query = {"fieldSelector": f"involvedObject.uid={probe.uid},involvedObject.name={probe.name}"}
-    found = await rest.request(kube, "GET", f"/api/v1/namespaces/{probe.namespace}/events", query)
-    return sorted((e for e in elements(found, "items") if isinstance(e, dict)), key=lambda e: e["eventTime"])
-
-
-async def arrived(kube: ApiClient, probe: ProbeRef, count: int) -> list[Json]:
-    """Wait for so many events."""
-    async with asyncio.timeout(20):
-        while True:
-            found = await events_of(kube, probe)
-            if len(found) >= count:
-                return found
-            await asyncio.sleep(0.02)
+def recorder_on(client: ApiClient) -> EventRecorder:
+    return EventRecorder(client, "datapath-probe-0")
 
 
 async def test_events_are_found_with_their_probe(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-1")
-    async with recording(kube) as recorder:
+    async with running(recorder_on(kube)) as recorder:
         recorder.tell(probe, BROKEN)
         recorder.tell(probe, HEALTHY)
-        first, second = await arrived(kube, probe, 2)
+        first, second = await events_about(kube, probe, 2)
     assert (first["type"], first["reason"], first["action"]) == ("Warning", "ConnectionRefused", "Probe")
     assert first["message"] == BROKEN.note
     assert first["involvedObject"]["kind"] == "DatapathProbe"
@@ -66,18 +39,18 @@ async def test_events_are_found_with_their_probe(kube: ApiClient) -> None:
 
 async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-2")
-    async with recording(kube) as recorder:
+    async with running(recorder_on(kube)) as recorder:
         for event in (BROKEN, BROKEN, HEALTHY, BROKEN):
             recorder.tell(probe, event)
-        found = await arrived(kube, probe, 3)
+        found = await events_about(kube, probe, 3)
     assert [event["reason"] for event in found] == ["ConnectionRefused", "AllHopsOk", "ConnectionRefused"]
 
 
 async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiClient) -> None:
     probe = ProbeRef("default", "n" * 253, "e-3")
-    async with recording(kube) as recorder:
+    async with running(recorder_on(kube)) as recorder:
         recorder.tell(probe, Event("Normal", "AllHopsOk", "Probe", "→" * 1000))
-        (found,) = await arrived(kube, probe, 1)
+        (found,) = await events_about(kube, probe, 1)
     assert found["message"] == "→" * 341
 
 
@@ -85,7 +58,7 @@ async def test_events_of_a_time_without_api_server_arrive_after_it(
     apiserver: ApiServer, kube: ApiClient
 ) -> None:
     probe = ProbeRef("default", "landing", "e-4")
-    async with recording(kube) as recorder:
+    async with running(recorder_on(kube)) as recorder:
         apiserver.kill()
         try:
             recorder.tell(probe, BROKEN)
@@ -93,14 +66,14 @@ async def test_events_of_a_time_without_api_server_arrive_after_it(
         finally:
             apiserver.start()
             await asyncio.to_thread(apiserver.wait_ready)
-        assert len(await arrived(kube, probe, 1)) == 1
+        assert len(await events_about(kube, probe, 1)) == 1
 
 
 async def test_event_that_arrived_unnoticed_is_not_an_error() -> None:
     probe = ProbeRef("default", "landing", "e-5")
     script = Script(Answer(b"", status=503), Answer(b'{"message": "exists"}', status=409), Answer(b"{}"))
     with capture_logs() as logs:
-        async with serving(script) as client, recording(client) as recorder:
+        async with serving(script) as client, running(recorder_on(client)) as recorder:
             recorder.tell(probe, BROKEN)
             recorder.tell(probe, HEALTHY)
             await eventually(lambda: len(script.queries) == 3)
@@ -111,7 +84,7 @@ async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
     probe = ProbeRef("default", "landing", "e-6")
     script = Script(Answer(b'{"message": "the namespace is being deleted"}', status=403), Answer(b"{}"))
     with capture_logs() as logs:
-        async with serving(script) as client, recording(client) as recorder:
+        async with serving(script) as client, running(recorder_on(client)) as recorder:
             recorder.tell(probe, BROKEN)
             recorder.tell(probe, HEALTHY)
             await eventually(lambda: len(script.queries) == 2)
@@ -134,7 +107,7 @@ async def test_event_that_is_too_old_by_now_is_dropped(kube: ApiClient) -> None:
 
 
 async def test_telling_never_waits_even_when_nothing_is_sent(kube: ApiClient) -> None:
-    recorder = EventRecorder(kube, "datapath-probe-0")
+    recorder = recorder_on(kube)
     with capture_logs() as logs:
         for number in range(events.QUEUE_LIMIT + 1):
             recorder.tell(ProbeRef("default", f"probe-{number}", f"uid-{number}"), BROKEN)
@@ -143,7 +116,7 @@ async def test_telling_never_waits_even_when_nothing_is_sent(kube: ApiClient) ->
 
 async def test_probe_of_the_same_uid_is_told_again_after_it_was_forgotten(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-8")
-    recorder = EventRecorder(kube, "datapath-probe-0")
+    recorder = recorder_on(kube)
     recorder.tell(probe, BROKEN)
     recorder.forget(probe)
     recorder.tell(probe, BROKEN)

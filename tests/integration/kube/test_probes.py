@@ -11,17 +11,10 @@ from datapath_probe.kube import rest
 from datapath_probe.kube.probes import Probes
 from datapath_probe.publish.ports import Gone, ProbeRef, Retry, Written
 from integration.apiserver import ApiServer
-from integration.kube.cluster import Json, create, delete, merge
+from integration.kube.cluster import PROBES, Json, create_probe, delete, merge
 from integration.kube.scripted import Answer, Script, serving
 
 CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
-PROBES = "/apis/datapath-probe.dev/v1alpha1/namespaces/default/datapathprobes"
-PROBE: Json = {
-    "apiVersion": "datapath-probe.dev/v1alpha1",
-    "kind": "DatapathProbe",
-    "metadata": {"name": "landing"},
-    "spec": {"source": {"pod": "xwing"}, "destination": {"pod": {"name": "deathstar-0", "port": 80}}},
-}
 CONDITION = {
     "status": "True",
     "reason": "Ok",
@@ -38,11 +31,6 @@ async def probe(apiserver: ApiServer, kube: ApiClient) -> AsyncIterator[ProbeRef
     apiserver.wait_for("get", "datapathprobes")
     yield await create_probe(kube)
     await delete(kube, f"{PROBES}/landing")
-
-
-async def create_probe(kube: ApiClient, name: str = "landing") -> ProbeRef:
-    created = await create(kube, PROBES, PROBE | {"metadata": {"name": name}})
-    return ProbeRef("default", name, created["metadata"]["uid"])
 
 
 async def stored(kube: ApiClient, name: str = "landing") -> Json:
