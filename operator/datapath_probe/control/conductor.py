@@ -13,6 +13,7 @@ from ..api.reasons import Reason
 from ..plan.plan import CannotRun
 from ..publish.publisher import Publisher
 from ..publish.run_result import Outlook, RunRecord, RunResult
+from .evidence_files import EvidenceFiles
 from .registry import Registry
 from .scheduler import Clock
 from .timetable import Due
@@ -42,11 +43,19 @@ class Ended:
 class Conductor:
     """Implements `scheduler.Runs`."""
 
-    def __init__(self, registry: Registry, runner: Runner, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        runner: Runner,
+        publisher: Publisher,
+        clock: Clock,
+        files: EvidenceFiles | None = None,
+    ) -> None:
         self._registry = registry
         self._runner = runner
         self._publisher = publisher
         self._clock = clock
+        self._files = files
 
     async def run(self, due: Due) -> Ended:
         """Run the probe as it is now."""
@@ -57,7 +66,10 @@ class Conductor:
             log.debug("run started", trigger=due.trigger)
             result = await self._bounded(probe)
             _log_end(result)
-        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
+            record = RunRecord(run_id, due.trigger, due.at, result)
+            if self._files:
+                await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
+        return Ended(probe, record)
 
     def ended(self, result: Ended, outlook: Outlook) -> None:
         """Tell people."""

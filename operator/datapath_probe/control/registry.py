@@ -1,7 +1,8 @@
 """The probes that are known, and what a new sight of one means: run it, stop it, tell people.
 
-In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler` and
-`Publisher`. Called by `handlers`, `ghosts` and, for a probe that a status could not be written to, `Outbox`.
+In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler`
+and `Publisher`. Called by `handlers`, `ghosts` and, for a probe that a status could not be written to,
+`Outbox`.
 """
 
 from collections.abc import Collection, Mapping

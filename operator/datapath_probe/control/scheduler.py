@@ -1,6 +1,7 @@
 """Drives the timetable: waits, starts what is due, never two runs of a probe at once, never too many in all.
 
-In: the calls of `registry`. Out: `Runs.run` for what is due, then `Runs.ended` with what it returned. Owned by `app`.
+In: the calls of `registry`. Out: `Runs.run` for what is due, then `Runs.ended` with what it returned. Owned
+by `app`.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ class Runs(Protocol[Result]):
 
 
 class Scheduler:
-    """`heartbeat`: when the loop last looked at the timetable; it does so every `BEAT_S` seconds or oftener."""
+    """`heartbeat`: when the loop last looked at the timetable. It looks every `BEAT_S` seconds at least."""
 
     def __init__(self, clock: Clock, max_concurrent_runs: int) -> None:
         self.heartbeat = clock()

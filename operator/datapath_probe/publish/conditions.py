@@ -68,7 +68,7 @@ class Past:
         )
 
     def becomes_after(self, claim: Claim, streak: int, threshold: Threshold) -> Condition:
-        """As `becomes`, but a change between True and False waits until `streak` runs in a row have said so."""
+        """As `becomes`, but between True and False it waits until `streak` runs in a row have said so."""
         before = self.of(claim.type)
         needed = threshold.successes if claim.status is TRUE else threshold.failures
         settled = before is not None and before.observed_generation == self.generation

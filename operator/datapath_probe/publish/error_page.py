@@ -1,12 +1,14 @@
-"""docs/errors.md, made from the reason catalogue: `python -m datapath_probe.publish.error_page > docs/errors.md`."""
+"""docs/errors.md, made from the reason catalogue by `python -m datapath_probe.publish.error_page`."""
 
 from .advice import catalogue
 
 HEAD = """\
 # Reasons
 
-Every reason that can stand in a condition, a hop, an Event or a metric label: what causes it, which evidence shows it,
-and what to do next. Made from `operator/datapath_probe/publish/advice.toml` by `make docs-errors`; do not edit here.
+Every reason that can stand in a condition, a hop, an Event or a metric label: what causes it, which evidence
+shows it, and what to do next.
+
+<!-- Made from operator/datapath_probe/publish/advice.toml by `make docs-errors`; do not edit here. -->
 """
 
 

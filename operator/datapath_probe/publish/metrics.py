@@ -1,7 +1,8 @@
-"""The operator's metrics, made anew from what is known at every scrape; section 5 of the design is the contract.
+"""The operator's metrics, made anew from what is known at every scrape; section 5 of the design is the
+contract.
 
-A probe that is forgotten has no series left, because nothing but its `ProbeSeries` holds them. Fed by `publisher` and
-by the collection of evidence, scraped through the `registry`.
+A probe that is forgotten has no series left, because nothing but its `ProbeSeries` holds them. Fed by
+`publisher`, scraped through the `registry`.
 """
 
 from collections import Counter
@@ -22,9 +23,10 @@ from .. import __version__
 from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..api.vocabulary import ProbeVerdict
+from ..evidence.reading import Unavailable
 from .histogram import LAG_S, RUN_S, Histogram
 from .ports import ProbeRef
-from .run_result import RunRecord
+from .run_result import RunRecord, RunResult
 from .series import ProbeSeries
 
 _PROBE = ("namespace", "probe")
@@ -57,11 +59,8 @@ class Metrics(Collector):
         result = record.result
         self._run_durations.observe(result.ended - result.started)
         self._schedule_lags.observe(max(0.0, result.started - record.due))
+        self._evidence_errors.update(_evidence_errors(result))
         self._probes[probe.meta.namespace, probe.meta.name].count(result)
-
-    def evidence_error(self, collector: str, reason: str) -> None:
-        """Evidence could not be had. `collector`: what was asked, one of a few names; `reason`: an EvidenceError."""
-        self._evidence_errors[collector, reason] += 1
 
     def forget(self, probe: ProbeRef) -> None:
         """The probe is gone."""
@@ -137,6 +136,19 @@ class Metrics(Collector):
             value=self._heartbeat(),
         )
         yield InfoMetricFamily("datapath_probe_build", "The operator.", value={"version": __version__})
+
+
+def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
+    """(collector, reason) of what this run missed; a collector is the program that was to be run."""
+    if result.bundle is None:
+        return
+    run = result.bundle.run
+    if isinstance(run.request.reading, Unavailable):
+        yield "curl", run.request.reading.reason
+    for question, readings in run.evidence:
+        for reading in readings:
+            if isinstance(reading, Unavailable):
+                yield question.argv[0], reading.reason
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

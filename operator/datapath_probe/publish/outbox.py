@@ -1,7 +1,8 @@
 """Brings statuses to the API server: changes at once, the rest at most every 30 s a probe, the newest only.
 
-In: what `publisher` puts in. Out: calls of `StatusWriter`, and `gone` for probes that no longer exist. What could
-not be written is tried again until it is, or until something newer takes its place. Owned by `control.app`.
+In: what `publisher` puts in. Out: calls of `StatusWriter`, and `gone` for probes that no longer exist. What
+could not be written is tried again until it is, or until something newer takes its place. Owned by
+`control.app`.
 """
 
 import asyncio

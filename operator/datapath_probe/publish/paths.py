@@ -28,7 +28,7 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
         destination=_destination(diagnosis),
         verdict=diagnosis.verdict,
         fingerprint=diagnosis.fingerprint or None,
-        request=_request(diagnosis.report) if diagnosis.report else None,
+        request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
         symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
         hops=tuple(_hop(finding) for finding in diagnosis.findings),
     )
@@ -72,12 +72,13 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
     )
 
 
-def _request(report: CurlReport) -> RequestResult:
+def _request(report: CurlReport, local_port: int) -> RequestResult:
+    """On a failed connect curl reports no port of its own: the one it was given says which it was."""
     timings = report.timings
     return RequestResult(
         exit_code=int(report.exit_code),
         http_status=report.http_status or None,
-        local_port=report.local_port or None,
+        local_port=local_port,
         remote_ip=report.remote_ip or None,
         remote_port=report.remote_port or None,
         error=report.error or None,

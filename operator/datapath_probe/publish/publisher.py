@@ -1,7 +1,7 @@
 """Tells everyone what has become of a probe: status, Events and metrics always agree.
 
-In: probes as they appear, and runs as they end. Out: `Outbox`, `Events`, `Metrics`. Holds the newest status of each
-probe, from which the next one goes on. Called by `control`; never waits.
+In: probes as they appear, and runs as they end. Out: `Outbox`, `Events`, `Metrics`. Holds the newest status
+of each probe, from which the next one goes on. Called by `control`; never waits.
 """
 
 from collections.abc import Callable

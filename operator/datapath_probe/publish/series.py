@@ -1,4 +1,4 @@
-"""One probe's numbers: gauges as its status has them, counters since the process started. Shown by `metrics`."""
+"""One probe's numbers: gauges as its status has them, counters since the process started. See `metrics`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -52,10 +52,10 @@ class ProbeSeries:
     @property
     def success(self) -> bool | None:
         """Whether the expectation was met on every path; None if that can't be said."""
-        verdicts = {path.verdict for path in self.status.paths} or {self.status.verdict}
+        verdicts = {path.verdict for path in self.status.paths}
         if ProbeVerdict.BROKEN in verdicts:
             return False
-        return None if verdicts & {ProbeVerdict.UNKNOWN, None} else True
+        return True if verdicts and ProbeVerdict.UNKNOWN not in verdicts else None
 
     def hop_success(self) -> Iterator[tuple[str, bool]]:
         """Each hop's worst verdict over all paths, left out where that can't be said."""

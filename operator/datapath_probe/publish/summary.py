@@ -54,7 +54,7 @@ def healthy_summary(way: str, path: PathResult) -> str:
 
 
 def place_text(outcome: Diagnosis | CannotRun) -> str:
-    """ "Broken at ipcache-lookup on node2", "Broken between ipcache-lookup and endpoint-lookup", or "Broken"."""
+    """ "Broken at ipam on node2", "Broken between ipcache-lookup and endpoint-lookup", or "Broken"."""
     if isinstance(outcome, CannotRun):
         return ProbeVerdict.UNKNOWN
     if outcome.divergence:

@@ -1,0 +1,162 @@
+"""The composition root: puts the parts together, serves until told to stop, and stops within seconds.
+
+In: `Options`. Called by `cli`. Parts are made in the order in which they depend on each other, and each is
+handed what it needs: nothing is looked up.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from kubernetes.aio.client import ApiClient
+
+from .. import __version__
+from ..api.group import GROUP, PLURAL
+from ..kube.client import connect, load_configuration, session
+from ..kube.events import EventRecorder
+from ..kube.probes import Probes
+from ..publish.metrics import Metrics
+from ..publish.outbox import Outbox
+from ..publish.ports import Retry
+from ..publish.publisher import Publisher
+from . import web
+from .census import Census
+from .cluster import Cluster, open_cluster
+from .conductor import Conductor
+from .evidence_files import EvidenceFiles
+from .handlers import handlers, watch
+from .registry import Registry
+from .scheduler import BEAT_S, Scheduler
+
+log = structlog.get_logger(__name__)
+
+STALE_HEARTBEAT_S = 6 * BEAT_S
+FIRST_CONTACT_S = 20.0
+FLUSH_S = 2.0
+
+
+class StartError(Exception):
+    """The operator can't start; the message says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be set. `namespaces`: those whose probes are run, none means all. `metrics_host`: None means
+    every address. `save_evidence`: a folder.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    cilium_namespace: str = "kube-system"
+    max_concurrent_runs: int = 16
+    metrics_host: str | None = None
+    metrics_port: int = 8080
+    save_evidence: Path | None = None
+
+
+OpenCluster = Callable[[ApiClient, str], AbstractAsyncContextManager[Cluster]]
+
+
+async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
+    """Run the operator until SIGTERM or SIGINT. Raises LoginError, StartError or PortError before it has
+    begun, and after that whatever a part failed with.
+    """
+    configuration = await load_configuration(options.kubeconfig, options.context)
+    async with connect(configuration) as client:
+        await _first_contact(Probes(client))
+        async with open_cluster(client, options.cilium_namespace) as cluster:
+            await Operator(options, client, cluster).serve()
+
+
+class Operator:
+    """All parts but the cluster."""
+
+    def __init__(
+        self, options: Options, client: ApiClient, cluster: Cluster, clock: Callable[[], float] = time.time
+    ) -> None:
+        probes = Probes(client)
+        self._options = options
+        self._client = client
+        self._cluster = cluster
+        self._clock = clock
+        self._started = False
+        self._stop = asyncio.Event()
+        self._scheduler = Scheduler(clock, options.max_concurrent_runs)
+        self._metrics = Metrics(lambda: self._scheduler.heartbeat)
+        self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
+        self._outbox = Outbox(probes, gone=lambda probe: self._registry.forget(probe.uid))
+        publisher = Publisher(self._outbox, self._events, self._metrics, clock)
+        self._registry = Registry(self._scheduler, publisher)
+        self._census = Census(probes, self._registry, options.namespaces)
+        files = EvidenceFiles(options.save_evidence) if options.save_evidence else None
+        self._conductor = Conductor(self._registry, cluster.runner, publisher, clock, files)
+
+    async def serve(self) -> None:
+        """Until told to stop. Raises PortError."""
+        host, port = self._options.metrics_host, self._options.metrics_port
+        async with web.serving(host, port, self._metrics.registry, self._unhealthy, self._unready) as address:
+            log.info("started", version=__version__, metrics=address)
+            try:
+                await self._until_stopped(self._cluster.serve(), self._events.run(), self._operate())
+            finally:
+                await self._outbox.close(FLUSH_S)
+        log.info("stopped")
+
+    async def _operate(self) -> None:
+        """Run probes, once the cluster is known: before that every pod would seem to be missing."""
+        await self._cluster.wait_synced()
+        self._started = True
+        found = handlers(self._registry, self._census, self._client.configuration.host, session(self._client))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._scheduler.serve(self._conductor), name="scheduler")
+            group.create_task(self._census.serve(), name="census")
+            group.create_task(watch(found, self._options.namespaces, self._take_signals), name="watch")
+
+    async def _until_stopped(self, *services: Coroutine[Any, Any, None]) -> None:
+        """Run these until the first of them fails, or the process is told to stop; then none is left."""
+        self._take_signals()
+        stopping = asyncio.create_task(self._stop.wait())
+        tasks = [asyncio.create_task(service) for service in services]
+        try:
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stopping, *tasks):
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        for task in done - {stopping}:
+            await task
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _unready(self) -> Mapping[str, str]:
+        missing = dict(self._cluster.unsynced)
+        return missing if self._census.complete else missing | {PLURAL: "not all are known yet"}
+
+    def _unhealthy(self) -> Mapping[str, str]:
+        age_s = self._clock() - self._scheduler.heartbeat
+        late = self._started and age_s > STALE_HEARTBEAT_S
+        return {"scheduler": f"no heartbeat for {age_s:.0f} s"} if late else {}
+
+
+async def _first_contact(probes: Probes) -> None:
+    """Wait a moment for the API server and the CRD: without them there is nothing to do."""
+    trouble = "the API server does not answer"
+    try:
+        async with asyncio.timeout(FIRST_CONTACT_S):
+            while isinstance(answer := await probes.list_refs(), Retry):
+                trouble = answer.reason
+                await asyncio.sleep(1)
+    except TimeoutError:
+        raise StartError(f"{trouble} (is the CRD {PLURAL}.{GROUP} installed?)") from None

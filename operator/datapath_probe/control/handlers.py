@@ -1,0 +1,74 @@
+"""kopf's part: it watches the probes and tells the registry. No finalizer, no annotation, no write of its
+own.
+
+Called by `app`, once.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import aiohttp
+import kopf
+
+from ..api.group import GROUP, PLURAL, VERSION
+from .census import Census
+from .registry import Registry
+
+
+def handlers(
+    registry: Registry, census: Census, server: str, session: aiohttp.ClientSession
+) -> kopf.OperatorRegistry:
+    """kopf's registry with all handlers. `session` is logged in to `server`; kopf closes it."""
+    found = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=found)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(server=server, aiohttp_session=session)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=found)
+    async def observe(event: kopf.RawEvent, **_: Any) -> None:
+        probe = event["object"]
+        if event["type"] == "DELETED":
+            registry.forget(probe["metadata"]["uid"])
+            return
+        if event["type"] is None:
+            census.relisted()
+        registry.observe(probe)
+
+    return found
+
+
+async def watch(
+    found: kopf.OperatorRegistry, namespaces: Collection[str], take_signals: Callable[[], None]
+) -> None:
+    """Run kopf in this loop until cancelled. `namespaces`: none means all. kopf takes SIGTERM and SIGINT for
+    itself; `take_signals` takes them back.
+    """
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.process.ultimate_exiting_timeout = None
+    settings.queueing.exit_timeout = 0.5
+    tasks = await kopf.spawn_tasks(
+        registry=found,
+        settings=settings,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+    )
+    take_signals()
+    await kopf.run_tasks(tasks, ignored=_AllTasks())
+
+
+class _AllTasks(Collection[asyncio.Task[Any]]):
+    """kopf takes every task in the loop for its own and cancels it at its end, unless told to ignore it."""
+
+    def __contains__(self, task: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        return iter(asyncio.all_tasks())
+
+    def __len__(self) -> int:
+        return len(asyncio.all_tasks())

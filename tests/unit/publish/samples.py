@@ -1,0 +1,175 @@
+"""Runs as diagnosis tells of them, for tests of what people are told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import (
+    Encapsulation,
+    HopName,
+    HopVerdict,
+    Locality,
+    ProbeVerdict,
+    Stance,
+    Trigger,
+    Witness,
+)
+from datapath_probe.cilium.curl import CurlExit, CurlReport, Timings
+from datapath_probe.diagnose.findings import Diagnosis, Divergence, Finding, Segment, Statement
+from datapath_probe.plan.plan import CannotRun, Plan
+from datapath_probe.plan.resolve import resolve
+from datapath_probe.publish.run_result import RunRecord, RunResult
+from unit.cluster import cluster
+from unit.cluster import probe as cluster_probe
+
+NOW = 1_790_000_000.0
+SERVICE = {"service": {"name": "deathstar", "port": 80}}
+HOPS = (
+    (HopName.IPAM, "node2"),
+    (HopName.SOURCE_INTERFACE, "node2"),
+    (HopName.SERVICE_LOOKUP, "node2"),
+    (HopName.IPCACHE_LOOKUP, "node2"),
+    (HopName.ENDPOINT_LOOKUP, "node1"),
+    (HopName.DESTINATION_RESPONSE, "node1"),
+)
+
+
+def probe(
+    *, uid: str = "uid-probe", generation: int = 1, run_now: str | None = None, **spec: object
+) -> Probe:
+    """A probe of xwing's to the Service deathstar."""
+    made = cluster_probe(SERVICE, **spec)
+    return replace(made, meta=replace(made.meta, uid=uid, generation=generation, run_now=run_now))
+
+
+def plan() -> Plan:
+    """The plan of that probe."""
+    made = resolve(probe(), cluster())
+    assert isinstance(made, Plan)
+    return made
+
+
+REPORT = CurlReport(
+    exit_code=CurlExit.OK,
+    http_status=200,
+    error="",
+    local_ip="10.244.1.27",
+    local_port=20001,
+    remote_ip="10.96.57.217",
+    remote_port=80,
+    timings=Timings(name_lookup=0.0012, connect=0.002, tls=0.0, first_byte=0.0066, total=0.0076),
+    body=b"",
+)
+
+
+def finding(
+    hop: HopName,
+    node: str,
+    verdict: HopVerdict = HopVerdict.OK,
+    reason: Reason = Reason.OK,
+    facts: Mapping[str, str] | None = None,
+) -> Finding:
+    """A hop on which intent and the datapath agree, or do not."""
+    stance = Stance.AGREES if verdict is HopVerdict.OK else Stance.CONTRADICTS
+    return Finding(
+        hop=hop,
+        node=node,
+        object=f"object of {hop}",
+        verdict=verdict,
+        reason=reason,
+        message=f"{hop} says so",
+        evidence={
+            Witness.INTENT: Statement(Stance.AGREES, "as Kubernetes has it", {"pod": "10.244.0.172"}),
+            Witness.PROGRAMMED: Statement(stance, "as the map has it", facts or {"identity": "57017"}),
+        },
+    )
+
+
+def healthy(fingerprint: str = "sha256:a") -> Diagnosis:
+    """Every hop ok."""
+    made = plan()
+    return Diagnosis(
+        plan=made,
+        backend=made.backends[0],
+        report=REPORT,
+        local_port=20001,
+        locality=Locality.CROSS_NODE,
+        encapsulation=Encapsulation.VXLAN,
+        met=True,
+        verdict=ProbeVerdict.HEALTHY,
+        reason=Reason.ALL_HOPS_OK,
+        message="all 6 hops ok",
+        divergence=None,
+        segment=None,
+        symptom=None,
+        findings=tuple(finding(hop, node) for hop, node in HOPS),
+        fingerprint=fingerprint,
+    )
+
+
+def diverging(
+    verdict: ProbeVerdict = ProbeVerdict.BROKEN,
+    hop: HopName = HopName.IPCACHE_LOOKUP,
+    reason: Reason = Reason.WRONG_TUNNEL_ENDPOINT,
+) -> Diagnosis:
+    """One hop is to blame."""
+    broken = verdict is ProbeVerdict.BROKEN
+    node = dict(HOPS)[hop]
+    bad = finding(hop, node, HopVerdict.BROKEN if broken else HopVerdict.STALE, reason)
+    return replace(
+        healthy(),
+        met=not broken,
+        verdict=verdict,
+        reason=reason,
+        message=bad.message,
+        divergence=Divergence(hop, node, reason, bad.message),
+        findings=tuple(bad if found.hop is hop else found for found in healthy().findings),
+    )
+
+
+def lost() -> Diagnosis:
+    """Only a segment is known."""
+    return replace(
+        healthy(),
+        met=False,
+        verdict=ProbeVerdict.BROKEN,
+        reason=Reason.LOST_IN_TRANSIT,
+        message="curl exit 28: timed out",
+        report=replace(
+            REPORT, exit_code=CurlExit.OPERATION_TIMEDOUT, http_status=0, remote_ip="", remote_port=0
+        ),
+        segment=Segment(HopName.IPCACHE_LOOKUP, HopName.ENDPOINT_LOOKUP, ""),
+    )
+
+
+def unknown(met: bool | None = None) -> Diagnosis:
+    """One hop can't be judged; with `met` the request succeeded all the same."""
+    blind = finding(HopName.ENDPOINT_LOOKUP, "node1", HopVerdict.UNKNOWN, Reason.AGENT_NOT_READY)
+    return replace(
+        healthy(),
+        met=met,
+        verdict=ProbeVerdict.UNKNOWN,
+        reason=Reason.AGENT_NOT_READY,
+        message="the agent on node1 is not ready",
+        findings=tuple(blind if found.hop is blind.hop else found for found in healthy().findings),
+    )
+
+
+CANNOT_RUN = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing", source="default/xwing")
+
+
+def record(
+    outcome: Diagnosis | CannotRun, at: float = NOW, trigger: Trigger = Trigger.SCHEDULE, id_: str = "run"
+) -> RunRecord:
+    """A run that ended 0.1 s after `at`."""
+    return RunRecord(id_, trigger, at, RunResult(at, at + 0.1, outcome))
+
+
+def findings_of(verdicts: Sequence[tuple[HopName, HopVerdict]]) -> Diagnosis:
+    """A healthy run but for these hops."""
+    changed = dict(verdicts)
+    return replace(
+        healthy(),
+        findings=tuple(replace(f, verdict=changed.get(f.hop, f.verdict)) for f in healthy().findings),
+    )
