@@ -69,16 +69,24 @@ class ProbeRunner:
         run = replace(run, request=replace(request, reading=reading))
         run = await self._collect(run, incarnations)
         diagnosis = diagnose(run)
-        if diagnosis.needs_second_look:
-            await asyncio.sleep(SETTLE_S)
-            confirm = sorted(diagnosis.confirm, key=lambda q: (q.node, q.argv))
-            evidence = await ask_again(run.evidence, confirm, self._answers, incarnations)
-            run = replace(run, evidence=evidence, second_look=True)
-        if diagnosis.needs_second_look or not diagnosis.met:
-            run = replace(run, plan_after=resolve(probe, self._inventory))
-            run = await self._collect(run, incarnations)
-            diagnosis = diagnose(run)
-        return run, diagnosis
+        if diagnosis.met and not diagnosis.needs_second_look:
+            return run, diagnosis
+        return await self._look_again(probe, run, diagnosis)
+
+    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis) -> tuple[Run, Diagnosis]:
+        """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
+        between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
+        """
+        doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
+        incarnations = _incarnations(run.plan)
+        await asyncio.sleep(SETTLE_S)
+        questions = sorted(doubted, key=lambda question: (question.node, question.argv))
+        evidence = await ask_again(run.evidence, questions, self._answers, incarnations)
+        after = resolve(probe, self._inventory)
+        run = await self._collect(
+            replace(run, evidence=evidence, second_look=True, plan_after=after), incarnations
+        )
+        return run, diagnose(run)
 
     async def _collect(self, run: Run, incarnations: Mapping[str, str]) -> Run:
         """Everything that the checks want to know at this point of the run."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..api.reasons import Reason
-from ..api.vocabulary import HopVerdict, ProbeVerdict, Witness
+from ..api.vocabulary import HopVerdict, ProbeVerdict
 from .findings import Divergence, Finding, Segment
 from .ladder import Ladder, segment_between
 from .outcome import Outcome
@@ -74,8 +74,6 @@ def _failed(findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder) -> 
             ProbeVerdict.BROKEN, observed.reason, observed.message, findings, _divergence(observed)
         )
     segment = segment_between(findings, ladder)
-    if segment is None:
-        return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
     message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
     return Conclusion(ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT, message, findings, segment=segment)
 
@@ -86,9 +84,3 @@ def _first(findings: Sequence[Finding], verdict: HopVerdict) -> Finding | None:
 
 def _divergence(finding: Finding) -> Divergence:
     return Divergence(finding.hop, finding.node, finding.reason, finding.message)
-
-
-def observed_agrees(finding: Finding) -> bool:
-    """Whether this probe's own packets were seen to pass the hop."""
-    statement = finding.evidence.get(Witness.OBSERVED)
-    return statement is not None and statement.stance == "Agrees"

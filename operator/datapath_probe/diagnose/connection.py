@@ -69,7 +69,8 @@ class Connection:
     @property
     def replied(self) -> bool:
         """Something came back to the source's node."""
-        return isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
+        counted = isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
+        return counted or self.client_reset
 
     @property
     def connected(self) -> bool:
@@ -80,6 +81,17 @@ class Connection:
     def refused(self) -> bool:
         """The destination pod answered with a RST before there was a connection."""
         return self.answered and isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
+
+    @property
+    def client_reset(self) -> bool:
+        """The source pod answered the SYN-ACK with a RST: it came back, but from an address that was never called."""
+        entry = self.incoming
+        return (
+            not self.connected
+            and isinstance(entry, CtEntry)
+            and TcpFlag.RST in entry.rx_flags
+            and TcpFlag.SYN in entry.tx_flags
+        )
 
     @property
     def request_arrived(self) -> bool:

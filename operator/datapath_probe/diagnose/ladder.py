@@ -85,16 +85,15 @@ class Ladder:
         return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in ZONES[rung])
 
 
-def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment | None:
-    """The narrowest stretch of the path that holds the loss; None if the path has no hop of that zone."""
-    suspects = [
-        position
-        for position, finding in enumerate(findings)
-        if finding.hop in ladder.zone
-        and not (finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK)
-    ]
-    if not suspects:
-        return None
-    after = findings[max(suspects[0] - 1, 0)]
-    before = findings[min(suspects[-1] + 1, len(findings) - 1)]
+def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment:
+    """The narrowest stretch of the path that holds the loss. There is at least one finding."""
+    in_zone = [position for position, finding in enumerate(findings) if finding.hop in ladder.zone]
+    suspects = [position for position in in_zone if not _is_exonerated(findings[position])]
+    stretch = suspects or in_zone or range(len(findings))
+    after = findings[max(stretch[0] - 1, 0)]
+    before = findings[min(stretch[-1] + 1, len(findings) - 1)]
     return Segment(after.hop, before.hop, after.node)
+
+
+def _is_exonerated(finding: Finding) -> bool:
+    return finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK

@@ -3,7 +3,9 @@ nothing: the verdict is Unknown, and this says what is in transition.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from ..plan.objects import Pod
 from ..plan.plan import CannotRun, NodeFacts, Plan, PodFacts
 
 
@@ -52,12 +54,17 @@ def _pod_changes(before: PodFacts, after: PodFacts) -> Iterator[str]:
         yield f"pod {name} was re-created during the run"
     elif before.pod.restarts != after.pod.restarts:
         yield f"a container of pod {name} restarted during the run"
-    elif before.pod != after.pod:
+    elif _standing(before.pod) != _standing(after.pod):
         yield f"pod {name} changed during the run"
     elif before.endpoint != after.endpoint:
         yield f"the CiliumEndpoint of pod {name} changed during the run"
     elif before.node != after.node:
         yield f"node {before.node.name} changed during the run"
+
+
+def _standing(pod: Pod) -> Pod:
+    """The pod without its readiness, which a fault on the path changes too: it is no sign of a roll-out."""
+    return replace(pod, ready=True)
 
 
 def _pods(plan: Plan) -> Iterator[PodFacts]:

@@ -14,7 +14,7 @@ class Question:
     node: str
     argv: tuple[str, ...]
     timeout_s: float = field(default=5.0, compare=False)
-    max_age_s: float = field(default=1.0, compare=False)
+    max_age_s: float = field(default=0.2, compare=False)
 
     def __post_init__(self) -> None:
         if not self.argv or self.argv[0].startswith("-"):

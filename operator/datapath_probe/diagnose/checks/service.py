@@ -51,10 +51,11 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Programmed:
-    """A frontend as the node has it: its slots' backends, as "ip:port"."""
+    """A frontend as the node has it: its slots' backends, as "ip:port". `dangling`: what slots name and is not there."""
 
     master: lbmap.ServiceSlot
     backends: tuple[str, ...]
+    dangling: tuple[str, ...]
     rests_on: tuple[Question, ...]
 
 
@@ -105,6 +106,14 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
             rests_on=programmed.rests_on,
         )
     missing, stale = sorted(wanted - have), sorted(have - wanted)
+    if programmed.dangling:
+        return Contradiction(
+            Reason.BACKEND_MISSING,
+            f"{node} counts {programmed.master.count} backends, but {', '.join(programmed.dangling)} is missing: "
+            "connections that choose it are dropped",
+            _NOT_TRANSLATED,
+            programmed.rests_on,
+        )
     if not missing and not stale:
         return None
     chosen = case.connection.chosen
@@ -142,8 +151,9 @@ def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Abse
         return master
     rests_on = [question]
     if master.count > COMPARED_BACKENDS:
-        return _Programmed(master, (), tuple(rests_on))
+        return _Programmed(master, (), (), tuple(rests_on))
     backends: list[str] = []
+    dangling: list[str] = []
     failed: Unavailable | None = None
     for number in range(1, master.count + 1):
         slot_question = lbmap.slot(node, _address(frontend), number)
@@ -153,7 +163,7 @@ def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Abse
             failed = slot
             continue
         if isinstance(slot, Absent):
-            backends.append(f"missing slot {number}")
+            dangling.append(f"slot {number}")
             continue
         backend_question = lbmap.backend(node, slot.backend_id)
         backend = case.lens.read(backend_question, lbmap.parse_backend)
@@ -161,10 +171,10 @@ def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Abse
         if isinstance(backend, Unavailable):
             failed = backend
         elif isinstance(backend, Absent):
-            backends.append(f"missing backend {slot.backend_id}")
+            dangling.append(f"backend {slot.backend_id}")
         else:
             backends.append(f"{backend.ip}:{backend.port}")
-    return failed or _Programmed(master, tuple(backends), tuple(rests_on))
+    return failed or _Programmed(master, tuple(backends), tuple(dangling), tuple(rests_on))
 
 
 def _master_question(node: str, frontend: Frontend) -> Question:
