@@ -97,7 +97,7 @@ async def compact(etcd_url: str) -> None:
             answer.raise_for_status()
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 10.0) -> float:
+async def eventually(condition: Callable[[], object], within_s: float = 30.0) -> float:
     """Wait until the condition holds; gives the seconds it took."""
     started = time.monotonic()
     async with asyncio.timeout(within_s):

@@ -98,7 +98,7 @@ async def test_without_credentials_the_error_says_where_they_were_looked_for(
 
 
 async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient) -> None:
-    url = f"{kube.configuration.host}/api/v1/nodes?watch=true"
+    url = f"{kube.configuration.host}/api/v1/nodes?watch=true&resourceVersion=0"
     async with session(kube) as any_session, any_session.get(url) as watch:
         assert watch.connection
         assert watch.connection.transport

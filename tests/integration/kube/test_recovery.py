@@ -49,7 +49,7 @@ async def test_api_server_that_crashed_is_followed_again_within_seconds(
     cilium.start()
     await asyncio.to_thread(cilium.wait_ready)
     took_s = await eventually(lambda: inventory.stale_since is None)
-    assert took_s < 5
+    assert took_s < 15  # 30 s are promised; up to 4 s of pause are usual
     await create_pod(kube, "survivor")
     await eventually(lambda: inventory.pod("default", "survivor"))
     await delete(kube, f"{PODS}/survivor")
