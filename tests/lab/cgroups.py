@@ -1,4 +1,4 @@
-"""The lab's cgroups: a folder a node in every hierarchy, `PREFIX/NODE`, and one for the fabric.
+"""The lab's cgroups: a folder a node in every hierarchy, `CGROUP/NODE`, and one for the fabric.
 
 Every process of the lab is in one of them, so cleaning up needs no pid files: what is in there is ours.
 Knows both layouts: v1 controllers with a v2 tree under `unified` (hybrid), and v2 alone.
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.paths import HERE, PREFIX
+from lab.paths import CGROUP, HERE
 from lab.shell import LabError
 
 ROOT = Path("/sys/fs/cgroup")
@@ -31,7 +31,7 @@ def hierarchies(root: Path = ROOT) -> list[Path]:
 def create(member: str, root: Path = ROOT) -> None:
     """Make the cgroups of a node, or of the fabric."""
     for hierarchy in hierarchies(root):
-        lab = hierarchy / PREFIX
+        lab = hierarchy / CGROUP
         for folder in (lab, lab / member):
             folder.mkdir(exist_ok=True)
             for name in ("cpuset.cpus", "cpuset.mems"):  # a v1 cpuset is born empty and takes no process
@@ -52,7 +52,7 @@ def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
 
 def _leaf(hierarchy: Path, member: str, root: Path = ROOT) -> Path:
     """Where processes go. On v2 a cgroup with children (here: pods) must hold no process itself."""
-    folder = hierarchy / PREFIX / member
+    folder = hierarchy / CGROUP / member
     return folder / "system" if is_unified(root) else folder
 
 
@@ -93,4 +93,4 @@ def remove_all(timeout_s: float = 10) -> None:
 
 
 def trees(root: Path = ROOT) -> Sequence[Path]:
-    return [tree for h in hierarchies(root) if (tree := h / PREFIX).exists()]
+    return [tree for h in hierarchies(root) if (tree := h / CGROUP).exists()]

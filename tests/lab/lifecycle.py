@@ -3,7 +3,6 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lab import (
     cilium,
@@ -20,11 +19,9 @@ from lab import (
 )
 from lab.build import build
 from lab.cluster import Lab
-from lab.paths import HERE, STATE
+from lab.paths import HERE, LOCK, STATE
 from lab.settings import Settings
 from lab.shell import LabError, say, step
-
-_LOCK = Path("/run/lock/datapath-probe-lab.lock")
 
 
 def up(settings: Settings, fresh: bool = False) -> Lab:
@@ -119,8 +116,8 @@ def _apply_cilium(lab: Lab) -> None:
 @contextmanager
 def _lock() -> Iterator[None]:
     """One change at a time on this machine, from whichever checkout."""
-    _LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with _LOCK.open("w") as lock:
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

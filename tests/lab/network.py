@@ -7,12 +7,12 @@ namespace has a name: each lives as long as its processes, so nothing of it can 
 from pathlib import Path
 
 from lab import cgroups
-from lab.paths import PREFIX, STATE
+from lab.paths import STATE
 from lab.processes import Process, start_detached
 from lab.settings import NODE_SUBNET_PREFIX
 from lab.shell import LabError, run, wait_until
 
-BRIDGE = f"{PREFIX}-bridge"
+BRIDGE = "fabric"
 _RECORD = STATE / "fabric.json"
 
 
