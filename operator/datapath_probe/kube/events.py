@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import structlog
 from kubernetes.aio.client import ApiClient
@@ -25,7 +26,7 @@ CONTROLLER = f"{GROUP}/operator"
 QUEUE_LIMIT = 1000
 KEEP_TRYING_S = 60.0
 NOTE_LIMIT_BYTES = 1024  # Kubernetes' own
-NAME_LIMIT = 253
+NAME_LIMIT = 220  # of 253: a dot and the id follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class _Told:
     probe: ProbeRef
     event: Event
     at: float
+    id: str  # the same in every attempt, so that it is told once
 
 
 class EventRecorder:
@@ -53,11 +55,9 @@ class EventRecorder:
         if self._last.get(probe.uid) == event:
             return
         try:
-            self._queue.put_nowait(_Told(probe, event, self._clock()))
+            self._queue.put_nowait(_Told(probe, event, self._clock(), uuid4().hex))
         except asyncio.QueueFull:
-            log.warning(
-                "event dropped", probe=f"{probe.namespace}/{probe.name}", reason="too many are waiting"
-            )
+            _log_dropped(probe, "too many are waiting")
         else:
             self._last[probe.uid] = event
 
@@ -72,8 +72,7 @@ class EventRecorder:
             try:
                 await self._send(told)
             except ApiError as error:
-                name = f"{told.probe.namespace}/{told.probe.name}"
-                log.warning("event dropped", probe=name, reason=str(error))
+                _log_dropped(told.probe, str(error))
 
     async def _send(self, told: _Told) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{told.probe.namespace}/events"
@@ -93,13 +92,17 @@ class EventRecorder:
                 return
 
 
+def _log_dropped(probe: ProbeRef, reason: str) -> None:
+    log.warning("event dropped", probe=f"{probe.namespace}/{probe.name}", reason=reason)
+
+
 def _body(told: _Told, instance: str) -> dict[str, object]:
     probe, event = told.probe, told.event
-    suffix = f".{int(told.at * 1e9):x}"
+    name = probe.name[:NAME_LIMIT].rstrip("-.")
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"namespace": probe.namespace, "name": probe.name[: NAME_LIMIT - len(suffix)] + suffix},
+        "metadata": {"namespace": probe.namespace, "name": f"{name}.{told.id}"},
         "eventTime": datetime.fromtimestamp(told.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance,

@@ -47,7 +47,7 @@ async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
 
 
 async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiClient) -> None:
-    probe = ProbeRef("default", "n" * 253, "e-3")
+    probe = ProbeRef("default", "n" * 219 + "-" + "n" * 33, "e-3")
     async with running(recorder_on(kube)) as recorder:
         recorder.tell(probe, Event("Normal", "AllHopsOk", "Probe", "→" * 1000))
         (found,) = await events_about(kube, probe, 1)
