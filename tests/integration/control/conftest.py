@@ -1,0 +1,30 @@
+"""An API server that serves DatapathProbes, and the operator in a process of its own beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.apiserver import ApiServer
+from integration.control.operator_process import OperatorProcess
+
+CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
+
+
+@pytest.fixture(scope="session")
+def served(apiserver: ApiServer) -> ApiServer:
+    """The API server with our CRD."""
+    applied = apiserver.run_kubectl("apply", "--server-side", "-f", CRD)
+    assert applied.returncode == 0, applied.stderr
+    apiserver.wait_for("get", "datapathprobes")
+    return apiserver
+
+
+@pytest.fixture
+def operator(served: ApiServer, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator that is ready, and no probe."""
+    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
+    process = OperatorProcess(served.kubeconfig, tmp_path)
+    process.start()
+    yield process
+    process.kill()

@@ -1,0 +1,58 @@
+"""The operator as it is, but its runs are told by a file: `python fake_cluster.py KUBECONFIG FOLDER`.
+
+FOLDER/runs.json holds `{"outcome": "healthy" | "broken", "takes_s": 0.05}` and is read at every run.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from kubernetes.aio.client import ApiClient
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.control import logs
+from datapath_probe.control.app import Options, serve
+from datapath_probe.control.cluster import Cluster
+from datapath_probe.publish.run_result import RunResult
+from unit.publish.samples import diverging, healthy
+
+
+class FakeCluster:
+    """Always synced; runs probes as FOLDER/runs.json says, and notes in FOLDER/started how many it began."""
+
+    unsynced: Mapping[str, str] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self.runner = self
+        self._folder = folder
+
+    async def wait_synced(self) -> None:
+        """At once."""
+
+    async def serve(self) -> None:
+        await asyncio.Event().wait()
+
+    async def run(self, probe: Probe) -> RunResult:
+        started = time.time()
+        with (self._folder / "started").open("a") as notes:
+            notes.write(f"{probe.meta.name}\n")
+        told = json.loads((self._folder / "runs.json").read_text())
+        await asyncio.sleep(told["takes_s"])
+        return RunResult(started, time.time(), healthy() if told["outcome"] == "healthy" else diverging())
+
+
+async def main(kubeconfig: str, folder: Path) -> None:
+    @asynccontextmanager
+    async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterator[Cluster]:
+        yield FakeCluster(folder)
+
+    await serve(Options(kubeconfig=kubeconfig, metrics_host="127.0.0.1", metrics_port=0), open_cluster)
+
+
+if __name__ == "__main__":
+    logs.configure("INFO")
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

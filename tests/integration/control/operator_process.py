@@ -1,0 +1,119 @@
+"""The operator in a process of its own, to be watched, stopped and killed by tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = Path(__file__).with_name("fake_cluster.py")
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], within_s: float = 15) -> T:
+    """What `look` gives once it is neither false nor raises AssertionError."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            seen = look()
+            if seen or time.monotonic() > deadline:
+                assert seen, f"{look} never came true"
+                return seen
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+class OperatorProcess:
+    """Its runs do what `tell` says; `log` is what it wrote so far."""
+
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+        self._kubeconfig = kubeconfig
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "operator.log"
+        (folder / "started").touch()
+        self.tell("healthy")
+
+    def tell(self, outcome: str, takes_s: float = 0.02) -> None:
+        """What runs do from now on."""
+        fresh = self._folder / "runs.new"
+        fresh.write_text(json.dumps({"outcome": outcome, "takes_s": takes_s}))
+        fresh.replace(self._folder / "runs.json")
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start it, and wait until it is ready."""
+        path = os.pathsep.join((str(ROOT / "operator"), str(ROOT / "tests")))
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, PROGRAM, self._kubeconfig, self._folder],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        if ready:
+            eventually(lambda: self.get("/readyz")[0] == 200)
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM: exit code, and how long it took in seconds."""
+        assert self._process
+        asked = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(10), time.monotonic() - asked
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        assert self._process
+        return self._process.wait(40)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Its log lines."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    @property
+    def started(self) -> list[str]:
+        """The names of the probes whose runs began, in order."""
+        return (self._folder / "started").read_text().split()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; 0 while it does not listen."""
+        address = next((line["metrics"] for line in self.log if line["event"] == "started"), None)
+        if address is None:
+            return 0, ""
+        try:
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except urllib.error.URLError:
+            return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The value of the one sample with (at least) these labels."""
+        found = [sample.value for sample in self.samples(name) if labels.items() <= sample.labels.items()]
+        assert len(found) <= 1, found
+        return found[0] if found else None
+
+    def samples(self, name: str = "") -> list[Any]:
+        """All samples, or those of one name."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        samples = [sample for family in families for sample in family.samples]
+        return [sample for sample in samples if not name or sample.name == name]

@@ -1,0 +1,274 @@
+"""The operator against a real API server, with runs that a file tells: the life of probes, kills and restarts."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from integration.apiserver import ApiServer
+from integration.control.operator_process import OperatorProcess, eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Probe:
+    """A DatapathProbe in the API server, by kubectl."""
+
+    def __init__(self, apiserver: ApiServer, name: str) -> None:
+        self.name = name
+        self._apiserver = apiserver
+
+    def apply(self, interval: str = "1h", **spec: Any) -> None:
+        """Create or change a probe."""
+        probe = {
+            "apiVersion": "datapath-probe.dev/v1alpha1",
+            "kind": "DatapathProbe",
+            "metadata": {"name": self.name, "namespace": "default"},
+            "spec": {
+                "schedule": {"interval": interval},
+                "source": {"pod": "xwing"},
+                "destination": {"service": {"name": "deathstar", "port": 80}},
+                **spec,
+            },
+        }
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(probe))
+
+    def annotate(self, value: str) -> None:
+        """Ask for a run."""
+        self.kubectl("annotate", "dpp", self.name, "--overwrite", f"datapath-probe.dev/run-now={value}")
+
+    def delete(self) -> None:
+        """Delete a probe; there is nothing to wait for."""
+        began = time.monotonic()
+        self.kubectl("delete", "dpp", self.name, "--wait")
+        assert time.monotonic() - began < 5
+
+    def get(self) -> dict[str, Any]:
+        """The object."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", "dpp", self.name, "-o", "json"))
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """Its status; empty before the first run."""
+        status: dict[str, Any] = self.get().get("status", {})
+        return status
+
+    def runs(self) -> int:
+        """Runs that its status counts."""
+        count: int = self.status().get("counters", {}).get("runs", 0)
+        return count
+
+    def ready(self) -> str:
+        """The reason of its condition Ready."""
+        conditions = self.status().get("conditions", [])
+        return next((found["reason"] for found in conditions if found["type"] == "Ready"), "")
+
+    def events(self) -> list[str]:
+        """Its Events, one a line, without the age."""
+        told = self.kubectl("events", "--for", f"dpp/{self.name}", "--no-headers").splitlines()
+        return [line.split(maxsplit=1)[1] for line in told]
+
+    def kubectl(self, *argv: str, stdin: str | None = None) -> str:
+        """What kubectl prints."""
+        done = self._apiserver.run_kubectl(*argv, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def probe(served: ApiServer) -> Iterator[Probe]:
+    """A probe that is still to be applied, under a name that no other test has used."""
+    yield Probe(served, f"probe-{uuid.uuid4().hex[:8]}")
+    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
+
+
+def test_a_new_probe_gets_its_status_an_event_and_series(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply(expect={"maxLatency": "250ms"})
+    status = eventually(probe.status)
+    assert status["verdict"] == "Healthy"
+    assert status["lastRun"]["trigger"] == "Start"
+    assert {each["type"]: each["status"] for each in status["conditions"]} == {
+        "Reachable": "True",
+        "PathHealthy": "True",
+        "Ready": "True",
+    }
+    (event,) = eventually(probe.events)
+    assert event.startswith("Normal")
+    assert "6/6 hops ok" in event
+    assert operator.metric("datapath_probe_success", probe=probe.name) == 1
+    assert operator.metric("datapath_probe_latency_limit_seconds", probe=probe.name) == 0.25
+    assert "finalizers" not in probe.get()["metadata"]
+    annotations = probe.get()["metadata"]["annotations"]
+    assert set(annotations) == {"kubectl.kubernetes.io/last-applied-configuration"}
+
+
+def test_describe_starts_and_ends_with_what_matters(operator: OperatorProcess, probe: Probe) -> None:
+    operator.tell("broken")
+    probe.apply()
+    eventually(probe.status)
+    eventually(probe.events)
+    told = probe.kubectl("describe", "dpp", probe.name).partition("Status:")[2]
+    place = "Broken at ipcache-lookup on node2"
+    assert place in told[:600]
+    assert "Next: compare" in told[:800]
+    assert place in told[-900:]
+
+
+def test_a_verdict_that_changes_is_told_at_once_and_once(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply(interval="1s")
+    eventually(probe.status)
+    operator.tell("broken")
+    eventually(lambda: probe.status()["verdict"] == "Broken", within_s=5)
+    eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
+    assert [event.split()[0] for event in probe.events()] == ["Normal", "Warning"]
+    assert operator.metric("datapath_probe_success", probe=probe.name) == 0
+    assert operator.metric("datapath_probe_divergent_hop", hop="ipcache-lookup", node="node2") == 1
+
+
+def test_runs_that_say_nothing_new_write_at_most_every_30_s(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply(interval="1s")
+    eventually(probe.status)
+    version = probe.get()["metadata"]["resourceVersion"]
+    eventually(lambda: (operator.metric("datapath_probe_runs_total", probe=probe.name) or 0) >= 5)
+    assert probe.get()["metadata"]["resourceVersion"] == version
+
+
+def test_run_now_runs_once_and_not_again_after_a_restart(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply()
+    eventually(lambda: probe.runs() == 1)
+    probe.annotate("please")
+    status = eventually(lambda: (found := probe.status())["lastRun"]["trigger"] == "RunNow" and found)
+    assert status["lastHandledRunNow"] == "please"
+    operator.kill()
+    operator.start()
+    probe.annotate("please")
+    probe.annotate("again")
+    eventually(lambda: probe.status()["lastHandledRunNow"] == "again")
+    assert probe.runs() == 3
+
+
+def test_run_now_asked_for_while_the_operator_was_away_is_served(
+    operator: OperatorProcess, probe: Probe
+) -> None:
+    probe.apply()
+    eventually(lambda: probe.runs() == 1)
+    operator.kill()
+    probe.annotate("please")
+    operator.start()
+    eventually(lambda: probe.status().get("lastHandledRunNow") == "please")
+
+
+def test_a_suspended_probe_rests_until_it_is_resumed(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply(interval="1s")
+    eventually(probe.status)
+    probe.apply(interval="1s", suspend=True)
+    eventually(lambda: probe.ready() == "Suspended")
+    assert "nextRunTime" not in probe.status()
+    assert probe.status()["verdict"] == "Healthy"
+    assert operator.metric("datapath_probe_next_run_timestamp_seconds", probe=probe.name) is None
+    began = len(operator.started)
+    time.sleep(2.5)
+    assert len(operator.started) == began
+    probe.apply(interval="1s")
+    eventually(lambda: probe.ready() == "Scheduled")
+    assert probe.status()["lastRun"]["trigger"] == "SpecChange"
+
+
+def test_a_changed_spec_is_run_at_once(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply()
+    eventually(probe.status)
+    probe.apply(request={"method": "POST"})
+    status = eventually(lambda: (found := probe.status())["lastRun"]["trigger"] == "SpecChange" and found)
+    assert status["observedGeneration"] == 2
+
+
+def test_a_deleted_probe_is_cancelled_and_its_series_go(operator: OperatorProcess, probe: Probe) -> None:
+    operator.tell("healthy")
+    probe.apply()
+    eventually(probe.status)
+    operator.tell("broken", takes_s=60)
+    probe.annotate("please")
+    eventually(lambda: len(operator.started) == 2)
+    probe.delete()
+    eventually(lambda: not [each for each in operator.samples() if each.labels.get("probe") == probe.name])
+    assert not [line for line in operator.log if line["level"] in ("error", "critical")]
+
+
+def test_a_killed_operator_goes_on_where_it_was(
+    operator: OperatorProcess, probe: Probe, served: ApiServer
+) -> None:
+    other = Probe(served, f"{probe.name}-other")
+    probe.apply()
+    other.apply()
+    eventually(lambda: probe.runs() == 1 and other.runs() == 1)
+    operator.tell("broken", takes_s=60)
+    probe.annotate("please")
+    eventually(lambda: len(operator.started) == 3)
+    operator.kill()
+    operator.tell("broken")
+    operator.start()
+    eventually(lambda: probe.status()["verdict"] == "Broken")
+    status = probe.status()
+    assert (status["counters"]["runs"], status["counters"]["failures"]) == (2, 1)
+    assert [entry["verdict"] for entry in status["history"]] == ["Broken", "Healthy"]
+    assert operator.metric("datapath_probe_success", probe=other.name) == 1
+    assert other.runs() == 1
+
+
+def test_a_probe_deleted_while_the_operator_was_away_is_not_known_any_more(
+    operator: OperatorProcess, probe: Probe
+) -> None:
+    probe.apply()
+    eventually(probe.status)
+    operator.kill()
+    probe.delete()
+    operator.start()
+    assert operator.metric("datapath_probe_success", probe=probe.name) is None
+
+
+def test_a_stop_in_mid_run_is_quick_and_says_nothing_false(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply()
+    eventually(probe.status)
+    operator.tell("broken", takes_s=60)
+    probe.annotate("please")
+    eventually(lambda: len(operator.started) == 2)
+    code, took_s = operator.stop()
+    assert (code, took_s < 5) == (0, True)
+    assert (probe.status()["verdict"], probe.runs()) == ("Healthy", 1)
+    assert operator.log[-1]["event"] == "stopped"
+    assert not [line for line in operator.log if line["level"] in ("error", "critical")]
+
+
+def test_a_stop_writes_what_was_still_waiting(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply(interval="1s")
+    eventually(lambda: (operator.metric("datapath_probe_runs_total", probe=probe.name) or 0) >= 3)
+    operator.stop()
+    assert probe.runs() == len(operator.started)
+
+
+def test_the_operator_survives_a_restart_of_the_api_server(
+    operator: OperatorProcess, probe: Probe, served: ApiServer
+) -> None:
+    probe.apply(interval="1s")
+    eventually(probe.status)
+    served.kill()
+    operator.tell("broken")
+    time.sleep(3)
+    assert operator.get("/healthz")[0] == 200
+    served.start()
+    served.wait_ready()
+    eventually(lambda: probe.status()["verdict"] == "Broken", within_s=30)
+    second = Probe(served, f"{probe.name}-second")
+    second.apply()
+    eventually(second.status, within_s=30)
+
+
+def test_each_line_of_a_run_tells_which(operator: OperatorProcess, probe: Probe) -> None:
+    probe.apply()
+    status = eventually(probe.status)
+    (line,) = [line for line in operator.log if line["event"] == "run ended"]
+    assert (line["probe"], line["run_id"]) == (f"default/{probe.name}", status["lastRun"]["id"])
+    assert (line["verdict"], line["node"]) == ("Healthy", "node2")
