@@ -16,7 +16,12 @@ from datapath_probe.plan.objects import (
     SliceEndpoint,
 )
 
-VXLAN = {"routing-mode": "tunnel", "tunnel-protocol": "vxlan", "ipam": "kubernetes", "kube-proxy-replacement": "false"}
+VXLAN = {
+    "routing-mode": "tunnel",
+    "tunnel-protocol": "vxlan",
+    "ipam": "kubernetes",
+    "kube-proxy-replacement": "false",
+}
 IDENTITY = {"xwing": 27728, "tiefighter": 11111, "deathstar": 57017}
 
 
@@ -114,7 +119,9 @@ def cluster() -> Cluster:
         node_ip, cidr = f"172.30.0.1{number}", f"10.244.{number - 1}.0/24"
         made.nodes[name] = Node(name, True, False, (node_ip,), (cidr,))
         made.cilium_nodes[name] = CiliumNode(name, (node_ip,), (f"10.244.{number - 1}.63",), (cidr,))
-        made.agents[name] = Agent(name, "kube-system", f"cilium-{number}", "cilium-agent", True, f"agent-{number}/0")
+        made.agents[name] = Agent(
+            name, "kube-system", f"cilium-{number}", "cilium-agent", True, f"agent-{number}/0"
+        )
     places = [
         ("xwing", "10.244.1.27", "node2", 1213),
         ("deathstar-0", "10.244.0.172", "node1", 689),

@@ -30,7 +30,13 @@ class SourceContainers(Protocol):
     """Source pods' containers, where curl runs."""
 
     async def run(
-        self, target: ContainerRef, argv: Sequence[str], *, stdin: bytes | None, timeout_s: float, stdout_limit: int
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
     ) -> Reading:
         """Run one command to its end; never raises."""
         ...

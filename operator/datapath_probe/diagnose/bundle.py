@@ -23,7 +23,7 @@ _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-class NotABundle(ValueError):
+class NotABundleError(ValueError):
     """The document is no evidence bundle, or one of a format that this version does not read."""
 
 
@@ -60,11 +60,11 @@ class Bundle:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read a saved document. Raises NotABundle."""
+        """Read a saved document. Raises NotABundleError."""
         try:
             document = _JSON.validate_json(text)
             if document.get("format") != FORMAT:
-                raise NotABundle(f"format {document.get('format')!r}, this version reads {FORMAT}")
+                raise NotABundleError(f"format {document.get('format')!r}, this version reads {FORMAT}")
             request = document["request"]
             readings = {
                 Question(entry["node"], tuple(entry["argv"])): tuple(map(_to_reading, entry["readings"]))
@@ -84,7 +84,7 @@ class Bundle:
                 )
             )
         except (ValidationError, KeyError, TypeError, AttributeError, UnicodeError) as error:
-            raise NotABundle(f"not an evidence bundle: {error}") from error
+            raise NotABundleError(f"not an evidence bundle: {error}") from error
 
 
 def _redacted(run: Run) -> Run:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from ..cilium import layout
+from ..api.reasons import Reason
+from ..cilium import agent_endpoint, layout
 from ..cilium.agent_config import AgentConfig
+from ..cilium.agent_endpoint import AgentEndpoint
 from ..cilium.curl import CurlReport
 from ..cilium.layout import Layout
-from ..evidence.reading import Unavailable
+from ..evidence.reading import Absent, Unavailable
 from ..plan.path import ExpectedHop, ExpectedPath
 from ..plan.plan import Backend, Plan, PodFacts
 from .connection import Connection
@@ -56,6 +58,18 @@ class Case:
     def hop(self, expected: ExpectedHop, object_: str) -> Hop:
         """A hop to be judged."""
         return Hop(expected, object_, self.lens, self.run.second_look)
+
+    def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
+        """The pod's endpoint as the agent of its node set it up."""
+        name = f"{pod.pod.namespace}/{pod.pod.name}"
+        if pod.endpoint is None:
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint")
+        node, number = pod.node.name, pod.endpoint.endpoint_id
+        endpoint = self.lens.read(agent_endpoint.question(node, number), agent_endpoint.parse)
+        if isinstance(endpoint, Absent):
+            message = f"the agent on {node} has no endpoint {number}, which should be {name}"
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
+        return endpoint
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""

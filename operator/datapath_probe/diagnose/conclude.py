@@ -31,6 +31,8 @@ def conclude(
 ) -> Conclusion:
     """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything."""
     findings = tuple(findings)
+    if transition:
+        findings = tuple(_withheld(finding, transition) for finding in findings)
     if outcome.met is None:
         return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, outcome.message, findings)
     if outcome.met:
@@ -38,6 +40,14 @@ def conclude(
     if transition:
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
     return _failed(findings, outcome, ladder)
+
+
+def _withheld(finding: Finding, transition: str) -> Finding:
+    """A finding as it counts while something is in transition: what is not Ok may be about to be."""
+    if finding.verdict is HopVerdict.OK:
+        return finding
+    message = f"{transition}; seen meanwhile: {finding.message}"
+    return replace(finding, verdict=HopVerdict.UNKNOWN, reason=Reason.IN_TRANSITION, message=message)
 
 
 def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
@@ -53,7 +63,9 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
         return Conclusion(ProbeVerdict.DEGRADED, reason, message, findings)
     unknown = _first(findings, HopVerdict.UNKNOWN)
     if unknown:
-        message = f"the request succeeded, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
+        message = (
+            f"the request succeeded, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
+        )
         return Conclusion(ProbeVerdict.UNKNOWN, unknown.reason, message, findings)
     return Conclusion(ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK, f"all {len(findings)} hops ok", findings)
 

@@ -51,7 +51,12 @@ ZONES: dict[Rung, tuple[HopName, ...]] = {
     ),
     Rung.ANSWERED: _ANSWERED_ZONE,
     Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION),
-    Rung.CONNECTED: (*_SENT_ZONE, HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, *_ANSWERED_ZONE),
+    Rung.CONNECTED: (
+        *_SENT_ZONE,
+        HopName.DESTINATION_INTERFACE,
+        HopName.DESTINATION_RESPONSE,
+        *_ANSWERED_ZONE,
+    ),
     Rung.DELIVERED: (HopName.DESTINATION_RESPONSE,),
 }
 

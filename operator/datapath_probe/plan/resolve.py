@@ -50,7 +50,9 @@ def _source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] | Cannot
     if pod.terminating:
         return CannotRun(Reason.IN_TRANSITION, f"source pod {name} is being deleted", source=name)
     if pod.phase != "Running" or not pod.ip:
-        return CannotRun(Reason.SOURCE_NOT_RUNNING, f"source pod {name} is {pod.phase or 'Pending'}", source=name)
+        return CannotRun(
+            Reason.SOURCE_NOT_RUNNING, f"source pod {name} is {pod.phase or 'Pending'}", source=name
+        )
     if pod.host_network:
         return CannotRun(
             Reason.SOURCE_HOST_NETWORK,
@@ -61,11 +63,15 @@ def _source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] | Cannot
     if container is None:
         names = ", ".join(c.name for c in pod.containers)
         return CannotRun(
-            Reason.CONTAINER_NOT_FOUND, f"pod {name} has no container {spec.container!r}; it has: {names}", source=name
+            Reason.CONTAINER_NOT_FOUND,
+            f"pod {name} has no container {spec.container!r}; it has: {names}",
+            source=name,
         )
     if not container.running:
         return CannotRun(
-            Reason.CONTAINER_NOT_RUNNING, f"container {container.name} of pod {name} is not running", source=name
+            Reason.CONTAINER_NOT_RUNNING,
+            f"container {container.name} of pod {name} is not running",
+            source=name,
         )
     return pod_facts(inventory, pod), container.name
 
@@ -103,10 +109,14 @@ def _pod_target(spec: PodDestination, namespace: str, inventory: Inventory) -> _
     if pod is None:
         return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no pod {name}", destination=display)
     if pod.terminating:
-        return CannotRun(Reason.IN_TRANSITION, f"destination pod {name} is being deleted", destination=display)
+        return CannotRun(
+            Reason.IN_TRANSITION, f"destination pod {name} is being deleted", destination=display
+        )
     if pod.phase != "Running" or not pod.ip:
         return CannotRun(
-            Reason.DESTINATION_NOT_RUNNING, f"destination pod {name} is {pod.phase or 'Pending'}", destination=display
+            Reason.DESTINATION_NOT_RUNNING,
+            f"destination pod {name} is {pod.phase or 'Pending'}",
+            destination=display,
         )
     if pod.host_network:
         return CannotRun(

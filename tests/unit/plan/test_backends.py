@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from datapath_probe.plan.backends import eligible_backends
-
 from unit.cluster import DEATHSTAR, slice_endpoint
 
 PORT = DEATHSTAR.ports[0]

@@ -1,21 +1,21 @@
 """From names to a plan, or to the reason why there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
+
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
-
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}
 SERVICE = {"service": {"name": "deathstar", "port": 80}}
 
 
-def planned(destination: dict[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
+def planned(destination: Mapping[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
     plan = resolve(probe(destination, **spec), inventory or cluster())
     assert isinstance(plan, Plan), plan
     return plan
@@ -115,7 +115,7 @@ def _headless(inventory: Cluster) -> None:
     ],
 )
 def test_what_can_not_run_says_why(
-    destination: dict[str, object], change: Callable[[Cluster], None], reason: Reason
+    destination: Mapping[str, object], change: Callable[[Cluster], None], reason: Reason
 ) -> None:
     inventory = cluster()
     change(inventory)

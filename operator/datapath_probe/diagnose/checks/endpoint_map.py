@@ -5,7 +5,8 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 """
 
 from ...api.reasons import Reason
-from ...cilium import agent_endpoint, lxcmap
+from ...cilium import lxcmap
+from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
@@ -45,23 +46,19 @@ def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
     hop = case.hop(expected, f"cilium_lxc[{address}]")
     destination = case.destination
     assert destination is not None  # the path has this hop only with a destination
-    if destination.endpoint is None:
-        return hop.unknown(
-            Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "without a CiliumEndpoint there is nothing to compare with")
-        )
-    of_agent = case.lens.read(
-        agent_endpoint.question(expected.node, destination.endpoint.endpoint_id), agent_endpoint.parse
-    )
+    agent = case.agent_endpoint(destination)
     question = lxcmap.lookup(expected.node, address)
     record = case.lens.read(question, lxcmap.parse)
-    hop.intent(
-        f"endpoint {destination.endpoint.endpoint_id} of this node",
-        {"endpointID": destination.endpoint.endpoint_id, "identity": destination.endpoint.identity},
-    )
     if case.connection.received:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
+    if isinstance(agent, Unavailable):
+        return hop.unknown(agent)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
+    hop.intent(
+        f"endpoint {agent.id} of this node",
+        {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
+    )
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(
@@ -80,18 +77,7 @@ def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
         "identity": record.identity,
     }
     hop.programmed("entry of this pod", facts)
-    if isinstance(of_agent, Unavailable):
-        return hop.unknown(of_agent)
-    if isinstance(of_agent, Absent):
-        return hop.stale(
-            Contradiction(
-                Reason.CILIUM_ENDPOINT_MISMATCH,
-                f"the agent on {expected.node} has no endpoint {destination.endpoint.endpoint_id}",
-                _DIED_BEFORE_DELIVERY,
-                (question,),
-            )
-        )
-    wrong = _differences(record, of_agent)
+    wrong = _differences(record, agent)
     if not wrong:
         return hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
     delivery = frozenset({Rung.SENT}) if "endpoint id" in wrong[0] else frozenset({Rung.RECEIVED})
@@ -105,7 +91,7 @@ def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
     )
 
 
-def _differences(record: lxcmap.EndpointRecord, agent: agent_endpoint.AgentEndpoint) -> list[str]:
+def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:
     """What the datapath needs to deliver and is not as the agent set it up, as "X instead of Y"."""
     pairs = [
         ("endpoint id", record.endpoint_id, agent.id),

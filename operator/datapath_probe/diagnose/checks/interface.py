@@ -6,7 +6,9 @@ The pod's end is read from the agent, which sees the pods' network namespaces: n
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...cilium import agent_endpoint, links, netns
+from ...cilium import links, netns
+from ...cilium.agent_endpoint import AgentEndpoint
+from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -22,10 +24,11 @@ _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
 class _Pair:
     """Both ends of the pair, and what the agent set up."""
 
-    agent: agent_endpoint.AgentEndpoint
+    agent: AgentEndpoint
     host: links.Link | Absent
     pod: links.Link | Absent
     routes: tuple[links.Route, ...]
+    rests_on: tuple[Question, ...]
 
 
 def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
@@ -44,50 +47,55 @@ def _judge(
 ) -> Finding:
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     hop = case.hop(expected, f"eth0 of {name}")
-    if pod.endpoint is None:
-        return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint"))
-    node, endpoint_id = expected.node, pod.endpoint.endpoint_id
-    agent = case.lens.read(agent_endpoint.question(node, endpoint_id), agent_endpoint.parse)
-    namespaces = case.lens.read(netns.find(node), netns.parse)
+    agent = case.agent_endpoint(pod)
+    namespaces = case.lens.read(netns.find(expected.node), netns.parse)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     if isinstance(namespaces, Unavailable):
         return hop.unknown(namespaces)
-    if isinstance(agent, Absent):
-        return hop.unknown(
-            Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no endpoint {endpoint_id}")
-        )
     namespace = namespaces.get(pod.pod.ip)
     if namespace is None:
-        message = f"none of the network namespaces that the agent on {node} sees has address {pod.pod.ip}"
-        return hop.unknown(Unavailable(Reason.NAMESPACE_NOT_FOUND, message), ask_again=(netns.find(node),))
+        message = f"no network namespace that the agent on {expected.node} sees has {pod.pod.ip}"
+        return hop.unknown(
+            Unavailable(Reason.NAMESPACE_NOT_FOUND, message), ask_again=(netns.find(expected.node),)
+        )
     hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
     hop.intent(
         "interface and MACs as the agent set them up",
-        {"interface": agent.interface_name, "ifindex": agent.ifindex, "mac": agent.mac, "hostMAC": agent.host_mac},
+        {
+            "interface": agent.interface_name,
+            "ifindex": agent.ifindex,
+            "mac": agent.mac,
+            "hostMAC": agent.host_mac,
+        },
     )
+    if seen:
+        hop.observed("packets of this connection passed the pair")
+    pair = _read_pair(case, expected.node, agent, namespace)
+    if isinstance(pair, Unavailable):
+        return hop.unknown(pair)
+    _state(hop, pair)
+    problem = _problem(pair)
+    if problem:
+        reason, message = problem
+        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, pair.rests_on))
+    return hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+
+
+def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:
     host_question = links.link(node, agent.interface_name)
     pod_question = links.pod_link(node, namespace, agent.container_interface_name)
     route_question = links.pod_routes(node, namespace)
     host = case.lens.read(host_question, links.parse_link)
-    inside = case.lens.read(pod_question, links.parse_link)
+    pod = case.lens.read(pod_question, links.parse_link)
     routes = case.lens.read(route_question, links.parse_routes)
     if isinstance(host, Unavailable):
-        return hop.unknown(host)
-    if isinstance(inside, Unavailable):
-        return hop.unknown(inside)
+        return host
+    if isinstance(pod, Unavailable):
+        return pod
     if isinstance(routes, Unavailable):
-        return hop.unknown(routes)
-    pair = _Pair(agent, host, inside, routes)
-    _state(hop, pair)
-    if seen:
-        hop.observed("packets of this connection passed the pair")
-    problem = _problem(pair)
-    if problem:
-        reason, message = problem
-        rests_on = (host_question, pod_question, route_question)
-        return hop.stale(Contradiction(reason, f"{message} on {node}", predicts, rests_on))
-    return hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+        return routes
+    return _Pair(agent, host, pod, routes, (host_question, pod_question, route_question))
 
 
 def _state(hop: Hop, pair: _Pair) -> None:
@@ -116,7 +124,10 @@ def _problem(pair: _Pair) -> tuple[Reason, str] | None:
     if host.ifindex != agent.ifindex:
         return Reason.INTERFACE_MISMATCH, f"{host.name} has index {host.ifindex} instead of {agent.ifindex}"
     if host.peer_ifindex != pod.ifindex or pod.peer_ifindex != host.ifindex:
-        return Reason.INTERFACE_MISMATCH, f"{host.name} ({host.ifindex}) and {inside} ({pod.ifindex}) are not a pair"
+        return (
+            Reason.INTERFACE_MISMATCH,
+            f"{host.name} ({host.ifindex}) and {inside} ({pod.ifindex}) are not a pair",
+        )
     for link in (host, pod):
         if not link.up:
             return Reason.INTERFACE_DOWN, f"{link.name} is down"

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
 from ...cilium import agent_endpoint
-from ...evidence.reading import Absent, Unavailable
+from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
 from ..case import Case
@@ -35,20 +35,19 @@ def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
         if contradiction:
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             return hop.stale(contradiction)
-    endpoint = case.source.endpoint
-    assert endpoint is not None  # a missing one contradicts
-    question = agent_endpoint.question(expected.node, endpoint.endpoint_id)
-    agent = case.lens.read(question, agent_endpoint.parse)
+    agent = case.agent_endpoint(case.source)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    if isinstance(agent, Absent) or agent.ipv4 != case.source.pod.ip or agent.identity != endpoint.identity:
-        hop.programmed("the agent has another endpoint under this number")
+    endpoint = case.source.endpoint
+    assert endpoint is not None  # a missing one contradicts
+    if agent.ipv4 != case.source.pod.ip or agent.identity != endpoint.identity:
+        hop.programmed(f"endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}")
         return hop.stale(
             Contradiction(
                 Reason.CILIUM_ENDPOINT_MISMATCH,
-                f"the agent's endpoint {endpoint.endpoint_id} is not {case.source.pod.ip} "
-                f"with identity {endpoint.identity}",
-                rests_on=(question,),
+                f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
+                f"CiliumEndpoint is {case.source.pod.ip} with identity {endpoint.identity}",
+                rests_on=(agent_endpoint.question(expected.node, endpoint.endpoint_id),),
             )
         )
     hop.programmed(

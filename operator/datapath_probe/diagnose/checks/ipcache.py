@@ -23,11 +23,13 @@ def check_ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
     destination = case.destination
     assert destination is not None  # the path has this hop only with a destination
     last = Rung.TRANSLATED if case.plan.frontend else Rung.NOTHING
-    return _judge(case, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Rung.SENT}))
+    return _judge(
+        case, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Rung.SENT})
+    )
 
 
 def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
-    """The destination's node must know the way back. In native routing it also takes the source's identity from here."""
+    """The destination's node must know the way back; in native routing it also takes the source's identity from it."""
     native = case.path.encapsulation is Encapsulation.NONE and case.path.cross_node
     return _judge(
         case,
@@ -53,7 +55,10 @@ def _judge(
     hop = case.hop(expected, f"ipcache[{address}]")
     if pod.endpoint is None or pod.node.cilium is None:
         return hop.unknown(
-            Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"no CiliumEndpoint or CiliumNode says what {address} should be")
+            Unavailable(
+                Reason.CILIUM_ENDPOINT_MISSING,
+                f"no CiliumEndpoint or CiliumNode says what {address} should be",
+            )
         )
     tunneled = pod.node.name != expected.node and case.path.encapsulation is not Encapsulation.NONE
     tunnels = pod.node.cilium.internal_ips if pod.node.name != expected.node else ()
@@ -78,7 +83,11 @@ def _judge(
         return _unknown_pod(hop, address, fallback, tunneled, identity_rungs, tunnel_rungs, rests_on)
     hop.programmed(
         f"identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if exact.tunnel_endpoint else ""),
-        {"identity": exact.identity, "tunnelEndpoint": exact.tunnel_endpoint or "", "encryptKey": exact.encrypt_key},
+        {
+            "identity": exact.identity,
+            "tunnelEndpoint": exact.tunnel_endpoint or "",
+            "encryptKey": exact.encrypt_key,
+        },
     )
     if exact.identity != pod.endpoint.identity:
         return hop.stale(
@@ -89,20 +98,20 @@ def _judge(
                 rests_on,
             )
         )
-    wrong_tunnel = (
-        exact.tunnel_endpoint not in tunnels if tunnels else exact.tunnel_endpoint is not None
-    )
+    wrong_tunnel = exact.tunnel_endpoint not in tunnels if tunnels else exact.tunnel_endpoint is not None
     if wrong_tunnel:
         return hop.stale(
             Contradiction(
                 Reason.WRONG_TUNNEL_ENDPOINT,
-                f"{expected.node} looks for {address} behind {exact.tunnel_endpoint or 'no tunnel endpoint'}, but it is "
+                f"{expected.node} looks for {address} behind {exact.tunnel_endpoint or 'no node'}, but it is "
                 + (f"on {tunnels[0]}" if tunnels else "on this very node"),
                 tunnel_rungs if tunneled else _NOWHERE,
                 rests_on,
             )
         )
-    return hop.fine(f"{address} is identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if tunnels else ""))
+    return hop.fine(
+        f"{address} is identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if tunnels else "")
+    )
 
 
 def _unknown_pod(

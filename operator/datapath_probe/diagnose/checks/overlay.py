@@ -42,13 +42,18 @@ def _judge(case: Case, expected: ExpectedHop, program: str, direction: Direction
     _observe(case, hop, direction)
     if isinstance(link, Unavailable):
         return hop.unknown(link)
-    if isinstance(of_node, Unavailable):
-        return hop.unknown(of_node)
     if isinstance(link, Absent):
         hop.programmed("no such device")
         message = f"{expected.node} has no {device}"
-        return hop.stale(Contradiction(Reason.TUNNEL_DEVICE_MISSING, message, _LOST_BETWEEN, (link_question,)))
-    facts: dict[str, object] = {"device": device, "ifindex": link.ifindex, "up": link.up, "port": link.tunnel_port or ""}
+        return hop.stale(
+            Contradiction(Reason.TUNNEL_DEVICE_MISSING, message, _LOST_BETWEEN, (link_question,))
+        )
+    facts: dict[str, object] = {
+        "device": device,
+        "ifindex": link.ifindex,
+        "up": link.up,
+        "port": link.tunnel_port or "",
+    }
     hop.programmed(f"{device} is {'up' if link.up else 'down'}", facts)
     if not link.up:
         message = f"{device} is down on {expected.node}"
@@ -56,6 +61,8 @@ def _judge(case: Case, expected: ExpectedHop, program: str, direction: Direction
     if link.tunnel_port and link.tunnel_port != config.tunnel_port:
         message = f"{device} on {expected.node} uses port {link.tunnel_port} instead of {config.tunnel_port}"
         return hop.stale(Contradiction(Reason.TUNNEL_MISCONFIGURED, message, _LOST_BETWEEN, (link_question,)))
+    if isinstance(of_node, Unavailable):
+        return hop.unknown(of_node)
     if (of_node.routing_mode, of_node.tunnel_protocol) != (config.routing_mode, config.tunnel_protocol):
         return hop.unknown(
             Unavailable(
@@ -76,8 +83,14 @@ def _judge(case: Case, expected: ExpectedHop, program: str, direction: Direction
 
 def _observe(case: Case, hop: Hop, direction: Direction) -> None:
     incoming = case.connection.incoming
-    if direction is Direction.INGRESS and isinstance(incoming, CtEntry) and CtFlag.FROM_TUNNEL in incoming.flags:
-        hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": _names(incoming.flags)})
+    if (
+        direction is Direction.INGRESS
+        and isinstance(incoming, CtEntry)
+        and CtFlag.FROM_TUNNEL in incoming.flags
+    ):
+        hop.observed(
+            "packets of this connection came out of the tunnel", {"conntrackFlags": _names(incoming.flags)}
+        )
     elif direction is Direction.EGRESS and case.connection.received:
         hop.observed("packets of this connection reached the other node")
 

@@ -4,7 +4,7 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 """
 
 from ...api.reasons import Reason
-from ...cilium import agent_endpoint, bpftool
+from ...cilium import bpftool
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
@@ -18,19 +18,10 @@ _BYPASSED = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
 
 def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
     """The program that puts a pod's packets under Cilium's care."""
-    endpoint = case.source.endpoint
     hop = case.hop(expected, FROM_CONTAINER)
-    if endpoint is None:
-        return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "without a CiliumEndpoint there is no interface"))
-    agent = case.lens.read(
-        agent_endpoint.question(expected.node, endpoint.endpoint_id), agent_endpoint.parse
-    )
+    agent = case.agent_endpoint(case.source)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    if isinstance(agent, Absent):
-        return hop.unknown(
-            Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent has no endpoint {endpoint.endpoint_id}")
-        )
     device = agent.interface_name
     hop.object = f"{FROM_CONTAINER}@{device}"
     hop.intent(f"{FROM_CONTAINER} at the ingress of {device}", {"interface": device})
@@ -51,7 +42,9 @@ def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
             "programID": chain[0].program_id if chain else "",
         },
     )
-    position = next((i for i, program in enumerate(chain) if bpftool.is_program(program.program, FROM_CONTAINER)), None)
+    position = next(
+        (i for i, program in enumerate(chain) if bpftool.is_program(program.program, FROM_CONTAINER)), None
+    )
     if position is None:
         if case.connection.left and not attached:
             # a bpftool older than tcx lists nothing; the entries are better proof

@@ -38,11 +38,17 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
         )
     if connection.connected and report.exit_code in _CUT_SHORT and connection.answered:
         return hop.broken(
-            Reason.CONNECTION_RESET, f"{_address(case)} took the connection and ended it without a whole response"
+            Reason.CONNECTION_RESET,
+            f"{_address(case)} took the connection and ended it without a whole response",
         )
-    if connection.connected and report.exit_code == CurlExit.OPERATION_TIMEDOUT and connection.request_arrived:
+    if (
+        connection.connected
+        and report.exit_code == CurlExit.OPERATION_TIMEDOUT
+        and connection.request_arrived
+    ):
         return hop.broken(
-            Reason.NO_RESPONSE, f"{_address(case)} took the connection and the request, and did not answer in time"
+            Reason.NO_RESPONSE,
+            f"{_address(case)} took the connection and the request, and did not answer in time",
         )
     if report.exit_code == CurlExit.WEIRD_SERVER_REPLY:
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")

@@ -18,7 +18,9 @@ def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
     assert destination is not None  # the path has this hop only with a destination
     if destination.node.cilium is None or not destination.node.cilium.internal_ips:
         hop = case.hop(expected, f"route to {destination.node.name}")
-        return hop.unknown(Unavailable(Reason.CILIUM_NODE_MISSING, f"{destination.node.name} has no CiliumNode"))
+        return hop.unknown(
+            Unavailable(Reason.CILIUM_NODE_MISSING, f"{destination.node.name} has no CiliumNode")
+        )
     node_ip = destination.node.cilium.internal_ips[0]
     native = case.path.encapsulation is Encapsulation.NONE
     target = destination.pod.ip if native else node_ip
@@ -36,8 +38,14 @@ def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
         message = f"{expected.node} has no route to {target}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
     way = f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
-    hop.programmed(way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""})
-    if native and case.config.auto_direct_node_routes and route.gateway not in destination.node.cilium.internal_ips:
+    hop.programmed(
+        way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
+    )
+    if (
+        native
+        and case.config.auto_direct_node_routes
+        and route.gateway not in destination.node.cilium.internal_ips
+    ):
         message = f"{expected.node} sends {target} {way}, but it is on {node_ip}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
     return hop.fine(f"{target} {way}")

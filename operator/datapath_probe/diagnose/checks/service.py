@@ -36,7 +36,9 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
     )
     if unresolved:
         hop.observed("curl got no address", took)
-        return hop.broken(Reason.NAME_NOT_RESOLVED, f"{case.plan.request.host} did not resolve in the source pod")
+        return hop.broken(
+            Reason.NAME_NOT_RESOLVED, f"{case.plan.request.host} did not resolve in the source pod"
+        )
     addresses = {frontend.ip, *(backend.ip for backend in case.plan.backends)}
     if report.remote_ip and report.remote_ip not in addresses:
         hop.observed(f"curl spoke to {report.remote_ip}", took)
@@ -51,7 +53,7 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Programmed:
-    """A frontend as the node has it: its slots' backends, as "ip:port". `dangling`: what slots name and is not there."""
+    """A frontend as the node has it. `backends` as "ip:port"; `dangling`: what slots name and is not there."""
 
     master: lbmap.ServiceSlot
     backends: tuple[str, ...]
@@ -92,7 +94,9 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
     contradiction = _compare(case, wanted, have, programmed)
-    return hop.stale(contradiction) if contradiction else hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+    return (
+        hop.stale(contradiction) if contradiction else hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+    )
 
 
 def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programmed) -> Contradiction | None:
@@ -140,7 +144,9 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
             programmed.rests_on,
         )
     return Contradiction(
-        Reason.BACKEND_MISSING, f"{node} does not balance to {', '.join(missing)}", rests_on=programmed.rests_on
+        Reason.BACKEND_MISSING,
+        f"{node} does not balance to {', '.join(missing)}",
+        rests_on=programmed.rests_on,
     )
 
 
@@ -198,7 +204,9 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NOT_TRANSLATED,
             f"{expected.node} let a packet to {frontend.ip}:{frontend.port.port} pass without choosing a backend",
         )
-    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen"))
+    return hop.unknown(
+        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen")
+    )
 
 
 def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
@@ -210,7 +218,9 @@ def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
     if isinstance(master, Unavailable):
         return hop.unknown(master)
     if isinstance(master, Absent):
-        return hop.unknown(Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare"))
+        return hop.unknown(
+            Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare")
+        )
     hop.object = f"reverse NAT {master.rev_nat_id}"
     question = lbmap.revnat(expected.node, master.rev_nat_id)
     entry = case.lens.read(question, lbmap.parse_revnat)
@@ -227,11 +237,15 @@ def _judge_reverse_nat(
     predicts = frozenset({Rung.REPLIED})
     if isinstance(entry, Absent):
         hop.programmed("no entry")
-        message = f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
+        message = (
+            f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
+        )
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, predicts, (question,)))
     hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
     if (entry.ip, entry.port) != (frontend.ip, frontend.port.port):
-        message = f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
+        message = (
+            f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
+        )
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, (question,)))
     return hop.fine(f"{hop.object} restores {entry.ip}:{entry.port}")
 

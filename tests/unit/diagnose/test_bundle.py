@@ -1,0 +1,71 @@
+"""A saved run gives the same diagnosis, and gives nothing away."""
+
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.diagnose.bundle import REDACTED, Bundle, NotABundleError
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.plan.plan import CannotRun
+from unit.recorded import names, recorded
+
+
+def with_secrets() -> Run:
+    run = recorded("healthy-cross-node")
+    request = replace(run.plan.request, headers=(("Authorization", "Bearer s3cret"),), body="s3cret")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    answered = replace(reading, stdout=b"s3cret Ship landed s3cret")
+    return replace(
+        run, plan=replace(run.plan, request=request), request=replace(run.request, reading=answered)
+    )
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_saved_run_is_judged_alike(name: str) -> None:
+    run = recorded(name)
+    again = Bundle.from_json(Bundle(run).to_json()).run
+    assert diagnose(again) == diagnose(run)
+
+
+def test_no_header_value_and_no_body_is_saved() -> None:
+    text = Bundle(with_secrets()).to_json()
+    assert b"s3cret" not in text
+    assert REDACTED.encode() in text
+    assert b"Authorization" in text
+
+
+def test_redaction_does_not_change_the_verdict() -> None:
+    run = with_secrets()
+    again = Bundle.from_json(Bundle(run).to_json()).run
+    assert diagnose(again).verdict is diagnose(run).verdict
+
+
+def test_outputs_are_kept_byte_for_byte() -> None:
+    run = recorded("healthy-cross-node")
+    question = Question("node1", ("garbage",))
+    readings = [Answer(1, bytes(range(256)), b"\xff\x00", 1.5, 0.25, truncated=True)]
+    odd = replace(run, evidence=run.evidence.adding([question], readings))
+    odd = replace(
+        odd, evidence=odd.evidence.adding([question], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
+    )
+    again = Bundle.from_json(Bundle(odd).to_json()).run
+    assert again.evidence.readings[question] == odd.evidence.readings[question]
+
+
+def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
+    run = replace(recorded("healthy-cross-node"), plan_after=CannotRun(Reason.SOURCE_NOT_FOUND, "gone"))
+    assert isinstance(Bundle.from_json(Bundle(run).to_json()).run.plan_after, CannotRun)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[]", b'{"format": 99}', b'{"format": 1}', b"\xff", b'{"format": 1, "plan": 3}']
+)
+def test_what_is_no_bundle_is_refused(text: bytes) -> None:
+    with pytest.raises(NotABundleError):
+        Bundle.from_json(text)

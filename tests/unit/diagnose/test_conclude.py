@@ -1,0 +1,138 @@
+"""From findings to one verdict: cause before symptom, a hop before a segment, Unknown before a guess."""
+
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.conclude import Conclusion, conclude
+from datapath_probe.diagnose.findings import Finding, Rung
+from datapath_probe.diagnose.ladder import Ladder
+from datapath_probe.diagnose.outcome import Outcome
+
+PATH = (
+    HopName.SOURCE_PROGRAM,
+    HopName.IPCACHE_LOOKUP,
+    HopName.OVERLAY_ENCAPSULATION,
+    HopName.NODE_ROUTING,
+    HopName.OVERLAY_DECAPSULATION,
+    HopName.ENDPOINT_LOOKUP,
+    HopName.DESTINATION_RESPONSE,
+    HopName.REPLY_IPCACHE,
+)
+MET = Outcome(True, Reason.OK, "HTTP 200")
+TIMED_OUT = Outcome(False, Reason.LOST_IN_TRANSIT, "curl exit 28: timed out")
+SENT = Ladder(Rung.SENT, Rung.SENT)
+
+
+def finding(
+    hop: HopName, verdict: HopVerdict = HopVerdict.OK, predicts: frozenset[Rung] = frozenset()
+) -> Finding:
+    reason = Reason.OK if verdict is HopVerdict.OK else Reason.COMMAND_FAILED
+    return Finding(hop, "node1", "object", verdict, reason, f"{hop} is {verdict}", {}, predicts)
+
+
+def path(**verdicts: Finding) -> list[Finding]:
+    return [verdicts.get(hop.name, finding(hop)) for hop in PATH]
+
+
+def named(conclusion: Conclusion) -> HopName | None:
+    return conclusion.divergence.hop if conclusion.divergence else None
+
+
+def test_all_hops_ok_and_met_is_healthy() -> None:
+    conclusion = conclude(path(), MET, SENT, None)
+    assert conclusion.verdict is ProbeVerdict.HEALTHY
+    assert conclusion.reason is Reason.ALL_HOPS_OK
+
+
+def test_a_stale_hop_of_a_met_request_is_a_latent_fault() -> None:
+    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE)
+    conclusion = conclude(path(IPCACHE_LOOKUP=stale), MET, SENT, None)
+    assert conclusion.verdict is ProbeVerdict.DEGRADED
+    assert named(conclusion) is HopName.IPCACHE_LOOKUP
+
+
+def test_an_unknown_hop_of_a_met_request_is_no_health() -> None:
+    unknown = finding(HopName.NODE_ROUTING, HopVerdict.UNKNOWN)
+    conclusion = conclude(path(NODE_ROUTING=unknown), MET, SENT, None)
+    assert conclusion.verdict is ProbeVerdict.UNKNOWN
+    assert conclusion.divergence is None
+
+
+def test_a_missed_latency_degrades_and_names_no_hop() -> None:
+    slow = replace(MET, shortfall=(Reason.TOO_SLOW, "took 300 ms"))
+    conclusion = conclude(path(), slow, SENT, None)
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.DEGRADED, Reason.TOO_SLOW)
+    assert conclusion.divergence is None
+
+
+def test_the_first_stale_hop_that_predicts_the_death_is_the_cause() -> None:
+    findings = path(
+        SOURCE_PROGRAM=finding(HopName.SOURCE_PROGRAM, HopVerdict.STALE, frozenset({Rung.NOTHING})),
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
+        ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
+    )
+    conclusion = conclude(findings, TIMED_OUT, SENT, None)
+    assert named(conclusion) is HopName.IPCACHE_LOOKUP
+    verdicts = {f.hop: f.verdict for f in conclusion.findings}
+    assert verdicts[HopName.IPCACHE_LOOKUP] is HopVerdict.BROKEN
+    assert verdicts[HopName.ENDPOINT_LOOKUP] is HopVerdict.STALE
+
+
+def test_what_was_seen_to_fail_downstream_of_the_cause_is_its_symptom() -> None:
+    findings = path(
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
+        DESTINATION_RESPONSE=finding(HopName.DESTINATION_RESPONSE, HopVerdict.BROKEN),
+    )
+    conclusion = conclude(findings, TIMED_OUT, SENT, None)
+    assert named(conclusion) is HopName.IPCACHE_LOOKUP
+    assert conclusion.symptom is not None
+    assert conclusion.symptom.hop is HopName.DESTINATION_RESPONSE
+
+
+def test_a_stale_hop_that_can_not_explain_the_failure_is_not_blamed() -> None:
+    findings = path(
+        REPLY_IPCACHE=finding(HopName.REPLY_IPCACHE, HopVerdict.STALE),
+        DESTINATION_RESPONSE=finding(HopName.DESTINATION_RESPONSE, HopVerdict.BROKEN),
+    )
+    conclusion = conclude(findings, TIMED_OUT, Ladder(Rung.ANSWERED, Rung.REPLIED), None)
+    assert named(conclusion) is HopName.DESTINATION_RESPONSE
+
+
+def test_without_cause_and_witness_only_a_segment_is_named() -> None:
+    conclusion = conclude(path(), TIMED_OUT, SENT, None)
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT)
+    assert conclusion.divergence is None
+    assert conclusion.segment is not None
+    assert conclusion.segment.after is HopName.IPCACHE_LOOKUP
+    assert conclusion.segment.before is HopName.ENDPOINT_LOOKUP
+
+
+def test_a_lookup_that_could_not_be_judged_stays_in_the_segment() -> None:
+    unknown = finding(HopName.IPCACHE_LOOKUP, HopVerdict.UNKNOWN)
+    conclusion = conclude(path(IPCACHE_LOOKUP=unknown), TIMED_OUT, SENT, None)
+    assert conclusion.segment is not None
+    assert conclusion.segment.after is HopName.SOURCE_PROGRAM
+
+
+@pytest.mark.parametrize("outcome", [MET, TIMED_OUT])
+def test_nothing_is_blamed_while_something_is_in_transition(outcome: Outcome) -> None:
+    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    conclusion = conclude(path(IPCACHE_LOOKUP=stale), outcome, SENT, "pod a/b is being deleted")
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert "pod a/b is being deleted" in conclusion.message
+    assert conclusion.divergence is None
+    assert {f.verdict for f in conclusion.findings} == {HopVerdict.OK, HopVerdict.UNKNOWN}
+
+
+def test_a_transition_elsewhere_does_not_hide_health() -> None:
+    assert conclude(path(), MET, SENT, "node1 is not ready").verdict is ProbeVerdict.HEALTHY
+
+
+def test_a_client_that_could_not_run_says_nothing_of_the_path() -> None:
+    no_client = Outcome(None, Reason.NO_CLIENT, "no curl")
+    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    conclusion = conclude(path(IPCACHE_LOOKUP=stale), no_client, SENT, None)
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.NO_CLIENT)

@@ -1,0 +1,122 @@
+"""No evidence is no proof: whatever is missing, cut or garbled, nothing becomes better than it was."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import names, recorded
+
+Change = Callable[[Reading], Reading]
+
+
+def _gone(reading: Reading) -> Reading:
+    return Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s", reading.at)
+
+
+def _cut(reading: Reading) -> Reading:
+    if isinstance(reading, Unavailable):
+        return reading
+    return replace(reading, stdout=reading.stdout[: len(reading.stdout) // 2], truncated=True)
+
+
+def _garbled(reading: Reading) -> Reading:
+    return (
+        reading
+        if isinstance(reading, Unavailable)
+        else replace(reading, stdout=b"\x00{]" + reading.stdout[::-1])
+    )
+
+
+def _failed(reading: Reading) -> Reading:
+    if isinstance(reading, Unavailable):
+        return reading
+    return replace(reading, exit_code=255, stdout=b'{"error":"Permission denied"}', stderr=b"")
+
+
+CHANGES: dict[str, Change] = {"gone": _gone, "cut": _cut, "garbled": _garbled, "failed": _failed}
+
+runs = st.sampled_from(names())
+changes = st.sampled_from(sorted(CHANGES))
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
+    """A recorded run, the same with some of its evidence damaged, and which."""
+    run = recorded(draw(runs))
+    questions = sorted(run.evidence.readings, key=lambda question: (question.node, question.argv))
+    chosen = draw(st.lists(st.sampled_from(questions), min_size=1, unique=True))
+    change = CHANGES[draw(changes)]
+    readings = dict(run.evidence.readings)
+    for question in chosen:
+        readings[question] = tuple(map(change, readings[question]))
+    return run, replace(run, evidence=Evidence(readings)), chosen
+
+
+@settings(max_examples=150, deadline=None)
+@given(damaged())
+def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, list[Question]]) -> None:
+    whole, damaged_run, _ = case
+    before, after = diagnose(whole), diagnose(damaged_run)
+    if before.verdict is not ProbeVerdict.HEALTHY:
+        assert after.verdict is not ProbeVerdict.HEALTHY
+    ok_before = {finding.hop for finding in before.findings if finding.verdict is HopVerdict.OK}
+    ok_after = {finding.hop for finding in after.findings if finding.verdict is HopVerdict.OK}
+    assert ok_after <= ok_before
+
+
+@settings(max_examples=150, deadline=None)
+@given(damaged())
+def test_damaged_evidence_never_blames_another_hop(case: tuple[Run, Run, list[Question]]) -> None:
+    whole, damaged_run, _ = case
+    before, after = diagnose(whole), diagnose(damaged_run)
+    if after.divergence is not None:
+        assert before.divergence is not None
+        assert after.divergence.hop in {before.divergence.hop, before.symptom.hop if before.symptom else None}
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs, st.randoms(use_true_random=False))
+def test_the_order_of_evidence_does_not_matter(name: str, random: Random) -> None:
+    run = recorded(name)
+    entries = list(run.evidence)
+    random.shuffle(entries)
+    assert diagnose(replace(run, evidence=Evidence(dict(entries)))) == diagnose(run)
+
+
+@pytest.mark.parametrize("name", names())
+def test_without_any_evidence_every_programmed_hop_is_unknown(name: str) -> None:
+    diagnosis = diagnose(replace(recorded(name), evidence=Evidence()))
+    assert diagnosis.verdict in (ProbeVerdict.UNKNOWN, ProbeVerdict.BROKEN)
+    told_by_curl = {HopName.DESTINATION_RESPONSE, HopName.NAME_RESOLUTION}
+    for finding in diagnosis.findings:
+        if finding.hop not in told_by_curl:
+            assert finding.verdict is HopVerdict.UNKNOWN, finding
+
+
+@pytest.mark.parametrize("name", names())
+def test_one_look_is_not_enough_for_a_contradiction(name: str) -> None:
+    run = recorded(name)
+    once = Evidence({question: readings[:1] for question, readings in run.evidence})
+    diagnosis = diagnose(replace(run, evidence=once, second_look=False))
+    assert all(finding.verdict is not HopVerdict.STALE for finding in diagnosis.findings)
+
+
+def test_the_client_is_not_believed_when_its_report_does_not_fit() -> None:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    forged = replace(reading, stderr=reading.stderr.replace(run.plan.source.pod.ip.encode(), b"192.0.2.1"))
+    diagnosis = diagnose(replace(run, request=replace(run.request, reading=forged)))
+    assert diagnosis.verdict is ProbeVerdict.UNKNOWN
+    assert diagnosis.reason == "ImplausibleClientReport"

@@ -1,0 +1,82 @@
+"""Every fault recorded on the lab gets its name, and nothing else gets blamed. Roles: S source node, D destination."""
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.diagnose import diagnose
+from unit.recorded import names, recorded
+
+HEALTHY = [
+    "healthy-cross-node",
+    "healthy-same-node",
+    "healthy-service-cross-node",
+    "healthy-service-same-node",
+]
+
+DEGRADED = {
+    "ipcache-entry-missing": ("S", HopName.IPCACHE_LOOKUP, Reason.IPCACHE_ENTRY_MISSING),
+    "ipcache-wrong-identity": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
+    "source-program-detached-direct": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
+}
+
+BROKEN = {
+    "backend-slot-missing": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
+    "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
+    "destination-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
+    "endpoint-entry-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
+    "endpoint-entry-missing-same-node": ("S", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
+    "endpoint-wrong-mac": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
+    "frontend-missing": ("S", HopName.SERVICE_LOOKUP, Reason.FRONTEND_MISSING),
+    "ipcache-wrong-tunnel-endpoint": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
+    "no-ready-backends": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
+    "reply-ipcache-wrong-tunnel-endpoint": ("D", HopName.REPLY_IPCACHE, Reason.WRONG_TUNNEL_ENDPOINT),
+    "reverse-nat-missing": ("S", HopName.REPLY_TRANSLATION, Reason.REVERSE_NAT_MISSING),
+    "source-link-down": ("S", HopName.SOURCE_INTERFACE, Reason.INTERFACE_DOWN),
+    "source-program-detached-service": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
+    "tunnel-device-down-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
+    "tunnel-device-down-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
+    "wrong-backend-port": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
+}
+
+
+def test_every_recording_is_judged() -> None:
+    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN])
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_run_has_only_hops_that_are_ok(name: str) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert diagnosis.verdict is ProbeVerdict.HEALTHY
+    assert diagnosis.divergence is None
+    assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "expected"),
+    [(name, ProbeVerdict.DEGRADED, expected) for name, expected in DEGRADED.items()]
+    + [(name, ProbeVerdict.BROKEN, expected) for name, expected in BROKEN.items()],
+)
+def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str, HopName, Reason]) -> None:
+    run = recorded(name)
+    diagnosis = diagnose(run)
+    assert diagnosis.verdict is verdict
+    assert diagnosis.divergence is not None
+    role, hop, reason = expected
+    assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (hop, reason)
+    on_source = diagnosis.divergence.node == run.plan.source.pod.node
+    assert on_source == (role == "S")
+    assert diagnosis.segment is None
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"connection-refused"}))
+def test_the_application_is_not_blamed_for_the_network(name: str) -> None:
+    findings = {finding.hop: finding for finding in diagnose(recorded(name)).findings}
+    response = findings.get(HopName.DESTINATION_RESPONSE)
+    assert response is None or response.verdict is not HopVerdict.BROKEN or name == "wrong-backend-port"
+
+
+def test_where_packets_died_is_kept_as_symptom() -> None:
+    diagnosis = diagnose(recorded("source-program-detached-service"))
+    assert diagnosis.symptom is not None
+    assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
