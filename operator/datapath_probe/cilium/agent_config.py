@@ -1,7 +1,8 @@
 """How Cilium is configured: of a node, as its agent runs with, and of the cluster, as the ConfigMap says.
 
-The agent's own files win: they hold the overrides of CiliumNodeConfig, and what was true when the agent started.
-Source: Cilium 1.18 `pkg/option/config.go`, chart `cilium-agent/daemonset.yaml` (`--config-dir`).
+The agent's own files win: they hold the overrides of CiliumNodeConfig, and what was true when it started.
+Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr`, `pkg/datapath/tunnel`; chart
+`cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """`socket_lb`: Services are translated in connect(), for pods too, so that no packet carries a ClusterIP."""
+    """`socket_lb`: connect() translates Services, for pods too, so that no packet carries a ClusterIP."""
 
     routing_mode: str  # tunnel | native
     tunnel_protocol: str  # vxlan | geneve
@@ -71,10 +72,10 @@ def parse(answer: Answer) -> AgentConfig:
 
 
 def from_config_map(values: Mapping[str, str]) -> AgentConfig:
-    """The configuration that these keys make; Cilium's defaults for those that are missing."""
+    """The configuration that these keys make, with the agent's defaults for those that are missing."""
 
-    def on(key: str, default: bool = False) -> bool:
-        return values.get(key, str(default)).lower() in ("true", "strict")
+    def on(key: str, default: str = "false") -> bool:
+        return values.get(key, default).lower() == "true"
 
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
@@ -90,7 +91,9 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         endpoint_routes=on("enable-endpoint-routes"),
         datapath_mode=values.get("datapath-mode", "veth"),
         encryption=encryption,
-        ipv4=on("enable-ipv4", default=True),
-        ipv6=on("enable-ipv6"),
-        monitor_flags=frozenset(values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")),
+        ipv4=on("enable-ipv4", default="true"),
+        ipv6=on("enable-ipv6", default="true"),
+        monitor_flags=frozenset(
+            values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
+        ),
     )

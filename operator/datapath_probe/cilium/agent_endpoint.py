@@ -1,4 +1,4 @@
-"""An endpoint as its agent set it up: interface, MACs, identity. Changes only with the endpoint, so it is shared long.
+"""An endpoint as its agent set it up: interface, MACs, identity. Changes only with the endpoint.
 
 Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.go`.
 """
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
-from .wire import endpoint_id
+from .wire import device_name, endpoint_id
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEndpoint:
-    """`mac` is the pod's interface's, `host_mac` the lxc device's; `ifindex` the lxc device's."""
+    """`interface_name`, `ifindex`, `host_mac`: the lxc device's; `mac`: the pod's; `ipv4` "": it has none."""
 
     id: int
     state: str
@@ -38,7 +38,10 @@ def question(node: str, endpoint: int) -> Question:
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
 def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
-    """The endpoint; absent where the agent has none of this number."""
+    """The endpoint; absent where the agent has none of this number.
+
+    One without identity (yet) or without an interface of its own, as the host's, counts as not understood.
+    """
     if answer.exit_code:
         return Absent() if b"[404]" in answer.stderr else failed(answer, "cilium-dbg endpoint get")
     shown = Json.parse(answer.stdout).only()
@@ -50,9 +53,9 @@ def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
         state=status["state"].text(),
         identity=status["identity"]["id"].integer(),
         ipv4=next(filter(None, addresses), ""),
-        interface_name=networking["interface-name"].text(),
+        interface_name=device_name(networking["interface-name"].text()),
         ifindex=networking["interface-index"].integer(),
-        container_interface_name=networking["container-interface-name"].text("eth0"),
+        container_interface_name=device_name(networking["container-interface-name"].text("eth0")),
         mac=networking["mac"].text().lower(),
         host_mac=networking["host-mac"].text().lower(),
     )

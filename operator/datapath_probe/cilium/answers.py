@@ -1,7 +1,7 @@
 """From readings to values: what all parsers of this package share.
 
-A parser is written as a function of an `Answer` that raises ValueError where it does not understand; `@parser` makes
-of it a function of a `Reading` that never raises.
+A parser is written as a function of an `Answer` that raises ValueError where it does not understand;
+`@parser` makes of it a function of a `Reading` that never raises.
 """
 
 import json
@@ -45,12 +45,16 @@ def parser(
 def failed(answer: Answer, what: str) -> Unavailable:
     """The command said that it failed; bpftool says why on stdout, the others on stderr."""
     said = line(answer.stderr) or line(answer.stdout) or "nothing printed"
-    return Unavailable(EvidenceError.COMMAND_FAILED, f"{what}: exit code {answer.exit_code}: {said}", answer.at)
+    return Unavailable(
+        EvidenceError.COMMAND_FAILED, f"{what}: exit code {answer.exit_code}: {said}", answer.at
+    )
 
 
 def truncated(answer: Answer, what: str) -> Unavailable:
     """The output hit its cap: what is missing might be what matters."""
-    return Unavailable(EvidenceError.TRUNCATED, f"{what}: output cut after {len(answer.stdout)} bytes", answer.at)
+    return Unavailable(
+        EvidenceError.TRUNCATED, f"{what}: output cut after {len(answer.stdout)} bytes", answer.at
+    )
 
 
 def line(text: str | bytes) -> str:
@@ -58,12 +62,15 @@ def line(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     first = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in first[:_LINE_LIMIT])
+    return "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in first[:_LINE_LIMIT]
+    )
 
 
 class Json:
-    """A JSON value taken apart by type. Missing members are false; asking them or a wrong type for a value raises
-    ValueError that names the place.
+    """A JSON value taken apart by type.
+
+    A missing member is false. Asking it for a value, or any for another type, raises ValueError.
     """
 
     __slots__ = ("_place", "_value")
@@ -73,7 +80,7 @@ class Json:
         self._place = place
 
     @classmethod
-    def parse(cls, text: bytes) -> "Json":
+    def parse(cls, text: bytes | str) -> "Json":
         """Decode; ValueError or RecursionError if it is no JSON."""
         return cls(json.loads(text))
 

@@ -1,7 +1,7 @@
-"""bpftool's view of the kernel: a value of a pinned map, what a map or program is, what is attached to a device.
+"""bpftool's view of the kernel: a value of a pinned map, a map, a program, what is attached to a device.
 
-Used by the modules beside it, by `collect` and `diagnose`. Source: `tools/bpf/bpftool` of Linux 6.x; seen with 7.5.
-Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells "detached" from "can't say".
+Used by the modules beside it and by `diagnose`. Source: `tools/bpf/bpftool` of Linux 6.x; seen with 7.5.
+Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells if that is so.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Reading, Unavailable
 from .answers import Json, failed, parser
-from .wire import device_name, endpoint_id, le32
+from .wire import device_name, endpoint_id, fitting, le32
 
-MAPS = "/sys/fs/bpf/tc/globals"
+_MAPS = "/sys/fs/bpf/tc/globals"
 _LINKS = "/sys/fs/bpf/cilium"
 _KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
 
@@ -45,7 +45,7 @@ _HOOKS = {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A loaded program; `name` has at most 15 characters where it has no BTF. `tag` is equal for equal code."""
+    """A loaded program; without BTF its `name` is cut after 15 characters. `tag` is equal for equal code."""
 
     id: int
     name: str
@@ -56,7 +56,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One program on one device. `kind`: the hook as printed; `program`: without the `-<device>` that tc appends."""
+    """One program on one device. `kind`: the hook as printed; `program`: without tc's suffix `-<device>`."""
 
     device: str
     ifindex: int
@@ -79,11 +79,11 @@ class PinnedLink:
 def lookup(node: str, pinned_map: str, key: bytes) -> Question:
     """The value of one key; a longest-prefix map answers with its best match."""
     octets = tuple(f"{octet:02x}" for octet in key)
-    return _ask(node, "map", "lookup", "pinned", f"{MAPS}/{pinned_map}", "key", "hex", *octets)
+    return _ask(node, "map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex", *octets)
 
 
 def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
-    """The value's bytes. There must be as many as one of `sizes`: another size is a layout that we do not know."""
+    """The value's bytes, as many as one of `sizes`: another number is a layout that we do not know."""
     value = _parse_value(reading)
     if isinstance(value, bytes) and len(value) not in sizes:
         expected = " or ".join(map(str, sizes))
@@ -96,7 +96,7 @@ def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
 def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
     if answer.exit_code == 0:
         return bytes(int(octet.text(), 16) for octet in Json.parse(answer.stdout)["value"])
-    # null stands for ENOENT and nothing else; 254 is -ENOENT, and -1 (255) is what libbpf before 1.0 returned
+    # null is printed for ENOENT alone; exit code 254 is -ENOENT, 255 (-1) what libbpf before 1.0 made of it
     if answer.exit_code in (254, 255) and answer.stdout.strip() == b"null":
         return Absent()
     return failed(answer, "bpftool map lookup")
@@ -104,7 +104,7 @@ def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
 
 def map_id(node: str, pinned_map: str) -> Question:
     """The id of the map that is pinned under this name: compare it with `Program.map_ids`."""
-    return _ask(node, "map", "show", "pinned", f"{MAPS}/{pinned_map}")
+    return _ask(node, "map", "show", "pinned", f"{_MAPS}/{pinned_map}")
 
 
 @parser("bpftool map show")
@@ -115,7 +115,7 @@ def parse_map_id(answer: Answer) -> int:
 
 def prog(node: str, program_id: int) -> Question:
     """What a program is and which maps it uses."""
-    return _ask(node, "prog", "show", "id", str(int(program_id)))
+    return _ask(node, "prog", "show", "id", str(fitting(program_id, 32)))
 
 
 @parser("bpftool prog show")
@@ -197,7 +197,8 @@ def _attachment(entry: Json) -> Attachment:
 
 def endpoint_link(node: str, endpoint: int, program: str) -> Question:
     """The link that holds a program at an endpoint's lxc device (tcx, netkit)."""
-    return _ask(node, "link", "show", "pinned", f"{_LINKS}/endpoints/{endpoint_id(endpoint)}/links/{program}")
+    path = f"{_LINKS}/endpoints/{endpoint_id(endpoint)}/links/{program}"
+    return _ask(node, "link", "show", "pinned", path)
 
 
 def device_link(node: str, device: str, program: str) -> Question:

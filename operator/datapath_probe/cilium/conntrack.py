@@ -1,8 +1,8 @@
 """Conntrack: what the datapath noted of one connection, by exact key.
 
-One TCP connection through a Service leaves SVC and OUT on the client's node and IN on the server's; an entry counts
-only if it was written during the run (`fresh`), since expired ones stay until they are collected. Addresses in keys
-are swapped (the initiator is "daddr"), ports are not; a SVC entry is the other way round.
+One TCP connection through a Service leaves SVC and OUT on the client's node and IN on the server's; an entry
+counts only if it was written during the run (`fresh`), since expired ones stay until they are collected.
+Addresses in keys are swapped (the initiator is "daddr"), ports are not; a SVC entry is the other way round.
 Source: Cilium 1.16–1.20 `bpf/lib/common.h` (ipv4_ct_tuple, ct_entry), `bpf/lib/conntrack.h`.
 """
 
@@ -17,7 +17,8 @@ from .bpftool import parse_value
 from .wire import L4Protocol, be16, packed
 
 _OUT, _IN, _RELATED, _SERVICE = 0, 1, 2, 4  # TUPLE_F_*
-# reserved, backend_id, packets, bytes, lifetime, flags, rev_nat be16, nat_port, tx, rx flags, sec_id, last_tx, last_rx
+# reserved, backend_id, packets, bytes, lifetime, flags, rev_nat be16, nat_port (ifindex until 1.17), tx, rx
+# flags, src_sec_id, last_tx, last_rx
 _ENTRY = struct.Struct("<8x Q Q Q I H 2s 2x B B I I I")
 
 
@@ -50,11 +51,11 @@ class TcpFlag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class CtEntry:
-    """What was seen of one direction pair. Times are seconds on the datapath's clock (`uptime`), 0 = never.
+    """What was seen of a connection in one place; times are seconds by the clock of `uptime`, 0 = never.
 
-    tx is what the entry's owner sent, rx what it received: of OUT, tx is the initiator's; of IN, rx is. TCP flags are
-    masked by the agent's `monitor-aggregation-flags`, and 0 but for TCP. Packets and bytes are 0 unless the agent
-    accounts. `backend_id` means something in SVC entries only (1.19+ keeps addresses there in others).
+    tx is what the entry's owner sent, rx what it received: of OUT, tx is the initiator's; of IN, rx is. TCP
+    flags are masked by the agent's `monitor-aggregation-flags`, and 0 but for TCP. Packets and bytes are 0
+    unless the agent accounts. `backend_id` means something in SVC entries alone (1.19+ has addresses there).
     """
 
     backend_id: int
@@ -92,7 +93,7 @@ def service_entry(
 def out_entry(
     node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
 ) -> Question:
-    """OUT on the client's node. Server and port after translation: found for the VIP, it was *not* translated."""
+    """OUT on the client's node; the server after translation: one for the VIP itself was *not* translated."""
     return _entry(node, client, server, port, client_port, protocol, _OUT)
 
 
@@ -104,8 +105,9 @@ def in_entry(
 
 
 def icmp_related(node: str, client: str, server: str) -> Question:
-    """ICMP errors to the client about this server: one entry a pair of addresses, written anew (rx never) by each new
-    connection. A fresh `received` means that an error came.
+    """ICMP errors to the client about this server; fresh `received` means that one came.
+
+    There is one entry for a pair of addresses, written anew (rx never) by each new connection.
     """
     icmp = L4Protocol.ICMP if len(packed(client)) == 4 else L4Protocol.ICMPV6
     return _entry(node, client, server, 0, 0, icmp, _OUT | _RELATED)
@@ -116,7 +118,9 @@ def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
     value = parse_value(reading, _ENTRY.size)
     if not isinstance(value, bytes):
         return value
-    backend_id, packets, octets, lifetime_s, flags, rev_nat, tx, rx, identity, last_tx, last_rx = _ENTRY.unpack(value)
+    backend_id, packets, octets, lifetime_s, flags, rev_nat, tx, rx, identity, last_tx, last_rx = (
+        _ENTRY.unpack(value)
+    )
     return CtEntry(
         backend_id=backend_id,
         packets=packets,

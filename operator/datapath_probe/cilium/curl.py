@@ -1,7 +1,7 @@
 """The request: curl's command line, and the report that it writes about it.
 
-Nothing of a request becomes a shell word, an option or a file read. Header values and body never stand in argv, which
-audit logs keep: they go through a config file on stdin.
+Nothing of a request becomes a shell word, an option or a file read. Header values and body never stand in
+argv, which audit logs keep: they go through a config file on stdin.
 Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report).
 """
 
@@ -21,29 +21,24 @@ class CurlExit(IntEnum):
     """The exit codes that tell something about the path or the server; others are curl's own trouble."""
 
     OK = 0
-    UNSUPPORTED_PROTOCOL = 1
-    FAILED_INIT = 2
-    URL_MALFORMAT = 3
+    UNSUPPORTED_PROTOCOL = 1  # after connecting: what came back is not HTTP
     COULDNT_RESOLVE_HOST = 6
     COULDNT_CONNECT = 7
     WEIRD_SERVER_REPLY = 8
-    HTTP2 = 16
     PARTIAL_FILE = 18
-    WRITE_ERROR = 23
-    READ_ERROR = 26
-    OUT_OF_MEMORY = 27
     OPERATION_TIMEDOUT = 28
-    INTERFACE_FAILED = 45
+    INTERFACE_FAILED = 45  # the local port is in use
     GOT_NOTHING = 52
     SEND_ERROR = 55
     RECV_ERROR = 56
-    FILESIZE_EXCEEDED = 63
 
 
 @dataclass(frozen=True, slots=True)
 class CurlRequest:
-    """What to send. `path` holds visible ASCII without '#'; header names are tokens, values and body free of NUL.
-    `keep_body`: the response's body is wanted.
+    """What to send.
+
+    `path` holds visible ASCII without '#'; header names are tokens, values free of NUL and line breaks; the
+    body is UTF-8 without NUL. `keep_body`: the response's body is wanted.
     """
 
     protocol: str
@@ -100,7 +95,7 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
         "--local-port",
         str(request.local_port),
         "--max-time",
-        f"{request.timeout_s:.3f}",
+        f"{request.timeout_s:g}",  # curls before 7.87 want the locale's decimal separator: best none
         "--write-out",
         "%{stderr}%{json}",
     ]
@@ -126,7 +121,7 @@ def _authority(host: str) -> str:
 
 
 def _config(request: CurlRequest) -> bytes:
-    """Headers and body as lines of a curl config file. An empty value is written `Name;`: `Name:` would remove it."""
+    """Headers and body as lines of a config file. `Name;` is an empty value: `Name:` would remove the header."""
     lines = [
         f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
     ]
@@ -166,5 +161,3 @@ def parse_report(answer: Answer) -> CurlReport | Unavailable:
         ),
         body=answer.stdout,
     )
-
-

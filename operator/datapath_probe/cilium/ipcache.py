@@ -1,8 +1,10 @@
-"""The ipcache: a destination's identity and, on other nodes, the node to tunnel to. Longest prefix wins.
+"""The ipcache: an address's identity and, on other nodes, the node to tunnel to. Longest prefix wins.
 
-The kernel's answer does not tell how long the matching prefix is: `lookup_wider` asks for one bit less, which a host
-route (/32, /128) can't match, and `resolve` compares the two.
-Source: Cilium 1.18 `bpf/lib/eps.h` (ipcache_key), `bpf/lib/common.h` (remote_endpoint_info), `pkg/maps/ipcache`.
+The kernel's answer does not tell how long the matching prefix is: `lookup_wider` asks for one bit less, which
+a record of the address itself (/32, /128) can't match. Equal answers: there is no such record, or it says
+nothing that the wider prefix does not say.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_endpoint_info),
+`pkg/maps/ipcache`.
 """
 
 from dataclasses import dataclass
@@ -31,24 +33,15 @@ class IpcacheFlag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class IpcacheRecord:
-    """`tunnel_endpoint`: address of the node to tunnel to, None without one. None does not mean "on this node":
-    addresses outside the cluster and the hosts' own have none either.
+    """`tunnel_endpoint`: address of the node to tunnel to, None without one.
+
+    None does not mean "on this node": addresses outside the cluster and the hosts' own have none either.
     """
 
     identity: int
     tunnel_endpoint: str | None
     encrypt_key: int
     flags: IpcacheFlag
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What answers for an address. `exact`: a record of the address itself; else a wider prefix (the node's pod CIDR,
-    the world) answers, because the node does not know the address, or because both records say the same.
-    """
-
-    record: IpcacheRecord
-    exact: bool
 
 
 def lookup(node: str, layout: Layout, ip: str) -> Question:
@@ -67,16 +60,6 @@ def parse(reading: Reading) -> IpcacheRecord | Absent | Unavailable:
     return _record(value) if isinstance(value, bytes) else value
 
 
-def resolve(exact: Reading, wider: Reading) -> Match | Absent | Unavailable:
-    """The answers to `lookup` and `lookup_wider` taken together."""
-    record, fallback = parse(exact), parse(wider)
-    if not isinstance(record, IpcacheRecord):
-        return record
-    if isinstance(fallback, Unavailable):
-        return fallback
-    return Match(record, exact=record != fallback)
-
-
 def _key(ip: str, prefix: int) -> bytes:
     cluster_id = 0
     return le32(_STATIC_BITS + prefix) + le16(cluster_id) + bytes((0, family(ip))) + packed16(ip)
@@ -84,11 +67,12 @@ def _key(ip: str, prefix: int) -> bytes:
 
 def _record(value: bytes) -> IpcacheRecord:
     flags = IpcacheFlag(value[-1])
-    size = 16 if len(value) == _SIZE_V2 and IpcacheFlag.IPV6_TUNNEL in flags else 4
-    endpoint = value[4 : 4 + size]
+    endpoint = value[4:20] if IpcacheFlag.IPV6_TUNNEL in flags and len(value) == _SIZE_V2 else value[4:8]
+    # since 1.18 programs go by the flag alone, and tunnel to 0.0.0.0 if that is what it says
+    has_tunnel = IpcacheFlag.HAS_TUNNEL in flags if len(value) == _SIZE_V2 else any(endpoint)
     return IpcacheRecord(
         identity=int.from_bytes(value[:4], "little"),
-        tunnel_endpoint=ip_text(endpoint) if any(endpoint) else None,
+        tunnel_endpoint=ip_text(endpoint) if has_tunnel else None,
         encrypt_key=value[-2],
         flags=flags,
     )

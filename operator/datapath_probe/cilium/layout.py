@@ -1,9 +1,9 @@
 """Which maps a node's Cilium has: their names carry the version of their layout. Asked first, for every node.
 
-The version is the agent binary's own (`cilium-agent --version`): it is there while the agent's API is not, and says
-`1.18.5` where `cilium-dbg status` has nothing ("Not all probes executed at least once", or `(v-)` of a build without
-a revision). Names of maps that exist don't tell: those of an earlier version stay pinned after an upgrade.
-Source: Cilium 1.16–1.20 `daemon/cmd/root.go`, `pkg/maps/ipcache/ipcache.go`, `pkg/maps/policymap/policymap.go`.
+The version is the agent binary's own (`cilium-agent --version`): it is there while the agent's API is not,
+and says `1.18.5` where `cilium-dbg status` has nothing ("Not all probes executed at least once", or `(v-)` of
+a build without a revision). Names of maps that exist don't tell: those of an earlier version stay pinned.
+Source: Cilium 1.16–1.20 `daemon/cmd/root.go`, `pkg/maps/{ipcache,policymap}`.
 """
 
 import re
@@ -35,8 +35,8 @@ class Layout:
 
 
 def version(node: str) -> Question:
-    """The version of the agent's binary."""
-    return Question(node, ("cilium-agent", "--version"), timeout_s=10.0, max_age_s=300.0)
+    """The version of the agent's binary. Costs the start of a large program; changes with the agent alone."""
+    return Question(node, ("cilium-agent", "--version"), timeout_s=10.0, max_age_s=3600.0)
 
 
 @parser("cilium-agent --version")
@@ -51,5 +51,3 @@ def parse(answer: Answer) -> Layout | Unavailable:
         message = f"the agent's version is not one of {known}, whose maps are known: {said}"
         return Unavailable(EvidenceError.UNSUPPORTED_VERSION, message, answer.at)
     return Layout(found[1], *maps)
-
-

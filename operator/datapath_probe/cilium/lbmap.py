@@ -1,8 +1,9 @@
 """The load-balancing maps: a service's frontend and its slots, backends by id, reverse NAT by id.
 
-Slot 0 is the frontend itself and counts its backends; slots 1 to count name one backend each. A node's maps hold the
-backends that are eligible on that node (traffic policies, topology), so they differ between nodes.
-Source: Cilium 1.18 `bpf/lib/common.h` (lb4_key, lb4_service, lb4_backend, lb4_reverse_nat and their lb6 kin).
+Slot 0 is the frontend itself and counts its backends; slots 1 to count name one backend each. A node's maps
+hold the backends that are eligible on that node (traffic policies, topology), so they differ between nodes.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,lb}.h` (lb4_key, lb4_service, lb4_backend, lb4_reverse_nat and their
+lb6 kin).
 """
 
 import struct
@@ -15,23 +16,17 @@ from .bpftool import lookup as map_lookup
 from .bpftool import parse_value
 from .wire import L4Protocol, be16, ip_text, le16, le32, packed
 
-_SLOT = struct.Struct("<I H 2s B B H")  # backend id or algorithm and affinity, count, rev_nat be16, flags 1 and 2, qcount
-_BACKEND_TAIL = struct.Struct(">H B B 4x")  # port, proto, state, cluster, zone: after 4 or 16 bytes of address
+# backend id, count, rev_nat be16, flags, flags2, quarantined (padding until 1.17)
+_SLOT = struct.Struct("<I H 2s B B H")
+# after 4 or 16 bytes of address: port be16, proto, state, cluster, zone
+_BACKEND_TAIL = struct.Struct(">H B B 4x")
 
 
 class Scope(IntEnum):
-    """Whose traffic: services with different internal and external traffic policies have two sets of backends."""
+    """Whose traffic: with different internal and external traffic policies there are two sets of backends."""
 
     EXTERNAL = 0
     INTERNAL = 1
-
-
-class Algorithm(IntEnum):
-    """How a backend is chosen; UNSET: as the agent's `bpf-lb-algorithm` says."""
-
-    UNSET = 0
-    RANDOM = 1
-    MAGLEV = 2
 
 
 class ServiceFlag(IntFlag):
@@ -51,7 +46,7 @@ class ServiceFlag(IntFlag):
     LOOPBACK = 1 << 11
     INTERNAL_LOCAL = 1 << 12  # internalTrafficPolicy: Local
     TWO_SCOPES = 1 << 13
-    QUARANTINED = 1 << 14  # of a slot; of a frontend: the source ranges are those that are refused
+    QUARANTINED = 1 << 14  # of slots from 1 on; of slot 0: source ranges are what is refused
     DSR = 1 << 15
 
 
@@ -66,7 +61,10 @@ class BackendState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """A service's address. With protocol ANY: as services made before 1.17 are kept."""
+    """A service's address.
+
+    Programs look for the protocol and then for ANY: 1.16 knows nothing else, and services made by it keep it.
+    """
 
     ip: str
     port: int
@@ -75,28 +73,16 @@ class Frontend:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSlot:
-    """`word` is the backend's id in slots from 1 on; in slot 0 it holds algorithm and affinity timeout."""
+    """Slot 0 counts the backends, and `quarantined` ones beyond; each further slot names a `backend_id`.
 
-    word: int
+    In slot 0 that word is no id: it holds algorithm and affinity timeout, or a proxy's port.
+    """
+
+    backend_id: int
     count: int
     rev_nat_id: int
     flags: ServiceFlag
     quarantined: int
-
-    @property
-    def backend_id(self) -> int:
-        """Of slots from 1 on."""
-        return self.word
-
-    @property
-    def algorithm(self) -> int:
-        """Of slot 0: an `Algorithm`, if it is a known one."""
-        return self.word >> 24
-
-    @property
-    def affinity_timeout_s(self) -> int:
-        """Of slot 0; 0 without session affinity."""
-        return self.word & 0xFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +110,15 @@ def slot(node: str, frontend: Frontend, number: int, scope: Scope = Scope.EXTERN
     return map_lookup(node, f"cilium_lb{_version(address)}_services_v2", key)
 
 
-def slots(node: str, frontend: Frontend, count: int, scope: Scope = Scope.EXTERNAL) -> tuple[Question, ...]:
-    """Slots 1 to count."""
-    return tuple(slot(node, frontend, number, scope) for number in range(1, count + 1))
-
-
 def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
     """The slot."""
     value = parse_value(reading, _SLOT.size)
     if not isinstance(value, bytes):
         return value
-    word, count, rev_nat, flags, flags2, quarantined = _SLOT.unpack(value)
-    return ServiceSlot(word, count, int.from_bytes(rev_nat, "big"), ServiceFlag(flags | flags2 << 8), quarantined)
+    backend_id, count, rev_nat, flags, flags2, quarantined = _SLOT.unpack(value)
+    return ServiceSlot(
+        backend_id, count, int.from_bytes(rev_nat, "big"), ServiceFlag(flags | flags2 << 8), quarantined
+    )
 
 
 def backend(node: str, backend_id: int, ip_version: int = 4) -> Question:
@@ -154,7 +137,7 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
 
 
 def revnat(node: str, rev_nat_id: int, ip_version: int = 4) -> Question:
-    """The service behind a RevNAT id; absent, replies keep the backend's address and the client refuses them."""
+    """The service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
     return map_lookup(node, f"cilium_lb{_known(ip_version)}_reverse_nat", be16(rev_nat_id))
 
 

@@ -9,15 +9,18 @@ from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
 from .netns import inside
-from .wire import device_name, packed
+from .wire import device_name, ip_text, packed
 
-_NO_ROUTE = (b"unreachable", b"No route to host", b"RTNETLINK answers")
+# ENETUNREACH: no route; EHOSTUNREACH: a route of type unreachable
+_NO_ROUTE = (b"Network is unreachable", b"No route to host")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A device. `peer_ifindex`: of a veth or netkit pair, the other end's, in its own namespace. `tunnel_port`: UDP
-    port of a vxlan or geneve device.
+    """A device.
+
+    `peer_ifindex`: of a veth or netkit pair, the other end's, in its own namespace; None too where both ends
+    are in one. `tunnel_port`: UDP port of a vxlan or geneve device.
     """
 
     ifindex: int
@@ -32,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`destination` is a prefix or "default"; gateway and source are None where the route has none."""
+    """One way out: `destination` is a prefix or "default"; gateway and source are None where it has none."""
 
     destination: str
     gateway: str | None
@@ -58,8 +61,7 @@ def pod_routes(node: str, namespace: str) -> Question:
 
 def route_to(node: str, ip: str) -> Question:
     """How the node's kernel would send a packet to this address."""
-    packed(ip)  # ValueError if it is none
-    return Question(node, ("ip", "-j", "route", "get", ip))
+    return Question(node, ("ip", "-j", "route", "get", ip_text(packed(ip))))
 
 
 @parser("ip link show", exit_codes=range(256))
@@ -86,8 +88,11 @@ def parse_link(answer: Answer) -> Link | Absent | Unavailable:
 
 @parser("ip route show")
 def parse_routes(answer: Answer) -> tuple[Route, ...]:
-    """All routes of the main table."""
-    return tuple(_route(entry) for entry in Json.parse(answer.stdout)) if answer.stdout.strip() else ()
+    """All ways out by the main table: of a multipath route each one, of a blackhole and its like none."""
+    routes = Json.parse(answer.stdout) if answer.stdout.strip() else ()
+    return tuple(
+        _route(route, way) for route in routes for way in route["nexthops"] or (route,) if way["dev"]
+    )
 
 
 @parser("ip route get", exit_codes=range(256))
@@ -96,15 +101,16 @@ def parse_route(answer: Answer) -> Route | Absent | Unavailable:
     if answer.exit_code:
         none = any(said in answer.stderr for said in _NO_ROUTE)
         return Absent() if none else failed(answer, "ip route get")
-    return _route(Json.parse(answer.stdout).only())
+    route = Json.parse(answer.stdout).only()
+    return _route(route, route)
 
 
-def _route(entry: Json) -> Route:
-    mtu = next((metric["mtu"] for metric in entry["metrics"] if metric["mtu"]), None) if entry["metrics"] else None
+def _route(route: Json, way: Json) -> Route:
+    mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
     return Route(
-        destination=entry["dst"].text(),
-        gateway=entry["gateway"].text() if entry["gateway"] else None,
-        device=entry["dev"].text(),
-        source=entry["prefsrc"].text() if entry["prefsrc"] else None,
-        mtu=mtu.integer() if mtu is not None else None,
+        destination=route["dst"].text(),
+        gateway=way["gateway"].text() if way["gateway"] else None,
+        device=way["dev"].text(),
+        source=route["prefsrc"].text() if route["prefsrc"] else None,
+        mtu=mtu.integer() if mtu else None,
     )

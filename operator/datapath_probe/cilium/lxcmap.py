@@ -1,6 +1,6 @@
-"""The endpoint map, `cilium_lxc`: the endpoints of this node by address. It decides "same node", not the ipcache.
+"""The endpoint map, `cilium_lxc`: the endpoints of this node by address. It decides "same node".
 
-Source: Cilium 1.16–1.20 `bpf/lib/common.h` (endpoint_key, endpoint_info); `pkg/maps/lxcmap`.
+Source: Cilium 1.16–1.20 `bpf/lib/common.h`, `eps.h` (endpoint_key, endpoint_info); `pkg/maps/lxcmap`.
 """
 
 import struct
@@ -13,7 +13,7 @@ from .bpftool import lookup as map_lookup
 from .bpftool import parse_value
 from .wire import family, le16, mac_text, packed16
 
-MAP = "cilium_lxc"
+_MAP = "cilium_lxc"
 # ifindex, unused, lxc_id, flags, rt_info (padding until 1.20), mac, node_mac, sec_id, parent_ifindex, padding
 _INFO = struct.Struct("<I 2x H I 4x 8s 8s I I 8x")
 
@@ -39,16 +39,11 @@ class EndpointRecord:
     identity: int
     parent_ifindex: int
 
-    @property
-    def is_host(self) -> bool:
-        """Whether the address is the node's own: packets go to its stack."""
-        return EndpointFlag.HOST in self.flags
-
 
 def lookup(node: str, ip: str) -> Question:
     """The endpoint with this address, if it is on the node."""
     key, cluster_id = 0, 0
-    return map_lookup(node, MAP, packed16(ip) + bytes((family(ip), key)) + le16(cluster_id))
+    return map_lookup(node, _MAP, packed16(ip) + bytes((family(ip), key)) + le16(cluster_id))
 
 
 def parse(reading: Reading) -> EndpointRecord | Absent | Unavailable:

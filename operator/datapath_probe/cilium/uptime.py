@@ -1,7 +1,7 @@
 """The clock that the datapath writes into conntrack: seconds since the node started.
 
-Source: `/proc/uptime`; Cilium 1.18 `bpf/lib/time.h` with clock source ktime. ktime stands still while a machine
-sleeps and /proc/uptime does not: on a laptop that slept, entries look older than they are.
+Source: `/proc/uptime`; Cilium 1.16–1.20 `bpf/lib/time.h` with clock source ktime. ktime stands still while a
+machine sleeps and /proc/uptime does not: on a laptop that slept, entries look older than they are.
 """
 
 from ..evidence.question import Question

@@ -1,14 +1,14 @@
 """Addresses, ports and numbers as the keys and values of Cilium's maps hold them.
 
-Addresses and ports are in network byte order, all other integers in the machine's, which is little-endian wherever
-Cilium runs. Source: Cilium 1.18 `bpf/lib/common.h`, `bpf/lib/eps.h`.
+Addresses and ports are in network byte order, all other integers in the machine's, which is little-endian
+wherever Cilium runs. Called by the modules beside it. Source: Cilium 1.16–1.20 `bpf/lib/common.h`.
 """
 
 import re
 from enum import IntEnum
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
-_DEVICE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@:-]{0,14}")
+_DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
 
 
 class L4Protocol(IntEnum):
@@ -23,8 +23,11 @@ class L4Protocol(IntEnum):
 
 
 def packed(ip: str) -> bytes:
-    """4 or 16 bytes; ValueError if it is no address."""
-    return ip_address(ip).packed
+    """4 or 16 bytes; ValueError if it is no address, or one with a zone (`%eth0`)."""
+    address = ip_address(ip)
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise ValueError(f"{ip!r} has a zone")
+    return address.packed
 
 
 def packed16(ip: str) -> bytes:
@@ -39,20 +42,17 @@ def family(ip: str) -> int:
 
 def be16(number: int) -> bytes:
     """A port or a RevNAT id; ValueError beyond 16 bits."""
-    _check(number, 16)
-    return number.to_bytes(2, "big")
+    return fitting(number, 16).to_bytes(2, "big")
 
 
 def le16(number: int) -> bytes:
     """ValueError beyond 16 bits."""
-    _check(number, 16)
-    return number.to_bytes(2, "little")
+    return fitting(number, 16).to_bytes(2, "little")
 
 
 def le32(number: int) -> bytes:
     """ValueError beyond 32 bits."""
-    _check(number, 32)
-    return number.to_bytes(4, "little")
+    return fitting(number, 32).to_bytes(4, "little")
 
 
 def ip_text(value: bytes) -> str:
@@ -74,10 +74,11 @@ def device_name(name: str) -> str:
 
 def endpoint_id(number: int) -> int:
     """The id itself; ValueError beyond the 16 bits that Cilium gives it."""
-    _check(number, 16)
-    return number
+    return fitting(number, 16)
 
 
-def _check(number: int, bits: int) -> None:
+def fitting(number: int, bits: int) -> int:
+    """The number itself; ValueError if it is negative or needs more bits."""
     if not 0 <= number < 1 << bits:
         raise ValueError(f"{number} does not fit into {bits} bits")
+    return number
