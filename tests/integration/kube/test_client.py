@@ -1,6 +1,7 @@
 """One login serves kubernetes.aio and kopf, by kubeconfig or as a pod, and survives a token's rotation."""
 
 import asyncio
+import itertools
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -35,16 +36,17 @@ class Token:
 
 
 class Later:
-    """Stands for the module datetime: it is a minute later, so that the token is due."""
+    """Stands for the module datetime: at every look it is a minute later, so that the token is due."""
 
     timedelta = timedelta
+    looks = itertools.count(1)
 
     class datetime(datetime):  # noqa: N801
         """A clock that is fast."""
 
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
-            return super().now(tz) + timedelta(minutes=1)
+            return super().now(tz) + timedelta(minutes=next(Later.looks))
 
 
 @pytest.fixture
@@ -112,13 +114,18 @@ async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient
 
 
 @pytest.mark.filterwarnings("default")  # kopf's own are not the matter here
-async def test_kopf_watches_through_the_same_login(service_account: Token) -> None:
+async def test_kopf_watches_through_the_same_login_and_renews_it(
+    service_account: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incluster_config, "datetime", Later)
     registry = kopf.OperatorRegistry()
+    tokens = ["expired", service_account.good]
     seen: list[str] = []
     async with connect(await load_configuration()) as client:
 
         @kopf.on.login(registry=registry)
         def login(**_: Any) -> kopf.AiohttpSession:
+            service_account.rotate(tokens.pop(0))
             return kopf.AiohttpSession(server=client.configuration.host, aiohttp_session=session(client))
 
         @kopf.on.event("configmaps", registry=registry)
@@ -129,6 +136,7 @@ async def test_kopf_watches_through_the_same_login(service_account: Token) -> No
         operator = asyncio.create_task(
             kopf.operator(registry=registry, namespaces=["default"], standalone=True, stop_flag=stop)
         )
+        await eventually(lambda: not tokens)
         await create(client, CONFIG_MAPS, {"metadata": {"name": "seen-by-kopf"}})
         await eventually(lambda: "None seen-by-kopf" in seen or "ADDED seen-by-kopf" in seen)
         await delete(client, f"{CONFIG_MAPS}/seen-by-kopf")
