@@ -36,42 +36,56 @@ class Footprint:
     """Processes and namespaces that were seen to belong to a lab, found by its cgroup's name."""
 
     cgroup: str
-    processes: set[tuple[int, str]] = field(default_factory=set)
+    processes: set[tuple[int, int]] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
+    looked_at: int = 0
 
     def look(self) -> None:
-        """Add what runs now: every process of the lab's cgroups or of a namespace of theirs."""
+        """Add what runs now: every process of the lab's cgroups, and whoever shares a namespace with one."""
         foreign = {str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in _NAMESPACES}
-        for _ in range(2):  # namespaces of the cgroups' processes first, then whoever shares them
-            for pid, start, cgroups, namespaces in _processes():
-                if f"/{self.cgroup}/" in cgroups or namespaces & self.namespaces:
-                    self.processes.add((pid, start))
-                    self.namespaces |= namespaces - foreign
+        for _ in range(2):
+            for process in _processes():
+                if f"/{self.cgroup}/" in process.cgroups or process.namespaces & self.namespaces:
+                    self.processes.add((process.pid, process.start))
+                    self.namespaces |= process.namespaces - foreign
+                self.looked_at = max(self.looked_at, process.start)
 
     def survivors(self) -> list[str]:
-        """What still runs, or holds a namespace, of all that was looked at."""
+        """What still runs, or holds a namespace, of all that was seen.
+
+        The kernel gives a namespace's number to a new one: who started after the last look holds a new one.
+        """
         found = []
-        for pid, start, _, namespaces in _processes():
-            if (pid, start) in self.processes:
-                found.append(f"process {pid}")
-            found += [f"{namespace} held by {pid}" for namespace in namespaces & self.namespaces]
+        for process in _processes():
+            if (process.pid, process.start) in self.processes:
+                found.append(f"process {process.pid}")
+            if process.start <= self.looked_at:
+                found += [f"{ns} held by {process.pid}" for ns in process.namespaces & self.namespaces]
         return found
 
     def left(self) -> list[str]:
         """Survivors, and whatever else goes by the lab's name."""
         named = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{self.cgroup}")]
-        members = [f"process {pid}" for pid, _, cgroups, _ in _processes() if f"/{self.cgroup}/" in cgroups]
+        members = [f"process {p.pid}" for p in _processes() if f"/{self.cgroup}/" in p.cgroups]
         return [*self.survivors(), *named, *members]
 
 
-def _processes() -> list[tuple[int, str, str, set[str]]]:
-    """pid, start time, cgroups, namespaces of every process of the machine."""
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    start: int
+    cgroups: str
+    namespaces: set[str]
+
+
+def _processes() -> list[_Process]:
+    """Every process of the machine; `start` in clock ticks since boot."""
     found = []
     for proc in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            start = (proc / "stat").read_text().rpartition(")")[2].split()[19]
+            start = int((proc / "stat").read_text().rpartition(")")[2].split()[19])
             namespaces = {str((proc / "ns" / kind).readlink()) for kind in _NAMESPACES}
-            found.append((int(proc.name), start, (proc / "cgroup").read_text(), namespaces))
+            found.append(_Process(int(proc.name), start, (proc / "cgroup").read_text(), namespaces))
     return found
 
 
