@@ -258,7 +258,7 @@ class HopResult(ApiModel):
     """Why not Ok, in one CamelCase word; docs/errors.md explains each."""
 
     message: Text | None = None
-    """Why not Ok, for people."""
+    """What was found, for people."""
 
     evidence: HopEvidence = HopEvidence()
     """What the three witnesses say about the hop."""

@@ -20,7 +20,7 @@ from kubernetes.aio.client import ApiClient
 
 from .. import __version__
 from ..api.group import GROUP, PLURAL
-from ..kube.client import connect, load_configuration, session
+from ..kube.client import connect, load_configuration
 from ..kube.events import EventRecorder
 from ..kube.probes import Probes
 from ..publish.metrics import Metrics
@@ -115,7 +115,7 @@ class Operator:
         """Run probes, once the cluster is known: before that every pod would seem to be missing."""
         await self._cluster.wait_synced()
         self._started = True
-        found = handlers(self._registry, self._census, self._client.configuration.host, session(self._client))
+        found = handlers(self._registry, self._census, self._client)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scheduler.serve(self._conductor), name="scheduler")
             group.create_task(self._census.serve(), name="census")

@@ -1,5 +1,4 @@
-"""kopf's part: it watches the probes and tells the registry. No finalizer, no annotation, no write of its
-own.
+"""kopf's part: it watches the probes and tells the registry. No finalizer, no annotation, no write of its own.
 
 Called by `app`, once.
 """
@@ -8,23 +7,24 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import aiohttp
 import kopf
+from kubernetes.aio.client import ApiClient
 
 from ..api.group import GROUP, PLURAL, VERSION
+from ..kube.client import session
 from .census import Census
 from .registry import Registry
 
+REQUEST_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 5.0
 
-def handlers(
-    registry: Registry, census: Census, server: str, session: aiohttp.ClientSession
-) -> kopf.OperatorRegistry:
-    """kopf's registry with all handlers. `session` is logged in to `server`; kopf closes it."""
+
+def handlers(registry: Registry, census: Census, client: ApiClient) -> kopf.OperatorRegistry:
+    """kopf's registry with all handlers; kopf logs in as the client does."""
     found = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=found)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return kopf.AiohttpSession(server=server, aiohttp_session=session)
+        return kopf.AiohttpSession(server=client.configuration.host, aiohttp_session=session(client))
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=found)
     async def observe(event: kopf.RawEvent, **_: Any) -> None:
@@ -50,6 +50,9 @@ async def watch(
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = None
     settings.queueing.exit_timeout = 0.5
+    settings.networking.request_timeout = REQUEST_TIMEOUT_S
+    settings.networking.connect_timeout = CONNECT_TIMEOUT_S
+    settings.networking.error_backoffs = _Backoffs()
     tasks = await kopf.spawn_tasks(
         registry=found,
         settings=settings,
@@ -59,6 +62,15 @@ async def watch(
     )
     take_signals()
     await kopf.run_tasks(tasks, ignored=_AllTasks())
+
+
+class _Backoffs:
+    """Seconds between attempts, without end: kopf's own give up after a minute without the API server."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1, 2)
+        while True:
+            yield 4
 
 
 class _AllTasks(Collection[asyncio.Task[Any]]):

@@ -106,7 +106,7 @@ def _hop(finding: Finding) -> HopResult:
         object=finding.object or None,
         verdict=finding.verdict,
         reason=None if ok else finding.reason,
-        message=None if ok else finding.message,
+        message=finding.message,
         evidence=HopEvidence(
             intent=_witness(evidence.get(Witness.INTENT)),
             programmed=_witness(evidence.get(Witness.PROGRAMMED)),

@@ -20,11 +20,19 @@ def served(apiserver: ApiServer) -> ApiServer:
     return apiserver
 
 
-@pytest.fixture
-def operator(served: ApiServer, tmp_path: Path) -> Iterator[OperatorProcess]:
-    """An operator that is ready, and no probe."""
-    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
-    process = OperatorProcess(served.kubeconfig, tmp_path)
-    process.start()
+@pytest.fixture(scope="session")
+def operator_process(
+    served: ApiServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """The operator of this test session."""
+    process = OperatorProcess(served.kubeconfig, tmp_path_factory.mktemp("operator"))
     yield process
     process.kill()
+
+
+@pytest.fixture
+def operator(served: ApiServer, operator_process: OperatorProcess) -> OperatorProcess:
+    """An operator that is ready and remembers nothing of earlier tests, and no probe."""
+    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
+    operator_process.renew()
+    return operator_process

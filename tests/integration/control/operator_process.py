@@ -43,8 +43,16 @@ class OperatorProcess:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "operator.log"
-        (folder / "started").touch()
+        self._started = folder / "started"
+        self._seen_bytes = 0
+
+    def renew(self) -> None:
+        """Runs are healthy, notes and log begin anew, and if it does not run it is started."""
         self.tell("healthy")
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        self._started.write_text("")
+        self._seen_bytes = self._log.stat().st_size
 
     def tell(self, outcome: str, takes_s: float = 0.02) -> None:
         """What runs do from now on."""
@@ -52,12 +60,14 @@ class OperatorProcess:
         fresh.write_text(json.dumps({"outcome": outcome, "takes_s": takes_s}))
         fresh.replace(self._folder / "runs.json")
 
-    def start(self, *, ready: bool = True) -> None:
+    def start(self, kubeconfig: Path | None = None, *, ready: bool = True) -> None:
         """Start it, and wait until it is ready."""
+        self._seen_bytes = 0
+        self._started.touch()
         path = os.pathsep.join((str(ROOT / "operator"), str(ROOT / "tests")))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, PROGRAM, self._kubeconfig, self._folder],
+                [sys.executable, PROGRAM, kubeconfig or self._kubeconfig, self._folder],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": path},
@@ -85,17 +95,17 @@ class OperatorProcess:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Its log lines."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """Its log lines since it was started or renewed."""
+        return self._lines(self._seen_bytes)
 
     @property
     def started(self) -> list[str]:
         """The names of the probes whose runs began, in order."""
-        return (self._folder / "started").read_text().split()
+        return self._started.read_text().split()
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; 0 while it does not listen."""
-        address = next((line["metrics"] for line in self.log if line["event"] == "started"), None)
+        address = next((line["metrics"] for line in self._lines(0) if line["event"] == "started"), None)
         if address is None:
             return 0, ""
         try:
@@ -117,3 +127,6 @@ class OperatorProcess:
         families = text_string_to_metric_families(self.get("/metrics")[1])
         samples = [sample for family in families for sample in family.samples]
         return [sample for sample in samples if not name or sample.name == name]
+
+    def _lines(self, skip_bytes: int) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_bytes()[skip_bytes:].splitlines()]

@@ -1,15 +1,20 @@
-"""The operator against a real API server, with runs that a file tells: the life of probes, kills and restarts."""
+"""The operator against a real API server, its runs told by a file: the life of probes, kills and restarts."""
 
+import asyncio
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from integration.apiserver import ApiServer
 from integration.control.operator_process import OperatorProcess, eventually
+from integration.kube.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -264,6 +269,46 @@ def test_the_operator_survives_a_restart_of_the_api_server(
     second = Probe(served, f"{probe.name}-second")
     second.apply()
     eventually(second.status, within_s=30)
+
+
+async def test_a_probe_deleted_while_the_watch_was_cut_is_forgotten(
+    operator: OperatorProcess, probe: Probe, served: ApiServer, tmp_path: Path
+) -> None:
+    """kopf lists anew and says nothing of what is gone."""
+    other = Probe(served, f"{probe.name}-other")
+    operator.kill()
+    async with proxied(served, tmp_path) as (proxy, kubeconfig):
+        await asyncio.to_thread(operator.start, kubeconfig)
+        probe.apply("1s")
+        other.apply("1s")
+        await asyncio.to_thread(eventually, lambda: probe.status() and other.status())
+        await proxy.cut()
+        probe.delete()
+        await proxy.open()
+
+        def forgotten() -> bool:
+            return operator.metric("datapath_probe_success", probe=probe.name) is None
+
+        await asyncio.to_thread(eventually, forgotten, 30)
+        operator.renew()
+        await asyncio.to_thread(eventually, lambda: len(operator.started) >= 2)
+        assert set(operator.started) == {other.name}
+        operator.kill()
+
+
+@asynccontextmanager
+async def proxied(apiserver: ApiServer, folder: Path) -> AsyncIterator[tuple[Proxy, Path]]:
+    """A way to the API server that can be cut, and the kubeconfig for it."""
+    config = yaml.safe_load(apiserver.kubeconfig.read_text())
+    proxy = Proxy(config["clusters"][0]["cluster"]["server"])
+    await proxy.open()
+    config["clusters"][0]["cluster"]["server"] = proxy.url
+    kubeconfig = folder / "proxied"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    try:
+        yield proxy, kubeconfig
+    finally:
+        await proxy.cut()
 
 
 def test_each_line_of_a_run_tells_which(operator: OperatorProcess, probe: Probe) -> None:
