@@ -48,7 +48,7 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE:
         encapsulation = Encapsulation(config.tunnel_protocol)
     return ExpectedPath(
-        hops=tuple(_hops(plan, source, destination, encapsulation)),
+        hops=tuple(_hops(plan, source, destination, encapsulation, config.socket_lb)),
         source_node=source,
         destination_node=destination,
         locality=locality,
@@ -58,7 +58,7 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
 
 
 def _hops(
-    plan: Plan, source: str, destination: str | None, encapsulation: Encapsulation
+    plan: Plan, source: str, destination: str | None, encapsulation: Encapsulation, socket_lb: bool
 ) -> Iterator[ExpectedHop]:
     yield ExpectedHop(HopName.IPAM, source)
     yield ExpectedHop(HopName.SOURCE_INTERFACE, source)
@@ -81,5 +81,7 @@ def _hops(
     yield ExpectedHop(HopName.DESTINATION_INTERFACE, destination)
     yield ExpectedHop(HopName.DESTINATION_RESPONSE, destination)
     yield ExpectedHop(HopName.REPLY_IPCACHE, destination)
-    if plan.frontend:
+    if (
+        plan.frontend and not socket_lb
+    ):  # TCP replies to a translated socket come from the address it was given
         yield ExpectedHop(HopName.REPLY_TRANSLATION, source)

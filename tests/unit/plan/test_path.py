@@ -1,0 +1,85 @@
+"""The hops that a packet should pass, by place and mode."""
+
+from dataclasses import replace
+
+from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
+from datapath_probe.plan.path import ExpectedPath, expected_path
+from datapath_probe.plan.plan import Plan
+from datapath_probe.plan.resolve import resolve
+
+from unit.cluster import VXLAN, cluster, probe
+
+FAR, NEAR, SERVICE = (
+    {"pod": {"name": "deathstar-0", "port": 80}},
+    {"pod": {"name": "deathstar-1", "port": 80}},
+    {"service": {"name": "deathstar", "port": 80}},
+)
+OVERLAY = {HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION}
+OF_SERVICES = {
+    HopName.NAME_RESOLUTION,
+    HopName.SERVICE_LOOKUP,
+    HopName.SERVICE_TRANSLATION,
+    HopName.REPLY_TRANSLATION,
+}
+
+
+def path(destination: dict[str, dict[str, object]], backend: int | None = 0, **config: str) -> ExpectedPath:
+    inventory = cluster()
+    inventory.config = VXLAN | {key.replace("_", "-"): value for key, value in config.items()}
+    plan = resolve(probe(destination), inventory)
+    assert isinstance(plan, Plan)
+    return expected_path(plan, None if backend is None else plan.backends[backend])
+
+
+def names(expected: ExpectedPath) -> set[HopName]:
+    return {hop.name for hop in expected.hops}
+
+
+def test_hops_come_in_the_order_of_the_code() -> None:
+    for expected in (path(FAR), path(NEAR), path(SERVICE)):
+        order = [HOP_ORDER[hop.name] for hop in expected.hops]
+        assert order == sorted(order)
+
+
+def test_across_nodes_packets_go_through_the_overlay() -> None:
+    expected = path(FAR)
+    assert names(expected) >= OVERLAY | {HopName.LOCALITY_LOOKUP, HopName.NODE_ROUTING}
+    assert (expected.locality, expected.encapsulation) == (Locality.CROSS_NODE, Encapsulation.VXLAN)
+    assert {hop.node for hop in expected.hops if hop.name is HopName.OVERLAY_DECAPSULATION} == {"node1"}
+
+
+def test_on_one_node_nothing_is_encapsulated() -> None:
+    expected = path(NEAR)
+    assert not names(expected) & (OVERLAY | {HopName.LOCALITY_LOOKUP, HopName.NODE_ROUTING})
+    assert (expected.locality, expected.encapsulation) == (Locality.SAME_NODE, Encapsulation.NONE)
+    assert {hop.node for hop in expected.hops} == {"node2"}
+
+
+def test_native_routing_has_a_route_and_no_overlay() -> None:
+    expected = path(FAR, routing_mode="native")
+    assert HopName.NODE_ROUTING in names(expected)
+    assert not names(expected) & OVERLAY
+
+
+def test_a_service_adds_its_hops() -> None:
+    assert names(path(SERVICE)) >= OF_SERVICES
+    assert not names(path(FAR)) & OF_SERVICES
+
+
+def test_socket_load_balancing_leaves_replies_alone() -> None:
+    assert HopName.REPLY_TRANSLATION not in names(path(SERVICE, kube_proxy_replacement="true"))
+
+
+def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:
+    expected = path(SERVICE, backend=None)
+    assert expected.hops[-1].name is HopName.SERVICE_TRANSLATION
+    assert expected.locality is None
+
+
+def test_a_backend_without_a_pod_leaves_the_rest_open() -> None:
+    inventory = cluster()
+    slices = inventory.endpoints["default/deathstar"]
+    inventory.endpoints["default/deathstar"] = (replace(slices[0], pod=None),)
+    plan = resolve(probe(SERVICE), inventory)
+    assert isinstance(plan, Plan)
+    assert expected_path(plan, plan.backends[0]).hops[-1].name is HopName.SERVICE_TRANSLATION
