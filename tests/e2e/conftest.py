@@ -1,0 +1,63 @@
+"""Fixtures of the e2e tests: the lab, the operator in it, pods to probe, probes that go when the test ends.
+
+`make e2e` brings the lab up; here it is only used. On a machine that can have no lab, every test is skipped.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.api import Api, connect
+from e2e.galaxy import Galaxy
+from e2e.operator_deploy import OVERLAY, Operator, deploy
+from e2e.probes import Probes
+from lab import preconditions
+from lab.cluster import Lab
+
+LONGEST_TEST_S = 240
+"""The first test also waits for image and operator."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(OVERLAY.parents[1])]
+    reason = preconditions.unmet()
+    for item in here:
+        item.add_marker(pytest.mark.lab)
+        item.add_marker(pytest.mark.timeout(LONGEST_TEST_S))
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"the lab can't run here: {reason}"))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab that is up. Raises LabError if there is none."""
+    return Lab.current()
+
+
+@pytest.fixture(scope="session")
+def api(lab: Lab) -> Iterator[Api]:
+    with connect(lab.kubeconfig) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def operator(lab: Lab, api: Api) -> Operator:
+    """The operator of this checkout."""
+    return deploy(lab, api)
+
+
+@pytest.fixture(scope="session")
+def galaxy(lab: Lab, api: Api) -> Galaxy:
+    """Pods to probe."""
+    lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY.parent / "galaxy"))
+    galaxy = Galaxy(lab, api)
+    galaxy.wait_ready()
+    return galaxy
+
+
+@pytest.fixture
+def probes(operator: Operator, galaxy: Galaxy) -> Iterator[Probes]:
+    """Makes probes in the galaxy's namespace; they are gone when the test ends."""
+    probes = Probes(galaxy.api, galaxy.namespace)
+    yield probes
+    probes.delete_all()

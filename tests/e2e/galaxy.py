@@ -1,0 +1,86 @@
+"""The pods that the e2e tests probe (manifests/galaxy), as they are at the moment of asking.
+
+In: names. Out: where a pod runs and how Cilium knows it. Used by the tests and by `faults`.
+"""
+
+from dataclasses import dataclass
+
+from e2e.api import Api, Object, is_ready, pod_path
+from e2e.waiting import until
+from lab.cluster import Lab
+
+NAMESPACE = "e2e"
+DEATHSTARS = "class=deathstar"
+PODS = 5
+START_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A running pod. `endpoint`: number of its Cilium endpoint on `node`."""
+
+    namespace: str
+    name: str
+    node: str
+    ip: str
+    endpoint: int
+    identity: int
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Galaxy:
+    """One namespace of pods."""
+
+    lab: Lab
+    api: Api
+    namespace: str = NAMESPACE
+
+    def wait_ready(self) -> None:
+        """All pods run, and both deathstars answer."""
+        until("two deathstars and all ships are ready", self._ready, START_S, otherwise=self._phases)
+
+    def pod(self, name: str) -> Pod:
+        """A pod that runs. Fails the test if there is none, or Cilium does not know it."""
+        pod = self.api.get(pod_path(self.namespace, name))
+        path = f"/apis/cilium.io/v2/namespaces/{self.namespace}/ciliumendpoints/{name}"
+        endpoint = self.api.get(path)
+        assert pod is not None, f"there is no pod {name}"
+        assert endpoint is not None, f"Cilium does not know pod {name}"
+        return Pod(
+            namespace=self.namespace,
+            name=name,
+            node=pod["spec"]["nodeName"],
+            ip=pod["status"]["podIP"],
+            endpoint=endpoint["status"]["id"],
+            identity=endpoint["status"]["identity"]["id"],
+            container_id=pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://"),
+        )
+
+    def near(self, ship: str) -> Pod:
+        """The deathstar on the ship's node."""
+        return next(star for star in self._deathstars() if star.node == self.pod(ship).node)
+
+    def far(self, ship: str) -> Pod:
+        """The deathstar on the other node."""
+        return next(star for star in self._deathstars() if star.node != self.pod(ship).node)
+
+    def has_deathstars(self) -> bool:
+        """Whether there is any, be it on its way out."""
+        return bool(self._list(f"?labelSelector={DEATHSTARS}"))
+
+    def sh(self, pod: str, command: str) -> str:
+        """stdout of a shell command in a pod."""
+        return self.lab.kubectl("exec", "-n", self.namespace, pod, "--", "sh", "-c", command)
+
+    def _deathstars(self) -> list[Pod]:
+        return [self.pod(pod["metadata"]["name"]) for pod in self._list(f"?labelSelector={DEATHSTARS}")]
+
+    def _ready(self) -> bool:
+        return len(pods := self._list()) == PODS and all(map(is_ready, pods))
+
+    def _phases(self) -> dict[str, str]:
+        return {pod["metadata"]["name"]: pod["status"].get("phase", "") for pod in self._list()}
+
+    def _list(self, query: str = "") -> list[Object]:
+        return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods{query}")

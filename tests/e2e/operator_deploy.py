@@ -1,0 +1,88 @@
+"""The operator in the lab: its image built from this checkout, installed as people install it, with its own
+ServiceAccount and permissions.
+
+Called by the fixture `operator` and by `make demo`. Does nothing that is done already.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from e2e.api import Api, Object, is_ready
+from e2e.waiting import until
+from lab import operatorimage
+from lab.cluster import Lab
+from lab.shell import step
+
+NAMESPACE = "datapath-probe"
+IMAGE = "datapath-probe:lab"
+OVERLAY = Path(__file__).parent / "manifests/operator"
+BUILT = "lab/image"
+"""Annotation of the operator's pods: which build they run."""
+
+_DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/datapath-probe"
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name=datapath-probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The operator that runs in the lab."""
+
+    lab: Lab
+    api: Api
+
+    def pod(self) -> Object | None:
+        """Its pod, if one is ready."""
+        return next((pod for pod in self.api.items(_PODS) if is_ready(pod)), None)
+
+    def wait_ready(self, timeout_s: float = 60) -> Object:
+        """Its pod, once it is ready: it knows the cluster and every probe."""
+        return until("the operator is ready", self.pod, timeout_s, otherwise=self.logs)
+
+    def get(self, path: str) -> str:
+        """What its web server says, asked on its own node: that works while the API server does not."""
+        pod = self.wait_ready()
+        url = f"http://{pod['status']['podIP']}:8080{path}"
+        return self.lab.run(
+            pod["spec"]["nodeName"], "curl", "--silent", "--fail", "--max-time", "5", url
+        ).stdout
+
+    def logs(self) -> str:
+        """The last lines of its log."""
+        return self.lab.kubectl("logs", "-n", NAMESPACE, "deployment/datapath-probe", "--tail=20")
+
+    def scale(self, replicas: int) -> None:
+        """Start or stop it; returns when that has happened."""
+        self.api.patch(_DEPLOYMENT, {"spec": {"replicas": replicas}})
+        if replicas:
+            self.wait_ready()
+        else:
+            until("the operator is gone", lambda: not self.api.items(_PODS), timeout_s=30)
+
+
+def deploy(lab: Lab, api: Api) -> Operator:
+    """The operator as this checkout has it, ready."""
+    archive = operatorimage.build(IMAGE)
+    built = archive.parent.name
+    operator = Operator(lab, api)
+    if _running(api) != built:
+        with step(f"installing the operator ({built})"):
+            lab.load_image(archive)
+            objects = list(yaml.safe_load_all(lab.kubectl("kustomize", str(OVERLAY))))
+            [deployment] = [one for one in objects if one["kind"] == "Deployment"]
+            deployment["spec"]["template"]["metadata"]["annotations"] = {BUILT: built}
+            manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+            lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+            lab.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/datapath-probe", "--timeout=90s")
+    operator.wait_ready()
+    return operator
+
+
+def _running(api: Api) -> str | None:
+    """Which build is installed."""
+    deployment = api.get(_DEPLOYMENT) or {}
+    template: Object = deployment.get("spec", {}).get("template", {})
+    build: str | None = template.get("metadata", {}).get("annotations", {}).get(BUILT)
+    return build

@@ -1,0 +1,143 @@
+"""DatapathProbes of the tests: made, asked to run, waited for, read as anybody reads them.
+
+In: specs as people write them. Out: `.status` as JSON. Used by the tests through the fixture `probes`.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.api import Api, Object
+from e2e.waiting import until
+
+API_VERSION = "datapath-probe.dev/v1alpha1"
+RUN_NOW = "datapath-probe.dev/run-now"
+RUN_S = 20.0
+"""What the slowest run may take on a busy machine, from being asked for to being written."""
+
+_asked = itertools.count(1)
+
+
+def probes_path(namespace: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/datapathprobes"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe in the API server."""
+
+    api: Api
+    namespace: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"{probes_path(self.namespace)}/{self.name}"
+
+    def object(self) -> Object:
+        found = self.api.get(self.path)
+        assert found is not None, f"there is no probe {self.namespace}/{self.name}"
+        return found
+
+    def status(self) -> Object:
+        """The status; empty before the first run."""
+        status: Object = self.object().get("status", {})
+        return status
+
+    def wait(self, what: str, condition: Callable[[Object], bool], timeout_s: float = RUN_S) -> Object:
+        """The first status for which the condition holds; every change of verdict, hop or reason is written."""
+
+        def look() -> Object | None:
+            status = self.status()
+            return status if condition(status) else None
+
+        return until(
+            f"{self.namespace}/{self.name}: {what}", look, timeout_s, otherwise=lambda: brief(self.status())
+        )
+
+    def wait_for(self, verdict: str, timeout_s: float = RUN_S) -> Object:
+        """The first status with this verdict."""
+        return self.wait(verdict, lambda status: status.get("verdict") == verdict, timeout_s)
+
+    def ask(self) -> str:
+        """Ask for a run at once; gives the value by which the status tells that it was served."""
+        value = f"e2e-{next(_asked)}"
+        self.api.patch(self.path, {"metadata": {"annotations": {RUN_NOW: value}}})
+        return value
+
+    def run_now(self, timeout_s: float = RUN_S) -> Object:
+        """The status written by a run that starts after this call."""
+        value = self.ask()
+        return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value, timeout_s)
+
+    def settle(self, timeout_s: float = 60) -> Object:
+        """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""
+
+        def look() -> Object | None:
+            status = self.run_now()
+            return status if status["verdict"] == "Healthy" else None
+
+        return until(
+            f"{self.namespace}/{self.name}: Healthy", look, timeout_s, otherwise=lambda: brief(self.status())
+        )
+
+    def change(self, spec: Object) -> None:
+        """Change the spec by a merge patch."""
+        self.api.patch(self.path, {"spec": spec})
+
+    def delete(self) -> None:
+        self.api.delete(self.path)
+
+
+@dataclass(slots=True)
+class Probes:
+    """Makes probes in one namespace and removes them in the end."""
+
+    api: Api
+    namespace: str
+    _made: list[Probe] = field(default_factory=list)
+
+    def create(self, name: str, spec: Object) -> Probe:
+        """A new probe. Without a schedule it runs when asked to, once it has had its first run."""
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "DatapathProbe",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"schedule": {"interval": "1h"}, **spec},
+        }
+        self.api.create(probes_path(self.namespace), body)
+        probe = Probe(self.api, self.namespace, name)
+        self._made.append(probe)
+        return probe
+
+    def delete_all(self) -> None:
+        for probe in self._made:
+            probe.delete()
+        self._made.clear()
+
+
+def hop(status: Object, name: str) -> Object:
+    """A hop of the (worst) path."""
+    hops: list[Object] = status["paths"][0]["hops"]
+    found = [one for one in hops if one["name"] == name]
+    assert found, f"no hop {name} in {[one['name'] for one in hops]}"
+    return found[0]
+
+
+def facts(status: Object, hop_name: str, witness: str) -> dict[str, str]:
+    """What one witness says of a hop, value by value."""
+    found: dict[str, str] = hop(status, hop_name)["evidence"][witness].get("facts", {})
+    return found
+
+
+def divergence(status: Object) -> tuple[Any, ...]:
+    """(verdict, hop, node, reason) that the status names."""
+    blamed = status.get("divergentHop", {})
+    return status.get("verdict"), blamed.get("name"), blamed.get("node"), status.get("reason")
+
+
+def brief(status: Object) -> str:
+    """What a status says, in a line for whoever reads a failed test."""
+    run = status.get("lastRun", {})
+    return f"{status.get('summary', 'no run yet')} [run {run.get('id')}, {run.get('trigger')}, {run.get('endTime')}]"

@@ -1,0 +1,102 @@
+"""What is broken is named: the hop, its node, the reason. What is repaired is Healthy at the next run."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from e2e import faults
+from e2e.api import Object
+from e2e.galaxy import Galaxy
+from e2e.probes import RUN_S, Probe, Probes, divergence, facts, hop
+from e2e.specs import SERVICE, landing, to_pod
+
+
+def healthy(probes: Probes, name: str, spec: Object) -> Probe:
+    """A probe that is Healthy before the fault."""
+    probe = probes.create(name, spec)
+    probe.settle()
+    return probe
+
+
+def test_a_pod_missing_in_the_sources_ipcache_is_a_latent_fault(galaxy: Galaxy, probes: Probes) -> None:
+    ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
+    probe = healthy(probes, "ipcache-entry-missing", to_pod("xwing", star))
+    with faults.deleted(faults.ipcache_entry(galaxy.lab, ship.node, star)):
+        status = probe.run_now()
+        assert divergence(status) == ("Degraded", "ipcache-lookup", ship.node, "IpcacheEntryMissing")
+        assert status["paths"][0]["request"]["httpStatus"] == 200
+        assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # the world's
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+def test_a_wrong_tunnel_endpoint_breaks_the_path(galaxy: Galaxy, probes: Probes) -> None:
+    ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
+    probe = healthy(probes, "wrong-tunnel-endpoint", to_pod("xwing", star))
+    with faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star):
+        status = probe.run_now()
+        assert divergence(status) == ("Broken", "ipcache-lookup", ship.node, "WrongTunnelEndpoint")
+        assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == "172.30.0.99"
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+@pytest.mark.parametrize("ship", ["xwing", "tiefighter"])
+@pytest.mark.parametrize("where", ["far", "near"])
+def test_an_endpoint_missing_on_its_own_node_is_not_blamed_on_the_application(
+    galaxy: Galaxy, probes: Probes, ship: str, where: str
+) -> None:
+    star = galaxy.far(ship) if where == "far" else galaxy.near(ship)
+    probe = healthy(probes, f"endpoint-entry-missing-{ship}-{where}", to_pod(ship, star))
+    with faults.deleted(faults.endpoint_entry(galaxy.lab, star)):
+        status = probe.run_now()
+        assert divergence(status) == ("Broken", "endpoint-lookup", star.node, "EndpointEntryMissing")
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+@pytest.mark.parametrize("where", ["far", "near"])
+def test_a_detached_program_is_named(galaxy: Galaxy, probes: Probes, where: str) -> None:
+    ship = galaxy.pod("xwing")
+    star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
+    probe = healthy(probes, f"program-detached-{where}", to_pod("xwing", star))
+    with faults.program_detached(galaxy.lab, ship):
+        verdict, *blamed = divergence(probe.run_now())
+        assert verdict in ("Broken", "Degraded")  # the host may route the packets all the same
+        assert blamed == ["source-program", ship.node, "ProgramMissing"]
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probes) -> None:
+    ship = galaxy.pod("xwing")
+    probe = healthy(probes, "no-ready-backends", landing("xwing", SERVICE))
+    with faults.scaled_to_zero(galaxy):
+        status = probe.run_now()
+        assert divergence(status) == ("Broken", "service-lookup", ship.node, "NoReadyBackends")
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+@pytest.mark.parametrize("where", ["far", "near"])
+def test_a_stopped_application_is_named(galaxy: Galaxy, probes: Probes, where: str) -> None:
+    star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
+    probe = healthy(probes, f"application-stopped-{where}", to_pod("xwing", star))
+    with faults.application_stopped(galaxy, star):
+        status = probe.run_now()
+        assert divergence(status) == ("Broken", "destination-response", star.node, "ConnectionRefused")
+        upstream = [one for one in status["paths"][0]["hops"] if one["name"] != "destination-response"]
+        assert {one["verdict"] for one in upstream} == {"Ok"}
+    assert probe.run_now()["verdict"] == "Healthy"
+
+
+def test_a_probe_on_schedule_sees_fault_and_repair_within_one_interval(
+    galaxy: Galaxy, probes: Probes
+) -> None:
+    interval_s = 3
+    ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
+    spec = {**to_pod("xwing", star), "schedule": {"interval": f"{interval_s}s"}}
+    probe = healthy(probes, "on-schedule", spec)
+    with faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star):
+        status = probe.wait_for("Broken", interval_s + RUN_S)
+        assert hop(status, "ipcache-lookup")["verdict"] == "Broken"
+    repaired = datetime.now(UTC)
+    status = probe.wait_for("Healthy", interval_s + RUN_S)
+    since = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > repaired]
+    under_way_at_the_repair = 1
+    assert len([run for run in since if run["verdict"] != "Healthy"]) <= under_way_at_the_repair
