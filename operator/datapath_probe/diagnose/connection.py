@@ -98,6 +98,17 @@ class Connection:
         """Data reached the destination pod; seen only where the agent reports all TCP flags."""
         return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.rx_flags
 
+    @property
+    def response_left(self) -> bool:
+        """Data came from the destination pod; seen only where the agent reports all TCP flags."""
+        return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.tx_flags
+
+    @property
+    def ended_by_pod(self) -> bool:
+        """The destination pod ended the connection."""
+        ends = TcpFlag.RST | TcpFlag.FIN
+        return isinstance(self.incoming, CtEntry) and bool(self.incoming.tx_flags & ends)
+
     def ladder(self, translates: bool) -> Ladder:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
         steps: list[tuple[Rung, bool | None]] = [

@@ -67,7 +67,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         findings,
         case.outcome,
         case.connection.ladder(translates=_translates(case)),
-        in_transition(run.plan, run.plan_after),
+        in_transition(run),
     )
     return Diagnosis(
         plan=run.plan,

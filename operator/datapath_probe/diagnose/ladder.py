@@ -8,7 +8,7 @@ Source: Cilium 1.18 `bpf/lib/conntrack.h`, and the order of `bpf/bpf_lxc.c`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..api.vocabulary import HopName, HopVerdict
+from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict
 from .findings import Finding, Rung, Segment
 
 _SENT_ZONE = (
@@ -73,6 +73,22 @@ _PURE_LOOKUPS = frozenset(
 )
 
 
+# Hops that no check judges yet: packets can always have died there.
+UNJUDGED = frozenset(
+    {
+        HopName.EGRESS_POLICY,
+        HopName.SOURCE_IDENTITY,
+        HopName.DESTINATION_PROGRAM,
+        HopName.INGRESS_POLICY,
+        HopName.REPLY_PROGRAM,
+        HopName.REPLY_ENCAPSULATION,
+        HopName.REPLY_ROUTING,
+        HopName.REPLY_DECAPSULATION,
+        HopName.REPLY_DELIVERY,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude."""
@@ -92,11 +108,16 @@ class Ladder:
 
 def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment:
     """The narrowest stretch of the path that holds the loss. There is at least one finding."""
-    in_zone = [position for position, finding in enumerate(findings) if finding.hop in ladder.zone]
-    suspects = [position for position in in_zone if not _is_exonerated(findings[position])]
-    stretch = suspects or in_zone or range(len(findings))
-    after = findings[max(stretch[0] - 1, 0)]
-    before = findings[min(stretch[-1] + 1, len(findings) - 1)]
+    on_path = {finding.hop: finding for finding in findings}
+    suspects = [
+        HOP_ORDER[hop]
+        for hop in ladder.zone
+        if hop in UNJUDGED or (hop in on_path and not _is_exonerated(on_path[hop]))
+    ] or [HOP_ORDER[hop] for hop in on_path]
+    before_loss = [finding for finding in findings if HOP_ORDER[finding.hop] < min(suspects)]
+    after_loss = [finding for finding in findings if HOP_ORDER[finding.hop] > max(suspects)]
+    after = before_loss[-1] if before_loss else findings[0]
+    before = after_loss[0] if after_loss else findings[-1]
     return Segment(after.hop, before.hop, after.node)
 
 

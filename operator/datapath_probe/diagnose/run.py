@@ -22,7 +22,8 @@ class Request:
 class Run:
     """`plan_after` is the plan resolved anew after the run: where it differs, the cluster is in transition.
 
-    `second_look`: the answers in doubt have been asked for twice.
+    `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
+    unseen, because the API server was not heard.
     """
 
     plan: Plan
@@ -30,3 +31,4 @@ class Run:
     evidence: Evidence = field(default_factory=Evidence)
     plan_after: Plan | CannotRun | None = None
     second_look: bool = False
+    view_age_s: float = 0.0

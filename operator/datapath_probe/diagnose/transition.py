@@ -7,10 +7,17 @@ from dataclasses import replace
 
 from ..plan.objects import Pod
 from ..plan.plan import CannotRun, NodeFacts, Plan, PodFacts
+from .run import Run
+
+# A watch that is cut is as a rule back within seconds; beyond that, what objects say may be long untrue.
+_TRUSTED_VIEW_S = 10.0
 
 
-def in_transition(before: Plan, after: Plan | CannotRun | None) -> str | None:
+def in_transition(run: Run) -> str | None:
     """The first thing that is changing, as one sentence; None when all stands still."""
+    before, after = run.plan, run.plan_after
+    if run.view_age_s > _TRUSTED_VIEW_S:
+        return f"the API server has not been heard for {run.view_age_s:.0f} s, so objects may have changed unseen"
     if isinstance(after, CannotRun):
         return after.message
     return next(_changing(before), None) or (next(_changed(before, after), None) if after else None)

@@ -130,7 +130,13 @@ class Agent:
 
 
 class Inventory(Protocol):
-    """Look-ups in a consistent view of the cluster; None means: no such object."""
+    """Look-ups in a consistent view of the cluster; None means: no such object.
+
+    `stale_since`: since when objects may have changed unseen, seconds since the epoch; None while all is followed.
+    """
+
+    @property
+    def stale_since(self) -> float | None: ...
 
     def pod(self, namespace: str, name: str) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.conclude import Conclusion, conclude
+from datapath_probe.diagnose.diagnose import CHECKS
 from datapath_probe.diagnose.findings import Finding, Rung
-from datapath_probe.diagnose.ladder import Ladder
+from datapath_probe.diagnose.ladder import UNJUDGED, ZONES, Ladder, segment_between
 from datapath_probe.diagnose.outcome import Outcome
 
 PATH = (
@@ -107,7 +108,8 @@ def test_without_cause_and_witness_only_a_segment_is_named() -> None:
     assert conclusion.divergence is None
     assert conclusion.segment is not None
     assert conclusion.segment.after is HopName.IPCACHE_LOOKUP
-    assert conclusion.segment.before is HopName.ENDPOINT_LOOKUP
+    # ingress-policy, which no check judges yet, comes after endpoint-lookup
+    assert conclusion.segment.before is HopName.DESTINATION_RESPONSE
 
 
 def test_a_lookup_that_could_not_be_judged_stays_in_the_segment() -> None:
@@ -136,3 +138,15 @@ def test_a_client_that_could_not_run_says_nothing_of_the_path() -> None:
     stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
     conclusion = conclude(path(IPCACHE_LOOKUP=stale), no_client, SENT, None)
     assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.NO_CLIENT)
+
+
+def test_hops_without_a_check_can_always_hold_the_loss() -> None:
+    assert set(HopName) - CHECKS.keys() == UNJUDGED
+
+
+@pytest.mark.parametrize("rung", list(Rung))
+def test_a_segment_holds_every_hop_that_can_be_to_blame(rung: Rung) -> None:
+    findings = [finding(hop, HopVerdict.UNKNOWN) for hop in HopName]
+    segment = segment_between(findings, Ladder(rung, rung))
+    inside = [hop for hop in HopName if HOP_ORDER[segment.after] < HOP_ORDER[hop] < HOP_ORDER[segment.before]]
+    assert set(ZONES[rung]) <= {*inside, HopName.REPLY_TRANSLATION}

@@ -36,20 +36,19 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
             Reason.CONNECTION_REFUSED,
             f"{_address(case)} refused the connection: the pod answered with a RST, nothing listens on that port",
         )
-    if connection.connected and report.exit_code in _CUT_SHORT and connection.answered:
+    if connection.connected and report.exit_code in _CUT_SHORT and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
             f"{_address(case)} took the connection and ended it without a whole response",
         )
-    if (
-        connection.connected
-        and report.exit_code == CurlExit.OPERATION_TIMEDOUT
-        and connection.request_arrived
-    ):
-        return hop.broken(
-            Reason.NO_RESPONSE,
-            f"{_address(case)} took the connection and the request, and did not answer in time",
-        )
+    if connection.connected and report.exit_code == CurlExit.OPERATION_TIMEDOUT:
+        silent = connection.request_arrived and not connection.response_left
+        if silent or report.timings.first_byte > 0:
+            begun = "began to answer and did not end" if report.timings.first_byte > 0 else "did not answer"
+            return hop.broken(
+                Reason.NO_RESPONSE,
+                f"{_address(case)} took the connection and the request, and {begun} in time",
+            )
     if report.exit_code == CurlExit.WEIRD_SERVER_REPLY:
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
