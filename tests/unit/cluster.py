@@ -86,6 +86,7 @@ class Cluster:
     cilium_nodes: dict[str, CiliumNode] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=lambda: dict(VXLAN))
+    stale_since: float | None = None
 
     def pod(self, namespace: str, name: str) -> Pod | None:
         return self.pods.get(f"{namespace}/{name}")

@@ -83,10 +83,15 @@ class ProbeRunner:
         questions = sorted(doubted, key=lambda question: (question.node, question.argv))
         evidence = await ask_again(run.evidence, questions, self._answers, incarnations)
         after = resolve(probe, self._inventory)
-        run = await self._collect(
-            replace(run, evidence=evidence, second_look=True, plan_after=after), incarnations
+        run = replace(
+            run, evidence=evidence, second_look=True, plan_after=after, view_age_s=self._view_age_s()
         )
+        run = await self._collect(run, incarnations)
         return run, diagnose(run)
+
+    def _view_age_s(self) -> float:
+        since = self._inventory.stale_since
+        return 0.0 if since is None else self._clock() - since
 
     async def _collect(self, run: Run, incarnations: Mapping[str, str]) -> Run:
         """Everything that the checks want to know at this point of the run."""

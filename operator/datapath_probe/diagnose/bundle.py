@@ -42,6 +42,7 @@ class Bundle:
             "plan": _PLAN.dump_python(run.plan, mode="json"),
             "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
             "secondLook": run.second_look,
+            "viewAge": run.view_age_s,
             "request": {
                 "started": request.started,
                 "localPort": request.local_port,
@@ -81,6 +82,7 @@ class Bundle:
                     evidence=Evidence(readings),
                     plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
                     second_look=bool(document["secondLook"]),
+                    view_age_s=float(document["viewAge"]),
                 )
             )
         except (ValidationError, KeyError, TypeError, AttributeError, UnicodeError) as error:
