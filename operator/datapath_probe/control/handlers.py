@@ -22,11 +22,11 @@ def handlers(registry: Registry, census: Census, client: ApiClient) -> kopf.Oper
     """kopf's registry with all handlers; kopf logs in as the client does."""
     found = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=found)
+    @kopf.on.login(id="login", registry=found)
     async def login(**_: Any) -> kopf.AiohttpSession:
         return kopf.AiohttpSession(server=client.configuration.host, aiohttp_session=session(client))
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=found)
+    @kopf.on.event(GROUP, VERSION, PLURAL, id="observe", registry=found)
     async def observe(event: kopf.RawEvent, **_: Any) -> None:
         probe = event["object"]
         if event["type"] == "DELETED":

@@ -42,3 +42,4 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # says of every event that it was handled

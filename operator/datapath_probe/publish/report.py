@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -39,10 +38,7 @@ _SILENT = ("–", "bright_black")
 _NODE_STYLES = ("cyan", "blue", "bright_magenta", "bright_yellow")
 _PHASE_STYLES = ("magenta", "cyan", "blue", "yellow", "green")
 _BAR_CELLS = 32
-_LEGEND = (
-    "witnesses: I intent, what Kubernetes wants · P programmed, what the datapath would do · "
-    "O observed, what this request met"
-)
+_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath would do · O observed: what this request met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
         yield _request(heading, path.source.ip, path.request)
         yield Text("")
         yield _hops(path, facts)
-        yield Padding(Text(_LEGEND, style="bright_black"), (0, 0, 1, 0))
+        yield Text(f"\n{_LEGEND}\n", style="bright_black")
     yield _conclusion(status)
 
 

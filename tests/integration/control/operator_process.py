@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("fake_cluster.py")
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], within_s: float = 15) -> T:
+def eventually(look: Callable[[], T], within_s: float = 45) -> T:
     """What `look` gives once it is neither false nor raises AssertionError."""
     deadline = time.monotonic() + within_s
     while True:
@@ -73,7 +73,7 @@ class OperatorProcess:
                 env={**os.environ, "PYTHONPATH": path},
             )
         if ready:
-            eventually(lambda: self.get("/readyz")[0] == 200)
+            eventually(lambda: self.get("/readyz")[0] == 200, within_s=90)
 
     def stop(self) -> tuple[int, float]:
         """SIGTERM: exit code, and how long it took in seconds."""
@@ -91,7 +91,7 @@ class OperatorProcess:
     def wait(self) -> int:
         """Its exit code."""
         assert self._process
-        return self._process.wait(40)
+        return self._process.wait(90)
 
     @property
     def log(self) -> list[dict[str, Any]]:

@@ -1,0 +1,29 @@
+"""`datapath-probe replay`: a saved run, diagnosed anew. Needs neither a cluster nor its libraries."""
+
+from importlib.resources import files
+
+import click
+
+from ..api.status import ProbeStatus
+from ..diagnose.bundle import Bundle, NotABundleError
+from ..diagnose.diagnose import diagnose
+from ..publish.report import Heading
+from ..publish.run_result import RunResult
+from ..publish.status import findings
+
+
+def example_bundle() -> bytes:
+    """A run from one node to a Service's pod on another, recorded on the lab."""
+    return files(__package__).joinpath("example/cross-node-service.json").read_bytes()
+
+
+def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
+    """What the run found, as far as one run by itself can tell."""
+    try:
+        run = Bundle.from_json(document).run
+    except NotABundleError as error:
+        raise click.ClickException(str(error)) from error
+    request = run.plan.request
+    line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
+    result = RunResult(run.request.started, run.request.started, diagnose(run))
+    return Heading(run.plan.probe, line), findings(result)

@@ -1,0 +1,43 @@
+"""`datapath-probe report`: the last run of a probe, as its status has it."""
+
+import asyncio
+from collections.abc import Mapping
+
+import click
+
+from ..api.probe import InvalidSpec, Probe
+from ..api.status import ProbeStatus
+from ..kube.client import LoginError, connect, load_configuration
+from ..kube.probes import Probes
+from ..publish.ports import Gone, Retry
+from ..publish.report import Heading
+
+
+def last_run(
+    namespace: str, name: str, kubeconfig: str | None, context: str | None
+) -> tuple[Heading, ProbeStatus]:
+    """Read the probe. Raises ClickException if there is none."""
+    try:
+        found = asyncio.run(_read(namespace, name, kubeconfig, context))
+    except LoginError as error:
+        raise click.ClickException(str(error)) from error
+    if isinstance(found, Gone):
+        raise click.ClickException(f"there is no DatapathProbe {namespace}/{name}")
+    if isinstance(found, Retry):
+        raise click.ClickException(found.reason)
+    probe = Probe.from_object(found)
+    return Heading(f"{namespace}/{name}", _request_line(probe)), probe.status
+
+
+async def _read(
+    namespace: str, name: str, kubeconfig: str | None, context: str | None
+) -> Mapping[str, object] | Gone | Retry:
+    async with connect(await load_configuration(kubeconfig, context)) as client:
+        return await Probes(client).read(namespace, name)
+
+
+def _request_line(probe: Probe | InvalidSpec) -> str:
+    if isinstance(probe, InvalidSpec):
+        return ""
+    request = probe.spec.request
+    return f"{request.method} {request.path} to {probe.status.destination or 'its destination'}"

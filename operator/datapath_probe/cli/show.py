@@ -1,0 +1,27 @@
+"""Prints a status: as a report for people, or as JSON for programs."""
+
+import json
+
+import click
+from rich.console import Console
+
+from ..api.status import ProbeStatus
+from ..publish.report import Heading, report
+
+PLAIN_WIDTH = 120
+
+
+def show(heading: Heading, status: ProbeStatus, *, output: str, facts: bool) -> None:
+    """In colour on a terminal, plain and of a fixed width elsewhere."""
+    if output == "json":
+        click.echo(json.dumps(status.to_object(), indent=2, ensure_ascii=False))
+        return
+    parts = report(heading, status, facts=facts)
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    console.width = PLAIN_WIDTH
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

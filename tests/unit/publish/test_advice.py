@@ -1,0 +1,39 @@
+"""The reason catalogue is complete, and docs/errors.md is made from it."""
+
+from pathlib import Path
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.publish.advice import Advice, catalogue, next_step
+from datapath_probe.publish.error_page import error_page
+
+PAGE = Path(__file__).parents[3] / "docs/errors.md"
+ENTRIES: dict[Reason, Advice] = {
+    reason: advice for family in catalogue().values() for reason, advice in family.items()
+}
+
+
+def test_every_reason_has_exactly_one_entry() -> None:
+    assert sorted(reason for family in catalogue().values() for reason in family) == sorted(Reason)
+
+
+def test_every_kind_of_missing_evidence_is_a_reason() -> None:
+    assert {str(error) for error in EvidenceError} <= {str(reason) for reason in Reason}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_an_entry_reads_well(reason: Reason) -> None:
+    advice = ENTRIES[reason]
+    assert advice.cause.endswith(".")
+    assert advice.evidence.endswith(".")
+    step = next_step(reason)
+    assert step == advice.next
+    assert not step.endswith(".")
+    assert step[0].islower()
+    assert len(step) <= 160
+
+
+def test_the_page_is_what_the_catalogue_says() -> None:
+    assert PAGE.read_text() == error_page(), "run make docs-errors"
