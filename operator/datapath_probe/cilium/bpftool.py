@@ -207,13 +207,13 @@ def device_link(node: str, device: str, program: str) -> Question:
     return _ask(node, "link", "show", "pinned", f"{_LINKS}/devices/{owner}/links/{program}")
 
 
-@parser("bpftool link show", exit_codes=range(256))
+@parser("bpftool link show", exit_codes=range(256))  # of one link, it is whatever errno happens to be
 def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
     """The link; absent where nothing is pinned, as always with tc."""
-    if answer.exit_code:
-        gone = b"No such file or directory" in answer.stdout
-        return Absent() if gone else failed(answer, "bpftool link show")
     shown = Json.parse(answer.stdout).only()
+    if shown["error"]:
+        gone = "No such file or directory" in shown["error"].text()
+        return Absent() if gone else failed(answer, "bpftool link show")
     return PinnedLink(
         id=shown["id"].integer(),
         program_id=shown["prog_id"].integer(),

@@ -3,6 +3,7 @@
 Source: iproute2 6.x `ip -j`; devices of the pods as in Cilium 1.18 `pkg/datapath/connector`.
 """
 
+import re
 from dataclasses import dataclass
 
 from ..evidence.question import Question
@@ -11,8 +12,10 @@ from .answers import Json, failed, parser
 from .netns import inside
 from .wire import device_name, ip_text, packed
 
-# ENETUNREACH: no route; EHOSTUNREACH: a route of type unreachable
-_NO_ROUTE = (b"Network is unreachable", b"No route to host")
+# what the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit
+_NO_ROUTE = re.compile(
+    rb"RTNETLINK answers: (Network is unreachable|No route to host|Invalid argument|Permission denied)\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,7 @@ def parse_routes(answer: Answer) -> tuple[Route, ...]:
 def parse_route(answer: Answer) -> Route | Absent | Unavailable:
     """The route; absent where the kernel has none."""
     if answer.exit_code:
-        none = any(said in answer.stderr for said in _NO_ROUTE)
-        return Absent() if none else failed(answer, "ip route get")
+        return Absent() if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
     route = Json.parse(answer.stdout).only()
     return _route(route, route)
 

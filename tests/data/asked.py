@@ -1,0 +1,129 @@
+"""What `record` asks: by module and name, each question that a run through a Service has, and some without answer.
+
+Pure: the two pods, and what was heard so far, go in; questions come out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from datapath_probe.cilium import (
+    agent_config,
+    agent_endpoint,
+    bpftool,
+    conntrack,
+    ipcache,
+    lbmap,
+    links,
+    lxcmap,
+    uptime,
+)
+from datapath_probe.cilium.agent_endpoint import AgentEndpoint
+from datapath_probe.cilium.layout import Layout
+from datapath_probe.evidence.question import Question
+
+Asked = tuple[str, str, Question]  # module, name, question
+UNUSED_ID = 65000
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A pod: node, address, port; its endpoint's id, its node's address."""
+
+    node: str
+    ip: str
+    port: int
+    endpoint: int
+    node_ip: str
+
+
+def unused(ip: str) -> str:
+    """An address of the same /24 that no pod is likely to have."""
+    return ip.rpartition(".")[0] + ".254"
+
+
+def of_endpoints(client: End, server: End) -> Iterator[Asked]:
+    """What the agent knows, and the endpoint maps."""
+    node = client.node
+    yield "agent_config", "files", agent_config.question(node)
+    yield "uptime", "uptime", uptime.uptime(node)
+    yield "agent_endpoint", "unknown", agent_endpoint.question(node, UNUSED_ID)
+    yield "lxcmap", "client", lxcmap.lookup(node, client.ip)
+    yield "lxcmap", "server", lxcmap.lookup(server.node, server.ip)
+    yield "lxcmap", "server on the client's node", lxcmap.lookup(node, server.ip)
+    yield "lxcmap", "address of the node", lxcmap.lookup(node, client.node_ip)
+
+
+def of_programs(client: End, agent: AgentEndpoint, policy_program: int) -> Iterator[Asked]:
+    """Programs, their maps and where they are attached. `policy_program`: the id of the client's."""
+    node, endpoint = client.node, client.endpoint
+    yield "bpftool", "map", bpftool.map_id(node, "cilium_lxc")
+    yield "bpftool", "unknown map", bpftool.map_id(node, "cilium_unknown")
+    yield "bpftool", "value in an unknown map", bpftool.lookup(node, "cilium_unknown", bytes(4))
+    yield "bpftool", "value of a key of the wrong size", bpftool.lookup(node, "cilium_lxc", bytes(2))
+    yield "bpftool", "policy program of an unknown endpoint", bpftool.policy_call(node, UNUSED_ID)
+    yield "bpftool", "program", bpftool.prog(node, policy_program)
+    yield "bpftool", "unknown program", bpftool.prog(node, 2**32 - 1)
+    yield "bpftool", "tail call", bpftool.endpoint_call(node, endpoint, 0x1A)
+    yield "bpftool", "empty tail call", bpftool.endpoint_call(node, endpoint, 0)
+    yield "bpftool", "overlay tail call", bpftool.overlay_call(node, 7)
+    for name, device in (
+        ("lxc", agent.interface_name),
+        ("the tunnel device", "cilium_vxlan"),
+        ("a device without programs", "lo"),
+        ("an unknown device", "unknown"),
+    ):
+        yield "bpftool", f"attached to {name}", bpftool.attached(node, device)
+    yield "bpftool", "endpoint's link", bpftool.endpoint_link(node, endpoint, "cil_from_container")
+    yield "bpftool", "endpoint's missing link", bpftool.endpoint_link(node, endpoint, "cil_to_container")
+    yield "bpftool", "device's link", bpftool.device_link(node, "cilium_vxlan", "cil_to_overlay")
+
+
+def of_devices(client: End, server: End, agent: AgentEndpoint, namespace: str) -> Iterator[Asked]:
+    """Devices and routes, of the node and of the pod, whose network namespace is `namespace`."""
+    node, inside = client.node, agent.container_interface_name
+    yield "links", "lxc", links.link(node, agent.interface_name)
+    yield "links", "tunnel device", links.link(node, "cilium_vxlan")
+    yield "links", "unknown device", links.link(node, "unknown")
+    yield "links", "pod's device", links.pod_link(node, namespace, inside)
+    yield "links", "pod's unknown device", links.pod_link(node, namespace, "unknown")
+    yield "links", "device in an unknown namespace", links.pod_link(node, "unknown", inside)
+    yield "links", "pod's routes", links.pod_routes(node, namespace)
+    route = links.route_to(node, server.node_ip)
+    yield "links", "route to the server's node", route
+    yield "links", "route to the server", links.route_to(node, server.ip)
+    yield "links", "no route", replace(route, argv=("unshare", "--net", *route.argv))
+
+
+def of_ipcache(client: End, server: End, maps: Layout) -> Iterator[Asked]:
+    """The ipcache of the client's node."""
+    for name, ip in (
+        ("server", server.ip),
+        ("client", client.ip),
+        ("unknown pod on the server's node", unused(server.ip)),
+        ("server's node", server.node_ip),
+        ("IPv6", "2001:db8::1"),
+    ):
+        yield "ipcache", name, ipcache.lookup(client.node, maps, ip)
+        yield "ipcache", f"{name}, wider", ipcache.lookup_wider(client.node, maps, ip)
+    earlier = replace(maps, ipcache_map="cilium_ipcache")
+    yield "ipcache", "map of an earlier version", ipcache.lookup(client.node, earlier, server.ip)
+
+
+def of_service(node: str, frontend: lbmap.Frontend, master: lbmap.ServiceSlot) -> Iterator[Asked]:
+    """The maps of a service."""
+    for number in range(1, master.count + 2):
+        yield "lbmap", f"slot {number}", lbmap.slot(node, frontend, number)
+    unknown = replace(frontend, port=9)
+    yield "lbmap", "slot 0 of an unknown frontend", lbmap.slot(node, unknown, 0)
+    yield "lbmap", "unknown backend", lbmap.backend(node, 2**32 - 1)
+    yield "lbmap", "reverse NAT", lbmap.revnat(node, master.rev_nat_id)
+    yield "lbmap", "unknown reverse NAT", lbmap.revnat(node, 65535)
+
+
+def of_connection(name: str, client: End, server: End) -> Iterator[Asked]:
+    """What a connection left at both ends."""
+    pair = client.ip, client.port, server.ip, server.port
+    yield "conntrack", f"{name}: OUT", conntrack.out_entry(client.node, *pair)
+    yield "conntrack", f"{name}: IN", conntrack.in_entry(server.node, *pair)
+    yield "conntrack", f"{name}: IN on the client's node", conntrack.in_entry(client.node, *pair)
+    yield "conntrack", f"{name}: ICMP errors", conntrack.icmp_related(client.node, client.ip, server.ip)

@@ -1,0 +1,130 @@
+"""Record what the programs of a live cluster print: the test data of `cilium`.
+
+    PYTHONPATH=tests python tests/data/record.py NAMESPACE CLIENT SERVER SERVICE FOLDER
+
+In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both of the lab's image `tests/lab/images/app`, the
+server one of the Service's. Out: in FOLDER one JSON file for each module of `cilium`: by name, what was asked
+(node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Changes nothing.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from data import asked
+from data.asked import End
+from data.recorder import Recorder
+from datapath_probe.cilium import agent_endpoint, bpftool, conntrack, layout, lbmap, netns
+from datapath_probe.cilium.agent_endpoint import AgentEndpoint
+from datapath_probe.cilium.conntrack import CtEntry
+from datapath_probe.cilium.layout import Layout
+from datapath_probe.cilium.lbmap import BackendRecord, Frontend, ServiceSlot
+from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.kube.client import connect, load_configuration
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.plan.resolve import pod_facts
+
+
+async def record_node(recorder: Recorder, client: End, server: End) -> None:
+    """What the agent knows and has programmed, in the order in which answers lead to further questions."""
+    node = client.node
+    await recorder.ask_all(asked.of_endpoints(client, server))
+    maps = layout.parse(await recorder.ask("layout", "version", layout.version(node)))
+    endpoint = agent_endpoint.question(node, client.endpoint)
+    agent = agent_endpoint.parse(await recorder.ask("agent_endpoint", "client", endpoint))
+    namespaces = netns.parse(await recorder.ask("netns", "namespaces", netns.find(node)))
+    policy = bpftool.policy_call(node, client.endpoint)
+    program = bpftool.parse_call(await recorder.ask("bpftool", "policy program", policy))
+    assert isinstance(maps, Layout), maps
+    assert isinstance(agent, AgentEndpoint), agent
+    assert isinstance(program, int), program
+    assert isinstance(namespaces, dict), namespaces
+    await recorder.ask_all(asked.of_ipcache(client, server, maps))
+    await recorder.ask_all(asked.of_programs(client, agent, program))
+    await recorder.ask_all(asked.of_devices(client, server, agent, namespaces[client.ip]))
+
+
+async def record_service(recorder: Recorder, client: End, server: End, name: str, vip: Frontend) -> None:
+    """Requests to the Service until it chooses the server, and what the last one left."""
+    node = client.node
+    slot = lbmap.parse_slot(await recorder.ask("lbmap", "slot 0", lbmap.slot(node, vip, 0)))
+    assert isinstance(slot, ServiceSlot), slot
+    while True:
+        port = await recorder.request("delivered", name)
+        question = conntrack.service_entry(node, client.ip, port, vip.ip, vip.port)
+        entry = conntrack.parse(await recorder.ask("conntrack", "service: SVC", question))
+        assert isinstance(entry, CtEntry), entry
+        chosen = lbmap.backend(node, entry.backend_id)
+        backend = lbmap.parse_backend(await recorder.ask("lbmap", "backend", chosen))
+        if isinstance(backend, BackendRecord) and backend.ip == server.ip:
+            break
+    await recorder.ask_all(asked.of_service(node, vip, slot))
+    await recorder.ask_all(asked.of_connection("service", replace(client, port=port), server))
+
+
+async def record_requests(recorder: Recorder, client: End, server: End) -> None:
+    """Requests to the server itself, most of them in vain."""
+    port = await recorder.request("refused", server.ip, port=81)
+    closed = replace(server, port=81)
+    await recorder.ask_all(asked.of_connection("refused", replace(client, port=port), closed))
+    await recorder.request("not resolved", "unknown.invalid")
+    await recorder.request("no connection", asked.unused(server.ip), timeout_s=1.5)
+    await recorder.request("unavailable", server.ip, path="/status/503")
+    await recorder.request("reset", server.ip, path="/reset")
+    await recorder.request("head", server.ip, method="HEAD", path="/status/204", keep_body=False)
+    slow = asyncio.create_task(
+        recorder.request("no answer", server.ip, path="/slow?ms=6000", local_port=19999, timeout_s=3)
+    )
+    await asyncio.sleep(1.5)
+    await recorder.request("port in use", server.ip, local_port=19999)
+    await slow
+
+
+def end(inventory: ClusterInventory, namespace: str, name: str) -> End:
+    """A pod of the cluster."""
+    pod = inventory.pod(namespace, name)
+    facts = pod_facts(inventory, pod) if pod else None
+    if not facts or not facts.endpoint:
+        sys.exit(f"there is no pod {namespace}/{name} with an endpoint")
+    return End(facts.pod.node, facts.pod.ip, 80, facts.endpoint.endpoint_id, facts.endpoint.node_ip)
+
+
+async def record(namespace: str, client: str, server: str, service: str) -> Mapping[str, object]:
+    """Everything, by file."""
+    configuration = await load_configuration()
+    async with connect(configuration) as api:
+        inventory, exec_client = ClusterInventory(api, "kube-system"), ExecClient(configuration)
+        watching = asyncio.create_task(inventory.run())
+        await inventory.wait_synced()
+        source, target = end(inventory, namespace, client), end(inventory, namespace, server)
+        pod, frontend = inventory.pod(namespace, client), inventory.service(namespace, service)
+        if not pod or not frontend:
+            sys.exit(f"there is no Service {namespace}/{service}")
+        container = ContainerRef(namespace, client, pod.containers[0].name, pod.uid)
+        pool = ChannelPool(exec_client)
+        recorder = Recorder(ShellAgents(pool, inventory.agent), SourceExec(exec_client), container)
+        await record_node(recorder, source, target)
+        vip = Frontend(frontend.cluster_ip, 80)
+        await record_service(recorder, source, target, f"{service}.{namespace}.svc", vip)
+        await record_requests(recorder, source, target)
+        watching.cancel()
+        await pool.close()
+        await exec_client.close()
+    return recorder.files
+
+
+def main(*pods: str, folder: str) -> None:
+    """Record into the folder."""
+    for name, answers in asyncio.run(record(*pods)).items():
+        (Path(folder) / f"{name}.json").write_text(json.dumps(answers, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5], folder=sys.argv[5])

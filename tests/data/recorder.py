@@ -1,0 +1,67 @@
+"""Asks a live cluster through the operator's own channels and keeps what came back. Called by `record`."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from data.asked import Asked
+from datapath_probe.cilium import curl
+from datapath_probe.cilium.curl import CurlRequest
+from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.source_ports import SourcePorts
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.once import SourceExec
+
+
+@dataclass
+class Recorder:
+    """`container` sends the requests. `files`: by module of `cilium` and name, as `record` writes them."""
+
+    agents: ShellAgents
+    containers: SourceExec
+    container: ContainerRef
+    files: dict[str, dict[str, object]] = field(default_factory=lambda: defaultdict(dict))
+    ports: SourcePorts = field(default_factory=SourcePorts)
+
+    async def ask(self, module: str, name: str, question: Question) -> Answer:
+        (reading,) = await self.agents.ask(question.node, [question])
+        return self._keep(module, name, {"node": question.node, "argv": question.argv}, reading)
+
+    async def ask_all(self, questions: Iterable[Asked]) -> None:
+        for module, name, question in questions:
+            await self.ask(module, name, question)
+
+    async def request(self, name: str, host: str, **changes: object) -> int:
+        """Send a request from the client; the source port that it had."""
+        request = CurlRequest(
+            protocol="http",
+            host=host,
+            port=80,
+            method="POST",
+            path="/v1/request-landing",
+            headers=(("X-Ship", "xwing"),),
+            body=b"",
+            timeout_s=5,
+            local_port=self.ports.take(""),
+            keep_body=True,
+        )
+        request = replace(request, **changes)  # type: ignore[arg-type]  # a recorder's shorthand
+        argv, stdin = curl.argv(request)
+        answer = await self.containers.run(
+            self.container, argv, stdin=stdin, timeout_s=20, stdout_limit=65536
+        )
+        self._keep("curl", name, {"argv": argv, "stdin": (stdin or b"").decode("latin-1")}, answer)
+        return request.local_port
+
+    def _keep(self, module: str, name: str, what: dict[str, object], reading: Reading) -> Answer:
+        if not isinstance(reading, Answer):
+            sys.exit(f"{module}, {name}: {reading}")
+        self.files[module][name] = what | {
+            "exitCode": reading.exit_code,
+            "stdout": reading.stdout.decode("latin-1"),
+            "stderr": reading.stderr.decode("latin-1"),
+        }
+        return reading
