@@ -18,6 +18,7 @@ PAUSE_IMAGE = "localhost/lab/pause:1"
 PYTHON_IMAGE = "localhost/lab/python:1"
 APP_IMAGE = "docker.io/lab/app:1"
 """In manifests: `lab/app:1`."""
+_MANY_STEPS = 100
 COREDNS_IMAGE = "localhost/lab/coredns:1"
 
 _AGENT_BIN = ("cilium-agent", "cilium-dbg", "cilium-health", "cilium-health-responder", "cilium-mount",
@@ -126,3 +127,9 @@ def buildah(*argv: str | Path, check: bool = True) -> CompletedProcess[str]:
     """buildah with a storage of the lab's own, so that it sees and leaves nothing of the user's."""
     storage = cache() / "buildah"
     return run("buildah", "--root", storage / "root", "--runroot", storage / "run", *argv, check=check)
+
+
+def forget_old_steps() -> None:
+    """Cached build steps pile up, some 300 MB a build: drop those of no current image once there are many."""
+    if len(buildah("images", "--all", "--quiet").stdout.split()) > _MANY_STEPS:
+        buildah("rmi", "--prune", "--force")

@@ -1,6 +1,5 @@
 """containerd and kubelet of one node."""
 
-import shutil
 from pathlib import Path
 
 import yaml
@@ -9,7 +8,7 @@ from lab.images import PAUSE_IMAGE
 from lab.node import Node
 from lab.pki import PKI
 from lab.settings import DNS_SERVICE_IP
-from lab.shell import wait_until
+from lab.shell import run, wait_until
 
 ROLES = ("containerd", "kubelet")
 CONTAINERD_CONFIG = f"""\
@@ -74,10 +73,6 @@ def start_kubelet(node: Node, binaries: Path) -> None:
 
 
 def load_image(node: Node, archive: Path) -> None:
-    """Import a docker-archive into the running node. The archive is copied where the node can see it."""
-    visible = node.dir / archive.name
-    shutil.copyfile(archive, visible)
-    try:
-        node.run("ctr", "--namespace=k8s.io", "image", "import", str(visible))
-    finally:
-        visible.unlink()
+    """Import a docker-archive into the running node."""
+    with archive.open("rb") as content:
+        run(*node.enter("ctr", "--namespace=k8s.io", "image", "import", "-"), stdin=content)

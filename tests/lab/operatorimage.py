@@ -6,6 +6,7 @@ context. They are fetched for the Python of the base image and checked against t
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from lab import images
@@ -15,42 +16,37 @@ from lab.shell import run
 
 BASE_PYTHON = "3.13"
 _SOURCES = ("Dockerfile", "LICENSE", "README.md", "pyproject.toml", "requirements.txt", "operator")
-_NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 
 def build(name: str) -> Path:
     """A docker-archive with the operator's image called `name`; built when the sources changed."""
-    sources = [CHECKOUT / source for source in _SOURCES]
+    base = images.python()
+    with tempfile.TemporaryDirectory(prefix="datapath-probe-image-") as tmp:
+        context = Path(tmp, "context")
+        _copy_sources(context)  # first: the key must tell what is built, also while somebody edits
 
-    def make(out: Path) -> None:
-        images.need_base(images.PYTHON_IMAGE, images.python())
-        context = out / "context"
-        context.mkdir()
-        for source in sources:
-            if source.is_dir():
-                shutil.copytree(source, context / source.name, ignore=_NO_BYTECODE)
-            else:
-                shutil.copy(source, context)
-        shutil.copytree(_wheelhouse(CHECKOUT / "requirements.txt"), context / "wheelhouse")
-        run(
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--wheel-dir",
-            context / "dist",
-            context,
-        )
-        images.buildah("bud", "--layers", "--isolation=chroot", "--pull-never", "--tag", name,
-                       "--build-arg", f"BASE={images.PYTHON_IMAGE}", context)  # fmt: skip
-        images.buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
-        shutil.rmtree(context)
+        def make(out: Path) -> None:
+            images.need_base(images.PYTHON_IMAGE, base)
+            shutil.copytree(_wheelhouse(context / "requirements.txt"), context / "wheelhouse")
+            wheel = ("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir")
+            run(sys.executable, "-m", *wheel, context / "dist", context)
+            local_base = f"BASE={images.PYTHON_IMAGE}"
+            how = ("--layers", "--isolation=chroot", "--pull-never", "--build-arg", local_base)
+            images.buildah("bud", *how, "--tag", name, context)
+            images.buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
+            images.forget_old_steps()
 
-    return (
-        cached("images", "datapath-probe", digest(name, str(images.python()), *sources), make) / "image.tar"
-    )
+        return cached("images", "datapath-probe", digest(name, str(base), context), make) / "image.tar"
+
+
+def _copy_sources(context: Path) -> None:
+    context.mkdir()
+    for name in _SOURCES:
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, context / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, context)
 
 
 def _wheelhouse(requirements: Path) -> Path:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 class LabError(Exception):
@@ -17,7 +18,7 @@ def run(
     check: bool = True,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
+    stdin: str | BinaryIO | None = None,
     timeout_s: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and capture what it says.
@@ -28,8 +29,7 @@ def run(
         [str(a) for a in argv],
         cwd=cwd,
         env=env,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
+        **({"input": stdin} if isinstance(stdin, str) else {"stdin": stdin or subprocess.DEVNULL}),
         capture_output=True,
         text=True,
         errors="replace",
