@@ -15,6 +15,8 @@ from lab.paths import CGROUP, HERE
 from lab.shell import LabError
 
 ROOT = Path("/sys/fs/cgroup")
+_LEAF = "system"
+_CONTROLLERS = {"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}
 
 
 def is_unified(root: Path = ROOT) -> bool:
@@ -38,22 +40,37 @@ def create(member: str, root: Path = ROOT) -> None:
                 if not is_unified(root) and (folder / name).exists():
                     (folder / name).write_text((folder.parent / name).read_text())
         if is_unified(root):
-            _leaf(hierarchy, member).mkdir(exist_ok=True)
-            for folder in (hierarchy, lab, lab / member):
-                enabled = (folder / "cgroup.controllers").read_text().split()
-                (folder / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in enabled))
+            _hand_down_controllers(hierarchy)
+            _hand_down_controllers(lab)
+
+
+def settle(member: str, root: Path = ROOT) -> None:
+    """Make room for pods in a node's cgroup once its init has made it the root of a cgroup namespace.
+
+    On v2 a cgroup whose children have controllers must hold no process itself: those there move to a leaf.
+    """
+    if not is_unified(root):
+        return
+    folder = root / CGROUP / member
+    leaf = folder / _LEAF
+    leaf.mkdir()
+    for pid in (folder / "cgroup.procs").read_text().split():
+        (leaf / "cgroup.procs").write_text(pid)
+    _hand_down_controllers(folder)
 
 
 def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
     """The command line that runs `argv` in these cgroups."""
-    procs = [str(_leaf(h, member, root) / "cgroup.procs") for h in hierarchies(root)]
+    folders = [h / CGROUP / member for h in hierarchies(root)]
+    procs = [str((f / _LEAF if (f / _LEAF).exists() else f) / "cgroup.procs") for f in folders]
     return [str(HERE / "join.sh"), *procs, "--", *argv]
 
 
-def _leaf(hierarchy: Path, member: str, root: Path = ROOT) -> Path:
-    """Where processes go. On v2 a cgroup with children (here: pods) must hold no process itself."""
-    folder = hierarchy / CGROUP / member
-    return folder / "system" if is_unified(root) else folder
+def _hand_down_controllers(folder: Path) -> None:
+    available = set((folder / "cgroup.controllers").read_text().split())
+    (folder / "cgroup.subtree_control").write_text(
+        " ".join(f"+{c}" for c in sorted(available & _CONTROLLERS))
+    )
 
 
 def pids(root: Path = ROOT) -> set[int]:

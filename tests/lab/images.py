@@ -18,8 +18,8 @@ PAUSE_IMAGE = "localhost/lab/pause:1"
 PYTHON_IMAGE = "localhost/lab/python:1"
 APP_IMAGE = "docker.io/lab/app:1"
 """In manifests: `lab/app:1`."""
-_MANY_STEPS = 100
 COREDNS_IMAGE = "localhost/lab/coredns:1"
+_MANY_STEPS = 100
 
 _AGENT_BIN = ("cilium-agent", "cilium-dbg", "cilium-health", "cilium-health-responder", "cilium-mount",
               "hubble")  # fmt: skip

@@ -52,6 +52,7 @@ class Node:
             self.log("init"),
         )
         wait_until(f"{self.name} starts (see {self.log('init')})", (self.dir / "ready").exists, 20, 0.02)
+        cgroups.settle(self.name)
         init = Process.of(int((self.dir / "init.pid").read_text()))
         init.save(self.dir / "init.json")
         network.attach(self.name, init, self.ip)

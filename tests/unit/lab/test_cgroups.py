@@ -41,15 +41,20 @@ def test_a_process_of_a_node_joins_every_hierarchy(hybrid: Path) -> None:
     ]
 
 
-def test_on_v2_processes_join_a_leaf_so_that_pods_get_controllers(
-    unified: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder in ("dplab", "dplab/node1"):  # the kernel fills this file in each new cgroup
-        (unified / folder).mkdir()
-        (unified / folder / "cgroup.controllers").write_text("cpu memory\n")
+def test_on_v2_processes_move_to_a_leaf_so_that_pods_get_controllers(unified: Path) -> None:
+    node = unified / "dplab/node1"
+    for folder in (node.parent, node):  # the kernel fills this file in each new cgroup
+        folder.mkdir()
+        (folder / "cgroup.controllers").write_text("cpu memory misc\n")
     cgroups.create("node1", unified)
-    assert cgroups.joining("node1", root=unified)[1] == f"{unified}/dplab/node1/system/cgroup.procs"
-    assert (unified / "dplab/node1/cgroup.subtree_control").read_text() == "+cpu +memory"
+    assert cgroups.joining("node1", root=unified)[1] == f"{node}/cgroup.procs"
+    assert not (node / "cgroup.subtree_control").exists()
+
+    (node / "cgroup.procs").write_text("41\n")
+    cgroups.settle("node1", unified)
+    assert (node / "system/cgroup.procs").read_text() == "41"
+    assert cgroups.joining("node1", root=unified)[1] == f"{node}/system/cgroup.procs"
+    assert (node / "cgroup.subtree_control").read_text() == "+cpu +memory"
 
 
 def test_processes_of_nested_cgroups_are_found(hybrid: Path) -> None:
