@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from .group import RUN_NOW_ANNOTATION, SEVERITY_LABEL
 from .spec import ProbeSpec
-from .status import ProbeStatus
+from .status import RUN_NOW_CLIP, ProbeStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ProbeMeta:
     name: str
     uid: str
     generation: int
-    run_now: str | None  # value of the annotation
+    run_now: str | None  # value of the annotation, clipped as the status keeps it
     severity: str | None  # value of the label
 
     @classmethod
@@ -30,7 +30,7 @@ class ProbeMeta:
             name=metadata["name"],
             uid=metadata["uid"],
             generation=metadata["generation"],
-            run_now=(metadata.get("annotations") or {}).get(RUN_NOW_ANNOTATION),
+            run_now=RUN_NOW_CLIP.cut((metadata.get("annotations") or {}).get(RUN_NOW_ANNOTATION)),
             severity=(metadata.get("labels") or {}).get(SEVERITY_LABEL),
         )
 

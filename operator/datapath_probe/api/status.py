@@ -18,6 +18,7 @@ PATHS_LIMIT = 32
 HOPS_LIMIT = 32
 HISTORY_LIMIT = 50
 FACTS_LIMIT = 32
+RUN_NOW_CLIP = Clip(256)
 
 
 def _rfc3339(time: datetime) -> str:
@@ -349,7 +350,7 @@ class ProbeStatus(ApiModel):
     next_run_time: Time | None = None
     """When the next run is due; absent when suspended."""
 
-    last_handled_run_now: Annotated[str, Clip(256)] | None = None
+    last_handled_run_now: Annotated[str, RUN_NOW_CLIP] | None = None
     """Value of the annotation datapath-probe.dev/run-now that was served last."""
 
     counters: Counters = Counters()

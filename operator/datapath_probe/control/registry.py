@@ -60,7 +60,7 @@ class Registry:
         """The probe is gone: cancel its run, drop its series."""
         gone = self._known.pop(uid, None)
         if gone:
-            self._scheduler.cancel(uid)
+            self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
             log.info("probe forgotten", probe=f"{gone.meta.namespace}/{gone.meta.name}")
 

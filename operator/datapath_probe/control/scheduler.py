@@ -57,11 +57,7 @@ class Scheduler:
         self._timetable.ask(uid, Trigger.RUN_NOW, self._clock())
 
     def stop(self, uid: str) -> None:
-        """Start no further run of this probe; one that is under way ends as usual."""
-        self._timetable.stop(uid)
-
-    def cancel(self, uid: str) -> None:
-        """The probe is gone: nobody wants to hear of it any more."""
+        """Start no further run of this probe; one that is under way is cancelled, and nobody hears of it."""
         self._timetable.stop(uid)
         if uid in self._runs:
             self._runs[uid].cancel()

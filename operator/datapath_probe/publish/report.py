@@ -38,7 +38,7 @@ _SILENT = ("–", "bright_black")
 _NODE_STYLES = ("cyan", "blue", "bright_magenta", "bright_yellow")
 _PHASE_STYLES = ("magenta", "cyan", "blue", "yellow", "green")
 _BAR_CELLS = 32
-_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath would do · O observed: what this request met"
+_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath does · O observed: what this request met"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,24 +99,26 @@ async def test_run_now_does_not_wait_for_the_next_beat() -> None:
     assert [(at, due.trigger) for at, due in runs.started] == [(asked, Trigger.RUN_NOW)]
 
 
-async def test_a_probe_that_is_gone_is_cancelled_in_mid_run_and_nothing_is_told_of_it() -> None:
+async def test_a_stopped_probe_is_cancelled_in_mid_run_and_nothing_is_told_of_it() -> None:
     runs = Runs(takes_s=60)
-    async with serving(runs) as scheduler:
-        scheduler.change("a", 10)
-        await asyncio.sleep(1)
-        scheduler.cancel("a")
-        await asyncio.sleep(200)
-    assert (len(runs.started), runs.cancelled, runs.ends) == (1, 1, [])
-
-
-async def test_a_stopped_probe_ends_its_run_and_starts_no_other() -> None:
-    runs = Runs(takes_s=3)
     async with serving(runs) as scheduler:
         scheduler.change("a", 10)
         await asyncio.sleep(1)
         scheduler.stop("a")
         await asyncio.sleep(200)
-    assert [outlook.next_run for _, outlook in runs.ends] == [None]
+    assert (len(runs.started), runs.cancelled, runs.ends) == (1, 1, [])
+
+
+async def test_a_probe_stopped_and_changed_at_once_runs_again_after_the_cancelled_run() -> None:
+    runs = Runs(takes_s=5)
+    async with serving(runs) as scheduler:
+        scheduler.change("a", 3600)
+        await asyncio.sleep(1)
+        scheduler.stop("a")
+        scheduler.change("a", 3600)
+        await asyncio.sleep(10)
+    assert (runs.cancelled, len(runs.started), len(runs.ends)) == (1, 2, 1)
+    assert runs.most_under_way == 1
 
 
 async def test_stopping_cancels_the_runs_under_way() -> None:

@@ -236,8 +236,8 @@ def test_the_operator_shows_itself() -> None:
 def test_there_are_no_created_series_and_openmetrics_reads_too() -> None:
     metrics = after([healthy(), diverging()])
     assert not [name for name, _ in scrape(metrics) if name.endswith("_created")]
-    text = generate_openmetrics(metrics.registry).decode()
-    names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}
+    text = generate_openmetrics(metrics.registry).decode()  # type: ignore[no-untyped-call]
+    names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}  # type: ignore[no-untyped-call]
     assert {"datapath_probe_runs_total", "datapath_probe_info", "datapath_probe_build_info"} <= names
 
 

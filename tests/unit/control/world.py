@@ -1,0 +1,117 @@
+"""The operator's parts put together around a runner and an API server that tests control. Simulated time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.control.conductor import Conductor
+from datapath_probe.control.registry import Registry
+from datapath_probe.control.scheduler import Scheduler
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.plan.plan import CannotRun
+from datapath_probe.publish.metrics import Metrics
+from datapath_probe.publish.outbox import Outbox
+from datapath_probe.publish.ports import Event, Gone, ProbeRef, WriteResult, Written
+from datapath_probe.publish.publisher import Publisher
+from datapath_probe.publish.run_result import RunResult
+from unit.publish.samples import healthy
+
+EPOCH = 1_790_000_000.0
+
+
+def clock() -> float:
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+def body(
+    name: str = "probe",
+    *,
+    uid: str | None = None,
+    generation: int = 1,
+    run_now: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    status: Mapping[str, Any] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """A DatapathProbe as the API server shows it."""
+    annotations = {"datapath-probe.dev/run-now": run_now} if run_now else {}
+    return {
+        "metadata": {
+            "namespace": "default",
+            "name": name,
+            "uid": uid or f"uid-{name}",
+            "generation": generation,
+            "annotations": annotations,
+            "labels": dict(labels or {}),
+        },
+        "spec": {
+            "schedule": {"interval": "60s"},
+            "source": {"pod": "xwing"},
+            "destination": {"service": {"name": "deathstar", "port": 80}},
+            **spec,
+        },
+        "status": status or {},
+    }
+
+
+class World:
+    """`outcome` is what runs find, `takes_s` how long they take; `written`, `told` is what the API server got."""
+
+    def __init__(self) -> None:
+        self.outcome: Diagnosis | CannotRun | Exception = healthy()
+        self.takes_s = 0.1
+        self.runs: list[tuple[float, Probe]] = []
+        self.written: dict[str, Mapping[str, Any]] = {}
+        self.told: list[Event] = []
+        self.gone: set[str] = set()
+        self.scheduler = Scheduler(clock, 8)
+        self.metrics = Metrics(lambda: self.scheduler.heartbeat)
+        self.outbox = Outbox(self, lambda probe: self.registry.forget(probe.uid))
+        self.publisher = Publisher(self.outbox, self, self.metrics, clock)
+        self.registry = Registry(self.scheduler, self.publisher)
+        self.conductor = Conductor(self.registry, self, self.publisher, clock)
+
+    async def run(self, probe: Probe) -> RunResult:
+        started = clock()
+        self.runs.append((started - EPOCH, probe))
+        await asyncio.sleep(self.takes_s)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return RunResult(started, clock(), self.outcome)
+
+    async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
+        if probe.uid in self.gone:
+            return Gone()
+        self.written[probe.uid] = status
+        return Written()
+
+    def tell(self, probe: ProbeRef, event: Event) -> None:
+        self.told.append(event)
+
+    def forget(self, probe: ProbeRef) -> None:
+        """Nothing is kept."""
+
+    def status(self, name: str = "probe") -> Mapping[str, Any]:
+        """What the API server has."""
+        return self.written[f"uid-{name}"]
+
+    def has_series(self, name: str) -> bool:
+        """Whether a scrape shows the probe."""
+        return f'probe="{name}"' in generate_latest(self.metrics.registry).decode()
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    """A world in which time passes."""
+    made = World()
+    task = asyncio.create_task(made.scheduler.serve(made.conductor))
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await made.outbox.close(1)
