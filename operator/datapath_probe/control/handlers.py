@@ -57,6 +57,7 @@ async def watch(
         registry=found,
         settings=settings,
         standalone=True,
+        identity="",  # type: ignore[arg-type]  # or kopf looks for a user name, which a container need not have
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
