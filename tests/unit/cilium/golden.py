@@ -1,0 +1,72 @@
+"""What the programs of a real cluster printed (`tests/data/record.py` wrote it), as readings."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+
+RECORDED = Path(__file__).parents[2] / "data" / "cilium-1.18.5" / "vxlan"
+AT = 1_700_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One question and its answer."""
+
+    argv: tuple[str, ...]
+    answer: Answer
+    node: str = ""  # "" for curl, which runs in the pod
+
+    @property
+    def question(self) -> Question:
+        return Question(self.node, self.argv)
+
+
+@cache
+def recordings(module: str) -> dict[str, Recording]:
+    """All of one module of `cilium`, by name."""
+    saved = json.loads((RECORDED / f"{module}.json").read_text())
+    return {
+        name: Recording(
+            argv=tuple(one["argv"]),
+            answer=printed(one["stdout"], one["exitCode"], one["stderr"]),
+            node=one.get("node", ""),
+        )
+        for name, one in saved.items()
+    }
+
+
+def answer(module: str, name: str) -> Answer:
+    """The answer of that name."""
+    return recordings(module)[name].answer
+
+
+def question(module: str, name: str) -> Question:
+    """The question of that name: what the builder should make."""
+    return recordings(module)[name].question
+
+
+def everything() -> Iterator[tuple[str, Recording]]:
+    """Module and recording."""
+    for path in sorted(RECORDED.glob("*.json")):
+        for recording in recordings(path.stem).values():
+            yield path.stem, recording
+
+
+def printed(stdout: str | bytes, exit_code: int = 0, stderr: str | bytes = b"") -> Answer:
+    """An answer that a program could give."""
+    return Answer(exit_code, _bytes(stdout), _bytes(stderr), at=AT, duration_s=0.01)
+
+
+def looked_up(value: str) -> Answer:
+    """What `bpftool map lookup` prints for a value, written as `00 01 …`."""
+    octets = ",".join(f'"0x{octet}"' for octet in value.split())
+    return printed(f'{{"key":["0x00"],"value":[{octets}]}}\n')
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("latin-1")
