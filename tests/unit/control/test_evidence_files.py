@@ -1,0 +1,48 @@
+"""Saved evidence: the newest runs of each probe, and nobody else's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from datapath_probe.control.evidence_files import KEPT, EvidenceFiles
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.publish.run_result import RunRecord
+from unit.publish.samples import CANNOT_RUN, NOW, healthy, plan, record
+
+BUNDLE = Bundle(Run(plan(), Request(NOW, 20001, None)))
+
+
+def run(number: int) -> RunRecord:
+    made = record(healthy(), NOW + number, id_=f"run{number}")
+    return replace(made, result=replace(made.result, bundle=BUNDLE))
+
+
+def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path / "new").save("default", "landing", run(0))
+    (path,) = (tmp_path / "new").iterdir()
+    assert path.name == "default.landing.1790000000000.run0.json"
+    assert Bundle.from_json(path.read_bytes()).run.plan == BUNDLE.run.plan
+
+
+def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:
+    files = EvidenceFiles(tmp_path)
+    for name in ("landing", "landing.gear", "land"):
+        for number in range(KEPT + 5):
+            files.save("default", name, run(number))
+    for name in ("landing", "landing.gear", "land"):
+        ids = {
+            path.name.split(".")[-2]
+            for path in tmp_path.iterdir()
+            if path.name.startswith(f"default.{name}.1")
+        }
+        assert ids == {f"run{number}" for number in range(5, KEPT + 5)}
+
+
+def test_a_run_that_did_not_take_place_has_no_evidence(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path).save("default", "landing", record(CANNOT_RUN))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    EvidenceFiles(tmp_path / "file").save("default", "landing", run(0))

@@ -1,0 +1,62 @@
+"""The operator's own web server."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from datapath_probe.control.web import PortError, serving
+
+
+class Server:
+    """A server whose health tests control."""
+
+    def __init__(self) -> None:
+        self.unhealthy: dict[str, str] = {}
+        self.unready: dict[str, str] = {}
+        self.address = ""
+
+    async def get(self, path: str, accept: str = "*/*") -> tuple[int, str, str]:
+        """Status, content type and body."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{self.address}{path}", headers={"Accept": accept}) as response,
+        ):
+            return response.status, response.headers["Content-Type"], await response.text()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    made = Server()
+    registry = CollectorRegistry()
+    Gauge("answer", "To everything.", registry=registry).set(42)
+    async with serving(
+        "127.0.0.1", 0, registry, lambda: made.unhealthy, lambda: made.unready
+    ) as made.address:
+        yield made
+
+
+async def test_metrics_are_served_in_the_form_that_is_asked_for(server: Server) -> None:
+    status, kind, text = await server.get("/metrics")
+    assert (status, kind.split(";")[0]) == (200, "text/plain")
+    assert "answer 42.0" in text
+    status, kind, text = await server.get("/metrics", "application/openmetrics-text; version=1.0.0")
+    assert kind.startswith("application/openmetrics-text")
+    assert text.endswith("# EOF\n")
+
+
+async def test_health_and_readiness_say_what_is_wrong(server: Server) -> None:
+    assert (await server.get("/healthz"))[0] == 200
+    assert (await server.get("/readyz"))[0] == 200
+    server.unhealthy = {"scheduler": "no heartbeat for 42 s"}
+    server.unready = {"pods": "not listed yet", "nodes": "forbidden"}
+    assert (await server.get("/healthz"))[::2] == (503, "scheduler: no heartbeat for 42 s\n")
+    assert (await server.get("/readyz"))[::2] == (503, "pods: not listed yet\nnodes: forbidden\n")
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(server: Server) -> None:
+    port = int(server.address.rpartition(":")[2])
+    with pytest.raises(PortError, match=f"can't listen on port {port}: .*in use"):
+        async with serving("127.0.0.1", port, CollectorRegistry(), dict, dict):
+            pass
