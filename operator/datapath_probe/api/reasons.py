@@ -91,6 +91,9 @@ class Reason(StrEnum):
     ENDPOINT_ENTRY_MISMATCH = "EndpointEntryMismatch"
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
 
+    # policy
+    POLICY_DENIED = "PolicyDenied"
+
     # between nodes
     TUNNEL_DEVICE_MISSING = "TunnelDeviceMissing"
     TUNNEL_DEVICE_DOWN = "TunnelDeviceDown"

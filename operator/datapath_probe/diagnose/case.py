@@ -51,6 +51,11 @@ class Case:
         return self.backend.target if self.backend else None
 
     @property
+    def translates(self) -> bool:
+        """Whether the source's program chooses a backend, and so leaves a SVC entry."""
+        return self.run.plan.frontend is not None and not self.config.socket_lb
+
+    @property
     def address(self) -> str:
         """The address that the datapath delivers to: the backend's, "" while it is not known."""
         return self.backend.ip if self.backend else ""

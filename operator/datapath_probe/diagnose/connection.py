@@ -54,7 +54,12 @@ class Connection:
     @property
     def left(self) -> bool:
         """`cil_from_container` handled packets of this connection."""
-        return self.translated or self.untranslated or isinstance(self.outgoing, CtEntry)
+        return self.translated or self.untranslated or self.sent
+
+    @property
+    def sent(self) -> bool:
+        """The source's program let packets go to the backend."""
+        return isinstance(self.outgoing, CtEntry)
 
     @property
     def received(self) -> bool:
@@ -113,7 +118,7 @@ class Connection:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
         steps: list[tuple[Rung, bool | None]] = [
             (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else self.left),
-            (Rung.SENT, _seen(self.outgoing, isinstance(self.outgoing, CtEntry))),
+            (Rung.SENT, _seen(self.outgoing, self.sent)),
             (Rung.RECEIVED, _seen(self.incoming, self.received)),
             (Rung.ANSWERED, _seen(self.incoming, self.answered)),
             (Rung.REPLIED, _seen(self.outgoing, self.replied)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..api.vocabulary import HopName
+from ..api.vocabulary import HopName, HopVerdict
 from ..cilium import curl
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
@@ -10,14 +10,21 @@ from ..evidence.reading import Unavailable
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .case import Case
-from .checks.endpoint_map import check_endpoint_lookup, check_locality_lookup
+from .checks.endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
+from .checks.identity import check_source_identity
 from .checks.interface import check_destination_interface, check_source_interface
 from .checks.ipam import check_ipam
 from .checks.ipcache import check_ipcache_lookup, check_reply_ipcache
-from .checks.overlay import check_overlay_decapsulation, check_overlay_encapsulation
-from .checks.program import check_source_program
+from .checks.overlay import (
+    check_overlay_decapsulation,
+    check_overlay_encapsulation,
+    check_reply_decapsulation,
+    check_reply_encapsulation,
+)
+from .checks.policy import check_egress_policy, check_ingress_policy
+from .checks.program import check_destination_program, check_reply_program, check_source_program
 from .checks.response import check_destination_response
-from .checks.routing import check_node_routing
+from .checks.routing import check_node_routing, check_reply_routing
 from .checks.service import (
     check_name_resolution,
     check_reply_translation,
@@ -43,14 +50,23 @@ CHECKS: Mapping[HopName, Check] = {
     HopName.SERVICE_LOOKUP: check_service_lookup,
     HopName.SERVICE_TRANSLATION: check_service_translation,
     HopName.IPCACHE_LOOKUP: check_ipcache_lookup,
+    HopName.EGRESS_POLICY: check_egress_policy,
     HopName.LOCALITY_LOOKUP: check_locality_lookup,
     HopName.OVERLAY_ENCAPSULATION: check_overlay_encapsulation,
     HopName.NODE_ROUTING: check_node_routing,
     HopName.OVERLAY_DECAPSULATION: check_overlay_decapsulation,
+    HopName.SOURCE_IDENTITY: check_source_identity,
     HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
+    HopName.DESTINATION_PROGRAM: check_destination_program,
+    HopName.INGRESS_POLICY: check_ingress_policy,
     HopName.DESTINATION_INTERFACE: check_destination_interface,
     HopName.DESTINATION_RESPONSE: check_destination_response,
+    HopName.REPLY_PROGRAM: check_reply_program,
     HopName.REPLY_IPCACHE: check_reply_ipcache,
+    HopName.REPLY_ENCAPSULATION: check_reply_encapsulation,
+    HopName.REPLY_ROUTING: check_reply_routing,
+    HopName.REPLY_DECAPSULATION: check_reply_decapsulation,
+    HopName.REPLY_DELIVERY: check_reply_delivery,
     HopName.REPLY_TRANSLATION: check_reply_translation,
 }
 
@@ -66,7 +82,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     conclusion = conclude(
         findings,
         case.outcome,
-        case.connection.ladder(translates=_translates(case)),
+        case.connection.ladder(case.translates),
         in_transition(run),
     )
     return Diagnosis(
@@ -86,8 +102,13 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         findings=conclusion.findings,
         fingerprint=fingerprint(case, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
-        needs_second_look=any(finding.needs_second_look for finding in findings),
+        needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
     )
+
+
+def _is_doubtful(finding: Finding) -> bool:
+    """A contradiction that was seen once."""
+    return finding.needs_second_look or finding.verdict is HopVerdict.BROKEN
 
 
 def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
@@ -118,8 +139,3 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
 def _examine(case: Case) -> list[Finding]:
     """All checks of the path, in path order."""
     return [CHECKS[expected.name](case, expected) for expected in case.path.hops]
-
-
-def _translates(case: Case) -> bool:
-    """Whether a SVC entry is to be expected."""
-    return case.plan.frontend is not None and not case.config.socket_lb

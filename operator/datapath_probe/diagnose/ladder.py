@@ -65,26 +65,14 @@ _PURE_LOOKUPS = frozenset(
     {
         HopName.SERVICE_LOOKUP,
         HopName.IPCACHE_LOOKUP,
+        HopName.EGRESS_POLICY,
         HopName.LOCALITY_LOOKUP,
         HopName.ENDPOINT_LOOKUP,
-        HopName.REPLY_IPCACHE,
-        HopName.REPLY_TRANSLATION,
-    }
-)
-
-
-# Hops that no check judges yet: packets can always have died there.
-UNJUDGED = frozenset(
-    {
-        HopName.EGRESS_POLICY,
-        HopName.SOURCE_IDENTITY,
         HopName.DESTINATION_PROGRAM,
         HopName.INGRESS_POLICY,
-        HopName.REPLY_PROGRAM,
-        HopName.REPLY_ENCAPSULATION,
-        HopName.REPLY_ROUTING,
-        HopName.REPLY_DECAPSULATION,
+        HopName.REPLY_IPCACHE,
         HopName.REPLY_DELIVERY,
+        HopName.REPLY_TRANSLATION,
     }
 )
 
@@ -109,11 +97,11 @@ class Ladder:
 def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment:
     """The narrowest stretch of the path that holds the loss. There is at least one finding."""
     on_path = {finding.hop: finding for finding in findings}
-    suspects = [
-        HOP_ORDER[hop]
-        for hop in ladder.zone
-        if hop in UNJUDGED or (hop in on_path and not _is_exonerated(on_path[hop]))
-    ] or [HOP_ORDER[hop] for hop in on_path]
+    suspects = (
+        [HOP_ORDER[hop] for hop in ladder.zone if hop in on_path and not _is_exonerated(on_path[hop])]
+        or [HOP_ORDER[hop] for hop in on_path if hop in ladder.zone]
+        or [HOP_ORDER[hop] for hop in on_path]
+    )
     before_loss = [finding for finding in findings if HOP_ORDER[finding.hop] < min(suspects)]
     after_loss = [finding for finding in findings if HOP_ORDER[finding.hop] > max(suspects)]
     after = before_loss[-1] if before_loss else findings[0]

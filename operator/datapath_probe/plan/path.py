@@ -69,18 +69,31 @@ def _hops(
         yield ExpectedHop(HopName.SERVICE_TRANSLATION, source)
     if destination is None:
         return
+    tunnel, across = encapsulation is not Encapsulation.NONE, destination != source
     yield ExpectedHop(HopName.IPCACHE_LOOKUP, source)
-    if destination != source:
+    yield ExpectedHop(HopName.EGRESS_POLICY, source)
+    if across:
         yield ExpectedHop(HopName.LOCALITY_LOOKUP, source)
-        if encapsulation is not Encapsulation.NONE:
+        if tunnel:
             yield ExpectedHop(HopName.OVERLAY_ENCAPSULATION, source)
         yield ExpectedHop(HopName.NODE_ROUTING, source)
-        if encapsulation is not Encapsulation.NONE:
+        if tunnel:
             yield ExpectedHop(HopName.OVERLAY_DECAPSULATION, destination)
+    yield ExpectedHop(HopName.SOURCE_IDENTITY, destination)
     yield ExpectedHop(HopName.ENDPOINT_LOOKUP, destination)
+    yield ExpectedHop(HopName.DESTINATION_PROGRAM, destination)
+    yield ExpectedHop(HopName.INGRESS_POLICY, destination)
     yield ExpectedHop(HopName.DESTINATION_INTERFACE, destination)
     yield ExpectedHop(HopName.DESTINATION_RESPONSE, destination)
+    yield ExpectedHop(HopName.REPLY_PROGRAM, destination)
     yield ExpectedHop(HopName.REPLY_IPCACHE, destination)
+    if across:
+        if tunnel:
+            yield ExpectedHop(HopName.REPLY_ENCAPSULATION, destination)
+        yield ExpectedHop(HopName.REPLY_ROUTING, destination)
+        if tunnel:
+            yield ExpectedHop(HopName.REPLY_DECAPSULATION, source)
+    yield ExpectedHop(HopName.REPLY_DELIVERY, source)
     if (
         plan.frontend and not socket_lb
     ):  # TCP replies to a translated socket come from the address it was given

@@ -9,7 +9,7 @@ from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeV
 from datapath_probe.diagnose.conclude import Conclusion, conclude
 from datapath_probe.diagnose.diagnose import CHECKS
 from datapath_probe.diagnose.findings import Finding, Rung
-from datapath_probe.diagnose.ladder import UNJUDGED, ZONES, Ladder, segment_between
+from datapath_probe.diagnose.ladder import ZONES, Ladder, segment_between
 from datapath_probe.diagnose.outcome import Outcome
 
 PATH = (
@@ -108,8 +108,7 @@ def test_without_cause_and_witness_only_a_segment_is_named() -> None:
     assert conclusion.divergence is None
     assert conclusion.segment is not None
     assert conclusion.segment.after is HopName.IPCACHE_LOOKUP
-    # ingress-policy, which no check judges yet, comes after endpoint-lookup
-    assert conclusion.segment.before is HopName.DESTINATION_RESPONSE
+    assert conclusion.segment.before is HopName.ENDPOINT_LOOKUP
 
 
 def test_a_lookup_that_could_not_be_judged_stays_in_the_segment() -> None:
@@ -140,8 +139,8 @@ def test_a_client_that_could_not_run_says_nothing_of_the_path() -> None:
     assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.NO_CLIENT)
 
 
-def test_hops_without_a_check_can_always_hold_the_loss() -> None:
-    assert set(HopName) - CHECKS.keys() == UNJUDGED
+def test_every_hop_has_a_check() -> None:
+    assert CHECKS.keys() == set(HopName)
 
 
 @pytest.mark.parametrize("rung", list(Rung))

@@ -6,7 +6,6 @@ from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Loc
 from datapath_probe.plan.path import ExpectedPath, expected_path
 from datapath_probe.plan.plan import Plan
 from datapath_probe.plan.resolve import resolve
-
 from unit.cluster import VXLAN, cluster, probe
 
 FAR, NEAR, SERVICE = (

@@ -1,19 +1,18 @@
-"""Hops `endpoint-lookup` (the destination's node knows the pod) and `locality-lookup` (the source's does not).
+"""Hops `endpoint-lookup` and `reply-delivery` (a pod's own node knows it) and `locality-lookup` (no other does).
 
-Both are look-ups in the endpoint map `cilium_lxc`: a hit is what makes traffic local. Exercise 5.
+All are look-ups in the endpoint map `cilium_lxc`: a hit is what makes traffic local. Exercise 5.
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_delivery.h`.
 """
 
 from ...api.reasons import Reason
-from ...cilium import lxcmap
+from ...cilium import bpftool, lxcmap
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
+from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
-
-_DIED_BEFORE_DELIVERY = frozenset({Rung.SENT})
 
 
 def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
@@ -34,61 +33,89 @@ def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
             Reason.UNEXPECTED_LOCAL_ENDPOINT,
             f"the endpoint map of {expected.node} has {address}, which is on {case.path.destination_node}: "
             "packets are delivered to an interface that is not the pod's",
-            _DIED_BEFORE_DELIVERY,
+            frozenset({Rung.SENT}),
             (question,),
         )
     )
 
 
 def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
-    """The destination's node must have it, with the interface, MACs and number that the agent gave it."""
-    address = case.address
+    """The destination's node must have the destination, with the interface, MACs and number that the agent gave it."""
+    assert case.destination is not None  # the path has this hop only with a destination
+    return _delivery(
+        case,
+        expected,
+        case.destination,
+        missed=Rung.SENT,
+        misled=Rung.RECEIVED,
+        seen=case.connection.received,
+    )
+
+
+def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
+    source = case.source
+    agent = case.agent_endpoint(source)
+    replied = case.connection.replied
+    if isinstance(agent, AgentEndpoint):
+        question = bpftool.policy_call(expected.node, agent.id)
+        program = case.lens.read(question, bpftool.parse_call)
+        hop = case.hop(expected, f"cilium_call_policy[{agent.id}]")
+        if isinstance(program, Unavailable):
+            return hop.unknown(program)
+        if isinstance(program, Absent):
+            hop.programmed("no program")
+            message = (
+                f"endpoint {agent.id} on {expected.node} has no policy program: replies are dropped (203)"
+            )
+            predicts = frozenset({Rung.ANSWERED})
+            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
+    return _delivery(case, expected, source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
+
+
+def _delivery(
+    case: Case, expected: ExpectedHop, pod: PodFacts, missed: Rung, misled: Rung, seen: bool
+) -> Finding:
+    """`missed`, `misled`: how far packets come if the entry is not there, or leads to a wrong interface."""
+    address = pod.pod.ip
     hop = case.hop(expected, f"cilium_lxc[{address}]")
-    destination = case.destination
-    assert destination is not None  # the path has this hop only with a destination
-    agent = case.agent_endpoint(destination)
+    agent = case.agent_endpoint(pod)
     question = lxcmap.lookup(expected.node, address)
     record = case.lens.read(question, lxcmap.parse)
-    if case.connection.received:
+    if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    if isinstance(record, Unavailable):
-        return hop.unknown(record)
     hop.intent(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
+    if isinstance(record, Unavailable):
+        return hop.unknown(record)
     if isinstance(record, Absent):
         hop.programmed("no entry")
-        return hop.stale(
-            Contradiction(
-                Reason.ENDPOINT_ENTRY_MISSING,
-                f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
-                _DIED_BEFORE_DELIVERY,
-                (question,),
-            )
+        message = (
+            f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead"
         )
-    facts = {
-        "endpointID": record.endpoint_id,
-        "ifindex": record.ifindex,
-        "mac": record.mac,
-        "nodeMAC": record.node_mac,
-        "identity": record.identity,
-    }
-    hop.programmed("entry of this pod", facts)
+        return hop.stale(
+            Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, frozenset({missed}), (question,))
+        )
+    hop.programmed(
+        "entry of this pod",
+        {
+            "endpointID": record.endpoint_id,
+            "ifindex": record.ifindex,
+            "mac": record.mac,
+            "nodeMAC": record.node_mac,
+            "identity": record.identity,
+        },
+    )
     wrong = _differences(record, agent)
     if not wrong:
         return hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
-    delivery = frozenset({Rung.SENT}) if "endpoint id" in wrong[0] else frozenset({Rung.RECEIVED})
-    return hop.stale(
-        Contradiction(
-            Reason.ENDPOINT_ENTRY_MISMATCH,
-            f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}",
-            delivery,
-            (question,),
-        )
-    )
+    rung = missed if record.endpoint_id != agent.id else misled
+    message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
+    return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, frozenset({rung}), (question,)))
 
 
 def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:

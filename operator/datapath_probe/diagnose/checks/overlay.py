@@ -1,5 +1,6 @@
-"""Hops `overlay-encapsulation` and `overlay-decapsulation`: the tunnel device at either end. Exercise 6.
+"""Hops of the overlay: the tunnel device and its programs, at either end and for both ways. Exercise 6.
 
+Each node's device is judged once, on the way there; on the way back only the program that the reply needs is new.
 Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tunnel` (device, port).
 """
 
@@ -7,93 +8,119 @@ from ...api.reasons import Reason
 from ...cilium import agent_config, bpftool, links
 from ...cilium.bpftool import Direction
 from ...cilium.conntrack import CtEntry, CtFlag
+from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
+from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 
-_LOST_BETWEEN = frozenset({Rung.SENT})
+TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
+_LOST_ON_THE_WAY = frozenset({Rung.SENT})
+_LOST_ON_THE_WAY_BACK = frozenset({Rung.ANSWERED})
 
 
 def check_overlay_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
-    """The source's node: `cil_to_overlay` at the egress of the tunnel device."""
-    return _judge(case, expected, "cil_to_overlay", Direction.EGRESS)
+    """The source's node: its tunnel device, and `cil_to_overlay` at the egress."""
+    hop = _hop(case, expected, TO_OVERLAY)
+    if case.connection.received:
+        hop.observed("packets of this connection reached the other node")
+    return _device(case, hop) or _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
 
 
 def check_overlay_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
-    """The destination's node: `cil_from_overlay` at its ingress."""
-    return _judge(case, expected, "cil_from_overlay", Direction.INGRESS)
+    """The destination's node: its tunnel device, and `cil_from_overlay` at the ingress."""
+    hop = _hop(case, expected, FROM_OVERLAY)
+    incoming = case.connection.incoming
+    if isinstance(incoming, CtEntry) and CtFlag.FROM_TUNNEL in incoming.flags:
+        names = ", ".join(flag.name or "" for flag in CtFlag if flag in incoming.flags)
+        hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": names})
+    return _device(case, hop) or _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY)
 
 
-def _judge(case: Case, expected: ExpectedHop, program: str, direction: Direction) -> Finding:
+def check_reply_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination's node: `cil_to_overlay`."""
+    hop = _hop(case, expected, TO_OVERLAY)
+    _observe_reply(case, hop)
+    return _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
+
+
+def check_reply_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's node: `cil_from_overlay`."""
+    hop = _hop(case, expected, FROM_OVERLAY)
+    _observe_reply(case, hop)
+    return _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
+
+
+def _hop(case: Case, expected: ExpectedHop, program: str) -> Hop:
     config = case.config
-    device = f"cilium_{config.tunnel_protocol}"
-    hop = case.hop(expected, f"{program}@{device}")
+    hop = case.hop(expected, f"{program}@{_name(case)}")
     hop.intent(
         f"{config.tunnel_protocol} on port {config.tunnel_port}",
         {"tunnelProtocol": config.tunnel_protocol, "tunnelPort": config.tunnel_port},
     )
-    link_question = links.link(expected.node, device)
-    attached_question = bpftool.attached(expected.node, device)
-    link = case.lens.read(link_question, links.parse_link)
-    attached = case.lens.read(attached_question, bpftool.parse_attached)
-    of_node = case.lens.read(agent_config.question(expected.node), agent_config.parse)
-    _observe(case, hop, direction)
+    return hop
+
+
+def _name(case: Case) -> str:
+    return f"cilium_{case.config.tunnel_protocol}"
+
+
+def _observe_reply(case: Case, hop: Hop) -> None:
+    if case.connection.replied:
+        hop.observed("replies of this connection came back")
+
+
+def _device(case: Case, hop: Hop) -> Finding | None:
+    """What is wrong with the node's tunnel device; None if nothing is."""
+    config, node, device = case.config, hop.expected.node, _name(case)
+    question = links.link(node, device)
+    link = case.lens.read(question, links.parse_link)
+    of_node = case.lens.read(agent_config.question(node), agent_config.parse)
+    case.lens.read(
+        bpftool.attached(node, device), bpftool.parse_attached
+    )  # wanted by `_program`: ask at once
     if isinstance(link, Unavailable):
         return hop.unknown(link)
     if isinstance(link, Absent):
         hop.programmed("no such device")
-        message = f"{expected.node} has no {device}"
-        return hop.stale(
-            Contradiction(Reason.TUNNEL_DEVICE_MISSING, message, _LOST_BETWEEN, (link_question,))
-        )
-    facts: dict[str, object] = {
-        "device": device,
-        "ifindex": link.ifindex,
-        "up": link.up,
-        "port": link.tunnel_port or "",
-    }
-    hop.programmed(f"{device} is {'up' if link.up else 'down'}", facts)
+        return _stale(hop, Reason.TUNNEL_DEVICE_MISSING, f"{node} has no {device}", question)
+    hop.programmed(
+        f"{device} is {'up' if link.up else 'down'}",
+        {"device": device, "ifindex": link.ifindex, "up": link.up, "port": link.tunnel_port or ""},
+    )
     if not link.up:
-        message = f"{device} is down on {expected.node}"
-        return hop.stale(Contradiction(Reason.TUNNEL_DEVICE_DOWN, message, _LOST_BETWEEN, (link_question,)))
+        return _stale(hop, Reason.TUNNEL_DEVICE_DOWN, f"{device} is down on {node}", question)
     if link.tunnel_port and link.tunnel_port != config.tunnel_port:
-        message = f"{device} on {expected.node} uses port {link.tunnel_port} instead of {config.tunnel_port}"
-        return hop.stale(Contradiction(Reason.TUNNEL_MISCONFIGURED, message, _LOST_BETWEEN, (link_question,)))
+        message = f"{device} on {node} uses port {link.tunnel_port} instead of {config.tunnel_port}"
+        return _stale(hop, Reason.TUNNEL_MISCONFIGURED, message, question)
     if isinstance(of_node, Unavailable):
         return hop.unknown(of_node)
     if (of_node.routing_mode, of_node.tunnel_protocol) != (config.routing_mode, config.tunnel_protocol):
-        return hop.unknown(
-            Unavailable(
-                Reason.IN_TRANSITION,
-                f"the agent on {expected.node} runs with routing-mode {of_node.routing_mode}, "
-                f"the ConfigMap says {config.routing_mode}: it has not restarted since",
-            )
+        message = (
+            f"the agent on {node} runs with routing-mode {of_node.routing_mode}, "
+            f"the ConfigMap says {config.routing_mode}: it has not restarted since"
         )
-    if isinstance(attached, Unavailable):
-        return hop.unknown(attached)
-    chain = [a for a in attached if a.direction is direction]
-    hop.programmed(f"{device} is up", facts | {"programs": ", ".join(a.program for a in chain)})
-    if not any(bpftool.is_program(a.program, program) for a in chain):
-        message = f"{program} is not attached to {device} on {expected.node}"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, _LOST_BETWEEN, (attached_question,)))
-    return hop.fine(f"{device} is up and has {program}")
+        return hop.unknown(Unavailable(Reason.IN_TRANSITION, message))
+    return None
 
 
-def _observe(case: Case, hop: Hop, direction: Direction) -> None:
-    incoming = case.connection.incoming
-    if (
-        direction is Direction.INGRESS
-        and isinstance(incoming, CtEntry)
-        and CtFlag.FROM_TUNNEL in incoming.flags
-    ):
-        hop.observed(
-            "packets of this connection came out of the tunnel", {"conntrackFlags": _names(incoming.flags)}
-        )
-    elif direction is Direction.EGRESS and case.connection.received:
-        hop.observed("packets of this connection reached the other node")
+def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:
+    return hop.stale(Contradiction(reason, message, _LOST_ON_THE_WAY, (question,)))
 
 
-def _names(flags: CtFlag) -> str:
-    return ", ".join(flag.name or "" for flag in CtFlag if flag in flags)
+def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts: frozenset[Rung]) -> Finding:
+    """Whether the program is attached to the node's tunnel device."""
+    node, device = hop.expected.node, _name(case)
+    pin = bpftool.device_link(node, device, program)
+    chain = programs(case.lens, node, device, direction, pin)
+    if isinstance(chain, Unavailable):
+        return hop.unknown(chain)
+    names = ", ".join(attached.program for attached in chain)
+    hop.programmed(names or "nothing attached", {"device": device, "programs": names})
+    if not any(bpftool.is_program(attached.program, program) for attached in chain):
+        message = f"{program} is not attached to {device} on {node}"
+        question = bpftool.attached(node, device)
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
+    return hop.fine(f"{device} has {program}")

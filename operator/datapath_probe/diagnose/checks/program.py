@@ -1,69 +1,101 @@
-"""Hop `source-program`: `cil_from_container` is attached where the pod's packets enter the node, and comes first.
+"""Hops `source-program` and `reply-program`: `cil_from_container` is attached where a pod's packets enter the node, and
+comes first; `destination-program`: the destination's policy program, which its packets are tail-called into.
 
-Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netkit.go`.
+Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netkit.go`; `bpf/lib/local_delivery.h`.
 """
 
 from ...api.reasons import Reason
 from ...cilium import bpftool
+from ...cilium.bpftool import Attachment, Direction
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
+from ...plan.plan import PodFacts
+from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
-from ..judge import Contradiction
+from ..judge import Contradiction, Hop
 
 FROM_CONTAINER = "cil_from_container"
-# Without the program, packets go to the host's stack; they may even arrive, but leave no entry on the source's node.
-_BYPASSED = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
+# Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
+_BYPASSED_BY_SOURCE = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
+_BYPASSED_BY_REPLY = frozenset({Rung.RECEIVED, Rung.REPLIED, Rung.CONNECTED})
 
 
 def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
-    """The program that puts a pod's packets under Cilium's care."""
+    """The program that puts the source's packets under Cilium's care."""
+    return _from_container(case, expected, case.source, _BYPASSED_BY_SOURCE, seen=case.connection.left)
+
+
+def check_reply_program(case: Case, expected: ExpectedHop) -> Finding:
+    """The same for the destination's replies."""
+    assert case.destination is not None  # the path has this hop only with a destination
+    return _from_container(
+        case, expected, case.destination, _BYPASSED_BY_REPLY, seen=case.connection.answered
+    )
+
+
+def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
+    """The endpoint's slot in `cilium_call_policy`; empty, its packets are dropped (203)."""
+    assert case.destination is not None  # the path has this hop only with a destination
+    hop = case.hop(expected, "cilium_call_policy")
+    agent = case.agent_endpoint(case.destination)
+    if isinstance(agent, Unavailable):
+        return hop.unknown(agent)
+    hop.object = f"cilium_call_policy[{agent.id}]"
+    hop.intent(f"a policy program for endpoint {agent.id}")
+    question = bpftool.policy_call(expected.node, agent.id)
+    program = case.lens.read(question, bpftool.parse_call)
+    if isinstance(program, Unavailable):
+        return hop.unknown(program)
+    if case.connection.received:
+        hop.observed("the entry of this connection, which only this program writes")
+    if isinstance(program, Absent):
+        hop.programmed("no program")
+        message = (
+            f"endpoint {agent.id} on {expected.node} has no policy program: packets to it are dropped (203)"
+        )
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Rung.SENT}), (question,)))
+    hop.programmed(f"program {program}", {"programID": program})
+    return hop.fine(f"program {program} decides for endpoint {agent.id}")
+
+
+def _from_container(
+    case: Case, expected: ExpectedHop, pod: PodFacts, bypassed: frozenset[Rung], seen: bool
+) -> Finding:
     hop = case.hop(expected, FROM_CONTAINER)
-    agent = case.agent_endpoint(case.source)
+    agent = case.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     device = agent.interface_name
     hop.object = f"{FROM_CONTAINER}@{device}"
     hop.intent(f"{FROM_CONTAINER} at the ingress of {device}", {"interface": device})
-    question = bpftool.attached(expected.node, device)
-    attached = case.lens.read(question, bpftool.parse_attached)
-    if isinstance(attached, Unavailable):
-        return hop.unknown(attached)
-    if isinstance(attached, Absent):
-        return hop.unknown(Unavailable(Reason.INTERFACE_MISSING, f"there is no interface {device}"))
-    if case.connection.left:
-        hop.observed("conntrack entries of this connection, which only this program writes")
-    chain = [program for program in attached if program.direction is bpftool.Direction.INGRESS]
+    if seen:
+        hop.observed("packets of this connection left their entry, which only this program writes")
+    pin = bpftool.endpoint_link(expected.node, agent.id, FROM_CONTAINER)
+    chain = programs(case.lens, expected.node, device, Direction.INGRESS, pin)
+    if isinstance(chain, Unavailable):
+        return hop.unknown(chain)
+    _state(hop, chain)
+    rests_on = (bpftool.attached(expected.node, device),)
+    position = next(
+        (i for i, attached in enumerate(chain) if bpftool.is_program(attached.program, FROM_CONTAINER)), None
+    )
+    if position is None:
+        message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, bypassed, rests_on))
+    if position > 0:
+        message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
+        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
+    return hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}")
+
+
+def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:
+    """What is attached, in order."""
     hop.programmed(
-        ", ".join(f"{program.program} ({program.kind})" for program in chain) or "nothing attached",
+        ", ".join(f"{attached.program} ({attached.kind})" for attached in chain) or "nothing attached",
         {
-            "programs": ", ".join(program.program for program in chain),
+            "programs": ", ".join(attached.program for attached in chain),
             "attach": chain[0].attach if chain else "",
             "programID": chain[0].program_id if chain else "",
         },
     )
-    position = next(
-        (i for i, program in enumerate(chain) if bpftool.is_program(program.program, FROM_CONTAINER)), None
-    )
-    if position is None:
-        if case.connection.left and not attached:
-            # a bpftool older than tcx lists nothing; the entries are better proof
-            return hop.fine(f"{FROM_CONTAINER} has handled this connection")
-        return hop.stale(
-            Contradiction(
-                Reason.PROGRAM_MISSING,
-                f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium",
-                _BYPASSED,
-                (question,),
-            )
-        )
-    if position > 0:
-        return hop.stale(
-            Contradiction(
-                Reason.FOREIGN_PROGRAM_FIRST,
-                f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first",
-                frozenset({Rung.NOTHING}),
-                (question,),
-            )
-        )
-    return hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}")
