@@ -57,7 +57,10 @@ class Hop:
         self._state(Witness.OBSERVED, stance, summary, facts)
 
     def _state(self, witness: Witness, stance: Stance, summary: str, facts: Facts | None) -> None:
-        self.statements[witness] = Statement(stance, summary, {k: _text(v) for k, v in (facts or {}).items()})
+        """A witness that speaks again adds to its facts."""
+        known = self.statements[witness].facts if witness in self.statements else {}
+        said = {key: _text(fact) for key, fact in (facts or {}).items()}
+        self.statements[witness] = Statement(stance, summary, {**known, **said})
 
     def fine(self, message: str) -> Finding:
         """Programmed agrees with intent, observed does not contradict."""

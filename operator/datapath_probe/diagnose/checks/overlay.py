@@ -118,7 +118,7 @@ def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts:
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
-    hop.programmed(names or "nothing attached", {"device": device, "programs": names})
+    hop.programmed(names or "nothing attached", {"programs": names})
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
         question = bpftool.attached(node, device)
