@@ -22,7 +22,7 @@ def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
     try:
         run = Bundle.from_json(document).run
     except NotABundleError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(" ".join(str(error).split())) from error
     request = run.plan.request
     line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
     result = RunResult(run.request.started, run.request.started, diagnose(run))

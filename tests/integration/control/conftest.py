@@ -1,5 +1,6 @@
 """An API server that serves DatapathProbes, and the operator in a process of its own beside it."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from integration.apiserver import ApiServer
 from integration.control.operator_process import OperatorProcess
+from integration.control.probe import Probe
 
 CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
 
@@ -36,3 +38,10 @@ def operator(served: ApiServer, operator_process: OperatorProcess) -> OperatorPr
     served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
     operator_process.renew()
     return operator_process
+
+
+@pytest.fixture
+def probe(served: ApiServer) -> Iterator[Probe]:
+    """A probe that is still to be applied, under a name that no other test has used."""
+    yield Probe(served, f"probe-{uuid.uuid4().hex[:8]}")
+    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")

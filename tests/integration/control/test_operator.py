@@ -1,93 +1,20 @@
 """The operator against a real API server, its runs told by a file: the life of probes, kills and restarts."""
 
 import asyncio
-import json
 import time
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from integration.apiserver import ApiServer
 from integration.control.operator_process import OperatorProcess, eventually
+from integration.control.probe import Probe
 from integration.kube.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(180)
-
-
-class Probe:
-    """A DatapathProbe in the API server, by kubectl."""
-
-    def __init__(self, apiserver: ApiServer, name: str) -> None:
-        self.name = name
-        self._apiserver = apiserver
-
-    def apply(self, interval: str = "1h", **spec: Any) -> None:
-        """Create or change a probe."""
-        probe = {
-            "apiVersion": "datapath-probe.dev/v1alpha1",
-            "kind": "DatapathProbe",
-            "metadata": {"name": self.name, "namespace": "default"},
-            "spec": {
-                "schedule": {"interval": interval},
-                "source": {"pod": "xwing"},
-                "destination": {"service": {"name": "deathstar", "port": 80}},
-                **spec,
-            },
-        }
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(probe))
-
-    def annotate(self, value: str) -> None:
-        """Ask for a run."""
-        self.kubectl("annotate", "dpp", self.name, "--overwrite", f"datapath-probe.dev/run-now={value}")
-
-    def delete(self) -> None:
-        """Delete a probe; there is nothing to wait for."""
-        began = time.monotonic()
-        self.kubectl("delete", "dpp", self.name, "--wait")
-        assert time.monotonic() - began < 5
-
-    def get(self) -> dict[str, Any]:
-        """The object."""
-        found: dict[str, Any] = json.loads(self.kubectl("get", "dpp", self.name, "-o", "json"))
-        return found
-
-    def status(self) -> dict[str, Any]:
-        """Its status; empty before the first run."""
-        status: dict[str, Any] = self.get().get("status", {})
-        return status
-
-    def runs(self) -> int:
-        """Runs that its status counts."""
-        count: int = self.status().get("counters", {}).get("runs", 0)
-        return count
-
-    def ready(self) -> str:
-        """The reason of its condition Ready."""
-        conditions = self.status().get("conditions", [])
-        return next((found["reason"] for found in conditions if found["type"] == "Ready"), "")
-
-    def events(self) -> list[str]:
-        """Its Events, one a line, without the age."""
-        told = self.kubectl("events", "--for", f"dpp/{self.name}", "--no-headers").splitlines()
-        return [line.split(maxsplit=1)[1] for line in told]
-
-    def kubectl(self, *argv: str, stdin: str | None = None) -> str:
-        """What kubectl prints."""
-        done = self._apiserver.run_kubectl(*argv, stdin=stdin)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-@pytest.fixture
-def probe(served: ApiServer) -> Iterator[Probe]:
-    """A probe that is still to be applied, under a name that no other test has used."""
-    yield Probe(served, f"probe-{uuid.uuid4().hex[:8]}")
-    served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
 
 
 def test_a_new_probe_gets_its_status_an_event_and_series(operator: OperatorProcess, probe: Probe) -> None:

@@ -1,0 +1,64 @@
+"""The commands against a real API server: what keeps the operator from starting, and the report of a probe."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from integration.apiserver import ApiServer
+from integration.control.operator_process import OperatorProcess, eventually
+from integration.control.probe import Probe
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def command(*argv: str | Path, kubeconfig: Path) -> subprocess.CompletedProcess[str]:
+    """`datapath-probe` with these arguments."""
+    program = "from datapath_probe.cli.main import main; main()"
+    words = [sys.executable, "-c", program, *argv, "--kubeconfig", kubeconfig]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env={**os.environ})
+
+
+def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_path: Path) -> None:
+    config = yaml.safe_load(served.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    done = command("run", kubeconfig=kubeconfig)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("Error: the probes could not be listed: ")
+    assert "is the CRD datapathprobes.datapath-probe.dev installed?" in line
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command(
+            "run", "--metrics-host", "127.0.0.1", "--metrics-port", str(port), kubeconfig=served.kubeconfig
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"Error: can't listen on port {port}: ")
+
+
+def test_the_report_of_a_probe_is_read_from_its_status(operator: OperatorProcess, probe: Probe) -> None:
+    operator.tell("broken")
+    probe.apply(request={"method": "POST", "path": "/v1/request-landing"})
+    eventually(probe.status)
+    done = command("report", f"default/{probe.name}", kubeconfig=probe.kubeconfig)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"default/{probe.name}   Broken ")
+    assert "request  POST /v1/request-landing to default/deathstar:80" in done.stdout
+    assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in done.stdout
+    done = command("report", f"default/{probe.name}", "-o", "json", kubeconfig=probe.kubeconfig)
+    assert json.loads(done.stdout) == probe.status()
+
+
+def test_the_report_of_a_probe_that_is_not_there_is_an_error(served: ApiServer) -> None:
+    done = command("report", "default/nobody", kubeconfig=served.kubeconfig)
+    assert (done.returncode, done.stderr) == (1, "Error: there is no DatapathProbe default/nobody\n")

@@ -1,0 +1,93 @@
+"""The commands, as they are typed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from datapath_probe import __version__
+from datapath_probe.cli.main import main
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Unavailable
+from unit.publish.samples import NOW, plan
+
+
+def command(*argv: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, argv, input=stdin)
+
+
+@pytest.fixture
+def bundle() -> bytes:
+    """A run in which curl was not to be had."""
+    reading = Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, "there is no curl")
+    return Bundle(Run(plan(), Request(NOW, 20001, reading))).to_json()
+
+
+def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bundle.json"
+    path.write_bytes(bundle)
+    done = command("replay", str(path))
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert lines[0] == "default/probe   Unknown"
+    assert lines[1] == "default/xwing@node2 → default/deathstar:80"
+    assert "request  GET http://deathstar.default.svc:80/" in lines
+    assert "NoClient" in done.output
+    assert not [line for line in lines if line != line.rstrip()]
+    assert "\x1b" not in done.output
+
+
+def test_replay_reads_stdin_and_writes_json(bundle: bytes) -> None:
+    done = command("replay", "-", "-o", "json", stdin=bundle)
+    status = json.loads(done.output)
+    assert (status["verdict"], status["reason"]) == ("Unknown", "NoClient")
+    assert status["paths"][0]["source"]["pod"] == "xwing"
+
+
+@pytest.mark.parametrize("document", [b"", b"{}", b"[]", b'{"format": 99}', b"\xff\x00"])
+def test_what_is_no_bundle_is_said_in_one_line(document: bytes) -> None:
+    done = command("replay", "-", stdin=document)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert len(done.output.splitlines()) == 1
+
+
+def test_replay_wants_either_a_bundle_or_the_example(bundle: bytes) -> None:
+    for argv in ((), ("-", "--example")):
+        done = command("replay", *argv, stdin=bundle)
+        assert done.exit_code == 2
+        assert "give either a BUNDLE or --example" in done.output
+
+
+def test_report_wants_namespace_and_name() -> None:
+    for name in ("landing", "default/", "/landing"):
+        done = command("report", name)
+        assert done.exit_code == 2
+        assert "NAMESPACE/NAME" in done.output
+
+
+def test_run_without_credentials_is_said_in_one_line(tmp_path: Path) -> None:
+    program = "from datapath_probe.cli.main import main; main()"
+    argv = [sys.executable, "-c", program, "run", "--kubeconfig", str(tmp_path / "missing")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert line.startswith("Error: can't log in to Kubernetes through")
+
+
+def test_options_that_make_no_sense_are_refused() -> None:
+    for option, value in (
+        ("--metrics-port", "70000"),
+        ("--max-concurrent-runs", "0"),
+        ("--log-level", "LOUD"),
+    ):
+        assert command("run", option, value).exit_code == 2
+
+
+def test_the_version_is_told() -> None:
+    assert command("--version").output == f"datapath-probe, version {__version__}\n"
