@@ -40,12 +40,13 @@ class ProbeRunner:
         answers: SharedAnswers,
         containers: SourceContainers,
         clock: Callable[[], float] = time.time,
+        ports: SourcePorts | None = None,
     ) -> None:
         self._inventory = inventory
         self._answers = answers
         self._containers = containers
         self._clock = clock
-        self._ports = SourcePorts()
+        self._ports = ports or SourcePorts()
 
     async def run(self, probe: Probe) -> RunResult:
         """Run the probe once. Raises nothing but CancelledError."""

@@ -1,0 +1,216 @@
+"""A whole run against a recorded cluster: what is asked when, and what becomes of it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.collect.source_ports import SourcePorts
+from datapath_probe.control import runner as runner_module
+from datapath_probe.control.runner import ProbeRunner
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Reading, Unavailable
+from datapath_probe.plan.plan import CannotRun, Plan
+from unit.cluster import Cluster
+from unit.recorded import recorded
+
+
+@dataclass
+class Recording:
+    """Plays a recorded cluster: agents, source container and clock. `sent`: the source ports that curl was given."""
+
+    run_: Run
+    asked: list[Question] = field(default_factory=list)
+    sent: list[tuple[str, ...]] = field(default_factory=list)
+    stdins: list[bytes | None] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    sending: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: bool = False
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
+        self.asked += questions
+        return [self._answer(question) for question in questions]
+
+    def _answer(self, question: Question) -> Reading:
+        readings = self.run_.evidence.readings.get(question)
+        if not readings:
+            return Unavailable(EvidenceError.TIMEOUT, "not recorded", self.run_.request.started)
+        return readings[-1]
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        self.sent.append(tuple(argv))
+        self.sending.set()
+        self.stdins.append(stdin)
+        if self.hold is not None:
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cancelled = True
+                raise
+        assert self.run_.request.reading is not None
+        return self.run_.request.reading
+
+    def clock(self) -> float:
+        return self.run_.request.started
+
+
+class RecordedPort(SourcePorts):
+    """The port of the recorded run."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._port = port
+
+    def take(self, pod_uid: str) -> int:
+        return self._port
+
+
+def inventory_of(plan: Plan) -> Cluster:
+    """The cluster as the plan knew it."""
+    inventory = Cluster(config=dict(plan.config))
+    pods = [plan.source, *(backend.target for backend in plan.backends if backend.target)]
+    for facts in pods:
+        key = f"{facts.pod.namespace}/{facts.pod.name}"
+        inventory.pods[key] = facts.pod
+        if facts.endpoint:
+            inventory.cilium_endpoints[key] = facts.endpoint
+        if facts.node.node and facts.node.cilium and facts.node.agent:
+            inventory.nodes[facts.node.name] = facts.node.node
+            inventory.cilium_nodes[facts.node.name] = facts.node.cilium
+            inventory.agents[facts.node.name] = facts.node.agent
+    return inventory
+
+
+def probe_of(run: Run, **request: object) -> Probe:
+    """The probe that was recorded, a pod's."""
+    target = run.plan.backends[0]
+    assert target.target is not None
+    pod = run.plan.source.pod
+    made = Probe.from_object(
+        {
+            "metadata": {"name": "probe", "namespace": pod.namespace, "uid": "uid", "generation": 1},
+            "spec": {
+                "source": {"pod": pod.name},
+                "destination": {"pod": {"name": target.target.pod.name, "port": target.port}},
+                "request": {"method": "POST", "path": "/v1/request-landing", **request},
+                "expect": {"bodyContains": "Ship landed"},
+            },
+        }
+    )
+    assert isinstance(made, Probe)
+    return made
+
+
+def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
+    recording = Recording(run)
+    inventory = inventory_of(run.plan)
+    answers = SharedAnswers(recording, recording.clock)
+    made = ProbeRunner(inventory, answers, recording, recording.clock, RecordedPort(run.request.local_port))
+    return recording, made, inventory
+
+
+@pytest.fixture(autouse=True)
+def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "SETTLE_S", 0.0)
+
+
+async def test_a_healthy_run_reads_once() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    result = await runner.run(probe_of(run))
+    assert isinstance(result.outcome, Diagnosis)
+    assert result.outcome.verdict is ProbeVerdict.HEALTHY
+    assert len(recording.sent) == 1
+    assert len(set(recording.asked)) == len(recording.asked)
+
+
+async def test_a_contradiction_is_read_twice_before_it_counts() -> None:
+    run = recorded("ipcache-entry-missing")
+    recording, runner, _ = play(run)
+    result = await runner.run(probe_of(run))
+    assert isinstance(result.outcome, Diagnosis)
+    assert result.outcome.verdict is ProbeVerdict.DEGRADED
+    twice = {question for question in recording.asked if recording.asked.count(question) > 1}
+    assert {question.argv[5].rsplit("/")[-1] for question in twice} == {"cilium_ipcache_v2"}
+
+
+async def test_after_a_failed_request_everything_is_read_again() -> None:
+    run = recorded("endpoint-entry-missing")
+    recording, runner, _ = play(run)
+    result = await runner.run(probe_of(run))
+    assert isinstance(result.outcome, Diagnosis)
+    assert result.outcome.divergence is not None
+    assert result.outcome.divergence.hop is HopName.ENDPOINT_LOOKUP
+    assert all(recording.asked.count(question) == 2 for question in recording.asked)
+
+
+async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:
+    run = recorded("endpoint-entry-missing")
+    recording, runner, inventory = play(run)
+    recording.hold = asyncio.Event()
+    running = asyncio.create_task(runner.run(probe_of(run)))
+    await recording.sending.wait()
+    key = next(key for key in inventory.pods if "deathstar" in key)
+    inventory.pods[key] = replace(inventory.pods[key], uid="re-created")
+    recording.hold.set()
+    outcome = (await running).outcome
+    assert isinstance(outcome, Diagnosis)
+    assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+
+
+async def test_a_cut_view_of_the_cluster_leaves_it_open() -> None:
+    run = recorded("endpoint-entry-missing")
+    _, runner, inventory = play(run)
+    inventory.stale_since = run.request.started - 60
+    outcome = (await runner.run(probe_of(run))).outcome
+    assert isinstance(outcome, Diagnosis)
+    assert outcome.reason is Reason.IN_TRANSITION
+
+
+async def test_a_cancelled_run_cancels_its_request() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    recording.hold = asyncio.Event()
+    running = asyncio.create_task(runner.run(probe_of(run)))
+    await recording.sending.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0)
+    assert recording.cancelled
+
+
+async def test_header_values_and_body_do_not_stand_in_the_command() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    await runner.run(probe_of(run, headers=[{"name": "X-Token", "value": "s3cret"}], body="s3cret too"))
+    assert "s3cret" not in " ".join(recording.sent[0])
+    assert b"s3cret" in (recording.stdins[0] or b"")
+
+
+async def test_nothing_is_sent_when_there_is_no_source() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, inventory = play(run)
+    inventory.pods.clear()
+    result = await runner.run(probe_of(run))
+    assert isinstance(result.outcome, CannotRun)
+    assert result.outcome.reason is Reason.SOURCE_NOT_FOUND
+    assert not recording.sent
+    assert not recording.asked
