@@ -95,16 +95,19 @@ BAD_NAMES = [
 ]
 
 
+DEVICES: dict[str, Callable[[str], Question]] = {
+    "device": lambda name: links.link("n", name),
+    "pod's device": lambda name: links.pod_link("n", "cni-1", name),
+    "attached": lambda name: bpftool.attached("n", name),
+    "pinned link": lambda name: bpftool.device_link("n", name, "cil_to_overlay"),
+}
+
+
+@pytest.mark.parametrize("build", DEVICES.values(), ids=list(DEVICES))
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_names_of_devices_are_neither_options_nor_paths(name: str) -> None:
-    for build in (
-        lambda: links.link("n", name),
-        lambda: links.pod_link("n", "cni-1", name),
-        lambda: bpftool.attached("n", name),
-        lambda: bpftool.device_link("n", name, "cil_to_overlay"),
-    ):
-        with pytest.raises(ValueError, match="not the name of a network device"):
-            build()
+def test_names_of_devices_are_neither_options_nor_paths(build: Callable[[str], Question], name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a network device"):
+        build(name)
 
 
 @pytest.mark.parametrize(
