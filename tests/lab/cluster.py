@@ -23,6 +23,7 @@ from lab.settings import Settings
 from lab.shell import LabError, run, wait_until
 
 _RECORD = STATE / "lab.json"
+_IMAGES = STATE / "images"
 _SYSTEM_PODS = ("k8s-app=cilium", "name=cilium-operator", "k8s-app=kube-dns")
 
 
@@ -96,25 +97,45 @@ class Lab:
         """Import a docker-archive on every node."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda node: kubelet.load_image(node, archive), self.nodes))
+        self.note_images([archive])
+
+    def note_images(self, archives: list[Path]) -> None:
+        """Remember archives of the cache as loaded: their paths tell their contents."""
+        with _IMAGES.open("a") as noted:
+            noted.writelines(f"{archive}\n" for archive in archives)
+
+    def has_image(self, archive: Path) -> bool:
+        return _IMAGES.exists() and str(archive) in _IMAGES.read_text().splitlines()
 
     def stop(self, role: str, node: str = "node1", signum: signal.Signals = signal.SIGTERM) -> None:
         """End a process of a node: etcd, kube-apiserver, kubelet, …"""
         self.node(node).stop_role(role, signum)
 
-    def restart(self, role: str, node: str = "node1") -> None:
-        """Start a role of a node anew, whether it still ran or not."""
-        self.node(node).restart_role(role)
-        if role == "kube-apiserver":
-            self.wait_for_api()
+    def restart(self, role: str, node: str = "node1", signum: signal.Signals = signal.SIGTERM) -> None:
+        """Start a role of a node anew, whether it still ran or not; returns when it answers.
+
+        The API server takes 20 s to end by SIGTERM while somebody watches; SIGKILL spares that.
+        """
+        self.node(node).restart_role(role, signum)
+        match role:
+            case "kube-apiserver":
+                self.wait_for_api()
+            case "containerd":
+                kubelet.wait_for_containerd(self.node(node))
+            case "kubelet":
+                self._wait_for_answer(f"/api/v1/nodes/{node}/proxy/healthz")
 
     def wait_for_api(self) -> None:
-        wait_until("the API server is ready", self._api_ready, 60)
+        self._wait_for_answer("/readyz")
 
-    def _api_ready(self) -> bool:
-        try:
-            return self.kubectl("get", "--raw=/readyz").strip() == "ok"
-        except LabError:
-            return False
+    def _wait_for_answer(self, path: str) -> None:
+        def answers() -> bool:
+            try:
+                return self.kubectl("get", f"--raw={path}").strip() == "ok"
+            except LabError:
+                return False
+
+        wait_until(f"{path} answers", answers, 60)
 
     def problems(self) -> list[str]:
         """What is not as it should be; empty when the lab is healthy."""

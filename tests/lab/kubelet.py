@@ -50,6 +50,11 @@ def start_containerd(node: Node) -> None:
     config.write_text(CONTAINERD_CONFIG)
     node.run("cp", str(CNI_LOOPBACK), "/opt/cni/bin/")
     node.start_role("containerd", ["containerd", "--config", str(config), "--log-level", "warn"])
+    wait_for_containerd(node)
+
+
+def wait_for_containerd(node: Node) -> None:
+    """A kubelet that finds no container runtime ends."""
     wait_until(
         f"containerd of {node.name} answers",
         lambda: node.run("ctr", "version", check=False).returncode == 0,

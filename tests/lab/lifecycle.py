@@ -76,10 +76,10 @@ def _only_cilium_differs(running: Lab, wanted: Lab) -> bool:
 
 def _switch(running: Lab, wanted: Lab) -> None:
     version = wanted.settings.cilium
-    if running.settings.cilium != version:
-        with step(f"loading the images of Cilium {version}"):
-            running.load_image(images.cilium_agent(version))
-            running.load_image(images.cilium_operator(version))
+    for archive in (images.cilium_agent(version), images.cilium_operator(version)):
+        if not running.has_image(archive):
+            with step(f"loading an image of Cilium {version}"):
+                running.load_image(archive)
     _apply_cilium(wanted)
 
 
@@ -98,6 +98,7 @@ def _start(lab: Lab) -> None:
         lab.wait_for_api()
         for node in lab.nodes:
             kubelet.start_kubelet(node, lab.artifacts.kubernetes)
+    lab.note_images(images.all_images(lab.settings.cilium))
     lab.kubectl("apply", "--server-side", "-f", str(HERE / "manifests/coredns.yaml"))
     _apply_cilium(lab)
 

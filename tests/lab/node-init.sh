@@ -19,7 +19,7 @@ mkdir -p /run/state /run/netns /run/lock /run/lab
 mount --bind "$state" /run/state
 
 # In a cgroup namespace a fresh mount shows the node's own cgroup as the root.
-if [ -d "$node/cgroup2-only" ]; then
+if [ -e "$node/cgroup2-only" ]; then
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 else
     mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup

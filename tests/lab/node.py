@@ -4,7 +4,6 @@ A node is what a node of kind is, without Docker: network, mount, pid, uts, ipc 
 Whatever runs in it ends with its init process, and its mounts go with it.
 """
 
-import shutil
 import signal
 import subprocess
 import uuid
@@ -40,7 +39,7 @@ class Node:
         (self.dir / "machine-id").write_text(uuid.uuid4().hex + "\n")
         (self.dir / "boot-id").write_text(str(uuid.uuid4()) + "\n")
         if cgroups.is_unified():
-            (self.dir / "cgroup2-only").mkdir()
+            (self.dir / "cgroup2-only").touch()
         cgroups.create(self.name)
         namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid", "--cgroup"]
         start_detached(
@@ -89,9 +88,6 @@ class Node:
         """The running process of that role."""
         return Process.load(self.dir / f"{role}.json")
 
-    def roles(self) -> list[str]:
-        return sorted(p.stem for p in self.dir.glob("*.argv"))
-
     def stop_role(self, role: str, signum: signal.Signals = signal.SIGTERM) -> None:
         process = self.role(role)
         if process is None:
@@ -102,9 +98,6 @@ class Node:
             process.signal(signum)
             wait_until(f"{role} of {self.name} ends", lambda: not process.alive(), 20, 0.05)
 
-    def restart_role(self, role: str) -> None:
-        self.stop_role(role)
+    def restart_role(self, role: str, signum: signal.Signals = signal.SIGTERM) -> None:
+        self.stop_role(role, signum)
         self.start_role(role, (self.dir / f"{role}.argv").read_text().split("\0"))
-
-    def forget(self) -> None:
-        shutil.rmtree(self.dir)
