@@ -75,6 +75,7 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         await _first_contact(Probes(client))
         async with open_cluster(client, options.cilium_namespace) as cluster:
             await Operator(options, client, cluster).serve()
+    log.info("stopped")
 
 
 class Operator:
@@ -109,7 +110,6 @@ class Operator:
                 await self._until_stopped(self._cluster.serve(), self._events.run(), self._operate())
             finally:
                 await self._outbox.close(FLUSH_S)
-        log.info("stopped")
 
     async def _operate(self) -> None:
         """Run probes, once the cluster is known: before that every pod would seem to be missing."""
