@@ -33,11 +33,11 @@ def conclude(
     findings = tuple(findings)
     if transition:
         findings = tuple(_withheld(finding, transition) for finding in findings)
-    if outcome.met is None:
+    if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
         return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, outcome.message, findings)
     if outcome.met:
         return _succeeded(findings, outcome)
-    if transition:
+    if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
     return _failed(findings, outcome, ladder)
 

@@ -149,3 +149,9 @@ def test_a_segment_holds_every_hop_that_can_be_to_blame(rung: Rung) -> None:
     segment = segment_between(findings, Ladder(rung, rung))
     inside = [hop for hop in HopName if HOP_ORDER[segment.after] < HOP_ORDER[hop] < HOP_ORDER[segment.before]]
     assert set(ZONES[rung]) <= {*inside, HopName.REPLY_TRANSLATION}
+
+
+def test_a_report_from_a_re_created_pod_is_a_transition() -> None:
+    elsewhere = Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, "curl spoke from another address")
+    assert conclude(path(), elsewhere, SENT, None).reason is Reason.IMPLAUSIBLE_CLIENT_REPORT
+    assert conclude(path(), elsewhere, SENT, "pod a/b was re-created").reason is Reason.IN_TRANSITION

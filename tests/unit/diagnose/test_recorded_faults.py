@@ -24,6 +24,11 @@ BROKEN = {
     "backend-slot-missing": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "destination-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
+    "destination-policy-program-missing": ("D", HopName.DESTINATION_PROGRAM, Reason.PROGRAM_MISSING),
+    "egress-policy-default-deny": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
+    "ingress-policy-default-deny": ("D", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
+    "ingress-policy-deny": ("D", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
+    "reply-endpoint-entry-missing": ("S", HopName.REPLY_DELIVERY, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-entry-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-entry-missing-same-node": ("S", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-wrong-mac": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
@@ -40,8 +45,12 @@ BROKEN = {
 }
 
 
+# Nothing is programmed wrong; packets just do not arrive: (after, before).
+LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOINT_LOOKUP)}
+
+
 def test_every_recording_is_judged() -> None:
-    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN])
+    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN, *LOST])
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -80,3 +89,12 @@ def test_where_packets_died_is_kept_as_symptom() -> None:
     diagnosis = diagnose(recorded("source-program-detached-service"))
     assert diagnosis.symptom is not None
     assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_what_is_lost_on_the_wire_is_a_segment_and_no_hop(name: str) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT)
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    assert (diagnosis.segment.after, diagnosis.segment.before) == LOST[name]

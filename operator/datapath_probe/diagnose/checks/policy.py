@@ -68,16 +68,18 @@ def _judge(
         policymap.lookup(expected.node, layout, owner.endpoint.endpoint_id, direction, who, port)
         for who in (identity, policymap.ANY_IDENTITY)
     )
-    entries = [case.lens.read(question, policymap.parse) for question in questions]
+    of_identity, of_any = (case.lens.read(question, policymap.parse) for question in questions)
     if passed:
         hop.observed("a packet of this connection passed")
-    for entry in entries:
-        if isinstance(entry, Unavailable):
-            return hop.unknown(entry)
-    found = [entry for entry in entries if isinstance(entry, PolicyEntry)]
-    allowed = bool(found) and not any(entry.deny for entry in found)
-    said = "allow" if allowed else ("deny" if found else "default deny")
-    hop.programmed(said, {"decision": said, "proxyPort": max((e.proxy_port for e in found), default=0)})
+    if isinstance(of_identity, Unavailable):
+        return hop.unknown(of_identity)
+    if isinstance(of_any, Unavailable):
+        return hop.unknown(of_any)
+    entry = policymap.decide(of_identity, of_any)
+    allowed = isinstance(entry, PolicyEntry) and not entry.deny
+    said = "allow" if allowed else ("deny" if isinstance(entry, PolicyEntry) else "default deny")
+    proxy_port = entry.proxy_port if isinstance(entry, PolicyEntry) else 0
+    hop.programmed(said, {"decision": said, "proxyPort": proxy_port})
     if allowed or passed:  # an entry proves that the program let a packet pass, whatever the map says now
         return hop.fine(f"identity {identity} passes at port {port}")
     who = f"{owner.pod.namespace}/{owner.pod.name} on {expected.node}"
