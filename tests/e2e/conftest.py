@@ -10,9 +10,10 @@ import pytest
 from e2e.api import Api, connect
 from e2e.galaxy import Galaxy
 from e2e.operator_deploy import OVERLAY, Operator, deploy
-from e2e.probes import Probes
+from e2e.probes import Probe, Probes, probes_path
 from lab import preconditions
 from lab.cluster import Lab
+from lab.paths import CHECKOUT
 
 LONGEST_TEST_S = 240
 """The first test also waits for image and operator."""
@@ -53,6 +54,18 @@ def galaxy(lab: Lab, api: Api) -> Galaxy:
     galaxy = Galaxy(lab, api)
     galaxy.wait_ready()
     return galaxy
+
+
+@pytest.fixture(scope="session")
+def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
+    """The demo's probes by name. Its pods are ready."""
+    lab.kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests/demo/overlays/lab"))
+    lab.kubectl("rollout", "status", "-n", "default", "statefulset/deathstar", "--timeout=90s")
+    lab.kubectl(
+        "wait", "-n", "default", "--for=condition=Ready", "pod/xwing", "pod/tiefighter", "--timeout=90s"
+    )
+    names = (probe["metadata"]["name"] for probe in api.items(probes_path("default")))
+    return {name: Probe(api, "default", name) for name in names}
 
 
 @pytest.fixture

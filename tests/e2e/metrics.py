@@ -26,6 +26,12 @@ class Metrics:
         assert len(found) <= 1, f"{name}{labels} is ambiguous: {found}"
         return found[0] if found else None
 
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the samples with these labels."""
+        return sum(
+            value for sample, has, value in self.samples if sample == name and labels.items() <= has.items()
+        )
+
     def series_of(self, namespace: str, probe: str) -> list[tuple[str, Labels, float]]:
         """All samples of a probe."""
         wanted = {"namespace": namespace, "probe": probe}.items()

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from e2e.api import Api, Object, is_ready
+from e2e.metrics import Metrics
 from e2e.waiting import until
 from lab import operatorimage
 from lab.cluster import Lab
@@ -48,6 +49,10 @@ class Operator:
         return self.lab.run(
             pod["spec"]["nodeName"], "curl", "--silent", "--fail", "--max-time", "5", url
         ).stdout
+
+    def metrics(self) -> Metrics:
+        """Its metrics now."""
+        return Metrics.parse(self.get("/metrics"))
 
     def logs(self) -> str:
         """The last lines of its log."""

@@ -7,36 +7,42 @@ import pytest
 from e2e import faults
 from e2e.api import Object
 from e2e.galaxy import Galaxy
-from e2e.probes import RUN_S, Probe, Probes, divergence, facts, hop
+from e2e.probes import RUN_S, Probe, Probes, brief, divergence, facts, hop
 from e2e.specs import SERVICE, landing, to_pod
 
 
-def healthy(probes: Probes, name: str, spec: Object) -> Probe:
+def settled(probes: Probes, name: str, spec: Object) -> Probe:
     """A probe that is Healthy before the fault."""
     probe = probes.create(name, spec)
     probe.settle()
     return probe
 
 
+def assert_healthy_again(probe: Probe) -> None:
+    """The very next run is."""
+    status = probe.run_now()
+    assert status["verdict"] == "Healthy", brief(status)
+
+
 def test_a_pod_missing_in_the_sources_ipcache_is_a_latent_fault(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
-    probe = healthy(probes, "ipcache-entry-missing", to_pod("xwing", star))
+    probe = settled(probes, "ipcache-entry-missing", to_pod("xwing", star))
     with faults.deleted(faults.ipcache_entry(galaxy.lab, ship.node, star)):
         status = probe.run_now()
         assert divergence(status) == ("Degraded", "ipcache-lookup", ship.node, "IpcacheEntryMissing")
         assert status["paths"][0]["request"]["httpStatus"] == 200
         assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # the world's
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 def test_a_wrong_tunnel_endpoint_breaks_the_path(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
-    probe = healthy(probes, "wrong-tunnel-endpoint", to_pod("xwing", star))
+    probe = settled(probes, "wrong-tunnel-endpoint", to_pod("xwing", star))
     with faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star):
         status = probe.run_now()
         assert divergence(status) == ("Broken", "ipcache-lookup", ship.node, "WrongTunnelEndpoint")
         assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == "172.30.0.99"
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 @pytest.mark.parametrize("ship", ["xwing", "tiefighter"])
@@ -45,44 +51,44 @@ def test_an_endpoint_missing_on_its_own_node_is_not_blamed_on_the_application(
     galaxy: Galaxy, probes: Probes, ship: str, where: str
 ) -> None:
     star = galaxy.far(ship) if where == "far" else galaxy.near(ship)
-    probe = healthy(probes, f"endpoint-entry-missing-{ship}-{where}", to_pod(ship, star))
+    probe = settled(probes, f"endpoint-entry-missing-{ship}-{where}", to_pod(ship, star))
     with faults.deleted(faults.endpoint_entry(galaxy.lab, star)):
         status = probe.run_now()
         assert divergence(status) == ("Broken", "endpoint-lookup", star.node, "EndpointEntryMissing")
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 @pytest.mark.parametrize("where", ["far", "near"])
 def test_a_detached_program_is_named(galaxy: Galaxy, probes: Probes, where: str) -> None:
     ship = galaxy.pod("xwing")
     star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
-    probe = healthy(probes, f"program-detached-{where}", to_pod("xwing", star))
+    probe = settled(probes, f"program-detached-{where}", to_pod("xwing", star))
     with faults.program_detached(galaxy.lab, ship):
         verdict, *blamed = divergence(probe.run_now())
         assert verdict in ("Broken", "Degraded")  # the host may route the packets all the same
         assert blamed == ["source-program", ship.node, "ProgramMissing"]
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probes) -> None:
     ship = galaxy.pod("xwing")
-    probe = healthy(probes, "no-ready-backends", landing("xwing", SERVICE))
+    probe = settled(probes, "no-ready-backends", landing("xwing", SERVICE))
     with faults.scaled_to_zero(galaxy):
         status = probe.run_now()
         assert divergence(status) == ("Broken", "service-lookup", ship.node, "NoReadyBackends")
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 @pytest.mark.parametrize("where", ["far", "near"])
 def test_a_stopped_application_is_named(galaxy: Galaxy, probes: Probes, where: str) -> None:
     star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
-    probe = healthy(probes, f"application-stopped-{where}", to_pod("xwing", star))
+    probe = settled(probes, f"application-stopped-{where}", to_pod("xwing", star))
     with faults.application_stopped(galaxy, star):
         status = probe.run_now()
         assert divergence(status) == ("Broken", "destination-response", star.node, "ConnectionRefused")
         upstream = [one for one in status["paths"][0]["hops"] if one["name"] != "destination-response"]
         assert {one["verdict"] for one in upstream} == {"Ok"}
-    assert probe.run_now()["verdict"] == "Healthy"
+    assert_healthy_again(probe)
 
 
 def test_a_probe_on_schedule_sees_fault_and_repair_within_one_interval(
@@ -91,7 +97,7 @@ def test_a_probe_on_schedule_sees_fault_and_repair_within_one_interval(
     interval_s = 3
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     spec = {**to_pod("xwing", star), "schedule": {"interval": f"{interval_s}s"}}
-    probe = healthy(probes, "on-schedule", spec)
+    probe = settled(probes, "on-schedule", spec)
     with faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star):
         status = probe.wait_for("Broken", interval_s + RUN_S)
         assert hop(status, "ipcache-lookup")["verdict"] == "Broken"
