@@ -15,10 +15,12 @@ from datapath_probe.cilium import (
     lbmap,
     links,
     lxcmap,
+    policymap,
     uptime,
 )
 from datapath_probe.cilium.agent_endpoint import AgentEndpoint
 from datapath_probe.cilium.layout import Layout
+from datapath_probe.cilium.policymap import ANY_IDENTITY, TrafficDirection
 from datapath_probe.evidence.question import Question
 
 Asked = tuple[str, str, Question]  # module, name, question
@@ -27,12 +29,13 @@ UNUSED_ID = 65000
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A pod: node, address, port; its endpoint's id, its node's address."""
+    """A pod: node, address, port; its endpoint's id and identity, its node's address."""
 
     node: str
     ip: str
     port: int
     endpoint: int
+    identity: int
     node_ip: str
 
 
@@ -107,6 +110,15 @@ def of_ipcache(client: End, server: End, maps: Layout) -> Iterator[Asked]:
         yield "ipcache", f"{name}, wider", ipcache.lookup_wider(client.node, maps, ip)
     earlier = replace(maps, ipcache_map="cilium_ipcache")
     yield "ipcache", "map of an earlier version", ipcache.lookup(client.node, earlier, server.ip)
+
+
+def of_policy(client: End, server: End, maps: Layout) -> Iterator[Asked]:
+    """The client's policy map."""
+    for name, identity in (("server's identity", server.identity), ("any identity", ANY_IDENTITY)):
+        question = policymap.lookup(
+            client.node, maps, client.endpoint, TrafficDirection.EGRESS, identity, server.port
+        )
+        yield "policymap", name, question
 
 
 def of_service(node: str, frontend: lbmap.Frontend, master: lbmap.ServiceSlot) -> Iterator[Asked]:

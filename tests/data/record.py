@@ -29,7 +29,6 @@ from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.once import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.inventory import ClusterInventory
-from datapath_probe.plan.resolve import pod_facts
 
 
 async def record_node(recorder: Recorder, client: End, server: End) -> None:
@@ -47,6 +46,7 @@ async def record_node(recorder: Recorder, client: End, server: End) -> None:
     assert isinstance(program, int), program
     assert isinstance(namespaces, dict), namespaces
     await recorder.ask_all(asked.of_ipcache(client, server, maps))
+    await recorder.ask_all(asked.of_policy(client, server, maps))
     await recorder.ask_all(asked.of_programs(client, agent, program))
     await recorder.ask_all(asked.of_devices(client, server, agent, namespaces[client.ip]))
 
@@ -90,10 +90,10 @@ async def record_requests(recorder: Recorder, client: End, server: End) -> None:
 def end(inventory: ClusterInventory, namespace: str, name: str) -> End:
     """A pod of the cluster."""
     pod = inventory.pod(namespace, name)
-    facts = pod_facts(inventory, pod) if pod else None
-    if not facts or not facts.endpoint:
+    endpoint = inventory.cilium_endpoint(namespace, name)
+    if not pod or not endpoint:
         sys.exit(f"there is no pod {namespace}/{name} with an endpoint")
-    return End(facts.pod.node, facts.pod.ip, 80, facts.endpoint.endpoint_id, facts.endpoint.node_ip)
+    return End(pod.node, pod.ip, 80, endpoint.endpoint_id, endpoint.identity, endpoint.node_ip)
 
 
 async def record(namespace: str, client: str, server: str, service: str) -> Mapping[str, object]:

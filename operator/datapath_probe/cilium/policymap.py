@@ -1,8 +1,9 @@
 """An endpoint's policy map: may this identity reach (or be reached at) this port?
 
-Two look-ups decide, one for the identity and one for "any identity" (0); each finds its most specific entry. A deny
-wins; no entry at all is the default deny (drop 133). A direction without enforcement has an allow-all entry.
-Source: Cilium 1.17–1.19 `bpf/lib/policy.h` (`__policy_can_access`), `bpf/lib/common.h` (policy_key, policy_entry).
+Two look-ups decide, one for the identity and one for any (0); each finds its most specific entry. No entry at all
+is the default deny (drop 133). A direction without enforcement has an entry that lets all pass.
+Source: Cilium 1.16–1.20 `bpf/lib/policy.h` (`__policy_can_access`; policy_key, policy_entry, until 1.18 in
+`common.h`).
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from .layout import Layout
 from .wire import L4Protocol, be16, endpoint_id, le32
 
 ANY_IDENTITY = 0
-_FULL_PREFIX = 64  # 40 static bits (identity, direction), protocol, port
-_VALUE_SIZE = 8
-_DENY = 1
+_FULL_PREFIX = 64  # bits: identity, direction, protocol, port
+# proxy_port be16, flags, auth_type; then priority and counters until 1.17, priority in 1.18, precedence since
+_SIZE_1_17, _SIZE_1_18, _SIZE_1_19 = 24, 8, 12
+_DENY = 1 << 0
+_HIGHEST = 2**32 - 1
 
 
 class TrafficDirection(IntEnum):
@@ -30,10 +33,16 @@ class TrafficDirection(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
-    """`proxy_port` is not 0 where an L7 proxy decides."""
+    """`proxy_port` is not 0 where an L7 proxy decides.
+
+    Of two entries, the one of higher `precedence` counts, then the one that says more of protocol and port
+    (`prefix_bits`, 0 to 24).
+    """
 
     deny: bool
     proxy_port: int
+    precedence: int
+    prefix_bits: int
 
 
 def lookup(
@@ -46,7 +55,23 @@ def lookup(
 
 def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:
     """The entry; absent: nothing is said about this identity."""
-    value = parse_value(reading, _VALUE_SIZE)
+    value = parse_value(reading, _SIZE_1_17, _SIZE_1_18, _SIZE_1_19)
     if not isinstance(value, bytes):
         return value
-    return PolicyEntry(deny=bool(value[2] & _DENY), proxy_port=int.from_bytes(value[:2], "big"))
+    proxy_port, flags = int.from_bytes(value[:2], "big"), value[2]
+    return PolicyEntry(bool(flags & _DENY), proxy_port, _precedence(value), prefix_bits=flags >> 3)
+
+
+def decide(of_identity: PolicyEntry | Absent, of_any: PolicyEntry | Absent) -> PolicyEntry | Absent:
+    """The entry that the program goes by; absent: it has none and drops."""
+    if isinstance(of_identity, Absent):
+        return of_any
+    if isinstance(of_any, Absent):
+        return of_identity
+    return max(of_identity, of_any, key=lambda entry: (entry.precedence, entry.prefix_bits))
+
+
+def _precedence(value: bytes) -> int:
+    if len(value) == _SIZE_1_19:
+        return int.from_bytes(value[4:8], "little")
+    return _HIGHEST if value[2] & _DENY else value[4]

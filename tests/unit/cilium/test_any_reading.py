@@ -23,6 +23,7 @@ from datapath_probe.cilium import (
     links,
     lxcmap,
     netns,
+    policymap,
     uptime,
 )
 from datapath_probe.evidence.errors import EvidenceError
@@ -36,6 +37,7 @@ MAPS: dict[str, tuple[Callable[[Reading], object], type]] = {
     "backend": (lbmap.parse_backend, lbmap.BackendRecord),
     "reverse NAT": (lbmap.parse_revnat, lbmap.RevNatRecord),
     "conntrack": (conntrack.parse, conntrack.CtEntry),
+    "policy": (policymap.parse, policymap.PolicyEntry),
     "call": (bpftool.parse_call, int),
 }
 PARSERS = MAPS | {

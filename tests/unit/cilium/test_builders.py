@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.cilium import agent_endpoint, bpftool, conntrack, ipcache, lbmap, links, lxcmap, netns
+from datapath_probe.cilium import (
+    agent_endpoint,
+    bpftool,
+    conntrack,
+    ipcache,
+    lbmap,
+    links,
+    lxcmap,
+    netns,
+    policymap,
+)
 from datapath_probe.cilium.layout import Layout
 from datapath_probe.cilium.lbmap import Frontend
 from datapath_probe.evidence.question import Question
 
 LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
 IP, OTHER = "10.0.0.1", "10.0.0.2"
+INGRESS = policymap.TrafficDirection.INGRESS
 
 Build = Callable[[int], Question]
 
@@ -27,6 +38,8 @@ BITS_16: dict[str, Build] = {
     "endpoint": lambda number: agent_endpoint.question("n", number),
     "policy program": lambda number: bpftool.policy_call("n", number),
     "tail calls": lambda number: bpftool.endpoint_call("n", number, 0),
+    "policy": lambda port: policymap.lookup("n", LAYOUT, 1, INGRESS, 1, port),
+    "endpoint's policy": lambda number: policymap.lookup("n", LAYOUT, number, INGRESS, 1, 80),
     "pinned link": lambda number: bpftool.endpoint_link("n", number, "cil_from_container"),
 }
 BITS_32: dict[str, Build] = {
@@ -34,6 +47,7 @@ BITS_32: dict[str, Build] = {
     "tail call": lambda number: bpftool.endpoint_call("n", 1, number),
     "overlay's tail call": lambda number: bpftool.overlay_call("n", number),
     "program": lambda number: bpftool.prog("n", number),
+    "identity": lambda number: policymap.lookup("n", LAYOUT, 1, INGRESS, number, 80),
 }
 SIZES = [(build, 16) for build in BITS_16.values()] + [(build, 32) for build in BITS_32.values()]
 
