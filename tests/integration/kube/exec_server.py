@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
+_Output = asyncio.StreamReader | None
 V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
 
 
@@ -27,6 +28,7 @@ class ExecServer:
     requests: list[web.Request] = field(default_factory=list)
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     connections: set[web.WebSocketResponse] = field(default_factory=set)
+    serving: list[asyncio.Task[web.StreamResponse]] = field(default_factory=list)
     protocols: tuple[str, ...] = (V5, V4)  # none: names none, takes all
     refusal: tuple[int, str | None] | None = None  # HTTP status, and message of the Status
     failure: dict[str, Any] | None = None  # this Status instead of a process
@@ -46,16 +48,21 @@ class ExecServer:
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
-        offer = [each.strip() for each in request.headers["Sec-WebSocket-Protocol"].split(",")]
-        common = [each for each in offer if each in self.protocols]
+        offer = request.headers["Sec-WebSocket-Protocol"].split(",")
+        common = [each.strip() for each in offer if each.strip() in self.protocols]
         if self.refusal or (self.protocols and not common):
             status, message = self.refusal or (403, None)
             body = json.dumps({"kind": "Status", "status": "Failure", "message": message}) if message else ""
             return web.Response(status=status, text=body)
-        websocket = web.WebSocketResponse(protocols=common, autoping=self.answers_pings)
-        await websocket.prepare(request)
+        # As a container's process it outlives the connection: TestServer would cancel the handler with it.
+        self.serving.append(asyncio.create_task(self._serve(request, common)))
+        return await asyncio.shield(self.serving[-1])
+
+    async def _serve(self, request: web.Request, protocols: list[str]) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=protocols, autoping=self.answers_pings)
         self.connections.add(websocket)
         with suppress(ConnectionError):  # the client may be gone at any point
+            await websocket.prepare(request)
             await websocket.send_bytes(b"\1")  # "the stream is open"
             status_object = self.failure or await self._run(websocket, request.query.getall("command"))
             if not self.is_mute:
@@ -71,37 +78,31 @@ class ExecServer:
             message = f'OCI runtime exec failed: exec: "{command[0]}": executable file not found in $PATH'
             return {"status": "Failure", "reason": "InternalError", "code": 500, "message": message}
         self.processes.append(process)
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
         feeding = asyncio.create_task(self._feed(websocket, process.stdin))
-        copying = self._copy(websocket, b"\1", process.stdout), self._copy(websocket, b"\2", process.stderr)
+        copying = self._copy(websocket, 1, process.stdout), self._copy(websocket, 2, process.stderr)
         await asyncio.gather(*copying)
-        exit_code = await process.wait()
+        code = await process.wait()
         feeding.cancel()
-        await asyncio.wait((feeding,))
-        if exit_code == 0:
+        if code == 0:
             return {"status": "Success"}
-        cause = {"reason": "ExitCode", "message": str(exit_code if exit_code > 0 else 128 - exit_code)}
+        cause = {"reason": "ExitCode", "message": str(code if code > 0 else 128 - code)}
         return {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
 
-    async def _feed(self, websocket: web.WebSocketResponse, stdin: asyncio.StreamWriter) -> None:
+    async def _feed(self, websocket: web.WebSocketResponse, stdin: asyncio.StreamWriter | None) -> None:
+        assert stdin
         async for message in websocket:
-            if message.type is WSMsgType.PING:
-                continue
-            if message.data[0] == 0:
+            if message.type is WSMsgType.BINARY and message.data[0] == 0:
                 stdin.write(message.data[1:])
             elif message.data == b"\xff\0" and websocket.ws_protocol == V5:
                 stdin.close()
         stdin.close()
 
-    async def _copy(
-        self, websocket: web.WebSocketResponse, channel: bytes, output: asyncio.StreamReader
-    ) -> None:
+    async def _copy(self, websocket: web.WebSocketResponse, channel: int, output: _Output) -> None:
+        assert output
         while data := await output.read(self.frame_size):
             with suppress(ConnectionError):
                 if not self.is_mute:
-                    await websocket.send_bytes(channel + data[: self.cut_after])
+                    await websocket.send_bytes(bytes((channel,)) + data[: self.cut_after])
             if self.cut_after is not None:
                 websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -109,12 +110,11 @@ class ExecServer:
 @asynccontextmanager
 async def exec_server() -> AsyncIterator[ExecServer]:
     """Serve on a free port of loopback; at the end no process is left."""
-    app = web.Application()
-    serving = ExecServer(TestServer(app))
-    app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", serving._exec)
-    async with serving.server:
-        yield serving
-        for process in serving.processes:
+    server = ExecServer(TestServer(web.Application()))
+    server.server.app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", server._exec)
+    async with server.server:
+        yield server
+        for process in server.processes:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+        await asyncio.gather(*server.serving)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -43,8 +42,24 @@ class Cluster:
 
     async def shells_ended(self) -> None:
         """Wait for all remote shells to exit, of their own accord."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert {await process.wait() for process in self.server.processes} <= {0}
+
+
+class Signal:
+    """How a command says that it runs: `send` is what its shell does for that."""
+
+    def __init__(self, folder: Path) -> None:
+        os.mkfifo(folder / "signal")
+        self.send = f"echo >{folder}/signal"
+        self._pipe = os.open(folder / "signal", os.O_RDWR | os.O_NONBLOCK)
+
+    async def received(self) -> None:
+        received = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._pipe, received.set)
+        await asyncio.wait_for(received.wait(), 45)
+        asyncio.get_running_loop().remove_reader(self._pipe)
+        os.close(self._pipe)
 
 
 @pytest.fixture
@@ -104,14 +119,12 @@ async def test_any_frame_size_will_do(cluster: Cluster) -> None:
 async def test_a_batch_whose_channel_is_lost_is_run_again_on_a_new_one(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    asking = asyncio.create_task(cluster.ask(("cat", str(fifo))))
-    with await asyncio.to_thread(fifo.open, "w"):  # the command runs
-        await cluster.server.restart()
-    await cluster.server.processes[0].wait()
-    await asyncio.to_thread(fifo.write_text, "hi")
-    assert stdouts(await asking) == [b"hi"]
+    signal = Signal(tmp_path)
+    first_time = f"mkdir {tmp_path}/seen && {signal.send} && exec sleep 0.3"
+    asking = asyncio.create_task(cluster.ask(("sh", "-c", f"{first_time}; echo hi")))
+    await signal.received()
+    await cluster.server.restart()
+    assert stdouts(await asking) == [b"hi\n"]
 
 
 async def test_a_batch_whose_channel_is_lost_again_is_given_up(cluster: Cluster) -> None:
@@ -124,10 +137,11 @@ async def test_a_batch_whose_channel_is_lost_again_is_given_up(cluster: Cluster)
 async def test_an_idle_connection_that_answers_no_ping_is_replaced(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "_PING_EVERY_S", 0.05)
+    monkeypatch.setattr(connect, "_PING_EVERY_S", 0.5)
     cluster.server.answers_pings = False
     await cluster.ask(HI)
     await cluster.shells_ended()
+    monkeypatch.undo()
     cluster.server.answers_pings = True
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
 
@@ -154,6 +168,7 @@ async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_
 async def test_an_ask_that_was_cancelled_leaves_nothing_to_the_next(cluster: Cluster) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(cluster.ask(("sh", "-c", "sleep 0.5; echo old")), 0.3)
+    await cluster.shells_ended()
     assert stdouts(await cluster.ask(("echo", "new"))) == [b"new\n"]
 
 
@@ -200,7 +215,7 @@ async def test_a_restarted_agent_gets_a_channel_of_its_own(cluster: Cluster) -> 
     cluster.agent = replace(AGENT, incarnation="2")
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
     old, new = cluster.server.processes
-    assert await asyncio.wait_for(old.wait(), 5) == 0
+    assert await asyncio.wait_for(old.wait(), 20) == 0
     assert new.returncode is None
 
 
@@ -212,12 +227,11 @@ async def test_a_channel_not_used_is_closed(cluster: Cluster) -> None:
 
 
 async def test_a_closed_pool_ends_its_shells_and_opens_no_more(cluster: Cluster, tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    asking = asyncio.create_task(cluster.ask(("cat", str(fifo))))
-    with await asyncio.to_thread(fifo.open, "w"):  # the command runs
-        await cluster.ask(HI)
-        await cluster.pool.close()
+    signal = Signal(tmp_path)
+    asking = asyncio.create_task(cluster.ask(("sh", "-c", f"{signal.send}; sleep 0.3")))
+    await signal.received()
+    await cluster.ask(HI)
+    await cluster.pool.close()
     assert stdouts(await asking) == [EvidenceError.CHANNEL_LOST]
     assert stdouts(await cluster.ask(HI)) == [EvidenceError.CHANNEL_LOST]
     await cluster.shells_ended()
@@ -236,23 +250,21 @@ from datapath_probe.plan.objects import Agent
 async def main():
     agent = Agent("node1", "kube-system", "cilium-x", "cilium-agent", True, "1")
     agents = ShellAgents(ChannelPool(ExecClient(Configuration(host=sys.argv[1]))), lambda node: agent)
-    argv = ("sh", "-c", "echo running >" + sys.argv[2] + "; sleep 0.3")
     await asyncio.gather(*(agents.ask("node1", [Question("node1", ("true",))]) for _ in range(2)))
-    await agents.ask("node1", [Question("node1", argv)])
+    await agents.ask("node1", [Question("node1", ("sh", "-c", sys.argv[2]))])
 
 asyncio.run(main())
 """
 
 
 async def test_no_shell_outlives_an_operator_that_was_killed(cluster: Cluster, tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
+    signal = Signal(tmp_path)
     operator = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", OPERATOR, cluster.server.configuration().host, fifo),
+        *(sys.executable, "-c", OPERATOR, cluster.server.configuration().host, f"{signal.send}; sleep 0.3"),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert await asyncio.to_thread(fifo.read_text) == "running\n"
-    operator.send_signal(signal.SIGKILL)
+    await signal.received()
+    operator.kill()
     await operator.wait()
     assert len(cluster.server.processes) == 2  # one is idle, one has a command that is still running
     await cluster.shells_ended()

@@ -9,6 +9,7 @@ import pytest
 from datapath_probe.collect.ports import ContainerRef, SourceContainers
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.client import connect
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.once import STDERR_LIMIT, SourceExec
 from integration.kube.exec_server import V4, ExecServer, exec_server
@@ -69,6 +70,18 @@ async def test_the_container_is_the_one_asked_for(server: ExecServer, client: Ex
     assert request.match_info == {"namespace": "default", "pod": "xwing"}
     assert request.query["container"] == "spaceship"
     assert request.query["stdin"] == "false"
+
+
+async def test_the_login_and_its_connection_pool_are_shared(server: ExecServer) -> None:
+    configuration = server.configuration()
+    configuration.api_key["BearerToken"] = "Bearer a-token"
+    async with connect(configuration):
+        client = ExecClient(configuration)
+        await answer(client, "true")
+        await client.close()
+        assert configuration.client_session_kwargs
+        assert not configuration.client_session_kwargs["connector"].closed
+    assert server.requests[0].headers["Authorization"] == "Bearer a-token"
 
 
 async def test_the_end_of_stdin_reaches_the_process(client: ExecClient) -> None:
@@ -177,7 +190,7 @@ async def test_a_command_that_does_not_end_is_a_timeout_and_reads_the_end_of_std
 ) -> None:
     assert await reason(client, "sh", "-c", "cat; cat", timeout_s=0.2) == EvidenceError.TIMEOUT
     (process,) = server.processes
-    assert await asyncio.wait_for(process.wait(), 5) == 0
+    assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
 async def test_words_that_are_no_text_are_refused(client: ExecClient) -> None:

@@ -1,6 +1,7 @@
 """Batches against the real shells of this machine: exact results, whatever the commands print or do."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -126,7 +127,7 @@ def test_what_looks_like_a_mark_without_its_nonce_is_mere_output(shell: Shell) -
 def test_not_even_a_list_of_processes_can_fake_a_mark(shell: Shell) -> None:
     ((exit_code, stdout, _), after) = shell.outputs(("sh", "-c", "cat /proc/$PPID/cmdline"), ("echo", "x"))
     assert exit_code == 0
-    assert b"echo x" in stdout
+    assert re.search(rb"n=[0-9a-f]{32}\n", stdout)
     assert after == (0, b"x\n", b"")
 
 
@@ -163,11 +164,11 @@ def test_a_command_out_of_time_is_killed_with_its_children_and_the_results_befor
     nap = f"sleep 61.{os.getpid()}"
     hang = ("sh", "-c", f"printf partial; {nap} & {nap}")
     reply = shell.run(("echo", "first"), hang, ("echo", "never"), timeout_s=0.1)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert [result.stdout for result in reply.results] == [b"first\n"]
     assert reply.cut
     assert reply.cut.reason is EvidenceError.TIMEOUT
-    assert 0.1 <= reply.cut.ran_s <= 3
+    assert 0.1 <= reply.cut.ran_s <= 20
     assert subprocess.run(["pgrep", "-f", nap], capture_output=True).stdout == b""
 
 
@@ -177,6 +178,13 @@ def test_too_much_output_says_how_many_commands_fit(shell: Shell) -> None:
     assert reply.cut
     assert (reply.cut.reason, reply.cut.fitting) == (EvidenceError.TRUNCATED, 2)
     assert shell.outputs(("echo", "again")) == [(0, b"again\n", b"")]
+
+
+def test_a_reply_too_long_by_its_standard_error_says_that_fewer_commands_would_fit(shell: Shell) -> None:
+    reply = shell.run(("true",), ("sh", "-c", "head -c 900 /dev/zero | tr '\\0' e >&2"), reply_limit=1000)
+    assert reply.results == ()
+    assert reply.cut
+    assert (reply.cut.reason, reply.cut.fitting) == (EvidenceError.TRUNCATED, 1)
 
 
 def test_too_much_standard_error_cuts_the_batch_off_there(shell: Shell) -> None:
@@ -211,9 +219,9 @@ def test_a_batch_holds_one_command_however_long() -> None:
 
 def test_times_are_told_by_the_nodes_clock(shell: Shell) -> None:
     nap, instant = shell.run(("sleep", "0.1"), ("true",)).results
-    assert 0.09 <= nap.duration_s <= 2
-    assert instant.duration_s <= 1
-    assert nap.age_s == pytest.approx(nap.duration_s + instant.duration_s, abs=0.05)
+    assert 0.09 <= nap.duration_s <= nap.age_s <= 5
+    assert instant.age_s == pytest.approx(nap.age_s - nap.duration_s)
+    assert instant.duration_s <= instant.age_s
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class AgentChannels:
     async def _take_new(self) -> ShellChannel:
         loop = asyncio.get_running_loop()
         if self._failure and loop.time() < self._retry_at_s:
-            raise self._failure
+            raise ExecError(self._failure.reason, self._failure.message)
         try:
             channel = await self._open_channel()
         except ExecError as error:

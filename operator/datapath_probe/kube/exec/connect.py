@@ -91,11 +91,6 @@ class ExecStream:
         self._websocket = websocket
         self._command = RemoteCommand()
 
-    @property
-    def half_closes(self) -> bool:
-        """Stdin can be ended without ending the connection (v5)."""
-        return self._websocket.protocol == V5
-
     async def send(self, data: bytes, *, last: bool = False) -> None:
         """Write to stdin; `last` ends it (v5 only). A broken connection shows in `receive`, not here."""
         try:

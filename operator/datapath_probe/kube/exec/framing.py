@@ -28,7 +28,7 @@ from ...evidence.question import Question
 # All commands are one argument of the inner shell, and Linux takes 128 KiB an argument.
 _COMMANDS_LIMIT: Final = 100_000
 _STDERR_LIMIT: Final = 64 * 1024
-# A command's time runs while those before it have theirs; so long may they take together at its cost.
+# The batch has the longest of its commands' timeouts, and this much for the others.
 _SLACK_S: Final = 1.0
 
 _OUTER: Final = """\
