@@ -24,10 +24,11 @@ class Registry:
         self._scheduler = scheduler
         self._publisher = publisher
         self._known: dict[str, Probe | InvalidSpec] = {}
+        self._leaving: set[str] = set()  # being deleted, which somebody's finalizer may hold up
 
     def uids(self) -> frozenset[str]:
-        """The probes known now."""
-        return frozenset(self._known)
+        """Every probe seen that may still exist."""
+        return frozenset(self._leaving.union(self._known))
 
     def runnable(self, uid: str) -> Probe:
         """A probe that the scheduler runs."""
@@ -40,6 +41,7 @@ class Registry:
         """The API server shows this object, for the first time or changed."""
         if body["metadata"].get("deletionTimestamp"):
             self.forget(body["metadata"]["uid"])
+            self._leaving.add(body["metadata"]["uid"])
             return
         seen = Probe.from_object(body)
         before = self._known.get(seen.meta.uid)
@@ -58,6 +60,7 @@ class Registry:
 
     def forget(self, uid: str) -> None:
         """The probe is gone: cancel its run, drop its series."""
+        self._leaving.discard(uid)
         gone = self._known.pop(uid, None)
         if gone:
             self._scheduler.stop(uid)

@@ -5,13 +5,14 @@ run of a spec sets them at once, and so does a run that can't tell. They come fi
 shows them first.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
 from ..api.reasons import Reason
-from ..api.spec import Threshold
+from ..api.spec import ProbeSpec, Threshold
 from ..api.status import Condition, ConditionStatus, Counters, HistoryEntry
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..diagnose.findings import Diagnosis
@@ -83,15 +84,19 @@ def after_run(
     said: Said,
     counters: Counters,
     history: Sequence[HistoryEntry],
-    threshold: Threshold,
+    spec: ProbeSpec,
 ) -> Iterator[Condition]:
-    """Reachable and PathHealthy. `history`: newest first, with this run."""
+    """Reachable and PathHealthy. `history`: newest first, this run and all that was kept: nothing else tells how long
+    the path has been as it is, so no more runs than `spec.history.limit` and this one can be waited for.
+    """
     reachable = _reachable(paths)
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
-    yield past.becomes_after(_claim(REACHABLE, reachable, said, Reason.DELIVERED), streak, threshold)
+    yield past.becomes_after(_claim(REACHABLE, reachable, said, Reason.DELIVERED), streak, spec.threshold)
     healthy = _path_healthy(paths)
     streak = sum(1 for _ in takewhile(lambda entry: _path_was_healthy(entry) is healthy, history))
-    yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, threshold)
+    if streak > spec.history.limit:
+        streak = sys.maxsize
+    yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
 
 
 def _claim(type_: str, status: ConditionStatus, said: Said, good: Reason) -> Claim:

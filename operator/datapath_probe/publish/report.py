@@ -100,7 +100,7 @@ def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
             ("connect", timings.connect),
             ("TLS", timings.tls),
             ("first byte", timings.first_byte),
-            ("rest", timings.total),
+            ("rest" if timings.first_byte else "waiting", timings.total),
         )
         if end
     ]
@@ -186,7 +186,7 @@ def _values(*witnesses: WitnessReport | None) -> Mapping[str, str]:
 
 
 def _dim(values: Mapping[str, str]) -> Text:
-    return Text(" · ".join(f"{key} {value}" for key, value in values.items()), style="bright_black")
+    return Text(" · ".join(f"{key}={value}" for key, value in values.items()), style="bright_black")
 
 
 def _conclusion(status: ProbeStatus) -> RenderableType:

@@ -72,7 +72,7 @@ def after_run(previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: O
         found,
         observed_generation=probe.meta.generation,
         conditions=(
-            *conditions.after_run(past, result.paths, said, counters, runs, probe.spec.threshold),
+            *conditions.after_run(past, result.paths, said, counters, runs, probe.spec),
             *_readiness(past, worst, probe),
         ),
         last_run=LastRun(

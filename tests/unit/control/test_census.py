@@ -94,6 +94,19 @@ async def test_complete_means_that_everything_that_exists_is_known() -> None:
         assert census.complete
 
 
+async def test_a_probe_whose_deletion_is_held_up_counts_as_known() -> None:
+    lists = Lists("a")
+    async with counting(lists) as (made, census):
+        leaving = body("a")
+        leaving["metadata"]["deletionTimestamp"] = "2026-11-23T18:00:00Z"
+        made.registry.observe(leaving)
+        await asyncio.sleep(2)
+        assert census.complete
+        lists.names = set()
+        await asyncio.sleep(60)
+        assert made.registry.uids() == frozenset()
+
+
 async def test_other_namespaces_do_not_count() -> None:
     async with counting(Lists("a"), namespaces=("elsewhere",)) as (_, census):
         await asyncio.sleep(2)

@@ -60,15 +60,15 @@ def test_hops_stand_in_path_order_each_with_its_node() -> None:
 
 
 def test_the_values_can_be_left_out() -> None:
-    assert "identity 57017" in text(healthy())
-    assert "identity 57017" not in text(healthy(), facts=False)
+    assert "identity=57017" in text(healthy())
+    assert "identity=57017" not in text(healthy(), facts=False)
 
 
 def test_a_broken_hop_shows_what_each_witness_says_and_ends_with_what_to_do() -> None:
     told = text(diverging(), facts=False)
     assert "✗  ipcache-lookup        node2  ✓ ✗ –  WrongTunnelEndpoint: ipcache-lookup says so" in told
-    assert "✓ intent: as Kubernetes has it  pod 10.244.0.172" in told
-    assert "✗ programmed: as the map has it  identity 57017" in told
+    assert "✓ intent: as Kubernetes has it  pod=10.244.0.172" in told
+    assert "✗ programmed: as the map has it  identity=57017" in told
     end = told.splitlines()[-5:]
     assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in end[0]
     assert "why   ipcache-lookup says so." in end[1]

@@ -162,6 +162,13 @@ def test_a_stale_hop_counts_for_the_path_alone() -> None:
     assert says(after([healthy(), degraded, degraded], of))["PathHealthy"] == "False"
 
 
+def test_a_path_is_not_waited_for_longer_than_the_history_remembers() -> None:
+    of = probe(threshold={"failures": 20}, history={"limit": 2})
+    seen = [says(after([healthy()] + [diverging()] * count, of)) for count in range(1, 4)]
+    assert [each["PathHealthy"] for each in seen] == ["True", "True", "False"]
+    assert seen[-1]["Reachable"] == "True"
+
+
 def test_the_first_run_of_a_changed_spec_sets_conditions_at_once() -> None:
     before = after([healthy()], probe(threshold={"failures": 3}))
     changed = probe(generation=2, threshold={"failures": 3})
