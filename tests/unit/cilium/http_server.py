@@ -1,0 +1,93 @@
+"""A server on loopback that keeps what it gets byte for byte, and answers with whatever bytes it is told."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+_LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request: its first line, its header lines and its body, raw."""
+
+    line: bytes
+    headers: tuple[bytes, ...]
+    body: bytes
+    peer_port: int
+
+
+@dataclass(slots=True)
+class Server:
+    """Answers each connection's request with `response`; None: never."""
+
+    listener: socket.socket
+    response: bytes | None = OK
+    received: list[Received] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        host: str = self.listener.getsockname()[0]
+        return host
+
+    @property
+    def port(self) -> int:
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    def take(self) -> list[Received]:
+        """What has come since the last time."""
+        received, self.received = self.received, []
+        return received
+
+    def serve(self) -> None:
+        """Until the listener is shut down; connections without response stay open as long."""
+        with ExitStack() as open_connections:
+            while True:
+                try:
+                    connection, peer = self.listener.accept()
+                except OSError:
+                    return
+                open_connections.enter_context(connection)
+                connection.settimeout(10)
+                if request := _read(connection, peer[1]):
+                    self.received.append(request)
+                if self.response is not None:
+                    connection.sendall(self.response)
+                    connection.close()
+
+
+@contextmanager
+def serving(family: socket.AddressFamily = socket.AF_INET) -> Iterator[Server]:
+    """A server on a free port of loopback."""
+    listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+    server = Server(listener)
+    thread = Thread(target=server.serve)
+    thread.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def _read(connection: socket.socket, peer_port: int) -> Received | None:
+    """A request, to the last byte that it announces; None if the peer hangs up before."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (more := connection.recv(65536)):
+            return None
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    announced = _LENGTH.search(head + b"\r\n")
+    while announced and len(body) < int(announced[1]):
+        if not (more := connection.recv(65536)):
+            return None
+        body += more
+    line, *headers = head.split(b"\r\n")
+    return Received(line, tuple(headers), body, peer_port)
