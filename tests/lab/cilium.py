@@ -29,6 +29,7 @@ def values(settings: Settings) -> dict[str, Any]:
         "k8sServiceHost": node_ip("node1"),
         "k8sServicePort": API_PORT,
         "bpf": {"enableTCX": settings.attach is Attach.TCX},
+        "endpointRoutes": {"enabled": settings.endpoint_routes},
         **_MODE_VALUES[settings.mode],
     }
 

@@ -1,6 +1,9 @@
 """`python -m lab`: the commands behind `make lab-*`."""
 
+import functools
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 
 import click
@@ -8,7 +11,7 @@ import click
 from lab import lifecycle, operatorimage
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
-from lab.settings import CILIUM_MODULES, Attach, Mode, Settings
+from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Mode, Settings
 from lab.shell import LabError, say, step
 
 
@@ -25,29 +28,41 @@ def main() -> None:
     """A real Cilium cluster in network namespaces of this machine."""
 
 
-def _settings_options(command: click.decorators.FC) -> click.decorators.FC:
+def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options for all settings; the command gets them as one."""
+
+    @functools.wraps(command)
+    def with_settings(
+        mode: str, attach: str, cilium: str, nodes: int, endpoint_routes: bool, **rest: object
+    ) -> None:
+        command(settings=Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes), **rest)
+
+    default = Settings()
     for option in (
-        click.option("--nodes", envvar="LAB_NODES", type=click.IntRange(1, 9), default=2, show_default=True),
         click.option(
-            "--cilium", envvar="LAB_CILIUM", type=click.Choice(list(CILIUM_MODULES)), default="1.18.5"
+            "--endpoint-routes", envvar="LAB_ENDPOINT_ROUTES", type=bool, default=False, is_flag=True
         ),
+        click.option("--nodes", envvar="LAB_NODES", type=click.IntRange(1, MAX_NODES), default=default.nodes),
         click.option(
-            "--attach", envvar="LAB_ATTACH", type=click.Choice([a.value for a in Attach]), default="tcx"
+            "--cilium", envvar="LAB_CILIUM", type=click.Choice([*CILIUM_MODULES]), default=default.cilium
         ),
-        click.option(
-            "--mode", envvar="LAB_MODE", type=click.Choice([m.value for m in Mode]), default="vxlan"
-        ),
+        click.option("--attach", envvar="LAB_ATTACH", type=_choice(Attach), default=default.attach.value),
+        click.option("--mode", envvar="LAB_MODE", type=_choice(Mode), default=default.mode.value),
     ):
-        command = option(command)
-    return command
+        with_settings = option(with_settings)
+    return with_settings
+
+
+def _choice(kind: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([member.value for member in kind])
 
 
 @main.command()
 @_settings_options
 @click.option("--fresh", is_flag=True, help="Replace a running lab even if it is the one asked for.")
-def up(mode: str, attach: str, cilium: str, nodes: int, fresh: bool) -> None:
+def up(settings: Settings, fresh: bool) -> None:
     """Bring the lab up, or switch a running one to other settings."""
-    lab = lifecycle.up(Settings(Mode(mode), Attach(attach), cilium, nodes), fresh)
+    lab = lifecycle.up(settings, fresh)
     say(f"The lab is up: export KUBECONFIG={lab.kubeconfig}")
 
 
@@ -94,9 +109,9 @@ def in_node(node: str, command: str) -> None:
 
 @main.command()
 @_settings_options
-def build(mode: str, attach: str, cilium: str, nodes: int) -> None:
+def build(settings: Settings) -> None:
     """Build programs and images without starting anything."""
-    build_artifacts(Settings(Mode(mode), Attach(attach), cilium, nodes))
+    build_artifacts(settings)
 
 
 @main.command()

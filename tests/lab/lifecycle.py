@@ -55,11 +55,14 @@ def _running() -> Lab | None:
     """The lab that is up, if it is healthy or soon becomes so."""
     try:
         lab = Lab.current()
+    except LabError:
+        return None
+    try:
         if stopped := lab.stopped():
             raise LabError("; ".join(stopped))
         lab.wait_until_healthy(timeout_s=45)
     except LabError as error:
-        say(f"· no healthy lab is up: {error}")
+        say(f"· the lab that is up is not healthy: {error}")
         return None
     return lab
 
@@ -81,6 +84,10 @@ def _switch(running: Lab, wanted: Lab) -> None:
             with step(f"loading an image of Cilium {version}"):
                 running.load_image(archive)
     _apply_cilium(wanted)
+    if running.settings.endpoint_routes != wanted.settings.endpoint_routes:
+        # Endpoints keep the kind of route they were made with.
+        wanted.kubectl("rollout", "restart", "-n", "kube-system", "deployment/coredns")
+        wanted.wait_until_healthy()
 
 
 def _start(lab: Lab) -> None:

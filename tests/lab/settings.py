@@ -42,6 +42,8 @@ class Settings:
     attach: Attach = Attach.TCX
     cilium: str = "1.18.5"
     nodes: int = 2
+    endpoint_routes: bool = False
+    """A route per endpoint and a program towards it, instead of a redirect between devices."""
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:
@@ -58,7 +60,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Self:
-        return cls(Mode(raw["mode"]), Attach(raw["attach"]), str(raw["cilium"]), int(raw["nodes"]))
+        return cls(**{**raw, "mode": Mode(raw["mode"]), "attach": Attach(raw["attach"])})
 
 
 def node_ip(node: str) -> str:

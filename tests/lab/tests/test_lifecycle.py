@@ -122,20 +122,19 @@ def test_the_same_settings_change_nothing_and_others_switch_the_running_lab(mach
 
     seconds: list[float] = []
     for argv, expected in (
-        (("--mode", "native", "--attach", "tc"), {"routing-mode": "native", "enable-tcx": "false"}),
         (
-            ("--mode", "kpr"),
-            {"routing-mode": "tunnel", "kube-proxy-replacement": "true", "enable-tcx": "true"},
+            ("--mode", "native", "--attach", "tc"),
+            ("Network: Native", "Legacy TC", "KubeProxyReplacement: False"),
         ),
-        (("--mode", "vxlan"), {"tunnel-protocol": "vxlan", "kube-proxy-replacement": "false"}),
+        (("--mode", "kpr"), ("Network: Tunnel [vxlan]", "TCX", "KubeProxyReplacement: True")),
+        (("--mode", "vxlan"), ("Network: Tunnel [vxlan]", "TCX", "KubeProxyReplacement: False")),
     ):
         began = time.monotonic()
         lab("up", *argv)
         seconds.append(time.monotonic() - began)
-        config = json.loads(kubectl("get", "configmap", "cilium-config", "-n", "kube-system", "-o", "json"))[
-            "data"
-        ]
-        assert expected.items() <= config.items()
+        in_agent = ("-n", "kube-system", "daemonset/cilium", "-c", "cilium-agent", "--")
+        says = " ".join(kubectl("exec", *in_agent, "cilium-dbg", "status").split())
+        assert [words for words in expected if words not in says] == []
         assert lab("status").stdout.splitlines()[-1] == "healthy"
     assert host_pid("node1", "init") == init
     print(f"switched in {', '.join(f'{s:.0f} s' for s in seconds)}")

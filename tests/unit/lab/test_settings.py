@@ -18,7 +18,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         raise LabError("not in a unit test")
 
     monkeypatch.setattr(lifecycle, "up", up)
-    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES"):
+    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES", "LAB_ENDPOINT_ROUTES"):
         monkeypatch.delenv(name, raising=False)
     return seen
 
@@ -34,8 +34,9 @@ def test_options_come_from_the_environment_and_flags_win(
     monkeypatch.setenv("LAB_MODE", "native")
     monkeypatch.setenv("LAB_ATTACH", "tc")
     monkeypatch.setenv("LAB_NODES", "3")
+    monkeypatch.setenv("LAB_ENDPOINT_ROUTES", "1")
     CliRunner().invoke(main, ["up", "--mode", "kpr"])
-    assert asked == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3)]
+    assert asked == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3, endpoint_routes=True)]
 
 
 def test_an_empty_environment_variable_counts_as_unset(
@@ -43,6 +44,7 @@ def test_an_empty_environment_variable_counts_as_unset(
 ) -> None:
     monkeypatch.setenv("LAB_MODE", "")
     monkeypatch.setenv("LAB_NODES", "")
+    monkeypatch.setenv("LAB_ENDPOINT_ROUTES", "")
     CliRunner().invoke(main, ["up"])
     assert asked == [Settings()]
 
@@ -69,7 +71,7 @@ def test_settings_that_no_lab_can_have_are_refused_in_code_too() -> None:
 
 
 def test_settings_survive_the_record_of_a_lab() -> None:
-    settings = Settings(Mode.NATIVE, Attach.TC, "1.18.5", 3)
+    settings = Settings(Mode.NATIVE, Attach.TC, "1.18.5", 3, endpoint_routes=True)
     assert Settings.from_dict(settings.to_dict()) == settings
 
 
