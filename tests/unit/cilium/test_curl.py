@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.cilium import curl
-from datapath_probe.cilium.curl import CurlExit, CurlReport, CurlRequest
+from datapath_probe.cilium.curl import CurlExit, CurlReport, CurlRequest, Timings
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
 from unit.cilium.http_server import OK, Received, Server, serving
@@ -344,6 +344,14 @@ def test_a_curl_that_is_too_old_to_report_is_said_to_be_so(stderr: bytes, said: 
     assert unavailable.reason == EvidenceError.UNPARSABLE
     assert re.search("older than 7.70", unavailable.message)
     assert unavailable.message.endswith(said)
+
+
+def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
+    seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
+    report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
+    assert isinstance(report, CurlReport)
+    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", "", 0)
+    assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
 
 
 @pytest.mark.parametrize("exit_code", [126, 127, 137, 143])
