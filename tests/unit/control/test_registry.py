@@ -140,6 +140,21 @@ async def test_a_restart_tells_no_event_of_what_is_as_it_was() -> None:
         assert made.told == []
 
 
+async def test_a_verdict_and_a_condition_that_change_are_written_at_once_each() -> None:
+    async with world() as made:
+        made.registry.observe(body(schedule={"interval": "5s"}, threshold={"failures": 3}))
+        await asyncio.sleep(21)
+        made.outcome = diverging()
+        await asyncio.sleep(5)
+        assert made.status()["verdict"] == "Broken"
+        assert conditions(made)["Reachable"][0] == "True"
+        await asyncio.sleep(10)
+        assert conditions(made)["Reachable"][0] == "False"
+        assert made.status()["counters"]["consecutiveFailures"] == 3
+        await asyncio.sleep(10)
+        assert made.status()["counters"]["consecutiveFailures"] == 3
+
+
 async def test_a_suspended_probe_does_not_run_until_it_is_resumed() -> None:
     async with world() as made:
         made.registry.observe(body())

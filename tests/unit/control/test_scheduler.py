@@ -137,6 +137,19 @@ async def test_the_heart_beats_while_nothing_is_due() -> None:
             assert clock() - scheduler.heartbeat <= BEAT_S
 
 
+async def test_a_clock_that_is_set_back_silences_no_probe() -> None:
+    runs, back_s = Runs(), 0.0
+    scheduler = Scheduler(lambda: clock() - back_s, 8)
+    task = asyncio.create_task(scheduler.serve(runs))
+    scheduler.resume("a", 10, last_run=None)
+    await asyncio.sleep(30)
+    before, back_s = len(runs.started), 86_400
+    await asyncio.sleep(30)
+    assert len(runs.started) - before in (2, 3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_the_heart_stops_with_the_loop() -> None:
     async with serving(Runs()) as scheduler:
         await asyncio.sleep(1)

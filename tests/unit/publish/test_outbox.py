@@ -99,6 +99,17 @@ async def test_a_newer_status_replaces_one_that_could_not_be_written(
     assert [summary for _, summary in server.seen] == ["old", "new", "new", "new"]
 
 
+async def test_what_came_during_a_write_that_failed_is_the_newer_one(
+    outbox: Outbox, server: ApiServer
+) -> None:
+    server.takes_s, server.answers = 1, [Retry("no route")]
+    outbox.put(REF, status("old"), urgent=True)
+    await asyncio.sleep(0.5)
+    outbox.put(REF, status("new"), urgent=False)
+    await asyncio.sleep(20)
+    assert [summary for _, summary in server.seen] == ["old", "new"]
+
+
 async def test_a_probe_that_is_gone_is_told_and_left_alone(outbox: Outbox, server: ApiServer) -> None:
     server.answers = [Gone()]
     outbox.put(REF, status("late"), urgent=True)
