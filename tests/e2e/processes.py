@@ -1,0 +1,66 @@
+"""Processes in containers, as the node's containerd and kernel see them.
+
+In: a node and a container's id. Out: what was started there by exec, which is all that an operator can leave behind.
+"""
+
+import signal
+
+from e2e.api import Object
+from lab.cluster import Lab
+
+_CTR = ("ctr", "--namespace=k8s.io", "tasks")
+
+
+def started_by_exec(lab: Lab, node: str, container_id: str) -> list[str]:
+    """What runs in the container and does not descend from its own first process, as "pid command line"."""
+    first = _first_pid(lab, node, container_id)
+    own = {first}
+    strangers = []
+    pids = [line.split()[0] for line in lab.run(node, *_CTR, "ps", container_id).stdout.splitlines()[1:]]
+    shown = lab.run(
+        node,
+        "ps",
+        "-ww",
+        "-o",
+        "pid=,ppid=,stat=,args=",
+        "--sort=start_time",
+        "-p",
+        ",".join(pids),
+        check=False,
+    )
+    for line in shown.stdout.splitlines():
+        pid, parent, state, command = line.split(None, 3)
+        if pid in own or parent in own:
+            own.add(pid)
+        elif not state.startswith("Z"):
+            strangers.append(f"{pid} {command}")
+    return strangers
+
+
+def in_agents(lab: Lab) -> list[str]:
+    """The same for the agents of all nodes."""
+    pods = lab.objects("pods", "-n", "kube-system", "-l", "k8s-app=cilium")
+    return [
+        line
+        for pod in pods
+        for line in started_by_exec(lab, pod["spec"]["nodeName"], container(pod, "cilium-agent"))
+    ]
+
+
+def container(pod: Object, name: str) -> str:
+    """The id of a container as containerd knows it."""
+    [status] = [one for one in pod["status"]["containerStatuses"] if one["name"] == name]
+    found: str = status["containerID"].removeprefix("containerd://")
+    return found
+
+
+def send(lab: Lab, pod: Object, name: str, number: signal.Signals) -> None:
+    """Send a signal to the first process of a container, past everything that would soften it."""
+    node = pod["spec"]["nodeName"]
+    pid = _first_pid(lab, node, container(pod, name))
+    lab.run(node, "kill", f"-{number.name.removeprefix('SIG')}", pid)
+
+
+def _first_pid(lab: Lab, node: str, container_id: str) -> str:
+    tasks = (line.split() for line in lab.run(node, *_CTR, "list").stdout.splitlines()[1:])
+    return next(pid for task, pid, _ in tasks if task == container_id)
