@@ -11,6 +11,8 @@ from .run import Run
 
 # A watch that is cut is as a rule back within seconds; beyond that, what objects say may be long untrue.
 _TRUSTED_VIEW_S = 10.0
+# An application that has just been started may not listen yet, nor Cilium have told its address to all nodes.
+_STARTING_S = 10.0
 
 
 def in_transition(run: Run) -> str | None:
@@ -20,15 +22,19 @@ def in_transition(run: Run) -> str | None:
         return f"the API server has not been heard for {run.view_age_s:.0f} s, so objects may have changed unseen"
     if isinstance(after, CannotRun):
         return after.message
-    return next(_changing(before), None) or (next(_changed(before, after), None) if after else None)
+    return next(_changing(before, run.request.started), None) or (
+        next(_changed(before, after), None) if after else None
+    )
 
 
-def _changing(plan: Plan) -> Iterator[str]:
+def _changing(plan: Plan, now: float) -> Iterator[str]:
     """What the objects of one moment say about themselves."""
     for facts in _pods(plan):
         name = f"{facts.pod.namespace}/{facts.pod.name}"
         if facts.pod.terminating:
             yield f"pod {name} is being deleted"
+        if now - facts.pod.started_at < _STARTING_S:
+            yield f"pod {name} has just been started"
         if facts.endpoint and facts.endpoint.state not in ("ready", ""):
             yield f"the CiliumEndpoint of pod {name} is {facts.endpoint.state}"
     for node in _nodes(plan):

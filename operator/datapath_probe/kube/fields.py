@@ -5,6 +5,7 @@ In: any JSON value. Out: plain values, never an exception. Called by `kube.objec
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Protocol
@@ -30,6 +31,14 @@ def integer(value: object, *path: str) -> int | None:
     """The whole number there, or None; JSON's true and false are no numbers."""
     found = at(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def moment(value: object, *path: str) -> float:
+    """The time there (RFC 3339) in seconds since the epoch; 0 where there is none."""
+    try:
+        return datetime.fromisoformat(text(value, *path)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def elements(value: object, *path: str) -> list[object]:

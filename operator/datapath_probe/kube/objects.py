@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ..plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
-from .fields import Skips, addresses, at, condition, elements, integer, networks, text, texts
+from .fields import Skips, addresses, at, condition, elements, integer, moment, networks, text, texts
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -35,6 +35,9 @@ def pod(raw: object, skips: Skips) -> Pod:
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
         restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        started_at=max(
+            (moment(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
+        ),
     )
 
 

@@ -20,7 +20,9 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """`started` changes when a container restarts: the sum of restartCounts."""
+    """`restarts`: of all its containers; `started_at`: when the latest of those that run did, seconds since the epoch,
+    0 if unknown.
+    """
 
     namespace: str
     name: str
@@ -35,6 +37,7 @@ class Pod:
     default_container: str | None
     labels: Mapping[str, str]
     restarts: int
+    started_at: float = 0.0
 
     @property
     def ip(self) -> str:

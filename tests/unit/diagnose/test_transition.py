@@ -24,7 +24,7 @@ def plan(change: Callable[[Cluster], None] = lambda _: None) -> Plan:
 
 
 def run(before: Plan, after: Plan | CannotRun | None) -> Run:
-    return Run(before, Request(0.0, 20000, None), plan_after=after)
+    return Run(before, Request(1000.0, 20000, None), plan_after=after)
 
 
 def _pod(name: str, **changes: object) -> Callable[[Cluster], None]:
@@ -64,6 +64,7 @@ def test_a_cluster_that_stands_still_is_not_in_transition() -> None:
     ("change", "words"),
     [
         (_pod("deathstar-0", terminating=True), "pod default/deathstar-0 is being deleted"),
+        (_pod("deathstar-0", started_at=991.0), "pod default/deathstar-0 has just been started"),
         (_agent_not_ready, "agent on node1 is not ready"),
         (_node_not_ready, "node node1 is not ready"),
         (_regenerating, "is regenerating"),

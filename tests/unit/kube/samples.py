@@ -37,7 +37,12 @@ POD: Json = {
             {"name": "proxy", "restartCount": 0, "state": {"running": {}}},
         ],
         "containerStatuses": [
-            {"name": "spaceship", "restartCount": 2, "ready": True, "state": {"running": {}}},
+            {
+                "name": "spaceship",
+                "restartCount": 2,
+                "ready": True,
+                "state": {"running": {"startedAt": "2026-11-23T18:30:00Z"}},
+            },
             {"name": "droid", "restartCount": 4, "ready": False, "state": {"waiting": {}}},
         ],
     },

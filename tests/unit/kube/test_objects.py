@@ -103,6 +103,7 @@ def test_pod() -> None:
         default_container="spaceship",
         labels={"org": "alliance"},
         restarts=7,
+        started_at=1795458600.0,
     )
 
 
