@@ -63,7 +63,7 @@ def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
     return run, replace(run, evidence=Evidence(readings)), chosen
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(damaged())
 def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, list[Question]]) -> None:
     whole, damaged_run, _ = case
@@ -75,7 +75,7 @@ def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, 
     assert ok_after <= ok_before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(damaged())
 def test_damaged_evidence_never_blames_another_hop(case: tuple[Run, Run, list[Question]]) -> None:
     whole, damaged_run, _ = case
@@ -85,7 +85,7 @@ def test_damaged_evidence_never_blames_another_hop(case: tuple[Run, Run, list[Qu
         assert after.divergence.hop in {before.divergence.hop, before.symptom.hop if before.symptom else None}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs, st.randoms(use_true_random=False))
 def test_the_order_of_evidence_does_not_matter(name: str, random: Random) -> None:
     run = recorded(name)
