@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datapath_probe.cilium import (
     agent_config,
     agent_endpoint,
+    bpf_metrics,
     bpftool,
     conntrack,
     ipcache,
@@ -49,6 +50,7 @@ def of_endpoints(client: End, server: End) -> Iterator[Asked]:
     node = client.node
     yield "agent_config", "files", agent_config.question(node)
     yield "uptime", "uptime", uptime.uptime(node)
+    yield "bpf_metrics", "counters", bpf_metrics.question(node)
     yield "agent_endpoint", "unknown", agent_endpoint.question(node, UNUSED_ID)
     yield "lxcmap", "client", lxcmap.lookup(node, client.ip)
     yield "lxcmap", "server", lxcmap.lookup(server.node, server.ip)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from datapath_probe.cilium import (
     agent_config,
     agent_endpoint,
+    bpf_metrics,
     bpftool,
     conntrack,
     curl,
@@ -53,6 +54,7 @@ PARSERS = MAPS | {
     "configuration": (agent_config.parse, agent_config.AgentConfig),
     "layout": (layout.parse, layout.Layout),
     "uptime": (uptime.parse, float),
+    "counters": (bpf_metrics.parse, tuple),
     "curl": (curl.parse_report, curl.CurlReport),
 }
 REASONS = {

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.cilium import curl
@@ -227,7 +227,7 @@ bodies = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size
 visible = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 @given(
     headers=st.lists(st.tuples(names, values.map(lambda value: value.strip(" \t"))), max_size=4).map(tuple),
     body=bodies,
@@ -293,7 +293,7 @@ def test_a_server_that_does_not_answer_is_waited_for_so_long(server: Server) -> 
     assert report.exit_code == CurlExit.OPERATION_TIMEDOUT
     assert report.timings.connect > 0
     assert report.timings.first_byte == 0
-    assert 0.5 <= report.timings.total < 5
+    assert 0.4 < report.timings.total < 5  # curl rounds its clock down
 
 
 @pytest.mark.parametrize(("timeout_s", "word"), [(5.0, "5"), (0.25, "0.25"), (30, "30")])

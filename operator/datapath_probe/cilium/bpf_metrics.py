@@ -1,0 +1,55 @@
+"""A node's packet counters: by reason, direction and place in the programs. Exact where events are aggregated, but of
+all traffic of the node: take the difference around a run.
+
+The line changes with every build of Cilium; match file and direction.
+Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
+"""
+
+from dataclasses import dataclass
+
+from ..evidence.question import Question
+from ..evidence.reading import Answer
+from .answers import Json, parser
+from .drop_reasons import code_of
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """`reason` as printed ("Success", "Policy denied"); `direction`: ingress, egress, service or unknown."""
+
+    reason: str
+    direction: str
+    file: str
+    line: int
+    packets: int
+    bytes: int
+
+    @property
+    def drop_code(self) -> int | None:
+        """The drop that is counted; None: these packets were not dropped."""
+        return code_of(self.reason)
+
+
+def question(node: str) -> Question:
+    """All counters; costs a process start. Always asked afresh."""
+    return Question(
+        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=10.0, max_age_s=0.0
+    )
+
+
+@parser("cilium-dbg bpf metrics list")
+def parse(answer: Answer) -> tuple[Counter, ...]:
+    """The counters, in no order."""
+    if not answer.stdout.strip() and b"No entries found" in answer.stderr:
+        return ()
+    return tuple(
+        Counter(
+            reason=shown["reason"].text(),
+            direction=shown["direction"].text(),
+            file=shown["file"].text(""),
+            line=shown["line"].integer(0),
+            packets=shown["packets"].integer(),
+            bytes=shown["bytes"].integer(),
+        )
+        for shown in Json.parse(answer.stdout)
+    )
