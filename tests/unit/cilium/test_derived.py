@@ -60,6 +60,13 @@ def test_a_pinned_link_can_be_detached_or_shown_without_device() -> None:
     assert bpftool.parse_link(printed('{"id":1,"type":11,"prog_id":2}')) == PinnedLink(1, 2, None)
 
 
+def test_a_pinned_link_that_can_not_be_read_is_no_evidence() -> None:
+    denied = '{"error":"bpf obj get (/sys/fs/bpf/cilium/x): Permission denied"}'
+    result = bpftool.parse_link(printed(denied, exit_code=255))
+    assert isinstance(result, Unavailable)
+    assert result.reason == EvidenceError.COMMAND_FAILED
+
+
 def test_null_is_absence_also_from_an_older_bpftool() -> None:
     assert bpftool.parse_call(printed("null\n", exit_code=254)) == Absent()
     assert bpftool.parse_call(printed("null\n", exit_code=255)) == Absent()
