@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lab import lifecycle, operatorimage
+from lab import lifecycle, operatorimage, preconditions
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
 from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Mode, Settings
@@ -105,6 +105,15 @@ def in_node(node: str, command: str) -> None:
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     sys.exit(done.returncode)
+
+
+@main.command()
+def possible() -> None:
+    """Exit code 0 if this machine can have a lab; else say why not."""
+    reason = preconditions.unmet()
+    if reason:
+        click.echo(reason)
+        sys.exit(1)
 
 
 @main.command()
