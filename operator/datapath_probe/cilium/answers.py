@@ -128,12 +128,6 @@ class Json:
             raise self._unlike("a number")
         return float(value)
 
-    def truth(self, default: bool | None = None) -> bool:
-        value = default if self._value is None else self._value
-        if not isinstance(value, bool):
-            raise self._unlike("true or false")
-        return value
-
     def _unlike(self, kind: str) -> ValueError:
         found = "missing" if self._value is None else f"of type {type(self._value).__name__}"
         return ValueError(f"{line(self._place)} is not {kind} but {found}")

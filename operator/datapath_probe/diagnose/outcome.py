@@ -15,6 +15,7 @@ from ..plan.plan import Expectation, Plan
 
 # Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
 PATH_EXITS: dict[int, Reason] = {
+    CurlExit.UNSUPPORTED_PROTOCOL: Reason.NO_RESPONSE,
     CurlExit.COULDNT_RESOLVE_HOST: Reason.NAME_NOT_RESOLVED,
     CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
     CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,

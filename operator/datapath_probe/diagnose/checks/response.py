@@ -49,7 +49,7 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
                 Reason.NO_RESPONSE,
                 f"{_address(case)} took the connection and the request, and {begun} in time",
             )
-    if report.exit_code == CurlExit.WEIRD_SERVER_REPLY:
+    if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
