@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+include tests/lab/lab.mk crds/crds.mk docs/errors.mk manifests/manifests.mk
 
 # --- environment ---------------------------------------------------------------------------------
 
@@ -22,63 +24,52 @@ lock: ## pin the dependencies anew, by hash and without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
-# --- tests ---------------------------------------------------------------------------------------
+# --- tests: `make test` is all of these stages in this order, whether one fails or not -----------
 
-PYTEST := $(BIN)/pytest --durations=5
-RESULTS := build/results
+STAGES := lint types layers crds-check docs-errors-check programs rules-test unit integration test-lab e2e
 
 .PHONY: test
-test: lint types layers generated rules-test ## all of it; what CI calls
-	@rm -rf $(RESULTS)
-	@status=0; for suite in unit integration e2e; do \
-		$(MAKE) --no-print-directory $$suite || status=1; \
-	done; \
-	$(BIN)/python tests/closing_count.py $(RESULTS) || status=1; exit $$status
+test: $(VENV) ## everything; the last line counts all tests
+	@rm -rf build/junit; for stage in $(STAGES); do \
+		echo "=== $$stage"; \
+		PYTEST_ADDOPTS="--junitxml=build/junit/$$stage.xml" $(MAKE) --no-print-directory $$stage || failed+=" $$stage"; \
+	done; $(BIN)/python tests/closing_count.py build/junit $$failed
 
-.PHONY: lint
-lint: $(VENV) ## style, by ruff
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+.PHONY: fmt lint types layers
+fmt: $(VENV) ## format the code, and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
-.PHONY: types
-types: $(VENV) ## types, by mypy
+lint: $(VENV) ## style and common mistakes
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV) ## static types
 	$(BIN)/mypy
 
-.PHONY: layers
-layers: $(VENV) ## the direction of imports, by import-linter
+layers: $(VENV) ## who may import whom
 	$(BIN)/lint-imports
 
-.PHONY: generated
-generated: crds-check docs-errors-check ## that generated files are what they should be
+.PHONY: programs unit integration e2e
+programs: $(VENV) ## build what tests run: Kubernetes, Cilium, images; once per machine
+	@if $(LAB) possible; then $(LAB) build; fi
 
-.PHONY: unit
-unit: $(VENV) ## pure code
-	$(PYTEST) tests/unit --junitxml=$(RESULTS)/unit.xml
+unit: $(VENV) ## tests without a cluster
+	$(BIN)/pytest tests/unit
 
-.PHONY: integration
-integration: $(VENV) lab-programs ## against a real API server
-	$(PYTEST) tests/integration --junitxml=$(RESULTS)/integration.xml
+integration: $(VENV) ## tests against a real API server, real shells, real curl
+	$(BIN)/pytest tests/integration
 
-.PHONY: e2e
-e2e: $(VENV) ## the operator on the lab; LAB_KEEP=1 takes the lab that is up
-	@if reason=$$($(LAB) possible); then \
-		{ [ -n "$$LAB_KEEP" ] || $(LAB) up --fresh; } && $(PYTEST) tests/e2e --junitxml=$(RESULTS)/e2e.xml; \
-		status=$$?; [ -n "$$LAB_KEEP" ] || $(LAB) down; exit $$status; \
-	else \
-		echo "e2e skipped: $$reason"; $(PYTEST) tests/e2e --junitxml=$(RESULTS)/e2e.xml; \
-	fi
+e2e: export LAB_NAME := $(if $(LAB_KEEP),$(LAB_NAME),e2e)
+e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
+	@if $(LAB) possible; then $(LAB) up $(if $(LAB_KEEP),,--fresh); fi
+	$(BIN)/pytest -v -p no:randomly tests/e2e; status=$$?; $(if $(LAB_KEEP),,$(LAB) down;) exit $$status
 
-# the API server that integration tests need; where no lab is possible they are skipped
-.PHONY: lab-programs
-lab-programs: $(VENV)
-	@if $(LAB) possible >/dev/null; then $(LAB) build; fi
+# --- to see it -----------------------------------------------------------------------------------
 
-.PHONY: fmt
-fmt: $(VENV) ## put code into shape
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+.PHONY: demo bench
+demo: $(VENV) ## the operator at work on the lab (DEMO=kind: on kind)
+	@PYTHONPATH=tests $(BIN)/python -m demo $(DEMO)
 
-include crds/crds.mk
-include tests/lab/lab.mk
-include manifests/manifests.mk
-include docs/errors.mk
+bench: $(VENV) ## by hand against by probe, on the lab that is up: build/bench.json
+	@PYTHONPATH=tests $(BIN)/python -m bench

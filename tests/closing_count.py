@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 def counts(folder: Path) -> tuple[int, int, int]:
     """(passed, failed, skipped) over all sessions; an error in a fixture is a failure."""
-    suites = [suite for file in folder.glob("*.xml") for suite in ElementTree.parse(file).iter("testsuite")]
+    documents = map(ElementTree.parse, folder.glob("*.xml"))  # pytest has just written them
+    suites = [suite for document in documents for suite in document.iter("testsuite")]
     total, failures, errors, skipped = (
         sum(int(suite.get(name, 0)) for suite in suites)
         for name in ("tests", "failures", "errors", "skipped")
