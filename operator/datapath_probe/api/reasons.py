@@ -28,7 +28,6 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NO_CLIENT = "NoClient"
     CLIENT_FAILED = "ClientFailed"
-    CLIENT_TOO_OLD = "ClientTooOld"
     IMPLAUSIBLE_CLIENT_REPORT = "ImplausibleClientReport"
     LOCAL_PORT_IN_USE = "LocalPortInUse"
     RUN_TIMEOUT = "RunTimeout"

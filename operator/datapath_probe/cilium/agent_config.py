@@ -49,6 +49,7 @@ class AgentConfig:
     ipv4: bool
     ipv6: bool
     monitor_flags: frozenset[str]  # TCP flags that conntrack notes; "all" or names
+    conntrack_in_jiffies: bool  # maybe: the agent then probes which clock it can use
 
 
 def question(node: str) -> Question:
@@ -93,6 +94,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         encryption=encryption,
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
+        conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
         ),

@@ -6,12 +6,12 @@ Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import IPv6Address, ip_address
 
 from ..evidence.errors import EvidenceError
-from ..evidence.reading import Answer, Unavailable
+from ..evidence.reading import Answer, Reading, Unavailable
 from .answers import Json, line, parser
 
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
@@ -66,7 +66,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class CurlReport:
-    """What curl says of the request. On a failed connect it knows no addresses and ports: "" and 0."""
+    """What curl says of the request. On a failed connect it knows no addresses and ports: "" and 0.
+
+    `body_cut`: only the beginning of the response's body was kept.
+    """
 
     exit_code: int
     error: str
@@ -77,6 +80,7 @@ class CurlReport:
     remote_port: int
     timings: Timings
     body: bytes
+    body_cut: bool = False
 
 
 def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
@@ -135,9 +139,18 @@ def _quoted(text: str) -> str:
     return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
 
 
+def parse_report(reading: Reading) -> CurlReport | Unavailable:
+    """The report; Unavailable(UnparsableOutput) where this curl writes none (before 7.70). A body that was cut does not
+    spoil it.
+    """
+    if isinstance(reading, Unavailable):
+        return reading
+    report = _parse_report(replace(reading, truncated=False))
+    return replace(report, body_cut=True) if reading.truncated and isinstance(report, CurlReport) else report
+
+
 @parser("curl", exit_codes=range(126))
-def parse_report(answer: Answer) -> CurlReport | Unavailable:
-    """The report; Unavailable(UnparsableOutput) where this curl writes none (before 7.70)."""
+def _parse_report(answer: Answer) -> CurlReport | Unavailable:
     text = answer.stderr[answer.stderr.find(b"{") :] if b"{" in answer.stderr else b""
     if not text:
         said = line(answer.stderr) or "nothing"

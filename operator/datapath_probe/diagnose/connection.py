@@ -6,7 +6,9 @@ Entries count only if they were written during the run: maps keep closed connect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..api.reasons import Reason
 from ..cilium import conntrack, lbmap, uptime
+from ..cilium.agent_config import AgentConfig
 from ..cilium.conntrack import CtEntry, TcpFlag
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
@@ -142,10 +144,18 @@ def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
     return entry.sent(since_s) if answers else entry.received(since_s)
 
 
-def trace(plan: Plan, request: Request, report: CurlReport | None, lens: Lens, socket_lb: bool) -> Connection:
-    """Look up the entries of this run's connection, on both nodes."""
+def trace(
+    plan: Plan, request: Request, report: CurlReport | None, lens: Lens, config: AgentConfig
+) -> Connection:
+    """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
+    if config.conntrack_in_jiffies:
+        undated = Unavailable(
+            Reason.UNSUPPORTED_VERSION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
+        )
+        chosen = None if plan.frontend else plan.backends[0]
+        return Connection(chosen, service=undated, outgoing=undated, incoming=undated, report=report)
     source = plan.source
-    chosen, service, straight, facts = _chosen(plan, request, lens, socket_lb)
+    chosen, service, straight, facts = _chosen(plan, request, lens, config.socket_lb)
     if chosen is None:
         return Connection(service=service, straight=straight, report=report, service_facts=facts)
     client, port = source.pod.ip, request.local_port

@@ -130,7 +130,7 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
     if request.reading is not None:
         report = curl.parse_report(request.reading)
         told = report if isinstance(report, CurlReport) else None
-        connection = trace(plan, request, told, lens, config.socket_lb)
+        connection = trace(plan, request, told, lens, config)
     path = expected_path(plan, connection.chosen)
     outcome = judge_outcome(plan, report, request.local_port, path)
     return Case(run, lens, path, connection.chosen, report, outcome, connection)

@@ -3,6 +3,8 @@
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..api.spec import PodDestination, ServiceDestination
+from ..api.vocabulary import Encapsulation
+from ..cilium.agent_config import from_config_map
 from .backends import eligible_backends
 from .objects import Container, Inventory, Pod, Service, ServicePort
 from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, PodFacts, Request
@@ -10,6 +12,10 @@ from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, Po
 
 def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     """The plan for one run of the probe, as the cluster is now."""
+    protocol = from_config_map(inventory.cilium_config()).tunnel_protocol
+    if protocol not in set(Encapsulation):
+        message = f"Cilium's tunnel-protocol {protocol!r} is not known to this version of the operator"
+        return CannotRun(Reason.UNSUPPORTED_VERSION, message)
     source = _source(probe, inventory)
     if isinstance(source, CannotRun):
         return source

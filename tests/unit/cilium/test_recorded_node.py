@@ -43,6 +43,7 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
+        conntrack_in_jiffies=False,
     )
 
 

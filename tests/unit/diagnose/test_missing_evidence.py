@@ -120,3 +120,22 @@ def test_the_client_is_not_believed_when_its_report_does_not_fit() -> None:
     diagnosis = diagnose(replace(run, request=replace(run.request, reading=forged)))
     assert diagnosis.verdict is ProbeVerdict.UNKNOWN
     assert diagnosis.reason == "ImplausibleClientReport"
+
+
+def test_conntrack_without_a_clock_is_no_evidence() -> None:
+    run = recorded("connection-refused")
+    config = {**run.plan.config, "enable-bpf-clock-probe": "true"}
+    diagnosis = diagnose(replace(run, plan=replace(run.plan, config=config), plan_after=None))
+    assert diagnosis.verdict is ProbeVerdict.BROKEN
+    assert diagnosis.divergence is None
+
+
+def test_a_body_that_was_cut_is_not_held_against_the_application() -> None:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    cut = replace(reading, stdout=b"x" * 100, truncated=True)
+    diagnosis = diagnose(replace(run, request=replace(run.request, reading=cut)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "TruncatedOutput")
+    whole = replace(reading, truncated=True)
+    assert diagnose(replace(run, request=replace(run.request, reading=whole))).met

@@ -124,3 +124,11 @@ def test_what_can_not_run_says_why(
     assert result.reason is reason
     assert result.source == "default/xwing"
     assert result.message
+
+
+def test_an_unknown_tunnel_protocol_is_said() -> None:
+    inventory = cluster()
+    inventory.config["tunnel-protocol"] = "gre"
+    result = resolve(probe(POD), inventory)
+    assert isinstance(result, CannotRun)
+    assert (result.reason, "gre" in result.message) == (Reason.UNSUPPORTED_VERSION, True)
