@@ -26,7 +26,7 @@ def build(name: str) -> Path:
         _copy_sources(context)  # first: the key must tell what is built, also while somebody edits
 
         def make(out: Path) -> None:
-            images.need_base(images.PYTHON_IMAGE, base)
+            images.provide_base(base)
             shutil.copytree(_wheelhouse(context / "requirements.txt"), context / "wheelhouse")
             wheel = ("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir")
             run(sys.executable, "-m", *wheel, context / "dist", context)
