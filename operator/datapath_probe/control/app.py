@@ -9,11 +9,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 from kubernetes.aio.client import ApiClient
@@ -68,29 +67,37 @@ OpenCluster = Callable[[ApiClient, str], AbstractAsyncContextManager[Cluster]]
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises LoginError, StartError or PortError before it has
-    begun, and after that whatever a part failed with.
+    begun, and after that whatever its parts failed with.
     """
-    configuration = await load_configuration(options.kubeconfig, options.context)
-    async with connect(configuration) as client:
-        await _first_contact(Probes(client))
-        async with open_cluster(client, options.cilium_namespace) as cluster:
-            await Operator(options, client, cluster).serve()
-    log.info("stopped")
+    take_signals = _cancelled_by_signals()
+    try:
+        configuration = await load_configuration(options.kubeconfig, options.context)
+        async with connect(configuration) as client:
+            await _first_contact(Probes(client))
+            async with open_cluster(client, options.cilium_namespace) as cluster:
+                await Operator(options, client, cluster, take_signals).serve()
+    except asyncio.CancelledError:
+        log.info("stopped")
 
 
 class Operator:
     """All parts but the cluster."""
 
     def __init__(
-        self, options: Options, client: ApiClient, cluster: Cluster, clock: Callable[[], float] = time.time
+        self,
+        options: Options,
+        client: ApiClient,
+        cluster: Cluster,
+        take_signals: Callable[[], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         probes = Probes(client)
         self._options = options
         self._client = client
         self._cluster = cluster
         self._clock = clock
+        self._take_signals = take_signals
         self._started = False
-        self._stop = asyncio.Event()
         self._scheduler = Scheduler(clock, options.max_concurrent_runs)
         self._metrics = Metrics(lambda: self._scheduler.heartbeat)
         self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
@@ -102,12 +109,15 @@ class Operator:
         self._conductor = Conductor(self._registry, cluster.runner, publisher, clock, files)
 
     async def serve(self) -> None:
-        """Until told to stop. Raises PortError."""
+        """Until cancelled. Raises PortError, or what the parts failed with as a group."""
         host, port = self._options.metrics_host, self._options.metrics_port
         async with web.serving(host, port, self._metrics.registry, self._unhealthy, self._unready) as address:
             log.info("started", version=__version__, metrics=address)
             try:
-                await self._until_stopped(self._cluster.serve(), self._events.run(), self._operate())
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._cluster.serve(), name="cluster")
+                    group.create_task(self._events.run(), name="events")
+                    group.create_task(self._operate(), name="operate")
             finally:
                 await self._outbox.close(FLUSH_S)
 
@@ -120,25 +130,6 @@ class Operator:
             group.create_task(self._scheduler.serve(self._conductor), name="scheduler")
             group.create_task(self._census.serve(), name="census")
             group.create_task(watch(found, self._options.namespaces, self._take_signals), name="watch")
-
-    async def _until_stopped(self, *services: Coroutine[Any, Any, None]) -> None:
-        """Run these until the first of them fails, or the process is told to stop; then none is left."""
-        self._take_signals()
-        stopping = asyncio.create_task(self._stop.wait())
-        tasks = [asyncio.create_task(service) for service in services]
-        try:
-            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (stopping, *tasks):
-                task.cancel()
-            await asyncio.gather(stopping, *tasks, return_exceptions=True)
-        for task in done - {stopping}:
-            await task
-
-    def _take_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
 
     def _unready(self) -> Mapping[str, str]:
         missing = dict(self._cluster.unsynced)
@@ -160,3 +151,17 @@ async def _first_contact(probes: Probes) -> None:
                 await asyncio.sleep(1)
     except TimeoutError:
         raise StartError(f"{trouble} (is the CRD {PLURAL}.{GROUP} installed?)") from None
+
+
+def _cancelled_by_signals() -> Callable[[], None]:
+    """Have SIGTERM and SIGINT cancel this task. What is returned does so again, after others took the signals."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise RuntimeError("not in a task")
+
+    def take() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+
+    take()
+    return take

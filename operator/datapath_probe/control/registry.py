@@ -1,16 +1,18 @@
 """The probes that are known, and what a new sight of one means: run it, stop it, tell people.
 
 In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler`
-and `Publisher`. Called by `handlers`, `ghosts` and, for a probe that a status could not be written to,
-`Outbox`.
+and `Publisher`. Called by `handlers`, by `census` and, for a probe that its status could not be
+written to any more, by `Outbox`.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from ..api.probe import InvalidSpec, Probe
+from ..api.probe import InvalidSpec, Probe, ProbeMeta
+from ..api.status import ProbeStatus
 from ..publish.publisher import Publisher
 from .scheduler import Scheduler
 
@@ -43,20 +45,22 @@ class Registry:
             self.forget(body["metadata"]["uid"])
             self._leaving.add(body["metadata"]["uid"])
             return
+        meta = ProbeMeta.from_object(body["metadata"])
+        before = self._known.get(meta.uid)
+        if before is not None and before.meta == meta:
+            return  # mostly the echo of a status that we have written
         seen = Probe.from_object(body)
-        before = self._known.get(seen.meta.uid)
-        self._known[seen.meta.uid] = seen
+        self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher keeps it
         if before is None:
             self._forget_namesake(seen)
             self._publisher.adopt(seen)
             self._take_up(seen)
-        elif before.meta.generation != seen.meta.generation:
-            self._publisher.relabel(seen)
+            return
+        self._publisher.relabel(seen)
+        if before.meta.generation != meta.generation:
             self._take_up_changed(seen)
-        elif before.meta != seen.meta:
-            self._publisher.relabel(seen)
-            if before.meta.run_now != seen.meta.run_now:
-                self._run_if_asked(seen)
+        elif before.meta.run_now != meta.run_now:
+            self._run_if_asked(seen)
 
     def forget(self, uid: str) -> None:
         """The probe is gone: cancel its run, drop its series."""

@@ -41,10 +41,10 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._runs: dict[str, asyncio.Task[None]] = {}
 
-    def resume(self, uid: str, interval_s: float, last_run: float | None) -> float:
-        """Take up a probe where its status left it. Returns when it runs next."""
+    def resume(self, uid: str, interval_s: float, last_run: float | None) -> None:
+        """Take up a probe where its status left it. `last_run`: when that started, None if it never ran."""
         self._changed.set()
-        return self._timetable.resume(uid, interval_s, self._clock(), last_run=last_run)
+        self._timetable.resume(uid, interval_s, self._clock(), last_run=last_run)
 
     def change(self, uid: str, interval_s: float) -> None:
         """Run a probe at once for its new spec, and on its new schedule from then on."""

@@ -53,7 +53,7 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
     """The report, part by part. `facts`: also the values that each hop was judged by."""
     yield _title(heading, status)
     for path in status.paths:
-        yield Text(way_text(status.source or "", status.destination or "", path))
+        yield _plain(way_text(status.source or "", status.destination or "", path))
         yield Text("")
         yield _request(heading, path.source.ip, path.request)
         yield Text("")
@@ -62,9 +62,14 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
     yield _conclusion(status)
 
 
+def _plain(text: str, style: str = "") -> Text:
+    """Text as it is: brackets are no markup, and what a container said can't steer the terminal."""
+    return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style=style)
+
+
 def _title(heading: Heading, status: ProbeStatus) -> Text:
     verdict = status.verdict
-    title = Text(heading.probe, style="bold")
+    title = _plain(heading.probe, "bold")
     if verdict:
         title.append("  ").append(f" {verdict} ", style=f"bold reverse {_VERDICT_STYLES[verdict]}")
     if status.last_run:
@@ -76,15 +81,15 @@ def _title(heading: Heading, status: ProbeStatus) -> Text:
 def _request(heading: Heading, source_ip: str, request: RequestResult | None) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bright_black")
-    table.add_row("request", heading.request)
+    table.add_row("request", _plain(heading.request))
     if request is None:
         table.add_row("answer", "none: curl could not tell")
         return table
     remote = f" to {request.remote_ip}:{request.remote_port}" if request.remote_ip else ""
-    table.add_row("sent", f"from {source_ip}:{request.local_port}{remote}")
+    table.add_row("sent", _plain(f"from {source_ip}:{request.local_port}{remote}"))
     answer = f"HTTP {request.http_status}" if request.http_status else f"curl exit {request.exit_code}"
     total = f" in {request.timings.total}" if request.timings.total else ""
-    table.add_row("answer", answer + total + (f", {request.error}" if request.error else ""))
+    table.add_row("answer", _plain(answer + total + (f", {request.error}" if request.error else "")))
     phases = list(_phases(request.timings))
     if phases:
         table.add_row("", _bar(phases))
@@ -137,7 +142,7 @@ def _hops(path: PathResult, facts: bool) -> Table:
         table.add_row(
             Text(mark, style=f"bold {style}"),
             Text(hop.name, style=name_style),
-            Text(hop.node, style=styles[hop.node]),
+            _plain(hop.node, styles[hop.node]),
             _stances(hop),
             _found(hop, facts),
         )
@@ -155,9 +160,9 @@ def _found(hop: HopResult, facts: bool) -> Text:
     """What was found; where something is wrong, what each witness says; the values."""
     lines = []
     if hop.verdict is HopVerdict.OK:
-        lines.append(Text(hop.message or ""))
+        lines.append(_plain(hop.message or ""))
     else:
-        lines.append(Text(f"{hop.reason}: {hop.message}", style=_HOP_MARKS[hop.verdict][1]))
+        lines.append(_plain(f"{hop.reason}: {hop.message}", _HOP_MARKS[hop.verdict][1]))
     evidence = hop.evidence
     witnesses = {"intent": evidence.intent, "programmed": evidence.programmed, "observed": evidence.observed}
     if hop.verdict is not HopVerdict.OK:
@@ -171,7 +176,9 @@ def _found(hop: HopResult, facts: bool) -> Text:
 
 def _testimony(name: str, witness: WitnessReport) -> Text:
     mark, style = _STANCE_MARKS[witness.stance]
-    text = Text(f"{mark} ", style=style).append(f"{name}: ", style="bright_black").append(witness.summary)
+    text = (
+        Text(f"{mark} ", style=style).append(f"{name}: ", "bright_black").append_text(_plain(witness.summary))
+    )
     values = _values(witness)
     return text.append("  ").append_text(_dim(values)) if values else text
 
@@ -186,7 +193,7 @@ def _values(*witnesses: WitnessReport | None) -> Mapping[str, str]:
 
 
 def _dim(values: Mapping[str, str]) -> Text:
-    return Text(" · ".join(f"{key}={value}" for key, value in values.items()), style="bright_black")
+    return _plain(" · ".join(f"{key}={value}" for key, value in values.items()), "bright_black")
 
 
 def _conclusion(status: ProbeStatus) -> RenderableType:
@@ -196,20 +203,20 @@ def _conclusion(status: ProbeStatus) -> RenderableType:
         return Text("no run has ended yet", style="bright_black")
     style = _VERDICT_STYLES[verdict]
     if verdict is ProbeVerdict.HEALTHY:
-        return Text("✓ ", style=f"bold {style}").append(status.summary or "", style="default")
+        return Text("✓ ", style=f"bold {style}").append_text(_plain(status.summary or ""))
     body = Table.grid(padding=(0, 2))
     body.add_column(style="bright_black", no_wrap=True)
     body.add_column(ratio=1)
     why, _, step = _why(status).partition(" Next: ")
-    body.add_row("why", why)
+    body.add_row("why", _plain(why))
     if step:
-        body.add_row("next", Text(step[:1].upper() + step[1:], style="bold"))
+        body.add_row("next", _plain(step[:1].upper() + step[1:], "bold"))
     for path in status.paths:
         if path.symptom:
             symptom = path.symptom
             message = symptom.message.partition(" Next: ")[0]
-            body.add_row("seen", f"packets died at {symptom.name} on {symptom.node}: {message}")
-    title = Text(f"{_place(status)} · {status.reason}", style=f"bold {style}")
+            body.add_row("seen", _plain(f"packets died at {symptom.name} on {symptom.node}: {message}"))
+    title = _plain(f"{_place(status)} · {status.reason}", f"bold {style}")
     return Panel(body, title=title, title_align="left", border_style=style)
 
 

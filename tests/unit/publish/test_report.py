@@ -115,6 +115,14 @@ def test_a_status_of_the_operator_also_tells_when_it_ran() -> None:
     assert lines(status)[0] == "default/landing   Healthy   2026-09-21 14:13:20 UTC, run abc"
 
 
+def test_what_a_container_says_is_neither_markup_nor_a_terminal_code() -> None:
+    hostile = replace(REPORT, error="[/red] [bold]bold[/bold] \x1b[2J\r\nforged")
+    told = text(replace(lost(), report=hostile, message="[/] \x1b]0;title\x07"))
+    assert "[/red] [bold]bold[/bold]" in told
+    assert "\x1b" not in told
+    assert "\nforged" not in told
+
+
 def test_a_probe_that_has_not_run_says_so() -> None:
     assert lines(ProbeStatus()) == ["default/landing", "no run has ended yet"]
 
