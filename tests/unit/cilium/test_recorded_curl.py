@@ -1,9 +1,13 @@
 """Reports of curl 8.14 in a pod of a live cluster, one for each way in which a request can end."""
 
+from dataclasses import replace
+
 import pytest
 
 from datapath_probe.cilium import curl
 from datapath_probe.cilium.curl import CurlExit, CurlReport, CurlRequest, Timings
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Unavailable
 from unit.cilium.golden import answer, recordings
 
 XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
@@ -46,6 +50,16 @@ def test_a_request_that_was_answered() -> None:
         timings=Timings(name_lookup=0.00465, connect=0.005165, tls=0.0, first_byte=0.007192, total=0.007479),
         body=b"Ship landed\n",
     )
+
+
+def test_a_body_that_was_cut_leaves_the_report_whole() -> None:
+    recorded = answer("curl", "delivered")
+    cut = curl.parse_report(replace(recorded, stdout=b"Ship", truncated=True))
+    assert cut == replace(report("delivered"), body=b"Ship", body_cut=True)
+    without_end = replace(recorded, stderr=recorded.stderr[:-1], truncated=True)
+    unavailable = curl.parse_report(without_end)
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.UNPARSABLE
 
 
 @pytest.mark.parametrize(
