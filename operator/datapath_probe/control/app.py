@@ -72,6 +72,7 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
     take_signals = _cancelled_by_signals()
     try:
         configuration = await load_configuration(options.kubeconfig, options.context)
+        log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _first_contact(Probes(client))
             async with open_cluster(client, options.cilium_namespace) as cluster:
@@ -112,7 +113,7 @@ class Operator:
         """Until cancelled. Raises PortError, or what the parts failed with as a group."""
         host, port = self._options.metrics_host, self._options.metrics_port
         async with web.serving(host, port, self._metrics.registry, self._unhealthy, self._unready) as address:
-            log.info("started", version=__version__, metrics=address)
+            log.info("started", metrics=address)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._cluster.serve(), name="cluster")

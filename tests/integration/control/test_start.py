@@ -25,15 +25,27 @@ def command(*argv: str | Path, kubeconfig: Path) -> subprocess.CompletedProcess[
 
 
 def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_path: Path) -> None:
-    config = yaml.safe_load(served.kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(config))
-    done = command("run", kubeconfig=kubeconfig)
-    (line,) = done.stderr.splitlines()
+    done = command("run", kubeconfig=kubeconfig_of_nothing(served, tmp_path))
+    line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
     assert line.startswith("Error: the probes could not be listed: ")
     assert "is the CRD datapathprobes.datapath-probe.dev installed?" in line
+
+
+def test_a_stop_before_the_api_server_answers_is_heard(served: ApiServer, tmp_path: Path) -> None:
+    operator = OperatorProcess(kubeconfig_of_nothing(served, tmp_path), tmp_path)
+    operator.start(ready=False)
+    eventually(lambda: operator.log)
+    assert operator.stop() < 5
+
+
+def kubeconfig_of_nothing(served: ApiServer, folder: Path) -> Path:
+    """A kubeconfig whose API server is not there."""
+    config = yaml.safe_load(served.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return kubeconfig
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
