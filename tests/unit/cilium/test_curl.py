@@ -354,6 +354,14 @@ def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
     assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
 
 
+@pytest.mark.parametrize("number", ["true", '"1"', "[]", "NaN", "Infinity", "1e999", "9" * 400])
+def test_a_report_of_a_time_that_is_none_is_not_understood(number: str) -> None:
+    stderr = f'{{"http_code":200,"time_total":{number}}}'.encode()
+    unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.UNPARSABLE
+
+
 @pytest.mark.parametrize("exit_code", [126, 127, 137, 143])
 def test_a_curl_that_did_not_run_or_was_killed_has_no_report(exit_code: int) -> None:
     unavailable = curl.parse_report(Answer(exit_code, b"", b'{"http_code":200}', at=0.0, duration_s=0.0))
