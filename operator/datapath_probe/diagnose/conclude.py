@@ -43,8 +43,10 @@ def conclude(
 
 
 def _withheld(finding: Finding, transition: str) -> Finding:
-    """A finding as it counts while something is in transition: what is not Ok may be about to be."""
-    if finding.verdict is HopVerdict.OK:
+    """A finding as it counts while something is in transition: what is wrong may be about to be right. What is
+    Unknown anyway keeps its own, more exact reason.
+    """
+    if finding.verdict in (HopVerdict.OK, HopVerdict.UNKNOWN):
         return finding
     message = f"{transition}; seen meanwhile: {finding.message}"
     return replace(finding, verdict=HopVerdict.UNKNOWN, reason=Reason.IN_TRANSITION, message=message)
