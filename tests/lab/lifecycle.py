@@ -78,10 +78,9 @@ def _only_cilium_differs(running: Lab, wanted: Lab) -> bool:
 
 
 def _switch(running: Lab, wanted: Lab) -> None:
-    version = wanted.settings.cilium
-    for archive in (images.cilium_agent(version), images.cilium_operator(version)):
+    for archive in images.all_images(wanted.settings.cilium):
         if not running.has_image(archive):
-            with step(f"loading an image of Cilium {version}"):
+            with step(f"loading {archive.parent.name}"):
                 running.load_image(archive)
     _apply_cilium(wanted)
     if running.settings.endpoint_routes != wanted.settings.endpoint_routes:
