@@ -5,7 +5,7 @@ Nothing is written here; the result goes to `publish`.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..api.probe import Probe
@@ -17,6 +17,7 @@ from ..collect.source_ports import SourcePorts
 from ..diagnose.bundle import Bundle
 from ..diagnose.diagnose import diagnose, questions_of
 from ..diagnose.findings import Diagnosis
+from ..diagnose.lens import Memo
 from ..diagnose.run import Request, Run
 from ..evidence.reading import Reading
 from ..plan.objects import Inventory
@@ -58,49 +59,50 @@ class ProbeRunner:
         return RunResult(started, self._clock(), diagnosis, Bundle(run))
 
     async def _run(self, probe: Probe, plan: Plan) -> tuple[Run, Diagnosis]:
-        incarnations = _incarnations(plan)
         request = Request(self._clock(), self._ports.take(plan.source.pod.uid), None)
         run = Run(plan, request)
+        memo: Memo = {}
         sending = asyncio.create_task(self._send(plan, request.local_port))
         try:
-            run = await self._collect(run, incarnations)
+            run = await self._collect(run, memo)
             reading = await sending
         finally:
             sending.cancel()
-        run = replace(run, request=replace(request, reading=reading))
-        run = await self._collect(run, incarnations)
-        diagnosis = diagnose(run)
-        if diagnosis.met and not diagnosis.needs_second_look:
-            return run, diagnosis
-        return await self._look_again(probe, run, diagnosis)
+        run = await self._collect(replace(run, request=replace(request, reading=reading)), memo)
+        diagnosis = diagnose(run, memo)
+        if not diagnosis.met or diagnosis.needs_second_look:
+            run = await self._look_again(probe, run, diagnosis)
+            run = await self._collect(run, memo)
+            diagnosis = diagnose(run, memo)
+        return run, diagnosis
 
-    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis) -> tuple[Run, Diagnosis]:
+    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis) -> Run:
         """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
-        incarnations = _incarnations(run.plan)
-        await asyncio.sleep(SETTLE_S)
         questions = sorted(doubted, key=lambda question: (question.node, question.argv))
-        evidence = await ask_again(run.evidence, questions, self._answers, incarnations)
-        after = resolve(probe, self._inventory)
-        run = replace(
-            run, evidence=evidence, second_look=True, plan_after=after, view_age_s=self._view_age_s()
+        await asyncio.sleep(SETTLE_S)
+        evidence = await ask_again(run.evidence, questions, self._answers, _incarnations(run.plan))
+        return replace(
+            run,
+            evidence=evidence,
+            second_look=True,
+            plan_after=resolve(probe, self._inventory),
+            view_age_s=self._view_age_s(),
         )
-        run = await self._collect(run, incarnations)
-        return run, diagnose(run)
 
     def _view_age_s(self) -> float:
         since = self._inventory.stale_since
         return 0.0 if since is None else self._clock() - since
 
-    async def _collect(self, run: Run, incarnations: Mapping[str, str]) -> Run:
+    async def _collect(self, run: Run, memo: Memo) -> Run:
         """Everything that the checks want to know at this point of the run."""
         evidence = await gather(
             run.evidence,
-            lambda evidence: questions_of(replace(run, evidence=evidence)),
+            lambda evidence: questions_of(replace(run, evidence=evidence), memo),
             self._answers,
-            incarnations,
+            _incarnations(run.plan),
         )
         return replace(run, evidence=evidence)
 
