@@ -4,12 +4,15 @@
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from e2e.api import Api, connect
 from e2e.galaxy import Galaxy
-from e2e.operator_deploy import OVERLAY, Operator, deploy
+from e2e.galaxy import deploy as deploy_galaxy
+from e2e.operator_deploy import Operator
+from e2e.operator_deploy import deploy as deploy_operator
 from e2e.probes import Probe, Probes, probes_path
 from lab import preconditions
 from lab.cluster import Lab
@@ -20,7 +23,7 @@ LONGEST_TEST_S = 240
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = [item for item in items if item.path.is_relative_to(OVERLAY.parents[1])]
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     reason = preconditions.unmet()
     for item in here:
         item.add_marker(pytest.mark.lab)
@@ -44,16 +47,13 @@ def api(lab: Lab) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def operator(lab: Lab, api: Api) -> Operator:
     """The operator of this checkout."""
-    return deploy(lab, api)
+    return deploy_operator(lab, api)
 
 
 @pytest.fixture(scope="session")
 def galaxy(lab: Lab, api: Api) -> Galaxy:
     """Pods to probe."""
-    lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY.parent / "galaxy"))
-    galaxy = Galaxy(lab, api)
-    galaxy.wait_ready()
-    return galaxy
+    return deploy_galaxy(lab, api)
 
 
 @pytest.fixture(scope="session")

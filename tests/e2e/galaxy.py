@@ -4,6 +4,8 @@ In: names. Out: where a pod runs and how Cilium knows it. Used by the tests and 
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from e2e.api import Api, Object, is_ready, pod_path
 from e2e.waiting import until
@@ -13,6 +15,11 @@ NAMESPACE = "e2e"
 DEATHSTARS = "class=deathstar"
 PODS = 5
 START_S = 60.0
+AT_REST_S = 10.0
+"""For so long after its start a pod is in transition to the operator."""
+
+
+MANIFESTS = Path(__file__).parent / "manifests/galaxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,10 @@ class Galaxy:
     def wait_ready(self) -> None:
         """All pods run, and both deathstars answer."""
         until("two deathstars and all ships are ready", self._ready, START_S, otherwise=self._phases)
+
+    def wait_at_rest(self) -> None:
+        """Nothing counts as in transition any more: whatever fails from now on is broken."""
+        until("no pod has just been started", self._at_rest, START_S, otherwise=self._phases)
 
     def pod(self, name: str) -> Pod:
         """A pod that runs. Fails the test if there is none, or Cilium does not know it."""
@@ -79,8 +90,24 @@ class Galaxy:
     def _ready(self) -> bool:
         return len(pods := self._list()) == PODS and all(map(is_ready, pods))
 
+    def _at_rest(self) -> bool:
+        youngest = max(
+            datetime.fromisoformat(status["state"]["running"]["startedAt"])
+            for pod in self._list()
+            for status in pod["status"]["containerStatuses"]
+        )
+        return (datetime.now(UTC) - youngest).total_seconds() > AT_REST_S
+
     def _phases(self) -> dict[str, str]:
         return {pod["metadata"]["name"]: pod["status"].get("phase", "") for pod in self._list()}
 
     def _list(self, query: str = "") -> list[Object]:
         return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods{query}")
+
+
+def deploy(lab: Lab, api: Api) -> Galaxy:
+    """The galaxy, ready."""
+    lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS))
+    galaxy = Galaxy(lab, api)
+    galaxy.wait_ready()
+    return galaxy

@@ -11,6 +11,11 @@ from e2e.probes import RUN_S, Probe, Probes, brief, divergence, facts, hop
 from e2e.specs import SERVICE, landing, to_pod
 
 
+@pytest.fixture(autouse=True)
+def _at_rest(galaxy: Galaxy) -> None:
+    galaxy.wait_at_rest()
+
+
 def settled(probes: Probes, name: str, spec: Object) -> Probe:
     """A probe that is Healthy before the fault."""
     probe = probes.create(name, spec)
@@ -70,15 +75,6 @@ def test_a_detached_program_is_named(galaxy: Galaxy, probes: Probes, where: str)
     assert_healthy_again(probe)
 
 
-def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probes) -> None:
-    ship = galaxy.pod("xwing")
-    probe = settled(probes, "no-ready-backends", landing("xwing", SERVICE))
-    with faults.scaled_to_zero(galaxy):
-        status = probe.run_now()
-        assert divergence(status) == ("Broken", "service-lookup", ship.node, "NoReadyBackends")
-    assert_healthy_again(probe)
-
-
 @pytest.mark.parametrize("where", ["far", "near"])
 def test_a_stopped_application_is_named(galaxy: Galaxy, probes: Probes, where: str) -> None:
     star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
@@ -106,3 +102,12 @@ def test_a_probe_on_schedule_sees_fault_and_repair_within_one_interval(
     since = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > repaired]
     under_way_at_the_repair = 1
     assert len([run for run in since if run["verdict"] != "Healthy"]) <= under_way_at_the_repair
+
+
+def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probes) -> None:
+    ship = galaxy.pod("xwing")
+    probe = settled(probes, "no-ready-backends", landing("xwing", SERVICE))
+    with faults.scaled_to_zero(galaxy):
+        status = probe.run_now()
+        assert divergence(status) == ("Broken", "service-lookup", ship.node, "NoReadyBackends")
+    assert_healthy_again(probe)

@@ -1,0 +1,169 @@
+"""`make bench`: what a probe run costs, beside the same work by hand and beside a bare exec of its curl.
+
+Runs on the lab that is up. Each round takes one sample of each, so that whatever else the machine does troubles all
+three alike. The probe runs in this process with the operator's own parts, over command channels that are open already.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from bench.by_hand import Names, exercises
+from bench.result import Result
+from datapath_probe.api.probe import Probe
+from datapath_probe.api.vocabulary import ProbeVerdict
+from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.control.runner import ProbeRunner
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.kube.client import connect, load_configuration
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.kube.inventory import ClusterInventory
+from e2e import api as lab_api
+from e2e import galaxy
+from e2e.by_hand import Hands
+from e2e.specs import SERVICE, landing
+from lab.cluster import Lab
+from lab.paths import CHECKOUT
+from lab.shell import say
+
+ROUNDS = 15
+WARM_UP = 3
+SHIP = "xwing"
+RESULT = CHECKOUT / "build/bench.json"
+_OTHER_PORTS = 15_000  # not those that probes use: curl can't bind to one that was used a moment ago
+
+
+class RememberingExec(SourceExec):
+    """The operator's way to run curl; remembers what it ran last, so that just that can be run again."""
+
+    last: tuple[ContainerRef, tuple[str, ...], bytes | None, float, int]
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        self.last = (target, tuple(argv), stdin, timeout_s, stdout_limit)
+        return await super().run(target, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """All that is measured, ready to be run again and again."""
+
+    lab: Lab
+    names: Names
+    probe: Probe
+    runner: ProbeRunner
+    source_exec: RememberingExec
+    ports: Iterator[int]
+
+    async def by_hand(self) -> None:
+        for command in exercises(self.names):
+            await asyncio.to_thread(self.lab.kubectl, *command)
+
+    async def probe_run(self) -> None:
+        """Raises RuntimeError if the probe is not Healthy: then its time tells nothing."""
+        outcome = (await self.runner.run(self.probe)).outcome
+        if not isinstance(outcome, Diagnosis) or outcome.verdict is not ProbeVerdict.HEALTHY:
+            raise RuntimeError(f"the probe is not Healthy: {outcome.message}")
+
+    async def bare_exec(self) -> None:
+        """Raises RuntimeError if curl fails."""
+        target, argv, stdin, timeout_s, stdout_limit = self.source_exec.last
+        at = argv.index("--local-port") + 1
+        argv = (*argv[:at], str(next(self.ports)), *argv[at + 1 :])
+        done = await SourceExec.run(
+            self.source_exec, target, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit
+        )
+        if not isinstance(done, Answer) or done.exit_code != 0:
+            raise RuntimeError(f"curl failed: {done}")
+
+
+async def measure(bench: Bench) -> Result:
+    """Rounds of all three."""
+    for _ in range(WARM_UP):
+        await bench.probe_run()
+    rounds = []
+    for number in range(1, ROUNDS + 1):
+        say(f"· round {number} of {ROUNDS} …")
+        rounds.append([await _seconds(work()) for work in (bench.by_hand, bench.bare_exec, bench.probe_run)])
+    by_hand_s, bare_exec_s, probe_run_s = (tuple(samples) for samples in zip(*rounds, strict=True))
+    return Result(by_hand_s, bare_exec_s, probe_run_s)
+
+
+async def _seconds(work: Awaitable[None]) -> float:
+    began = time.perf_counter()
+    await work
+    return time.perf_counter() - began
+
+
+@asynccontextmanager
+async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, RememberingExec]]:
+    """The operator's runner on the lab, put together as `control.cluster` does."""
+    configuration = await load_configuration(str(kubeconfig))
+    async with connect(configuration) as client:
+        inventory = ClusterInventory(client, "kube-system")
+        following = asyncio.create_task(inventory.run())
+        exec_client = ExecClient(configuration)
+        pool, source_exec = ChannelPool(exec_client), RememberingExec(exec_client)
+        try:
+            await inventory.wait_synced()
+            answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+            yield ProbeRunner(inventory, answers, source_exec), source_exec
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await pool.close()
+            await exec_client.close()
+
+
+def _names(lab: Lab, pods: galaxy.Galaxy) -> Names:
+    source, destination = pods.pod(SHIP), pods.far(SHIP)
+    hands = Hands(lab)
+
+    def lxc(pod: galaxy.Pod) -> str:
+        inside = hands.pods_interface(pod.namespace, pod.name)
+        return str(hands.nodes_interface(pod.node, inside["link_index"])["ifname"])
+
+    return Names(
+        namespace=source.namespace,
+        source=source.name,
+        source_node=source.node,
+        source_agent=lab.agent_pod(source.node),
+        source_lxc=lxc(source),
+        destination_ip=destination.ip,
+        destination_agent=lab.agent_pod(destination.node),
+        destination_lxc=lxc(destination),
+    )
+
+
+async def main() -> None:
+    lab = Lab.current()
+    with lab_api.connect(lab.kubeconfig) as api:
+        names = _names(lab, galaxy.deploy(lab, api))
+    metadata = {"namespace": names.namespace, "name": "bench", "uid": "bench", "generation": 1}
+    probe = Probe.from_object({"metadata": metadata, "spec": landing(SHIP, SERVICE)})
+    assert isinstance(probe, Probe)
+    async with _runner(lab.kubeconfig) as (runner, source_exec):
+        result = await measure(Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS)))
+    result.write(RESULT)
+    print(f"{result.table()}\nwritten to {RESULT.relative_to(CHECKOUT)}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

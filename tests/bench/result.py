@@ -1,0 +1,70 @@
+"""Samples → medians and ratios: as a table for people, as `build/bench.json` for programs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Seconds, one sample of each per round."""
+
+    by_hand_s: tuple[float, ...]
+    bare_exec_s: tuple[float, ...]
+    probe_run_s: tuple[float, ...]
+
+    @property
+    def by_hand_over_probe(self) -> float:
+        """How many times faster the probe is. Aim: at least 10."""
+        return median(self.by_hand_s) / median(self.probe_run_s)
+
+    @property
+    def probe_over_bare_exec(self) -> float:
+        """How many bare execs of its curl a whole run costs. Aim: at most 2."""
+        return median(self.probe_run_s) / median(self.bare_exec_s)
+
+    def to_object(self) -> dict[str, Any]:
+        """Medians and ratios, and the samples they come from; a ratio's sample is that of one round."""
+        samples = {
+            "by_hand_s": self.by_hand_s,
+            "bare_exec_s": self.bare_exec_s,
+            "probe_run_s": self.probe_run_s,
+            "by_hand_over_probe": _ratios(self.by_hand_s, self.probe_run_s),
+            "probe_over_bare_exec": _ratios(self.probe_run_s, self.bare_exec_s),
+        }
+        return {
+            "by_hand_s": median(self.by_hand_s),
+            "bare_exec_s": median(self.bare_exec_s),
+            "probe_run_s": median(self.probe_run_s),
+            "by_hand_over_probe": self.by_hand_over_probe,
+            "probe_over_bare_exec": self.probe_over_bare_exec,
+            "samples": {name: [round(value, 4) for value in values] for name, values in samples.items()},
+        }
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(self.to_object(), indent=1) + "\n")
+
+    def table(self) -> str:
+        rows = [
+            ("exercises 2 to 7 by hand, with kubectl", self.by_hand_s),
+            ("one bare exec of the probe's curl", self.bare_exec_s),
+            ("one whole probe run", self.probe_run_s),
+        ]
+        lines = [f"{'':42}{'median':>10}{'fastest':>10}{'slowest':>10}"]
+        for name, samples in rows:
+            values = (median(samples), min(samples), max(samples))
+            lines.append(f"{name:42}" + "".join(f"{value * 1000:>7.0f} ms" for value in values))
+        lines += [
+            "",
+            f"by hand / probe        {self.by_hand_over_probe:5.1f}   (aim: 10 or more)",
+            f"probe / bare exec      {self.probe_over_bare_exec:5.2f}   (aim: 2 or less)",
+            f"{len(self.probe_run_s)} rounds",
+        ]
+        return "\n".join(lines)
+
+
+def _ratios(above: tuple[float, ...], below: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(a / b for a, b in zip(above, below, strict=True))
