@@ -184,6 +184,21 @@ def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) ->
 
 
 @pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("mac", '"\\ud800"'),  # half of a surrogate pair: JSON, but no text
+        ("mac", "7"),
+        ("interface-index", "true"),
+        ("interface-index", '"9"'),
+        ("interface-index", "9.0"),
+        ("addressing", '"10.0.0.1"'),
+    ],
+)
+def test_a_value_of_another_type_is_not_understood(member: str, value: str) -> None:
+    assert isinstance(endpoint(**{member: value}), Unavailable)
+
+
+@pytest.mark.parametrize(
     ("stderr", "absent"),
     [
         ("RTNETLINK answers: Network is unreachable\n", True),  # none, or one of type throw

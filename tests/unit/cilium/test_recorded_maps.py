@@ -220,4 +220,5 @@ def test_an_entry_is_fresh_from_the_second_in_which_it_was_written() -> None:
     assert written.fresh(4941.9)
     assert written.sent(4940.0)
     assert not written.received(0), "zero is never"
+    assert not entry(last_rx_s=4941).sent(0), "nor here"
     assert not written.fresh(4942.0)
