@@ -5,6 +5,7 @@ agent's own bpftool, objects in the API server, processes in pods.
 """
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,23 +134,27 @@ def role_binding_removed(galaxy: Galaxy, name: str) -> Iterator[None]:
 
 @contextmanager
 def agent_unready(galaxy: Galaxy, node: str) -> Iterator[None]:
-    """A node whose agent pod is not Ready. Its kubelet, which would know better, stands still meanwhile."""
+    """A node whose agent pod is not Ready. Its kubelet, which knows better, stands still meanwhile."""
     agent = pod_path("kube-system", galaxy.lab.agent_pod(node))
-    galaxy.lab.stop("kubelet", node)
+    kubelet = galaxy.lab.node(node).role("kubelet")
+    found = galaxy.api.get(agent)
+    assert kubelet is not None
+    assert found is not None
+    kubelet.signal(signal.SIGSTOP)
     try:
-        found = galaxy.api.get(agent)
-        assert found is not None
-        statuses = [{**one, "ready": False} for one in found["status"]["containerStatuses"]]
-        conditions = [
-            {**one, "status": "False"} if one["type"] == "Ready" else one
-            for one in found["status"]["conditions"]
-        ]
-        galaxy.api.patch(
-            f"{agent}/status", {"status": {"conditions": conditions, "containerStatuses": statuses}}
-        )
+        status = {
+            "conditions": [
+                {**c, "status": "False" if c["type"] == "Ready" else c["status"]}
+                for c in found["status"]["conditions"]
+            ],
+            "containerStatuses": [
+                {**container, "ready": False} for container in found["status"]["containerStatuses"]
+            ],
+        }
+        galaxy.api.patch(f"{agent}/status", {"status": status})
         yield
     finally:
-        galaxy.lab.restart("kubelet", node)
+        kubelet.signal(signal.SIGCONT)
         until(
             f"the agent of {node} is ready again", lambda: is_ready(galaxy.api.get(agent) or {}), timeout_s=60
         )
