@@ -176,6 +176,13 @@ def test_an_endpoint_may_lack_the_name_of_the_pods_interface_and_an_ipv4_address
     assert (found.mac, found.host_mac) == ("aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02")
 
 
+def test_an_agent_that_can_not_be_asked_is_no_evidence_of_absence() -> None:
+    stderr = "Error: Cannot get endpoint 7: dial unix /var/run/cilium/cilium.sock: connection refused\n"
+    result = agent_endpoint.parse(printed("", exit_code=1, stderr=stderr))
+    assert isinstance(result, Unavailable)
+    assert result.reason == EvidenceError.COMMAND_FAILED
+
+
 @pytest.mark.parametrize("name", ['""', '"../x"', '"-x"', "null", "7"])
 def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) -> None:
     assert isinstance(endpoint(interface_name=name), Unavailable)
