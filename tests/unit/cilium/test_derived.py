@@ -2,7 +2,7 @@
 
 import pytest
 
-from datapath_probe.cilium import agent_config, agent_endpoint, bpftool, layout, links, netns
+from datapath_probe.cilium import agent_config, agent_endpoint, bpftool, layout, links, netns, uptime
 from datapath_probe.cilium.bpftool import AttachKind, Attachment, Direction, PinnedLink
 from datapath_probe.cilium.layout import Layout
 from datapath_probe.cilium.links import Route
@@ -255,6 +255,13 @@ def test_a_device_is_up_when_both_its_flag_and_its_state_allow(flags: str, state
     link = links.parse_link(printed(shown))
     assert isinstance(link, links.Link)
     assert link.up is up
+
+
+@pytest.mark.parametrize(
+    "stdout", ["nan 1.0", "inf 1.0", "-1.0 1.0", "1e300 1.0", "1.0", "a b", "1.0 2.0 3.0"]
+)
+def test_an_uptime_that_can_not_be_is_none(stdout: str) -> None:
+    assert isinstance(uptime.parse(printed(stdout)), Unavailable)
 
 
 FOLDER = "/var/run/cilium/netns"
