@@ -4,7 +4,7 @@
 
 In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both of the lab's image `tests/lab/images/app`, the
 server one of the Service's. Out: in FOLDER one JSON file for each module of `cilium`: by name, what was asked
-(node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Changes nothing.
+(node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests and changes nothing else.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.once import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.inventory import ClusterInventory
+
+MAX_REQUESTS = 50  # until the Service chooses the server
 
 
 async def record_node(recorder: Recorder, client: End, server: End) -> None:
@@ -56,7 +58,7 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
     node = client.node
     slot = lbmap.parse_slot(await recorder.ask("lbmap", "slot 0", lbmap.slot(node, vip, 0)))
     assert isinstance(slot, ServiceSlot), slot
-    while True:
+    for _ in range(MAX_REQUESTS):
         port = await recorder.request("delivered", name)
         question = conntrack.service_entry(node, client.ip, port, vip.ip, vip.port)
         entry = conntrack.parse(await recorder.ask("conntrack", "service: SVC", question))
@@ -65,6 +67,8 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
         backend = lbmap.parse_backend(await recorder.ask("lbmap", "backend", chosen))
         if isinstance(backend, BackendRecord) and backend.ip == server.ip:
             break
+    else:
+        sys.exit(f"{name} never chose {server.ip}")
     await recorder.ask_all(asked.of_service(node, vip, slot))
     await recorder.ask_all(asked.of_connection("service", replace(client, port=port), server))
 
