@@ -5,12 +5,15 @@ three alike. The probe runs in this process with the operator's own parts, over 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+import structlog
 
 from bench.by_hand import Names, exercises
 from bench.result import Result
@@ -153,6 +156,7 @@ def _names(lab: Lab, pods: galaxy.Galaxy) -> Names:
 
 
 async def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     lab = Lab.current()
     with lab_api.connect(lab.kubeconfig) as api:
         names = _names(lab, galaxy.deploy(lab, api))

@@ -1,0 +1,89 @@
+"""Where the demo takes place: the lab, or kind. In: a machine. Out: a cluster with the operator in it.
+
+Called by `__main__`. What a machine lacks is said in one sentence.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from e2e import api, operator_deploy
+from lab import preconditions
+from lab.cluster import Lab
+from lab.paths import CHECKOUT
+
+KIND_CLUSTER = "datapath-probe"
+INSTALLED = (
+    "rollout",
+    "status",
+    "deployment/datapath-probe",
+    "-n",
+    operator_deploy.NAMESPACE,
+    "--timeout=120s",
+)
+
+
+class NoPlaceError(Exception):
+    """The demo can't take place here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cluster. `environment` makes kubectl and datapath-probe find it, `enter` does so in people's shells."""
+
+    enter: str
+    remove: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def kubectl(self, *words: str) -> str:
+        """stdout of kubectl. Raises CalledProcessError."""
+        env = {**os.environ, **self.environment}
+        return subprocess.run(
+            ["kubectl", *words], env=env, check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
+
+    def show(self, *argv: str) -> None:
+        """Run a program for people to see. Raises CalledProcessError."""
+        subprocess.run(argv, env={**os.environ, **self.environment}, check=True)
+
+
+def on_lab() -> Place:
+    """The lab, brought up if it is not, with the operator of this checkout. Raises NoPlaceError."""
+    if reason := preconditions.unmet():
+        raise NoPlaceError(f"The lab can't run on this machine: {reason}.")
+    _run(sys.executable, "-m", "lab", "up")
+    lab = Lab.current()
+    with api.connect(lab.kubeconfig) as connected:
+        operator_deploy.deploy(lab, connected)
+    path = f"{lab.kubectl_program.parent}{os.pathsep}{os.environ['PATH']}"
+    return Place(
+        'eval "$(make -s lab-env)"', "make lab-down", {"KUBECONFIG": str(lab.kubeconfig), "PATH": path}
+    )
+
+
+def on_kind() -> Place:
+    """kind in Docker, with the same Cilium settings. Not exercised by this project's CI. Raises NoPlaceError."""
+    if missing := [
+        program for program in ("docker", "kind", "cilium", "kubectl") if not shutil.which(program)
+    ]:
+        raise NoPlaceError(f"The demo on kind needs {', '.join(missing)}, which this machine has not.")
+    clusters = subprocess.run(
+        ["kind", "get", "clusters"], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    if KIND_CLUSTER not in clusters.split():
+        _run("make", "kind-up")
+    place = Place(f"kubectl config use-context kind-{KIND_CLUSTER}", "make kind-down")
+    _run("kubectl", "config", "use-context", f"kind-{KIND_CLUSTER}")
+    _run("docker", "build", "--tag", operator_deploy.IMAGE, ".")
+    _run("kind", "load", "docker-image", "--name", KIND_CLUSTER, operator_deploy.IMAGE)
+    place.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(operator_deploy.OVERLAY))
+    place.kubectl(*INSTALLED)
+    return place
+
+
+def _run(*argv: str) -> None:
+    """Run a program whose output people shall see."""
+    subprocess.run(argv, check=True, cwd=CHECKOUT)
