@@ -71,5 +71,6 @@ e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEE
 demo: $(VENV) ## the operator at work on the lab (DEMO=kind: on kind)
 	@PYTHONPATH=tests $(BIN)/python -m demo $(DEMO)
 
-bench: $(VENV) ## by hand against by probe, on the lab that is up: build/bench.json
+bench: $(VENV) ## by hand against by probe, on the lab: build/bench.json
+	@$(LAB) up
 	@PYTHONPATH=tests $(BIN)/python -m bench
