@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lab import lifecycle, operatorimage, preconditions
+from lab import lifecycle, operatorimage, packages, preconditions
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
 from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Mode, Settings
@@ -120,6 +120,8 @@ def possible() -> None:
 @_settings_options
 def build(settings: Settings) -> None:
     """Build programs and images without starting anything."""
+    preconditions.check()
+    packages.install()
     build_artifacts(settings)
 
 
