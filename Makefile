@@ -60,10 +60,8 @@ unit: $(VENV) ## tests without a cluster
 integration: $(VENV) ## tests against a real API server, real shells, real curl
 	$(BIN)/pytest tests/integration
 
-e2e: export LAB_NAME := $(if $(LAB_KEEP),$(LAB_NAME),e2e)
 e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
-	@if $(LAB) possible; then $(LAB) up $(if $(LAB_KEEP),,--fresh); fi
-	$(BIN)/pytest -v -p no:randomly tests/e2e; status=$$?; $(if $(LAB_KEEP),,$(LAB) down;) exit $$status
+	@tests/e2e/run.sh $(BIN)
 
 # --- to see it -----------------------------------------------------------------------------------
 
