@@ -22,11 +22,11 @@ def served(apiserver: ApiServer) -> ApiServer:
     return apiserver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def operator_process(
     served: ApiServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """The operator of this test session."""
+    """The operator of these tests; gone when they end, for it would write to the probes of others."""
     process = OperatorProcess(served.kubeconfig, tmp_path_factory.mktemp("operator"))
     yield process
     process.kill()
