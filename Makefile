@@ -14,6 +14,7 @@ include tests/lab/lab.mk crds/crds.mk docs/errors.mk manifests/manifests.mk
 
 $(VENV): $(VENV)/.stamp
 $(VENV)/.stamp: requirements-dev.txt pyproject.toml
+	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -qy python3-venv; }
 	python3 -m venv $(VENV)
 	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	$(BIN)/pip install -q --no-deps -e .

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DESTINATION_NOT_FOUND = "DestinationNotFound"
     DESTINATION_NOT_RUNNING = "DestinationNotRunning"
     PORT_NOT_FOUND = "PortNotFound"
+    UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"
     INVALID_SPEC = "InvalidSpec"
     NO_CLIENT = "NoClient"

@@ -8,8 +8,6 @@ from ..evidence.question import Question
 from ..evidence.reading import Answer, Reading
 from .ports import Agents
 
-_MAX_KEPT = 4096  # answers per node; beyond, the oldest go
-
 
 class SharedAnswers:
     """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time."""
@@ -91,8 +89,7 @@ class _NodeAnswers:
             self._asking = {question: task for question, task in self._asking.items() if task is not this}
         for question, reading in answered.items():
             if isinstance(reading, Answer) and question.max_age_s > 0:
-                self._heard.pop(question, None)
                 self._heard[question] = reading
-        while len(self._heard) > _MAX_KEPT:
-            del self._heard[next(iter(self._heard))]
+        now = self._clock()
+        self._heard = {q: answer for q, answer in self._heard.items() if now - answer.at <= q.max_age_s}
         return answered

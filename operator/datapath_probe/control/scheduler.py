@@ -6,7 +6,8 @@ by `app`.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from ..api.vocabulary import Trigger
 from ..publish.run_result import Outlook
@@ -39,7 +40,7 @@ class Scheduler:
         self._timetable = Timetable()
         self._slots = asyncio.Semaphore(max_concurrent_runs)
         self._changed = asyncio.Event()
-        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, asyncio.Task[Any]] = {}
 
     def resume(self, uid: str, interval_s: float, last_run: float | None) -> None:
         """Take up a probe where its status left it. `last_run`: when that started, None if it never ran."""
@@ -68,7 +69,9 @@ class Scheduler:
             while True:
                 self._beat()
                 for due in self._timetable.start_due(self._clock()):
-                    self._runs[due.uid] = asyncio.create_task(self._execute(runs, due), name=f"run {due.uid}")
+                    run = asyncio.create_task(self._execute(runs, due), name=f"run {due.uid}")
+                    run.add_done_callback(partial(self._ended, runs, due.uid))
+                    self._runs[due.uid] = run
                 await self._wait()
         finally:
             for task in self._runs.values():
@@ -92,12 +95,14 @@ class Scheduler:
         except TimeoutError:
             pass
 
-    async def _execute(self, runs: Runs[Result], due: Due) -> None:
-        try:
-            async with self._slots:
-                result = await runs.run(due)
-        finally:
-            outlook = self._timetable.finish(due.uid, self._clock())
-            del self._runs[due.uid]
-            self._changed.set()
-        runs.ended(result, outlook)
+    async def _execute(self, runs: Runs[Result], due: Due) -> Result:
+        async with self._slots:
+            return await runs.run(due)
+
+    def _ended(self, runs: Runs[Result], uid: str, run: asyncio.Task[Result]) -> None:
+        """Called however a run ends, also when it was cancelled before it had begun."""
+        outlook = self._timetable.finish(uid, self._clock())
+        del self._runs[uid]
+        self._changed.set()
+        if not run.cancelled():
+            runs.ended(run.result(), outlook)

@@ -75,7 +75,8 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
 def _failed(findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
     observed = _first(findings, HopVerdict.BROKEN)
-    cause = next((f for f in findings if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
+    upstream = findings[: findings.index(observed)] if observed else findings
+    cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
     if cause:
         broken = replace(cause, verdict=HopVerdict.BROKEN)
         findings = tuple(broken if f is cause else f for f in findings)

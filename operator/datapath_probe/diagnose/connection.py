@@ -10,7 +10,7 @@ from ..api.reasons import Reason
 from ..cilium import conntrack, lbmap, uptime
 from ..cilium.agent_config import AgentConfig
 from ..cilium.conntrack import CtEntry, TcpFlag
-from ..cilium.curl import CurlReport
+from ..cilium.curl import CurlExit, CurlReport
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import Backend, Plan
@@ -85,6 +85,13 @@ class Connection:
         return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
 
     @property
+    def delivered(self) -> bool:
+        """curl got a whole response."""
+        return (
+            self.report is not None and self.report.exit_code == CurlExit.OK and self.report.http_status > 0
+        )
+
+    @property
     def refused(self) -> bool:
         """The destination pod answered with a RST before there was a connection."""
         return self.answered and isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
@@ -125,7 +132,7 @@ class Connection:
             (Rung.ANSWERED, _seen(self.incoming, self.answered)),
             (Rung.REPLIED, _seen(self.outgoing, self.replied)),
             (Rung.CONNECTED, self.connected if self.report else None),
-            (Rung.DELIVERED, self.report.http_status > 0 if self.report else None),
+            (Rung.DELIVERED, self.delivered if self.report else None),
         ]
         reached = max((rung for rung, seen in steps if seen), default=Rung.NOTHING)
         beyond = [rung for rung, seen in steps if seen is False and rung > reached]

@@ -18,7 +18,7 @@ from .lens import Lens
 Statements = Mapping[Witness, Statement]
 Facts = Mapping[str, object]
 
-ANYWHERE = frozenset(Rung) - {Rung.DELIVERED}
+ANYWHERE = frozenset(Rung)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import Encapsulation
-from ..cilium.agent_config import from_config_map
+from ..cilium.agent_config import AgentConfig, from_config_map
 from .backends import eligible_backends
 from .objects import Container, Inventory, Pod, Service, ServicePort
 from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, PodFacts, Request
@@ -12,10 +12,10 @@ from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, Po
 
 def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     """The plan for one run of the probe, as the cluster is now."""
-    protocol = from_config_map(inventory.cilium_config()).tunnel_protocol
-    if protocol not in set(Encapsulation):
-        message = f"Cilium's tunnel-protocol {protocol!r} is not known to this version of the operator"
-        return CannotRun(Reason.UNSUPPORTED_VERSION, message)
+    unsupported = _unsupported(from_config_map(inventory.cilium_config()))
+    if unsupported:
+        message = f"Cilium runs with {unsupported}, which this version of the operator can't judge"
+        return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
     source = _source(probe, inventory)
     if isinstance(source, CannotRun):
         return source
@@ -35,6 +35,17 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         expect=_expectation(probe),
         config=dict(inventory.cilium_config()),
     )
+
+
+def _unsupported(config: AgentConfig) -> str | None:
+    """The setting that makes packets take a way that no check knows."""
+    if config.tunnel_protocol not in set(Encapsulation):
+        return f"tunnel-protocol {config.tunnel_protocol!r}"
+    if config.encryption:
+        return f"encryption by {config.encryption}"
+    if config.datapath_mode != "veth":
+        return f"datapath-mode {config.datapath_mode}"
+    return None
 
 
 def node_facts(inventory: Inventory, name: str) -> NodeFacts:
@@ -165,8 +176,25 @@ def _service_target(
             service, port, inventory.slice_endpoints(namespace, spec.name), source.pod.node
         )
     )
+    problem = _without_endpoint(backends, display)
+    if problem:
+        return problem
     frontend = Frontend(service, port, service.cluster_ip)
     return display, frontend, backends, f"{spec.name}.{namespace}.svc", port.port
+
+
+def _without_endpoint(backends: tuple[Backend, ...], display: str) -> CannotRun | None:
+    """Why a path to these backends can't be judged: one of them is no pod with an endpoint of its own."""
+    for backend in backends:
+        if backend.target is None:
+            message = f"{backend.ip} behind {display} is no pod, so its hops can't be judged"
+        elif backend.target.pod.host_network:
+            pod = backend.target.pod
+            message = f"pod {pod.namespace}/{pod.name} behind {display} uses the host's network"
+        else:
+            continue
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
+    return None
 
 
 def _service_port(service: Service, wanted: int | str) -> ServicePort | None:

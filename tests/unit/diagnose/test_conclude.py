@@ -155,3 +155,12 @@ def test_a_report_from_a_re_created_pod_is_a_transition() -> None:
     elsewhere = Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, "curl spoke from another address")
     assert conclude(path(), elsewhere, SENT, None).reason is Reason.IMPLAUSIBLE_CLIENT_REPORT
     assert conclude(path(), elsewhere, SENT, "pod a/b was re-created").reason is Reason.IN_TRANSITION
+
+
+def test_a_stale_hop_beyond_the_one_that_was_seen_to_fail_is_not_the_cause() -> None:
+    findings = path(
+        SOURCE_PROGRAM=finding(HopName.SOURCE_PROGRAM, HopVerdict.BROKEN),
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.NOTHING})),
+    )
+    conclusion = conclude(findings, TIMED_OUT, Ladder(Rung.NOTHING, Rung.NOTHING), None)
+    assert named(conclusion) is HopName.SOURCE_PROGRAM

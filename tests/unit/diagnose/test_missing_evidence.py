@@ -139,3 +139,12 @@ def test_a_body_that_was_cut_is_not_held_against_the_application() -> None:
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "TruncatedOutput")
     whole = replace(reading, truncated=True)
     assert diagnose(replace(run, request=replace(run.request, reading=whole))).met
+
+
+@pytest.mark.parametrize("report", [b'{"http_code":200}', b"{}", b'{"http_code":200,"local_ip":"10.0.0.1"}'])
+def test_a_success_that_does_not_say_from_where_is_not_believed(report: bytes) -> None:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    diagnosis = diagnose(replace(run, request=replace(run.request, reading=replace(reading, stderr=report))))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "ImplausibleClientReport")

@@ -1,10 +1,8 @@
 """The hops that a packet should pass, by place and mode."""
 
-from dataclasses import replace
-
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
 from datapath_probe.plan.path import ExpectedPath, expected_path
-from datapath_probe.plan.plan import Plan
+from datapath_probe.plan.plan import Backend, Plan
 from datapath_probe.plan.resolve import resolve
 from unit.cluster import VXLAN, cluster, probe
 
@@ -75,10 +73,7 @@ def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:
     assert expected.locality is None
 
 
-def test_a_backend_without_a_pod_leaves_the_rest_open() -> None:
-    inventory = cluster()
-    slices = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (replace(slices[0], pod=None),)
-    plan = resolve(probe(SERVICE), inventory)
+def test_a_backend_that_only_the_datapath_knows_leaves_the_rest_open() -> None:
+    plan = resolve(probe(SERVICE), cluster())
     assert isinstance(plan, Plan)
-    assert expected_path(plan, plan.backends[0]).hops[-1].name is HopName.SERVICE_TRANSLATION
+    assert expected_path(plan, Backend("192.0.2.1", 80, None)).hops[-1].name is HopName.SERVICE_TRANSLATION

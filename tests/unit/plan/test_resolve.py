@@ -91,6 +91,11 @@ def _without_destination(inventory: Cluster) -> None:
     del inventory.services["default/deathstar"]
 
 
+def _slice_without_pod(inventory: Cluster) -> None:
+    key = "default/deathstar"
+    inventory.endpoints[key] = tuple(replace(endpoint, pod=None) for endpoint in inventory.endpoints[key])
+
+
 def _headless(inventory: Cluster) -> None:
     inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
 
@@ -111,6 +116,8 @@ def _headless(inventory: Cluster) -> None:
         (POD, _destination(host_network=True), Reason.UNSUPPORTED_DESTINATION),
         (SERVICE, _without_destination, Reason.DESTINATION_NOT_FOUND),
         (SERVICE, _headless, Reason.UNSUPPORTED_DESTINATION),
+        (SERVICE, _destination(host_network=True), Reason.UNSUPPORTED_DESTINATION),
+        (SERVICE, _slice_without_pod, Reason.UNSUPPORTED_DESTINATION),
         ({"service": {"name": "deathstar", "port": 81}}, lambda _: None, Reason.PORT_NOT_FOUND),
     ],
 )
@@ -126,9 +133,18 @@ def test_what_can_not_run_says_why(
     assert result.message
 
 
-def test_an_unknown_tunnel_protocol_is_said() -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tunnel-protocol", "gre", "gre"),
+        ("enable-wireguard", "true", "wireguard"),
+        ("enable-ipsec", "true", "ipsec"),
+        ("datapath-mode", "netkit", "netkit"),
+    ],
+)
+def test_a_setting_that_can_not_be_judged_is_said(key: str, value: str, words: str) -> None:
     inventory = cluster()
-    inventory.config["tunnel-protocol"] = "gre"
+    inventory.config[key] = value
     result = resolve(probe(POD), inventory)
     assert isinstance(result, CannotRun)
-    assert (result.reason, "gre" in result.message) == (Reason.UNSUPPORTED_VERSION, True)
+    assert (result.reason, words in result.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)

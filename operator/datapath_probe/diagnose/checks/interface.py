@@ -73,7 +73,7 @@ def _judge(
         hop.observed("packets of this connection passed the pair")
     pair = _read_pair(case, expected.node, agent, namespace)
     if isinstance(pair, Unavailable):
-        return hop.unknown(pair)
+        return hop.unknown(pair, ask_again=(netns.find(expected.node),))
     _state(hop, pair)
     problem = _problem(pair)
     if problem:

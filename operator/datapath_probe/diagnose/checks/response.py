@@ -41,17 +41,25 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
             Reason.CONNECTION_RESET,
             f"{_address(case)} took the connection and ended it without a whole response",
         )
-    if connection.connected and report.exit_code == CurlExit.OPERATION_TIMEDOUT:
-        silent = connection.request_arrived and not connection.response_left
-        if silent or report.timings.first_byte > 0:
-            begun = "began to answer and did not end" if report.timings.first_byte > 0 else "did not answer"
-            return hop.broken(
-                Reason.NO_RESPONSE,
-                f"{_address(case)} took the connection and the request, and {begun} in time",
-            )
+    if report.exit_code == CurlExit.OPERATION_TIMEDOUT and _left_waiting(case, report):
+        message = f"{_address(case)} took the connection and the request, and did not answer in time"
+        return hop.broken(Reason.NO_RESPONSE, message)
     if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+
+
+def _left_waiting(case: Case, report: CurlReport) -> bool:
+    """The request arrived and nothing came of it. Once data left the pod, large packets may be lost on their way back:
+    then nobody is named.
+    """
+    connection = case.connection
+    return (
+        connection.connected
+        and connection.request_arrived
+        and not connection.response_left
+        and report.timings.first_byte == 0
+    )
 
 
 def _told(report: CurlReport) -> str:

@@ -32,7 +32,9 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
         return hop.fine("not asked yet") if report is None else hop.unknown(report)
     took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
     unresolved = report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
-        report.exit_code == CurlExit.OPERATION_TIMEDOUT and report.timings.name_lookup == 0
+        report.exit_code == CurlExit.OPERATION_TIMEDOUT
+        and report.timings.name_lookup == 0
+        and not case.connection.left
     )
     if unresolved:
         hop.observed("curl got no address", took)
@@ -102,6 +104,10 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
 def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programmed) -> Contradiction | None:
     node = case.path.source_node
     if programmed.master.count > COMPARED_BACKENDS or len(wanted) > COMPARED_BACKENDS:
+        chosen = case.connection.chosen
+        if chosen and f"{chosen.ip}:{chosen.port}" not in wanted:
+            message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is no ready endpoint"
+            return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, programmed.rests_on)
         if programmed.master.count == len(wanted):
             return None
         return Contradiction(
