@@ -121,6 +121,18 @@ async def test_a_probe_stopped_and_changed_at_once_runs_again_after_the_cancelle
     assert runs.most_under_way == 1
 
 
+async def test_a_run_that_is_cancelled_before_it_has_begun_does_not_stop_the_probe_for_good() -> None:
+    runs = Runs()
+    async with serving(runs) as scheduler:
+        scheduler.change("probe", 10)
+        while not scheduler._runs:  # the run's task exists, and has not taken its first step
+            await asyncio.sleep(0)
+        scheduler.stop("probe")
+        scheduler.change("probe", 10)
+        await asyncio.sleep(25)
+    assert len(runs.ends) >= 2
+
+
 async def test_stopping_cancels_the_runs_under_way() -> None:
     runs = Runs(takes_s=60)
     async with serving(runs) as scheduler:
