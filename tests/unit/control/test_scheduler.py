@@ -125,7 +125,7 @@ async def test_a_run_that_is_cancelled_before_it_has_begun_does_not_stop_the_pro
     runs = Runs()
     async with serving(runs) as scheduler:
         scheduler.change("probe", 10)
-        while not scheduler._runs:  # the run's task exists, and has not taken its first step
+        while not scheduler._runs:  # noqa: ASYNC110  # the task exists, and has not taken its first step
             await asyncio.sleep(0)
         scheduler.stop("probe")
         scheduler.change("probe", 10)
