@@ -11,15 +11,13 @@ from e2e.api import Api, Object, is_ready, pod_path
 from e2e.waiting import until
 from lab.cluster import Lab
 
+MANIFESTS = Path(__file__).parent / "manifests/galaxy"
 NAMESPACE = "e2e"
 DEATHSTARS = "class=deathstar"
 PODS = 5
 START_S = 60.0
 AT_REST_S = 10.0
 """For so long after its start a pod is in transition to the operator."""
-
-
-MANIFESTS = Path(__file__).parent / "manifests/galaxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,6 @@ class Pod:
     ip: str
     endpoint: int
     identity: int
-    container_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,6 @@ class Galaxy:
             ip=pod["status"]["podIP"],
             endpoint=endpoint["status"]["id"],
             identity=endpoint["status"]["identity"]["id"],
-            container_id=pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://"),
         )
 
     def near(self, ship: str) -> Pod:

@@ -43,7 +43,7 @@ class Operator:
         return until("the operator is ready", self.pod, timeout_s, otherwise=self.logs)
 
     def get(self, path: str) -> str:
-        """What its web server says, asked on its own node: that works while the API server does not."""
+        """What its web server says, asked on its own node."""
         pod = self.wait_ready()
         url = f"http://{pod['status']['podIP']}:8080{path}"
         return self.lab.run(

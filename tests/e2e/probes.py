@@ -56,20 +56,15 @@ class Probe:
             f"{self.namespace}/{self.name}: {what}", look, timeout_s, otherwise=lambda: brief(self.status())
         )
 
-    def wait_for(self, verdict: str, timeout_s: float = RUN_S) -> Object:
-        """The first status with this verdict."""
+    def wait_for(self, verdict: str, timeout_s: float = 2 * RUN_S) -> Object:
+        """The first status with this verdict, from a run on schedule."""
         return self.wait(verdict, lambda status: status.get("verdict") == verdict, timeout_s)
 
-    def ask(self) -> str:
-        """Ask for a run at once; gives the value by which the status tells that it was served."""
+    def run_now(self) -> Object:
+        """The status written by a run that starts after this call."""
         value = f"e2e-{next(_asked)}"
         self.api.patch(self.path, {"metadata": {"annotations": {RUN_NOW: value}}})
-        return value
-
-    def run_now(self, timeout_s: float = RUN_S) -> Object:
-        """The status written by a run that starts after this call."""
-        value = self.ask()
-        return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value, timeout_s)
+        return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value)
 
     def settle(self, timeout_s: float = 60) -> Object:
         """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""
@@ -99,7 +94,7 @@ class Probes:
     _made: list[Probe] = field(default_factory=list)
 
     def create(self, name: str, spec: Object) -> Probe:
-        """A new probe. Without a schedule it runs when asked to, once it has had its first run."""
+        """A new probe. Without a schedule it runs when it is asked to, after its first run."""
         body = {
             "apiVersion": API_VERSION,
             "kind": "DatapathProbe",
