@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -58,14 +59,18 @@ def galaxy(lab: Lab, api: Api) -> Galaxy:
 
 @pytest.fixture(scope="session")
 def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
-    """The demo's probes by name. Its pods are ready."""
+    """The demo's probes by name. Its pods are ready, and every probe has run since they all are."""
     lab.kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests/demo/overlays/lab"))
     lab.kubectl("rollout", "status", "-n", "default", "statefulset/deathstar", "--timeout=90s")
     lab.kubectl(
         "wait", "-n", "default", "--for=condition=Ready", "pod/xwing", "pod/tiefighter", "--timeout=90s"
     )
+    ready = datetime.now(UTC)
     names = (probe["metadata"]["name"] for probe in api.items(probes_path("default")))
-    return {name: Probe(api, "default", name) for name in names}
+    probes = {name: Probe(api, "default", name) for name in names}
+    for probe in probes.values():
+        probe.wait_for_run_after(ready)
+    return probes
 
 
 @pytest.fixture

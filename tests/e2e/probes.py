@@ -6,6 +6,7 @@ In: specs as people write them. Out: `.status` as JSON. Used by the tests throug
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from e2e.api import Api, Object
@@ -15,6 +16,8 @@ API_VERSION = "datapath-probe.dev/v1alpha1"
 RUN_NOW = "datapath-probe.dev/run-now"
 RUN_S = 20.0
 """What the slowest run may take on a busy machine, from being asked for to being written."""
+UNCHANGED_S = 30.0
+"""A status that says the same as before is written at most so often."""
 
 _asked = itertools.count(1)
 
@@ -59,6 +62,15 @@ class Probe:
     def wait_for(self, verdict: str, timeout_s: float = 2 * RUN_S) -> Object:
         """The first status with this verdict, from a run on schedule."""
         return self.wait(verdict, lambda status: status.get("verdict") == verdict, timeout_s)
+
+    def wait_for_run_after(self, moment: datetime) -> Object:
+        """The first status of a run on schedule that started after this moment."""
+
+        def started_later(status: Object) -> bool:
+            run = status.get("lastRun")
+            return run is not None and datetime.fromisoformat(run["startTime"]) > moment
+
+        return self.wait(f"run after {moment:%H:%M:%S}", started_later, UNCHANGED_S + 2 * RUN_S)
 
     def run_now(self) -> Object:
         """The status written by a run that starts after this call."""
