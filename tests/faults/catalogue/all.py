@@ -1,0 +1,23 @@
+"""Every fault, in path order."""
+
+from collections.abc import Collection
+
+from faults.catalogue import application, endpoint_map, interface, ipcache, overlay, program, service
+from faults.fault import Fault
+from faults.modes import Mode
+
+FAULTS: tuple[Fault, ...] = (
+    *interface.FAULTS,
+    *program.FAULTS,
+    *service.FAULTS,
+    *ipcache.FAULTS,
+    *overlay.FAULTS,
+    *endpoint_map.FAULTS,
+    *application.FAULTS,
+)
+
+
+def faults_of(mode: Mode, only: Collection[str]) -> list[Fault]:
+    """Those that are possible in a mode; `only`: parts of names, none means all."""
+    possible = [fault for fault in FAULTS if mode in fault.modes]
+    return [fault for fault in possible if not only or any(part in fault.name for part in only)]

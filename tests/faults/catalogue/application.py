@@ -1,0 +1,62 @@
+"""The application: the path is right, and the answer is not."""
+
+from datapath_probe.api.vocabulary import HopName
+from faults.fault import At, Fault, broken
+from faults.inject import application
+from faults.scene import Target
+
+RESPONSE = HopName.DESTINATION_RESPONSE
+
+_SERVER = """
+import http.server, socket, struct, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(200, b"fine")
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        {trouble}
+    def reset(self):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
+"""
+
+
+def _with(trouble: str) -> str:
+    return _SERVER.replace("{trouble}", trouble)
+
+
+def _misbehaving(name: str, trouble: str, reason: str) -> Fault:
+    """One that answers its readiness probe well, and a landing not."""
+    return Fault(
+        name,
+        lambda s: application.replaced(s.galaxy, s.far, _with(trouble)),
+        broken(RESPONSE, reason, At.DESTINATION),
+    )
+
+
+FAULTS = (
+    Fault(
+        "not-listening",
+        lambda s: application.stopped(s.galaxy, s.far),
+        broken(RESPONSE, "ConnectionRefused", At.DESTINATION),
+    ),
+    Fault(
+        "not-listening-same-node",
+        lambda s: application.stopped(s.galaxy, s.near),
+        broken(RESPONSE, "ConnectionRefused"),
+        Target.NEAR,
+    ),
+    _misbehaving("never-answers", "time.sleep(60)", "NoResponse"),
+    _misbehaving("resets", "self.reset()", "ConnectionReset"),
+    _misbehaving("closes-without-an-answer", "self.close_connection = True", "ConnectionReset"),
+    _misbehaving("wrong-status", 'self.answer(503, b"Ship landed")', "UnexpectedStatus"),
+    _misbehaving("wrong-body", 'self.answer(200, b"Go away")', "UnexpectedBody"),
+)

@@ -1,0 +1,65 @@
+"""Between the nodes, in tunnel mode: the device, its programs, the wire."""
+
+from contextlib import AbstractContextManager
+
+from datapath_probe.api.vocabulary import HopName
+from faults.fault import At, Fault, broken
+from faults.inject import devices, filters, programs
+from faults.modes import TUNNELED
+from faults.scene import Scene, Target
+
+VXLAN = "cilium_vxlan"
+TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
+_TUNNEL = ("-p", "udp", "--dport", "8472")
+
+
+def _detached(scene: Scene, node: str, program: str) -> AbstractContextManager[None]:
+    return programs.detached(scene.lab, node, VXLAN, program)
+
+
+def _dropped(scene: Scene, node: str, chain: str, *words: str) -> AbstractContextManager[None]:
+    return filters.rule(scene.lab, node, chain, *_TUNNEL, *words, "-j", "DROP")
+
+
+ENCAP, DECAP = HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION
+REPLY_ENCAP, REPLY_DECAP = HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION
+
+FAULTS = (
+    Fault(
+        "tunnel-device-down-source",
+        lambda s: devices.down(s.lab, s.source, VXLAN),
+        broken(ENCAP, "TunnelDeviceDown"),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "tunnel-device-down-destination",
+        lambda s: devices.down(s.lab, s.destination, VXLAN),
+        broken(DECAP, "TunnelDeviceDown", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "from-overlay-detached-destination",
+        lambda s: _detached(s, s.destination, FROM_OVERLAY),
+        broken(DECAP, "ProgramMissing", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "udp-8472-dropped-by-destination",
+        lambda s: _dropped(s, s.destination, "INPUT"),
+        broken(DECAP, "PacketFilterDrops", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "udp-8472-dropped-by-source",
+        lambda s: _dropped(s, s.source, "OUTPUT"),
+        broken(HopName.NODE_ROUTING, "PacketFilterDrops"),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "mtu-too-small-for-a-large-body",
+        lambda s: _dropped(s, s.destination, "INPUT", "-m", "length", "--length", "1200:65535"),
+        broken(DECAP, "PacketFilterDrops", At.DESTINATION),
+        Target.LARGE,
+        modes=TUNNELED,
+    ),
+)

@@ -1,0 +1,114 @@
+"""A fault: how it is injected, and what may be said about it. Then what was said, held against that."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from datapath_probe.api.vocabulary import HOP_ORDER, HopName
+from e2e.api import Object
+from faults.modes import EVERY, Mode
+from faults.scene import Scene, Target
+
+
+class At(StrEnum):
+    """A node by its part in the path."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A verdict with what it blames; "" where it blames nothing. `node` is a name."""
+
+    verdict: str
+    reason: str
+    hop: str = ""
+    node: str = ""
+    segment: tuple[str, str] | None = None
+
+    def __str__(self) -> str:
+        where = f" {self.hop}@{self.node}" if self.hop else ""
+        between = f" {self.segment[0]} … {self.segment[1]}" if self.segment else ""
+        return f"{self.verdict}{where}{between} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An answer that is right. Without a hop nothing is blamed."""
+
+    verdict: str
+    reason: str
+    hop: HopName | None = None
+    at: At = At.SOURCE
+
+    def on(self, scene: Scene) -> Said:
+        """With the name of the node."""
+        if self.hop is None:
+            return Said(self.verdict, self.reason)
+        node = scene.source if self.at is At.SOURCE else scene.destination
+        return Said(self.verdict, self.reason, self.hop, node)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`expected`: any of these is right; the first is the best. `modes`: where the fault is possible."""
+
+    name: str
+    inject: Callable[[Scene], AbstractContextManager[object]]
+    expected: tuple[Expected, ...]
+    to: Target = Target.FAR
+    modes: frozenset[Mode] = EVERY
+
+
+class Outcome(StrEnum):
+    """Right, or honest about not knowing, or wrong."""
+
+    RIGHT = "right"
+    HONEST = "honest"
+    WRONG = "wrong"
+
+
+def said(status: Object) -> Said:
+    """What a status says."""
+    blamed = status.get("divergentHop", {})
+    segment = status.get("segment")
+    return Said(
+        verdict=status["verdict"],
+        reason=status["reason"],
+        hop=blamed.get("name", ""),
+        node=blamed.get("node", ""),
+        segment=(segment["after"], segment["before"]) if segment else None,
+    )
+
+
+def judge(fault: Fault, scene: Scene, answer: Said) -> Outcome:
+    """Unknown is honest, and so is a segment that contains the fault. All else that is not expected is wrong."""
+    if answer in [expected.on(scene) for expected in fault.expected]:
+        return Outcome.RIGHT
+    if answer.verdict == "Unknown":
+        return Outcome.HONEST
+    if answer.segment and any(_within(answer.segment, expected.hop) for expected in fault.expected):
+        return Outcome.HONEST
+    return Outcome.WRONG
+
+
+def _within(segment: tuple[str, str], hop: HopName | None) -> bool:
+    after, before = (HOP_ORDER[HopName(end)] for end in segment)
+    return hop is not None and after <= HOP_ORDER[hop] <= before
+
+
+def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
+    """The request fails."""
+    return (Expected("Broken", reason, hop, at),)
+
+
+def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
+    """The request succeeds all the same."""
+    return (Expected("Degraded", reason, hop, at),)
+
+
+def either(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
+    """Whether the request succeeds depends on the mode, or on chance."""
+    return broken(hop, reason, at) + degraded(hop, reason, at)

@@ -1,0 +1,4 @@
+# The fault bench, see docs/fault-bench.md. Included by the Makefile.
+.PHONY: faults
+faults: $(VENV) ## break the lab in many ways, compare what is named: build/faults.json (FAULTS_MODES=… FAULTS_ONLY=…)
+	@tests/faults/run.sh $(BIN)/python

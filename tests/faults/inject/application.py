@@ -1,0 +1,32 @@
+"""The application in its pod: stopped, or replaced by one that misbehaves. The pod itself is not touched.
+
+The server runs in a loop that looks at these files first (tests/e2e/manifests/galaxy/deathstar.yaml).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from e2e.galaxy import Galaxy, Pod
+
+_ALIVE = "until curl --silent --fail --output /dev/null localhost/v1/; do sleep 0.1; done"
+_RESTART = "kill $(cat /tmp/server.pid)"
+
+
+@contextmanager
+def stopped(galaxy: Galaxy, pod: Pod) -> Iterator[None]:
+    """A pod that runs on without its server."""
+    galaxy.sh(pod.name, f"touch /tmp/stopped; {_RESTART}")
+    try:
+        yield
+    finally:
+        galaxy.sh(pod.name, f"rm /tmp/stopped; {_ALIVE}")
+
+
+@contextmanager
+def replaced(galaxy: Galaxy, pod: Pod, source: str) -> Iterator[None]:
+    """A pod with another server: a Python program, which must answer its readiness probe, GET /v1/."""
+    galaxy.sh(pod.name, f"cat > /tmp/server.py <<'END'\n{source}\nEND\n{_RESTART}; sleep 0.2; {_ALIVE}")
+    try:
+        yield
+    finally:
+        galaxy.sh(pod.name, f"rm /tmp/server.py; {_RESTART}; sleep 0.2; {_ALIVE}")

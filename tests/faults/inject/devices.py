@@ -1,0 +1,113 @@
+"""Devices, routes and neighbours of a node and inside pods: down, gone, wrong."""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from e2e.galaxy import Pod
+from faults.inject.agent import in_agent
+from faults.inject.undo import done
+from lab.cluster import Lab
+
+_PODS = (
+    'cd /var/run/netns && for ns in *; do [ -n "$(ip -n "$ns" -o addr show to "$0")" ] && echo "$ns"; done'
+)
+
+
+def lxc(lab: Lab, pod: Pod) -> str:
+    """The node's end of the pod's pair of interfaces."""
+    [endpoint] = json.loads(in_agent(lab, pod.node, "cilium-dbg", "endpoint", "get", str(pod.endpoint)))
+    name: str = endpoint["status"]["networking"]["interface-name"]
+    return name
+
+
+def link(lab: Lab, node: str, device: str, *, inside: str = "") -> dict[str, Any]:
+    """A device as `ip` shows it; `inside` a pod's namespace."""
+    argv = ("ip", *_in(inside), "-j", "link", "show", "dev", device)
+    [shown] = json.loads(lab.run(node, *argv).stdout)
+    found: dict[str, Any] = shown
+    return found
+
+
+def netns(lab: Lab, pod: Pod) -> str:
+    """Name of the pod's network namespace on its node."""
+    return lab.run(pod.node, "sh", "-c", _PODS, pod.ip, check=False).stdout.split()[0]
+
+
+@contextmanager
+def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[None]:
+    """A device that is down. The routes that go with it come back with it."""
+    enter = ("ip", *_in(inside))
+    routes = json.loads(lab.run(node, *enter, "-j", "route", "show", "dev", device).stdout or "[]")
+    with done(lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")):
+        yield
+    for route in routes:
+        via = ("via", route["gateway"]) if "gateway" in route else ("scope", route.get("scope", "global"))
+        source = ("src", route["prefsrc"]) if "prefsrc" in route else ()
+        lab.run(node, *enter, "route", "replace", route["dst"], *via, "dev", device, *source, check=False)
+
+
+@contextmanager
+def replaced_by_another_pair(lab: Lab, node: str, device: str) -> Iterator[None]:
+    """Another pair of interfaces under the name of this one, which goes by another name."""
+    kept = "faults-kept"
+    lab.run(node, "ip", "link", "set", device, "name", kept)
+    try:
+        lab.run(node, "ip", "link", "add", device, "up", "type", "veth", "peer", "name", "faults-peer")
+        yield
+    finally:
+        lab.run(node, "ip", "link", "del", device, check=False)
+        lab.run(node, "ip", "link", "set", kept, "name", device)
+
+
+def mtu(lab: Lab, node: str, device: str, value: int) -> AbstractContextManager[None]:
+    """A device with another MTU."""
+    change = ("ip", "link", "set", device, "mtu")
+    return done(lab, node, (*change, str(value)), (*change, str(link(lab, node, device)["mtu"])))
+
+
+def route(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
+    """A route more, such as one to the wrong node or a black hole."""
+    return done(lab, node, ("ip", "route", "add", *words), ("ip", "route", "del", *words))
+
+
+@contextmanager
+def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iterator[None]:
+    """A route less."""
+    enter = ("ip", *_in(inside))
+    shown = lab.run(node, *enter, "route", "show", prefix).stdout.strip()
+    assert shown, f"{node} has no route to {prefix}"
+    lab.run(node, *enter, "route", "del", *shown.split())
+    try:
+        yield
+    finally:
+        lab.run(node, *enter, "route", "add", *shown.split())
+
+
+def wrong_neighbour(
+    lab: Lab, node: str, ip: str, device: str, *, inside: str = ""
+) -> AbstractContextManager[None]:
+    """A neighbour at a MAC address that nobody has."""
+    enter = ("ip", *_in(inside), "neigh")
+    return done(
+        lab,
+        node,
+        (*enter, "replace", ip, "lladdr", "02:00:00:00:00:99", "dev", device, "nud", "permanent"),
+        (*enter, "del", ip, "dev", device),
+    )
+
+
+def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
+    """A device that loses whatever is sent out of it."""
+    qdisc = ("tc", "qdisc")
+    return done(
+        lab,
+        node,
+        (*qdisc, "replace", "dev", device, "root", "netem", "loss", "100%"),
+        (*qdisc, "del", "dev", device, "root"),
+    )
+
+
+def _in(namespace: str) -> tuple[str, ...]:
+    return ("-n", namespace) if namespace else ()

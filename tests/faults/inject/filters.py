@@ -1,0 +1,12 @@
+"""Packet filters of a node: rules that drop or reject what Cilium would have let pass."""
+
+from contextlib import AbstractContextManager
+
+from faults.inject.undo import done
+from lab.cluster import Lab
+
+
+def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") -> AbstractContextManager[None]:
+    """A rule that comes first in its chain."""
+    iptables = ("iptables", "--wait", "--table", table)
+    return done(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))

@@ -1,0 +1,162 @@
+"""Entries of pinned maps: changed, deleted, added. Leaving the context puts back what was there, byte for byte.
+
+In: a lab, a node, addresses and ids. Used by the catalogue and by the e2e tests.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from faults.inject.agent import in_agent
+from lab.cluster import Lab
+
+_MAPS = "/sys/fs/bpf/tc/globals"
+_KEPT = "/sys/fs/bpf/faults-kept"
+_NO_SUCH_KEY = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """One entry of a pinned map on a node."""
+
+    lab: Lab
+    node: str
+    map: str
+    key: bytes
+
+    def find(self) -> bytes | None:
+        """The value; None if there is no such entry. A longest-prefix map answers with its best match."""
+        words = ("lookup", "pinned", f"{_MAPS}/{self.map}", "key", "hex", *_octets(self.key))
+        found = in_agent(self.lab, self.node, "sh", "-c", 'bpftool -j map "$@" || true', "sh", *words)
+        if found.strip() == _NO_SUCH_KEY:
+            return None
+        return bytes(int(octet, 16) for octet in json.loads(found)["value"])
+
+    def read(self) -> bytes:
+        """The value, which must be there."""
+        value = self.find()
+        assert value is not None, f"{self.map} on {self.node} has no {self.key.hex()}"
+        return value
+
+    def write(self, value: bytes) -> None:
+        self._bpftool("update", "value", "hex", *_octets(value))
+
+    def delete(self) -> None:
+        self._bpftool("delete")
+
+    def keep_program(self) -> None:
+        """Keep the program in this place of a program array alive while nothing refers to it."""
+        number = int.from_bytes(self.read(), "little")
+        in_agent(self.lab, self.node, "bpftool", "prog", "pin", "id", str(number), _KEPT)
+
+    def write_program(self) -> None:
+        """Put back the program that was kept."""
+        self._bpftool("update", "value", "pinned", _KEPT)
+        in_agent(self.lab, self.node, "rm", _KEPT)
+
+    def _bpftool(self, verb: str, *words: str) -> None:
+        pinned = ("pinned", f"{_MAPS}/{self.map}")
+        in_agent(
+            self.lab, self.node, "bpftool", "map", verb, *pinned, "key", "hex", *_octets(self.key), *words
+        )
+
+
+@contextmanager
+def changed(entry: MapEntry, change: Callable[[bytes], bytes]) -> Iterator[None]:
+    """An entry with another value."""
+    value = entry.read()
+    entry.write(change(value))
+    try:
+        yield
+    finally:
+        entry.write(value)
+
+
+@contextmanager
+def deleted(entry: MapEntry) -> Iterator[None]:
+    """A map without one of its entries."""
+    value = entry.read()
+    entry.delete()
+    try:
+        yield
+    finally:
+        entry.write(value)
+
+
+@contextmanager
+def added(entry: MapEntry, value: bytes) -> Iterator[None]:
+    """A map with an entry that does not belong there."""
+    assert entry.find() is None, f"{entry.map} on {entry.node} has {entry.key.hex()} already"
+    entry.write(value)
+    try:
+        yield
+    finally:
+        entry.delete()
+
+
+@contextmanager
+def program_missing(entry: MapEntry) -> Iterator[None]:
+    """A program array with a hole."""
+    entry.keep_program()
+    entry.delete()
+    try:
+        yield
+    finally:
+        entry.write_program()
+
+
+def patched(offset: int, patch: bytes) -> Callable[[bytes], bytes]:
+    """A change of some bytes of a value."""
+    return lambda value: value[:offset] + patch + value[offset + len(patch) :]
+
+
+def ipcache_entry(lab: Lab, node: str, ip: str) -> MapEntry:
+    """What a node's ipcache holds of a pod (/32): prefix length, cluster id, padding, family, address."""
+    return MapEntry(lab, node, "cilium_ipcache_v2", bytes.fromhex("40000000 0000 00 01") + _packed16(ip))
+
+
+def endpoint_entry(lab: Lab, node: str, ip: str) -> MapEntry:
+    """What a node's endpoint map holds of an address: address, family, key, cluster id."""
+    return MapEntry(lab, node, "cilium_lxc", _packed16(ip) + bytes.fromhex("01 00 0000"))
+
+
+def service_slot(lab: Lab, node: str, ip: str, port: int, number: int) -> MapEntry:
+    """A slot of a Service's TCP port: address, port, number, protocol, scope. Slot 0 is the frontend."""
+    key = ip_address(ip).packed + port.to_bytes(2, "big") + number.to_bytes(2, "little") + b"\x06\0\0\0"
+    return MapEntry(lab, node, "cilium_lb4_services_v2", key)
+
+
+def service_backend(slot: MapEntry) -> MapEntry:
+    """The backend that a slot names."""
+    return MapEntry(slot.lab, slot.node, "cilium_lb4_backends_v3", slot.read()[:4])
+
+
+def reverse_nat(frontend: MapEntry) -> MapEntry:
+    """The reverse NAT entry of a frontend (slot 0)."""
+    return MapEntry(frontend.lab, frontend.node, "cilium_lb4_reverse_nat", frontend.read()[6:8])
+
+
+def policy_program(lab: Lab, node: str, endpoint: int) -> MapEntry:
+    """The place of an endpoint's policy program."""
+    return MapEntry(lab, node, "cilium_call_policy", endpoint.to_bytes(4, "little"))
+
+
+def tail_call(lab: Lab, node: str, endpoint: int, index: int) -> MapEntry:
+    """The place of one of an endpoint's tail calls."""
+    return MapEntry(lab, node, f"cilium_calls_{endpoint:05d}", index.to_bytes(4, "little"))
+
+
+def overlay_tail_call(lab: Lab, node: str, index: int) -> MapEntry:
+    """The place of one of the tunnel device's tail calls."""
+    return MapEntry(lab, node, "cilium_calls_overlay_2", index.to_bytes(4, "little"))
+
+
+def _packed16(ip: str) -> bytes:
+    """An IPv4 address as Cilium's keys hold it."""
+    return ip_address(ip).packed.ljust(16, b"\0")
+
+
+def _octets(data: bytes) -> list[str]:
+    return [f"{octet:02x}" for octet in data]

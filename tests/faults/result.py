@@ -1,0 +1,69 @@
+"""Results: a table for people, `build/faults.json` for programs, and whether the bar is met."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from faults.fault import Outcome
+
+NAMED_RIGHT = 0.95
+_COLOURS = {Outcome.RIGHT: "green", Outcome.HONEST: "yellow", Outcome.WRONG: "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One fault in one mode."""
+
+    fault: str
+    mode: str
+    version: str
+    expected: str
+    got: str
+    outcome: Outcome
+    seconds: float
+
+
+def write(results: Sequence[Result], path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+
+
+def line(result: Result) -> str:
+    """For whoever watches."""
+    colour = _COLOURS[result.outcome]
+    named = f"[{colour}]{result.outcome:6}[/] {result.mode:6} {result.fault}: {result.got}"
+    instead = "" if result.outcome is Outcome.RIGHT else f"\n{'':9}expected {result.expected}"
+    return f"{result.seconds:6.1f} s  {named}{instead}"
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """All results, then the count of each mode."""
+    table = Table("fault", "mode", "named", "outcome", "seconds")
+    for result in results:
+        colour = _COLOURS[result.outcome]
+        table.add_row(
+            result.fault, result.mode, result.got, f"[{colour}]{result.outcome}", f"{result.seconds:.1f}"
+        )
+    console.print(table)
+    for mode in dict.fromkeys(result.mode for result in results):
+        of_mode = [result for result in results if result.mode == mode]
+        counts = ", ".join(f"{_count(of_mode, outcome)} {outcome}" for outcome in Outcome)
+        verdict = "met" if meets_bar(of_mode) else "[red]missed[/]"
+        console.print(f"{mode}: {len(of_mode)} faults, {counts}; the bar is {verdict}")
+
+
+def meets_bar(results: Sequence[Result]) -> bool:
+    """At least 95 % named right in every mode, and nothing named wrong."""
+    return all(
+        _count(of_mode, Outcome.RIGHT) >= NAMED_RIGHT * len(of_mode) and not _count(of_mode, Outcome.WRONG)
+        for mode in {result.mode for result in results}
+        for of_mode in [[result for result in results if result.mode == mode]]
+    )
+
+
+def _count(results: Sequence[Result], outcome: Outcome) -> int:
+    return sum(result.outcome is outcome for result in results)

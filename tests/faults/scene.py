@@ -1,0 +1,138 @@
+"""The scene of a fault: a ship, the deathstars near and far, two Services, and a probe from the ship to each of them.
+
+Made once per lab. In: a lab. Out: who is where, at the moment of asking. Used by injectors and bench.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Self
+
+from e2e.api import Api, Object, Refused
+from e2e.galaxy import NAMESPACE, Galaxy, Pod
+from e2e.galaxy import deploy as deploy_galaxy
+from e2e.probes import Probe, Probes, probes_path
+from e2e.specs import landing, to_pod
+from faults.inject import devices, maps
+from faults.modes import Mode
+from lab.cluster import Lab
+
+SHIP = "xwing"
+OUTPOST = "outpost"
+"""A Service with one backend, the deathstar far from the ship."""
+BOTH = "deathstar"
+"""The Service of both deathstars."""
+_LARGE: Object = {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * 4000}
+
+
+class Target(StrEnum):
+    """Whom the probe asks."""
+
+    FAR = "far"
+    NEAR = "near"
+    SERVICE = "service"
+    BOTH = "both"
+    LARGE = "large"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that injectors need. Looked up when first asked for: make a new one for each fault."""
+
+    lab: Lab
+    api: Api
+    galaxy: Galaxy
+    mode: Mode
+
+    @cached_property
+    def ship(self) -> Pod:
+        """The source."""
+        return self.galaxy.pod(SHIP)
+
+    @cached_property
+    def far(self) -> Pod:
+        """The deathstar on the other node."""
+        return self.galaxy.far(SHIP)
+
+    @cached_property
+    def near(self) -> Pod:
+        """The deathstar on the ship's node."""
+        return self.galaxy.near(SHIP)
+
+    @property
+    def source(self) -> str:
+        """The ship's node."""
+        return self.ship.node
+
+    @property
+    def destination(self) -> str:
+        """The node of the deathstar far away."""
+        return self.far.node
+
+    def node_ip(self, node: str) -> str:
+        """A node's address."""
+        return self.lab.node(node).ip
+
+    def lxc(self, pod: Pod) -> str:
+        """The node's end of a pod's pair of interfaces."""
+        return devices.lxc(self.lab, pod)
+
+    def service_ip(self, name: str) -> str:
+        """The ClusterIP of one of the Services."""
+        service = self.api.get(service_path(name))
+        assert service is not None
+        ip: str = service["spec"]["clusterIP"]
+        return ip
+
+    def slot(self, name: str, number: int) -> maps.MapEntry:
+        """A slot of a Service on the ship's node."""
+        return maps.service_slot(self.lab, self.source, self.service_ip(name), 80, number)
+
+    def slots_are(self, name: str, count: int) -> Callable[[], bool]:
+        """Whether the ship's node counts so many backends of a Service."""
+        slot = self.slot(name, 0)
+        return lambda: int.from_bytes(slot.read()[4:6], "little") == count
+
+    @classmethod
+    def set_up(cls, lab: Lab, api: Api, mode: Mode) -> Self:
+        """Pods and Services, ready."""
+        galaxy = deploy_galaxy(lab, api)
+        scene = cls(lab, api, galaxy, mode)
+        spec = {
+            "selector": {"statefulset.kubernetes.io/pod-name": scene.far.name},
+            "ports": [{"name": "http", "port": 80}],
+        }
+        if api.get(service_path(OUTPOST)) is None:
+            api.create(
+                f"/api/v1/namespaces/{NAMESPACE}/services",
+                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": OUTPOST}, "spec": spec},
+            )
+        return scene
+
+    def probe(self, target: Target) -> Probe:
+        """The probe of the ship to this target; made if there is none yet."""
+        name = f"{SHIP}-to-{target}"
+        try:
+            return Probes(self.api, NAMESPACE).create(name, self._spec(target))
+        except Refused:  # it is there already
+            self.api.patch(f"{probes_path(NAMESPACE)}/{name}", {"spec": self._spec(target)})
+            return Probe(self.api, NAMESPACE, name)
+
+    def _spec(self, target: Target) -> Object:
+        match target:
+            case Target.FAR:
+                return to_pod(SHIP, self.far)
+            case Target.NEAR:
+                return to_pod(SHIP, self.near)
+            case Target.SERVICE:
+                return landing(SHIP, {"service": {"name": OUTPOST, "port": 80}})
+            case Target.BOTH:
+                return landing(SHIP, {"service": {"name": BOTH, "port": 80}})
+            case Target.LARGE:
+                destination = {"pod": {"name": self.far.name, "port": 80}}
+                return {"source": {"pod": SHIP}, "destination": destination, "request": _LARGE}
+
+
+def service_path(name: str) -> str:
+    return f"/api/v1/namespaces/{NAMESPACE}/services/{name}"
