@@ -100,6 +100,10 @@ class Reason(StrEnum):
     TUNNEL_MISCONFIGURED = "TunnelMisconfigured"
     NO_NODE_ROUTE = "NoNodeRoute"
     LOST_IN_TRANSIT = "LostInTransit"
+    LOST_ON_THE_WIRE = "LostOnTheWire"
+    PACKET_DROPPED = "PacketDropped"
+    CONNTRACK_INSERT_FAILED = "ConntrackInsertFailed"
+    CONNTRACK_ENTRY_LOST = "ConntrackEntryLost"
 
     # the application
     CONNECTION_REFUSED = "ConnectionRefused"

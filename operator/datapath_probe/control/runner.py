@@ -27,6 +27,10 @@ from ..publish.run_result import RunResult
 
 # How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
 SETTLE_S = 1.0
+# How long a good request takes at most: beyond that packets may be lost, and what counts them is read.
+HANGING_S = 0.4
+# How often, after which pause each, events are asked for again that a node's ring does not give away yet.
+EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
 # What the exec itself may cost beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
 BODY_LIMIT_BYTES = 64 * 1024
@@ -62,17 +66,38 @@ class ProbeRunner:
         request = Request(self._clock(), self._ports.take(plan.source.pod.uid), None)
         run = Run(plan, request)
         memo: Memo = {}
+        loop = asyncio.get_running_loop()
+        hanging_at = loop.time() + HANGING_S
         sending = asyncio.create_task(self._send(plan, request.local_port))
         try:
             run = await self._collect(run, memo)
+            await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
+            if not sending.done():
+                run = await self._collect(replace(run, hanging=True), memo)
             reading = await sending
         finally:
             sending.cancel()
-        run = await self._collect(replace(run, request=replace(request, reading=reading)), memo)
+        run = await self._collect(
+            replace(run, request=replace(request, reading=reading), hanging=False), memo
+        )
         diagnosis = diagnose(run, memo)
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(probe, run, diagnosis)
-            run = await self._collect(run, memo)
+            run, diagnosis = await self._await_events(run, memo)
+        return run, diagnosis
+
+    async def _await_events(self, run: Run, memo: Memo) -> tuple[Run, Diagnosis]:
+        """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
+        run = await self._collect(run, memo)
+        diagnosis = diagnose(run, memo)
+        for _ in range(EVENT_RETRIES):
+            if diagnosis.met or diagnosis.divergence or not diagnosis.lagging:
+                break
+            await asyncio.sleep(EVENT_PAUSE_S)
+            evidence = await ask_again(
+                run.evidence, diagnosis.lagging, self._answers, _incarnations(run.plan)
+            )
+            run = replace(run, evidence=evidence)
             diagnosis = diagnose(run, memo)
         return run, diagnosis
 
@@ -81,7 +106,8 @@ class ProbeRunner:
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
-        questions = sorted(doubted, key=lambda question: (question.node, question.argv))
+        repeatable = (question for question in doubted if question.repeatable)
+        questions = sorted(repeatable, key=lambda question: (question.node, question.argv))
         await asyncio.sleep(SETTLE_S)
         evidence = await ask_again(run.evidence, questions, self._answers, _incarnations(run.plan))
         return replace(

@@ -1,4 +1,5 @@
-"""What this run's connection left in conntrack: the backend that was chosen and how far its packets came.
+"""What this run's connection left: the backend that was chosen and how far its packets came, as conntrack and events
+tell it.
 
 Entries count only if they were written during the run: maps keep closed connections for minutes.
 """
@@ -14,10 +15,11 @@ from ..cilium.curl import CurlExit, CurlReport
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import Backend, Plan
+from .events import Events, observe
 from .findings import Rung
 from .ladder import Ladder
 from .lens import Lens
-from .run import Request
+from .run import Request, Run
 
 # Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
 _CLOCK_TOLERANCE_S = 2.0
@@ -30,7 +32,8 @@ class Connection:
     """The entries of this run; an entry of an earlier one counts as `Absent`.
 
     `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
-    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries.
+    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries. What one witness saw counts, also
+    where the other is silent.
     """
 
     chosen: Backend | None = None
@@ -42,6 +45,8 @@ class Connection:
     outgoing_since_s: float | None = None
     report: CurlReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
+    source_node: str = ""
+    events: Events = field(default_factory=Events)
 
     @property
     def translated(self) -> bool:
@@ -61,23 +66,25 @@ class Connection:
     @property
     def sent(self) -> bool:
         """The source's program let packets go to the backend."""
-        return isinstance(self.outgoing, CtEntry)
+        return isinstance(self.outgoing, CtEntry) or self._seen_leaving
 
     @property
     def received(self) -> bool:
         """Packets reached the destination's policy program."""
-        return _noted(self.incoming, self.incoming_since_s, answers=False)
+        seen = any(self.events.delivered(self._destination_node))
+        return seen or _noted(self.incoming, self.incoming_since_s, answers=False)
 
     @property
     def answered(self) -> bool:
         """The destination pod sent something back."""
-        return _noted(self.incoming, self.incoming_since_s, answers=True)
+        seen = any(self.events.sent_on(self._destination_node, reply=True))
+        return seen or _noted(self.incoming, self.incoming_since_s, answers=True)
 
     @property
     def replied(self) -> bool:
         """Something came back to the source's node."""
         counted = isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
-        return counted or self.client_reset
+        return counted or self.client_reset or any(self.events.delivered(self.source_node, reply=True))
 
     @property
     def connected(self) -> bool:
@@ -94,7 +101,8 @@ class Connection:
     @property
     def refused(self) -> bool:
         """The destination pod answered with a RST before there was a connection."""
-        return self.answered and isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
+        noted = isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
+        return (self.answered and noted) or self.events.refused
 
     @property
     def client_reset(self) -> bool:
@@ -123,6 +131,19 @@ class Connection:
         ends = TcpFlag.RST | TcpFlag.FIN
         return isinstance(self.incoming, CtEntry) and bool(self.incoming.tx_flags & ends)
 
+    @property
+    def _destination_node(self) -> str:
+        return self.chosen.target.node.name if self.chosen and self.chosen.target else ""
+
+    @property
+    def _seen_leaving(self) -> bool:
+        """The source's program was seen to send packets to the backend, on this node or towards another."""
+        to = (self.chosen.ip, self.chosen.port) if self.chosen else None
+        return any(
+            sighting.to == to
+            for sighting in (*self.events.sent_on(self.source_node), *self.events.delivered(self.source_node))
+        )
+
     def ladder(self, translates: bool) -> Ladder:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
         steps: list[tuple[Rung, bool | None]] = [
@@ -141,8 +162,8 @@ class Connection:
 
 
 def _seen(trace: Trace, seen: bool) -> bool | None:
-    """True or False as evidence has it, None where there is no evidence."""
-    return None if trace is None or isinstance(trace, Unavailable) else seen
+    """True or False as evidence has it, None where there is no evidence. Events tell only what was seen."""
+    return seen or (None if trace is None or isinstance(trace, Unavailable) else False)
 
 
 def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
@@ -151,20 +172,28 @@ def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
     return entry.sent(since_s) if answers else entry.received(since_s)
 
 
-def trace(
-    plan: Plan, request: Request, report: CurlReport | None, lens: Lens, config: AgentConfig
-) -> Connection:
+def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) -> Connection:
     """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
+    plan, request, source = run.plan, run.request, run.plan.source
     if config.conntrack_in_jiffies:
         undated = Unavailable(
             Reason.UNSUPPORTED_VERSION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
         )
         chosen = None if plan.frontend else plan.backends[0]
         return Connection(chosen, service=undated, outgoing=undated, incoming=undated, report=report)
-    source = plan.source
     chosen, service, straight, facts = _chosen(plan, request, lens, config.socket_lb)
     if chosen is None:
-        return Connection(service=service, straight=straight, report=report, service_facts=facts)
+        events = observe(lens, run, report, None)
+        chosen = _seen_chosen(plan, events)
+    if chosen is None:
+        return Connection(
+            service=service,
+            straight=straight,
+            report=report,
+            service_facts=facts,
+            source_node=source.node.name,
+            events=events,
+        )
     client, port = source.pod.ip, request.local_port
     out_question = conntrack.out_entry(source.node.name, client, port, chosen.ip, chosen.port)
     outgoing, outgoing_since = _of_this_run(out_question, request, lens)
@@ -182,7 +211,16 @@ def trace(
         outgoing_since_s=outgoing_since,
         report=report,
         service_facts=facts,
+        source_node=source.node.name,
+        events=observe(lens, run, report, chosen.target.node.name if chosen.target else None),
     )
+
+
+def _seen_chosen(plan: Plan, events: Events) -> Backend | None:
+    """The backend that packets were seen to be sent to, where conntrack does not tell."""
+    node = plan.source.node.name
+    seen = {sighting.to for sighting in (*events.sent_on(node), *events.delivered(node))}
+    return next((backend for backend in plan.backends if (backend.ip, backend.port) in seen), None)
 
 
 def _chosen(

@@ -38,6 +38,7 @@ from .fingerprint import fingerprint
 from .lens import Lens, Memo
 from .outcome import judge_outcome
 from .run import Run
+from .testimony import testify
 from .transition import in_transition
 
 Check = Callable[[Case, ExpectedHop], Finding]
@@ -78,13 +79,9 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis."""
     lens = Lens(run.evidence, memo)
     case = _case(run, lens)
-    findings = _examine(case)
-    conclusion = conclude(
-        findings,
-        case.outcome,
-        case.connection.ladder(case.translates),
-        in_transition(run),
-    )
+    ladder = case.connection.ladder(case.translates)
+    findings = testify(case, _examine(case), ladder)
+    conclusion = conclude(findings, case.outcome, ladder, in_transition(run))
     return Diagnosis(
         plan=run.plan,
         backend=case.backend,
@@ -103,6 +100,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         fingerprint=fingerprint(case, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
         needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
+        lagging=case.connection.events.lagging,
     )
 
 
@@ -130,7 +128,7 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
     if request.reading is not None:
         report = curl.parse_report(request.reading)
         told = report if isinstance(report, CurlReport) else None
-        connection = trace(plan, request, told, lens, config)
+        connection = trace(run, told, lens, config)
     path = expected_path(plan, connection.chosen)
     outcome = judge_outcome(plan, report, request.local_port, path)
     return Case(run, lens, path, connection.chosen, report, outcome, connection)

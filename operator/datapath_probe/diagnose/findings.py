@@ -77,7 +77,8 @@ class Segment:
 class Diagnosis:
     """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown.
 
-    `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again.
+    `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again. `lagging`:
+    what may have more to tell in a moment, if it matters.
     """
 
     plan: Plan
@@ -97,3 +98,4 @@ class Diagnosis:
     fingerprint: str
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
+    lagging: tuple[Question, ...] = ()

@@ -26,11 +26,11 @@ class Lens:
         """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
         if question not in self._evidence.readings:
             self.missing[question] = None
-        reading = self._evidence.latest(question)
-        key = (question, reading, parse)
-        if key not in self._memo:
-            self._memo[key] = parse(reading)
-        return self._memo[key]  # type: ignore[return-value]  # keyed by the parser that made it
+        return self._parsed(question, self._evidence.latest(question), parse)
+
+    def series(self, question: Question, parse: Parser[Record]) -> tuple[Record, ...]:
+        """All readings of a question, oldest first, parsed. Whether it is asked is not this reader's affair."""
+        return tuple(self._parsed(question, reading, parse) for reading in self._evidence.all(question))
 
     def reads(self, question: Question) -> int:
         """How often the question has been answered."""
@@ -39,3 +39,9 @@ class Lens:
     def at(self, question: Question) -> float:
         """When the newest reading was taken, seconds since the epoch."""
         return self._evidence.latest(question).at
+
+    def _parsed(self, question: Question, reading: Reading, parse: Parser[Record]) -> Record:
+        key = (question, reading, parse)
+        if key not in self._memo:
+            self._memo[key] = parse(reading)
+        return self._memo[key]  # type: ignore[return-value]  # keyed by the parser that made it

@@ -23,7 +23,7 @@ class Run:
     """`plan_after` is the plan resolved anew after the run: where it differs, the cluster is in transition.
 
     `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
-    unseen, because the API server was not heard.
+    unseen, because the API server was not heard. `hanging`: the request is under way for longer than good ones take.
     """
 
     plan: Plan
@@ -32,3 +32,4 @@ class Run:
     plan_after: Plan | CannotRun | None = None
     second_look: bool = False
     view_age_s: float = 0.0
+    hanging: bool = False

@@ -8,13 +8,15 @@ class Question:
     """`argv` is run in the agent container of `node`; equal questions share one answer.
 
     `max_age_s` is how old a shared answer may be (seconds); 0 asks afresh. It is for what is costly to ask and
-    changes only with the agent or the endpoint; it is no part of the key.
+    changes only with the agent or the endpoint; it is no part of the key. `repeatable` False: it shows what happens
+    while it runs, so asking again would show another time.
     """
 
     node: str
     argv: tuple[str, ...]
     timeout_s: float = field(default=5.0, compare=False)
     max_age_s: float = field(default=0.2, compare=False)
+    repeatable: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         if not self.argv or self.argv[0].startswith("-"):

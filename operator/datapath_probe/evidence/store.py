@@ -22,6 +22,10 @@ class Evidence:
             return Unavailable(EvidenceError.NOT_COLLECTED, f"{program} was not run on {question.node}")
         return readings[-1]
 
+    def all(self, question: Question) -> tuple[Reading, ...]:
+        """Every reading of a question, oldest first."""
+        return self.readings.get(question, ())
+
     def reads(self, question: Question) -> int:
         """How often the question was answered (an `Unavailable` is no answer)."""
         return sum(isinstance(reading, Answer) for reading in self.readings.get(question, ()))

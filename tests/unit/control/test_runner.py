@@ -158,7 +158,8 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     assert isinstance(result.outcome, Diagnosis)
     assert result.outcome.divergence is not None
     assert result.outcome.divergence.hop is HopName.ENDPOINT_LOOKUP
-    assert all(recording.asked.count(question) == 2 for question in recording.asked)
+    programmed = [question for question in recording.asked if question.argv[0] != "hubble"]
+    assert all(recording.asked.count(question) == 2 for question in programmed)
 
 
 async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:

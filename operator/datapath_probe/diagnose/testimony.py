@@ -1,0 +1,83 @@
+"""What events say beside each hop, and the hop that was seen to drop this connection.
+
+In: the findings of the checks. Out: the same with what was observed; a hop that dropped packets of a request that
+failed is Broken, if they can have died there. Called by `diagnose`, after the checks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ..api.vocabulary import HopName, HopVerdict, Stance, Witness
+from ..cilium.flow import Point
+from .case import Case
+from .drops import Drop
+from .events import Sighting
+from .findings import Finding, Statement
+from .ladder import Ladder
+
+
+def testify(case: Case, findings: Sequence[Finding], ladder: Ladder) -> list[Finding]:
+    """The findings, each with the events that concern it."""
+    drops = {drop.hop: drop for drop in case.connection.events.drops if drop.hop}
+    return [_with_drop(case, _with_sightings(case, f), drops.get(f.hop), ladder) for f in findings]
+
+
+def _with_drop(case: Case, finding: Finding, drop: Drop | None, ladder: Ladder) -> Finding:
+    """A drop counts where the request failed and its packets came no further; else it is told and no more."""
+    if drop is None or drop.node != finding.node:
+        return finding
+    facts = {
+        "drop": f"{drop.name} ({drop.code})",
+        "dropDirection": drop.direction,
+        "dropFile": drop.file,
+        "drops": str(drop.count),
+        "deniedBy": ", ".join(drop.policies),
+    }
+    fatal = case.outcome.met is False and finding.hop in ladder.zone
+    stance = Stance.CONTRADICTS if fatal else Stance.AGREES
+    finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
+    if not fatal:
+        return finding
+    if finding.verdict is HopVerdict.STALE:  # what is wrong with it says more than that it dropped
+        return replace(finding, verdict=HopVerdict.BROKEN, message=f"{finding.message}; {drop}")
+    return replace(finding, verdict=HopVerdict.BROKEN, reason=drop.reason, message=str(drop))
+
+
+def _with_sightings(case: Case, finding: Finding) -> Finding:
+    seen = [
+        sighting for sighting in case.connection.events.sightings if finding.hop in _places(case, sighting)
+    ]
+    facts = {
+        "events": ", ".join(f"{s.point} {'|'.join(sorted(s.flags))}".strip() for s in seen),
+    }
+    lost = case.connection.events.lost.get(finding.node)
+    if seen and lost:
+        facts["lostEvents"] = str(lost)
+    return _observed(finding, "packets of this connection were seen to pass", facts) if seen else finding
+
+
+def _places(case: Case, sighting: Sighting) -> Iterator[HopName]:
+    """The hops that let a packet pass which was seen at this point."""
+    source, destination = case.path.source_node, case.path.destination_node
+    begin, end = (destination, source) if sighting.reply else (source, destination)
+    if sighting.point is Point.TO_ENDPOINT and sighting.node == end:
+        yield HopName.REPLY_DELIVERY if sighting.reply else HopName.INGRESS_POLICY
+    elif sighting.node == begin and sighting.point is Point.TO_OVERLAY:
+        yield HopName.REPLY_ENCAPSULATION if sighting.reply else HopName.OVERLAY_ENCAPSULATION
+    elif sighting.node == begin and sighting.point in (Point.TO_STACK, Point.TO_NETWORK):
+        yield HopName.REPLY_ROUTING if sighting.reply else HopName.NODE_ROUTING
+
+
+def _observed(
+    finding: Finding, summary: str, facts: dict[str, str], stance: Stance = Stance.AGREES
+) -> Finding:
+    """The finding with more of what was observed; the check's own words go first, unless they are contradicted."""
+    known = finding.evidence.get(Witness.OBSERVED)
+    told = {key: fact for key, fact in facts.items() if fact}
+    if known:
+        told = {**known.facts, **told}
+        if stance is Stance.AGREES:
+            summary, stance = known.summary, known.stance
+    statement = Statement(stance, summary, told)
+    evidence = {**finding.evidence, Witness.OBSERVED: statement}
+    return replace(finding, evidence={w: evidence[w] for w in Witness if w in evidence})
