@@ -93,6 +93,7 @@ class Reason(StrEnum):
 
     # policy
     POLICY_DENIED = "PolicyDenied"
+    POLICY_MAP_MISMATCH = "PolicyMapMismatch"
 
     # between nodes
     TUNNEL_DEVICE_MISSING = "TunnelDeviceMissing"

@@ -97,6 +97,16 @@ class Json:
             raise self._unlike("a list")
         return (Json(value, self._place) for value in self._value)
 
+    def items(self) -> Iterator[tuple[str, "Json"]]:
+        """The members of an object, by name; none where it is missing."""
+        if self._value is not None and not isinstance(self._value, dict):
+            raise self._unlike("an object")
+        return ((key, Json(value, key)) for key, value in (self._value or {}).items())
+
+    def values(self) -> Iterator["Json"]:
+        """The members of an object without their names."""
+        return (value for _, value in self.items())
+
     def maybe(self, key: str) -> "Json":
         """A member of what may itself be missing."""
         return self[key] if self else Json(None, key)
@@ -120,6 +130,12 @@ class Json:
         value = default if self._value is None else self._value
         if not isinstance(value, int) or isinstance(value, bool):
             raise self._unlike("an integer")
+        return value
+
+    def boolean(self, default: bool | None = None) -> bool:
+        value = default if self._value is None else self._value
+        if not isinstance(value, bool):
+            raise self._unlike("true or false")
         return value
 
     def number(self, default: float | None = None) -> float:

@@ -6,7 +6,7 @@ Source: Cilium 1.16–1.20 `bpf/lib/policy.h` (`__policy_can_access`; policy_key
 `common.h`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from ..evidence.question import Question
@@ -18,9 +18,11 @@ from .wire import L4Protocol, be16, endpoint_id, le32
 
 ANY_IDENTITY = 0
 _FULL_PREFIX = 64  # bits: identity, direction, protocol, port
-# proxy_port be16, flags, auth_type; then priority and counters until 1.17, priority in 1.18, precedence since
+# proxy_port be16, flags, auth_type (its highest bit: the entry's own, not another's); then priority and counters until
+# 1.17, priority in 1.18, precedence since
 _SIZE_1_17, _SIZE_1_18, _SIZE_1_19 = 24, 8, 12
 _DENY = 1 << 0
+_AUTH_EXPLICIT = 1 << 7
 _HIGHEST = 2**32 - 1
 
 
@@ -33,7 +35,7 @@ class TrafficDirection(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
-    """`proxy_port` is not 0 where an L7 proxy decides.
+    """`proxy_port` is not 0 where an L7 proxy decides; `auth_type` is not 0 where both ends must have authenticated.
 
     Of two entries, the one of higher `precedence` counts, then the one that says more of protocol and port
     (`prefix_bits`, 0 to 24).
@@ -43,6 +45,8 @@ class PolicyEntry:
     proxy_port: int
     precedence: int
     prefix_bits: int
+    auth_type: int = 0
+    auth_explicit: bool = False
 
 
 def lookup(
@@ -59,7 +63,14 @@ def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:
     if not isinstance(value, bytes):
         return value
     proxy_port, flags = int.from_bytes(value[:2], "big"), value[2]
-    return PolicyEntry(bool(flags & _DENY), proxy_port, _precedence(value), prefix_bits=flags >> 3)
+    return PolicyEntry(
+        deny=bool(flags & _DENY),
+        proxy_port=proxy_port,
+        precedence=_precedence(value),
+        prefix_bits=flags >> 3,
+        auth_type=value[3] & ~_AUTH_EXPLICIT,
+        auth_explicit=bool(value[3] & _AUTH_EXPLICIT),
+    )
 
 
 def decide(of_identity: PolicyEntry | Absent, of_any: PolicyEntry | Absent) -> PolicyEntry | Absent:
@@ -68,7 +79,11 @@ def decide(of_identity: PolicyEntry | Absent, of_any: PolicyEntry | Absent) -> P
         return of_any
     if isinstance(of_any, Absent):
         return of_identity
-    return max(of_identity, of_any, key=lambda entry: (entry.precedence, entry.prefix_bits))
+    chosen = max(of_identity, of_any, key=lambda entry: (entry.precedence, entry.prefix_bits))
+    other = of_any if chosen is of_identity else of_identity
+    if chosen.deny or chosen.auth_explicit or other.auth_type <= chosen.auth_type:
+        return chosen
+    return replace(chosen, auth_type=other.auth_type)
 
 
 def _precedence(value: bytes) -> int:

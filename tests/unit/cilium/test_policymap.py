@@ -1,5 +1,7 @@
 """The policy map: which of two entries decides, and where each version keeps what."""
 
+from dataclasses import replace
+
 import pytest
 
 from datapath_probe.cilium import policymap
@@ -79,3 +81,25 @@ def test_of_equals_the_identitys_own_entry_decides() -> None:
     own = PolicyEntry(deny=False, proxy_port=1, precedence=3, prefix_bits=24)
     others = PolicyEntry(deny=False, proxy_port=2, precedence=3, prefix_bits=24)
     assert decide(own, others) is own
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "auth_type"),
+    [
+        (ALLOW_PORT, replace(ALLOW_ALL, auth_type=1), 1),
+        (replace(ALLOW_PORT, auth_type=2, auth_explicit=True), replace(ALLOW_ALL, auth_type=3), 2),
+        (replace(ALLOW_PORT, auth_explicit=True), replace(ALLOW_ALL, auth_type=1), 0),
+        (replace(ALLOW_PORT, auth_type=1), ALLOW_ALL, 1),
+    ],
+)
+def test_an_authentication_that_is_not_said_is_the_wider_entrys(
+    own: PolicyEntry, others: PolicyEntry, auth_type: int
+) -> None:
+    decided = decide(own, others)
+    assert isinstance(decided, PolicyEntry)
+    assert decided.auth_type == auth_type
+
+
+def test_the_authentication_of_an_entry_is_read() -> None:
+    found = policymap.parse(looked_up("00 00 c0 81 00 00 00 00"))
+    assert found == replace(ALLOW_PORT, auth_type=1, auth_explicit=True)
