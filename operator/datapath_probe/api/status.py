@@ -18,6 +18,8 @@ PATHS_LIMIT = 32
 HOPS_LIMIT = 32
 HISTORY_LIMIT = 50
 FACTS_LIMIT = 32
+SOURCES_LIMIT = 8
+BACKENDS_LIMIT = 32
 RUN_NOW_CLIP = Clip(256)
 
 
@@ -31,6 +33,8 @@ Line = Annotated[str, Clip(512)]
 Text = Annotated[str, Clip(1024)]
 Reason = Annotated[str, Clip(64)]
 Latency = Annotated[str, Clip(24)]
+Short = Annotated[str, Clip(24)]
+Known = Annotated[str, Clip(64)]
 Address = Annotated[str, Clip(45)]
 Count = Annotated[int, Field(ge=0)]
 # Plain strings outside: a status with a hop of the next version must not be refused by the CRD of this one.
@@ -130,6 +134,9 @@ class Counters(ApiModel):
 
     skipped: Count = 0
     """Runs that did not start, because the one before still lasted or the operator was away."""
+
+    path_changes: Count = 0
+    """Changes of the way that packets take."""
 
 
 class PathSource(ApiModel):
@@ -278,7 +285,8 @@ class PathResult(ApiModel):
     """Healthy, Degraded, Broken or Unknown."""
 
     fingerprint: Annotated[str, Clip(80)] | None = None
-    """Digest of the way that packets take; changes when the way does."""
+    """Digest of the way that packets take to this destination; changes when the way does, not when a load
+    balancer chooses another backend. Absent while not all of the way is known, or something is in transition."""
 
     request: RequestResult | None = None
     """What curl reported."""
@@ -307,6 +315,67 @@ class HistoryEntry(ApiModel):
 
     latency: Latency | None = None
     """Time that the request took."""
+
+    change: Annotated[str, Clip(120)] | None = None
+    """What had changed in the way that packets take, if anything."""
+
+
+class Place(ApiModel):
+    """A pod and its node."""
+
+    pod: Known
+    """Name of the pod."""
+
+    node: Known
+    """Its node."""
+
+
+class NodeEntry(ApiModel):
+    """How packets of pods come under Cilium's care on a node."""
+
+    node: Known
+    """Name of the node."""
+
+    attach: Short
+    """How programs are attached: tcx, tc or netkit."""
+
+    programs: Known
+    """Names of the programs, in the order in which they run."""
+
+
+class Way(ApiModel):
+    """The way that packets take, as it was when it last stood still: what a new run is compared with."""
+
+    since: Time
+    """When the way was first seen to be this one."""
+
+    change: Line | None = None
+    """What changed then, in words; absent while the way is the first that was seen."""
+
+    destination: Name
+    """What is asked for: namespace/name:port."""
+
+    routing: Short
+    """How packets travel between nodes: vxlan, geneve or native."""
+
+    load_balancing: Short
+    """Who chooses the Service's backend: per packet (the source's program), socket (connect() in the pod), or none
+    when no Service is asked."""
+
+    endpoint_routes: bool = False
+    """Whether pods have routes of their own."""
+
+    sources: Annotated[tuple[Place, ...], Clip(SOURCES_LIMIT)] = ()
+    """The pods that send requests."""
+
+    backends: Annotated[tuple[Place, ...], Clip(BACKENDS_LIMIT)] = ()
+    """The pods that may answer."""
+
+    backend_count: Count = 0
+    """How many may answer: more than are listed, if they are too many."""
+
+    entries: Annotated[tuple[NodeEntry, ...], Clip(SOURCES_LIMIT + BACKENDS_LIMIT)] = ()
+    """What is attached where packets of pods enter these nodes, as far as it was seen."""
 
 
 class ProbeStatus(ApiModel):
@@ -358,6 +427,9 @@ class ProbeStatus(ApiModel):
 
     paths: Annotated[tuple[PathResult, ...], Clip(PATHS_LIMIT)] = ()
     """The pairs of source and destination of the last run, the worst first."""
+
+    way: Way | None = None
+    """The way that packets take, and what changed in it last."""
 
     history: Annotated[tuple[HistoryEntry, ...], Clip(HISTORY_LIMIT)] = ()
     """The last runs, newest first, as many as spec.history.limit says."""

@@ -34,10 +34,10 @@ from .checks.service import (
 from .conclude import conclude
 from .connection import Connection, trace
 from .findings import Diagnosis, Finding
-from .fingerprint import fingerprint
 from .lens import Lens, Memo
 from .outcome import judge_outcome
 from .run import Run
+from .seen_way import seen_way
 from .testimony import testify
 from .transition import in_transition
 
@@ -81,7 +81,8 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     case = _case(run, lens)
     ladder = case.connection.ladder(case.translates)
     findings = testify(case, _examine(case), ladder)
-    conclusion = conclude(findings, case.outcome, ladder, in_transition(run))
+    transition = in_transition(run)
+    conclusion = conclude(findings, case.outcome, ladder, transition)
     return Diagnosis(
         plan=run.plan,
         backend=case.backend,
@@ -97,7 +98,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         segment=conclusion.segment,
         symptom=conclusion.symptom,
         findings=conclusion.findings,
-        fingerprint=fingerprint(case, findings),
+        way=None if transition else seen_way(case, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
         needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
         lagging=case.connection.events.lagging,
@@ -115,7 +116,8 @@ def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
     if run.request.reading is None and run.plan.frontend:
         for backend in run.plan.backends[:_AHEAD]:
             _examine(_case(run, lens, ahead=backend))
-    _examine(_case(run, lens))
+    case = _case(run, lens)
+    seen_way(case, _examine(case))
     return list(lens.missing)
 
 

@@ -9,6 +9,7 @@ from ..api.vocabulary import Encapsulation, HopName, HopVerdict, Locality, Probe
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
 from ..plan.plan import Backend, Plan
+from .way import Way
 
 
 class Rung(IntEnum):
@@ -95,7 +96,7 @@ class Diagnosis:
     segment: Segment | None
     symptom: Divergence | None
     findings: tuple[Finding, ...]
-    fingerprint: str
+    way: Way | None  # None while something is in transition
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     lagging: tuple[Question, ...] = ()

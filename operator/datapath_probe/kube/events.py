@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import structlog
 from kubernetes.aio.client import ApiClient
@@ -55,7 +55,7 @@ class EventRecorder:
         if self._last.get(probe.uid) == event:
             return
         try:
-            self._queue.put_nowait(_Told(probe, event, self._clock(), uuid4().hex))
+            self._queue.put_nowait(_Told(probe, event, self._clock(), _id(probe, event)))
         except asyncio.QueueFull:
             _log_dropped(probe, "too many are waiting")
         else:
@@ -82,7 +82,9 @@ class EventRecorder:
             try:
                 await rest.request(self._client, "POST", path, {}, body)
             except ApiError as error:
-                if error.status == rest.CONFLICT:  # an attempt that looked lost was not
+                if (
+                    error.status == rest.CONFLICT
+                ):  # it was told before, or an attempt that looked lost was not
                     return
                 if not error.transient or self._clock() - told.at > KEEP_TRYING_S:
                     raise
@@ -90,6 +92,11 @@ class EventRecorder:
                 await asyncio.sleep(pause_s(failures))
             else:
                 return
+
+
+def _id(probe: ProbeRef, event: Event) -> str:
+    id_ = uuid5(NAMESPACE_OID, f"{probe.uid}/{event.key}") if event.key else uuid4()
+    return id_.hex
 
 
 def _log_dropped(probe: ProbeRef, reason: str) -> None:

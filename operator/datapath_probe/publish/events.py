@@ -1,10 +1,13 @@
-"""Which Event a new status is worth: one when verdict, hop or reason change, none for every run. Pure."""
+"""Which Events a new status is worth: one when verdict, hop or reason change, one when the way does, none for every
+run. Pure.
+"""
 
 from ..api.status import ProbeStatus
 from ..api.vocabulary import ProbeVerdict
 from .ports import Event
 
 ACTION = "Probe"
+PATH_CHANGED = "PathChanged"
 
 
 def headline(status: ProbeStatus) -> tuple[object, ...]:
@@ -22,3 +25,14 @@ def event_for(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
         recovered = f"was {previous.verdict} ({previous.reason}); " if previous.reason else ""
         return Event("Normal", current.verdict, ACTION, recovered + note)
     return Event("Warning", current.verdict, ACTION, note)
+
+
+def change_event(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
+    """The Event that tells of a new way that packets take, or None if it is the same. The number of the change is
+    its key: an operator that dies before its status is written finds the change anew, and tells nobody twice.
+    """
+    number, way = current.counters.path_changes, current.way
+    if number == previous.counters.path_changes or way is None or way.change is None:
+        return None
+    note = f"{way.change} ({current.source} → {current.destination})"
+    return Event("Normal", PATH_CHANGED, ACTION, note, key=f"{PATH_CHANGED}/{number}")

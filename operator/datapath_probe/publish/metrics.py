@@ -110,7 +110,7 @@ class Metrics(Collector):
         failures = _counter(
             "hop_failures", "Runs in which a hop was Broken or Stale.", *_PROBE, "hop", "reason"
         )
-        changes = _counter("path_changes", "Changes of the way to the same backend.", *_PROBE)
+        changes = _counter("path_changes", "Changes of the way that packets take.", *_PROBE)
         latency = HistogramMetricFamily(
             "datapath_probe_request_duration_seconds", "Time that requests took.", labels=_PROBE
         )
@@ -119,7 +119,7 @@ class Metrics(Collector):
                 runs.add_metric((*key, verdict), count)
             for pair, count in series.hop_failures.items():
                 failures.add_metric((*key, *pair), count)
-            changes.add_metric(key, series.path_changes)
+            changes.add_metric(key, series.status.counters.path_changes)
             latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
         yield from (runs, failures, changes, latency)
 

@@ -27,11 +27,18 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
         source=_source(diagnosis),
         destination=_destination(diagnosis),
         verdict=diagnosis.verdict,
-        fingerprint=diagnosis.fingerprint or None,
+        fingerprint=_fingerprint(diagnosis),
         request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
         symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
         hops=tuple(_hop(finding) for finding in diagnosis.findings),
     )
+
+
+def _fingerprint(diagnosis: Diagnosis) -> str | None:
+    target = diagnosis.backend.target if diagnosis.backend else None
+    if diagnosis.way is None or target is None:
+        return None
+    return diagnosis.way.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
 
 
 def hop_ref(divergence: Divergence) -> HopRef:

@@ -44,12 +44,15 @@ class StatusWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is told about a probe. `reason` and `action` are CamelCase; `note` is cut to 1 kB."""
+    """What is told about a probe. `reason` and `action` are CamelCase; `note` is cut to 1 kB. `key`: what it is
+    about; of one probe and key only the first Event is kept, whichever operator told it. Empty: every one is.
+    """
 
     type: Literal["Normal", "Warning"]
     reason: str
     action: str
     note: str
+    key: str = ""
 
 
 class Events(Protocol):

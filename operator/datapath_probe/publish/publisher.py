@@ -10,11 +10,15 @@ from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.status import ProbeStatus
 from ..api.vocabulary import Trigger
 from . import status as statuses
-from .events import event_for, headline
+from .events import change_event, event_for, headline
 from .metrics import Metrics
 from .outbox import Outbox
 from .ports import Events, ProbeRef
 from .run_result import Outlook, RunRecord
+from .ways import Ways
+
+# An operator that died may have written a change of the way and not told it; what was told is not told twice.
+RETELL_S = 60.0
 
 
 class Publisher:
@@ -26,11 +30,16 @@ class Publisher:
         self._metrics = metrics
         self._clock = clock
         self._statuses: dict[str, ProbeStatus] = {}
+        self._ways: dict[str, Ways] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
         """A probe that was not known: go on from the status in the API server."""
         self._statuses[probe.meta.uid] = probe.status
+        self._ways[probe.meta.uid] = Ways(probe.status.way)
         self._metrics.show(probe, probe.status)
+        way = probe.status.way
+        if way and self._clock() - way.since.timestamp() < RETELL_S:
+            self._tell_change(probe, ProbeStatus(), probe.status)
 
     def relabel(self, probe: Probe | InvalidSpec) -> None:
         """The probe's spec or labels changed; its status is what it was."""
@@ -39,10 +48,12 @@ class Publisher:
     def run_ended(self, probe: Probe, record: RunRecord, outlook: Outlook) -> None:
         """A run has ended, and the probe is still there."""
         previous = self._statuses[probe.meta.uid]
-        current = statuses.after_run(previous, probe, record, outlook)
+        sight = self._ways[probe.meta.uid].take(record.result)
+        current = statuses.after_run(previous, probe, record, outlook, sight)
         asked_for = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
-        self._publish(probe, previous, current, urgent=asked_for)
+        self._publish(probe, previous, current, urgent=asked_for or sight.change is not None)
         self._metrics.count(probe, record)
+        self._tell_change(probe, previous, current)
 
     def suspended(self, probe: Probe) -> None:
         """The probe is not run for a while."""
@@ -57,12 +68,17 @@ class Publisher:
     def forget(self, meta: ProbeMeta) -> None:
         """The probe is gone."""
         self._statuses.pop(meta.uid, None)
+        self._ways.pop(meta.uid, None)
         for listener in (self._outbox, self._events, self._metrics):
             listener.forget(_ref(meta))
 
     def served_run_now(self, uid: str) -> str | None:
         """The value of the annotation run-now that was served last."""
         return self._statuses[uid].last_handled_run_now
+
+    def _tell_change(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
+        if event := change_event(previous, current):
+            self._events.tell(_ref(probe.meta), event)
 
     def _publish(
         self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus, *, urgent: bool

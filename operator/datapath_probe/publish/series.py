@@ -7,7 +7,6 @@ from ..api.probe import InvalidSpec, Probe
 from ..api.status import HopResult, ProbeStatus
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..cilium.curl import Timings
-from .fingerprints import Fingerprints
 from .histogram import REQUEST_S, Histogram
 from .run_result import RunResult
 
@@ -24,10 +23,7 @@ class ProbeSeries:
         self.runs: Counter[ProbeVerdict] = Counter()
         self.hop_failures: Counter[tuple[str, str]] = Counter()
         self.latency = Histogram(REQUEST_S)
-        self.path_changes = 0
         self.phases: Mapping[str, float] = {}
-        self._fingerprints = Fingerprints()
-        self._fingerprints.take(status.paths)
         self.show(probe, status)
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
@@ -42,7 +38,6 @@ class ProbeSeries:
         for pair in set(_failures(self.status)):
             full = pair not in self.hop_failures and len(self.hop_failures) >= MAX_HOP_FAILURES - 1
             self.hop_failures[OTHER if full else pair] += 1
-        self.path_changes += self._fingerprints.take(self.status.paths)
         reports = [path.report for path in result.paths if path.report]
         for report in reports:
             if report.timings.total:

@@ -28,6 +28,7 @@ from .summary import (
     way_text,
     with_next_step,
 )
+from .ways import Sight
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
@@ -58,14 +59,17 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     )
 
 
-def after_run(previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: Outlook) -> ProbeStatus:
-    """The status when a run has ended."""
+def after_run(
+    previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: Outlook, sight: Sight | None = None
+) -> ProbeStatus:
+    """The status when a run has ended. `sight`: what the run says about the way that packets take."""
     result = record.result
     found = findings(result, probe)
     ended = _time(result.ended)
     worst = _worst(result)
-    counters = _counted(previous.counters, _verdict(worst), outlook.skipped)
-    runs = (_history_entry(found, _verdict(worst), ended), *previous.history)
+    sight = sight or Sight(previous.way)
+    counters = _counted(previous.counters, _verdict(worst), outlook.skipped, sight)
+    runs = (_history_entry(found, _verdict(worst), ended, sight.change), *previous.history)
     past = Past(previous.conditions, probe.meta.generation, ended)
     said = conditions.Said(worst.reason, _in_words(worst))
     return _with(
@@ -81,6 +85,7 @@ def after_run(previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: O
         next_run_time=None if outlook.next_run is None else _time(outlook.next_run),
         last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
         counters=counters,
+        way=sight.way,
         history=runs[: probe.spec.history.limit],
     )
 
@@ -148,7 +153,7 @@ def _readiness(past: Past, outcome: Diagnosis | CannotRun, probe: Probe) -> Iter
         yield past.becomes(Claim(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}"))
 
 
-def _counted(before: Counters, verdict: ProbeVerdict, skipped: int) -> Counters:
+def _counted(before: Counters, verdict: ProbeVerdict, skipped: int, sight: Sight) -> Counters:
     failed = verdict is ProbeVerdict.BROKEN
     succeeded = verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.DEGRADED)
     return Counters(
@@ -157,16 +162,20 @@ def _counted(before: Counters, verdict: ProbeVerdict, skipped: int) -> Counters:
         consecutive_failures=before.consecutive_failures + 1 if failed else 0,
         consecutive_successes=before.consecutive_successes + 1 if succeeded else 0,
         skipped=before.skipped + skipped,
+        path_changes=before.path_changes + (sight.change is not None),
     )
 
 
-def _history_entry(found: ProbeStatus, verdict: ProbeVerdict, ended: datetime) -> HistoryEntry:
+def _history_entry(
+    found: ProbeStatus, verdict: ProbeVerdict, ended: datetime, change: str | None
+) -> HistoryEntry:
     return HistoryEntry(
         time=ended,
         verdict=verdict,
         hop=found.divergent_hop.name if found.divergent_hop else None,
         reason=found.reason,
         latency=latency_text(found.paths[0]) if found.paths else None,
+        change=change,
     )
 
 

@@ -1,6 +1,7 @@
 """Events about probes arrive as people's tools expect them, once each, and never hold anybody up."""
 
 import asyncio
+from dataclasses import replace
 
 from kubernetes.aio.client import ApiClient
 from structlog.testing import capture_logs
@@ -44,6 +45,17 @@ async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
             recorder.tell(probe, event)
         found = await events_about(kube, probe, 3)
     assert [event["reason"] for event in found] == ["ConnectionRefused", "AllHopsOk", "ConnectionRefused"]
+
+
+async def test_what_a_key_is_about_is_told_once_also_by_another_operator(kube: ApiClient) -> None:
+    probe = ProbeRef("default", "landing", "e-9")
+    changed = replace(HEALTHY, key="PathChanged/1")
+    for count in (2, 3):
+        async with running(recorder_on(kube)) as recorder:
+            recorder.tell(probe, changed)
+            recorder.tell(probe, BROKEN)
+            found = await events_about(kube, probe, count)
+    assert [event["reason"] for event in found] == ["AllHopsOk", "ConnectionRefused", "ConnectionRefused"]
 
 
 async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiClient) -> None:

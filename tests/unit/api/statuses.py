@@ -11,13 +11,16 @@ from datapath_probe.api.status import (
     HopRef,
     HopResult,
     LastRun,
+    NodeEntry,
     PathDestination,
     PathResult,
     PathSource,
+    Place,
     ProbeStatus,
     RequestResult,
     Segment,
     Timings,
+    Way,
     WitnessReport,
 )
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Trigger
@@ -77,8 +80,14 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         message=LONG,
     )
     entry = HistoryEntry(
-        time=NOW, verdict=ProbeVerdict.UNKNOWN, hop=HopName.OVERLAY_ENCAPSULATION, reason=LONG, latency=LONG
+        time=NOW,
+        verdict=ProbeVerdict.UNKNOWN,
+        hop=HopName.OVERLAY_ENCAPSULATION,
+        reason=LONG,
+        latency=LONG,
+        change=LONG,
     )
+    place = Place(pod=LONG, node=LONG)
     return ProbeStatus(
         observed_generation=BIG,
         source=LONG,
@@ -93,8 +102,25 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         next_run_time=NOW,
         last_handled_run_now=LONG,
         counters=Counters(
-            runs=BIG, failures=BIG, consecutive_failures=BIG, consecutive_successes=BIG, skipped=BIG
+            runs=BIG,
+            failures=BIG,
+            consecutive_failures=BIG,
+            consecutive_successes=BIG,
+            skipped=BIG,
+            path_changes=BIG,
         ),
         paths=(path(hops),) * paths,
+        way=Way(
+            since=NOW,
+            change=LONG,
+            destination=LONG,
+            routing=LONG,
+            load_balancing=LONG,
+            endpoint_routes=True,
+            sources=(place,) * 100,
+            backends=(place,) * 100,
+            backend_count=BIG,
+            entries=(NodeEntry(node=LONG, attach=LONG, programs=LONG),) * 100,
+        ),
         history=(entry,) * 100,
     )

@@ -61,6 +61,7 @@ def test_fields_are_written_under_the_names_of_the_contract() -> None:
             "lastHandledRunNow",
             "counters",
             "paths",
+            "way",
             "history",
         ),
     }
@@ -83,6 +84,7 @@ def test_what_is_not_known_is_left_out() -> None:
             "consecutiveFailures": 0,
             "consecutiveSuccesses": 0,
             "skipped": 0,
+            "pathChanges": 0,
         },
         "paths": [],
         "history": [],

@@ -1,13 +1,14 @@
 """The life of probes, from what the API server shows to what is run, written and told."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from datapath_probe.plan.plan import CannotRun
 from unit.control.world import World, body, world
-from unit.publish.samples import diverging
+from unit.publish.samples import WAY, diverging, healthy
 
 pytestmark = pytest.mark.looptime
 
@@ -138,6 +139,29 @@ async def test_a_restart_tells_no_event_of_what_is_as_it_was() -> None:
         made.registry.observe(body(status=status))
         await asyncio.sleep(130)
         assert made.told == []
+
+
+async def test_a_new_way_is_written_at_once_told_and_counted_and_a_restart_tells_no_other() -> None:
+    async with world() as made:
+        made.registry.observe(body(schedule={"interval": "5s"}))
+        await asyncio.sleep(12)
+        verdict = made.told[-1]
+        made.outcome = healthy(replace(WAY, routing="native"))
+        await asyncio.sleep(5.5)
+        status = dict(made.status())
+        event = made.told[-1]
+        assert (event.type, event.reason) == ("Normal", "PathChanged")
+        assert event.note.startswith("routing vxlan → native (default/xwing@node2 → ")
+        assert made.told[:-1] == [verdict]
+        assert status["counters"]["pathChanges"] == 1
+        assert status["way"]["change"] == "routing vxlan → native"
+        assert [run.get("change") for run in status["history"]][:2] == ["routing vxlan → native", None]
+        assert status["verdict"] == "Healthy"
+    async with world() as again:
+        again.outcome = healthy(replace(WAY, routing="native"))
+        again.registry.observe(body(schedule={"interval": "5s"}, status=status))
+        await asyncio.sleep(20)
+        assert [told.key for told in again.told] in ([], [event.key])  # one key is one Event
 
 
 async def test_a_verdict_and_a_condition_that_change_are_written_at_once_each() -> None:

@@ -17,6 +17,7 @@ from datapath_probe.api.vocabulary import (
 )
 from datapath_probe.cilium.curl import CurlExit, CurlReport, Timings
 from datapath_probe.diagnose.findings import Diagnosis, Divergence, Finding, Segment, Statement
+from datapath_probe.diagnose.way import Entry, Way
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.publish.run_result import RunRecord, RunResult
@@ -86,7 +87,19 @@ def finding(
     )
 
 
-def healthy(fingerprint: str = "sha256:a") -> Diagnosis:
+WAY = Way(
+    destination="default/deathstar:80",
+    routing="vxlan",
+    load_balancing="per packet",
+    endpoint_routes=False,
+    sources={"xwing": "node2"},
+    backends={"deathstar-0": "node1", "deathstar-1": "node2"},
+    backend_count=2,
+    entries={node: Entry("tcx", "cil_from_container") for node in ("node1", "node2")},
+)
+
+
+def healthy(way: Way | None = WAY) -> Diagnosis:
     """Every hop ok."""
     made = plan()
     return Diagnosis(
@@ -104,7 +117,7 @@ def healthy(fingerprint: str = "sha256:a") -> Diagnosis:
         segment=None,
         symptom=None,
         findings=tuple(finding(hop, node) for hop, node in HOPS),
-        fingerprint=fingerprint,
+        way=way,
     )
 
 
