@@ -90,6 +90,7 @@ class Reason(StrEnum):
     ENDPOINT_ENTRY_MISSING = "EndpointEntryMissing"
     ENDPOINT_ENTRY_MISMATCH = "EndpointEntryMismatch"
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
+    NO_ENDPOINT_ROUTE = "NoEndpointRoute"
 
     # policy
     POLICY_DENIED = "PolicyDenied"

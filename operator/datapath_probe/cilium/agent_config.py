@@ -1,8 +1,8 @@
 """How Cilium is configured: of a node, as its agent runs with, and of the cluster, as the ConfigMap says.
 
 The agent's own files win: they hold the overrides of CiliumNodeConfig, and what was true when it started.
-Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr`, `pkg/datapath/tunnel`; chart
-`cilium-agent/daemonset.yaml` (`--config-dir`).
+Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/kube_proxy_replacement.go`),
+`pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from .answers import parser
 
 _FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
+_ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 _KEYS = (
     "auto-direct-node-routes",
     "bpf-lb-sock",
@@ -35,21 +36,35 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """`socket_lb`: connect() translates Services, for pods too, so that no packet carries a ClusterIP."""
+    """`socket_lb`: connect() translates Services, for pods too, so that no packet carries a ClusterIP.
+
+    `kube_proxy_replacement`: Cilium serves NodePorts too. `bpf_host_routing`: between pods and the wire, packets pass
+    the host's stack by. `cni_chaining`: the plugin that makes the pods' interfaces in Cilium's place.
+    """
 
     routing_mode: str  # tunnel | native
     tunnel_protocol: str  # vxlan | geneve
     tunnel_port: int
     ipam: str
     socket_lb: bool
+    kube_proxy_replacement: bool
+    bpf_host_routing: bool
     auto_direct_node_routes: bool
     endpoint_routes: bool
     datapath_mode: str  # veth | netkit | netkit-l2
-    encryption: str | None  # ipsec | wireguard
+    encryption: str | None  # ipsec | wireguard | ztunnel
+    cni_chaining: str | None
+    cluster_id: int
+    underlay: str  # ipv4 | ipv6
     ipv4: bool
     ipv6: bool
     monitor_flags: frozenset[str]  # TCP flags that conntrack notes; "all" or names
     conntrack_in_jiffies: bool  # maybe: the agent then probes which clock it can use
+
+    @property
+    def routes_to_endpoints(self) -> bool:
+        """Whether the host's stack hands packets to pods, by a route for each, instead of Cilium's programs."""
+        return self.endpoint_routes and not self.bpf_host_routing
 
 
 def question(node: str) -> Question:
@@ -80,18 +95,29 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
 
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
-    encryption = next((kind for kind in ("ipsec", "wireguard") if on(f"enable-{kind}")), None)
-    everywhere = on("bpf-lb-sock") or on("kube-proxy-replacement")
+    chaining = values.get("cni-chaining-mode", "none")
+    cluster_id = values.get("cluster-id", "0")
+    encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
+    replaces_kube_proxy = on("kube-proxy-replacement")
+    masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
+    needs_stack = not replaces_kube_proxy or encryption == "ipsec"
+    needs_stack |= masquerades and not on("enable-bpf-masquerade")
+    everywhere = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
         tunnel_protocol=protocol,
         tunnel_port=int(port) if port.isdecimal() and port != "0" else _DEFAULT_PORTS.get(protocol, 8472),
         ipam=values.get("ipam", "cluster-pool"),
         socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
+        kube_proxy_replacement=replaces_kube_proxy,
+        bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
         endpoint_routes=on("enable-endpoint-routes"),
         datapath_mode=values.get("datapath-mode", "veth"),
         encryption=encryption,
+        cni_chaining=chaining if chaining not in ("", "none", "portmap") else None,
+        cluster_id=int(cluster_id) if cluster_id.isdecimal() else 0,
+        underlay=values.get("underlay-protocol", "ipv4"),
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict, ProbeVerdict
+from ..evidence.reading import Unavailable
 from .findings import Divergence, Finding, Segment
 from .ladder import Ladder, segment_between
 from .outcome import Outcome
@@ -27,10 +28,21 @@ class Conclusion:
 
 
 def conclude(
-    findings: Sequence[Finding], outcome: Outcome, ladder: Ladder, transition: str | None
+    findings: Sequence[Finding],
+    outcome: Outcome,
+    ladder: Ladder,
+    transition: str | None,
+    unjudgeable: Unavailable | None = None,
 ) -> Conclusion:
-    """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything."""
+    """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything;
+    `unjudgeable`: what on this path no check knows.
+    """
     findings = tuple(findings)
+    if unjudgeable:
+        reason, why = Reason(unjudgeable.reason), unjudgeable.message
+        findings = tuple(_withheld(finding, why, reason) for finding in findings)
+        if outcome.met is not None:
+            return Conclusion(ProbeVerdict.UNKNOWN, reason, why, findings)
     if transition:
         findings = tuple(_withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
@@ -42,14 +54,14 @@ def conclude(
     return _failed(findings, outcome, ladder)
 
 
-def _withheld(finding: Finding, transition: str) -> Finding:
-    """A finding as it counts while something is in transition: what is wrong may be about to be right. What is
-    Unknown anyway keeps its own, more exact reason.
+def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
+    """A finding as it counts while something is in transition, or not known well enough: what seems wrong may be right.
+    What is Unknown anyway keeps its own, more exact reason.
     """
     if finding.verdict in (HopVerdict.OK, HopVerdict.UNKNOWN):
         return finding
-    message = f"{transition}; seen meanwhile: {finding.message}"
-    return replace(finding, verdict=HopVerdict.UNKNOWN, reason=Reason.IN_TRANSITION, message=message)
+    message = f"{why}; seen meanwhile: {finding.message}"
+    return replace(finding, verdict=HopVerdict.UNKNOWN, reason=reason, message=message)
 
 
 def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:

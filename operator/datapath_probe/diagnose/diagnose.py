@@ -35,6 +35,7 @@ from .conclude import conclude
 from .connection import Connection, trace
 from .findings import Diagnosis, Finding
 from .lens import Lens, Memo
+from .nodes import disagreement, unjudgeable
 from .outcome import judge_outcome
 from .run import Run
 from .seen_way import seen_way
@@ -81,8 +82,8 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     case = _case(run, lens)
     ladder = case.connection.ladder(case.translates)
     findings = testify(case, _examine(case), ladder)
-    transition = in_transition(run)
-    conclusion = conclude(findings, case.outcome, ladder, transition)
+    transition = in_transition(run) or disagreement(case)
+    conclusion = conclude(findings, case.outcome, ladder, transition, unjudgeable(case, findings))
     return Diagnosis(
         plan=run.plan,
         backend=case.backend,
@@ -117,7 +118,10 @@ def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
         for backend in run.plan.backends[:_AHEAD]:
             _examine(_case(run, lens, ahead=backend))
     case = _case(run, lens)
-    seen_way(case, _examine(case))
+    findings = _examine(case)
+    seen_way(case, findings)
+    disagreement(case)
+    unjudgeable(case, findings)
     return list(lens.missing)
 
 

@@ -3,18 +3,18 @@
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..api.spec import PodDestination, ServiceDestination
-from ..api.vocabulary import Encapsulation
-from ..cilium.agent_config import AgentConfig, from_config_map
+from ..cilium.agent_config import from_config_map
 from .backends import eligible_backends
 from .objects import Container, Inventory, Pod, Service, ServicePort
 from .plan import Backend, CannotRun, Expectation, Frontend, NodeFacts, Plan, PodFacts, Request
+from .support import unsupported
 
 
 def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     """The plan for one run of the probe, as the cluster is now."""
-    unsupported = _unsupported(from_config_map(inventory.cilium_config()))
-    if unsupported:
-        message = f"Cilium runs with {unsupported}, which this version of the operator can't judge"
+    unjudged = unsupported(from_config_map(inventory.cilium_config()))
+    if unjudged:
+        message = f"Cilium runs with {unjudged}, which this version of the operator can't judge"
         return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
     source = _source(probe, inventory)
     if isinstance(source, CannotRun):
@@ -35,17 +35,6 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         expect=_expectation(probe),
         config=dict(inventory.cilium_config()),
     )
-
-
-def _unsupported(config: AgentConfig) -> str | None:
-    """The setting that makes packets take a way that no check knows."""
-    if config.tunnel_protocol not in set(Encapsulation):
-        return f"tunnel-protocol {config.tunnel_protocol!r}"
-    if config.encryption:
-        return f"encryption by {config.encryption}"
-    if config.datapath_mode != "veth":
-        return f"datapath-mode {config.datapath_mode}"
-    return None
 
 
 def node_facts(inventory: Inventory, name: str) -> NodeFacts:

@@ -136,10 +136,17 @@ def test_what_can_not_run_says_why(
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("tunnel-protocol", "gre", "gre"),
-        ("enable-wireguard", "true", "wireguard"),
-        ("enable-ipsec", "true", "ipsec"),
-        ("datapath-mode", "netkit", "netkit"),
+        ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
+        ("routing-mode", "hybrid", "routing-mode 'hybrid'"),
+        ("underlay-protocol", "ipv6", "underlay-protocol 'ipv6'"),
+        ("enable-wireguard", "true", "encryption by wireguard"),
+        ("enable-ipsec", "true", "encryption by ipsec"),
+        ("enable-ztunnel", "true", "encryption by ztunnel"),
+        ("datapath-mode", "netkit", "datapath-mode netkit"),
+        ("datapath-mode", "netkit-l2", "datapath-mode netkit-l2"),
+        ("cni-chaining-mode", "aws-cni", "cni-chaining-mode aws-cni"),
+        ("cluster-id", "3", "cluster-id 3"),
+        ("enable-ipv4", "false", "IPv6 alone"),
     ],
 )
 def test_a_setting_that_can_not_be_judged_is_said(key: str, value: str, words: str) -> None:
@@ -148,3 +155,36 @@ def test_a_setting_that_can_not_be_judged_is_said(key: str, value: str, words: s
     result = resolve(probe(POD), inventory)
     assert isinstance(result, CannotRun)
     assert (result.reason, words in result.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tunnel-protocol", "geneve"),
+        ("routing-mode", "native"),
+        ("cni-chaining-mode", "none"),
+        ("cni-chaining-mode", "portmap"),
+        ("cluster-id", "0"),
+        ("kube-proxy-replacement", "true"),
+        ("enable-endpoint-routes", "true"),
+        ("enable-l7-proxy", "true"),  # of no account until a policy hands traffic to it
+    ],
+)
+def test_a_setting_that_can_be_judged_is_no_obstacle(key: str, value: str) -> None:
+    inventory = cluster()
+    inventory.config[key] = value
+    assert isinstance(resolve(probe(POD), inventory), Plan)
+
+
+def test_all_settings_that_can_not_be_judged_are_said_at_once() -> None:
+    inventory = cluster()
+    inventory.config |= {"datapath-mode": "netkit", "cluster-id": "3"}
+    result = resolve(probe(POD), inventory)
+    assert isinstance(result, CannotRun)
+    assert "datapath-mode netkit, a cluster mesh (cluster-id 3)" in result.message
+
+
+def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
+    inventory = cluster()
+    inventory.config |= {"routing-mode": "native", "tunnel-protocol": "gre"}
+    assert isinstance(resolve(probe(POD), inventory), Plan)

@@ -10,9 +10,12 @@ from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
+from ..arrival import missing_program, uses_endpoint_map, uses_policy_program, wrong_route
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
+
+_NOWHERE: frozenset[Rung] = frozenset()
 
 
 def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
@@ -58,6 +61,13 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
     agent = case.agent_endpoint(source)
     replied = case.connection.replied
     if isinstance(agent, AgentEndpoint):
+        hop = case.hop(expected, f"programs before endpoint {agent.id}")
+        gap = missing_program(case, hop, agent, frozenset({Rung.ANSWERED, Rung.REPLIED}))
+        if isinstance(gap, Unavailable):
+            return hop.unknown(gap)
+        if gap:
+            return hop.stale(gap)
+    if isinstance(agent, AgentEndpoint) and uses_policy_program(case):
         question = bpftool.policy_call(expected.node, agent.id)
         program = case.lens.read(question, bpftool.parse_call)
         hop = case.hop(expected, f"cilium_call_policy[{agent.id}]")
@@ -90,16 +100,21 @@ def _delivery(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
+    astray = wrong_route(case, hop, pod, agent, frozenset({missed}))
+    if isinstance(astray, Unavailable):
+        return hop.unknown(astray)
+    if astray:
+        return hop.stale(astray)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
+    decides = uses_endpoint_map(case)
     if isinstance(record, Absent):
         hop.programmed("no entry")
         message = (
             f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead"
         )
-        return hop.stale(
-            Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, frozenset({missed}), (question,))
-        )
+        predicts = frozenset({missed}) if decides else _NOWHERE
+        return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, predicts, (question,)))
     hop.programmed(
         "entry of this pod",
         {
@@ -115,7 +130,8 @@ def _delivery(
         return hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
     rung = missed if record.endpoint_id != agent.id else misled
     message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
-    return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, frozenset({rung}), (question,)))
+    predicts = frozenset({rung}) if decides else _NOWHERE
+    return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,)))
 
 
 def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:

@@ -1,15 +1,18 @@
 """Hop `source-identity`: the destination's node took the source for who it is. In a tunnel the identity travels with a
-packet (VNI); in native routing the node's own ipcache tells it, which is judged as `reply-ipcache`.
+packet (VNI); in native routing the node's own ipcache tells it.
 
 Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 """
 
 from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
+from ...cilium import ipcache
 from ...cilium.conntrack import CtEntry
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
-from ..findings import Finding
+from ..findings import Finding, Rung
+from ..judge import Contradiction, Hop
 
 
 def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
@@ -20,6 +23,11 @@ def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
         return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint"))
     identity = case.source.endpoint.identity
     hop.intent(f"identity {identity}", {"identity": identity})
+    mistaken = _ipcache_mistaken(case, hop, identity)
+    if isinstance(mistaken, Unavailable):
+        return hop.unknown(mistaken)
+    if mistaken:
+        return hop.stale(mistaken)
     entry = case.connection.incoming
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
@@ -36,3 +44,29 @@ def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
             f"{expected.node} took {name} for identity {entry.source_identity}, but it is {identity}",
         )
     return hop.fine(f"{expected.node} took the source for identity {identity}")
+
+
+def _ipcache_mistaken(case: Case, hop: Hop, identity: int) -> Contradiction | Unavailable | None:
+    """How the node's ipcache takes the source for another, where packets do not carry the identity themselves."""
+    if not case.path.cross_node or case.path.encapsulation is not Encapsulation.NONE:
+        return None
+    node, address = hop.expected.node, case.source.pod.ip
+    layout = case.layout(node)
+    if isinstance(layout, Unavailable):
+        return layout
+    rests_on = (ipcache.lookup(node, layout, address), ipcache.lookup_wider(node, layout, address))
+    record, wider = (case.lens.read(question, ipcache.parse) for question in rests_on)
+    if isinstance(record, Unavailable):
+        return record
+    taken_for = None if isinstance(record, Absent) else record.identity
+    hop.programmed(f"identity {taken_for}", {"identity": taken_for or ""})
+    if taken_for == identity:
+        return None
+    predicts = frozenset({Rung.SENT})
+    if record == wider or isinstance(record, Absent):
+        message = (
+            f"the ipcache of {node} has no entry for pod {address}: it takes it for identity {taken_for}"
+        )
+        return Contradiction(Reason.IPCACHE_ENTRY_MISSING, message, predicts, rests_on)
+    message = f"{node} takes {address} for identity {taken_for}, but it is {identity}"
+    return Contradiction(Reason.WRONG_IDENTITY, message, predicts, rests_on)

@@ -10,6 +10,7 @@ from ...cilium.bpftool import Attachment, Direction
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
+from ..arrival import TO_CONTAINER, missing_program, uses_policy_program
 from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
@@ -43,6 +44,14 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         return hop.unknown(agent)
     hop.object = f"cilium_call_policy[{agent.id}]"
     hop.intent(f"a policy program for endpoint {agent.id}")
+    gap = missing_program(case, hop, agent, frozenset({Rung.SENT}))
+    if isinstance(gap, Unavailable):
+        return hop.unknown(gap)
+    if gap:
+        return hop.stale(gap)
+    if not uses_policy_program(case):
+        hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
+        return hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}")
     question = bpftool.policy_call(expected.node, agent.id)
     program = case.lens.read(question, bpftool.parse_call)
     if isinstance(program, Unavailable):

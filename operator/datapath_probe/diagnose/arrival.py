@@ -1,0 +1,116 @@
+"""What lies between the arrival of packets at a pod's node and the pod, beside the endpoint map and the policy program.
+
+In most modes: nothing. With native routing the host's stack takes packets from the wire to `cilium_host`, where
+`cil_from_host` finds the endpoint. With a route per endpoint it takes them to the pod's own device, where
+`cil_to_container` is the policy program. With BPF host routing neither happens.
+
+In: a case, the pod and its agent's endpoint. Out: what is missing. Called by the checks of the destination's endpoint
+and programs, and for replies by that of the source's.
+Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY), `bpf/bpf_lxc.c` (ENABLE_ROUTING),
+`bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
+"""
+
+from dataclasses import dataclass
+
+from ..api.reasons import Reason
+from ..cilium import bpftool, links
+from ..cilium.agent_endpoint import AgentEndpoint
+from ..cilium.bpftool import Direction
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Unavailable
+from ..plan.plan import PodFacts
+from .attachment import programs
+from .case import Case
+from .findings import Rung
+from .judge import Contradiction, Hop
+
+TO_CONTAINER, FROM_HOST, CILIUM_HOST = "cil_to_container", "cil_from_host", "cilium_host"
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """A program that packets to the pod pass, at the egress of a device."""
+
+    program: str
+    device: str
+    pin: Question
+
+
+def uses_policy_program(case: Case) -> bool:
+    """Whether packets are tail-called into the endpoint's slot of `cilium_call_policy`."""
+    return not case.config.routes_to_endpoints
+
+
+def uses_endpoint_map(case: Case) -> bool:
+    """Whether an entry of the endpoint map decides where packets of this path go."""
+    if not case.config.routes_to_endpoints:
+        return True
+    return _from_tunnel(case) and case.config.kube_proxy_replacement
+
+
+def missing_program(
+    case: Case, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Rung]
+) -> Contradiction | Unavailable | None:
+    """The program without which the stack delivers in vain, or past all policies; None if there is none to miss."""
+    node, gate = hop.expected.node, _gate(case, hop.expected.node, agent)
+    if gate is None:
+        return None
+    chain = programs(case.lens, node, gate.device, Direction.EGRESS, gate.pin)
+    if isinstance(chain, Unavailable):
+        return chain
+    hop.programmed(
+        ", ".join(attached.program for attached in chain) or f"nothing attached to {gate.device}",
+        {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
+    )
+    if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
+        return None
+    message = f"{gate.program} is not attached to {gate.device} on {node}"
+    if gate.program == TO_CONTAINER:
+        message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
+    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, (bpftool.attached(node, gate.device),))
+
+
+def wrong_route(
+    case: Case, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Rung]
+) -> Contradiction | Unavailable | None:
+    """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked."""
+    node, device = hop.expected.node, _stack_device(case, agent)
+    if device is None:
+        return None
+    question = links.route_to(node, pod.pod.ip)
+    route = case.lens.read(question, links.parse_route)
+    if isinstance(route, Unavailable):
+        return route
+    if not isinstance(route, Absent):
+        hop.programmed(f"route through {route.device}", {"route": route.device})
+        if route.device == device:
+            return None
+    way = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
+    message = f"{node} has {way} to {pod.pod.ip}, which is its own pod behind {device}"
+    return Contradiction(Reason.NO_ENDPOINT_ROUTE, message, predicts, (question,))
+
+
+def _gate(case: Case, node: str, agent: AgentEndpoint) -> _Gate | None:
+    if case.config.routes_to_endpoints:
+        pin = bpftool.endpoint_link(node, agent.id, TO_CONTAINER)
+        return _Gate(TO_CONTAINER, agent.interface_name, pin)
+    if _through_cilium_host(case):
+        return _Gate(FROM_HOST, CILIUM_HOST, bpftool.device_link(node, CILIUM_HOST, FROM_HOST))
+    return None
+
+
+def _stack_device(case: Case, agent: AgentEndpoint) -> str | None:
+    """The device that the stack should send packets to; None where it has no say."""
+    if case.config.routes_to_endpoints:
+        redirected = _from_tunnel(case) and case.config.kube_proxy_replacement
+        return None if redirected else agent.interface_name
+    return CILIUM_HOST if _through_cilium_host(case) else None
+
+
+def _through_cilium_host(case: Case) -> bool:
+    """From the wire, natively routed."""
+    return case.path.cross_node and not _from_tunnel(case) and not case.config.bpf_host_routing
+
+
+def _from_tunnel(case: Case) -> bool:
+    return case.path.cross_node and case.config.routing_mode == "tunnel"

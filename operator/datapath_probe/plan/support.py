@@ -1,0 +1,36 @@
+"""Which settings of Cilium can be judged, and which make packets take a way that no check knows.
+
+In: a configuration, of the cluster or of one node. Out: what is not supported, in words. Called by `resolve` before a
+run, and by `diagnose` for each node.
+"""
+
+from collections.abc import Iterator
+
+from ..api.vocabulary import Encapsulation
+from ..cilium.agent_config import AgentConfig
+
+_TUNNELS = (Encapsulation.VXLAN, Encapsulation.GENEVE)
+
+
+def unsupported(config: AgentConfig) -> str | None:
+    """All settings that can't be judged, as `tunnel-protocol 'x', encryption by ipsec`; None where there is none."""
+    return ", ".join(_settings(config)) or None
+
+
+def _settings(config: AgentConfig) -> Iterator[str]:
+    if config.routing_mode not in ("tunnel", "native"):
+        yield f"routing-mode {config.routing_mode!r}"
+    if config.routing_mode == "tunnel" and config.tunnel_protocol not in _TUNNELS:
+        yield f"tunnel-protocol {config.tunnel_protocol!r}"
+    if config.routing_mode == "tunnel" and config.underlay != "ipv4":
+        yield f"underlay-protocol {config.underlay!r}"
+    if config.encryption:
+        yield f"encryption by {config.encryption}"
+    if config.datapath_mode != "veth":
+        yield f"datapath-mode {config.datapath_mode}"
+    if config.cni_chaining:
+        yield f"cni-chaining-mode {config.cni_chaining}"
+    if config.cluster_id:
+        yield f"a cluster mesh (cluster-id {config.cluster_id})"
+    if not config.ipv4:
+        yield "IPv6 alone"

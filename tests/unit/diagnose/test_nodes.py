@@ -1,0 +1,94 @@
+"""What a node really runs with counts, not what the ConfigMap says; what no check knows is never held against a hop."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
+from datapath_probe.cilium import agent_config, layout
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+FOLDER = b"/tmp/cilium/config-map/"
+HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
+
+
+def changed(run: Run, question: Question, change: Callable[[bytes], bytes]) -> Run:
+    """The run with another answer to this question."""
+    readings = dict(run.evidence.readings)
+    answers = [reading for reading in readings[question] if isinstance(reading, Answer)]
+    readings[question] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
+    return replace(run, evidence=Evidence(readings))
+
+
+def configured(name: str, key: str, value: str) -> tuple[Run, str]:
+    """The run of that name, with an agent on the destination's node that was started with this setting; the node."""
+    run = recorded(name)
+    target = run.plan.backends[0].target
+    assert target is not None
+    node = target.node.name
+
+    def change(said: bytes) -> bytes:
+        kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
+        return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
+
+    return changed(run, agent_config.question(node), change), node
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("enable-wireguard", "true", "encryption by wireguard"),
+        ("datapath-mode", "netkit", "datapath-mode netkit"),
+        ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
+    ],
+)
+def test_a_node_whose_settings_can_not_be_judged_is_unknown(
+    name: str, key: str, value: str, words: str
+) -> None:
+    run, node = configured(name, key, value)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (
+        ProbeVerdict.UNKNOWN,
+        Reason.UNSUPPORTED_CONFIGURATION,
+    )
+    assert f"Cilium on {node} runs with {words}" in diagnosis.message
+    assert diagnosis.divergence is None
+    assert {f.verdict for f in diagnosis.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+def test_an_agent_of_an_unknown_version_is_unknown(name: str) -> None:
+    run = recorded(name)
+    node = run.plan.source.node.name
+    newer = changed(run, layout.version(node), lambda said: said.replace(b"1.18.5", b"1.21.0"))
+    diagnosis = diagnose(newer)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_VERSION)
+    assert node in diagnosis.message
+    assert "1.21.0" in diagnosis.message
+    assert diagnosis.divergence is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("routing-mode", "native"), ("kube-proxy-replacement", "true"), ("enable-endpoint-routes", "true")],
+)
+def test_an_agent_that_runs_with_other_settings_than_the_configmap_is_in_transition(
+    key: str, value: str
+) -> None:
+    run, node = configured(BROKEN, key, value)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert f"the agent on {node} runs with" in diagnosis.message
+
+
+def test_a_setting_that_decides_on_no_hop_may_differ_between_nodes() -> None:
+    run, _ = configured(BROKEN, "monitor-aggregation-flags", "syn")
+    assert diagnose(run).verdict is ProbeVerdict.BROKEN
