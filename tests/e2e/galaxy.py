@@ -17,7 +17,10 @@ DEATHSTARS = "class=deathstar"
 PODS = 5
 START_S = 60.0
 AT_REST_S = 10.0
-"""For so long after its start a pod is in transition to the operator."""
+AGENT_AT_REST_S = 30.0
+"""For so long after its start a pod, or an agent, is in transition to the operator."""
+
+_AGENTS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Galaxy:
 
     def wait_at_rest(self) -> None:
         """Nothing counts as in transition any more: whatever fails from now on is broken."""
-        until("no pod has just been started", self._at_rest, START_S, otherwise=self._phases)
+        until("nothing has just been started", self._at_rest, START_S, otherwise=self._phases)
 
     def pod(self, name: str) -> Pod:
         """A pod that runs. Fails the test if there is none, or Cilium does not know it."""
@@ -87,18 +90,24 @@ class Galaxy:
         return len(pods := self._list()) == PODS and all(map(is_ready, pods))
 
     def _at_rest(self) -> bool:
-        youngest = max(
-            datetime.fromisoformat(status["state"]["running"]["startedAt"])
-            for pod in self._list()
-            for status in pod["status"]["containerStatuses"]
+        return (
+            _youngest_s(self._list()) > AT_REST_S and _youngest_s(self.api.items(_AGENTS)) > AGENT_AT_REST_S
         )
-        return (datetime.now(UTC) - youngest).total_seconds() > AT_REST_S
 
     def _phases(self) -> dict[str, str]:
         return {pod["metadata"]["name"]: pod["status"].get("phase", "") for pod in self._list()}
 
     def _list(self, query: str = "") -> list[Object]:
         return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods{query}")
+
+
+def _youngest_s(pods: list[Object]) -> float:
+    """The age of the container that was started last; 0 while not all run."""
+    states = [status["state"] for pod in pods for status in pod["status"].get("containerStatuses", ())]
+    if not all("running" in state for state in states):
+        return 0.0
+    youngest = max(datetime.fromisoformat(state["running"]["startedAt"]) for state in states)
+    return (datetime.now(UTC) - youngest).total_seconds()
 
 
 def deploy(lab: Lab, api: Api) -> Galaxy:

@@ -86,6 +86,7 @@ class Cluster:
     cilium_nodes: dict[str, CiliumNode] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=lambda: dict(VXLAN))
+    changed_at: dict[str, float] = field(default_factory=dict)
     stale_since: float | None = None
 
     def pod(self, namespace: str, name: str) -> Pod | None:
@@ -99,6 +100,13 @@ class Cluster:
 
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
         return self.endpoints.get(f"{namespace}/{service}", ())
+
+    def endpoints_changed_at(self, namespace: str, service: str) -> float:
+        return self.changed_at.get(f"{namespace}/{service}", 0.0)
+
+    def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
+        pods = (pod for pod in self.pods.values() if pod.namespace == namespace)
+        return tuple(pod for pod in pods if selector and selector.items() <= pod.labels.items())
 
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
         return self.cilium_endpoints.get(f"{namespace}/{pod}")

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     ENDPOINT_ENTRY_MISMATCH = "EndpointEntryMismatch"
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
     NO_ENDPOINT_ROUTE = "NoEndpointRoute"
+    MAP_NOT_USED = "MapNotUsed"
 
     # policy
     POLICY_DENIED = "PolicyDenied"

@@ -111,13 +111,16 @@ class Json:
         """A member of what may itself be missing."""
         return self[key] if self else Json(None, key)
 
+    def all(self) -> tuple["Json", ...]:
+        """The elements of a list, or what is no list itself (tools differ)."""
+        return tuple(self) if isinstance(self._value, list) else (self,)
+
     def only(self) -> "Json":
-        """The one element of a list, or what is no list itself (tools differ)."""
-        if not isinstance(self._value, list):
-            return self
-        if len(self._value) != 1:
-            raise ValueError(f"{len(self._value)} entries in {self._place} instead of one")
-        return Json(self._value[0], self._place)
+        """The one element of a list, or what is no list itself."""
+        elements = self.all()
+        if len(elements) != 1:
+            raise ValueError(f"{len(elements)} entries in {self._place} instead of one")
+        return elements[0]
 
     def text(self, default: str | None = None) -> str:
         value = default if self._value is None else self._value

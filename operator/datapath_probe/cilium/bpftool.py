@@ -113,6 +113,22 @@ def parse_map_id(answer: Answer) -> int:
     return Json.parse(answer.stdout).only()["id"].integer()
 
 
+def map_of(lookup: Question) -> str:
+    """The name under which the map of a `lookup` is pinned."""
+    return lookup.argv[lookup.argv.index("pinned") + 1].removeprefix(f"{_MAPS}/")
+
+
+def maps_named(node: str, pinned_map: str) -> Question:
+    """All maps of the name that the kernel knows the pinned map by, which is cut."""
+    return _ask(node, "map", "show", "name", pinned_map[:_KERNEL_NAME_LENGTH])
+
+
+@parser("bpftool map show")
+def parse_map_ids(answer: Answer) -> tuple[int, ...]:
+    """Their ids."""
+    return tuple(shown["id"].integer() for shown in Json.parse(answer.stdout).all())
+
+
 def prog(node: str, program_id: int) -> Question:
     """What a program is and which maps it uses."""
     return _ask(node, "prog", "show", "id", str(fitting(program_id, 32)))

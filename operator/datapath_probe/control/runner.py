@@ -20,6 +20,7 @@ from ..diagnose.findings import Diagnosis
 from ..diagnose.lens import Memo
 from ..diagnose.run import Request, Run
 from ..evidence.reading import Reading
+from ..plan.movement import destination_movement, dns_movement
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
@@ -116,6 +117,8 @@ class ProbeRunner:
             second_look=True,
             plan_after=resolve(probe, self._inventory),
             view_age_s=self._view_age_s(),
+            behind=destination_movement(run.plan, self._inventory),
+            dns=dns_movement(self._inventory),
         )
 
     def _view_age_s(self) -> float:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..evidence.question import Question
 from ..evidence.reading import Answer, Reading, Unavailable
 from ..evidence.store import Evidence
+from ..plan.movement import Movement
 from ..plan.plan import CannotRun, Plan
 from .run import Request, Run
 
@@ -20,6 +21,7 @@ REDACTED = "<redacted>"
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
+_MOVEMENT: TypeAdapter[Movement | None] = TypeAdapter(Movement | None)
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -43,6 +45,8 @@ class Bundle:
             "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
             "secondLook": run.second_look,
             "viewAge": run.view_age_s,
+            "behind": _MOVEMENT.dump_python(run.behind, mode="json"),
+            "dns": _MOVEMENT.dump_python(run.dns, mode="json"),
             "request": {
                 "started": request.started,
                 "localPort": request.local_port,
@@ -83,6 +87,8 @@ class Bundle:
                     plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
                     second_look=bool(document["secondLook"]),
                     view_age_s=float(document["viewAge"]),
+                    behind=_MOVEMENT.validate_python(document.get("behind")),
+                    dns=_MOVEMENT.validate_python(document.get("dns")),
                 )
             )
         except (ValidationError, KeyError, TypeError, AttributeError, UnicodeError) as error:

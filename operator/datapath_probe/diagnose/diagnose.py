@@ -41,6 +41,7 @@ from .run import Run
 from .seen_way import seen_way
 from .testimony import testify
 from .transition import in_transition
+from .used_maps import reloading, weigh
 
 Check = Callable[[Case, ExpectedHop], Finding]
 
@@ -82,7 +83,11 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     case = _case(run, lens)
     ladder = case.connection.ladder(case.translates)
     findings = testify(case, _examine(case), ladder)
-    transition = in_transition(run) or disagreement(case)
+    transition = (
+        in_transition(run, case.connection.chosen, _doubtful(findings))
+        or reloading(findings)
+        or disagreement(case)
+    )
     conclusion = conclude(findings, case.outcome, ladder, transition, unjudgeable(case, findings))
     return Diagnosis(
         plan=run.plan,
@@ -104,6 +109,10 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
         lagging=case.connection.events.lagging,
     )
+
+
+def _doubtful(findings: Sequence[Finding]) -> set[HopName]:
+    return {finding.hop for finding in findings if finding.verdict is not HopVerdict.OK}
 
 
 def _is_doubtful(finding: Finding) -> bool:
@@ -142,4 +151,4 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
 
 def _examine(case: Case) -> list[Finding]:
     """All checks of the path, in path order."""
-    return [CHECKS[expected.name](case, expected) for expected in case.path.hops]
+    return [weigh(case, CHECKS[expected.name](case, expected)) for expected in case.path.hops]

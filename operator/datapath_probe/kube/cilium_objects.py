@@ -7,7 +7,7 @@ Source: Cilium 1.18 `pkg/k8s/apis/cilium.io/v2/types.go`, `pkg/ipam/types/types.
 from itertools import chain
 
 from ..plan.objects import Agent, CiliumEndpoint, CiliumNode
-from .fields import Skips, addresses, at, elements, integer, networks, text
+from .fields import Skips, addresses, at, condition_changed_at, elements, integer, moment, networks, text
 from .objects import container_statuses, terminating
 
 AGENT_LABEL = ("k8s-app", "cilium")
@@ -62,4 +62,6 @@ def agent(raw: object) -> Agent | None:
         container=AGENT_CONTAINER,
         ready=at(status, "ready") is True and not terminating(raw),
         incarnation=f"{text(raw, 'metadata', 'uid')}/{integer(status, 'restartCount') or 0}",
+        started_at=moment(status, "state", "running", "startedAt"),
+        ready_changed_at=condition_changed_at(raw, "Ready"),
     )

@@ -86,7 +86,19 @@ def _canonical(
 
 def condition(value: object, type_: str) -> bool:
     """Whether `status.conditions` holds this type with status "True"."""
-    return any(
-        text(entry, "type") == type_ and text(entry, "status") == "True"
-        for entry in elements(value, "status", "conditions")
-    )
+    return text(_condition(value, type_), "status") == "True"
+
+
+def condition_changed_at(value: object, type_: str) -> float:
+    """When that condition last changed its status, seconds since the epoch; 0 where it does not say."""
+    return moment(_condition(value, type_), "lastTransitionTime")
+
+
+def _condition(value: object, type_: str) -> object:
+    found = (entry for entry in elements(value, "status", "conditions") if text(entry, "type") == type_)
+    return next(found, None)
+
+
+def last_written(value: object) -> float:
+    """When anybody last changed a field of the object, as the API server noted it; seconds since the epoch, or 0."""
+    return max((moment(entry, "time") for entry in elements(value, "metadata", "managedFields")), default=0.0)

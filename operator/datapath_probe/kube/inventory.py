@@ -14,7 +14,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..plan.objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, SliceEndpoint
 from . import cilium_objects, objects
-from .fields import Skips, text, texts
+from .fields import Skips, last_written, text, texts
 from .reflector import Reflector, Resource
 from .table import Key
 
@@ -31,10 +31,11 @@ class _PodEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """An EndpointSlice: the Service it belongs to, and its endpoints."""
+    """An EndpointSlice: the Service it belongs to, its endpoints, and when it was last written."""
 
     service: Key
     endpoints: tuple[SliceEndpoint, ...]
+    written_at: float
 
 
 class ClusterInventory:
@@ -96,6 +97,17 @@ class ClusterInventory:
         slices = self._slices.table.grouped((namespace, service))
         return tuple(dict.fromkeys(endpoint for one in slices for endpoint in one.endpoints))
 
+    def endpoints_changed_at(self, namespace: str, service: str) -> float:
+        """When a slice of the Service was last written, seconds since the epoch; 0 if unknown."""
+        slices = self._slices.table.grouped((namespace, service))
+        return max((one.written_at for one in slices), default=0.0)
+
+    def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
+        """The pods that a Service with this selector picks, ready or not. Walks all pods: for what is seldom asked."""
+        wanted = selector.items()
+        pods = (entry.pod for entry in self._pods.table.values() if entry.pod.namespace == namespace)
+        return tuple(pod for pod in pods if wanted and wanted <= pod.labels.items())
+
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
         """The CiliumEndpoint of a pod: it bears the pod's name."""
         return self._cilium_endpoints.table.get((namespace, pod))
@@ -149,7 +161,7 @@ def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
 
 def _slice(raw: object, skips: Skips) -> _Slice:
     service = text(raw, "metadata", "namespace"), objects.slice_service(raw)
-    return _Slice(service, objects.slice_endpoints(raw, skips))
+    return _Slice(service, objects.slice_endpoints(raw, skips), last_written(raw))
 
 
 _NODES = Resource("nodes", "/api/v1/nodes", objects.node)

@@ -8,10 +8,23 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ..plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
-from .fields import Skips, addresses, at, condition, elements, integer, moment, networks, text, texts
+from .fields import (
+    Skips,
+    addresses,
+    at,
+    condition,
+    condition_changed_at,
+    elements,
+    integer,
+    moment,
+    networks,
+    text,
+    texts,
+)
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
+_CORDONED = "node.kubernetes.io/unschedulable"
 
 
 def pod(raw: object, skips: Skips) -> Pod:
@@ -38,6 +51,7 @@ def pod(raw: object, skips: Skips) -> Pod:
         started_at=max(
             (moment(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
+        created_at=moment(raw, "metadata", "creationTimestamp"),
     )
 
 
@@ -93,6 +107,15 @@ def node(raw: object, skips: Skips) -> Node:
         unschedulable=at(raw, "spec", "unschedulable") is True,
         internal_ips=addresses(internal, skips, "Node.status.addresses"),
         pod_cidrs=networks(cidrs, skips, "Node.spec.podCIDRs"),
+        ready_changed_at=condition_changed_at(raw, "Ready"),
+        cordoned_at=max(
+            (
+                moment(taint, "timeAdded")
+                for taint in elements(raw, "spec", "taints")
+                if text(taint, "key") == _CORDONED
+            ),
+            default=0.0,
+        ),
     )
 
 
@@ -115,6 +138,7 @@ def service(raw: object, skips: Skips) -> Service:
         internal_traffic_policy=text(raw, "spec", "internalTrafficPolicy", default="Cluster"),
         session_affinity=text(raw, "spec", "sessionAffinity", default="None"),
         selects=bool(texts(raw, "spec", "selector")),
+        selector=texts(raw, "spec", "selector"),
     )
 
 

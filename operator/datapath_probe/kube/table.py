@@ -27,6 +27,10 @@ class Table(Generic[R]):
         """The record under this key."""
         return self._records.get(key)
 
+    def values(self) -> Collection[R]:
+        """All records."""
+        return self._records.values()
+
     def grouped(self, group: Hashable) -> Collection[R]:
         """The records of one group."""
         return self._groups.get(group, {}).values()

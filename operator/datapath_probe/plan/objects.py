@@ -5,7 +5,7 @@ Addresses are canonical strings (`str(ipaddress.ip_address(…))`), IPv4 first w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -20,8 +20,8 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """`restarts`: of all its containers; `started_at`: when the latest of those that run did, seconds since the epoch,
-    0 if unknown.
+    """`restarts`: of all its containers; `started_at`: when the latest of those that run did; both times are seconds
+    since the epoch, 0 if unknown.
     """
 
     namespace: str
@@ -38,6 +38,7 @@ class Pod:
     labels: Mapping[str, str]
     restarts: int
     started_at: float = 0.0
+    created_at: float = 0.0
 
     @property
     def ip(self) -> str:
@@ -47,13 +48,18 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`."""
+    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`.
+
+    `ready_changed_at`, `cordoned_at`: seconds since the epoch, 0 if unknown or never.
+    """
 
     name: str
     ready: bool
     unschedulable: bool
     internal_ips: tuple[str, ...]
     pod_cidrs: tuple[str, ...]
+    ready_changed_at: float = 0.0
+    cordoned_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Service:
     internal_traffic_policy: str
     session_affinity: str
     selects: bool  # has a selector
+    selector: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,11 @@ class CiliumNode:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The cilium-agent pod of a node; `incarnation` changes with the pod and with its container's restarts."""
+    """The cilium-agent pod of a node; `incarnation` changes with the pod and with its container's restarts.
+
+    `started_at`: when its container did; `ready_changed_at`: when its pod became ready, or ceased to be; both seconds
+    since the epoch, 0 if unknown.
+    """
 
     node: str
     namespace: str
@@ -130,6 +141,8 @@ class Agent:
     container: str
     ready: bool
     incarnation: str
+    started_at: float = 0.0
+    ready_changed_at: float = 0.0
 
 
 class Inventory(Protocol):
@@ -145,6 +158,8 @@ class Inventory(Protocol):
     def node(self, name: str) -> Node | None: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
+    def endpoints_changed_at(self, namespace: str, service: str) -> float: ...
+    def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]: ...
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None: ...
     def cilium_node(self, name: str) -> CiliumNode | None: ...
     def agent(self, node: str) -> Agent | None: ...

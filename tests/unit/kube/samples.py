@@ -54,13 +54,21 @@ NODE: Json = {
         "podCIDR": "10.244.1.0/24",
         "podCIDRs": ["10.244.1.0/24", "fd00:10:1::/64"],
         "unschedulable": True,
+        "taints": [
+            {"key": "dedicated", "effect": "NoSchedule", "timeAdded": "2026-11-23T17:00:00Z"},
+            {
+                "key": "node.kubernetes.io/unschedulable",
+                "effect": "NoSchedule",
+                "timeAdded": "2026-11-23T18:30:00Z",
+            },
+        ],
     },
     "status": {
         "addresses": [
             {"type": "Hostname", "address": "node2"},
             {"type": "InternalIP", "address": "172.30.0.12"},
         ],
-        "conditions": [{"type": "Ready", "status": "Unknown"}],
+        "conditions": [{"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-11-23T18:31:00Z"}],
     },
 }
 
@@ -149,7 +157,13 @@ AGENT: Json = {
     "status": {
         "phase": "Running",
         "containerStatuses": [
-            {"name": "cilium-agent", "restartCount": 3, "ready": True, "state": {"running": {}}},
+            {
+                "name": "cilium-agent",
+                "restartCount": 3,
+                "ready": True,
+                "state": {"running": {"startedAt": "2026-11-23T18:30:00Z"}},
+            },
         ],
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-23T18:31:00Z"}],
     },
 }

@@ -51,6 +51,10 @@ JSON = st.recursive(
 )
 
 
+HALF_PAST_SIX = 1795458600.0
+"""2026-11-23T18:30:00Z"""
+
+
 def changed(raw: Json, *path: Any, to: Any) -> Json:
     """A copy with another value at the path."""
     result = copy.deepcopy(raw)
@@ -103,7 +107,7 @@ def test_pod() -> None:
         default_container="spaceship",
         labels={"org": "alliance"},
         restarts=7,
-        started_at=1795458600.0,
+        started_at=HALF_PAST_SIX,
     )
 
 
@@ -131,6 +135,8 @@ def test_node() -> None:
         unschedulable=True,
         internal_ips=("172.30.0.12",),
         pod_cidrs=("10.244.1.0/24", "fd00:10:1::/64"),
+        ready_changed_at=HALF_PAST_SIX + 60,
+        cordoned_at=HALF_PAST_SIX,
     )
 
 
@@ -149,6 +155,7 @@ def test_service() -> None:
         internal_traffic_policy="Local",
         session_affinity="ClientIP",
         selects=True,
+        selector={"class": "deathstar"},
     )
 
 
@@ -222,7 +229,16 @@ def test_cilium_node_has_the_cidrs_of_its_pools_too() -> None:
 
 
 def test_agent() -> None:
-    agent = Agent("node2", "kube-system", "cilium-7k2pw", "cilium-agent", ready=True, incarnation="c1/3")
+    agent = Agent(
+        node="node2",
+        namespace="kube-system",
+        pod="cilium-7k2pw",
+        container="cilium-agent",
+        ready=True,
+        incarnation="c1/3",
+        started_at=HALF_PAST_SIX,
+        ready_changed_at=HALF_PAST_SIX + 60,
+    )
     assert cilium_objects.agent(AGENT) == agent
 
 
