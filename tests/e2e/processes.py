@@ -13,7 +13,7 @@ _CTR = ("ctr", "--namespace=k8s.io", "tasks")
 
 def started_by_exec(lab: Lab, node: str, container_id: str) -> list[str]:
     """What runs in the container and does not descend from its own first process, as "pid command line"."""
-    first = _first_pid(lab, node, container_id)
+    first = first_pid(lab, node, container_id)
     own = {first}
     strangers = []
     pids = [line.split()[0] for line in lab.run(node, *_CTR, "ps", container_id).stdout.splitlines()[1:]]
@@ -57,10 +57,11 @@ def container(pod: Object, name: str) -> str:
 def send(lab: Lab, pod: Object, name: str, number: signal.Signals) -> None:
     """Send a signal to the first process of a container, past everything that would soften it."""
     node = pod["spec"]["nodeName"]
-    pid = _first_pid(lab, node, container(pod, name))
+    pid = first_pid(lab, node, container(pod, name))
     lab.run(node, "kill", f"-{number.name.removeprefix('SIG')}", pid)
 
 
-def _first_pid(lab: Lab, node: str, container_id: str) -> str:
+def first_pid(lab: Lab, node: str, container_id: str) -> str:
+    """The first process of a container, by its number on the node."""
     tasks = (line.split() for line in lab.run(node, *_CTR, "list").stdout.splitlines()[1:])
     return next(pid for task, pid, _ in tasks if task == container_id)

@@ -1,0 +1,110 @@
+"""`make soak`: probes at short intervals while everything is rolled out, deleted, restarted, drained. No false alarm,
+no fault missed, nothing left behind. Exit code 1 if that does not hold.
+
+Environment: SOAK_S (seconds, default 600), SOAK_SEED (what happens by chance happens again).
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle
+from types import FrameType
+
+from e2e.api import connect
+from e2e.waiting import until
+from lab.cluster import Lab
+from lab.paths import CHECKOUT
+from lab.shell import say
+from soak.churn import Churn
+from soak.history import History
+from soak.injection import FAULTS, Injection, try_fault
+from soak.memory import Memory
+from soak.result import Result
+from soak.scene import Scene, create_probes, deploy
+
+RESULT = CHECKOUT / "build/soak.json"
+ALARMS = CHECKOUT / "build/soak"
+_GONE_S = 30.0
+
+
+def soak(scene: Scene, seconds: float, seed: int) -> Result:
+    """Everything, for so long; then what came of it."""
+    churn, memory = Churn(scene, random.Random(seed)), Memory(scene.operator)  # no secret
+    probes = create_probes(scene)
+    injections: list[Injection] = []
+    began = time.monotonic()
+    faults = cycle(FAULTS)
+    with History(scene.lab, ALARMS) as history:
+        for step in _steps():
+            passed = time.monotonic() - began
+            if passed > seconds:
+                break
+            memory.sample()
+            if step == "operator" and passed > seconds / 3:
+                step = "anywhere"  # so that its memory is seen over most of the time
+            if step in ("calm", "amid"):
+                scene.galaxy.wait_at_rest()
+                say(f"· {passed:4.0f} s  a fault, {step}")
+                injections.append(
+                    try_fault(scene, next(faults), churn.among_deathstars if step == "amid" else None)
+                )
+                continue
+            say(f"· {passed:4.0f} s  {step}")
+            {"stars": churn.among_deathstars, "anywhere": churn.anywhere, "operator": churn.on_the_operator}[
+                step
+            ]()
+        memory.sample()
+        seconds = time.monotonic() - began
+        for probe in probes:
+            probe.wait_for("Healthy")
+    leaked = _leaked(scene)
+    return Result(
+        seconds=seconds,
+        runs=list(history.runs.values()),
+        injections=injections,
+        leaked=leaked,
+        rss_start_mb=memory.samples_mb[0] if memory.samples_mb else 0.0,
+        rss_end_mb=memory.samples_mb[-1] if memory.samples_mb else 0.0,
+        churn=churn.done,
+    )
+
+
+def _steps() -> Iterator[str]:
+    return cycle(["stars", "operator", "anywhere", "amid", "stars", "anywhere", "calm"])
+
+
+def _leaked(scene: Scene) -> list[str]:
+    """What is left in agents and ships once the operator is gone, and has had time to hang up."""
+    scene.operator.scale(0)
+    try:
+        until("nothing is left", lambda: not scene.left_behind(), _GONE_S)
+    except AssertionError:
+        return scene.left_behind()
+    finally:
+        scene.operator.scale(1)
+    return []
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, _interrupted)
+    seconds, seed = float(os.environ.get("SOAK_S", "600")), int(os.environ.get("SOAK_SEED", "1"))
+    lab = Lab.current()
+    with connect(lab.kubeconfig) as api:
+        result = soak(deploy(lab, api), seconds, seed)
+    result.write(RESULT)
+    print(
+        f"{result.table()}\nwritten to {RESULT.relative_to(CHECKOUT)}; alarms in {ALARMS.relative_to(CHECKOUT)}"
+    )
+    sys.exit(0 if result.meets_bar else 1)
+
+
+def _interrupted(signum: int, frame: FrameType | None) -> None:
+    """Ended from outside, a fault is repaired as after Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What goes on in a cluster while the probes run: roll-outs, deletions, restarts, a drain.
+
+Each action is begun and waited for; when it returns, nothing of it is under way any more, though much has only just
+become so. In: a scene. Called by `__main__`.
+"""
+
+import random
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from e2e import operator_deploy, processes
+from e2e.api import is_ready
+from e2e.waiting import until
+from soak.scene import DEATHSTARS, NAMESPACE, Scene
+
+_WITHIN_S = 120.0
+_AGENTS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium"
+_DNS = ("deployment/coredns", "-n", "kube-system")
+
+
+@dataclass(slots=True)
+class Churn:
+    """Actions by chance, from a seed. `done` counts them."""
+
+    scene: Scene
+    chance: random.Random
+    done: Counter[str] = field(default_factory=Counter)
+
+    def among_deathstars(self) -> None:
+        """One action that touches the deathstars alone."""
+        self._do(self.chance.choice([self.roll_out, self.roll_out, self.delete_pod, self.kill_pod]))
+
+    def anywhere(self) -> None:
+        """One action that leaves the operator alone."""
+        self._do(
+            self.chance.choice(
+                [self.roll_out, self.delete_pod, self.restart_agent, self.drain_node, self.restart_dns]
+            )
+        )
+
+    def on_the_operator(self) -> None:
+        """The operator ends, by chance softly or not."""
+        self._do(self.chance.choice([self.kill_operator, self.delete_operator]))
+
+    def roll_out(self) -> None:
+        """All deathstars, one after another."""
+        self._kubectl("rollout", "restart", "statefulset/deathstar", "-n", NAMESPACE)
+        self._rolled_out("statefulset/deathstar", "-n", NAMESPACE)
+
+    def delete_pod(self) -> None:
+        """A deathstar, in good order."""
+        self._kubectl("delete", "pod", "-n", NAMESPACE, self.chance.choice(DEATHSTARS))
+        self.scene.wait_ready(_WITHIN_S)
+
+    def kill_pod(self) -> None:
+        """A deathstar, without a word before."""
+        star = self.chance.choice(DEATHSTARS)
+        self._kubectl("delete", "pod", "-n", NAMESPACE, star, "--grace-period=0", "--force")
+        self.scene.wait_ready(_WITHIN_S)
+
+    def restart_agent(self) -> None:
+        """The Cilium agent of a node."""
+        lab, node = self.scene.lab, self.chance.choice(self.scene.lab.settings.node_names)
+        self._kubectl("delete", "pod", "-n", "kube-system", lab.agent_pod(node), "--wait=false")
+        self._agents_ready()
+
+    def restart_dns(self) -> None:
+        """CoreDNS."""
+        self._kubectl("rollout", "restart", *_DNS)
+        self._rolled_out(*_DNS)
+
+    def drain_node(self) -> None:
+        """A node that does not run the operator is cordoned, drained, and taken back."""
+        operator = self.scene.operator.wait_ready()["spec"]["nodeName"]
+        node = self.chance.choice([n for n in self.scene.lab.settings.node_names if n != operator])
+        try:
+            evict = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
+            self._kubectl("drain", node, *evict)
+        finally:
+            self._kubectl("uncordon", node)
+        self.scene.wait_ready(_WITHIN_S)
+
+    def kill_operator(self) -> None:
+        """SIGKILL; the kubelet starts it again."""
+        pod = self.scene.operator.wait_ready()
+        processes.send(self.scene.lab, pod, "operator", signal.SIGKILL)
+        restarts = pod["status"]["containerStatuses"][0]["restartCount"]
+
+        def again() -> bool:
+            now = self.scene.operator.pod()
+            return bool(now and now["status"]["containerStatuses"][0]["restartCount"] > restarts)
+
+        until("the operator runs again", again, _WITHIN_S)
+
+    def delete_operator(self) -> None:
+        """Its pod; the Deployment makes another."""
+        name = self.scene.operator.wait_ready()["metadata"]["name"]
+        self._kubectl("delete", "pod", "-n", operator_deploy.NAMESPACE, name)
+        self.scene.operator.wait_ready(_WITHIN_S)
+
+    def _do(self, action: Callable[[], None]) -> None:
+        self.done[action.__name__] += 1
+        action()
+
+    def _agents_ready(self) -> None:
+        def ready() -> bool:
+            pods = self.scene.api.items(_AGENTS)
+            return len(pods) == len(self.scene.lab.nodes) and all(map(is_ready, pods))
+
+        until("all agents are ready", ready, _WITHIN_S)
+
+    def _rolled_out(self, *what: str) -> None:
+        self._kubectl("rollout", "status", *what, f"--timeout={_WITHIN_S:g}s")
+
+    def _kubectl(self, *argv: str) -> None:
+        self.scene.lab.kubectl(*argv)

@@ -1,0 +1,108 @@
+"""What the soak found: a table for people, `build/soak.json` for programs, and whether the bar is met."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from soak.history import PastRun
+from soak.injection import Injection
+
+_GROWTH = 1.25
+"""What the resident memory may grow by: an allocator's play, not a leak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`leaked`: processes that were left in agents and source pods, as "pid command line"."""
+
+    seconds: float
+    runs: Sequence[PastRun]
+    injections: Sequence[Injection]
+    leaked: Sequence[str]
+    rss_start_mb: float
+    rss_end_mb: float
+    churn: Counter[str]
+
+    @property
+    def alarms(self) -> list[PastRun]:
+        """Runs that blamed something that was not broken."""
+        return [
+            run
+            for run in self.runs
+            if run.verdict in ("Broken", "Degraded") and not any(i.explains(run) for i in self.injections)
+        ]
+
+    @property
+    def false_broken(self) -> int:
+        return sum(run.verdict == "Broken" for run in self.alarms)
+
+    @property
+    def missed_faults(self) -> int:
+        return sum(injection.missed for injection in self.injections)
+
+    @property
+    def is_flat(self) -> bool:
+        return self.rss_end_mb <= self.rss_start_mb * _GROWTH
+
+    @property
+    def meets_bar(self) -> bool:
+        """Nothing blamed wrongly, nothing missed, nothing left behind, flat memory — and it was tried at all."""
+        tried = bool(self.runs and self.injections)
+        return tried and self.is_flat and not (self.alarms or self.missed_faults or self.leaked)
+
+    def to_object(self) -> dict[str, Any]:
+        return {
+            "seconds": round(self.seconds),
+            "runs": len(self.runs),
+            "false_broken": self.false_broken,
+            "missed_faults": self.missed_faults,
+            "leaked_processes": len(self.leaked),
+            "rss_start_mb": round(self.rss_start_mb, 1),
+            "rss_end_mb": round(self.rss_end_mb, 1),
+            "false_degraded": len(self.alarms) - self.false_broken,
+            "verdicts": Counter(run.verdict for run in self.runs),
+            "unknown_reasons": Counter(run.reason for run in self.runs if run.verdict == "Unknown"),
+            "churn": self.churn,
+            "faults": [_fault(injection) for injection in self.injections],
+            "false_alarms": [_alarm(run) for run in self.alarms],
+            "leaked": list(self.leaked),
+        }
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(self.to_object(), indent=1) + "\n")
+
+    def table(self) -> str:
+        found = self.to_object()
+        lines = [f"{fault['fault']:36}{fault['amid']:12}{_told(fault)}" for fault in found["faults"]]
+        lines += [f"false alarm: {alarm}" for alarm in found["false_alarms"]]
+        lines += [f"left behind: {process}" for process in self.leaked]
+        lines += [f"{key:18}{found[key]}" for key in found if not isinstance(found[key], list)]
+        return "\n".join([*lines, f"the bar is {'met' if self.meets_bar else 'missed'}"])
+
+
+def _fault(injection: Injection) -> dict[str, Any]:
+    return {
+        "fault": injection.fault.name,
+        "amid": injection.amid,
+        "found_s": injection.found_s,
+        "healthy_s": injection.healthy_s,
+    }
+
+
+def _told(fault: dict[str, Any]) -> str:
+    if fault["found_s"] is None:
+        return "missed"
+    healthy = (
+        "not Healthy afterwards" if fault["healthy_s"] is None else f"Healthy after {fault['healthy_s']} s"
+    )
+    return f"found after {fault['found_s']} s, {healthy}"
+
+
+def _alarm(run: PastRun) -> dict[str, str]:
+    when = datetime.fromtimestamp(run.ended, UTC).isoformat(timespec="milliseconds")
+    return {"probe": run.probe, "ended": when, "verdict": run.verdict, "hop": run.hop, "reason": run.reason}
