@@ -72,11 +72,11 @@ class Probe:
 
         return self.wait(f"run after {moment:%H:%M:%S}", started_later, UNCHANGED_S + 2 * RUN_S)
 
-    def run_now(self) -> Object:
+    def run_now(self, timeout_s: float = RUN_S) -> Object:
         """The status written by a run that starts after this call."""
         value = f"e2e-{next(_asked)}"
         self.api.patch(self.path, {"metadata": {"annotations": {RUN_NOW: value}}})
-        return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value)
+        return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value, timeout_s)
 
     def settle(self, timeout_s: float = 60) -> Object:
         """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""

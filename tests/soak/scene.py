@@ -100,7 +100,7 @@ def _spec(ship: str, destination: Object) -> Object:
         "schedule": {"interval": f"{INTERVAL_S}s"},
         "source": {"pod": ship},
         "destination": destination,
-        "request": LANDING,
+        "request": {**LANDING, "timeout": "5s"},  # all of the churn is on one machine
         "expect": {"bodyContains": "Ship landed"},
         "history": {"limit": 50},
     }

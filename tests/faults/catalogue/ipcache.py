@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, degraded, either
-from faults.inject.maps import MapEntry, changed, deleted, ipcache_entry, patched
+from faults.fault import At, Expected, Fault, degraded, either
+from faults.inject.maps import MapEntry, changed, deleted, ipcache_entry, not_used, patched
 from faults.scene import Scene, Target
 
 _NOBODY = ip_address("172.30.0.99").packed
@@ -61,6 +61,12 @@ FAULTS = (
         "ipcache-tunnel-endpoint-unset",
         lambda s: _no_tunnel(_way_there(s)),
         either(THERE, "WrongTunnelEndpoint"),
+    ),
+    Fault(
+        "ipcache-not-used",
+        lambda s: not_used(s.lab, s.source, "cilium_ipcache_v2"),
+        # while the agent is young, it may still load its programs anew
+        (*degraded(THERE, "MapNotUsed"), Expected("Unknown", "InTransition")),
     ),
     Fault(
         "ipcache-entry-missing-same-node",

@@ -107,6 +107,22 @@ def program_missing(entry: MapEntry) -> Iterator[None]:
         entry.write_program()
 
 
+@contextmanager
+def not_used(lab: Lab, node: str, name: str) -> Iterator[None]:
+    """Another, empty map under this name, as an agent leaves it that did not load its programs anew."""
+    pinned = f"{_MAPS}/{name}"
+    shown = json.loads(in_agent(lab, node, "bpftool", "-j", "map", "show", "pinned", pinned))
+    sizes = {"key": "bytes_key", "value": "bytes_value", "entries": "max_entries", "flags": "flags"}
+    words = [word for key, found in sizes.items() for word in (key, str(shown[found]))]
+    in_agent(lab, node, "mv", pinned, _KEPT)
+    try:
+        create = ("map", "create", pinned, "type", shown["type"], *words, "name", shown["name"])
+        in_agent(lab, node, "bpftool", *create)
+        yield
+    finally:
+        in_agent(lab, node, "mv", "-f", _KEPT, pinned)
+
+
 def patched(offset: int, patch: bytes) -> Callable[[bytes], bytes]:
     """A change of some bytes of a value."""
     return lambda value: value[:offset] + patch + value[offset + len(patch) :]

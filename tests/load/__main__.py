@@ -1,0 +1,133 @@
+"""`make load`: the operator while the agents' tools are slow, silent, cut short or talk nonsense, and while maps are
+full.
+
+Each scenario is tried on a path that is whole and on one with a wrong tunnel endpoint: what is said is right, or
+Unknown, within the time that a run has, and the operator's memory is bounded. Runs on the lab that is up. Exit code 1
+otherwise.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from e2e import faults, galaxy
+from e2e.api import Object, connect
+from e2e.operator_deploy import deploy as deploy_operator
+from e2e.probes import Probe, Probes
+from e2e.specs import to_pod
+from lab.cluster import Lab
+from lab.paths import CHECKOUT
+from lab.shell import say
+from load import fill, tools
+from soak.memory import Memory
+
+RESULT = CHECKOUT / "build/load.json"
+SHIP = "xwing"
+RUN_BOUND_S = 40.0
+"""Twice as long as a good run may take on a busy machine: requests, and all rounds of questions within their budget."""
+MEMORY_BOUND_MB = 350.0
+_FAULT = ("ipcache-lookup", "WrongTunnelEndpoint")
+
+SCENARIOS: dict[str, Callable[[Lab], AbstractContextManager[None]]] = {
+    "as ever": lambda _: nullcontext(),
+    "bpftool slow: 0.5 s each": lambda lab: tools.bpftool(lab, tools.SLOW),
+    "bpftool hangs": lambda lab: tools.bpftool(lab, tools.HANGING),
+    "bpftool cut short": lambda lab: tools.bpftool(lab, tools.CUT_SHORT),
+    "bpftool talks between JSON": lambda lab: tools.bpftool(lab, tools.TALKATIVE),
+    "bpftool does not stop talking": lambda lab: tools.bpftool(lab, tools.ENDLESS),
+    "agents stand still": tools.agents_stopped,
+    "shells are killed in mid-answer": tools.shells_killed,
+    "100,000 entries in ipcache and conntrack": fill.full,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One scenario. Verdicts with what they blame; seconds of the slower run; the operator's memory afterwards."""
+
+    scenario: str
+    whole: str
+    broken: str
+    seconds: float
+    rss_mb: float
+    right: bool
+
+
+def attempt(
+    lab: Lab, probe: Probe, memory: Memory, scenario: str, fault: AbstractContextManager[None]
+) -> Tried:
+    """The path as it is, then with the fault."""
+    probe.settle()
+    with SCENARIOS[scenario](lab):
+        whole = _run(probe)
+    with fault, SCENARIOS[scenario](lab):
+        broken = _run(probe)
+    probe.settle()
+    memory.sample()
+    seconds = max(_seconds(whole), _seconds(broken))
+    blamed = broken.get("divergentHop", {})
+    right_whole = whole["verdict"] in ("Healthy", "Unknown")
+    named = (blamed.get("name"), blamed.get("reason")) == _FAULT
+    right_broken = broken["verdict"] == "Unknown" or (broken["verdict"] == "Broken" and (named or not blamed))
+    rss_mb = memory.samples_mb[-1]
+    return Tried(
+        scenario=scenario,
+        whole=_said(whole),
+        broken=_said(broken),
+        seconds=round(seconds, 1),
+        rss_mb=round(rss_mb, 1),
+        right=right_whole and right_broken and seconds < RUN_BOUND_S and rss_mb < MEMORY_BOUND_MB,
+    )
+
+
+def _run(probe: Probe) -> Object:
+    """The status of a run that begins now, however long it takes."""
+    return probe.run_now(timeout_s=2 * RUN_BOUND_S)
+
+
+def _said(status: Object) -> str:
+    blamed: dict[str, Any] = status.get("divergentHop", {})
+    return " ".join(part for part in (status["verdict"], blamed.get("name"), status["reason"]) if part)
+
+
+def _seconds(status: Object) -> float:
+    run = status["lastRun"]
+    ended, started = (datetime.fromisoformat(run[key]) for key in ("endTime", "startTime"))
+    return (ended - started).total_seconds()
+
+
+def try_all(lab: Lab) -> Iterator[Tried]:
+    with connect(lab.kubeconfig) as api:
+        operator, pods = deploy_operator(lab, api), galaxy.deploy(lab, api)
+        pods.wait_at_rest()
+        probes, memory = Probes(api, pods.namespace), Memory(operator)
+        ship, star = pods.pod(SHIP), pods.far(SHIP)
+        probe = probes.create("load", to_pod(SHIP, star))
+        try:
+            for scenario in SCENARIOS:
+                fault = faults.wrong_tunnel_endpoint(lab, ship.node, star)
+                yield attempt(lab, probe, memory, scenario, fault)
+        finally:
+            probes.delete_all()
+
+
+def main() -> None:
+    found = []
+    for tried in try_all(Lab.current()):
+        found.append(tried)
+        say(
+            f"· {'right' if tried.right else 'WRONG'} {tried.seconds:5.1f} s {tried.rss_mb:5.0f} MB  {tried.scenario}"
+        )
+        say(f"    whole: {tried.whole}; with the fault: {tried.broken}")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(tried) for tried in found], indent=1) + "\n")
+    print(f"written to {RESULT.relative_to(CHECKOUT)}")
+    sys.exit(0 if all(tried.right for tried in found) else 1)
+
+
+if __name__ == "__main__":
+    main()
