@@ -5,6 +5,7 @@ The line changes with every build of Cilium; match file and direction.
 Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evidence.question import Question
@@ -53,3 +54,14 @@ def parse(answer: Answer) -> tuple[Counter, ...]:
         )
         for shown in Json.parse(answer.stdout)
     )
+
+
+def rise(before: Sequence[Counter], after: Sequence[Counter]) -> Mapping[Counter, int] | None:
+    """By how many packets each counter has risen, as it is after; None if any has fallen: the map was made anew."""
+    old = {_place(counter): counter.packets for counter in before}
+    risen = {counter: counter.packets - old.get(_place(counter), 0) for counter in after}
+    return risen if min(risen.values(), default=0) >= 0 else None
+
+
+def _place(counter: Counter) -> tuple[str, str, str, int]:
+    return counter.reason, counter.direction, counter.file, counter.line

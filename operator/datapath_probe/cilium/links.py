@@ -47,9 +47,35 @@ class Route:
     mtu: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceCounters:
+    """Packets of a device since it was made. `rx`: received, of a tunnel device after decapsulation."""
+
+    rx_packets: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+    def since(self, before: "DeviceCounters") -> "DeviceCounters | None":
+        """What was counted meanwhile; None if the device was made anew."""
+        rise = DeviceCounters(
+            self.rx_packets - before.rx_packets,
+            self.tx_packets - before.tx_packets,
+            self.tx_errors - before.tx_errors,
+            self.tx_dropped - before.tx_dropped,
+        )
+        return rise if min(rise.rx_packets, rise.tx_packets, rise.tx_errors, rise.tx_dropped) >= 0 else None
+
+
 def link(node: str, device: str) -> Question:
     """A device of the node."""
     return Question(node, ("ip", "-j", "-d", "link", "show", "dev", device_name(device)))
+
+
+def counters(node: str, device: str) -> Question:
+    """What a device of the node has counted. Always asked afresh."""
+    argv = ("ip", "-j", "-s", "link", "show", "dev", device_name(device))
+    return Question(node, argv, max_age_s=0.0)
 
 
 def pod_link(node: str, namespace: str, device: str) -> Question:
@@ -86,6 +112,19 @@ def parse_link(answer: Answer) -> Link | Absent | Unavailable:
         mtu=shown["mtu"].integer(0),
         kind=info.maybe("info_kind").text(""),
         tunnel_port=port.integer() if port else None,
+    )
+
+
+@parser("ip -s link show")
+def parse_counters(answer: Answer) -> DeviceCounters:
+    """The counters; a device that is not there is a failed command."""
+    stats = Json.parse(answer.stdout).only()["stats64"]
+    received, sent = stats["rx"], stats["tx"]
+    return DeviceCounters(
+        rx_packets=received["packets"].integer(),
+        tx_packets=sent["packets"].integer(),
+        tx_errors=sent["errors"].integer(0),
+        tx_dropped=sent["dropped"].integer(0),
     )
 
 

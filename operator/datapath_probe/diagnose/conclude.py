@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..api.reasons import Reason
-from ..api.vocabulary import HopVerdict, ProbeVerdict
+from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from ..evidence.reading import Unavailable
+from .counters import WireLoss
 from .findings import Divergence, Finding, Segment
-from .ladder import Ladder, segment_between
+from .ladder import ZONES, Ladder, segment_between
 from .outcome import Outcome
 
 
@@ -33,9 +34,12 @@ def conclude(
     ladder: Ladder,
     transition: str | None,
     unjudgeable: Unavailable | None = None,
+    wire: WireLoss | None = None,
+    clues: Sequence[str] = (),
 ) -> Conclusion:
     """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything;
-    `unjudgeable`: what on this path no check knows.
+    `unjudgeable`: what on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what
+    else was seen, for people, where no hop is named.
     """
     findings = tuple(findings)
     if unjudgeable:
@@ -51,7 +55,7 @@ def conclude(
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
-    return _failed(findings, outcome, ladder)
+    return _failed(findings, outcome, ladder, wire, clues)
 
 
 def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
@@ -84,10 +88,19 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
     return Conclusion(ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK, f"all {len(findings)} hops ok", findings)
 
 
-def _failed(findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder) -> Conclusion:
+def _failed(
+    findings: tuple[Finding, ...],
+    outcome: Outcome,
+    ladder: Ladder,
+    wire: WireLoss | None,
+    clues: Sequence[str],
+) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
     observed = _first(findings, HopVerdict.BROKEN)
-    upstream = findings[: findings.index(observed)] if observed else findings
+    last = (
+        wire.segment.before if wire else HopName.REPLY_TRANSLATION
+    )  # what comes after has not seen a packet
+    upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
     if cause:
         broken = replace(cause, verdict=HopVerdict.BROKEN)
@@ -100,9 +113,20 @@ def _failed(findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder) -> 
         return Conclusion(
             ProbeVerdict.BROKEN, observed.reason, observed.message, findings, _divergence(observed)
         )
-    segment = segment_between(findings, ladder)
+    segment = wire.segment if wire else segment_between(findings, ladder)
+    reason = Reason.LOST_ON_THE_WIRE if wire else Reason.LOST_IN_TRANSIT
     message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
-    return Conclusion(ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT, message, findings, segment=segment)
+    told = "; ".join((message, *((wire.message,) if wire else ()), *clues))
+    return Conclusion(ProbeVerdict.BROKEN, reason, told, findings, segment=segment)
+
+
+def _acts_before(finding: Finding, observed: Finding | None) -> bool:
+    """Whether packets meet this hop before the one that was seen to fail: by its place on the path, or because it also
+    serves the way there (in native routing, who the source is).
+    """
+    if observed is None or HOP_ORDER[finding.hop] < HOP_ORDER[observed.hop]:
+        return True
+    return any(finding.hop not in ZONES[rung] for rung in finding.predicts)
 
 
 def _first(findings: Sequence[Finding], verdict: HopVerdict) -> Finding | None:

@@ -33,13 +33,15 @@ from .checks.service import (
 )
 from .conclude import conclude
 from .connection import Connection, trace
+from .counters import count, wire_loss
+from .events import observe
 from .findings import Diagnosis, Finding
 from .lens import Lens, Memo
 from .nodes import disagreement, unjudgeable
 from .outcome import judge_outcome
 from .run import Run
 from .seen_way import seen_way
-from .testimony import testify
+from .testimony import clues, testify
 from .transition import in_transition
 from .used_maps import reloading, weigh
 
@@ -88,7 +90,15 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         or reloading(findings)
         or disagreement(case)
     )
-    conclusion = conclude(findings, case.outcome, ladder, transition, unjudgeable(case, findings))
+    conclusion = conclude(
+        findings,
+        case.outcome,
+        ladder,
+        transition,
+        unjudgeable(case, findings),
+        wire_loss(case, ladder),
+        tuple(clues(case)),
+    )
     return Diagnosis(
         plan=run.plan,
         backend=case.backend,
@@ -145,6 +155,9 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
         told = report if isinstance(report, CurlReport) else None
         connection = trace(run, told, lens, config)
     path = expected_path(plan, connection.chosen)
+    if run.hanging:
+        observe(lens, run, None, path.destination_node)
+        count(lens, path)
     outcome = judge_outcome(plan, report, request.local_port, path)
     return Case(run, lens, path, connection.chosen, report, outcome, connection)
 

@@ -2,11 +2,12 @@
 themselves say what is to be collected, and a new check brings its questions along.
 """
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
 from ..evidence.question import Question
-from ..evidence.reading import Reading
+from ..evidence.reading import Answer, Reading
 from ..evidence.store import Evidence
 
 Record = TypeVar("Record")
@@ -39,6 +40,14 @@ class Lens:
     def at(self, question: Question) -> float:
         """When the newest reading was taken, seconds since the epoch."""
         return self._evidence.latest(question).at
+
+    def first_read_by(self, question: Question) -> float:
+        """When the oldest reading was complete, seconds since the epoch; infinite if there is none."""
+        readings = self._evidence.all(question)
+        if not readings:
+            return math.inf
+        first = readings[0]
+        return first.at + (first.duration_s if isinstance(first, Answer) else 0.0)
 
     def _parsed(self, question: Question, reading: Reading, parse: Parser[Record]) -> Record:
         key = (question, reading, parse)

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from ..api.vocabulary import HopName, HopVerdict, Stance, Witness
 from ..cilium.flow import Point
+from ..evidence.errors import EvidenceError
 from .case import Case
+from .counters import counted_drops
 from .drops import Drop
 from .events import Sighting
 from .findings import Finding, Statement
@@ -18,13 +20,28 @@ from .ladder import Ladder
 
 def testify(case: Case, findings: Sequence[Finding], ladder: Ladder) -> list[Finding]:
     """The findings, each with the events that concern it."""
-    drops = {drop.hop: drop for drop in case.connection.events.drops if drop.hop}
-    return [_with_drop(case, _with_sightings(case, f), drops.get(f.hop), ladder) for f in findings]
+    drops = {(drop.hop, drop.node): drop for drop in case.connection.events.drops}
+    return [_with_drop(case, _with_sightings(case, f), drops.get((f.hop, f.node)), ladder) for f in findings]
+
+
+def clues(case: Case) -> Iterator[str]:
+    """What was seen and names no hop, in sentences: for people who look at a segment."""
+    events = case.connection.events
+    yield from map(str, events.drops)
+    if not events.drops:
+        yield from counted_drops(case)
+    for error in events.icmp:
+        yield f"ICMP error from {error}"
+    for node, lost in sorted(events.lost.items()):
+        yield f"{node} lost {lost} events"
+    for node, why in sorted(events.unread.items()):
+        if why.reason != EvidenceError.NOT_COLLECTED:
+            yield f"no events from {node}: {why.message}"
 
 
 def _with_drop(case: Case, finding: Finding, drop: Drop | None, ladder: Ladder) -> Finding:
     """A drop counts where the request failed and its packets came no further; else it is told and no more."""
-    if drop is None or drop.node != finding.node:
+    if drop is None:
         return finding
     facts = {
         "drop": f"{drop.name} ({drop.code})",

@@ -22,6 +22,8 @@ PATH_HEALTHY = "PathHealthy"
 READY = "Ready"
 STALLED = "Stalled"
 
+_SEGMENT_REASONS = (Reason.LOST_IN_TRANSIT, Reason.LOST_ON_THE_WIRE)
+
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -133,4 +135,4 @@ def _path_was_healthy(entry: HistoryEntry) -> ConditionStatus:
     """The same of a run in the history, which keeps the hop but not the segment."""
     if entry.verdict is ProbeVerdict.UNKNOWN:
         return UNKNOWN
-    return FALSE if entry.hop or entry.reason == Reason.LOST_IN_TRANSIT else TRUE
+    return FALSE if entry.hop or entry.reason in _SEGMENT_REASONS else TRUE

@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.conclude import Conclusion, conclude
+from datapath_probe.diagnose.counters import WireLoss
 from datapath_probe.diagnose.diagnose import CHECKS
-from datapath_probe.diagnose.findings import Finding, Rung
+from datapath_probe.diagnose.findings import Finding, Rung, Segment
 from datapath_probe.diagnose.ladder import ZONES, Ladder, segment_between
 from datapath_probe.diagnose.outcome import Outcome
 
@@ -100,6 +103,103 @@ def test_a_stale_hop_that_can_not_explain_the_failure_is_not_blamed() -> None:
     )
     conclusion = conclude(findings, TIMED_OUT, Ladder(Rung.ANSWERED, Rung.REPLIED), None)
     assert named(conclusion) is HopName.DESTINATION_RESPONSE
+
+
+def test_the_identity_that_a_reverse_entry_gives_may_be_why_policy_dropped() -> None:
+    findings = path(
+        ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.BROKEN),
+        REPLY_IPCACHE=finding(HopName.REPLY_IPCACHE, HopVerdict.STALE, frozenset({Rung.SENT})),
+    )
+    conclusion = conclude(findings, TIMED_OUT, SENT, None)
+    assert named(conclusion) is HopName.REPLY_IPCACHE
+    assert conclusion.symptom is not None
+    assert conclusion.symptom.hop is HopName.ENDPOINT_LOOKUP
+
+
+WIRE = WireLoss(
+    Segment(HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, "node1"), "4 sent, 0 received"
+)
+
+
+def test_a_loss_on_the_wire_narrows_the_segment() -> None:
+    conclusion = conclude(path(), TIMED_OUT, SENT, None, wire=WIRE, clues=("node2 lost 3 events",))
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.BROKEN, Reason.LOST_ON_THE_WIRE)
+    assert conclusion.segment == WIRE.segment
+    assert "4 sent, 0 received" in conclusion.message
+    assert "node2 lost 3 events" in conclusion.message
+
+
+@pytest.mark.parametrize(
+    ("stale", "cause"),
+    [
+        (HopName.IPCACHE_LOOKUP, HopName.IPCACHE_LOOKUP),
+        (HopName.OVERLAY_DECAPSULATION, HopName.OVERLAY_DECAPSULATION),
+        (HopName.ENDPOINT_LOOKUP, None),
+    ],
+)
+def test_only_what_packets_met_before_they_were_lost_is_the_cause(
+    stale: HopName, cause: HopName | None
+) -> None:
+    findings = path(**{stale.name: finding(stale, HopVerdict.STALE, frozenset({Rung.SENT}))})
+    assert named(conclude(findings, TIMED_OUT, SENT, None, wire=WIRE)) is cause
+
+
+def test_a_drop_that_was_seen_outweighs_what_was_counted() -> None:
+    findings = path(ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.BROKEN))
+    assert named(conclude(findings, TIMED_OUT, SENT, None, wire=WIRE)) is HopName.ENDPOINT_LOOKUP
+
+
+def test_neither_wire_nor_clues_matter_to_a_run_that_succeeded() -> None:
+    assert conclude(path(), MET, SENT, None, wire=WIRE, clues=("a clue",)) == conclude(
+        path(), MET, SENT, None
+    )
+
+
+hops = st.sampled_from(PATH)
+verdicts = st.sampled_from(list(HopVerdict))
+rungs = st.frozensets(st.sampled_from(list(Rung)), max_size=3)
+paths_ = st.fixed_dictionaries(
+    {hop.name: st.builds(finding, st.just(hop), verdicts, rungs) for hop in PATH}
+).map(lambda found: path(**found))
+ladders = st.lists(st.sampled_from(list(Rung)), min_size=2, max_size=2).map(
+    lambda pair: Ladder(min(pair), max(pair))
+)
+
+
+@given(paths_, ladders, st.sampled_from([MET, TIMED_OUT, Outcome(None, Reason.NO_CLIENT, "")]))
+def test_health_takes_every_hop_to_be_ok_and_the_expectation_met(
+    findings: list[Finding], ladder: Ladder, outcome: Outcome
+) -> None:
+    conclusion = conclude(findings, outcome, ladder, None)
+    healthy = outcome.met is True and all(f.verdict is HopVerdict.OK for f in findings)
+    assert (conclusion.verdict is ProbeVerdict.HEALTHY) == healthy
+    if any(f.verdict is HopVerdict.UNKNOWN for f in findings):
+        assert conclusion.verdict is not ProbeVerdict.HEALTHY
+    after = {f.hop: f.verdict for f in conclusion.findings}
+    assert all(after[f.hop] is not HopVerdict.OK for f in findings if f.verdict is not HopVerdict.OK)
+
+
+@given(paths_, ladders, hops)
+def test_a_hop_that_turns_out_to_be_fine_never_makes_a_verdict_worse(
+    findings: list[Finding], ladder: Ladder, hop: HopName
+) -> None:
+    cleared = [finding(f.hop) if f.hop is hop else f for f in findings]
+    before, after = conclude(findings, MET, ladder, None), conclude(cleared, MET, ladder, None)
+    order = [ProbeVerdict.HEALTHY, ProbeVerdict.UNKNOWN, ProbeVerdict.DEGRADED, ProbeVerdict.BROKEN]
+    assert order.index(after.verdict) <= order.index(before.verdict)
+    if all(f.verdict is not HopVerdict.UNKNOWN or f.hop is hop for f in findings):
+        assert after.verdict is not ProbeVerdict.UNKNOWN
+
+
+@given(paths_, ladders)
+def test_a_failed_request_names_a_hop_that_is_not_ok_or_a_segment(
+    findings: list[Finding], ladder: Ladder
+) -> None:
+    conclusion = conclude(findings, TIMED_OUT, ladder, None)
+    assert conclusion.verdict is ProbeVerdict.BROKEN
+    assert (conclusion.divergence is None) != (conclusion.segment is None)
+    blamed = {f.hop for f in findings if f.verdict in (HopVerdict.STALE, HopVerdict.BROKEN)}
+    assert named(conclusion) in blamed | {None}
 
 
 def test_without_cause_and_witness_only_a_segment_is_named() -> None:

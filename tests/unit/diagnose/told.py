@@ -1,0 +1,73 @@
+"""Recorded runs with events that were not recorded: what Hubble would print, as evidence."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from datapath_probe.cilium import hubble
+from datapath_probe.diagnose.events import _MARGIN_S
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from unit.cilium.golden import printed
+
+AT = "2026-11-23T21:00:0{}.0Z"
+
+
+def packet(run: Run, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
+    """A line about a packet of the run's connection to its (first) backend."""
+    source = (run.plan.source.pod.ip, run.request.local_port)
+    backend = run.plan.backends[0] if run.plan.backends else None
+    ends = [source, (backend.ip, backend.port) if backend else ("10.244.0.1", 80)]
+    (from_ip, from_port), (to_ip, to_port) = reversed(ends) if reply else ends
+    flow = {
+        "IP": {"source": from_ip, "destination": to_ip},
+        "l4": {
+            "TCP": {
+                "source_port": from_port,
+                "destination_port": to_port,
+                "flags": dict.fromkeys(flags.split(), True),
+            }
+        },
+        **told,
+    }
+    return json.dumps({"flow": flow, "time": AT.format(0)})
+
+
+def dropped(run: Run, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
+    """A line about a packet that was dropped."""
+    return packet(run, reply=reply, drop_reason=code, file={"name": file}, traffic_direction=direction)
+
+
+def telling(run: Run, node: str, lines: Sequence[str], *, moved_on: bool = True) -> Run:
+    """The run with these lines from the node's ring, which has moved on since the request ended."""
+    ip, port = run.plan.source.pod.ip, run.request.local_port
+    since_s = int(run.plan.request.timeout_s) + _MARGIN_S
+    rings = [AT.format(1), AT.format(2 if moved_on else 1)]
+    answers: dict[Question, list[Answer]] = {
+        hubble.newest(node): [printed(json.dumps({"flow": {"IP": {}}, "time": at})) for at in rings],
+        hubble.connection(node, ip, port, since_s): [printed("\n".join(lines))],
+        hubble.icmp(node, ip, since_s): [printed("")],
+    }
+    evidence = run.evidence
+    for question, readings in answers.items():
+        for reading in readings:
+            evidence = evidence.adding([question], [reading])
+    return replace(run, evidence=evidence)
+
+
+def ends(run: Run) -> tuple[str, str]:
+    """The nodes of source and destination."""
+    here = run.plan.source.node.name
+    target = run.plan.backends[0].target if run.plan.backends else None
+    return here, target.node.name if target else here
+
+
+def without(run: Run, *parts: str) -> Run:
+    """The run without the answers to questions that have one of these in their words."""
+
+    def keep(question: Question) -> bool:
+        return not any(part in word for part in parts for word in question.argv)
+
+    kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if keep(q)}
+    return replace(run, evidence=type(run.evidence)(kept))
