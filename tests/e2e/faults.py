@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from e2e.api import is_ready, pod_path
 from e2e.galaxy import Galaxy, Pod
 from e2e.waiting import until
-from faults.inject import application, devices, maps, programs
+from faults.inject import application, maps, programs
 from faults.inject.maps import deleted as deleted
 from lab.cluster import Lab
 
@@ -34,7 +34,7 @@ def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> AbstractContextManag
 
 def program_detached(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
     """A pod whose packets bypass Cilium."""
-    return programs.detached(lab, pod.node, devices.lxc(lab, pod), "cil_from_container")
+    return programs.detached_from_pod(lab, pod, "cil_from_container")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def run_mode(mode: Mode, version: str, only: list[str], console: Console) -> lis
         scene.galaxy.wait_at_rest()
         for tried in Bench(scene, evidence, FOLDER / mode).try_all(faults_of(mode, only)):
             console.print(result.line(tried), highlight=False)
+            sys.stdout.flush()
             results.append(tried)
     return results
 

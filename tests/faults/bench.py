@@ -47,6 +47,7 @@ class Bench:
             probe.settle(_REPAIRED_S)
         except Exception as error:  # the bench goes on: a fault that could not be tried is a result too
             outcome, trouble = Outcome.WRONG, f"{type(error).__name__}: {error}"
+            self.scene.renew()
         return Result(
             fault=fault.name,
             mode=scene.mode,

@@ -110,6 +110,12 @@ class Scene:
             )
         return scene
 
+    def renew(self) -> None:
+        """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
+        self.lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
+        deploy_galaxy(self.lab, self.api)
+        self.galaxy.wait_at_rest()
+
     def probe(self, target: Target) -> Probe:
         """The probe of the ship to this target; made if there is none yet."""
         name = f"{SHIP}-to-{target}"

@@ -2,18 +2,34 @@
 
 from collections.abc import Collection
 
-from faults.catalogue import application, endpoint_map, interface, ipcache, overlay, program, service
+from faults.catalogue import (
+    application,
+    cluster,
+    endpoint_map,
+    interface,
+    ipcache,
+    names,
+    overlay,
+    policy,
+    program,
+    routing,
+    service,
+)
 from faults.fault import Fault
 from faults.modes import Mode
 
 FAULTS: tuple[Fault, ...] = (
     *interface.FAULTS,
     *program.FAULTS,
+    *names.FAULTS,
     *service.FAULTS,
     *ipcache.FAULTS,
+    *policy.FAULTS,
     *overlay.FAULTS,
+    *routing.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
+    *cluster.FAULTS,
 )
 
 

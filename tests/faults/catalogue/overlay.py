@@ -3,8 +3,9 @@
 from contextlib import AbstractContextManager
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken
+from faults.fault import At, Fault, broken, either
 from faults.inject import devices, filters, programs
+from faults.inject.maps import overlay_tail_call, program_missing
 from faults.modes import TUNNELED
 from faults.scene import Scene, Target
 
@@ -14,7 +15,7 @@ _TUNNEL = ("-p", "udp", "--dport", "8472")
 
 
 def _detached(scene: Scene, node: str, program: str) -> AbstractContextManager[None]:
-    return programs.detached(scene.lab, node, VXLAN, program)
+    return programs.detached_from_node(scene.lab, scene.api, node, VXLAN, program)
 
 
 def _dropped(scene: Scene, node: str, chain: str, *words: str) -> AbstractContextManager[None]:
@@ -40,6 +41,24 @@ FAULTS = (
     Fault(
         "from-overlay-detached-destination",
         lambda s: _detached(s, s.destination, FROM_OVERLAY),
+        broken(DECAP, "ProgramMissing", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "from-overlay-detached-source",
+        lambda s: _detached(s, s.source, FROM_OVERLAY),
+        broken(REPLY_DECAP, "ProgramMissing"),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "to-overlay-detached-source",
+        lambda s: _detached(s, s.source, TO_OVERLAY),
+        either(ENCAP, "ProgramMissing"),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "from-overlay-tail-call-missing",
+        lambda s: program_missing(overlay_tail_call(s.lab, s.destination, 7)),
         broken(DECAP, "ProgramMissing", At.DESTINATION),
         modes=TUNNELED,
     ),

@@ -15,7 +15,7 @@ MISSING = "ProgramMissing"
 
 
 def _detached(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
-    return programs.detached(scene.lab, pod.node, scene.lxc(pod), FROM_CONTAINER)
+    return programs.detached_from_pod(scene.lab, pod, FROM_CONTAINER)
 
 
 def _no_policy_program(scene: Scene, pod: Pod) -> AbstractContextManager[None]:

@@ -39,13 +39,13 @@ def netns(lab: Lab, pod: Pod) -> str:
 def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[None]:
     """A device that is down. The routes that go with it come back with it."""
     enter = ("ip", *_in(inside))
-    routes = json.loads(lab.run(node, *enter, "-j", "route", "show", "dev", device).stdout or "[]")
-    with done(lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")):
-        yield
-    for route in routes:
-        via = ("via", route["gateway"]) if "gateway" in route else ("scope", route.get("scope", "global"))
-        source = ("src", route["prefsrc"]) if "prefsrc" in route else ()
-        lab.run(node, *enter, "route", "replace", route["dst"], *via, "dev", device, *source, check=False)
+    routes = lab.run(node, *enter, "route", "show").stdout.splitlines()
+    try:
+        with done(lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")):
+            yield
+    finally:
+        for route in sorted(routes, key=lambda line: " via " in line):  # gateways last: they need the others
+            lab.run(node, *enter, "route", "replace", *route.split())
 
 
 @contextmanager

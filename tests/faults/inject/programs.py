@@ -1,51 +1,80 @@
-"""Programs on devices: detached, or with a foreign one before them. By tcx or by classic tc, as the lab is set.
+"""Programs taken off devices. The agent itself attaches them again, so nothing of another make is left behind.
 
-In: a lab, a node, a device, a program's name. Used by the catalogue and by the e2e tests.
+In: a lab and a device. Used by the catalogue and by the e2e tests.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from e2e.api import Api, is_ready
+from e2e.galaxy import Pod
+from e2e.waiting import until
+from faults.inject import devices
 from faults.inject.agent import in_agent
 from lab.cluster import Lab
 
-_KEPT = "/sys/fs/bpf/faults-program"
+_TOGGLED = "TraceNotification"
+_COMPILED_S = 40.0
+_AGENT_BACK_S = 90.0
 
 
 @contextmanager
-def detached(lab: Lab, node: str, device: str, program: str) -> Iterator[None]:
-    """A device without this program. The very program is attached again, though no longer by the agent's link."""
+def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[None]:
+    """A pod's device without its program. Another option of its endpoint makes the agent attach it anew."""
+    device = devices.lxc(lab, pod)
+
+    def attach() -> None:
+        for value in ("Disabled", "Enabled"):
+            argv = ("cilium-dbg", "endpoint", "config", str(pod.endpoint), f"{_TOGGLED}={value}")
+            before = _ids(lab, pod.node, device)
+            in_agent(lab, pod.node, *argv)
+            until(
+                f"{program} is attached again",
+                lambda before=before: _ids(lab, pod.node, device) not in (before, []),  # type: ignore[misc]
+                _COMPILED_S,
+            )
+
+    with _detached(lab, pod.node, device, program, attach):
+        yield
+
+
+@contextmanager
+def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str) -> Iterator[None]:
+    """A device of the node without its program. A new agent attaches it anew."""
+
+    def attach() -> None:
+        agent = lab.agent_pod(node)
+        api.delete(f"/api/v1/namespaces/kube-system/pods/{agent}")
+        path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium&fieldSelector=spec.nodeName="
+        until("there is a new agent", lambda: any(map(is_ready, api.items(path + node))), _AGENT_BACK_S)
+        until(f"{program} is attached again", lambda: _ids(lab, node, device, program), _AGENT_BACK_S)
+
+    with _detached(lab, node, device, program, attach):
+        yield
+
+
+@contextmanager
+def _detached(lab: Lab, node: str, device: str, program: str, attach: Callable[[], None]) -> Iterator[None]:
     found = next(one for one in attached(lab, node, device) if one["name"].startswith(program))
-    kept = f"{_KEPT}-{program}-{device}"
-    in_agent(lab, node, "bpftool", "prog", "pin", "id", str(found.get("prog_id") or found["id"]), kept)
-    way, direction = found["kind"].split("/")
-    do, undo = (_tcx if way == "tcx" else _tc)(found, device, direction, kept)
-    in_agent(lab, node, *do)
+    if "link_id" in found:
+        in_agent(lab, node, "bpftool", "link", "detach", "id", str(found["link_id"]))
+    else:
+        in_agent(lab, node, "tc", "filter", "del", "dev", device, found["kind"].split("/")[1])
     try:
         yield
     finally:
-        in_agent(lab, node, *undo)
-        in_agent(lab, node, "rm", kept)
+        attach()
 
 
-_Argvs = tuple[Sequence[str], Sequence[str]]
-
-
-def _tcx(found: dict[str, Any], device: str, direction: str, kept: str) -> _Argvs:
-    """How to detach, and to attach again."""
-    hook = ("bpftool", "net")
-    detach: Sequence[str] = (*hook, "detach", f"tcx_{direction}", "dev", device)
-    if found.get("link_id"):  # not yet attached by a fault before this one
-        detach = ("bpftool", "link", "detach", "id", str(found["link_id"]))
-    return detach, (*hook, "attach", f"tcx_{direction}", "pinned", kept, "dev", device)
-
-
-def _tc(found: dict[str, Any], device: str, direction: str, kept: str) -> _Argvs:
-    """The same for a filter."""
-    place = ("dev", device, direction, "prio", "1", "handle", "1", "bpf")
-    return ("tc", "filter", "del", *place), ("tc", "filter", "add", *place, "da", "object-pinned", kept)
+def _ids(lab: Lab, node: str, device: str, program: str = "") -> list[int]:
+    """The programs on a device that are called so."""
+    return [
+        one.get("prog_id") or one["id"]
+        for one in attached(lab, node, device)
+        if one["name"].startswith(program)
+    ]
 
 
 def attached(lab: Lab, node: str, device: str) -> list[dict[str, Any]]:

@@ -1,0 +1,74 @@
+"""Nodes, agents and Cilium's objects."""
+
+from contextlib import AbstractContextManager
+
+from datapath_probe.api.vocabulary import HopName
+from e2e.galaxy import NAMESPACE
+from faults.fault import Expected, Fault, broken, degraded
+from faults.inject import devices, nodes, objects
+from faults.inject.policies import CILIUM
+from faults.scene import Scene
+
+HEALTHY = (Expected("Healthy", "AllHopsOk"),)
+
+
+def _unknown(*reasons: str) -> tuple[Expected, ...]:
+    """The request succeeds, and what it says of the path nobody can tell."""
+    return tuple(Expected("Unknown", reason) for reason in reasons)
+
+
+def _endpoint_missing(scene: Scene, pod: str) -> AbstractContextManager[None]:
+    path = f"{CILIUM}/namespaces/{NAMESPACE}/ciliumendpoints/{pod}"
+    return objects.deleted(scene.api, path, back=lambda: scene.api.get(path) is not None)
+
+
+def _other_cidr(scene: Scene, node: str) -> AbstractContextManager[None]:
+    """The node's CiliumNode allots addresses that its pods do not have."""
+    path = f"{CILIUM}/ciliumnodes/{node}"
+    found = scene.api.get(path)
+    assert found is not None
+    before = {"spec": {"ipam": {"podCIDRs": found["spec"]["ipam"]["podCIDRs"]}}}
+    after = {"spec": {"ipam": {"podCIDRs": ["10.244.99.0/24"]}}}
+
+    def followed() -> bool:
+        now = scene.api.get(path)
+        return now is not None and now["spec"]["ipam"]["podCIDRs"] == ["10.244.99.0/24"]
+
+    return objects.changed(scene.api, path, after, before, followed)
+
+
+FAULTS = (
+    Fault("node-cordoned", lambda s: nodes.cordoned(s.api, s.destination), HEALTHY),
+    Fault(
+        "agent-not-ready",
+        lambda s: nodes.agent_unready(s.lab, s.api, s.destination),
+        _unknown("InTransition", "AgentNotReady", "ExecFailed", "ChannelLost"),
+    ),
+    Fault(
+        "agent-down-while-the-datapath-works",
+        lambda s: nodes.agent_killed(s.lab, s.api, s.destination),
+        _unknown(
+            "ExecFailed", "ChannelLost", "InTransition", "AgentNotReady", "AgentNotFound", "EvidenceTimeout"
+        ),
+    ),
+    Fault(
+        "agent-hangs",
+        lambda s: nodes.agent_hangs(s.lab, s.destination),
+        _unknown("EvidenceTimeout", "CommandFailed", "InTransition"),
+    ),
+    Fault(
+        "node-unreachable",
+        lambda s: devices.down(s.lab, s.destination, "eth0"),
+        broken(HopName.NODE_ROUTING, "NeighbourUnreachable"),
+    ),
+    Fault(
+        "cilium-endpoint-missing",
+        lambda s: _endpoint_missing(s, s.far.name),
+        degraded(HopName.IPAM, "CiliumEndpointMissing"),
+    ),
+    Fault(
+        "pod-outside-the-cidr-of-its-node",
+        lambda s: _other_cidr(s, s.destination),
+        degraded(HopName.IPAM, "AddressOutsidePodCIDR"),
+    ),
+)

@@ -1,0 +1,59 @@
+"""The name of the Service, as the ship resolves it."""
+
+from contextlib import AbstractContextManager
+
+from datapath_probe.api.vocabulary import HopName
+from e2e.galaxy import NAMESPACE
+from faults.fault import Fault, broken, degraded
+from faults.inject.names import coredns_gone, file_changed
+from faults.inject.policies import Direction, enforced, policy
+from faults.scene import BOTH, OUTPOST, Scene, Target
+
+RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "NameNotResolved"
+
+
+def _leads_to(scene: Scene, ip: str) -> AbstractContextManager[None]:
+    line = f"$a {ip} {OUTPOST}.{NAMESPACE}.svc"
+    return file_changed(scene.galaxy, scene.ship, "/etc/hosts", line)
+
+
+def _dns_denied(scene: Scene) -> AbstractContextManager[None]:
+    """The ship may talk to deathstars, and to nobody else."""
+    rules = [{"toEndpoints": [{"matchLabels": {"class": "deathstar"}}]}]
+    spec = {"endpointSelector": {"matchLabels": {"class": "xwing"}}, "egress": rules}
+    stranger = 1  # the host, which stands for everybody else
+    return enforced(
+        scene.lab, scene.api, policy("CiliumNetworkPolicy", spec), scene.ship, Direction.EGRESS, stranger
+    )
+
+
+FAULTS = (
+    Fault("coredns-gone", lambda s: coredns_gone(s.api), broken(RESOLUTION, UNRESOLVED), Target.SERVICE),
+    Fault(
+        "name-does-not-exist",
+        lambda s: file_changed(s.galaxy, s.ship, "/etc/resolv.conf", "/^search/d"),
+        broken(RESOLUTION, UNRESOLVED),
+        Target.SERVICE,
+    ),
+    Fault(
+        "name-server-wrong",
+        lambda s: file_changed(
+            s.galaxy, s.ship, "/etc/resolv.conf", "s/^nameserver.*/nameserver 10.96.0.77/"
+        ),
+        broken(RESOLUTION, UNRESOLVED),
+        Target.SERVICE,
+    ),
+    Fault(
+        "name-resolves-to-another-service",
+        lambda s: _leads_to(s, s.service_ip(BOTH)),
+        degraded(RESOLUTION, "NameResolvedElsewhere"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "name-resolves-to-nobody",
+        lambda s: _leads_to(s, "203.0.113.9"),
+        broken(RESOLUTION, "NameResolvedElsewhere"),
+        Target.SERVICE,
+    ),
+    Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, UNRESOLVED), Target.SERVICE),
+)

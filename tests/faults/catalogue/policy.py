@@ -1,0 +1,97 @@
+"""Policies, of every kind, that keep the ship from landing; and policy maps that differ from the policies."""
+
+from contextlib import AbstractContextManager
+
+from datapath_probe.api.vocabulary import HopName
+from e2e.api import Object
+from faults.fault import At, Fault, broken
+from faults.inject.maps import deleted
+from faults.inject.policies import Direction, allow_all_entry, enforced, policy
+from faults.scene import Scene, Target
+
+SHIPS, STARS = {"matchLabels": {"class": "xwing"}}, {"matchLabels": {"class": "deathstar"}}
+NOBODY = {"matchLabels": {"class": "nobody"}}
+CNP, CCNP, NETPOL = "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"
+
+
+def _ingress(scene: Scene, kind: str, spec: Object) -> AbstractContextManager[None]:
+    made = policy(kind, spec)
+    return enforced(scene.lab, scene.api, made, scene.far, Direction.INGRESS, scene.ship.identity)
+
+
+def _egress(scene: Scene, kind: str, spec: Object) -> AbstractContextManager[None]:
+    made = policy(kind, spec)
+    return enforced(scene.lab, scene.api, made, scene.ship, Direction.EGRESS, scene.far.identity)
+
+
+INGRESS, EGRESS, DENIED = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY, "PolicyDenied"
+FROM_THE_HOST: Object = {"fromEntities": ["host"]}  # readiness probes
+
+FAULTS = (
+    Fault(
+        "ingress-deny",
+        lambda s: _ingress(
+            s,
+            CNP,
+            {
+                "endpointSelector": STARS,
+                "ingress": [{}, FROM_THE_HOST],
+                "ingressDeny": [{"fromEndpoints": [SHIPS]}],
+            },
+        ),
+        broken(INGRESS, DENIED, At.DESTINATION),
+    ),
+    Fault(
+        "ingress-default-deny",
+        lambda s: _ingress(
+            s, CNP, {"endpointSelector": STARS, "ingress": [{"fromEndpoints": [NOBODY]}, FROM_THE_HOST]}
+        ),
+        broken(INGRESS, DENIED, At.DESTINATION),
+        Target.SERVICE,
+    ),
+    Fault(
+        "ingress-deny-clusterwide",
+        lambda s: _ingress(s, CCNP, {"endpointSelector": STARS, "ingressDeny": [{"fromEndpoints": [SHIPS]}]}),
+        broken(INGRESS, DENIED, At.DESTINATION),
+    ),
+    Fault(
+        "ingress-network-policy",
+        lambda s: _ingress(s, NETPOL, {"podSelector": STARS, "policyTypes": ["Ingress"]}),
+        broken(INGRESS, DENIED, At.DESTINATION),
+    ),
+    Fault(
+        "egress-deny",
+        lambda s: _egress(s, CNP, {"endpointSelector": SHIPS, "egressDeny": [{"toEndpoints": [STARS]}]}),
+        broken(EGRESS, DENIED),
+    ),
+    Fault(
+        "egress-deny-clusterwide",
+        lambda s: _egress(s, CCNP, {"endpointSelector": SHIPS, "egressDeny": [{"toEndpoints": [STARS]}]}),
+        broken(EGRESS, DENIED),
+    ),
+    Fault(
+        "egress-default-deny-but-for-dns",
+        lambda s: _egress(
+            s,
+            CNP,
+            {
+                "endpointSelector": SHIPS,
+                "egress": [
+                    {"toEndpoints": [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"}}]}
+                ],
+            },
+        ),
+        broken(EGRESS, DENIED),
+        Target.SERVICE,
+    ),
+    Fault(
+        "policy-map-entry-missing-source",
+        lambda s: deleted(allow_all_entry(s.lab, s.ship, Direction.EGRESS)),
+        broken(EGRESS, DENIED),
+    ),
+    Fault(
+        "policy-map-entry-missing-destination",
+        lambda s: deleted(allow_all_entry(s.lab, s.far, Direction.INGRESS)),
+        broken(INGRESS, DENIED, At.DESTINATION),
+    ),
+)

@@ -1,0 +1,117 @@
+"""Between the nodes: routes, neighbours, packet filters, the wire."""
+
+from contextlib import AbstractContextManager
+
+from datapath_probe.api.vocabulary import HopName
+from faults.fault import At, Fault, broken
+from faults.inject import devices, filters
+from faults.modes import TUNNELED, Mode
+from faults.scene import Scene
+
+THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
+NATIVE = frozenset({Mode.NATIVE})
+NO_ROUTE = "NoNodeRoute"
+
+
+def _blackhole(scene: Scene, node: str, towards: str) -> AbstractContextManager[None]:
+    """Towards the other node, or towards the pod where that is what is routed."""
+    return devices.route(scene.lab, node, "blackhole", f"{towards}/32")
+
+
+def _outer(scene: Scene, node: str, pod: str) -> str:
+    """The address that packets to a pod are routed by."""
+    return pod if scene.mode is Mode.NATIVE else scene.node_ip(node)
+
+
+def _pod_cidr(scene: Scene, node: str) -> str:
+    found = scene.api.get(f"/api/v1/nodes/{node}")
+    assert found is not None
+    cidr: str = found["spec"]["podCIDR"]
+    return cidr
+
+
+def _wrong_neighbour(scene: Scene, node: str, other: str) -> AbstractContextManager[None]:
+    return devices.wrong_neighbour(scene.lab, node, scene.node_ip(other), "eth0")
+
+
+FAULTS = (
+    Fault(
+        "route-blackhole",
+        lambda s: _blackhole(s, s.source, _outer(s, s.destination, s.far.ip)),
+        broken(THERE, NO_ROUTE),
+    ),
+    Fault(
+        "reply-route-blackhole",
+        lambda s: _blackhole(s, s.destination, _outer(s, s.source, s.ship.ip)),
+        broken(BACK, NO_ROUTE, At.DESTINATION),
+    ),
+    Fault(
+        "route-missing",
+        lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
+        broken(THERE, NO_ROUTE),
+        modes=NATIVE,
+    ),
+    Fault(
+        "reply-route-missing",
+        lambda s: devices.without_route(s.lab, s.destination, _pod_cidr(s, s.source)),
+        broken(BACK, NO_ROUTE, At.DESTINATION),
+        modes=NATIVE,
+    ),
+    Fault(
+        "route-to-the-wrong-node",
+        lambda s: devices.route(s.lab, s.source, f"{s.far.ip}/32", "via", "172.30.0.99"),
+        broken(THERE, NO_ROUTE),
+        modes=NATIVE,
+    ),
+    Fault(
+        "neighbour-wrong",
+        lambda s: _wrong_neighbour(s, s.source, s.destination),
+        broken(THERE, "NeighbourWrong"),
+    ),
+    Fault(
+        "reply-neighbour-wrong",
+        lambda s: _wrong_neighbour(s, s.destination, s.source),
+        broken(BACK, "NeighbourWrong", At.DESTINATION),
+    ),
+    Fault(
+        "forward-filter-drops-pod",
+        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
+        broken(THERE, "PacketFilterDrops"),
+        modes=NATIVE,
+    ),
+    Fault(
+        "reply-tunnel-dropped-by-its-sender",
+        lambda s: filters.rule(s.lab, s.destination, "OUTPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
+        broken(BACK, "PacketFilterDrops", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "reply-tunnel-dropped-by-its-receiver",
+        lambda s: filters.rule(s.lab, s.source, "INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
+        broken(HopName.REPLY_DECAPSULATION, "PacketFilterDrops"),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "raw-filter-drops-at-destination",
+        lambda s: filters.rule(
+            s.lab,
+            s.destination,
+            "PREROUTING",
+            "-s",
+            s.node_ip(s.source),
+            "-p",
+            "udp",
+            "-j",
+            "DROP",
+            table="raw",
+        ),
+        broken(HopName.OVERLAY_DECAPSULATION, "PacketFilterDrops", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "wire-loses-all-at-source",
+        lambda s: devices.loses_all(s.lab, s.source, "cilium_vxlan"),
+        broken(HopName.OVERLAY_ENCAPSULATION, "QueueDrops"),
+        modes=TUNNELED,
+    ),
+)

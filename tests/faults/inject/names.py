@@ -1,0 +1,40 @@
+"""Names: no server to ask, a pod that looks in the wrong place, names that lead elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from e2e.api import Api, is_ready
+from e2e.galaxy import Galaxy, Pod
+from e2e.waiting import until
+
+_COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
+_PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=kube-dns"
+
+
+@contextmanager
+def coredns_gone(api: Api) -> Iterator[None]:
+    """A cluster without a DNS server."""
+
+    def gone() -> bool:
+        for pod in api.items(_PODS):
+            api.delete(f"/api/v1/namespaces/kube-system/pods/{pod['metadata']['name']}")
+        return not api.items(_PODS)
+
+    api.patch(_COREDNS, {"spec": {"replicas": 0}})
+    try:
+        until("CoreDNS is gone", gone, 20)
+        yield
+    finally:
+        api.patch(_COREDNS, {"spec": {"replicas": 1}})
+        until("CoreDNS is back", lambda: any(map(is_ready, api.items(_PODS))), 60)
+
+
+@contextmanager
+def file_changed(galaxy: Galaxy, pod: Pod, path: str, change: str) -> Iterator[None]:
+    """A pod with another /etc/hosts or /etc/resolv.conf; `change` is a sed script. Both are mounts: no new file."""
+    kept = "/tmp/faults-kept"
+    galaxy.sh(pod.name, f"cp {path} {kept} && sed '{change}' {kept} > {path}")
+    try:
+        yield
+    finally:
+        galaxy.sh(pod.name, f"cat {kept} > {path}")
