@@ -4,6 +4,7 @@ In: specs as people write them. Out: `.status` as JSON. Used by the tests throug
 """
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,12 +15,13 @@ from e2e.waiting import until
 
 API_VERSION = "datapath-probe.dev/v1alpha1"
 RUN_NOW = "datapath-probe.dev/run-now"
-RUN_S = 20.0
+RUN_S = 40.0
 """What the slowest run may take on a busy machine, from being asked for to being written."""
 UNCHANGED_S = 30.0
 """A status that says the same as before is written at most so often."""
 
-_asked = itertools.count(1)
+_asked = itertools.count(time.time_ns())
+"""Never a value that was used before, be it by an earlier process."""
 
 
 def probes_path(namespace: str) -> str:

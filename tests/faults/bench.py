@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.api import Object
-from faults.fault import Fault, Outcome, Said, judge, said
+from faults.fault import Fault, Outcome, judge, said
 from faults.result import Result
 from faults.scene import Scene
+from lab.shell import say
 
 _REPAIRED_S = 45.0
 
@@ -34,29 +35,35 @@ class Bench:
     def _try(self, fault: Fault) -> Result:
         began = time.monotonic()
         scene = Scene(self.scene.lab, self.scene.api, self.scene.galaxy, self.scene.mode)
-        expected = " | ".join(str(expected.on(scene)) for expected in fault.expected)
-        trouble, answer, outcome = "", Said("", "not asked"), Outcome.WRONG
+        expected, got, outcome = "", "not asked", Outcome.WRONG
         try:
+            expected = " | ".join(str(expected.on(scene)) for expected in fault.expected)
+            scene.wait_calm()
             probe = scene.probe(fault.to)
             probe.settle(_REPAIRED_S)
             with fault.inject(scene):
                 status = probe.run_now()
-            answer = said(status)
-            outcome = judge(fault, scene, answer)
+            got, outcome = str(said(status)), judge(fault, scene, said(status))
             self._keep(fault, status)
             probe.settle(_REPAIRED_S)
         except Exception as error:  # the bench goes on: a fault that could not be tried is a result too
-            outcome, trouble = Outcome.WRONG, f"{type(error).__name__}: {error}"
-            self.scene.renew()
+            got, outcome = f"{got}; {type(error).__name__}: {error}", Outcome.WRONG
+            self._renew()
         return Result(
             fault=fault.name,
             mode=scene.mode,
             version=scene.lab.settings.cilium,
             expected=expected,
-            got=trouble or str(answer),
+            got=got,
             outcome=outcome,
             seconds=round(time.monotonic() - began, 1),
         )
+
+    def _renew(self) -> None:
+        try:
+            self.scene.renew()
+        except Exception as error:  # the next fault will tell
+            say(f"· the pods could not be made anew: {error}")
 
     def _keep(self, fault: Fault, status: Object) -> None:
         """The run's evidence under the name of the fault: `datapath-probe replay` tells more of it."""

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from e2e.galaxy import NAMESPACE
+from e2e.waiting import until
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
 _PROGRAM = Path(sys.executable).with_name("datapath-probe")
+_STARTS_S = 120.0
 _STOPS_S = 20
 
 
@@ -28,6 +30,7 @@ def operator(lab: Lab, folder: Path) -> Iterator[Path]:
             argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
         try:
+            until("the operator has started", lambda: _has_started(folder / "operator.log"), _STARTS_S)
             yield evidence
         finally:
             process.send_signal(signal.SIGTERM)
@@ -35,3 +38,7 @@ def operator(lab: Lab, folder: Path) -> Iterator[Path]:
                 process.wait(_STOPS_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _has_started(log: Path) -> bool:
+    return '"event": "started"' in log.read_text()

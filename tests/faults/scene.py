@@ -9,11 +9,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
-from e2e.api import Api, Object, Refused
+from e2e.api import Api, Object, Refused, is_ready
 from e2e.galaxy import NAMESPACE, Galaxy, Pod
 from e2e.galaxy import deploy as deploy_galaxy
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
+from e2e.waiting import until
 from faults.inject import devices, maps
 from faults.modes import Mode
 from lab.cluster import Lab
@@ -23,6 +24,7 @@ OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
+_CALM_S = 120.0
 _LARGE: Object = {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * 4000}
 
 
@@ -110,11 +112,21 @@ class Scene:
             )
         return scene
 
+    def wait_calm(self) -> None:
+        """All nodes and the pods of the system are ready: what a fault did to them is over."""
+        paths = ("/api/v1/nodes", "/api/v1/namespaces/kube-system/pods")
+        until(
+            "nodes and system pods are ready",
+            lambda: all(is_ready(one) for path in paths for one in self.api.items(path)),
+            _CALM_S,
+        )
+
     def renew(self) -> None:
         """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
         self.lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
         deploy_galaxy(self.lab, self.api)
         self.galaxy.wait_at_rest()
+        self.wait_calm()
 
     def probe(self, target: Target) -> Probe:
         """The probe of the ship to this target; made if there is none yet."""

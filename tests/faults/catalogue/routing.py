@@ -109,9 +109,31 @@ FAULTS = (
         modes=TUNNELED,
     ),
     Fault(
-        "wire-loses-all-at-source",
+        "queue-loses-all-to-the-destination",
+        lambda s: devices.loses_all(s.lab, s.destination, s.lxc(s.far)),
+        broken(HopName.DESTINATION_INTERFACE, "QueueLoses", At.DESTINATION),
+    ),
+    Fault(
+        "queue-loses-all-to-the-source",
+        lambda s: devices.loses_all(s.lab, s.source, s.lxc(s.ship)),
+        broken(HopName.SOURCE_INTERFACE, "QueueLoses"),
+    ),
+    Fault(
+        "filter-drops-inside-the-destination",
+        lambda s: filters.rule_in_pod(s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"),
+        broken(HopName.DESTINATION_INTERFACE, "PacketFilterDrops", At.DESTINATION),
+    ),
+    Fault(
+        "filter-rejects-inside-the-destination",
+        lambda s: filters.rule_in_pod(
+            s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT", "--reject-with", "tcp-reset"
+        ),
+        broken(HopName.DESTINATION_INTERFACE, "PacketFilterDrops", At.DESTINATION),
+    ),
+    Fault(
+        "queue-loses-all-to-the-tunnel",
         lambda s: devices.loses_all(s.lab, s.source, "cilium_vxlan"),
-        broken(HopName.OVERLAY_ENCAPSULATION, "QueueDrops"),
+        broken(HopName.OVERLAY_ENCAPSULATION, "QueueLoses"),
         modes=TUNNELED,
     ),
 )

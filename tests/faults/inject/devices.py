@@ -104,7 +104,7 @@ def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
     return done(
         lab,
         node,
-        (*qdisc, "replace", "dev", device, "root", "netem", "loss", "100%"),
+        (*qdisc, "replace", "dev", device, "root", "blackhole"),
         (*qdisc, "del", "dev", device, "root"),
     )
 

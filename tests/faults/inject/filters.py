@@ -2,6 +2,8 @@
 
 from contextlib import AbstractContextManager
 
+from e2e.galaxy import Pod
+from faults.inject import devices
 from faults.inject.undo import done
 from lab.cluster import Lab
 
@@ -10,3 +12,9 @@ def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") ->
     """A rule that comes first in its chain."""
     iptables = ("iptables", "--wait", "--table", table)
     return done(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
+
+
+def rule_in_pod(lab: Lab, pod: Pod, chain: str, *words: str) -> AbstractContextManager[None]:
+    """The same inside a pod."""
+    iptables = ("ip", "netns", "exec", devices.netns(lab, pod), "iptables", "--wait")
+    return done(lab, pod.node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))

@@ -25,16 +25,16 @@ def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[None]:
     """A pod's device without its program. Another option of its endpoint makes the agent attach it anew."""
     device = devices.lxc(lab, pod)
 
+    def configure(value: str) -> None:
+        before = _ids(lab, pod.node, device)
+        argv = ("cilium-dbg", "endpoint", "config", str(pod.endpoint), f"{_TOGGLED}={value}")
+        in_agent(lab, pod.node, *argv)
+        done = f"{program} is attached again"
+        until(done, lambda: _ids(lab, pod.node, device) not in (before, []), _COMPILED_S)
+
     def attach() -> None:
-        for value in ("Disabled", "Enabled"):
-            argv = ("cilium-dbg", "endpoint", "config", str(pod.endpoint), f"{_TOGGLED}={value}")
-            before = _ids(lab, pod.node, device)
-            in_agent(lab, pod.node, *argv)
-            until(
-                f"{program} is attached again",
-                lambda before=before: _ids(lab, pod.node, device) not in (before, []),  # type: ignore[misc]
-                _COMPILED_S,
-            )
+        configure("Disabled")
+        configure("Enabled")
 
     with _detached(lab, pod.node, device, program, attach):
         yield

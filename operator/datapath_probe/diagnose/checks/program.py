@@ -15,23 +15,33 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
+from ..losses import FROM_POD_CALLS, TO_POD_CALLS, call_missing
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
 _BYPASSED_BY_SOURCE = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
 _BYPASSED_BY_REPLY = frozenset({Rung.RECEIVED, Rung.REPLIED, Rung.CONNECTED})
+_DROPPED_AT_SOURCE = frozenset({Rung.NOTHING, Rung.TRANSLATED})
+_REPLY_DROPPED = frozenset({Rung.RECEIVED, Rung.ANSWERED})
 
 
 def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
     """The program that puts the source's packets under Cilium's care."""
-    return _from_container(case, expected, case.source, _BYPASSED_BY_SOURCE, seen=case.connection.left)
+    return _from_container(
+        case, expected, case.source, _BYPASSED_BY_SOURCE, _DROPPED_AT_SOURCE, seen=case.connection.left
+    )
 
 
 def check_reply_program(case: Case, expected: ExpectedHop) -> Finding:
     """The same for the destination's replies."""
     assert case.destination is not None  # the path has this hop only with a destination
     return _from_container(
-        case, expected, case.destination, _BYPASSED_BY_REPLY, seen=case.connection.answered
+        case,
+        expected,
+        case.destination,
+        _BYPASSED_BY_REPLY,
+        _REPLY_DROPPED,
+        seen=case.connection.answered,
     )
 
 
@@ -65,12 +75,21 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         )
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Rung.SENT}), (question,)))
     hop.programmed(f"program {program}", {"programID": program})
+    hole = call_missing(case, expected.node, agent.id, TO_POD_CALLS, frozenset({Rung.SENT}))
+    if hole:
+        return hop.stale(hole)
     return hop.fine(f"program {program} decides for endpoint {agent.id}")
 
 
 def _from_container(
-    case: Case, expected: ExpectedHop, pod: PodFacts, bypassed: frozenset[Rung], seen: bool
+    case: Case,
+    expected: ExpectedHop,
+    pod: PodFacts,
+    bypassed: frozenset[Rung],
+    holes: frozenset[Rung],
+    seen: bool,
 ) -> Finding:
+    """`bypassed`, `holes`: how far packets come without the program, or without what it calls."""
     hop = case.hop(expected, FROM_CONTAINER)
     agent = case.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
@@ -95,6 +114,9 @@ def _from_container(
     if position > 0:
         message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
         return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
+    hole = call_missing(case, expected.node, agent.id, FROM_POD_CALLS, holes)
+    if hole:
+        return hop.stale(hole)
     return hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}")
 
 

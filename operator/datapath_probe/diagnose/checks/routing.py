@@ -1,16 +1,19 @@
 """Hops `node-routing` and `reply-routing`: one node has a route towards the other: for the outer packet of a tunnel,
-or for the pod itself in native routing.
+or for the pod itself in native routing; and nothing on the way out swallows it.
 """
+
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium import links
+from ...cilium import links, queues
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
-from ..judge import Contradiction
+from ..judge import Contradiction, Hop
+from ..losses import FORWARDED, LEAVING, filtered, pod_packet, queue_loses, tunnel_packet
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
@@ -50,7 +53,72 @@ def _judge(case: Case, expected: ExpectedHop, towards: PodFacts, rung: Rung, see
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
+    problem = _neighbour(case, expected, towards, target, route, predicts) or _swallowed(
+        case, hop, towards, route, predicts
+    )
     if native and case.config.auto_direct_node_routes and route.gateway not in node_ips:
         message = f"{expected.node} sends packets to {target} {way}, but the pod is on {node_ips[0]}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
-    return hop.fine(f"{target} {way}")
+    return hop.stale(problem) if problem else hop.fine(f"{target} {way}")
+
+
+def _neighbour(
+    case: Case,
+    expected: ExpectedHop,
+    towards: PodFacts,
+    target: str,
+    route: links.Route,
+    predicts: frozenset[Rung],
+) -> Contradiction | None:
+    """The node's link-layer address for the other node. Asked only after a failure, and where no router is between."""
+    node_ips = towards.node.cilium.internal_ips if towards.node.cilium else ()
+    next_hop = route.gateway or target
+    if case.outcome.met is not False or next_hop not in node_ips:
+        return None
+    question = queues.neighbour(expected.node, next_hop, route.device)
+    neighbour = case.lens.read(question, queues.parse_neighbour)
+    if not isinstance(neighbour, queues.Neighbour):
+        return None
+    if neighbour.unreachable:
+        message = f"{towards.node.name} ({next_hop}) does not answer {expected.node} on {route.device}"
+        return Contradiction(Reason.NEIGHBOUR_UNREACHABLE, message, predicts, (question,))
+    own = _facing(case, towards, expected.node)
+    if isinstance(own, Unavailable | Absent) or own.mac == neighbour.mac:
+        return None
+    message = (
+        f"{expected.node} sends packets for {next_hop} to {neighbour.mac}, but {own.name} there is {own.mac}"
+    )
+    return Contradiction(Reason.NEIGHBOUR_WRONG, message, predicts, (question,))
+
+
+def _facing(case: Case, pod: PodFacts, other: str) -> links.Link | Absent | Unavailable:
+    """The device by which the pod's node reaches the other node."""
+    ends = (case.source, case.destination)
+    peer = next((end.node.cilium for end in ends if end and end.node.name == other and end.node.cilium), None)
+    if peer is None or not peer.internal_ips:
+        return Absent()
+    route = case.lens.read(links.route_to(pod.node.name, peer.internal_ips[0]), links.parse_route)
+    if not isinstance(route, links.Route):
+        return route
+    return case.lens.read(links.link(pod.node.name, route.device), links.parse_link)
+
+
+def _swallowed(
+    case: Case, hop: Hop, towards: PodFacts, route: links.Route, predicts: frozenset[Rung]
+) -> Contradiction | None:
+    """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
+    assert case.destination is not None
+    node = hop.expected.node
+    sender = case.source if towards is case.destination else case.destination
+    if case.path.encapsulation is not Encapsulation.NONE:
+        packet = tunnel_packet(case, sender.node, towards.node)
+        filters = filtered(case, node, LEAVING, packet, predicts) if packet else None
+        return filters or queue_loses(case, node, route.device, predicts)
+    packet = pod_packet(
+        case, reply=towards is case.source, devices=frozenset({route.device, "lxc", "cilium_host"})
+    )
+    assert packet is not None
+    filters = filtered(case, node, FORWARDED, packet, predicts)
+    if filters is None and (filters := filtered(case, towards.node.name, FORWARDED, packet, predicts)):
+        hop.expected = replace(hop.expected, node=towards.node.name)
+    return filters or queue_loses(case, node, route.device, predicts)

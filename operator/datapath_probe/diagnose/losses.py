@@ -1,0 +1,134 @@
+"""What swallows packets on their way although Cilium is as it should be: packet filters, lossy queues, holes between
+programs.
+
+Asked only after a request has failed: a rule or a queue that is there does no harm to a request that came through.
+Called by the checks, each for the objects that its hop owns. A node that can't tell (no iptables, no tc) is not blamed.
+"""
+
+from collections.abc import Sequence
+
+from ..api.reasons import Reason
+from ..cilium import bpftool, links, packet_filter, queues
+from ..cilium.packet_filter import Packet
+from ..evidence.question import Question
+from ..evidence.reading import Absent, Unavailable
+from ..plan.plan import NodeFacts
+from .case import Case
+from .findings import Rung
+from .judge import Contradiction
+
+# What is lost by its size alone is lost after the handshake.
+_BY_SIZE = frozenset({Rung.CONNECTED})
+
+# The hooks of netfilter that a packet meets.
+LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
+FORWARDED = ("PREROUTING", "FORWARD", "POSTROUTING")
+
+# CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT;
+# CILIUM_CALL_IPV4_FROM_OVERLAY. Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`.
+_VERSIONS_OF_CALLS = ("1.18.", "1.19.")
+FROM_POD_CALLS = (7, 30, 26)
+TO_POD_CALLS = (28, 13)
+FROM_OVERLAY_CALL = 7
+
+
+def filtered(
+    case: Case,
+    node: str,
+    hooks: Sequence[str],
+    packet: Packet,
+    predicts: frozenset[Rung],
+    question: Question | None = None,
+) -> Contradiction | None:
+    """A rule of the node (or of the pod whose rules `question` asks for) that drops this packet at one of the hooks."""
+    if case.outcome.met is not False:
+        return None
+    question = question or packet_filter.question(node)
+    filters = case.lens.read(question, packet_filter.parse)
+    if isinstance(filters, Unavailable):
+        return None
+    loss = packet_filter.loss(filters, hooks, packet)
+    if loss is None:
+        return None
+    message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}, {loss.packets} so far)"
+    rungs = _BY_SIZE if loss.by_size else predicts
+    return Contradiction(Reason.PACKET_FILTER_DROPS, message, rungs, (question,))
+
+
+def tunnel_packet(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Packet | None:
+    """The outer packet from one node to another; None where a node has no CiliumNode with an address."""
+    ips = [
+        node.cilium.internal_ips[0] for node in (sender, receiver) if node.cilium and node.cilium.internal_ips
+    ]
+    if len(ips) < 2:
+        return None
+    source, destination = ips
+    return Packet(
+        "udp", source, destination, case.config.tunnel_port, devices=_uplinks(case, sender, receiver)
+    )
+
+
+def pod_packet(case: Case, *, reply: bool = False, devices: frozenset[str] = frozenset()) -> Packet | None:
+    """The request's packet, or its reply's, as the pods see it; None while the destination is not known."""
+    if case.backend is None:
+        return None
+    client, server = (case.source.pod.ip, case.run.request.local_port), (case.backend.ip, case.backend.port)
+    (source, source_port), (destination, destination_port) = (server, client) if reply else (client, server)
+    return Packet("tcp", source, destination, destination_port, source_port, devices)
+
+
+def _uplinks(case: Case, one: NodeFacts, another: NodeFacts) -> frozenset[str]:
+    """The devices by which two nodes, each with an address, reach each other."""
+    found = set()
+    for node, other in ((one, another), (another, one)):
+        assert other.cilium is not None
+        route = case.lens.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
+        if isinstance(route, links.Route):
+            found.add(route.device)
+    return frozenset(found)
+
+
+def queue_loses(
+    case: Case, node: str, device: str, predicts: frozenset[Rung], question: Question | None = None
+) -> Contradiction | None:
+    """A queue of the device that loses packets."""
+    if case.outcome.met is not False:
+        return None
+    question = question or queues.losing(node)
+    losing = case.lens.read(question, queues.parse_losing)
+    if isinstance(losing, Unavailable) or device not in losing:
+        return None
+    message = f"the queue of {device} on {node} is {losing[device]}"
+    return Contradiction(Reason.QUEUE_LOSES, message, predicts | _BY_SIZE, (question,))
+
+
+def call_missing(
+    case: Case, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Rung]
+) -> Contradiction | None:
+    """A hole among the tail calls that this endpoint's packets need."""
+    questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
+    return _hole(case, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
+
+
+def overlay_call_missing(case: Case, node: str, predicts: frozenset[Rung]) -> Contradiction | None:
+    """The same for packets that come out of the tunnel."""
+    questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
+    return _hole(case, node, "the tunnel device", questions, predicts)
+
+
+def _hole(
+    case: Case, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Rung]
+) -> Contradiction | None:
+    if case.outcome.met is not False:
+        return None
+    layout = case.layout(node)
+    if isinstance(layout, Unavailable) or not layout.version.startswith(_VERSIONS_OF_CALLS):
+        return None
+    found = {call: case.lens.read(question, bpftool.parse_call) for call, question in questions.items()}
+    missing = [call for call, program in found.items() if isinstance(program, Absent)]
+    if not missing:
+        return None
+    numbers = ", ".join(map(str, missing))
+    message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
+    rests_on = tuple(questions[call] for call in missing)
+    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, rests_on)
