@@ -13,11 +13,21 @@ Wants = Callable[[Evidence], Sequence[Question]]
 
 
 async def gather(
-    evidence: Evidence, wants: Wants, answers: SharedAnswers, incarnations: Mapping[str, str]
+    evidence: Evidence,
+    wants: Wants,
+    answers: SharedAnswers,
+    incarnations: Mapping[str, str],
+    rounds: int = MAX_ROUNDS,
 ) -> Evidence:
-    """Ask what `wants` returns, tell it the answers, and so on until it wants nothing more."""
-    for _ in range(MAX_ROUNDS):
+    """Ask what `wants` returns, tell it the answers, and so on until it wants nothing more.
+
+    What was heard already comes first: what follows from it need not wait for a round trip.
+    """
+    for _ in range(rounds):
         questions = wants(evidence)
+        while heard := answers.heard(questions, incarnations):
+            evidence = evidence.adding(tuple(heard), tuple(heard.values()))
+            questions = wants(evidence)
         if not questions:
             break
         evidence = evidence.adding(questions, await answers.ask(questions, incarnations))

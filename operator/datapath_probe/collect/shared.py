@@ -17,6 +17,17 @@ class SharedAnswers:
         self._clock = clock
         self._nodes: dict[str, _NodeAnswers] = {}
 
+    def heard(
+        self, questions: Sequence[Question], incarnations: Mapping[str, str]
+    ) -> dict[Question, Reading]:
+        """Readings of those questions that need not be asked: the answers are here, and not too old."""
+        now = self._clock()
+        answers = {
+            question: self._node(question.node, incarnations.get(question.node, "")).heard(question, now)
+            for question in questions
+        }
+        return {question: answer for question, answer in answers.items() if answer}
+
     async def ask(
         self, questions: Sequence[Question], incarnations: Mapping[str, str], *, afresh: bool = False
     ) -> list[Reading]:
@@ -40,6 +51,8 @@ class SharedAnswers:
     def _node(self, node: str, incarnation: str) -> "_NodeAnswers":
         known = self._nodes.get(node)
         if known is None or known.incarnation != incarnation:
+            # also the moment to forget nodes that are gone
+            self._nodes = {name: answers for name, answers in self._nodes.items() if answers.are_of_use}
             known = self._nodes[node] = _NodeAnswers(node, incarnation, self._agents, self._clock)
         return known
 
@@ -55,6 +68,17 @@ class _NodeAnswers:
         self._heard: dict[Question, Answer] = {}
         self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
 
+    @property
+    def are_of_use(self) -> bool:
+        """Something is being asked, or was heard and is not too old."""
+        now = self._clock()
+        return bool(self._asking) or any(self.heard(question, now) for question in self._heard)
+
+    def heard(self, question: Question, now: float) -> Answer | None:
+        """The answer that is here, if it is not too old."""
+        answer = self._heard.get(question)
+        return answer if answer and now - answer.at <= question.max_age_s else None
+
     async def ask(self, questions: Sequence[Question], afresh: bool) -> dict[Question, Reading]:
         now = self._clock()
         readings: dict[Question, Reading] = {}
@@ -62,8 +86,8 @@ class _NodeAnswers:
         batches: set[asyncio.Task[dict[Question, Reading]]] = set()
         for question in dict.fromkeys(questions):
             shareable = not afresh and question.max_age_s > 0
-            heard = self._heard.get(question)
-            if shareable and heard and now - heard.at <= question.max_age_s:
+            heard = self.heard(question, now)
+            if shareable and heard:
                 readings[question] = heard
             elif shareable and question in self._asking:
                 batches.add(self._asking[question])
@@ -91,5 +115,5 @@ class _NodeAnswers:
             if isinstance(reading, Answer) and question.max_age_s > 0:
                 self._heard[question] = reading
         now = self._clock()
-        self._heard = {q: answer for q, answer in self._heard.items() if now - answer.at <= q.max_age_s}
+        self._heard = {q: answer for q, answer in self._heard.items() if self.heard(q, now)}
         return answered

@@ -11,18 +11,17 @@ FIRST, LAST = 20000, 31999
 
 
 class SourcePorts:
-    """Hands out ports, in turn, per source pod (by uid)."""
+    """Hands out ports, in turn, per source pod (by uid); remembers the `limit` pods that asked last."""
 
-    def __init__(self, rng: random.Random | None = None) -> None:
+    def __init__(self, rng: random.Random | None = None, limit: int = 10_000) -> None:
         self._rng = rng or random.Random()  # noqa: S311  # no secret: it only has to differ
-        self._next: dict[str, int] = {}
+        self._limit = limit
+        self._next: dict[str, int] = {}  # the one that asked last comes last
 
     def take(self, pod_uid: str) -> int:
         """The next port for this pod."""
-        port = self._next.get(pod_uid) or self._rng.randint(FIRST, LAST)
+        port = self._next.pop(pod_uid, None) or self._rng.randint(FIRST, LAST)
         self._next[pod_uid] = port + 1 if port < LAST else FIRST
+        if len(self._next) > self._limit:
+            del self._next[next(iter(self._next))]
         return port
-
-    def forget_all_but(self, pod_uids: set[str]) -> None:
-        """Drop pods that are gone."""
-        self._next = {uid: port for uid, port in self._next.items() if uid in pod_uids}

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..api.probe import Probe
 from ..cilium import curl
-from ..collect.gather import ask_again, gather
+from ..collect.gather import MAX_ROUNDS, ask_again, gather
 from ..collect.ports import ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
 from ..collect.source_ports import SourcePorts
@@ -71,7 +71,7 @@ class ProbeRunner:
         hanging_at = loop.time() + HANGING_S
         sending = asyncio.create_task(self._send(plan, request.local_port))
         try:
-            run = await self._collect(run, memo)
+            run = await self._collect(run, memo, rounds=1)  # what follows from it goes with the next
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
                 run = await self._collect(replace(run, hanging=True), memo)
@@ -125,13 +125,14 @@ class ProbeRunner:
         since = self._inventory.stale_since
         return 0.0 if since is None else self._clock() - since
 
-    async def _collect(self, run: Run, memo: Memo) -> Run:
-        """Everything that the checks want to know at this point of the run."""
+    async def _collect(self, run: Run, memo: Memo, rounds: int = MAX_ROUNDS) -> Run:
+        """What the checks want to know at this point of the run, in so many round trips at most."""
         evidence = await gather(
             run.evidence,
             lambda evidence: questions_of(replace(run, evidence=evidence), memo),
             self._answers,
             _incarnations(run.plan),
+            rounds,
         )
         return replace(run, evidence=evidence)
 

@@ -24,6 +24,9 @@ from .run import Request, Run
 # Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
 _CLOCK_TOLERANCE_S = 2.0
 
+# So many candidate backends are asked about before it is known which of them was chosen.
+AHEAD = 4
+
 Trace = CtEntry | Absent | Unavailable | None  # None: not looked for (yet)
 
 
@@ -233,6 +236,7 @@ def _chosen(
     if socket_lb:
         return _by_outgoing(plan, request, lens), None, None, {"by": "socket"}
     vip, vip_port = plan.frontend.ip, plan.frontend.port.port
+    _look_ahead(plan, request, lens)
     service, _ = _of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
     if not isinstance(service, CtEntry):
         straight, _ = _of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
@@ -242,6 +246,17 @@ def _chosen(
     if not isinstance(record, lbmap.BackendRecord):
         return None, service, None, facts
     return _backend(plan, record.ip, record.port), service, None, facts
+
+
+def _look_ahead(plan: Plan, request: Request, lens: Lens) -> None:
+    """Ask for what any candidate left along with the SVC entry: a few look-ups cost less than one round trip."""
+    client, port = plan.source.pod.ip, request.local_port
+    for backend in plan.backends[:AHEAD]:
+        lens.want(conntrack.out_entry(plan.source.node.name, client, port, backend.ip, backend.port))
+        if backend.target:
+            node = backend.target.node.name
+            lens.want(uptime.uptime(node))
+            lens.want(conntrack.in_entry(node, client, port, backend.ip, backend.port))
 
 
 def _by_outgoing(plan: Plan, request: Request, lens: Lens) -> Backend | None:

@@ -32,7 +32,7 @@ from .checks.service import (
     check_service_translation,
 )
 from .conclude import conclude
-from .connection import Connection, trace
+from .connection import AHEAD, Connection, trace
 from .counters import count, wire_loss
 from .events import observe
 from .findings import Diagnosis, Finding
@@ -74,9 +74,6 @@ CHECKS: Mapping[HopName, Check] = {
     HopName.REPLY_DELIVERY: check_reply_delivery,
     HopName.REPLY_TRANSLATION: check_reply_translation,
 }
-
-# While the request is under way, answers for up to so many candidate backends are collected ahead.
-_AHEAD = 4
 
 
 def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
@@ -131,26 +128,30 @@ def _is_doubtful(finding: Finding) -> bool:
 
 
 def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
-    """What the checks want to know and nobody has asked yet, in the order in which they want it."""
+    """What the checks want to know and nobody has asked yet, in the order in which they want it. While it is not known
+    which backend was chosen, that is what they want to know of any of the candidates.
+    """
     lens = Lens(run.evidence, memo)
-    if run.request.reading is None and run.plan.frontend:
-        for backend in run.plan.backends[:_AHEAD]:
-            _examine(_case(run, lens, ahead=backend))
     case = _case(run, lens)
-    findings = _examine(case)
-    seen_way(case, findings)
-    disagreement(case)
-    unjudgeable(case, findings)
+    candidates = () if case.backend else run.plan.backends[:AHEAD]
+    cases = [_case(run, lens, ahead=backend) for backend in candidates]
+    if run.request.reading is not None or not candidates:
+        cases.insert(0, case)
+    for case in cases:
+        findings = _examine(case)
+        seen_way(case, findings)
+        disagreement(case)
+        unjudgeable(case, findings)
     return list(lens.missing)
 
 
 def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
-    """The case as far as it is known; `ahead`: as if this backend had been chosen."""
+    """The case as far as it is known; `ahead`: as if this backend had been chosen, and the request under way."""
     plan, request = run.plan, run.request
     report: CurlReport | Unavailable | None = None
     connection = Connection(chosen=ahead or (None if plan.frontend else plan.backends[0]))
     config = expected_path(plan, None).config
-    if request.reading is not None:
+    if request.reading is not None and ahead is None:
         report = curl.parse_report(request.reading)
         told = report if isinstance(report, CurlReport) else None
         connection = trace(run, told, lens, config)

@@ -23,10 +23,14 @@ class Lens:
         self._memo: Memo = {} if memo is None else memo
         self.missing: dict[Question, None] = {}
 
-    def read(self, question: Question, parse: Parser[Record]) -> Record:
-        """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
+    def want(self, question: Question) -> None:
+        """Have the question asked, if it was not yet, whoever will read the answer."""
         if question not in self._evidence.readings:
             self.missing[question] = None
+
+    def read(self, question: Question, parse: Parser[Record]) -> Record:
+        """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
+        self.want(question)
         return self._parsed(question, self._evidence.latest(question), parse)
 
     def series(self, question: Question, parse: Parser[Record]) -> tuple[Record, ...]:

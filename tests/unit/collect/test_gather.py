@@ -39,3 +39,16 @@ async def test_a_chain_without_end_is_cut() -> None:
     echo = Echo()
     await gather(Evidence(), lambda evidence: [link(len(evidence.readings))], SharedAnswers(echo), {})
     assert echo.rounds == MAX_ROUNDS
+
+
+async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip() -> None:
+    def wants(evidence: Evidence) -> list[Question]:
+        chain = [link(1), link(2)] if link(1) in evidence.readings else [link(1), link(3)]
+        return [question for question in chain if question not in evidence.readings]
+
+    echo = Echo()
+    answers = SharedAnswers(echo, clock=lambda: 0.0)
+    await answers.ask([link(1)], {})
+    evidence = await gather(Evidence(), wants, answers, {}, rounds=1)
+    assert echo.rounds == 2
+    assert set(evidence.readings) == {link(1), link(2)}

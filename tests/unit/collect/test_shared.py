@@ -109,3 +109,14 @@ async def test_readings_come_in_the_order_of_the_questions() -> None:
     await shared.ask([SHARED], AGENT)
     readings = await shared.ask([elsewhere, SHARED, OWN], AGENT)
     assert [isinstance(reading, Answer) and reading.stdout for reading in readings] == [b"2", b"1", b"3"]
+
+
+async def test_a_node_that_is_gone_is_forgotten_when_another_comes() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    agents.now += 0.5
+    await shared.ask([Question("node2", ("shared",), max_age_s=9.0)], {"node2": "agent/0"})
+    assert set(shared._nodes) == {"node1", "node2"}
+    agents.now += 1.0
+    await shared.ask([Question("node3", ("shared",))], {"node3": "agent/0"})
+    assert set(shared._nodes) == {"node2", "node3"}

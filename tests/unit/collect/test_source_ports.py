@@ -12,9 +12,8 @@ def test_a_pod_sees_every_port_before_one_comes_back() -> None:
     assert set(taken) == set(range(FIRST, LAST + 1))
 
 
-def test_a_pod_that_is_gone_is_forgotten() -> None:
-    ports = SourcePorts(random.Random(1))
-    ports.take("gone")
-    ports.take("here")
-    ports.forget_all_but({"here"})
-    assert set(ports._next) == {"here"}
+def test_of_too_many_pods_those_are_forgotten_that_ran_longest_ago() -> None:
+    ports = SourcePorts(random.Random(1), limit=2)
+    for pod in ("gone", "here", "here", "there", "here"):
+        ports.take(pod)
+    assert set(ports._next) == {"here", "there"}

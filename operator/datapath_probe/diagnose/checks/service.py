@@ -158,6 +158,8 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
 
 def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Absent | Unavailable:
     question = _master_question(node, frontend)
+    for number in range(1, 1 + len(case.plan.backends[:COMPARED_BACKENDS])):
+        case.lens.want(lbmap.slot(node, _address(frontend), number))  # as many as there should be
     master = case.lens.read(question, lbmap.parse_slot)
     if isinstance(master, Absent | Unavailable):
         return master

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Answer, Reading, Unavailable
+from . import bpftool_batch
 from .failure import NOT_RUN, ExecError
 from .framing import Batch, Reply, Result
 
@@ -16,20 +17,23 @@ from .framing import Batch, Reply, Result
 class Asking:
     """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
 
-    It ends: each batch settles at least its first question, or the next batch is smaller.
+    It ends: each batch settles at least its first question, or the next batch is smaller, or is the first in which
+    no questions share a process, so that each answers for itself.
     """
 
     def __init__(self, questions: Sequence[Question], *, reply_limit: int) -> None:
-        self._pending = list(questions)
+        self._questions = tuple(questions)
+        self._pending = sorted(questions, key=bpftool_batch.fits)  # those that can share are neighbours
         self._reply_limit = reply_limit
         self._batch_size = len(self._pending)
-        self._readings: list[Reading] = []
+        self._shares = True
+        self._readings: dict[Question, Reading] = {}
 
     def next_batch(self) -> Batch | None:
         """What to run now; None when every question has its reading."""
         if not self._pending:
             return None
-        return Batch.of(self._pending[: self._batch_size], self._reply_limit)
+        return Batch.of(self._pending[: self._batch_size], self._reply_limit, shares=self._shares)
 
     def take(self, reply: Reply, now: float) -> None:
         """The reply to the last batch, received at `now` (seconds since the epoch)."""
@@ -41,6 +45,9 @@ class Asking:
             return
         self._batch_size = len(self._pending)
         if cut is None:
+            return
+        if cut.shared:
+            self._shares = False
             return
         is_overdue = cut.reason is EvidenceError.TIMEOUT and cut.ran_s >= self._pending[0].timeout_s
         if is_overdue or not reply.results:  # else it may have been cut off for what others did: ask it again
@@ -54,11 +61,10 @@ class Asking:
 
     def readings(self) -> tuple[Reading, ...]:
         """One reading a question so far, in the questions' order."""
-        return tuple(self._readings)
+        return tuple(self._readings[question] for question in self._questions)
 
     def _settle(self, reading: Reading) -> None:
-        del self._pending[0]
-        self._readings.append(reading)
+        self._readings[self._pending.pop(0)] = reading
 
 
 def _reading(question: Question, result: Result, now: float) -> Reading:

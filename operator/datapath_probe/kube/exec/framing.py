@@ -8,7 +8,8 @@ what they print and writes it at once, end mark included (a reply in two small w
 delayed ACK). Marks hold a nonce that no output can know, so output may be any bytes. When the time is up
 `timeout` kills the commands' process group, when the reply is full `dd` closes the pipe; either way the reply
 ends, and tells the results so far. There is one `timeout` a batch, not one a command, because starting a
-process is what costs. The outer shell keeps nothing from one batch to the next.
+process is what costs; for the same reason neighbouring bpftool questions share one (`bpftool_batch`). The outer
+shell keeps nothing from one batch to the next.
 
 Needs in the container: a POSIX `sh` (tested: dash, bash, busybox), and `timeout`, `head` and `dd` of GNU
 coreutils (busybox's `timeout` kills one process only). Standard output comes exact, standard error without
@@ -18,12 +19,14 @@ NUL.
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Final
 
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
+from . import bpftool_batch
 
 # All commands are one argument of the inner shell, and Linux takes 128 KiB an argument.
 _COMMANDS_LIMIT: Final = 100_000
@@ -38,10 +41,17 @@ read -r u _ </proc/uptime; printf '{nonce}r%s{nonce}x %s\\n' "$e" "$u"
 }} 3>&1 | dd bs={reply_limit} count=1 iflag=fullblock 2>/dev/null
 """
 # A command gets a subshell, so that not even a builtin can change the shell it shares with the others.
+# `dpb` takes lines of a bpftool batch, and starts as many bpftools as it takes to get through them.
 _INNER: Final = """\
-unset n c u; n={nonce}
-dp() {{
-("$@"); c=$?; read -r u _ </proc/uptime; printf '%so %s %s\\n' "$n" "$c" "$u"; printf '%se' "$n" >&2
+unset n c u o k; n={nonce}
+dp_end() {{ read -r u _ </proc/uptime; printf '%so %s %s\\n' "$n" "$c" "$u"; printf '%se' "$n" >&2; }}
+dp() {{ ("$@"); c=$?; dp_end; }}
+dpb() {{
+while [ $# -gt 0 ]; do
+o=$(printf '%s\\n' "$@" | bpftool -j batch file -); c=$?; k=$#; printf '%s\\n' "$o"; dp_end
+while [ $# -gt 0 ]; do case $o in *'"command":['*) o=${{o#*'"command":['}}; shift;; *) break;; esac; done
+[ "$c" != 0 ] && [ $# -lt $k ] || break
+done
 }}
 """
 _START: Final = re.compile(rb"s ([0-9.]+)\n")
@@ -71,13 +81,15 @@ class Cut:
     """Why the first command without a result has none: it ran for `ran_s` when the batch was cut off.
 
     A reply that is full of standard output ends before it comes to standard error: no result is whole then,
-    but the first `fitting` commands, fewer than there were, would make a reply that fits.
+    but the first `fitting` commands, fewer than there were, would make a reply that fits. `shared`: the process was
+    that of several questions, and which of them is to blame is not known.
     """
 
     reason: EvidenceError
     message: str
     ran_s: float = 0.0
     fitting: int = 0
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +102,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands that go together; `reply_limit` (bytes) bounds all they print, in the pod and here."""
+    """Commands that go together; `reply_limit` (bytes) bounds all they print, in the pod and here. `shares`:
+    neighbours may share a process.
+    """
 
     questions: tuple[Question, ...]
     reply_limit: int
+    shares: bool = False
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @classmethod
-    def of(cls, questions: Sequence[Question], reply_limit: int) -> "Batch":
+    def of(cls, questions: Sequence[Question], reply_limit: int, *, shares: bool = False) -> "Batch":
         """As many of the first questions as one script holds, at least one if there is one."""
         size, count = 0, 0
         for question in questions:
@@ -105,7 +120,7 @@ class Batch:
             if count and size > _COMMANDS_LIMIT:
                 break
             count += 1
-        return cls(tuple(questions[:count]), reply_limit)
+        return cls(tuple(questions[:count]), reply_limit, shares)
 
     @property
     def limit_s(self) -> float:
@@ -114,7 +129,7 @@ class Batch:
 
     def script(self) -> bytes:
         """What to write to the shell's stdin."""
-        commands = _INNER.format(nonce=self.nonce) + "".join(map(_command, self.questions))
+        commands = _INNER.format(nonce=self.nonce) + "".join(self._commands())
         return _OUTER.format(
             nonce=self.nonce,
             limit_s=self.limit_s,
@@ -151,8 +166,10 @@ class Batch:
                 output = piece[1:]
             else:  # r: from here on it is standard error; what a killed command had printed is dropped
                 output = piece[1:]
-        fitting = min(len(stdouts), len(self.questions) - 1)
-        return Reply((), Cut(EvidenceError.TRUNCATED, f"more than {self.reply_limit} bytes", fitting=fitting))
+        full = Cut(EvidenceError.TRUNCATED, f"more than {self.reply_limit} bytes")
+        if any(map(self._may_share, self.questions)):
+            return Reply((), replace(full, shared=True))
+        return Reply((), replace(full, fitting=min(len(stdouts), len(self.questions) - 1)))
 
     def _reply(
         self,
@@ -165,13 +182,34 @@ class Batch:
         results: list[Result] = []
         since = started
         for (stdout, exit_code, until), stderr in zip(stdouts, stderrs, strict=False):
-            results.append(Result(exit_code, stdout, stderr, ended - since, until - since))
+            if len(results) == len(self.questions):
+                raise FramingError("more results than commands")
+            sharing = self._sharing(len(results))
+            outputs = bpftool_batch.results(sharing, stdout, exit_code) if sharing else [(stdout, exit_code)]
+            if not outputs:
+                break
+            for output, code in outputs:
+                results.append(Result(code, output, stderr, ended - since, until - since))
             since = until
-        if len(results) > len(self.questions):
-            raise FramingError("more results than commands")
         if len(results) == len(self.questions):
             return Reply(tuple(results), None)
-        return Reply(tuple(results), self._cut(ended - started, ended - since, rest))
+        cut = self._cut(ended - started, ended - since, rest)
+        return Reply(tuple(results), replace(cut, shared=bool(self._sharing(len(results)))))
+
+    def _commands(self) -> Iterator[str]:
+        """The inner shell's command lines."""
+        at = 0
+        while at < len(self.questions):
+            sharing = self._sharing(at)
+            yield _shared_command(sharing) if sharing else _command(self.questions[at])
+            at += len(sharing) or 1
+
+    def _sharing(self, at: int) -> list[Question]:
+        """The questions from this place on that share a process; none if the first has one of its own."""
+        return list(takewhile(self._may_share, self.questions[at:]))
+
+    def _may_share(self, question: Question) -> bool:
+        return self.shares and bpftool_batch.fits(question)
 
     def _cut(self, batch_s: float, ran_s: float, stderr: bytes) -> Cut:
         if batch_s >= self.limit_s - _TICK_S:
@@ -184,3 +222,7 @@ class Batch:
 
 def _command(question: Question) -> str:
     return f"dp {shlex.join(question.argv)}\n"
+
+
+def _shared_command(questions: Sequence[Question]) -> str:
+    return f"dpb {shlex.join(map(bpftool_batch.line, questions))}\n"

@@ -1,0 +1,55 @@
+"""Many bpftool questions in one process: `bpftool -j batch file -`. Pure.
+
+Starting a process costs more than twenty look-ups. In: questions; what one such process printed. Out: the lines
+that it reads; what each question would have printed alone. Called by `framing`.
+
+bpftool stops behind the first command that fails, as the look-up of an absent key does, and exits with that
+command's code: the rest needs another process. Source: Linux 5.7–6.x `tools/bpf/bpftool/main.c`; seen with 7.5.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from ...evidence.question import Question
+
+_BPFTOOL: Final = ("bpftool", "-j")
+_WORD: Final = re.compile(
+    r"[\w.:/@%+=,-]+", re.ASCII
+)  # none of what batch files give a meaning to: quotes, #, \
+_BETWEEN: Final = b'},{"command":['
+# After the last command it may complain of an errno that one of them left behind.
+_COMPLAINT: Final = re.compile(rb',\{"error":"reading batch file failed: [^"]*"\}(?=\]\n\Z)')
+
+
+def fits(question: Question) -> bool:
+    """Whether the question can be a line of a batch."""
+    words = question.argv[len(_BPFTOOL) :]
+    return question.argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
+
+
+def line(question: Question) -> str:
+    """The question as a line of a batch."""
+    return " ".join(question.argv[len(_BPFTOOL) :])
+
+
+def results(questions: Sequence[Question], printed: bytes, exit_code: int) -> list[tuple[bytes, int]]:
+    """Output and exit code of the first of these questions, as many as were come to; none if it is not understood."""
+    printed, complaints = _COMPLAINT.subn(b"", printed)
+    if not (printed.startswith(b'[{"command":[') and printed.endswith(b"}]\n")):
+        return []
+    pieces = printed[len(b'[{"command":[') : -len(b"}]\n")].split(_BETWEEN)
+    heads = [_head(question) for question in questions[: len(pieces)]]
+    if len(heads) < len(pieces) or not all(map(bytes.startswith, pieces, heads)):
+        return []
+    last_code = 0 if complaints else exit_code
+    if last_code == 0 and len(pieces) < len(questions):
+        return []
+    outputs = [piece.removeprefix(head) + b"\n" for piece, head in zip(pieces, heads, strict=True)]
+    return [*((output, 0) for output in outputs[:-1]), (outputs[-1], last_code)]
+
+
+def _head(question: Question) -> bytes:
+    words = json.dumps(question.argv[len(_BPFTOOL) :], separators=(",", ":"))
+    return f'{words.removeprefix("[")},"output":'.encode()

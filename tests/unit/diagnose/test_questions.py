@@ -1,0 +1,35 @@
+"""What a run asks for, and when."""
+
+from dataclasses import replace
+
+from datapath_probe.cilium import conntrack, uptime
+from datapath_probe.diagnose.diagnose import questions_of
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+
+def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
+    run = recorded("healthy-service-cross-node")
+    before = questions_of(replace(run, request=replace(run.request, reading=None), evidence=Evidence()))
+    assert not [question for question in before if "ct4" in " ".join(question.argv)], "nothing was sent yet"
+
+    source, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
+    assert run.plan.frontend
+    expected = {
+        conntrack.service_entry(source, client, port, run.plan.frontend.ip, run.plan.frontend.port.port)
+    }
+    for backend in run.plan.backends:
+        assert backend.target
+        node = backend.target.node.name
+        expected |= {
+            uptime.uptime(node),
+            conntrack.out_entry(source, client, port, backend.ip, backend.port),
+            conntrack.in_entry(node, client, port, backend.ip, backend.port),
+        }
+    assert len(run.plan.backends) == 2
+    assert expected <= set(questions_of(replace(run, evidence=Evidence())))
+
+
+def test_a_run_whose_evidence_is_whole_asks_nothing_more() -> None:
+    run = recorded("healthy-cross-node")
+    assert questions_of(run) == []
