@@ -19,8 +19,8 @@ from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
-LONGEST_TEST_S = 240
-"""The first test also waits for image and operator."""
+LONGEST_TEST_S = 420
+"""The first test also waits for image, operator and demo."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,9 +61,9 @@ def galaxy(lab: Lab, api: Api) -> Galaxy:
 def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
     """The demo's probes by name. Its pods are ready, and every probe has run since they all are."""
     lab.kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests/demo/overlays/lab"))
-    lab.kubectl("rollout", "status", "-n", "default", "statefulset/deathstar", "--timeout=90s")
+    lab.kubectl("rollout", "status", "-n", "default", "statefulset/deathstar", "--timeout=180s")
     lab.kubectl(
-        "wait", "-n", "default", "--for=condition=Ready", "pod/xwing", "pod/tiefighter", "--timeout=90s"
+        "wait", "-n", "default", "--for=condition=Ready", "pod/xwing", "pod/tiefighter", "--timeout=180s"
     )
     ready = datetime.now(UTC)
     names = (probe["metadata"]["name"] for probe in api.items(probes_path("default")))

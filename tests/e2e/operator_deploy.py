@@ -80,7 +80,7 @@ def deploy(lab: Lab, api: Api) -> Operator:
             deployment["spec"]["template"]["metadata"]["annotations"] = {BUILT: built}
             manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
             lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
-            lab.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/datapath-probe", "--timeout=90s")
+            lab.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/datapath-probe", "--timeout=180s")
     operator.wait_ready()
     return operator
 

@@ -80,16 +80,22 @@ class Probe:
         self.api.patch(self.path, {"metadata": {"annotations": {RUN_NOW: value}}})
         return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value, timeout_s)
 
-    def settle(self, timeout_s: float = 60) -> Object:
-        """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""
+    def run_until(self, what: str, condition: Callable[[Object], bool], timeout_s: float = 60) -> Object:
+        """The first status that fulfils the condition, of runs one after the other: for what the operator hears of by a
+        watch, and so may hear of after it was asked to run.
+        """
 
         def look() -> Object | None:
             status = self.run_now()
-            return status if status["verdict"] == "Healthy" else None
+            return status if condition(status) else None
 
         return until(
-            f"{self.namespace}/{self.name}: Healthy", look, timeout_s, otherwise=lambda: brief(self.status())
+            f"{self.namespace}/{self.name}: {what}", look, timeout_s, otherwise=lambda: brief(self.status())
         )
+
+    def settle(self, timeout_s: float = 60) -> Object:
+        """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""
+        return self.run_until("Healthy", lambda status: status["verdict"] == "Healthy", timeout_s)
 
     def change(self, spec: Object) -> None:
         """Change the spec by a merge patch."""

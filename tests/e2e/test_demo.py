@@ -5,7 +5,8 @@ import json
 import pytest
 
 from datapath_probe.api.vocabulary import HopName
-from e2e.probes import Probe, divergence
+from e2e.probes import RUN_S, Probe, divergence
+from e2e.waiting import until
 from lab.cluster import Lab
 
 HEALTHY = ["same-node", "cross-node", "service-from-tiefighter", "service-from-xwing"]
@@ -41,6 +42,8 @@ def test_only_the_status_is_written_and_it_is_small(demo: Demo) -> None:
 
 
 def test_kubectl_get_shows_verdict_hop_and_reason(lab: Lab, demo: Demo) -> None:
+    for name in HEALTHY:
+        demo[name].wait_for("Healthy")
     demo[BROKEN].wait_for("Broken")
     header, *rows = lab.kubectl("get", "dpp", "-n", "default").splitlines()
     columns = ["NAME", "SOURCE", "DESTINATION", "VERDICT", "HOP", "REASON", "LATENCY", "LAST RUN", "AGE"]
@@ -52,9 +55,14 @@ def test_kubectl_get_shows_verdict_hop_and_reason(lab: Lab, demo: Demo) -> None:
 
 def test_kubectl_describe_begins_with_what_is_wrong_and_what_to_do(lab: Lab, demo: Demo) -> None:
     demo[BROKEN].wait_for("Broken")
-    described = lab.kubectl("describe", "dpp", BROKEN, "-n", "default")
-    status, _, events = described.partition("\nStatus:")[2].partition("\nEvents:")
+
+    def describe() -> tuple[str, str]:
+        described = lab.kubectl("describe", "dpp", BROKEN, "-n", "default")
+        status, _, events = described.partition("\nStatus:")[2].partition("\nEvents:")
+        return status, events
+
+    until("the Event is there", lambda: "Warning  Broken" in describe()[1], RUN_S, otherwise=describe)
+    status, _ = describe()
     first_message = next(line for line in status.splitlines() if line.strip().startswith("Message:"))
     for text in ("Broken at destination-response on node", "ConnectionRefused", "Next: "):
         assert text in first_message
-    assert "Warning  Broken" in events

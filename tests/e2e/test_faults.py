@@ -108,6 +108,6 @@ def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probe
     ship = galaxy.pod("xwing")
     probe = settled(probes, "no-ready-backends", landing("xwing", SERVICE))
     with faults.scaled_to_zero(galaxy):
-        status = probe.run_now()
-        assert divergence(status) == ("Broken", "service-lookup", ship.node, "NoReadyBackends")
-    assert_healthy_again(probe)
+        named = ("Broken", "service-lookup", ship.node, "NoReadyBackends")
+        probe.run_until("named", lambda status: divergence(status) == named)
+    probe.settle()  # the new pods have to be known first

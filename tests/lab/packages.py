@@ -13,11 +13,13 @@ NEEDED = {
     "buildah": "/usr/bin/buildah",
     "containerd": "/usr/bin/containerd",
     "containernetworking-plugins": "/usr/lib/cni/loopback",
+    "curl": "/usr/bin/curl",
     "etcd-server": "/usr/bin/etcd",
     "iproute2": "/sbin/ip",
     "iptables": "/usr/sbin/iptables",
     "mmdebstrap": "/usr/bin/mmdebstrap",
     "openssl": "/usr/bin/openssl",
+    "procps": "/usr/bin/ps",
     "runc": "/usr/sbin/runc",
     "util-linux": "/usr/bin/nsenter",
 }
