@@ -95,6 +95,9 @@ class Cluster:
     def node(self, name: str) -> Node | None:
         return self.nodes.get(name)
 
+    def node_with(self, ip: str) -> Node | None:
+        return next((node for node in self.nodes.values() if ip in node.internal_ips), None)
+
     def service(self, namespace: str, name: str) -> Service | None:
         return self.services.get(f"{namespace}/{name}")
 

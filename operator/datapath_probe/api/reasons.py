@@ -18,12 +18,12 @@ class Reason(StrEnum):
     # the run itself could not take place, or can't be judged
     SOURCE_NOT_FOUND = "SourceNotFound"
     SOURCE_NOT_RUNNING = "SourceNotRunning"
-    SOURCE_HOST_NETWORK = "SourceInHostNetwork"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
     CONTAINER_NOT_RUNNING = "ContainerNotRunning"
     DESTINATION_NOT_FOUND = "DestinationNotFound"
     DESTINATION_NOT_RUNNING = "DestinationNotRunning"
     PORT_NOT_FOUND = "PortNotFound"
+    NO_COMMON_IP_VERSION = "NoCommonIPVersion"
     UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"
     INVALID_SPEC = "InvalidSpec"

@@ -59,6 +59,7 @@ class AgentConfig:
     ipv4: bool
     ipv6: bool
     monitor_flags: frozenset[str]  # TCP flags that conntrack notes; "all" or names
+    service_loopback: str  # the source address of a pod that reaches itself through a Service
     conntrack_in_jiffies: bool  # maybe: the agent then probes which clock it can use
 
     @property
@@ -120,6 +121,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         underlay=values.get("underlay-protocol", "ipv4"),
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
+        service_loopback=values.get("ipv4-service-loopback-address", "169.254.42.1"),
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")

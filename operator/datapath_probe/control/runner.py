@@ -163,5 +163,6 @@ class ProbeRunner:
 
 def _incarnations(plan: Plan) -> dict[str, str]:
     """The agent on each node of the plan, so that answers of an earlier one are not reused."""
-    nodes = [plan.source.node, *(backend.target.node for backend in plan.backends if backend.target)]
+    nameservers = plan.nameserver.backends if plan.nameserver else ()
+    nodes = (*plan.nodes, *(backend.place for backend in nameservers if backend.place))
     return {node.name: node.agent.incarnation for node in nodes if node.agent}

@@ -1,5 +1,6 @@
 """The case that checks work on: a run seen through a lens, with its path and what its packets left in conntrack."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
@@ -12,6 +13,7 @@ from ..evidence.reading import Absent, Unavailable
 from ..plan.path import ExpectedHop, ExpectedPath
 from ..plan.plan import Backend, Plan, PodFacts
 from .connection import Connection
+from .findings import Finding
 from .judge import Hop
 from .lens import Lens
 from .outcome import Outcome
@@ -47,13 +49,14 @@ class Case:
 
     @property
     def destination(self) -> PodFacts | None:
-        """The pod that answers, once it is known."""
-        return self.backend.target if self.backend else None
+        """The pod that answers, once it is known; None too where the host's network has no endpoint for it."""
+        return self.backend.target if self.backend and not self.backend.host else None
 
     @property
     def translates(self) -> bool:
         """Whether the source's program chooses a backend, and so leaves a SVC entry."""
-        return self.run.plan.frontend is not None and not self.config.socket_lb
+        plan = self.run.plan
+        return plan.frontend is not None and not self.config.socket_lb and not plan.source.pod.host_network
 
     @property
     def address(self) -> str:
@@ -79,3 +82,7 @@ class Case:
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""
         return self.lens.read(layout.version(node), layout.parse)
+
+
+Check = Callable[[Case, ExpectedHop], Finding]
+"""One hop, judged."""

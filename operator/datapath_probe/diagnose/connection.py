@@ -7,25 +7,16 @@ Entries count only if they were written during the run: maps keep closed connect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..api.reasons import Reason
-from ..cilium import conntrack, lbmap, uptime
-from ..cilium.agent_config import AgentConfig
 from ..cilium.conntrack import CtEntry, TcpFlag
 from ..cilium.curl import CurlExit, CurlReport
-from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
-from ..plan.plan import Backend, Plan
-from .events import Events, observe
+from ..plan.plan import Backend
+from .events import Events
 from .findings import Rung
 from .ladder import Ladder
-from .lens import Lens
-from .run import Request, Run
 
 # Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
 _CLOCK_TOLERANCE_S = 2.0
-
-# So many candidate backends are asked about before it is known which of them was chosen.
-AHEAD = 4
 
 Trace = CtEntry | Absent | Unavailable | None  # None: not looked for (yet)
 
@@ -35,8 +26,9 @@ class Connection:
     """The entries of this run; an entry of an earlier one counts as `Absent`.
 
     `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
-    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries. What one witness saw counts, also
-    where the other is silent.
+    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries; nobody writes the first for a source,
+    nor the second for a destination, that is in the host's network. `quiet`: nobody notes what leaves the source. What
+    one witness saw counts, also where the other is silent.
     """
 
     chosen: Backend | None = None
@@ -46,6 +38,7 @@ class Connection:
     straight: Trace = None  # OUT to the ClusterIP itself: nobody translated it
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
+    quiet: bool = False
     report: CurlReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
     source_node: str = ""
@@ -103,9 +96,16 @@ class Connection:
 
     @property
     def refused(self) -> bool:
-        """The destination pod answered with a RST before there was a connection."""
+        """The destination answered with a RST before there was a connection."""
         noted = isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
-        return (self.answered and noted) or self.events.refused
+        return (self.answered and noted) or self._host_refused or self.events.refused
+
+    @property
+    def _host_refused(self) -> bool:
+        """The same of a host, whose answers are noted only where they come back to."""
+        entry = self.outgoing
+        noted = isinstance(entry, CtEntry) and TcpFlag.RST in entry.rx_flags
+        return self.incoming is None and self.replied and noted
 
     @property
     def client_reset(self) -> bool:
@@ -136,7 +136,7 @@ class Connection:
 
     @property
     def _destination_node(self) -> str:
-        return self.chosen.target.node.name if self.chosen and self.chosen.target else ""
+        return self.chosen.place.name if self.chosen and self.chosen.place else ""
 
     @property
     def _seen_leaving(self) -> bool:
@@ -149,8 +149,9 @@ class Connection:
 
     def ladder(self, translates: bool) -> Ladder:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
+        left = None if self.quiet else self.left
         steps: list[tuple[Rung, bool | None]] = [
-            (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else self.left),
+            (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else left),
             (Rung.SENT, _seen(self.outgoing, self.sent)),
             (Rung.RECEIVED, _seen(self.incoming, self.received)),
             (Rung.ANSWERED, _seen(self.incoming, self.answered)),
@@ -173,118 +174,3 @@ def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
     if not isinstance(entry, CtEntry) or since_s is None:
         return False
     return entry.sent(since_s) if answers else entry.received(since_s)
-
-
-def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) -> Connection:
-    """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
-    plan, request, source = run.plan, run.request, run.plan.source
-    if config.conntrack_in_jiffies:
-        undated = Unavailable(
-            Reason.UNSUPPORTED_VERSION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
-        )
-        chosen = None if plan.frontend else plan.backends[0]
-        return Connection(chosen, service=undated, outgoing=undated, incoming=undated, report=report)
-    chosen, service, straight, facts = _chosen(plan, request, lens, config.socket_lb)
-    if chosen is None:
-        events = observe(lens, run, report, None)
-        chosen = _seen_chosen(plan, events)
-    if chosen is None:
-        return Connection(
-            service=service,
-            straight=straight,
-            report=report,
-            service_facts=facts,
-            source_node=source.node.name,
-            events=events,
-        )
-    client, port = source.pod.ip, request.local_port
-    out_question = conntrack.out_entry(source.node.name, client, port, chosen.ip, chosen.port)
-    outgoing, outgoing_since = _of_this_run(out_question, request, lens)
-    incoming, incoming_since = None, None
-    if chosen.target:
-        in_question = conntrack.in_entry(chosen.target.node.name, client, port, chosen.ip, chosen.port)
-        incoming, incoming_since = _of_this_run(in_question, request, lens)
-    return Connection(
-        chosen=chosen,
-        service=service,
-        outgoing=outgoing,
-        incoming=incoming,
-        straight=straight,
-        incoming_since_s=incoming_since,
-        outgoing_since_s=outgoing_since,
-        report=report,
-        service_facts=facts,
-        source_node=source.node.name,
-        events=observe(lens, run, report, chosen.target.node.name if chosen.target else None),
-    )
-
-
-def _seen_chosen(plan: Plan, events: Events) -> Backend | None:
-    """The backend that packets were seen to be sent to, where conntrack does not tell."""
-    node = plan.source.node.name
-    seen = {sighting.to for sighting in (*events.sent_on(node), *events.delivered(node))}
-    return next((backend for backend in plan.backends if (backend.ip, backend.port) in seen), None)
-
-
-def _chosen(
-    plan: Plan, request: Request, lens: Lens, socket_lb: bool
-) -> tuple[Backend | None, Trace, Trace, Mapping[str, str]]:
-    """The backend, the SVC entry, an OUT entry to the ClusterIP, and the facts of the SVC entry."""
-    if plan.frontend is None:
-        return plan.backends[0], None, None, {}
-    node, client, port = plan.source.node.name, plan.source.pod.ip, request.local_port
-    if socket_lb:
-        return _by_outgoing(plan, request, lens), None, None, {"by": "socket"}
-    vip, vip_port = plan.frontend.ip, plan.frontend.port.port
-    _look_ahead(plan, request, lens)
-    service, _ = _of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
-    if not isinstance(service, CtEntry):
-        straight, _ = _of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
-        return None, service, straight, {}
-    facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
-    record = lens.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
-    if not isinstance(record, lbmap.BackendRecord):
-        return None, service, None, facts
-    return _backend(plan, record.ip, record.port), service, None, facts
-
-
-def _look_ahead(plan: Plan, request: Request, lens: Lens) -> None:
-    """Ask for what any candidate left along with the SVC entry: a few look-ups cost less than one round trip."""
-    client, port = plan.source.pod.ip, request.local_port
-    for backend in plan.backends[:AHEAD]:
-        lens.want(conntrack.out_entry(plan.source.node.name, client, port, backend.ip, backend.port))
-        if backend.target:
-            node = backend.target.node.name
-            lens.want(uptime.uptime(node))
-            lens.want(conntrack.in_entry(node, client, port, backend.ip, backend.port))
-
-
-def _by_outgoing(plan: Plan, request: Request, lens: Lens) -> Backend | None:
-    """Socket load-balancing leaves no SVC entry: the backend is the one that has an OUT entry of this run."""
-    for backend in plan.backends:
-        question = conntrack.out_entry(
-            plan.source.node.name, plan.source.pod.ip, request.local_port, backend.ip, backend.port
-        )
-        entry, _ = _of_this_run(question, request, lens)
-        if isinstance(entry, CtEntry):
-            return backend
-    return None
-
-
-def _backend(plan: Plan, ip: str, port: int) -> Backend:
-    """The planned backend with this address, or one that only the datapath knows."""
-    known = (backend for backend in plan.backends if (backend.ip, backend.port) == (ip, port))
-    return next(known, Backend(ip, port, None))
-
-
-def _of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace, float | None]:
-    """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
-    clock_question = uptime.uptime(question.node)
-    uptime_s = lens.read(clock_question, uptime.parse)
-    entry = lens.read(question, conntrack.parse)
-    if not isinstance(entry, CtEntry):
-        return entry, None
-    if not isinstance(uptime_s, float):
-        return (uptime_s if isinstance(uptime_s, Unavailable) else None), None
-    since_s = uptime_s - (lens.at(clock_question) - request.started) - _CLOCK_TOLERANCE_S
-    return (entry if entry.fresh(since_s) else Absent()), since_s

@@ -1,20 +1,22 @@
 """A run → its diagnosis; or, while it lasts, what is still to be asked. The entry to this package."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..api.vocabulary import HopName, HopVerdict
 from ..cilium import curl
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
 from ..evidence.reading import Unavailable
-from ..plan.path import ExpectedHop, expected_path
+from ..plan.path import expected_path
 from ..plan.plan import Backend
-from .case import Case
+from .case import Case, Check
 from .checks.endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
+from .checks.host import FROM_HOST, TO_HOST
 from .checks.identity import check_source_identity
 from .checks.interface import check_destination_interface, check_source_interface
 from .checks.ipam import check_ipam
 from .checks.ipcache import check_ipcache_lookup, check_reply_ipcache
+from .checks.name_resolution import check_name_resolution
 from .checks.overlay import (
     check_overlay_decapsulation,
     check_overlay_encapsulation,
@@ -25,14 +27,9 @@ from .checks.policy import check_egress_policy, check_ingress_policy
 from .checks.program import check_destination_program, check_reply_program, check_source_program
 from .checks.response import check_destination_response
 from .checks.routing import check_node_routing, check_reply_routing
-from .checks.service import (
-    check_name_resolution,
-    check_reply_translation,
-    check_service_lookup,
-    check_service_translation,
-)
+from .checks.service import check_reply_translation, check_service_lookup, check_service_translation
 from .conclude import conclude
-from .connection import AHEAD, Connection, trace
+from .connection import Connection
 from .counters import count, wire_loss
 from .events import observe
 from .findings import Diagnosis, Finding
@@ -42,10 +39,9 @@ from .outcome import judge_outcome
 from .run import Run
 from .seen_way import seen_way
 from .testimony import clues, testify
+from .trace import AHEAD, only_backend, trace
 from .transition import in_transition
 from .used_maps import reloading, weigh
-
-Check = Callable[[Case, ExpectedHop], Finding]
 
 CHECKS: Mapping[HopName, Check] = {
     HopName.IPAM: check_ipam,
@@ -149,7 +145,7 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
     """The case as far as it is known; `ahead`: as if this backend had been chosen, and the request under way."""
     plan, request = run.plan, run.request
     report: CurlReport | Unavailable | None = None
-    connection = Connection(chosen=ahead or (None if plan.frontend else plan.backends[0]))
+    connection = Connection(chosen=ahead or only_backend(plan))
     config = expected_path(plan, None).config
     if request.reading is not None and ahead is None:
         report = curl.parse_report(request.reading)
@@ -165,4 +161,12 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
 
 def _examine(case: Case) -> list[Finding]:
     """All checks of the path, in path order."""
-    return [weigh(case, CHECKS[expected.name](case, expected)) for expected in case.path.hops]
+    checks = _checks(case)
+    return [weigh(case, checks[expected.name](case, expected)) for expected in case.path.hops]
+
+
+def _checks(case: Case) -> Mapping[HopName, Check]:
+    """What is judged otherwise where an end has no endpoint stands in for what is judged of one."""
+    to_host = TO_HOST if case.backend and case.destination is None else {}
+    from_host = FROM_HOST if case.source.pod.host_network else {}
+    return {**CHECKS, **from_host, **to_host}

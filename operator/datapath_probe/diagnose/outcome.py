@@ -98,7 +98,7 @@ def _implausible(plan: Plan, report: CurlReport, local_port: int) -> str | None:
     """Why the report can't be of this run. A failed connect reports no addresses at all: that is plausible."""
     if report.exit_code == CurlExit.OK and not (report.local_ip and report.local_port and report.http_status):
         return "curl says that it succeeded, but not from where, or with which status"
-    if report.local_ip and report.local_ip not in plan.source.pod.ips:
+    if report.local_ip and report.local_ip not in plan.source.addresses:
         return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
     if report.local_port and report.local_port != local_port:
         return f"curl says that it spoke from port {report.local_port}, but it was told to use {local_port}"

@@ -24,9 +24,7 @@ def seen_way(case: Case, findings: Sequence[Finding]) -> Way | None:
         return None
     plan = case.plan
     backends = {
-        backend.target.pod.name if backend.target else backend.ip: backend.target.node.name
-        if backend.target
-        else ""
+        backend.target.pod.name if backend.target else backend.ip: backend.place.name if backend.place else ""
         for backend in plan.backends
     }
     kept = sorted(backends)[:BACKENDS_LIMIT]

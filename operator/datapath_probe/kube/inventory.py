@@ -88,6 +88,10 @@ class ClusterInventory:
         """A node by name."""
         return self._nodes.table.get(("", name))
 
+    def node_with(self, ip: str) -> Node | None:
+        """The node with this address of its own. Looks through all."""
+        return next((node for node in self._nodes.table.values() if ip in node.internal_ips), None)
+
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
         return self._services.table.get((namespace, name))

@@ -25,6 +25,9 @@ from .fields import (
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
 _CORDONED = "node.kubernetes.io/unschedulable"
+ZONE = "topology.kubernetes.io/zone"
+# The second is the name of today.
+_TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
 
 
 def pod(raw: object, skips: Skips) -> Pod:
@@ -52,6 +55,7 @@ def pod(raw: object, skips: Skips) -> Pod:
             (moment(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
         created_at=moment(raw, "metadata", "creationTimestamp"),
+        dns_policy=text(raw, "spec", "dnsPolicy", default="ClusterFirst"),
     )
 
 
@@ -116,6 +120,7 @@ def node(raw: object, skips: Skips) -> Node:
             ),
             default=0.0,
         ),
+        zone=text(raw, "metadata", "labels", ZONE),
     )
 
 
@@ -139,7 +144,15 @@ def service(raw: object, skips: Skips) -> Service:
         session_affinity=text(raw, "spec", "sessionAffinity", default="None"),
         selects=bool(texts(raw, "spec", "selector")),
         selector=texts(raw, "spec", "selector"),
+        prefers_close=_prefers_close(raw),
     )
+
+
+def _prefers_close(raw: object) -> bool:
+    """Source: Cilium 1.18 `pkg/loadbalancer/reflectors/conversions.go` (`isTopologyAware`)."""
+    annotations = (text(raw, "metadata", "annotations", name) for name in _TOPOLOGY_ANNOTATIONS)
+    mode = next(filter(None, annotations), "disabled")
+    return mode.lower() != "disabled" or text(raw, "spec", "trafficDistribution") == "PreferClose"
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
@@ -193,4 +206,5 @@ def _slice_endpoint(raw: object, ip: str, port_name: str, port: int, protocol: s
         terminating=at(raw, "conditions", "terminating") is True,
         node=text(raw, "nodeName") or None,
         pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
+        zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
     )

@@ -1,6 +1,6 @@
 """The records of one resource, by namespace and name, and by a group of their own where one is asked for.
 
-Filled by `kube.reflector`, read by `kube.inventory`. All look-ups are O(1).
+Filled by `kube.reflector`, read by `kube.inventory`. Look-ups by key or group are O(1).
 """
 
 from collections.abc import Callable, Collection, Hashable

@@ -1,21 +1,48 @@
 """Which endpoints of a Service Cilium should load-balance to, as seen from one node.
 
-Source: Cilium 1.18 `pkg/loadbalancer/reflectors`, `pkg/loadbalancer/writer`: ready endpoints; when there is none,
-those that still serve while they terminate; with `internalTrafficPolicy: Local` only those of the node itself.
+Source: Cilium 1.18 `pkg/loadbalancer/reflectors`, `pkg/loadbalancer/writer` (`DefaultSelectBackends`): endpoints of the
+frontend's IP version that are ready; when there is none, those that still serve while they terminate; with
+`internalTrafficPolicy: Local` only those of the node itself; with `enable-service-topology`, those meant for its zone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
-from .objects import Service, ServicePort, SliceEndpoint
+from .objects import Node, Service, ServicePort, SliceEndpoint
 
 
 def eligible_backends(
-    service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
+    service: Service,
+    port: ServicePort,
+    endpoints: Iterable[SliceEndpoint],
+    node: str,
+    zone: str | None = None,
 ) -> tuple[SliceEndpoint, ...]:
-    """The endpoints that a packet from `node` to this port may be translated to, in address order."""
+    """The endpoints that a packet from `node` to this port may be translated to, in address order.
+
+    `zone`: the node's, where Cilium is told to honour the hints of endpoints.
+    """
     candidates = [e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol]
+    if service.cluster_ip not in ("", "None"):
+        version = ip_address(service.cluster_ip).version
+        candidates = [e for e in candidates if ip_address(e.ip).version == version]
     if service.internal_traffic_policy == "Local":
-        candidates = [e for e in candidates if e.node == node]
+        candidates = [e for e in candidates if e.node in (None, node)]
+    elif zone and service.prefers_close:
+        candidates = _of_zone(candidates, zone)
     chosen = [e for e in candidates if e.ready] or [e for e in candidates if e.serving and e.terminating]
     unique = {(e.ip, e.port): e for e in chosen}
     return tuple(unique[key] for key in sorted(unique))
+
+
+def zone_that_counts(node: Node | None, cilium_config: Mapping[str, str]) -> str | None:
+    """The zone of a node, where Cilium honours the hints of endpoints."""
+    honoured = cilium_config.get("enable-service-topology", "false").lower() == "true"
+    return node.zone if honoured and node and node.zone else None
+
+
+def _of_zone(candidates: list[SliceEndpoint], zone: str) -> list[SliceEndpoint]:
+    """Those meant for the zone; all of them if one has no hint, or none is meant for it."""
+    if not all(e.zones for e in candidates):
+        return candidates
+    return [e for e in candidates if zone in e.zones] or candidates

@@ -25,9 +25,8 @@ class Movement:
 
 def destination_movement(plan: Plan, inventory: Inventory) -> Movement | None:
     """Behind the Service of the plan; None where a pod is addressed by itself."""
-    if plan.frontend is None:
-        return None
-    return _movement(inventory, plan.frontend.service.namespace, plan.frontend.service.name)
+    service = plan.frontend.service if plan.frontend else plan.headless
+    return _movement(inventory, service.namespace, service.name) if service else None
 
 
 def dns_movement(inventory: Inventory) -> Movement | None:

@@ -39,6 +39,7 @@ class Pod:
     restarts: int
     started_at: float = 0.0
     created_at: float = 0.0
+    dns_policy: str = "ClusterFirst"
 
     @property
     def ip(self) -> str:
@@ -48,7 +49,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`.
+    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`. `zone` "": it has none.
 
     `ready_changed_at`, `cordoned_at`: seconds since the epoch, 0 if unknown or never.
     """
@@ -60,6 +61,7 @@ class Node:
     pod_cidrs: tuple[str, ...]
     ready_changed_at: float = 0.0
     cordoned_at: float = 0.0
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `cluster_ip` is "None" when headless, "" for ExternalName."""
+    """A Service. `cluster_ip` is "None" when headless, "" for ExternalName. `prefers_close`: its traffic should stay in
+    its zone, as the hints of its endpoints say.
+    """
 
     namespace: str
     name: str
@@ -87,11 +91,12 @@ class Service:
     session_affinity: str
     selects: bool  # has a selector
     selector: Mapping[str, str] = field(default_factory=dict)
+    prefers_close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One address of an EndpointSlice with one of the slice's ports."""
+    """One address of an EndpointSlice with one of the slice's ports. `zones`: those that its hints mean it for."""
 
     ip: str
     port_name: str
@@ -102,6 +107,7 @@ class SliceEndpoint:
     terminating: bool
     node: str | None
     pod: str | None  # name of targetRef when that is a Pod
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class Inventory(Protocol):
 
     def pod(self, namespace: str, name: str) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
+    def node_with(self, ip: str) -> Node | None: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
     def endpoints_changed_at(self, namespace: str, service: str) -> float: ...

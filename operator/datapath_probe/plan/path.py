@@ -1,6 +1,7 @@
 """The path that the packets of a plan should take: hops in order, each with the node where it happens.
 
-Source: the expected paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c` (egress, tunnel, ingress).
+An end in the host's network has no endpoint, and so none of the hops of one; nothing is judged beyond the cluster.
+Source: the expected paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`.
 """
 
 from collections.abc import Iterator
@@ -40,15 +41,18 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     """The path to this backend; with None, as far as it is known without one."""
     config = from_config_map(plan.config)
     source = plan.source.pod.node
-    destination = backend.target.pod.node if backend and backend.target else None
+    destination = backend.place.name if backend and backend.place else None
     locality = None
     if destination:
         locality = Locality.SAME_NODE if destination == source else Locality.CROSS_NODE
     encapsulation = Encapsulation.NONE
-    if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE:
+    # What is addressed to a node itself goes to it as it is.
+    to_host = backend is not None and backend.host is not None
+    if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
         encapsulation = Encapsulation(config.tunnel_protocol)
+    way = _Way(plan, backend, source, destination, encapsulation is not Encapsulation.NONE, config.socket_lb)
     return ExpectedPath(
-        hops=tuple(_hops(plan, source, destination, encapsulation, config.socket_lb)),
+        hops=tuple(ExpectedHop(name, node) for name, node in _hops(way)),
         source_node=source,
         destination_node=destination,
         locality=locality,
@@ -57,44 +61,126 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     )
 
 
-def _hops(
-    plan: Plan, source: str, destination: str | None, encapsulation: Encapsulation, socket_lb: bool
-) -> Iterator[ExpectedHop]:
-    yield ExpectedHop(HopName.IPAM, source)
-    yield ExpectedHop(HopName.SOURCE_INTERFACE, source)
-    yield ExpectedHop(HopName.SOURCE_PROGRAM, source)
-    if plan.frontend:
-        yield ExpectedHop(HopName.NAME_RESOLUTION, source)
-        yield ExpectedHop(HopName.SERVICE_LOOKUP, source)
-        yield ExpectedHop(HopName.SERVICE_TRANSLATION, source)
-    if destination is None:
+def stays_inside(plan: Plan, backend: Backend, socket_lb: bool) -> bool:
+    """Whether a pod (or a host) speaks to itself, so that its own loopback device delivers."""
+    return backend.ip in plan.source.pod.ips and (plan.frontend is None or socket_lb)
+
+
+def is_hairpin(plan: Plan, backend: Backend, socket_lb: bool) -> bool:
+    """Whether a pod reaches itself through its Service: translated, and handed back under another source address."""
+    return backend.ip in plan.source.pod.ips and plan.frontend is not None and not socket_lb
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What the choice of hops depends on. `destination` is None without backend, and outside the cluster."""
+
+    plan: Plan
+    backend: Backend | None
+    source: str
+    destination: str | None
+    tunnel: bool
+    socket_lb: bool
+
+    @property
+    def from_pod(self) -> bool:
+        return not self.plan.source.pod.host_network
+
+    @property
+    def to_pod(self) -> bool:
+        return self.backend is not None and self.backend.target is not None and self.backend.host is None
+
+    @property
+    def across(self) -> bool:
+        return self.destination != self.source
+
+    @property
+    def hairpin(self) -> bool:
+        return self.backend is not None and is_hairpin(self.plan, self.backend, self.socket_lb)
+
+
+_Hops = Iterator[tuple[HopName, str]]
+
+
+def _hops(way: _Way) -> _Hops:
+    inside = way.backend is not None and stays_inside(way.plan, way.backend, way.socket_lb)
+    if not inside:
+        yield from _leaving(way)
+    yield from _naming(way)
+    if way.backend not in way.plan.backends:  # none, or one that only the datapath knows
         return
-    tunnel, across = encapsulation is not Encapsulation.NONE, destination != source
-    yield ExpectedHop(HopName.IPCACHE_LOOKUP, source)
-    yield ExpectedHop(HopName.EGRESS_POLICY, source)
-    if across:
-        yield ExpectedHop(HopName.LOCALITY_LOOKUP, source)
-        if tunnel:
-            yield ExpectedHop(HopName.OVERLAY_ENCAPSULATION, source)
-        yield ExpectedHop(HopName.NODE_ROUTING, source)
-        if tunnel:
-            yield ExpectedHop(HopName.OVERLAY_DECAPSULATION, destination)
-    yield ExpectedHop(HopName.SOURCE_IDENTITY, destination)
-    yield ExpectedHop(HopName.ENDPOINT_LOOKUP, destination)
-    yield ExpectedHop(HopName.DESTINATION_PROGRAM, destination)
-    yield ExpectedHop(HopName.INGRESS_POLICY, destination)
-    yield ExpectedHop(HopName.DESTINATION_INTERFACE, destination)
-    yield ExpectedHop(HopName.DESTINATION_RESPONSE, destination)
-    yield ExpectedHop(HopName.REPLY_PROGRAM, destination)
-    yield ExpectedHop(HopName.REPLY_IPCACHE, destination)
-    if across:
-        if tunnel:
-            yield ExpectedHop(HopName.REPLY_ENCAPSULATION, destination)
-        yield ExpectedHop(HopName.REPLY_ROUTING, destination)
-        if tunnel:
-            yield ExpectedHop(HopName.REPLY_DECAPSULATION, source)
-    yield ExpectedHop(HopName.REPLY_DELIVERY, source)
-    if (
-        plan.frontend and not socket_lb
-    ):  # TCP replies to a translated socket come from the address it was given
-        yield ExpectedHop(HopName.REPLY_TRANSLATION, source)
+    if not inside and not way.hairpin:
+        yield from _towards(way)
+    if not inside and way.to_pod:
+        yield from _arriving(way)
+    yield HopName.DESTINATION_RESPONSE, way.destination or way.source
+    if not inside and not way.hairpin:
+        yield from _back(way)
+    # TCP replies to a translated socket come from the address it was given
+    if way.plan.frontend and way.from_pod and not way.socket_lb:
+        yield HopName.REPLY_TRANSLATION, way.source
+
+
+def _leaving(way: _Way) -> _Hops:
+    """Out of the source."""
+    if way.from_pod or way.to_pod:
+        yield HopName.IPAM, way.source
+    if way.from_pod:
+        yield HopName.SOURCE_INTERFACE, way.source
+        yield HopName.SOURCE_PROGRAM, way.source
+
+
+def _naming(way: _Way) -> _Hops:
+    """From a name to one backend. What leaves a host is translated by its sockets, or by others than Cilium."""
+    if way.plan.frontend or way.plan.headless:
+        yield HopName.NAME_RESOLUTION, way.source
+    if way.plan.frontend and (way.from_pod or way.socket_lb):
+        yield HopName.SERVICE_LOOKUP, way.source
+        yield HopName.SERVICE_TRANSLATION, way.source
+
+
+def _towards(way: _Way) -> _Hops:
+    """From the source's program to the destination's node."""
+    if way.from_pod or (way.to_pod and way.across):
+        yield HopName.IPCACHE_LOOKUP, way.source
+    if way.from_pod:
+        yield HopName.EGRESS_POLICY, way.source
+    if way.destination is None:
+        return
+    if not way.across:
+        if way.from_pod and not way.to_pod:
+            yield HopName.ENDPOINT_LOOKUP, way.source
+        return
+    if way.from_pod or way.to_pod:
+        yield HopName.LOCALITY_LOOKUP, way.source
+    if way.tunnel:
+        yield HopName.OVERLAY_ENCAPSULATION, way.source
+    yield HopName.NODE_ROUTING, way.source
+    if way.tunnel:
+        yield HopName.OVERLAY_DECAPSULATION, way.destination
+
+
+def _arriving(way: _Way) -> _Hops:
+    """Into the destination pod. A pod that reaches itself is no second time asked for its interface and policies."""
+    assert way.destination is not None  # a pod has a node
+    yield HopName.SOURCE_IDENTITY, way.destination
+    yield HopName.ENDPOINT_LOOKUP, way.destination
+    yield HopName.DESTINATION_PROGRAM, way.destination
+    if not way.hairpin:
+        yield HopName.INGRESS_POLICY, way.destination
+        yield HopName.DESTINATION_INTERFACE, way.destination
+
+
+def _back(way: _Way) -> _Hops:
+    """From the destination to the source."""
+    if way.to_pod and way.destination:
+        yield HopName.REPLY_PROGRAM, way.destination
+        yield HopName.REPLY_IPCACHE, way.destination
+    if way.destination and way.across:
+        if way.tunnel:
+            yield HopName.REPLY_ENCAPSULATION, way.destination
+        yield HopName.REPLY_ROUTING, way.destination
+        if way.tunnel:
+            yield HopName.REPLY_DECAPSULATION, way.source
+    if way.from_pod or way.to_pod:
+        yield HopName.REPLY_DELIVERY, way.source

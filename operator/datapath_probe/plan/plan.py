@@ -20,6 +20,13 @@ class NodeFacts:
     cilium: CiliumNode | None
     agent: Agent | None
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The node's own addresses, Cilium's router among them."""
+        known = self.node.internal_ips if self.node else ()
+        of_cilium = (*self.cilium.internal_ips, *self.cilium.cilium_internal_ips) if self.cilium else ()
+        return frozenset((*known, *of_cilium))
+
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
@@ -29,14 +36,30 @@ class PodFacts:
     endpoint: CiliumEndpoint | None
     node: NodeFacts
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """All that it can speak from: in the host's network any address of the node."""
+        return frozenset(self.pod.ips) | (self.node.addresses if self.pod.host_network else frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One address that may answer: a pod's, or one that only an EndpointSlice knows (`target` is None)."""
+    """One address that may answer: a pod's (`target`), a node's own (`node`), or one outside the cluster (neither)."""
 
     ip: str
     port: int
     target: PodFacts | None
+    node: NodeFacts | None = None
+
+    @property
+    def host(self) -> NodeFacts | None:
+        """The node in whose own network the address is: there is no endpoint then."""
+        return self.target.node if self.target and self.target.pod.host_network else self.node
+
+    @property
+    def place(self) -> NodeFacts | None:
+        """The node that the address is on; None: outside the cluster."""
+        return self.target.node if self.target else self.node
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +97,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Nameserver:
+    """The cluster's DNS, as the Service that pods ask at UDP port 53."""
+
+    frontend: Frontend
+    backends: tuple[Backend, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """One (source, destination) pair, ready to run. `config` is the ConfigMap `cilium-config`."""
+    """One (source, destination) pair, ready to run. `config` is the ConfigMap `cilium-config`.
+
+    `headless`: the Service whose name is requested, if it has no address of its own: curl picks one of the backends.
+    `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or nobody knows where it is.
+    """
 
     probe: str  # namespace/name
     source: PodFacts
@@ -86,6 +121,14 @@ class Plan:
     request: Request
     expect: Expectation
     config: Mapping[str, str]
+    headless: Service | None = None
+    nameserver: Nameserver | None = None
+
+    @property
+    def nodes(self) -> tuple[NodeFacts, ...]:
+        """Every node that may have a part in the path, the source's first."""
+        nodes = (self.source.node, *(backend.place for backend in self.backends if backend.place))
+        return tuple({node.name: node for node in nodes}.values())
 
 
 @dataclass(frozen=True, slots=True)

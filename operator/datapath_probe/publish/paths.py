@@ -68,10 +68,10 @@ def _source(diagnosis: Diagnosis) -> PathSource:
 
 def _destination(diagnosis: Diagnosis) -> PathDestination:
     frontend, backend = diagnosis.plan.frontend, diagnosis.backend
-    target = backend.target if backend else None
+    target, place = (backend.target, backend.place) if backend else (None, None)
     return PathDestination(
         name=target.pod.name if target else None,
-        node=target.pod.node if target else None,
+        node=place.name if place else None,
         ip=backend.ip if backend else None,
         port=backend.port if backend else None,
         identity=target.endpoint.identity if target and target.endpoint else None,

@@ -48,6 +48,7 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
+        service_loopback="169.254.42.1",
         conntrack_in_jiffies=False,
     )
 

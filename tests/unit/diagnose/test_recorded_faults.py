@@ -9,9 +9,17 @@ from unit.recorded import names, recorded
 
 HEALTHY = [
     "healthy-cross-node",
+    "healthy-from-host-cross-node",
+    "healthy-from-host-same-node",
+    "healthy-hairpin",
+    "healthy-headless",
+    "healthy-host-to-host",
     "healthy-same-node",
     "healthy-service-cross-node",
     "healthy-service-same-node",
+    "healthy-service-to-api-server",
+    "healthy-to-host-cross-node",
+    "healthy-to-host-same-node",
 ]
 
 DEGRADED = {
@@ -32,13 +40,16 @@ BROKEN = {
     "endpoint-entry-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-entry-missing-same-node": ("S", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-wrong-mac": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
+    "from-host-endpoint-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "frontend-missing": ("S", HopName.SERVICE_LOOKUP, Reason.FRONTEND_MISSING),
     "ipcache-wrong-tunnel-endpoint": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
+    "local-policy-elsewhere": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
     "no-ready-backends": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
     "reply-ipcache-wrong-tunnel-endpoint": ("D", HopName.REPLY_IPCACHE, Reason.WRONG_TUNNEL_ENDPOINT),
     "reverse-nat-missing": ("S", HopName.REPLY_TRANSLATION, Reason.REVERSE_NAT_MISSING),
     "source-link-down": ("S", HopName.SOURCE_INTERFACE, Reason.INTERFACE_DOWN),
     "source-program-detached-service": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
+    "to-host-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "tunnel-device-down-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
     "tunnel-device-down-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
     "wrong-backend-port": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
@@ -78,7 +89,7 @@ def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str,
     assert diagnosis.segment is None
 
 
-@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"connection-refused"}))
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"connection-refused", "to-host-refused"}))
 def test_the_application_is_not_blamed_for_the_network(name: str) -> None:
     findings = {finding.hop: finding for finding in diagnose(recorded(name)).findings}
     response = findings.get(HopName.DESTINATION_RESPONSE)

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from datapath_probe.plan.backends import eligible_backends
-from unit.cluster import DEATHSTAR, slice_endpoint
+from datapath_probe.plan.backends import eligible_backends, zone_that_counts
+from unit.cluster import DEATHSTAR, cluster, slice_endpoint
 
 PORT = DEATHSTAR.ports[0]
 NEAR = slice_endpoint("deathstar-1", "10.244.1.101", "node2")
@@ -42,3 +42,36 @@ def test_other_ports_and_protocols_of_the_slice_are_left_out() -> None:
 
 def test_an_address_in_two_slices_counts_once() -> None:
     assert eligible_backends(DEATHSTAR, PORT, [NEAR, NEAR], "node2") == (NEAR,)
+
+
+def test_an_endpoint_of_no_node_is_local_to_all() -> None:
+    local, nowhere = replace(DEATHSTAR, internal_traffic_policy="Local"), replace(FAR, node=None)
+    assert eligible_backends(local, PORT, [NEAR, nowhere], "node3") == (nowhere,)
+
+
+def test_only_the_ip_version_of_the_frontend_counts() -> None:
+    assert eligible_backends(DEATHSTAR, PORT, [NEAR, replace(FAR, ip="fd00::172")], "node2") == (NEAR,)
+
+
+CLOSE = replace(DEATHSTAR, prefers_close=True)
+EAST, WEST = replace(NEAR, zones=("east",)), replace(FAR, zones=("west",))
+
+
+def test_where_hints_are_honoured_traffic_stays_in_its_zone() -> None:
+    assert eligible_backends(CLOSE, PORT, [EAST, WEST], "node2", "east") == (EAST,)
+    assert eligible_backends(DEATHSTAR, PORT, [EAST, WEST], "node2", "east") == (WEST, EAST)
+    assert eligible_backends(CLOSE, PORT, [EAST, WEST], "node2", None) == (WEST, EAST)
+
+
+def test_hints_are_ignored_if_one_is_missing_or_none_is_for_the_zone() -> None:
+    assert eligible_backends(CLOSE, PORT, [EAST, FAR], "node2", "east") == (FAR, EAST)
+    assert eligible_backends(CLOSE, PORT, [EAST, WEST], "node2", "north") == (WEST, EAST)
+
+
+def test_hints_are_honoured_only_if_cilium_is_told_to_and_the_node_has_a_zone() -> None:
+    node = replace(cluster().nodes["node2"], zone="east")
+    told = {"enable-service-topology": "true"}
+    assert zone_that_counts(node, told) == "east"
+    assert zone_that_counts(node, {}) is None
+    assert zone_that_counts(replace(node, zone=""), told) is None
+    assert zone_that_counts(None, told) is None

@@ -91,13 +91,8 @@ def _without_destination(inventory: Cluster) -> None:
     del inventory.services["default/deathstar"]
 
 
-def _slice_without_pod(inventory: Cluster) -> None:
-    key = "default/deathstar"
-    inventory.endpoints[key] = tuple(replace(endpoint, pod=None) for endpoint in inventory.endpoints[key])
-
-
-def _headless(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+def _external_name(inventory: Cluster) -> None:
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="", type="ExternalName")
 
 
 @pytest.mark.parametrize(
@@ -107,17 +102,14 @@ def _headless(inventory: Cluster) -> None:
         (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(terminating=True), Reason.IN_TRANSITION),
-        (POD, _source(host_network=True), Reason.SOURCE_HOST_NETWORK),
+        (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
         (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
         (POD, _source(containers=(Container("c", False, {}),)), Reason.CONTAINER_NOT_RUNNING),
         (POD, _without_destination, Reason.DESTINATION_NOT_FOUND),
         (POD, _destination(phase="Succeeded"), Reason.DESTINATION_NOT_RUNNING),
         (POD, _destination(terminating=True), Reason.IN_TRANSITION),
-        (POD, _destination(host_network=True), Reason.UNSUPPORTED_DESTINATION),
         (SERVICE, _without_destination, Reason.DESTINATION_NOT_FOUND),
-        (SERVICE, _headless, Reason.UNSUPPORTED_DESTINATION),
-        (SERVICE, _destination(host_network=True), Reason.UNSUPPORTED_DESTINATION),
-        (SERVICE, _slice_without_pod, Reason.UNSUPPORTED_DESTINATION),
+        (SERVICE, _external_name, Reason.UNSUPPORTED_DESTINATION),
         ({"service": {"name": "deathstar", "port": 81}}, lambda _: None, Reason.PORT_NOT_FOUND),
     ],
 )

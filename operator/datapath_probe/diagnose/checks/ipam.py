@@ -3,6 +3,7 @@
 Judges the source and, where it is known, the destination: exercise 2.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
@@ -20,11 +21,17 @@ _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta
 
 def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
     """One finding for both ends, the source first."""
-    hop = case.hop(expected, f"pod {case.source.pod.namespace}/{case.source.pod.name}")
-    facts: dict[str, object] = {"ipam": case.config.ipam}
     ends = [("source", case.source)]
     if case.destination:
         ends.append(("destination", case.destination))
+    return judge_ipam(case, expected, ends)
+
+
+def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodFacts]]) -> Finding:
+    """One finding for these ends, by role; of the first, the agent's view is compared too."""
+    _, first = ends[0]
+    hop = case.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
+    facts: dict[str, object] = {"ipam": case.config.ipam}
     for role, pod in ends:
         facts[f"{role}IP"] = pod.pod.ip
         facts[f"{role}Identity"] = pod.endpoint.identity if pod.endpoint else ""
@@ -35,19 +42,19 @@ def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
         if contradiction:
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             return hop.stale(contradiction)
-    agent = case.agent_endpoint(case.source)
+    agent = case.agent_endpoint(first)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    endpoint = case.source.endpoint
+    endpoint = first.endpoint
     assert endpoint is not None  # a missing one contradicts
-    if agent.ipv4 != case.source.pod.ip or agent.identity != endpoint.identity:
+    if agent.ipv4 != first.pod.ip or agent.identity != endpoint.identity:
         hop.programmed(f"endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}")
         return hop.stale(
             Contradiction(
                 Reason.CILIUM_ENDPOINT_MISMATCH,
                 f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
-                f"CiliumEndpoint is {case.source.pod.ip} with identity {endpoint.identity}",
-                rests_on=(agent_endpoint.question(expected.node, endpoint.endpoint_id),),
+                f"CiliumEndpoint is {first.pod.ip} with identity {endpoint.identity}",
+                rests_on=(agent_endpoint.question(first.node.name, endpoint.endpoint_id),),
             )
         )
     hop.programmed(

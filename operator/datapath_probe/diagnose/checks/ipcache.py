@@ -4,6 +4,8 @@ Both judge the longest-prefix record that the node's programs would find. Exerci
 Source: Cilium 1.18 `bpf/lib/eps.h` (`lookup_ip4_remote_endpoint`), `bpf/bpf_lxc.c`, `pkg/maps/ipcache`.
 """
 
+from dataclasses import dataclass
+
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import ipcache
@@ -40,6 +42,16 @@ def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a node should know of an address. `behind`: the other node's addresses, none if it is on this one."""
+
+    address: str
+    identities: frozenset[int]
+    behind: tuple[str, ...]
+    tunneled: bool
+
+
 def _judge(
     case: Case,
     expected: ExpectedHop,
@@ -47,24 +59,41 @@ def _judge(
     identity_rungs: frozenset[Rung],
     tunnel_rungs: frozenset[Rung],
 ) -> Finding:
-    """Compare the node's record for the pod with its CiliumEndpoint and its node's address.
-
-    `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
-    """
+    """Compare the node's record for the pod with its CiliumEndpoint and its node's address."""
     address = pod.pod.ip
-    hop = case.hop(expected, f"ipcache[{address}]")
     if pod.endpoint is None or pod.node.cilium is None:
-        return hop.unknown(
+        return case.hop(expected, f"ipcache[{address}]").unknown(
             Unavailable(
                 Reason.CILIUM_ENDPOINT_MISSING,
                 f"no CiliumEndpoint or CiliumNode says what {address} should be",
             )
         )
-    tunneled = pod.node.name != expected.node and case.path.encapsulation is not Encapsulation.NONE
-    tunnels = pod.node.cilium.internal_ips if pod.node.name != expected.node else ()
+    intent = Intent(
+        address,
+        frozenset({pod.endpoint.identity}),
+        behind=pod.node.cilium.internal_ips if pod.node.name != expected.node else (),
+        tunneled=pod.node.name != expected.node and case.path.encapsulation is not Encapsulation.NONE,
+    )
+    return judge_record(case, expected, intent, identity_rungs, tunnel_rungs)
+
+
+def judge_record(
+    case: Case,
+    expected: ExpectedHop,
+    intent: Intent,
+    identity_rungs: frozenset[Rung],
+    tunnel_rungs: frozenset[Rung],
+) -> Finding:
+    """Compare the node's record with intent.
+
+    `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
+    """
+    address, tunnels, tunneled = intent.address, intent.behind, intent.tunneled
+    identities = " or ".join(map(str, sorted(intent.identities)))
+    hop = case.hop(expected, f"ipcache[{address}]")
     hop.intent(
-        f"identity {pod.endpoint.identity}" + (f" behind {tunnels[0]}" if tunnels else " on this node"),
-        {"identity": pod.endpoint.identity, "tunnelEndpoint": tunnels[0] if tunnels else ""},
+        f"identity {identities}" + (f" behind {tunnels[0]}" if tunnels else " on this node"),
+        {"identity": identities, "tunnelEndpoint": tunnels[0] if tunnels else ""},
     )
     layout = case.layout(expected.node)
     if isinstance(layout, Unavailable):
@@ -89,11 +118,11 @@ def _judge(
             "encryptKey": exact.encrypt_key,
         },
     )
-    if exact.identity != pod.endpoint.identity:
+    if exact.identity not in intent.identities:
         return hop.stale(
             Contradiction(
                 Reason.WRONG_IDENTITY,
-                f"{expected.node} takes {address} for identity {exact.identity}, but it is {pod.endpoint.identity}",
+                f"{expected.node} takes {address} for identity {exact.identity}, but it is {identities}",
                 identity_rungs,
                 rests_on,
             )
@@ -138,7 +167,7 @@ def _unknown_pod(
     return hop.stale(
         Contradiction(
             Reason.IPCACHE_ENTRY_MISSING,
-            f"the ipcache of {node} has no entry for pod {address}: {what_happens}",
+            f"the ipcache of {node} has no entry for {address}: {what_happens}",
             identity_rungs | (tunnel_rungs if lost else _NOWHERE),
             rests_on,
         )

@@ -19,16 +19,18 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..policy_intent import Intent, intent_of
 
+_NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
+
 
 @dataclass(frozen=True, slots=True)
-class _Gate:
-    """One endpoint's policy in one direction, and who wants to pass.
+class Gate:
+    """One endpoint's policy in one direction, and who wants to pass: the `identity` at the other end.
 
     `rung`: how far a packet comes that is denied here; `passed`: one of this connection came further.
     """
 
     owner: PodFacts
-    peer: PodFacts
+    identity: int | Unavailable
     direction: TrafficDirection
     rung: Rung
     passed: bool
@@ -43,23 +45,32 @@ def check_egress_policy(case: Case, expected: ExpectedHop) -> Finding:
     """The source's map, asked for the destination. Passed if the connection has an entry: it is written afterwards."""
     assert case.destination is not None  # the path has this hop only with a destination
     last = Rung.TRANSLATED if case.translates else Rung.NOTHING
-    gate = _Gate(case.source, case.destination, TrafficDirection.EGRESS, last, case.connection.sent)
-    return _judge(case, expected, gate)
+    identity = _identity(case.destination)
+    gate = Gate(case.source, identity, TrafficDirection.EGRESS, last, case.connection.sent)
+    return judge_gate(case, expected, gate)
 
 
 def check_ingress_policy(case: Case, expected: ExpectedHop) -> Finding:
     """The destination's map, asked for the source."""
     assert case.destination is not None  # the path has this hop only with a destination
-    gate = _Gate(case.destination, case.source, TrafficDirection.INGRESS, Rung.SENT, case.connection.received)
-    return _judge(case, expected, gate)
+    identity = _identity(case.source)
+    gate = Gate(case.destination, identity, TrafficDirection.INGRESS, Rung.SENT, case.connection.received)
+    return judge_gate(case, expected, gate)
 
 
-def _judge(case: Case, expected: ExpectedHop, gate: _Gate) -> Finding:
+def _identity(pod: PodFacts) -> int | Unavailable:
+    return pod.endpoint.identity if pod.endpoint else _NO_ENDPOINT
+
+
+def judge_gate(case: Case, expected: ExpectedHop, gate: Gate) -> Finding:
+    """The map, held against the policies."""
     hop = case.hop(expected, gate.name)
-    if gate.owner.endpoint is None or gate.peer.endpoint is None:
-        return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint"))
+    identity = gate.identity
+    if isinstance(identity, Unavailable):
+        return hop.unknown(identity)
+    if gate.owner.endpoint is None:
+        return hop.unknown(_NO_ENDPOINT)
     port = case.backend.port if case.backend else 0
-    identity = gate.peer.endpoint.identity
     intent = intent_of(case, gate.owner, gate.direction, identity, port)
     looked_up = _look_up(case, expected, gate, identity, port)
     who = f"identity {identity} at port {port}/TCP"
@@ -87,7 +98,7 @@ def _judge(case: Case, expected: ExpectedHop, gate: _Gate) -> Finding:
 
 
 def _look_up(
-    case: Case, expected: ExpectedHop, gate: _Gate, identity: int, port: int
+    case: Case, expected: ExpectedHop, gate: Gate, identity: int, port: int
 ) -> tuple[PolicyEntry | Absent, tuple[Question, ...]] | Unavailable:
     """The decisive entry of the map, and the questions that led to it."""
     assert gate.owner.endpoint is not None
@@ -106,9 +117,7 @@ def _look_up(
     return policymap.decide(of_identity, of_any), questions
 
 
-def _let_through(
-    hop: Hop, gate: _Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str
-) -> Finding:
+def _let_through(hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str) -> Finding:
     """The map allows. Who passes it as it is, passes; a proxy or an authentication behind it is not followed."""
     if entry.proxy_port:
         why = f"the {gate.name} hands {who} to the L7 proxy (port {entry.proxy_port}), which is not followed"
@@ -122,7 +131,7 @@ def _let_through(
 
 
 def _mismatch(
-    hop: Hop, gate: _Gate, intent: Intent, programmed: str, questions: tuple[Question, ...]
+    hop: Hop, gate: Gate, intent: Intent, programmed: str, questions: tuple[Question, ...]
 ) -> Finding:
     """The map does not hold what the agent has resolved."""
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"

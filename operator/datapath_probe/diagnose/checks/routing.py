@@ -9,7 +9,7 @@ from ...api.vocabulary import Encapsulation
 from ...cilium import links, queues
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ...plan.plan import PodFacts
+from ...plan.plan import NodeFacts, PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
@@ -28,23 +28,40 @@ def check_reply_routing(case: Case, expected: ExpectedHop) -> Finding:
 
 
 def _judge(case: Case, expected: ExpectedHop, towards: PodFacts, rung: Rung, seen: bool) -> Finding:
-    """The kernel's own answer to "how do I get there?"."""
-    node_ips = towards.node.cilium.internal_ips if towards.node.cilium else ()
+    """To the pod itself in native routing, else to its node."""
+    address = towards.pod.ip if case.path.encapsulation is Encapsulation.NONE else None
+    pod = None if case.source.pod.host_network else towards
+    return judge_route(case, expected, towards.node, address, frozenset({rung}), seen, pod)
+
+
+def judge_route(
+    case: Case,
+    expected: ExpectedHop,
+    towards: NodeFacts,
+    address: str | None,
+    predicts: frozenset[Rung],
+    seen: bool,
+    pod: PodFacts | None = None,
+) -> Finding:
+    """The kernel's own answer to "how do I get there?", and what may happen to packets on the way out.
+
+    `address` on that node, None: the node's own. `pod`: the end there, where packets go from pod to pod.
+    """
+    node_ips = towards.cilium.internal_ips if towards.cilium else ()
     if not node_ips:
-        hop = case.hop(expected, f"route to {towards.node.name}")
-        message = f"{towards.node.name} has no CiliumNode with an address"
+        hop = case.hop(expected, f"route to {towards.name}")
+        message = f"{towards.name} has no CiliumNode with an address"
         return hop.unknown(Unavailable(Reason.CILIUM_NODE_MISSING, message))
-    native = case.path.encapsulation is Encapsulation.NONE
-    target = towards.pod.ip if native else node_ips[0]
+    target = address or node_ips[0]
+    native = target not in node_ips
     hop = case.hop(expected, f"route to {target}")
-    hop.intent(f"{target} is reached through {towards.node.name}", {"nodeIP": node_ips[0]})
+    hop.intent(f"{target} is reached through {towards.name}", {"nodeIP": node_ips[0]})
     if seen:
         hop.observed("packets of this connection reached the other node")
     question = links.route_to(expected.node, target)
     route = case.lens.read(question, links.parse_route)
     if isinstance(route, Unavailable):
         return hop.unknown(route)
-    predicts = frozenset({rung})
     if isinstance(route, Absent):
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
@@ -53,9 +70,9 @@ def _judge(case: Case, expected: ExpectedHop, towards: PodFacts, rung: Rung, see
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    problem = _neighbour(case, expected, towards, target, route, predicts) or _swallowed(
-        case, hop, towards, route, predicts
-    )
+    problem = _neighbour(case, expected, towards, target, route, predicts)
+    if pod and not problem:
+        problem = _swallowed(case, hop, pod, route, predicts)
     if native and case.config.auto_direct_node_routes and route.gateway not in node_ips:
         message = f"{expected.node} sends packets to {target} {way}, but the pod is on {node_ips[0]}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
@@ -65,13 +82,13 @@ def _judge(case: Case, expected: ExpectedHop, towards: PodFacts, rung: Rung, see
 def _neighbour(
     case: Case,
     expected: ExpectedHop,
-    towards: PodFacts,
+    towards: NodeFacts,
     target: str,
     route: links.Route,
     predicts: frozenset[Rung],
 ) -> Contradiction | None:
     """The node's link-layer address for the other node. Asked only after a failure, and where no router is between."""
-    node_ips = towards.node.cilium.internal_ips if towards.node.cilium else ()
+    node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
     if case.outcome.met is not False or next_hop not in node_ips:
         return None
@@ -80,7 +97,7 @@ def _neighbour(
     if not isinstance(neighbour, queues.Neighbour):
         return None
     if neighbour.unreachable:
-        message = f"{towards.node.name} ({next_hop}) does not answer {expected.node} on {route.device}"
+        message = f"{towards.name} ({next_hop}) does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOUR_UNREACHABLE, message, predicts, (question,))
     own = _facing(case, towards, expected.node)
     if isinstance(own, Unavailable | Absent) or own.mac == neighbour.mac:
@@ -91,16 +108,15 @@ def _neighbour(
     return Contradiction(Reason.NEIGHBOUR_WRONG, message, predicts, (question,))
 
 
-def _facing(case: Case, pod: PodFacts, other: str) -> links.Link | Absent | Unavailable:
-    """The device by which the pod's node reaches the other node."""
-    ends = (case.source, case.destination)
-    peer = next((end.node.cilium for end in ends if end and end.node.name == other and end.node.cilium), None)
+def _facing(case: Case, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
+    """The device by which the node reaches the other one."""
+    peer = next((known.cilium for known in case.plan.nodes if known.name == other and known.cilium), None)
     if peer is None or not peer.internal_ips:
         return Absent()
-    route = case.lens.read(links.route_to(pod.node.name, peer.internal_ips[0]), links.parse_route)
+    route = case.lens.read(links.route_to(node.name, peer.internal_ips[0]), links.parse_route)
     if not isinstance(route, links.Route):
         return route
-    return case.lens.read(links.link(pod.node.name, route.device), links.parse_link)
+    return case.lens.read(links.link(node.name, route.device), links.parse_link)
 
 
 def _swallowed(

@@ -1,4 +1,4 @@
-"""Hops of a Service: `name-resolution`, `service-lookup`, `service-translation`, `reply-translation`. Exercise 7.
+"""Hops of a Service: `service-lookup`, `service-translation`, `reply-translation`. Exercise 7.
 
 Source: Cilium 1.18 `bpf/lib/lb.h`, `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `pkg/maps/lbmap`.
 """
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...cilium import lbmap
-from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -20,37 +19,6 @@ from ..judge import ANYWHERE, Contradiction, Hop
 COMPARED_BACKENDS = 32
 
 _NOT_TRANSLATED = frozenset({Rung.NOTHING})
-
-
-def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
-    """The name led to the Service's ClusterIP."""
-    frontend = _frontend(case)
-    hop = case.hop(expected, case.plan.request.host)
-    hop.intent(f"the ClusterIP of the Service, {frontend.ip}", {"clusterIP": frontend.ip})
-    report = case.report
-    if not isinstance(report, CurlReport):
-        return hop.fine("not asked yet") if report is None else hop.unknown(report)
-    took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
-    unresolved = report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
-        report.exit_code == CurlExit.OPERATION_TIMEDOUT
-        and report.timings.name_lookup == 0
-        and not case.connection.left
-    )
-    if unresolved:
-        hop.observed("curl got no address", took)
-        return hop.broken(
-            Reason.NAME_NOT_RESOLVED, f"{case.plan.request.host} did not resolve in the source pod"
-        )
-    addresses = {frontend.ip, *(backend.ip for backend in case.plan.backends)}
-    if report.remote_ip and report.remote_ip not in addresses:
-        hop.observed(f"curl spoke to {report.remote_ip}", took)
-        return hop.broken(
-            Reason.NAME_RESOLVED_ELSEWHERE,
-            f"{case.plan.request.host} led to {report.remote_ip}, but the Service's ClusterIP is {frontend.ip}",
-        )
-    if report.remote_ip or case.connection.translated:
-        hop.observed(f"curl spoke to {frontend.ip}", took)
-    return hop.fine(f"resolved in {took['nameLookup']}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,229 @@
+"""Hops of a path with an end that has no endpoint: in the host's network, or (as destination) outside the cluster.
+
+What such an end is to Cilium depends on who looks: a node is `host` to itself, and `remote-node` (or `kube-apiserver`)
+to others. Source: Cilium 1.18 `bpf/bpf_host.c`, `bpf/lib/identity.h`, `pkg/identity/numericidentity.go`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ...api.reasons import Reason
+from ...api.vocabulary import HopName
+from ...cilium import ipcache, lxcmap
+from ...cilium.conntrack import CtEntry
+from ...cilium.ipcache import IpcacheRecord
+from ...cilium.lxcmap import EndpointFlag
+from ...cilium.policymap import TrafficDirection
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import NodeFacts
+from ..case import Case, Check
+from ..findings import Finding, Rung
+from ..judge import Contradiction
+from ..trace import client_address
+from .ipam import judge_ipam
+from .ipcache import Intent, judge_record
+from .policy import Gate, judge_gate
+from .routing import judge_route
+
+HOST: Final = frozenset({1})
+REMOTE_NODE: Final = frozenset({6, 7})  # the second where a Kubernetes API server runs
+WORLD: Final = frozenset({2, 9, 10})
+FIRST_OF_CIDRS: Final = 1 << 24
+# Between here and a host nobody notes how far packets came.
+_LOST: Final = frozenset({Rung.SENT})
+
+
+def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
+    return HOST if node.name == seen_from else REMOTE_NODE
+
+
+# ---- the destination
+
+
+def _ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's node must take the address for what it is: a node, or nothing of this cluster."""
+    host = case.backend.host if case.backend else None
+    if host is None:
+        return _world(case, expected)
+    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
+    intent = Intent(case.address, _identities(host, expected.node), behind=(), tunneled=False)
+    return judge_record(case, expected, intent, frozenset({last}), frozenset({Rung.SENT}))
+
+
+def _world(case: Case, expected: ExpectedHop) -> Finding:
+    """Nothing says which identity an address outside has, only that no pod's tunnel leads there."""
+    hop = case.hop(expected, f"ipcache[{case.address}]")
+    hop.intent("an address outside the cluster")
+    record = _record(case, expected.node, case.address)
+    if isinstance(record, Unavailable):
+        return hop.unknown(record)
+    if isinstance(record, Absent):
+        return hop.unknown(Unavailable(Reason.IPCACHE_ENTRY_MISSING, "not even a default record is left"))
+    hop.programmed(
+        f"identity {record.identity}",
+        {"identity": record.identity, "tunnelEndpoint": record.tunnel_endpoint or ""},
+    )
+    if record.tunnel_endpoint or not (record.identity in WORLD or record.identity >= FIRST_OF_CIDRS):
+        message = f"{case.address} is of this cluster to Cilium, but no pod or node with it is known"
+        return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
+    return hop.fine(f"{case.address} is identity {record.identity}")
+
+
+def _egress_policy(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's policy map, asked for the identity that the program would find."""
+    record = _record(case, expected.node, case.address)
+    found = (
+        Unavailable(Reason.IPCACHE_ENTRY_MISSING, "the ipcache says nothing")
+        if isinstance(record, Absent)
+        else record
+    )
+    identity = found.identity if isinstance(found, IpcacheRecord) else found
+    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
+    gate = Gate(case.source, identity, TrafficDirection.EGRESS, last, case.connection.sent)
+    return judge_gate(case, expected, gate)
+
+
+def _endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
+    """The node must take the address for one of its own, or it lets packets go."""
+    return _own_address(case, expected, case.address, Rung.SENT, seen=case.connection.replied)
+
+
+def _node_routing(case: Case, expected: ExpectedHop) -> Finding:
+    """What is meant for a node goes there as it is, without tunnel."""
+    assert case.backend is not None
+    assert case.backend.host is not None  # the path has this hop only to another node
+    return judge_route(case, expected, case.backend.host, case.address, _LOST, case.connection.replied)
+
+
+def _reply_routing(case: Case, expected: ExpectedHop) -> Finding:
+    """Where pods' addresses are routed, replies go to the pod; else it was given its node's address on its way out."""
+    routed = case.config.routing_mode != "tunnel"
+    address = case.source.pod.ip if routed else None
+    return judge_route(case, expected, case.source.node, address, _LOST, case.connection.replied)
+
+
+TO_HOST: Final[Mapping[HopName, Check]] = {
+    HopName.IPCACHE_LOOKUP: _ipcache_lookup,
+    HopName.EGRESS_POLICY: _egress_policy,
+    HopName.ENDPOINT_LOOKUP: _endpoint_lookup,
+    HopName.NODE_ROUTING: _node_routing,
+    HopName.REPLY_ROUTING: _reply_routing,
+}
+
+
+# ---- the source
+
+
+def _ipam(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination alone has a pod's address."""
+    assert case.destination is not None  # the path has this hop only with a pod
+    return judge_ipam(case, expected, [("destination", case.destination)])
+
+
+def _source_identity(case: Case, expected: ExpectedHop) -> Finding:
+    """The identity that the entry of this connection was written with."""
+    wanted = _identities(case.source.node, expected.node)
+    hop = case.hop(expected, f"identity of node {case.source.node.name}")
+    hop.intent(f"identity {_or(wanted)}", {"identity": _or(wanted)})
+    entry = case.connection.incoming
+    if isinstance(entry, Unavailable):
+        return hop.unknown(entry)
+    if not isinstance(entry, CtEntry):
+        if case.outcome.met:
+            return hop.fine("not noted: the entry of this connection is gone already")
+        message = "no packet of this connection was seen to arrive"
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
+    hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
+    if entry.source_identity not in wanted:
+        message = (
+            f"{expected.node} took the host for identity {entry.source_identity}, but it is {_or(wanted)}"
+        )
+        return hop.broken(Reason.WRONG_IDENTITY, message)
+    return hop.fine(f"{expected.node} took the source for identity {entry.source_identity}")
+
+
+def _ingress_policy(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination's policy map, asked for the host."""
+    assert case.destination is not None  # the path has this hop only with a pod
+    entry = case.connection.incoming
+    seen = entry.source_identity if isinstance(entry, CtEntry) else 0
+    wanted = _identities(case.source.node, expected.node)
+    identity = seen if seen in wanted else min(wanted)
+    gate = Gate(case.destination, identity, TrafficDirection.INGRESS, Rung.SENT, case.connection.received)
+    return judge_gate(case, expected, gate)
+
+
+def _reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
+    """The destination's node must know the way back to the address that the host spoke from."""
+    client = _client(case)
+    if isinstance(client, Unavailable):
+        return case.hop(expected, "ipcache of the host").unknown(client)
+    facts = case.source.node
+    on_this_node = facts.name == expected.node
+    # Cilium's router address is behind the tunnel, the node's own is not.
+    routed = facts.cilium is not None and client in facts.cilium.cilium_internal_ips and not on_this_node
+    behind = facts.cilium.internal_ips if routed and facts.cilium else ()
+    tunneled = bool(behind) and case.config.routing_mode == "tunnel"
+    intent = Intent(client, _identities(facts, expected.node), behind, tunneled)
+    return judge_record(case, expected, intent, frozenset(), frozenset({Rung.ANSWERED}))
+
+
+def _reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
+    """The source's node must take the address for one of its own."""
+    client = _client(case)
+    if isinstance(client, Unavailable):
+        return case.hop(expected, "cilium_lxc").unknown(client)
+    return _own_address(case, expected, client, Rung.ANSWERED, seen=case.connection.connected)
+
+
+FROM_HOST: Final[Mapping[HopName, Check]] = {
+    HopName.IPAM: _ipam,
+    HopName.SOURCE_IDENTITY: _source_identity,
+    HopName.INGRESS_POLICY: _ingress_policy,
+    HopName.REPLY_IPCACHE: _reply_ipcache,
+    HopName.REPLY_DELIVERY: _reply_delivery,
+}
+
+
+# ---- both
+
+
+def _client(case: Case) -> str | Unavailable:
+    assert case.backend is not None  # the path has the hops of a reply only with a backend
+    return client_address(case.plan, case.backend, case.lens, case.config)
+
+
+def _record(case: Case, node: str, address: str) -> IpcacheRecord | Absent | Unavailable:
+    layout = case.layout(node)
+    if isinstance(layout, Unavailable):
+        return layout
+    return case.lens.read(ipcache.lookup(node, layout, address), ipcache.parse)
+
+
+def _own_address(case: Case, expected: ExpectedHop, address: str, lost: Rung, seen: bool) -> Finding:
+    """The endpoint map's entry for an address of the node itself. `lost`: how far packets come without it."""
+    hop = case.hop(expected, f"cilium_lxc[{address}]")
+    hop.intent(f"an address of {expected.node} itself", {"address": address})
+    if seen:
+        hop.observed("packets of this connection were delivered to the host")
+    question = lxcmap.lookup(expected.node, address)
+    record = case.lens.read(question, lxcmap.parse)
+    if isinstance(record, Unavailable):
+        return hop.unknown(record)
+    if isinstance(record, Absent):
+        hop.programmed("no entry")
+        message = f"the endpoint map of {expected.node} does not have {address} for one of its own addresses"
+        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, frozenset({lost}), (question,))
+        return hop.stale(contradiction)
+    if EndpointFlag.HOST not in record.flags:
+        hop.programmed("an endpoint", {"endpointID": record.endpoint_id, "ifindex": record.ifindex})
+        message = f"the endpoint map of {expected.node} takes {address} for endpoint {record.endpoint_id}"
+        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, frozenset({lost}), (question,))
+        return hop.stale(contradiction)
+    hop.programmed("an address of the host")
+    return hop.fine(f"{expected.node} takes {address} for its own")
+
+
+def _or(identities: frozenset[int]) -> str:
+    return " or ".join(map(str, sorted(identities)))

@@ -1,0 +1,135 @@
+"""The destination of a probe: what is requested, and the addresses that may answer. Called by `resolve`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..api.reasons import Reason
+from ..api.spec import Destination, PodDestination, ServiceDestination
+from .backends import eligible_backends, zone_that_counts
+from .facts import node_facts, pod_facts
+from .objects import Inventory, Service, ServicePort, SliceEndpoint
+from .plan import Backend, CannotRun, Frontend, Nameserver, NodeFacts
+
+# Where every distribution keeps the Service of the cluster's DNS, whatever program answers.
+_DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is requested (`host`, `port`) and what may answer; a pod is its own only backend."""
+
+    display: str
+    host: str
+    port: int
+    backends: tuple[Backend, ...]
+    frontend: Frontend | None = None
+    headless: Service | None = None
+
+
+def resolve_destination(
+    spec: Destination, namespace: str, inventory: Inventory, source: NodeFacts
+) -> Target | CannotRun:
+    """The destination as seen from the source's node; `namespace` is the probe's."""
+    if spec.pod is not None:
+        return _pod(spec.pod, spec.pod.namespace or namespace, inventory)
+    assert spec.service is not None  # the schema's "exactly one of"
+    return _service(spec.service, spec.service.namespace or namespace, inventory, source)
+
+
+def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
+    """The Service that pods ask for names, as seen from the source's node."""
+    service = inventory.service(_DNS_NAMESPACE, _DNS_NAME)
+    if service is None or service.cluster_ip in ("", "None"):
+        return None
+    port = next((p for p in service.ports if (p.port, p.protocol) == (_DNS_PORT, "UDP")), None)
+    if port is None:
+        return None
+    return Nameserver(
+        Frontend(service, port, service.cluster_ip), _backends(service, port, inventory, source)
+    )
+
+
+def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Target | CannotRun:
+    name = f"{namespace}/{spec.name}"
+    display = f"{name}:{spec.port}"
+    pod = inventory.pod(namespace, spec.name)
+    if pod is None:
+        return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no pod {name}", destination=display)
+    if pod.terminating:
+        return CannotRun(
+            Reason.IN_TRANSITION, f"destination pod {name} is being deleted", destination=display
+        )
+    if pod.phase != "Running" or not pod.ip:
+        return CannotRun(
+            Reason.DESTINATION_NOT_RUNNING,
+            f"destination pod {name} is {pod.phase or 'Pending'}",
+            destination=display,
+        )
+    return Target(display, pod.ip, spec.port, (Backend(pod.ip, spec.port, pod_facts(inventory, pod)),))
+
+
+def _service(
+    spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts
+) -> Target | CannotRun:
+    name = f"{namespace}/{spec.name}"
+    display = f"{name}:{spec.port}"
+    service = inventory.service(namespace, spec.name)
+    if service is None:
+        return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no Service {name}", destination=display)
+    if not service.cluster_ip:
+        return CannotRun(
+            Reason.UNSUPPORTED_DESTINATION,
+            f"Service {name} is of type {service.type} and leads out of the cluster",
+            destination=display,
+        )
+    port = _service_port(service, spec.port)
+    if port is None:
+        known = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports)
+        return CannotRun(
+            Reason.PORT_NOT_FOUND,
+            f"Service {name} has no TCP port {spec.port!r}; it has: {known}",
+            destination=display,
+        )
+    backends = _backends(service, port, inventory, source)
+    host = f"{spec.name}.{namespace}.svc"
+    if service.cluster_ip == "None":
+        return _headless(display, host, spec.port, port, service, backends)
+    return Target(display, host, port.port, backends, frontend=Frontend(service, port, service.cluster_ip))
+
+
+def _headless(
+    display: str,
+    host: str,
+    wanted: int | str,
+    port: ServicePort,
+    service: Service,
+    backends: Sequence[Backend],
+) -> Target:
+    """Nobody translates the port: a number is requested as it is, a name stands for the pods' own port (as in SRV)."""
+    number = backends[0].port if isinstance(wanted, str) and backends else port.port
+    reached = tuple(replace(backend, port=number) for backend in backends)
+    return Target(display, host, number, reached, headless=service)
+
+
+def _service_port(service: Service, wanted: int | str) -> ServicePort | None:
+    tcp = (port for port in service.ports if port.protocol == "TCP")
+    return next((port for port in tcp if wanted in (port.port, port.name)), None)
+
+
+def _backends(
+    service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
+) -> tuple[Backend, ...]:
+    endpoints = inventory.slice_endpoints(service.namespace, service.name)
+    zone = zone_that_counts(source.node, inventory.cilium_config())
+    return tuple(
+        _backend(endpoint, service.namespace, inventory)
+        for endpoint in eligible_backends(service, port, endpoints, source.name, zone)
+    )
+
+
+def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
+    pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else None
+    if pod:
+        return Backend(endpoint.ip, endpoint.port, pod_facts(inventory, pod, endpoint.ip))
+    node = inventory.node_with(endpoint.ip)
+    return Backend(endpoint.ip, endpoint.port, None, node_facts(inventory, node.name) if node else None)

@@ -1,0 +1,18 @@
+"""What the inventory knows of a pod or a node, gathered into one record. Called by the modules that make plans."""
+
+from dataclasses import replace
+
+from .objects import Inventory, Pod
+from .plan import NodeFacts, PodFacts
+
+
+def node_facts(inventory: Inventory, name: str) -> NodeFacts:
+    """Everything known of a node."""
+    return NodeFacts(name, inventory.node(name), inventory.cilium_node(name), inventory.agent(name))
+
+
+def pod_facts(inventory: Inventory, pod: Pod, ip: str | None = None) -> PodFacts:
+    """Everything known of a pod. `ip`: the one of its addresses that counts here, to come first."""
+    if ip in pod.ips:
+        pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
+    return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
