@@ -54,9 +54,11 @@ class Operator:
         """Its metrics now."""
         return Metrics.parse(self.get("/metrics"))
 
-    def logs(self) -> str:
-        """The last lines of its log."""
-        return self.lab.kubectl("logs", "-n", NAMESPACE, "deployment/datapath-probe", "--tail=20")
+    def logs(self, *which: str) -> str:
+        """Lines of its log, by options of `kubectl logs`; the last ones."""
+        return self.lab.kubectl(
+            "logs", "-n", NAMESPACE, "deployment/datapath-probe", *(which or ("--tail=20",))
+        )
 
     def scale(self, replicas: int) -> None:
         """Start or stop it; returns when that has happened."""

@@ -100,6 +100,15 @@ def test_an_event_tells_of_each_change_and_of_nothing_else(galaxy: Galaxy, probe
     assert told().count(("Warning", "Broken")) == 1
 
 
+def test_the_log_tells_of_each_run(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:
+    probe = probes.create("logged", to_pod("xwing", galaxy.near("xwing")))
+    run_id = probe.run_now()["lastRun"]["id"]
+    lines = [line for line in map(json.loads, operator.logs("--since=2m").splitlines()) if line.get("run_id")]
+    [line] = [line for line in lines if line["run_id"] == run_id]
+    named = (f"{galaxy.namespace}/{probe.name}", galaxy.pod("xwing").node)
+    assert (line["probe"], line["node"]) == named
+
+
 def test_a_deleted_probe_leaves_no_series(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:
     probe = probes.create("deleted", to_pod("xwing", galaxy.near("xwing")))
     probe.settle()

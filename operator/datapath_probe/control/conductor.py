@@ -107,7 +107,7 @@ def _log_end(result: RunResult) -> None:
         verdict=outcome.verdict,
         reason=outcome.reason,
         message=outcome.message,
-        node=hop.node if hop else outcome.plan.source.pod.node,
         hop=hop.hop if hop else None,
+        hop_node=hop.node if hop else None,
         duration_s=duration_s,
     )

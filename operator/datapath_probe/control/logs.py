@@ -1,8 +1,8 @@
 """One log, on stderr: JSON lines for programs, coloured lines on a terminal. Whatever uses `logging` goes
 there too.
 
-Context bound by `structlog.contextvars` (probe, run_id, node) stands on every line of its run. Header values
-and bodies of requests are never handed to a logger. Called by `cli`.
+Context bound by `structlog.contextvars` stands on every line of its run: probe, run_id and, once the source pod is
+found, node (the source's). Header values and bodies of requests are never handed to a logger. Called by `cli`.
 """
 
 import logging

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from structlog.contextvars import bind_contextvars
+
 from ..api.probe import Probe
 from ..cilium import curl
 from ..collect.gather import MAX_ROUNDS, ask_again, gather
@@ -60,6 +62,7 @@ class ProbeRunner:
         plan = resolve(probe, self._inventory)
         if isinstance(plan, CannotRun):
             return RunResult(started, self._clock(), plan, None)
+        bind_contextvars(node=plan.source.pod.node)  # until the run's task ends
         run, diagnosis = await self._run(probe, plan)
         return RunResult(started, self._clock(), diagnosis, Bundle(run))
 

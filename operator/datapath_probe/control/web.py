@@ -1,5 +1,6 @@
 """The operator's own HTTP server: /metrics, /healthz, /readyz. Owned by `app`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -40,9 +41,13 @@ async def serving(
 
 
 def _metrics(registry: CollectorRegistry) -> Handler:
+    one_at_a_time = asyncio.Lock()
+
     async def answer(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        async with one_at_a_time:
+            body = await asyncio.to_thread(encode, registry)  # it takes longer than runs may be held up
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     return answer
 

@@ -77,7 +77,8 @@ class Outbox:
                     pause_s = FIRST_PAUSE_S
                     continue
                 if pause_s == FIRST_PAUSE_S:
-                    log.warning("status not written yet", reason=trouble)
+                    name = f"{letter.probe.namespace}/{letter.probe.name}"
+                    log.warning("status not written yet", probe=name, reason=trouble)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         finally:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from structlog.contextvars import get_contextvars
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
@@ -129,6 +130,19 @@ def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
 @pytest.fixture(autouse=True)
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "SETTLE_S", 0.0)
+
+
+async def test_log_lines_of_a_run_tell_the_source_s_node() -> None:
+    run = recorded("healthy-cross-node")
+    _, runner, _ = play(run)
+
+    async def context_after_a_run() -> dict[str, object]:
+        await runner.run(probe_of(run))
+        return get_contextvars()
+
+    context = await asyncio.create_task(context_after_a_run())
+    assert context["node"] == run.plan.source.pod.node
+    assert "node" not in get_contextvars(), "another run's lines have their own"
 
 
 async def test_a_healthy_run_reads_once() -> None:

@@ -1,10 +1,13 @@
 """The operator's own web server."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Metric
+from prometheus_client.registry import Collector
 
 from datapath_probe.control.web import PortError, serving
 
@@ -44,6 +47,29 @@ async def test_metrics_are_served_in_the_form_that_is_asked_for(server: Server) 
     status, kind, text = await server.get("/metrics", "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
+
+
+async def test_a_scrape_holds_nothing_else_up() -> None:
+    class Slow(Collector):
+        """A scrape that ends only when something else was served."""
+
+        held = True
+
+        def collect(self) -> Iterator[Metric]:
+            self.held = not served.wait(timeout=10)
+            yield from ()
+
+    served, registry, slow = threading.Event(), CollectorRegistry(), Slow()
+    registry.register(slow)
+    slow.held = True
+    server = Server()
+    async with serving("127.0.0.1", 0, registry, dict, dict) as server.address:
+        scrape = asyncio.create_task(server.get("/metrics"))
+        await asyncio.sleep(0.1)
+        assert (await server.get("/healthz"))[0] == 200
+        served.set()
+        assert (await scrape)[0] == 200
+    assert not slow.held
 
 
 async def test_health_and_readiness_say_what_is_wrong(server: Server) -> None:
