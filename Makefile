@@ -64,6 +64,10 @@ integration: $(VENV) ## tests against a real API server, real shells, real curl
 e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
 	@tests/e2e/run.sh $(BIN)
 
+.PHONY: e2e-modes
+e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, not in `make test`
+	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
+
 # --- to see it -----------------------------------------------------------------------------------
 
 .PHONY: demo bench

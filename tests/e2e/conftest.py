@@ -3,6 +3,7 @@
 `make e2e` brings the lab up; here it is only used. On a machine that can have no lab, every test is skipped.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,9 @@ from e2e.probes import Probe, Probes, probes_path
 from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
+
+# These take the lab through all modes, and have a target of their own: `make e2e-modes`.
+collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py"]
 
 LONGEST_TEST_S = 420
 """The first test also waits for image, operator and demo."""

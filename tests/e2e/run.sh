@@ -1,12 +1,13 @@
 #!/bin/bash
 # `make e2e`: the e2e tests on a new lab of their own, which is removed in the end; one such run at a time on a machine.
-# With LAB_KEEP=1 they run on the lab that is up, which stays. usage: run.sh FOLDER-OF-PROGRAMS
+# With LAB_KEEP=1 they run on the lab that is up, which stays. usage: run.sh FOLDER-OF-PROGRAMS [TESTS]
 set -euo pipefail
 programs=$1
+tests=${2:-tests/e2e}
 lock=/run/lock/datapath-probe-e2e.lock
 
 lab() { PYTHONPATH=tests "$programs/python" -m lab "$@"; }
-e2e() { "$programs/pytest" -v -p no:randomly tests/e2e; }
+e2e() { "$programs/pytest" -v -p no:randomly "$tests"; }
 
 if ! lab possible; then
     e2e # every test is skipped, and says why

@@ -3,7 +3,8 @@
 Called by `diagnose` (and `checks.host`, for the address that a host speaks from).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from ..api.reasons import Reason
 from ..cilium import conntrack, lbmap, links, uptime
@@ -24,6 +25,8 @@ _CLOCK_TOLERANCE_S = 2.0
 
 # So many candidate backends are asked about before it is known which of them was chosen.
 AHEAD = 4
+# So many of a node's own backends are looked at where no planned one was spoken to.
+_UNPLANNED = 16
 
 
 def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) -> Connection:
@@ -123,11 +126,29 @@ def _by_name(
 def _by_entry(plan: Plan, request: Request, lens: Lens, config: AgentConfig) -> Backend | None:
     """Where nobody notes the choice, the backend is the one with an entry of this run: OUT, or IN if a host asks."""
     look = _incoming if plan.source.pod.host_network else _outgoing
-    for backend in plan.backends:
+    for backend in chain(plan.backends, _unplanned(plan, lens)):
         entry, _ = look(plan, request, backend, lens, config)
         if isinstance(entry, CtEntry):
             return backend
     return None
+
+
+def _unplanned(plan: Plan, lens: Lens) -> Iterator[Backend]:
+    """Backends that the node balances to, though Kubernetes does not say so."""
+    if plan.frontend is None:
+        return
+    node, address = plan.source.node.name, lbmap.Frontend(plan.frontend.ip, plan.frontend.port.port)
+    master = lens.read(lbmap.slot(node, address, 0), lbmap.parse_slot)
+    count = master.count if isinstance(master, lbmap.ServiceSlot) else 0
+    for number in range(1, min(count, _UNPLANNED) + 1):
+        slot = lens.read(lbmap.slot(node, address, number), lbmap.parse_slot)
+        if not isinstance(slot, lbmap.ServiceSlot):
+            continue
+        record = lens.read(lbmap.backend(node, slot.backend_id), lbmap.parse_backend)
+        if isinstance(record, lbmap.BackendRecord):
+            backend = _backend(plan, record.ip, record.port)
+            if backend not in plan.backends:
+                yield backend
 
 
 def _outgoing(

@@ -50,7 +50,8 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     to_host = backend is not None and backend.host is not None
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
         encapsulation = Encapsulation(config.tunnel_protocol)
-    way = _Way(plan, backend, source, destination, encapsulation is not Encapsulation.NONE, config.socket_lb)
+    tunnel = encapsulation is not Encapsulation.NONE
+    way = _Way(plan, backend, source, destination, tunnel, config.socket_lb, config.routes_to_endpoints)
     return ExpectedPath(
         hops=tuple(ExpectedHop(name, node) for name, node in _hops(way)),
         source_node=source,
@@ -81,6 +82,7 @@ class _Way:
     destination: str | None
     tunnel: bool
     socket_lb: bool
+    endpoint_routes: bool
 
     @property
     def from_pod(self) -> bool:
@@ -151,7 +153,8 @@ def _towards(way: _Way) -> _Hops:
         if way.from_pod and not way.to_pod:
             yield HopName.ENDPOINT_LOOKUP, way.source
         return
-    if way.from_pod or way.to_pod:
+    # with a route per endpoint a pod's program leaves that question to the host's stack
+    if (way.from_pod and not way.endpoint_routes) or (way.to_pod and not way.from_pod):
         yield HopName.LOCALITY_LOOKUP, way.source
     if way.tunnel:
         yield HopName.OVERLAY_ENCAPSULATION, way.source

@@ -9,7 +9,9 @@ from pathlib import Path
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 
-RECORDED = Path(__file__).parents[2] / "data" / "cilium-1.18.5" / "vxlan"
+DATA = Path(__file__).parents[2] / "data"
+FIRST = "cilium-1.18.5"
+RECORDED = DATA / FIRST / "vxlan"
 AT = 1_700_000_000.0
 
 
@@ -27,9 +29,9 @@ class Recording:
 
 
 @cache
-def recordings(module: str) -> dict[str, Recording]:
-    """All of one module of `cilium`, by name."""
-    saved = json.loads((RECORDED / f"{module}.json").read_text())
+def recordings(module: str, of: str = FIRST) -> dict[str, Recording]:
+    """All of one module of `cilium`, by name; `of`: folder of the version."""
+    saved = json.loads((DATA / of / "vxlan" / f"{module}.json").read_text())
     return {
         name: Recording(
             argv=tuple(one["argv"]),
@@ -52,9 +54,14 @@ def question(module: str, name: str) -> Question:
 
 def everything() -> Iterator[tuple[str, Recording]]:
     """Module and recording."""
-    for path in sorted(RECORDED.glob("*.json")):
-        for recording in recordings(path.stem).values():
-            yield path.stem, recording
+    for module in modules(FIRST):
+        for recording in recordings(module).values():
+            yield module, recording
+
+
+def modules(of: str) -> list[str]:
+    """The modules of which there are recordings."""
+    return sorted(path.stem for path in (DATA / of / "vxlan").glob("*.json"))
 
 
 def printed(stdout: str | bytes, exit_code: int = 0, stderr: str | bytes = b"") -> Answer:

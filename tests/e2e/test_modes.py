@@ -1,0 +1,105 @@
+"""Every mode of the datapath, each switched to in place, and an upgrade of Cilium while probes run: `make e2e-modes`.
+
+No part of `make e2e`: it takes the lab through all of its settings.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from e2e.api import Object
+from e2e.galaxy import Galaxy, deploy
+from e2e.probes import Probe, Probes, brief
+from e2e.specs import SERVICE, landing, to_pod
+from lab import lifecycle
+from lab.cluster import Lab
+from lab.settings import Attach, Mode, Settings
+
+OLD, NEW = "1.18.5", "1.19.5"
+VXLAN, KPR, NATIVE = Settings(), Settings(mode=Mode.KPR), Settings(mode=Mode.NATIVE)
+MODES = {
+    "vxlan": VXLAN,
+    "vxlan-tc": replace(VXLAN, attach=Attach.TC),
+    "kpr": KPR,
+    "native": NATIVE,
+    "endpoint-routes": replace(VXLAN, endpoint_routes=True),
+    "1.19-vxlan": replace(VXLAN, cilium=NEW),
+    "1.19-kpr": replace(KPR, cilium=NEW),
+    "1.19-native": replace(NATIVE, cilium=NEW),
+}
+OVERLAY = {"overlay-encapsulation", "overlay-decapsulation", "reply-encapsulation", "reply-decapsulation"}
+SETTLED_S = 120.0
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def switch(galaxy: Galaxy, settings: Settings) -> None:
+    """Switch the lab in place. Pods keep the kind of route they were made with: for another they are made anew."""
+    before = Lab.current().settings
+    lifecycle.up(settings)
+    if before.endpoint_routes != settings.endpoint_routes:
+        galaxy.lab.kubectl("delete", "pods", "--all", "-n", galaxy.namespace, "--now")
+        deploy(galaxy.lab, galaxy.api)
+    galaxy.wait_ready()
+    galaxy.wait_at_rest()
+
+
+def specs(galaxy: Galaxy, ship: str) -> dict[str, Object]:
+    """To the deathstar on the ship's own node, to the one on the other, and to their Service."""
+    return {
+        "near": to_pod(ship, galaxy.near(ship)),
+        "far": to_pod(ship, galaxy.far(ship)),
+        "service": landing(ship, SERVICE),
+    }
+
+
+def hops(status: Object) -> set[str]:
+    return {hop["name"] for hop in status["paths"][0]["hops"]}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes: Probes, mode: str) -> None:
+    settings = MODES[mode]
+    switch(galaxy, settings)
+    tunneled = settings.mode is not Mode.NATIVE
+    for ship in ("xwing", "tiefighter"):
+        for where, spec in specs(galaxy, ship).items():
+            status = probes.create(f"{mode}-{ship}-{where}", spec).settle(SETTLED_S)
+            seen = hops(status)
+            if where != "service":
+                assert bool(seen & OVERLAY) == (where == "far" and tunneled), brief(status)
+                assert ("node-routing" in seen) == (where == "far"), brief(status)
+            else:
+                assert ("reply-translation" in seen) == (settings.mode is not Mode.KPR), brief(status)
+
+
+def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Probes) -> None:
+    """Every run that begins before all is settled is Healthy, or Unknown because of what is in transition."""
+    switch(galaxy, MODES["vxlan"])
+    often = {"schedule": {"interval": "2s"}, "history": {"limit": 50}}
+    running = [
+        probes.create(f"upgrade-{where}", {**spec, **often}) for where, spec in specs(galaxy, "xwing").items()
+    ]
+    for probe in running:
+        probe.settle(SETTLED_S)
+    began = datetime.now(UTC)
+    lifecycle.up(replace(VXLAN, cilium=NEW))
+    upgraded = datetime.now(UTC)
+    for probe in running:
+        status = healthy_since(probe, upgraded)
+        runs = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > began]
+        assert len(runs) > 1, brief(status)
+        told = {(run["verdict"], run.get("reason")) for run in runs} - {("Healthy", "AllHopsOk")}
+        assert told <= {("Unknown", "InTransition")}, runs
+
+
+def healthy_since(probe: Probe, moment: datetime) -> Object:
+    """The status of a Healthy run that began after this moment."""
+
+    def is_healthy(status: Object) -> bool:
+        return (
+            status["verdict"] == "Healthy" and datetime.fromisoformat(status["lastRun"]["startTime"]) > moment
+        )
+
+    return probe.wait("Healthy again", is_healthy, SETTLED_S)

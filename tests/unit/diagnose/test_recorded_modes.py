@@ -1,0 +1,148 @@
+"""Runs recorded in modes other than VXLAN with per-packet load balancing: health is seen there too, faults are named.
+
+Expected by folder and name; roles: S source node, D destination node.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+
+BUNDLES = Path(__file__).parents[2] / "data" / "bundles"
+RECORDED = {
+    f"{path.parent.name}/{path.stem}@{path.parent.parent.name.removeprefix('cilium-')}": path
+    for path in sorted(BUNDLES.glob("cilium-*/*/*.json"))
+    if path.parent.name != "vxlan" or path.parent.parent.name != "cilium-1.18.5"
+}
+HEALTHY = [name for name in RECORDED if "/healthy-" in name]
+
+BROKEN, DEGRADED = ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED
+EXPECTED = {
+    "kpr/backends-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
+    "kpr/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
+    "kpr/frontend-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.FRONTEND_MISSING),
+    "kpr/no-ready-backends@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
+    "kpr/one-backend-wrong@1.18.5": (DEGRADED, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
+    "kpr/endpoint-entry-missing@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISSING,
+    ),
+    "kpr/reply-endpoint-entry-missing@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.REPLY_DELIVERY,
+        Reason.ENDPOINT_ENTRY_MISSING,
+    ),
+    "kpr/ipcache-wrong-tunnel-endpoint@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.IPCACHE_LOOKUP,
+        Reason.WRONG_TUNNEL_ENDPOINT,
+    ),
+    "kpr/unexpected-local-endpoint@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.LOCALITY_LOOKUP,
+        Reason.UNEXPECTED_LOCAL_ENDPOINT,
+    ),
+    "native/node-route-missing@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/node-route-wrong@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/node-route-blackhole@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/reply-route-missing@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/reply-route-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/cil-from-host-detached@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.DESTINATION_PROGRAM,
+        Reason.PROGRAM_MISSING,
+    ),
+    "native/cil-from-host-detached-source@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.REPLY_DELIVERY,
+        Reason.PROGRAM_MISSING,
+    ),
+    "native/reply-ipcache-wrong-identity@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.SOURCE_IDENTITY,
+        Reason.WRONG_IDENTITY,
+    ),
+    "native/reply-ipcache-entry-missing@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.SOURCE_IDENTITY,
+        Reason.IPCACHE_ENTRY_MISSING,
+    ),
+    "native/endpoint-entry-missing-same-node@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISSING,
+    ),
+    "native/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
+    "endpoint-routes/endpoint-route-missing-near@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.NO_ENDPOINT_ROUTE,
+    ),
+    "endpoint-routes/endpoint-route-wrong@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.NO_ENDPOINT_ROUTE,
+    ),
+    # the stack delivers by its route, whatever the endpoint map says
+    "endpoint-routes/endpoint-entry-missing@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISSING,
+    ),
+    "endpoint-routes/endpoint-wrong-mac@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISMATCH,
+    ),
+    "endpoint-routes/ipcache-wrong-tunnel-endpoint@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.IPCACHE_LOOKUP,
+        Reason.WRONG_TUNNEL_ENDPOINT,
+    ),
+}
+
+
+def run(name: str) -> Run:
+    return Bundle.from_json(RECORDED[name].read_bytes()).run
+
+
+def test_every_recording_is_judged() -> None:
+    assert sorted(RECORDED) == sorted([*HEALTHY, *EXPECTED])
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_run_has_only_hops_that_are_ok(name: str) -> None:
+    diagnosis = diagnose(run(name))
+    assert diagnosis.verdict is ProbeVerdict.HEALTHY, diagnosis.message
+    assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_fault_is_named(name: str) -> None:
+    verdict, role, hop, reason = EXPECTED[name]
+    recorded = run(name)
+    diagnosis = diagnose(recorded)
+    assert diagnosis.verdict is verdict, diagnosis.message
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (hop, reason)
+    assert (diagnosis.divergence.node == recorded.plan.source.pod.node) == (role == "S")
