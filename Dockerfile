@@ -1,7 +1,7 @@
 # The operator's image. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
 # Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
 # local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 .`
-ARG BASE=docker.io/library/python:3.13.9-slim-trixie
+ARG BASE=docker.io/library/python:3.13.9-slim-trixie@sha256:326df678c20c78d465db501563f3492d17c42a4afe33a1f2bf5406a1d56b0e86
 
 FROM ${BASE} AS build
 WORKDIR /src
@@ -10,9 +10,13 @@ COPY requirements.txt wheelhous[e] ./
 RUN python3 -m venv /opt/datapath-probe
 ENV PATH=/opt/datapath-probe/bin:${PATH} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN pip install $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links=.) --require-hashes -r requirements.txt
-COPY pyproject.toml README.md LICENSE dis[t] ./
+COPY pyproject.toml README.md LICENSE requirements-build.txt dis[t] ./
 COPY operator/ operator/
-RUN pip install --no-deps $(ls ./datapath_probe-*.whl 2>/dev/null || echo .) && pip uninstall --yes pip
+RUN ls ./datapath_probe-*.whl 2>/dev/null || { \
+        python3 -m venv /opt/build && \
+        /opt/build/bin/pip install --require-hashes -r requirements-build.txt && \
+        /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=. . ; }
+RUN pip install --no-deps ./datapath_probe-*.whl && pip uninstall --yes pip
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="datapath-probe" \

@@ -17,13 +17,14 @@ $(VENV)/.stamp: requirements-dev.txt pyproject.toml
 	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -qy python3-venv; }
 	python3 -m venv $(VENV)
 	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
-	$(BIN)/pip install -q --no-deps -e .
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: lock
 lock: ## pin the dependencies anew, by hash and without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | uv pip compile -q --universal --generate-hashes --no-emit-index-url -c requirements-dev.txt - -o requirements-build.txt
 
 # --- tests: `make test` is all of these stages in this order, whether one fails or not -----------
 

@@ -15,7 +15,15 @@ from lab.paths import CHECKOUT
 from lab.shell import run
 
 BASE_PYTHON = "3.13"
-_SOURCES = ("Dockerfile", "LICENSE", "README.md", "pyproject.toml", "requirements.txt", "operator")
+_SOURCES = (
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements-build.txt",
+    "operator",
+)
 
 
 def build(name: str) -> Path:
@@ -28,7 +36,7 @@ def build(name: str) -> Path:
         def make(out: Path) -> None:
             images.provide_base(base)
             shutil.copytree(_wheelhouse(context / "requirements.txt"), context / "wheelhouse")
-            wheel = ("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir")
+            wheel = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir")
             run(sys.executable, "-m", *wheel, context / "dist", context)
             local_base = f"BASE={images.PYTHON_IMAGE}"
             how = ("--layers", "--isolation=chroot", "--pull-never", "--build-arg", local_base)
