@@ -14,7 +14,6 @@ from datapath_probe.cilium import hubble, monitor
 from datapath_probe.diagnose.diagnose import diagnose, questions_of
 from datapath_probe.diagnose.findings import Diagnosis, Finding
 from datapath_probe.diagnose.run import Run
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from unit.diagnose.told import dropped, ends, packet, telling, without
 from unit.recorded import names, recorded
@@ -179,6 +178,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
 
 
+UNHEARD = [name for name in names() if not any(q.argv[0] == "hubble" for q, _ in recorded(name).evidence)]
 FAULTS = [name for name in names() if diagnose(recorded(name)).met is False]
 
 
@@ -223,6 +223,11 @@ def test_whatever_is_seen_of_a_failed_request_it_stays_a_failure_in_any_order(
         assert after <= before | {HopName.DESTINATION_RESPONSE}
 
 
-def test_a_question_is_not_part_of_an_old_recording() -> None:
-    for name in names():
-        assert not any(isinstance(q, Question) and q.argv[0] == "hubble" for q, _ in recorded(name).evidence)
+@pytest.mark.parametrize("name", ["overlay-tail-call-missing", "reply-tail-call-missing"])
+def test_a_drop_on_the_lab_is_told_with_code_file_and_count(name: str) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert diagnosis.divergence is not None
+    facts = hop(diagnosis, diagnosis.divergence.hop).evidence[Witness.OBSERVED].facts
+    assert facts["drop"] == "Missed tail call (140)"
+    assert facts["dropFile"].startswith("bpf_")
+    assert int(facts["drops"]) >= 2

@@ -45,6 +45,8 @@ BROKEN = {
     "ipcache-wrong-tunnel-endpoint": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
     "local-policy-elsewhere": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
     "no-ready-backends": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
+    "overlay-tail-call-missing": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PROGRAM_MISSING),
+    "reply-tail-call-missing": ("D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "reply-ipcache-wrong-tunnel-endpoint": ("D", HopName.REPLY_IPCACHE, Reason.WRONG_TUNNEL_ENDPOINT),
     "reverse-nat-missing": ("S", HopName.REPLY_TRANSLATION, Reason.REVERSE_NAT_MISSING),
     "source-link-down": ("S", HopName.SOURCE_INTERFACE, Reason.INTERFACE_DOWN),
