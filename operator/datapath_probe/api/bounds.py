@@ -16,9 +16,14 @@ SIZE_LIMIT_BYTES = 256 * 1024
 def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeStatus:
     """The status, with the least useful details left out until its JSON fits.
 
-    First goes the evidence of hops that are Ok, then all evidence, then the hops, then whole paths, each from
-    the last path (the least bad) to the first. All else stays: verdict, conditions, counters, history.
+    First go captured packets, then the evidence of hops that are Ok, then all evidence, then the hops, then whole
+    paths, each from the last path (the least bad) to the first. All else stays: verdict, conditions, counters, history.
     """
+    if status.capture and _size_bytes(status) > limit_bytes:
+        capture = status.capture
+        left_out = capture.left_out + len(capture.packets)
+        shorter = capture.model_copy(update={"packets": (), "left_out": left_out})
+        status = status.model_copy(update={"capture": shorter})
     paths = list(status.paths)
     sizes = [_size_bytes(path) for path in paths]
     budget = limit_bytes - _size_bytes(_with_paths(status, []))

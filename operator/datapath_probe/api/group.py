@@ -11,5 +11,8 @@ SHORT_NAME = "dpp"
 RUN_NOW_ANNOTATION = f"{GROUP}/run-now"
 """Any new value triggers one run at once."""
 
+CAPTURE_ANNOTATION = f"{GROUP}/capture"
+"""Any new value triggers one run at once, whose packets are captured."""
+
 SEVERITY_LABEL = f"{GROUP}/severity"
 """Handed on to alerts as the label `severity` of `datapath_probe_info`."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from .group import RUN_NOW_ANNOTATION, SEVERITY_LABEL
+from .group import CAPTURE_ANNOTATION, RUN_NOW_ANNOTATION, SEVERITY_LABEL
 from .spec import ProbeSpec
 from .status import RUN_NOW_CLIP, ProbeStatus
 
@@ -21,16 +21,19 @@ class ProbeMeta:
     generation: int
     run_now: str | None  # value of the annotation, clipped as the status keeps it
     severity: str | None  # value of the label
+    capture: str | None = None  # value of the annotation, clipped as the status keeps it
 
     @classmethod
     def from_object(cls, metadata: Mapping[str, Any]) -> Self:
         """Metadata as the API server always fills it in."""
+        annotations = metadata.get("annotations") or {}
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata["uid"],
             generation=metadata["generation"],
-            run_now=RUN_NOW_CLIP.cut((metadata.get("annotations") or {}).get(RUN_NOW_ANNOTATION)),
+            run_now=RUN_NOW_CLIP.cut(annotations.get(RUN_NOW_ANNOTATION)),
+            capture=RUN_NOW_CLIP.cut(annotations.get(CAPTURE_ANNOTATION)),
             severity=(metadata.get("labels") or {}).get(SEVERITY_LABEL),
         )
 

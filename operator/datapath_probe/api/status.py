@@ -20,6 +20,7 @@ HISTORY_LIMIT = 50
 FACTS_LIMIT = 32
 SOURCES_LIMIT = 8
 BACKENDS_LIMIT = 32
+PACKETS_LIMIT = 96
 RUN_NOW_CLIP = Clip(256)
 
 
@@ -378,6 +379,62 @@ class Way(ApiModel):
     """What is attached where packets of pods enter these nodes, as far as it was seen."""
 
 
+class CapturedPacket(ApiModel):
+    """One packet on one interface: headers only."""
+
+    at: Latency
+    """When, by its node's clock, from the first packet on that node."""
+
+    node: Known
+    """Node on which it was seen."""
+
+    interface: Annotated[str, Clip(16)]
+    """Interface on which it was seen."""
+
+    direction: Annotated[str, Clip(3)]
+    """out or in, as the node sees it."""
+
+    outer: Annotated[str, Clip(64)] | None = None
+    """Nodes that the tunnel's packet goes between: source → destination."""
+
+    encapsulation: Short | None = None
+    """The tunnel's protocol."""
+
+    vni: int | None = None
+    """The tunnel's network identifier: the security identity of the source."""
+
+    source: Annotated[str, Clip(24)]
+    """Address and port."""
+
+    destination: Annotated[str, Clip(24)]
+    """Address and port."""
+
+    flags: Annotated[str, Clip(40)]
+    """TCP flags."""
+
+    length: Count
+    """Bytes of the outermost IP packet."""
+
+    payload: Count
+    """Bytes of the request or response in it; they are not kept."""
+
+
+class Capture(ApiModel):
+    """The packets of a run, captured because somebody asked for it."""
+
+    time: Time
+    """When that run ended."""
+
+    packets: Annotated[tuple[CapturedPacket, ...], Clip(PACKETS_LIMIT)] = ()
+    """What was seen, node by node in the order of the path."""
+
+    left_out: Count = 0
+    """Packets that were seen and are not listed, or that the capture had no room for."""
+
+    missing: Text | None = None
+    """On which nodes nothing could be captured, and why."""
+
+
 class ProbeStatus(ApiModel):
     """What the last run said, and what became of the runs before."""
 
@@ -422,11 +479,17 @@ class ProbeStatus(ApiModel):
     last_handled_run_now: Annotated[str, RUN_NOW_CLIP] | None = None
     """Value of the annotation datapath-probe.dev/run-now that was served last."""
 
+    last_handled_capture: Annotated[str, RUN_NOW_CLIP] | None = None
+    """Value of the annotation datapath-probe.dev/capture that was served last."""
+
     counters: Counters = Counters()
     """Counts since the probe was made."""
 
     paths: Annotated[tuple[PathResult, ...], Clip(PATHS_LIMIT)] = ()
     """The pairs of source and destination of the last run, the worst first."""
+
+    capture: Capture | None = None
+    """The packets that were captured last, on request."""
 
     way: Way | None = None
     """The way that packets take, and what changed in it last."""

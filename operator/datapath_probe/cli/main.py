@@ -138,7 +138,44 @@ def report(probe: str, kubeconfig: str | None, context: str | None, output: str,
     from .report import last_run
     from .show import show
 
+    namespace, name = _probe_name(probe)
+    show(*last_run(namespace, name, kubeconfig, context), output=output, facts=facts)
+
+
+@main.command()
+@click.argument("probe", metavar="NAMESPACE/NAME")
+@_kubeconfig
+@_context
+@click.option("--cilium-namespace", default="kube-system", help="Where Cilium's agents are.")
+@click.option(
+    "-w",
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="PREFIX",
+    help="Write PREFIX.<node>.pcap, one file a node: headers, without data.",
+)
+@_output
+@_facts
+def capture(
+    probe: str,
+    kubeconfig: str | None,
+    context: str | None,
+    cilium_namespace: str,
+    write: Path | None,
+    output: str,
+    facts: bool,
+) -> None:
+    """Run a probe once from here and capture its packets on the nodes of source and destination."""
+    from .capture import captured_run
+    from .show import show
+
+    namespace, name = _probe_name(probe)
+    run = captured_run(namespace, name, kubeconfig, context, cilium_namespace, write)
+    show(*run, output=output, facts=facts)
+
+
+def _probe_name(probe: str) -> tuple[str, str]:
     namespace, slash, name = probe.partition("/")
     if not (namespace and slash and name):
         raise click.UsageError("name the probe as NAMESPACE/NAME")
-    show(*last_run(namespace, name, kubeconfig, context), output=output, facts=facts)
+    return namespace, name

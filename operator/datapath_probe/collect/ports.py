@@ -1,5 +1,6 @@
 """The doors to the outside world; `kube` implements them, tests fake them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,4 +40,23 @@ class SourceContainers(Protocol):
         stdout_limit: int,
     ) -> Reading:
         """Run one command to its end; never raises."""
+        ...
+
+
+class AgentContainers(Protocol):
+    """The containers of the Cilium agents, for commands that last as long as something else does."""
+
+    async def attend(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        started: asyncio.Event,
+        stop: asyncio.Event,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        """Run one command to its end; never raises. It says something on stderr when it has begun, or ends: then
+        `started` is set. `stop` ends it, by a word on its stdin.
+        """
         ...

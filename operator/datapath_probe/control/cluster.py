@@ -59,7 +59,8 @@ async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterato
     pool = ChannelPool(exec_client)
     answers = SharedAnswers(ShellAgents(pool, inventory.agent))
     try:
-        yield LiveCluster(inventory, ProbeRunner(inventory, answers, SourceExec(exec_client)))
+        containers = SourceExec(exec_client)
+        yield LiveCluster(inventory, ProbeRunner(inventory, answers, containers, agents=containers))
     finally:
         await pool.close()
         await exec_client.close()

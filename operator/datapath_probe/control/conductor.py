@@ -27,8 +27,8 @@ EVIDENCE_BUDGET_S = 30.0
 class Runner(Protocol):
     """What runs a probe."""
 
-    async def run(self, probe: Probe) -> RunResult:
-        """Raises nothing but CancelledError."""
+    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
+        """`capture`: also the packets. Raises nothing but CancelledError."""
         ...
 
 
@@ -80,7 +80,7 @@ class Conductor:
         bound_s = probe.spec.request.timeout_s + EVIDENCE_BUDGET_S
         try:
             async with asyncio.timeout(bound_s):
-                return await self._runner.run(probe)
+                return await self._runner.run(probe, self._registry.wants_capture(probe))
         except TimeoutError:
             why = CannotRun(Reason.RUN_TIMEOUT, f"the run did not end within {bound_s:g} s and was cancelled")
         except Exception as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import structlog
 
+from ..publish.capture import pcaps
 from ..publish.run_result import RunRecord
 
 log = structlog.get_logger(__name__)
@@ -12,7 +13,7 @@ KEPT = 20
 
 
 class EvidenceFiles:
-    """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one folder."""
+    """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one folder, and beside them captures, `.<node>.pcap`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,8 +27,11 @@ class EvidenceFiles:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(record.result.bundle.to_json())
+            for node, pcap in pcaps(record.result.bundle.run):
+                path.with_suffix(f".{node}.pcap").write_bytes(pcap)
             for old in self._of(stem)[:-KEPT]:
-                old.unlink(missing_ok=True)
+                for file in (old, *self._folder.glob(f"{old.stem}.*.pcap")):
+                    file.unlink(missing_ok=True)
         except OSError as error:
             log.warning("evidence not saved", path=str(path), reason=str(error))
 

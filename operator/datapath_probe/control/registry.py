@@ -59,7 +59,7 @@ class Registry:
         self._publisher.relabel(seen)
         if before.meta.generation != meta.generation:
             self._take_up_changed(seen)
-        elif before.meta.run_now != meta.run_now:
+        elif (before.meta.run_now, before.meta.capture) != (meta.run_now, meta.capture):
             self._run_if_asked(seen)
 
     def forget(self, uid: str) -> None:
@@ -120,6 +120,11 @@ class Registry:
             self._publisher.suspended(seen)
 
     def _run_if_asked(self, seen: Probe | InvalidSpec) -> None:
-        asked = seen.meta.run_now
-        if asked and asked != self._publisher.served_run_now(seen.meta.uid):
-            self._scheduler.run_now(seen.meta.uid)
+        asked, uid = seen.meta.run_now, seen.meta.uid
+        if (asked and asked != self._publisher.served_run_now(uid)) or self.wants_capture(seen):
+            self._scheduler.run_now(uid)
+
+    def wants_capture(self, probe: Probe | InvalidSpec) -> bool:
+        """Whether a packet capture was asked for that no run has served."""
+        asked = probe.meta.capture
+        return bool(asked) and asked != self._publisher.served_capture(probe.meta.uid)

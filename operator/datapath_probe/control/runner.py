@@ -5,15 +5,18 @@ Nothing is written here; the result goes to `publish`.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from structlog.contextvars import bind_contextvars
 
 from ..api.probe import Probe
-from ..cilium import curl
+from ..cilium import curl, packets
+from ..cilium.agent_config import from_config_map
+from ..collect.capture import capturing
 from ..collect.gather import MAX_ROUNDS, ask_again, gather
-from ..collect.ports import ContainerRef, SourceContainers
+from ..collect.ports import AgentContainers, ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.bundle import Bundle
@@ -21,9 +24,10 @@ from ..diagnose.diagnose import diagnose, questions_of
 from ..diagnose.findings import Diagnosis
 from ..diagnose.lens import Memo
 from ..diagnose.run import Request, Run
+from ..evidence.question import Question
 from ..evidence.reading import Reading
 from ..plan.movement import destination_movement, dns_movement
-from ..plan.objects import Inventory
+from ..plan.objects import Agent, Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..publish.run_result import RunResult
@@ -36,6 +40,9 @@ HANGING_S = 0.4
 EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
 # What the exec itself may cost beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
+# How long a packet capture may last beyond the request's own timeout, and on how many nodes.
+CAPTURE_MARGIN_S = 10.0
+CAPTURE_NODES = 4
 BODY_LIMIT_BYTES = 64 * 1024
 
 
@@ -49,25 +56,34 @@ class ProbeRunner:
         containers: SourceContainers,
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
+        agents: AgentContainers | None = None,
     ) -> None:
         self._inventory = inventory
         self._answers = answers
         self._containers = containers
         self._clock = clock
         self._ports = ports or SourcePorts()
+        self._agents = agents
 
-    async def run(self, probe: Probe) -> RunResult:
-        """Run the probe once. Raises nothing but CancelledError."""
+    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
+        """Run the probe once; `capture`: also its packets. Raises nothing but CancelledError."""
         started = self._clock()
         plan = resolve(probe, self._inventory)
         if isinstance(plan, CannotRun):
             return RunResult(started, self._clock(), plan, None)
         bind_contextvars(node=plan.source.pod.node)  # until the run's task ends
-        run, diagnosis = await self._run(probe, plan)
+        port = self._ports.take(plan.source.pod.uid)
+        if not (capture and self._agents):
+            run, diagnosis = await self._run(probe, plan, port)
+        else:
+            questions = _capture_questions(plan, port)
+            async with capturing(self._agents, questions, _agent_containers(plan)) as captured:
+                run, diagnosis = await self._run(probe, plan, port)
+            run = replace(run, evidence=run.evidence.adding(questions, captured.readings))
         return RunResult(started, self._clock(), diagnosis, Bundle(run))
 
-    async def _run(self, probe: Probe, plan: Plan) -> tuple[Run, Diagnosis]:
-        request = Request(self._clock(), self._ports.take(plan.source.pod.uid), None)
+    async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
+        request = Request(self._clock(), local_port, None)
         run = Run(plan, request)
         memo: Memo = {}
         loop = asyncio.get_running_loop()
@@ -164,8 +180,34 @@ class ProbeRunner:
         )
 
 
+def _capture_questions(plan: Plan, local_port: int) -> list[Question]:
+    """Captures on the source's node and on those of the first backends, for the Service's choice comes later."""
+    config = from_config_map(plan.config)
+    tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
+    lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S
+    clients = [address for address in sorted(plan.source.addresses) if ":" not in address]
+    return [
+        packets.question(
+            node.name, [IPv4Address(client) for client in clients], local_port, tunnel_port, lasts_s
+        )
+        for node in plan.nodes[:CAPTURE_NODES]
+    ]
+
+
+def _agent_containers(plan: Plan) -> dict[str, ContainerRef]:
+    """The agent's container on each node of the plan that has one."""
+    return {
+        agent.node: ContainerRef(agent.namespace, agent.pod, agent.container, agent.incarnation)
+        for agent in _agents(plan)
+    }
+
+
 def _incarnations(plan: Plan) -> dict[str, str]:
     """The agent on each node of the plan, so that answers of an earlier one are not reused."""
+    return {agent.node: agent.incarnation for agent in _agents(plan)}
+
+
+def _agents(plan: Plan) -> Iterator[Agent]:
     nameservers = plan.nameserver.backends if plan.nameserver else ()
     nodes = (*plan.nodes, *(backend.place for backend in nameservers if backend.place))
-    return {node.name: node.agent.incarnation for node in nodes if node.agent}
+    return (node.agent for node in nodes if node.agent)

@@ -76,6 +76,10 @@ class Publisher:
         """The value of the annotation run-now that was served last."""
         return self._statuses[uid].last_handled_run_now
 
+    def served_capture(self, uid: str) -> str | None:
+        """The value of the annotation capture that was served last."""
+        return self._statuses[uid].last_handled_capture
+
     def _tell_change(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
         if event := change_event(previous, current):
             self._events.tell(_ref(probe.meta), event)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..api.status import HopResult, PathResult, ProbeStatus, RequestResult, Timings, WitnessReport
 from ..api.vocabulary import HopVerdict, ProbeVerdict, Stance
+from .packet_report import packet_report
 from .summary import way_text
 
 _VERDICT_STYLES = {
@@ -59,6 +60,8 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
         yield Text("")
         yield _hops(path, facts)
         yield Text(f"\n{_LEGEND}\n", style="bright_black")
+    if status.capture:
+        yield from packet_report(status.capture)
     yield _conclusion(status)
 
 

@@ -16,6 +16,7 @@ from ..api.vocabulary import ProbeVerdict
 from ..diagnose.findings import Diagnosis
 from ..plan.plan import CannotRun
 from . import conditions
+from .capture import captured
 from .conditions import FALSE, PATH_HEALTHY, REACHABLE, READY, STALLED, TRUE, UNKNOWN, Claim, Past
 from .paths import hop_ref, path_result, segment_result
 from .run_result import Outlook, RunRecord, RunResult
@@ -56,6 +57,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
         paths=paths,
+        capture=captured(result),
     )
 
 
@@ -84,7 +86,9 @@ def after_run(
         ),
         next_run_time=None if outlook.next_run is None else _time(outlook.next_run),
         last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
+        last_handled_capture=probe.meta.capture or previous.last_handled_capture,
         counters=counters,
+        capture=found.capture or previous.capture,
         way=sight.way,
         history=runs[: probe.spec.history.limit],
     )

@@ -213,3 +213,33 @@ async def test_no_header_and_no_body_gets_into_a_message_or_a_log(
     assert [isinstance(reading, Unavailable) for reading in readings] == [False, True, True, True, True, True]
     logged = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
     assert "s3cret" not in f"{readings} {logged}"
+
+
+async def test_an_attended_command_says_when_it_has_begun_and_ends_when_it_is_told(
+    client: ExecClient,
+) -> None:
+    started, stop = asyncio.Event(), asyncio.Event()
+    script = "echo ready >&2; read word; echo told $word"
+    attended = asyncio.create_task(
+        SourceExec(client).attend(
+            XWING, ("sh", "-c", script), started=started, stop=stop, timeout_s=10, stdout_limit=100
+        )
+    )
+    await asyncio.wait_for(started.wait(), 10)
+    assert not attended.done()
+    stop.set()
+    reading = await attended
+    assert isinstance(reading, Answer)
+    assert reading.stdout == b"told stop\n"
+
+
+async def test_an_attended_command_that_cannot_begin_keeps_nobody_waiting(
+    server: ExecServer, client: ExecClient
+) -> None:
+    server.refusal = (403, "no")
+    started = asyncio.Event()
+    reading = await SourceExec(client).attend(
+        XWING, ("sh",), started=started, stop=asyncio.Event(), timeout_s=10, stdout_limit=100
+    )
+    assert isinstance(reading, Unavailable)
+    assert started.is_set()

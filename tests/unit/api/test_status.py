@@ -7,9 +7,17 @@ import pytest
 from pydantic import ValidationError
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
-from datapath_probe.api.status import HistoryEntry, HopEvidence, LastRun, ProbeStatus, Segment
+from datapath_probe.api.status import (
+    Capture,
+    CapturedPacket,
+    HistoryEntry,
+    HopEvidence,
+    LastRun,
+    ProbeStatus,
+    Segment,
+)
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
-from unit.api.statuses import largest_status
+from unit.api.statuses import LONG, NOW, largest_status
 
 
 def size(status: ProbeStatus) -> int:
@@ -89,6 +97,25 @@ def test_what_is_not_known_is_left_out() -> None:
         "paths": [],
         "history": [],
     }
+
+
+def test_captured_packets_go_first() -> None:
+    packet = CapturedPacket(
+        at=LONG,
+        node=LONG,
+        interface=LONG,
+        direction=LONG,
+        source=LONG,
+        destination=LONG,
+        flags=LONG,
+        length=1,
+        payload=1,
+    )
+    capture = Capture(time=NOW, packets=(packet,) * 200)
+    assert len(capture.packets) == 96
+    smaller = fitted(largest_status().model_copy(update={"capture": capture}))
+    assert smaller.capture == Capture(time=NOW, left_out=96)
+    assert smaller.paths
 
 
 @pytest.mark.parametrize("paths", [1, 2, 32])

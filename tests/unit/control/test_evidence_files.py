@@ -1,11 +1,15 @@
 """Saved evidence: the newest runs of each probe, and nobody else's."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
+from datapath_probe.cilium import packets
 from datapath_probe.control.evidence_files import KEPT, EvidenceFiles
 from datapath_probe.diagnose.bundle import Bundle
 from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
 from datapath_probe.publish.run_result import RunRecord
 from unit.publish.samples import CANNOT_RUN, NOW, healthy, plan, record
 
@@ -22,6 +26,20 @@ def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "default.landing.1790000000000.run0.json"
     assert Bundle.from_json(path.read_bytes()).run.plan == BUNDLE.run.plan
+
+
+def test_captured_packets_lie_beside_the_run_and_go_with_it(tmp_path: Path) -> None:
+    question = packets.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    evidence = Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)})
+    captured = run(0)
+    bundle = Bundle(replace(BUNDLE.run, evidence=evidence))
+    files = EvidenceFiles(tmp_path)
+    files.save("default", "landing", replace(captured, result=replace(captured.result, bundle=bundle)))
+    pcap = tmp_path / "default.landing.1790000000000.run0.node1.pcap"
+    assert pcap.read_bytes() == b"pcap"
+    for number in range(1, KEPT + 1):
+        files.save("default", "landing", run(number))
+    assert not pcap.exists()
 
 
 def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:

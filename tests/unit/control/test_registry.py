@@ -94,6 +94,29 @@ async def test_run_now_is_not_served_twice_by_a_restart() -> None:
         assert made.runs == []
 
 
+async def test_packets_are_captured_once_for_each_value_also_across_a_restart() -> None:
+    hourly: dict[str, Any] = {"schedule": {"interval": "1h"}}
+    async with world() as made:
+        made.registry.observe(body(**hourly))
+        await asyncio.sleep(10)
+        made.registry.observe(body(capture="a", **hourly))
+        made.registry.observe(body(capture="a", labels={"x": "y"}, **hourly))
+        await asyncio.sleep(10)
+        assert made.captures == [False, True]
+        made.registry.observe(body(capture="a", run_now="1", **hourly))
+        await asyncio.sleep(10)
+        assert made.captures == [False, True, False]
+        assert made.status()["lastHandledCapture"] == "a"
+        status = dict(made.status())
+    async with world() as again:
+        again.registry.observe(body(capture="a", run_now="1", status=status, **hourly))
+        await asyncio.sleep(10)
+        assert again.captures == []
+        again.registry.observe(body(capture="b", run_now="1", status=status, **hourly))
+        await asyncio.sleep(10)
+        assert again.captures == [True]
+
+
 async def test_a_very_long_run_now_is_served_once() -> None:
     long = "x" * 1000
     status = await lived(10, run_now=long)

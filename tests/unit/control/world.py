@@ -33,12 +33,15 @@ def body(
     uid: str | None = None,
     generation: int = 1,
     run_now: str | None = None,
+    capture: str | None = None,
     labels: Mapping[str, str] | None = None,
     status: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
     """A DatapathProbe as the API server shows it."""
     annotations = {"datapath-probe.dev/run-now": run_now} if run_now else {}
+    if capture:
+        annotations["datapath-probe.dev/capture"] = capture
     return {
         "metadata": {
             "namespace": "default",
@@ -65,6 +68,7 @@ class World:
         self.outcome: Diagnosis | CannotRun | Exception = healthy()
         self.takes_s = 0.1
         self.runs: list[tuple[float, Probe]] = []
+        self.captures: list[bool] = []
         self.written: dict[str, Mapping[str, Any]] = {}
         self.told: list[Event] = []
         self.gone: set[str] = set()
@@ -75,9 +79,10 @@ class World:
         self.registry = Registry(self.scheduler, self.publisher)
         self.conductor = Conductor(self.registry, self, self.publisher, clock)
 
-    async def run(self, probe: Probe) -> RunResult:
+    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
         started = clock()
         self.runs.append((started - EPOCH, probe))
+        self.captures.append(capture)
         await asyncio.sleep(self.takes_s)
         if isinstance(self.outcome, Exception):
             raise self.outcome

@@ -1,12 +1,13 @@
-"""One command, one exec: how curl runs in a source container.
+"""One command, one exec: how curl runs in a source container, and a packet capture in an agent's.
 
-In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements `collect.ports.SourceContainers`;
-put together by `control`.
+In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements `collect.ports.SourceContainers` and
+`AgentContainers`; put together by `control`.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from ...collect.ports import ContainerRef
 from ...evidence.errors import EvidenceError
@@ -39,18 +40,54 @@ class SourceExec:
         A timeout ends our side alone, and gives the process end-of-file on stdin: bound the process itself
         too (`curl --max-time`). Of output beyond its limit (bytes) the beginning is kept.
         """
+        return await self._run(
+            target,
+            argv,
+            _Given(stdin),
+            timeout_s=timeout_s,
+            stdout_limit=stdout_limit,
+        )
+
+    async def attend(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        started: asyncio.Event,
+        stop: asyncio.Event,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        """See `collect.ports.AgentContainers`. A timeout as in `run`."""
+        try:
+            return await self._run(
+                target,
+                argv,
+                _Attended(started, stop),
+                timeout_s=timeout_s,
+                stdout_limit=stdout_limit,
+            )
+        finally:
+            started.set()
+
+    async def _run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        talk: "_Given | _Attended",
+        *,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
         started_at, started = self._clock(), time.monotonic()
         stdout, stderr = _Capped(stdout_limit), _Capped(STDERR_LIMIT)
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                open_exec(
-                    self._client, target, argv, stdin=stdin is not None, half_close=stdin is not None
-                ) as stream,
+                open_exec(self._client, target, argv, stdin=talk.stdin, half_close=talk.half_close) as stream,
+                talk.to(stream),
             ):
-                if stdin is not None:
-                    await stream.send(stdin, last=True)
-                exit_code = await _drain(stream, stdout, stderr)
+                exit_code = await _drain(stream, stdout, stderr, talk)
         except TimeoutError:
             error = timeout(f"{argv[0]} did not end", timeout_s)
             return Unavailable(error.reason, error.message, started_at)
@@ -70,7 +107,50 @@ class SourceExec:
         )
 
 
-async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped") -> int:
+class _Given:
+    """All of stdin is known beforehand; None: the command has none."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self.stdin = self.half_close = data is not None
+        self._data = data
+
+    @asynccontextmanager
+    async def to(self, stream: ExecStream) -> AsyncIterator[None]:
+        if self._data is not None:
+            await stream.send(self._data, last=True)
+        yield
+
+    def heard(self) -> None:
+        """It says something on stderr."""
+
+
+class _Attended:
+    """stdin stays open until `stop` is set."""
+
+    stdin, half_close = True, False
+
+    def __init__(self, started: asyncio.Event, stop: asyncio.Event) -> None:
+        self._started = started
+        self._stop = stop
+
+    @asynccontextmanager
+    async def to(self, stream: ExecStream) -> AsyncIterator[None]:
+        stopper = asyncio.create_task(self._when_told(stream))
+        try:
+            yield
+        finally:
+            stopper.cancel()
+
+    async def _when_told(self, stream: ExecStream) -> None:
+        await self._stop.wait()
+        await stream.send(b"stop\n")
+
+    def heard(self) -> None:
+        """It has begun."""
+        self._started.set()
+
+
+async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped", talk: "_Given | _Attended") -> int:
     """Read to the end: the exit code. Raises ExecError."""
     while True:
         for event in await stream.receive():
@@ -79,6 +159,7 @@ async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped") -> in
                     stdout.add(data)
                 case Stderr(data):
                     stderr.add(data)
+                    talk.heard()
                 case Exited(code):
                     return code
                 case Failed():

@@ -1,0 +1,74 @@
+"""Packet capture of one run, on request: on every node that may see the connection, from before the request is sent
+until it has ended.
+
+In: the questions of `cilium.packets`, which name the nodes. Out: a reading each. Called by `control.runner`. What was
+started ends when we hang up, when the operator dies (its stdin ends) and at the latest after its own time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from ..cilium.packets import PCAP_LIMIT_BYTES
+from ..evidence.errors import EvidenceError
+from ..evidence.question import Question
+from ..evidence.reading import Reading, Unavailable
+from .ports import AgentContainers, ContainerRef
+
+# How long the request waits for captures to listen; after that it is sent all the same.
+READY_S = 5.0
+# The last packets of a connection come after curl has its answer.
+LAST_PACKETS_S = 0.3
+
+
+@dataclass(slots=True)
+class Capture:
+    """`readings` are there when the capture has ended."""
+
+    readings: tuple[Reading, ...] = ()
+
+
+@asynccontextmanager
+async def capturing(
+    agents: AgentContainers, questions: Sequence[Question], targets: Mapping[str, ContainerRef]
+) -> AsyncIterator[Capture]:
+    """While the context lasts, capture. `targets`: the agent's container on each node that has one."""
+    capture, stop = Capture(), asyncio.Event()
+    started = [asyncio.Event() for _ in questions]
+    tasks = [
+        asyncio.create_task(_attend(agents, question, targets.get(question.node), listening, stop))
+        for question, listening in zip(questions, started, strict=True)
+    ]
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_S):
+                for listening in started:
+                    await listening.wait()
+        yield capture
+        await asyncio.sleep(LAST_PACKETS_S)
+        stop.set()
+        capture.readings = tuple(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _attend(
+    agents: AgentContainers,
+    question: Question,
+    target: ContainerRef | None,
+    started: asyncio.Event,
+    stop: asyncio.Event,
+) -> Reading:
+    if target is None:
+        started.set()
+        return Unavailable(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {question.node}")
+    return await agents.attend(
+        target,
+        question.argv,
+        started=started,
+        stop=stop,
+        timeout_s=question.timeout_s,
+        stdout_limit=PCAP_LIMIT_BYTES,
+    )

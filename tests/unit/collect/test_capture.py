@@ -1,0 +1,93 @@
+"""A capture lasts from before the request until after it, and leaves nothing behind."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+import pytest
+
+from datapath_probe.cilium import packets
+from datapath_probe.collect.capture import READY_S, capturing
+from datapath_probe.collect.ports import AgentContainers, ContainerRef
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+
+pytestmark = pytest.mark.looptime
+
+QUESTIONS = [
+    packets.question(node, [IPv4Address("10.244.1.27")], 20001, 8472, 10) for node in ("node1", "node2")
+]
+TARGETS = {
+    node: ContainerRef("kube-system", f"cilium-{node}", "cilium-agent", "1") for node in ("node1", "node2")
+}
+
+
+class Agents:
+    """Listens after `delay_s`, then until it is told to stop."""
+
+    def __init__(self, delay_s: float = 0.5) -> None:
+        self.delay_s = delay_s
+        self.listening: set[str] = set()
+        self.cancelled: set[str] = set()
+
+    async def attend(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        started: asyncio.Event,
+        stop: asyncio.Event,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        try:
+            await asyncio.sleep(self.delay_s)
+            self.listening.add(target.pod)
+            started.set()
+            await stop.wait()
+        except asyncio.CancelledError:
+            self.cancelled.add(target.pod)
+            raise
+        return Answer(0, target.pod.encode(), b"", 0.0, 1.0)
+
+
+def implements(agents: Agents) -> AgentContainers:
+    return agents
+
+
+async def test_all_listen_before_the_request_and_answer_after_it() -> None:
+    agents = Agents()
+    async with capturing(implements(agents), QUESTIONS, TARGETS) as capture:
+        assert agents.listening == {"cilium-node1", "cilium-node2"}
+        assert list(capture.readings) == []
+    assert [reading.stdout for reading in capture.readings if isinstance(reading, Answer)] == [
+        *(b"cilium-node1", b"cilium-node2"),
+    ]
+
+
+async def test_a_node_that_is_slow_does_not_hold_up_the_request_for_long() -> None:
+    began = asyncio.get_running_loop().time()
+    async with capturing(Agents(delay_s=60), QUESTIONS, TARGETS):
+        assert asyncio.get_running_loop().time() - began == pytest.approx(READY_S)
+
+
+async def test_a_node_without_an_agent_says_so_at_once() -> None:
+    async with capturing(Agents(), QUESTIONS, {"node1": TARGETS["node1"]}) as capture:
+        pass
+    _, missing = capture.readings
+    assert isinstance(missing, Unavailable)
+    assert missing.reason == "AgentNotFound"
+
+
+async def test_a_run_that_is_cancelled_ends_its_capture() -> None:
+    agents = Agents()
+
+    async def run() -> None:
+        async with capturing(agents, QUESTIONS, TARGETS):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert agents.cancelled == {"cilium-node1", "cilium-node2"}
