@@ -6,13 +6,14 @@ In: a scene at rest on the way of the probe concerned. Out: what became of each 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.inject import application, maps
+from lab.shell import LabError
 from soak.history import PastRun
 from soak.scene import NAMESPACE, Scene
 
@@ -130,7 +131,8 @@ def _meanwhile(action: Callable[[], None] | None) -> Iterator[None]:
 
     def go_on() -> None:
         while action and not over.is_set():
-            action()
+            with suppress(LabError):  # an API server that is busy: the next one will do
+                action()
 
     thread = threading.Thread(target=go_on, name="churn")
     thread.start()

@@ -1,5 +1,7 @@
 """The inventory follows a real API server: what is there, what changes, what goes."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -207,3 +209,34 @@ async def test_without_cilium_there_is_a_reason_until_it_comes(cilium: ApiServer
             assert inventory.unsynced == {}
     finally:
         install_cilium(cilium)
+
+
+async def test_a_services_endpoints_tell_when_they_last_changed(
+    kube: ApiClient, inventory: ClusterInventory
+) -> None:
+    def changed_at() -> float:
+        return inventory.endpoints_changed_at("default", "empire")
+
+    assert changed_at() == 0
+    began = time.time()
+    await create(kube, SLICES, SLICE)
+    await eventually(changed_at)
+    first = changed_at()
+    assert began - 1 <= first <= time.time() + 1  # in whole seconds
+    await asyncio.sleep(1)
+    await merge(kube, f"{SLICES}/empire-1", {"endpoints": [{"addresses": ["10.244.0.10"]}]})
+    await eventually(lambda: changed_at() > first)
+    await delete(kube, f"{SLICES}/empire-1")
+
+
+async def test_the_pods_of_a_selector_are_found_ready_or_not(
+    kube: ApiClient, inventory: ClusterInventory
+) -> None:
+    await create_pod(kube, "picked")
+    await eventually(lambda: inventory.pod("default", "picked"))
+    [pod] = inventory.selected_pods("default", {"k8s-app": "demo"})
+    assert (pod.name, pod.ready) == ("picked", False)
+    assert not inventory.selected_pods("kube-system", {"k8s-app": "demo"})
+    assert not inventory.selected_pods("default", {"k8s-app": "demo", "class": "deathstar"})
+    assert not inventory.selected_pods("default", {})  # selects nothing, as with a Service
+    await delete(kube, f"{PODS}/picked")
