@@ -46,16 +46,13 @@ def soak(scene: Scene, seconds: float, seed: int) -> Result:
             if step == "operator" and passed > seconds / 3:
                 step = "anywhere"  # so that its memory is seen over most of the time
             if step in ("calm", "amid"):
-                scene.galaxy.wait_at_rest()
                 say(f"· {passed:4.0f} s  a fault, {step}")
-                injections.append(
-                    try_fault(scene, next(faults), churn.among_deathstars if step == "amid" else None)
-                )
+                scene.wait_at_rest()
+                amid = churn.among_deathstars if step == "amid" else None
+                injections.append(try_fault(scene, next(faults), amid))
                 continue
             say(f"· {passed:4.0f} s  {step}")
-            {"stars": churn.among_deathstars, "anywhere": churn.anywhere, "operator": churn.on_the_operator}[
-                step
-            ]()
+            churn.go_on(step)
         memory.sample()
         seconds = time.monotonic() - began
         for probe in probes:

@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from urllib3.exceptions import HTTPError
+
 from e2e import operator_deploy, processes
-from e2e.api import is_ready
+from e2e.api import Refused, is_ready
 from e2e.waiting import until
+from lab.shell import LabError, say
 from soak.scene import DEATHSTARS, NAMESPACE, Scene
 
 _WITHIN_S = 120.0
@@ -27,6 +30,19 @@ class Churn:
     scene: Scene
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
+
+    def go_on(self, where: str) -> None:
+        """One action. The API server may be too busy for it: that is churn as well."""
+        actions = {
+            "stars": self.among_deathstars,
+            "anywhere": self.anywhere,
+            "operator": self.on_the_operator,
+        }
+        try:
+            actions[where]()
+        except (LabError, HTTPError, Refused, AssertionError) as trouble:
+            self.done["trouble"] += 1
+            say(f"· {where}: {trouble}")
 
     def among_deathstars(self) -> None:
         """One action that touches the deathstars alone."""

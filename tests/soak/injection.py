@@ -6,14 +6,15 @@ In: a scene at rest on the way of the probe concerned. Out: what became of each 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+
+from urllib3.exceptions import HTTPError
 
 from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.inject import application, maps
-from lab.shell import LabError
 from soak.history import PastRun
 from soak.scene import NAMESPACE, Scene
 
@@ -131,8 +132,7 @@ def _meanwhile(action: Callable[[], None] | None) -> Iterator[None]:
 
     def go_on() -> None:
         while action and not over.is_set():
-            with suppress(LabError):  # an API server that is busy: the next one will do
-                action()
+            action()
 
     thread = threading.Thread(target=go_on, name="churn")
     thread.start()
@@ -144,7 +144,10 @@ def _meanwhile(action: Callable[[], None] | None) -> Iterator[None]:
 
 
 def _is(probe: Probe, verdict: str, hop: str = "", reason: str = "") -> bool:
-    status = probe.status()
+    try:
+        status = probe.status()
+    except HTTPError:  # an API server that is busy
+        return False
     blamed = status.get("divergentHop", {})
     return status.get("verdict") == verdict and (
         not hop or (blamed.get("name"), blamed.get("reason")) == (hop, reason)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from urllib3.exceptions import HTTPError
+
 from e2e import processes
 from e2e.operator_deploy import Operator
 
@@ -20,7 +22,10 @@ class Memory:
 
     def sample(self) -> None:
         """Take one, if the operator runs and is warm."""
-        pod = self.operator.pod()
+        try:
+            pod = self.operator.pod()
+        except HTTPError:  # an API server that is busy
+            return
         if pod is None:
             return
         container = processes.container(pod, "operator")

@@ -7,11 +7,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from urllib3.exceptions import HTTPError
+
 from e2e import operator_deploy, processes
 from e2e.api import Api, Object, is_ready, pod_path
 from e2e.galaxy import Galaxy
 from e2e.operator_deploy import Operator
-from e2e.probes import Probe, Probes, probes_path
+from e2e.probes import Probe, Probes
 from e2e.specs import LANDING
 from e2e.waiting import until
 from lab.cluster import Lab
@@ -44,6 +46,18 @@ class Scene:
             return [name for name, pod in pods.items() if pod is None or not is_ready(pod)]
 
         until("all pods are ready", lambda: not unready(), timeout_s, otherwise=unready)
+
+    def wait_at_rest(self) -> None:
+        """Nothing has just been started. On a busy machine that may take a while."""
+
+        def at_rest() -> bool:
+            try:
+                self.galaxy.wait_at_rest()
+            except (AssertionError, HTTPError):
+                return False
+            return True
+
+        until("the cluster is at rest", at_rest, 3 * _STARTS_S)
 
     def ships(self) -> list[Object]:
         """The pods in which curl runs."""
@@ -80,8 +94,6 @@ def create_probes(scene: Scene) -> list[Probe]:
         "service": ("xwing-0", service),
         "service-back": ("tiefighter-0", service),
     }
-    for old in scene.api.items(probes_path(NAMESPACE)):  # the lab may have seen a soak before
-        Probe(scene.api, NAMESPACE, old["metadata"]["name"]).delete()
     made = [probes.create(name, _spec(ship, to)) for name, (ship, to) in wanted.items()]
     for probe in made:
         probe.settle()
