@@ -76,40 +76,55 @@ def reloading(findings: Sequence[Finding]) -> str | None:
 
 def _use(case: Case, hop: HopName) -> _Use | None:
     """What this hop reads and which programs do; None for a hop that reads no map, or too little is known."""
-    destination, frontend, path = case.destination, case.plan.frontend, case.path
-    source_node = path.source_node
-    of_source = _programs(case.source)
-    if frontend and not case.config.socket_lb:
-        address = lbmap.Frontend(frontend.ip, frontend.port.port)
-        if hop is HopName.SERVICE_LOOKUP:
-            return _Use((lbmap.slot(source_node, address, 0), lbmap.backend(source_node, 1)), of_source)
-        if hop is HopName.REPLY_TRANSLATION:
-            return _Use((lbmap.revnat(source_node, 1),), of_source)
-    if destination is None or destination.endpoint is None or case.source.endpoint is None:
+    source, destination = case.source, case.destination
+    if hop in (HopName.SERVICE_LOOKUP, HopName.REPLY_TRANSLATION):
+        return _service_use(case, hop)
+    if destination is None or destination.endpoint is None or source.endpoint is None:
         return None
-    node = destination.node.name
-    layouts = case.layout(source_node), case.layout(node)
-    if isinstance(layouts[0], Unavailable) or isinstance(layouts[1], Unavailable):
+    lookup: Question | None = None
+    programs: tuple[Question, ...] = ()
+    match hop:
+        case HopName.IPCACHE_LOOKUP:
+            lookup, programs = _ipcache(case, source, destination), _programs(source)
+        case HopName.REPLY_IPCACHE:
+            lookup, programs = _ipcache(case, destination, source), _programs(destination)
+        case HopName.EGRESS_POLICY:
+            lookup, programs = _policy(case, source), _programs(source)
+        case HopName.INGRESS_POLICY:
+            lookup, programs = _policy(case, destination), _programs(destination)
+        case HopName.LOCALITY_LOOKUP:
+            lookup, programs = lxcmap.lookup(source.node.name, case.address), _programs(source)
+        case HopName.ENDPOINT_LOOKUP:
+            lookup = lxcmap.lookup(destination.node.name, case.address)
+            programs = _delivering(case, sender=source, receiver=destination)
+        case HopName.REPLY_DELIVERY:
+            lookup = lxcmap.lookup(source.node.name, source.pod.ip)
+            programs = _delivering(case, sender=destination, receiver=source)
+    return _Use((lookup,), programs) if lookup else None
+
+
+def _service_use(case: Case, hop: HopName) -> _Use | None:
+    """With socket load-balancing these maps are read by programs at a cgroup, and not on the packets' way."""
+    frontend, node = case.plan.frontend, case.path.source_node
+    if frontend is None or case.config.socket_lb:
         return None
-    of_destination = _programs(destination)
-    # on their own node, packets are delivered by the sender's programs, otherwise by those at the tunnel's end
-    tunneled = path.cross_node and path.encapsulation is not Encapsulation.NONE
-    delivering = (bpftool.overlay_call(node, _FROM_LXC),) if tunneled else of_source
-    returning = (bpftool.overlay_call(source_node, _FROM_LXC),) if tunneled else of_destination
-    native = path.cross_node and not tunneled
-    source_ip, ip = case.source.pod.ip, case.address
-    uses = {
-        HopName.IPCACHE_LOOKUP: _Use((ipcache.lookup(source_node, layouts[0], ip),), of_source),
-        HopName.EGRESS_POLICY: _Use((_policy(case.source, layouts[0], TrafficDirection.EGRESS),), of_source),
-        HopName.LOCALITY_LOOKUP: _Use((lxcmap.lookup(source_node, ip),), of_source),
-        HopName.ENDPOINT_LOOKUP: None if native else _Use((lxcmap.lookup(node, ip),), delivering),
-        HopName.INGRESS_POLICY: _Use(
-            (_policy(destination, layouts[1], TrafficDirection.INGRESS),), of_destination
-        ),
-        HopName.REPLY_IPCACHE: _Use((ipcache.lookup(node, layouts[1], source_ip),), of_destination),
-        HopName.REPLY_DELIVERY: None if native else _Use((lxcmap.lookup(source_node, source_ip),), returning),
-    }
-    return uses.get(hop)
+    if hop is HopName.REPLY_TRANSLATION:
+        return _Use((lbmap.revnat(node, 1),), _programs(case.source))
+    slot = lbmap.slot(node, lbmap.Frontend(frontend.ip, frontend.port.port), 0)
+    return _Use((slot, lbmap.backend(node, 1)), _programs(case.source))
+
+
+def _ipcache(case: Case, pod: PodFacts, peer: PodFacts) -> Question | None:
+    layout = case.layout(pod.node.name)
+    return ipcache.lookup(pod.node.name, layout, peer.pod.ip) if isinstance(layout, Layout) else None
+
+
+def _policy(case: Case, pod: PodFacts) -> Question | None:
+    node, layout = pod.node.name, case.layout(pod.node.name)
+    if pod.endpoint is None or not isinstance(layout, Layout):
+        return None
+    number, anyone = pod.endpoint.endpoint_id, policymap.ANY_IDENTITY
+    return policymap.lookup(node, layout, number, TrafficDirection.EGRESS, anyone, 0)
 
 
 def _programs(pod: PodFacts) -> tuple[Question, ...]:
@@ -121,11 +136,13 @@ def _programs(pod: PodFacts) -> tuple[Question, ...]:
     return (*calls, bpftool.policy_call(node, endpoint))
 
 
-def _policy(pod: PodFacts, layout: Layout, direction: TrafficDirection) -> Question:
-    assert pod.endpoint is not None
-    return policymap.lookup(
-        pod.node.name, layout, pod.endpoint.endpoint_id, direction, policymap.ANY_IDENTITY, 0
-    )
+def _delivering(case: Case, sender: PodFacts, receiver: PodFacts) -> tuple[Question, ...]:
+    """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
+    if not case.path.cross_node:
+        return _programs(sender)
+    if case.path.encapsulation is Encapsulation.NONE:
+        return ()
+    return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
 
 
 def _used_instead(case: Case, lookup: Question, calls: Sequence[Question]) -> tuple[int, int] | None:
