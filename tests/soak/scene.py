@@ -24,7 +24,7 @@ SHIPS = ("xwing-0", "tiefighter-0")
 STEADY = (*SHIPS, "outpost-near-0", "outpost-far-0")
 DEATHSTARS = ("deathstar-0", "deathstar-1")
 INTERVAL_S = 2
-_STARTS_S = 90.0
+_STARTS_S = 180.0
 _EVIDENCE = "/evidence"
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{operator_deploy.NAMESPACE}/deployments/datapath-probe"
 
@@ -134,5 +134,5 @@ def _keep_evidence(scene: Scene) -> None:
     changed = {"containers": [container], "volumes": volumes}
     scene.api.patch(_DEPLOYMENT, {"spec": {"template": {"spec": changed}}})
     namespace = ("-n", operator_deploy.NAMESPACE)
-    scene.lab.kubectl("rollout", "status", "deployment/datapath-probe", *namespace, "--timeout=90s")
-    scene.operator.wait_ready()
+    scene.lab.kubectl("rollout", "status", "deployment/datapath-probe", *namespace, "--timeout=300s")
+    scene.operator.wait_ready(300)
