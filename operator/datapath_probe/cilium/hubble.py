@@ -17,10 +17,22 @@ from .wire import ip_text, packed
 
 # Not the ring's own: any filtered query that reaches its oldest slot reports one, and none is lost.
 _LOST_BEFORE_THE_RING = frozenset({"PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE"})
+SOCKET = "/var/run/cilium/hubble.sock"  # where nothing else is configured
 _DIRECTIONS = {"INGRESS": "ingress", "EGRESS": "egress"}
 _POINTS = {str(point): point for point in Point}
 # A connection leaves some 15 events; a flood of retransmits says nothing new.
 _LIMIT = 100
+
+
+def socket(node: str, path: str) -> Question:
+    """Whether the agent serves Hubble: asked where that matters before there is anything to ask Hubble for."""
+    return Question(node, ("test", "-S", path), max_age_s=60.0)
+
+
+@parser("test -S", exit_codes=(0, 1))
+def parse_socket(answer: Answer) -> bool:
+    """True if it does."""
+    return answer.exit_code == 0
 
 
 def connection(node: str, ip: str, port: int, since_s: int) -> Question:

@@ -36,9 +36,9 @@ class WireLoss:
 def count(lens: Lens, path: ExpectedPath) -> None:
     """The counters of both nodes, to be compared with what they are when the request has failed."""
     for node in dict.fromkeys((path.source_node, path.destination_node or path.source_node)):
-        lens.read(bpf_metrics.question(node), bpf_metrics.parse)
         if path.encapsulation is not Encapsulation.NONE:
             lens.read(links.counters(node, _device(path)), links.parse_counters)
+        lens.read(bpf_metrics.question(node), bpf_metrics.parse)
 
 
 def wire_loss(case: Case, ladder: Ladder) -> WireLoss | None:

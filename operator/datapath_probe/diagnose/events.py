@@ -122,8 +122,9 @@ def _hubble_is_on(plan: Plan) -> bool:
 
 def _watch(lens: Lens, plan: Plan, nodes: Sequence[str]) -> None:
     """While the request hangs: where nobody keeps the events, listen for drops of its retransmits."""
+    path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
-        if not _hubble_is_on(plan) or isinstance(lens.read(hubble.newest(node), hubble.parse), Unavailable):
+        if not _hubble_is_on(plan) or lens.read(hubble.socket(node, path), hubble.parse_socket) is False:
             lens.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
 
 

@@ -171,6 +171,13 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     waiting = replace(off, request=replace(off.request, reading=None))
     assert asked(waiting) == set()
     assert asked(replace(waiting, hanging=True)) == {"timeout"}
+    closed = Answer(1, b"", b"", 0.0, 0.0)
+    hanging = replace(run, request=replace(run.request, reading=None), hanging=True)
+    assert asked(hanging) == set()
+    unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
+    assert [q.node for q in questions_of(replace(hanging, evidence=unserved)) if q.argv[0] == "timeout"] == [
+        there
+    ]
     line = (
         '{"type":"drop","reason":"Stale or unroutable IP","source":1,"File":1,"summary":{"tcp":"TCP",'
         f'"l3":{{"src":"{run.plan.source.pod.ip}","dst":"{run.plan.backends[0].ip}"}},'
