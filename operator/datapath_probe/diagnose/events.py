@@ -86,8 +86,10 @@ def observe(lens: Lens, run: Run, report: CurlReport | None, destination_node: s
         if run.hanging:
             _watch(lens, run.plan, nodes)
         return Events()
+    if report is None:  # nobody says that a packet was sent
+        return Events()
     if not run.second_look:
-        if report and report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
+        if report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
             for node in nodes:
                 lens.read(hubble.newest(node), hubble.parse)
         return Events()
