@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
 from types import FrameType
 
@@ -48,7 +49,7 @@ def soak(scene: Scene, seconds: float, seed: int) -> Result:
             if step in ("calm", "amid"):
                 say(f"· {passed:4.0f} s  a fault, {step}")
                 scene.wait_at_rest()
-                amid = churn.among_deathstars if step == "amid" else None
+                amid = partial(churn.go_on, "stars") if step == "amid" else None
                 injections.append(try_fault(scene, next(faults), amid))
                 continue
             say(f"· {passed:4.0f} s  {step}")

@@ -13,7 +13,7 @@ from e2e import operator_deploy, processes
 from e2e.api import Api, Object, is_ready, pod_path
 from e2e.galaxy import Galaxy
 from e2e.operator_deploy import Operator
-from e2e.probes import Probe, Probes
+from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import LANDING
 from e2e.waiting import until
 from lab.cluster import Lab
@@ -94,9 +94,11 @@ def create_probes(scene: Scene) -> list[Probe]:
         "service": ("xwing-0", service),
         "service-back": ("tiefighter-0", service),
     }
+    for old in scene.api.items(probes_path(NAMESPACE)):  # the lab may have seen a soak before
+        Probe(scene.api, NAMESPACE, old["metadata"]["name"]).delete()
     made = [probes.create(name, _spec(ship, to)) for name, (ship, to) in wanted.items()]
     for probe in made:
-        probe.settle()
+        probe.wait_for("Healthy", _STARTS_S)
     return made
 
 
