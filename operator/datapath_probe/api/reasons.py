@@ -33,7 +33,6 @@ class Reason(StrEnum):
     LOCAL_PORT_IN_USE = "LocalPortInUse"
     RUN_TIMEOUT = "RunTimeout"
     IN_TRANSITION = "InTransition"
-    NOT_RUN_YET = "NotRunYet"
     INTERNAL_ERROR = "InternalError"
 
     # evidence that could not be had (the values of evidence.errors)

@@ -46,7 +46,7 @@ def judge_outcome(
 ) -> Outcome:
     """What the report says about the expectation; None: the request is still under way."""
     if report is None:
-        return Outcome(None, Reason.NOT_RUN_YET, "the request is under way")
+        return Outcome(None, Reason.NOT_OBSERVED, "the request is under way")
     if isinstance(report, Unavailable):
         reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
         return Outcome(None, reason, _no_client(plan) if reason is Reason.NO_CLIENT else report.message)
