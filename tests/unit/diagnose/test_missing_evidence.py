@@ -72,7 +72,9 @@ def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, 
         assert after.verdict is not ProbeVerdict.HEALTHY
     ok_before = {finding.hop for finding in before.findings if finding.verdict is HopVerdict.OK}
     ok_after = {finding.hop for finding in after.findings if finding.verdict is HopVerdict.OK}
-    assert ok_after <= ok_before
+    # Holes among tail calls are looked for after a failure only: a hop is Ok without that search.
+    holes = {finding.hop for finding in before.findings if "lack tail call" in finding.message}
+    assert ok_after <= ok_before | holes
 
 
 @settings(max_examples=150)
