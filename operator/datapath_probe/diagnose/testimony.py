@@ -61,16 +61,15 @@ def _with_drop(case: Case, finding: Finding, drop: Drop | None, ladder: Ladder) 
 
 
 def _with_sightings(case: Case, finding: Finding) -> Finding:
-    seen = [
-        sighting for sighting in case.connection.events.sightings if finding.hop in _places(case, sighting)
-    ]
+    events = case.connection.events
+    seen = [sighting for sighting in events.sightings if finding.hop in _places(case, sighting)]
+    if not seen:
+        return finding
     facts = {
         "events": ", ".join(f"{s.point} {'|'.join(sorted(s.flags))}".strip() for s in seen),
+        "lostEvents": str(events.lost.get(finding.node, "")),
     }
-    lost = case.connection.events.lost.get(finding.node)
-    if seen and lost:
-        facts["lostEvents"] = str(lost)
-    return _observed(finding, "packets of this connection were seen to pass", facts) if seen else finding
+    return _observed(finding, "packets of this connection were seen to pass", facts)
 
 
 def _places(case: Case, sighting: Sighting) -> Iterator[HopName]:

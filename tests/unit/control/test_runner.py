@@ -10,6 +10,7 @@ from structlog.contextvars import get_contextvars
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import links
 from datapath_probe.collect.ports import ContainerRef
 from datapath_probe.collect.shared import SharedAnswers
 from datapath_probe.collect.source_ports import SourcePorts
@@ -22,6 +23,7 @@ from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan
 from unit.cluster import Cluster
+from unit.diagnose.told import ends, telling
 from unit.recorded import recorded
 
 
@@ -175,6 +177,43 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     asked_before = {question for question in recording.asked if question in run.evidence.readings}
     programmed = [question for question in asked_before if question.argv[0] != "hubble"]
     assert all(recording.asked.count(question) == 2 for question in programmed)
+
+
+async def test_packets_are_counted_while_a_request_hangs_and_when_it_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_module, "HANGING_S", 0.0)
+    run = recorded("overlay-dropped-on-the-wire")
+    recording, runner, _ = play(run)
+    recording.hold = asyncio.Event()
+    running = asyncio.create_task(runner.run(probe_of(run)))
+
+    devices = [links.counters(node, "cilium_vxlan") for node in ends(run)]
+    while not set(devices) <= set(recording.asked):  # noqa: ASYNC110  # a recording has no event for it
+        await asyncio.sleep(0)
+    recording.hold.set()
+    await running
+    assert [recording.asked.count(device) for device in devices] == [2, 2]
+
+
+async def test_a_request_that_does_not_hang_is_not_counted() -> None:
+    run = recorded("endpoint-entry-missing")
+    recording, runner, _ = play(run)
+    await runner.run(probe_of(run))
+    assert not any("metrics" in question.argv for question in recording.asked)
+
+
+async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_module, "EVENT_PAUSE_S", 0.0)
+    run = recorded("overlay-dropped-on-the-wire")
+    for node in ends(run):
+        run = telling(run, node, [], moved_on=False)
+    recording, runner, _ = play(run)
+    await runner.run(probe_of(run))
+    rings = [question for question in recording.asked if question.argv[-2:] == ("--last", "1")]
+    assert [rings.count(question) for question in set(rings)] == [4, 4]
 
 
 async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:
