@@ -12,6 +12,7 @@ class Reason(StrEnum):
     ALL_HOPS_OK = "AllHopsOk"
     OK = "Ok"
     DELIVERED = "Delivered"
+    DENIED = "Denied"
     SCHEDULED = "Scheduled"
     SUSPENDED = "Suspended"
 
@@ -95,6 +96,8 @@ class Reason(StrEnum):
     # policy
     POLICY_DENIED = "PolicyDenied"
     POLICY_MAP_MISMATCH = "PolicyMapMismatch"
+    POLICY_NOT_ENFORCED = "PolicyNotEnforced"
+    DENIAL_NOT_WITNESSED = "DenialNotWitnessed"
 
     # between nodes
     TUNNEL_DEVICE_MISSING = "TunnelDeviceMissing"

@@ -24,7 +24,10 @@ from .scalars import (
     StatusCode,
     duration_between,
 )
-from .vocabulary import Encapsulation, Locality
+from .vocabulary import Encapsulation, ExpectedOutcome, Locality
+
+LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
+"""The packet is sent again after 1 s, which makes the first drop readable: a ring keeps back its newest event."""
 
 
 class Client(StrEnum):
@@ -49,12 +52,6 @@ class Method(StrEnum):
     PATCH = "PATCH"
     DELETE = "DELETE"
     OPTIONS = "OPTIONS"
-
-
-class Outcome(StrEnum):
-    """What should become of the request."""
-
-    DELIVERED = "Delivered"
 
 
 class Schedule(ApiModel):
@@ -198,8 +195,21 @@ class ExpectedPath(ApiModel):
 class Expect(ApiModel):
     """What makes a run a success."""
 
-    outcome: Outcome = Outcome.DELIVERED
-    """What should become of the request. Delivered: it is answered as status and bodyContains say."""
+    rules: ClassVar = (
+        Rule(
+            "self.outcome != 'Denied' "
+            "|| !(has(self.status) || has(self.bodyContains) || has(self.maxLatency) || has(self.path))",
+            "a request that is Denied has no answer: leave out status, bodyContains, maxLatency and path",
+            lambda expect: (
+                expect.outcome is not ExpectedOutcome.DENIED
+                or not (expect.status or expect.body_contains or expect.max_latency or expect.path)
+            ),
+        ),
+    )
+
+    outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED
+    """What should become of the request. Delivered: it is answered as status and bodyContains say. Denied: a policy
+    drops it, and the drop of this very connection is witnessed; a refusal or a mere timeout is Unknown."""
 
     status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] = ()
     """HTTP status codes of a good response, 200 to 599. Default: any from 200 to 299."""
@@ -252,6 +262,14 @@ class ProbeSpec(ApiModel):
             "!has(self.expect.bodyContains) || self.request.method != 'HEAD'",
             "expect.bodyContains can't be met by a HEAD request, whose response has no body",
             lambda spec: spec.expect.body_contains is None or spec.request.method != Method.HEAD,
+        ),
+        Rule(
+            "self.expect.outcome != 'Denied' || duration(self.request.timeout) >= duration('2s')",
+            "expect.outcome Denied needs a request.timeout of 2s or more: the drop of a lone packet shows up late",
+            lambda spec: (
+                spec.expect.outcome is not ExpectedOutcome.DENIED
+                or spec.request.timeout_s >= LEAST_TIMEOUT_TO_BE_DENIED_S
+            ),
         ),
     )
 

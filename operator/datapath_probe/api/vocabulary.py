@@ -82,6 +82,13 @@ class Trigger(StrEnum):
     START = "Start"
 
 
+class ExpectedOutcome(StrEnum):
+    """What should become of a request."""
+
+    DELIVERED = "Delivered"
+    DENIED = "Denied"
+
+
 class Locality(StrEnum):
     """Where the destination is, seen from the source's node."""
 

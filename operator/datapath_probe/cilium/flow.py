@@ -27,6 +27,7 @@ class Flow:
     `drop_code` None: not dropped. `point` None: a drop, a policy verdict, or a point of no interest. `direction` is
     "ingress", "egress" or "", as seen from the endpoint; for traces it is not to be relied on. `policies`: who allowed
     or denied it, as "Kind namespace/name".
+    `source_identity`: whom the packet was taken to come from, 0 where the tool does not tell.
     """
 
     at: float
@@ -42,6 +43,7 @@ class Flow:
     flags: tuple[str, ...] = ()  # of TCP: "SYN", "ACK" …
     policies: tuple[str, ...] = ()
     summary: str = ""
+    source_identity: int = 0
 
 
 @dataclass(frozen=True, slots=True)

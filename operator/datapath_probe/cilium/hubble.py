@@ -101,6 +101,7 @@ def _flow(flow: Json, time: Json) -> Flow:
             for policy in flow[f"{way}_{verdict}_by"] or ()
         ),
         summary=flow["Summary"].text(""),
+        source_identity=flow["source"].maybe("identity").integer(0),
     )
 
 

@@ -81,10 +81,17 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
         return Conclusion(ProbeVerdict.DEGRADED, reason, message, findings)
     unknown = _first(findings, HopVerdict.UNKNOWN)
     if unknown:
+        became = "was denied" if outcome.reason is Reason.DENIED else "succeeded"
         message = (
-            f"the request succeeded, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
+            f"the request {became}, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
         )
         return Conclusion(ProbeVerdict.UNKNOWN, unknown.reason, message, findings)
+    if outcome.reason is Reason.DENIED:
+        last = findings[-1]
+        message = (
+            f"{last.hop} on {last.node}: {last.message}" if last.hop is outcome.denied_at else outcome.message
+        )
+        return Conclusion(ProbeVerdict.HEALTHY, Reason.DENIED, message, findings)
     return Conclusion(ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK, f"all {len(findings)} hops ok", findings)
 
 
@@ -102,6 +109,11 @@ def _failed(
     )  # what comes after has not seen a packet
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
+    if observed and observed.reason is Reason.POLICY_NOT_ENFORCED:
+        cause = cause or _mistaken(upstream, observed)
+    unfollowed = _unfollowed(findings, cause or observed)
+    if unfollowed:
+        return Conclusion(ProbeVerdict.UNKNOWN, unfollowed.reason, unfollowed.message, findings)
     if cause:
         broken = replace(cause, verdict=HopVerdict.BROKEN)
         findings = tuple(broken if f is cause else f for f in findings)
@@ -113,6 +125,8 @@ def _failed(
         return Conclusion(
             ProbeVerdict.BROKEN, observed.reason, observed.message, findings, _divergence(observed)
         )
+    if outcome.reason is Reason.POLICY_NOT_ENFORCED:  # nothing was lost
+        return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
     segment = wire.segment if wire else segment_between(findings, ladder)
     reason = Reason.LOST_ON_THE_WIRE if wire else Reason.LOST_IN_TRANSIT
     message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
@@ -127,6 +141,21 @@ def _acts_before(finding: Finding, observed: Finding | None) -> bool:
     if observed is None or HOP_ORDER[finding.hop] < HOP_ORDER[observed.hop]:
         return True
     return any(finding.hop not in ZONES[rung] for rung in finding.predicts)
+
+
+def _unfollowed(findings: Sequence[Finding], blamed: Finding | None) -> Finding | None:
+    """A policy hop behind which packets go a way that is not followed: what comes after it explains no failure."""
+    hops = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
+    before = [f for f in findings if blamed is None or HOP_ORDER[f.hop] < HOP_ORDER[blamed.hop]]
+    return next((f for f in before if f.hop in hops and f.reason is Reason.UNSUPPORTED_CONFIGURATION), None)
+
+
+def _mistaken(upstream: Sequence[Finding], let_through: Finding) -> Finding | None:
+    """Why the source's policy let a packet through that it should deny: it took the destination for someone else."""
+    if let_through.hop is not HopName.EGRESS_POLICY:
+        return None
+    reasons = (Reason.WRONG_IDENTITY, Reason.IPCACHE_ENTRY_MISSING)
+    return next((f for f in upstream if f.verdict is HopVerdict.STALE and f.reason in reasons), None)
 
 
 def _first(findings: Sequence[Finding], verdict: HopVerdict) -> Finding | None:

@@ -155,7 +155,9 @@ def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
     if run.hanging:
         observe(lens, run, None, path.destination_node)
         count(lens, path)
-    outcome = judge_outcome(plan, report, request.local_port, path)
+    outcome = judge_outcome(plan, report, request.local_port, path, connection)
+    if outcome.denied_at:
+        path = path.until(outcome.denied_at)
     return Case(run, lens, path, connection.chosen, report, outcome, connection)
 
 

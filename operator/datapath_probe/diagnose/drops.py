@@ -13,6 +13,7 @@ from ..cilium.drop_reasons import describe
 
 POLICY_CODES = frozenset({133, 181, 189})
 _CT_INSERT_FAILED = 155
+_AUTH_REQUIRED = 189
 _PROGRAM_CODES = frozenset({140, 203})
 _LXC, _OVERLAY = "bpf_lxc.c", "bpf_overlay.c"
 
@@ -107,7 +108,7 @@ class Drop:
     """A packet of this connection that was dropped; retransmits that died alike are one, `count` of them.
 
     `hop`: that owns what it died of; None where none can be named. `policies`: that denied it, as far as Cilium tells
-    (explicit denies only).
+    (explicit denies only). `source_identity`: whom the node took it to come from, 0 if that is not told.
     """
 
     node: str
@@ -118,6 +119,12 @@ class Drop:
     reply: bool
     count: int = 1
     policies: tuple[str, ...] = ()
+    source_identity: int = 0
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether policy denied it for good: what only lacks an authentication may pass the next time."""
+        return self.is_policy and self.code != _AUTH_REQUIRED
 
     @property
     def is_policy(self) -> bool:

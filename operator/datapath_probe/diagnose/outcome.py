@@ -7,11 +7,13 @@ the operator chose.
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
+from ..api.vocabulary import HopName
 from ..cilium.curl import CurlExit, CurlReport
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Unavailable
 from ..plan.path import ExpectedPath
 from ..plan.plan import Expectation, Plan
+from .connection import Connection
 
 # Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
 PATH_EXITS: dict[int, Reason] = {
@@ -33,18 +35,29 @@ UNMEASURED = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`met` None: can't be said. `shortfall`: met, but a latency or path expectation was missed."""
+    """`met` None: can't be said. `shortfall`: met, but a latency or path expectation was missed.
+
+    `denied_at`: where the request was seen to be denied, if that was expected; beyond it there is no path.
+    """
 
     met: bool | None
     reason: Reason
     message: str
     shortfall: tuple[Reason, str] | None = None
+    denied_at: HopName | None = None
 
 
 def judge_outcome(
-    plan: Plan, report: CurlReport | Unavailable | None, local_port: int, path: ExpectedPath
+    plan: Plan,
+    report: CurlReport | Unavailable | None,
+    local_port: int,
+    path: ExpectedPath,
+    connection: Connection,
 ) -> Outcome:
-    """What the report says about the expectation; None: the request is still under way."""
+    """What the report says about the expectation; None: the request is still under way.
+
+    A denial counts only if it was witnessed: `connection` has the events of this very request.
+    """
     if report is None:
         return Outcome(None, Reason.NOT_OBSERVED, "the request is under way")
     if isinstance(report, Unavailable):
@@ -55,12 +68,26 @@ def judge_outcome(
         return Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, implausible)
     if report.exit_code == CurlExit.INTERFACE_FAILED:
         return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
+    if report.exit_code != CurlExit.OK and report.exit_code not in PATH_EXITS:
+        return Outcome(None, Reason.CLIENT_FAILED, f"curl failed by itself: {_error(report)}")
+    if plan.expect.denied:
+        return _denied(report, connection)
     if report.exit_code == CurlExit.OK:
         return _answered(plan.expect, report, path)
-    reason_of_failure = PATH_EXITS.get(report.exit_code)
-    if reason_of_failure is None:
-        return Outcome(None, Reason.CLIENT_FAILED, f"curl failed by itself: {_error(report)}")
-    return Outcome(False, reason_of_failure, _error(report))
+    return Outcome(False, PATH_EXITS[report.exit_code], _error(report))
+
+
+def _denied(report: CurlReport, connection: Connection) -> Outcome:
+    """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
+    if connection.connected:
+        told = f"HTTP {report.http_status}" if report.http_status else _error(report)
+        return Outcome(False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied stood: {told}")
+    drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
+    if drop:
+        return Outcome(True, Reason.DENIED, str(drop), denied_at=drop.hop)
+    failed = "the connection was refused" if connection.refused else _error(report)
+    message = f"{failed}, but no policy drop of this connection was seen"
+    return Outcome(None, Reason.DENIAL_NOT_WITNESSED, message)
 
 
 def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Outcome:

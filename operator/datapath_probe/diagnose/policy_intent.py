@@ -35,14 +35,15 @@ class Intent:
     def in_words(self) -> str:
         """ "allowed by …", "denied by …", "default deny by …", "not enforced". No name is told that is not certain."""
         names = ", ".join(map(str, self.policies))
+        audit = " (audited only)" if self.audited else ""
         if not self.enforced:
             return "not enforced"
         if self.decision.policies:
-            verb = "allowed" if self.decision.allowed else "denied"
+            verb = "allowed" if self.decision.allowed else f"denied{audit}"
             return f"{verb} by {names if self.decision.exact else f'a rule of {names}'}"
         if self.decision.allowed:
             return "allowed to the node itself"
-        return f"default deny by {names}" if names else "default deny"
+        return f"default deny{audit} by {names}" if names else f"default deny{audit}"
 
 
 def intent_of(

@@ -5,7 +5,7 @@ Source: the expected paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api.vocabulary import Encapsulation, HopName, Locality
 from ..cilium.agent_config import AgentConfig, from_config_map
@@ -30,6 +30,11 @@ class ExpectedPath:
     locality: Locality | None
     encapsulation: Encapsulation
     config: AgentConfig
+
+    def until(self, last: HopName) -> "ExpectedPath":
+        """The path of packets that come no further than this hop; all of it, if the hop is not on it."""
+        names = [hop.name for hop in self.hops]
+        return replace(self, hops=self.hops[: names.index(last) + 1]) if last in names else self
 
     @property
     def cross_node(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
-from ..api.vocabulary import Encapsulation, Locality
+from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 
 
@@ -94,6 +94,12 @@ class Expectation:
     max_latency_s: float | None
     locality: Locality | None
     encapsulation: Encapsulation | None
+    outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED
+
+    @property
+    def denied(self) -> bool:
+        """Whether a policy should drop the request; nothing else is then expected of it."""
+        return self.outcome is ExpectedOutcome.DENIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,4 +85,5 @@ def _expectation(probe: Probe) -> Expectation:
         max_latency_s=spec.max_latency_s,
         locality=spec.path.locality if spec.path else None,
         encapsulation=spec.path.encapsulation if spec.path else None,
+        outcome=spec.outcome,
     )

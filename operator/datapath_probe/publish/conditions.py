@@ -14,7 +14,7 @@ from itertools import takewhile
 from ..api.reasons import Reason
 from ..api.spec import ProbeSpec, Threshold
 from ..api.status import Condition, ConditionStatus, Counters, HistoryEntry
-from ..api.vocabulary import HopVerdict, ProbeVerdict
+from ..api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ..diagnose.findings import Diagnosis
 
 REACHABLE = "Reachable"
@@ -93,7 +93,8 @@ def after_run(
     """
     reachable = _reachable(paths)
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
-    yield past.becomes_after(_claim(REACHABLE, reachable, said, Reason.DELIVERED), streak, spec.threshold)
+    met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
+    yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
     healthy = _path_healthy(paths)
     streak = sum(1 for _ in takewhile(lambda entry: _path_was_healthy(entry) is healthy, history))
     if streak > spec.history.limit:

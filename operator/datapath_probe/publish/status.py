@@ -51,8 +51,8 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         destination=destination or None,
         verdict=verdict,
         reason=None if verdict is ProbeVerdict.HEALTHY else worst.reason,
-        summary=healthy_summary(way, paths[0])
-        if verdict is ProbeVerdict.HEALTHY
+        summary=healthy_summary(way, paths[0], worst)
+        if isinstance(worst, Diagnosis) and verdict is ProbeVerdict.HEALTHY
         else f"{_in_words(worst)} ({way})",
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,

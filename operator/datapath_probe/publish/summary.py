@@ -46,11 +46,11 @@ def latency_text(path: PathResult) -> str | None:
     return path.request.timings.total if path.request else None
 
 
-def healthy_summary(way: str, path: PathResult) -> str:
-    """ "… → …: 21/21 hops ok, 7.6ms"."""
+def healthy_summary(way: str, path: PathResult, diagnosis: Diagnosis) -> str:
+    """ "… → …: 21/21 hops ok, 7.6ms", or what denied the request, as expected."""
     ok = sum(hop.verdict is HopVerdict.OK for hop in path.hops)
-    latency = latency_text(path)
-    return f"{way}: {ok}/{len(path.hops)} hops ok" + (f", {latency}" if latency else "")
+    told = diagnosis.message if diagnosis.reason is Reason.DENIED else latency_text(path)
+    return f"{way}: {ok}/{len(path.hops)} hops ok" + (f", {told}" if told else "")
 
 
 def place_text(outcome: Diagnosis | CannotRun) -> str:

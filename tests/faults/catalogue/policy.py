@@ -25,6 +25,7 @@ def _egress(scene: Scene, kind: str, spec: Object) -> AbstractContextManager[Non
 
 
 INGRESS, EGRESS, DENIED = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY, "PolicyDenied"
+MISMATCH = "PolicyMapMismatch"
 FROM_THE_HOST: Object = {"fromEntities": ["host"]}  # readiness probes
 
 FAULTS = (
@@ -87,11 +88,11 @@ FAULTS = (
     Fault(
         "policy-map-entry-missing-source",
         lambda s: deleted(allow_all_entry(s.lab, s.ship, Direction.EGRESS)),
-        broken(EGRESS, DENIED),
+        broken(EGRESS, MISMATCH),
     ),
     Fault(
         "policy-map-entry-missing-destination",
         lambda s: deleted(allow_all_entry(s.lab, s.far, Direction.INGRESS)),
-        broken(INGRESS, DENIED, At.DESTINATION),
+        broken(INGRESS, MISMATCH, At.DESTINATION),
     ),
 )

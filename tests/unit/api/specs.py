@@ -95,6 +95,8 @@ VALID: dict[str, Spec] = {
     "same node": expected_path({"pod": POD}, locality="SameNode"),
     "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
     "an empty expectation": spec(expect={"path": {}}),
+    "a denial": spec(expect={"outcome": "Denied"}),
+    "a denial within the least time": spec(expect={"outcome": "Denied"}, request={"timeout": "2s"}),
 }
 
 
@@ -198,7 +200,25 @@ INVALID: dict[str, Refused] = {
     "a timeout too short": Refused(spec(request={"timeout": "99ms"}), "must be a duration from 100ms to 60s"),
     "a timeout too long": Refused(spec(request={"timeout": "61s"}), "must be a duration from 100ms to 60s"),
     "an outcome of a later version": Refused(
-        spec(expect={"outcome": "Denied"}), 'supported values: "Delivered"'
+        spec(expect={"outcome": "Dropped"}), 'supported values: "Delivered", "Denied"'
+    ),
+    "the status of a denial": Refused(
+        spec(expect={"outcome": "Denied", "status": [403]}),
+        "leave out status, bodyContains, maxLatency and path",
+    ),
+    "the latency of a denial": Refused(
+        spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no answer"
+    ),
+    "the body of a denial": Refused(
+        spec(expect={"outcome": "Denied", "bodyContains": "no"}), "a request that is Denied has no answer"
+    ),
+    "the path of a denial": Refused(
+        spec(expect={"outcome": "Denied", "path": {"encapsulation": "vxlan"}}),
+        "a request that is Denied has no answer",
+    ),
+    "a denial that can't be witnessed in time": Refused(
+        spec(expect={"outcome": "Denied"}, request={"timeout": "1999ms"}),
+        "needs a request.timeout of 2s or more",
     ),
     "a status that is not final": Refused(
         spec(expect={"status": [100]}), "should be greater than or equal to 200"

@@ -14,6 +14,7 @@ HEALTHY = [
     "healthy-hairpin",
     "healthy-headless",
     "healthy-host-to-host",
+    "healthy-policy-allows",
     "healthy-same-node",
     "healthy-service-cross-node",
     "healthy-service-same-node",
@@ -25,15 +26,22 @@ HEALTHY = [
 DEGRADED = {
     "ipcache-entry-missing": ("S", HopName.IPCACHE_LOOKUP, Reason.IPCACHE_ENTRY_MISSING),
     "ipcache-wrong-identity": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
+    "policy-map-lets-through": ("D", HopName.INGRESS_POLICY, Reason.POLICY_MAP_MISMATCH),
     "source-program-detached-direct": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
 }
 
 BROKEN = {
     "backend-slot-missing": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
+    "denial-not-enforced": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
+    "denial-not-programmed": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
     "destination-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
     "destination-policy-program-missing": ("D", HopName.DESTINATION_PROGRAM, Reason.PROGRAM_MISSING),
     "egress-policy-default-deny": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
+    "egress-policy-deny-service": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
+    "ingress-policy-clusterwide-deny": ("D", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
+    "ingress-policy-default-deny-same-node": ("S", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
+    "policy-map-entry-missing": ("D", HopName.INGRESS_POLICY, Reason.POLICY_MAP_MISMATCH),
     "ingress-policy-default-deny": ("D", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
     "ingress-policy-deny": ("D", HopName.INGRESS_POLICY, Reason.POLICY_DENIED),
     "reply-endpoint-entry-missing": ("S", HopName.REPLY_DELIVERY, Reason.ENDPOINT_ENTRY_MISSING),
@@ -58,12 +66,21 @@ BROKEN = {
 }
 
 
+# A denial was expected, and came (or not: then nobody knows).
+DENIED = {
+    "denied-as-expected": HopName.INGRESS_POLICY,
+    "denied-as-expected-service": HopName.INGRESS_POLICY,
+    "denied-by-default-as-expected": HopName.INGRESS_POLICY,
+    "denied-on-egress-as-expected": HopName.EGRESS_POLICY,
+}
+UNWITNESSED = ["refused-is-not-denied"]
+
 # Nothing is programmed wrong; packets just do not arrive: (after, before).
 LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOINT_LOOKUP)}
 
 
 def test_every_recording_is_judged() -> None:
-    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN, *LOST])
+    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN, *LOST, *DENIED, *UNWITNESSED])
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -72,6 +89,21 @@ def test_a_healthy_run_has_only_hops_that_are_ok(name: str) -> None:
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
     assert diagnosis.divergence is None
     assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
+
+
+@pytest.mark.parametrize(("name", "last"), DENIED.items())
+def test_a_request_that_is_denied_as_expected_is_healthy_up_to_there(name: str, last: HopName) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.HEALTHY, Reason.DENIED)
+    assert diagnosis.findings[-1].hop is last
+    assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
+
+
+@pytest.mark.parametrize("name", UNWITNESSED)
+def test_what_fails_without_a_witness_is_not_denied(name: str) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_WITNESSED)
+    assert diagnosis.divergence is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 """
 
 from ...api.reasons import Reason
-from ...api.vocabulary import Encapsulation
+from ...api.vocabulary import Encapsulation, HopName
 from ...cilium import ipcache
 from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent, Unavailable
@@ -32,17 +32,23 @@ def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
     if not isinstance(entry, CtEntry):
+        denied = next((d for d in case.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
+        if denied and denied.source_identity:  # what is denied leaves no entry
+            return _judge(hop, expected, name, identity, denied.source_identity)
         if case.outcome.met:
             return hop.fine("not noted: the entry of this connection is gone already")
         return hop.unknown(
             Unavailable(Reason.NOT_OBSERVED, "no packet of this connection was seen to arrive")
         )
-    hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
-    if entry.source_identity != identity:
-        return hop.broken(
-            Reason.WRONG_IDENTITY,
-            f"{expected.node} took {name} for identity {entry.source_identity}, but it is {identity}",
-        )
+    return _judge(hop, expected, name, identity, entry.source_identity)
+
+
+def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
+    """`seen`: the identity that the packet was taken to come from."""
+    hop.observed(f"identity {seen}", {"identity": seen})
+    if seen != identity:
+        message = f"{expected.node} took {name} for identity {seen}, but it is {identity}"
+        return hop.broken(Reason.WRONG_IDENTITY, message)
     return hop.fine(f"{expected.node} took the source for identity {identity}")
 
 

@@ -18,7 +18,9 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..policy_intent import Intent, intent_of
+from .denial import denied_by, let_through
 
+_LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
 _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
 
 
@@ -80,26 +82,39 @@ def judge_gate(case: Case, expected: ExpectedHop, gate: Gate) -> Finding:
         hop.observed("a packet of this connection passed")
     if isinstance(looked_up, Unavailable):
         return hop.unknown(looked_up)
-    entry, questions = looked_up
-    allowed = isinstance(entry, PolicyEntry) and not entry.deny
-    decision = "allow" if allowed else ("deny" if isinstance(entry, PolicyEntry) else "default deny")
+    entry, _ = looked_up
     proxy_port = entry.proxy_port if isinstance(entry, PolicyEntry) else 0
-    hop.programmed(decision, {"decision": decision, "proxyPort": proxy_port})
-    if isinstance(intent, Intent) and intent.decision.allowed is not allowed:
-        return _mismatch(hop, gate, intent, f"{decision} for {who}", questions)
-    if isinstance(entry, PolicyEntry) and allowed:
-        return _let_through(hop, gate, entry, intent, who)
+    hop.programmed(_decision(entry), {"decision": _decision(entry), "proxyPort": proxy_port})
+    return _compare(case, hop, gate, intent, looked_up, who)
+
+
+def _compare(
+    case: Case, hop: Hop, gate: Gate, intent: Intent | Unavailable, looked_up: _LookedUp, who: str
+) -> Finding:
+    """What the map says, what policies mean, and what became of the connection."""
+    entry, questions = looked_up
+    programmed = f"{_decision(entry)} for {who}"
+    missed = let_through(case, gate.direction, intent, programmed)
+    if missed:
+        return hop.broken(Reason.POLICY_NOT_ENFORCED, missed)
+    if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):
+        return _mismatch(case, hop, gate, intent, programmed, questions)
+    if isinstance(entry, PolicyEntry) and _allows(entry):
+        return _let_pass(case, hop, gate, entry, intent, who)
     if isinstance(intent, Intent) and intent.audited:
-        return hop.fine(f"the {gate.name} is only audited: {who} passes in spite of {intent.in_words}")
+        return hop.fine(f"{who} passes in spite of {intent.in_words}")
+    if case.plan.expect.denied:
+        return hop.fine(f"{who}: {denied_by(case, hop.expected, intent)}, as expected")
     if gate.passed:  # an entry proves that the program let a packet pass, whatever the map says now
         return hop.fine(f"{who} passes")
-    message = f"the {gate.name} on {expected.node} does not let {who} pass{said or f': {decision}'}"
+    said = intent.in_words if isinstance(intent, Intent) else _decision(entry)
+    message = f"the {gate.name} on {hop.expected.node} does not let {who} pass: {said}"
     return hop.stale(Contradiction(Reason.POLICY_DENIED, message, frozenset({gate.rung}), questions))
 
 
 def _look_up(
     case: Case, expected: ExpectedHop, gate: Gate, identity: int, port: int
-) -> tuple[PolicyEntry | Absent, tuple[Question, ...]] | Unavailable:
+) -> _LookedUp | Unavailable:
     """The decisive entry of the map, and the questions that led to it."""
     assert gate.owner.endpoint is not None
     layout = case.layout(expected.node)
@@ -117,8 +132,23 @@ def _look_up(
     return policymap.decide(of_identity, of_any), questions
 
 
-def _let_through(hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str) -> Finding:
+def _allows(entry: PolicyEntry | Absent) -> bool:
+    return isinstance(entry, PolicyEntry) and not entry.deny
+
+
+def _decision(entry: PolicyEntry | Absent) -> str:
+    if isinstance(entry, Absent):
+        return "default deny"
+    return "deny" if entry.deny else "allow"
+
+
+def _let_pass(
+    case: Case, hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str
+) -> Finding:
     """The map allows. Who passes it as it is, passes; a proxy or an authentication behind it is not followed."""
+    if case.outcome.denied_at is hop.expected.name:
+        message = f"{who} was denied, though map and policy of the endpoint let it pass"
+        return hop.broken(Reason.POLICY_DENIED, message)
     if entry.proxy_port:
         why = f"the {gate.name} hands {who} to the L7 proxy (port {entry.proxy_port}), which is not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
@@ -127,16 +157,21 @@ def _let_through(hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unav
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
     if isinstance(intent, Unavailable):
         return hop.unknown(intent)
+    if not intent.enforced and entry.prefix_bits and not case.run.second_look:
+        why = "the map has an entry for this port: policy may be enforced since a moment"
+        return hop.unknown(Unavailable(Reason.UNCONFIRMED, why), ask_again=intent.rests_on)
     return hop.fine(f"{who} passes")
 
 
 def _mismatch(
-    hop: Hop, gate: Gate, intent: Intent, programmed: str, questions: tuple[Question, ...]
+    case: Case, hop: Hop, gate: Gate, intent: Intent, programmed: str, questions: tuple[Question, ...]
 ) -> Finding:
-    """The map does not hold what the agent has resolved."""
+    """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked for
+    again with it, and may be heard for the first time then.
+    """
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"
     stops = frozenset({gate.rung}) if intent.decision.allowed else frozenset[Rung]()
-    rests_on = (*questions, *intent.rests_on)
+    rests_on = questions if case.run.second_look else (*questions, *intent.rests_on)
     return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, stops, rests_on))
 
 

@@ -8,6 +8,7 @@ from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
+from ..judge import Hop
 
 _CUT_SHORT = frozenset(
     {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
@@ -18,13 +19,16 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
     """curl's report, held against what conntrack says came from the pod."""
     hop = case.hop(expected, case.plan.destination)
     wanted = " or ".join(map(str, case.plan.expect.statuses)) or "2xx"
-    hop.intent(f"HTTP {wanted}", {"request": f"{case.plan.request.method} {case.plan.request.path}"})
+    asked = f"{case.plan.request.method} {case.plan.request.path}"
+    hop.intent("not reached" if case.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
     report = case.report
     if report is None:
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is under way"))
     if isinstance(report, Unavailable):
         return hop.unknown(report)
     hop.observed(_told(report), _facts(report))
+    if case.plan.expect.denied:
+        return _unexpected(case, hop, report)
     if report.exit_code == CurlExit.OK:
         reason = case.outcome.reason
         if case.outcome.met is False:
@@ -46,6 +50,13 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
         return hop.broken(Reason.NO_RESPONSE, message)
     if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+
+
+def _unexpected(case: Case, hop: Hop, report: CurlReport) -> Finding:
+    """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
+    if case.connection.connected or case.connection.refused:
+        return hop.fine(f"{_address(case)} was reached: {_told(report)}")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 

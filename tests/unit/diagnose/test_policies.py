@@ -1,0 +1,226 @@
+"""Which policies are named, and what becomes of a denial that is expected: in runs recorded on the lab, and in what is
+made of them by taking evidence away.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.findings import Finding
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+INGRESS, EGRESS = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY
+
+
+def finding(run: Run, hop: HopName) -> Finding:
+    [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
+    return found
+
+
+def asks_for(*words: str) -> Callable[[Question], bool]:
+    """Questions whose command has these words in this order, side by side."""
+    return lambda question: any(
+        question.argv[at : at + len(words)] == words for at in range(len(question.argv))
+    )
+
+
+def without(run: Run, which: Callable[[Question], bool]) -> Run:
+    """The run, if these questions had not been answered."""
+
+    def gone(reading: Reading) -> Reading:
+        return Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s", reading.at)
+
+    readings = {
+        question: tuple(map(gone, answers)) if which(question) else answers
+        for question, answers in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
+
+
+def rewritten(run: Run, which: Callable[[Question], bool], old: bytes, new: bytes) -> Run:
+    """The run, if these answers had other words."""
+
+    def other(reading: Reading) -> Reading:
+        return (
+            replace(reading, stdout=reading.stdout.replace(old, new))
+            if isinstance(reading, Answer)
+            else reading
+        )
+
+    readings = {
+        question: tuple(map(other, answers)) if which(question) else answers
+        for question, answers in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
+
+
+HUBBLE = asks_for("hubble", "observe")
+MONITOR = asks_for("cilium-dbg", "monitor")
+SELECTORS = asks_for("policy", "selectors")
+ENDPOINTS = asks_for("endpoint", "get")
+REPOSITORY = asks_for("policy", "get")
+
+
+@pytest.mark.parametrize(
+    ("name", "hop", "policies", "decision"),
+    [
+        ("healthy-policy-allows", INGRESS, "CiliumNetworkPolicy e2e/land", "allow"),
+        ("ingress-policy-clusterwide-deny", INGRESS, "CiliumClusterwideNetworkPolicy e2e-no-exhaust", "deny"),
+        ("ingress-policy-default-deny-same-node", INGRESS, "NetworkPolicy e2e/nobody", "default deny"),
+        ("egress-policy-deny-service", EGRESS, "CiliumNetworkPolicy e2e/grounded", "deny"),
+        ("denied-as-expected", INGRESS, "CiliumNetworkPolicy e2e/shields-up", "deny"),
+        ("denied-by-default-as-expected", INGRESS, "NetworkPolicy e2e/nobody", "default deny"),
+        ("policy-map-entry-missing", INGRESS, "CiliumNetworkPolicy e2e/land", "allow"),
+    ],
+)
+def test_the_policies_are_facts_and_words(name: str, hop: HopName, policies: str, decision: str) -> None:
+    found = finding(recorded(name), hop)
+    facts = found.evidence[Witness.INTENT].facts
+    assert (facts["policies"], facts["decision"]) == (policies, decision)
+    assert policies in found.message or found.verdict is HopVerdict.OK
+
+
+def test_a_direction_without_policies_is_not_enforced() -> None:
+    found = finding(recorded("healthy-policy-allows"), EGRESS)
+    assert found.evidence[Witness.INTENT].summary.endswith("not enforced")
+    assert found.evidence[Witness.INTENT].facts["policies"] == ""
+
+
+def test_without_the_rules_a_default_deny_has_no_name() -> None:
+    found = finding(without(recorded("denied-by-default-as-expected"), REPOSITORY), INGRESS)
+    assert found.verdict is HopVerdict.OK
+    assert found.evidence[Witness.INTENT].facts["policies"] == ""
+    assert "default deny" in found.message
+
+
+@pytest.mark.parametrize("missing", [SELECTORS, ENDPOINTS])
+def test_a_policy_that_lets_pass_is_not_ok_if_the_agents_own_is_not_known(
+    missing: Callable[[Question], bool],
+) -> None:
+    run = without(recorded("policy-map-lets-through"), missing)
+    assert finding(run, INGRESS).verdict is HopVerdict.UNKNOWN
+    assert diagnose(run).verdict is ProbeVerdict.UNKNOWN
+
+
+def test_a_map_that_differs_from_what_the_agent_is_about_to_realize_proves_nothing() -> None:
+    run = rewritten(
+        recorded("policy-map-lets-through"), ENDPOINTS, b'"policy-revision": ', b'"policy-revision": 1'
+    )
+    assert finding(run, INGRESS).verdict is HopVerdict.STALE  # both revisions changed alike
+    for answer in (a for q, answers in run.evidence if ENDPOINTS(q) for a in answers):
+        assert isinstance(answer, Answer)
+    run = replace(run, evidence=_only_first_revision(run))
+    assert finding(run, INGRESS).reason is Reason.IN_TRANSITION
+
+
+def _only_first_revision(run: Run) -> Evidence:
+    """The realized revision comes first in the agent's answer; the wanted one is left as it is."""
+
+    def other(reading: Reading) -> Reading:
+        assert isinstance(reading, Answer)
+        return replace(
+            reading, stdout=reading.stdout.replace(b'"policy-revision": ', b'"policy-revision": 9', 1)
+        )
+
+    readings = {q: tuple(map(other, a)) if ENDPOINTS(q) else a for q, a in run.evidence}
+    return Evidence(readings)
+
+
+@pytest.mark.parametrize(
+    "name", ["denied-as-expected", "denied-by-default-as-expected", "denied-on-egress-as-expected"]
+)
+def test_a_denial_that_nobody_saw_is_unknown(name: str) -> None:
+    diagnosis = diagnose(without(without(recorded(name), HUBBLE), MONITOR))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_WITNESSED)
+    assert diagnosis.met is None
+
+
+def test_the_monitor_witnesses_a_denial_where_hubble_does_not() -> None:
+    diagnosis = diagnose(without(recorded("denied-by-default-as-expected"), HUBBLE))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.HEALTHY, Reason.DENIED)
+
+
+def test_a_denial_for_the_want_of_an_authentication_is_none() -> None:
+    run = rewritten(recorded("denied-as-expected"), HUBBLE, b'"drop_reason":181', b'"drop_reason":189')
+    assert diagnose(run).reason is Reason.DENIAL_NOT_WITNESSED
+
+
+def test_a_denial_of_somebody_else_is_not_taken_for_ones_own() -> None:
+    run = recorded("denied-as-expected")
+    other = replace(run.request, local_port=run.request.local_port + 1)
+    assert diagnose(replace(run, request=other)).verdict is ProbeVerdict.UNKNOWN
+
+
+def test_a_denial_of_somebody_whom_the_node_takes_for_another_is_degraded() -> None:
+    run = recorded("denied-as-expected")
+    assert run.plan.source.endpoint is not None
+    identity = str(run.plan.source.endpoint.identity).encode()
+    mistaken = rewritten(run, HUBBLE, b'"identity":' + identity, b'"identity":99')
+    diagnosis = diagnose(mistaken)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
+
+
+def test_a_connection_that_no_policy_denies_names_both() -> None:
+    diagnosis = diagnose(recorded("denial-not-enforced"))
+    assert "egress: not enforced; ingress: not enforced" in diagnosis.message
+
+
+def test_a_policy_that_is_not_in_the_map_is_named() -> None:
+    diagnosis = diagnose(recorded("denial-not-programmed"))
+    assert "CiliumNetworkPolicy e2e/shields-up" in diagnosis.message
+    assert "the map says allow" in diagnosis.message
+
+
+def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> None:
+    run = recorded("denial-not-enforced")
+    of_source = run.plan.source.endpoint
+    assert of_source is not None
+    run = without(run, lambda question: ENDPOINTS(question) and str(of_source.endpoint_id) in question.argv)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.POLICY_NOT_ENFORCED)
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is None
+
+
+def test_a_direction_that_is_only_audited_lets_pass() -> None:
+    run = rewritten(
+        recorded("denial-not-programmed"),
+        ENDPOINTS,
+        b'"policy-enabled": "ingress"',
+        b'"policy-enabled": "audit-ingress"',
+    )
+    assert "denied (audited only) by" in diagnose(run).message
+
+
+def test_what_the_l7_proxy_takes_is_not_followed() -> None:
+    """Derived: the entry of the map has a proxy port, which no policy of the lab can have."""
+    run = recorded("connection-refused")
+    lookups = asks_for(
+        "map", "lookup", "pinned", f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_endpoint(run):05d}"
+    )
+    answer = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
+    readings = {
+        question: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
+        if lookups(question)
+        else answers
+        for question, answers in run.evidence
+    }
+    diagnosis = diagnose(replace(run, evidence=Evidence(readings)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert "L7 proxy (port 11111)" in diagnosis.message
+
+
+def _endpoint(run: Run) -> int:
+    target = run.plan.backends[0].target
+    assert target is not None
+    assert target.endpoint is not None
+    return target.endpoint.endpoint_id
