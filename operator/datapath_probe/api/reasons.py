@@ -73,6 +73,11 @@ class Reason(StrEnum):
 
     # service
     NAME_NOT_RESOLVED = "NameNotResolved"
+    NAME_NOT_FOUND = "NameNotFound"
+    NAME_SERVER_SILENT = "NameServerSilent"
+    NAME_SERVER_UNREACHABLE = "NameServerUnreachable"
+    NO_READY_NAME_SERVER = "NoReadyNameServer"
+    DNS_DENIED = "DNSDenied"
     NAME_RESOLVED_ELSEWHERE = "NameResolvedElsewhere"
     FRONTEND_MISSING = "FrontendMissing"
     BACKEND_MISSING = "BackendMissing"

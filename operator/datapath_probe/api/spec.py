@@ -81,7 +81,7 @@ class Source(ApiModel):
 
 
 class PodDestination(ApiModel):
-    """A pod, requested at its own address."""
+    """A pod, requested at its own address; one in the host's network at its node's."""
 
     name: PodName
     """Name of the pod."""
@@ -94,7 +94,8 @@ class PodDestination(ApiModel):
 
 
 class ServiceDestination(ApiModel):
-    """A Service, requested as NAME.NAMESPACE.svc."""
+    """A Service of any type but ExternalName, requested as NAME.NAMESPACE.svc: by its ClusterIP, or headless by the
+    addresses of its pods."""
 
     name: Label
     """Name of the Service."""
@@ -103,7 +104,8 @@ class ServiceDestination(ApiModel):
     """Namespace of the Service. Default: the probe's."""
 
     port: PortNumberOrName
-    """Port of the Service: its number, 1 to 65535, or its name."""
+    """Port of the Service: its number, 1 to 65535, or its name. The port of a headless Service is not translated: a
+    number is requested as it is, a name stands for the port of the pods."""
 
 
 class Destination(ApiModel):

@@ -45,9 +45,9 @@ class Filter:
     last: int
     peers: tuple[Peer, ...]
 
-    def covers(self, port: int, named_ports: Mapping[str, int]) -> bool:
-        """Whether it is about this TCP port."""
-        if self.protocol not in ("TCP", "ANY"):
+    def covers(self, port: int, named_ports: Mapping[str, int], protocol: str) -> bool:
+        """Whether it is about this port."""
+        if self.protocol not in (protocol, "ANY"):
             return False
         if self.port_name:
             return named_ports.get(self.port_name) == port
@@ -119,8 +119,9 @@ def decide(
     identity: int,
     port: int,
     named_ports: Mapping[str, int],
+    protocol: str = "TCP",
 ) -> Decision | Unavailable:
-    """Whether the agent means this identity to pass at this TCP port. A denial counts more than what allows.
+    """Whether the agent means this identity to pass at this port. A denial counts more than what allows.
 
     `named_ports`: of the pod that is called.
     """
@@ -129,7 +130,7 @@ def decide(
     if policy.ranked:
         why = "rules of different tiers or priorities can't be followed"
         return Unavailable(EvidenceError.UNSUPPORTED_VERSION, why)
-    filters = [f for f in policy.filters[direction] if f.covers(port, named_ports)]
+    filters = [f for f in policy.filters[direction] if f.covers(port, named_ports, protocol)]
     peers = [peer for f in filters for peer in f.peers]
     if any(peer.selector not in selections for peer in peers):
         return Unavailable(

@@ -50,10 +50,16 @@ class PolicyEntry:
 
 
 def lookup(
-    node: str, layout: Layout, endpoint: int, direction: TrafficDirection, identity: int, port: int
+    node: str,
+    layout: Layout,
+    endpoint: int,
+    direction: TrafficDirection,
+    identity: int,
+    port: int,
+    protocol: L4Protocol = L4Protocol.TCP,
 ) -> Question:
-    """The most specific entry for this identity and TCP port."""
-    key = le32(_FULL_PREFIX) + le32(identity) + bytes((direction, L4Protocol.TCP)) + be16(port)
+    """The most specific entry for this identity and port."""
+    key = le32(_FULL_PREFIX) + le32(identity) + bytes((direction, protocol)) + be16(port)
     return map_lookup(node, f"{layout.policy_map}{endpoint_id(endpoint):05d}", key)
 
 

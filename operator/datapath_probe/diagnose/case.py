@@ -53,6 +53,11 @@ class Case:
         return self.backend.target if self.backend and not self.backend.host else None
 
     @property
+    def protocol(self) -> str:
+        """TCP, or that of the Service's port."""
+        return self.plan.frontend.port.protocol if self.plan.frontend else "TCP"
+
+    @property
     def translates(self) -> bool:
         """Whether the source's program chooses a backend, and so leaves a SVC entry."""
         plan = self.run.plan

@@ -66,7 +66,9 @@ def intent_of(
         return selections
     if not policy.settled:
         return Unavailable(Reason.IN_TRANSITION, f"the agent on {node} is about to realize another policy")
-    decision = endpoint_policy.decide(policy, selections, direction, identity, port, _named_ports(case))
+    decision = endpoint_policy.decide(
+        policy, selections, direction, identity, port, _named_ports(case), case.protocol
+    )
     if isinstance(decision, Unavailable):
         return decision
     policies = decision.policies

@@ -1,6 +1,6 @@
 """How this run's connection is found in conntrack: which backend was chosen, and the entries under its addresses.
 
-Called by `diagnose` (and `checks.host`, for the address that a host speaks from).
+Called by `diagnose`, and by checks that look up entries of their own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -104,9 +104,9 @@ def _chosen(
     for backend in plan.backends[:AHEAD]:  # a few look-ups more cost less than one round trip
         _outgoing(plan, request, backend, lens, config)
         _incoming(plan, request, backend, lens, config)
-    service, _ = _of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
+    service, _ = of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
     if not isinstance(service, CtEntry):
-        straight, _ = _of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
+        straight, _ = of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
         return None, service, straight, {}
     facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
     record = lens.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
@@ -162,7 +162,7 @@ def _outgoing(
         return client, None
     node = plan.source.node.name
     question = conntrack.out_entry(node, client, request.local_port, backend.ip, backend.port)
-    return _of_this_run(question, request, lens)
+    return of_this_run(question, request, lens)
 
 
 def _incoming(
@@ -176,7 +176,7 @@ def _incoming(
         return client, None
     node = backend.target.node.name
     question = conntrack.in_entry(node, client, request.local_port, backend.ip, backend.port)
-    return _of_this_run(question, request, lens)
+    return of_this_run(question, request, lens)
 
 
 def client_address(plan: Plan, backend: Backend, lens: Lens, config: AgentConfig) -> str | Unavailable:
@@ -198,7 +198,7 @@ def _backend(plan: Plan, ip: str, port: int) -> Backend:
     return next(known, Backend(ip, port, None))
 
 
-def _of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace, float | None]:
+def of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace, float | None]:
     """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
     clock_question = uptime.uptime(question.node)
     uptime_s = lens.read(clock_question, uptime.parse)

@@ -28,11 +28,13 @@ def _dns_denied(scene: Scene) -> AbstractContextManager[None]:
 
 
 FAULTS = (
-    Fault("coredns-gone", lambda s: coredns_gone(s.api), broken(RESOLUTION, UNRESOLVED), Target.SERVICE),
+    Fault(
+        "coredns-gone", lambda s: coredns_gone(s.api), broken(RESOLUTION, "NoReadyNameServer"), Target.SERVICE
+    ),
     Fault(
         "name-does-not-exist",
         lambda s: file_changed(s.galaxy, s.ship, "/etc/resolv.conf", "/^search/d"),
-        broken(RESOLUTION, UNRESOLVED),
+        broken(RESOLUTION, "NameNotFound") + broken(RESOLUTION, UNRESOLVED),  # the second if it took its time
         Target.SERVICE,
     ),
     Fault(
@@ -55,5 +57,5 @@ FAULTS = (
         broken(RESOLUTION, "NameResolvedElsewhere"),
         Target.SERVICE,
     ),
-    Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, UNRESOLVED), Target.SERVICE),
+    Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, "DNSDenied"), Target.SERVICE),
 )

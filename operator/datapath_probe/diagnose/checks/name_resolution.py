@@ -1,10 +1,19 @@
 """Hop `name-resolution`: the name led to an address of the Service. Exercise 7."""
 
+from collections.abc import Sequence
+
 from ...api.reasons import Reason
+from ...api.vocabulary import HopVerdict
 from ...cilium.curl import CurlExit, CurlReport
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
+from ..judge import Hop
+from .name_server import culprit, queries, walk
+
+# The least time that resolvers wait for an answer, and what they wait by default.
+_ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
+_OTHER_RESOLVERS = ("Default", "None")
 
 
 def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
@@ -28,9 +37,7 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
         if not right:
             message = f"the Service behind {case.plan.request.host} is headless and has no ready endpoint"
             return hop.broken(Reason.NO_READY_BACKENDS, message)
-        return hop.broken(
-            Reason.NAME_NOT_RESOLVED, f"{case.plan.request.host} did not resolve in the source pod"
-        )
+        return hop.broken(*_why_unresolved(case, hop, report))
     if report.remote_ip and report.remote_ip not in right | {backend.ip for backend in case.plan.backends}:
         hop.observed(f"curl spoke to {report.remote_ip}", took)
         return hop.broken(
@@ -42,6 +49,51 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
     elif case.connection.translated and frontend:
         hop.observed(f"curl spoke to {frontend.ip}", took)
     return hop.fine(f"resolved in {took['nameLookup']}")
+
+
+def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, str]:
+    """What is wrong between the source pod and the cluster's DNS, as far as it can be said."""
+    host, policy = case.plan.request.host, case.source.pod.dns_policy
+    unresolved, nameserver = f"{host} did not resolve in the source pod", case.plan.nameserver
+    if nameserver is None:
+        asked = (
+            f"its dnsPolicy is {policy}"
+            if policy in _OTHER_RESOLVERS
+            else "which name server it asks is not known"
+        )
+        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; {asked}"
+    where = f"the cluster's DNS at {nameserver.frontend.ip}:{nameserver.frontend.port.port}"
+    findings = walk(case, nameserver)
+    sent = queries(case, nameserver)
+    found = culprit(findings)
+    servers = ", ".join(backend.ip for backend in nameserver.backends)
+    hop.programmed(
+        f"the way to {where}: {_told(findings)}",
+        {"nameServer": nameserver.frontend.ip, "nameServers": servers},
+    )
+    if found:
+        reason, finding = found
+        message = f"{unresolved}: on the way to {where}, {finding.hop} on {finding.node}: {finding.message}"
+        return reason, message
+    if sent.refused_by:
+        return Reason.NAME_SERVER_UNREACHABLE, f"{unresolved}: nothing listens at {sent.refused_by}, {where}"
+    if any(finding.verdict is not HopVerdict.OK for finding in findings):
+        return Reason.NAME_NOT_RESOLVED, f"{unresolved}, and not all of the way to {where} can be judged"
+    if sent.asked is False:
+        return Reason.NAME_NOT_RESOLVED, f"{unresolved}: no query of this run went to {where}"
+    if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
+        return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered that there is no such name"
+    if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
+        return (
+            Reason.NAME_SERVER_SILENT,
+            f"{unresolved}: the way to {where} is as it should be, but no answer came",
+        )
+    return Reason.NAME_NOT_RESOLVED, unresolved
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    ok = sum(finding.verdict is HopVerdict.OK for finding in findings)
+    return f"{ok} of {len(findings)} hops ok"
 
 
 def is_unresolved(case: Case, report: CurlReport) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ...api.reasons import Reason
 from ...cilium import policymap
 from ...cilium.policymap import PolicyEntry, TrafficDirection
+from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -75,7 +76,7 @@ def judge_gate(case: Case, expected: ExpectedHop, gate: Gate) -> Finding:
     port = case.backend.port if case.backend else 0
     intent = intent_of(case, gate.owner, gate.direction, identity, port)
     looked_up = _look_up(case, expected, gate, identity, port)
-    who = f"identity {identity} at port {port}/TCP"
+    who = f"identity {identity} at port {port}/{case.protocol}"
     said = f": {intent.in_words}" if isinstance(intent, Intent) else ""
     hop.intent(f"{who}{said}", {"identity": identity, "port": port, **_meant(intent)})
     if gate.passed:
@@ -121,7 +122,15 @@ def _look_up(
     if isinstance(layout, Unavailable):
         return layout
     questions = tuple(
-        policymap.lookup(expected.node, layout, gate.owner.endpoint.endpoint_id, gate.direction, who, port)
+        policymap.lookup(
+            expected.node,
+            layout,
+            gate.owner.endpoint.endpoint_id,
+            gate.direction,
+            who,
+            port,
+            L4Protocol[case.protocol],
+        )
         for who in (identity, policymap.ANY_IDENTITY)
     )
     of_identity, of_any = (case.lens.read(question, policymap.parse) for question in questions)

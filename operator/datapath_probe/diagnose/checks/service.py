@@ -3,10 +3,11 @@
 Source: Cilium 1.18 `bpf/lib/lb.h`, `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `pkg/maps/lbmap`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...cilium import lbmap
+from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -35,7 +36,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
     """The node's frontend and backends equal the endpoints that Kubernetes holds ready for this node."""
     frontend = _frontend(case)
     wanted = {f"{backend.ip}:{backend.port}" for backend in case.plan.backends}
-    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/{case.protocol}")
     hop.intent(
         f"{len(wanted)} ready endpoint(s)",
         {"frontend": f"{frontend.ip}:{frontend.port.port}", "backends": ", ".join(sorted(wanted))},
@@ -50,7 +51,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
                 Reason.FRONTEND_MISSING,
                 f"{expected.node} has no load-balancing entry for {frontend.ip}:{frontend.port.port}",
                 _NOT_TRANSLATED,
-                (_master_question(expected.node, frontend),),
+                _master(case, expected.node, frontend).rests_on,
             )
         )
     have = set(programmed.backends)
@@ -125,20 +126,20 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
 
 
 def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Absent | Unavailable:
-    question = _master_question(node, frontend)
     for number in range(1, 1 + len(case.plan.backends[:COMPARED_BACKENDS])):
         case.lens.want(lbmap.slot(node, _address(frontend), number))  # as many as there should be
-    master = case.lens.read(question, lbmap.parse_slot)
+    found = _master(case, node, frontend)
+    master = found.slot
     if isinstance(master, Absent | Unavailable):
         return master
-    rests_on = [question]
+    rests_on = [*found.rests_on]
     if master.count > COMPARED_BACKENDS:
         return _Programmed(master, (), (), tuple(rests_on))
     backends: list[str] = []
     dangling: list[str] = []
     failed: Unavailable | None = None
     for number in range(1, master.count + 1):
-        slot_question = lbmap.slot(node, _address(frontend), number)
+        slot_question = lbmap.slot(node, found.address, number)
         slot = case.lens.read(slot_question, lbmap.parse_slot)
         rests_on.append(slot_question)
         if isinstance(slot, Unavailable):
@@ -159,14 +160,34 @@ def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Abse
     return failed or _Programmed(master, tuple(backends), tuple(dangling), tuple(rests_on))
 
 
-def _master_question(node: str, frontend: Frontend) -> Question:
-    return lbmap.slot(node, _address(frontend), 0)
+@dataclass(frozen=True, slots=True)
+class _Master:
+    """Slot 0, under the address that has one."""
+
+    address: lbmap.Frontend
+    slot: lbmap.ServiceSlot | Absent | Unavailable
+    rests_on: tuple[Question, ...]
+
+
+def _master(case: Case, node: str, frontend: Frontend) -> _Master:
+    """As programs look for it: by protocol, then by none, as Cilium before 1.17 made all entries."""
+    address = _address(frontend)
+    question = lbmap.slot(node, address, 0)
+    slot = case.lens.read(question, lbmap.parse_slot)
+    if not isinstance(slot, Absent):
+        return _Master(address, slot, (question,))
+    of_any = replace(address, protocol=L4Protocol.ANY)
+    question_of_any = lbmap.slot(node, of_any, 0)
+    slot_of_any = case.lens.read(question_of_any, lbmap.parse_slot)
+    if isinstance(slot_of_any, Unavailable) and slot_of_any.reason == Reason.NOT_COLLECTED:
+        return _Master(address, slot, (question,))  # saved by a version that did not ask
+    return _Master(of_any, slot_of_any, (question, question_of_any))
 
 
 def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
     """This connection was sent to one of the backends."""
     frontend = _frontend(case)
-    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/{case.protocol}")
     chosen = case.connection.chosen
     if chosen:
         hop.observed(
@@ -188,9 +209,9 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
 def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
     """Replies get the Service's address back."""
     frontend = _frontend(case)
-    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/TCP")
+    hop = case.hop(expected, f"{frontend.ip}:{frontend.port.port}/{case.protocol}")
     hop.intent(f"replies come from {frontend.ip}:{frontend.port.port}")
-    master = case.lens.read(_master_question(expected.node, frontend), lbmap.parse_slot)
+    master = _master(case, expected.node, frontend).slot
     if isinstance(master, Unavailable):
         return hop.unknown(master)
     if isinstance(master, Absent):
@@ -227,7 +248,7 @@ def _judge_reverse_nat(
 
 
 def _address(frontend: Frontend) -> lbmap.Frontend:
-    return lbmap.Frontend(frontend.ip, frontend.port.port)
+    return lbmap.Frontend(frontend.ip, frontend.port.port, L4Protocol[frontend.port.protocol])
 
 
 def _frontend(case: Case) -> Frontend:

@@ -1,0 +1,117 @@
+"""When a name does not resolve, the way to the name server is walked. Here the recorded Service stands for the DNS."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import conntrack, lxcmap, uptime
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.plan import Nameserver
+from unit.recorded import recorded
+
+ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
+
+
+def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+    """The run with other answers, each heard twice."""
+    readings = {**run.evidence.readings, **{q: (reading, reading) for q, reading in answers.items()}}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> Run:
+    """A recorded run through a Service, as if curl had got no address; the Service is also the name server."""
+    run = recorded(name)
+    reading, frontend = run.request.reading, run.plan.frontend
+    assert isinstance(reading, Answer)
+    assert frontend is not None
+    report = json.loads(reading.stderr[reading.stderr.index(b"{") :])
+    nothing = {"http_code": 0, "local_ip": "", "local_port": 0, "remote_ip": "", "remote_port": 0}
+    times = {"time_namelookup": 0, "time_connect": 0, "time_starttransfer": 0, "time_total": total_s}
+    said = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
+    failed = replace(reading, exit_code=exit_code, stderr=said, stdout=b"")
+    plan = replace(run.plan, nameserver=Nameserver(frontend, run.plan.backends))
+    return replace(
+        run, plan=plan, plan_after=plan, request=replace(run.request, reading=failed), second_look=True
+    )
+
+
+def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
+    """What conntrack has of this run's queries: that they left, and whether an ICMP error came back."""
+    node, client = run.plan.source.node.name, run.plan.source.pod.ip
+    clock = uptime.parse(run.evidence.latest(uptime.uptime(node)))
+    assert isinstance(clock, float)
+    now = int(clock) + 1
+    value = struct.pack("<8xQQQIH2s2xBBIII", 0, 0, 0, 0, 0, b"\0\0", 0, 0, 0, now, now if refused else 0)
+    entry = {"key": [], "value": [f"0x{octet:02x}" for octet in value]}
+    found = Answer(0, json.dumps(entry).encode(), b"", at=0.0, duration_s=0.0)
+    servers = [backend.ip for backend in run.plan.backends]
+    questions = [conntrack.icmp_related(node, client, server) for server in servers]
+    return answering(run, dict.fromkeys(questions, found if sent else ABSENT))
+
+
+def reason(run: Run) -> Reason:
+    """What is said of the name; nothing else is blamed."""
+    diagnosis = diagnose(run)
+    assert diagnosis.verdict is ProbeVerdict.BROKEN
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.NAME_RESOLUTION
+    return diagnosis.divergence.reason
+
+
+HEALTHY = "healthy-service-cross-node"
+
+
+def test_a_quick_no_over_a_way_that_is_as_it_should_be_means_that_there_is_no_such_name() -> None:
+    assert reason(queried(unresolved(HEALTHY))) is Reason.NAME_NOT_FOUND
+
+
+def test_no_answer_over_a_way_that_is_as_it_should_be_means_a_silent_server() -> None:
+    assert reason(queried(unresolved(HEALTHY, total_s=10.0))) is Reason.NAME_SERVER_SILENT
+
+
+def test_between_a_quick_no_and_no_answer_nothing_is_claimed() -> None:
+    assert reason(queried(unresolved(HEALTHY, total_s=2.0))) is Reason.NAME_NOT_RESOLVED
+
+
+def test_an_icmp_error_means_that_nothing_listens() -> None:
+    assert reason(queried(unresolved(HEALTHY), refused=True)) is Reason.NAME_SERVER_UNREACHABLE
+
+
+def test_a_pod_that_asked_somebody_else_is_not_told_of_the_clusters_dns() -> None:
+    assert reason(queried(unresolved(HEALTHY), sent=False)) is Reason.NAME_NOT_RESOLVED
+
+
+@pytest.mark.parametrize("policy", ["Default", "None", "ClusterFirst"])
+def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
+    run = unresolved(HEALTHY)
+    pod = replace(run.plan.source.pod, dns_policy=policy)
+    plan = replace(run.plan, nameserver=None, source=replace(run.plan.source, pod=pod))
+    assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.NAME_NOT_RESOLVED
+
+
+def test_a_hop_that_is_wrong_on_the_way_is_named_in_the_message() -> None:
+    run = queried(unresolved(HEALTHY))
+    server = diagnose(recorded(HEALTHY)).backend
+    assert server is not None
+    assert server.target is not None
+    broken = answering(run, {lxcmap.lookup(server.target.node.name, server.ip): ABSENT})
+    assert reason(broken) is Reason.NAME_SERVER_UNREACHABLE
+    assert "endpoint-lookup" in diagnose(broken).message
+
+
+def test_a_service_of_name_servers_without_endpoints_is_told_as_such() -> None:
+    assert reason(unresolved("no-ready-backends")) is Reason.NO_READY_NAME_SERVER
+
+
+def test_what_is_missing_on_the_way_proves_nothing() -> None:
+    run = queried(unresolved(HEALTHY))
+    assert reason(replace(run, evidence=Evidence())) is Reason.NAME_NOT_RESOLVED
