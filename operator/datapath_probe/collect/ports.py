@@ -23,7 +23,7 @@ class Agents(Protocol):
     """The Cilium agents, one per node."""
 
     async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """Run the questions on that node's agent in this order, in one round trip; one reading each, never raises."""
+        """Run the questions on that node's agent in one round trip; one reading each, in this order; never raises."""
         ...
 
 

@@ -37,7 +37,8 @@ class ShellAgents:
         self._clock = clock
 
     async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """Run the questions on the node's agent, in this order, as a rule in one round trip; never raises.
+        """Run the questions on the node's agent, as a rule in one round trip. One reading each, in this order; never
+        raises.
 
         All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes.
         """
