@@ -113,6 +113,12 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ENTRY_MISMATCH,
     ),
+    "endpoint-routes/to-container-detached@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.DESTINATION_PROGRAM,
+        Reason.PROGRAM_MISSING,
+    ),
     "endpoint-routes/ipcache-wrong-tunnel-endpoint@1.18.5": (
         BROKEN,
         "S",
