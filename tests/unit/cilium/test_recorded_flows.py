@@ -57,3 +57,20 @@ def test_an_icmp_error_has_no_ports_and_says_what_it_is() -> None:
 
 def test_the_newest_event_is_one() -> None:
     assert len(flows("newest")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "direction", "policies"),
+    [
+        ("denied by policy, destination", 181, "ingress", {"CiliumNetworkPolicy e2e/shields-up"}),
+        ("denied by default, destination", 133, "ingress", set()),
+        ("denied by policy, source", 181, "egress", {"CiliumNetworkPolicy e2e/grounded"}),
+    ],
+)
+def test_a_denial_shows_as_verdict_and_as_drop(
+    name: str, code: int, direction: str, policies: set[str]
+) -> None:
+    told = flows(name)
+    assert {(flow.drop_code, flow.direction) for flow in told} == {(code, direction)}
+    assert {flow.file for flow in told} == {"", "bpf_lxc.c"}  # a verdict tells no file
+    assert {policy for flow in told for policy in flow.policies} == policies

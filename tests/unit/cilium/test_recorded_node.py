@@ -237,3 +237,9 @@ def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
         "10.244.1.146": "cni-e4a25c0d-78db-01c5-0d69-f8bb62a4e5b6",
         "10.244.1.248": "cni-753cc68b-c3c9-2318-37f8-7e4ac3b8195c",
     }
+
+
+def test_a_tunnel_device_counts_what_it_sent_and_received() -> None:
+    name = "tunnel device's counters"
+    assert links.counters("node1", "cilium_vxlan") == question("links", name)
+    assert links.parse_counters(answer("links", name)) == links.DeviceCounters(614, 644, 0, 0)
