@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DESTINATION_NOT_FOUND = "DestinationNotFound"
     DESTINATION_NOT_RUNNING = "DestinationNotRunning"
     PORT_NOT_FOUND = "PortNotFound"
+    IMPLAUSIBLE_OBJECT = "ImplausibleObject"
     NO_COMMON_IP_VERSION = "NoCommonIPVersion"
     UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"

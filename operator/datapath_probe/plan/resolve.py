@@ -32,6 +32,9 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     if isinstance(ends, CannotRun):
         return replace(ends, source=origin)
     source, target = ends
+    implausible = _implausible(source, target)
+    if implausible:
+        return CannotRun(Reason.IMPLAUSIBLE_OBJECT, implausible, source=origin, destination=target.display)
     asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
     named = target.frontend or target.headless
     return Plan(
@@ -54,13 +57,25 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
     reached = [target.frontend.ip] if target.frontend else [backend.ip for backend in target.backends]
     versions = {ip_address(ip).version for ip in reached}
     usable = [ip for ip in source.pod.ips if ip_address(ip).version in versions]
-    if not reached or usable == [*source.pod.ips]:
+    if not reached:
         return source, target
     if not usable:
         message = f"{', '.join(reached)} and {', '.join(source.pod.ips)} are not of one IP version"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
+    version = ip_address(usable[0]).version
+    backends = tuple(b for b in target.backends if ip_address(b.ip).version == version)
     ips = tuple(dict.fromkeys((*usable, *source.pod.ips)))
-    return replace(source, pod=replace(source.pod, ips=ips)), target
+    return replace(source, pod=replace(source.pod, ips=ips)), replace(target, backends=backends)
+
+
+def _implausible(source: PodFacts, target: Target) -> str | None:
+    """A number that no Cilium gives: nothing in a map can be asked for under it."""
+    for pod in (source, *(backend.target for backend in target.backends if backend.target)):
+        endpoint = pod.endpoint
+        if endpoint and not (0 <= endpoint.endpoint_id < 1 << 16 and 0 <= endpoint.identity < 1 << 32):
+            name = f"{endpoint.namespace}/{endpoint.name}"
+            return f"CiliumEndpoint {name} has id {endpoint.endpoint_id} and identity {endpoint.identity}"
+    return None
 
 
 def _request(probe: Probe, host: str, port: int) -> Request:

@@ -86,6 +86,14 @@ def _destination(**changes: object) -> Callable[[Cluster], None]:
     return change
 
 
+def _endpoint(**changes: int) -> Callable[[Cluster], None]:
+    def change(inventory: Cluster) -> None:
+        endpoint = inventory.cilium_endpoints["default/deathstar-0"]
+        inventory.cilium_endpoints["default/deathstar-0"] = replace(endpoint, **changes)  # type: ignore[arg-type]
+
+    return change
+
+
 def _without_destination(inventory: Cluster) -> None:
     del inventory.pods["default/deathstar-0"]
     del inventory.services["default/deathstar"]
@@ -103,6 +111,8 @@ def _external_name(inventory: Cluster) -> None:
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(terminating=True), Reason.IN_TRANSITION),
         (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
+        (POD, _endpoint(endpoint_id=1 << 16), Reason.IMPLAUSIBLE_OBJECT),
+        (POD, _endpoint(identity=-1), Reason.IMPLAUSIBLE_OBJECT),
         (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
         (POD, _source(containers=(Container("c", False, {}),)), Reason.CONTAINER_NOT_RUNNING),
         (POD, _without_destination, Reason.DESTINATION_NOT_FOUND),
@@ -180,3 +190,16 @@ def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
     inventory = cluster()
     inventory.config |= {"routing-mode": "native", "tunnel-protocol": "gre"}
     assert isinstance(resolve(probe(POD), inventory), Plan)
+
+
+def test_of_two_ip_versions_the_one_that_both_ends_have_is_followed() -> None:
+    inventory = cluster()
+    xwing = inventory.pods["default/xwing"]
+    inventory.pods["default/xwing"] = replace(xwing, ips=("fd00::27", *xwing.ips))
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+    far, near = inventory.endpoints["default/deathstar"]
+    inventory.endpoints["default/deathstar"] = (far, replace(far, ip="fd00::172"), near)
+    plan = planned(POD, inventory)
+    assert plan.source.pod.ip == xwing.ip
+    dual = planned(SERVICE, inventory)
+    assert {backend.ip for backend in dual.backends} == {"fd00::172"}  # the version that the pod speaks first

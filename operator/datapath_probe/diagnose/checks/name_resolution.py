@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...cilium.curl import CurlExit, CurlReport
+from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
@@ -38,6 +39,9 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
             message = f"the Service behind {case.plan.request.host} is headless and has no ready endpoint"
             return hop.broken(Reason.NO_READY_BACKENDS, message)
         return hop.broken(*_why_unresolved(case, hop, report))
+    if report.remote_ip and (":" in report.remote_ip) != (":" in case.source.pod.ip):
+        message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
+        return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     if report.remote_ip and report.remote_ip not in right | {backend.ip for backend in case.plan.backends}:
         hop.observed(f"curl spoke to {report.remote_ip}", took)
         return hop.broken(
