@@ -1,0 +1,167 @@
+"""A whole run while the agent's tools are slow, silent, cut short or talk nonsense: right or Unknown, bounded in time
+and memory. Real shells and processes; the tools themselves print what was recorded on the lab, unless they are told not to.
+"""
+
+import json
+import os
+import stat
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.control.runner import ProbeRunner
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.pool import ChannelPool
+from integration.kube.exec_server import exec_server
+from unit.control.test_runner import RecordedPort, Recording, inventory_of, probe_of
+from unit.recorded import recorded
+
+WHOLE, BROKEN = "healthy-same-node", "endpoint-entry-missing-same-node"
+BUDGET_S, AMPLE_S = 2.0, 20.0
+BOUND_S = 45.0
+"""All rounds of both looks within their budgets, on a machine that is busy with other tests."""
+MEMORY_BOUND = 64 * 1024 * 1024
+
+TOOL = """#!{python}
+import json, os, signal, sys, time
+from pathlib import Path
+folder, name = Path(__file__).parent, Path(__file__).name
+recorded = {{tuple(argv): rest for argv, *rest in json.loads((folder / "recorded.json").read_text())}}
+def answer(argv):
+    if argv not in recorded and argv[0] == "cat":  # the shell's own script may need it
+        os.execv("/bin/cat", argv)
+    code, out, err = recorded.get(argv, (1, "", "not recorded"))
+    sys.stderr.write(err)
+    return code, out
+mode = (folder / "mode").read_text() if name == "bpftool" else ""
+if mode == "slow":
+    time.sleep(0.3)
+if mode == "hangs":
+    time.sleep(600)
+if mode == "kills its shell":
+    os.kill(os.getppid(), signal.SIGKILL)
+while mode == "does not stop":
+    sys.stdout.write('{{"id": 1}}' * 1000)
+if sys.argv[1:3] == ["-j", "batch"]:
+    parts, code = [], 0
+    for line in sys.stdin:
+        words = line.split()
+        code, out = answer((name, "-j", *words))
+        parts.append('{{"command":%s,"output":%s}}' % (json.dumps(words, separators=(",", ":")), out.strip()))
+        if code:
+            break
+    out = "[" + ",".join(parts) + "]\\n"
+else:
+    code, out = answer((name, *sys.argv[1:]))
+if mode == "is cut short":
+    out = out[: len(out) // 2]
+if mode == "talks between":
+    out = "libbpf: no BTF at {{/sys}}\\n" + out + "WARN [1]\\n"
+sys.stdout.write(out)
+sys.stdout.flush()
+sys.exit(code)
+"""
+MODES = ["slow", "hangs", "is cut short", "talks between", "does not stop", "kills its shell"]
+
+
+@dataclass
+class Bench:
+    """Tools on the path of the agents' shells; `pool` asks through them."""
+
+    folder: Path
+    pool: ChannelPool
+
+    def install(self, run: Run, mode: str) -> None:
+        """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
+        answers = [
+            (
+                question.argv,
+                reading.exit_code,
+                reading.stdout.decode("latin-1"),
+                reading.stderr.decode("latin-1"),
+            )
+            for question, readings in run.evidence
+            if isinstance(reading := readings[-1], Answer)
+        ]
+        (self.folder / "recorded.json").write_text(json.dumps(answers))
+        (self.folder / "mode").write_text(mode)
+        for name in {argv[0] for argv, *_ in answers}:
+            tool = self.folder / name
+            tool.write_text(TOOL.format(python=sys.executable))
+            tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+
+    async def diagnosis(self, run: Run, budget_s: float) -> Diagnosis:
+        """One run of the recorded probe; an agent has so long for each round of questions."""
+        agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
+        runner = ProbeRunner(
+            inventory_of(run.plan),
+            SharedAnswers(agents),
+            Recording(run),
+            time.time,
+            RecordedPort(run.request.local_port),
+        )
+        outcome = (await runner.run(probe_of(run))).outcome
+        assert isinstance(outcome, Diagnosis)
+        return outcome
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with exec_server() as server:
+        client = ExecClient(server.configuration())
+        pool = ChannelPool(client, idle_s=60.0)
+        yield Bench(tmp_path, pool)
+        await pool.close()
+        await client.close()
+
+
+async def timed(bench: Bench, name: str, mode: str, budget_s: float = BUDGET_S) -> Diagnosis:
+    run = recorded(name)
+    bench.install(run, mode)
+    began = time.monotonic()
+    diagnosis = await bench.diagnosis(run, budget_s)
+    assert time.monotonic() - began < BOUND_S
+    return diagnosis
+
+
+async def test_tools_that_work_give_the_recorded_verdicts(bench: Bench) -> None:
+    whole = await timed(bench, WHOLE, "works", AMPLE_S)
+    assert whole.verdict is ProbeVerdict.HEALTHY, whole.message
+    broken = await timed(bench, BROKEN, "works", AMPLE_S)
+    assert broken.divergence is not None
+    assert broken.divergence.hop is HopName.ENDPOINT_LOOKUP
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_path_that_is_whole_is_not_blamed(bench: Bench, mode: str) -> None:
+    diagnosis = await timed(bench, WHOLE, mode)
+    assert diagnosis.verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.UNKNOWN), diagnosis.message
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_no_other_hop_is_blamed_for_a_fault(bench: Bench, mode: str) -> None:
+    diagnosis = await timed(bench, BROKEN, mode)
+    blamed = diagnosis.divergence.hop if diagnosis.divergence else None
+    assert diagnosis.verdict in (ProbeVerdict.BROKEN, ProbeVerdict.UNKNOWN)
+    assert blamed in (None, HopName.ENDPOINT_LOOKUP), diagnosis.message
+
+
+async def test_what_does_not_stop_costs_bounded_memory(bench: Bench) -> None:
+    tracemalloc.start()
+    try:
+        await timed(bench, WHOLE, "does not stop")
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BOUND
+    finally:
+        tracemalloc.stop()
