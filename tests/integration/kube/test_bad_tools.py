@@ -1,5 +1,5 @@
 """A whole run while the agent's tools are slow, silent, cut short or talk nonsense: right or Unknown, bounded in time
-and memory. Real shells and processes; the tools themselves print what was recorded on the lab, unless they are told not to.
+and memory. Real shells and processes; the tools print what was recorded on the lab, unless they are told not to.
 """
 
 import json
