@@ -1,6 +1,7 @@
 # The operator's image. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
 # Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
 # local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 .`
+# Tag and digest of the base move together: `docker buildx imagetools inspect TAG` tells the digest.
 ARG BASE=docker.io/library/python:3.13.9-slim-trixie@sha256:326df678c20c78d465db501563f3492d17c42a4afe33a1f2bf5406a1d56b0e86
 
 FROM ${BASE} AS build
