@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Expected, Fault, degraded, either
 from faults.inject.maps import MapEntry, changed, deleted, ipcache_entry, not_used, patched
+from faults.modes import TUNNELED, Mode
 from faults.scene import Scene, Target
 
 _NOBODY = ip_address("172.30.0.99").packed
@@ -78,11 +79,26 @@ FAULTS = (
         "reply-ipcache-entry-missing",
         lambda s: _missing(_way_back(s)),
         either(BACK, "IpcacheEntryMissing", At.DESTINATION),
+        modes=TUNNELED,
     ),
     Fault(
         "reply-ipcache-wrong-identity",
         lambda s: _wrong_identity(_way_back(s)),
         either(BACK, "WrongIdentity", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    # natively routed packets carry no identity: the node takes the source's from there
+    Fault(
+        "reply-ipcache-entry-missing",
+        lambda s: _missing(_way_back(s)),
+        either(HopName.SOURCE_IDENTITY, "IpcacheEntryMissing", At.DESTINATION),
+        modes=frozenset({Mode.NATIVE}),
+    ),
+    Fault(
+        "reply-ipcache-wrong-identity",
+        lambda s: _wrong_identity(_way_back(s)),
+        either(HopName.SOURCE_IDENTITY, "WrongIdentity", At.DESTINATION),
+        modes=frozenset({Mode.NATIVE}),
     ),
     Fault(
         "reply-ipcache-wrong-tunnel-endpoint",
