@@ -1,0 +1,158 @@
+"""Policies: who denies is named, a denial that is expected must have been seen, and a map that differs is no policy."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from e2e.api import Object
+from e2e.galaxy import Galaxy, Pod
+from e2e.metrics import Metrics
+from e2e.operator_deploy import Operator
+from e2e.probes import RUN_S, Probe, Probes, brief, divergence, facts, hop
+from e2e.specs import LANDING, SERVICE, to_pod
+from e2e.waiting import until
+from faults.inject.maps import deleted
+from faults.inject.policies import Direction, allow_all_entry, enforced, policy
+
+SHIPS, STARS = {"matchLabels": {"class": "xwing"}}, {"matchLabels": {"class": "deathstar"}}
+HEALTHY = ""  # has no reason
+DNS = {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"}}
+FROM_SHIPS, TO_STARS = {"fromEndpoints": [SHIPS]}, {"toEndpoints": [STARS]}
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A policy that keeps a ship from landing; `words`: how its name is told."""
+
+    kind: str
+    spec: Object
+    direction: Direction
+    decision: str
+    name: str
+
+
+DENIALS = {
+    "ingress, CiliumNetworkPolicy": Denial(
+        "CiliumNetworkPolicy",
+        {"endpointSelector": STARS, "enableDefaultDeny": {"ingress": False}, "ingressDeny": [FROM_SHIPS]},
+        Direction.INGRESS,
+        "deny",
+        "CiliumNetworkPolicy e2e/faults",
+    ),
+    "ingress, CiliumClusterwideNetworkPolicy": Denial(
+        "CiliumClusterwideNetworkPolicy",
+        {"endpointSelector": STARS, "enableDefaultDeny": {"ingress": False}, "ingressDeny": [FROM_SHIPS]},
+        Direction.INGRESS,
+        "deny",
+        "CiliumClusterwideNetworkPolicy faults",
+    ),
+    "ingress, NetworkPolicy without rules": Denial(
+        "NetworkPolicy",
+        {"podSelector": STARS, "policyTypes": ["Ingress"]},
+        Direction.INGRESS,
+        "default deny",
+        "NetworkPolicy e2e/faults",
+    ),
+    "egress, CiliumNetworkPolicy": Denial(
+        "CiliumNetworkPolicy",
+        {"endpointSelector": SHIPS, "enableDefaultDeny": {"egress": False}, "egressDeny": [TO_STARS]},
+        Direction.EGRESS,
+        "deny",
+        "CiliumNetworkPolicy e2e/faults",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _at_rest(galaxy: Galaxy) -> None:
+    galaxy.wait_at_rest()
+
+
+def denied(spec: Object) -> Object:
+    """The same request, expected to be denied."""
+    return {**spec, "expect": {"outcome": "Denied"}}
+
+
+def told(probe: Probe, reason: str) -> Object:
+    """The first status with this reason ("": Healthy); on a busy machine a run may lack some evidence."""
+    probe.wait("first run", lambda status: "verdict" in status, 2 * RUN_S)
+
+    def look() -> Object | None:
+        status = probe.status()
+        if status.get("reason", "") != reason:
+            status = probe.run_now()
+        return status if status.get("reason", "") == reason else None
+
+    return until(f"{probe.name}: {reason}", look, 60, otherwise=lambda: brief(probe.status()))
+
+
+@pytest.mark.parametrize("denial", DENIALS.values(), ids=DENIALS.keys())
+def test_a_denial_is_witnessed_and_its_policy_named(
+    galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial
+) -> None:
+    ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
+    owner, peer = (star, ship) if denial.direction is Direction.INGRESS else (ship, star)
+    made = policy(denial.kind, denial.spec)
+    with enforced(galaxy.lab, galaxy.api, made, owner, denial.direction, peer.identity):
+        expecting = probes.create("expects-denial", denied(to_pod("xwing", star)))
+        surprised = probes.create("expects-delivery", to_pod("xwing", star))
+        assert_denied_as_expected(told(expecting, HEALTHY), owner, denial)
+        assert success(operator.metrics(), expecting) == 1
+        status = told(surprised, "PolicyDenied")
+        where = f"{denial.direction.name.lower()}-policy"
+        assert divergence(status) == ("Broken", where, owner.node, "PolicyDenied"), brief(status)
+        assert denial.name in status["divergentHop"]["message"]
+
+
+def assert_denied_as_expected(status: Object, owner: Pod, denial: Denial) -> None:
+    """Healthy, and the path ends at the hop that denied."""
+    assert status["verdict"] == "Healthy", brief(status)
+    assert denial.name in status["summary"]
+    [reachable] = [one for one in status["conditions"] if one["type"] == "Reachable"]
+    assert (reachable["status"], reachable["reason"]) == ("True", "Denied")
+    last = status["paths"][0]["hops"][-1]
+    where = f"{denial.direction.name.lower()}-policy"
+    assert (last["name"], last["node"], last["verdict"]) == (where, owner.node, "Ok")
+    meant = facts(status, where, "intent")
+    assert (meant["decision"], meant["policies"]) == (denial.decision, denial.name)
+    assert facts(status, where, "observed")["drop"].startswith("Policy denied")
+
+
+def success(metrics: Metrics, probe: Probe) -> float | None:
+    return metrics.value("datapath_probe_success", namespace=probe.namespace, probe=probe.name)
+
+
+def test_a_connection_that_no_policy_denies_is_not_enforced(
+    galaxy: Galaxy, probes: Probes, operator: Operator
+) -> None:
+    star = galaxy.far("xwing")
+    probe = probes.create("not-enforced", denied(to_pod("xwing", star)))
+    status = told(probe, "PolicyNotEnforced")
+    assert divergence(status) == ("Broken", "ingress-policy", star.node, "PolicyNotEnforced"), brief(status)
+    assert success(operator.metrics(), probe) == 0
+
+
+def test_a_refusal_is_no_denial(galaxy: Galaxy, probes: Probes) -> None:
+    probe = probes.create("refused", denied(to_pod("xwing", galaxy.far("xwing"), port=81)))
+    status = told(probe, "DenialNotWitnessed")
+    assert status["verdict"] == "Unknown"
+    assert "refused" in status["summary"]
+
+
+def test_a_name_that_can_not_be_asked_for_is_no_denial(galaxy: Galaxy, probes: Probes) -> None:
+    ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
+    spec = {"endpointSelector": SHIPS, "egressDeny": [{"toEndpoints": [DNS]}, TO_STARS]}
+    deny_dns = policy("CiliumNetworkPolicy", spec)
+    with enforced(galaxy.lab, galaxy.api, deny_dns, ship, Direction.EGRESS, star.identity):
+        to_service = {"source": {"pod": "xwing"}, "destination": SERVICE, "request": LANDING}
+        status = told(probes.create("no-name", denied(to_service)), "DenialNotWitnessed")
+        assert status["verdict"] == "Unknown"
+
+
+def test_a_map_that_denies_what_no_policy_denies_is_told_apart(galaxy: Galaxy, probes: Probes) -> None:
+    star = galaxy.far("xwing")
+    with deleted(allow_all_entry(galaxy.lab, star, Direction.INGRESS)):
+        status = told(probes.create("map-differs", to_pod("xwing", star)), "PolicyMapMismatch")
+        expected = ("Broken", "ingress-policy", star.node, "PolicyMapMismatch")
+        assert divergence(status) == expected, brief(status)
+        assert hop(status, "ingress-policy")["evidence"]["intent"]["facts"]["decision"] == "allow"
