@@ -36,6 +36,7 @@ class Target(StrEnum):
     SERVICE = "service"
     BOTH = "both"
     LARGE = "large"
+    QUICK = "quick"
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,10 @@ class Scene:
             case Target.LARGE:
                 destination = {"pod": {"name": self.far.name, "port": 80}}
                 return {"source": {"pod": SHIP}, "destination": destination, "request": _LARGE}
+            case Target.QUICK:
+                spec = to_pod(SHIP, self.far)
+                request, expect = {**spec["request"], "timeout": "5s"}, {"maxLatency": "1500ms"}
+                return {**spec, "request": request, "expect": expect}
 
 
 def service_path(name: str) -> str:

@@ -134,19 +134,18 @@ def _walk(
 
 def _matches(words: tuple[str, ...], packet: Packet) -> bool:
     """Whether the rule certainly means this packet. `-m length` is taken to: packets come in all sizes."""
-    position = 0
-    while position < len(words):
-        word = words[position]
+    rest = iter(words)
+    for word in rest:
         if word in ("-j", "-g"):  # what follows is the target and its options
-            return True
+            break
         negated = word == "!"
-        if negated:
-            position += 1
-            word = words[position]
-        value = words[position + 1] if position + 1 < len(words) else ""
-        if _fits(word, value, packet) is not (not negated):
+        option = next(rest, "") if negated else word
+        try:
+            fits = _fits(option, next(rest, ""), packet)
+        except ValueError:  # no address, no port
             return False
-        position += 2
+        if fits is not (not negated):
+            return False
     return True
 
 

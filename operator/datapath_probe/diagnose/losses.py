@@ -2,20 +2,23 @@
 programs.
 
 Asked only after a request has failed: a rule or a queue that is there does no harm to a request that came through.
-Called by the checks, each for the objects that its hop owns. A node that can't tell (no iptables, no tc) is not blamed.
+Called by the checks, each for the objects that its hop owns: None is nothing found, `Unavailable` an answer that says
+nothing. A node without iptables or tc has none of theirs.
 """
 
 from collections.abc import Sequence
 
 from ..api.reasons import Reason
+from ..api.vocabulary import HopVerdict
 from ..cilium import bpftool, links, packet_filter, queues
 from ..cilium.packet_filter import Packet
+from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import NodeFacts
 from .case import Case
-from .findings import Rung
-from .judge import Contradiction
+from .findings import Finding, Rung
+from .judge import Contradiction, Hop
 
 # What is lost by its size alone is lost after the handshake.
 _BY_SIZE = frozenset({Rung.CONNECTED})
@@ -32,6 +35,28 @@ TO_POD_CALLS = (28, 13)
 FROM_OVERLAY_CALL = 7
 
 
+Suspect = Contradiction | Unavailable | None
+
+# Not asked, as in recordings of an earlier version, or there is no such tool: nothing is held against the hop.
+_NOTHING_TO_HEAR = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
+
+
+def unless(hop: Hop, finding: Finding, *suspects: Suspect) -> Finding:
+    """The finding of a hop, unless it is Ok and something that the hop owns swallows packets, or can't be seen."""
+    if finding.verdict is not HopVerdict.OK:
+        return finding
+    for suspect in suspects:
+        if isinstance(suspect, Contradiction):
+            return hop.stale(suspect)
+    why = next((suspect for suspect in suspects if isinstance(suspect, Unavailable)), None)
+    return hop.unknown(why) if why else finding
+
+
+def unheard(reading: Unavailable) -> Unavailable | None:
+    """The reading itself where it should have told something."""
+    return None if reading.reason in _NOTHING_TO_HEAR else reading
+
+
 def filtered(
     case: Case,
     node: str,
@@ -39,14 +64,14 @@ def filtered(
     packet: Packet,
     predicts: frozenset[Rung],
     question: Question | None = None,
-) -> Contradiction | None:
+) -> Suspect:
     """A rule of the node (or of the pod whose rules `question` asks for) that drops this packet at one of the hooks."""
     if case.outcome.met is not False:
         return None
     question = question or packet_filter.question(node)
     filters = case.lens.read(question, packet_filter.parse)
     if isinstance(filters, Unavailable):
-        return None
+        return unheard(filters)
     loss = packet_filter.loss(filters, hooks, packet)
     if loss is None:
         return None
@@ -90,13 +115,15 @@ def _uplinks(case: Case, one: NodeFacts, another: NodeFacts) -> frozenset[str]:
 
 def queue_loses(
     case: Case, node: str, device: str, predicts: frozenset[Rung], question: Question | None = None
-) -> Contradiction | None:
+) -> Suspect:
     """A queue of the device that loses packets."""
     if case.outcome.met is not False:
         return None
     question = question or queues.losing(node)
     losing = case.lens.read(question, queues.parse_losing)
-    if isinstance(losing, Unavailable) or device not in losing:
+    if isinstance(losing, Unavailable):
+        return unheard(losing)
+    if device not in losing:
         return None
     message = f"the queue of {device} on {node} is {losing[device]}"
     return Contradiction(Reason.QUEUE_LOSES, message, predicts | _BY_SIZE, (question,))
@@ -104,13 +131,13 @@ def queue_loses(
 
 def call_missing(
     case: Case, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Rung]
-) -> Contradiction | None:
+) -> Suspect:
     """A hole among the tail calls that this endpoint's packets need."""
     questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
     return _hole(case, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
 
 
-def overlay_call_missing(case: Case, node: str, predicts: frozenset[Rung]) -> Contradiction | None:
+def overlay_call_missing(case: Case, node: str, predicts: frozenset[Rung]) -> Suspect:
     """The same for packets that come out of the tunnel."""
     questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
     return _hole(case, node, "the tunnel device", questions, predicts)
@@ -118,7 +145,7 @@ def overlay_call_missing(case: Case, node: str, predicts: frozenset[Rung]) -> Co
 
 def _hole(
     case: Case, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Rung]
-) -> Contradiction | None:
+) -> Suspect:
     if case.outcome.met is not False:
         return None
     layout = case.layout(node)
@@ -127,7 +154,8 @@ def _hole(
     found = {call: case.lens.read(question, bpftool.parse_call) for call, question in questions.items()}
     missing = [call for call, program in found.items() if isinstance(program, Absent)]
     if not missing:
-        return None
+        silent = (unheard(program) for program in found.values() if isinstance(program, Unavailable))
+        return next((reading for reading in silent if reading), None)
     numbers = ", ".join(map(str, missing))
     message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
     rests_on = tuple(questions[call] for call in missing)

@@ -1,7 +1,7 @@
 """The application: the path is right, and the answer is not."""
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken
+from faults.fault import At, Expected, Fault, broken
 from faults.inject import application
 from faults.scene import Target
 
@@ -53,6 +53,21 @@ FAULTS = (
         lambda s: application.stopped(s.galaxy, s.near),
         broken(RESPONSE, "ConnectionRefused"),
         Target.NEAR,
+    ),
+    Fault(
+        "listening-on-another-port",
+        lambda s: application.replaced(
+            s.galaxy, s.far, _with("pass").replace('("", 80)', '("", 8080)'), port=8080
+        ),
+        broken(RESPONSE, "ConnectionRefused", At.DESTINATION),
+    ),
+    Fault(
+        "slow",
+        lambda s: application.replaced(
+            s.galaxy, s.far, _with('time.sleep(2); self.answer(200, b"Ship landed")')
+        ),
+        (Expected("Degraded", "TooSlow"),),
+        Target.QUICK,
     ),
     _misbehaving("never-answers", "time.sleep(60)", "NoResponse"),
     _misbehaving("resets", "self.reset()", "ConnectionReset"),

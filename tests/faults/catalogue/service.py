@@ -1,16 +1,18 @@
 """Load balancing on the ship's node, and the Service's objects."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import Fault, broken
+from faults.fault import At, Fault, broken, either
 from faults.inject import objects
-from faults.inject.maps import changed, deleted, patched, reverse_nat, service_backend
+from faults.inject.maps import added, changed, deleted, patched, reverse_nat, service_backend
 from faults.modes import PER_PACKET_LB
-from faults.scene import OUTPOST, Scene, Target, service_path
+from faults.scene import BOTH, OUTPOST, Scene, Target, service_path
 
-_ADDRESS, _PORT = 0, 4
+_ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
+_COUNT = 4  # of slot 0
 _FREE_ADDRESS = 250
 
 
@@ -33,6 +35,31 @@ def _nobody_selected(scene: Scene) -> AbstractContextManager[None]:
         {"spec": {"selector": {selects: scene.far.name}}},
         scene.slots_are(OUTPOST, 0),
     )
+
+
+@contextmanager
+def _one_backend_too_many(scene: Scene) -> Iterator[None]:
+    """The deathstar near the ship is behind a Service that does not select it."""
+    near = next(
+        slot
+        for slot in (scene.slot(BOTH, 1), scene.slot(BOTH, 2))
+        if service_backend(slot).read()[:4] == ip_address(scene.near.ip).packed
+    )
+    count = patched(_COUNT, (2).to_bytes(2, "little"))
+    with added(scene.slot(OUTPOST, 2), near.read()), changed(scene.slot(OUTPOST, 0), count):
+        yield
+
+
+def _wrong_target_port(scene: Scene) -> AbstractContextManager[None]:
+    """The Service leads to a port that nobody listens on, and the datapath follows."""
+
+    def followed() -> bool:
+        return service_backend(scene.slot(OUTPOST, 1)).read()[_PORT:6] == (81).to_bytes(2, "big")
+
+    path = service_path(OUTPOST)
+    ports = [[{"name": "http", "port": 80, "targetPort": target}] for target in (81, 80)]
+    wrong, right = ({"spec": {"ports": spec}} for spec in ports)
+    return objects.changed(scene.api, path, wrong, right, followed)
 
 
 LOOKUP = HopName.SERVICE_LOOKUP
@@ -58,11 +85,25 @@ FAULTS = (
     ),
     Fault("backend-wrong-address", _moved_backend, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault("backend-wrong-port", _wrong_port, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
+    Fault("backend-stale", _one_backend_too_many, either(LOOKUP, "BackendStale"), Target.SERVICE),
+    Fault(
+        "target-port-wrong",
+        _wrong_target_port,
+        broken(HopName.DESTINATION_RESPONSE, "ConnectionRefused", At.DESTINATION),
+        Target.SERVICE,
+    ),
     Fault("no-ready-endpoints", _nobody_selected, broken(LOOKUP, "NoReadyBackends"), Target.SERVICE),
     Fault(
         "reverse-nat-missing",
         lambda s: deleted(reverse_nat(s.slot(OUTPOST, 0))),
         broken(HopName.REPLY_TRANSLATION, "ReverseNATMissing"),
+        Target.SERVICE,
+        modes=PER_PACKET_LB,
+    ),
+    Fault(
+        "reverse-nat-wrong",
+        lambda s: changed(reverse_nat(s.slot(OUTPOST, 0)), patched(_PORT, (81).to_bytes(2, "big"))),
+        broken(HopName.REPLY_TRANSLATION, "ReverseNATMismatch"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
     ),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from e2e.galaxy import Galaxy, Pod
 
-_ALIVE = "until curl --silent --fail --output /dev/null localhost/v1/; do sleep 0.1; done"
+_ALIVE = "until curl --silent --fail --output /dev/null localhost:{port}/v1/; do sleep 0.1; done"
 _RESTART = "kill $(cat /tmp/server.pid)"
 
 
@@ -19,14 +19,15 @@ def stopped(galaxy: Galaxy, pod: Pod) -> Iterator[None]:
     try:
         yield
     finally:
-        galaxy.sh(pod.name, f"rm /tmp/stopped; {_ALIVE}")
+        galaxy.sh(pod.name, f"rm /tmp/stopped; {_ALIVE.format(port=80)}")
 
 
 @contextmanager
-def replaced(galaxy: Galaxy, pod: Pod, source: str) -> Iterator[None]:
-    """A pod with another server: a Python program, which must answer its readiness probe, GET /v1/."""
-    galaxy.sh(pod.name, f"cat > /tmp/server.py <<'END'\n{source}\nEND\n{_RESTART}; sleep 0.2; {_ALIVE}")
+def replaced(galaxy: Galaxy, pod: Pod, source: str, port: int = 80) -> Iterator[None]:
+    """A pod with another server: a Python program that listens on this port and answers GET /v1/."""
+    alive = _ALIVE.format(port=port)
+    galaxy.sh(pod.name, f"cat > /tmp/server.py <<'END'\n{source}\nEND\n{_RESTART}; sleep 0.2; {alive}")
     try:
         yield
     finally:
-        galaxy.sh(pod.name, f"rm /tmp/server.py; {_RESTART}; sleep 0.2; {_ALIVE}")
+        galaxy.sh(pod.name, f"rm /tmp/server.py; {_RESTART}; sleep 0.2; {_ALIVE.format(port=80)}")

@@ -27,9 +27,11 @@ from datapath_probe.cilium import (
     lxcmap,
     monitor,
     netns,
+    packet_filter,
     policy_repository,
     policy_selectors,
     policymap,
+    queues,
     uptime,
 )
 from datapath_probe.cilium.flow import Flows
@@ -65,6 +67,9 @@ PARSERS = MAPS | {
     "device's counters": (links.parse_counters, links.DeviceCounters),
     "uptime": (uptime.parse, float),
     "counters": (bpf_metrics.parse, tuple),
+    "packet filters": (packet_filter.parse, dict),
+    "queues": (queues.parse_losing, dict),
+    "neighbour": (queues.parse_neighbour, queues.Neighbour),
     "curl": (curl.parse_report, curl.CurlReport),
 }
 REASONS = {

@@ -14,7 +14,7 @@ from ..arrival import missing_program, uses_endpoint_map, uses_policy_program, w
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
-from ..losses import TO_POD_CALLS, call_missing
+from ..losses import TO_POD_CALLS, call_missing, unless
 
 _NOWHERE: frozenset[Rung] = frozenset()
 
@@ -82,8 +82,9 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
             predicts = frozenset({Rung.ANSWERED})
             return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
         cut_off = frozenset({Rung.ANSWERED, Rung.REPLIED})
-        if hole := call_missing(case, expected.node, agent.id, TO_POD_CALLS, cut_off):
-            return hop.stale(hole)
+        hole = call_missing(case, expected.node, agent.id, TO_POD_CALLS, cut_off)
+        delivery = _delivery(case, expected, source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
+        return unless(hop, delivery, hole)
     return _delivery(case, expected, source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
 
 

@@ -3,6 +3,7 @@
 The pod's end is read from the agent, which sees the pods' network namespaces: nothing is run in the pod.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
@@ -15,7 +16,7 @@ from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, LEAVING, filtered, pod_packet, queue_loses
+from ..losses import ARRIVING, LEAVING, Suspect, filtered, pod_packet, queue_loses, unless
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
@@ -83,27 +84,24 @@ def _judge(
     if problem:
         reason, message = problem
         return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, pair.rests_on))
-    swallowed = _swallowed(case, expected.node, pod, agent, namespace)
-    if swallowed:
-        return hop.stale(swallowed)
-    return hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+    finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+    return unless(hop, finding, *_swallowed(case, expected.node, pod, agent, namespace))
 
 
 def _swallowed(
     case: Case, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
-) -> Contradiction | None:
+) -> Iterator[Suspect]:
     """A packet filter inside the pod, or a queue at either end of the pair."""
     source = pod is case.source
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
     rules = netns.inside(node, namespace, *packet_filter.question(node).argv)
-    queues_inside = queues.losing_in_pod(node, namespace)
+    inside = queues.losing_in_pod(node, namespace)
+    yield queue_loses(case, node, agent.interface_name, inwards)
+    yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
     arriving, leaving = pod_packet(case, reply=source), pod_packet(case, reply=not source)
-    return (
-        queue_loses(case, node, agent.interface_name, inwards)
-        or queue_loses(case, node, agent.container_interface_name, outwards, queues_inside)
-        or (filtered(case, node, ARRIVING, arriving, inwards, rules) if arriving else None)
-        or (filtered(case, node, LEAVING, leaving, outwards, rules) if leaving else None)
-    )
+    if arriving and leaving:
+        yield filtered(case, node, ARRIVING, arriving, inwards, rules)
+        yield filtered(case, node, LEAVING, leaving, outwards, rules)
 
 
 def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:

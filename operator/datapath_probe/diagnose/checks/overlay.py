@@ -16,7 +16,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, filtered, overlay_call_missing, queue_loses, tunnel_packet
+from ..losses import ARRIVING, filtered, overlay_call_missing, queue_loses, tunnel_packet, unless
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
 _LOST_ON_THE_WAY = frozenset({Rung.SENT})
@@ -28,11 +28,8 @@ def check_overlay_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
     hop = _hop(case, expected, TO_OVERLAY)
     if case.connection.received:
         hop.observed("packets of this connection reached the other node")
-    return (
-        _device(case, hop)
-        or _stale_if(hop, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY))
-        or _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
-    )
+    finding = _device(case, hop) or _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
+    return unless(hop, finding, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY))
 
 
 def check_overlay_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
@@ -42,27 +39,24 @@ def check_overlay_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
     if isinstance(incoming, CtEntry) and CtFlag.FROM_TUNNEL in incoming.flags:
         names = ", ".join(flag.name or "" for flag in CtFlag if flag in incoming.flags)
         hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": names})
-    return (
-        _device(case, hop)
-        or _lost_on_arrival(case, hop, case.source, case.destination, _LOST_ON_THE_WAY)
-        or _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY)
-    )
+    finding = _device(case, hop) or _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY)
+    return _unless_lost(case, hop, finding, case.source, case.destination, _LOST_ON_THE_WAY)
 
 
 def check_reply_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
     """The destination's node: `cil_to_overlay`."""
     hop = _hop(case, expected, TO_OVERLAY)
     _observe_reply(case, hop)
-    lost = _stale_if(hop, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY_BACK))
-    return lost or _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
+    finding = _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
+    return unless(hop, finding, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY_BACK))
 
 
 def check_reply_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
     """The source's node: `cil_from_overlay`."""
     hop = _hop(case, expected, FROM_OVERLAY)
     _observe_reply(case, hop)
-    lost = _lost_on_arrival(case, hop, case.destination, case.source, _LOST_ON_THE_WAY_BACK)
-    return lost or _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
+    finding = _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
+    return _unless_lost(case, hop, finding, case.destination, case.source, _LOST_ON_THE_WAY_BACK)
 
 
 def _hop(case: Case, expected: ExpectedHop, program: str) -> Hop:
@@ -118,19 +112,20 @@ def _device(case: Case, hop: Hop) -> Finding | None:
     return None
 
 
-def _lost_on_arrival(
-    case: Case, hop: Hop, sender: PodFacts | None, receiver: PodFacts | None, predicts: frozenset[Rung]
-) -> Finding | None:
-    """What keeps tunnel packets from the program that unpacks them, or it from handing them on."""
+def _unless_lost(
+    case: Case,
+    hop: Hop,
+    finding: Finding,
+    sender: PodFacts | None,
+    receiver: PodFacts | None,
+    predicts: frozenset[Rung],
+) -> Finding:
+    """The finding, unless tunnel packets are kept from the program that unpacks them, or it from handing them on."""
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
-    packet = tunnel_packet(case, sender.node, receiver.node)
-    dropped = filtered(case, hop.expected.node, ARRIVING, packet, predicts) if packet else None
-    return _stale_if(hop, dropped or overlay_call_missing(case, hop.expected.node, predicts))
-
-
-def _stale_if(hop: Hop, contradiction: Contradiction | None) -> Finding | None:
-    return hop.stale(contradiction) if contradiction else None
+    node, packet = hop.expected.node, tunnel_packet(case, sender.node, receiver.node)
+    dropped = filtered(case, node, ARRIVING, packet, predicts) if packet else None
+    return unless(hop, finding, dropped, overlay_call_missing(case, node, predicts))
 
 
 def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:

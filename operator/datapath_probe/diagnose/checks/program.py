@@ -15,7 +15,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import FROM_POD_CALLS, TO_POD_CALLS, call_missing
+from ..losses import FROM_POD_CALLS, TO_POD_CALLS, call_missing, unless
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
@@ -76,9 +76,7 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Rung.SENT}), (question,)))
     hop.programmed(f"program {program}", {"programID": program})
     hole = call_missing(case, expected.node, agent.id, TO_POD_CALLS, frozenset({Rung.SENT}))
-    if hole:
-        return hop.stale(hole)
-    return hop.fine(f"program {program} decides for endpoint {agent.id}")
+    return unless(hop, hop.fine(f"program {program} decides for endpoint {agent.id}"), hole)
 
 
 def _from_container(
@@ -115,9 +113,7 @@ def _from_container(
         message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
         return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
     hole = call_missing(case, expected.node, agent.id, FROM_POD_CALLS, holes)
-    if hole:
-        return hop.stale(hole)
-    return hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}")
+    return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), hole)
 
 
 def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:

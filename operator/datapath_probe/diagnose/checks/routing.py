@@ -2,6 +2,7 @@
 or for the pod itself in native routing; and nothing on the way out swallows it.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ...api.reasons import Reason
@@ -13,7 +14,17 @@ from ...plan.plan import NodeFacts, PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import FORWARDED, LEAVING, filtered, pod_packet, queue_loses, tunnel_packet
+from ..losses import (
+    FORWARDED,
+    LEAVING,
+    Suspect,
+    filtered,
+    pod_packet,
+    queue_loses,
+    tunnel_packet,
+    unheard,
+    unless,
+)
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
@@ -70,13 +81,12 @@ def judge_route(
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    problem = _neighbour(case, expected, towards, target, route, predicts)
-    if pod and not problem:
-        problem = _swallowed(case, hop, pod, route, predicts)
     if native and case.config.auto_direct_node_routes and route.gateway not in node_ips:
         message = f"{expected.node} sends packets to {target} {way}, but the pod is on {node_ips[0]}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
-    return hop.stale(problem) if problem else hop.fine(f"{target} {way}")
+    neighbour = _neighbour(case, expected, towards, target, route, predicts)
+    swallowed = _swallowed(case, hop, pod, route, predicts) if pod else ()
+    return unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed)
 
 
 def _neighbour(
@@ -86,7 +96,7 @@ def _neighbour(
     target: str,
     route: links.Route,
     predicts: frozenset[Rung],
-) -> Contradiction | None:
+) -> Suspect:
     """The node's link-layer address for the other node. Asked only after a failure, and where no router is between."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
@@ -94,13 +104,17 @@ def _neighbour(
         return None
     question = queues.neighbour(expected.node, next_hop, route.device)
     neighbour = case.lens.read(question, queues.parse_neighbour)
-    if not isinstance(neighbour, queues.Neighbour):
+    if isinstance(neighbour, Unavailable):
+        return unheard(neighbour)
+    if isinstance(neighbour, Absent):
         return None
     if neighbour.unreachable:
         message = f"{towards.name} ({next_hop}) does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOUR_UNREACHABLE, message, predicts, (question,))
     own = _facing(case, towards, expected.node)
-    if isinstance(own, Unavailable | Absent) or own.mac == neighbour.mac:
+    if isinstance(own, Unavailable):
+        return unheard(own)
+    if isinstance(own, Absent) or own.mac == neighbour.mac:
         return None
     message = (
         f"{expected.node} sends packets for {next_hop} to {neighbour.mac}, but {own.name} there is {own.mac}"
@@ -121,20 +135,21 @@ def _facing(case: Case, node: NodeFacts, other: str) -> links.Link | Absent | Un
 
 def _swallowed(
     case: Case, hop: Hop, towards: PodFacts, route: links.Route, predicts: frozenset[Rung]
-) -> Contradiction | None:
+) -> Iterator[Suspect]:
     """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
     assert case.destination is not None
     node = hop.expected.node
     sender = case.source if towards is case.destination else case.destination
+    yield queue_loses(case, node, route.device, predicts)
     if case.path.encapsulation is not Encapsulation.NONE:
         packet = tunnel_packet(case, sender.node, towards.node)
-        filters = filtered(case, node, LEAVING, packet, predicts) if packet else None
-        return filters or queue_loses(case, node, route.device, predicts)
-    packet = pod_packet(
-        case, reply=towards is case.source, devices=frozenset({route.device, "lxc", "cilium_host"})
-    )
+        yield filtered(case, node, LEAVING, packet, predicts) if packet else None
+        return
+    devices = frozenset({route.device, "lxc", "cilium_host"})
+    packet = pod_packet(case, reply=towards is case.source, devices=devices)
     assert packet is not None
-    filters = filtered(case, node, FORWARDED, packet, predicts)
-    if filters is None and (filters := filtered(case, towards.node.name, FORWARDED, packet, predicts)):
+    yield filtered(case, node, FORWARDED, packet, predicts)
+    on_arrival = filtered(case, towards.node.name, FORWARDED, packet, predicts)
+    if isinstance(on_arrival, Contradiction):
         hop.expected = replace(hop.expected, node=towards.node.name)
-    return filters or queue_loses(case, node, route.device, predicts)
+    yield on_arrival
