@@ -1,7 +1,9 @@
 """A run → its diagnosis; or, while it lasts, what is still to be asked. The entry to this package."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
 from ..cilium import curl
 from ..cilium.curl import CurlReport
@@ -33,6 +35,7 @@ from .connection import Connection
 from .counters import count, wire_loss
 from .events import observe
 from .findings import Diagnosis, Finding
+from .ladder import Ladder
 from .lens import Lens, Memo
 from .nodes import disagreement, unjudgeable
 from .outcome import judge_outcome
@@ -82,6 +85,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         in_transition(run, case.connection.chosen, _doubtful(findings))
         or reloading(findings)
         or disagreement(case)
+        or (_righted(run, findings, ladder, memo) if case.outcome.met is False else None)
     )
     conclusion = conclude(
         findings,
@@ -112,6 +116,21 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
         lagging=case.connection.events.lagging,
     )
+
+
+def _righted(run: Run, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:
+    """What explained the failure at the first look and is right at the second: the request may have met it as it was
+    before, and proves nothing of the path as it is now.
+    """
+    if not run.second_look:
+        return None
+    first_look = replace(run, evidence=run.evidence.first_readings(), second_look=False)
+    case = _case(first_look, Lens(first_look.evidence, memo))
+    doubted = {f.hop: f for f in _examine(case) if f.reason is Reason.UNCONFIRMED and ladder.fits(f.predicts)}
+    righted = next((f for f in findings if f.verdict is HopVerdict.OK and f.hop in doubted), None)
+    if righted is None:
+        return None
+    return f"{righted.hop} on {righted.node} changed during the run; before: {doubted[righted.hop].message}"
 
 
 def _doubtful(findings: Sequence[Finding]) -> set[HopName]:

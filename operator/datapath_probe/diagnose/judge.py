@@ -89,6 +89,7 @@ class Hop:
                 HopVerdict.UNKNOWN,
                 Reason.UNCONFIRMED,
                 f"seen only once: {contradiction.message}",
+                predicts=contradiction.predicts,
                 confirm=frozenset(contradiction.rests_on),
                 needs_second_look=not self.second_look,
             )

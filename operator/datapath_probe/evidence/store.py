@@ -26,6 +26,10 @@ class Evidence:
         """Every reading of a question, oldest first."""
         return self.readings.get(question, ())
 
+    def first_readings(self) -> "Evidence":
+        """The evidence as it was before any question was asked again."""
+        return Evidence({question: readings[:1] for question, readings in self.readings.items()})
+
     def reads(self, question: Question) -> int:
         """How often the question was answered (an `Unavailable` is no answer)."""
         return sum(isinstance(reading, Answer) for reading in self.readings.get(question, ()))

@@ -98,12 +98,17 @@ DENIED = {
 }
 UNWITNESSED = ["refused-is-not-denied"]
 
+# Wrong while the request was under way, and right when it was looked at again: (hop that changed).
+REPAIRED_MEANWHILE = {"wrong-tunnel-endpoint-repaired-meanwhile": HopName.IPCACHE_LOOKUP}
+
 # Nothing is programmed wrong; packets just do not arrive: (after, before).
 LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOINT_LOOKUP)}
 
 
 def test_every_recording_is_judged() -> None:
-    assert names() == sorted([*HEALTHY, *DEGRADED, *BROKEN, *LOST, *DENIED, *UNWITNESSED])
+    assert names() == sorted(
+        [*HEALTHY, *DEGRADED, *BROKEN, *LOST, *DENIED, *UNWITNESSED, *REPAIRED_MEANWHILE]
+    )
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -127,6 +132,13 @@ def test_what_fails_without_a_witness_is_not_denied(name: str) -> None:
     diagnosis = diagnose(recorded(name))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_WITNESSED)
     assert diagnosis.divergence is None
+
+
+@pytest.mark.parametrize(("name", "changed"), REPAIRED_MEANWHILE.items())
+def test_a_failure_that_met_a_hop_as_it_was_before_proves_nothing(name: str, changed: HopName) -> None:
+    diagnosis = diagnose(recorded(name))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert diagnosis.message.startswith(f"{changed} on ")
 
 
 @pytest.mark.parametrize(
