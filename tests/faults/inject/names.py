@@ -1,10 +1,11 @@
 """Names: no server to ask, a pod that looks in the wrong place, names that lead elsewhere."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from e2e.api import Api, is_ready
-from e2e.galaxy import Galaxy, Pod
+from e2e.galaxy import AT_REST_S, Galaxy, Pod
 from e2e.waiting import until
 
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -13,7 +14,7 @@ _PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=kube-dns"
 
 @contextmanager
 def coredns_gone(api: Api) -> Iterator[None]:
-    """A cluster without a DNS server."""
+    """A cluster that has no DNS server, nor had one just now."""
 
     def gone() -> bool:
         for pod in api.items(_PODS):
@@ -23,10 +24,18 @@ def coredns_gone(api: Api) -> Iterator[None]:
     api.patch(_COREDNS, {"spec": {"replicas": 0}})
     try:
         until("CoreDNS is gone", gone, 20)
+        _at_rest()
         yield
     finally:
         api.patch(_COREDNS, {"spec": {"replicas": 1}})
         until("CoreDNS is back", lambda: any(map(is_ready, api.items(_PODS))), 60)
+        _at_rest()
+
+
+def _at_rest() -> None:
+    """Until the change of the endpoints is no transition to the operator any more."""
+    changed = time.monotonic()
+    until("the endpoints stand", lambda: time.monotonic() - changed > AT_REST_S, 2 * AT_REST_S)
 
 
 @contextmanager

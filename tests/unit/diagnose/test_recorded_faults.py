@@ -80,6 +80,7 @@ BROKEN = {
     "from-overlay-detached-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PROGRAM_MISSING),
     "ipcache-tunnel-endpoint-unset": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
     "mtu-too-small-for-a-large-body": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PACKET_FILTER_DROPS),
+    "name-resolves-to-nobody": ("S", HopName.NAME_RESOLUTION, Reason.NAME_RESOLVED_ELSEWHERE),
     "source-default-route-missing": ("S", HopName.SOURCE_INTERFACE, Reason.NO_ROUTE),
     "source-pod-link-down": ("S", HopName.SOURCE_INTERFACE, Reason.INTERFACE_DOWN),
     "source-policy-program-missing": ("S", HopName.REPLY_DELIVERY, Reason.PROGRAM_MISSING),

@@ -42,11 +42,12 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
     if report.remote_ip and (":" in report.remote_ip) != (":" in case.source.pod.ip):
         message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
-    if report.remote_ip and report.remote_ip not in right | {backend.ip for backend in case.plan.backends}:
-        hop.observed(f"curl spoke to {report.remote_ip}", took)
+    called = report.remote_ip or _called(case)
+    if called and called not in right | {backend.ip for backend in case.plan.backends}:
+        hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
         return hop.broken(
             Reason.NAME_RESOLVED_ELSEWHERE,
-            f"{case.plan.request.host} led to {report.remote_ip}, but it should lead to {wanted}",
+            f"{case.plan.request.host} led to {called}, but it should lead to {wanted}",
         )
     if report.remote_ip:
         hop.observed(f"curl spoke to {report.remote_ip}", took)
@@ -93,6 +94,17 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
             f"{unresolved}: the way to {where} is as it should be, but no answer came",
         )
     return Reason.NAME_NOT_RESOLVED, unresolved
+
+
+def _called(case: Case) -> str:
+    """Where packets of this connection were seen to go though nobody translated them: curl tells no address of a
+    connection that never stood. "" if none were, or if they may have been translated unnoticed.
+    """
+    connection, port = case.connection, case.plan.request.port
+    if not case.translates or connection.translated or connection.untranslated:
+        return ""
+    sent = connection.events.sent_on(case.path.source_node)
+    return next((sighting.to[0] for sighting in sent if sighting.to[1] == port), "")
 
 
 def _told(findings: Sequence[Finding]) -> str:
