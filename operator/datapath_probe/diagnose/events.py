@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # What may pass between the request and the question, beyond the request's own timeout.
 _MARGIN_S = 30
 _MONITOR_WINDOW_S = 4
+# How far apart the clocks of operator and node may be before an ICMP error is missed, or an older one taken for ours.
+_CLOCKS_APART_S = 2.0
 _LEAVES_THE_NODE = frozenset({Point.TO_OVERLAY, Point.TO_STACK, Point.TO_NETWORK})
 _ICMP_ERRORS = ("DestinationUnreachable", "TimeExceeded", "ParameterProblem")
 
@@ -226,6 +228,8 @@ def _icmp(lens: Lens, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
         for flows in lens.series(_icmp_question(run, node), hubble.parse)[-1:]
         if isinstance(flows, Flows)
         for flow in flows.flows
-        if flow.destination == source and any(error in flow.summary for error in _ICMP_ERRORS)
+        if flow.destination == source
+        and flow.at >= run.request.started - _CLOCKS_APART_S
+        and any(error in flow.summary for error in _ICMP_ERRORS)
     }
     return tuple(sorted(errors))
