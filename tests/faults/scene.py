@@ -114,19 +114,21 @@ class Scene:
         return scene
 
     def wait_calm(self) -> None:
-        """All nodes and the pods of the system are ready: what a fault did to them is over."""
+        """All nodes and the pods of the system are ready, and no agent was just started: what a fault did to them, or
+        its repair, is over.
+        """
         paths = ("/api/v1/nodes", "/api/v1/namespaces/kube-system/pods")
         until(
             "nodes and system pods are ready",
             lambda: all(is_ready(one) for path in paths for one in self.api.items(path)),
             _CALM_S,
         )
+        self.galaxy.wait_at_rest()
 
     def renew(self) -> None:
         """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
         self.lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
         deploy_galaxy(self.lab, self.api)
-        self.galaxy.wait_at_rest()
         self.wait_calm()
 
     def probe(self, target: Target) -> Probe:
