@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from ..evidence.question import Question
 from ..evidence.reading import Answer
 from .answers import parser
-from .packetfilter import connection_filter
+from .capture_filter import connection_filter
 
 PACKETS_LIMIT = 200  # a node
 PCAP_LIMIT_BYTES = 64 * 1024

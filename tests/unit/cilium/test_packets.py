@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapath_probe.cilium import packets
-from datapath_probe.cilium.packetfilter import connection_filter
+from datapath_probe.cilium.capture_filter import connection_filter
 from datapath_probe.cilium.packets import Captured, Outer
 from datapath_probe.evidence.reading import Answer, Unavailable
 
