@@ -11,6 +11,7 @@ from ..cilium.policy_labels import PolicyRef
 from ..cilium.policymap import TrafficDirection
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
+from ..plan.objects import CiliumEndpoint
 from ..plan.plan import PodFacts
 from .case import Case
 
@@ -52,7 +53,7 @@ def intent_of(
     """Whether the owner's policy means this identity to pass. Selectors are asked for only where policy is enforced."""
     assert owner.endpoint is not None  # the caller has judged that
     node, read = owner.node.name, case.lens.read
-    of_endpoint = agent_endpoint.question(node, owner.endpoint.endpoint_id)
+    of_endpoint, of_selectors = questions(owner.endpoint, node)
     policy = read(of_endpoint, endpoint_policy.parse)
     if isinstance(policy, Absent):
         return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no such endpoint")
@@ -60,7 +61,6 @@ def intent_of(
         return policy
     if direction not in policy.enforced:
         return Intent(Decision(allowed=True), (of_endpoint,), enforced=False)
-    of_selectors = policy_selectors.question(node)
     selections = read(of_selectors, policy_selectors.parse)
     if isinstance(selections, Unavailable):
         return selections
@@ -80,6 +80,11 @@ def intent_of(
             known = () if isinstance(rules, Unavailable) else rules
             policies = policy_repository.closing(known, direction, policy.labels)
     return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
+
+
+def questions(endpoint: CiliumEndpoint, node: str) -> tuple[Question, Question]:
+    """The endpoint, and the selectors that its policy uses: two answers, which fit if they are of the same moment."""
+    return agent_endpoint.question(node, endpoint.endpoint_id), policy_selectors.question(node)
 
 
 def _named_ports(case: Case) -> dict[str, int]:

@@ -21,7 +21,7 @@ from .lens import Lens
 from .run import Request, Run
 
 # Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
-_CLOCK_TOLERANCE_S = 2.0
+CLOCK_TOLERANCE_S = 2.0
 
 # So many candidate backends are asked about before it is known which of them was chosen.
 AHEAD = 4
@@ -207,5 +207,5 @@ def of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace
         return entry, None
     if not isinstance(uptime_s, float):
         return (uptime_s if isinstance(uptime_s, Unavailable) else None), None
-    since_s = uptime_s - (lens.at(clock_question) - request.started) - _CLOCK_TOLERANCE_S
+    since_s = uptime_s - (lens.at(clock_question) - request.started) - CLOCK_TOLERANCE_S
     return (entry if entry.fresh(since_s) else Absent()), since_s

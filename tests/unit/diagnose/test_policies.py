@@ -122,6 +122,17 @@ def test_a_map_that_differs_from_what_the_agent_is_about_to_realize_proves_nothi
     assert finding(run, INGRESS).reason is Reason.IN_TRANSITION
 
 
+def test_answers_of_different_moments_are_asked_for_again() -> None:
+    run = replace(
+        rewritten(recorded("healthy-policy-allows"), SELECTORS, b"pod.namespace: e2e", b"pod.namespace: x"),
+        second_look=False,
+    )
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNPARSABLE_OUTPUT)
+    assert diagnosis.needs_second_look
+    assert all(any(map(which, diagnosis.confirm)) for which in (SELECTORS, ENDPOINTS))
+
+
 def _only_first_revision(run: Run) -> Evidence:
     """The realized revision comes first in the agent's answer; the wanted one is left as it is."""
 

@@ -87,6 +87,7 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ENTRY_MISSING,
     ),
+    "native/name-server-wrong@1.18.5": (BROKEN, "S", HopName.NAME_RESOLUTION, Reason.NAME_NOT_RESOLVED),
     "native/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     "endpoint-routes/endpoint-route-missing-near@1.18.5": (
         BROKEN,

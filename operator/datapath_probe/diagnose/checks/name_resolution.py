@@ -89,6 +89,8 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
     if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
         return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered that there is no such name"
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
+        if sent.asked is None:
+            return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
         return (
             Reason.NAME_SERVER_SILENT,
             f"{unresolved}: the way to {where} is as it should be, but no answer came",

@@ -18,7 +18,7 @@ from ..case import Case, Check
 from ..connection import Connection
 from ..findings import Finding
 from ..outcome import Outcome
-from ..trace import of_this_run
+from ..trace import CLOCK_TOLERANCE_S, of_this_run
 from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
 from .host import FROM_HOST, TO_HOST
 from .interface import check_destination_interface
@@ -97,7 +97,8 @@ def queries(case: Case, nameserver: Nameserver) -> Queries:
         question = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(question, case.run.request, case.lens)
         if isinstance(entry, CtEntry) and since_s is not None:
-            asked = True
+            # within the tolerance, the query may be of the run before
+            asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S) or None
             if entry.received(since_s):
                 refused_by = refused_by or server.ip
         elif not isinstance(entry, Absent):

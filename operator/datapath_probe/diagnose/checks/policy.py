@@ -18,7 +18,7 @@ from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..policy_intent import Intent, intent_of
+from ..policy_intent import Intent, intent_of, questions
 from .denial import denied_by, let_through
 
 _LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
@@ -165,11 +165,21 @@ def _let_pass(
         why = f"the {gate.name} lets {who} pass only authenticated, which is not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
     if isinstance(intent, Unavailable):
-        return hop.unknown(intent)
+        return hop.unknown(intent, ask_again=_heard(case, gate.owner))
     if not intent.enforced and entry.prefix_bits and not case.run.second_look:
         why = "the map has an entry for this port: policy may be enforced since a moment"
         return hop.unknown(Unavailable(Reason.UNCONFIRMED, why), ask_again=intent.rests_on)
     return hop.fine(f"{who} passes")
+
+
+def _heard(case: Case, owner: PodFacts) -> tuple[Question, ...]:
+    """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one of
+    them, heard before, may be too old.
+    """
+    if owner.endpoint is None:
+        return ()
+    asked = questions(owner.endpoint, owner.node.name)
+    return tuple(question for question in asked if case.lens.reads(question))
 
 
 def _mismatch(
