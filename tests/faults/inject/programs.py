@@ -16,7 +16,7 @@ from faults.inject.agent import in_agent
 from lab.cluster import Lab
 
 _TOGGLED = "TraceNotification"
-_COMPILED_S = 40.0
+_COMPILED_S = 90.0
 _AGENT_BACK_S = 90.0
 
 
