@@ -89,14 +89,15 @@ def judge(fault: Fault, scene: Scene, answer: Said) -> Outcome:
         return Outcome.RIGHT
     if answer.verdict == "Unknown":
         return Outcome.HONEST
-    if answer.segment and any(_within(answer.segment, expected.hop) for expected in fault.expected):
+    if answer.segment and any(within(answer.segment, expected.hop) for expected in fault.expected):
         return Outcome.HONEST
     return Outcome.WRONG
 
 
-def _within(segment: tuple[str, str], hop: HopName | None) -> bool:
+def within(segment: tuple[str, str], hop: str | None) -> bool:
+    """Whether a hop lies in a segment, (after, before), ends and all."""
     after, before = (HOP_ORDER[HopName(end)] for end in segment)
-    return hop is not None and after <= HOP_ORDER[hop] <= before
+    return hop is not None and after <= HOP_ORDER[HopName(hop)] <= before
 
 
 def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:

@@ -27,13 +27,16 @@ _ALARMS = ("Broken", "Degraded")
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run. `ended`: seconds since the epoch; `hop` and `reason` are "" where there is none."""
+    """One run. `ended`: seconds since the epoch; `hop` and `reason` are "" where there is none. `segment`: None also
+    for a run of which only the history told, as that does not keep segments.
+    """
 
     probe: str
     ended: float
     verdict: str
     hop: str
     reason: str
+    segment: tuple[str, str] | None = None
 
 
 class History:
@@ -44,6 +47,7 @@ class History:
         self._lab = lab
         self._folder = folder
         self._kept: set[str] = set()
+        self._segments: dict[tuple[str, str], tuple[str, str]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="history")
 
@@ -69,6 +73,8 @@ class History:
 
     def _note(self, probe: Object, operator_pod: Callable[[], Object | None]) -> None:
         name, status = probe["metadata"]["name"], probe.get("status", {})
+        if segment := status.get("segment"):
+            self._segments[name, status["lastRun"]["endTime"]] = (segment["after"], segment["before"])
         for past in status.get("history", ()):
             self.runs[name, past["time"]] = PastRun(
                 probe=name,
@@ -76,6 +82,7 @@ class History:
                 verdict=past["verdict"],
                 hop=past.get("hop", ""),
                 reason=past.get("reason", ""),
+                segment=self._segments.get((name, past["time"])),
             )
         run = status.get("lastRun", {}).get("id", "")
         if status.get("verdict") in _ALARMS and run not in self._kept:

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from e2e.probes import Probe, brief
 from e2e.waiting import until
+from faults.fault import within
 from faults.inject import application, maps
 from soak.history import PastRun
 from soak.scene import NAMESPACE, Scene
@@ -52,9 +53,10 @@ class Injection:
         return self.found_s is None or self.healthy_s is None
 
     def explains(self, run: PastRun) -> bool:
-        """Whether a run's alarm is right because of this fault: the hop, or a segment that names none."""
+        """Whether a run's alarm is right because of this fault: its hop is named, or lies in the segment that is."""
         in_time = self.began <= run.ended <= self.repaired + _UNDER_WAY_S
-        named = (run.hop, run.reason) == (self.fault.hop, self.fault.reason) or not run.hop
+        named = (run.hop, run.reason) == (self.fault.hop, self.fault.reason)
+        named = named or (run.segment is not None and within(run.segment, self.fault.hop))
         return run.probe == self.fault.probe and in_time and named
 
 

@@ -105,4 +105,5 @@ def _told(fault: dict[str, Any]) -> str:
 
 def _alarm(run: PastRun) -> dict[str, str]:
     when = datetime.fromtimestamp(run.ended, UTC).isoformat(timespec="milliseconds")
-    return {"probe": run.probe, "ended": when, "verdict": run.verdict, "hop": run.hop, "reason": run.reason}
+    where = " … ".join(run.segment) if run.segment else run.hop
+    return {"probe": run.probe, "ended": when, "verdict": run.verdict, "hop": where, "reason": run.reason}

@@ -1,0 +1,48 @@
+"""What the soak takes for explained by a fault that it injected: anything else is a false alarm."""
+
+import pytest
+
+from soak.history import PastRun
+from soak.injection import FAULTS, Injection
+
+[MISSING] = [fault for fault in FAULTS if fault.name == "endpoint entry missing, other node"]
+INJECTION = Injection(MISSING, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
+
+
+def alarm(
+    probe: str = "far",
+    ended: float = 110,
+    hop: str = "",
+    reason: str = "LostInTransit",
+    segment: tuple[str, str] | None = None,
+) -> PastRun:
+    return PastRun(probe, ended, "Broken", hop, reason, segment)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        alarm(hop=MISSING.hop, reason=MISSING.reason),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=129),
+        alarm(segment=("ipcache-lookup", "destination-interface")),
+    ],
+)
+def test_an_alarm_that_names_the_broken_hop_or_holds_it_is_explained(run: PastRun) -> None:
+    assert INJECTION.explains(run)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        alarm(hop="ipcache-lookup", reason="WrongTunnelEndpoint"),
+        alarm(hop=MISSING.hop, reason="LookupMismatch"),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, probe="star"),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=99),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=131),
+        alarm(segment=("reply-program", "reply-delivery")),
+        alarm(segment=("ipcache-lookup", "overlay-decapsulation")),
+        alarm(),
+    ],
+)
+def test_any_other_alarm_is_false(run: PastRun) -> None:
+    assert not INJECTION.explains(run)
