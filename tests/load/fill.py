@@ -33,16 +33,18 @@ awk -v n="$1" -v verb="$2" -v map="$3" -v key="$4" -v value="$5" 'BEGIN {
 
 @contextmanager
 def full(lab: Lab) -> Iterator[None]:
-    """ipcache and conntrack of all nodes hold so many entries more."""
+    """ipcache and conntrack of all nodes hold so many entries more. Those of conntrack are left to the agents' garbage
+    collection, which may take them at any time.
+    """
     try:
-        _batch(lab, "update")
+        _batch(lab, "update", _IPCACHE, _CONNTRACK)
         yield
     finally:
-        _batch(lab, "delete")
+        _batch(lab, "delete", _IPCACHE)
 
 
-def _batch(lab: Lab, verb: str) -> None:
+def _batch(lab: Lab, verb: str, *maps: tuple[str, str, str]) -> None:
     for node in lab.nodes:
-        for name, key, value in (_IPCACHE, _CONNTRACK):
+        for name, key, value in maps:
             argv = (str(ENTRIES), verb, f"{_MAPS}/{name}", key, value)
             in_agent(lab, node.name, "sh", "-c", _WRITE, _BATCH, *argv)

@@ -89,6 +89,8 @@ def _fault(injection: Injection) -> dict[str, Any]:
     return {
         "fault": injection.fault.name,
         "amid": injection.amid,
+        "began": _when(injection.began),
+        "repaired": _when(injection.repaired),
         "found_s": injection.found_s,
         "healthy_s": injection.healthy_s,
     }
@@ -104,6 +106,10 @@ def _told(fault: dict[str, Any]) -> str:
 
 
 def _alarm(run: PastRun) -> dict[str, str]:
-    when = datetime.fromtimestamp(run.ended, UTC).isoformat(timespec="milliseconds")
     where = " … ".join(run.segment) if run.segment else run.hop
-    return {"probe": run.probe, "ended": when, "verdict": run.verdict, "hop": where, "reason": run.reason}
+    ended = _when(run.ended)
+    return {"probe": run.probe, "ended": ended, "verdict": run.verdict, "hop": where, "reason": run.reason}
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
