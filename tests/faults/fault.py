@@ -76,7 +76,7 @@ def said(status: Object) -> Said:
     segment = status.get("segment")
     return Said(
         verdict=status["verdict"],
-        reason=status["reason"],
+        reason=status.get("reason", ""),  # a Healthy probe has none
         hop=blamed.get("name", ""),
         node=blamed.get("node", ""),
         segment=(segment["after"], segment["before"]) if segment else None,

@@ -9,7 +9,7 @@ from faults.inject import devices, nodes, objects
 from faults.inject.policies import CILIUM
 from faults.scene import Scene
 
-HEALTHY = (Expected("Healthy", "AllHopsOk"),)
+HEALTHY = (Expected("Healthy", ""),)
 
 
 def _unknown(*reasons: str) -> tuple[Expected, ...]:
