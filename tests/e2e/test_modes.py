@@ -75,7 +75,9 @@ def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes
 
 
 def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Probes) -> None:
-    """Every run that begins before all is settled is Healthy, or Unknown because of what is in transition."""
+    """Every run that begins before all is settled is Healthy, or Unknown because of what is in transition: the agents
+    are not ready for a while, and what fails meanwhile proves nothing.
+    """
     switch(galaxy, MODES["vxlan"])
     often = {"schedule": {"interval": "2s"}, "history": {"limit": 50}}
     running = [
@@ -90,8 +92,8 @@ def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Prob
         status = healthy_since(probe, upgraded)
         runs = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > began]
         assert len(runs) > 1, brief(status)
-        told = {(run["verdict"], run.get("reason")) for run in runs} - {("Healthy", "AllHopsOk")}
-        assert told <= {("Unknown", "InTransition")}, runs
+        told = {(run["verdict"], run.get("reason")) for run in runs if run["verdict"] != "Healthy"}
+        assert told <= {("Unknown", "InTransition"), ("Unknown", "AgentNotReady")}, runs
 
 
 def healthy_since(probe: Probe, moment: datetime) -> Object:
