@@ -97,8 +97,8 @@ def queries(case: Case, nameserver: Nameserver) -> Queries:
         question = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(question, case.run.request, case.lens)
         if isinstance(entry, CtEntry) and since_s is not None:
-            # within the tolerance, the query may be of the run before
-            asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S) or None
+            # within the tolerance, or the second in which this run began, the query may be of the run before
+            asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None
             if entry.received(since_s):
                 refused_by = refused_by or server.ip
         elif not isinstance(entry, Absent):
