@@ -80,9 +80,14 @@ def session(client: ApiClient) -> aiohttp.ClientSession:
     async def authorize(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
         if token := await configuration.get_api_key_with_prefix("BearerToken"):
             request.headers["Authorization"] = token
-        return await send(request)
+        try:
+            return await send(request)
+        except Exception as error:
+            if made.closed:  # by kopf, whose login was refused meanwhile: this is what kopf takes as a call to try anew
+                raise RuntimeError("Session is closed") from error
+            raise
 
-    return aiohttp.ClientSession(
+    made = aiohttp.ClientSession(
         connector=configuration.client_session_kwargs["connector"],
         connector_owner=False,
         headers={"User-Agent": USER_AGENT},
@@ -90,6 +95,7 @@ def session(client: ApiClient) -> aiohttp.ClientSession:
         proxy=configuration.proxy,
         trust_env=True,
     )
+    return made
 
 
 def _keepalive_socket(address: AddrInfoType) -> socket.socket:

@@ -1,6 +1,7 @@
 """One login serves kubernetes.aio and kopf, by kubeconfig or as a pod, and survives a token's rotation."""
 
 import asyncio
+import gc
 import itertools
 import socket
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import aiohttp
 import kopf
 import pytest
 import yaml
@@ -110,6 +112,23 @@ async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient
             for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
         )
         assert idle_s + every_s * times <= 25
+
+
+@pytest.mark.filterwarnings("default")  # aiohttp drops the connection that was being made
+async def test_session_closed_while_it_connects_says_so(kube: ApiClient) -> None:
+    any_session = session(kube)
+
+    async def close(*_: Any) -> None:
+        await any_session.close()
+
+    connecting = aiohttp.TraceConfig()
+    for moment in (connecting.on_connection_create_end, connecting.on_connection_reuseconn):
+        moment.append(close)
+    connecting.freeze()
+    any_session.trace_configs.append(connecting)
+    with pytest.raises(RuntimeError, match="Session is closed"):
+        await any_session.get(f"{kube.configuration.host}/api/v1/nodes")
+    gc.collect()
 
 
 @pytest.mark.filterwarnings("default")  # kopf's own are not the matter here
