@@ -26,13 +26,13 @@ def endpoint_entry(lab: Lab, pod: Pod) -> maps.MapEntry:
     return maps.endpoint_entry(lab, pod.node, pod.ip)
 
 
-def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> AbstractContextManager[None]:
+def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> AbstractContextManager[object]:
     """A node that looks for a pod behind a node that does not exist."""
     nobody = ip_address("172.30.0.99").packed
     return maps.changed(ipcache_entry(lab, node, pod), maps.patched(4, nobody))
 
 
-def program_detached(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
+def program_detached(lab: Lab, pod: Pod) -> AbstractContextManager[object]:
     """A pod whose packets bypass Cilium."""
     return programs.detached_from_pod(lab, pod, "cil_from_container")
 
@@ -49,7 +49,7 @@ def scaled_to_zero(galaxy: Galaxy) -> Iterator[None]:
         galaxy.wait_ready()
 
 
-def application_stopped(galaxy: Galaxy, pod: Pod) -> AbstractContextManager[None]:
+def application_stopped(galaxy: Galaxy, pod: Pod) -> AbstractContextManager[object]:
     """A pod that runs on without its server."""
     return application.stopped(galaxy, pod)
 

@@ -110,9 +110,9 @@ def _youngest_s(pods: list[Object]) -> float:
     return (datetime.now(UTC) - youngest).total_seconds()
 
 
-def deploy(lab: Lab, api: Api) -> Galaxy:
+def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS) -> Galaxy:
     """The galaxy, ready."""
-    lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS))
+    lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(manifests))
     galaxy = Galaxy(lab, api)
     galaxy.wait_ready()
     return galaxy

@@ -1,12 +1,12 @@
 """A fault: how it is injected, and what may be said about it. Then what was said, held against that."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName
 from e2e.api import Object
+from faults.inject.in_place import Injected
 from faults.modes import EVERY, Mode
 from faults.scene import Scene, Target
 
@@ -56,18 +56,19 @@ class Fault:
     """`expected`: any of these is right; the first is the best. `modes`: where the fault is possible."""
 
     name: str
-    inject: Callable[[Scene], AbstractContextManager[object]]
+    inject: Callable[[Scene], Injected]
     expected: tuple[Expected, ...]
     to: Target = Target.FAR
     modes: frozenset[Mode] = EVERY
 
 
 class Outcome(StrEnum):
-    """Right, or honest about not knowing, or wrong."""
+    """Right, or honest about not knowing, or wrong; or nothing to judge, because the agent repaired it each time."""
 
     RIGHT = "right"
     HONEST = "honest"
     WRONG = "wrong"
+    UNDONE = "undone"
 
 
 def said(status: Object) -> Said:

@@ -24,6 +24,9 @@ ROUTING = {
     Mode.TC: Routing.VXLAN,
 }
 
+NODES = 3
+"""One for the control plane, two for the pods."""
+
 EVERY = frozenset(Mode)
 TUNNELED = EVERY - {Mode.NATIVE}
 PER_PACKET_LB = EVERY - {Mode.KPR}
@@ -31,9 +34,8 @@ PER_PACKET_LB = EVERY - {Mode.KPR}
 
 def settings_of(mode: Mode, version: str) -> Settings:
     """The lab that has this mode and Cilium version."""
-    return replace(
-        Settings(), mode=ROUTING[mode], attach=Attach.TC if mode is Mode.TC else Attach.TCX, cilium=version
-    )
+    attach = Attach.TC if mode is Mode.TC else Attach.TCX
+    return replace(Settings(), mode=ROUTING[mode], attach=attach, cilium=version, nodes=NODES)
 
 
 def parse(words: Sequence[str]) -> list[Mode]:

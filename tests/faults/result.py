@@ -11,7 +11,7 @@ from rich.table import Table
 from faults.fault import Outcome
 
 NAMED_RIGHT = 0.95
-_COLOURS = {Outcome.RIGHT: "green", Outcome.HONEST: "yellow", Outcome.WRONG: "red"}
+_COLOURS = {Outcome.RIGHT: "green", Outcome.HONEST: "yellow", Outcome.WRONG: "red", Outcome.UNDONE: "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def meets_bar(results: Sequence[Result]) -> bool:
-    """At least 95 % named right in every mode, and nothing named wrong."""
+    """At least 95 % named right in every mode, of all that were tried, and nothing named wrong."""
     return all(
         _count(of_mode, Outcome.RIGHT) >= NAMED_RIGHT * len(of_mode) and not _count(of_mode, Outcome.WRONG)
         for mode in {result.mode for result in results}

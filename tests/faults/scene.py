@@ -1,17 +1,18 @@
 """The scene of a fault: a ship, the deathstars near and far, two Services, and a probe from the ship to each of them.
 
-Made once per lab. In: a lab. Out: who is where, at the moment of asking. Used by injectors and bench.
+Made once per lab, away from its control plane: a fault between the pods' nodes cuts no agent off.
+In: a lab. Out: who is where, at the moment of asking. Used by injectors and bench.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from e2e.api import Api, Object, Refused, is_ready
-from e2e.galaxy import NAMESPACE, Galaxy, Pod
-from e2e.galaxy import deploy as deploy_galaxy
+from e2e.galaxy import NAMESPACE, Galaxy, Pod, deploy
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
 from e2e.waiting import until
@@ -19,11 +20,14 @@ from faults.inject import devices, maps
 from faults.modes import Mode
 from lab.cluster import Lab
 
+MANIFESTS = Path(__file__).parent / "manifests"
+CONTROL_PLANE = "node1"
 SHIP = "xwing"
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
+_COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _CALM_S = 120.0
 _LARGE: Object = {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * 4000}
 
@@ -100,7 +104,9 @@ class Scene:
     @classmethod
     def set_up(cls, lab: Lab, api: Api, mode: Mode) -> Self:
         """Pods and Services, ready."""
-        galaxy = deploy_galaxy(lab, api)
+        aside = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
+        api.patch(_COREDNS, {"spec": {"template": {"spec": aside}}})
+        galaxy = deploy(lab, api, MANIFESTS)
         scene = cls(lab, api, galaxy, mode)
         spec = {
             "selector": {"statefulset.kubernetes.io/pod-name": scene.far.name},
@@ -128,7 +134,7 @@ class Scene:
     def renew(self) -> None:
         """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
         self.lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
-        deploy_galaxy(self.lab, self.api)
+        deploy(self.lab, self.api, MANIFESTS)
         self.wait_calm()
 
     def probe(self, target: Target) -> Probe:

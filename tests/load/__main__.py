@@ -59,7 +59,7 @@ class Tried:
 
 
 def attempt(
-    lab: Lab, probe: Probe, memory: Memory, scenario: str, fault: AbstractContextManager[None]
+    lab: Lab, probe: Probe, memory: Memory, scenario: str, fault: AbstractContextManager[object]
 ) -> Tried:
     """The path as it is, then with the fault."""
     probe.settle()

@@ -60,8 +60,8 @@ class Injection:
         return run.probe == self.fault.probe and in_time and named
 
 
-def _pod_entry(probe_pod: str) -> Callable[[Scene], AbstractContextManager[None]]:
-    def inject(scene: Scene) -> AbstractContextManager[None]:
+def _pod_entry(probe_pod: str) -> Callable[[Scene], AbstractContextManager[object]]:
+    def inject(scene: Scene) -> AbstractContextManager[object]:
         pod = scene.galaxy.pod(probe_pod)
         return maps.deleted(maps.endpoint_entry(scene.lab, pod.node, pod.ip))
 
@@ -74,11 +74,11 @@ def _ipcache(scene: Scene) -> maps.MapEntry:
     return maps.ipcache_entry(scene.lab, ship.node, far.ip)
 
 
-def _wrong_tunnel(scene: Scene) -> AbstractContextManager[None]:
+def _wrong_tunnel(scene: Scene) -> AbstractContextManager[object]:
     return maps.changed(_ipcache(scene), maps.patched(4, ip_address("172.30.0.99").packed))
 
 
-def _stopped(scene: Scene) -> AbstractContextManager[None]:
+def _stopped(scene: Scene) -> AbstractContextManager[object]:
     return application.stopped(scene.galaxy, scene.galaxy.pod("outpost-far-0"))
 
 

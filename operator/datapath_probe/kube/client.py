@@ -83,7 +83,7 @@ def session(client: ApiClient) -> aiohttp.ClientSession:
         try:
             return await send(request)
         except Exception as error:
-            if made.closed:  # by kopf, whose login was refused meanwhile: this is what kopf takes as a call to try anew
+            if made.closed:  # by kopf, whose login was refused meanwhile; this makes kopf try anew
                 raise RuntimeError("Session is closed") from error
             raise
 

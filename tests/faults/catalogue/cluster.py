@@ -1,11 +1,10 @@
 """Nodes, agents and Cilium's objects."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
 from faults.fault import Expected, Fault, broken, degraded
 from faults.inject import devices, nodes, objects
+from faults.inject.in_place import Injected
 from faults.inject.policies import CILIUM
 from faults.scene import Scene
 
@@ -17,12 +16,12 @@ def _unknown(*reasons: str) -> tuple[Expected, ...]:
     return tuple(Expected("Unknown", reason) for reason in reasons)
 
 
-def _endpoint_missing(scene: Scene, pod: str) -> AbstractContextManager[None]:
+def _endpoint_missing(scene: Scene, pod: str) -> Injected:
     path = f"{CILIUM}/namespaces/{NAMESPACE}/ciliumendpoints/{pod}"
     return objects.deleted(scene.api, path, back=lambda: scene.api.get(path) is not None)
 
 
-def _other_cidr(scene: Scene, node: str) -> AbstractContextManager[None]:
+def _other_cidr(scene: Scene, node: str) -> Injected:
     """The node's CiliumNode allots addresses that its pods do not have."""
     path = f"{CILIUM}/ciliumnodes/{node}"
     found = scene.api.get(path)

@@ -1,10 +1,9 @@
 """The endpoint map, which leads to the pods of a node, and only to those."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
+from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, deleted, endpoint_entry, patched
 from faults.scene import Scene, Target
 
@@ -17,7 +16,7 @@ def _entry(scene: Scene, pod: Pod) -> MapEntry:
     return endpoint_entry(scene.lab, pod.node, pod.ip)
 
 
-def _copied_to_the_source(scene: Scene) -> AbstractContextManager[None]:
+def _copied_to_the_source(scene: Scene) -> Injected:
     """The ship's node takes the far deathstar for one of its own."""
     value = _entry(scene, scene.far).read()
     return added(endpoint_entry(scene.lab, scene.source, scene.far.ip), value)

@@ -1,30 +1,29 @@
 """The pairs of interfaces between pods and their nodes, and what a pod needs to use its own."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
 from faults.inject import devices
+from faults.inject.in_place import Injected
 from faults.scene import Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 DOWN, MISMATCH = "InterfaceDown", "InterfaceMismatch"
 
 
-def _down(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _down(scene: Scene, pod: Pod) -> Injected:
     return devices.down(scene.lab, pod.node, scene.lxc(pod))
 
 
-def _down_inside(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _down_inside(scene: Scene, pod: Pod) -> Injected:
     return devices.down(scene.lab, pod.node, "eth0", inside=devices.netns(scene.lab, pod))
 
 
-def _replaced(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _replaced(scene: Scene, pod: Pod) -> Injected:
     return devices.replaced_by_another_pair(scene.lab, pod.node, scene.lxc(pod))
 
 
-def _without_default_route(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _without_default_route(scene: Scene, pod: Pod) -> Injected:
     return devices.without_route(scene.lab, pod.node, "default", inside=devices.netns(scene.lab, pod))
 
 

@@ -1,10 +1,10 @@
 """The ipcache of either node: what it knows of the pod at the other end."""
 
-from contextlib import AbstractContextManager
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Expected, Fault, degraded, either
+from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, changed, deleted, ipcache_entry, not_used, patched
 from faults.modes import TUNNELED, Mode
 from faults.scene import Scene, Target
@@ -26,19 +26,19 @@ def _near(scene: Scene) -> MapEntry:
     return ipcache_entry(scene.lab, scene.source, scene.near.ip)
 
 
-def _missing(entry: MapEntry) -> AbstractContextManager[None]:
+def _missing(entry: MapEntry) -> Injected:
     return deleted(entry)
 
 
-def _wrong_identity(entry: MapEntry) -> AbstractContextManager[None]:
+def _wrong_identity(entry: MapEntry) -> Injected:
     return changed(entry, patched(_IDENTITY, _STRANGER))
 
 
-def _wrong_node(entry: MapEntry) -> AbstractContextManager[None]:
+def _wrong_node(entry: MapEntry) -> Injected:
     return changed(entry, patched(_TUNNEL, _NOBODY))
 
 
-def _no_tunnel(entry: MapEntry) -> AbstractContextManager[None]:
+def _no_tunnel(entry: MapEntry) -> Injected:
     return changed(entry, lambda value: value[:4] + bytes(20))
 
 

@@ -1,10 +1,9 @@
 """The name of the Service, as the ship resolves it."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
 from faults.fault import Fault, broken, degraded
+from faults.inject.in_place import Injected
 from faults.inject.names import coredns_gone, file_changed
 from faults.inject.policies import Direction, enforced, policy
 from faults.scene import BOTH, OUTPOST, Scene, Target
@@ -12,12 +11,12 @@ from faults.scene import BOTH, OUTPOST, Scene, Target
 RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "NameNotResolved"
 
 
-def _leads_to(scene: Scene, ip: str) -> AbstractContextManager[None]:
+def _leads_to(scene: Scene, ip: str) -> Injected:
     line = f"$a {ip} {OUTPOST}.{NAMESPACE}.svc"
     return file_changed(scene.galaxy, scene.ship, "/etc/hosts", line)
 
 
-def _dns_denied(scene: Scene) -> AbstractContextManager[None]:
+def _dns_denied(scene: Scene) -> Injected:
     """The ship may talk to deathstars, and to nobody else."""
     rules = [{"toEndpoints": [{"matchLabels": {"class": "deathstar"}}]}]
     spec = {"endpointSelector": {"matchLabels": {"class": "xwing"}}, "egress": rules}

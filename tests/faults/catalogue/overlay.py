@@ -1,10 +1,9 @@
 """Between the nodes, in tunnel mode: the device, its programs, the wire."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, either
 from faults.inject import devices, filters, programs
+from faults.inject.in_place import Injected
 from faults.inject.maps import overlay_tail_call, program_missing
 from faults.modes import TUNNELED
 from faults.scene import Scene, Target
@@ -14,11 +13,11 @@ TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
 _TUNNEL = ("-p", "udp", "--dport", "8472")
 
 
-def _detached(scene: Scene, node: str, program: str) -> AbstractContextManager[None]:
+def _detached(scene: Scene, node: str, program: str) -> Injected:
     return programs.detached_from_node(scene.lab, scene.api, node, VXLAN, program)
 
 
-def _dropped(scene: Scene, node: str, chain: str, *words: str) -> AbstractContextManager[None]:
+def _dropped(scene: Scene, node: str, chain: str, *words: str) -> Injected:
     return filters.rule(scene.lab, node, chain, *_TUNNEL, *words, "-j", "DROP")
 
 

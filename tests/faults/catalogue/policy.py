@@ -1,10 +1,9 @@
 """Policies, of every kind, that keep the ship from landing; and policy maps that differ from the policies."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.api import Object
 from faults.fault import At, Fault, broken
+from faults.inject.in_place import Injected
 from faults.inject.maps import deleted
 from faults.inject.policies import Direction, allow_all_entry, enforced, policy
 from faults.scene import Scene, Target
@@ -14,12 +13,12 @@ NOBODY = {"matchLabels": {"class": "nobody"}}
 CNP, CCNP, NETPOL = "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"
 
 
-def _ingress(scene: Scene, kind: str, spec: Object) -> AbstractContextManager[None]:
+def _ingress(scene: Scene, kind: str, spec: Object) -> Injected:
     made = policy(kind, spec)
     return enforced(scene.lab, scene.api, made, scene.far, Direction.INGRESS, scene.ship.identity)
 
 
-def _egress(scene: Scene, kind: str, spec: Object) -> AbstractContextManager[None]:
+def _egress(scene: Scene, kind: str, spec: Object) -> Injected:
     made = policy(kind, spec)
     return enforced(scene.lab, scene.api, made, scene.ship, Direction.EGRESS, scene.far.identity)
 

@@ -1,11 +1,10 @@
 """Programs at the pods: detached, or with holes where they call each other."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
 from faults.inject import programs
+from faults.inject.in_place import Injected
 from faults.inject.maps import policy_program, program_missing, tail_call
 from faults.scene import Scene, Target
 
@@ -14,15 +13,15 @@ IPV4_TAIL_CALL, IPV4_CONT_TAIL_CALL = 7, 0x1A
 MISSING = "ProgramMissing"
 
 
-def _detached(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _detached(scene: Scene, pod: Pod) -> Injected:
     return programs.detached_from_pod(scene.lab, pod, FROM_CONTAINER)
 
 
-def _no_policy_program(scene: Scene, pod: Pod) -> AbstractContextManager[None]:
+def _no_policy_program(scene: Scene, pod: Pod) -> Injected:
     return program_missing(policy_program(scene.lab, pod.node, pod.endpoint))
 
 
-def _hole(scene: Scene, pod: Pod, index: int) -> AbstractContextManager[None]:
+def _hole(scene: Scene, pod: Pod, index: int) -> Injected:
     return program_missing(tail_call(scene.lab, pod.node, pod.endpoint, index))
 
 

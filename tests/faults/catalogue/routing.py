@@ -1,10 +1,9 @@
 """Between the nodes: routes, neighbours, packet filters, the wire."""
 
-from contextlib import AbstractContextManager
-
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken
 from faults.inject import devices, filters
+from faults.inject.in_place import Injected
 from faults.modes import TUNNELED, Mode
 from faults.scene import Scene
 
@@ -13,7 +12,7 @@ NATIVE = frozenset({Mode.NATIVE})
 NO_ROUTE = "NoNodeRoute"
 
 
-def _blackhole(scene: Scene, node: str, towards: str) -> AbstractContextManager[None]:
+def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
     """Towards the other node, or towards the pod where that is what is routed."""
     return devices.route(scene.lab, node, "blackhole", f"{towards}/32")
 
@@ -30,7 +29,7 @@ def _pod_cidr(scene: Scene, node: str) -> str:
     return cidr
 
 
-def _wrong_neighbour(scene: Scene, node: str, other: str) -> AbstractContextManager[None]:
+def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
     return devices.wrong_neighbour(scene.lab, node, scene.node_ip(other), "eth0")
 
 

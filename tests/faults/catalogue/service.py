@@ -1,12 +1,13 @@
 """Load balancing on the ship's node, and the Service's objects."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, either
 from faults.inject import objects
+from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import added, changed, deleted, patched, reverse_nat, service_backend
 from faults.modes import PER_PACKET_LB
 from faults.scene import BOTH, OUTPOST, Scene, Target, service_path
@@ -16,17 +17,17 @@ _COUNT = 4  # of slot 0
 _FREE_ADDRESS = 250
 
 
-def _moved_backend(scene: Scene) -> AbstractContextManager[None]:
+def _moved_backend(scene: Scene) -> Injected:
     """The backend has an address of the right node that no pod has."""
     address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
     return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_ADDRESS, address))
 
 
-def _wrong_port(scene: Scene) -> AbstractContextManager[None]:
+def _wrong_port(scene: Scene) -> Injected:
     return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_PORT, (81).to_bytes(2, "big")))
 
 
-def _nobody_selected(scene: Scene) -> AbstractContextManager[None]:
+def _nobody_selected(scene: Scene) -> Injected:
     selects = "statefulset.kubernetes.io/pod-name"
     return objects.changed(
         scene.api,
@@ -38,7 +39,7 @@ def _nobody_selected(scene: Scene) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _one_backend_too_many(scene: Scene) -> Iterator[None]:
+def _one_backend_too_many(scene: Scene) -> Iterator[InPlace]:
     """The deathstar near the ship is behind a Service that does not select it."""
     near = next(
         slot
@@ -46,11 +47,14 @@ def _one_backend_too_many(scene: Scene) -> Iterator[None]:
         if service_backend(slot).read()[:4] == ip_address(scene.near.ip).packed
     )
     count = patched(_COUNT, (2).to_bytes(2, "little"))
-    with added(scene.slot(OUTPOST, 2), near.read()), changed(scene.slot(OUTPOST, 0), count):
-        yield
+    with (
+        added(scene.slot(OUTPOST, 2), near.read()) as slot,
+        changed(scene.slot(OUTPOST, 0), count) as counted,
+    ):
+        yield lambda: slot() and counted()
 
 
-def _wrong_target_port(scene: Scene) -> AbstractContextManager[None]:
+def _wrong_target_port(scene: Scene) -> Injected:
     """The Service leads to a port that nobody listens on, and the datapath follows."""
 
     def followed() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from e2e.galaxy import Pod
 from faults.inject.agent import in_agent
+from faults.inject.in_place import InPlace
 from faults.inject.undo import done
 from lab.cluster import Lab
 
@@ -36,13 +37,13 @@ def netns(lab: Lab, pod: Pod) -> str:
 
 
 @contextmanager
-def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[None]:
+def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[InPlace]:
     """A device that is down. The routes that go with it come back with it."""
     enter = ("ip", *_in(inside))
     routes = lab.run(node, *enter, "route", "show").stdout.splitlines()
     try:
         with done(lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")):
-            yield
+            yield lambda: "UP" not in link(lab, node, device, inside=inside)["flags"]
     finally:
         for route in sorted(routes, key=lambda line: " via " in line):  # gateways last: they need the others
             lab.run(node, *enter, "route", "replace", *route.split())
@@ -73,16 +74,20 @@ def route(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iterator[None]:
+def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iterator[InPlace]:
     """A route less."""
     enter = ("ip", *_in(inside))
-    shown = lab.run(node, *enter, "route", "show", prefix).stdout.strip()
+
+    def find() -> list[str]:
+        return lab.run(node, *enter, "route", "show", prefix).stdout.split()
+
+    shown = find()
     assert shown, f"{node} has no route to {prefix}"
-    lab.run(node, *enter, "route", "del", *shown.split())
+    lab.run(node, *enter, "route", "del", *shown)
     try:
-        yield
+        yield lambda: not find()
     finally:
-        lab.run(node, *enter, "route", "add", *shown.split())
+        lab.run(node, *enter, "route", "replace", *shown)
 
 
 def wrong_neighbour(

@@ -1,4 +1,5 @@
-"""Entries of pinned maps: changed, deleted, added. Leaving the context puts back what was there, byte for byte.
+"""Entries of pinned maps: changed, deleted, added. Leaving the context puts back what was there, byte for byte, unless
+the agent has done so already.
 
 In: a lab, a node, addresses and ids. Used by the catalogue and by the e2e tests.
 """
@@ -8,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from faults.inject.agent import in_agent
+from faults.inject.in_place import InPlace
 from lab.cluster import Lab
 
 _MAPS = "/sys/fs/bpf/tc/globals"
@@ -54,6 +57,9 @@ class MapEntry:
     def write_program(self) -> None:
         """Put back the program that was kept."""
         self._bpftool("update", "value", "pinned", _KEPT)
+
+    def forget_program(self) -> None:
+        """Keep it no longer."""
         in_agent(self.lab, self.node, "rm", _KEPT)
 
     def _bpftool(self, verb: str, *words: str) -> None:
@@ -64,63 +70,75 @@ class MapEntry:
 
 
 @contextmanager
-def changed(entry: MapEntry, change: Callable[[bytes], bytes]) -> Iterator[None]:
+def changed(entry: MapEntry, change: Callable[[bytes], bytes]) -> Iterator[InPlace]:
     """An entry with another value."""
     value = entry.read()
-    entry.write(change(value))
-    try:
-        yield
-    finally:
-        entry.write(value)
+    wrong = change(value)
+    entry.write(wrong)
+    with _until_put_back(lambda: entry.find() == wrong, lambda: entry.write(value)) as in_place:
+        yield in_place
 
 
 @contextmanager
-def deleted(entry: MapEntry) -> Iterator[None]:
+def deleted(entry: MapEntry) -> Iterator[InPlace]:
     """A map without one of its entries."""
     value = entry.read()
     entry.delete()
-    try:
-        yield
-    finally:
-        entry.write(value)
+    with _until_put_back(lambda: entry.find() != value, lambda: entry.write(value)) as in_place:
+        yield in_place
 
 
 @contextmanager
-def added(entry: MapEntry, value: bytes) -> Iterator[None]:
+def added(entry: MapEntry, value: bytes) -> Iterator[InPlace]:
     """A map with an entry that does not belong there."""
     assert entry.find() is None, f"{entry.map} on {entry.node} has {entry.key.hex()} already"
     entry.write(value)
-    try:
-        yield
-    finally:
-        entry.delete()
+    with _until_put_back(lambda: entry.find() == value, entry.delete) as in_place:
+        yield in_place
 
 
 @contextmanager
-def program_missing(entry: MapEntry) -> Iterator[None]:
+def program_missing(entry: MapEntry) -> Iterator[InPlace]:
     """A program array with a hole."""
     entry.keep_program()
     entry.delete()
     try:
-        yield
+        with _until_put_back(lambda: entry.find() is None, entry.write_program) as in_place:
+            yield in_place
     finally:
-        entry.write_program()
+        entry.forget_program()
 
 
 @contextmanager
-def not_used(lab: Lab, node: str, name: str) -> Iterator[None]:
+def not_used(lab: Lab, node: str, name: str) -> Iterator[InPlace]:
     """Another, empty map under this name, as an agent leaves it that did not load its programs anew."""
     pinned = f"{_MAPS}/{name}"
-    shown = json.loads(in_agent(lab, node, "bpftool", "-j", "map", "show", "pinned", pinned))
+    shown = _shown(lab, node, pinned)
     sizes = {"key": "bytes_key", "value": "bytes_value", "entries": "max_entries", "flags": "flags"}
     words = [word for key, found in sizes.items() for word in (key, str(shown[found]))]
     in_agent(lab, node, "mv", pinned, _KEPT)
     try:
         create = ("map", "create", pinned, "type", shown["type"], *words, "name", shown["name"])
         in_agent(lab, node, "bpftool", *create)
-        yield
+        own = _shown(lab, node, pinned)["id"]
+        yield lambda: _shown(lab, node, pinned)["id"] == own
     finally:
         in_agent(lab, node, "mv", "-f", _KEPT, pinned)
+
+
+@contextmanager
+def _until_put_back(in_place: InPlace, put_back: Callable[[], None]) -> Iterator[InPlace]:
+    """What the agent has put right meanwhile is left as it is."""
+    try:
+        yield in_place
+    finally:
+        if in_place():
+            put_back()
+
+
+def _shown(lab: Lab, node: str, pinned: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(in_agent(lab, node, "bpftool", "-j", "map", "show", "pinned", pinned))
+    return found
 
 
 def patched(offset: int, patch: bytes) -> Callable[[bytes], bytes]:

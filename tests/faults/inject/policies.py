@@ -10,6 +10,7 @@ from enum import IntEnum
 from e2e.api import Api, Object
 from e2e.galaxy import NAMESPACE, Pod
 from faults.inject import objects
+from faults.inject.in_place import InPlace
 from faults.inject.maps import MapEntry
 from lab.cluster import Lab
 
@@ -45,15 +46,15 @@ def allow_all_entry(lab: Lab, pod: Pod, direction: Direction) -> MapEntry:
 @contextmanager
 def enforced(
     lab: Lab, api: Api, policy: Object, owner: Pod, direction: Direction, peer: int
-) -> Iterator[None]:
+) -> Iterator[InPlace]:
     """A policy that keeps `peer` (an identity) from (or away from) the owner's pod."""
 
     def denies() -> bool:
         found = [map_entry(lab, owner, direction, who).find() for who in (peer, _ANYBODY)]
         return found == [None, None] or any(value and value[2] & 1 for value in found)
 
-    with objects.made(api, _path(policy["kind"]), policy, denies):
-        yield
+    with objects.made(api, _path(policy["kind"]), policy, denies) as in_place:
+        yield in_place
 
 
 def _path(kind: str) -> str:

@@ -13,6 +13,7 @@ from e2e.galaxy import Pod
 from e2e.waiting import until
 from faults.inject import devices
 from faults.inject.agent import in_agent
+from faults.inject.in_place import InPlace
 from lab.cluster import Lab
 
 _TOGGLED = "TraceNotification"
@@ -21,7 +22,7 @@ _AGENT_BACK_S = 90.0
 
 
 @contextmanager
-def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[None]:
+def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[InPlace]:
     """A pod's device without its program. Another option of its endpoint makes the agent attach it anew."""
     device = devices.lxc(lab, pod)
 
@@ -36,12 +37,12 @@ def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[None]:
         configure("Disabled")
         configure("Enabled")
 
-    with _detached(lab, pod.node, device, program, attach):
-        yield
+    with _detached(lab, pod.node, device, program, attach) as in_place:
+        yield in_place
 
 
 @contextmanager
-def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str) -> Iterator[None]:
+def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str) -> Iterator[InPlace]:
     """A device of the node without its program. A new agent attaches it anew."""
 
     def attach() -> None:
@@ -51,19 +52,21 @@ def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str)
         until("there is a new agent", lambda: any(map(is_ready, api.items(path + node))), _AGENT_BACK_S)
         until(f"{program} is attached again", lambda: _ids(lab, node, device, program), _AGENT_BACK_S)
 
-    with _detached(lab, node, device, program, attach):
-        yield
+    with _detached(lab, node, device, program, attach) as in_place:
+        yield in_place
 
 
 @contextmanager
-def _detached(lab: Lab, node: str, device: str, program: str, attach: Callable[[], None]) -> Iterator[None]:
+def _detached(
+    lab: Lab, node: str, device: str, program: str, attach: Callable[[], None]
+) -> Iterator[InPlace]:
     found = next(one for one in attached(lab, node, device) if one["name"].startswith(program))
     if "link_id" in found:
         in_agent(lab, node, "bpftool", "link", "detach", "id", str(found["link_id"]))
     else:
         in_agent(lab, node, "tc", "filter", "del", "dev", device, found["kind"].split("/")[1])
     try:
-        yield
+        yield lambda: not _ids(lab, node, device, program)
     finally:
         attach()
 
