@@ -79,7 +79,10 @@ def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
 
 @pytest.fixture
 def probes(operator: Operator, galaxy: Galaxy) -> Iterator[Probes]:
-    """Makes probes in the galaxy's namespace; they are gone when the test ends."""
+    """Makes probes in the galaxy's namespace; they are gone when the test ends. What a test before has done to the
+    operator is over by now.
+    """
+    operator.wait_ready(timeout_s=120)
     probes = Probes(galaxy.api, galaxy.namespace)
     yield probes
     probes.delete_all()

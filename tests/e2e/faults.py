@@ -12,6 +12,7 @@ from e2e.api import is_ready, pod_path
 from e2e.galaxy import Galaxy, Pod
 from e2e.waiting import until
 from faults.inject import application, maps, programs
+from faults.inject.in_place import Injected
 from faults.inject.maps import deleted as deleted
 from lab.cluster import Lab
 
@@ -26,13 +27,13 @@ def endpoint_entry(lab: Lab, pod: Pod) -> maps.MapEntry:
     return maps.endpoint_entry(lab, pod.node, pod.ip)
 
 
-def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> AbstractContextManager[object]:
+def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> Injected:
     """A node that looks for a pod behind a node that does not exist."""
     nobody = ip_address("172.30.0.99").packed
     return maps.changed(ipcache_entry(lab, node, pod), maps.patched(4, nobody))
 
 
-def program_detached(lab: Lab, pod: Pod) -> AbstractContextManager[object]:
+def program_detached(lab: Lab, pod: Pod) -> Injected:
     """A pod whose packets bypass Cilium."""
     return programs.detached_from_pod(lab, pod, "cil_from_container")
 

@@ -1,5 +1,6 @@
 """What is broken is named: the hop, its node, the reason. What is repaired is Healthy at the next run."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ from e2e.api import Object
 from e2e.galaxy import Galaxy
 from e2e.probes import RUN_S, Probe, Probes, brief, divergence, facts, hop
 from e2e.specs import SERVICE, landing, to_pod
+from faults.inject.in_place import Injected
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,16 @@ def settled(probes: Probes, name: str, spec: Object) -> Probe:
     return probe
 
 
+def run_in(probe: Probe, fault: Callable[[], Injected]) -> Object:
+    """The status of a run that met the fault from beginning to end: some faults the agent repairs by itself."""
+    for _ in range(3):
+        with fault() as is_in_place:
+            status = probe.run_now()
+            if is_in_place is None or is_in_place():
+                return status
+    raise AssertionError("the agent repairs this at once")
+
+
 def assert_healthy_again(probe: Probe) -> None:
     """The very next run is."""
     status = probe.run_now()
@@ -32,21 +44,19 @@ def assert_healthy_again(probe: Probe) -> None:
 def test_a_pod_missing_in_the_sources_ipcache_is_a_latent_fault(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     probe = settled(probes, "ipcache-entry-missing", to_pod("xwing", star))
-    with faults.deleted(faults.ipcache_entry(galaxy.lab, ship.node, star)):
-        status = probe.run_now()
-        assert divergence(status) == ("Degraded", "ipcache-lookup", ship.node, "IpcacheEntryMissing")
-        assert status["paths"][0]["request"]["httpStatus"] == 200
-        assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # the world's
+    status = run_in(probe, lambda: faults.deleted(faults.ipcache_entry(galaxy.lab, ship.node, star)))
+    assert divergence(status) == ("Degraded", "ipcache-lookup", ship.node, "IpcacheEntryMissing")
+    assert status["paths"][0]["request"]["httpStatus"] == 200
+    assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # the world's
     assert_healthy_again(probe)
 
 
 def test_a_wrong_tunnel_endpoint_breaks_the_path(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     probe = settled(probes, "wrong-tunnel-endpoint", to_pod("xwing", star))
-    with faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star):
-        status = probe.run_now()
-        assert divergence(status) == ("Broken", "ipcache-lookup", ship.node, "WrongTunnelEndpoint")
-        assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == "172.30.0.99"
+    status = run_in(probe, lambda: faults.wrong_tunnel_endpoint(galaxy.lab, ship.node, star))
+    assert divergence(status) == ("Broken", "ipcache-lookup", ship.node, "WrongTunnelEndpoint")
+    assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == "172.30.0.99"
     assert_healthy_again(probe)
 
 
@@ -57,9 +67,8 @@ def test_an_endpoint_missing_on_its_own_node_is_not_blamed_on_the_application(
 ) -> None:
     star = galaxy.far(ship) if where == "far" else galaxy.near(ship)
     probe = settled(probes, f"endpoint-entry-missing-{ship}-{where}", to_pod(ship, star))
-    with faults.deleted(faults.endpoint_entry(galaxy.lab, star)):
-        status = probe.run_now()
-        assert divergence(status) == ("Broken", "endpoint-lookup", star.node, "EndpointEntryMissing")
+    status = run_in(probe, lambda: faults.deleted(faults.endpoint_entry(galaxy.lab, star)))
+    assert divergence(status) == ("Broken", "endpoint-lookup", star.node, "EndpointEntryMissing")
     assert_healthy_again(probe)
 
 
@@ -68,10 +77,10 @@ def test_a_detached_program_is_named(galaxy: Galaxy, probes: Probes, where: str)
     ship = galaxy.pod("xwing")
     star = galaxy.far("xwing") if where == "far" else galaxy.near("xwing")
     probe = settled(probes, f"program-detached-{where}", to_pod("xwing", star))
-    with faults.program_detached(galaxy.lab, ship):
-        verdict, *blamed = divergence(probe.run_now())
-        assert verdict in ("Broken", "Degraded")  # the host may route the packets all the same
-        assert blamed == ["source-program", ship.node, "ProgramMissing"]
+    status = run_in(probe, lambda: faults.program_detached(galaxy.lab, ship))
+    verdict, *blamed = divergence(status)
+    assert verdict in ("Broken", "Degraded")  # the host may route the packets all the same
+    assert blamed == ["source-program", ship.node, "ProgramMissing"]
     assert_healthy_again(probe)
 
 

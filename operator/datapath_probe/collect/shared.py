@@ -8,6 +8,9 @@ from ..evidence.question import Question
 from ..evidence.reading import Answer, Reading
 from .ports import Agents
 
+LASTING_S = 60.0
+"""What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
+
 
 class SharedAnswers:
     """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time."""
@@ -27,6 +30,11 @@ class SharedAnswers:
             for question in questions
         }
         return {question: answer for question, answer in answers.items() if answer}
+
+    def forget(self) -> None:
+        """What was heard or asked until now is of an earlier moment: nobody shares it any more, unless it lasts."""
+        for node in self._nodes.values():
+            node.forget()
 
     async def ask(
         self, questions: Sequence[Question], incarnations: Mapping[str, str], *, afresh: bool = False
@@ -67,6 +75,7 @@ class _NodeAnswers:
         self._clock = clock
         self._heard: dict[Question, Answer] = {}
         self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
+        self._moment = 0
 
     @property
     def are_of_use(self) -> bool:
@@ -78,6 +87,11 @@ class _NodeAnswers:
         """The answer that is here, if it is not too old."""
         answer = self._heard.get(question)
         return answer if answer and now - answer.at <= question.max_age_s else None
+
+    def forget(self) -> None:
+        self._heard = {q: answer for q, answer in self._heard.items() if _lasts(q)}
+        self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
+        self._moment += 1
 
     async def ask(self, questions: Sequence[Question], afresh: bool) -> dict[Question, Reading]:
         now = self._clock()
@@ -106,14 +120,21 @@ class _NodeAnswers:
         return task
 
     async def _ask_agent(self, questions: list[Question]) -> dict[Question, Reading]:
+        moment = self._moment
         try:
             answered = dict(zip(questions, await self._agents.ask(self._node, questions), strict=True))
         finally:
             this = asyncio.current_task()
             self._asking = {question: task for question, task in self._asking.items() if task is not this}
         for question, reading in answered.items():
-            if isinstance(reading, Answer) and question.max_age_s > 0:
+            if not isinstance(reading, Answer) or question.max_age_s <= 0:
+                continue
+            if moment == self._moment or _lasts(question):
                 self._heard[question] = reading
         now = self._clock()
         self._heard = {q: answer for q, answer in self._heard.items() if self.heard(q, now)}
         return answered
+
+
+def _lasts(question: Question) -> bool:
+    return question.max_age_s >= LASTING_S

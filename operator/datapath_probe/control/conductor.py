@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
+from ..api.vocabulary import Trigger
 from ..plan.plan import CannotRun
 from ..publish.publisher import Publisher
 from ..publish.run_result import Outlook, RunRecord, RunResult
@@ -22,13 +23,15 @@ log = structlog.get_logger(__name__)
 
 # What collecting evidence may take besides the request.
 EVIDENCE_BUDGET_S = 30.0
+# Runs that somebody asks for, who may have changed something a moment ago.
+ASKED_FOR = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})
 
 
 class Runner(Protocol):
     """What runs a probe."""
 
-    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
-        """`capture`: also the packets. Raises nothing but CancelledError."""
+    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+        """`capture`: also the packets; `anew`: share no evidence from before. Raises nothing but CancelledError."""
         ...
 
 
@@ -64,7 +67,7 @@ class Conductor:
         name = f"{probe.meta.namespace}/{probe.meta.name}"
         with bound_contextvars(probe=name, run_id=run_id):
             log.debug("run started", trigger=due.trigger)
-            result = await self._bounded(probe)
+            result = await self._bounded(probe, due.trigger)
             _log_end(result)
             record = RunRecord(run_id, due.trigger, due.at, result)
             if self._files:
@@ -75,12 +78,14 @@ class Conductor:
         """Tell people."""
         self._publisher.run_ended(result.probe, result.record, outlook)
 
-    async def _bounded(self, probe: Probe) -> RunResult:
+    async def _bounded(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()
         bound_s = probe.spec.request.timeout_s + EVIDENCE_BUDGET_S
         try:
             async with asyncio.timeout(bound_s):
-                return await self._runner.run(probe, self._registry.wants_capture(probe))
+                return await self._runner.run(
+                    probe, self._registry.wants_capture(probe), trigger in ASKED_FOR
+                )
         except TimeoutError:
             why = CannotRun(Reason.RUN_TIMEOUT, f"the run did not end within {bound_s:g} s and was cancelled")
         except Exception as error:

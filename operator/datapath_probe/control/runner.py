@@ -65,9 +65,13 @@ class ProbeRunner:
         self._ports = ports or SourcePorts()
         self._agents = agents
 
-    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
-        """Run the probe once; `capture`: also its packets. Raises nothing but CancelledError."""
+    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+        """Run the probe once; `capture`: also its packets; `anew`: what other runs have just heard does not count,
+        for somebody may have changed something and wants to know now. Raises nothing but CancelledError.
+        """
         started = self._clock()
+        if anew:
+            self._answers.forget()
         plan = resolve(probe, self._inventory)
         if isinstance(plan, CannotRun):
             return RunResult(started, self._clock(), plan, None)

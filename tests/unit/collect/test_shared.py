@@ -10,6 +10,7 @@ from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 
 SHARED = Question("node1", ("shared",), max_age_s=1.0)
 OWN = Question("node1", ("own",), max_age_s=0.0)
+LASTING = Question("node1", ("lasting",), max_age_s=300.0)
 AGENT = {"node1": "agent/0"}
 
 
@@ -29,6 +30,11 @@ class Agents:
         if self.failing:
             return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in questions]
         return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in questions]
+
+    async def asked_so_often(self, times: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.asked) < times:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0)
 
 
 def answers() -> tuple[Agents, SharedAnswers]:
@@ -70,6 +76,39 @@ async def test_a_second_look_ignores_what_was_heard() -> None:
     await shared.ask([SHARED], AGENT)
     await shared.ask([SHARED], AGENT, afresh=True)
     assert len(agents.asked) == 2
+
+
+async def test_nobody_shares_what_was_heard_or_asked_before_all_was_forgotten() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    shared.forget()
+    agents.gate.clear()
+    asked = asyncio.create_task(shared.ask([SHARED], AGENT))
+    await agents.asked_so_often(2)
+    shared.forget()
+    again = asyncio.create_task(shared.ask([SHARED], AGENT))
+    await agents.asked_so_often(3)
+    agents.gate.set()
+    await asyncio.gather(asked, again)
+
+
+async def test_what_came_too_late_to_be_forgotten_is_not_shared_either() -> None:
+    agents, shared = answers()
+    agents.gate.clear()
+    asked = asyncio.create_task(shared.ask([SHARED, LASTING], AGENT))
+    await agents.asked_so_often(2)
+    shared.forget()
+    agents.gate.set()
+    await asked
+    assert list(shared.heard([SHARED, LASTING], AGENT)) == [LASTING]
+
+
+async def test_what_lasts_is_not_forgotten() -> None:
+    agents, shared = answers()
+    await shared.ask([LASTING], AGENT)
+    shared.forget()
+    await shared.ask([LASTING], AGENT)
+    assert len(agents.asked) == 1
 
 
 async def test_answers_of_an_earlier_agent_are_forgotten() -> None:

@@ -69,6 +69,7 @@ async def test_run_now_runs_once_for_each_value() -> None:
             made.registry.observe(body(schedule={"interval": "1h"}, run_now=value))
             await asyncio.sleep(1)
         assert len(made.runs) == 3
+        assert made.anew == [False, True, True]
         assert (triggers(made), made.status()["lastHandledRunNow"]) == ("RunNow", "b")
 
 

@@ -12,7 +12,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.cilium import links
 from datapath_probe.collect.ports import ContainerRef
-from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.collect.shared import LASTING_S, SharedAnswers
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.control import runner as runner_module
 from datapath_probe.control.runner import ProbeRunner
@@ -214,6 +214,17 @@ async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_na
     await runner.run(probe_of(run))
     rings = [question for question in recording.asked if question.argv[-2:] == ("--last", "1")]
     assert [rings.count(question) for question in set(rings)] == [4, 4]
+
+
+async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    await runner.run(probe_of(run))
+    look_ups = [question for question in recording.asked if question.max_age_s < LASTING_S]
+    await runner.run(probe_of(run))
+    shared = len(recording.asked)
+    await runner.run(probe_of(run), anew=True)
+    assert set(recording.asked[shared:]) == set(look_ups)
 
 
 async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:

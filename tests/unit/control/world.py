@@ -69,6 +69,7 @@ class World:
         self.takes_s = 0.1
         self.runs: list[tuple[float, Probe]] = []
         self.captures: list[bool] = []
+        self.anew: list[bool] = []
         self.written: dict[str, Mapping[str, Any]] = {}
         self.told: list[Event] = []
         self.gone: set[str] = set()
@@ -79,10 +80,11 @@ class World:
         self.registry = Registry(self.scheduler, self.publisher)
         self.conductor = Conductor(self.registry, self, self.publisher, clock)
 
-    async def run(self, probe: Probe, capture: bool = False) -> RunResult:
+    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
         started = clock()
         self.runs.append((started - EPOCH, probe))
         self.captures.append(capture)
+        self.anew.append(anew)
         await asyncio.sleep(self.takes_s)
         if isinstance(self.outcome, Exception):
             raise self.outcome
