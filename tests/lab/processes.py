@@ -72,12 +72,16 @@ class Process:
 
 
 def _start_time(pid: int) -> int | None:
-    """None if there is no such process, or if only its exit status is left of it."""
+    """None if there is no such process, or if only its exit status is left of it.
+
+    A killed process whose first thread is gone keeps its sockets until its last thread is.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    state, threads, start_time = fields[0], int(fields[17]), int(fields[19])
+    return None if state in "ZX" and threads <= 1 else start_time
 
 
 def from_namespace(init: Process, inner_pid: int) -> Process:

@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.processes import Process
-from lab.shell import LabError
+from lab.shell import LabError, wait_until
 
 
 @pytest.fixture
@@ -72,3 +73,23 @@ def test_a_process_that_ended_cannot_be_recorded() -> None:
         child.wait()
     with pytest.raises(LabError, match="ended"):
         Process.of(child.pid)
+
+
+def test_a_process_without_its_first_thread_still_runs() -> None:
+    leave = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); "
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"{leave}ctypes.CDLL(None).syscall(60, 0)"]
+    )  # exit, of one thread
+    try:
+        process = Process.of(child.pid)
+        wait_until("its first thread is gone", lambda: state(child.pid) == "Z", 10, 0.01)
+        assert process.alive()
+        child.kill()
+        wait_until("it ends", lambda: not process.alive(), 10, 0.01)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
