@@ -6,8 +6,10 @@ all their evidence still come to megabytes.
 
 import json
 
+from .hop_result import HopEvidence
 from .model import ApiModel
-from .status import HopEvidence, PathResult, ProbeStatus
+from .path_result import PathResult
+from .status import ProbeStatus
 from .vocabulary import HopVerdict
 
 SIZE_LIMIT_BYTES = 256 * 1024

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from ..api.reasons import Reason
-from ..api.status import BACKENDS_LIMIT
 from ..api.vocabulary import HopName, HopVerdict, Witness
+from ..api.way import BACKENDS_LIMIT
 from ..cilium import agent_config
 from ..cilium.agent_config import AgentConfig
 from ..evidence.reading import Unavailable

@@ -6,8 +6,8 @@ Called by `status`, for what people see, and by those who write files.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from ..api.capture import PACKETS_LIMIT, Capture, CapturedPacket
 from ..api.durations import duration
-from ..api.status import PACKETS_LIMIT, Capture, CapturedPacket
 from ..cilium import packets
 from ..cilium.packets import Packet
 from ..diagnose.run import Run

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
+from ..api.condition import Condition, ConditionStatus
 from ..api.reasons import Reason
 from ..api.spec import ProbeSpec, Threshold
-from ..api.status import Condition, ConditionStatus, Counters, HistoryEntry
+from ..api.status import Counters, HistoryEntry
 from ..api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ..diagnose.findings import Diagnosis
 

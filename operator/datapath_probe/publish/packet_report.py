@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..api.status import Capture, CapturedPacket
+from ..api.capture import Capture, CapturedPacket
 
 
 def packet_report(capture: Capture) -> Iterator[RenderableType]:

@@ -3,18 +3,9 @@ replay`. Pure.
 """
 
 from ..api.durations import duration
-from ..api.status import (
-    HopEvidence,
-    HopRef,
-    HopResult,
-    PathDestination,
-    PathResult,
-    PathSource,
-    RequestResult,
-    Timings,
-    WitnessReport,
-)
-from ..api.status import Segment as SegmentResult
+from ..api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
+from ..api.hop_result import Segment as SegmentResult
+from ..api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
 from ..api.vocabulary import HopVerdict, Witness
 from ..cilium.curl import CurlReport
 from ..diagnose.findings import Diagnosis, Divergence, Finding, Segment, Statement

@@ -13,7 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..api.status import HopResult, PathResult, ProbeStatus, RequestResult, Timings, WitnessReport
+from ..api.hop_result import HopResult, WitnessReport
+from ..api.path_result import PathResult, RequestResult, Timings
+from ..api.status import ProbeStatus
 from ..api.vocabulary import HopVerdict, ProbeVerdict, Stance
 from .packet_report import packet_report
 from .summary import way_text

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from ..api.hop_result import HopResult
 from ..api.probe import InvalidSpec, Probe
-from ..api.status import HopResult, ProbeStatus
+from ..api.status import ProbeStatus
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..cilium.curl import Timings
 from .histogram import REQUEST_S, Histogram

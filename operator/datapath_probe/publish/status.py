@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..api.bounds import fitted
+from ..api.condition import Condition
 from ..api.probe import InvalidSpec, Probe
 from ..api.reasons import Reason
-from ..api.status import Condition, Counters, HistoryEntry, LastRun, ProbeStatus
+from ..api.status import Counters, HistoryEntry, LastRun, ProbeStatus
 from ..api.vocabulary import ProbeVerdict
 from ..diagnose.findings import Diagnosis
 from ..plan.plan import CannotRun

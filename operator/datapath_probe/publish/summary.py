@@ -3,9 +3,9 @@
 When something is wrong, the hop comes first, then what to do next, then which path it was.
 """
 
+from ..api.path_result import PathResult
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from ..api.status import PathResult
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..diagnose.findings import Diagnosis
 from ..plan.plan import CannotRun

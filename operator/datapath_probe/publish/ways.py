@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ..api.status import NodeEntry, Place
-from ..api.status import Way as WayResult
+from ..api.way import NodeEntry, Place
+from ..api.way import Way as WayResult
 from ..diagnose.way import Entry, Way, changes
 from .run_result import RunResult
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from datapath_probe.api.condition import Condition, ConditionStatus
 from datapath_probe.api.probe import InvalidSpec, Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import Condition, ConditionStatus, ProbeStatus
+from datapath_probe.api.status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
 from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.plan.plan import CannotRun

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.status import Way as WayResult
+from datapath_probe.api.way import Way as WayResult
 from datapath_probe.diagnose.way import Entry, Way
 from datapath_probe.publish.run_result import RunResult
 from datapath_probe.publish.ways import Sight, Ways
