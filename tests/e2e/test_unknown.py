@@ -1,9 +1,15 @@
 """Unknown instead of wrong: whatever can't be determined is said to be so, with its reason."""
 
-from e2e import faults
+from datetime import datetime
+
+from e2e import faults, processes
+from e2e.api import Object
 from e2e.galaxy import Galaxy
 from e2e.probes import Probes, hop
 from e2e.specs import to_pod
+from e2e.waiting import until
+from faults.inject.nodes import agent_hangs
+from lab.cluster import Lab
 
 
 def test_the_source_pod_is_missing(galaxy: Galaxy, probes: Probes) -> None:
@@ -37,6 +43,38 @@ def test_an_agent_is_not_ready(galaxy: Galaxy, probes: Probes) -> None:
         assert status["verdict"] == "Unknown"
         assert hop(status, "endpoint-lookup")["verdict"] == "Unknown"
         assert hop(status, "ipcache-lookup")["verdict"] == "Ok"
-        reachable = next(c for c in status["conditions"] if c["type"] == "Reachable")
-        assert reachable["status"] == "True"
+        assert _condition(status, "Reachable") == "True"
     probe.settle()
+
+
+def test_an_agent_hangs(lab: Lab, galaxy: Galaxy, probes: Probes) -> None:
+    star = galaxy.far("xwing")
+    with agent_hangs(lab, star.node):  # not for so long that the kubelet takes it for not ready
+        probe = probes.create("agent-hangs", to_pod("xwing", star))
+        # answers that are not too old yet are as good as new ones
+        whole = probe.run_until("unknown", lambda status: status.get("reason") == "AgentNotResponding")
+        with faults.wrong_tunnel_endpoint(lab, galaxy.pod("xwing").node, star):
+            broken = probe.run_now()
+        until("only shells are left in the agents", lambda: not _commands(lab), 15)
+    assert (whole["verdict"], _condition(whole, "Reachable")) == ("Unknown", "True")
+    assert star.node in whole["summary"]
+    assert hop(whole, "ipcache-lookup")["verdict"] == "Ok", "the other node has answered"
+    assert _seconds(whole) < 15
+    assert (broken["verdict"], _condition(broken, "Reachable")) == ("Broken", "False")
+    assert broken["divergentHop"]["name"] == "ipcache-lookup"
+    probe.settle()
+
+
+def _condition(status: Object, type_: str) -> str:
+    said: str = next(condition["status"] for condition in status["conditions"] if condition["type"] == type_)
+    return said
+
+
+def _commands(lab: Lab) -> list[str]:
+    """What runs in the agents at the operator's command: not the shells that wait for commands."""
+    return [line for line in processes.in_agents(lab) if line.split(None, 1)[1] != "sh"]
+
+
+def _seconds(status: Object) -> float:
+    run = status["lastRun"]
+    return (datetime.fromisoformat(run["endTime"]) - datetime.fromisoformat(run["startTime"])).total_seconds()

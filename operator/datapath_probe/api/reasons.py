@@ -51,6 +51,7 @@ class Reason(StrEnum):
     TRUNCATED_OUTPUT = "TruncatedOutput"
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_NOT_READY = "AgentNotReady"
+    AGENT_NOT_RESPONDING = "AgentNotResponding"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
     UNCONFIRMED = "Unconfirmed"
     NOT_OBSERVED = "NotObserved"

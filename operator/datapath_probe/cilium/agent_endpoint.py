@@ -31,8 +31,9 @@ def question(node: str, endpoint: int) -> Question:
     return Question(
         node,
         ("cilium-dbg", "endpoint", "get", str(endpoint_id(endpoint)), "-o", "json"),
-        timeout_s=10.0,
+        timeout_s=7.0,
         max_age_s=30.0,
+        by_agent=True,
     )
 
 

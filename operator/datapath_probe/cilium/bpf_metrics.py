@@ -34,7 +34,7 @@ class Counter:
 def question(node: str) -> Question:
     """All counters; costs a process start. Always asked afresh."""
     return Question(
-        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=10.0, max_age_s=0.0
+        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=7.0, max_age_s=0.0
     )
 
 

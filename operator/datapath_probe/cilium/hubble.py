@@ -69,7 +69,7 @@ def parse(answer: Answer) -> Flows:
 
 
 def _observe(node: str, *words: str) -> Question:
-    return Question(node, ("hubble", "observe", "-o", "jsonpb", *words), max_age_s=0.0)
+    return Question(node, ("hubble", "observe", "-o", "jsonpb", *words), max_age_s=0.0, by_agent=True)
 
 
 def _window(since_s: int) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Rule:
 
 def question(node: str) -> Question:
     """All rules of the node's agent."""
-    return Question(node, ("cilium-dbg", "policy", "get", "-o", "json"), timeout_s=10.0, max_age_s=30.0)
+    argv = ("cilium-dbg", "policy", "get", "-o", "json")
+    return Question(node, argv, timeout_s=7.0, max_age_s=30.0, by_agent=True)
 
 
 @parser("cilium-dbg policy get")

@@ -17,9 +17,8 @@ _COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
 
 def question(node: str) -> Question:
     """All selectors that policies of the node's endpoints use."""
-    return Question(
-        node, ("cilium-dbg", "policy", "selectors", "-o", _COLUMNS), timeout_s=10.0, max_age_s=30.0
-    )
+    argv = ("cilium-dbg", "policy", "selectors", "-o", _COLUMNS)
+    return Question(node, argv, timeout_s=7.0, max_age_s=30.0, by_agent=True)
 
 
 @parser("cilium-dbg policy selectors")

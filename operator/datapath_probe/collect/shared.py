@@ -1,11 +1,13 @@
 """One answer for all who ask the same of a node in the same moment: the cache between runs and the agents."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
-from ..evidence.reading import Answer, Reading
+from ..evidence.reading import Answer, Reading, Unavailable
 from .ports import Agents
 
 LASTING_S = 60.0
@@ -37,19 +39,24 @@ class SharedAnswers:
             node.forget()
 
     async def ask(
-        self, questions: Sequence[Question], incarnations: Mapping[str, str], *, afresh: bool = False
+        self,
+        questions: Sequence[Question],
+        incarnations: Mapping[str, str],
+        *,
+        afresh: bool = False,
+        within_s: float = math.inf,
     ) -> list[Reading]:
         """One reading per question, in order; nodes are asked at the same time, each in one round trip.
 
         `incarnations`: the agent of each node; an answer never outlives the agent that gave it. `afresh` ignores what
-        was heard before.
+        was heard before. What is not here `within_s` is unavailable; whoever else waits for it goes on waiting.
         """
         by_node: dict[str, list[Question]] = {}
         for question in questions:
             by_node.setdefault(question.node, []).append(question)
         groups = await asyncio.gather(
             *(
-                self._node(node, incarnations.get(node, "")).ask(asked, afresh)
+                self._node(node, incarnations.get(node, "")).ask(asked, afresh, within_s)
                 for node, asked in by_node.items()
             )
         )
@@ -93,7 +100,9 @@ class _NodeAnswers:
         self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
         self._moment += 1
 
-    async def ask(self, questions: Sequence[Question], afresh: bool) -> dict[Question, Reading]:
+    async def ask(
+        self, questions: Sequence[Question], afresh: bool, within_s: float
+    ) -> dict[Question, Reading]:
         now = self._clock()
         readings: dict[Question, Reading] = {}
         to_ask: list[Question] = []
@@ -109,10 +118,13 @@ class _NodeAnswers:
                 to_ask.append(question)
         if to_ask:
             batches.add(self._start(to_ask))
-        for batch in batches:
-            # shielded: a run that is cancelled takes no answer away from those who share it
-            readings = await asyncio.shield(batch) | readings
-        return readings
+        # `wait` cancels none of them: a run that ends takes no answer away from those who share it
+        for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
+            readings = batch.result() | readings
+        late = Unavailable(
+            EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up", now
+        )
+        return dict.fromkeys(questions, late) | readings
 
     def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
         task = asyncio.create_task(self._ask_agent(questions))

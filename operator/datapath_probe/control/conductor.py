@@ -21,7 +21,7 @@ from .timetable import Due
 
 log = structlog.get_logger(__name__)
 
-# What collecting evidence may take besides the request.
+# What a run may take besides the request. The last net: runs end by themselves before (`runner.EVIDENCE_S`).
 EVIDENCE_BUDGET_S = 30.0
 # Runs that somebody asks for, who may have changed something a moment ago.
 ASKED_FOR = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})

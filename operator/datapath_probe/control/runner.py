@@ -15,7 +15,7 @@ from ..api.probe import Probe
 from ..cilium import curl, packets
 from ..cilium.agent_config import from_config_map
 from ..collect.capture import capturing
-from ..collect.gather import MAX_ROUNDS, ask_again, gather
+from ..collect.gather import MAX_ROUNDS, Respondents, gather
 from ..collect.ports import AgentContainers, ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
 from ..collect.source_ports import SourcePorts
@@ -38,6 +38,8 @@ SETTLE_S = 1.0
 HANGING_S = 0.4
 # How often, after which pause each, events are asked for again that a node's ring does not give away yet.
 EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
+# How long evidence is collected beyond the request's own timeout; then the run is judged by what there is.
+EVIDENCE_S = 20.0
 # What the exec itself may cost beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
 # How long a packet capture may last beyond the request's own timeout, and on how many nodes.
@@ -92,40 +94,28 @@ class ProbeRunner:
         memo: Memo = {}
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S
+        ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
+        respondents = Respondents(self._answers, _incarnations(plan), ends_at)
         sending = asyncio.create_task(self._send(plan, request.local_port))
         try:
-            run = await self._collect(run, memo, rounds=1)  # what follows from it goes with the next
+            run = await _collect(run, memo, respondents, rounds=1)  # what follows from it goes with the next
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
-                run = await self._collect(replace(run, hanging=True), memo)
+                run = await _collect(replace(run, hanging=True), memo, respondents)
             reading = await sending
         finally:
             sending.cancel()
-        run = await self._collect(
-            replace(run, request=replace(request, reading=reading), hanging=False), memo
-        )
+        run = replace(run, request=replace(request, reading=reading), hanging=False)
+        run = await _collect(run, memo, respondents)
         diagnosis = diagnose(run, memo)
         if not diagnosis.met or diagnosis.needs_second_look:
-            run = await self._look_again(probe, run, diagnosis)
-            run, diagnosis = await self._await_events(run, memo)
+            run = await self._look_again(probe, run, diagnosis, respondents)
+            run, diagnosis = await _await_events(run, memo, respondents)
         return run, diagnosis
 
-    async def _await_events(self, run: Run, memo: Memo) -> tuple[Run, Diagnosis]:
-        """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
-        run = await self._collect(run, memo)
-        diagnosis = diagnose(run, memo)
-        for _ in range(EVENT_RETRIES):
-            if diagnosis.met or diagnosis.divergence or not diagnosis.lagging:
-                break
-            await asyncio.sleep(EVENT_PAUSE_S)
-            evidence = await ask_again(
-                run.evidence, diagnosis.lagging, self._answers, _incarnations(run.plan)
-            )
-            run = replace(run, evidence=evidence)
-            diagnosis = diagnose(run, memo)
-        return run, diagnosis
-
-    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis) -> Run:
+    async def _look_again(
+        self, probe: Probe, run: Run, diagnosis: Diagnosis, respondents: Respondents
+    ) -> Run:
         """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
@@ -133,10 +123,9 @@ class ProbeRunner:
         repeatable = (question for question in doubted if question.repeatable)
         questions = sorted(repeatable, key=lambda question: (question.node, question.argv))
         await asyncio.sleep(SETTLE_S)
-        evidence = await ask_again(run.evidence, questions, self._answers, _incarnations(run.plan))
         return replace(
             run,
-            evidence=evidence,
+            evidence=await respondents.ask(run.evidence, questions, afresh=True),
             second_look=True,
             plan_after=resolve(probe, self._inventory),
             view_age_s=self._view_age_s(),
@@ -147,17 +136,6 @@ class ProbeRunner:
     def _view_age_s(self) -> float:
         since = self._inventory.stale_since
         return 0.0 if since is None else self._clock() - since
-
-    async def _collect(self, run: Run, memo: Memo, rounds: int = MAX_ROUNDS) -> Run:
-        """What the checks want to know at this point of the run, in so many round trips at most."""
-        evidence = await gather(
-            run.evidence,
-            lambda evidence: questions_of(replace(run, evidence=evidence), memo),
-            self._answers,
-            _incarnations(run.plan),
-            rounds,
-        )
-        return replace(run, evidence=evidence)
 
     async def _send(self, plan: Plan, local_port: int) -> Reading:
         """The request itself, by curl in the source container. Bounded there and here."""
@@ -182,6 +160,31 @@ class ProbeRunner:
             timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
             stdout_limit=BODY_LIMIT_BYTES,
         )
+
+
+async def _collect(run: Run, memo: Memo, respondents: Respondents, rounds: int = MAX_ROUNDS) -> Run:
+    """What the checks want to know at this point of the run, in so many round trips at most."""
+    evidence = await gather(
+        run.evidence,
+        lambda evidence: questions_of(replace(run, evidence=evidence), memo),
+        respondents,
+        rounds,
+    )
+    return replace(run, evidence=evidence)
+
+
+async def _await_events(run: Run, memo: Memo, respondents: Respondents) -> tuple[Run, Diagnosis]:
+    """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
+    run = await _collect(run, memo, respondents)
+    diagnosis = diagnose(run, memo)
+    for _ in range(EVENT_RETRIES):
+        if diagnosis.met or diagnosis.divergence or not diagnosis.lagging:
+            break
+        await asyncio.sleep(EVENT_PAUSE_S)
+        evidence = await respondents.ask(run.evidence, diagnosis.lagging, afresh=True)
+        run = replace(run, evidence=evidence)
+        diagnosis = diagnose(run, memo)
+    return run, diagnosis
 
 
 def _capture_questions(plan: Plan, local_port: int) -> list[Question]:

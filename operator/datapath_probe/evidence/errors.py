@@ -22,4 +22,5 @@ class EvidenceError(StrEnum):
     TRUNCATED = "TruncatedOutput"
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_NOT_READY = "AgentNotReady"
+    AGENT_NOT_RESPONDING = "AgentNotResponding"
     UNSUPPORTED_VERSION = "UnsupportedVersion"

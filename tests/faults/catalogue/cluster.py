@@ -46,14 +46,12 @@ FAULTS = (
     Fault(
         "agent-down-while-the-datapath-works",
         lambda s: nodes.agent_killed(s.lab, s.api, s.destination),
-        _unknown(
-            "ExecFailed", "ChannelLost", "InTransition", "AgentNotReady", "AgentNotFound", "EvidenceTimeout"
-        ),
+        _unknown("ExecFailed", "ChannelLost", "InTransition", "AgentNotReady", "AgentNotResponding"),
     ),
     Fault(
         "agent-hangs",
         lambda s: nodes.agent_hangs(s.lab, s.destination),
-        _unknown("EvidenceTimeout", "CommandFailed", "InTransition"),
+        _unknown("AgentNotResponding", "InTransition", "AgentNotReady"),
     ),
     Fault(
         "node-unreachable",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.collect.shared import SharedAnswers
 from datapath_probe.control.runner import ProbeRunner
@@ -23,7 +24,7 @@ from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
-from integration.kube.exec_server import exec_server
+from integration.kube.exec_server import ExecServer, exec_server
 from unit.control.test_runner import RecordedPort, Recording, inventory_of, probe_of
 from unit.recorded import recorded
 
@@ -37,6 +38,8 @@ TOOL = """#!{python}
 import json, os, signal, sys, time
 from pathlib import Path
 folder, name = Path(__file__).parent, Path(__file__).name
+with (folder / "starts").open("a") as starts:
+    starts.write(name + "\\n")
 recorded = {{tuple(argv): rest for argv, *rest in json.loads((folder / "recorded.json").read_text())}}
 def answer(argv):
     if argv not in recorded and argv[0] == "cat":  # the shell's own script may need it
@@ -44,7 +47,11 @@ def answer(argv):
     code, out, err = recorded.get(argv, (1, "", "not recorded"))
     sys.stderr.write(err)
     return code, out
-mode = (folder / "mode").read_text() if name == "bpftool" else ""
+mode = (folder / "mode").read_text()
+if mode == "agent stands still" and (name == "hubble" or sys.argv[1:2] in (["endpoint"], ["policy"], ["monitor"])):
+    time.sleep(600)
+if name != "bpftool":
+    mode = ""
 if mode == "slow":
     time.sleep(0.3)
 if mode == "hangs":
@@ -72,7 +79,20 @@ sys.stdout.write(out)
 sys.stdout.flush()
 sys.exit(code)
 """
-MODES = ["slow", "hangs", "is cut short", "talks between", "does not stop", "kills its shell"]
+AGENT_STANDS_STILL = "agent stands still"
+MODES = [
+    AGENT_STANDS_STILL,
+    "slow",
+    "hangs",
+    "is cut short",
+    "talks between",
+    "does not stop",
+    "kills its shell",
+]
+SILENCES = [
+    (AGENT_STANDS_STILL, ("cilium-dbg", "hubble"), Reason.AGENT_NOT_RESPONDING),
+    ("hangs", ("bpftool",), Reason.EVIDENCE_TIMEOUT),
+]
 
 
 @dataclass
@@ -81,6 +101,11 @@ class Bench:
 
     folder: Path
     pool: ChannelPool
+    server: ExecServer
+
+    def starts(self, *programs: str) -> int:
+        """How often these were started."""
+        return sum(name in programs for name in (self.folder / "starts").read_text().split())
 
     def install(self, run: Run, mode: str) -> None:
         """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
@@ -122,7 +147,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with exec_server() as server:
         client = ExecClient(server.configuration())
         pool = ChannelPool(client, idle_s=60.0)
-        yield Bench(tmp_path, pool)
+        yield Bench(tmp_path, pool, server)
         await pool.close()
         await client.close()
 
@@ -156,6 +181,25 @@ async def test_no_other_hop_is_blamed_for_a_fault(bench: Bench, mode: str) -> No
     blamed = diagnosis.divergence.hop if diagnosis.divergence else None
     assert diagnosis.verdict in (ProbeVerdict.BROKEN, ProbeVerdict.UNKNOWN)
     assert blamed in (None, HopName.ENDPOINT_LOOKUP), diagnosis.message
+
+
+@pytest.mark.parametrize(("mode", "programs", "reason"), SILENCES)
+async def test_who_is_silent_costs_a_run_one_timeout(
+    bench: Bench, mode: str, programs: tuple[str, ...], reason: Reason
+) -> None:
+    diagnosis = await timed(bench, BROKEN, mode, AMPLE_S)
+    assert diagnosis.met is False, "the request is judged by itself"
+    assert reason in {finding.reason for finding in diagnosis.findings}
+    assert bench.starts(*programs) == 1
+
+
+async def test_a_channel_that_falls_silent_costs_a_run_one_timeout(bench: Bench) -> None:
+    await timed(bench, WHOLE, "works", AMPLE_S)
+    execs, bench.server.is_mute = len(bench.server.requests), True
+    diagnosis = await timed(bench, WHOLE, "works", AMPLE_S)
+    assert diagnosis.met
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.AGENT_NOT_RESPONDING)
+    assert len(bench.server.requests) == execs, "no further channel was tried"
 
 
 async def test_what_does_not_stop_costs_bounded_memory(bench: Bench) -> None:

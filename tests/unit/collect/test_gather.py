@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from datapath_probe.collect.gather import MAX_ROUNDS, gather
+from datapath_probe.collect.gather import MAX_ROUNDS, Respondents, gather
 from datapath_probe.collect.shared import SharedAnswers
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
@@ -30,14 +30,16 @@ async def test_a_question_may_follow_from_an_answer() -> None:
         return [question for question in chain if question not in evidence.readings][:1]
 
     echo = Echo()
-    evidence = await gather(Evidence(), wants, SharedAnswers(echo), {})
+    evidence = await gather(Evidence(), wants, Respondents(SharedAnswers(echo), {}))
     assert echo.rounds == 3
     assert set(evidence.readings) == {link(1), link(2), link(3)}
 
 
 async def test_a_chain_without_end_is_cut() -> None:
     echo = Echo()
-    await gather(Evidence(), lambda evidence: [link(len(evidence.readings))], SharedAnswers(echo), {})
+    await gather(
+        Evidence(), lambda evidence: [link(len(evidence.readings))], Respondents(SharedAnswers(echo), {})
+    )
     assert echo.rounds == MAX_ROUNDS
 
 
@@ -49,6 +51,6 @@ async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip(
     echo = Echo()
     answers = SharedAnswers(echo, clock=lambda: 0.0)
     await answers.ask([link(1)], {})
-    evidence = await gather(Evidence(), wants, answers, {}, rounds=1)
+    evidence = await gather(Evidence(), wants, Respondents(answers, {}), rounds=1)
     assert echo.rounds == 2
     assert set(evidence.readings) == {link(1), link(2)}

@@ -9,7 +9,7 @@ from structlog.contextvars import get_contextvars
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.cilium import links
 from datapath_probe.collect.ports import ContainerRef
 from datapath_probe.collect.shared import LASTING_S, SharedAnswers
@@ -29,24 +29,35 @@ from unit.recorded import recorded
 
 @dataclass
 class Recording:
-    """Plays a recorded cluster: agents, source container and clock. `sent`: the source ports that curl was given."""
+    """Plays a recorded cluster: agents, source container and clock. `sent`: the source ports that curl was given.
+
+    `silent`: the node whose agent does not respond, its tools do; `mute`: the one that never answers at all.
+    """
 
     run_: Run
     asked: list[Question] = field(default_factory=list)
     sent: list[tuple[str, ...]] = field(default_factory=list)
     stdins: list[bytes | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    silent: str = ""
+    mute: str = ""
     sending: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
 
     async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
         self.asked += questions
+        if node == self.mute:
+            await asyncio.Event().wait()
         return [self._answer(question) for question in questions]
 
     def _answer(self, question: Question) -> Reading:
+        if question.by_agent and question.node == self.silent:
+            return Unavailable(
+                EvidenceError.AGENT_NOT_RESPONDING, f"the agent on {self.silent} does not respond"
+            )
         readings = self.run_.evidence.readings.get(question)
         if not readings:
-            return Unavailable(EvidenceError.TIMEOUT, "not recorded", self.run_.request.started)
+            return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.run_.request.started)
         return readings[-1]
 
     async def run(
@@ -248,6 +259,45 @@ async def test_a_cut_view_of_the_cluster_leaves_it_open() -> None:
     outcome = (await runner.run(probe_of(run))).outcome
     assert isinstance(outcome, Diagnosis)
     assert outcome.reason is Reason.IN_TRANSITION
+
+
+async def test_an_agent_that_does_not_respond_is_asked_once_and_what_else_is_known_counts() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    source, recording.silent = ends(run)
+    outcome = (await runner.run(probe_of(run))).outcome
+    assert isinstance(outcome, Diagnosis)
+    assert outcome.met
+    assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.AGENT_NOT_RESPONDING)
+    assert recording.silent in outcome.message
+    assert {f.node for f in outcome.findings if f.verdict is HopVerdict.UNKNOWN} == {recording.silent}
+    assert {f.verdict for f in outcome.findings if f.node == source} == {HopVerdict.OK}
+
+
+async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
+    run = recorded("ipcache-wrong-tunnel-endpoint")
+    recording, runner, _ = play(run)
+    _, recording.silent = ends(run)
+    outcome = (await runner.run(probe_of(run))).outcome
+    assert isinstance(outcome, Diagnosis)
+    assert outcome.divergence is not None
+    assert (outcome.verdict, outcome.divergence.hop) == (ProbeVerdict.BROKEN, HopName.IPCACHE_LOOKUP)
+    unanswered = [question for question in recording.asked if question.by_agent]
+    assert all(recording.asked.count(q) == 1 for q in unanswered if q.node == recording.silent)
+    assert any(recording.asked.count(q) > 1 for q in unanswered if q.node != recording.silent)
+
+
+async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "EVIDENCE_S", 0.5)
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    source, recording.mute = ends(run)
+    async with asyncio.timeout(run.plan.request.timeout_s + 20):
+        outcome = (await runner.run(probe_of(run))).outcome
+    assert isinstance(outcome, Diagnosis)
+    assert outcome.met
+    assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+    assert any(f.node == source and f.verdict is HopVerdict.OK for f in outcome.findings)
 
 
 async def test_a_cancelled_run_cancels_its_request() -> None:

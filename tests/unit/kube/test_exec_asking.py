@@ -1,6 +1,6 @@
 """Questions into readings over several batches, against a model of the shell at the other end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +106,37 @@ def test_each_command_is_judged_by_its_own_deeds(commands: list[Command]) -> Non
 def test_a_hanging_command_costs_its_time_once() -> None:
     _, batches = ask([FINE, HANGING, FINE])
     assert batches == 2
+
+
+def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> None:
+    agent = [replace(question(number, 7.0), by_agent=True) for number in (0, 1)]
+    tools = [question(2), question(3)]
+    asking = Asking([agent[0], tools[0], agent[1], tools[1]], reply_limit=LIMIT)
+    limits: list[float] = []
+    while batch := asking.next_batch():
+        limits.append(batch.limit_s)
+        asking.take(run(batch, [HANGING, HANGING, FINE, FINE]), NOW)
+    silent, first, still_silent, second = asking.readings()
+    assert limits == [6.0, 8.0]
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    assert silent == still_silent
+    assert silent == Unavailable(
+        EvidenceError.AGENT_NOT_RESPONDING,
+        "the Cilium agent on node1 did not answer command-0 within 8 s",
+        NOW - 8.0,
+    )
+
+
+def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
+    lookups = [Question("node1", ("bpftool", "-j", "map", "lookup", str(number))) for number in range(3)]
+    asking = Asking([*lookups, question(3)], reply_limit=LIMIT)
+    assert asking.next_batch()
+    fine = Result(0, b"", b"", 0.0, 0.0)
+    asking.take(Reply((fine,), Cut(EvidenceError.TIMEOUT, "killed", 6.0, shared=True)), NOW)
+    assert asking.next_batch() is None
+    why = Unavailable(EvidenceError.TIMEOUT, "bpftool on node1 did not answer within 6 s", NOW - 6.0)
+    assert asking.readings()[:3] == (why, why, why)
 
 
 def test_a_command_that_had_less_than_its_time_is_asked_again() -> None:

@@ -12,7 +12,7 @@ from ...evidence.question import Question
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
 from .asking import Asking
-from .failure import ExecError, timeout
+from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 
 REPLY_LIMIT = 4 * 1024 * 1024
@@ -47,8 +47,11 @@ class ShellAgents:
             async with asyncio.timeout(self._budget_s):
                 await self._converse(node, asking)
         except TimeoutError:
-            asking.give_up(timeout(f"the agent of {node} did not answer", self._budget_s), self._clock())
+            late = timeout("the shell in its container did not answer", self._budget_s)
+            asking.give_up(not_responding(node, late), self._clock())
         except ExecError as error:
+            if error.reason is EvidenceError.TIMEOUT:
+                error = not_responding(node, error)
             asking.give_up(error, self._clock())
         return asking.readings()
 

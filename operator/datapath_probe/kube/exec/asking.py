@@ -5,17 +5,21 @@ reading a question. Called by `agents`.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Answer, Reading, Unavailable
 from . import bpftool_batch
-from .failure import NOT_RUN, ExecError
+from .failure import NOT_RUN, ExecError, timeout
 from .framing import Batch, Reply, Result
 
 
 class Asking:
     """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
+
+    What the agent's process answers comes last and in a batch of its own: an agent that hangs takes nothing with it.
+    Who has not answered one question in time is not asked the others.
 
     It ends: each batch settles at least its first question, or the next batch is smaller, or is the first in which
     no questions share a process, so that each answers for itself.
@@ -23,7 +27,8 @@ class Asking:
 
     def __init__(self, questions: Sequence[Question], *, reply_limit: int) -> None:
         self._questions = tuple(questions)
-        self._pending = sorted(questions, key=bpftool_batch.fits)  # those that can share are neighbours
+        # those that can share a process are neighbours
+        self._pending = sorted(questions, key=lambda asked: (asked.by_agent, bpftool_batch.fits(asked)))
         self._reply_limit = reply_limit
         self._batch_size = len(self._pending)
         self._shares = True
@@ -33,7 +38,9 @@ class Asking:
         """What to run now; None when every question has its reading."""
         if not self._pending:
             return None
-        return Batch.of(self._pending[: self._batch_size], self._reply_limit, shares=self._shares)
+        by_agent = self._pending[0].by_agent
+        alike = takewhile(lambda question: question.by_agent is by_agent, self._pending[: self._batch_size])
+        return Batch.of(tuple(alike), self._reply_limit, shares=self._shares)
 
     def take(self, reply: Reply, now: float) -> None:
         """The reply to the last batch, received at `now` (seconds since the epoch)."""
@@ -46,13 +53,27 @@ class Asking:
         self._batch_size = len(self._pending)
         if cut is None:
             return
-        if cut.shared:
+        first = self._pending[0]
+        if cut.reason is EvidenceError.TIMEOUT and cut.ran_s >= first.timeout_s:
+            self._leave_alone(first, cut.ran_s, now)
+        elif cut.shared:
             self._shares = False
-            return
-        is_overdue = cut.reason is EvidenceError.TIMEOUT and cut.ran_s >= self._pending[0].timeout_s
-        if is_overdue or not reply.results:  # else it may have been cut off for what others did: ask it again
-            program = self._pending[0].argv[0]
-            self._settle(Unavailable(cut.reason, f"{program}: {cut.message}", now - cut.ran_s))
+        elif not reply.results:  # else it may have been cut off for what others did: ask it again
+            self._settle(Unavailable(cut.reason, f"{first.argv[0]}: {cut.message}", now - cut.ran_s))
+
+    def _leave_alone(self, overdue: Question, ran_s: float, now: float) -> None:
+        """Nothing more is asked of who did not answer this: the agent's process, or a tool."""
+        node, program = overdue.node, overdue.argv[0]
+        if overdue.by_agent:
+            error = timeout(f"the Cilium agent on {node} did not answer {program}", round(ran_s))
+            why = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, error.message, now - ran_s)
+            same = self._pending
+        else:
+            error = timeout(f"{program} on {node} did not answer", round(ran_s))
+            why = Unavailable(error.reason, error.message, now - ran_s)
+            same = [question for question in self._pending if question.argv[0] == program]
+        self._readings |= dict.fromkeys(same, why)
+        self._pending = [question for question in self._pending if question not in self._readings]
 
     def give_up(self, error: ExecError, now: float) -> None:
         """No more batches: what has no reading yet is unavailable."""

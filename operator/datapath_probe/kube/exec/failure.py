@@ -71,6 +71,13 @@ def timeout(what: str, timeout_s: float) -> ExecError:
     return ExecError(EvidenceError.TIMEOUT, f"{what} within {timeout_s:g} s")
 
 
+def not_responding(node: str, error: ExecError) -> ExecError:
+    """The agent of that node can't be asked anything, because of this timeout."""
+    return ExecError(
+        EvidenceError.AGENT_NOT_RESPONDING, f"the Cilium agent on {node} can't be asked: {error.message}"
+    )
+
+
 def _reason(code: int, message: str) -> EvidenceError:
     for reason, pattern in _PROSE:
         if pattern.search(message):

@@ -19,7 +19,7 @@ from .framing import Batch, FramingError, Reply
 from .protocol import Event, Exited, Failed, Stderr, Stdout
 
 _OPEN_TIMEOUT_S = 10.0
-_GRACE_S = 3.0  # for the way there and back, beyond the time that a batch gives its commands
+_GRACE_S = 2.0  # for the way there and back, beyond the time that a batch gives its commands
 _SIGN_OF_LIFE_LIMIT = 4096
 _LAST_WORDS_LIMIT = 500
 
