@@ -4,7 +4,7 @@ Used by the modules beside it and by `diagnose`. Source: `tools/bpf/bpftool` of 
 Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells if that is so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..evidence.errors import EvidenceError
@@ -76,10 +76,11 @@ class PinnedLink:
     ifindex: int | None
 
 
-def lookup(node: str, pinned_map: str, key: bytes) -> Question:
+def lookup(node: str, pinned_map: str, key: bytes, *, often_absent: bool = False) -> Question:
     """The value of one key; a longest-prefix map answers with its best match."""
     octets = tuple(f"{octet:02x}" for octet in key)
-    return _ask(node, "map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex", *octets)
+    question = _ask(node, "map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex", *octets)
+    return replace(question, often_absent=often_absent)
 
 
 def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:

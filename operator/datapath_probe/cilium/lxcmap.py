@@ -40,10 +40,11 @@ class EndpointRecord:
     parent_ifindex: int
 
 
-def lookup(node: str, ip: str) -> Question:
-    """The endpoint with this address, if it is on the node."""
+def lookup(node: str, ip: str, *, elsewhere: bool = False) -> Question:
+    """The endpoint with this address, if it is on the node; `elsewhere`: it should not be."""
     key, cluster_id = 0, 0
-    return map_lookup(node, _MAP, packed16(ip) + bytes((family(ip), key)) + le16(cluster_id))
+    packed = packed16(ip) + bytes((family(ip), key)) + le16(cluster_id)
+    return map_lookup(node, _MAP, packed, often_absent=elsewhere)
 
 
 def parse(reading: Reading) -> EndpointRecord | Absent | Unavailable:

@@ -60,7 +60,9 @@ def lookup(
 ) -> Question:
     """The most specific entry for this identity and port."""
     key = le32(_FULL_PREFIX) + le32(identity) + bytes((direction, protocol)) + be16(port)
-    return map_lookup(node, f"{layout.policy_map}{endpoint_id(endpoint):05d}", key)
+    return map_lookup(
+        node, f"{layout.policy_map}{endpoint_id(endpoint):05d}", key, often_absent=identity != ANY_IDENTITY
+    )
 
 
 def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:

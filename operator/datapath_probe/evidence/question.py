@@ -10,7 +10,7 @@ class Question:
     `max_age_s` is how old a shared answer may be (seconds); 0 asks afresh. It is for what is costly to ask and
     changes only with the agent or the endpoint; it is no part of the key. `repeatable` False: it shows what happens
     while it runs, so asking again would show another time. `by_agent`: the agent's own process has to answer, not only
-    a tool beside it.
+    a tool beside it. `often_absent`: a key that a healthy map need not have; whoever batches questions asks it last.
     """
 
     node: str
@@ -19,6 +19,7 @@ class Question:
     max_age_s: float = field(default=0.2, compare=False)
     repeatable: bool = field(default=True, compare=False)
     by_agent: bool = field(default=False, compare=False)
+    often_absent: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.argv or self.argv[0].startswith("-"):

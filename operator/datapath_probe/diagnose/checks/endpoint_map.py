@@ -24,7 +24,7 @@ def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
     address = case.address
     hop = case.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": case.path.destination_node})
-    question = lxcmap.lookup(expected.node, address)
+    question = lxcmap.lookup(expected.node, address, elsewhere=True)
     record = case.lens.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)

@@ -27,8 +27,7 @@ class Asking:
 
     def __init__(self, questions: Sequence[Question], *, reply_limit: int) -> None:
         self._questions = tuple(questions)
-        # those that can share a process are neighbours
-        self._pending = sorted(questions, key=lambda asked: (asked.by_agent, bpftool_batch.fits(asked)))
+        self._pending = sorted(questions, key=_place)
         self._reply_limit = reply_limit
         self._batch_size = len(self._pending)
         self._shares = True
@@ -86,6 +85,11 @@ class Asking:
 
     def _settle(self, reading: Reading) -> None:
         self._readings[self._pending.pop(0)] = reading
+
+
+def _place(question: Question) -> tuple[bool, ...]:
+    """Those that can share a process are neighbours; behind an absent key the others would need a process more."""
+    return question.by_agent, bpftool_batch.fits(question), question.often_absent
 
 
 def _reading(question: Question, result: Result, now: float) -> Reading:
