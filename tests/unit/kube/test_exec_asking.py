@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datapath_probe.cilium import bpftool
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
@@ -160,3 +161,11 @@ def test_giving_up_keeps_what_was_answered() -> None:
         Answer(0, b"", b"", NOW, 0.0),
         Unavailable(EvidenceError.CHANNEL_LOST, "gone", NOW),
     )
+
+
+def test_a_key_that_may_well_be_absent_comes_behind_those_that_it_would_make_wait() -> None:
+    often_absent = bpftool.lookup("node1", "cilium_lxc", b"1", often_absent=True)
+    present = bpftool.lookup("node1", "cilium_lxc", b"2")
+    batch = Asking([often_absent, present], reply_limit=LIMIT).next_batch()
+    assert batch is not None
+    assert batch.questions == (present, often_absent)
