@@ -19,7 +19,7 @@ from faults.scene import Scene
 from lab.shell import say
 
 _REPAIRED_S = 45.0
-_TRIES = 4
+TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Bench:
             expected = " | ".join(str(expected.on(scene)) for expected in fault.expected)
             scene.wait_calm()
             probe = scene.probe(fault.to)
-            status, undone = self._ask(fault, scene, probe)
+            status, undone = ask(fault, scene, probe)
             got, outcome = str(said(status)), Outcome.UNDONE if undone else judge(fault, scene, said(status))
             self._keep(fault, status)
             probe.settle(_REPAIRED_S)
@@ -61,18 +61,6 @@ class Bench:
             seconds=round(time.monotonic() - began, 1),
         )
 
-    def _ask(self, fault: Fault, scene: Scene, probe: Probe) -> tuple[Object, bool]:
-        """What is said of the fault, and whether somebody undid it meanwhile, this time and all times before."""
-        for _ in range(_TRIES):
-            probe.settle(_REPAIRED_S)
-            with fault.inject(scene) as in_place:
-                status = probe.run_now()
-                undone = in_place is not None and not in_place()
-            if not undone:
-                break
-            say(f"· {fault.name} was undone during the run, which said {said(status)}")
-        return status, undone
-
     def _renew(self) -> None:
         try:
             self.scene.renew()
@@ -83,3 +71,16 @@ class Bench:
         """The run's evidence under the name of the fault: `datapath-probe replay` tells more of it."""
         for path in self.evidence.glob(f"*.{status['lastRun']['id']}.json"):
             shutil.copy(path, self.saved / f"{fault.name}.json")
+
+
+def ask(fault: Fault, scene: Scene, probe: Probe) -> tuple[Object, bool]:
+    """The status while the fault is there, and whether somebody undid it meanwhile, this time and all times before."""
+    for _ in range(TRIES):
+        probe.settle(_REPAIRED_S)
+        with fault.inject(scene) as in_place:
+            status = probe.run_now()
+            undone = in_place is not None and not in_place()
+        if not undone:
+            break
+        say(f"· {fault.name} was undone during the run, which said {said(status)}")
+    return status, undone
