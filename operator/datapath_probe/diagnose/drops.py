@@ -108,7 +108,8 @@ class Drop:
     """A packet of this connection that was dropped; retransmits that died alike are one, `count` of them.
 
     `hop`: that owns what it died of; None where none can be named. `policies`: that denied it, as far as Cilium tells
-    (explicit denies only). `source_identity`: whom the node took it to come from, 0 if that is not told.
+    (explicit denies only). `source_identity`: whom the node took it to come from, 0 if that is not told. `to`: its
+    destination, address and port.
     """
 
     node: str
@@ -120,6 +121,7 @@ class Drop:
     count: int = 1
     policies: tuple[str, ...] = ()
     source_identity: int = 0
+    to: tuple[str, int] = ("", 0)
 
     @property
     def is_denial(self) -> bool:

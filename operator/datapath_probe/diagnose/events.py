@@ -203,6 +203,7 @@ def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Fl
             count=sum(bool(flow.file) for flow in same) or len(same),
             policies=tuple(sorted({policy for flow in same for policy in flow.policies})),
             source_identity=next((flow.source_identity for flow in same if flow.source_identity), 0),
+            to=(same[0].destination, same[0].destination_port),
         )
         for (node, hop, code, reply), same in sorted(alike.items(), key=lambda item: str(item[0]))
     )

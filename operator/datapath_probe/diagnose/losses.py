@@ -28,9 +28,9 @@ LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
 FORWARDED = ("PREROUTING", "FORWARD", "POSTROUTING")
 
 # CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT;
-# CILIUM_CALL_IPV4_FROM_OVERLAY. Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`.
+# CILIUM_CALL_IPV4_FROM_OVERLAY. Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
 _VERSIONS_OF_CALLS = ("1.18.", "1.19.")
-FROM_POD_CALLS = (7, 30, 26)
+_FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
 TO_POD_CALLS = (28, 13)
 FROM_OVERLAY_CALL = 7
 
@@ -127,6 +127,13 @@ def queue_loses(
         return None
     message = f"the queue of {device} on {node} is {losing[device]}"
     return Contradiction(Reason.QUEUE_LOSES, message, predicts | _BY_SIZE, (question,))
+
+
+def from_pod_calls(case: Case) -> tuple[int, ...]:
+    """The tail calls that every packet from a pod needs. Where sockets choose the backends there is but one, the others
+    are compiled into it (unless for L7 load balancing or SCTP, which is not held against their absence).
+    """
+    return _FROM_POD_CALLS if case.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
 
 
 def call_missing(

@@ -80,9 +80,10 @@ def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) 
 
 
 def _seen_chosen(plan: Plan, events: Events) -> Backend | None:
-    """The backend that packets were seen to be sent to, where conntrack does not tell."""
+    """The backend that packets were seen to be sent to, come through or not, where conntrack does not tell."""
     node = plan.source.node.name
     seen = {sighting.to for sighting in (*events.sent_on(node), *events.delivered(node))}
+    seen |= {drop.to for drop in events.drops if not drop.reply}
     return next((backend for backend in plan.backends if (backend.ip, backend.port) in seen), None)
 
 

@@ -52,6 +52,18 @@ EXPECTED = {
         HopName.LOCALITY_LOOKUP,
         Reason.UNEXPECTED_LOCAL_ENDPOINT,
     ),
+    # nothing is chosen but by the sockets: what the packets show, come through or not, tells whom they went to
+    "kpr/egress-policy-default-deny@1.18.5": (BROKEN, "S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
+    "kpr/name-resolves-to-nobody@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.NAME_RESOLUTION,
+        Reason.NAME_RESOLVED_ELSEWHERE,
+    ),
+    "kpr/backend-wrong-address@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
+    # programs that do not balance have fewer tail calls
+    "kpr/reply-neighbour-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NEIGHBOUR_WRONG),
+    "kpr/reply-tail-call-missing@1.18.5": (BROKEN, "D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "native/node-route-missing@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
     "native/node-route-wrong@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
     "native/node-route-blackhole@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),

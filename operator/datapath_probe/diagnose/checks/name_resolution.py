@@ -11,6 +11,7 @@ from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
 from .name_server import culprit, queries, walk
+from .service import balances_as_planned
 
 # The least time that resolvers wait for an answer, and what they wait by default.
 _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
@@ -100,10 +101,13 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
 
 def _called(case: Case) -> str:
     """Where packets of this connection were seen to go though nobody translated them: curl tells no address of a
-    connection that never stood. "" if none were, or if they may have been translated unnoticed.
+    connection that never stood. "" if none were, or if they may have been translated unnoticed: sockets tell nobody,
+    but choose none other than the backends that the node balances to.
     """
     connection, port = case.connection, case.plan.request.port
-    if not case.translates or connection.translated or connection.untranslated:
+    by_socket = case.config.socket_lb and not case.source.pod.host_network
+    noticed = case.translates or (by_socket and balances_as_planned(case))
+    if connection.chosen or connection.translated or connection.untranslated or not noticed:
         return ""
     sent = connection.events.sent_on(case.path.source_node)
     return next((sighting.to[0] for sighting in sent if sighting.to[1] == port), "")

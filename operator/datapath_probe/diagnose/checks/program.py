@@ -15,7 +15,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import FROM_POD_CALLS, TO_POD_CALLS, call_missing, unless
+from ..losses import TO_POD_CALLS, call_missing, from_pod_calls, unless
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
@@ -112,7 +112,7 @@ def _from_container(
     if position > 0:
         message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
         return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
-    hole = call_missing(case, expected.node, agent.id, FROM_POD_CALLS, holes)
+    hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
     return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), hole)
 
 

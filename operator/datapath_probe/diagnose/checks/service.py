@@ -6,6 +6,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h`, `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_
 from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
+from ...api.vocabulary import HopName, HopVerdict
 from ...cilium import lbmap
 from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
@@ -68,6 +69,14 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
     return (
         hop.stale(contradiction) if contradiction else hop.fine(f"{len(have)} backend(s) as Kubernetes says")
     )
+
+
+def balances_as_planned(case: Case) -> bool:
+    """Whether the source's node is seen to balance to the planned backends, and to no other."""
+    if case.plan.frontend is None or len(case.plan.backends) > COMPARED_BACKENDS:
+        return False
+    lookup = ExpectedHop(HopName.SERVICE_LOOKUP, case.path.source_node)
+    return check_service_lookup(case, lookup).verdict is HopVerdict.OK
 
 
 def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programmed) -> Contradiction | None:
