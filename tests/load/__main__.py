@@ -98,7 +98,7 @@ def _run(probe: Probe) -> Object:
 
 def _said(status: Object) -> str:
     blamed: dict[str, Any] = status.get("divergentHop", {})
-    return " ".join(part for part in (status["verdict"], blamed.get("name"), status["reason"]) if part)
+    return " ".join(part for part in (status["verdict"], blamed.get("name"), status.get("reason")) if part)
 
 
 def _seconds(status: Object) -> float:

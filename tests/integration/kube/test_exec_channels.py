@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from datapath_probe.collect.ports import Agents
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
-from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec import connect
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
@@ -31,6 +33,13 @@ class Cluster:
         self.agent: Agent | None = AGENT
         self.client = ExecClient(server.configuration())
         self.pool = ChannelPool(self.client, idle_s=60.0)
+
+    async def ask_by_agent(self, agents: Agents, argv: tuple[str, ...]) -> tuple[Reading, float]:
+        """The answer to what the agent's process has to answer, and how long it took (seconds)."""
+        question = Question("node1", argv, timeout_s=1.0, by_agent=True)
+        began = time.monotonic()
+        (reading,) = await agents.ask("node1", [question])
+        return reading, time.monotonic() - began
 
     async def ask(
         self, *argvs: tuple[str, ...], budget_s: float = 10.0, reply_limit: int = 100_000
@@ -160,7 +169,7 @@ async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_
 ) -> None:
     await cluster.ask(HI)
     cluster.server.is_mute = True
-    assert stdouts(await cluster.ask(HI, HI, budget_s=0.3)) == [EvidenceError.TIMEOUT] * 2
+    assert stdouts(await cluster.ask(HI, HI, budget_s=0.3)) == [EvidenceError.AGENT_NOT_RESPONDING] * 2
     cluster.server.is_mute = False
     assert stdouts(await cluster.ask(("echo", "new"))) == [b"new\n"]
 
@@ -241,6 +250,7 @@ OPERATOR = """
 import asyncio, sys
 from kubernetes.aio.client import Configuration
 from datapath_probe.evidence.question import Question
+from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec import connect
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
@@ -268,3 +278,20 @@ async def test_no_shell_outlives_an_operator_that_was_killed(cluster: Cluster, t
     await operator.wait()
     assert len(cluster.server.processes) == 2  # one is idle, one has a command that is still running
     await cluster.shells_ended()
+
+
+async def test_an_agent_that_does_not_respond_is_left_alone_for_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents_module, "_REST_S", 60.0)
+    agents = ShellAgents(cluster.pool, lambda _: cluster.agent)
+    silent, _ = await cluster.ask_by_agent(agents, ("sleep", "60"))
+    refused, refused_s = await cluster.ask_by_agent(agents, HI)
+    assert isinstance(silent, Unavailable)
+    assert isinstance(refused, Unavailable)
+    assert silent.reason == EvidenceError.AGENT_NOT_RESPONDING
+    assert refused.message == silent.message
+    assert refused_s < 1.0
+    assert isinstance((await agents.ask("node1", [Question("node1", HI)]))[0], Answer), "its tools work"
+    cluster.agent = replace(AGENT, incarnation="2")
+    assert isinstance((await cluster.ask_by_agent(agents, HI))[0], Answer), "it was started anew"

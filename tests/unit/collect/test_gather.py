@@ -1,11 +1,13 @@
 """Collection goes on until nobody wants to know more, and ends in any case."""
 
+import asyncio
 from collections.abc import Sequence
 
 from datapath_probe.collect.gather import MAX_ROUNDS, Respondents, gather
 from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
-from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 
 
@@ -54,3 +56,22 @@ async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip(
     evidence = await gather(Evidence(), wants, Respondents(answers, {}), rounds=1)
     assert echo.rounds == 2
     assert set(evidence.readings) == {link(1), link(2)}
+
+
+async def test_when_the_time_is_up_nothing_more_is_asked() -> None:
+    echo = Echo()
+    respondents = Respondents(SharedAnswers(echo), {}, ends_at=asyncio.get_running_loop().time())
+    evidence = await respondents.ask(Evidence(), [link(1)])
+    assert echo.rounds == 0
+    latest = evidence.latest(link(1))
+    assert isinstance(latest, Unavailable)
+    assert latest.reason == EvidenceError.TIMEOUT
+
+
+async def test_who_was_silent_once_is_not_asked_again() -> None:
+    silent = Unavailable(EvidenceError.TIMEOUT, "ask did not answer within 5 s")
+    echo = Echo()
+    respondents = Respondents(SharedAnswers(echo), {})
+    evidence = await respondents.ask(Evidence({link(1): (silent,)}), [link(2)], afresh=True)
+    assert echo.rounds == 0
+    assert evidence.latest(link(2)) is silent

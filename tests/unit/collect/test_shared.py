@@ -142,6 +142,30 @@ async def test_a_cancelled_run_takes_no_answer_away_from_the_others() -> None:
     assert agents.asked == [("shared",)]
 
 
+async def test_who_has_no_more_time_takes_no_answer_away_from_the_others() -> None:
+    agents, shared = answers()
+    agents.gate.clear()
+    patient = asyncio.create_task(shared.ask([SHARED], AGENT))
+    (late,) = await shared.ask([SHARED], AGENT, within_s=0.01)
+    agents.gate.set()
+    assert isinstance(late, Unavailable)
+    assert late.reason == EvidenceError.TIMEOUT
+    assert isinstance((await patient)[0], Answer)
+    assert agents.asked == [("shared",)]
+
+
+async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
+    class Agents:
+        async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+            await asyncio.sleep(60.0 if node == "node1" else 0.0)
+            return [Answer(0, b"", b"", 0.0, 0.0) for _ in questions]
+
+    elsewhere = Question("node2", ("elsewhere",))
+    late, in_time = await SharedAnswers(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
+    assert isinstance(late, Unavailable)
+    assert isinstance(in_time, Answer)
+
+
 async def test_readings_come_in_the_order_of_the_questions() -> None:
     _, shared = answers()
     elsewhere = Question("node2", ("elsewhere",))

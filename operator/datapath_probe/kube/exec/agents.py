@@ -16,6 +16,8 @@ from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 
 REPLY_LIMIT = 4 * 1024 * 1024
+# An agent that has not responded is not asked by anybody for so long: each who waits for it holds one of its channels.
+_REST_S = 5.0
 
 
 class ShellAgents:
@@ -35,6 +37,7 @@ class ShellAgents:
         self._budget_s = budget_s
         self._reply_limit = reply_limit
         self._clock = clock
+        self._resting: dict[str, tuple[ExecError, float]] = {}  # by incarnation, until when
 
     async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
         """Run the questions on the node's agent, as a rule in one round trip. One reading each, in this order; never
@@ -67,9 +70,23 @@ class ShellAgents:
         while batch := asking.next_batch():
             try:
                 async with self._pool.lend(agent) as channel:
+                    if batch.by_agent:  # which come last
+                        self._raise_if_resting(agent)
                     asking.take(await channel.run(batch), self._clock())
+                if asking.silence:
+                    self._rest(agent, asking.silence)
             except ExecError as error:
                 # A channel may have died unseen, and the commands only read: they may run twice.
                 if error.reason is not EvidenceError.CHANNEL_LOST or not may_retry:
                     raise
                 may_retry = False
+
+    def _rest(self, agent: Agent, silence: ExecError) -> None:
+        now = asyncio.get_running_loop().time()
+        self._resting = {key: rest for key, rest in self._resting.items() if rest[1] > now}
+        self._resting[agent.incarnation] = (silence, now + _REST_S)
+
+    def _raise_if_resting(self, agent: Agent) -> None:
+        silence, until = self._resting.get(agent.incarnation, (None, 0.0))
+        if silence and asyncio.get_running_loop().time() < until:
+            raise ExecError(silence.reason, silence.message)

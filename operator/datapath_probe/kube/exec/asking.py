@@ -19,7 +19,7 @@ class Asking:
     """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
 
     What the agent's process answers comes last and in a batch of its own: an agent that hangs takes nothing with it.
-    Who has not answered one question in time is not asked the others.
+    Who has not answered one question in time is not asked the others. `silence`: the agent's process has not.
 
     It ends: each batch settles at least its first question, or the next batch is smaller, or is the first in which
     no questions share a process, so that each answers for itself.
@@ -32,6 +32,7 @@ class Asking:
         self._batch_size = len(self._pending)
         self._shares = True
         self._readings: dict[Question, Reading] = {}
+        self.silence: ExecError | None = None
 
     def next_batch(self) -> Batch | None:
         """What to run now; None when every question has its reading."""
@@ -64,14 +65,13 @@ class Asking:
         """Nothing more is asked of who did not answer this: the agent's process, or a tool."""
         node, program = overdue.node, overdue.argv[0]
         if overdue.by_agent:
-            error = timeout(f"the Cilium agent on {node} did not answer {program}", round(ran_s))
-            why = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, error.message, now - ran_s)
-            same = self._pending
-        else:
-            error = timeout(f"{program} on {node} did not answer", round(ran_s))
-            why = Unavailable(error.reason, error.message, now - ran_s)
-            same = [question for question in self._pending if question.argv[0] == program]
-        self._readings |= dict.fromkeys(same, why)
+            late = timeout(f"the Cilium agent on {node} did not answer {program}", round(ran_s))
+            self.silence = ExecError(EvidenceError.AGENT_NOT_RESPONDING, late.message)
+            self.give_up(self.silence, now)
+            return
+        late = timeout(f"{program} on {node} did not answer", round(ran_s))
+        same = [question for question in self._pending if question.argv[0] == program]
+        self._readings |= dict.fromkeys(same, Unavailable(late.reason, late.message, now - ran_s))
         self._pending = [question for question in self._pending if question not in self._readings]
 
     def give_up(self, error: ExecError, now: float) -> None:

@@ -127,6 +127,11 @@ class Batch:
         """So long may all commands take together before they are killed."""
         return max((question.timeout_s for question in self.questions), default=0.0) + _SLACK_S
 
+    @property
+    def by_agent(self) -> bool:
+        """Whether the agent's process has to answer."""
+        return any(question.by_agent for question in self.questions)
+
     def script(self) -> bytes:
         """What to write to the shell's stdin."""
         commands = _INNER.format(nonce=self.nonce) + "".join(self._commands())
