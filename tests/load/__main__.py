@@ -2,8 +2,8 @@
 full.
 
 Each scenario is tried on a path that is whole and on one with a wrong tunnel endpoint: what is said is right, or
-Unknown, within the time that a run has, and the operator's memory is bounded. Runs on the lab that is up. Exit code 1
-otherwise.
+Unknown, the run ends by itself within its time, and the operator's memory is bounded. Runs on the lab that is up. Exit
+code 1 otherwise.
 """
 
 import json
@@ -74,6 +74,7 @@ def attempt(
     right_whole = whole["verdict"] in ("Healthy", "Unknown")
     named = (blamed.get("name"), blamed.get("reason")) == _FAULT
     right_broken = broken["verdict"] == "Unknown" or (broken["verdict"] == "Broken" and (named or not blamed))
+    in_time = seconds < RUN_BOUND_S and "RunTimeout" not in (whole.get("reason"), broken.get("reason"))
     rss_mb = memory.samples_mb[-1]
     return Tried(
         scenario=scenario,
@@ -81,7 +82,7 @@ def attempt(
         broken=_said(broken),
         seconds=round(seconds, 1),
         rss_mb=round(rss_mb, 1),
-        right=right_whole and right_broken and seconds < RUN_BOUND_S and rss_mb < MEMORY_BOUND_MB,
+        right=right_whole and right_broken and in_time and rss_mb < MEMORY_BOUND_MB,
     )
 
 

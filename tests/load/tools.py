@@ -6,9 +6,10 @@ the agent's container, so that everything between it and the operator is the rea
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from faults.inject.agent import in_agent
+from faults.inject.nodes import agent_hangs
 from lab.cluster import Lab
 from lab.shell import LabError
 
@@ -65,10 +66,7 @@ def shells_killed(lab: Lab) -> Iterator[None]:
 @contextmanager
 def agents_stopped(lab: Lab) -> Iterator[None]:
     """The agents' processes stand still: whatever asks them waits. Programs and maps work on."""
-    for node in lab.nodes:
-        in_agent(lab, node.name, "pkill", "-STOP", "-x", "cilium-agent")
-    try:
-        yield
-    finally:
+    with ExitStack() as stopped:
         for node in lab.nodes:
-            lab.run(node.name, "pkill", "-CONT", "-x", "cilium-agent")
+            stopped.enter_context(agent_hangs(lab, node.name))
+        yield
