@@ -20,6 +20,8 @@ from .ports import AgentContainers, ContainerRef
 READY_S = 5.0
 # The last packets of a connection come after curl has its answer.
 LAST_PACKETS_S = 0.3
+# How long a capture may take to hand over what it has; a run waits no longer for it.
+HANDING_OVER_S = 5.0
 
 
 @dataclass(slots=True)
@@ -48,10 +50,19 @@ async def capturing(
         yield capture
         await asyncio.sleep(LAST_PACKETS_S)
         stop.set()
-        capture.readings = tuple(await asyncio.gather(*tasks))
+        done, _ = await asyncio.wait(tasks, timeout=HANDING_OVER_S) if tasks else ((), ())
+        capture.readings = tuple(
+            task.result() if task in done else _late(question)
+            for question, task in zip(questions, tasks, strict=True)
+        )
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _late(question: Question) -> Unavailable:
+    message = f"the capture on {question.node} did not end within {HANDING_OVER_S:g} s"
+    return Unavailable(EvidenceError.TIMEOUT, message)
 
 
 async def _attend(

@@ -70,6 +70,15 @@ async def test_a_node_that_is_slow_does_not_hold_up_the_request_for_long() -> No
         assert asyncio.get_running_loop().time() - began == pytest.approx(READY_S)
 
 
+async def test_a_node_that_falls_silent_does_not_hold_up_the_run_for_long() -> None:
+    agents = Agents(delay_s=60)
+    async with capturing(agents, QUESTIONS, TARGETS) as capture:
+        pass
+    assert [isinstance(r, Unavailable) and r.reason for r in capture.readings] == ["EvidenceTimeout"] * 2
+    await asyncio.sleep(0)
+    assert agents.cancelled == {"cilium-node1", "cilium-node2"}
+
+
 async def test_a_node_without_an_agent_says_so_at_once() -> None:
     async with capturing(Agents(), QUESTIONS, {"node1": TARGETS["node1"]}) as capture:
         pass
