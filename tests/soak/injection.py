@@ -6,7 +6,7 @@ In: a scene at rest on the way of the probe concerned. Out: what became of each 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -16,11 +16,14 @@ from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.fault import within
 from faults.inject import application, maps
+from faults.inject.in_place import Injected
 from soak.history import PastRun
 from soak.scene import NAMESPACE, Scene
 
 _FOUND_S = 45.0
 _HEALTHY_S = 60.0
+# Roll-outs make agents write their maps anew, the broken entries among them.
+_TRIES = 3
 # A run that began before the repair may end so long after it.
 _UNDER_WAY_S = 10.0
 
@@ -31,7 +34,7 @@ class Fault:
 
     name: str
     probe: str
-    inject: Callable[[Scene], AbstractContextManager[object]]
+    inject: Callable[[Scene], Injected]
     verdict: str
     hop: str
     reason: str
@@ -39,7 +42,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault that was there from `began` to `repaired` (seconds since the epoch). None: not within the time."""
+    """A fault that was there from `began` to `repaired` (seconds since the epoch). None: not within the time.
+
+    `undone`: how often the agent put it right by itself before it was found; then it is injected again.
+    """
 
     fault: Fault
     amid: str
@@ -47,10 +53,12 @@ class Injection:
     repaired: float
     found_s: float | None
     healthy_s: float | None
+    undone: int = 0
 
     @property
     def missed(self) -> bool:
-        return self.found_s is None or self.healthy_s is None
+        was_there = self.undone < _TRIES
+        return self.healthy_s is None or (self.found_s is None and was_there)
 
     def explains(self, run: PastRun) -> bool:
         """Whether a run's alarm is right because of this fault: its hop is named, or lies in the segment that is."""
@@ -60,8 +68,8 @@ class Injection:
         return run.probe == self.fault.probe and in_time and named
 
 
-def _pod_entry(probe_pod: str) -> Callable[[Scene], AbstractContextManager[object]]:
-    def inject(scene: Scene) -> AbstractContextManager[object]:
+def _pod_entry(probe_pod: str) -> Callable[[Scene], Injected]:
+    def inject(scene: Scene) -> Injected:
         pod = scene.galaxy.pod(probe_pod)
         return maps.deleted(maps.endpoint_entry(scene.lab, pod.node, pod.ip))
 
@@ -74,11 +82,11 @@ def _ipcache(scene: Scene) -> maps.MapEntry:
     return maps.ipcache_entry(scene.lab, ship.node, far.ip)
 
 
-def _wrong_tunnel(scene: Scene) -> AbstractContextManager[object]:
+def _wrong_tunnel(scene: Scene) -> Injected:
     return maps.changed(_ipcache(scene), maps.patched(4, ip_address("172.30.0.99").packed))
 
 
-def _stopped(scene: Scene) -> AbstractContextManager[object]:
+def _stopped(scene: Scene) -> Injected:
     return application.stopped(scene.galaxy, scene.galaxy.pod("outpost-far-0"))
 
 
@@ -119,13 +127,17 @@ def try_fault(scene: Scene, fault: Fault, amid: Callable[[], None] | None = None
         f"{fault.probe} is Healthy", lambda: _is(probe, "Healthy"), _HEALTHY_S, otherwise=lambda: _said(probe)
     )
     with _meanwhile(amid):
-        began = time.time()
-        with fault.inject(scene):
-            found_s = _seconds(lambda: _is(probe, fault.verdict, fault.hop, fault.reason), _FOUND_S)
+        began, undone, found_s = time.time(), 0, None
+        while found_s is None and undone < _TRIES:
+            with fault.inject(scene) as in_place:
+                found_s = _seconds(lambda: _is(probe, fault.verdict, fault.hop, fault.reason), _FOUND_S)
+                if found_s is None and (in_place is None or in_place()):
+                    break
+            undone += found_s is None
         repaired = time.time()
         healthy_s = _seconds(lambda: _is(probe, "Healthy"), _HEALTHY_S)
     kind = "roll-outs" if amid else "calm"
-    return Injection(fault, kind, began, repaired, found_s, healthy_s)
+    return Injection(fault, kind, began, repaired, found_s, healthy_s, undone)
 
 
 @contextmanager

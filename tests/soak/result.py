@@ -93,12 +93,14 @@ def _fault(injection: Injection) -> dict[str, Any]:
         "repaired": _when(injection.repaired),
         "found_s": injection.found_s,
         "healthy_s": injection.healthy_s,
+        "undone": injection.undone,
+        "missed": injection.missed,
     }
 
 
 def _told(fault: dict[str, Any]) -> str:
     if fault["found_s"] is None:
-        return "missed"
+        return "missed" if fault["missed"] else f"undone by the agent {fault['undone']} times"
     healthy = (
         "not Healthy afterwards" if fault["healthy_s"] is None else f"Healthy after {fault['healthy_s']} s"
     )
