@@ -73,8 +73,8 @@ class ShellAgents:
                     if batch.by_agent:  # which come last
                         self._raise_if_resting(agent)
                     asking.take(await channel.run(batch), self._clock())
-                if asking.silence:
-                    self._rest(agent, asking.silence)
+                    if asking.silence:
+                        self._rest(agent, asking.silence)
             except ExecError as error:
                 # A channel may have died unseen, and the commands only read: they may run twice.
                 if error.reason is not EvidenceError.CHANNEL_LOST or not may_retry:
