@@ -2,7 +2,7 @@
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
-from faults.fault import Expected, Fault, broken, degraded
+from faults.fault import Expected, Fault, broken, degraded, either
 from faults.inject import devices, nodes, objects
 from faults.inject.in_place import Injected
 from faults.inject.policies import CILIUM
@@ -66,6 +66,7 @@ FAULTS = (
     Fault(
         "pod-outside-the-cidr-of-its-node",
         lambda s: _other_cidr(s, s.destination),
-        degraded(HopName.IPAM, "AddressOutsidePodCIDR"),
+        # natively routed, the routes follow
+        either(HopName.IPAM, "AddressOutsidePodCIDR"),
     ),
 )

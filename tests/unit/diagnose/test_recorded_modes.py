@@ -101,6 +101,8 @@ EXPECTED = {
     ),
     "native/name-server-wrong@1.18.5": (BROKEN, "S", HopName.NAME_RESOLUTION, Reason.NAME_NOT_RESOLVED),
     "native/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
+    # direct routes follow the CIDRs: the node-routing that is wrong too is what comes of it
+    "native/address-outside-pod-cidr@1.18.5": (BROKEN, "S", HopName.IPAM, Reason.ADDRESS_OUTSIDE_POD_CIDR),
     "endpoint-routes/endpoint-route-missing-near@1.18.5": (
         BROKEN,
         "S",

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
 from ..case import Case
-from ..findings import Finding
+from ..findings import Finding, Rung
 from ..judge import Contradiction
 
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
@@ -38,7 +39,7 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
         facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, case.config.ipam))
     hop.intent("pod, CiliumEndpoint and pod CIDR", facts)
     for role, pod in ends:
-        contradiction = _objects_disagree(pod, case.config.ipam)
+        contradiction = _objects_disagree(pod, case.config.ipam, _unrouted(case, role))
         if contradiction:
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             return hop.stale(contradiction)
@@ -64,7 +65,16 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
     return hop.fine("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
 
 
-def _objects_disagree(facts: PodFacts, ipam: str) -> Contradiction | None:
+def _unrouted(case: Case, role: str) -> frozenset[Rung]:
+    """Where packets to an address outside its node's CIDR die: direct routes lead to CIDRs, a tunnel to addresses."""
+    direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
+    if not (case.path.cross_node and direct):
+        return frozenset()
+    return frozenset({Rung.ANSWERED if role == "source" else Rung.SENT})
+
+
+def _objects_disagree(facts: PodFacts, ipam: str, unrouted: frozenset[Rung]) -> Contradiction | None:
+    """`unrouted`: the last rungs of packets to an address that the node does not allot."""
     name = f"{facts.pod.namespace}/{facts.pod.name}"
     endpoint, node = facts.endpoint, facts.node
     if endpoint is None:
@@ -91,6 +101,7 @@ def _objects_disagree(facts: PodFacts, ipam: str) -> Contradiction | None:
         return Contradiction(
             Reason.ADDRESS_OUTSIDE_POD_CIDR,
             f"pod {name} has {facts.pod.ip}, outside {', '.join(cidrs)} of node {node.name}",
+            unrouted,
         )
     return None
 
