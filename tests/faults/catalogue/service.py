@@ -58,7 +58,8 @@ def _wrong_target_port(scene: Scene) -> Injected:
     """The Service leads to a port that nobody listens on, and the datapath follows."""
 
     def followed() -> bool:
-        return service_backend(scene.slot(OUTPOST, 1)).read()[_PORT:6] == (81).to_bytes(2, "big")
+        backend = service_backend(scene.slot(OUTPOST, 1)).find()  # None: it is just being replaced
+        return backend is not None and backend[_PORT:6] == (81).to_bytes(2, "big")
 
     path = service_path(OUTPOST)
     ports = [[{"name": "http", "port": 80, "targetPort": target}] for target in (81, 80)]
