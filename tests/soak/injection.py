@@ -12,20 +12,21 @@ from ipaddress import ip_address
 
 from urllib3.exceptions import HTTPError
 
+from datapath_probe.control.runner import EVIDENCE_S
 from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.fault import within
 from faults.inject import application, maps
 from faults.inject.in_place import Injected
 from soak.history import PastRun
-from soak.scene import NAMESPACE, Scene
+from soak.scene import NAMESPACE, REQUEST_TIMEOUT_S, Scene
 
 _FOUND_S = 45.0
 _HEALTHY_S = 60.0
 # Roll-outs make agents write their maps anew, the broken entries among them.
 _TRIES = 3
-# A run that began before the repair may end so long after it.
-_UNDER_WAY_S = 10.0
+# A run that began before the repair may end so long after it: the request's timeout, and the time for evidence.
+_UNDER_WAY_S = REQUEST_TIMEOUT_S + EVIDENCE_S
 
 
 @dataclass(frozen=True, slots=True)

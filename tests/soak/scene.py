@@ -24,6 +24,8 @@ SHIPS = ("xwing-0", "tiefighter-0")
 STEADY = (*SHIPS, "outpost-near-0", "outpost-far-0")
 DEATHSTARS = ("deathstar-0", "deathstar-1")
 INTERVAL_S = 2
+REQUEST_TIMEOUT_S = 10
+"""All of the churn is on one machine: an application that answers late there is not broken."""
 _STARTS_S = 180.0
 _EVIDENCE = "/evidence"
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{operator_deploy.NAMESPACE}/deployments/datapath-probe"
@@ -116,7 +118,7 @@ def _spec(ship: str, destination: Object) -> Object:
         "schedule": {"interval": f"{INTERVAL_S}s"},
         "source": {"pod": ship},
         "destination": destination,
-        "request": {**LANDING, "timeout": "5s"},  # all of the churn is on one machine
+        "request": {**LANDING, "timeout": f"{REQUEST_TIMEOUT_S}s"},
         "expect": {"bodyContains": "Ship landed"},
         "history": {"limit": 50},
     }
