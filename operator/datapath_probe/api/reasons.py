@@ -62,6 +62,7 @@ class Reason(StrEnum):
     CILIUM_ENDPOINT_MISMATCH = "CiliumEndpointMismatch"
     CILIUM_ENDPOINT_NOT_READY = "CiliumEndpointNotReady"
     CILIUM_NODE_MISSING = "CiliumNodeMissing"
+    CILIUM_NODE_MISMATCH = "CiliumNodeMismatch"
 
     # interfaces and programs
     NAMESPACE_NOT_FOUND = "NetworkNamespaceNotFound"

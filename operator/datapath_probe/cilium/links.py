@@ -93,6 +93,12 @@ def route_to(node: str, ip: str) -> Question:
     return Question(node, ("ip", "-j", "route", "get", ip_text(packed(ip))))
 
 
+def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Question:
+    """How a pod's kernel would send a packet to this address; `source`: an address of the pod that it speaks from."""
+    origin = ("from", ip_text(packed(source))) if source else ()
+    return inside(node, namespace, "ip", "-j", "route", "get", ip_text(packed(ip)), *origin)
+
+
 @parser("ip link show", exit_codes=range(256))
 def parse_link(answer: Answer) -> Link | Absent | Unavailable:
     """The device; absent where there is none of this name."""

@@ -15,6 +15,7 @@ from .wire import device_name, ip_text, packed
 # What the kernel or its distribution puts there by itself, and what only holds filters.
 _ORDINARY = frozenset({"noqueue", "mq", "fq", "fq_codel", "pfifo_fast", "clsact", "ingress"})
 _BLACKHOLE = "blackhole"  # counts no losses: all is lost
+_DISTURBING = "netem"  # delays, doubles and damages packets too, and counts only those that it loses
 _LOST_STATES = frozenset({"FAILED", "INCOMPLETE"})
 
 
@@ -38,12 +39,14 @@ def losing_in_pod(node: str, namespace: str) -> Question:
 
 @parser("tc qdisc show")
 def parse_losing(answer: Answer) -> Mapping[str, str]:
-    """What loses packets, by device: a black hole, or a queue like netem or tbf that has lost some."""
+    """What loses packets or lets them wait, by device: a black hole, netem, or another queue that has lost some."""
     losing: dict[str, str] = {}
     for queue in Json.parse(answer.stdout) if answer.stdout.strip() else ():
         kind, drops = queue["kind"].text(), queue["drops"].integer(0)
         if kind == _BLACKHOLE:
             losing[queue["dev"].text()] = "a black hole"
+        elif kind == _DISTURBING:
+            losing[queue["dev"].text()] = f"netem, which disturbs packets, and has lost {drops}"
         elif kind not in _ORDINARY and drops:
             losing[queue["dev"].text()] = f"{kind}, which has lost {drops} packets"
     return losing

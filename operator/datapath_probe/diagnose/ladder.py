@@ -50,7 +50,8 @@ ZONES: dict[Rung, tuple[HopName, ...]] = {
         HopName.REPLY_PROGRAM,
     ),
     Rung.ANSWERED: _ANSWERED_ZONE,
-    Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION),
+    # to the node, which is not yet into the pod
+    Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE),
     Rung.CONNECTED: (
         *_SENT_ZONE,
         HopName.DESTINATION_INTERFACE,

@@ -6,6 +6,8 @@ from faults.catalogue import (
     application,
     cluster,
     endpoint_map,
+    flags,
+    inside,
     interface,
     ipcache,
     names,
@@ -20,11 +22,13 @@ from faults.modes import Mode
 
 FAULTS: tuple[Fault, ...] = (
     *interface.FAULTS,
+    *inside.FAULTS,
     *program.FAULTS,
     *names.FAULTS,
     *service.FAULTS,
     *ipcache.FAULTS,
     *policy.FAULTS,
+    *flags.FAULTS,
     *overlay.FAULTS,
     *routing.FAULTS,
     *endpoint_map.FAULTS,

@@ -103,6 +103,34 @@ def wrong_neighbour(
     )
 
 
+def blackhole_inside(lab: Lab, pod: Pod, address: str) -> AbstractContextManager[None]:
+    """A pod whose kernel throws away what it sends to an address."""
+    change = ("ip", *_in(netns(lab, pod)), "route")
+    return done(lab, pod.node, (*change, "add", "blackhole", address), (*change, "del", "blackhole", address))
+
+
+@contextmanager
+def other_source_address(lab: Lab, pod: Pod) -> Iterator[None]:
+    """A pod that has another address beside its own, and prefers it."""
+    enter, other = ("ip", *_in(netns(lab, pod))), "10.99.99.99"
+    route = lab.run(pod.node, *enter, "route", "show", "default").stdout.split()
+    lab.run(pod.node, *enter, "address", "add", f"{other}/32", "dev", "eth0")
+    try:
+        lab.run(pod.node, *enter, "route", "replace", *route, "src", other)
+        yield
+    finally:
+        lab.run(pod.node, *enter, "route", "replace", *route)
+        lab.run(pod.node, *enter, "address", "del", f"{other}/32", "dev", "eth0")
+
+
+def wrong_mac_inside(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
+    """A pod's end of its pair with a MAC address that Cilium does not know."""
+    inside = netns(lab, pod)
+    before: str = link(lab, pod.node, "eth0", inside=inside)["address"]
+    change = ("ip", *_in(inside), "link", "set", "eth0", "address")
+    return done(lab, pod.node, (*change, "02:00:00:00:00:77"), (*change, before))
+
+
 def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
     """A device that loses whatever is sent out of it."""
     qdisc = ("tc", "qdisc")

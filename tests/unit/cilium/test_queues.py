@@ -25,8 +25,8 @@ def test_an_ordinary_queue_may_drop(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "drops", "told"),
     [
-        ("netem", 5, {"lxc1": "netem, which has lost 5 packets"}),
-        ("netem", 0, {}),
+        ("tbf", 5, {"lxc1": "tbf, which has lost 5 packets"}),
+        ("tbf", 0, {}),
         ("blackhole", 0, {"lxc1": "a black hole"}),
     ],
 )
@@ -34,6 +34,11 @@ def test_a_queue_that_somebody_has_put_there_is_told_when_it_loses(
     kind: str, drops: int, told: dict[str, str]
 ) -> None:
     assert queues.parse_losing(printed([queue(kind, drops)])) == told
+
+
+def test_netem_is_told_also_when_it_only_delays() -> None:
+    told = {"lxc1": "netem, which disturbs packets, and has lost 0"}
+    assert queues.parse_losing(printed([queue("netem", 0)])) == told
 
 
 @pytest.mark.parametrize(

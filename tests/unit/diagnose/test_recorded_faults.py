@@ -65,6 +65,10 @@ BROKEN = {
     "tunnel-device-down-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
     "tunnel-device-down-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.TUNNEL_DEVICE_DOWN),
     "destination-pod-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
+    "endpoint-taken-for-the-host": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
+    "ipcache-skips-the-tunnel": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
+    "route-inside-the-destination": ("D", HopName.DESTINATION_INTERFACE, Reason.NO_ROUTE),
+    "source-pod-wrong-mac": ("S", HopName.SOURCE_INTERFACE, Reason.MAC_MISMATCH),
     "endpoint-of-another-node": ("S", HopName.LOCALITY_LOOKUP, Reason.UNEXPECTED_LOCAL_ENDPOINT),
     "endpoint-wrong-id": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
     "filter-drops-inside-the-destination": (

@@ -7,6 +7,7 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 from ...api.reasons import Reason
 from ...cilium import bpftool, lxcmap
 from ...cilium.agent_endpoint import AgentEndpoint
+from ...cilium.lxcmap import EndpointFlag
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -133,7 +134,8 @@ def _delivery(
     wrong = _differences(record, agent)
     if not wrong:
         return hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
-    rung = missed if record.endpoint_id != agent.id else misled
+    to_host = EndpointFlag.HOST in record.flags
+    rung = missed if to_host or record.endpoint_id != agent.id else misled
     message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
     predicts = frozenset({rung}) if decides else _NOWHERE
     return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,)))
@@ -147,4 +149,7 @@ def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[st
         ("MAC", record.mac, agent.mac),
         ("node MAC", record.node_mac, agent.host_mac),
     ]
-    return [f"{name} {have} instead of {want}" for name, have, want in pairs if have != want]
+    wrong = [f"{name} {have} instead of {want}" for name, have, want in pairs if have != want]
+    if EndpointFlag.HOST in record.flags:
+        wrong.insert(0, "the flag of the host's own addresses, so that packets go to the host's stack")
+    return wrong

@@ -17,6 +17,7 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..losses import ARRIVING, LEAVING, Suspect, filtered, pod_packet, queue_loses, unless
+from ..pod_way import astray_inside
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
@@ -37,8 +38,8 @@ class _Pair:
 
 
 def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
-    """The source pod's pair: if it is broken, not one packet reaches the node."""
-    return _judge(case, expected, case.source, _NEVER_LEFT, seen=case.connection.left)
+    """The source pod's pair: if it is broken, no packet reaches the node, or the pod takes none of the replies."""
+    return _judge(case, expected, case.source, _NEVER_LEFT | _NOT_TAKEN_IN, seen=case.connection.left)
 
 
 def check_destination_interface(case: Case, expected: ExpectedHop) -> Finding:
@@ -91,11 +92,12 @@ def _judge(
 def _swallowed(
     case: Case, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
 ) -> Iterator[Suspect]:
-    """A packet filter inside the pod, or a queue at either end of the pair."""
+    """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
     source = pod is case.source
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
     rules = netns.inside(node, namespace, *packet_filter.question(node).argv)
     inside = queues.losing_in_pod(node, namespace)
+    yield astray_inside(case, pod, agent, namespace, outwards)
     yield queue_loses(case, node, agent.interface_name, inwards)
     yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
     arriving, leaving = pod_packet(case, reply=source), pod_packet(case, reply=not source)

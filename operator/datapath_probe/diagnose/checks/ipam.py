@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint
+from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
@@ -16,6 +17,9 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
 
+# How far packets come if other nodes take a pod for someone else, or look for its node elsewhere.
+_MISJUDGED = frozenset({Rung.NOTHING, Rung.TRANSLATED, Rung.SENT})
+_MISLED = frozenset({Rung.SENT, Rung.ANSWERED})
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
 
@@ -29,7 +33,7 @@ def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
 
 
 def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodFacts]]) -> Finding:
-    """One finding for these ends, by role; of the first, the agent's view is compared too."""
+    """One finding for these ends, by role. The agent's view of the first must be known, that of others may be."""
     _, first = ends[0]
     hop = case.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
     facts: dict[str, object] = {"ipam": case.config.ipam}
@@ -46,18 +50,12 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
     agent = case.agent_endpoint(first)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    endpoint = first.endpoint
-    assert endpoint is not None  # a missing one contradicts
-    if agent.ipv4 != first.pod.ip or agent.identity != endpoint.identity:
-        hop.programmed(f"endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}")
-        return hop.stale(
-            Contradiction(
-                Reason.CILIUM_ENDPOINT_MISMATCH,
-                f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
-                f"CiliumEndpoint is {first.pod.ip} with identity {endpoint.identity}",
-                rests_on=(agent_endpoint.question(first.node.name, endpoint.endpoint_id),),
-            )
-        )
+    for role, pod in ends:
+        known = case.agent_endpoint(pod)
+        if isinstance(known, AgentEndpoint) and _differs(pod, known):
+            hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
+            hop.programmed(f"endpoint {known.id} is {known.ipv4} with identity {known.identity}")
+            return hop.stale(_agent_disagrees(pod, known))
     hop.programmed(
         "the agent's endpoint agrees",
         {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
@@ -71,6 +69,23 @@ def _unrouted(case: Case, role: str) -> frozenset[Rung]:
     if not (case.path.cross_node and direct):
         return frozenset()
     return frozenset({Rung.ANSWERED if role == "source" else Rung.SENT})
+
+
+def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
+    assert pod.endpoint is not None  # a missing one contradicts
+    return agent.ipv4 != pod.pod.ip or agent.identity != pod.endpoint.identity
+
+
+def _agent_disagrees(pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
+    """Other nodes go by the CiliumEndpoint: with another identity there, policies at either end judge someone else."""
+    assert pod.endpoint is not None
+    return Contradiction(
+        Reason.CILIUM_ENDPOINT_MISMATCH,
+        f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
+        f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
+        _MISJUDGED if agent.identity != pod.endpoint.identity else frozenset(),
+        (agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id),),
+    )
 
 
 def _objects_disagree(facts: PodFacts, ipam: str, unrouted: frozenset[Rung]) -> Contradiction | None:
@@ -91,6 +106,13 @@ def _objects_disagree(facts: PodFacts, ipam: str, unrouted: frozenset[Rung]) -> 
     if node.cilium is None:
         return Contradiction(Reason.CILIUM_NODE_MISSING, f"node {node.name} has no CiliumNode")
     if endpoint.node_ip and endpoint.node_ip not in node.cilium.internal_ips:
+        if node.node and endpoint.node_ip in node.node.internal_ips:
+            return Contradiction(
+                Reason.CILIUM_NODE_MISMATCH,
+                f"node {node.name} has {endpoint.node_ip}, but its CiliumNode says "
+                f"{', '.join(node.cilium.internal_ips) or 'nothing'}",
+                _MISLED,
+            )
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
             f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import ipcache
+from ...cilium.ipcache import IpcacheFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -138,6 +139,9 @@ def judge_record(
                 rests_on,
             )
         )
+    if tunneled and IpcacheFlag.SKIP_TUNNEL in exact.flags and case.outcome.met is False:
+        message = f"{expected.node} sends packets to {address} past the tunnel, by its flag skip_tunnel"
+        return hop.stale(Contradiction(Reason.WRONG_TUNNEL_ENDPOINT, message, tunnel_rungs, rests_on))
     return hop.fine(
         f"{address} is identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if tunnels else "")
     )

@@ -141,8 +141,11 @@ def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts:
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
     hop.programmed(names or "nothing attached", {"programs": names})
+    question = bpftool.attached(node, device)
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
-        question = bpftool.attached(node, device)
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
+    if case.outcome.met is False and not bpftool.is_program(chain[0].program, program):
+        message = f"{chain[0].program} comes before {program} on {device} and can take packets first"
+        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, (question,)))
     return hop.fine(f"{device} has {program}")

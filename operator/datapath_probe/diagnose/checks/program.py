@@ -6,7 +6,8 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 
 from ...api.reasons import Reason
 from ...cilium import bpftool
-from ...cilium.bpftool import Attachment, Direction
+from ...cilium.bpftool import AttachKind, Attachment, Direction
+from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -15,7 +16,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import TO_POD_CALLS, call_missing, from_pod_calls, unless
+from ..losses import TO_POD_CALLS, Suspect, call_missing, from_pod_calls, unheard, unless
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
@@ -112,8 +113,34 @@ def _from_container(
     if position > 0:
         message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
         return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
+    impostor = _impostor(case, chain, pin, bypassed, rests_on)
     hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
-    return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), hole)
+    return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)
+
+
+def _impostor(
+    case: Case,
+    chain: tuple[Attachment, ...],
+    pin: Question,
+    predicts: frozenset[Rung],
+    rests_on: tuple[Question, ...],
+) -> Suspect:
+    """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
+    another, or the request failed; tc keeps no link to compare with.
+    """
+    first = chain[0]
+    if first.attach is not AttachKind.TCX or (len(chain) == 1 and case.outcome.met is not False):
+        return None
+    link = case.lens.read(pin, bpftool.parse_link)
+    if isinstance(link, Unavailable):
+        return unheard(link)
+    if isinstance(link, Absent) or link.program_id == first.program_id:
+        return None
+    message = (
+        f"program {first.program_id} comes first on {first.device} under the name {FROM_CONTAINER}, "
+        f"but the agent's own is program {link.program_id}"
+    )
+    return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, (*rests_on, pin))
 
 
 def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:

@@ -1,0 +1,52 @@
+"""What is wrong inside a pod: its routes, its address, its MAC. Cilium sets them up, and looks at them no more."""
+
+from datapath_probe.api.vocabulary import HopName
+from e2e.galaxy import Pod
+from faults.fault import At, Fault, broken
+from faults.inject import devices
+from faults.inject.in_place import Injected
+from faults.scene import OUTPOST, Scene, Target
+
+SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
+
+
+def _swallows(scene: Scene, pod: Pod, address: str) -> Injected:
+    """The pod's own kernel throws away what is meant for an address."""
+    return devices.blackhole_inside(scene.lab, pod, address)
+
+
+FAULTS = (
+    Fault("source-swallows-requests", lambda s: _swallows(s, s.ship, s.far.ip), broken(SOURCE, "NoRoute")),
+    Fault(
+        "source-swallows-requests-service",
+        lambda s: _swallows(s, s.ship, s.service_ip(OUTPOST)),
+        broken(SOURCE, "NoRoute"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "destination-swallows-replies",
+        lambda s: _swallows(s, s.far, s.ship.ip),
+        broken(DESTINATION, "NoRoute", At.DESTINATION),
+    ),
+    Fault(
+        "destination-swallows-replies-same-node",
+        lambda s: _swallows(s, s.near, s.ship.ip),
+        broken(DESTINATION, "NoRoute"),
+        Target.NEAR,
+    ),
+    Fault(
+        "source-speaks-from-another-address",
+        lambda s: devices.other_source_address(s.lab, s.ship),
+        broken(SOURCE, "InterfaceMismatch"),
+    ),
+    Fault(
+        "source-wrong-mac-inside",
+        lambda s: devices.wrong_mac_inside(s.lab, s.ship),
+        broken(SOURCE, "MACMismatch"),
+    ),
+    Fault(
+        "destination-wrong-mac-inside",
+        lambda s: devices.wrong_mac_inside(s.lab, s.far),
+        broken(DESTINATION, "MACMismatch", At.DESTINATION),
+    ),
+)

@@ -1,0 +1,62 @@
+"""Programs that come before the agent's own: under its name, or at the tunnel device."""
+
+import json
+from dataclasses import replace
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.cilium import bpftool
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+FAILED = "endpoint-taken-for-the-host"
+
+
+def attached_first(run: Run, hook: str, program: str) -> Run:
+    """The run as if a stranger, program 7777, came first wherever Cilium has a program at this hook."""
+    readings: dict[Question, tuple[Reading, ...]] = {}
+    for question, answers in run.evidence:
+        readings[question] = answers
+        if question.argv[2:4] == ("net", "show"):
+            readings[question] = tuple(_with_stranger(answer, hook, program) for answer in answers)
+    return replace(run, evidence=Evidence(readings))
+
+
+def _with_stranger(answer: Reading, hook: str, program: str) -> Reading:
+    if not isinstance(answer, Answer):
+        return answer
+    [shown] = json.loads(answer.stdout)
+    own = next((entry for entry in shown["tc"] if entry["kind"] == hook), None)
+    if own is not None:
+        shown["tc"].insert(0, {**own, "name": program, "prog_id": 7777})
+    return replace(answer, stdout=json.dumps([shown]).encode())
+
+
+def pinned(run: Run, program_id: int) -> Run:
+    """The run whose agents pinned links of this program for all endpoints' `cil_from_container`."""
+    answer = Answer(0, json.dumps({"id": 5, "prog_id": program_id, "ifindex": 9}).encode(), b"", 0.0, 0.0)
+    endpoint = run.plan.source.endpoint
+    assert endpoint is not None
+    question = bpftool.endpoint_link(run.plan.source.node.name, endpoint.endpoint_id, "cil_from_container")
+    return replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+
+
+def test_another_program_under_the_name_of_the_agents_own_is_told() -> None:
+    run = pinned(attached_first(recorded(FAILED), "tcx/ingress", "cil_from_container"), 4321)
+    told = {finding.hop: finding for finding in diagnose(run).findings}
+    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM_FIRST
+
+
+def test_a_stranger_before_the_tunnels_program_is_told_after_a_failure() -> None:
+    run = attached_first(recorded(FAILED), "tcx/egress", "stranger")
+    told = {finding.hop: finding for finding in diagnose(run).findings}
+    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.FOREIGN_PROGRAM_FIRST
+
+
+def test_the_agents_own_program_alone_is_fine() -> None:
+    findings = diagnose(recorded(FAILED)).findings
+    assert Reason.FOREIGN_PROGRAM_FIRST not in {finding.reason for finding in findings}
