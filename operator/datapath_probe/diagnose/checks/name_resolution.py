@@ -88,7 +88,7 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
     if sent.asked is False:
         return Reason.NAME_NOT_RESOLVED, f"{unresolved}: no query of this run went to {where}"
     if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
-        return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered that there is no such name"
+        return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered, but with no address"
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
         if sent.asked is None:
             return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
