@@ -31,7 +31,9 @@ _UNDER_WAY_S = REQUEST_TIMEOUT_S + EVIDENCE_S
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is broken, the probe that goes that way, and what it has to say."""
+    """What is broken, the probe that goes that way, and what it has to say; `under_way`: the reason that it may give
+    when its request was under way as the fault began.
+    """
 
     name: str
     probe: str
@@ -39,6 +41,7 @@ class Fault:
     verdict: str
     hop: str
     reason: str
+    under_way: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Injection:
     def explains(self, run: PastRun) -> bool:
         """Whether a run's alarm is right because of this fault: its hop is named, or lies in the segment that is."""
         in_time = self.began <= run.ended <= self.repaired + _UNDER_WAY_S
-        named = (run.hop, run.reason) == (self.fault.hop, self.fault.reason)
+        named = run.hop == self.fault.hop and run.reason in (self.fault.reason, self.fault.under_way)
         named = named or (run.segment is not None and within(run.segment, self.fault.hop))
         return run.probe == self.fault.probe and in_time and named
 
@@ -101,7 +104,15 @@ FAULTS = (
         "endpoint-lookup",
         "EndpointEntryMissing",
     ),
-    Fault("application stopped", "far", _stopped, "Broken", "destination-response", "ConnectionRefused"),
+    Fault(
+        "application stopped",
+        "far",
+        _stopped,
+        "Broken",
+        "destination-response",
+        "ConnectionRefused",
+        under_way="ConnectionReset",
+    ),
     Fault(
         "ipcache entry missing",
         "far",

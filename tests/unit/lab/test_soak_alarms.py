@@ -46,3 +46,10 @@ def test_an_alarm_that_names_the_broken_hop_or_holds_it_is_explained(run: PastRu
 )
 def test_any_other_alarm_is_false(run: PastRun) -> None:
     assert not INJECTION.explains(run)
+
+
+def test_an_application_that_stops_in_mid_answer_resets_the_connection() -> None:
+    [stopped] = [fault for fault in FAULTS if fault.name == "application stopped"]
+    injection = Injection(stopped, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
+    assert injection.explains(alarm(hop=stopped.hop, reason="ConnectionReset"))
+    assert not INJECTION.explains(alarm(hop=MISSING.hop, reason="ConnectionReset"))
