@@ -42,7 +42,8 @@ ROUNDS = 15
 WARM_UP = 3
 SHIP = "xwing"
 RESULT = CHECKOUT / "build/bench.json"
-_OTHER_PORTS = 15_000  # not those that probes use: curl can't bind to one that was used a moment ago
+# Not those that probes use, nor the last bench's: curl can't bind to one that was used a moment ago.
+_OTHER_PORTS = 15_000 + int(time.time()) % 4_000
 
 
 class RememberingExec(SourceExec):

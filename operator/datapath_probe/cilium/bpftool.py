@@ -6,6 +6,7 @@ Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tel
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
@@ -76,6 +77,7 @@ class PinnedLink:
     ifindex: int | None
 
 
+@lru_cache(maxsize=4096)  # checks ask for the same keys again and again
 def lookup(node: str, pinned_map: str, key: bytes, *, often_absent: bool = False) -> Question:
     """The value of one key; a longest-prefix map answers with its best match."""
     octets = tuple(f"{octet:02x}" for octet in key)
