@@ -15,6 +15,7 @@ from .answers import Json, failed, parser
 from .wire import device_name, endpoint_id, fitting, le32
 
 _MAPS = "/sys/fs/bpf/tc/globals"
+_OCTETS = tuple(f"{octet:02x}" for octet in range(256))
 _LINKS = "/sys/fs/bpf/cilium"
 _KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
 
@@ -77,10 +78,10 @@ class PinnedLink:
     ifindex: int | None
 
 
-@lru_cache(maxsize=4096)  # checks ask for the same keys again and again
+@lru_cache(maxsize=512)  # checks ask for the same keys again and again
 def lookup(node: str, pinned_map: str, key: bytes, *, often_absent: bool = False) -> Question:
     """The value of one key; a longest-prefix map answers with its best match."""
-    octets = tuple(f"{octet:02x}" for octet in key)
+    octets = (_OCTETS[octet] for octet in key)
     question = _ask(node, "map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex", *octets)
     return replace(question, often_absent=often_absent)
 
