@@ -5,7 +5,7 @@ Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.g
 
 from dataclasses import dataclass
 
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
 from .wire import device_name, endpoint_id
@@ -31,7 +31,7 @@ def question(node: str, endpoint: int) -> Question:
     return Question(
         node,
         ("cilium-dbg", "endpoint", "get", str(endpoint_id(endpoint)), "-o", "json"),
-        timeout_s=7.0,
+        timeout_s=LONG_S,
         max_age_s=30.0,
         by_agent=True,
     )

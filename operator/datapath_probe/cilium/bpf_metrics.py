@@ -8,7 +8,7 @@ Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Answer
 from .answers import Json, parser
 from .drop_reasons import code_of
@@ -34,7 +34,7 @@ class Counter:
 def question(node: str) -> Question:
     """All counters; costs a process start. Always asked afresh."""
     return Question(
-        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=7.0, max_age_s=0.0
+        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=LONG_S, max_age_s=0.0
     )
 
 

@@ -4,7 +4,7 @@ Used by the modules beside it and by `diagnose`. Source: `tools/bpf/bpftool` of 
 Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells if that is so.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -15,9 +15,9 @@ from .answers import Json, failed, parser
 from .wire import device_name, endpoint_id, fitting, le32
 
 _MAPS = "/sys/fs/bpf/tc/globals"
-_OCTETS = tuple(f"{octet:02x}" for octet in range(256))
 _LINKS = "/sys/fs/bpf/cilium"
 _KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
+_OCTETS = tuple(f"{octet:02x}" for octet in range(256))  # shared by all keys that are remembered
 
 
 class Direction(StrEnum):
@@ -81,9 +81,8 @@ class PinnedLink:
 @lru_cache(maxsize=512)  # checks ask for the same keys again and again
 def lookup(node: str, pinned_map: str, key: bytes, *, often_absent: bool = False) -> Question:
     """The value of one key; a longest-prefix map answers with its best match."""
-    octets = (_OCTETS[octet] for octet in key)
-    question = _ask(node, "map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex", *octets)
-    return replace(question, often_absent=often_absent)
+    words = ("map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex")
+    return _ask(node, *words, *(_OCTETS[octet] for octet in key), often_absent=often_absent)
 
 
 def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
@@ -246,5 +245,5 @@ def is_program(shown: str, name: str) -> bool:
     return shown == name or (len(shown) == _KERNEL_NAME_LENGTH and name.startswith(shown))
 
 
-def _ask(node: str, *words: str) -> Question:
-    return Question(node, ("bpftool", "-j", *words))
+def _ask(node: str, *words: str, often_absent: bool = False) -> Question:
+    return Question(node, ("bpftool", "-j", *words), often_absent=often_absent)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ..evidence.errors import EvidenceError
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Answer, Unavailable
 from .answers import line, parser
 
@@ -36,7 +36,7 @@ class Layout:
 
 def version(node: str) -> Question:
     """The version of the agent's binary. Costs the start of a large program; changes with the agent alone."""
-    return Question(node, ("cilium-agent", "--version"), timeout_s=7.0, max_age_s=3600.0)
+    return Question(node, ("cilium-agent", "--version"), timeout_s=LONG_S, max_age_s=3600.0)
 
 
 @parser("cilium-agent --version")

@@ -8,7 +8,7 @@ Source: Cilium 1.16–1.20, chart `cilium-agent/daemonset.yaml` (volume `cilium-
 import re
 from collections.abc import Iterator, Mapping
 
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Answer, Unavailable
 from .answers import Json, failed, parser
 
@@ -20,7 +20,7 @@ def find(node: str) -> Question:
     """The addresses in every namespace of the node; costs some milliseconds a pod."""
     show = ("nsenter", "--net={}", "ip", "-j", "-4", "addr", "show", "scope", "global")
     argv = ("find", _FOLDER, "-mindepth", "1", "-maxdepth", "1", "-type", "f", "-print", "-exec", *show, ";")
-    return Question(node, argv, timeout_s=7.0, max_age_s=300.0)
+    return Question(node, argv, timeout_s=LONG_S, max_age_s=300.0)
 
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace went away meanwhile

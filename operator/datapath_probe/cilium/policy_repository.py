@@ -7,7 +7,7 @@ Source: Cilium 1.16–1.18 `pkg/policy/api/rule.go`, 1.19 `pkg/policy/types/poli
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Answer
 from .answers import Json, parser
 from .policy_labels import PolicyRef, Requirement, policy_of, selector
@@ -26,7 +26,7 @@ class Rule:
 def question(node: str) -> Question:
     """All rules of the node's agent."""
     argv = ("cilium-dbg", "policy", "get", "-o", "json")
-    return Question(node, argv, timeout_s=7.0, max_age_s=30.0, by_agent=True)
+    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
 
 
 @parser("cilium-dbg policy get")

@@ -6,7 +6,7 @@ Source: Cilium 1.16–1.20 `cilium-dbg/cmd/policy_selectors.go`, `pkg/policy/sel
 
 from collections.abc import Mapping
 
-from ..evidence.question import Question
+from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Answer
 from .answers import Json, parser
 
@@ -18,7 +18,7 @@ _COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
 def question(node: str) -> Question:
     """All selectors that policies of the node's endpoints use."""
     argv = ("cilium-dbg", "policy", "selectors", "-o", _COLUMNS)
-    return Question(node, argv, timeout_s=7.0, max_age_s=30.0, by_agent=True)
+    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
 
 
 @parser("cilium-dbg policy selectors")

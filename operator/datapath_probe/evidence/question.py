@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+# How long an answer is waited for; more where a large program has to start, or the agent itself has to answer.
+USUAL_S, LONG_S = 5.0, 7.0
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -15,7 +18,7 @@ class Question:
 
     node: str
     argv: tuple[str, ...]
-    timeout_s: float = field(default=5.0, compare=False)
+    timeout_s: float = field(default=USUAL_S, compare=False)
     max_age_s: float = field(default=0.2, compare=False)
     repeatable: bool = field(default=True, compare=False)
     by_agent: bool = field(default=False, compare=False)
