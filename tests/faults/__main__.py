@@ -1,6 +1,6 @@
 """`make faults`: the fault bench. Exit code 1 if the bar is missed.
 
-Environment: FAULTS_MODES (default "vxlan"; of vxlan, kpr, native, tc), FAULTS_ONLY (parts of names), LAB_CILIUM.
+Environment: FAULTS_MODES (names of `modes.Mode`, default "vxlan"), FAULTS_ONLY (parts of names), LAB_CILIUM.
 """
 
 import os

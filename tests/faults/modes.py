@@ -15,6 +15,7 @@ class Mode(StrEnum):
     KPR = "kpr"
     NATIVE = "native"
     TC = "tc"
+    NO_HUBBLE = "no-hubble"
 
 
 ROUTING = {
@@ -22,6 +23,7 @@ ROUTING = {
     Mode.KPR: Routing.KPR,
     Mode.NATIVE: Routing.NATIVE,
     Mode.TC: Routing.VXLAN,
+    Mode.NO_HUBBLE: Routing.VXLAN,
 }
 
 NODES = 3
@@ -35,7 +37,14 @@ PER_PACKET_LB = EVERY - {Mode.KPR}
 def settings_of(mode: Mode, version: str) -> Settings:
     """The lab that has this mode and Cilium version."""
     attach = Attach.TC if mode is Mode.TC else Attach.TCX
-    return replace(Settings(), mode=ROUTING[mode], attach=attach, cilium=version, nodes=NODES)
+    return replace(
+        Settings(),
+        mode=ROUTING[mode],
+        attach=attach,
+        cilium=version,
+        nodes=NODES,
+        hubble=mode is not Mode.NO_HUBBLE,
+    )
 
 
 def parse(words: Sequence[str]) -> list[Mode]:

@@ -30,6 +30,7 @@ def values(settings: Settings) -> dict[str, Any]:
         "k8sServicePort": API_PORT,
         "bpf": {"enableTCX": settings.attach is Attach.TCX},
         "endpointRoutes": {"enabled": settings.endpoint_routes},
+        "hubble": {"enabled": settings.hubble},
         **_MODE_VALUES[settings.mode],
     }
 

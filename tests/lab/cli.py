@@ -33,12 +33,14 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_settings(
-        mode: str, attach: str, cilium: str, nodes: int, endpoint_routes: bool, **rest: object
+        mode: str, attach: str, cilium: str, nodes: int, endpoint_routes: bool, hubble: bool, **rest: object
     ) -> None:
-        command(settings=Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes), **rest)
+        settings = Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble)
+        command(settings=settings, **rest)
 
     default = Settings()
     for option in (
+        click.option("--hubble/--no-hubble", envvar="LAB_HUBBLE", default=default.hubble),
         click.option(
             "--endpoint-routes", envvar="LAB_ENDPOINT_ROUTES", type=bool, default=False, is_flag=True
         ),

@@ -44,6 +44,8 @@ class Settings:
     nodes: int = 2
     endpoint_routes: bool = False
     """A route per endpoint and a program towards it, instead of a redirect between devices."""
+    hubble: bool = True
+    """Without it, only `cilium-dbg monitor` tells of events."""
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:

@@ -18,7 +18,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         raise LabError("not in a unit test")
 
     monkeypatch.setattr(lifecycle, "up", up)
-    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES", "LAB_ENDPOINT_ROUTES"):
+    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES", "LAB_ENDPOINT_ROUTES", "LAB_HUBBLE"):
         monkeypatch.delenv(name, raising=False)
     return seen
 
@@ -35,8 +35,9 @@ def test_options_come_from_the_environment_and_flags_win(
     monkeypatch.setenv("LAB_ATTACH", "tc")
     monkeypatch.setenv("LAB_NODES", "3")
     monkeypatch.setenv("LAB_ENDPOINT_ROUTES", "1")
+    monkeypatch.setenv("LAB_HUBBLE", "0")
     CliRunner().invoke(main, ["up", "--mode", "kpr"])
-    assert asked == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3, endpoint_routes=True)]
+    assert asked == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3, endpoint_routes=True, hubble=False)]
 
 
 def test_an_empty_environment_variable_counts_as_unset(
@@ -45,6 +46,7 @@ def test_an_empty_environment_variable_counts_as_unset(
     monkeypatch.setenv("LAB_MODE", "")
     monkeypatch.setenv("LAB_NODES", "")
     monkeypatch.setenv("LAB_ENDPOINT_ROUTES", "")
+    monkeypatch.setenv("LAB_HUBBLE", "")
     CliRunner().invoke(main, ["up"])
     assert asked == [Settings()]
 
