@@ -31,6 +31,7 @@ from .census import Census
 from .cluster import Cluster, open_cluster
 from .conductor import Conductor
 from .evidence_files import EvidenceFiles
+from .garbage import collect_garbage
 from .handlers import handlers, watch
 from .registry import Registry
 from .scheduler import BEAT_S, Scheduler
@@ -130,6 +131,7 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scheduler.serve(self._conductor), name="scheduler")
             group.create_task(self._census.serve(), name="census")
+            group.create_task(collect_garbage(), name="garbage")
             group.create_task(watch(found, self._options.namespaces, self._take_signals), name="watch")
 
     def _unready(self) -> Mapping[str, str]:

@@ -14,6 +14,8 @@ from ..api.vocabulary import Trigger
 from ..publish.run_result import Outlook
 
 START_WINDOW_MS = 5_000
+# So many outdated pairs are left in the heap: what was due in a year would otherwise stay for a year.
+OUTDATED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,9 @@ class Timetable:
         entry = self._entries[uid]
         entry.due, entry.trigger = due, trigger
         heapq.heappush(self._heap, (due, uid))
+        if len(self._heap) > 2 * len(self._entries) + OUTDATED:
+            self._heap = [(entry.due, uid) for uid, entry in self._entries.items() if entry.due is not None]
+            heapq.heapify(self._heap)
         return due / 1000
 
 

@@ -171,3 +171,17 @@ def test_a_clock_set_back_silences_nobody(back: float) -> None:
     assert due - (point - back) <= 60
     timetable.start_due(due)
     assert timetable.finish("a", due + 1).skipped == 0
+
+
+def test_what_is_asked_for_again_and_again_is_not_remembered_until_the_interval_is_over() -> None:
+    timetable = Timetable()
+    now = timetable.resume("a", 8760 * 3600, NOW, last_run=None)
+    for number in range(1000):
+        assert [due.uid for due in timetable.start_due(now)] == ["a"]
+        timetable.finish("a", now)
+        timetable.resume(f"short-lived-{number}", 8760 * 3600, now, last_run=now)
+        timetable.stop(f"short-lived-{number}")
+        now += 60
+        timetable.ask("a", Trigger.RUN_NOW, now)
+    assert len(timetable._heap) < 200
+    assert timetable.next_due() == pytest.approx(now)

@@ -1,0 +1,176 @@
+"""What months bring: pods, agents and probes that are ever new. Nothing that is gone is remembered."""
+
+import asyncio
+import gc
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.vocabulary import ProbeVerdict, Trigger
+from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.collect.source_ports import SourcePorts
+from datapath_probe.control import timetable
+from datapath_probe.control.conductor import Conductor
+from datapath_probe.control.registry import Registry
+from datapath_probe.control.runner import ProbeRunner
+from datapath_probe.control.scheduler import Scheduler
+from datapath_probe.control.timetable import Due
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.publish.metrics import Metrics
+from datapath_probe.publish.outbox import Outbox
+from datapath_probe.publish.ports import Event, ProbeRef, WriteResult, Written
+from datapath_probe.publish.publisher import Publisher
+from datapath_probe.publish.run_result import Outlook
+from unit.cluster import Cluster
+from unit.control.test_runner import inventory_of
+from unit.control.world import body
+from unit.recorded import BUNDLES
+
+RUNS = 60
+RUNS_OF_A_PROBE = 5
+KEPT = 2 * RUNS_OF_A_PROBE
+INTERVAL_S = 3600.0
+
+
+class Months:
+    """The operator's parts on a recorded cluster, whose pods and agents are others in every run."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+        self.verdicts: set[ProbeVerdict] = set()
+        self._recorded = (BUNDLES / "healthy-cross-node.json").read_text()
+        plan = Bundle.from_json(self._recorded.encode()).run.plan
+        agents = [node.agent.incarnation for node in plan.nodes if node.agent]
+        backends = [backend.target.pod for backend in plan.backends if backend.target]
+        pods = [plan.source.pod, *backends]
+        self._new_each_run = [name for pod in pods for name in (pod.name, pod.uid)] + agents
+        self._run: Run | None = None
+        self._inventory = Cluster()
+        scheduler = Scheduler(self.clock, 8)
+        self._outbox = Outbox(self, gone=lambda probe: self.registry.forget(probe.uid))
+        self._publisher = Publisher(self._outbox, self, Metrics(lambda: scheduler.heartbeat), self.clock)
+        self.registry = Registry(scheduler, self._publisher)
+        answers = SharedAnswers(self, self.clock)
+        runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
+        self._conductor = Conductor(self.registry, runner, self._publisher, self.clock)
+
+    def clock(self) -> float:
+        return self.now
+
+    @property
+    def run_(self) -> Run:
+        assert self._run
+        return self._run
+
+    async def pass_by(self, number: int) -> None:
+        """One run, an hour later."""
+        text = self._recorded
+        for name in self._new_each_run:
+            text = text.replace(name, f"{name}-run-{number}x")
+        run = self._run = Bundle.from_json(text.encode()).run
+        for name, value in vars(inventory_of(run.plan)).items():
+            setattr(self._inventory, name, value)
+        self.now += INTERVAL_S
+        uid = f"probe-run-{number // RUNS_OF_A_PROBE * RUNS_OF_A_PROBE}x"
+        self.registry.observe(_probe(run, uid, generation=number))
+        ended = await self._conductor.run(Due(uid, Trigger.SCHEDULE, self.now))
+        assert isinstance(ended.record.result.outcome, Diagnosis)
+        self.verdicts.add(ended.record.result.outcome.verdict)
+        self._conductor.ended(ended, Outlook(self.now + INTERVAL_S))
+        await asyncio.sleep(0)
+        if number % RUNS_OF_A_PROBE == RUNS_OF_A_PROBE - 1:
+            self.registry.forget(uid)
+
+    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
+        return [self._answer(question) for question in questions]
+
+    def _answer(self, question: Question) -> Reading:
+        readings = self.run_.evidence.readings.get(question, ())
+        if readings and isinstance(readings[-1], Answer):
+            return replace(readings[-1], at=self.now)
+        return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.now)
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        assert self.run_.request.reading
+        return self.run_.request.reading
+
+    async def write(self, probe: ProbeRef, status: object) -> WriteResult:
+        return Written()
+
+    def tell(self, probe: ProbeRef, event: Event) -> None:
+        """Nobody listens."""
+
+    def forget(self, probe: ProbeRef) -> None:
+        """Nothing is kept."""
+
+
+class RecordedPorts(SourcePorts):
+    """Those of the recorded runs, though it also remembers its pods as ever."""
+
+    def __init__(self, months: Months) -> None:
+        super().__init__(limit=KEPT)
+        self._months = months
+
+    def take(self, pod_uid: str) -> int:
+        super().take(pod_uid)
+        return self._months.run_.request.local_port
+
+
+def _probe(run: Run, uid: str, generation: int) -> dict[str, object]:
+    target, source = run.plan.backends[0].target, run.plan.source.pod
+    assert target
+    made = body(
+        uid,
+        uid=uid,
+        generation=generation,
+        source={"pod": source.name},
+        destination={"pod": {"name": target.pod.name, "port": run.plan.backends[0].port}},
+        request={"method": "POST", "path": "/v1/request-landing"},
+    )
+    made["metadata"]["namespace"] = source.namespace
+    return made
+
+
+def _remembered() -> set[int]:
+    """The runs of whose pods, agents or probes something is still known, by any object there is."""
+    gc.collect()
+    found: set[int] = set()
+    for holder in gc.get_objects():
+        found.update(_runs_in(holder))
+    return found
+
+
+def _runs_in(holder: object) -> Iterator[int]:
+    for part in gc.get_referents(holder):
+        if isinstance(part, str | bytes):
+            text = part if isinstance(part, str) else part.decode("latin-1")
+            yield from (int(number) for number in re.findall(r"-run-(\d+)x", text))
+        elif not gc.is_tracked(part):  # what can't be part of a cycle is no holder of its own
+            yield from _runs_in(part)
+
+
+async def test_what_is_gone_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timetable, "OUTDATED", 0)
+    months = Months()
+    for number in range(RUNS):
+        await months.pass_by(number)
+    assert months.verdicts == {ProbeVerdict.HEALTHY}
+    remembered = _remembered()
+    assert RUNS - 1 in remembered, "it is seen what is remembered"
+    assert min(remembered) >= RUNS - KEPT
