@@ -4,24 +4,59 @@ Asked only after a request has failed, of the pod's kernel: "how would you send 
 interfaces. Source: Linux 6.x `net/ipv4/route.c`, which refuses a source address that the namespace does not have.
 """
 
+from collections.abc import Iterator
+
 from ..api.reasons import Reason
 from ..cilium import links
 from ..cilium.agent_endpoint import AgentEndpoint
+from ..cilium.packet_filter import Packet
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import PodFacts
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
 from .losses import Suspect, unheard
+from .trace import AHEAD
+
+
+def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int], ...]:
+    """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
+    translated outside the pod. Where its sockets translate, and nobody saw whom they chose, each that they may have.
+    """
+    plan = case.plan
+    if pod is not case.source:
+        return ((case.source.pod.ip, case.run.request.local_port),)
+    if case.translates and plan.frontend:
+        return ((plan.frontend.ip, plan.frontend.port.port),)
+    chosen = (case.backend,) if case.backend else plan.backends[:AHEAD]
+    return tuple((backend.ip, backend.port) for backend in chosen)
+
+
+def packets_inside(case: Case, pod: PodFacts) -> tuple[list[Packet], list[Packet]]:
+    """What may arrive in the pod and leave it, as its own kernel sees it."""
+    own = case.run.request.local_port
+    if pod is not case.source:
+        own = case.backend.port if case.backend else 0
+    ip, others = pod.pod.ip, peers(case, pod)
+    arriving = [Packet("tcp", peer, ip, own, port) for peer, port in others]
+    leaving = [Packet("tcp", ip, peer, port, own) for peer, port in others]
+    return arriving, leaving
 
 
 def astray_inside(
     case: Case, pod: PodFacts, agent: AgentEndpoint, namespace: str, predicts: frozenset[Rung]
-) -> Suspect:
+) -> Iterator[Suspect]:
     """A pod that does not send its packets of this connection through its interface, or not from its own address."""
-    target = _peer(case, pod)
-    if case.outcome.met is not False or target is None or target in pod.pod.ips:
-        return None
+    if case.outcome.met is not False:
+        return
+    for target, _ in peers(case, pod):
+        if target not in pod.pod.ips:
+            yield _astray(case, pod, agent, namespace, target, predicts)
+
+
+def _astray(
+    case: Case, pod: PodFacts, agent: AgentEndpoint, namespace: str, target: str, predicts: frozenset[Rung]
+) -> Suspect:
     asks = pod is case.source
     question = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
     route = case.lens.read(question, links.parse_route)
@@ -40,12 +75,3 @@ def astray_inside(
         message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.pod.ip}"
         return Contradiction(Reason.INTERFACE_MISMATCH, message, predicts, (question,))
     return None
-
-
-def _peer(case: Case, pod: PodFacts) -> str | None:
-    """Whom the pod sends to: the source a Service's address, where that is translated outside the pod."""
-    if pod is not case.source:
-        return case.source.pod.ip
-    if case.translates and case.plan.frontend:
-        return case.plan.frontend.ip
-    return case.backend.ip if case.backend else None

@@ -24,20 +24,17 @@ FAULTS = (
         "endpoint-taken-for-the-host",
         lambda s: _set(endpoint_entry(s.lab, s.destination, s.far.ip), _OF_ENDPOINT, _HOST),
         broken(HopName.ENDPOINT_LOOKUP, TAKEN, At.DESTINATION),
-        modes=TUNNELED,
     ),
     Fault(
         "endpoint-taken-for-the-host-same-node",
         lambda s: _set(endpoint_entry(s.lab, s.source, s.near.ip), _OF_ENDPOINT, _HOST),
         broken(HopName.ENDPOINT_LOOKUP, TAKEN),
         Target.NEAR,
-        modes=TUNNELED,
     ),
     Fault(
         "reply-endpoint-taken-for-the-host",
         lambda s: _set(endpoint_entry(s.lab, s.source, s.ship.ip), _OF_ENDPOINT, _HOST),
         broken(HopName.REPLY_DELIVERY, TAKEN),
-        modes=TUNNELED,
     ),
     Fault(
         "ipcache-skips-the-tunnel",

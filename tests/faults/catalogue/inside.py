@@ -1,10 +1,11 @@
-"""What is wrong inside a pod: its routes, its address, its MAC. Cilium sets them up, and looks at them no more."""
+"""What is wrong inside a pod: routes, filters, address, MAC. Cilium sets them up, and looks at them no more."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken
-from faults.inject import devices
+from faults.inject import devices, filters
 from faults.inject.in_place import Injected
+from faults.modes import Mode
 from faults.scene import OUTPOST, Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
@@ -15,12 +16,23 @@ def _swallows(scene: Scene, pod: Pod, address: str) -> Injected:
     return devices.blackhole_inside(scene.lab, pod, address)
 
 
+def _spoken_to(scene: Scene) -> str:
+    """Whom the ship's packets to the outpost are for as its kernel sees them: sockets translate before it routes."""
+    return scene.far.ip if scene.mode is Mode.KPR else scene.service_ip(OUTPOST)
+
+
 FAULTS = (
     Fault("source-swallows-requests", lambda s: _swallows(s, s.ship, s.far.ip), broken(SOURCE, "NoRoute")),
     Fault(
         "source-swallows-requests-service",
-        lambda s: _swallows(s, s.ship, s.service_ip(OUTPOST)),
+        lambda s: _swallows(s, s.ship, _spoken_to(s)),
         broken(SOURCE, "NoRoute"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "filter-drops-inside-the-source-service",
+        lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", "-d", _spoken_to(s), "-j", "DROP"),
+        broken(SOURCE, "PacketFilterDrops"),
         Target.SERVICE,
     ),
     Fault(

@@ -75,8 +75,12 @@ def changed(entry: MapEntry, change: Callable[[bytes], bytes]) -> Iterator[InPla
     value = entry.read()
     wrong = change(value)
     entry.write(wrong)
-    with _until_put_back(lambda: entry.find() == wrong, lambda: entry.write(value)) as in_place:
-        yield in_place
+    try:
+        yield lambda: entry.find() == wrong
+    finally:
+        # agents delete what looks like an address that their host had once
+        if entry.find() in (wrong, None):
+            entry.write(value)
 
 
 @contextmanager

@@ -61,6 +61,14 @@ EXPECTED = {
         Reason.NAME_RESOLVED_ELSEWHERE,
     ),
     "kpr/backend-wrong-address@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
+    # where no packet left the pod, any backend of the Service may have been chosen
+    "kpr/route-inside-the-source@1.18.5": (BROKEN, "S", HopName.SOURCE_INTERFACE, Reason.NO_ROUTE),
+    "kpr/filter-drops-inside-the-source@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.SOURCE_INTERFACE,
+        Reason.PACKET_FILTER_DROPS,
+    ),
     # programs that do not balance have fewer tail calls
     "kpr/reply-neighbour-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NEIGHBOUR_WRONG),
     "kpr/reply-tail-call-missing@1.18.5": (BROKEN, "D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
@@ -80,6 +88,18 @@ EXPECTED = {
         "S",
         HopName.REPLY_DELIVERY,
         Reason.PROGRAM_MISSING,
+    ),
+    "native/endpoint-taken-for-the-host@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISMATCH,
+    ),
+    "native/route-inside-the-destination@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.DESTINATION_INTERFACE,
+        Reason.NO_ROUTE,
     ),
     "native/reply-ipcache-wrong-identity@1.18.5": (
         DEGRADED,

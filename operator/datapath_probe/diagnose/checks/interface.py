@@ -16,8 +16,8 @@ from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, LEAVING, Suspect, filtered, pod_packet, queue_loses, unless
-from ..pod_way import astray_inside
+from ..losses import ARRIVING, LEAVING, Suspect, filtered, queue_loses, unless
+from ..pod_way import astray_inside, packets_inside
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
@@ -97,13 +97,14 @@ def _swallowed(
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
     rules = netns.inside(node, namespace, *packet_filter.question(node).argv)
     inside = queues.losing_in_pod(node, namespace)
-    yield astray_inside(case, pod, agent, namespace, outwards)
+    yield from astray_inside(case, pod, agent, namespace, outwards)
     yield queue_loses(case, node, agent.interface_name, inwards)
     yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
-    arriving, leaving = pod_packet(case, reply=source), pod_packet(case, reply=not source)
-    if arriving and leaving:
-        yield filtered(case, node, ARRIVING, arriving, inwards, rules)
-        yield filtered(case, node, LEAVING, leaving, outwards, rules)
+    arriving, leaving = packets_inside(case, pod)
+    for packet in arriving:
+        yield filtered(case, node, ARRIVING, packet, inwards, rules)
+    for packet in leaving:
+        yield filtered(case, node, LEAVING, packet, outwards, rules)
 
 
 def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:
