@@ -10,6 +10,7 @@ from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
 from .netns import inside
+from .packet_filter import Packet
 from .wire import device_name, ip_text, packed
 
 # what the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit
@@ -99,6 +100,26 @@ def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) 
     return inside(node, namespace, "ip", "-j", "route", "get", ip_text(packed(ip)), *origin)
 
 
+def departure(node: str, packet: Packet, namespace: str | None = None) -> Question:
+    """How the node's, or a pod's, kernel would send this very packet: rules may go by its ports."""
+    return _way_of(node, namespace, packet)
+
+
+def arrival(node: str, packet: Packet, device: str, namespace: str | None = None) -> Question:
+    """What the node's, or a pod's, kernel would do with this very packet as it comes in by a device."""
+    return _way_of(
+        node, namespace, packet, "from", ip_text(packed(packet.source)), "iif", device_name(device)
+    )
+
+
+def _way_of(node: str, namespace: str | None, packet: Packet, *words: str) -> Question:
+    ports = {"sport": packet.source_port, "dport": packet.destination_port}
+    known = (word for name, port in ports.items() if port is not None for word in (name, str(port)))
+    to = ip_text(packed(packet.destination))
+    argv = ("ip", "-j", "route", "get", to, *words, "ipproto", packet.protocol, *known)
+    return inside(node, namespace, *argv) if namespace else Question(node, argv)
+
+
 @parser("ip link show", exit_codes=range(256))
 def parse_link(answer: Answer) -> Link | Absent | Unavailable:
     """The device; absent where there is none of this name."""
@@ -150,6 +171,14 @@ def parse_route(answer: Answer) -> Route | Absent | Unavailable:
         return Absent() if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
     route = Json.parse(answer.stdout).only()
     return _route(route, route)
+
+
+@parser("ip route get", exit_codes=range(256))
+def parse_arrival(answer: Answer) -> bool | Unavailable:
+    """Whether the packet is taken in as one for this host."""
+    if answer.exit_code:
+        return False if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
+    return Json.parse(answer.stdout).only()["type"].text("unicast") == "local"
 
 
 def _route(route: Json, way: Json) -> Route:

@@ -15,13 +15,17 @@ from ipaddress import ip_address, ip_network
 from ..evidence.question import Question
 from ..evidence.reading import Answer
 from .answers import parser
+from .netns import inside
 
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):\d+\]")
 _RULE = re.compile(r"\[(\d+):\d+\] -A (\S+) ?(.*)")
 _TABLES = ("raw", "mangle", "filter")
 _END_IN_LOSS = frozenset({"DROP", "REJECT"})
 _DEPTH = 16  # chains within chains; a loop is refused by the kernel
-_EXPLAINED = frozenset({"tcp", "udp", "comment", "length"})  # modules whose options are read here
+_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # a packet has one of them
+_EXPLAINED = frozenset(
+    {"tcp", "udp", "comment", "length", "conntrack", "state"}
+)  # modules whose options are read here
 
 
 class Fate(Enum):
@@ -34,7 +38,9 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What is known of a packet; `devices`: those of its way, by either of which a rule may know it."""
+    """What is known of a packet; `devices`: those of its way, by either of which a rule may know it. `state`: what the
+    kernel's conntrack takes it for.
+    """
 
     protocol: str
     source: str
@@ -42,6 +48,7 @@ class Packet:
     destination_port: int | None = None
     source_port: int | None = None
     devices: frozenset[str] = frozenset()
+    state: str = "NEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +71,23 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The rule that drops. `by_size`: only packets of some length."""
+    """The rule that drops; `packets` None: it does not count. `by_size`: only packets of some length."""
 
     table: str
     rule: str
-    packets: int
+    packets: int | None
     by_size: bool
 
 
 Filters = Mapping[str, Mapping[str, Chain]]
 
 
-def question(node: str) -> Question:
-    """All rules of the node, with counters. Long where a kube-proxy writes thousands: asked only after a failure."""
-    return Question(node, ("iptables-save", "-c"), max_age_s=0.0)
+def question(node: str, namespace: str | None = None) -> Question:
+    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it. Long where a
+    kube-proxy writes thousands: asked only after a failure.
+    """
+    argv = ("iptables-save", "-c")
+    return inside(node, namespace, *argv) if namespace else Question(node, argv, max_age_s=0.0)
 
 
 @parser("iptables-save")
@@ -167,6 +177,9 @@ def _fits(option: str, value: str, packet: Packet) -> bool | None:
             return _in_range(packet.destination_port, value)
         case "--sport":
             return _in_range(packet.source_port, value)
+        case "--ctstate" | "--state":
+            states = set(value.split(","))
+            return packet.state in states if states <= _STATES else None
         case "-m":
             return True if value in _EXPLAINED else None
         case "--comment" | "--length":

@@ -149,7 +149,7 @@ class Connection:
 
     def ladder(self, translates: bool) -> Ladder:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
-        left = None if self.quiet else self.left
+        left = None if self.quiet else _seen(self.outgoing, self.left)
         steps: list[tuple[Rung, bool | None]] = [
             (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else left),
             (Rung.SENT, _seen(self.outgoing, self.sent)),

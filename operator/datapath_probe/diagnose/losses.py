@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict
-from ..cilium import bpftool, links, packet_filter, queues
+from ..cilium import bpftool, links, nftables, packet_filter, queues
 from ..cilium.packet_filter import Packet
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
@@ -63,21 +63,72 @@ def filtered(
     hooks: Sequence[str],
     packet: Packet,
     predicts: frozenset[Rung],
-    question: Question | None = None,
+    namespace: str | None = None,
 ) -> Suspect:
-    """A rule of the node (or of the pod whose rules `question` asks for) that drops this packet at one of the hooks."""
+    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks."""
     if case.outcome.met is not False:
         return None
-    question = question or packet_filter.question(node)
+    question, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
     filters = case.lens.read(question, packet_filter.parse)
+    chains = case.lens.read(of_nft, nftables.parse)
     if isinstance(filters, Unavailable):
         return unheard(filters)
     loss = packet_filter.loss(filters, hooks, packet)
+    if loss is None and not isinstance(
+        chains, Unavailable
+    ):  # a kernel without nf_tables has none of its rules
+        question, loss = of_nft, nftables.loss(chains, hooks, packet)
     if loss is None:
         return None
-    message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}, {loss.packets} so far)"
+    so_far = "" if loss.packets is None else f", {loss.packets} so far"
+    message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}{so_far})"
     rungs = _BY_SIZE if loss.by_size else predicts
     return Contradiction(Reason.PACKET_FILTER_DROPS, message, rungs, (question,))
+
+
+def refused(
+    case: Case,
+    node: str,
+    packet: Packet,
+    device: str,
+    reason: Reason,
+    predicts: frozenset[Rung],
+    namespace: str | None = None,
+) -> Suspect:
+    """A kernel, of a node or of a pod by its namespace, that does not take this packet for one of its own."""
+    if case.outcome.met is not False or packet.source == packet.destination:  # to itself, through its Service
+        return None
+    question = links.arrival(node, packet, device, namespace)
+    if case.lens.read(question, links.parse_arrival) is not False:
+        return None
+    message = (
+        f"{_kernel(node, namespace)} refuses packets from {packet.source} to {packet.destination} at {device}: "
+        "no such address, a rule, or its reverse path filter"
+    )
+    return Contradiction(reason, message, predicts, (question,))
+
+
+def unsendable(
+    case: Case,
+    node: str,
+    packet: Packet,
+    reason: Reason,
+    predicts: frozenset[Rung],
+    namespace: str | None = None,
+) -> Suspect:
+    """A kernel that has no way for this very packet, whatever its routing table says of the address."""
+    if case.outcome.met is not False or packet.source == packet.destination:
+        return None
+    question = links.departure(node, packet, namespace)
+    if not isinstance(case.lens.read(question, links.parse_route), Absent):
+        return None
+    to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
+    message = f"{_kernel(node, namespace)} has no way for packets to {to}: a rule keeps them from its routes"
+    return Contradiction(reason, message, predicts, (question,))
+
+
+def _kernel(node: str, namespace: str | None) -> str:
+    return f"the kernel of the pod on {node}" if namespace else f"the kernel of {node}"
 
 
 def tunnel_packet(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Packet | None:
@@ -89,24 +140,26 @@ def tunnel_packet(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Packet 
         return None
     source, destination = ips
     return Packet(
-        "udp", source, destination, case.config.tunnel_port, devices=_uplinks(case, sender, receiver)
+        "udp", source, destination, case.config.tunnel_port, devices=uplinks(case, sender, receiver)
     )
 
 
-def pod_packet(case: Case, *, reply: bool = False, devices: frozenset[str] = frozenset()) -> Packet | None:
-    """The request's packet, or its reply's, as the pods see it; None while the destination is not known."""
+def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> Packet | None:
+    """The request's packet, or its reply's, between the nodes; None while the destination is not known."""
     if case.backend is None:
         return None
     client, server = (case.source.pod.ip, case.run.request.local_port), (case.backend.ip, case.backend.port)
     (source, source_port), (destination, destination_port) = (server, client) if reply else (client, server)
-    return Packet("tcp", source, destination, destination_port, source_port, devices)
+    state = "ESTABLISHED" if reply else "NEW"
+    return Packet("tcp", source, destination, destination_port, source_port, devices, state)
 
 
-def _uplinks(case: Case, one: NodeFacts, another: NodeFacts) -> frozenset[str]:
-    """The devices by which two nodes, each with an address, reach each other."""
+def uplinks(case: Case, one: NodeFacts, another: NodeFacts, of: str | None = None) -> frozenset[str]:
+    """The devices by which two nodes reach each other, or those of one of them."""
     found = set()
     for node, other in ((one, another), (another, one)):
-        assert other.cilium is not None
+        if of not in (None, node.name) or other.cilium is None or not other.cilium.internal_ips:
+            continue
         route = case.lens.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
         if isinstance(route, links.Route):
             found.add(route.device)

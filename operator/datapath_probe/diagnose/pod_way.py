@@ -32,14 +32,15 @@ def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int], ...]:
     return tuple((backend.ip, backend.port) for backend in chosen)
 
 
-def packets_inside(case: Case, pod: PodFacts) -> tuple[list[Packet], list[Packet]]:
-    """What may arrive in the pod and leave it, as its own kernel sees it."""
-    own = case.run.request.local_port
-    if pod is not case.source:
+def packets_inside(case: Case, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
+    """What may arrive in the pod and leave it by its device, as its own kernel sees it."""
+    own, asks = case.run.request.local_port, pod is case.source
+    if not asks:
         own = case.backend.port if case.backend else 0
-    ip, others = pod.pod.ip, peers(case, pod)
-    arriving = [Packet("tcp", peer, ip, own, port) for peer, port in others]
-    leaving = [Packet("tcp", ip, peer, port, own) for peer, port in others]
+    ip, by, request, reply = pod.pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
+    others = peers(case, pod)
+    arriving = [Packet("tcp", peer, ip, own, port, by, reply if asks else request) for peer, port in others]
+    leaving = [Packet("tcp", ip, peer, port, own, by, request if asks else reply) for peer, port in others]
     return arriving, leaving
 
 

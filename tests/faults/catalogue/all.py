@@ -16,6 +16,7 @@ from faults.catalogue import (
     program,
     routing,
     service,
+    strangers,
 )
 from faults.fault import Fault
 from faults.modes import Mode
@@ -31,6 +32,7 @@ FAULTS: tuple[Fault, ...] = (
     *flags.FAULTS,
     *overlay.FAULTS,
     *routing.FAULTS,
+    *strangers.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,

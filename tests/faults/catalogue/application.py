@@ -62,6 +62,13 @@ FAULTS = (
         broken(RESPONSE, "ConnectionRefused", At.DESTINATION),
     ),
     Fault(
+        "listening-on-loopback-alone",
+        lambda s: application.replaced(
+            s.galaxy, s.far, _with("pass").replace('("", 80)', '("127.0.0.1", 80)')
+        ),
+        broken(RESPONSE, "ConnectionRefused", At.DESTINATION),
+    ),
+    Fault(
         "slow",
         lambda s: application.replaced(
             s.galaxy, s.far, _with('time.sleep(2); self.answer(200, b"Ship landed")')

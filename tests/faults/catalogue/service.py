@@ -2,18 +2,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, either
 from faults.inject import objects
 from faults.inject.in_place import Injected, InPlace
-from faults.inject.maps import added, changed, deleted, patched, reverse_nat, service_backend
+from faults.inject.maps import (
+    added,
+    affinity_match,
+    changed,
+    deleted,
+    patched,
+    remembered,
+    remembered_value,
+    reverse_nat,
+    service_backend,
+)
 from faults.modes import PER_PACKET_LB
 from faults.scene import BOTH, OUTPOST, Scene, Target, service_path
 
 _ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
 _COUNT = 4  # of slot 0
+_FLAGS, _HAS_AFFINITY = 8, 0x10  # of slot 0
 _FREE_ADDRESS = 250
 
 
@@ -54,6 +66,26 @@ def _one_backend_too_many(scene: Scene) -> Iterator[InPlace]:
         yield lambda: slot() and counted()
 
 
+@contextmanager
+def _remembers_a_dead_backend(scene: Scene) -> Iterator[InPlace]:
+    """Session affinity still knows a backend, of an address that no pod has, that no slot names any more."""
+    frontend, dead = scene.slot(OUTPOST, 0), (60_001).to_bytes(4, "little")
+    backend = service_backend(scene.slot(OUTPOST, 1))
+    address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
+    wanted, back = ({"spec": {"sessionAffinity": kind}} for kind in ("ClientIP", "None"))
+
+    def followed() -> bool:
+        return bool(frontend.read()[_FLAGS] & _HAS_AFFINITY)
+
+    with (
+        objects.changed(scene.api, service_path(OUTPOST), wanted, back, followed),
+        added(replace(backend, key=dead), address + backend.read()[4:]),
+        added(affinity_match(frontend, dead), b"\0"),
+        added(remembered(frontend, scene.ship.ip), remembered_value(scene.lab, scene.source, dead)) as known,
+    ):
+        yield known
+
+
 def _wrong_target_port(scene: Scene) -> Injected:
     """The Service leads to a port that nobody listens on, and the datapath follows."""
 
@@ -91,6 +123,13 @@ FAULTS = (
     Fault("backend-wrong-address", _moved_backend, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault("backend-wrong-port", _wrong_port, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault("backend-stale", _one_backend_too_many, either(LOOKUP, "BackendStale"), Target.SERVICE),
+    Fault(
+        "affinity-remembers-a-dead-backend",
+        _remembers_a_dead_backend,
+        broken(LOOKUP, "BackendStale"),
+        Target.SERVICE,
+        modes=PER_PACKET_LB,
+    ),
     Fault(
         "target-port-wrong",
         _wrong_target_port,

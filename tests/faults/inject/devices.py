@@ -131,6 +131,25 @@ def wrong_mac_inside(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
     return done(lab, pod.node, (*change, "02:00:00:00:00:77"), (*change, before))
 
 
+@contextmanager
+def without_local_address(lab: Lab, pod: Pod) -> Iterator[None]:
+    """A pod whose kernel does not take its own address for its own."""
+    enter = ("ip", *_in(netns(lab, pod)), "route")
+    shown = lab.run(pod.node, *enter, "show", "table", "local", "type", "local").stdout.splitlines()
+    own = next(line.split() for line in shown if line.split()[1] == pod.ip)
+    lab.run(pod.node, *enter, "del", *own, "table", "local")
+    try:
+        yield
+    finally:
+        lab.run(pod.node, *enter, "add", *own, "table", "local")
+
+
+def rule(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
+    """A rule that comes before all routing tables but the local one."""
+    change = ("ip", "rule")
+    return done(lab, node, (*change, "add", "pref", "5", *words), (*change, "del", "pref", "5", *words))
+
+
 def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
     """A device that loses whatever is sent out of it."""
     qdisc = ("tc", "qdisc")

@@ -7,7 +7,7 @@ In: a lab, a node, addresses and ids. Used by the catalogue and by the e2e tests
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -174,6 +174,23 @@ def service_backend(slot: MapEntry) -> MapEntry:
 def reverse_nat(frontend: MapEntry) -> MapEntry:
     """The reverse NAT entry of a frontend (slot 0)."""
     return MapEntry(frontend.lab, frontend.node, "cilium_lb4_reverse_nat", frontend.read()[6:8])
+
+
+def affinity_match(frontend: MapEntry, backend: bytes) -> MapEntry:
+    """Whether session affinity of a Service may choose this backend."""
+    return replace(frontend, map="cilium_lb_affinity_match", key=backend + frontend.read()[6:8] + b"\0\0")
+
+
+def remembered(frontend: MapEntry, client: str) -> MapEntry:
+    """The backend that session affinity of a Service remembers of a client."""
+    key = ip_address(client).packed + b"\0\0\0\0" + frontend.read()[6:8] + b"\0\0\0\0\0\0"
+    return replace(frontend, map="cilium_lb4_affinity", key=key)
+
+
+def remembered_value(lab: Lab, node: str, backend: bytes) -> bytes:
+    """When it was used, by the kernel's clock in seconds: now; and the backend."""
+    uptime_s = int(float(lab.run(node, "cat", "/proc/uptime").stdout.split()[0]))
+    return uptime_s.to_bytes(8, "little") + backend + b"\0\0\0\0"
 
 
 def policy_program(lab: Lab, node: str, endpoint: int) -> MapEntry:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import bpftool
+from datapath_probe.cilium import bpf_returns, bpftool
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
@@ -14,6 +14,7 @@ from datapath_probe.evidence.store import Evidence
 from unit.recorded import recorded
 
 FAILED = "endpoint-taken-for-the-host"
+LOST = "overlay-dropped-on-the-wire"
 
 
 def attached_first(run: Run, hook: str, program: str) -> Run:
@@ -60,3 +61,40 @@ def test_a_stranger_before_the_tunnels_program_is_told_after_a_failure() -> None
 def test_the_agents_own_program_alone_is_fine() -> None:
     findings = diagnose(recorded(FAILED)).findings
     assert Reason.FOREIGN_PROGRAM_FIRST not in {finding.reason for finding in findings}
+
+
+def coded(run: Run, *code: str) -> Run:
+    """The run as if the stranger's instructions had been read."""
+    shown = json.dumps([{"disasm": text} for text in code]).encode()
+    nodes = {run.plan.source.node.name, *(known.name for known in run.plan.nodes)}
+    for node in sorted(nodes):
+        question, answer = bpf_returns.question(node, 7777), Answer(0, shown, b"", 0.0, 0.0)
+        run = replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+    return run
+
+
+WATCHES, DROPS = ("(18) r0 = 0xffffffff", "(95) exit"), ("(b7) r0 = 2", "(95) exit")
+
+
+def test_a_stranger_that_only_watches_is_not_blamed_for_a_failure() -> None:
+    run = coded(attached_first(recorded(FAILED), "tcx/egress", "stranger"), *WATCHES)
+    assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
+    told = {finding.hop: finding for finding in diagnose(run).findings}
+    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.OK
+
+
+def test_a_stranger_that_only_watches_the_source_is_told_and_not_blamed() -> None:
+    run = coded(attached_first(recorded(FAILED), "tcx/ingress", "stranger"), *WATCHES)
+    told = {finding.hop: finding for finding in diagnose(run).findings}
+    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM_FIRST
+    assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
+
+
+def test_a_stranger_that_drops_is_still_blamed() -> None:
+    run = coded(attached_first(recorded(LOST), "tcx/egress", "stranger"), *DROPS)
+    divergence = diagnose(run).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.reason) == (
+        HopName.OVERLAY_ENCAPSULATION,
+        Reason.FOREIGN_PROGRAM_FIRST,
+    )

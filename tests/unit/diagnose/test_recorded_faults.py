@@ -33,6 +33,7 @@ DEGRADED = {
 }
 
 BROKEN = {
+    "affinity-remembers-a-dead-backend": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_STALE),
     "backend-slot-missing": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "denial-not-enforced": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),

@@ -44,6 +44,8 @@ class Kernel:
             case ("map", "show", "name", name):
                 assert len(name) <= 15
                 return _printed([{"id": number} for number in self.of_one_name])
+            case ("net", "show", "dev", _):  # of a device that was not asked about when the run was recorded
+                return _printed([{"xdp": [], "tc": []}])
             case ("link", "show", "pinned", _):
                 return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
         raise AssertionError(question)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...cilium import links, netns, packet_filter, queues
+from ...cilium import links, netns, queues
 from ...cilium.agent_endpoint import AgentEndpoint
+from ...cilium.bpftool import Direction
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -16,8 +17,9 @@ from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, LEAVING, Suspect, filtered, queue_loses, unless
+from ..losses import ARRIVING, LEAVING, Suspect, filtered, queue_loses, refused, unless, unsendable
 from ..pod_way import astray_inside, packets_inside
+from ..strangers import strangers
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
@@ -95,16 +97,21 @@ def _swallowed(
     """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
     source = pod is case.source
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
-    rules = netns.inside(node, namespace, *packet_filter.question(node).argv)
     inside = queues.losing_in_pod(node, namespace)
     yield from astray_inside(case, pod, agent, namespace, outwards)
     yield queue_loses(case, node, agent.interface_name, inwards)
     yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
-    arriving, leaving = packets_inside(case, pod)
+    device = agent.container_interface_name
+    yield strangers(case, node, agent.interface_name, Direction.EGRESS, inwards)
+    yield strangers(case, node, device, Direction.INGRESS, inwards, namespace)
+    yield strangers(case, node, device, Direction.EGRESS, outwards, namespace)
+    arriving, leaving = packets_inside(case, pod, device)
     for packet in arriving:
-        yield filtered(case, node, ARRIVING, packet, inwards, rules)
+        yield refused(case, node, packet, device, Reason.NO_ROUTE, inwards, namespace)
+        yield filtered(case, node, ARRIVING, packet, inwards, namespace)
     for packet in leaving:
-        yield filtered(case, node, LEAVING, packet, outwards, rules)
+        yield unsendable(case, node, packet, Reason.NO_ROUTE, outwards, namespace)
+        yield filtered(case, node, LEAVING, packet, outwards, namespace)
 
 
 def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:

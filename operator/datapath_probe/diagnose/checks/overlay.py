@@ -16,7 +16,17 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, filtered, overlay_call_missing, queue_loses, tunnel_packet, unless
+from ..losses import (
+    ARRIVING,
+    filtered,
+    overlay_call_missing,
+    queue_loses,
+    refused,
+    tunnel_packet,
+    unless,
+    uplinks,
+)
+from ..strangers import can_take, strangers
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
 _LOST_ON_THE_WAY = frozenset({Rung.SENT})
@@ -125,7 +135,12 @@ def _unless_lost(
     assert receiver is not None  # the path has these hops only with a destination
     node, packet = hop.expected.node, tunnel_packet(case, sender.node, receiver.node)
     dropped = filtered(case, node, ARRIVING, packet, predicts) if packet else None
-    return unless(hop, finding, dropped, overlay_call_missing(case, node, predicts))
+    suspects = [dropped]
+    for device in sorted(uplinks(case, sender.node, receiver.node, of=node)):
+        suspects.append(strangers(case, node, device, Direction.INGRESS, predicts))
+        if packet:
+            suspects.append(refused(case, node, packet, device, Reason.NO_NODE_ROUTE, predicts))
+    return unless(hop, finding, *suspects, overlay_call_missing(case, node, predicts))
 
 
 def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:
@@ -145,7 +160,8 @@ def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts:
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-    if case.outcome.met is False and not bpftool.is_program(chain[0].program, program):
+    own = next(i for i, attached in enumerate(chain) if bpftool.is_program(attached.program, program))
+    if case.outcome.met is False and can_take(case, node, chain[:own]):
         message = f"{chain[0].program} comes before {program} on {device} and can take packets first"
         return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, (question,)))
     return hop.fine(f"{device} has {program}")

@@ -17,6 +17,7 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..losses import TO_POD_CALLS, Suspect, call_missing, from_pod_calls, unheard, unless
+from ..strangers import can_take
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
@@ -111,8 +112,10 @@ def _from_container(
         message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, bypassed, rests_on))
     if position > 0:
-        message = f"{chain[0].program} comes before {FROM_CONTAINER} on {device} and can take packets first"
-        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, bypassed, rests_on))
+        first = chain[0].program or f"program {chain[0].program_id} (XDP)"
+        message = f"{first} comes before {FROM_CONTAINER} on {device} and can take packets first"
+        predicts = bypassed if can_take(case, expected.node, chain[:position]) else frozenset()
+        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on))
     impostor = _impostor(case, chain, pin, bypassed, rests_on)
     hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
     return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)

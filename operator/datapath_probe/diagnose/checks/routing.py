@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import links, queues
+from ...cilium.bpftool import Direction
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
@@ -24,7 +25,10 @@ from ..losses import (
     tunnel_packet,
     unheard,
     unless,
+    unsendable,
+    uplinks,
 )
+from ..strangers import strangers
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
@@ -141,15 +145,22 @@ def _swallowed(
     node = hop.expected.node
     sender = case.source if towards is case.destination else case.destination
     yield queue_loses(case, node, route.device, predicts)
+    yield strangers(case, node, route.device, Direction.EGRESS, predicts)
     if case.path.encapsulation is not Encapsulation.NONE:
-        packet = tunnel_packet(case, sender.node, towards.node)
-        yield filtered(case, node, LEAVING, packet, predicts) if packet else None
+        outer = tunnel_packet(case, sender.node, towards.node)
+        if outer:
+            yield filtered(case, node, LEAVING, outer, predicts)
+            yield unsendable(case, node, outer, Reason.NO_NODE_ROUTE, predicts)
         return
     devices = frozenset({route.device, "lxc", "cilium_host"})
-    packet = pod_packet(case, reply=towards is case.source, devices=devices)
+    packet = pod_packet(case, devices, reply=towards is case.source)
     assert packet is not None
     yield filtered(case, node, FORWARDED, packet, predicts)
-    on_arrival = filtered(case, towards.node.name, FORWARDED, packet, predicts)
-    if isinstance(on_arrival, Contradiction):
-        hop.expected = replace(hop.expected, node=towards.node.name)
-    yield on_arrival
+    arrived, there = uplinks(case, sender.node, towards.node, of=towards.node.name), towards.node.name
+    arrivals = [
+        filtered(case, there, FORWARDED, packet, predicts),
+        *(strangers(case, there, device, Direction.INGRESS, predicts) for device in sorted(arrived)),
+    ]
+    if any(isinstance(arrival, Contradiction) for arrival in arrivals):
+        hop.expected = replace(hop.expected, node=there)
+    yield from arrivals

@@ -12,7 +12,7 @@ from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ...plan.plan import Frontend
+from ...plan.plan import Backend, Frontend
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import ANYWHERE, Contradiction, Hop
@@ -102,9 +102,9 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
             _NOT_TRANSLATED,
             programmed.rests_on,
         )
-    if not missing and not stale:
-        return None
     chosen = case.connection.chosen
+    if not missing and not stale:
+        return _remembered(chosen, wanted, programmed.rests_on, node)
     hit_stale = ANYWHERE if chosen and f"{chosen.ip}:{chosen.port}" in stale else frozenset()
     if not have:
         return Contradiction(
@@ -132,6 +132,19 @@ def _compare(case: Case, wanted: set[str], have: set[str], programmed: _Programm
         f"{node} does not balance to {', '.join(missing)}",
         rests_on=programmed.rests_on,
     )
+
+
+def _remembered(
+    chosen: Backend | None, wanted: set[str], rests_on: tuple[Question, ...], node: str
+) -> Contradiction | None:
+    """A backend that no slot names, and this connection was sent to: only session affinity still knows it."""
+    if chosen is None or f"{chosen.ip}:{chosen.port}" in wanted:
+        return None
+    message = (
+        f"{node} sent this connection to {chosen.ip}:{chosen.port}, which is no ready endpoint and in none of the "
+        "Service's slots: session affinity remembers it"
+    )
+    return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, rests_on)
 
 
 def _programmed(case: Case, node: str, frontend: Frontend) -> _Programmed | Absent | Unavailable:

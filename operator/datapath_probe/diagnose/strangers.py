@@ -1,0 +1,69 @@
+"""Programs of another make at a device of the path, which can keep packets from going on: XDP, tcx, tc.
+
+That one is there proves nothing: most watch. So it counts, after a failed request, if its code can drop packets or take
+them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. In answers
+saved by a version that did not ask for the code, whatever comes before Cilium's own program counts.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from ..api.reasons import Reason
+from ..cilium import bpf_returns, bpftool, netns
+from ..cilium.bpftool import Attachment, Direction
+from ..evidence.reading import Unavailable
+from .case import Case
+from .findings import Rung
+from .judge import Contradiction
+from .losses import Suspect
+
+_OWN = "cil_"
+
+
+def can_take(case: Case, node: str, before_own: Sequence[Attachment]) -> bool:
+    """Whether any of these programs, which come before Cilium's own, may keep a packet from it."""
+    return any(_takes(case, node, program, before_another=True) is not False for program in before_own)
+
+
+def strangers(
+    case: Case,
+    node: str,
+    device: str,
+    direction: Direction,
+    predicts: frozenset[Rung],
+    namespace: str | None = None,
+) -> Suspect:
+    """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace."""
+    if case.outcome.met is not False:
+        return None
+    question = bpftool.attached(node, device)
+    question = netns.inside(node, namespace, *question.argv) if namespace else question
+    attached = case.lens.read(question, bpftool.parse_attached)
+    if isinstance(attached, Unavailable):
+        return None
+    chain = [program for program in attached if program.direction is direction]
+    for program, before_own in _before_own(chain):
+        if _takes(case, node, program, before_another=before_own):
+            name = program.program or "XDP"
+            message = (
+                f"program {program.program_id} ({name}) at {program.kind} of {device} on {node} is not Cilium's, "
+                "and drops packets or takes them"
+            )
+            rests_on = (question, bpf_returns.question(node, program.program_id))
+            return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
+    return None
+
+
+def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:
+    """Those before Cilium's own, which ends the chain; or all. With each, whether Cilium's comes behind."""
+    own = next((i for i, program in enumerate(chain) if program.program.startswith(_OWN)), None)
+    for program in chain[:own]:
+        yield program, own is not None
+
+
+def _takes(case: Case, node: str, program: Attachment, *, before_another: bool) -> bool | None:
+    """Whether the program's code can keep a packet from going on; None where that can't be told."""
+    values = case.lens.read(bpf_returns.question(node, program.program_id), bpf_returns.parse)
+    if isinstance(values, Unavailable):
+        return None
+    taken = bpf_returns.taken(values, program.attach, before_another=before_another)
+    return None if taken is None else bool(taken)

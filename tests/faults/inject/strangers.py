@@ -1,0 +1,80 @@
+"""Programs of another make that drop what is meant for the demo: filters of a clsact qdisc, or XDP.
+
+In: a node, a device, be it inside a pod. Compiled by the clang that agents' images have. Used by the catalogue.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faults.inject.agent import in_agent
+from lab.cluster import Lab
+
+_PINNED = "/sys/fs/bpf/faults-strangers"
+_PRIORITY = "7"
+_SOURCE = """
+typedef unsigned int u32; typedef unsigned short u16; typedef unsigned char u8;
+#define SEC(name) __attribute__((section(name), used))
+struct skb { u32 fields[19]; u32 data; u32 data_end; };
+struct xdp { u32 data; u32 data_end; };
+static __attribute__((always_inline)) int is_meant(u8 *packet, u8 *end) {
+  if (packet + 54 > end || packet[12] != 8 || packet[13])
+    return 0;
+  u16 source = packet[34] << 8 | packet[35], destination = packet[36] << 8 | packet[37];
+  return packet[23] == 17 ? destination == 8472 : packet[23] == 6 && (source == 80 || destination == 80);
+}
+SEC("tc") int stranger_tc(struct skb *c) { return is_meant((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 2 : -1; }
+SEC("xdp") int stranger_xdp(struct xdp *c) { return is_meant((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 1 : 2; }
+char terms[] SEC("license") = "GPL";
+"""
+_LOAD = f"""
+printf %s "$0" > /tmp/faults-stranger.c
+clang -O2 -target bpf -c /tmp/faults-stranger.c -o /tmp/faults-stranger.o
+mkdir -p {_PINNED}
+bpftool prog loadall /tmp/faults-stranger.o {_PINNED}
+"""
+
+
+@contextmanager
+def filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
+    """A filter at `ingress` or `egress` of a device."""
+    enter, at = _enter(inside), ("dev", device)
+    with _loaded(lab, node):
+        queues = json.loads(in_agent(lab, node, *enter, "tc", "-j", "qdisc", "show", *at))
+        made = all(queue["kind"] != "clsact" for queue in queues)  # with tc it is Cilium's own
+        if made:
+            in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
+        where = (*at, side, "prio", _PRIORITY)
+        program = ("bpf", "da", "pinned", f"{_PINNED}/stranger_tc")
+        in_agent(lab, node, *enter, "tc", "filter", "add", *where, *program)
+        try:
+            yield
+        finally:
+            in_agent(lab, node, *enter, "tc", "filter", "del", *where)
+            if made:
+                in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
+
+
+@contextmanager
+def xdp_on(lab: Lab, node: str, device: str) -> Iterator[None]:
+    """A program that sees packets before all others."""
+    change = ("ip", "link", "set", "dev", device, "xdpgeneric")
+    with _loaded(lab, node):
+        in_agent(lab, node, *change, "pinned", f"{_PINNED}/stranger_xdp")
+        try:
+            yield
+        finally:
+            in_agent(lab, node, *change, "off")
+
+
+@contextmanager
+def _loaded(lab: Lab, node: str) -> Iterator[None]:
+    in_agent(lab, node, "sh", "-ec", _LOAD, _SOURCE)
+    try:
+        yield
+    finally:
+        in_agent(lab, node, "rm", "-r", _PINNED)
+
+
+def _enter(namespace: str) -> tuple[str, ...]:
+    return ("nsenter", f"--net=/var/run/cilium/netns/{namespace}") if namespace else ()

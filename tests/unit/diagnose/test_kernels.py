@@ -1,0 +1,81 @@
+"""What the kernels at both ends would do with this very packet: asked after a failure, of nodes and inside pods."""
+
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.cilium import links
+from datapath_probe.cilium.packet_filter import Packet
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from unit.recorded import recorded
+
+LOST = "overlay-dropped-on-the-wire"
+TAKEN_IN = b'[{"type":"local","dst":"172.30.0.12","from":"172.30.0.11","dev":"lo","flags":[],"iif":"eth0"}]'
+PASSED_ON = b'[{"dst":"10.244.1.5","gateway":"10.244.1.1","dev":"eth0","flags":[],"iif":"eth0"}]'
+REFUSED = b"RTNETLINK answers: Invalid argument\n"
+
+
+def answered(run: Run, question: Question, stdout: bytes = b"", stderr: bytes = b"") -> Run:
+    """The run with this answer, read twice."""
+    answer = Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)
+    evidence = run.evidence.adding([question], [answer]).adding([question], [answer])
+    return replace(run, evidence=evidence)
+
+
+def outer(run: Run) -> tuple[Packet, str, str]:
+    """The tunnel packet of the run's request, and the names of the nodes where it begins and ends."""
+    source, target = run.plan.source.node, run.plan.backends[0].target
+    assert source.cilium is not None
+    assert target is not None
+    assert target.node.cilium is not None
+    ends = source.cilium.internal_ips[0], target.node.cilium.internal_ips[0]
+    return Packet("udp", *ends, 8472), source.name, target.node.name
+
+
+def uplinked(run: Run) -> Run:
+    """The run with a device by which the destination's node reaches the source's."""
+    packet, _, there = outer(run)
+    route = f'[{{"dst":"{packet.source}","dev":"eth0","prefsrc":"{packet.destination}","flags":[]}}]'
+    return answered(run, links.route_to(there, packet.source), route.encode())
+
+
+def test_a_node_that_refuses_tunnel_packets_is_named() -> None:
+    run = uplinked(recorded(LOST))
+    packet, _, there = outer(run)
+    divergence = diagnose(answered(run, links.arrival(there, packet, "eth0"), stderr=REFUSED)).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.node) == (HopName.OVERLAY_DECAPSULATION, there)
+    assert divergence.reason is Reason.NO_NODE_ROUTE
+
+
+def test_a_rule_that_keeps_tunnel_packets_from_the_routes_is_named() -> None:
+    run = recorded(LOST)
+    packet, here, _ = outer(run)
+    divergence = diagnose(answered(run, links.departure(here, packet), stderr=REFUSED)).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.node) == (HopName.NODE_ROUTING, here)
+
+
+def test_a_node_that_takes_tunnel_packets_in_is_not_blamed() -> None:
+    run = uplinked(recorded(LOST))
+    packet, _, there = outer(run)
+    assert diagnose(answered(run, links.arrival(there, packet, "eth0"), TAKEN_IN)).divergence is None
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "taken_in"),
+    [(TAKEN_IN, b"", True), (PASSED_ON, b"", False), (b"", REFUSED, False)],
+)
+def test_only_what_is_local_is_taken_in(stdout: bytes, stderr: bytes, taken_in: bool) -> None:
+    assert links.parse_arrival(Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)) is taken_in
+
+
+def test_the_kernel_is_asked_by_ports_too() -> None:
+    packet = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
+    asked = " ".join(links.arrival("node1", packet, "eth0").argv)
+    assert asked == "ip -j route get 10.0.0.2 from 10.0.0.1 iif eth0 ipproto tcp sport 20001 dport 80"

@@ -1,0 +1,25 @@
+"""Agents that do not answer: nothing is known of how far packets came, so the segment leaves nothing out."""
+
+from dataclasses import replace
+
+from datapath_probe.api.vocabulary import HOP_ORDER, HopName
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+SILENT = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "the shell did not answer within 10 s")
+
+
+def silenced(run: Run) -> Run:
+    readings = {question: tuple(SILENT for _ in answers) for question, answers in run.evidence}
+    return replace(run, evidence=Evidence(readings))
+
+
+def test_a_segment_of_a_request_that_left_no_trace_anywhere_spans_the_whole_way() -> None:
+    segment = diagnose(silenced(recorded("overlay-dropped-on-the-wire"))).segment
+    assert segment is not None
+    assert HOP_ORDER[segment.after] < HOP_ORDER[HopName.SOURCE_INTERFACE]
+    assert HOP_ORDER[segment.before] > HOP_ORDER[HopName.REPLY_DECAPSULATION]
