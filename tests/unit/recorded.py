@@ -1,4 +1,7 @@
-"""Runs recorded on the lab, healthy and with faults: the test data of diagnosis. One JSON bundle each."""
+"""Runs recorded on the lab, healthy and with faults: the test data of diagnosis. One JSON bundle each.
+
+Named `mode/fault@version`, as in `kpr/slots-missing@1.18.5`; those with VXLAN and Cilium 1.18.5 just by the fault.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -6,15 +9,24 @@ from pathlib import Path
 from datapath_probe.diagnose.bundle import Bundle
 from datapath_probe.diagnose.run import Run
 
-BUNDLES = Path(__file__).parents[1] / "data" / "bundles" / "cilium-1.18.5" / "vxlan"
+BUNDLES = Path(__file__).parents[1] / "data" / "bundles"
+_SHORT = ("vxlan", "1.18.5")
+
+
+def _name(path: Path) -> str:
+    mode, version = path.parent.name, path.parent.parent.name.removeprefix("cilium-")
+    return path.stem if (mode, version) == _SHORT else f"{mode}/{path.stem}@{version}"
+
+
+_PATHS = {_name(path): path for path in sorted(BUNDLES.glob("cilium-*/*/*.json"))}
 
 
 @cache
 def recorded(name: str) -> Run:
     """The run of that name."""
-    return Bundle.from_json((BUNDLES / f"{name}.json").read_bytes()).run
+    return Bundle.from_json(_PATHS[name].read_bytes()).run
 
 
 def names() -> list[str]:
     """All runs that were recorded."""
-    return sorted(path.stem for path in BUNDLES.glob("*.json"))
+    return sorted(_PATHS)

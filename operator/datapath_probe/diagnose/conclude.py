@@ -11,8 +11,25 @@ from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from ..evidence.reading import Unavailable
 from .counters import WireLoss
 from .findings import Divergence, Finding, Segment
-from .ladder import ZONES, Ladder, segment_between
+from .ladder import ZONES, Ladder, segment_around, segment_between
 from .outcome import Outcome
+
+# What is seen at one hop and may be the work of another: a filter refuses in the name of the application, a wrong
+# identity has policies deny, and who can't get out of the pod gets no answer from the name server either.
+_FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
+    **dict.fromkeys(
+        (Reason.CONNECTION_REFUSED, Reason.CONNECTION_RESET, Reason.NO_RESPONSE),
+        frozenset({HopName.NODE_ROUTING, HopName.DESTINATION_INTERFACE}),
+    ),
+    **dict.fromkeys(
+        (Reason.NAME_NOT_RESOLVED, Reason.NAME_SERVER_SILENT),
+        frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}),
+    ),
+    Reason.NOT_TRANSLATED: frozenset({HopName.SERVICE_LOOKUP}),
+    Reason.POLICY_DENIED: frozenset(
+        {HopName.IPCACHE_LOOKUP, HopName.SOURCE_IDENTITY, HopName.ENDPOINT_LOOKUP}
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +53,11 @@ def conclude(
     unjudgeable: Unavailable | None = None,
     wire: WireLoss | None = None,
     clues: Sequence[str] = (),
+    open_end: HopName | None = None,
 ) -> Conclusion:
     """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything;
     `unjudgeable`: what on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what
-    else was seen, for people, where no hop is named.
+    else was seen, for people, where no hop is named; `open_end`: where the path would end, if it is not known so far.
     """
     findings = tuple(findings)
     if unjudgeable:
@@ -55,7 +73,7 @@ def conclude(
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
-    return _failed(findings, outcome, ladder, wire, clues)
+    return _failed(findings, outcome, ladder, wire, clues, open_end)
 
 
 def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
@@ -101,6 +119,7 @@ def _failed(
     ladder: Ladder,
     wire: WireLoss | None,
     clues: Sequence[str],
+    open_end: HopName | None,
 ) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
     observed = _first(findings, HopVerdict.BROKEN)
@@ -122,16 +141,40 @@ def _failed(
             ProbeVerdict.BROKEN, cause.reason, cause.message, findings, _divergence(cause), symptom=symptom
         )
     if observed:
-        return Conclusion(
-            ProbeVerdict.BROKEN, observed.reason, observed.message, findings, _divergence(observed)
-        )
+        return _blamed(findings, observed, ladder)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:  # nothing was lost
         return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
-    segment = wire.segment if wire else segment_between(findings, ladder)
+    segment = wire.segment if wire else segment_between(findings, ladder, open_end)
     reason = Reason.LOST_ON_THE_WIRE if wire else Reason.LOST_IN_TRANSIT
     message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
     told = "; ".join((message, *((wire.message,) if wire else ()), *clues))
     return Conclusion(ProbeVerdict.BROKEN, reason, told, findings, segment=segment)
+
+
+def _blamed(findings: tuple[Finding, ...], observed: Finding, ladder: Ladder) -> Conclusion:
+    """The hop that was seen to fail; no more than a symptom, if what may have feigned it can't be judged."""
+    reason, message = observed.reason, observed.message
+    feigning = frozenset[HopName]() if observed.predicts else _FEIGNED_BY.get(reason, frozenset())
+    unjudged = [
+        f
+        for f in findings
+        if f.verdict is HopVerdict.UNKNOWN
+        and f.hop in feigning
+        and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop]
+        and not (ladder.arrived and HOP_ORDER[f.hop] < HOP_ORDER[HopName.INGRESS_POLICY])
+    ]
+    if not unjudged:
+        return Conclusion(ProbeVerdict.BROKEN, reason, message, findings, _divergence(observed))
+    first = unjudged[0]
+    message = (
+        f"{message}; that may come of {first.hop} on {first.node}, which can't be judged: {first.message}"
+    )
+    symptom = replace(observed, verdict=HopVerdict.UNKNOWN, reason=first.reason, message=message)
+    findings = tuple(symptom if f is observed else f for f in findings)
+    segment = segment_around(findings, (first.hop, observed.hop))
+    return Conclusion(
+        ProbeVerdict.BROKEN, reason, message, findings, segment=segment, symptom=_divergence(observed)
+    )
 
 
 def _acts_before(finding: Finding, observed: Finding | None) -> bool:

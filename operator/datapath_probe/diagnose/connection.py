@@ -6,6 +6,7 @@ Entries count only if they were written during the run: maps keep closed connect
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ..cilium.conntrack import CtEntry, TcpFlag
 from ..cilium.curl import CurlExit, CurlReport
@@ -15,10 +16,20 @@ from .events import Events
 from .findings import Rung
 from .ladder import Ladder
 
-# Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
-_CLOCK_TOLERANCE_S = 2.0
 
-Trace = CtEntry | Absent | Unavailable | None  # None: not looked for (yet)
+class Seen(Enum):
+    """What was seen of packets at one rung of the ladder."""
+
+    YES = "yes"
+    NO = "no"  # who would have noted them did not
+    UNHEARD = "unheard"  # nobody notes them there, nobody was asked, or there was no answer
+
+
+class Unwritten:
+    """Nobody notes these packets: their end is in the host's network, or they never leave it."""
+
+
+Trace = CtEntry | Absent | Unavailable | Unwritten | None  # None: not looked for (yet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +37,8 @@ class Connection:
     """The entries of this run; an entry of an earlier one counts as `Absent`.
 
     `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
-    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries; nobody writes the first for a source,
-    nor the second for a destination, that is in the host's network. `quiet`: nobody notes what leaves the source. What
-    one witness saw counts, also where the other is silent.
+    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries; without a chosen backend, the first
+    is `Absent` where no candidate has one. What one witness saw counts, also where the other is silent.
     """
 
     chosen: Backend | None = None
@@ -38,7 +48,6 @@ class Connection:
     straight: Trace = None  # OUT to the ClusterIP itself: nobody translated it
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
-    quiet: bool = False
     report: CurlReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
     source_node: str = ""
@@ -96,16 +105,25 @@ class Connection:
 
     @property
     def refused(self) -> bool:
-        """The destination answered with a RST before there was a connection."""
-        noted = isinstance(self.incoming, CtEntry) and TcpFlag.RST in self.incoming.tx_flags
-        return (self.answered and noted) or self._host_refused or self.events.refused
+        """The destination answered with a RST before there was a connection. One that came back counts unless the
+        destination's node has no entry of the connection: then something refused it on the way there.
+        """
+        incoming = self.incoming
+        if isinstance(incoming, CtEntry) and self.answered and TcpFlag.RST in incoming.tx_flags:
+            return True
+        not_there = isinstance(incoming, Absent) and not self.answered
+        return (self.turned_away or self.events.refused) and not not_there
 
     @property
-    def _host_refused(self) -> bool:
-        """The same of a host, whose answers are noted only where they come back to."""
+    def turned_away(self) -> bool:
+        """A RST came back to the source's node, and nothing that takes a connection before it."""
         entry = self.outgoing
-        noted = isinstance(entry, CtEntry) and TcpFlag.RST in entry.rx_flags
-        return self.incoming is None and self.replied and noted
+        return (
+            isinstance(entry, CtEntry)
+            and entry.received(self.outgoing_since_s or 0)
+            and TcpFlag.RST in entry.rx_flags
+            and TcpFlag.SYN not in entry.rx_flags
+        )
 
     @property
     def client_reset(self) -> bool:
@@ -149,25 +167,31 @@ class Connection:
 
     def ladder(self, translates: bool) -> Ladder:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
-        left = None if self.quiet else _seen(self.outgoing, self.left)
-        steps: list[tuple[Rung, bool | None]] = [
-            (Rung.TRANSLATED, _seen(self.service, self.translated) if translates else left),
+        # a reply that is not translated back is noted by none but the entry of the reset that it is answered with
+        replies = self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
+        steps = [
+            (
+                Rung.TRANSLATED,
+                _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.left),
+            ),
             (Rung.SENT, _seen(self.outgoing, self.sent)),
             (Rung.RECEIVED, _seen(self.incoming, self.received)),
             (Rung.ANSWERED, _seen(self.incoming, self.answered)),
-            (Rung.REPLIED, _seen(self.outgoing, self.replied)),
-            (Rung.CONNECTED, self.connected if self.report else None),
-            (Rung.DELIVERED, self.delivered if self.report else None),
+            (Rung.REPLIED, _seen(replies, self.replied and (self.answered or not self.turned_away))),
+            (Rung.CONNECTED, _seen(self.report, self.connected)),
+            (Rung.DELIVERED, _seen(self.report, self.delivered)),
         ]
-        reached = max((rung for rung, seen in steps if seen), default=Rung.NOTHING)
-        beyond = [rung for rung, seen in steps if seen is False and rung > reached]
+        reached = max((rung for rung, seen in steps if seen is Seen.YES), default=Rung.NOTHING)
+        beyond = [rung for rung, seen in steps if seen is Seen.NO and rung > reached]
         at_most = Rung(min(beyond) - 1) if beyond else Rung.DELIVERED
         return Ladder(reached, at_most)
 
 
-def _seen(trace: Trace, seen: bool) -> bool | None:
-    """True or False as evidence has it, None where there is no evidence. Events tell only what was seen."""
-    return seen or (None if trace is None or isinstance(trace, Unavailable) else False)
+def _seen(witness: Trace | CurlReport, seen: bool) -> Seen:
+    """What was seen counts, whoever saw it; that nothing was, only if the witness of this rung could be heard."""
+    if seen:
+        return Seen.YES
+    return Seen.NO if isinstance(witness, CtEntry | Absent | CurlReport) else Seen.UNHEARD
 
 
 def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:

@@ -95,6 +95,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         unjudgeable(case, findings),
         wire_loss(case, ladder),
         tuple(clues(case)),
+        _open_end(case),
     )
     return Diagnosis(
         plan=run.plan,
@@ -116,6 +117,14 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
         lagging=case.connection.events.lagging,
     )
+
+
+def _open_end(case: Case) -> HopName | None:
+    """The last hop of the way to a backend, where it is not known to which, and the hops of the case end before it."""
+    backends = case.plan.backends
+    if case.backend in backends or not backends:
+        return None
+    return expected_path(case.plan, backends[0]).hops[-1].name
 
 
 def _righted(run: Run, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:

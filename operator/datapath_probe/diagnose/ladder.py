@@ -5,8 +5,8 @@ what the packet has used so far: a wrong tunnel endpoint leaves the source's ent
 Source: Cilium 1.18 `bpf/lib/conntrack.h`, and the order of `bpf/bpf_lxc.c`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict
 from .findings import Finding, Rung, Segment
@@ -90,21 +90,38 @@ class Ladder:
         return any(self.reached <= rung <= self.at_most for rung in predicted)
 
     @property
+    def arrived(self) -> bool:
+        """Whether packets came to the destination's policy program, and so past every hop on the way there."""
+        return self.reached > Rung.SENT
+
+    @property
     def zone(self) -> frozenset[HopName]:
         """Every hop where these packets can have died."""
         return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in ZONES[rung])
 
 
-def segment_between(findings: Sequence[Finding], ladder: Ladder) -> Segment:
-    """The narrowest stretch of the path that holds the loss. There is at least one finding."""
+def segment_between(findings: Sequence[Finding], ladder: Ladder, open_end: HopName | None = None) -> Segment:
+    """The narrowest stretch of the path that holds the loss. There is at least one finding. `open_end`: where the path
+    would end, if it is not known as far as that.
+    """
     on_path = {finding.hop: finding for finding in findings}
     suspects = (
-        [HOP_ORDER[hop] for hop in ladder.zone if hop in on_path and not _is_exonerated(on_path[hop])]
-        or [HOP_ORDER[hop] for hop in on_path if hop in ladder.zone]
-        or [HOP_ORDER[hop] for hop in on_path]
+        [hop for hop in ladder.zone if hop in on_path and not _is_exonerated(on_path[hop])]
+        or [hop for hop in on_path if hop in ladder.zone]
+        or list(on_path)
     )
-    before_loss = [finding for finding in findings if HOP_ORDER[finding.hop] < min(suspects)]
-    after_loss = [finding for finding in findings if HOP_ORDER[finding.hop] > max(suspects)]
+    segment = segment_around(findings, suspects)
+    last = HOP_ORDER[findings[-1].hop]
+    if open_end and any(HOP_ORDER[hop] > last for hop in ladder.zone):
+        return replace(segment, before=open_end)
+    return segment
+
+
+def segment_around(findings: Sequence[Finding], suspects: Collection[HopName]) -> Segment:
+    """From the hop before these to the one after them."""
+    orders = [HOP_ORDER[hop] for hop in suspects]
+    before_loss = [finding for finding in findings if HOP_ORDER[finding.hop] < min(orders)]
+    after_loss = [finding for finding in findings if HOP_ORDER[finding.hop] > max(orders)]
     after = before_loss[-1] if before_loss else findings[0]
     before = after_loss[0] if after_loss else findings[-1]
     return Segment(after.hop, before.hop, after.node)

@@ -3,7 +3,8 @@
 Called by `diagnose`, and by checks that look up entries of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from ..api.reasons import Reason
@@ -15,7 +16,7 @@ from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.path import is_hairpin, stays_inside
 from ..plan.plan import Backend, Plan
-from .connection import Connection, Trace
+from .connection import Connection, Trace, Unwritten
 from .events import Events, observe
 from .lens import Lens
 from .run import Request, Run
@@ -31,50 +32,31 @@ _UNPLANNED = 16
 
 def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) -> Connection:
     """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
-    plan, request = run.plan, run.request
-    node, quiet = plan.source.node.name, plan.source.pod.host_network
+    plan = run.plan
     if config.conntrack_in_jiffies:
         undated = Unavailable(
             Reason.UNSUPPORTED_VERSION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
         )
-        return Connection(
-            only_backend(plan),
-            service=undated,
-            outgoing=undated,
-            incoming=undated,
-            quiet=quiet,
-            report=report,
-        )
-    chosen, service, straight, facts = _chosen(plan, request, report, lens, config)
-    if chosen is not None and stays_inside(plan, chosen, config.socket_lb):
-        return Connection(chosen, quiet=True, report=report, service_facts=facts, source_node=node)
-    if chosen is None:
+        return Connection(only_backend(plan), undated, undated, undated, report=report)
+    known = replace(
+        _chosen(plan, run.request, report, lens, config), report=report, source_node=plan.source.node.name
+    )
+    if known.chosen and stays_inside(plan, known.chosen, config.socket_lb):
+        return replace(known, outgoing=Unwritten(), incoming=Unwritten())
+    if known.chosen is None:
         events = observe(lens, run, report, None)
-        chosen = _seen_chosen(plan, events)
+        known = replace(known, chosen=_seen_chosen(plan, events), events=events)
+    chosen = known.chosen
     if chosen is None:
-        return Connection(
-            service=service,
-            straight=straight,
-            quiet=quiet,
-            report=report,
-            service_facts=facts,
-            source_node=node,
-            events=events,
-        )
-    outgoing, outgoing_since = _outgoing(plan, request, chosen, lens, config)
-    incoming, incoming_since = _incoming(plan, request, chosen, lens, config)
-    return Connection(
-        chosen=chosen,
-        service=service,
+        return known
+    outgoing, outgoing_since = _outgoing(plan, run.request, chosen, lens, config)
+    incoming, incoming_since = _incoming(plan, run.request, chosen, lens, config)
+    return replace(
+        known,
         outgoing=outgoing,
         incoming=incoming,
-        straight=straight,
         incoming_since_s=incoming_since,
         outgoing_since_s=outgoing_since,
-        quiet=quiet,
-        report=report,
-        service_facts=facts,
-        source_node=node,
         events=observe(lens, run, report, chosen.place.name if chosen.place else None),
     )
 
@@ -94,12 +76,13 @@ def only_backend(plan: Plan) -> Backend | None:
 
 def _chosen(
     plan: Plan, request: Request, report: CurlReport | None, lens: Lens, config: AgentConfig
-) -> tuple[Backend | None, Trace, Trace, Mapping[str, str]]:
-    """The backend, the SVC entry, an OUT entry to the ClusterIP, and the facts of the SVC entry."""
+) -> Connection:
+    """The backend and what shows that it was chosen; where nothing does, what was left instead."""
     if plan.frontend is None:
-        return only_backend(plan) or _by_name(plan, request, report, lens, config), None, None, {}
+        chosen = only_backend(plan) or _said(plan, report)
+        return Connection(chosen) if chosen else _by_entry(plan, request, lens, config)
     if config.socket_lb or plan.source.pod.host_network:
-        return _by_entry(plan, request, lens, config), None, None, {"by": "socket"}
+        return replace(_by_entry(plan, request, lens, config), service_facts={"by": "socket"})
     node, client, port = plan.source.node.name, plan.source.pod.ip, request.local_port
     vip, vip_port = plan.frontend.ip, plan.frontend.port.port
     for backend in plan.backends[:AHEAD]:  # a few look-ups more cost less than one round trip
@@ -108,30 +91,31 @@ def _chosen(
     service, _ = of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
     if not isinstance(service, CtEntry):
         straight, _ = of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
-        return None, service, straight, {}
+        return Connection(service=service, straight=straight)
     facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
     record = lens.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
-    if not isinstance(record, lbmap.BackendRecord):
-        return None, service, None, facts
-    return _backend(plan, record.ip, record.port), service, None, facts
+    chosen = _backend(plan, record.ip, record.port) if isinstance(record, lbmap.BackendRecord) else None
+    return Connection(chosen, service, service_facts=facts)
 
 
-def _by_name(
-    plan: Plan, request: Request, report: CurlReport | None, lens: Lens, config: AgentConfig
-) -> Backend | None:
-    """Of a headless Service, curl picks the backend; if it does not say which, an entry does."""
-    said = next((b for b in plan.backends if report and b.ip == report.remote_ip), None)
-    return said or _by_entry(plan, request, lens, config)
+def _said(plan: Plan, report: CurlReport | None) -> Backend | None:
+    """Of a headless Service, curl picks the backend."""
+    return next((b for b in plan.backends if report and b.ip == report.remote_ip), None)
 
 
-def _by_entry(plan: Plan, request: Request, lens: Lens, config: AgentConfig) -> Backend | None:
+def _by_entry(plan: Plan, request: Request, lens: Lens, config: AgentConfig) -> Connection:
     """Where nobody notes the choice, the backend is the one with an entry of this run: OUT, or IN if a host asks."""
-    look = _incoming if plan.source.pod.host_network else _outgoing
+    from_host = plan.source.pod.host_network
+    look = _incoming if from_host else _outgoing
+    traces: list[Trace] = []
     for backend in chain(plan.backends, _unplanned(plan, lens)):
         entry, _ = look(plan, request, backend, lens, config)
         if isinstance(entry, CtEntry):
-            return backend
-    return None
+            return Connection(backend)
+        traces.append(entry)
+    if from_host:
+        return Connection(outgoing=Unwritten())
+    return Connection(outgoing=next((trace for trace in traces if not isinstance(trace, Absent)), Absent()))
 
 
 def _unplanned(plan: Plan, lens: Lens) -> Iterator[Backend]:
@@ -157,7 +141,7 @@ def _outgoing(
 ) -> tuple[Trace, float | None]:
     """The OUT entry, with the uptime since which it counts."""
     if plan.source.pod.host_network:
-        return None, None
+        return Unwritten(), None
     client = client_address(plan, backend, lens, config)
     if isinstance(client, Unavailable):
         return client, None
@@ -171,7 +155,7 @@ def _incoming(
 ) -> tuple[Trace, float | None]:
     """The IN entry, with the uptime since which it counts."""
     if backend.target is None or backend.host:
-        return None, None
+        return Unwritten(), None
     client = client_address(plan, backend, lens, config)
     if isinstance(client, Unavailable):
         return client, None
@@ -207,6 +191,6 @@ def of_this_run(question: Question, request: Request, lens: Lens) -> tuple[Trace
     if not isinstance(entry, CtEntry):
         return entry, None
     if not isinstance(uptime_s, float):
-        return (uptime_s if isinstance(uptime_s, Unavailable) else None), None
+        return uptime_s, None
     since_s = uptime_s - (lens.at(clock_question) - request.started) - CLOCK_TOLERANCE_S
     return (entry if entry.fresh(since_s) else Absent()), since_s

@@ -46,7 +46,7 @@ class Months:
     def __init__(self) -> None:
         self.now = 1_790_000_000.0
         self.verdicts: set[ProbeVerdict] = set()
-        self._recorded = (BUNDLES / "healthy-cross-node.json").read_text()
+        self._recorded = (BUNDLES / "cilium-1.18.5/vxlan/healthy-cross-node.json").read_text()
         plan = Bundle.from_json(self._recorded.encode()).run.plan
         agents = [node.agent.incarnation for node in plan.nodes if node.agent]
         backends = [backend.target.pod for backend in plan.backends if backend.target]

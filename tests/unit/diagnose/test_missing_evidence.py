@@ -1,15 +1,18 @@
 """No evidence is no proof: whatever is missing, cut or garbled, nothing becomes better than it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.findings import Diagnosis, Finding
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
@@ -88,10 +91,116 @@ def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, 
 @given(damaged())
 def test_damaged_evidence_never_blames_another_hop(case: tuple[Run, Run, list[Question]]) -> None:
     whole, damaged_run, _ = case
-    before, after = diagnose(whole), diagnose(damaged_run)
-    if after.divergence is not None:
-        assert before.divergence is not None
-        assert after.divergence.hop in {before.divergence.hop, before.symptom.hop if before.symptom else None}
+    _assert_blames_no_other(diagnose(whole), diagnose(damaged_run))
+
+
+def _in_map(name: str) -> Callable[[Question], bool]:
+    return lambda question: any(name in word for word in question.argv)
+
+
+LOSSES: dict[str, Callable[[Question], bool]] = {
+    "all": lambda _: True,
+    "conntrack": _in_map("cilium_ct4"),
+    "clock": lambda question: question.argv[:2] == ("cat", "/proc/uptime"),
+    "bpftool": lambda question: question.argv[0] == "bpftool",
+    "agent": lambda question: question.argv[0] == "cilium-dbg",
+    "hubble": lambda question: question.argv[0] == "hubble",
+    "filters": _in_map("iptables"),
+}
+PLACES: dict[str, Callable[[Run, Question], bool]] = {
+    "everywhere": lambda _, __: True,
+    "at the source": lambda run, question: question.node == run.plan.source.node.name,
+    "elsewhere": lambda run, question: question.node != run.plan.source.node.name,
+}
+
+
+def _without(run: Run, lost: Collection[Question]) -> Run:
+    readings = {
+        question: tuple(map(_gone, told)) if question in lost else told for question, told in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name: str) -> None:
+    run, memo = recorded(name), dict[Any, Any]()
+    before = diagnose(run, memo)
+    for what, is_lost in LOSSES.items():
+        for where, is_there in PLACES.items():
+            gone = {
+                question
+                for question in run.evidence.readings
+                if is_lost(question) and is_there(run, question)
+            }
+            after = diagnose(_without(run, gone), memo)
+            _assert_blames_no_other(before, after, f"without {what} {where}")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_single_trace_that_is_lost_leaves_the_hop_of_the_whole_run(name: str) -> None:
+    run, memo = recorded(name), dict[Any, Any]()
+    before = diagnose(run, memo)
+    for trace in filter(LOSSES["conntrack"], run.evidence.readings):
+        after = diagnose(_without(run, {trace}), memo)
+        _assert_blames_no_other(before, after, " ".join(trace.argv))
+
+
+def _assert_blames_no_other(before: Diagnosis, after: Diagnosis, what: str = "") -> None:
+    """What is blamed, a hop or a stretch of the path, contains what is blamed with all evidence; nothing is blamed of
+    what was well.
+    """
+    if before.verdict is ProbeVerdict.HEALTHY:
+        assert after.verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.UNKNOWN), (what, after.message)
+    if after.divergence:
+        assert before.divergence, (what, after.message)
+        assert after.divergence.hop is before.divergence.hop, (what, after.message)
+    if after.segment and (before.divergence or before.segment):
+        first, last = _stretch(before)
+        assert HOP_ORDER[after.segment.after] <= first, (what, after.message)
+        assert HOP_ORDER[after.segment.before] >= last, (what, after.message)
+
+
+def _stretch(diagnosis: Diagnosis) -> tuple[int, int]:
+    if diagnosis.divergence:
+        return (HOP_ORDER[diagnosis.divergence.hop],) * 2
+    assert diagnosis.segment
+    return HOP_ORDER[diagnosis.segment.after], HOP_ORDER[diagnosis.segment.before]
+
+
+@settings(max_examples=100)
+@given(damaged())
+def test_a_hop_without_what_it_needs_is_not_ok(case: tuple[Run, Run, list[Question]]) -> None:
+    """Neither where the whole run was healthy: what was intended or programmed has to be known."""
+    whole, damaged_run, _ = case
+    needed = {finding.hop: _needed(finding) for finding in diagnose(whole).findings}
+    for finding in diagnose(damaged_run).findings:
+        if finding.verdict is HopVerdict.OK:
+            assert needed.get(finding.hop, set()) <= _needed(finding), finding
+
+
+def _needed(finding: Finding) -> set[Witness]:
+    return finding.evidence.keys() & {Witness.INTENT, Witness.PROGRAMMED}
+
+
+@settings(max_examples=100)
+@given(damaged(), st.randoms(use_true_random=False))
+def test_more_of_the_evidence_makes_nothing_worse(
+    case: tuple[Run, Run, list[Question]], random: Random
+) -> None:
+    """Of the answers that are missing some come after all: what was well stays well, what was named stays named."""
+    whole, less, lost = case
+    found = random.sample(lost, random.randint(1, len(lost)))
+    readings = {**less.evidence.readings, **{q: whole.evidence.readings[q] for q in found}}
+    before, after = diagnose(less), diagnose(replace(less, evidence=Evidence(readings)))
+    if before.verdict is ProbeVerdict.HEALTHY:
+        assert after.verdict is ProbeVerdict.HEALTHY, after.message
+    if before.divergence:
+        assert after.divergence is not None, after.message
+        assert after.divergence.hop is before.divergence.hop
+    if diagnose(whole).verdict is ProbeVerdict.HEALTHY:
+        well = {finding.hop for finding in before.findings if finding.verdict is HopVerdict.OK}
+        still = {finding.hop for finding in after.findings if finding.verdict is HopVerdict.OK}
+        assert well <= still
 
 
 @settings(max_examples=60)
@@ -108,8 +217,9 @@ def test_without_any_evidence_every_programmed_hop_is_unknown(name: str) -> None
     diagnosis = diagnose(replace(recorded(name), evidence=Evidence()))
     assert diagnosis.verdict in (ProbeVerdict.UNKNOWN, ProbeVerdict.BROKEN)
     told_by_curl = {HopName.DESTINATION_RESPONSE, HopName.NAME_RESOLUTION}
+    told_by_kubernetes = {Reason.ADDRESS_OUTSIDE_POD_CIDR}
     for finding in diagnosis.findings:
-        if finding.hop not in told_by_curl:
+        if finding.hop not in told_by_curl and finding.reason not in told_by_kubernetes:
             assert finding.verdict is HopVerdict.UNKNOWN, finding
 
 

@@ -11,6 +11,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.cilium import conntrack, lxcmap, uptime
 from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.findings import Segment
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
@@ -113,5 +114,11 @@ def test_a_service_of_name_servers_without_endpoints_is_told_as_such() -> None:
 
 
 def test_what_is_missing_on_the_way_proves_nothing() -> None:
+    """Not even that the query came out of the pod: the name is where it shows, and that is all that is known."""
     run = queried(unresolved(HEALTHY))
-    assert reason(replace(run, evidence=Evidence())) is Reason.NAME_NOT_RESOLVED
+    diagnosis = diagnose(replace(run, evidence=Evidence()))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.NAME_NOT_RESOLVED)
+    assert diagnosis.divergence is None
+    assert diagnosis.segment == Segment(HopName.IPAM, HopName.SERVICE_LOOKUP, run.plan.source.node.name)
+    assert diagnosis.symptom is not None
+    assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION

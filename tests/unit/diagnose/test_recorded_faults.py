@@ -112,7 +112,7 @@ LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOIN
 
 
 def test_every_recording_is_judged() -> None:
-    assert names() == sorted(
+    assert [name for name in names() if "/" not in name] == sorted(
         [*HEALTHY, *DEGRADED, *BROKEN, *LOST, *DENIED, *UNWITNESSED, *REPAIRED_MEANWHILE]
     )
 

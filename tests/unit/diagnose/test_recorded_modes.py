@@ -3,22 +3,14 @@
 Expected by folder and name; roles: S source node, D destination node.
 """
 
-from pathlib import Path
-
 import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.bundle import Bundle
 from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from unit.recorded import names, recorded
 
-BUNDLES = Path(__file__).parents[2] / "data" / "bundles"
-RECORDED = {
-    f"{path.parent.name}/{path.stem}@{path.parent.parent.name.removeprefix('cilium-')}": path
-    for path in sorted(BUNDLES.glob("cilium-*/*/*.json"))
-    if path.parent.name != "vxlan" or path.parent.parent.name != "cilium-1.18.5"
-}
+RECORDED = [name for name in names() if "/" in name]
 HEALTHY = [name for name in RECORDED if "/healthy-" in name]
 
 BROKEN, DEGRADED = ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED
@@ -163,17 +155,13 @@ EXPECTED = {
 }
 
 
-def run(name: str) -> Run:
-    return Bundle.from_json(RECORDED[name].read_bytes()).run
-
-
 def test_every_recording_is_judged() -> None:
     assert sorted(RECORDED) == sorted([*HEALTHY, *EXPECTED])
 
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_a_healthy_run_has_only_hops_that_are_ok(name: str) -> None:
-    diagnosis = diagnose(run(name))
+    diagnosis = diagnose(recorded(name))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY, diagnosis.message
     assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
 
@@ -181,9 +169,9 @@ def test_a_healthy_run_has_only_hops_that_are_ok(name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_fault_is_named(name: str) -> None:
     verdict, role, hop, reason = EXPECTED[name]
-    recorded = run(name)
-    diagnosis = diagnose(recorded)
+    run = recorded(name)
+    diagnosis = diagnose(run)
     assert diagnosis.verdict is verdict, diagnosis.message
     assert diagnosis.divergence is not None
     assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (hop, reason)
-    assert (diagnosis.divergence.node == recorded.plan.source.pod.node) == (role == "S")
+    assert (diagnosis.divergence.node == run.plan.source.pod.node) == (role == "S")

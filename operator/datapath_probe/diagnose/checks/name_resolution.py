@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...cilium.curl import CurlExit, CurlReport
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
@@ -106,7 +106,9 @@ def _called(case: Case) -> str:
     """
     connection, port = case.connection, case.plan.request.port
     by_socket = case.config.socket_lb and not case.source.pod.host_network
-    noticed = case.translates or (by_socket and balances_as_planned(case))
+    noticed = (case.translates and isinstance(connection.service, Absent)) or (
+        by_socket and balances_as_planned(case)
+    )
     if connection.chosen or connection.translated or connection.untranslated or not noticed:
         return ""
     sent = connection.events.sent_on(case.path.source_node)
