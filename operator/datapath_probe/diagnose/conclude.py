@@ -68,7 +68,9 @@ def conclude(
     if transition:
         findings = tuple(_withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
-        return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, outcome.message, findings)
+        hints = clues if outcome.reason is Reason.DENIAL_NOT_WITNESSED else ()
+        message = "; ".join((outcome.message, *hints))
+        return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, message, findings)
     if outcome.met:
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name

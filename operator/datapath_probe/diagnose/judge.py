@@ -25,13 +25,15 @@ ANYWHERE = frozenset(Rung)
 class Contradiction:
     """The datapath differs from intent.
 
-    `predicts`: the last rungs a run can reach because of it. `rests_on`: the questions whose answers show it.
+    `predicts`: the last rungs a run can reach because of it. `rests_on`: the questions whose answers show it. `node`:
+    where it is, if not where the hop is.
     """
 
     reason: Reason
     message: str
     predicts: frozenset[Rung] = frozenset()
     rests_on: tuple[Question, ...] = ()
+    node: str = ""
 
 
 @dataclass(slots=True)
@@ -89,12 +91,17 @@ class Hop:
                 HopVerdict.UNKNOWN,
                 Reason.UNCONFIRMED,
                 f"seen only once: {contradiction.message}",
+                node=contradiction.node,
                 predicts=contradiction.predicts,
                 confirm=frozenset(contradiction.rests_on),
                 needs_second_look=not self.second_look,
             )
         return self._finding(
-            HopVerdict.STALE, contradiction.reason, contradiction.message, predicts=contradiction.predicts
+            HopVerdict.STALE,
+            contradiction.reason,
+            contradiction.message,
+            node=contradiction.node,
+            predicts=contradiction.predicts,
         )
 
     def _contradict(self, witness: Witness) -> None:
@@ -107,13 +114,14 @@ class Hop:
         verdict: HopVerdict,
         reason: Reason,
         message: str,
+        node: str = "",
         predicts: frozenset[Rung] = frozenset(),
         confirm: frozenset[Question] = frozenset(),
         needs_second_look: bool = False,
     ) -> Finding:
         return Finding(
             hop=self.expected.name,
-            node=self.expected.node,
+            node=node or self.expected.node,
             object=self.object,
             verdict=verdict,
             reason=reason,

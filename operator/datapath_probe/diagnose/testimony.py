@@ -4,7 +4,8 @@ In: the findings of the checks. Out: the same with what was observed; a hop that
 failed is Broken, if they can have died there. Called by `diagnose`, after the checks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..api.vocabulary import HopName, HopVerdict, Stance, Witness
@@ -20,12 +21,17 @@ from .ladder import Ladder
 
 def testify(case: Case, findings: Sequence[Finding], ladder: Ladder) -> list[Finding]:
     """The findings, each with the events that concern it."""
-    drops = {(drop.hop, drop.node): drop for drop in case.connection.events.drops}
-    return [_with_drop(case, _with_sightings(case, f), drops.get((f.hop, f.node)), ladder) for f in findings]
+    drops = defaultdict[tuple[HopName | None, str], list[Drop]](list)
+    for drop in case.connection.events.drops:
+        drops[drop.hop, drop.node].append(drop)
+    return [
+        _with_losses(case, _with_drops(case, _with_sightings(case, f), drops[f.hop, f.node], ladder))
+        for f in findings
+    ]
 
 
 def clues(case: Case) -> Iterator[str]:
-    """What was seen and names no hop, in sentences: for people who look at a segment."""
+    """What was seen and names no hop, in sentences: for people who look at a segment, or for a denial."""
     events = case.connection.events
     yield from map(str, events.drops)
     if not events.drops:
@@ -39,25 +45,43 @@ def clues(case: Case) -> Iterator[str]:
             yield f"no events from {node}: {why.message}"
 
 
-def _with_drop(case: Case, finding: Finding, drop: Drop | None, ladder: Ladder) -> Finding:
-    """A drop counts where the request failed and its packets came no further; else it is told and no more."""
-    if drop is None:
+def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Ladder) -> Finding:
+    """Drops count where the request failed and its packets came no further; else they are told and no more. Of several
+    kinds the most frequent gives the reason.
+    """
+    if not drops:
         return finding
     facts = {
-        "drop": f"{drop.name} ({drop.code})",
-        "dropDirection": drop.direction,
-        "dropFile": drop.file,
-        "drops": str(drop.count),
-        "deniedBy": ", ".join(drop.policies),
+        "drop": ", ".join(f"{drop.name} ({drop.code})" for drop in drops),
+        "dropDirection": _distinct(drop.direction for drop in drops),
+        "dropFile": _distinct(drop.file for drop in drops),
+        "drops": str(sum(drop.count for drop in drops)),
+        "deniedBy": _distinct(policy for drop in drops for policy in drop.policies),
     }
     fatal = case.outcome.met is False and finding.hop in ladder.zone
     stance = Stance.CONTRADICTS if fatal else Stance.AGREES
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
     if not fatal:
         return finding
+    told = "; ".join(map(str, drops))
     if finding.verdict is HopVerdict.STALE:  # what is wrong with it says more than that it dropped
-        return replace(finding, verdict=HopVerdict.BROKEN, message=f"{finding.message}; {drop}")
-    return replace(finding, verdict=HopVerdict.BROKEN, reason=drop.reason, message=str(drop))
+        return replace(finding, verdict=HopVerdict.BROKEN, message=f"{finding.message}; {told}")
+    most = max(drops, key=lambda drop: drop.count)
+    return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told)
+
+
+def _with_losses(case: Case, finding: Finding) -> Finding:
+    """How many events the hop's node lost meanwhile: any of them may have been of this connection."""
+    lost = case.connection.events.lost.get(finding.node)
+    if not lost:
+        return finding
+    silent = Witness.OBSERVED not in finding.evidence
+    stance = Stance.SILENT if silent else Stance.AGREES
+    return _observed(finding, "events were lost", {"lostEvents": str(lost)}, stance)
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, words)))
 
 
 def _with_sightings(case: Case, finding: Finding) -> Finding:
@@ -67,7 +91,6 @@ def _with_sightings(case: Case, finding: Finding) -> Finding:
         return finding
     facts = {
         "events": ", ".join(f"{s.point} {'|'.join(sorted(s.flags))}".strip() for s in seen),
-        "lostEvents": str(events.lost.get(finding.node, "")),
     }
     return _observed(finding, "packets of this connection were seen to pass", facts)
 

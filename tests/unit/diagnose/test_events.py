@@ -2,6 +2,7 @@
 proves nothing.
 """
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -69,6 +70,54 @@ def test_a_missing_entry_says_more_than_the_drop_that_it_causes() -> None:
     before, after = diagnose(run), diagnose(telling(run, there, [dropped(run, 151, "bpf_host.c")]))
     assert named(after) == named(before)
     assert "Stale or unroutable IP (151)" in after.message
+
+
+@pytest.mark.parametrize(
+    ("there_dropped", "reply", "named_hop", "reason"),
+    [
+        (155, False, HopName.INGRESS_POLICY, Reason.CONNTRACK_INSERT_FAILED),
+        (133, True, HopName.REPLY_PROGRAM, Reason.CONNTRACK_ENTRY_LOST),
+    ],
+)
+def test_what_conntrack_could_not_keep_is_no_denial(
+    there_dropped: int, reply: bool, named_hop: HopName, reason: Reason
+) -> None:
+    run = without(recorded(LOST), "cilium_ct4_global")
+    _, there = ends(run)
+    way = "EGRESS" if reply else "INGRESS"
+    lines = [dropped(run, there_dropped, "bpf_lxc.c", way, reply=reply)]
+    assert named(diagnose(telling(run, there, lines))) == (named_hop, there, reason)
+
+
+def test_two_kinds_of_drop_at_one_hop_are_both_told_and_the_most_frequent_names_it() -> None:
+    run = recorded(LOST)
+    _, there = ends(run)
+    lines = [dropped(run, code, "bpf_lxc.c") for code in (133, 155, 155)]
+    diagnosis = diagnose(telling(run, there, lines))
+    assert named(diagnosis) == (HopName.INGRESS_POLICY, there, Reason.CONNTRACK_INSERT_FAILED)
+    observed = hop(diagnosis, HopName.INGRESS_POLICY).evidence[Witness.OBSERVED]
+    assert (observed.facts["drops"], observed.facts["drop"].count("(")) == ("3", 2)
+    assert "(133)" in diagnosis.message
+
+
+LOST_EVENTS = json.dumps({"lost_events": {"source": "PERF_EVENT_RING_BUFFER", "num_events_lost": "12"}})
+
+
+@pytest.mark.parametrize(
+    "name", ["ingress-policy-deny", "endpoint-entry-missing", "denied-as-expected", "refused-is-not-denied"]
+)
+def test_lost_events_are_told_beside_every_verdict_of_the_node_that_lost_them(name: str) -> None:
+    run = recorded(name)
+    _, there = ends(run)
+    drops = [dropped(run, 133, "bpf_lxc.c")] if name != "refused-is-not-denied" else []
+    diagnosis = diagnose(telling(run, there, [LOST_EVENTS, *drops]))
+    told = [
+        f.evidence[Witness.OBSERVED].facts.get("lostEvents") for f in diagnosis.findings if f.node == there
+    ]
+    assert told
+    assert set(told) == {"12"}
+    if diagnosis.reason is Reason.DENIAL_NOT_WITNESSED:
+        assert f"{there} lost 12 events" in diagnosis.message
 
 
 def test_a_drop_in_a_run_that_succeeded_is_told_and_not_held_against_the_hop() -> None:

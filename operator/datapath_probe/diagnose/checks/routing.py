@@ -161,6 +161,5 @@ def _swallowed(
         filtered(case, there, FORWARDED, packet, predicts),
         *(strangers(case, there, device, Direction.INGRESS, predicts) for device in sorted(arrived)),
     ]
-    if any(isinstance(arrival, Contradiction) for arrival in arrivals):
-        hop.expected = replace(hop.expected, node=there)
-    yield from arrivals
+    for arrival in arrivals:
+        yield replace(arrival, node=there) if isinstance(arrival, Contradiction) else arrival
