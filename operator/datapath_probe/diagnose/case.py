@@ -58,6 +58,11 @@ class Case:
         return self.plan.frontend.port.protocol if self.plan.frontend else "TCP"
 
     @property
+    def client_port(self) -> int | None:
+        """The port that the source's packets come from; None where they are not those of the request."""
+        return self.run.request.local_port if self.protocol == "TCP" else None
+
+    @property
     def translates(self) -> bool:
         """Whether the source's program chooses a backend, and so leaves a SVC entry."""
         plan = self.run.plan

@@ -148,10 +148,10 @@ def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> P
     """The request's packet, or its reply's, between the nodes; None while the destination is not known."""
     if case.backend is None:
         return None
-    client, server = (case.source.pod.ip, case.run.request.local_port), (case.backend.ip, case.backend.port)
+    client, server = (case.source.pod.ip, case.client_port), (case.backend.ip, case.backend.port)
     (source, source_port), (destination, destination_port) = (server, client) if reply else (client, server)
     state = "ESTABLISHED" if reply else "NEW"
-    return Packet("tcp", source, destination, destination_port, source_port, devices, state)
+    return Packet(case.protocol.lower(), source, destination, destination_port, source_port, devices, state)
 
 
 def uplinks(case: Case, one: NodeFacts, another: NodeFacts, of: str | None = None) -> frozenset[str]:

@@ -19,13 +19,13 @@ from .losses import Suspect, unheard
 from .trace import AHEAD
 
 
-def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int], ...]:
+def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
     """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
     translated outside the pod. Where its sockets translate, and nobody saw whom they chose, each that they may have.
     """
     plan = case.plan
     if pod is not case.source:
-        return ((case.source.pod.ip, case.run.request.local_port),)
+        return ((case.source.pod.ip, case.client_port),)
     if case.translates and plan.frontend:
         return ((plan.frontend.ip, plan.frontend.port.port),)
     chosen = (case.backend,) if case.backend else plan.backends[:AHEAD]
@@ -34,13 +34,13 @@ def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int], ...]:
 
 def packets_inside(case: Case, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
     """What may arrive in the pod and leave it by its device, as its own kernel sees it."""
-    own, asks = case.run.request.local_port, pod is case.source
+    own, asks, l4 = case.client_port, pod is case.source, case.protocol.lower()
     if not asks:
         own = case.backend.port if case.backend else 0
     ip, by, request, reply = pod.pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
     others = peers(case, pod)
-    arriving = [Packet("tcp", peer, ip, own, port, by, reply if asks else request) for peer, port in others]
-    leaving = [Packet("tcp", ip, peer, port, own, by, request if asks else reply) for peer, port in others]
+    arriving = [Packet(l4, peer, ip, own, port, by, reply if asks else request) for peer, port in others]
+    leaving = [Packet(l4, ip, peer, port, own, by, request if asks else reply) for peer, port in others]
     return arriving, leaving
 
 

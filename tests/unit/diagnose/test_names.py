@@ -9,7 +9,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import conntrack, lxcmap, uptime
+from datapath_probe.cilium import conntrack, lxcmap, packet_filter, uptime
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Segment
 from datapath_probe.diagnose.run import Run
@@ -122,3 +122,24 @@ def test_what_is_missing_on_the_way_proves_nothing() -> None:
     assert diagnosis.segment == Segment(HopName.IPAM, HopName.SERVICE_LOOKUP, run.plan.source.node.name)
     assert diagnosis.symptom is not None
     assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
+
+
+RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -p {} -m {} --dport {} -j DROP\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(("protocol", "is_named"), [("udp", True), ("tcp", False)])
+def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
+    protocol: str, is_named: bool
+) -> None:
+    """As a query is: over UDP, from whichever port."""
+    run = queried(unresolved("native/healthy-service@1.18.5", total_s=10.0))
+    nameserver = run.plan.nameserver
+    assert nameserver is not None
+    port = replace(nameserver.frontend.port, protocol="UDP")
+    plan = replace(run.plan, nameserver=replace(nameserver, frontend=replace(nameserver.frontend, port=port)))
+    rules = RULES.format(protocol, protocol, nameserver.backends[0].port)
+    told = Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)
+    question = packet_filter.question(run.plan.source.node.name)
+    diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
+    assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is is_named
+    assert ("--dport" in diagnosis.message) is is_named

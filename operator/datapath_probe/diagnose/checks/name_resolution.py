@@ -94,7 +94,7 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
             return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
         return (
             Reason.NAME_SERVER_SILENT,
-            f"{unresolved}: the way to {where} is as it should be, but no answer came",
+            f"{unresolved}: nothing was found wrong on the way to {where}, but no answer came",
         )
     return Reason.NAME_NOT_RESOLVED, unresolved
 

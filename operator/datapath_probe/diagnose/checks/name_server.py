@@ -17,7 +17,6 @@ from ...plan.plan import Backend, Nameserver
 from ..case import Case, Check
 from ..connection import Connection
 from ..findings import Finding
-from ..outcome import Outcome
 from ..trace import CLOCK_TOLERANCE_S, of_this_run
 from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
 from .host import FROM_HOST, TO_HOST
@@ -116,7 +115,7 @@ def _walk_to(case: Case, nameserver: Nameserver, server: Backend | None) -> Iter
         path=expected_path(plan, server),
         backend=server,
         report=None,
-        outcome=Outcome(None, Reason.NOT_OBSERVED, "not the request of this run"),
+        outcome=case.outcome,
         connection=Connection(server),
     )
     checks = {
