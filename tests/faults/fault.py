@@ -1,7 +1,7 @@
 """A fault: how it is injected, and what may be said about it. Then what was said, held against that."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName
@@ -99,6 +99,12 @@ def within(segment: tuple[str, str], hop: str | None) -> bool:
     """Whether a hop lies in a segment, (after, before), ends and all."""
     after, before = (HOP_ORDER[HopName(end)] for end in segment)
     return hop is not None and after <= HOP_ORDER[HopName(hop)] <= before
+
+
+def latent(fault: Fault, modes: frozenset[Mode]) -> Fault:
+    """The same fault in modes in which it harms no request."""
+    expected = tuple(replace(answer, verdict="Degraded") for answer in fault.expected)
+    return replace(fault, expected=tuple(dict.fromkeys(expected)), modes=modes)
 
 
 def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:

@@ -15,15 +15,17 @@ class Mode(StrEnum):
     KPR = "kpr"
     NATIVE = "native"
     TC = "tc"
+    ENDPOINT_ROUTES = "endpoint-routes"
     NO_HUBBLE = "no-hubble"
 
 
-ROUTING = {
-    Mode.VXLAN: Routing.VXLAN,
-    Mode.KPR: Routing.KPR,
-    Mode.NATIVE: Routing.NATIVE,
-    Mode.TC: Routing.VXLAN,
-    Mode.NO_HUBBLE: Routing.VXLAN,
+_SETTINGS = {
+    Mode.VXLAN: Settings(),
+    Mode.KPR: Settings(mode=Routing.KPR),
+    Mode.NATIVE: Settings(mode=Routing.NATIVE),
+    Mode.TC: Settings(attach=Attach.TC),
+    Mode.ENDPOINT_ROUTES: Settings(endpoint_routes=True),
+    Mode.NO_HUBBLE: Settings(hubble=False),
 }
 
 NODES = 3
@@ -32,19 +34,14 @@ NODES = 3
 EVERY = frozenset(Mode)
 TUNNELED = EVERY - {Mode.NATIVE}
 PER_PACKET_LB = EVERY - {Mode.KPR}
+BY_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
+"""The node's stack finds the pods, by a route for each."""
+BY_ENDPOINT_MAP = EVERY - BY_ROUTES
 
 
 def settings_of(mode: Mode, version: str) -> Settings:
     """The lab that has this mode and Cilium version."""
-    attach = Attach.TC if mode is Mode.TC else Attach.TCX
-    return replace(
-        Settings(),
-        mode=ROUTING[mode],
-        attach=attach,
-        cilium=version,
-        nodes=NODES,
-        hubble=mode is not Mode.NO_HUBBLE,
-    )
+    return replace(_SETTINGS[mode], cilium=version, nodes=NODES)
 
 
 def parse(words: Sequence[str]) -> list[Mode]:

@@ -23,6 +23,7 @@ from lab.cluster import Lab
 MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
 SHIP = "xwing"
+SHIP_BESIDE_FAR = "tiefighter"
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 BOTH = "deathstar"
@@ -103,9 +104,10 @@ class Scene:
 
     @classmethod
     def set_up(cls, lab: Lab, api: Api, mode: Mode) -> Self:
-        """Pods and Services, ready."""
+        """New pods, for they keep the kind of route they were made with, and Services; ready."""
         aside = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
         api.patch(_COREDNS, {"spec": {"template": {"spec": aside}}})
+        _delete_pods(lab)
         galaxy = deploy(lab, api, MANIFESTS)
         scene = cls(lab, api, galaxy, mode)
         spec = {
@@ -133,7 +135,7 @@ class Scene:
 
     def renew(self) -> None:
         """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
-        self.lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
+        _delete_pods(self.lab)
         deploy(self.lab, self.api, MANIFESTS)
         self.wait_calm()
 
@@ -163,6 +165,10 @@ class Scene:
                 spec = to_pod(SHIP, self.far)
                 request, expect = {**spec["request"], "timeout": "5s"}, {"maxLatency": "1500ms"}
                 return {**spec, "request": request, "expect": expect}
+
+
+def _delete_pods(lab: Lab) -> None:
+    lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
 
 
 def service_path(name: str) -> str:

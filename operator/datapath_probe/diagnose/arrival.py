@@ -53,7 +53,7 @@ def missing_program(
 ) -> Contradiction | Unavailable | None:
     """The program without which the stack delivers in vain, or past all policies; None if there is none to miss."""
     node, gate = hop.expected.node, _gate(case, hop.expected.node, agent)
-    if gate is None:
+    if gate is None or (gate.device == agent.interface_name and not _has_device(case, node, agent)):
         return None
     chain = programs(case.lens, node, gate.device, Direction.EGRESS, gate.pin)
     if isinstance(chain, Unavailable):
@@ -73,9 +73,12 @@ def missing_program(
 def wrong_route(
     case: Case, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Rung]
 ) -> Contradiction | Unavailable | None:
-    """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked."""
+    """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked.
+
+    A route goes with its device: where the pod's own is not there, or down, the hop of its interface says so.
+    """
     node, device = hop.expected.node, _stack_device(case, agent)
-    if device is None:
+    if device is None or (device == agent.interface_name and not _has_device(case, node, agent, up=True)):
         return None
     question = links.route_to(node, pod.pod.ip)
     route = case.lens.read(question, links.parse_route)
@@ -105,6 +108,16 @@ def _stack_device(case: Case, agent: AgentEndpoint) -> str | None:
         redirected = _from_tunnel(case) and case.config.kube_proxy_replacement
         return None if redirected else agent.interface_name
     return CILIUM_HOST if _through_cilium_host(case) else None
+
+
+def _has_device(case: Case, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:
+    """Whether the node's end of the pod's pair is the one that the agent made, `up` if that is asked too. As far as is
+    known.
+    """
+    link = case.lens.read(links.link(node, agent.interface_name), links.parse_link)
+    if isinstance(link, Unavailable):
+        return True
+    return not isinstance(link, Absent) and link.ifindex == agent.ifindex and (link.up or not up)
 
 
 def _through_cilium_host(case: Case) -> bool:

@@ -27,11 +27,12 @@ _BY_SIZE = frozenset({Rung.CONNECTED})
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
 FORWARDED = ("PREROUTING", "FORWARD", "POSTROUTING")
 
-# CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT;
-# CILIUM_CALL_IPV4_FROM_OVERLAY. Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
+# CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
+# (cil_to_container); …_CT_INGRESS_POLICY_ONLY, …_TO_LXC_POLICY_ONLY (cil_lxc_policy); CILIUM_CALL_IPV4_FROM_OVERLAY.
+# Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
 _VERSIONS_OF_CALLS = ("1.18.", "1.19.")
 _FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
-TO_POD_CALLS = (28, 13)
+_TO_CONTAINER_CALLS, _POLICY_CALLS = (28, 13), (29, 11)
 FROM_OVERLAY_CALL = 7
 
 
@@ -187,6 +188,13 @@ def from_pod_calls(case: Case) -> tuple[int, ...]:
     are compiled into it (unless for L7 load balancing or SCTP, which is not held against their absence).
     """
     return _FROM_POD_CALLS if case.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
+
+
+def to_pod_calls(case: Case) -> Sequence[int]:
+    """The same for packets to a pod. With IPv4 alone they are compiled into the policy program that others call."""
+    if case.config.routes_to_endpoints:
+        return _TO_CONTAINER_CALLS
+    return _POLICY_CALLS if case.config.ipv6 else ()
 
 
 def call_missing(

@@ -1,10 +1,16 @@
-"""The endpoint map, which leads to the pods of a node, and only to those."""
+"""The endpoint map, which leads to the pods of a node, and only to those.
+
+With a route per endpoint it is the node's stack that does: what is wrong in the map then harms no request.
+"""
+
+from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Fault, broken, either, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, deleted, endpoint_entry, patched
+from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES
 from faults.scene import Scene, Target
 
 _IFINDEX, _ENDPOINT, _MAC = 0, 6, 16
@@ -25,7 +31,7 @@ def _copied_to_the_source(scene: Scene) -> Injected:
 FORWARD, BACK = HopName.ENDPOINT_LOOKUP, HopName.REPLY_DELIVERY
 MISSING, WRONG = "EndpointEntryMissing", "EndpointEntryMismatch"
 
-FAULTS = (
+_OF_PODS = (
     Fault("endpoint-missing", lambda s: deleted(_entry(s, s.far)), broken(FORWARD, MISSING, At.DESTINATION)),
     Fault(
         "endpoint-missing-same-node",
@@ -65,9 +71,15 @@ FAULTS = (
         lambda s: changed(_entry(s, s.ship), patched(_MAC, _NOBODY)),
         broken(BACK, WRONG),
     ),
+)
+
+FAULTS = (
+    *(replace(fault, modes=BY_ENDPOINT_MAP) for fault in _OF_PODS),
+    *(latent(fault, BY_ROUTES) for fault in _OF_PODS),
     Fault(
         "endpoint-of-another-node",
         _copied_to_the_source,
         broken(HopName.LOCALITY_LOOKUP, "UnexpectedLocalEndpoint"),
+        modes=BY_ENDPOINT_MAP,
     ),
 )

@@ -6,15 +6,16 @@ from faults.fault import At, Fault, broken, either
 from faults.inject import programs
 from faults.inject.in_place import Injected
 from faults.inject.maps import policy_program, program_missing, tail_call
+from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES
 from faults.scene import Scene, Target
 
-FROM_CONTAINER = "cil_from_container"
-IPV4_TAIL_CALL, IPV4_CONT_TAIL_CALL = 7, 0x1A
+FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
+IPV4_TAIL_CALL, IPV4_CT_INGRESS_TAIL_CALL = 7, 28
 MISSING = "ProgramMissing"
 
 
-def _detached(scene: Scene, pod: Pod) -> Injected:
-    return programs.detached_from_pod(scene.lab, pod, FROM_CONTAINER)
+def _detached(scene: Scene, pod: Pod, program: str = FROM_CONTAINER) -> Injected:
+    return programs.detached_from_pod(scene.lab, pod, program)
 
 
 def _no_policy_program(scene: Scene, pod: Pod) -> Injected:
@@ -58,10 +59,37 @@ FAULTS = (
         "destination-policy-program-missing",
         lambda s: _no_policy_program(s, s.far),
         broken(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
+        modes=BY_ENDPOINT_MAP,
     ),
     Fault(
         "source-policy-program-missing",
         lambda s: _no_policy_program(s, s.ship),
         broken(HopName.REPLY_DELIVERY, MISSING),
+        modes=BY_ENDPOINT_MAP,
+    ),
+    # with a route per endpoint it is the policy program
+    Fault(
+        "destination-program-detached",
+        lambda s: _detached(s, s.far, TO_CONTAINER),
+        either(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "source-delivery-program-detached",
+        lambda s: _detached(s, s.ship, TO_CONTAINER),
+        either(HopName.REPLY_DELIVERY, MISSING),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "destination-tail-call-missing",
+        lambda s: _hole(s, s.far, IPV4_CT_INGRESS_TAIL_CALL),
+        broken(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "source-delivery-tail-call-missing",
+        lambda s: _hole(s, s.ship, IPV4_CT_INGRESS_TAIL_CALL),
+        broken(HopName.REPLY_DELIVERY, MISSING),
+        modes=BY_ROUTES,
     ),
 )

@@ -1,15 +1,16 @@
 """Between the nodes: routes, neighbours, packet filters, the wire."""
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken
+from e2e.galaxy import Pod
+from faults.fault import At, Fault, broken, either
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
-from faults.modes import TUNNELED, Mode
-from faults.scene import Scene
+from faults.modes import BY_ROUTES, TUNNELED, Mode
+from faults.scene import SHIP_BESIDE_FAR, Scene, Target
 
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
-NO_ROUTE = "NoNodeRoute"
+NO_ROUTE, NO_ENDPOINT_ROUTE = "NoNodeRoute", "NoEndpointRoute"
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
@@ -27,6 +28,16 @@ def _pod_cidr(scene: Scene, node: str) -> str:
     assert found is not None
     cidr: str = found["spec"]["podCIDR"]
     return cidr
+
+
+def _endpoint_route_missing(scene: Scene, pod: Pod) -> Injected:
+    return devices.without_route(scene.lab, pod.node, pod.ip)
+
+
+def _endpoint_route_to_another(scene: Scene, pod: Pod) -> Injected:
+    """It leads to the ship beside the pod."""
+    beside = scene.galaxy.pod(SHIP_BESIDE_FAR)
+    return devices.rerouted(scene.lab, pod.node, pod.ip, "dev", scene.lxc(beside))
 
 
 def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
@@ -61,6 +72,31 @@ FAULTS = (
         lambda s: devices.route(s.lab, s.source, f"{s.far.ip}/32", "via", "172.30.0.99"),
         broken(THERE, NO_ROUTE),
         modes=NATIVE,
+    ),
+    Fault(
+        "endpoint-route-missing",
+        lambda s: _endpoint_route_missing(s, s.far),
+        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE, At.DESTINATION),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "endpoint-route-missing-same-node",
+        lambda s: _endpoint_route_missing(s, s.near),
+        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE),
+        Target.NEAR,
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "endpoint-route-to-another-pod",
+        lambda s: _endpoint_route_to_another(s, s.far),
+        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE, At.DESTINATION),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "reply-endpoint-route-missing",
+        lambda s: _endpoint_route_missing(s, s.ship),
+        either(HopName.REPLY_DELIVERY, NO_ENDPOINT_ROUTE),
+        modes=BY_ROUTES,
     ),
     Fault(
         "neighbour-wrong",

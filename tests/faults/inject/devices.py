@@ -90,6 +90,14 @@ def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iter
         lab.run(node, *enter, "route", "replace", *shown)
 
 
+def rerouted(lab: Lab, node: str, prefix: str, *words: str) -> AbstractContextManager[None]:
+    """A route that leads elsewhere."""
+    shown = lab.run(node, "ip", "route", "show", prefix).stdout.split()
+    assert shown, f"{node} has no route to {prefix}"
+    change = ("ip", "route", "replace")
+    return done(lab, node, (*change, prefix, *words), (*change, *shown))
+
+
 def wrong_neighbour(
     lab: Lab, node: str, ip: str, device: str, *, inside: str = ""
 ) -> AbstractContextManager[None]:

@@ -15,9 +15,10 @@ from ..arrival import missing_program, uses_endpoint_map, uses_policy_program, w
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
-from ..losses import TO_POD_CALLS, call_missing, unless
+from ..losses import call_missing, to_pod_calls, unless
 
 _NOWHERE: frozenset[Rung] = frozenset()
+_CUT_OFF = frozenset({Rung.ANSWERED, Rung.REPLIED})
 
 
 def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
@@ -59,17 +60,18 @@ def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
 
 def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
     """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
-    source = case.source
-    agent = case.agent_endpoint(source)
+    agent = case.agent_endpoint(case.source)
     replied = case.connection.replied
-    if isinstance(agent, AgentEndpoint):
-        hop = case.hop(expected, f"programs before endpoint {agent.id}")
-        gap = missing_program(case, hop, agent, frozenset({Rung.ANSWERED, Rung.REPLIED}))
-        if isinstance(gap, Unavailable):
-            return hop.unknown(gap)
-        if gap:
-            return hop.stale(gap)
-    if isinstance(agent, AgentEndpoint) and uses_policy_program(case):
+    delivery = _delivery(case, expected, case.source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
+    if isinstance(agent, Unavailable):
+        return delivery
+    hop = case.hop(expected, f"programs before endpoint {agent.id}")
+    gap = missing_program(case, hop, agent, _CUT_OFF)
+    if isinstance(gap, Unavailable):
+        return hop.unknown(gap)
+    if gap:
+        return hop.stale(gap)
+    if uses_policy_program(case):
         question = bpftool.policy_call(expected.node, agent.id)
         program = case.lens.read(question, bpftool.parse_call)
         hop = case.hop(expected, f"cilium_call_policy[{agent.id}]")
@@ -82,11 +84,7 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
             )
             predicts = frozenset({Rung.ANSWERED})
             return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-        cut_off = frozenset({Rung.ANSWERED, Rung.REPLIED})
-        hole = call_missing(case, expected.node, agent.id, TO_POD_CALLS, cut_off)
-        delivery = _delivery(case, expected, source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
-        return unless(hop, delivery, hole)
-    return _delivery(case, expected, source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
+    return unless(hop, delivery, call_missing(case, expected.node, agent.id, to_pod_calls(case), _CUT_OFF))
 
 
 def _delivery(

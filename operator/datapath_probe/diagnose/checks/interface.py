@@ -45,9 +45,12 @@ def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
 
 
 def check_destination_interface(case: Case, expected: ExpectedHop) -> Finding:
-    """The destination pod's pair: if it is broken, packets die after the policy program."""
+    """The destination pod's pair: if it is broken, packets die after the policy program, or where the route to the pod
+    has gone with its device.
+    """
     assert case.destination is not None  # the path has this hop only with a destination
-    return _judge(case, expected, case.destination, _NEVER_ARRIVED, seen=case.connection.answered)
+    predicts = _NEVER_ARRIVED | {Rung.SENT} if case.config.routes_to_endpoints else _NEVER_ARRIVED
+    return _judge(case, expected, case.destination, predicts, seen=case.connection.answered)
 
 
 def _judge(

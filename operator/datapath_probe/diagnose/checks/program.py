@@ -16,7 +16,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import TO_POD_CALLS, Suspect, call_missing, from_pod_calls, unheard, unless
+from ..losses import Suspect, call_missing, from_pod_calls, to_pod_calls, unheard, unless
 from ..strangers import can_take
 
 FROM_CONTAINER = "cil_from_container"
@@ -61,9 +61,10 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         return hop.unknown(gap)
     if gap:
         return hop.stale(gap)
+    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), frozenset({Rung.SENT}))
     if not uses_policy_program(case):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
-        return hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}")
+        return unless(hop, hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}"), hole)
     question = bpftool.policy_call(expected.node, agent.id)
     program = case.lens.read(question, bpftool.parse_call)
     if isinstance(program, Unavailable):
@@ -77,7 +78,6 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         )
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Rung.SENT}), (question,)))
     hop.programmed(f"program {program}", {"programID": program})
-    hole = call_missing(case, expected.node, agent.id, TO_POD_CALLS, frozenset({Rung.SENT}))
     return unless(hop, hop.fine(f"program {program} decides for endpoint {agent.id}"), hole)
 
 
