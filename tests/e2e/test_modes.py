@@ -10,6 +10,7 @@ import pytest
 
 from e2e.api import Object
 from e2e.galaxy import Galaxy, deploy
+from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.probes import Probe, Probes, brief
 from e2e.specs import SERVICE, landing, to_pod
 from lab import lifecycle
@@ -39,7 +40,8 @@ def switch(galaxy: Galaxy, settings: Settings) -> None:
     before = Lab.current().settings
     lifecycle.up(settings)
     if before.endpoint_routes != settings.endpoint_routes:
-        galaxy.lab.kubectl("delete", "pods", "--all", "-n", galaxy.namespace, "--now")
+        for namespace in (OPERATOR_NAMESPACE, galaxy.namespace):
+            galaxy.lab.kubectl("delete", "pods", "--all", "-n", namespace, "--now")
         deploy(galaxy.lab, galaxy.api)
     galaxy.wait_ready()
     galaxy.wait_at_rest()

@@ -140,6 +140,25 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ENTRY_MISMATCH,
     ),
+    # its route goes with a device: what is told is the device
+    "endpoint-routes/destination-wrong-peer@1.18.5": (
+        DEGRADED,
+        "D",
+        HopName.DESTINATION_INTERFACE,
+        Reason.INTERFACE_MISMATCH,
+    ),
+    "endpoint-routes/destination-link-down-same-node@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.DESTINATION_INTERFACE,
+        Reason.INTERFACE_DOWN,
+    ),
+    "endpoint-routes/destination-tail-call-missing@1.18.5": (
+        BROKEN,
+        "D",
+        HopName.DESTINATION_PROGRAM,
+        Reason.PROGRAM_MISSING,
+    ),
     "endpoint-routes/to-container-detached@1.18.5": (
         DEGRADED,
         "D",
