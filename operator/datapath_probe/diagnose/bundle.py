@@ -1,7 +1,8 @@
 """An evidence bundle: one run as a JSON document, from which `replay` draws the same verdict.
 
-Free of secrets: header values and the body of the request are left out, and of the response's body only what the
-expectation asks for. Outputs are kept byte for byte, written as Latin-1 so that they can be read by people.
+Free of secrets: of header values and the body of the request only the length is kept (whether they fit one packet
+decides who can be blamed), and of the response's body only what the expectation asks for. Outputs are kept byte for
+byte, written as Latin-1 so that they can be read by people.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from ..plan.plan import CannotRun, Plan
 from .run import Request, Run
 
 FORMAT = 1
-REDACTED = "<redacted>"
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
@@ -96,18 +96,27 @@ class Bundle:
 
 
 def _redacted(run: Run) -> Run:
-    request = replace(
-        run.plan.request,
-        headers=tuple((name, REDACTED) for name, _ in run.plan.request.headers),
-        body=REDACTED if run.plan.request.body else "",
-    )
-    plan = replace(run.plan, request=request)
-    after = replace(run.plan_after, request=request) if isinstance(run.plan_after, Plan) else run.plan_after
+    after = run.plan_after
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
         reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"")
-    return replace(run, plan=plan, plan_after=after, request=replace(run.request, reading=reading))
+    return replace(
+        run,
+        plan=_without_secrets(run.plan),
+        plan_after=_without_secrets(after) if isinstance(after, Plan) else after,
+        request=replace(run.request, reading=reading),
+    )
+
+
+def _without_secrets(plan: Plan) -> Plan:
+    headers = tuple((name, _starred(value)) for name, value in plan.request.headers)
+    return replace(plan, request=replace(plan.request, headers=headers, body=_starred(plan.request.body)))
+
+
+def _starred(text: str) -> str:
+    """As many octets that say nothing."""
+    return "*" * len(text.encode())
 
 
 def _from_reading(reading: Reading) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Ou
         return Outcome(False, Reason.UNEXPECTED_STATUS, f"the answer was HTTP {status}, expected {wanted}")
     if expect.body_contains is not None and expect.body_contains.encode() not in report.body:
         if report.body_cut:
-            kept = f"the first {len(report.body)} bytes of the body do not contain {expect.body_contains!r}"
+            kept = f"the beginning of the body does not contain {expect.body_contains!r}"
             return Outcome(None, Reason.TRUNCATED_OUTPUT, f"{kept}, and no more of it is kept")
         return Outcome(False, Reason.UNEXPECTED_BODY, f"the body does not contain {expect.body_contains!r}")
     return Outcome(True, Reason.OK, f"HTTP {status}", _shortfall(expect, report, path))

@@ -56,6 +56,20 @@ def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:
         assert ids == {f"run{number}" for number in range(5, KEPT + 5)}
 
 
+def test_what_all_probes_leave_behind_is_bounded(tmp_path: Path) -> None:
+    size = len(BUNDLE.to_json())
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=3 * size)
+    for number, name in enumerate(("gone", "landing", "landing", "far")):
+        files.save("default", name, run(number))
+    assert sorted(path.name.split(".")[-2] for path in tmp_path.iterdir()) == ["run1", "run2", "run3"]
+
+
+def test_a_bundle_that_is_too_large_is_not_saved(tmp_path: Path) -> None:
+    files = EvidenceFiles(tmp_path, bundle_limit_bytes=len(BUNDLE.to_json()) - 1)
+    files.save("default", "landing", run(0))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_did_not_take_place_has_no_evidence(tmp_path: Path) -> None:
     EvidenceFiles(tmp_path).save("default", "landing", record(CANNOT_RUN))
     assert list(tmp_path.iterdir()) == []

@@ -81,7 +81,7 @@ def _fits_one_segment(request: Request) -> bool:
     """Whether data that arrived is the whole request. The last segment of a longer one may arrive alone, where large
     packets are lost.
     """
-    headers = sum(len(name) + len(value) for name, value in request.headers)
+    headers = sum(len(name) + len(value.encode()) for name, value in request.headers)
     return len(request.path) + headers + len(request.body.encode()) <= _ONE_SEGMENT
 
 
