@@ -1,6 +1,6 @@
 """Sources and destinations of every kind: pods, hosts, Services with and without address, a pod's own Service.
 
-What is Healthy is judged by the hops that its packets take; what can't work says where.
+What is Healthy is judged by the hops that its packets take, in the mode that the lab is in; what can't work says where.
 """
 
 from collections.abc import Iterator
@@ -12,27 +12,35 @@ from e2e import faults
 from e2e.api import Api, Object
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief, divergence, facts
-from faults.inject.maps import MapEntry
+from faults.inject.maps import MapEntry, service_slot
 from lab.cluster import Lab
+from lab.settings import Mode
 
 NAMESPACE = "e2e-destinations"
 MANIFESTS = Path(__file__).parent / "manifests/destinations"
 LANDING: Object = {"method": "POST", "path": "/v1/request-landing", "timeout": "3s"}
 
 
+PER_PACKET_LB, TUNNELED = {Mode.VXLAN, Mode.NATIVE}, {Mode.VXLAN, Mode.KPR}
+
+
 def service(name: str, port: int | str = "http") -> Object:
     return {"service": {"name": name, "port": port}}
 
 
+def node_port(name: str) -> Object:
+    return {"service": {"name": name, "port": "http", "frontend": "NodePort"}}
+
+
 HEALTHY: dict[str, tuple[str, Object, set[str]]] = {
     "headless": ("ship", service("headless"), {"name-resolution", "endpoint-lookup"}),
-    "node-port-by-name": ("ship", service("node-port"), {"service-translation", "reply-translation"}),
+    "node-port-by-name": ("ship", service("node-port"), {"service-translation"}),
     "sticky": ("ship", service("sticky"), {"service-translation"}),
-    "hairpin": ("ship", service("mirror"), {"service-translation", "destination-program"}),
+    "hairpin": ("ship", service("mirror"), {"service-translation"}),
     "itself": ("ship", {"pod": {"name": "ship", "port": 80}}, {"destination-response"}),
     "to-host": ("ship", {"pod": {"name": "host", "port": 8088}}, {"ipcache-lookup", "node-routing"}),
     "service-of-host": ("ship", service("host"), {"service-translation", "reply-routing"}),
-    "from-host-far": ("host", {"pod": {"name": "ship", "port": 80}}, {"overlay-encapsulation"}),
+    "from-host-far": ("host", {"pod": {"name": "ship", "port": 80}}, {"node-routing"}),
     "from-host-near": ("host", {"pod": {"name": "star", "port": 80}}, {"endpoint-lookup"}),
 }
 ABSENT = {
@@ -42,13 +50,19 @@ ABSENT = {
     "to-host": {"overlay-encapsulation", "destination-interface"},
     "from-host-far": {"source-interface", "source-program", "egress-policy"},
 }
+ONLY_IN = {
+    "node-port-by-name": ("reply-translation", PER_PACKET_LB),
+    "hairpin": ("destination-program", PER_PACKET_LB),
+    "from-host-far": ("overlay-encapsulation", TUNNELED),
+}
+NODE_PORTS = {"node-port": "star", "node-port-outside-local": "star", "node-port-near": "moon"}
 
 
 @pytest.fixture(scope="module")
 def places(lab: Lab, api: Api, operator: Operator) -> None:
     """The pods and Services, ready."""
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS))
-    pods = ("pod/ship", "pod/star", "pod/host")
+    pods = ("pod/ship", "pod/star", "pod/moon", "pod/host")
     lab.kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", *pods, "--timeout=60s")
 
 
@@ -63,7 +77,16 @@ def probe(kinds: Probes, name: str, source: str, destination: Object) -> Probe:
     return kinds.create(name, {"source": {"pod": source}, "destination": destination, "request": LANDING})
 
 
+def mode() -> Mode:
+    return Lab.current().settings.mode
+
+
 def test_ends_of_every_kind_are_judged_by_the_hops_that_they_have(kinds: Probes) -> None:
+    judge_ends(kinds)
+
+
+def judge_ends(kinds: Probes) -> None:
+    """Every kind is Healthy, by its own hops."""
     probes = {
         name: probe(kinds, name, source, destination) for name, (source, destination, _) in HEALTHY.items()
     }
@@ -72,6 +95,52 @@ def test_ends_of_every_kind_are_judged_by_the_hops_that_they_have(kinds: Probes)
         hops = {hop["name"] for hop in status["paths"][0]["hops"]}
         assert hops >= HEALTHY[name][2], (name, brief(status))
         assert not hops & ABSENT.get(name, set()), (name, brief(status))
+        if name in ONLY_IN:
+            hop, modes = ONLY_IN[name]
+            assert (hop in hops) == (mode() in modes), (name, brief(status))
+
+
+def test_a_node_port_is_judged_where_cilium_serves_it_and_refused_elsewhere(lab: Lab, kinds: Probes) -> None:
+    judge_node_ports(lab, kinds)
+
+
+def judge_node_ports(lab: Lab, kinds: Probes) -> None:
+    """With backends far and near, and where only clients outside the cluster are kept to local ones."""
+    probes = {name: probe(kinds, name, "ship", node_port(name)) for name in NODE_PORTS}
+    for name, one in probes.items():
+        if mode() is not Mode.KPR:
+            status = one.run_now()
+            assert (status["verdict"], status["reason"]) == ("Unknown", "UnsupportedDestination"), brief(
+                status
+            )
+            assert "is left to kube-proxy" in status["summary"]
+            continue
+        status = one.settle()
+        path = status["paths"][0]
+        hops = {hop["name"] for hop in path["hops"]}
+        assert hops >= {"service-lookup", "service-translation"}, brief(status)
+        assert "name-resolution" not in hops, brief(status)
+        assert path["destination"]["name"] == NODE_PORTS[name], brief(status)
+        assert path["destination"]["serviceIP"] == lab.node(node_of(lab, "ship")).ip
+
+
+def test_a_node_port_without_its_entries_is_named(lab: Lab, kinds: Probes) -> None:
+    if mode() is not Mode.KPR:
+        pytest.skip("without kube-proxy replacement Cilium serves no NodePort")
+    ship, name = node_of(lab, "ship"), "node-port"
+    one = probe(kinds, "node-port-faults", "ship", node_port(name))
+    one.settle()
+    path = "jsonpath={.spec.ports[?(@.name=='http')].nodePort}"
+    number = int(lab.kubectl("get", "service", "-n", NAMESPACE, name, "-o", path))
+    frontend, backend = (service_slot(lab, ship, lab.node(ship).ip, number, slot) for slot in (0, 1))
+    with faults.deleted(backend):
+        status = one.run_now()
+        assert divergence(status) == ("Broken", "service-lookup", ship, "BackendMissing"), brief(status)
+    one.settle()
+    with faults.deleted(frontend):
+        status = one.run_now()  # sockets find the entry of any address
+        assert divergence(status) == ("Degraded", "service-lookup", ship, "FrontendMissing"), brief(status)
+    one.settle()
 
 
 def test_the_kubernetes_api_is_a_host_behind_a_service(kinds: Probes) -> None:

@@ -13,6 +13,9 @@ from e2e.galaxy import Galaxy, deploy
 from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.probes import Probe, Probes, brief
 from e2e.specs import SERVICE, landing, to_pod
+from e2e.test_destinations import judge_ends, judge_node_ports
+from e2e.test_destinations import kinds as kinds
+from e2e.test_destinations import places as places
 from lab import lifecycle
 from lab.cluster import Lab
 from lab.settings import Attach, Mode, Settings
@@ -74,6 +77,13 @@ def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes
                 assert ("node-routing" in seen) == (where == "far"), brief(status)
             else:
                 assert ("reply-translation" in seen) == (settings.mode is not Mode.KPR), brief(status)
+
+
+@pytest.mark.parametrize("mode", ["kpr", "native"])
+def test_destinations_of_every_kind_are_judged_in_a_mode(galaxy: Galaxy, kinds: Probes, mode: str) -> None:
+    switch(galaxy, MODES[mode])
+    judge_ends(kinds)
+    judge_node_ports(galaxy.lab, kinds)
 
 
 def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Probes) -> None:

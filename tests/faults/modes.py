@@ -33,6 +33,8 @@ NODES = 3
 
 EVERY = frozenset(Mode)
 TUNNELED = EVERY - {Mode.NATIVE}
+NODE_PORTS = frozenset({Mode.KPR})
+"""Where Cilium serves them."""
 PER_PACKET_LB = EVERY - {Mode.KPR}
 BY_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
 """The node's stack finds the pods, by a route for each."""

@@ -26,6 +26,8 @@ SHIP = "xwing"
 SHIP_BESIDE_FAR = "tiefighter"
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
+LOCAL = "hangar"
+"""A Service with `internalTrafficPolicy: Local` and one backend, the deathstar near the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -40,6 +42,8 @@ class Target(StrEnum):
     NEAR = "near"
     SERVICE = "service"
     BOTH = "both"
+    LOCAL = "local"
+    NODE_PORT = "node-port"
     LARGE = "large"
     QUICK = "quick"
 
@@ -97,6 +101,13 @@ class Scene:
         """A slot of a Service on the ship's node."""
         return maps.service_slot(self.lab, self.source, self.service_ip(name), 80, number)
 
+    def node_port_slot(self, name: str, number: int) -> maps.MapEntry:
+        """A slot of a Service's NodePort at the address of the ship's node."""
+        service = self.api.get(service_path(name))
+        assert service is not None
+        port = service["spec"]["ports"][0]["nodePort"]
+        return maps.service_slot(self.lab, self.source, self.node_ip(self.source), port, number)
+
     def slots_are(self, name: str, count: int) -> Callable[[], bool]:
         """Whether the ship's node counts so many backends of a Service."""
         slot = self.slot(name, 0)
@@ -110,16 +121,22 @@ class Scene:
         _delete_pods(lab)
         galaxy = deploy(lab, api, MANIFESTS)
         scene = cls(lab, api, galaxy, mode)
-        spec = {
-            "selector": {"statefulset.kubernetes.io/pod-name": scene.far.name},
+        scene._serve(OUTPOST, scene.far, {"type": "NodePort"})
+        scene._serve(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
+        return scene
+
+    def _serve(self, name: str, pod: Pod, spec: Object) -> None:
+        """A Service of one pod, unless there is one already."""
+        if self.api.get(service_path(name)) is not None:
+            return
+        one = {
+            "selector": {"statefulset.kubernetes.io/pod-name": pod.name},
             "ports": [{"name": "http", "port": 80}],
         }
-        if api.get(service_path(OUTPOST)) is None:
-            api.create(
-                f"/api/v1/namespaces/{NAMESPACE}/services",
-                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": OUTPOST}, "spec": spec},
-            )
-        return scene
+        self.api.create(
+            f"/api/v1/namespaces/{NAMESPACE}/services",
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": one | spec},
+        )
 
     def wait_calm(self) -> None:
         """All nodes and the pods of the system are ready, and no agent was just started: what a fault did to them, or
@@ -158,6 +175,10 @@ class Scene:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80}})
             case Target.BOTH:
                 return landing(SHIP, {"service": {"name": BOTH, "port": 80}})
+            case Target.LOCAL:
+                return landing(SHIP, {"service": {"name": LOCAL, "port": 80}})
+            case Target.NODE_PORT:
+                return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
             case Target.LARGE:
                 destination = {"pod": {"name": self.far.name, "port": 80}}
                 return {"source": {"pod": SHIP}, "destination": destination, "request": _LARGE}

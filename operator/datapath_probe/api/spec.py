@@ -24,7 +24,7 @@ from .scalars import (
     StatusCode,
     duration_between,
 )
-from .vocabulary import Encapsulation, ExpectedOutcome, Locality
+from .vocabulary import Encapsulation, ExpectedOutcome, FrontendType, Locality
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
 """The packet is sent again after 1 s, which makes the first drop readable: a ring keeps back its newest event."""
@@ -95,7 +95,7 @@ class PodDestination(ApiModel):
 
 class ServiceDestination(ApiModel):
     """A Service of any type but ExternalName, requested as NAME.NAMESPACE.svc: by its ClusterIP, or headless by the
-    addresses of its pods."""
+    addresses of its pods. Or requested at its NodePort."""
 
     name: Label
     """Name of the Service."""
@@ -106,6 +106,10 @@ class ServiceDestination(ApiModel):
     port: PortNumberOrName
     """Port of the Service: its number, 1 to 65535, or its name. The port of a headless Service is not translated: a
     number is requested as it is, a name stands for the port of the pods."""
+
+    frontend: FrontendType = FrontendType.CLUSTER_IP
+    """Which address is requested. ClusterIP: the one that the name resolves to. NodePort: the InternalIP of the
+    source's own node with the NodePort of the port, without any name; only where Cilium replaces kube-proxy."""
 
 
 class Destination(ApiModel):
@@ -123,7 +127,7 @@ class Destination(ApiModel):
     """A pod, requested at its own address."""
 
     service: ServiceDestination | None = None
-    """A Service, requested as NAME.NAMESPACE.svc."""
+    """A Service, requested as NAME.NAMESPACE.svc, or at its NodePort."""
 
 
 class Header(ApiModel):

@@ -89,6 +89,13 @@ class ExpectedOutcome(StrEnum):
     DENIED = "Denied"
 
 
+class FrontendType(StrEnum):
+    """Which of a Service's addresses clients connect to."""
+
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+
+
 class Locality(StrEnum):
     """Where the destination is, seen from the source's node."""
 

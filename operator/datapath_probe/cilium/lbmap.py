@@ -69,6 +69,7 @@ class Frontend:
     ip: str
     port: int
     protocol: L4Protocol = L4Protocol.TCP
+    scope: Scope = Scope.EXTERNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ class RevNatRecord:
     port: int
 
 
-def slot(node: str, frontend: Frontend, number: int, scope: Scope = Scope.EXTERNAL) -> Question:
+def slot(node: str, frontend: Frontend, number: int) -> Question:
     """One slot of a service; slot 0 is absent where the node does not know the service."""
     address = packed(frontend.ip)
-    key = address + be16(frontend.port) + le16(number) + bytes((frontend.protocol, scope, 0, 0))
+    key = address + be16(frontend.port) + le16(number) + bytes((frontend.protocol, frontend.scope, 0, 0))
     return map_lookup(node, f"cilium_lb{_version(address)}_services_v2", key)
 
 

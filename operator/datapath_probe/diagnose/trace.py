@@ -11,13 +11,14 @@ from ..api.reasons import Reason
 from ..cilium import conntrack, lbmap, links, uptime
 from ..cilium.agent_config import AgentConfig
 from ..cilium.conntrack import CtEntry
-from ..cilium.curl import CurlReport
+from ..cilium.curl import CurlExit, CurlReport
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.path import is_hairpin, stays_inside
 from ..plan.plan import Backend, Plan
 from .connection import Connection, Trace, Unwritten
 from .events import Events, observe
+from .frontend import master_of
 from .lens import Lens
 from .run import Request, Run
 
@@ -82,9 +83,11 @@ def _chosen(
         chosen = only_backend(plan) or _said(plan, report)
         return Connection(chosen) if chosen else _by_entry(plan, request, lens, config)
     if config.socket_lb or plan.source.pod.host_network:
-        return replace(_by_entry(plan, request, lens, config), service_facts={"by": "socket"})
+        found = _by_entry(plan, request, lens, config)
+        chosen = found.chosen or _itself(plan, report, config)
+        return replace(found, chosen=chosen, service_facts={"by": "socket"})
     node, client, port = plan.source.node.name, plan.source.pod.ip, request.local_port
-    vip, vip_port = plan.frontend.ip, plan.frontend.port.port
+    vip, vip_port = plan.frontend.ip, plan.frontend.number
     for backend in plan.backends[:AHEAD]:  # a few look-ups more cost less than one round trip
         _outgoing(plan, request, backend, lens, config)
         _incoming(plan, request, backend, lens, config)
@@ -98,6 +101,13 @@ def _chosen(
     return Connection(chosen, service, service_facts=facts)
 
 
+def _itself(plan: Plan, report: CurlReport | None, config: AgentConfig) -> Backend | None:
+    """The source, where it is the only backend and was answered: what its sockets keep inside leaves no trace."""
+    only = plan.backends[0] if len(plan.backends) == 1 else None
+    answered = report is not None and report.exit_code == CurlExit.OK
+    return only if only and answered and stays_inside(plan, only, config.socket_lb) else None
+
+
 def _said(plan: Plan, report: CurlReport | None) -> Backend | None:
     """Of a headless Service, curl picks the backend."""
     return next((b for b in plan.backends if report and b.ip == report.remote_ip), None)
@@ -108,7 +118,7 @@ def _by_entry(plan: Plan, request: Request, lens: Lens, config: AgentConfig) -> 
     from_host = plan.source.pod.host_network
     look = _incoming if from_host else _outgoing
     traces: list[Trace] = []
-    for backend in chain(plan.backends, _unplanned(plan, lens)):
+    for backend in chain(plan.backends, _unplanned(plan, lens, config)):
         entry, _ = look(plan, request, backend, lens, config)
         if isinstance(entry, CtEntry):
             return Connection(backend)
@@ -118,15 +128,15 @@ def _by_entry(plan: Plan, request: Request, lens: Lens, config: AgentConfig) -> 
     return Connection(outgoing=next((trace for trace in traces if not isinstance(trace, Absent)), Absent()))
 
 
-def _unplanned(plan: Plan, lens: Lens) -> Iterator[Backend]:
+def _unplanned(plan: Plan, lens: Lens, config: AgentConfig) -> Iterator[Backend]:
     """Backends that the node balances to, though Kubernetes does not say so."""
     if plan.frontend is None:
         return
-    node, address = plan.source.node.name, lbmap.Frontend(plan.frontend.ip, plan.frontend.port.port)
-    master = lens.read(lbmap.slot(node, address, 0), lbmap.parse_slot)
-    count = master.count if isinstance(master, lbmap.ServiceSlot) else 0
+    node = plan.source.node.name
+    master = master_of(lens, node, plan.frontend, config.socket_lb)
+    count = master.slot.count if isinstance(master.slot, lbmap.ServiceSlot) else 0
     for number in range(1, min(count, _UNPLANNED) + 1):
-        slot = lens.read(lbmap.slot(node, address, number), lbmap.parse_slot)
+        slot = lens.read(lbmap.slot(node, master.address, number), lbmap.parse_slot)
         if not isinstance(slot, lbmap.ServiceSlot):
             continue
         record = lens.read(lbmap.backend(node, slot.backend_id), lbmap.parse_backend)

@@ -110,7 +110,7 @@ def _service_use(case: Case, hop: HopName) -> _Use | None:
         return None
     if hop is HopName.REPLY_TRANSLATION:
         return _Use((lbmap.revnat(node, 1),), _programs(case.source))
-    slot = lbmap.slot(node, lbmap.Frontend(frontend.ip, frontend.port.port), 0)
+    slot = lbmap.slot(node, lbmap.Frontend(frontend.ip, frontend.number), 0)
     return _Use((slot, lbmap.backend(node, 1)), _programs(case.source))
 
 

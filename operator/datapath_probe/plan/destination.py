@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from ..api.reasons import Reason
 from ..api.spec import Destination, PodDestination, ServiceDestination
+from ..api.vocabulary import FrontendType
+from ..cilium.agent_config import from_config_map
 from .backends import eligible_backends, zone_that_counts
 from .facts import node_facts, pod_facts
 from .objects import Inventory, Service, ServicePort, SliceEndpoint
@@ -72,7 +75,8 @@ def _service(
     spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts
 ) -> Target | CannotRun:
     name = f"{namespace}/{spec.name}"
-    display = f"{name}:{spec.port}"
+    at_node = spec.frontend is FrontendType.NODE_PORT
+    display = f"{name}:{spec.port}" + (" at its NodePort" if at_node else "")
     service = inventory.service(namespace, spec.name)
     if service is None:
         return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no Service {name}", destination=display)
@@ -91,10 +95,42 @@ def _service(
             destination=display,
         )
     backends = _backends(service, port, inventory, source)
+    if at_node:
+        return _at_node_port(display, port, service, backends, inventory, source)
     host = f"{spec.name}.{namespace}.svc"
     if service.cluster_ip == "None":
         return _headless(display, host, spec.port, port, service, backends)
     return Target(display, host, port.port, backends, frontend=Frontend(service, port, service.cluster_ip))
+
+
+def _at_node_port(
+    display: str,
+    port: ServicePort,
+    service: Service,
+    backends: tuple[Backend, ...],
+    inventory: Inventory,
+    source: NodeFacts,
+) -> Target | CannotRun:
+    """At the source's own node. `backends` is right as it is: what comes from inside the cluster is balanced by the
+    internal traffic policy, whatever address it asks for (Cilium 1.18 `bpf/lib/lb.h`, `lb4_lookup_service`).
+    """
+    name, number = f"{service.namespace}/{service.name}", port.node_port
+    if number is None:
+        message = f"Service {name} is of type {service.type}: its port {port.port} has no NodePort"
+        return CannotRun(Reason.PORT_NOT_FOUND, message, destination=display)
+    if not from_config_map(inventory.cilium_config()).kube_proxy_replacement:
+        message = (
+            f"NodePort {number} of Service {name} is left to kube-proxy, because Cilium runs with "
+            "kube-proxy-replacement off: its way can't be judged"
+        )
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
+    version = ip_address(service.cluster_ip).version
+    ips = source.node.internal_ips if source.node else ()
+    ip = next((ip for ip in ips if ip_address(ip).version == version), None)
+    if ip is None:
+        message = f"node {source.name} has no InternalIP of the Service's IP version, {version}"
+        return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=display)
+    return Target(display, ip, number, backends, frontend=Frontend(service, port, ip, number))
 
 
 def _headless(

@@ -139,7 +139,7 @@ def _leaving(way: _Way) -> _Hops:
 
 def _naming(way: _Way) -> _Hops:
     """From a name to one backend. What leaves a host is translated by its sockets, or by others than Cilium."""
-    if way.plan.frontend or way.plan.headless:
+    if way.plan.headless or (way.plan.frontend and not way.plan.frontend.node_port):
         yield HopName.NAME_RESOLUTION, way.source
     if way.plan.frontend and (way.from_pod or way.socket_lb):
         yield HopName.SERVICE_LOOKUP, way.source

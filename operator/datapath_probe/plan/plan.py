@@ -64,11 +64,24 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """The Service in front. `ip` is the ClusterIP; backends are those eligible as seen from the source's node."""
+    """The Service in front. `ip` is the ClusterIP, or with a `node_port` an address of the source's node; backends are
+    those eligible as seen from there.
+    """
 
     service: Service
     port: ServicePort
     ip: str
+    node_port: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The port that clients connect to."""
+        return self.node_port or self.port.port
+
+    @property
+    def address(self) -> str:
+        """`ip:number`."""
+        return f"{self.ip}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     if implausible:
         return CannotRun(Reason.IMPLAUSIBLE_OBJECT, implausible, source=origin, destination=target.display)
     asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
-    named = target.frontend or target.headless
+    named = target.headless or (target.frontend and not target.frontend.node_port)
     return Plan(
         probe=f"{probe.meta.namespace}/{probe.meta.name}",
         source=source,

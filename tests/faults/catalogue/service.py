@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Fault, broken, degraded, either
 from faults.inject import objects
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
@@ -20,8 +20,8 @@ from faults.inject.maps import (
     reverse_nat,
     service_backend,
 )
-from faults.modes import PER_PACKET_LB
-from faults.scene import BOTH, OUTPOST, Scene, Target, service_path
+from faults.modes import NODE_PORTS, PER_PACKET_LB
+from faults.scene import BOTH, LOCAL, OUTPOST, Scene, Target, service_path
 
 _ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
 _COUNT = 4  # of slot 0
@@ -119,6 +119,26 @@ FAULTS = (
         lambda s: deleted(service_backend(s.slot(OUTPOST, 1))),
         broken(LOOKUP, "BackendMissing"),
         Target.SERVICE,
+    ),
+    Fault(
+        "local-backend-slot-missing",
+        lambda s: deleted(s.slot(LOCAL, 1)),
+        broken(LOOKUP, "BackendMissing"),
+        Target.LOCAL,
+    ),
+    Fault(
+        "node-port-backend-slot-missing",
+        lambda s: deleted(s.node_port_slot(OUTPOST, 1)),
+        broken(LOOKUP, "BackendMissing"),
+        Target.NODE_PORT,
+        modes=NODE_PORTS,
+    ),
+    Fault(
+        "node-port-frontend-missing",  # sockets find the entry of any address
+        lambda s: deleted(s.node_port_slot(OUTPOST, 0)),
+        degraded(LOOKUP, "FrontendMissing"),
+        Target.NODE_PORT,
+        modes=NODE_PORTS,
     ),
     Fault("backend-wrong-address", _moved_backend, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault("backend-wrong-port", _wrong_port, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),

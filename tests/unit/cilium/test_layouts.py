@@ -80,7 +80,7 @@ KEYS = {
         "0a 60 39 d9 00 50 02 01 06 00 00 00",
     ),
     "slot of any protocol, for internal traffic": (
-        lbmap.slot("n", Frontend(VIP, 80, L4Protocol.ANY), 1, Scope.INTERNAL),
+        lbmap.slot("n", Frontend(VIP, 80, L4Protocol.ANY, Scope.INTERNAL), 1),
         "cilium_lb4_services_v2",
         "0a 60 39 d9 00 50 01 00 00 01 00 00",
     ),

@@ -1,10 +1,12 @@
 """The hops that a packet should pass, by place and mode."""
 
+from dataclasses import replace
+
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
 from datapath_probe.plan.path import ExpectedPath, expected_path
 from datapath_probe.plan.plan import Backend, Plan
 from datapath_probe.plan.resolve import resolve
-from unit.cluster import VXLAN, cluster, probe
+from unit.cluster import DEATHSTAR, VXLAN, cluster, probe
 
 FAR, NEAR, SERVICE = (
     {"pod": {"name": "deathstar-0", "port": 80}},
@@ -65,6 +67,17 @@ def test_a_service_adds_its_hops() -> None:
 
 def test_socket_load_balancing_leaves_replies_alone() -> None:
     assert HopName.REPLY_TRANSLATION not in names(path(SERVICE, kube_proxy_replacement="true"))
+
+
+def test_a_node_port_has_the_hops_of_a_service_but_no_name() -> None:
+    inventory = cluster()
+    inventory.config = VXLAN | {"kube-proxy-replacement": "true"}
+    port = replace(DEATHSTAR.ports[0], node_port=30080)
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=(port,))
+    plan = resolve(probe({"service": {**SERVICE["service"], "frontend": "NodePort"}}), inventory)
+    assert isinstance(plan, Plan)
+    by_name = path(SERVICE, kube_proxy_replacement="true")
+    assert names(by_name) - names(expected_path(plan, plan.backends[0])) == {HopName.NAME_RESOLUTION}
 
 
 def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:

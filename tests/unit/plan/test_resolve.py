@@ -13,6 +13,7 @@ from unit.cluster import DEATHSTAR, Cluster, cluster, probe
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}
 SERVICE = {"service": {"name": "deathstar", "port": 80}}
+NODE_PORT = {"service": {"name": "deathstar", "port": 80, "frontend": "NodePort"}}
 
 
 def planned(destination: Mapping[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
@@ -49,6 +50,57 @@ def test_a_port_of_a_service_can_be_named() -> None:
     inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=(named,))
     plan = planned({"service": {"name": "deathstar", "port": "http"}}, inventory)
     assert plan.request.port == 8080
+
+
+def with_node_port(number: int | None, kube_proxy_replacement: str = "true") -> Cluster:
+    inventory = cluster()
+    inventory.config = {**inventory.config, "kube-proxy-replacement": kube_proxy_replacement}
+    port = replace(DEATHSTAR.ports[0], node_port=number)
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, type="NodePort", ports=(port,))
+    return inventory
+
+
+def test_a_node_port_is_requested_at_the_sources_own_node_without_a_name() -> None:
+    inventory = with_node_port(30080)
+    plan = planned(NODE_PORT, inventory)
+    own = inventory.nodes["node2"].internal_ips[0]
+    assert (plan.request.host, plan.request.port) == (own, 30080)
+    assert plan.frontend is not None
+    assert plan.frontend.address == f"{own}:30080"
+    assert plan.nameserver is None
+    assert plan.destination == "default/deathstar:80 at its NodePort"
+    assert len(plan.backends) == 2
+
+
+def test_a_node_port_is_balanced_by_the_internal_traffic_policy() -> None:
+    inventory = with_node_port(30080)
+    service = inventory.services["default/deathstar"]
+    inventory.services["default/deathstar"] = replace(service, internal_traffic_policy="Local")
+    assert [b.target and b.target.pod.node for b in planned(NODE_PORT, inventory).backends] == ["node2"]
+
+
+@pytest.mark.parametrize(
+    ("inventory", "reason", "said"),
+    [
+        (with_node_port(None), Reason.PORT_NOT_FOUND, "its port 80 has no NodePort"),
+        (with_node_port(30080, "false"), Reason.UNSUPPORTED_DESTINATION, "kube-proxy-replacement off"),
+    ],
+)
+def test_a_node_port_that_cilium_does_not_serve_is_not_requested(
+    inventory: Cluster, reason: Reason, said: str
+) -> None:
+    refused = resolve(probe(NODE_PORT), inventory)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is reason
+    assert said in refused.message
+
+
+def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port() -> None:
+    inventory = with_node_port(30080)
+    inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=("fd00::2",))
+    refused = resolve(probe(NODE_PORT), inventory)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.NO_COMMON_IP_VERSION
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
             else "which name server it asks is not known"
         )
         return Reason.NAME_NOT_RESOLVED, f"{unresolved}; {asked}"
-    where = f"the cluster's DNS at {nameserver.frontend.ip}:{nameserver.frontend.port.port}"
+    where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = walk(case, nameserver)
     sent = queries(case, nameserver)
     found = culprit(findings)
