@@ -76,4 +76,4 @@ def _results(text: bytes) -> list[Result]:
 
 if __name__ == "__main__":
     for written in record(CHECKOUT / "build/faults.json", CHECKOUT / "build/faults"):
-        print(f"recorded in {written.relative_to(CHECKOUT)}")
+        print(f"{len(read(written))} faults in {written.relative_to(CHECKOUT)}")

@@ -114,7 +114,7 @@ class PathResult(ApiModel):
     """What curl reported."""
 
     symptom: HopRef | None = None
-    """Where the packets died, when that is not the cause."""
+    """Where the packets died, when that is not the cause, or nobody can tell whether it is."""
 
     hops: Annotated[tuple[HopResult, ...], Clip(HOPS_LIMIT)] = ()
     """The hops of the path, in the order in which packets take them."""

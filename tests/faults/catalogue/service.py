@@ -26,6 +26,7 @@ from faults.scene import BOTH, LOCAL, OUTPOST, Scene, Target, service_path
 _ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
 _COUNT = 4  # of slot 0
 _FLAGS, _HAS_AFFINITY = 8, 0x10  # of slot 0
+_REMEMBERED = slice(8, 12)  # the backend, of an affinity
 _FREE_ADDRESS = 250
 
 
@@ -81,9 +82,14 @@ def _remembers_a_dead_backend(scene: Scene) -> Iterator[InPlace]:
         objects.changed(scene.api, service_path(OUTPOST), wanted, back, followed),
         added(replace(backend, key=dead), address + backend.read()[4:]),
         added(affinity_match(frontend, dead), b"\0"),
-        added(remembered(frontend, scene.ship.ip), remembered_value(scene.lab, scene.source, dead)) as known,
     ):
-        yield known
+        known = remembered(frontend, scene.ship.ip)
+        known.write(remembered_value(scene.lab, scene.source, dead))
+        try:
+            yield lambda: (known.find() or b"")[_REMEMBERED] == dead  # the rest of it changes with each use
+        finally:
+            if known.find() is not None:
+                known.delete()
 
 
 def _wrong_target_port(scene: Scene) -> Injected:
