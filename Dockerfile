@@ -10,12 +10,12 @@ WORKDIR /src
 COPY requirements.txt wheelhous[e] ./
 RUN python3 -m venv /opt/datapath-probe
 ENV PATH=/opt/datapath-probe/bin:${PATH} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN pip install $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links=.) --require-hashes -r requirements.txt
+RUN pip install $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links=.) --no-deps --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE requirements-build.txt dis[t] ./
 COPY operator/ operator/
 RUN ls ./datapath_probe-*.whl 2>/dev/null || { \
         python3 -m venv /opt/build && \
-        /opt/build/bin/pip install --require-hashes -r requirements-build.txt && \
+        /opt/build/bin/pip install --no-deps --require-hashes -r requirements-build.txt && \
         /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=. . ; }
 RUN pip install --no-deps ./datapath_probe-*.whl && pip uninstall --yes pip
 

@@ -16,7 +16,8 @@ $(VENV): $(VENV)/.stamp
 $(VENV)/.stamp: requirements-dev.txt pyproject.toml
 	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -qy python3-venv; }
 	python3 -m venv $(VENV)
-	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
+# --no-deps: the lock is whole, and pip would ask for the newest of what is wanted with an extra (coverage[toml])
+	$(BIN)/pip install -q --no-deps --require-hashes -r requirements-dev.txt
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -62,7 +62,7 @@ def _wheelhouse(requirements: Path) -> Path:
         run(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", out),
             *("--only-binary=:all:", "--python-version", BASE_PYTHON),
-            *("--require-hashes", "--requirement", requirements),
+            *("--no-deps", "--require-hashes", "--requirement", requirements),
         )
 
     return cached("wheels", "operator", digest(requirements, BASE_PYTHON), make)

@@ -34,7 +34,7 @@ def test_the_least_spec_gets_the_documented_defaults(probes: client.CustomObject
         "suspend": False,
         "schedule": {"interval": "60s"},
         "source": {"pod": "xwing", "client": "Container"},
-        "destination": {"service": {"name": "deathstar", "port": 80}},
+        "destination": {"service": {"name": "deathstar", "port": 80, "frontend": "ClusterIP"}},
         "request": {"protocol": "HTTP", "method": "GET", "path": "/", "timeout": "5s"},
         "expect": {"outcome": "Delivered"},
         "threshold": {"failures": 1, "successes": 1},
