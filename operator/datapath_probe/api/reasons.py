@@ -116,6 +116,7 @@ class Reason(StrEnum):
     NEIGHBOUR_WRONG = "NeighbourWrong"
     PACKET_FILTER_DROPS = "PacketFilterDrops"
     QUEUE_LOSES = "QueueLoses"
+    MTU_TOO_SMALL = "MTUTooSmall"
     LOST_IN_TRANSIT = "LostInTransit"
     LOST_ON_THE_WIRE = "LostOnTheWire"
     PACKET_DROPPED = "PacketDropped"

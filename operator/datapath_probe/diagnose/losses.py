@@ -19,9 +19,7 @@ from ..plan.plan import NodeFacts
 from .case import Case
 from .findings import Finding, Rung
 from .judge import Contradiction, Hop
-
-# What is lost by its size alone is lost after the handshake.
-_BY_SIZE = frozenset({Rung.CONNECTED})
+from .sizes import BY_SIZE
 
 # The hooks of netfilter that a packet meets.
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
@@ -83,7 +81,7 @@ def filtered(
         return None
     so_far = "" if loss.packets is None else f", {loss.packets} so far"
     message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}{so_far})"
-    rungs = _BY_SIZE if loss.by_size else predicts
+    rungs = BY_SIZE if loss.by_size else predicts
     return Contradiction(Reason.PACKET_FILTER_DROPS, message, rungs, (question,))
 
 
@@ -180,7 +178,7 @@ def queue_loses(
     if device not in losing:
         return None
     message = f"the queue of {device} on {node} is {losing[device]}"
-    return Contradiction(Reason.QUEUE_LOSES, message, predicts | _BY_SIZE, (question,))
+    return Contradiction(Reason.QUEUE_LOSES, message, predicts | BY_SIZE, (question,))
 
 
 def from_pod_calls(case: Case) -> tuple[int, ...]:

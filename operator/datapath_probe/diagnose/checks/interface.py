@@ -19,6 +19,7 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..losses import ARRIVING, LEAVING, Suspect, filtered, queue_loses, refused, unless, unsendable
 from ..pod_way import astray_inside, packets_inside
+from ..sizes import BY_SIZE, largest_packet
 from ..strangers import strangers
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
@@ -91,7 +92,8 @@ def _judge(
         reason, message = problem
         return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, pair.rests_on))
     finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
-    return unless(hop, finding, *_swallowed(case, expected.node, pod, agent, namespace))
+    swallowed = _swallowed(case, expected.node, pod, agent, namespace)
+    return unless(hop, finding, *swallowed, _too_small(pair, expected.node))
 
 
 def _swallowed(
@@ -146,6 +148,17 @@ def _state(hop: Hop, pair: _Pair) -> None:
     if default:
         facts["podDefaultRoute"] = f"via {default.gateway} dev {default.device}"
     hop.programmed("both ends of the pair", facts)
+
+
+def _too_small(pair: _Pair, node: str) -> Suspect:
+    """A node's end that takes less than the pod sends. The other way round the pod has told its peers what it takes."""
+    if isinstance(pair.host, Absent) or isinstance(pair.pod, Absent):
+        return None
+    sent = largest_packet(pair.pod, pair.routes)
+    if pair.host.mtu >= sent:
+        return None
+    message = f"{pair.host.name} on {node} takes packets of up to {pair.host.mtu} octets, the pod sends up to {sent}"
+    return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, pair.rests_on)
 
 
 def _problem(pair: _Pair) -> tuple[Reason, str] | None:

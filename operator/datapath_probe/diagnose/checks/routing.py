@@ -28,6 +28,7 @@ from ..losses import (
     unsendable,
     uplinks,
 )
+from ..sizes import too_small_uplink
 from ..strangers import strangers
 
 
@@ -90,7 +91,16 @@ def judge_route(
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
     neighbour = _neighbour(case, expected, towards, target, route, predicts)
     swallowed = _swallowed(case, hop, pod, route, predicts) if pod else ()
-    return unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed)
+    too_small = _too_small(case, pod)
+    return unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
+
+
+def _too_small(case: Case, towards: PodFacts | None) -> Suspect:
+    """Uplinks are judged once, on the way there, for either direction."""
+    if towards is None or towards is not case.destination:
+        return None
+    suspect = too_small_uplink(case, case.source, towards)
+    return unheard(suspect) if isinstance(suspect, Unavailable) else suspect
 
 
 def _neighbour(
