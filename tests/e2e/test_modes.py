@@ -11,11 +11,13 @@ import pytest
 from e2e.api import Object
 from e2e.galaxy import Galaxy, deploy
 from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
+from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief
 from e2e.specs import SERVICE, landing, to_pod
 from e2e.test_destinations import judge_ends, judge_node_ports
 from e2e.test_destinations import kinds as kinds
 from e2e.test_destinations import places as places
+from e2e.test_policy import DENIALS, judge_denial
 from lab import lifecycle
 from lab.cluster import Lab
 from lab.settings import Attach, Mode, Settings
@@ -28,7 +30,10 @@ MODES = {
     "kpr": KPR,
     "native": NATIVE,
     "endpoint-routes": replace(VXLAN, endpoint_routes=True),
+    "no-hubble": replace(VXLAN, hubble=False),
     "1.19-vxlan": replace(VXLAN, cilium=NEW),
+    "1.19-vxlan-tc": replace(VXLAN, cilium=NEW, attach=Attach.TC),
+    "1.19-endpoint-routes": replace(VXLAN, cilium=NEW, endpoint_routes=True),
     "1.19-kpr": replace(KPR, cilium=NEW),
     "1.19-native": replace(NATIVE, cilium=NEW),
 }
@@ -77,6 +82,28 @@ def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes
                 assert ("node-routing" in seen) == (where == "far"), brief(status)
             else:
                 assert ("reply-translation" in seen) == (settings.mode is not Mode.KPR), brief(status)
+
+
+@pytest.mark.parametrize("mode", ["kpr", "native", "endpoint-routes", "no-hubble", "1.19-vxlan"])
+def test_a_denial_is_witnessed_and_its_policy_named_in_a_mode(
+    galaxy: Galaxy, probes: Probes, operator: Operator, mode: str
+) -> None:
+    switch(galaxy, MODES[mode])
+    for denial in DENIALS.values():
+        judge_denial(galaxy, probes, operator, denial)
+        probes.delete_all()
+
+
+def test_a_new_way_is_told_in_words(galaxy: Galaxy, probes: Probes) -> None:
+    """One probe, over switches that leave its pods as they are."""
+    switch(galaxy, VXLAN)
+    probe = probes.create("way", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}}))
+    probe.settle(SETTLED_S)
+    for settings, words in ((MODES["vxlan-tc"], "attach tcx → tc"), (NATIVE, "routing vxlan → native")):
+        switch(galaxy, settings)
+        status = probe.settle(SETTLED_S)
+        told = " ".join(run.get("change", "") for run in status["history"])
+        assert words in told, brief(status)
 
 
 @pytest.mark.parametrize("mode", ["kpr", "native"])

@@ -97,6 +97,11 @@ def told(probe: Probe, reason: str, fits: Callable[[Object], bool] = lambda _: T
 def test_a_denial_is_witnessed_and_its_policy_named(
     galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial
 ) -> None:
+    judge_denial(galaxy, probes, operator, denial)
+
+
+def judge_denial(galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial) -> None:
+    """A probe that expects the denial is Healthy, and one that does not is Broken, at the hop of this very policy."""
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     owner, peer = (star, ship) if denial.direction is Direction.INGRESS else (ship, star)
     made = policy(denial.kind, denial.spec)

@@ -36,17 +36,18 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An answer that is right. Without a hop nothing is blamed."""
+    """An answer that is right. Without a hop nothing is blamed, or a stretch where no hop is at fault."""
 
     verdict: str
     reason: str
     hop: HopName | None = None
     at: At = At.SOURCE
+    segment: tuple[HopName, HopName] | None = None
 
     def on(self, scene: Scene) -> Said:
         """With the name of the node."""
         if self.hop is None:
-            return Said(self.verdict, self.reason)
+            return Said(self.verdict, self.reason, segment=self.segment)
         node = scene.source if self.at is At.SOURCE else scene.destination
         return Said(self.verdict, self.reason, self.hop, node)
 
@@ -90,9 +91,16 @@ def judge(fault: Fault, scene: Scene, answer: Said) -> Outcome:
         return Outcome.RIGHT
     if answer.verdict == "Unknown":
         return Outcome.HONEST
-    if answer.segment and any(within(answer.segment, expected.hop) for expected in fault.expected):
+    if answer.segment and any(_holds(answer.segment, expected) for expected in fault.expected):
         return Outcome.HONEST
     return Outcome.WRONG
+
+
+def _holds(segment: tuple[str, str], expected: Expected) -> bool:
+    """Whether what is expected lies in a segment."""
+    if expected.segment:
+        return within(segment, expected.segment[0]) and within(segment, expected.segment[1])
+    return within(segment, expected.hop)
 
 
 def within(segment: tuple[str, str], hop: str | None) -> bool:
@@ -110,6 +118,11 @@ def latent(fault: Fault, modes: frozenset[Mode]) -> Fault:
 def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
     """The request fails."""
     return (Expected("Broken", reason, hop, at),)
+
+
+def lost_between(after: HopName, before: HopName) -> tuple[Expected, ...]:
+    """Packets left at one hop and never came to the other: neither is at fault."""
+    return (Expected("Broken", "LostOnTheWire", segment=(after, before)),)
 
 
 def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:

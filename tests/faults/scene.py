@@ -32,7 +32,10 @@ BOTH = "deathstar"
 """The Service of both deathstars."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _CALM_S = 120.0
-_LARGE: Object = {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * 4000}
+_ECHO: Object = {"method": "POST", "path": "/echo", "timeout": "2s"}
+# more than a packet holds; and what fills one, which no device segments by itself: larger than `MTU`, be it too small
+_LARGE, _FULL_PACKET = ({**_ECHO, "body": "x" * octets} for octets in (4000, 1150))
+TOO_SMALL_MTU = 1000
 
 
 class Target(StrEnum):
@@ -45,6 +48,7 @@ class Target(StrEnum):
     LOCAL = "local"
     NODE_PORT = "node-port"
     LARGE = "large"
+    FULL_PACKET = "full-packet"
     QUICK = "quick"
 
 
@@ -180,8 +184,9 @@ class Scene:
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
             case Target.LARGE:
-                destination = {"pod": {"name": self.far.name, "port": 80}}
-                return {"source": {"pod": SHIP}, "destination": destination, "request": _LARGE}
+                return {**to_pod(SHIP, self.far), "request": _LARGE, "expect": {}}
+            case Target.FULL_PACKET:
+                return {**to_pod(SHIP, self.far), "request": _FULL_PACKET, "expect": {}}
             case Target.QUICK:
                 spec = to_pod(SHIP, self.far)
                 request, expect = {**spec["request"], "timeout": "5s"}, {"maxLatency": "1500ms"}

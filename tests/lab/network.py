@@ -4,6 +4,8 @@ Nothing leads out; the machine's own network namespace sees only a listener on l
 namespace has a name: each lives as long as its processes, so nothing of it can be left behind.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import cgroups
@@ -14,6 +16,7 @@ from lab.shell import LabError, run, wait_until
 
 BRIDGE = "fabric"
 _RECORD = STATE / "fabric.json"
+_DROP_TUNNEL = ("u32", "match", "ip", "protocol", "17", "0xff", "match", "ip", "dport", "8472", "0xffff")
 
 
 def start_fabric(init_program: Path) -> None:
@@ -40,6 +43,21 @@ def attach(node: str, init: Process, address: str) -> None:
     ip(init, "addr", "add", f"{address}/24", "dev", "eth0")
     ip(init, "link", "set", "eth0", "up")
     ip(init, "route", "add", "default", "via", f"{NODE_SUBNET_PREFIX}.1")
+
+
+@contextmanager
+def tunnel_cut(sender: str) -> Iterator[None]:
+    """The fabric swallows VXLAN packets of one node, and nothing else."""
+    fabric = Process.load(_RECORD)
+    if fabric is None:
+        raise LabError("the fabric between the nodes is not running")
+    tc = ("nsenter", f"--net=/proc/{fabric.pid}/ns/net", "tc")
+    run(*tc, "qdisc", "add", "dev", sender, "clsact")
+    try:
+        run(*tc, "filter", "add", "dev", sender, "ingress", "protocol", "ip", *_DROP_TUNNEL, "action", "drop")
+        yield
+    finally:
+        run(*tc, "qdisc", "del", "dev", sender, "clsact")
 
 
 def ip(holder: Process, *argv: str) -> None:

@@ -36,23 +36,29 @@ def _other_cidr(scene: Scene, node: str) -> Injected:
     return objects.changed(scene.api, path, after, before, followed)
 
 
+NOT_READY = _unknown("InTransition", "AgentNotReady", "ExecFailed", "ChannelLost")
+DOWN = _unknown("ExecFailed", "ChannelLost", "InTransition", "AgentNotReady", "AgentNotResponding")
+HANGS = _unknown("AgentNotResponding", "InTransition", "AgentNotReady")
+
 FAULTS = (
     Fault("node-cordoned", lambda s: nodes.cordoned(s.api, s.destination), HEALTHY),
+    Fault("source-node-cordoned", lambda s: nodes.cordoned(s.api, s.source), HEALTHY),
     Fault(
         "agent-not-ready",
         lambda s: nodes.agent_unready(s.lab, s.api, s.destination),
-        _unknown("InTransition", "AgentNotReady", "ExecFailed", "ChannelLost"),
+        NOT_READY,
     ),
     Fault(
         "agent-down-while-the-datapath-works",
         lambda s: nodes.agent_killed(s.lab, s.api, s.destination),
-        _unknown("ExecFailed", "ChannelLost", "InTransition", "AgentNotReady", "AgentNotResponding"),
+        DOWN,
     ),
     Fault(
         "agent-hangs",
         lambda s: nodes.agent_hangs(s.lab, s.destination),
-        _unknown("AgentNotResponding", "InTransition", "AgentNotReady"),
+        HANGS,
     ),
+    Fault("source-agent-hangs", lambda s: nodes.agent_hangs(s.lab, s.source), HANGS),
     Fault(
         "node-unreachable",
         lambda s: devices.down(s.lab, s.destination, "eth0"),
@@ -62,6 +68,16 @@ FAULTS = (
         "cilium-endpoint-missing",
         lambda s: _endpoint_missing(s, s.far.name),
         degraded(HopName.IPAM, "CiliumEndpointMissing"),
+    ),
+    Fault(
+        "source-cilium-endpoint-missing",
+        lambda s: _endpoint_missing(s, s.ship.name),
+        degraded(HopName.IPAM, "CiliumEndpointMissing"),
+    ),
+    Fault(
+        "source-outside-the-cidr-of-its-node",
+        lambda s: _other_cidr(s, s.source),
+        either(HopName.IPAM, "AddressOutsidePodCIDR"),
     ),
     Fault(
         "pod-outside-the-cidr-of-its-node",

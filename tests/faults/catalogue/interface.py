@@ -5,7 +5,7 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
 from faults.inject import devices
 from faults.inject.in_place import Injected
-from faults.scene import Scene, Target
+from faults.scene import TOO_SMALL_MTU, Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 DOWN, MISMATCH = "InterfaceDown", "InterfaceMismatch"
@@ -21,6 +21,10 @@ def _down_inside(scene: Scene, pod: Pod) -> Injected:
 
 def _replaced(scene: Scene, pod: Pod) -> Injected:
     return devices.replaced_by_another_pair(scene.lab, pod.node, scene.lxc(pod))
+
+
+def _small(scene: Scene, pod: Pod) -> Injected:
+    return devices.mtu(scene.lab, pod.node, scene.lxc(pod), TOO_SMALL_MTU)
 
 
 def _without_default_route(scene: Scene, pod: Pod) -> Injected:
@@ -51,5 +55,14 @@ FAULTS = (
         "destination-default-route-missing",
         lambda s: _without_default_route(s, s.far),
         broken(DESTINATION, "NoRoute", At.DESTINATION),
+    ),
+    Fault(
+        "source-mtu-too-small", lambda s: _small(s, s.ship), broken(SOURCE, "MTUTooSmall"), Target.FULL_PACKET
+    ),
+    Fault(
+        "destination-mtu-too-small",
+        lambda s: _small(s, s.far),
+        broken(DESTINATION, "MTUTooSmall", At.DESTINATION),
+        Target.FULL_PACKET,
     ),
 )

@@ -1,12 +1,13 @@
 """Between the nodes, in tunnel mode: the device, its programs, the wire."""
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Fault, broken, either, lost_between
 from faults.inject import devices, filters, programs
 from faults.inject.in_place import Injected
 from faults.inject.maps import overlay_tail_call, program_missing
 from faults.modes import TUNNELED
 from faults.scene import Scene, Target
+from lab import network
 
 VXLAN = "cilium_vxlan"
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
@@ -56,6 +57,12 @@ FAULTS = (
         modes=TUNNELED,
     ),
     Fault(
+        "to-overlay-detached-destination",
+        lambda s: _detached(s, s.destination, TO_OVERLAY),
+        either(REPLY_ENCAP, "ProgramMissing", At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
         "from-overlay-tail-call-missing",
         lambda s: program_missing(overlay_tail_call(s.lab, s.destination, 7)),
         broken(DECAP, "ProgramMissing", At.DESTINATION),
@@ -74,7 +81,19 @@ FAULTS = (
         modes=TUNNELED,
     ),
     Fault(
-        "mtu-too-small-for-a-large-body",
+        "udp-8472-dropped-on-the-wire",
+        lambda s: network.tunnel_cut(s.source),
+        lost_between(ENCAP, DECAP),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "reply-udp-8472-dropped-on-the-wire",
+        lambda s: network.tunnel_cut(s.destination),
+        lost_between(REPLY_ENCAP, REPLY_DECAP),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "large-packets-filtered",
         lambda s: _dropped(s, s.destination, "INPUT", "-m", "length", "--length", "1200:65535"),
         broken(DECAP, "PacketFilterDrops", At.DESTINATION),
         Target.LARGE,

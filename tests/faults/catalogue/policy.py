@@ -26,19 +26,16 @@ def _egress(scene: Scene, kind: str, spec: Object) -> Injected:
 INGRESS, EGRESS, DENIED = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY, "PolicyDenied"
 MISMATCH = "PolicyMapMismatch"
 FROM_THE_HOST: Object = {"fromEntities": ["host"]}  # readiness probes
+DENY_SHIPS: Object = {
+    "endpointSelector": STARS,
+    "ingress": [{}, FROM_THE_HOST],
+    "ingressDeny": [{"fromEndpoints": [SHIPS]}],
+}
 
 FAULTS = (
     Fault(
         "ingress-deny",
-        lambda s: _ingress(
-            s,
-            CNP,
-            {
-                "endpointSelector": STARS,
-                "ingress": [{}, FROM_THE_HOST],
-                "ingressDeny": [{"fromEndpoints": [SHIPS]}],
-            },
-        ),
+        lambda s: _ingress(s, CNP, DENY_SHIPS),
         broken(INGRESS, DENIED, At.DESTINATION),
     ),
     Fault(
@@ -58,6 +55,12 @@ FAULTS = (
         "ingress-network-policy",
         lambda s: _ingress(s, NETPOL, {"podSelector": STARS, "policyTypes": ["Ingress"]}),
         broken(INGRESS, DENIED, At.DESTINATION),
+    ),
+    Fault(
+        "ingress-deny-same-node",
+        lambda s: _ingress(s, CNP, DENY_SHIPS),
+        broken(INGRESS, DENIED),
+        Target.NEAR,
     ),
     Fault(
         "egress-deny",

@@ -2,11 +2,11 @@
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Fault, broken, degraded, either
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
 from faults.modes import BY_ROUTES, TUNNELED, Mode
-from faults.scene import SHIP_BESIDE_FAR, Scene, Target
+from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, TOO_SMALL_MTU, Scene, Target
 
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
@@ -38,6 +38,16 @@ def _endpoint_route_to_another(scene: Scene, pod: Pod) -> Injected:
     """It leads to the ship beside the pod."""
     beside = scene.galaxy.pod(SHIP_BESIDE_FAR)
     return devices.rerouted(scene.lab, pod.node, pod.ip, "dev", scene.lxc(beside))
+
+
+def _detour(scene: Scene, node: str, pod: Pod) -> Injected:
+    """To a pod by way of a node that does not have it, and sends on what comes for it."""
+    via = scene.node_ip(CONTROL_PLANE)
+    return devices.route(scene.lab, node, f"{pod.ip}/32", "via", via)
+
+
+def _small_uplink(scene: Scene, node: str) -> Injected:
+    return devices.mtu(scene.lab, node, "eth0", TOO_SMALL_MTU)
 
 
 def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
@@ -72,6 +82,35 @@ FAULTS = (
         lambda s: devices.route(s.lab, s.source, f"{s.far.ip}/32", "via", "172.30.0.99"),
         broken(THERE, NO_ROUTE),
         modes=NATIVE,
+    ),
+    Fault(
+        "route-by-way-of-another-node",
+        lambda s: _detour(s, s.source, s.far),
+        either(THERE, NO_ROUTE),
+        modes=NATIVE,
+    ),
+    Fault(
+        "reply-route-by-way-of-another-node",
+        lambda s: _detour(s, s.destination, s.ship),
+        either(BACK, NO_ROUTE, At.DESTINATION),
+        modes=NATIVE,
+    ),
+    Fault(
+        "mtu-too-small-at-the-destinations-node",
+        lambda s: _small_uplink(s, s.destination),
+        broken(THERE, "MTUTooSmall", At.DESTINATION),
+        Target.FULL_PACKET,
+    ),
+    Fault(
+        "mtu-too-small-at-the-sources-node",
+        lambda s: _small_uplink(s, s.source),
+        broken(THERE, "MTUTooSmall"),
+        Target.FULL_PACKET,
+    ),
+    Fault(
+        "mtu-too-small-and-requests-smaller",
+        lambda s: _small_uplink(s, s.destination),
+        degraded(THERE, "MTUTooSmall", At.DESTINATION),
     ),
     Fault(
         "endpoint-route-missing",

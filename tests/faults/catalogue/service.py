@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, degraded, either
-from faults.inject import objects
+from faults.inject import maps, objects
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
     added,
@@ -105,6 +105,13 @@ def _wrong_target_port(scene: Scene) -> Injected:
     return objects.changed(scene.api, path, wrong, right, followed)
 
 
+def _one_of_two_backends(scene: Scene) -> maps.MapEntry:
+    """The backend far from the ship, of the Service of both."""
+    slots = (scene.slot(BOTH, number) for number in (1, 2))
+    backends = (service_backend(slot) for slot in slots)
+    return next(one for one in backends if one.read()[:4] == ip_address(scene.far.ip).packed)
+
+
 LOOKUP = HopName.SERVICE_LOOKUP
 
 FAULTS = (
@@ -125,6 +132,12 @@ FAULTS = (
         lambda s: deleted(service_backend(s.slot(OUTPOST, 1))),
         broken(LOOKUP, "BackendMissing"),
         Target.SERVICE,
+    ),
+    Fault(
+        "one-of-two-backends-missing",
+        lambda s: deleted(_one_of_two_backends(s)),
+        either(LOOKUP, "BackendMissing"),
+        Target.BOTH,
     ),
     Fault(
         "local-backend-slot-missing",
