@@ -33,9 +33,9 @@ BOTH = "deathstar"
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _CALM_S = 120.0
 _ECHO: Object = {"method": "POST", "path": "/echo", "timeout": "2s"}
-# more than a packet holds; and what fills one, which no device segments by itself: larger than `MTU`, be it too small
-_LARGE, _FULL_PACKET = ({**_ECHO, "body": "x" * octets} for octets in (4000, 1150))
-TOO_SMALL_MTU = 1000
+# A request of several packets; and what fills just one, in which no device has a hand: the request, or the answer, which
+# is longer than the request (base64).
+_LARGE, _FULL_REQUEST, _FULL_ANSWER = ({**_ECHO, "body": "x" * octets} for octets in (4000, 1180, 820))
 
 
 class Target(StrEnum):
@@ -48,7 +48,8 @@ class Target(StrEnum):
     LOCAL = "local"
     NODE_PORT = "node-port"
     LARGE = "large"
-    FULL_PACKET = "full-packet"
+    FULL_REQUEST = "full-request"
+    FULL_ANSWER = "full-answer"
     QUICK = "quick"
 
 
@@ -185,8 +186,10 @@ class Scene:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
             case Target.LARGE:
                 return {**to_pod(SHIP, self.far), "request": _LARGE, "expect": {}}
-            case Target.FULL_PACKET:
-                return {**to_pod(SHIP, self.far), "request": _FULL_PACKET, "expect": {}}
+            case Target.FULL_REQUEST:
+                return {**to_pod(SHIP, self.far), "request": _FULL_REQUEST, "expect": {}}
+            case Target.FULL_ANSWER:
+                return {**to_pod(SHIP, self.far), "request": _FULL_ANSWER, "expect": {}}
             case Target.QUICK:
                 spec = to_pod(SHIP, self.far)
                 request, expect = {**spec["request"], "timeout": "5s"}, {"maxLatency": "1500ms"}

@@ -16,7 +16,10 @@ from lab.shell import LabError, run, wait_until
 
 BRIDGE = "fabric"
 _RECORD = STATE / "fabric.json"
-_DROP_TUNNEL = ("u32", "match", "ip", "protocol", "17", "0xff", "match", "ip", "dport", "8472", "0xffff")
+# IPv4, UDP, port 8472: drop (2), else go on; as classic BPF, for kernels may have no other classifier
+_DROP_TUNNEL = (
+    "9,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,177 0 0 14,72 0 0 16,21 1 0 8472,6 0 0 4294967295,6 0 0 2"
+)
 
 
 def start_fabric(init_program: Path) -> None:
@@ -54,7 +57,7 @@ def tunnel_cut(sender: str) -> Iterator[None]:
     tc = ("nsenter", f"--net=/proc/{fabric.pid}/ns/net", "tc")
     run(*tc, "qdisc", "add", "dev", sender, "clsact")
     try:
-        run(*tc, "filter", "add", "dev", sender, "ingress", "protocol", "ip", *_DROP_TUNNEL, "action", "drop")
+        run(*tc, "filter", "add", "dev", sender, "ingress", "bpf", "da", "bytecode", _DROP_TUNNEL)
         yield
     finally:
         run(*tc, "qdisc", "del", "dev", sender, "clsact")

@@ -5,10 +5,11 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
 from faults.inject import devices
 from faults.inject.in_place import Injected
-from faults.scene import TOO_SMALL_MTU, Scene, Target
+from faults.scene import Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
-DOWN, MISMATCH = "InterfaceDown", "InterfaceMismatch"
+DOWN, MISMATCH, TOO_SMALL = "InterfaceDown", "InterfaceMismatch", "MTUTooSmall"
+_MTU = 1000
 
 
 def _down(scene: Scene, pod: Pod) -> Injected:
@@ -24,7 +25,7 @@ def _replaced(scene: Scene, pod: Pod) -> Injected:
 
 
 def _small(scene: Scene, pod: Pod) -> Injected:
-    return devices.mtu(scene.lab, pod.node, scene.lxc(pod), TOO_SMALL_MTU)
+    return devices.mtu(scene.lab, pod.node, scene.lxc(pod), _MTU)
 
 
 def _without_default_route(scene: Scene, pod: Pod) -> Injected:
@@ -57,12 +58,12 @@ FAULTS = (
         broken(DESTINATION, "NoRoute", At.DESTINATION),
     ),
     Fault(
-        "source-mtu-too-small", lambda s: _small(s, s.ship), broken(SOURCE, "MTUTooSmall"), Target.FULL_PACKET
+        "source-mtu-too-small", lambda s: _small(s, s.ship), broken(SOURCE, TOO_SMALL), Target.FULL_REQUEST
     ),
     Fault(
         "destination-mtu-too-small",
         lambda s: _small(s, s.far),
-        broken(DESTINATION, "MTUTooSmall", At.DESTINATION),
-        Target.FULL_PACKET,
+        broken(DESTINATION, TOO_SMALL, At.DESTINATION),
+        Target.FULL_ANSWER,
     ),
 )

@@ -6,11 +6,12 @@ from faults.fault import At, Fault, broken, degraded, either
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
 from faults.modes import BY_ROUTES, TUNNELED, Mode
-from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, TOO_SMALL_MTU, Scene, Target
+from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, Scene, Target
 
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
 NO_ROUTE, NO_ENDPOINT_ROUTE = "NoNodeRoute", "NoEndpointRoute"
+_MTU = 1400  # what the API server and the kubelets tell each other is as a rule smaller
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
@@ -47,7 +48,7 @@ def _detour(scene: Scene, node: str, pod: Pod) -> Injected:
 
 
 def _small_uplink(scene: Scene, node: str) -> Injected:
-    return devices.mtu(scene.lab, node, "eth0", TOO_SMALL_MTU)
+    return devices.mtu(scene.lab, node, "eth0", _MTU)
 
 
 def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
@@ -99,13 +100,13 @@ FAULTS = (
         "mtu-too-small-at-the-destinations-node",
         lambda s: _small_uplink(s, s.destination),
         broken(THERE, "MTUTooSmall", At.DESTINATION),
-        Target.FULL_PACKET,
+        Target.FULL_REQUEST,
     ),
     Fault(
         "mtu-too-small-at-the-sources-node",
         lambda s: _small_uplink(s, s.source),
         broken(THERE, "MTUTooSmall"),
-        Target.FULL_PACKET,
+        Target.FULL_ANSWER,
     ),
     Fault(
         "mtu-too-small-and-requests-smaller",
