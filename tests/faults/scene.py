@@ -32,10 +32,6 @@ BOTH = "deathstar"
 """The Service of both deathstars."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _CALM_S = 120.0
-_ECHO: Object = {"method": "POST", "path": "/echo", "timeout": "2s"}
-# A request of several packets; and what fills just one, in which no device has a hand: the request, or the answer, which
-# is longer than the request (base64).
-_LARGE, _FULL_REQUEST, _FULL_ANSWER = ({**_ECHO, "body": "x" * octets} for octets in (4000, 1180, 820))
 
 
 class Target(StrEnum):
@@ -51,6 +47,12 @@ class Target(StrEnum):
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
     QUICK = "quick"
+
+
+_SERVICES = {Target.SERVICE: OUTPOST, Target.BOTH: BOTH, Target.LOCAL: LOCAL}
+# Octets that are echoed: a request of several packets, and what fills just one, which no device has a hand in cutting:
+# the request, or the answer (in base64, so it is the longer one).
+_ECHOES = {Target.LARGE: 4000, Target.FULL_REQUEST: 1180, Target.FULL_ANSWER: 820}
 
 
 @dataclass(frozen=True)
@@ -171,29 +173,27 @@ class Scene:
             return Probe(self.api, NAMESPACE, name)
 
     def _spec(self, target: Target) -> Object:
+        far = to_pod(SHIP, self.far)
+        if target in _ECHOES:
+            request: Object = {
+                "method": "POST",
+                "path": "/echo",
+                "timeout": "2s",
+                "body": "x" * _ECHOES[target],
+            }
+            return {**far, "request": request, "expect": {}}
+        if target in _SERVICES:
+            return landing(SHIP, {"service": {"name": _SERVICES[target], "port": 80}})
         match target:
-            case Target.FAR:
-                return to_pod(SHIP, self.far)
             case Target.NEAR:
                 return to_pod(SHIP, self.near)
-            case Target.SERVICE:
-                return landing(SHIP, {"service": {"name": OUTPOST, "port": 80}})
-            case Target.BOTH:
-                return landing(SHIP, {"service": {"name": BOTH, "port": 80}})
-            case Target.LOCAL:
-                return landing(SHIP, {"service": {"name": LOCAL, "port": 80}})
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
-            case Target.LARGE:
-                return {**to_pod(SHIP, self.far), "request": _LARGE, "expect": {}}
-            case Target.FULL_REQUEST:
-                return {**to_pod(SHIP, self.far), "request": _FULL_REQUEST, "expect": {}}
-            case Target.FULL_ANSWER:
-                return {**to_pod(SHIP, self.far), "request": _FULL_ANSWER, "expect": {}}
             case Target.QUICK:
-                spec = to_pod(SHIP, self.far)
-                request, expect = {**spec["request"], "timeout": "5s"}, {"maxLatency": "1500ms"}
-                return {**spec, "request": request, "expect": expect}
+                request = {**far["request"], "timeout": "5s"}
+                return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}
+            case _:
+                return far
 
 
 def _delete_pods(lab: Lab) -> None:

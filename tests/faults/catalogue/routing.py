@@ -2,7 +2,7 @@
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, degraded, either
+from faults.fault import At, Fault, broken, either
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
 from faults.modes import BY_ROUTES, TUNNELED, Mode
@@ -11,7 +11,7 @@ from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, Scene, Target
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
 NO_ROUTE, NO_ENDPOINT_ROUTE = "NoNodeRoute", "NoEndpointRoute"
-_MTU = 1400  # what the API server and the kubelets tell each other is as a rule smaller
+_MTU = 1400
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
@@ -96,6 +96,7 @@ FAULTS = (
         either(BACK, NO_ROUTE, At.DESTINATION),
         modes=NATIVE,
     ),
+    # as a rule honest: the exec to that node's agent loses its large packets too
     Fault(
         "mtu-too-small-at-the-destinations-node",
         lambda s: _small_uplink(s, s.destination),
@@ -107,11 +108,6 @@ FAULTS = (
         lambda s: _small_uplink(s, s.source),
         broken(THERE, "MTUTooSmall"),
         Target.FULL_ANSWER,
-    ),
-    Fault(
-        "mtu-too-small-and-requests-smaller",
-        lambda s: _small_uplink(s, s.destination),
-        degraded(THERE, "MTUTooSmall", At.DESTINATION),
     ),
     Fault(
         "endpoint-route-missing",
