@@ -14,11 +14,15 @@ _WARM_S = 30.0
 
 @dataclass(slots=True)
 class Memory:
-    """Samples in MB, of the operator's present process alone: after a restart they begin anew."""
+    """Samples of the operator's processes, one after the other, by container: a restart begins anew."""
 
     operator: Operator
-    samples_mb: list[float] = field(default_factory=list)
-    _container: str = ""
+    _by_container: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def samples_mb(self) -> list[float]:
+        """Those of the process that lived longest, in MB: there growth shows best."""
+        return max(self._by_container.values(), key=len, default=[])
 
     def sample(self) -> None:
         """Take one, if the operator runs and is warm."""
@@ -29,12 +33,10 @@ class Memory:
         if pod is None:
             return
         container = processes.container(pod, "operator")
-        if container != self._container:
-            self._container, self.samples_mb = container, []
         started = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
         if (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds() < _WARM_S:
             return
         lab, node = self.operator.lab, pod["spec"]["nodeName"]
         pid = processes.first_pid(lab, node, container)
         shown = lab.run(node, "grep", "VmRSS", f"/proc/{pid}/status").stdout
-        self.samples_mb.append(int(shown.split()[1]) / 1024)
+        self._by_container.setdefault(container, []).append(int(shown.split()[1]) / 1024)
