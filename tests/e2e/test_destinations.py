@@ -36,6 +36,7 @@ HEALTHY: dict[str, tuple[str, Object, set[str]]] = {
     "headless": ("ship", service("headless"), {"name-resolution", "endpoint-lookup"}),
     "node-port-by-name": ("ship", service("node-port"), {"service-translation"}),
     "sticky": ("ship", service("sticky"), {"service-translation"}),
+    "local": ("ship", service("node-port-near"), {"service-translation", "endpoint-lookup"}),
     "hairpin": ("ship", service("mirror"), {"service-translation"}),
     "itself": ("ship", {"pod": {"name": "ship", "port": 80}}, {"destination-response"}),
     "to-host": ("ship", {"pod": {"name": "host", "port": 8088}}, {"ipcache-lookup", "node-routing"}),
@@ -47,6 +48,7 @@ ABSENT = {
     "headless": {"service-lookup", "service-translation"},
     "hairpin": {"egress-policy", "ingress-policy", "ipcache-lookup"},
     "itself": {"source-program", "endpoint-lookup"},
+    "local": {"node-routing", "overlay-encapsulation"},
     "to-host": {"overlay-encapsulation", "destination-interface"},
     "from-host-far": {"source-interface", "source-program", "egress-policy"},
 }
@@ -154,7 +156,7 @@ def test_the_kubernetes_api_is_a_host_behind_a_service(kinds: Probes) -> None:
 
 
 def test_a_local_service_has_no_backend_on_other_nodes(lab: Lab, kinds: Probes) -> None:
-    one = probe(kinds, "local", "ship", service("local"))
+    one = probe(kinds, "local-elsewhere", "ship", service("local"))
     status = one.run_until("Broken", lambda status: status["verdict"] == "Broken")  # the pods may be new
     ship = node_of(lab, "ship")
     assert divergence(status) == ("Broken", "service-lookup", ship, "NoReadyBackends"), brief(status)
