@@ -79,8 +79,8 @@ def question(
 
 
 def is_capture(question: Question) -> bool:
-    """Whether this is the question that captures packets."""
-    return question.argv[:2] == (_PROGRAM, "-e")
+    """Whether this is the question that captures packets; `nftables` asks by a script, too."""
+    return question.argv[:3] == (_PROGRAM, "-e", _script())
 
 
 @cache
