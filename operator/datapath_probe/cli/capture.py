@@ -11,6 +11,7 @@ from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..control import logs
 from ..control.cluster import open_cluster
+from ..control.conductor import RUN_MARGIN_S
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.probes import Probes
 from ..publish.capture import pcaps
@@ -19,8 +20,8 @@ from ..publish.report import Heading
 from ..publish.run_result import RunResult
 from ..publish.status import findings
 
-# What knowing the cluster, and a run beyond its request's timeout, may take.
-SYNC_S, RUN_S = 30.0, 40.0
+# What knowing the cluster may take.
+SYNC_S = 30.0
 
 
 def captured_run(
@@ -66,7 +67,7 @@ async def _run(
             try:
                 async with asyncio.timeout(SYNC_S):
                     await cluster.wait_synced()
-                async with asyncio.timeout(probe.spec.request.timeout_s + RUN_S):
+                async with asyncio.timeout(probe.spec.request.timeout_s + RUN_MARGIN_S):
                     return probe, await cluster.runner.run(probe, capture=True)
             finally:
                 serving.cancel()

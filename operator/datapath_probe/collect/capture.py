@@ -22,6 +22,8 @@ READY_S = 5.0
 LAST_PACKETS_S = 0.3
 # How long a capture may take to hand over what it has; a run waits no longer for it.
 HANDING_OVER_S = 5.0
+# What a capture adds to a run at most.
+ADDED_S = READY_S + LAST_PACKETS_S + HANDING_OVER_S
 
 
 @dataclass(slots=True)

@@ -16,13 +16,14 @@ from ..publish.publisher import Publisher
 from ..publish.run_result import Outlook, RunRecord, RunResult
 from .evidence_files import EvidenceFiles
 from .registry import Registry
+from .runner import OVERTIME_S
 from .scheduler import Clock
 from .timetable import Due
 
 log = structlog.get_logger(__name__)
 
-# What a run may take besides the request. The last net: runs end by themselves before (`runner.EVIDENCE_S`).
-EVIDENCE_BUDGET_S = 30.0
+# When a run is cancelled, beyond its request's timeout. The last net: runs end by themselves before.
+RUN_MARGIN_S = OVERTIME_S + 5.0
 # Runs that somebody asks for, who may have changed something a moment ago.
 ASKED_FOR = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})
 
@@ -80,7 +81,7 @@ class Conductor:
 
     async def _bounded(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()
-        bound_s = probe.spec.request.timeout_s + EVIDENCE_BUDGET_S
+        bound_s = probe.spec.request.timeout_s + RUN_MARGIN_S
         try:
             async with asyncio.timeout(bound_s):
                 return await self._runner.run(

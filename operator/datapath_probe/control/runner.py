@@ -4,6 +4,7 @@ Nothing is written here; the result goes to `publish`.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from structlog.contextvars import bind_contextvars
 from ..api.probe import Probe
 from ..cilium import curl, packets
 from ..cilium.agent_config import from_config_map
+from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
 from ..collect.gather import MAX_ROUNDS, Respondents, gather
 from ..collect.ports import AgentContainers, ContainerRef, SourceContainers
@@ -42,6 +44,8 @@ HANGING_S = 0.4
 EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
 # How long evidence is collected beyond the request's own timeout; then the run is judged by what there is.
 EVIDENCE_S = 20.0
+# How long a run lasts beyond the request's own timeout at most, if all that it waits for is late.
+OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + CAPTURE_S)
 # What the exec itself may cost beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
 # How long a packet capture may last beyond the request's own timeout, and on how many nodes.

@@ -11,11 +11,13 @@ from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.cilium import links
+from datapath_probe.collect.capture import ADDED_S as CAPTURE_S
 from datapath_probe.collect.ports import ContainerRef
 from datapath_probe.collect.shared import LASTING_S, SharedAnswers
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.control import runner as runner_module
-from datapath_probe.control.runner import ProbeRunner
+from datapath_probe.control.conductor import RUN_MARGIN_S
+from datapath_probe.control.runner import EVIDENCE_S, OVERTIME_S, SETTLE_S, ProbeRunner
 from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.errors import EvidenceError
@@ -81,6 +83,19 @@ class Recording:
         assert self.run_.request.reading is not None
         return self.run_.request.reading
 
+    async def attend(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        started: asyncio.Event,
+        stop: asyncio.Event,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        await asyncio.Event().wait()  # no capture was recorded
+        raise AssertionError
+
     def clock(self) -> float:
         return self.run_.request.started
 
@@ -136,7 +151,8 @@ def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
     answers = SharedAnswers(recording, recording.clock)
-    made = ProbeRunner(inventory, answers, recording, recording.clock, RecordedPort(run.request.local_port))
+    port = RecordedPort(run.request.local_port)
+    made = ProbeRunner(inventory, answers, recording, recording.clock, port, recording)
     return recording, made, inventory
 
 
@@ -298,6 +314,24 @@ async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.Mon
     assert outcome.met
     assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
     assert any(f.node == source and f.verdict is HopVerdict.OK for f in outcome.findings)
+
+
+@pytest.mark.looptime
+async def test_a_captured_run_in_which_everything_is_late_ends_before_it_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_module, "SETTLE_S", SETTLE_S)
+    run = recorded("endpoint-entry-missing")
+    recording, runner, _ = play(run)
+    _, recording.mute = ends(run)
+    recording.hold = asyncio.Event()
+    loop, probe = asyncio.get_running_loop(), probe_of(run)
+    loop.call_later(probe.spec.request.timeout_s, recording.hold.set)
+    began = loop.time()
+    result = await runner.run(probe, capture=True)
+    assert isinstance(result.outcome, Diagnosis)
+    took_s = loop.time() - began - probe.spec.request.timeout_s
+    assert EVIDENCE_S + CAPTURE_S <= took_s <= OVERTIME_S < RUN_MARGIN_S
 
 
 async def test_a_cancelled_run_cancels_its_request() -> None:
