@@ -50,7 +50,7 @@ class Metrics(Collector):
         self._evidence_errors: Counter[tuple[str, str]] = Counter()
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
-        """The probe and its status are now these."""
+        """The probe and its status are now these: a probe that was not known, or whose spec or labels have changed."""
         key = (probe.meta.namespace, probe.meta.name)
         series = self._probes.get(key)
         if series is None or series.probe.meta.uid != probe.meta.uid:
@@ -58,8 +58,12 @@ class Metrics(Collector):
         else:
             series.show(probe, status)
 
+    def update(self, probe: ProbeRef, status: ProbeStatus) -> None:
+        """The status of a probe that is shown is now this."""
+        self._probes[probe.namespace, probe.name].status = status
+
     def count(self, probe: Probe, record: RunRecord) -> None:
-        """A run has ended, and `show` was told what it found."""
+        """A run has ended, and `update` was told what it found."""
         result = record.result
         self._run_durations.observe(result.ended - result.started)
         self._schedule_lags.observe(max(0.0, result.started - record.due))

@@ -46,7 +46,7 @@ class Publisher:
         self._metrics.show(probe, self._statuses[probe.meta.uid])
 
     def run_ended(self, probe: Probe, record: RunRecord, outlook: Outlook) -> None:
-        """A run has ended, and the probe is still there."""
+        """A run has ended, and the probe is still there. `probe`: as it was when the run started."""
         previous = self._statuses[probe.meta.uid]
         sight = self._ways[probe.meta.uid].take(record.result)
         current = statuses.after_run(previous, probe, record, outlook, sight)
@@ -88,7 +88,7 @@ class Publisher:
         self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus, *, urgent: bool
     ) -> None:
         self._statuses[probe.meta.uid] = current
-        self._metrics.show(probe, current)
+        self._metrics.update(_ref(probe.meta), current)
         if current == previous:
             return
         urgent = (

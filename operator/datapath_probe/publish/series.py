@@ -18,7 +18,7 @@ SEGMENT = "segment"
 
 
 class ProbeSeries:
-    """`show` replaces the gauges, `count` adds a run."""
+    """`show` and `status` replace the gauges, `count` adds a run."""
 
     def __init__(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
         self.runs: Counter[ProbeVerdict] = Counter()
@@ -33,7 +33,7 @@ class ProbeSeries:
         self.status = status
 
     def count(self, result: RunResult) -> None:
-        """A run has ended, and `show` was told what it found."""
+        """A run has ended, and `status` is what it found."""
         if self.status.verdict:
             self.runs[self.status.verdict] += 1
         for pair in set(_failures(self.status)):

@@ -14,6 +14,8 @@ from unit.publish.samples import WAY, diverging, healthy
 
 pytestmark = pytest.mark.looptime
 
+SEVERITY = "datapath-probe.dev/severity"
+
 
 def triggers(made: World, name: str = "probe") -> str:
     return str(made.status(name)["lastRun"]["trigger"])
@@ -165,6 +167,19 @@ async def test_a_restart_tells_no_event_of_what_is_as_it_was() -> None:
         made.registry.observe(body(status=status))
         await asyncio.sleep(130)
         assert made.told == []
+
+
+async def test_a_run_that_ends_does_not_bring_back_labels_and_limits_that_changed_meanwhile() -> None:
+    async with world() as made:
+        made.takes_s = 20
+        made.registry.observe(body(labels={SEVERITY: "ticket"}, expect={"maxLatency": "1s"}))
+        await asyncio.sleep(10)
+        assert len(made.runs) == 1
+        made.registry.observe(body(labels={SEVERITY: "page"}))
+        await asyncio.sleep(20)
+        assert made.status()["verdict"] == "Healthy"
+        assert 'severity="page"' in made.scraped()
+        assert "latency_limit_seconds{" not in made.scraped()
 
 
 async def test_a_new_way_is_written_at_once_told_and_counted_and_a_restart_tells_no_other() -> None:

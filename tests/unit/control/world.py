@@ -108,7 +108,11 @@ class World:
 
     def has_series(self, name: str) -> bool:
         """Whether a scrape shows the probe."""
-        return f'probe="{name}"' in generate_latest(self.metrics.registry).decode()
+        return f'probe="{name}"' in self.scraped()
+
+    def scraped(self) -> str:
+        """What a scrape shows."""
+        return generate_latest(self.metrics.registry).decode()
 
 
 @asynccontextmanager
