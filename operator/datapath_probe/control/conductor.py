@@ -65,19 +65,30 @@ class Conductor:
         """Run the probe as it is now."""
         probe = self._registry.runnable(due.uid)
         run_id = uuid.uuid4().hex[:12]
-        name = f"{probe.meta.namespace}/{probe.meta.name}"
-        with bound_contextvars(probe=name, run_id=run_id):
+        with bound_contextvars(probe=self.name(due.uid), run_id=run_id):
             log.debug("run started", trigger=due.trigger)
             result = await self._bounded(probe, due.trigger)
             _log_end(result)
             record = RunRecord(run_id, due.trigger, due.at, result)
-            if self._files:
-                await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
+            await self._save(probe, record)
         return Ended(probe, record)
+
+    def name(self, uid: str) -> str:
+        """Its namespace and name."""
+        return self._registry.name(uid)
 
     def ended(self, result: Ended, outlook: Outlook) -> None:
         """Tell people."""
         self._publisher.run_ended(result.probe, result.record, outlook)
+
+    async def _save(self, probe: Probe, record: RunRecord) -> None:
+        """Keep the evidence, if it is to be kept. Whatever goes wrong with that, the run counts."""
+        if self._files is None:
+            return
+        try:
+            await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
+        except Exception:
+            log.exception("evidence not saved")
 
     async def _bounded(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()

@@ -39,6 +39,11 @@ class Registry:
             raise TypeError(f"{uid} can't be run")
         return probe
 
+    def name(self, uid: str) -> str:
+        """What people call a probe; its uid if it is not known."""
+        probe = self._known.get(uid)
+        return f"{probe.meta.namespace}/{probe.meta.name}" if probe else uid
+
     def observe(self, body: Mapping[str, Any]) -> None:
         """The API server shows this object, for the first time or changed."""
         if body["metadata"].get("deletionTimestamp"):

@@ -1,8 +1,11 @@
 """Saved evidence: the newest runs of each probe, and nobody else's."""
 
+import os
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+
+from structlog.testing import capture_logs
 
 from datapath_probe.cilium import packets
 from datapath_probe.control.evidence_files import KEPT, EvidenceFiles
@@ -62,6 +65,40 @@ def test_what_all_probes_leave_behind_is_bounded(tmp_path: Path) -> None:
     for number, name in enumerate(("gone", "landing", "landing", "far")):
         files.save("default", name, run(number))
     assert sorted(path.name.split(".")[-2] for path in tmp_path.iterdir()) == ["run1", "run2", "run3"]
+
+
+def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+    others = ("default.landing.old.run1.json", "default.landing.json", "notes.txt", "lost+found")
+    for name in others:
+        (tmp_path / name).write_text("x" * 1000)
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=1)
+    for number in range(KEPT + 2):
+        files.save("default", "landing", run(number))
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_evidence_is_for_the_operator_alone_to_read(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path).save("default", "landing", run(0))
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
+def test_what_an_operator_that_died_had_begun_to_write_is_dropped_as_the_rest(tmp_path: Path) -> None:
+    begun = tmp_path / "default.landing.1790000000000.dead.json.part"
+    begun.write_text("{")
+    os.utime(begun, (1, 1))
+    EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json())).save("default", "landing", run(0))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_a_file_that_somebody_removes_meanwhile_is_no_trouble(
+    tmp_path: Path,
+) -> None:
+    files = EvidenceFiles(tmp_path)
+    files.save("default", "landing", run(0))
+    (tmp_path / "default.landing.1.gone.json").symlink_to("nowhere")  # is listed, and has no size
+    with capture_logs() as logs:
+        files.save("default", "landing", run(1))
+    assert logs == []
 
 
 def test_a_bundle_that_is_too_large_is_not_saved(tmp_path: Path) -> None:
