@@ -9,9 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from ..api.vocabulary import Trigger
 from ..publish.run_result import Outlook
 from .timetable import Due, Timetable
+
+log = structlog.get_logger(__name__)
 
 Clock = Callable[[], float]  # seconds since the epoch
 Result = TypeVar("Result")
@@ -26,8 +30,12 @@ class Runs(Protocol[Result]):
         """Carry out one run."""
         ...
 
+    def name(self, uid: str) -> str:
+        """What people call the probe."""
+        ...
+
     def ended(self, result: Result, outlook: Outlook) -> None:
-        """Hear of its end, unless it was cancelled."""
+        """Hear of its end, unless it was cancelled or its probe stopped."""
         ...
 
 
@@ -41,6 +49,7 @@ class Scheduler:
         self._slots = asyncio.Semaphore(max_concurrent_runs)
         self._changed = asyncio.Event()
         self._runs: dict[str, asyncio.Task[Any]] = {}
+        self._stopped: set[str] = set()  # whose run is no longer of interest, also if it has just ended
 
     def resume(self, uid: str, interval_s: float, last_run: float | None) -> None:
         """Take up a probe where its status left it. `last_run`: when that started, None if it never ran."""
@@ -62,6 +71,7 @@ class Scheduler:
         self._timetable.stop(uid)
         if uid in self._runs:
             self._runs[uid].cancel()
+            self._stopped.add(uid)
 
     async def serve(self, runs: Runs[Result]) -> None:
         """Run probes until cancelled; then cancel the runs under way and wait for them."""
@@ -104,5 +114,11 @@ class Scheduler:
         outlook = self._timetable.finish(uid, self._clock())
         del self._runs[uid]
         self._changed.set()
-        if not run.cancelled():
+        stopped = uid in self._stopped
+        self._stopped.discard(uid)
+        if stopped or run.cancelled():
+            return
+        try:
             runs.ended(run.result(), outlook)
+        except Exception:
+            log.exception("the end of a run was not told", probe=runs.name(uid))

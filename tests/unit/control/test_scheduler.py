@@ -1,10 +1,11 @@
 """The scheduler on a loop whose time is simulated: no test sleeps."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from datapath_probe.api.vocabulary import Trigger
 from datapath_probe.control.scheduler import BEAT_S, Scheduler
@@ -25,6 +26,8 @@ class Runs:
 
     def __init__(self, takes_s: float = 0.1) -> None:
         self.takes_s = takes_s
+        self.trouble: Exception | None = None
+        self.at_end: Callable[[], None] | None = None  # is called between the end of a run and `ended`
         self.started: list[tuple[float, Due]] = []
         self.ends: list[tuple[Due, Outlook]] = []
         self.cancelled = 0
@@ -42,9 +45,16 @@ class Runs:
             raise
         finally:
             self.under_way -= 1
+        if self.at_end:
+            asyncio.get_running_loop().call_soon(self.at_end)
         return due
 
+    def name(self, uid: str) -> str:
+        return f"default/{uid}"
+
     def ended(self, result: Due, outlook: Outlook) -> None:
+        if self.trouble:
+            raise self.trouble
         self.ends.append((result, outlook))
 
 
@@ -131,6 +141,31 @@ async def test_a_run_that_is_cancelled_before_it_has_begun_does_not_stop_the_pro
         scheduler.change("probe", 10)
         await asyncio.sleep(25)
     assert len(runs.ends) >= 2
+
+
+async def test_nothing_is_told_of_a_run_that_ended_in_the_moment_in_which_its_probe_was_stopped() -> None:
+    def stop(scheduler: Scheduler) -> None:
+        runs.at_end = None
+        scheduler.stop("a")
+        scheduler.change("a", 3600)
+
+    runs = Runs(takes_s=5)
+    async with serving(runs) as scheduler:
+        scheduler.change("a", 3600)
+        runs.at_end = lambda: stop(scheduler)
+        await asyncio.sleep(20)
+    assert (runs.cancelled, len(runs.started), len(runs.ends)) == (0, 2, 1)
+
+
+async def test_trouble_with_telling_of_a_run_is_logged_with_the_probe_and_the_next_run_comes() -> None:
+    runs = Runs()
+    runs.trouble = KeyError("uid")
+    with capture_logs() as logs:
+        async with serving(runs) as scheduler:
+            scheduler.change("a", 10)
+            await asyncio.sleep(25)
+    assert len(runs.started) >= 2
+    assert {(line["log_level"], line["probe"]) for line in logs} == {("error", "default/a")}
 
 
 async def test_stopping_cancels_the_runs_under_way() -> None:
