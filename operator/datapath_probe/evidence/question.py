@@ -1,9 +1,12 @@
 """A question: one read-only command on one node's Cilium agent. Also the key of its answer."""
 
+import re
 from dataclasses import dataclass, field
 
 # How long an answer is waited for; more where a large program has to start, or the agent itself has to answer.
 USUAL_S, LONG_S = 5.0, 7.0
+
+_WRAPPING = re.compile(r"nsenter|timeout|-.*|[0-9]+", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +32,8 @@ class Question:
             raise ValueError("argv starts with the name of a program")
         if any("\0" in word for word in self.argv):
             raise ValueError("argv can't hold NUL")
+
+    @property
+    def program(self) -> str:
+        """The tool that answers, whatever it is wrapped in (`nsenter --net=…`, `timeout -k 1 4`)."""
+        return next((word for word in self.argv if not _WRAPPING.fullmatch(word)), self.argv[0])

@@ -20,11 +20,11 @@ class Silence:
                 if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
                     self._met[question.node, _AGENT if question.by_agent else _ALL] = reading
                 elif reading.reason == EvidenceError.TIMEOUT:
-                    self._met[question.node, question.argv[0]] = reading
+                    self._met[question.node, question.program] = reading
 
     def of(self, question: Question) -> Unavailable | None:
         """Why the question would not be answered; None if it may well be."""
-        whoms = (_ALL, _AGENT, question.argv[0]) if question.by_agent else (_ALL, question.argv[0])
+        whoms = (_ALL, _AGENT, question.program) if question.by_agent else (_ALL, question.program)
         return next(
             (self._met[question.node, whom] for whom in whoms if (question.node, whom) in self._met), None
         )

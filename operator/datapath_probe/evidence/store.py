@@ -18,8 +18,9 @@ class Evidence:
         """The newest reading, or `Unavailable(NotCollected)`."""
         readings = self.readings.get(question)
         if not readings:
-            program = question.argv[0]
-            return Unavailable(EvidenceError.NOT_COLLECTED, f"{program} was not run on {question.node}")
+            return Unavailable(
+                EvidenceError.NOT_COLLECTED, f"{question.program} was not run on {question.node}"
+            )
         return readings[-1]
 
     def all(self, question: Question) -> tuple[Reading, ...]:

@@ -156,7 +156,7 @@ def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
     for question, readings in run.evidence:
         for reading in readings:
             if isinstance(reading, Unavailable):
-                yield question.argv[0], reading.reason
+                yield question.program, reading.reason
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -36,6 +36,13 @@ def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
     assert unanswered(METRICS, TIMEOUT) == {METRICS, ENDPOINT}
 
 
+def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
+    inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
+    silence = Silence(Evidence({inside_filters: (TIMEOUT,)}))
+    assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
+    assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
+
+
 def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
     assert unanswered(LOOKUP, NOT_RESPONDING) == set(ALL) - {ELSEWHERE}
 

@@ -74,6 +74,18 @@ def ask(commands: list[Command], timeout_s: float = 5.0) -> tuple[list[Answer | 
     return list(asking.readings()), batches
 
 
+def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> None:
+    tools = ("iptables-save",), ("iptables-save", "-c"), ("ip", "route")
+    words = ("nsenter", "--net=/var/run/cilium/netns/a")
+    filters, again, route = (Question("node1", (*words, *tool)) for tool in tools)
+    asking = Asking([filters, again, route], reply_limit=LIMIT)
+    assert asking.next_batch()
+    asking.take(Reply((), Cut(EvidenceError.TIMEOUT, "killed", filters.timeout_s)), NOW)
+    batch = asking.next_batch()
+    assert batch
+    assert list(batch.questions) == [route]
+
+
 def test_as_a_rule_it_is_one_batch() -> None:
     readings, batches = ask([FINE] * 15)
     assert batches == 1

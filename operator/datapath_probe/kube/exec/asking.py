@@ -59,18 +59,18 @@ class Asking:
         elif cut.shared:
             self._shares = False
         elif not reply.results:  # else it may have been cut off for what others did: ask it again
-            self._settle(Unavailable(cut.reason, f"{first.argv[0]}: {cut.message}", now - cut.ran_s))
+            self._settle(Unavailable(cut.reason, f"{first.program}: {cut.message}", now - cut.ran_s))
 
     def _leave_alone(self, overdue: Question, ran_s: float, now: float) -> None:
         """Nothing more is asked of who did not answer this: the agent's process, or a tool."""
-        node, program = overdue.node, overdue.argv[0]
+        node, program = overdue.node, overdue.program
         if overdue.by_agent:
             late = timeout(f"the Cilium agent on {node} did not answer {program}", round(ran_s))
             self.silence = ExecError(EvidenceError.AGENT_NOT_RESPONDING, late.message)
             self.give_up(self.silence, now)
             return
         late = timeout(f"{program} on {node} did not answer", round(ran_s))
-        same = [question for question in self._pending if question.argv[0] == program]
+        same = [question for question in self._pending if question.program == program]
         self._readings |= dict.fromkeys(same, Unavailable(late.reason, late.message, now - ran_s))
         self._pending = [question for question in self._pending if question not in self._readings]
 
@@ -95,5 +95,5 @@ def _place(question: Question) -> tuple[bool, ...]:
 def _reading(question: Question, result: Result, now: float) -> Reading:
     started_at = now - result.age_s
     if result.exit_code in NOT_RUN:
-        return Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, f"{question.argv[0]} can't be run", started_at)
+        return Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, f"{question.program} can't be run", started_at)
     return Answer(result.exit_code, result.stdout, result.stderr, started_at, result.duration_s)

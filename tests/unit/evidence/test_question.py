@@ -1,0 +1,23 @@
+"""Which program answers a question."""
+
+import pytest
+
+from datapath_probe.cilium import monitor, netns, nftables, packet_filter
+from datapath_probe.evidence.question import Question
+
+
+@pytest.mark.parametrize(
+    ("question", "program"),
+    [
+        (Question("node1", ("bpftool", "-j", "map", "show")), "bpftool"),
+        (packet_filter.question("node1"), "iptables-save"),
+        (packet_filter.question("node1", "cni-1"), "iptables-save"),
+        (netns.inside("node1", "cni-1", "ip", "-j", "route"), "ip"),
+        (monitor.question("node1", 4), "cilium-dbg"),
+        (nftables.question("node1", "cni-1"), "perl"),
+        (netns.find("node1"), "find"),
+        (Question("node1", ("timeout", "4")), "timeout"),
+    ],
+)
+def test_the_program_is_what_answers_not_what_it_is_wrapped_in(question: Question, program: str) -> None:
+    assert question.program == program
