@@ -1,13 +1,14 @@
 """A fresh source port for every run, so that its 5-tuple is known beforehand and never met before.
 
-The range lies below Linux's default ephemeral range (32768–60999), whose ports the pod's own connections use. It is
+The range lies below Linux's default ephemeral range (32768–60999), whose ports the pod's own connections use, and
+below that of NodePorts (30000–32767): where Cilium serves them, none of their numbers can be bound. It is
 walked from a random start: conntrack keeps closed entries for minutes, and a port that comes back too soon would find
 the old ones.
 """
 
 import random
 
-FIRST, LAST = 20000, 31999
+FIRST, LAST = 20000, 29999
 
 
 class SourcePorts:
