@@ -5,9 +5,11 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from datapath_probe.collect.ports import Agents
@@ -162,6 +164,25 @@ async def test_channels_that_the_server_closed_are_replaced(cluster: Cluster) ->
     assert [stdouts(each) for each in readings] == [[b"hi\n"], [b"hi\n"]]
     await cluster.pool.close()
     await cluster.shells_ended()
+
+
+async def test_all_channels_on_loan_are_hung_up_at_the_same_time(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = aiohttp.ClientWebSocketResponse.close
+
+    async def slow_close(websocket: aiohttp.ClientWebSocketResponse) -> bool:
+        await asyncio.sleep(0.5)
+        return await close(websocket)
+
+    agents = [replace(AGENT, node=f"node{number}") for number in range(5)]
+    async with AsyncExitStack() as on_loan:
+        for agent in agents:
+            await on_loan.enter_async_context(cluster.pool.lend(agent))
+        monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "close", slow_close)
+        began = time.monotonic()
+        await cluster.pool.close()
+        assert time.monotonic() - began < 2
 
 
 async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_a_new_channel(

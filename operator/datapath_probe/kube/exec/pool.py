@@ -3,6 +3,7 @@
 In: a node's agent. Out: a channel on loan. Called by `agents`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -47,9 +48,10 @@ class ChannelPool:
         self._closed = True
         for _, channels in self._by_node.values():
             channels.retire()
-        for channel in tuple(self._open):
+        hung_up = tuple(self._open)
+        for channel in hung_up:
             channel.hang_up()
-            await channel.closed()
+        await asyncio.gather(*(channel.closed() for channel in hung_up))
 
     def _channels_to(self, agent: Agent) -> AgentChannels:
         incarnation, channels = self._by_node.get(agent.node, ("", None))
