@@ -12,6 +12,7 @@ from typing import cast
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration, CoreV1Api
+from kubernetes.aio.config import ConfigException
 from kubernetes.aio.stream.ws_client import WsResponse
 
 from ...collect.ports import ContainerRef
@@ -67,6 +68,11 @@ class ExecClient(ApiClient):
             server_hostname=self.configuration.tls_server_name,
         )
         return WsResponse(101, b"", response=websocket)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can call any more."""
+        return self._session is not None and self._session.closed
 
     async def close(self) -> None:
         """Close the session; a shared connection pool stays open."""
@@ -162,6 +168,14 @@ async def _handshake(
         raise channel_lost(f"can't connect to the API server: {error.os_error}") from None
     except UnicodeError:
         raise ExecError(EvidenceError.EXEC_FAILED, "the argv is no text: an exec can't carry it") from None
+    except ConfigException as error:
+        raise ExecError(
+            EvidenceError.EXEC_FORBIDDEN, f"there are no credentials for an exec: {error}"
+        ) from None
+    except RuntimeError:
+        if client.closed:
+            raise channel_lost("the operator is shutting down") from None
+        raise
     except (aiohttp.ClientError, OSError) as error:
         raise channel_lost(f"the exec handshake broke off: {type(error).__name__}") from None
 
