@@ -221,7 +221,8 @@ class Expect(ApiModel):
     """HTTP status codes of a good response, 200 to 599. Default: any from 200 to 299."""
 
     body_contains: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """Text that the body of the response must hold, compared byte for byte."""
+    """Text that the body of the response must hold, compared byte for byte, within its first 64 KiB. Of a body that
+    is still not through after 1 MiB nothing is known."""
 
     max_latency: Annotated[Duration, duration_between("1ms", "60s")] | None = None
     """Time that a request may take before the probe is Degraded: 1ms to 60s, as curl measures it."""

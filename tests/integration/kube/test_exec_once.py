@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from kubernetes.aio.config import ConfigException
 
 from datapath_probe.collect.ports import ContainerRef, SourceContainers
 from datapath_probe.evidence.errors import EvidenceError
@@ -104,8 +105,32 @@ async def test_a_character_cut_in_two_is_whole_again(server: ExecServer, client:
 
 
 async def test_output_beyond_the_limit_is_dropped_and_said_to_be(client: ExecClient) -> None:
-    reading = await answer(client, "head", "-c", "5000000", "/dev/zero", stdout_limit=1234)
+    reading = await answer(client, "head", "-c", "15000", "/dev/zero", stdout_limit=1234)
     assert (reading.exit_code, reading.stdout, reading.truncated) == (0, bytes(1234), True)
+
+
+async def test_a_process_whose_output_does_not_end_is_hung_up(client: ExecClient) -> None:
+    reading = await run(client, "cat", "/dev/zero", stdout_limit=1234)
+    assert isinstance(reading, Unavailable)
+    assert reading.reason == EvidenceError.TRUNCATED
+
+
+async def test_credentials_that_cannot_be_had_are_a_refusal(server: ExecServer) -> None:
+    async def no_token(_: object) -> None:
+        raise ConfigException("the helper failed")
+
+    configuration = server.configuration()
+    configuration.api_key["BearerToken"] = "Bearer expired"
+    configuration.refresh_api_key_hook = no_token  # type: ignore[assignment]  # untyped: it starts as None
+    client = ExecClient(configuration)
+    assert await reason(client, "true") == EvidenceError.EXEC_FORBIDDEN
+    await client.close()
+
+
+async def test_an_exec_after_the_end_is_a_lost_channel(client: ExecClient) -> None:
+    await answer(client, "true")
+    await client.close()
+    assert await reason(client, "true") == EvidenceError.CHANNEL_LOST
 
 
 async def test_standard_error_has_its_own_limit(client: ExecClient) -> None:

@@ -17,6 +17,8 @@ from .failure import NOT_RUN, ExecError, failed, timeout
 from .protocol import Exited, Failed, Stderr, Stdout
 
 STDERR_LIMIT = 64 * 1024
+# Beyond its limit output is dropped as it comes; beyond so many times its limit nobody carries it any more.
+HANG_UP_AT = 16
 
 
 class SourceExec:
@@ -38,7 +40,8 @@ class SourceExec:
         """Run `argv` to its end, or for `timeout_s`, handshake included; never raises.
 
         A timeout ends our side alone, and gives the process end-of-file on stdin: bound the process itself
-        too (`curl --max-time`). Of output beyond its limit (bytes) the beginning is kept.
+        too (`curl --max-time`). Of output beyond its limit (bytes) the beginning is kept; far beyond it the process is
+        hung up, and there is no answer.
         """
         return await self._run(
             target,
@@ -80,7 +83,7 @@ class SourceExec:
         stdout_limit: int,
     ) -> Reading:
         started_at, started = self._clock(), time.monotonic()
-        stdout, stderr = _Capped(stdout_limit), _Capped(STDERR_LIMIT)
+        stdout, stderr = _Capped(argv[0], stdout_limit), _Capped(argv[0], STDERR_LIMIT)
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -167,14 +170,20 @@ async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped", talk:
 
 
 class _Capped:
-    """The first `limit` bytes of a stream."""
+    """The first `limit` bytes of a program's stream. `add` raises ExecError when far too much has come."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, program: str, limit: int) -> None:
         self.data = bytearray()
         self.truncated = False
+        self._program = program
         self._limit = limit
+        self._came = 0
 
     def add(self, data: bytes) -> None:
         room = self._limit - len(self.data)
         self.data += data[:room]
         self.truncated |= len(data) > room
+        self._came += len(data)
+        if self._came > HANG_UP_AT * self._limit:
+            said = f"{self._program} was stopped after more than {HANG_UP_AT * self._limit} bytes of output"
+            raise ExecError(EvidenceError.TRUNCATED, said)
