@@ -10,7 +10,7 @@ import click
 from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..control import logs
-from ..control.cluster import open_cluster
+from ..control.cluster import Cluster, open_cluster
 from ..control.conductor import RUN_MARGIN_S
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.probes import Probes
@@ -38,13 +38,9 @@ def captured_run(
         probe, result = asyncio.run(_run(namespace, name, kubeconfig, context, cilium_namespace))
     except LoginError as error:
         raise click.ClickException(str(error)) from error
-    except TimeoutError as error:
-        raise click.ClickException("the cluster did not answer in time") from error
     if write and result.bundle:
         for node, pcap in pcaps(result.bundle.run):
-            file = write.with_name(f"{write.name}.{node}.pcap")
-            file.write_bytes(pcap)
-            click.echo(f"wrote {file}", err=True)
+            _write(write.with_name(f"{write.name}.{node}.pcap"), pcap)
     request = probe.spec.request
     return Heading(f"{namespace}/{name}", f"{request.method} {request.path}"), findings(result, probe)
 
@@ -65,10 +61,41 @@ async def _run(
         async with open_cluster(client, cilium_namespace) as cluster:
             serving = asyncio.create_task(cluster.serve())
             try:
-                async with asyncio.timeout(SYNC_S):
-                    await cluster.wait_synced()
-                async with asyncio.timeout(probe.spec.request.timeout_s + RUN_MARGIN_S):
-                    return probe, await cluster.runner.run(probe, capture=True)
+                await _synced(cluster, serving)
+                return probe, await _captured(cluster, probe)
             finally:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _synced(cluster: Cluster, serving: asyncio.Task[None]) -> None:
+    """Wait until the cluster is known. Raises ClickException that says what is not, and why."""
+    syncing = asyncio.create_task(cluster.wait_synced())
+    try:
+        done, _ = await asyncio.wait((syncing, serving), timeout=SYNC_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        syncing.cancel()
+    if serving in done:
+        raise click.ClickException(f"the cluster can't be watched: {serving.exception()!r}")
+    if syncing not in done:
+        missing = "; ".join(f"{name}: {why}" for name, why in cluster.unsynced.items())
+        raise click.ClickException(f"the cluster was not known within {SYNC_S:g} s: {missing}")
+
+
+async def _captured(cluster: Cluster, probe: Probe) -> RunResult:
+    """Run the probe. Raises ClickException if the run does not end."""
+    bound_s = probe.spec.request.timeout_s + RUN_MARGIN_S
+    try:
+        async with asyncio.timeout(bound_s):
+            return await cluster.runner.run(probe, capture=True)
+    except TimeoutError as error:
+        raise click.ClickException(f"the run did not end within {bound_s:g} s") from error
+
+
+def _write(file: Path, pcap: bytes) -> None:
+    """Write one node's packets and say where. Raises ClickException."""
+    try:
+        file.write_bytes(pcap)
+    except OSError as error:
+        raise click.ClickException(f"can't write {file}: {error.strerror}") from error
+    click.echo(f"wrote {file}", err=True)

@@ -1,0 +1,136 @@
+"""`datapath-probe capture`: what is written and shown, and what is said when it can't be done."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from kubernetes.aio.client import Configuration
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.cilium import packets
+from datapath_probe.cli import capture as command
+from datapath_probe.cli.main import main
+from datapath_probe.control.cluster import Cluster
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.kube.probes import Probes
+from datapath_probe.publish.run_result import RunResult
+from unit.control.world import body
+from unit.publish.samples import NOW, healthy, plan
+
+PCAP = (Path(__file__).parents[2] / "data/captures/cilium-1.18.5/vxlan-node1.pcap").read_bytes()
+CAPTURE = packets.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+
+
+class FakeCluster:
+    """Synced at once, and healthy, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.runner = self
+        self.unsynced: Mapping[str, str] = {}
+        self.trouble: Exception | None = None
+        self.ends = True
+
+    async def wait_synced(self) -> None:
+        if self.unsynced or self.trouble:
+            await asyncio.Event().wait()
+
+    async def serve(self) -> None:
+        if self.trouble:
+            raise self.trouble
+        await asyncio.Event().wait()
+
+    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+        if not self.ends:
+            await asyncio.Event().wait()
+        assert capture
+        evidence = Evidence({CAPTURE: (Answer(0, PCAP, b"", NOW, 1.0),)})
+        return RunResult(NOW, NOW + 1, healthy(), Bundle(Run(plan(), Request(NOW, 20001, None), evidence)))
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    made = FakeCluster()
+
+    @asynccontextmanager
+    async def open_cluster(*_: object) -> AsyncIterator[Cluster]:
+        yield made
+
+    async def load_configuration(*_: object) -> Configuration:
+        return Configuration()
+
+    async def read(*_: object) -> Mapping[str, object]:
+        return body()
+
+    monkeypatch.setattr(command, "open_cluster", open_cluster)
+    monkeypatch.setattr(command, "load_configuration", load_configuration)
+    monkeypatch.setattr(Probes, "read", read)
+    return made
+
+
+def capture(*options: str) -> Result:
+    return CliRunner().invoke(main, ("capture", "default/probe", *options))
+
+
+def test_packets_are_shown_and_written_one_file_a_node(cluster: FakeCluster, tmp_path: Path) -> None:
+    done = capture("-w", str(tmp_path / "landing"))
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "landing.node1.pcap").read_bytes() == PCAP
+    assert f"wrote {tmp_path}/landing.node1.pcap" in done.stderr
+    assert "SYN" in done.stdout
+
+
+def test_nothing_is_written_unasked(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert capture().exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def not_listed(cluster: FakeCluster) -> None:
+    cluster.unsynced = {"pods": "pods is forbidden"}
+
+
+def not_served(cluster: FakeCluster) -> None:
+    cluster.trouble = ValueError("odd")
+
+
+def not_ended(cluster: FakeCluster) -> None:
+    cluster.ends = False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (not_listed, "Error: the cluster was not known within 0.05 s: pods: pods is forbidden\n"),
+        (not_served, "Error: the cluster can't be watched: ValueError('odd')\n"),
+        (not_ended, "Error: the run did not end within 0.05 s\n"),
+    ],
+)
+def test_why_there_is_no_capture_is_said_in_one_line(
+    cluster: FakeCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[FakeCluster], None],
+    said: str,
+) -> None:
+    spoil(cluster)
+    monkeypatch.setattr(command, "SYNC_S", 0.05)
+    monkeypatch.setattr(command, "RUN_MARGIN_S", 0.05 - 5)
+    done = capture()
+    assert (done.exit_code, done.stderr) == (1, said)
+
+
+def test_a_file_that_cannot_be_written_is_said_in_one_line(cluster: FakeCluster, tmp_path: Path) -> None:
+    done = capture("-w", str(tmp_path / "missing" / "landing"))
+    assert done.exit_code == 1
+    assert (
+        done.stderr
+        == f"Error: can't write {tmp_path}/missing/landing.node1.pcap: No such file or directory\n"
+    )
