@@ -103,7 +103,11 @@ class Operator:
         self._scheduler = Scheduler(clock, options.max_concurrent_runs)
         self._metrics = Metrics(lambda: self._scheduler.heartbeat)
         self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
-        self._outbox = Outbox(probes, gone=lambda probe: self._registry.forget(probe.uid))
+        self._outbox = Outbox(
+            probes,
+            gone=lambda probe: self._registry.forget(probe.uid),
+            failed=self._metrics.status_not_written,
+        )
         publisher = Publisher(self._outbox, self._events, self._metrics, clock)
         self._registry = Registry(self._scheduler, publisher)
         self._census = Census(probes, self._registry, options.namespaces)

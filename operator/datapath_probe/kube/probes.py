@@ -47,7 +47,9 @@ class Probes:
         except ApiError as error:
             if error.status == rest.NOT_FOUND:
                 return self._gone(probe)
-            return Retry(f"the status of {probe.namespace}/{probe.name} was not written: {error}")
+            reason = f"the status of {probe.namespace}/{probe.name} was not written: {error}"
+            refused = not error.transient and error.status != rest.CONFLICT
+            return Retry(reason, error.status, refused)
         return Written()
 
     async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:

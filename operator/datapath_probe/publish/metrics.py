@@ -25,7 +25,7 @@ from ..api.status import ProbeStatus
 from ..api.vocabulary import ProbeVerdict
 from ..evidence.reading import Unavailable
 from .histogram import LAG_S, RUN_S, Histogram
-from .ports import ProbeRef
+from .ports import ProbeRef, Retry
 from .run_result import RunRecord, RunResult
 from .series import ProbeSeries
 
@@ -48,6 +48,7 @@ class Metrics(Collector):
         self._run_durations = Histogram(RUN_S)
         self._schedule_lags = Histogram(LAG_S)
         self._evidence_errors: Counter[tuple[str, str]] = Counter()
+        self._status_write_errors: Counter[str] = Counter()  # by code
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
         """The probe and its status are now these: a probe that was not known, or whose spec or labels have changed."""
@@ -69,6 +70,10 @@ class Metrics(Collector):
         self._schedule_lags.observe(max(0.0, result.started - record.due))
         self._evidence_errors.update(_evidence_errors(result))
         self._probes[probe.meta.namespace, probe.meta.name].count(result)
+
+    def status_not_written(self, trouble: Retry) -> None:
+        """An attempt to write a status failed."""
+        self._status_write_errors[str(trouble.code or "none")] += 1
 
     def forget(self, probe: ProbeRef) -> None:
         """The probe is gone."""
@@ -138,6 +143,10 @@ class Metrics(Collector):
         for labels, count in tuple(self._evidence_errors.items()):
             errors.add_metric(labels, count)
         yield errors
+        unwritten = _counter("status_write_errors", "Attempts to write a status that failed.", "code")
+        for code, count in tuple(self._status_write_errors.items()):
+            unwritten.add_metric((code,), count)
+        yield unwritten
         yield GaugeMetricFamily(
             "datapath_probe_scheduler_heartbeat_timestamp_seconds",
             "When the scheduler last looked at what is due.",

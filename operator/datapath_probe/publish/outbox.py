@@ -1,8 +1,8 @@
 """Brings statuses to the API server: changes at once, the rest at most every 30 s a probe, the newest only.
 
-In: what `publisher` puts in. Out: calls of `StatusWriter`, and `gone` for probes that no longer exist. What
-could not be written is tried again until it is, or until something newer takes its place. Owned by
-`control.app`.
+In: what `publisher` puts in. Out: calls of `StatusWriter`; `gone` for probes that no longer exist; `failed` with each
+write that failed. What could not be written is tried again until it is, or until something newer takes its place: less
+often where the API server refuses it, for somebody has to do something first. Owned by `control.app`.
 """
 
 import asyncio
@@ -18,7 +18,9 @@ log = structlog.get_logger(__name__)
 
 QUIET_S = 30.0
 MAX_CONCURRENT_WRITES = 8
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_IF_REFUSED_S = 0.5, 5.0, 60.0
+# How often the log says that a status is still not written.
+SAY_AGAIN_S = 300.0
 
 
 @dataclass(slots=True)
@@ -35,9 +37,15 @@ class _Letter:
 class Outbox:
     """One carrier task per probe that has something to write."""
 
-    def __init__(self, writer: StatusWriter, gone: Callable[[ProbeRef], None]) -> None:
+    def __init__(
+        self,
+        writer: StatusWriter,
+        gone: Callable[[ProbeRef], None],
+        failed: Callable[[Retry], None],
+    ) -> None:
         self._writer = writer
         self._gone = gone
+        self._failed = failed
         self._letters: dict[str, _Letter] = {}
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
 
@@ -68,19 +76,24 @@ class Outbox:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _carry(self, letter: _Letter) -> None:
-        pause_s = FIRST_PAUSE_S
+        now = asyncio.get_running_loop().time
+        pause_s, said_at = FIRST_PAUSE_S, float("-inf")
         try:
             while letter.status is not None:
                 await self._wait(letter)
                 trouble = await self._write(letter)
                 if trouble is None:
-                    pause_s = FIRST_PAUSE_S
+                    pause_s, said_at = FIRST_PAUSE_S, float("-inf")
                     continue
-                if pause_s == FIRST_PAUSE_S:
+                self._failed(trouble)
+                if now() - said_at >= SAY_AGAIN_S:
+                    said_at = now()
                     name = f"{letter.probe.namespace}/{letter.probe.name}"
-                    log.warning("status not written yet", probe=name, reason=trouble)
+                    log.warning("status not written yet", probe=name, reason=trouble.reason)
+                longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
+                pause_s = min(pause_s, longest_s)
                 await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s *= 2
         finally:
             letter.carrier = None
 
@@ -93,8 +106,8 @@ class Outbox:
         except TimeoutError:
             pass
 
-    async def _write(self, letter: _Letter) -> str | None:
-        """Write what is newest; why that failed, if it should be tried again."""
+    async def _write(self, letter: _Letter) -> Retry | None:
+        """Write what is newest; what went wrong, if it should be tried again."""
         async with self._slots:
             status, letter.status = letter.status, None
             was_urgent = letter.urgent.is_set()
@@ -106,7 +119,7 @@ class Outbox:
             letter.status = letter.status or status
             if was_urgent:
                 letter.urgent.set()
-            return outcome.reason
+            return outcome
         letter.written_at = asyncio.get_running_loop().time()
         if isinstance(outcome, Gone):
             self._gone(letter.probe)

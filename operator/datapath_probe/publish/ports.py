@@ -26,9 +26,14 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It was not written; what to write may be newer next time. `reason` is one sentence for the log."""
+    """It was not written; what to write may be newer next time. `reason` is one sentence for the log.
+
+    `code`: the HTTP status of the answer, None if there was none. `refused`: the same would be refused again.
+    """
 
     reason: str
+    code: int | None = None
+    refused: bool = False
 
 
 WriteResult = Written | Gone | Retry

@@ -105,6 +105,14 @@ async def test_status_that_the_schema_refuses_says_why(kube: ApiClient, probe: P
     assert ".status.summary: expected string" in result.reason
 
 
+async def test_status_with_a_value_that_the_schema_does_not_know_is_refused_for_good(
+    kube: ApiClient, probe: ProbeRef
+) -> None:
+    result = await Probes(kube).write(probe, {"verdict": "Odd"})
+    assert isinstance(result, Retry)
+    assert (result.code, result.refused) == (422, True)
+
+
 async def test_list_has_every_probe_of_every_page(
     monkeypatch: pytest.MonkeyPatch, kube: ApiClient, probe: ProbeRef
 ) -> None:

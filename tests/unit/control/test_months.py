@@ -55,8 +55,9 @@ class Months:
         self._run: Run | None = None
         self._inventory = Cluster()
         scheduler = Scheduler(self.clock, 8)
-        self._outbox = Outbox(self, gone=lambda probe: self.registry.forget(probe.uid))
-        self._publisher = Publisher(self._outbox, self, Metrics(lambda: scheduler.heartbeat), self.clock)
+        metrics = Metrics(lambda: scheduler.heartbeat)
+        self._outbox = Outbox(self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written)
+        self._publisher = Publisher(self._outbox, self, metrics, self.clock)
         self.registry = Registry(scheduler, self._publisher)
         answers = SharedAnswers(self, self.clock)
         runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))

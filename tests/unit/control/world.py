@@ -75,7 +75,9 @@ class World:
         self.gone: set[str] = set()
         self.scheduler = Scheduler(clock, 8)
         self.metrics = Metrics(lambda: self.scheduler.heartbeat)
-        self.outbox = Outbox(self, lambda probe: self.registry.forget(probe.uid))
+        self.outbox = Outbox(
+            self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
+        )
         self.publisher = Publisher(self.outbox, self, self.metrics, clock)
         self.registry = Registry(self.scheduler, self.publisher)
         self.conductor = Conductor(self.registry, self, self.publisher, clock)

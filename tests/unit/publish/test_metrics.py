@@ -24,7 +24,7 @@ from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish import status as statuses
 from datapath_probe.publish.metrics import Metrics
-from datapath_probe.publish.ports import ProbeRef
+from datapath_probe.publish.ports import ProbeRef, Retry
 from datapath_probe.publish.run_result import Outlook, RunResult
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, plan, probe, record, unknown
 
@@ -216,6 +216,13 @@ def test_missing_evidence_is_counted_by_program_and_reason() -> None:
         ("bpftool", "EvidenceTimeout"): 1,
         ("curl", "EvidenceTimeout"): 1,
     }
+
+
+def test_statuses_that_could_not_be_written_are_counted_by_the_answer() -> None:
+    metrics = after([])
+    for code in (403, 403, None):
+        metrics.status_not_written(Retry("why", code))
+    assert of(scrape(metrics), "status_write_errors_total") == {("403",): 2, ("none",): 1}
 
 
 def test_the_operator_shows_itself() -> None:

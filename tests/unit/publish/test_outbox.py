@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from structlog.testing import capture_logs
 
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.publish.outbox import QUIET_S, Outbox
+from datapath_probe.publish.outbox import LONGEST_PAUSE_IF_REFUSED_S, QUIET_S, SAY_AGAIN_S, Outbox
 from datapath_probe.publish.ports import Gone, ProbeRef, Retry, WriteResult, Written
 
 pytestmark = pytest.mark.looptime
@@ -24,6 +25,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.seen: list[tuple[float, object]] = []
         self.gone: list[ProbeRef] = []
+        self.failed: list[Retry] = []
         self.answers: list[WriteResult] = []
         self.takes_s = 0.0
         self.under_way = 0
@@ -45,7 +47,7 @@ def server() -> ApiServer:
 
 @pytest.fixture
 async def outbox(server: ApiServer) -> AsyncIterator[Outbox]:
-    outbox = Outbox(server, server.gone.append)
+    outbox = Outbox(server, server.gone.append, server.failed.append)
     yield outbox
     await outbox.close(0.1)
 
@@ -86,6 +88,21 @@ async def test_what_was_refused_is_tried_again_until_it_is_taken(outbox: Outbox,
     assert len(server.seen) == 21
     assert server.seen[-1][0] < 100
     assert server.seen[-1][1] == "news"
+
+
+async def test_what_is_refused_for_good_is_tried_less_often_but_for_ever_and_said_now_and_then(
+    outbox: Outbox, server: ApiServer
+) -> None:
+    server.answers = [Retry("forbidden", 403, refused=True)] * 30
+    with capture_logs() as logs:
+        outbox.put(REF, status("news"), urgent=True)
+        await asyncio.sleep(3600)
+    times = [at for at, _ in server.seen]
+    assert times[-1] - times[-2] == LONGEST_PAUSE_IF_REFUSED_S
+    assert len(server.seen) == 31
+    assert [trouble.code for trouble in server.failed] == [403] * 30
+    assert len(logs) == 1 + times[-2] // SAY_AGAIN_S
+    assert {(line["probe"], line["reason"]) for line in logs} == {("default/probe", "forbidden")}
 
 
 async def test_a_newer_status_replaces_one_that_could_not_be_written(
