@@ -1,23 +1,26 @@
 # The operator's image. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
 # Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
-# local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 .`
+# local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 --build-arg WHEELS=local .`
 # Tag and digest of the base move together: `docker buildx imagetools inspect TAG` tells the digest.
 ARG BASE=docker.io/library/python:3.13.9-slim-trixie@sha256:326df678c20c78d465db501563f3492d17c42a4afe33a1f2bf5406a1d56b0e86
 
 FROM ${BASE} AS build
+# index | local: only who says so gets what lies in wheelhouse/ and dist/, which may be old.
+ARG WHEELS=index
 WORKDIR /src
 # The globs make the folders optional: the wheels in them, if there are any, land here.
 COPY requirements.txt wheelhous[e] ./
 RUN python3 -m venv /opt/datapath-probe
 ENV PATH=/opt/datapath-probe/bin:${PATH} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN pip install $(ls ./*.whl >/dev/null 2>&1 && echo --no-index --find-links=.) --no-deps --require-hashes -r requirements.txt
+RUN pip install --only-binary=:all: $([ "$WHEELS" != local ] || echo --no-index --find-links=.) \
+        --no-deps --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE requirements-build.txt dis[t] ./
 COPY operator/ operator/
-RUN ls ./datapath_probe-*.whl 2>/dev/null || { \
+RUN if [ "$WHEELS" = local ]; then mkdir /wheel && cp datapath_probe-*.whl /wheel; else \
         python3 -m venv /opt/build && \
-        /opt/build/bin/pip install --no-deps --require-hashes -r requirements-build.txt && \
-        /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=. . ; }
-RUN pip install --no-deps ./datapath_probe-*.whl && pip uninstall --yes pip
+        /opt/build/bin/pip install --only-binary=:all: --no-deps --require-hashes -r requirements-build.txt && \
+        /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=/wheel . ; fi
+RUN pip install --no-deps /wheel/*.whl && pip uninstall --yes pip
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="datapath-probe" \

@@ -38,9 +38,9 @@ def build(name: str) -> Path:
             shutil.copytree(_wheelhouse(context / "requirements.txt"), context / "wheelhouse")
             wheel = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir")
             run(sys.executable, "-m", *wheel, context / "dist", context)
-            local_base = f"BASE={images.PYTHON_IMAGE}"
-            how = ("--layers", "--isolation=chroot", "--pull-never", "--build-arg", local_base)
-            images.buildah("bud", *how, "--tag", name, context)
+            local = ("--build-arg", f"BASE={images.PYTHON_IMAGE}", "--build-arg", "WHEELS=local")
+            how = ("--layers", "--isolation=chroot", "--pull-never")
+            images.buildah("bud", *how, *local, "--tag", name, context)
             images.buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
             images.forget_old_steps()
 
