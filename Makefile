@@ -70,6 +70,30 @@ e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEE
 e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, not in `make test`
 	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
 
+# --- to deploy it --------------------------------------------------------------------------------
+
+.PHONY: image
+image: ## build the operator's image for a registry: IMAGE=registry/name:tag
+	@test -n "$(IMAGE)" || { echo "say which: make image IMAGE=registry/datapath-probe:tag" >&2; exit 2; }
+	@if docker info >/dev/null 2>&1; then docker build --tag "$(IMAGE)" .; \
+	elif command -v buildah >/dev/null; then buildah bud --layers --tag "$(IMAGE)" .; \
+	else echo "make image needs docker or buildah" >&2; exit 1; fi
+
+# For machines with Docker, kind and the cilium CLI. Not exercised by this project's CI, which has no Docker.
+KIND_CLUSTER := datapath-probe
+CILIUM_VERSION := 1.18.5
+
+.PHONY: kind-up
+kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
+	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
+	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
+	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.9-slim-trixie tests/lab/images/app
+	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
+
+.PHONY: kind-down
+kind-down: ## remove the kind cluster
+	kind delete cluster --name $(KIND_CLUSTER)
+
 # --- to see it -----------------------------------------------------------------------------------
 
 .PHONY: demo bench

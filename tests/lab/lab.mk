@@ -41,25 +41,3 @@ lab-image: $(VENV) ## build the operator's image and load it on all nodes (IMAGE
 .PHONY: test-lab
 test-lab: $(VENV) ## test the lab itself: it is taken down, killed, switched
 	$(BIN)/pytest tests/lab/tests
-
-.PHONY: image
-image: ## build the operator's image for a registry: IMAGE=registry/name:tag
-	@test -n "$(IMAGE)" || { echo "say which: make image IMAGE=registry/datapath-probe:tag" >&2; exit 2; }
-	@if docker info >/dev/null 2>&1; then docker build --tag "$(IMAGE)" .; \
-	elif command -v buildah >/dev/null; then buildah bud --layers --tag "$(IMAGE)" .; \
-	else echo "make image needs docker or buildah" >&2; exit 1; fi
-
-# For machines with Docker, kind and the cilium CLI. Not exercised by this project's CI, which has no Docker.
-KIND_CLUSTER := datapath-probe
-CILIUM_VERSION := 1.18.5
-
-.PHONY: kind-up
-kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
-	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
-	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
-	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.9-slim-trixie tests/lab/images/app
-	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
-
-.PHONY: kind-down
-kind-down: ## remove the kind cluster
-	kind delete cluster --name $(KIND_CLUSTER)
