@@ -3,7 +3,8 @@
 Agents' images have no `nft`, so the kernel is asked by netlink (`nftables.pl`). What iptables has made is left to
 `packet_filter`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it drops
 nothing, and behind one that might accept, only a rule that has counted packets does.
-Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`.
+Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`;
+`net/netfilter/nfnetlink.c` (EINVAL for a subsystem that is not there).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +13,8 @@ from functools import cache
 from importlib.resources import files
 
 from ..evidence.question import Question
-from ..evidence.reading import Answer
-from .answers import parser
+from ..evidence.reading import Answer, Unavailable
+from .answers import failed, parser
 from .netns import inside
 from .nft_match import Expression, Match, matches
 from .packet_filter import Loss, Packet
@@ -27,6 +28,8 @@ _NETDEV_HOOKS = {0: "PREROUTING", 1: "POSTROUTING"}  # ingress, egress: before a
 _DROP, _ACCEPT, _CONTINUE, _GOTO, _RETURN = 0, 1, -1, -4, -5
 _VERDICT_REGISTER = 0
 _DEPTH = 16
+# What the script says in a kernel without nf_tables, and in one without netlink for packet filters.
+_NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not supported")
 
 Attributes = Mapping[int, bytes]
 
@@ -69,9 +72,11 @@ def _script() -> str:
     return files(__package__).joinpath("nftables.pl").read_text()
 
 
-@parser("nf_tables")
-def parse(answer: Answer) -> Chains:
-    """Chains with their rules, by family, table and name."""
+@parser("nf_tables", exit_codes=range(256))
+def parse(answer: Answer) -> Chains | Unavailable:
+    """Chains with their rules, by family, table and name: none in a kernel without nf_tables."""
+    if answer.exit_code:
+        return {} if answer.stderr.strip() in _NO_NF_TABLES else failed(answer, "nf_tables")
     chains: dict[tuple[str, str, str], Chain] = {}
     for kind, family, attributes in _messages(answer.stdout):
         try:

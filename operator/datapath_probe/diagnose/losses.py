@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict
 from ..cilium import bpftool, links, nftables, packet_filter, queues
-from ..cilium.packet_filter import Packet
+from ..cilium.packet_filter import Loss, Packet
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
@@ -64,21 +64,29 @@ def filtered(
     predicts: frozenset[Rung],
     namespace: str | None = None,
 ) -> Suspect:
-    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks."""
+    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks. One that is
+    found counts, also where those of the other kind can't be seen.
+    """
     if case.outcome.met is not False:
         return None
-    question, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
-    filters = case.lens.read(question, packet_filter.parse)
+    of_iptables, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
+    filters = case.lens.read(of_iptables, packet_filter.parse)
     chains = case.lens.read(of_nft, nftables.parse)
-    if isinstance(filters, Unavailable):
-        return unheard(filters)
-    loss = packet_filter.loss(filters, hooks, packet)
-    if loss is None and not isinstance(
-        chains, Unavailable
-    ):  # a kernel without nf_tables has none of its rules
-        question, loss = of_nft, nftables.loss(chains, hooks, packet)
-    if loss is None:
-        return None
+    losses = (
+        (
+            of_iptables,
+            filters if isinstance(filters, Unavailable) else packet_filter.loss(filters, hooks, packet),
+        ),
+        (of_nft, chains if isinstance(chains, Unavailable) else nftables.loss(chains, hooks, packet)),
+    )
+    for question, loss in losses:
+        if isinstance(loss, Loss):
+            return _filters(node, loss, question, predicts)
+    silent = (unheard(loss) for _, loss in losses if isinstance(loss, Unavailable))
+    return next((reading for reading in silent if reading), None)
+
+
+def _filters(node: str, loss: Loss, question: Question, predicts: frozenset[Rung]) -> Contradiction:
     so_far = "" if loss.packets is None else f", {loss.packets} so far"
     message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}{so_far})"
     rungs = BY_SIZE if loss.by_size else predicts
@@ -98,7 +106,10 @@ def refused(
     if case.outcome.met is not False or packet.source == packet.destination:  # to itself, through its Service
         return None
     question = links.arrival(node, packet, device, namespace)
-    if case.lens.read(question, links.parse_arrival) is not False:
+    taken_in = case.lens.read(question, links.parse_arrival)
+    if isinstance(taken_in, Unavailable):
+        return unheard(taken_in)
+    if taken_in:
         return None
     message = (
         f"{_kernel(node, namespace)} refuses packets from {packet.source} to {packet.destination} at {device}: "
@@ -119,7 +130,10 @@ def unsendable(
     if case.outcome.met is not False or packet.source == packet.destination:
         return None
     question = links.departure(node, packet, namespace)
-    if not isinstance(case.lens.read(question, links.parse_route), Absent):
+    route = case.lens.read(question, links.parse_route)
+    if isinstance(route, Unavailable):
+        return unheard(route)
+    if not isinstance(route, Absent):
         return None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
     message = f"{_kernel(node, namespace)} has no way for packets to {to}: a rule keeps them from its routes"

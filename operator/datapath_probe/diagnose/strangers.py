@@ -14,7 +14,7 @@ from ..evidence.reading import Unavailable
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import Suspect
+from .losses import Suspect, unheard
 
 _OWN = "cil_"
 
@@ -32,17 +32,23 @@ def strangers(
     predicts: frozenset[Rung],
     namespace: str | None = None,
 ) -> Suspect:
-    """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace."""
+    """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace. One that is
+    found counts, also where another's code can't be had.
+    """
     if case.outcome.met is not False:
         return None
     question = bpftool.attached(node, device)
     question = netns.inside(node, namespace, *question.argv) if namespace else question
     attached = case.lens.read(question, bpftool.parse_attached)
     if isinstance(attached, Unavailable):
-        return None
+        return unheard(attached)
+    unread: Unavailable | None = None
     chain = [program for program in attached if program.direction is direction]
     for program, before_own in _before_own(chain):
-        if _takes(case, node, program, before_another=before_own):
+        takes = _takes(case, node, program, before_another=before_own)
+        if isinstance(takes, Unavailable):
+            unread = unread or unheard(takes)
+        elif takes:
             name = program.program or "XDP"
             message = (
                 f"program {program.program_id} ({name}) at {program.kind} of {device} on {node} is not Cilium's, "
@@ -50,7 +56,7 @@ def strangers(
             )
             rests_on = (question, bpf_returns.question(node, program.program_id))
             return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
-    return None
+    return unread
 
 
 def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:
@@ -60,10 +66,10 @@ def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]
         yield program, own is not None
 
 
-def _takes(case: Case, node: str, program: Attachment, *, before_another: bool) -> bool | None:
+def _takes(case: Case, node: str, program: Attachment, *, before_another: bool) -> bool | Unavailable | None:
     """Whether the program's code can keep a packet from going on; None where that can't be told."""
     values = case.lens.read(bpf_returns.question(node, program.program_id), bpf_returns.parse)
     if isinstance(values, Unavailable):
-        return None
+        return values
     taken = bpf_returns.taken(values, program.attach, before_another=before_another)
     return None if taken is None else bool(taken)

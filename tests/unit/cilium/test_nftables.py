@@ -96,3 +96,17 @@ def test_damaged_answers_never_raise(name: str, place: int, patch: bytes) -> Non
     chains = parsed(octets[:place] + patch + octets[place + len(patch) :])
     if not isinstance(chains, Unavailable):
         nftables.loss(chains, ARRIVING, TUNNELED)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "has_none"),
+    [
+        (b"the kernel refuses: -22\n", True),
+        (b"no netlink socket: Protocol not supported\n", True),
+        (b"the kernel refuses: -1\n", False),
+        (b"no answer: Interrupted system call\n", False),
+    ],
+)
+def test_a_kernel_that_has_no_nf_tables_says_so(stderr: bytes, has_none: bool) -> None:
+    chains = nftables.parse(Answer(255, b"", stderr, 0.0, 0.0))
+    assert chains == {} if has_none else isinstance(chains, Unavailable)

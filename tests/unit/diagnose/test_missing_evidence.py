@@ -105,7 +105,11 @@ LOSSES: dict[str, Callable[[Question], bool]] = {
     "bpftool": lambda question: question.argv[0] == "bpftool",
     "agent": lambda question: question.argv[0] == "cilium-dbg",
     "hubble": lambda question: question.argv[0] == "hubble",
-    "filters": _in_map("iptables"),
+    "filters": lambda question: bool({"iptables-save", "perl"} & {*question.argv}),
+    "iptables": lambda question: "iptables-save" in question.argv,
+    "nft": lambda question: "perl" in question.argv,
+    "kernels": lambda question: {"route", "get"} <= {*question.argv},
+    "attachments": lambda question: {"net", "show"} <= {*question.argv},
 }
 PLACES: dict[str, Callable[[Run, Question], bool]] = {
     "everywhere": lambda _, __: True,
