@@ -14,10 +14,11 @@ from ..policy_intent import Intent, intent_of
 
 def let_through(
     case: Case, direction: TrafficDirection, intent: Intent | Unavailable, programmed: str
-) -> str | None:
+) -> str | Unavailable | None:
     """What this direction's policy has to answer for, if the connection stood that should be denied.
 
-    The hop to be named is the one whose policies mean to deny; where none is known to, the last one that could have.
+    The hop to be named is the one whose policies mean to deny; where none is known to, the last one that could have,
+    and `Unavailable` where it can't be told whether the one before it should.
     """
     if case.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None
@@ -29,7 +30,9 @@ def let_through(
         return None
     if direction is TrafficDirection.INGRESS and HopName.EGRESS_POLICY in judges:
         egress = _egress_intent(case)
-        if isinstance(egress, Unavailable) or _denies(egress):
+        if isinstance(egress, Unavailable):
+            return egress
+        if _denies(egress):
             return None
         said.insert(0, f"egress: {egress.in_words}")
     return f"the connection stood, and no policy denies it ({'; '.join(said)})"

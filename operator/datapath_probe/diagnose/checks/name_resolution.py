@@ -50,10 +50,11 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NAME_RESOLVED_ELSEWHERE,
             f"{case.plan.request.host} led to {called}, but it should lead to {wanted}",
         )
-    if report.remote_ip:
-        hop.observed(f"curl spoke to {report.remote_ip}", took)
-    elif case.connection.translated and frontend:
-        hop.observed(f"curl spoke to {frontend.ip}", took)
+    shown = report.remote_ip or _shown(case)
+    if not shown:
+        message = f"no trace of this connection shows where {case.plan.request.host} led"
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
+    hop.observed(f"curl spoke to {shown}", took)
     return hop.fine(f"resolved in {took['nameLookup']}")
 
 
@@ -113,6 +114,17 @@ def _called(case: Case) -> str:
         return ""
     sent = connection.events.sent_on(case.path.source_node)
     return next((sighting.to[0] for sighting in sent if sighting.to[1] == port), "")
+
+
+def _shown(case: Case) -> str:
+    """The right address, where packets of this connection show that curl spoke to it; "" if none do."""
+    connection, frontend = case.connection, case.plan.frontend
+    if frontend is None:
+        return connection.chosen.ip if connection.chosen else ""
+    to = {sighting.to for sighting in connection.events.sightings if not sighting.reply}
+    to |= {drop.to for drop in connection.events.drops if not drop.reply}
+    known = connection.translated or connection.untranslated or connection.chosen
+    return frontend.ip if known or (frontend.ip, frontend.number) in to else ""
 
 
 def _told(findings: Sequence[Finding]) -> str:

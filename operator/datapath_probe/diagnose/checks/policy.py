@@ -96,6 +96,8 @@ def _compare(
     entry, questions = looked_up
     programmed = f"{_decision(entry)} for {who}"
     missed = let_through(case, gate.direction, intent, programmed)
+    if isinstance(missed, Unavailable):
+        return hop.unknown(missed)
     if missed:
         return hop.broken(Reason.POLICY_NOT_ENFORCED, missed)
     if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):

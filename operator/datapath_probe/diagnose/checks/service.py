@@ -65,9 +65,12 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
     contradiction = _compare(case, wanted, programmed)
-    return (
-        hop.stale(contradiction) if contradiction else hop.fine(f"{len(have)} backend(s) as Kubernetes says")
-    )
+    if contradiction:
+        return hop.stale(contradiction)
+    if _may_be_remembered(case, frontend):
+        message = "session affinity may remember another backend: nothing shows which one was chosen"
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
+    return hop.fine(f"{len(have)} backend(s) as Kubernetes says")
 
 
 def balances_as_planned(case: Case) -> bool:
@@ -128,6 +131,15 @@ def _remembered(
         "Service's slots: session affinity remembers it"
     )
     return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, rests_on)
+
+
+def _may_be_remembered(case: Case, frontend: Frontend) -> bool:
+    """Whether session affinity may have sent this connection to a backend that no slot names, for all that is known."""
+    connection = case.connection
+    if case.report is None or frontend.service.session_affinity == _NO_AFFINITY:
+        return False
+    known = connection.chosen or connection.untranslated or isinstance(connection.service, Absent)
+    return not known
 
 
 def _compare_many(case: Case, wanted: set[str], programmed: _Programmed) -> Contradiction | None:
