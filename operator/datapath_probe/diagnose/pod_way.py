@@ -27,7 +27,7 @@ def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
     if pod is not case.source:
         return ((case.source.pod.ip, case.client_port),)
     if case.translates and plan.frontend:
-        return ((plan.frontend.ip, plan.frontend.port.port),)
+        return ((plan.frontend.ip, plan.frontend.number),)
     chosen = (case.backend,) if case.backend else plan.backends[:AHEAD]
     return tuple((backend.ip, backend.port) for backend in chosen)
 
