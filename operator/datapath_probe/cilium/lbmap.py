@@ -51,7 +51,9 @@ class ServiceFlag(IntFlag):
 
 
 class BackendState(IntEnum):
-    """Only active backends get new connections; terminating ones where there is no active one."""
+    """A slot decides who gets new connections. By this an existing one is let end, but a new one on its ports is sent
+    to another backend, where it is not active. Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`).
+    """
 
     ACTIVE = 0
     TERMINATING = 1

@@ -1,8 +1,12 @@
 """Entries of Services as other versions and settings of Cilium make them."""
 
+import json
 from dataclasses import replace
 
-from datapath_probe.api.vocabulary import ProbeVerdict
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
@@ -11,6 +15,8 @@ from datapath_probe.evidence.store import Evidence
 from unit.recorded import recorded
 
 _PROTOCOL = 8  # octet of the key that holds it
+SLOT = 6  # of the key
+FLAGS_2, STATE = 9, 7  # of the values
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
@@ -37,3 +43,74 @@ def test_a_service_under_any_protocol_is_as_good_as_one_under_tcp() -> None:
 def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same() -> None:
     run = recorded("backend-slot-missing")
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
+
+
+def with_octet(run: Run, map_name: str, place: int, octet: int, key: tuple[int, str] | None = None) -> Run:
+    """The run, all its answers heard twice, as if values of this map had another octet; `key`: those alone with this
+    octet in their keys.
+    """
+    readings: dict[Question, tuple[Reading, ...]] = {}
+    for question, answers in run.evidence:
+        readings[question] = (answers[0], answers[0])
+        if not any(word.endswith(map_name) for word in question.argv):
+            continue
+        if key and question.argv[question.argv.index("hex") + 1 + key[0]] != key[1]:
+            continue
+        readings[question] = (_with_octet(answers[0], place, octet),) * 2
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def _with_octet(reading: Reading, place: int, octet: int) -> Reading:
+    assert isinstance(reading, Answer)
+    entry = json.loads(reading.stdout)
+    if entry is None:
+        return reading
+    entry["value"][place] = f"0x{octet:02x}"
+    return replace(reading, stdout=json.dumps(entry).encode())
+
+
+@pytest.mark.parametrize(("flag", "told"), [(0x01, "local redirect policy"), (0x04, "L7 load balancing")])
+def test_a_service_whose_packets_are_redirected_is_not_held_against_its_endpoints(
+    flag: int, told: str
+) -> None:
+    run = with_octet(
+        recorded("healthy-service-cross-node"), "cilium_lb4_services_v2", FLAGS_2, flag, (SLOT, "00")
+    )
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert told in diagnosis.message
+
+
+def test_behind_a_redirection_no_hop_is_named() -> None:
+    run = with_octet(recorded("egress-policy-deny-service"), "cilium_lb4_services_v2", FLAGS_2, 0x04)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(1, "terminating"), (2, "quarantined"), (3, "maintenance"), (9, "of state 9")]
+)
+def test_a_ready_backend_that_the_node_keeps_as_inactive_is_a_latent_fault(state: int, told: str) -> None:
+    run = recorded("healthy-service-cross-node")
+    diagnosis = diagnose(with_octet(run, "cilium_lb4_backends_v3", STATE, state))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
+    assert told in diagnosis.message
+
+
+def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
+    run = with_octet(recorded("healthy-service-cross-node"), "cilium_lb4_backends_v3", STATE, 1)
+    backends = tuple(
+        replace(
+            backend,
+            target=replace(backend.target, pod=replace(backend.target.pod, ready=False, terminating=True)),
+        )
+        for backend in run.plan.backends
+        if backend.target
+    )
+    plan = replace(run.plan, backends=backends)
+    lookup = next(
+        finding
+        for finding in diagnose(replace(run, plan=plan, plan_after=plan)).findings
+        if finding.hop is HopName.SERVICE_LOOKUP
+    )
+    assert lookup.verdict is HopVerdict.OK

@@ -1,9 +1,11 @@
 """Hops of a Service: `service-lookup`, `service-translation`, `reply-translation`. Exercise 7.
 
-Source: Cilium 1.18 `bpf/lib/lb.h`, `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `pkg/maps/lbmap`.
+Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`),
+`pkg/loadbalancer/reconciler`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
@@ -20,18 +22,24 @@ from ..judge import ANYWHERE, Contradiction, Hop
 # Beyond this many backends only their number and the one that was chosen are compared.
 COMPARED_BACKENDS = 32
 _NO_AFFINITY = "None"
+# What becomes of packets to such a Service is not decided by its backends.
+_REDIRECTED = {
+    lbmap.ServiceFlag.LOCAL_REDIRECT: "a local redirect policy",
+    lbmap.ServiceFlag.L7_LOAD_BALANCER: "L7 load balancing by a proxy",
+}
 
 _NOT_TRANSLATED = frozenset({Rung.NOTHING})
 
 
 @dataclass(frozen=True, slots=True)
 class _Programmed:
-    """Backends as "ip:port"; `dangling`: what slots name and is not there; `count`: of slots."""
+    """Backends as "ip:port"; `dangling`: what slots name and is not there; `count`: of slots; `states`: by backend."""
 
     count: int
     backends: frozenset[str]
     dangling: tuple[str, ...]
     rests_on: tuple[Question, ...]
+    states: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
@@ -51,6 +59,9 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
+    redirected = _redirected(expected.node, frontend, master.slot)
+    if redirected:
+        return hop.unknown(redirected)
     programmed = _programmed(case, expected.node, master, master.slot)
     if isinstance(programmed, Unavailable):
         return hop.unknown(programmed)
@@ -71,6 +82,15 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         message = "session affinity may remember another backend: nothing shows which one was chosen"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     return hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+
+
+def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> Unavailable | None:
+    """Why the Service's backends do not say where its packets go."""
+    by = [name for flag, name in _REDIRECTED.items() if flag in slot_0.flags]
+    if not by:
+        return None
+    message = f"{node} has {' and '.join(by)} for {frontend.address}: ways through that are not followed"
+    return Unavailable(Reason.UNSUPPORTED_CONFIGURATION, message)
 
 
 def balances_as_planned(case: Case) -> bool:
@@ -105,7 +125,7 @@ def _compare(case: Case, wanted: set[str], programmed: _Programmed) -> Contradic
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
     chosen = case.connection.chosen
     if not missing and not stale:
-        return _remembered(chosen, wanted, rests_on, node)
+        return _remembered(chosen, wanted, rests_on, node) or _inactive(case, programmed, node)
     if not have:
         message = f"{node} has no backend at all, Kubernetes has {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
@@ -131,6 +151,21 @@ def _remembered(
         "Service's slots: session affinity remembers it"
     )
     return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, rests_on)
+
+
+def _inactive(case: Case, programmed: _Programmed, node: str) -> Contradiction | None:
+    """A backend that the node keeps as one that is on its way out, though its pod is ready. New connections are sent to
+    it all the same; one that reuses the ports of an earlier one is not.
+    """
+    for backend in case.plan.backends:
+        state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
+        ready = backend.target and backend.target.pod.ready and not backend.target.pod.terminating
+        if ready and state != lbmap.BackendState.ACTIVE:
+            known = state in set(lbmap.BackendState)
+            name = lbmap.BackendState(state).name.lower() if known else f"of state {state}"
+            message = f"{node} has backend {backend.ip}:{backend.port} as {name}, but its pod is ready"
+            return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=programmed.rests_on)
+    return None
 
 
 def _may_be_remembered(case: Case, frontend: Frontend) -> bool:
@@ -160,7 +195,7 @@ def _programmed(
     rests_on = [*master.rests_on]
     if slot_0.count > COMPARED_BACKENDS:
         return _Programmed(slot_0.count, frozenset(), (), master.rests_on)
-    backends: set[str] = set()
+    states: dict[str, int] = {}
     dangling: list[str] = []
     failed: Unavailable | None = None
     for number in range(1, slot_0.count + 1):
@@ -181,8 +216,8 @@ def _programmed(
         elif isinstance(backend, Absent):
             dangling.append(f"backend {slot.backend_id}")
         else:
-            backends.add(f"{backend.ip}:{backend.port}")
-    return failed or _Programmed(slot_0.count, frozenset(backends), tuple(dangling), tuple(rests_on))
+            states[f"{backend.ip}:{backend.port}"] = backend.state
+    return failed or _Programmed(slot_0.count, frozenset(states), tuple(dangling), tuple(rests_on), states)
 
 
 def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
