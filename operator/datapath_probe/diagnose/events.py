@@ -2,15 +2,12 @@
 
 Events are asked for in the second look, when the rings have moved on since the request ended; a healthy run does not
 pay for them. What they show counts. What they do not show proves nothing: rings overflow, aggregation hides, and the
-newest event of a node can't be read. Called by `connection`; checks use `drops_of`.
+newest event of a node can't be read. Called by `trace`, and by `diagnose` while the request hangs.
 Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName
@@ -23,9 +20,6 @@ from ..plan.plan import Plan
 from .drops import Drop, Scene, owner
 from .lens import Lens
 from .run import Run
-
-if TYPE_CHECKING:
-    from .case import Case
 
 # What may pass between the request and the question, beyond the request's own timeout.
 _MARGIN_S = 30
@@ -106,18 +100,6 @@ def observe(lens: Lens, run: Run, report: CurlReport | None, destination_node: s
         unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
         lagging=tuple(question for node in nodes for question in _lagging(lens, run, node)),
     )
-
-
-def drops_of(case: Case) -> tuple[Drop, ...] | Unavailable:
-    """The drops of this connection that were witnessed. None at all only where every node could be asked; even that is
-    no proof that there was none. `Unavailable(NotCollected)` until the second look.
-    """
-    events = case.connection.events
-    if events.drops:
-        return events.drops
-    if not case.run.second_look:
-        return Unavailable(Reason.NOT_COLLECTED, "events are asked for in the second look")
-    return next(iter(events.unread.values()), ())
 
 
 def _hubble_is_on(plan: Plan) -> bool:

@@ -15,7 +15,6 @@ from ..plan.path import ExpectedHop
 from .findings import Finding, Rung, Statement
 from .lens import Lens
 
-Statements = Mapping[Witness, Statement]
 Facts = Mapping[str, object]
 
 ANYWHERE = frozenset(Rung)
