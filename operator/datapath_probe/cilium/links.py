@@ -182,11 +182,16 @@ def parse_arrival(answer: Answer) -> bool | Unavailable:
 
 
 def _route(route: Json, way: Json) -> Route:
+    """ValueError where names or addresses are none: questions are made of them."""
     mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
     return Route(
         destination=route["dst"].text(),
-        gateway=way["gateway"].text() if way["gateway"] else None,
-        device=way["dev"].text(),
-        source=route["prefsrc"].text() if route["prefsrc"] else None,
+        gateway=_address(way["gateway"]),
+        device=device_name(way["dev"].text()),
+        source=_address(route["prefsrc"]),
         mtu=mtu.integer() if mtu else None,
     )
+
+
+def _address(told: Json) -> str | None:
+    return ip_text(packed(told.text())) if told else None

@@ -194,3 +194,18 @@ def test_no_evidence_stays_what_it_is(name: str, reason: EvidenceError) -> None:
 )
 def test_json_that_breaks_decoders_is_no_evidence(name: str, stdout: bytes) -> None:
     assert isinstance(PARSERS[name][0](printed(stdout)), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"dst": "10.0.0.1", "dev": "../lxc1"},
+        {"dst": "10.0.0.1", "dev": "--help"},
+        {"dst": "10.0.0.1", "dev": "eth0", "gateway": "nowhere"},
+        {"dst": "10.0.0.1", "dev": "eth0", "prefsrc": "nobody"},
+    ],
+)
+def test_a_route_by_what_is_no_device_or_address_is_not_understood(route: dict[str, str]) -> None:
+    parsed = links.parse_route(Answer(0, json.dumps([route]).encode(), b"", 0.0, 0.0))
+    assert isinstance(parsed, Unavailable)
+    assert parsed.reason == EvidenceError.UNPARSABLE
