@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from ..api.hop_result import HopResult
 from ..api.probe import InvalidSpec, Probe
+from ..api.reasons import Reason
 from ..api.status import ProbeStatus
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..cilium.curl import Timings
@@ -66,11 +67,13 @@ class ProbeSeries:
 
     @property
     def divergence(self) -> tuple[str, str, str] | None:
-        """(hop, reason, node) of the hop or segment to blame."""
+        """(hop, reason, node) of the hop or segment to blame. A segment's reason is one and the same, whatever more is
+        known of the loss.
+        """
         hop, segment = self.status.divergent_hop, self.status.segment
         if hop:
             return hop.name, hop.reason, hop.node
-        return (SEGMENT, self.status.reason or "", segment.node or "") if segment else None
+        return (SEGMENT, Reason.LOST_IN_TRANSIT, segment.node or "") if segment else None
 
 
 def _hops(status: ProbeStatus) -> Iterator[HopResult]:

@@ -111,6 +111,12 @@ def test_a_segment_diverges_without_naming_a_hop() -> None:
     assert of(samples, "hop_failures_total") == {("segment", "LostInTransit"): 1}
 
 
+@pytest.mark.parametrize("reason", [Reason.LOST_ON_THE_WIRE, Reason.CONNECTION_REFUSED])
+def test_a_segment_has_one_reason_whatever_more_is_known(reason: Reason) -> None:
+    samples = scrape(after([replace(lost(), reason=reason)]))
+    assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
+
+
 def test_counters_grow_run_by_run() -> None:
     samples = scrape(
         after([healthy(), diverging(), diverging(), diverging(ProbeVerdict.DEGRADED), CANNOT_RUN])
