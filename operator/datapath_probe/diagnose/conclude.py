@@ -54,10 +54,12 @@ def conclude(
     wire: WireLoss | None = None,
     clues: Sequence[str] = (),
     open_end: HopName | None = None,
+    lost_events: Sequence[str] = (),
 ) -> Conclusion:
     """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything;
     `unjudgeable`: what on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what
-    else was seen, for people, where no hop is named; `open_end`: where the path would end, if it is not known so far.
+    else was seen, for people, where no hop is named; `open_end`: where the path would end, if it is not known so far;
+    `lost_events`: what witnesses know that they missed.
     """
     findings = tuple(findings)
     if unjudgeable:
@@ -75,7 +77,16 @@ def conclude(
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
-    return _failed(findings, outcome, ladder, wire, clues, open_end)
+    return _telling(_failed(findings, outcome, ladder, wire, clues, open_end), lost_events)
+
+
+def _telling(conclusion: Conclusion, lost_events: Sequence[str]) -> Conclusion:
+    """With what may have escaped the witnesses, beside whatever is blamed."""
+    untold = [lost for lost in lost_events if lost not in conclusion.message]
+    message = "; ".join((conclusion.message, *untold))
+    blamed = conclusion.divergence
+    divergence = replace(blamed, message="; ".join((blamed.message, *untold))) if blamed else None
+    return replace(conclusion, message=message, divergence=divergence)
 
 
 def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:

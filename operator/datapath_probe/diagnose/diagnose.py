@@ -41,7 +41,7 @@ from .nodes import disagreement, unjudgeable
 from .outcome import judge_outcome
 from .run import Run
 from .seen_way import seen_way
-from .testimony import clues, testify
+from .testimony import clues, lost_events, testify
 from .trace import AHEAD, only_backend, trace
 from .transition import in_transition
 from .used_maps import reloading, weigh
@@ -96,6 +96,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         wire_loss(case, ladder),
         tuple(clues(case)),
         _open_end(case),
+        tuple(lost_events(case)),
     )
     return Diagnosis(
         plan=run.plan,

@@ -38,11 +38,16 @@ def clues(case: Case) -> Iterator[str]:
         yield from counted_drops(case)
     for error in events.icmp:
         yield f"ICMP error from {error}"
-    for node, lost in sorted(events.lost.items()):
-        yield f"{node} lost {lost} events"
+    yield from lost_events(case)
     for node, why in sorted(events.unread.items()):
         if why.reason != EvidenceError.NOT_COLLECTED:
             yield f"no events from {node}: {why.message}"
+
+
+def lost_events(case: Case) -> Iterator[str]:
+    """How many events each node knows that it lost, in sentences: any of them may have been of this connection."""
+    for node, lost in sorted(case.connection.events.lost.items()):
+        yield f"{node} lost {lost} events"
 
 
 def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Ladder) -> Finding:

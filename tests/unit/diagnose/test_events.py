@@ -118,6 +118,10 @@ def test_lost_events_are_told_beside_every_verdict_of_the_node_that_lost_them(na
     assert set(told) == {"12"}
     if diagnosis.reason is Reason.DENIAL_NOT_WITNESSED:
         assert f"{there} lost 12 events" in diagnosis.message
+    if diagnosis.met is False:
+        assert diagnosis.divergence
+        assert diagnosis.divergence.message.endswith(f"; {there} lost 12 events")
+        assert diagnosis.message.count(f"{there} lost 12 events") == 1
 
 
 def test_a_drop_in_a_run_that_succeeded_is_told_and_not_held_against_the_hop() -> None:
