@@ -17,6 +17,10 @@ from .answers import Json, line, parser
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
 
 
+# Members of the report that are read, besides the times.
+_TOLD = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
+
+
 class CurlExit(IntEnum):
     """The exit codes that tell something about the path or the server; others are curl's own trouble."""
 
@@ -137,6 +141,21 @@ def _config(request: CurlRequest) -> bytes:
 
 def _quoted(text: str) -> str:
     return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
+
+
+def told_alone(stderr: bytes) -> bytes:
+    """The report with what is read of it here alone: its other members hold URLs, that of a redirection too. What is no
+    report is left as it is.
+    """
+    start = stderr.find(b"{")
+    try:
+        report = json.loads(stderr[start:]) if start >= 0 else None
+    except (ValueError, RecursionError):
+        return stderr
+    if not isinstance(report, dict):
+        return stderr
+    told = {name: value for name, value in report.items() if name in _TOLD or name.startswith("time_")}
+    return stderr[:start] + json.dumps(told).encode()
 
 
 def parse_report(reading: Reading) -> CurlReport | Unavailable:

@@ -1,15 +1,20 @@
 """An evidence bundle: one run as a JSON document, from which `replay` draws the same verdict.
 
 Free of secrets: of header values and the body of the request only the length is kept (whether they fit one packet
-decides who can be blamed), and of the response's body only what the expectation asks for. Outputs are kept byte for
-byte, written as Latin-1 so that they can be read by people.
+decides who can be blamed), likewise of the values in its query, and of the response's body only what the expectation
+asks for. Of curl's report the URLs are left out. Other outputs are kept byte for byte but for that query, written as
+Latin-1 so that they can be read by people.
 """
 
+import json
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from ..cilium.curl import told_alone
+from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Answer, Reading, Unavailable
 from ..evidence.store import Evidence
@@ -79,39 +84,88 @@ class Bundle:
                 Run(
                     plan=_PLAN.validate_python(document["plan"]),
                     request=Request(
-                        started=float(request["started"]),
+                        started=_number(request["started"]),
                         local_port=int(request["localPort"]),
                         reading=_to_reading(request["reading"]) if request["reading"] else None,
                     ),
                     evidence=Evidence(readings),
                     plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
                     second_look=bool(document["secondLook"]),
-                    view_age_s=float(document["viewAge"]),
+                    view_age_s=_number(document["viewAge"]),
                     behind=_MOVEMENT.validate_python(document.get("behind")),
                     dns=_MOVEMENT.validate_python(document.get("dns")),
                 )
             )
-        except (ValidationError, KeyError, TypeError, AttributeError, UnicodeError) as error:
+        except NotABundleError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise NotABundleError(f"not an evidence bundle: {error}") from error
 
 
 def _redacted(run: Run) -> Run:
-    after = run.plan_after
+    after, path = run.plan_after, run.plan.request.path
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"")
+        told = told_alone(reading.stderr)
+        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=told)
     return replace(
         run,
         plan=_without_secrets(run.plan),
         plan_after=_without_secrets(after) if isinstance(after, Plan) else after,
-        request=replace(run.request, reading=reading),
+        request=replace(run.request, reading=_without_query(reading, path) if reading else None),
+        evidence=Evidence(
+            {
+                question: tuple(_without_query(answer, path) for answer in readings)
+                for question, readings in run.evidence
+            }
+        ),
     )
 
 
 def _without_secrets(plan: Plan) -> Plan:
-    headers = tuple((name, _starred(value)) for name, value in plan.request.headers)
-    return replace(plan, request=replace(plan.request, headers=headers, body=_starred(plan.request.body)))
+    request = plan.request
+    headers = tuple((name, _starred(value)) for name, value in request.headers)
+    return replace(
+        plan,
+        request=replace(request, headers=headers, body=_starred(request.body), path=_hidden(request.path)),
+    )
+
+
+def _without_query(reading: Reading, path: str) -> Reading:
+    """An output that may tell of the request's path, as programs write it into JSON or as it is."""
+    if isinstance(reading, Unavailable) or "?" not in path:
+        return reading
+    stdout, stderr = reading.stdout, reading.stderr
+    for escape in (str, _in_json, _in_json_of_go):
+        told, hidden = escape(path).encode(), escape(_hidden(path)).encode()
+        stdout, stderr = stdout.replace(told, hidden), stderr.replace(told, hidden)
+    return replace(reading, stdout=stdout, stderr=stderr)
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _in_json_of_go(text: str) -> str:
+    """Source: Go `encoding/json`, which escapes what means something in HTML."""
+    return _in_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _hidden(path: str) -> str:
+    """The path with as many stars as its query's values have octets, and a name without a value too."""
+    before, mark, query = path.partition("?")
+    parts = (part.partition("=") for part in query.split("&"))
+    hidden = (f"{name}={_starred(value)}" if equals else _starred(name) for name, equals, value in parts)
+    return f"{before}{mark}{'&'.join(hidden)}"
+
+
+def _number(saved: object) -> float:
+    """ValueError if it is none that can be reckoned with."""
+    number = float(saved) if isinstance(saved, int | float) else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{saved!r} is no number")
+    return number
 
 
 def _starred(text: str) -> str:
@@ -134,12 +188,13 @@ def _from_reading(reading: Reading) -> dict[str, Any]:
 
 def _to_reading(saved: dict[str, Any]) -> Reading:
     if "unavailable" in saved:
-        return Unavailable(saved["unavailable"], saved["message"], saved["at"])
+        reason = EvidenceError(saved["unavailable"])
+        return Unavailable(reason, str(saved["message"]), _number(saved["at"]))
     return Answer(
-        exit_code=saved["exitCode"],
+        exit_code=int(saved["exitCode"]),
         stdout=saved["stdout"].encode("latin-1"),
         stderr=saved["stderr"].encode("latin-1"),
-        at=saved["at"],
-        duration_s=saved["duration"],
-        truncated=saved["truncated"],
+        at=_number(saved["at"]),
+        duration_s=_number(saved["duration"]),
+        truncated=bool(saved["truncated"]),
     )

@@ -1,5 +1,6 @@
 """A saved run gives the same diagnosis, and gives nothing away."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -108,3 +109,57 @@ def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
 def test_what_is_no_bundle_is_refused(text: bytes) -> None:
     with pytest.raises(NotABundleError):
         Bundle.from_json(text)
+
+
+ASKED = "/login?token=s3cret&s3cret&x="
+
+
+def asking_with_secrets() -> Run:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    report = json.loads(reading.stderr) | {
+        "url_effective": f"http://deathstar{ASKED}",
+        "redirect_url": "http://deathstar/elsewhere?session=s3cret",
+        "errormsg": f"no answer to {ASKED}",
+    }
+    told = f'{{"url": "http://deathstar{ASKED}"}}'.replace("&", r"\u0026").encode()
+    return replace(
+        run,
+        plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
+        request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
+        evidence=run.evidence.adding([Question("node1", ("hubble",))], [Answer(0, told, b"", 0.0, 0.0)]),
+    )
+
+
+def test_no_value_of_the_query_is_saved() -> None:
+    run = asking_with_secrets()
+    assert b"s3cret" not in Bundle(run).to_json()
+    assert replayed(run).plan.request.path == "/login?token=******&******&x="
+    live, again = diagnose(run), diagnose(replayed(run))
+    assert (again.verdict, again.reason) == (live.verdict, live.reason)
+    assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        (("request", "started"), "yesterday"),
+        (("request", "started"), 1e999),
+        (("request", "localPort"), "high"),
+        (("request", "reading"), {"unavailable": "Unheard-of", "message": "", "at": 0}),
+        (("viewAge",), None),
+        (("evidence",), [{"node": "node1", "argv": [], "readings": []}]),
+        (("evidence",), [{"node": "node1", "argv": ["ip"], "readings": [{"exitCode": "none"}]}]),
+        (("plan",), {}),
+    ],
+)
+def test_a_damaged_document_is_no_bundle(member: tuple[str, ...], value: object) -> None:
+    document = json.loads(Bundle(recorded("healthy-cross-node")).to_json())
+    *path, last = member
+    place = document
+    for name in path:
+        place = place[name]
+    place[last] = value
+    with pytest.raises(NotABundleError, match="not an evidence bundle"):
+        Bundle.from_json(json.dumps(document).encode())
