@@ -45,13 +45,13 @@ class Counters(ApiModel):
     """Runs that ended."""
 
     failures: Count = 0
-    """Runs with the verdict Broken."""
+    """Runs whose expectation on the outcome was not met."""
 
     consecutive_failures: Count = 0
-    """Broken runs since the last one that was not."""
+    """Such runs since the last one that was none."""
 
     consecutive_successes: Count = 0
-    """Healthy or Degraded runs since the last one that was neither."""
+    """Runs whose expectation was met since the last one of which that can't be said."""
 
     skipped: Count = 0
     """Runs that did not start, because the one before still lasted or the operator was away."""

@@ -42,7 +42,8 @@ class CurlRequest:
     """What to send.
 
     `path` holds visible ASCII without '#'; header names are tokens, values free of NUL and line breaks; the
-    body is UTF-8 without NUL. `keep_body`: the response's body is wanted.
+    body is UTF-8 without NUL. `keep_body`: the response's body is wanted. `over_ipv4`: whatever other addresses the
+    name has; for clients that could choose.
     """
 
     protocol: str
@@ -55,6 +56,7 @@ class CurlRequest:
     timeout_s: float
     local_port: int
     keep_body: bool
+    over_ipv4: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
         "--write-out",
         "%{stderr}%{json}",
     ]
+    if request.over_ipv4:
+        words.append("--ipv4")
     if request.method == "HEAD":
         words.append("--head")
     else:

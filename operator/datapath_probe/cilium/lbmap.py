@@ -124,9 +124,9 @@ def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
     )
 
 
-def backend(node: str, backend_id: int, ip_version: int = 4) -> Question:
-    """A backend; absent, a slot that names it drops packets."""
-    return map_lookup(node, f"cilium_lb{_known(ip_version)}_backends_v3", le32(backend_id))
+def backend(node: str, backend_id: int) -> Question:
+    """An IPv4 backend; absent, a slot that names it drops packets."""
+    return map_lookup(node, "cilium_lb4_backends_v3", le32(backend_id))
 
 
 def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
@@ -139,9 +139,9 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
     return BackendRecord(ip_text(address), port, protocol, state)
 
 
-def revnat(node: str, rev_nat_id: int, ip_version: int = 4) -> Question:
-    """The service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
-    return map_lookup(node, f"cilium_lb{_known(ip_version)}_reverse_nat", be16(rev_nat_id))
+def revnat(node: str, rev_nat_id: int) -> Question:
+    """The IPv4 service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
+    return map_lookup(node, "cilium_lb4_reverse_nat", be16(rev_nat_id))
 
 
 def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
@@ -154,9 +154,3 @@ def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
 
 def _version(address: bytes) -> int:
     return 4 if len(address) == 4 else 6
-
-
-def _known(ip_version: int) -> int:
-    if ip_version not in (4, 6):
-        raise ValueError(f"there is no IP version {ip_version}")
-    return ip_version

@@ -158,6 +158,7 @@ class ProbeRunner:
             timeout_s=plan.request.timeout_s,
             local_port=local_port,
             keep_body=plan.expect.body_contains is not None,
+            over_ipv4=any(":" in ip for ip in plan.source.pod.ips),
         )
         argv, stdin = curl.argv(command)
         pod = plan.source.pod

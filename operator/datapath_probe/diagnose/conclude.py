@@ -65,8 +65,13 @@ def conclude(
     if unjudgeable:
         reason, why = Reason(unjudgeable.reason), unjudgeable.message
         findings = tuple(_withheld(finding, why, reason) for finding in findings)
-        if outcome.met is not None:
-            return Conclusion(ProbeVerdict.UNKNOWN, reason, why, findings)
+        if outcome.met:
+            return Conclusion(
+                ProbeVerdict.UNKNOWN, reason, f"the request {_became(outcome)}, but {why}", findings
+            )
+        if outcome.met is False and not transition:
+            message = f"the request failed ({outcome.message}), and {why}"
+            return Conclusion(ProbeVerdict.UNKNOWN, reason, message, findings)
     if transition:
         findings = tuple(_withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
@@ -112,10 +117,8 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
         return Conclusion(ProbeVerdict.DEGRADED, reason, message, findings)
     unknown = _first(findings, HopVerdict.UNKNOWN)
     if unknown:
-        became = "was denied" if outcome.reason is Reason.DENIED else "succeeded"
-        message = (
-            f"the request {became}, but {unknown.hop} on {unknown.node} can't be judged: {unknown.message}"
-        )
+        place = f"{unknown.hop} on {unknown.node}"
+        message = f"the request {_became(outcome)}, but {place} can't be judged: {unknown.message}"
         return Conclusion(ProbeVerdict.UNKNOWN, unknown.reason, message, findings)
     if outcome.reason is Reason.DENIED:
         last = findings[-1]
@@ -124,6 +127,11 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
         )
         return Conclusion(ProbeVerdict.HEALTHY, Reason.DENIED, message, findings)
     return Conclusion(ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK, f"all {len(findings)} hops ok", findings)
+
+
+def _became(outcome: Outcome) -> str:
+    """What a request that met the expectation did."""
+    return "was denied" if outcome.reason is Reason.DENIED else "succeeded"
 
 
 def _failed(

@@ -81,18 +81,21 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     case = _case(run, lens)
     ladder = case.connection.ladder(case.translates)
     findings = testify(case, _examine(case), ladder)
-    transition = (
-        in_transition(run, case.connection.chosen, _doubtful(findings))
-        or reloading(findings)
-        or disagreement(case)
-        or (_righted(run, findings, ladder, memo) if case.outcome.met is False else None)
-    )
+    unjudged = unjudgeable(case, findings)
+    transition = in_transition(run, case.connection.chosen, _doubtful(findings))
+    if unjudged is None:  # else what checks and settings say of a transition proves nothing either
+        transition = (
+            transition
+            or reloading(findings)
+            or disagreement(case)
+            or (_righted(run, findings, ladder, memo) if case.outcome.met is False else None)
+        )
     conclusion = conclude(
         findings,
         case.outcome,
         ladder,
         transition,
-        unjudgeable(case, findings),
+        unjudged,
         wire_loss(case, ladder),
         tuple(clues(case)),
         _open_end(case),
@@ -115,7 +118,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         findings=conclusion.findings,
         way=None if transition else seen_way(case, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
-        needs_second_look=not run.second_look and any(_is_doubtful(finding) for finding in findings),
+        needs_second_look=not (run.second_look or unjudged) and any(map(_is_doubtful, findings)),
         lagging=case.connection.events.lagging,
     )
 

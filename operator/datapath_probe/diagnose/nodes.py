@@ -27,10 +27,11 @@ _DECISIVE = {
 
 def unjudgeable(case: Case, findings: Sequence[Finding]) -> Unavailable | None:
     """The first thing on this path that no check knows; whatever else was found then proves nothing."""
-    for node, config in _configurations(case):
+    configurations = [("", case.config), *((f" on {node}", config) for node, config in _configurations(case))]
+    for place, config in configurations:
         setting = unsupported(config)
         if setting:
-            message = f"Cilium on {node} runs with {setting}, which this version of the operator can't judge"
+            message = f"Cilium{place} runs with {setting}, which this version of the operator can't judge"
             return Unavailable(Reason.UNSUPPORTED_CONFIGURATION, message)
     for node in _nodes(case):
         layout = case.layout(node)

@@ -128,7 +128,8 @@ def service(raw: object, skips: Skips) -> Service:
     """A Service."""
     cluster_ip = text(raw, "spec", "clusterIP")
     if cluster_ip != "None":
-        cluster_ip = next(iter(addresses([cluster_ip], skips, "Service.spec.clusterIP")), "")
+        of_both = [cluster_ip, *elements(raw, "spec", "clusterIPs")]
+        cluster_ip = next(iter(addresses(of_both, skips, "Service.spec.clusterIP")), "")
     return Service(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),

@@ -11,6 +11,9 @@ from ..api.vocabulary import Encapsulation, HopName, Locality
 from ..cilium.agent_config import AgentConfig, from_config_map
 from .plan import Backend, Plan
 
+# What else the ConfigMap may say is no path that anyone judges (`support`).
+_ENCAPSULATIONS = {str(protocol): protocol for protocol in (Encapsulation.VXLAN, Encapsulation.GENEVE)}
+
 
 @dataclass(frozen=True, slots=True)
 class ExpectedHop:
@@ -54,7 +57,7 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     # What is addressed to a node itself goes to it as it is.
     to_host = backend is not None and backend.host is not None
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
-        encapsulation = Encapsulation(config.tunnel_protocol)
+        encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
     tunnel = encapsulation is not Encapsulation.NONE
     way = _Way(plan, backend, source, destination, tunnel, config.socket_lb, config.routes_to_endpoints)
     return ExpectedPath(

@@ -18,9 +18,9 @@ _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: (
 
 def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     """The plan for one run of the probe, as the cluster is now."""
-    unjudged = unsupported(from_config_map(inventory.cilium_config()))
-    if unjudged:
-        message = f"Cilium runs with {unjudged}, which this version of the operator can't judge"
+    config = from_config_map(inventory.cilium_config())
+    if not config.ipv4:  # any other setting that can't be judged still lets the request be sent
+        message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"
         return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
     found = resolve_source(probe, inventory)
     if isinstance(found, CannotRun):
@@ -53,19 +53,29 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
 
 
 def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Target] | CannotRun:
-    """The source with the address first that it speaks from, and only such backends as it can speak to."""
+    """The source with the address first that it speaks from, and only such backends as it can speak to: over IPv4,
+    which alone is judged.
+    """
     reached = [target.frontend.ip] if target.frontend else [backend.ip for backend in target.backends]
-    versions = {ip_address(ip).version for ip in reached}
-    usable = [ip for ip in source.pod.ips if ip_address(ip).version in versions]
     if not reached:
         return source, target
-    if not usable:
+    common = {_version(ip) for ip in reached} & {_version(ip) for ip in source.pod.ips}
+    if not common:
         message = f"{', '.join(reached)} and {', '.join(source.pod.ips)} are not of one IP version"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
-    version = ip_address(usable[0]).version
-    backends = tuple(b for b in target.backends if ip_address(b.ip).version == version)
-    ips = tuple(dict.fromkeys((*usable, *source.pod.ips)))
+    if 4 not in common:
+        message = (
+            f"{', '.join(source.pod.ips)} and {', '.join(reached)} have IPv6 alone in common, "
+            "which this version of the operator can't judge"
+        )
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
+    backends = tuple(backend for backend in target.backends if _version(backend.ip) == 4)
+    ips = tuple(sorted(source.pod.ips, key=_version))  # stable: of each version the first stays the first
     return replace(source, pod=replace(source.pod, ips=ips)), replace(target, backends=backends)
+
+
+def _version(ip: str) -> int:
+    return ip_address(ip).version
 
 
 def _implausible(source: PodFacts, target: Target) -> str | None:

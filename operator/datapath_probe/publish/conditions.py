@@ -25,6 +25,9 @@ STALLED = "Stalled"
 
 _SEGMENT_REASONS = (Reason.LOST_IN_TRANSIT, Reason.LOST_ON_THE_WIRE)
 
+UNSUPPORTED = frozenset({Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_VERSION})
+"""Why the path can't be judged, though the outcome of the request is what was observed."""
+
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -92,7 +95,7 @@ def after_run(
     """Reachable and PathHealthy. `history`: newest first, this run and all that was kept: nothing else tells how long
     the path has been as it is, so no more runs than `spec.history.limit` and this one can be waited for.
     """
-    reachable = _reachable(paths)
+    reachable = reachability(paths)
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
     met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
     yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
@@ -115,10 +118,16 @@ def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
     return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
 
 
-def _reachable(paths: Sequence[Diagnosis]) -> ConditionStatus:
-    return _worst(
-        TRUE if path.met else FALSE if path.verdict is ProbeVerdict.BROKEN else UNKNOWN for path in paths
-    )
+def reachability(paths: Sequence[Diagnosis]) -> ConditionStatus:
+    """Whether the expectation on the outcome was met on every path. A failure counts where it proves something: not
+    while something is in transition.
+    """
+    return _worst(TRUE if path.met else FALSE if _counts(path) else UNKNOWN for path in paths)
+
+
+def _counts(failed: Diagnosis) -> bool:
+    unjudged = failed.met is False and failed.reason in UNSUPPORTED
+    return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
 def _path_healthy(paths: Sequence[Diagnosis]) -> ConditionStatus:

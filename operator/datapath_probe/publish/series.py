@@ -9,6 +9,7 @@ from ..api.reasons import Reason
 from ..api.status import ProbeStatus
 from ..api.vocabulary import HopVerdict, ProbeVerdict
 from ..cilium.curl import Timings
+from .conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
 from .run_result import RunResult
 
@@ -48,8 +49,13 @@ class ProbeSeries:
 
     @property
     def success(self) -> bool | None:
-        """Whether the expectation was met on every path; None if that can't be said."""
+        """Whether the expectation was met on every path; None if that can't be said, or nothing but that."""
         verdicts = {path.verdict for path in self.status.paths}
+        if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
+            counters = self.status.counters
+            return (
+                False if counters.consecutive_failures else True if counters.consecutive_successes else None
+            )
         if ProbeVerdict.BROKEN in verdicts:
             return False
         return True if verdicts and ProbeVerdict.UNKNOWN not in verdicts else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..api.bounds import fitted
-from ..api.condition import Condition
+from ..api.condition import Condition, ConditionStatus
 from ..api.probe import InvalidSpec, Probe
 from ..api.reasons import Reason
 from ..api.status import Counters, HistoryEntry, LastRun, ProbeStatus
@@ -34,8 +34,8 @@ from .ways import Sight
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
-# A run that ends so shows that the spec itself must change before any run can succeed.
-_STALLING = frozenset({Reason.UNSUPPORTED_DESTINATION})
+# What keeps a run from taking place until somebody changes the spec, or Cilium's configuration.
+_STALLING = frozenset({Reason.UNSUPPORTED_DESTINATION, Reason.UNSUPPORTED_CONFIGURATION})
 
 
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
@@ -71,7 +71,8 @@ def after_run(
     ended = _time(result.ended)
     worst = _worst(result)
     sight = sight or Sight(previous.way)
-    counters = _counted(previous.counters, _verdict(worst), outlook.skipped, sight)
+    reachable = conditions.reachability(result.paths)
+    counters = _counted(previous.counters, reachable, outlook.skipped, sight)
     runs = (_history_entry(found, _verdict(worst), ended, sight.change), *previous.history)
     past = Past(previous.conditions, probe.meta.generation, ended)
     said = conditions.Said(worst.reason, _in_words(worst))
@@ -151,16 +152,15 @@ def _in_words(outcome: Diagnosis | CannotRun) -> str:
 
 
 def _readiness(past: Past, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
-    if outcome.reason in _STALLING:
+    if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
         yield past.becomes(Claim(READY, FALSE, outcome.reason, outcome.message))
         yield past.becomes(Claim(STALLED, TRUE, outcome.reason, outcome.message))
     else:
         yield past.becomes(Claim(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}"))
 
 
-def _counted(before: Counters, verdict: ProbeVerdict, skipped: int, sight: Sight) -> Counters:
-    failed = verdict is ProbeVerdict.BROKEN
-    succeeded = verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.DEGRADED)
+def _counted(before: Counters, reachable: ConditionStatus, skipped: int, sight: Sight) -> Counters:
+    failed, succeeded = reachable is FALSE, reachable is TRUE
     return Counters(
         runs=before.runs + 1,
         failures=before.failures + failed,

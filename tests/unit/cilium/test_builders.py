@@ -82,9 +82,6 @@ def test_what_is_no_address_is_refused(build: Callable[[str], Question], ip: str
 def test_addresses_of_one_connection_are_of_one_ip_version() -> None:
     with pytest.raises(ValueError, match="not of one IP version"):
         conntrack.out_entry("n", IP, 1, "fd00::1", 2)
-    for ip_version in (0, 5, 46):
-        with pytest.raises(ValueError, match=f"no IP version {ip_version}"):
-            lbmap.backend("n", 1, ip_version)
 
 
 def test_one_address_in_two_spellings_is_one_question() -> None:

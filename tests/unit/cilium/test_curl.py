@@ -259,6 +259,13 @@ def test_settings_of_the_container_change_nothing(server: Server, tmp_path: Path
     assert not [line for line in received.headers if b"vil" in line or line.startswith(b"Authorization")]
 
 
+def test_a_client_that_could_choose_is_told_to_speak_ipv4() -> None:
+    with serving(socket.AF_INET6) as server:
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ""
+    with serving(socket.AF_INET) as server:
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip == "127.0.0.1"
+
+
 def test_ipv6_addresses_are_put_into_brackets() -> None:
     with serving(socket.AF_INET6) as server:
         report = report_of(request_to(server))

@@ -90,9 +90,7 @@ KEYS = {
         "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 01 bb 01 00 06 00 00 00",
     ),
     "backend": (lbmap.backend("n", 18), "cilium_lb4_backends_v3", "12 00 00 00"),
-    "backend, IPv6": (lbmap.backend("n", 18, 6), "cilium_lb6_backends_v3", "12 00 00 00"),
     "reverse NAT": (lbmap.revnat("n", 5), "cilium_lb4_reverse_nat", "00 05"),
-    "reverse NAT, IPv6": (lbmap.revnat("n", 258, 6), "cilium_lb6_reverse_nat", "01 02"),
     "conntrack SVC": (
         conntrack.service_entry("n", XWING, 40101, VIP, 80),
         "cilium_ct4_global",

@@ -13,7 +13,7 @@ from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
-from unit.recorded import recorded
+from unit.recorded import names, recorded
 
 FOLDER = b"/tmp/cilium/config-map/"
 HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
@@ -62,6 +62,46 @@ def test_a_node_whose_settings_can_not_be_judged_is_unknown(
     assert f"Cilium on {node} runs with {words}" in diagnosis.message
     assert diagnosis.divergence is None
     assert {f.verdict for f in diagnosis.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enable-wireguard", "true"),
+        ("datapath-mode", "netkit"),
+        ("routing-mode", "hybrid"),
+        ("tunnel-protocol", "gre"),
+        ("cluster-id", "3"),
+    ],
+)
+def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
+    name: str, key: str, value: str
+) -> None:
+    recording = recorded(name)
+    plan = replace(recording.plan, config={**recording.plan.config, key: value})
+    before, after = diagnose(recording), diagnose(replace(recording, plan=plan, plan_after=plan))
+    settled = before.reason not in (Reason.IN_TRANSITION, Reason.DENIAL_NOT_WITNESSED)
+    if key == "tunnel-protocol" and plan.config["routing-mode"] == "native":
+        return  # of no account there
+    assert after.verdict is ProbeVerdict.UNKNOWN
+    assert after.divergence is None
+    assert after.segment is None
+    assert {f.verdict for f in after.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+    assert not after.needs_second_look
+    if before.met is not None and settled:
+        assert after.met == before.met
+        assert after.reason is Reason.UNSUPPORTED_CONFIGURATION
+        assert ("succeeded" in after.message or "was denied" in after.message) == after.met
+        assert "runs with" in after.message
+
+
+def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
+    recording = recorded(BROKEN)
+    plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
+    elsewhere = replace(plan, backends=())
+    diagnosis = diagnose(replace(recording, plan=plan, plan_after=elsewhere))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])

@@ -172,6 +172,11 @@ def test_service_without_address(spec: Json, type_: str, cluster_ip: str) -> Non
     assert (service.type, service.cluster_ip, service.selects) == (type_, cluster_ip, False)
 
 
+def test_of_a_service_of_both_ip_versions_the_ipv4_address_counts() -> None:
+    spec = {"clusterIP": "fd00::96", "clusterIPs": ["fd00::96", "10.96.57.217"]}
+    assert objects.service(changed(SERVICE, "spec", to=spec), Skips()).cluster_ip == "10.96.57.217"
+
+
 def test_slice_gives_each_address_with_each_port() -> None:
     ready, leaving = (True, True, False, "node1", "deathstar-0"), (False, True, True, None, None)
     assert objects.slice_endpoints(ENDPOINT_SLICE, Skips()) == (

@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
+from datapath_probe.cilium.agent_config import from_config_map
 from datapath_probe.plan.objects import Container
+from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
+from datapath_probe.plan.support import unsupported
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}
@@ -187,28 +190,39 @@ def test_what_can_not_run_says_why(
     assert result.message
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
-        ("routing-mode", "hybrid", "routing-mode 'hybrid'"),
-        ("underlay-protocol", "ipv6", "underlay-protocol 'ipv6'"),
-        ("enable-wireguard", "true", "encryption by wireguard"),
-        ("enable-ipsec", "true", "encryption by ipsec"),
-        ("enable-ztunnel", "true", "encryption by ztunnel"),
-        ("datapath-mode", "netkit", "datapath-mode netkit"),
-        ("datapath-mode", "netkit-l2", "datapath-mode netkit-l2"),
-        ("cni-chaining-mode", "aws-cni", "cni-chaining-mode aws-cni"),
-        ("cluster-id", "3", "cluster-id 3"),
-        ("enable-ipv4", "false", "IPv6 alone"),
-    ],
-)
-def test_a_setting_that_can_not_be_judged_is_said(key: str, value: str, words: str) -> None:
+UNJUDGED = [
+    ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
+    ("routing-mode", "hybrid", "routing-mode 'hybrid'"),
+    ("underlay-protocol", "ipv6", "underlay-protocol 'ipv6'"),
+    ("enable-wireguard", "true", "encryption by wireguard"),
+    ("enable-ipsec", "true", "encryption by ipsec"),
+    ("enable-ztunnel", "true", "encryption by ztunnel"),
+    ("datapath-mode", "netkit", "datapath-mode netkit"),
+    ("datapath-mode", "netkit-l2", "datapath-mode netkit-l2"),
+    ("cni-chaining-mode", "aws-cni", "cni-chaining-mode aws-cni"),
+    ("cluster-id", "3", "cluster-id 3"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), UNJUDGED)
+def test_a_setting_that_can_not_be_judged_is_said_and_the_request_sent_all_the_same(
+    key: str, value: str, words: str
+) -> None:
     inventory = cluster()
     inventory.config[key] = value
-    result = resolve(probe(POD), inventory)
-    assert isinstance(result, CannotRun)
-    assert (result.reason, words in result.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
+    said = unsupported(from_config_map(inventory.config))
+    assert said is not None
+    assert words in said
+    plan = planned(SERVICE, inventory)
+    assert [expected_path(plan, backend).hops for backend in (None, *plan.backends)]
+
+
+def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
+    inventory = cluster()
+    inventory.config["enable-ipv4"] = "false"
+    refused = resolve(probe(POD), inventory)
+    assert isinstance(refused, CannotRun)
+    assert (refused.reason, "IPv6 alone" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
 
 
 @pytest.mark.parametrize(
@@ -224,27 +238,20 @@ def test_a_setting_that_can_not_be_judged_is_said(key: str, value: str, words: s
         ("enable-l7-proxy", "true"),  # of no account until a policy hands traffic to it
     ],
 )
-def test_a_setting_that_can_be_judged_is_no_obstacle(key: str, value: str) -> None:
-    inventory = cluster()
-    inventory.config[key] = value
-    assert isinstance(resolve(probe(POD), inventory), Plan)
+def test_a_setting_that_can_be_judged_is_not_said(key: str, value: str) -> None:
+    assert unsupported(from_config_map(cluster().config | {key: value})) is None
 
 
 def test_all_settings_that_can_not_be_judged_are_said_at_once() -> None:
-    inventory = cluster()
-    inventory.config |= {"datapath-mode": "netkit", "cluster-id": "3"}
-    result = resolve(probe(POD), inventory)
-    assert isinstance(result, CannotRun)
-    assert "datapath-mode netkit, a cluster mesh (cluster-id 3)" in result.message
+    said = unsupported(from_config_map({"datapath-mode": "netkit", "cluster-id": "3"}))
+    assert said == "datapath-mode netkit, a cluster mesh (cluster-id 3)"
 
 
 def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
-    inventory = cluster()
-    inventory.config |= {"routing-mode": "native", "tunnel-protocol": "gre"}
-    assert isinstance(resolve(probe(POD), inventory), Plan)
+    assert unsupported(from_config_map({"routing-mode": "native", "tunnel-protocol": "gre"})) is None
 
 
-def test_of_two_ip_versions_the_one_that_both_ends_have_is_followed() -> None:
+def test_of_two_ip_versions_ipv4_is_followed() -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
     inventory.pods["default/xwing"] = replace(xwing, ips=("fd00::27", *xwing.ips))
@@ -252,6 +259,21 @@ def test_of_two_ip_versions_the_one_that_both_ends_have_is_followed() -> None:
     far, near = inventory.endpoints["default/deathstar"]
     inventory.endpoints["default/deathstar"] = (far, replace(far, ip="fd00::172"), near)
     plan = planned(POD, inventory)
-    assert plan.source.pod.ip == xwing.ip
+    assert plan.source.pod.ips == (xwing.ip, "fd00::27")
     dual = planned(SERVICE, inventory)
-    assert {backend.ip for backend in dual.backends} == {"fd00::172"}  # the version that the pod speaks first
+    assert {backend.ip for backend in dual.backends} == {far.ip, near.ip}
+
+
+@pytest.mark.parametrize("cluster_ip", ["fd00::96", "None"])
+def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: str) -> None:
+    inventory = cluster()
+    xwing = inventory.pods["default/xwing"]
+    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, "fd00::27"))
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=cluster_ip)
+    far, _ = inventory.endpoints["default/deathstar"]
+    inventory.endpoints["default/deathstar"] = (replace(far, ip="fd00::172"),)
+    refused = resolve(probe(SERVICE), inventory)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.UNSUPPORTED_DESTINATION
+    assert "IPv6 alone in common" in refused.message
+    assert refused.destination == "default/deathstar:80"

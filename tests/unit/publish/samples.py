@@ -169,6 +169,11 @@ def unknown(met: bool | None = None) -> Diagnosis:
     )
 
 
+def unjudged(met: bool) -> Diagnosis:
+    """The request had this outcome, and Cilium's settings keep the path from being judged."""
+    return replace(unknown(met), reason=Reason.UNSUPPORTED_CONFIGURATION, message="Cilium runs with netkit")
+
+
 CANNOT_RUN = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing", source="default/xwing")
 
 

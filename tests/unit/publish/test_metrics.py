@@ -26,7 +26,18 @@ from datapath_probe.publish import status as statuses
 from datapath_probe.publish.metrics import Metrics
 from datapath_probe.publish.ports import ProbeRef, Retry
 from datapath_probe.publish.run_result import Outlook, RunResult
-from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, plan, probe, record, unknown
+from unit.publish.samples import (
+    CANNOT_RUN,
+    NOW,
+    diverging,
+    healthy,
+    lost,
+    plan,
+    probe,
+    record,
+    unjudged,
+    unknown,
+)
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 REF = ProbeRef("default", "probe", "uid-probe")
@@ -71,6 +82,8 @@ def after(
         (lost(), 0),
         (unknown(), None),
         (unknown(met=True), None),
+        (unjudged(met=True), 1),
+        (unjudged(met=False), 0),
         (CANNOT_RUN, None),
     ],
 )

@@ -15,7 +15,7 @@ from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish import status as statuses
 from datapath_probe.publish.run_result import Outlook, RunResult
-from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unknown
+from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
 
 
 def after(
@@ -120,6 +120,8 @@ def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> 
         (lost(), "False", "False"),
         (unknown(), "Unknown", "Unknown"),
         (unknown(met=True), "True", "Unknown"),
+        (unjudged(met=True), "True", "Unknown"),
+        (unjudged(met=False), "False", "Unknown"),
         (CANNOT_RUN, "Unknown", "Unknown"),
     ],
 )
@@ -132,6 +134,32 @@ def test_conditions_of_the_first_run(
 def test_a_failure_while_something_is_in_transition_is_not_unreachable() -> None:
     outcome = unknown(met=False)
     assert says(after([healthy(), outcome]))["Reachable"] == "Unknown"
+
+
+def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
+    of = probe(threshold={"failures": 2, "successes": 2})
+    good, bad = unjudged(met=True), unjudged(met=False)
+    runs = [healthy(), bad, bad, good, good]
+    seen = [says(after(runs[: count + 1], of))["Reachable"] for count in range(len(runs))]
+    assert seen == ["True", "True", "False", "False", "True"]
+    status = after([healthy(), unjudged(met=False)])
+    assert (status.counters.failures, status.counters.consecutive_failures) == (1, 1)
+    condition = next(c for c in status.conditions if c.type == "Reachable")
+    assert (condition.reason, "Cilium runs with netkit" in condition.message) == (
+        "UnsupportedConfiguration",
+        True,
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_DESTINATION])
+def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -> None:
+    assert says(after([CannotRun(reason, "IPv6 alone")])) == {
+        "Reachable": "Unknown",
+        "PathHealthy": "Unknown",
+        "Ready": "False",
+        "Stalled": "True",
+    }
+    assert says(after([CannotRun(reason, "IPv6 alone"), unjudged(met=True)]))["Ready"] == "True"
 
 
 def test_conditions_wait_for_as_many_runs_as_the_threshold_says() -> None:
