@@ -49,6 +49,7 @@ def of_endpoints(client: End, server: End) -> Iterator[Asked]:
     """What the agent knows, and the endpoint maps."""
     node = client.node
     yield "agent_config", "files", agent_config.question(node)
+    yield "agent_config", "more files", agent_config.more(node)
     yield "uptime", "uptime", uptime.uptime(node)
     yield "bpf_metrics", "counters", bpf_metrics.question(node)
     yield "agent_endpoint", "unknown", agent_endpoint.question(node, UNUSED_ID)

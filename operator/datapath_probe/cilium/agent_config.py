@@ -5,16 +5,17 @@ Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/
 `pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..evidence.question import Question
-from ..evidence.reading import Answer
+from ..evidence.reading import Answer, Unavailable
 from .answers import parser
 
 _FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
+# Asked for in two questions: recorded answers belong to the first as it is.
 _KEYS = (
     "auto-direct-node-routes",
     "bpf-lb-sock",
@@ -31,6 +32,18 @@ _KEYS = (
     "routing-mode",
     "tunnel-port",
     "tunnel-protocol",
+)
+_MORE_KEYS = (
+    "cluster-id",
+    "cni-chaining-mode",
+    "enable-bpf-clock-probe",
+    "enable-bpf-masquerade",
+    "enable-host-legacy-routing",
+    "enable-ipv4-masquerade",
+    "enable-ipv6-masquerade",
+    "enable-ztunnel",
+    "ipv4-service-loopback-address",
+    "underlay-protocol",
 )
 
 
@@ -69,23 +82,58 @@ class AgentConfig:
 
 
 def question(node: str) -> Question:
-    """The keys that matter, as files of the agent; grep leaves out those that do not exist."""
-    files = tuple(f"{_FOLDER}/{key}" for key in _KEYS)
+    """The keys that matter most, as files of the agent; grep leaves out those that do not exist."""
+    return _question(node, _KEYS)
+
+
+def more(node: str) -> Question:
+    """The other keys that matter."""
+    return _question(node, _MORE_KEYS)
+
+
+def _question(node: str, keys: Sequence[str]) -> Question:
+    files = tuple(f"{_FOLDER}/{key}" for key in keys)
     return Question(node, ("grep", "-sH", "", *files), max_age_s=60.0)
 
 
 @parser("grep of the agent's configuration", exit_codes=(0, 2))  # 2: some files do not exist
-def parse(answer: Answer) -> AgentConfig:
-    """The configuration; ValueError inside if a line has no file name."""
+def parse(answer: Answer) -> Mapping[str, str]:
+    """The keys that are set, with their values; ValueError inside if none is, or a line has no file name."""
+    values = _values(answer)
+    if not values:
+        raise ValueError("not one key is set")
+    return values
+
+
+@parser("grep of the agent's configuration", exit_codes=(0, 2))
+def parse_more(answer: Answer) -> Mapping[str, str]:
+    """The same of the answer to `more`, of which none need be set."""
+    return _values(answer)
+
+
+def _values(answer: Answer) -> dict[str, str]:
     values: dict[str, str] = {}
     for line in answer.stdout.decode().splitlines():
         path, colon, value = line.partition(":")
         if not colon or not path.startswith(f"{_FOLDER}/"):
             raise ValueError(f"{line!r} is not FILE:VALUE")
         values[path.removeprefix(f"{_FOLDER}/")] = value
-    if not values:
-        raise ValueError("not one key is set")
-    return from_config_map(values)
+    return values
+
+
+def of_node(
+    keys: Mapping[str, str] | Unavailable,
+    other_keys: Mapping[str, str] | Unavailable,
+    config_map: Mapping[str, str],
+) -> AgentConfig | Unavailable:
+    """What a node's agent runs with, by the answers to both questions. Other keys that could not be asked for are taken
+    to be those of the ConfigMap.
+    """
+    if isinstance(keys, Unavailable):
+        return keys
+    if isinstance(other_keys, Unavailable):
+        other_keys = {key: config_map[key] for key in _MORE_KEYS if key in config_map}
+    return from_config_map({**other_keys, **keys})
 
 
 def from_config_map(values: Mapping[str, str]) -> AgentConfig:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
-from ..cilium import agent_endpoint, layout
+from ..cilium import agent_config, agent_endpoint, layout
 from ..cilium.agent_config import AgentConfig
 from ..cilium.agent_endpoint import AgentEndpoint
 from ..cilium.curl import CurlReport
@@ -88,6 +88,12 @@ class Case:
             message = f"the agent on {node} has no endpoint {number}, which should be {name}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
         return endpoint
+
+    def agent_config(self, node: str) -> AgentConfig | Unavailable:
+        """What the node's agent runs with."""
+        keys = self.lens.read(agent_config.question(node), agent_config.parse)
+        other_keys = self.lens.read(agent_config.more(node), agent_config.parse_more)
+        return agent_config.of_node(keys, other_keys, self.plan.config)
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""

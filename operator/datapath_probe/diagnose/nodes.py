@@ -6,7 +6,6 @@ In: a case and its findings. Out: what keeps the run from being judged, or None.
 from collections.abc import Iterator, Sequence
 
 from ..api.reasons import Reason
-from ..cilium import agent_config
 from ..cilium.agent_config import AgentConfig
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Unavailable
@@ -22,6 +21,11 @@ _DECISIVE = {
     "socket_lb": "socket load-balancing",
     "kube_proxy_replacement": "kube-proxy-replacement",
     "endpoint_routes": "enable-endpoint-routes",
+    "bpf_host_routing": "BPF host routing",
+    "auto_direct_node_routes": "auto-direct-node-routes",
+    "ipv6": "enable-ipv6",
+    "service_loopback": "ipv4-service-loopback-address",
+    "conntrack_in_jiffies": "enable-bpf-clock-probe",
 }
 
 
@@ -55,7 +59,7 @@ def disagreement(case: Case) -> str | None:
 def _configurations(case: Case) -> Iterator[tuple[str, AgentConfig]]:
     """What the agents of the path run with, where that could be had."""
     for node in _nodes(case):
-        config = case.lens.read(agent_config.question(node), agent_config.parse)
+        config = case.agent_config(node)
         if isinstance(config, AgentConfig):
             yield node, config
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict, Witness
 from ..api.way import BACKENDS_LIMIT
-from ..cilium import agent_config
 from ..cilium.agent_config import AgentConfig
 from ..evidence.reading import Unavailable
 from .case import Case
@@ -47,7 +46,7 @@ def _agents_config(case: Case) -> AgentConfig | None:
     """What the agents on the nodes of this path agree on."""
     pods = [case.source, *([case.destination] if case.destination else [])]
     nodes = {pod.node.name for pod in pods}
-    configs = [case.lens.read(agent_config.question(node), agent_config.parse) for node in sorted(nodes)]
+    configs = [case.agent_config(node) for node in sorted(nodes)]
     known = [config for config in configs if not isinstance(config, Unavailable)]
     agree = len(known) == len(configs) and len({_of_the_way(config) for config in known}) == 1
     return known[0] if agree else None

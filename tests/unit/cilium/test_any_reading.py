@@ -62,7 +62,7 @@ PARSERS = MAPS | {
     "agent's policy": (endpoint_policy.parse, endpoint_policy.EndpointPolicy),
     "selectors": (policy_selectors.parse, dict),
     "policies": (policy_repository.parse, tuple),
-    "configuration": (agent_config.parse, agent_config.AgentConfig),
+    "configuration": (agent_config.parse, dict),
     "layout": (layout.parse, layout.Layout),
     "device's counters": (links.parse_counters, links.DeviceCounters),
     "uptime": (uptime.parse, float),

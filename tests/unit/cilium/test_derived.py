@@ -150,6 +150,37 @@ def test_encryption_is_named() -> None:
     assert configured(enable_ipsec="true").encryption == "ipsec"
 
 
+class Noting(dict[str, str]):
+    """A ConfigMap that notes what it is asked for."""
+
+    def __init__(self, values: dict[str, str], asked: set[str]) -> None:
+        super().__init__(values)
+        self.asked = asked
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]  # enough here
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+def test_a_node_is_asked_for_all_keys_that_count_and_no_others() -> None:
+    counted: set[str] = set()
+    everything_on = {"kube-proxy-replacement": "true", "enable-bpf-masquerade": "true"}
+    for values in ({}, everything_on, {"enable-ipv4-masquerade": "false"}):
+        agent_config.from_config_map(Noting(values, counted))
+    asked = [
+        word.rpartition("/")[2]
+        for question in (agent_config.question("n"), agent_config.more("n"))
+        for word in question.argv[3:]
+    ]
+    assert sorted(asked) == sorted(counted)
+
+
+def test_a_node_need_not_set_any_of_the_other_keys() -> None:
+    assert agent_config.parse_more(printed("", exit_code=2)) == {}
+    set_there = agent_config.of_node({"routing-mode": "native"}, {}, {"cluster-id": "3"})
+    assert set_there == configured(routing_mode="native")
+
+
 @pytest.mark.parametrize("stdout", ["", "no file name\n", "/etc/passwd:root\n"])
 def test_what_is_not_the_agents_configuration_is_not_taken_for_it(stdout: str) -> None:
     assert isinstance(agent_config.parse(printed(stdout, exit_code=2)), Unavailable)

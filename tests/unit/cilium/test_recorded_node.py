@@ -30,7 +30,10 @@ def test_the_agents_version_decides_the_names_of_maps() -> None:
 
 def test_the_configuration_of_the_agent() -> None:
     assert agent_config.question("node2") == question("agent_config", "files")
-    assert agent_config.parse(answer("agent_config", "files")) == AgentConfig(
+    keys = agent_config.parse(answer("agent_config", "files"))
+    others = {"ipv4-service-loopback-address": "169.254.42.2", "routing-mode": "native"}  # none of the others
+    not_asked = Unavailable("NotCollected", "")
+    assert agent_config.of_node(keys, not_asked, others) == AgentConfig(
         routing_mode="tunnel",
         tunnel_protocol="vxlan",
         tunnel_port=8472,
@@ -48,7 +51,7 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
-        service_loopback="169.254.42.1",
+        service_loopback="169.254.42.2",
         conntrack_in_jiffies=False,
     )
 

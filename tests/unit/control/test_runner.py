@@ -10,7 +10,7 @@ from structlog.contextvars import get_contextvars
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import links
+from datapath_probe.cilium import agent_config, links
 from datapath_probe.collect.capture import ADDED_S as CAPTURE_S
 from datapath_probe.collect.ports import ContainerRef
 from datapath_probe.collect.shared import LASTING_S, SharedAnswers
@@ -22,7 +22,7 @@ from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
-from datapath_probe.evidence.reading import Reading, Unavailable
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan
 from unit.cluster import Cluster
 from unit.diagnose.told import ends, telling
@@ -58,6 +58,10 @@ class Recording:
                 EvidenceError.AGENT_NOT_RESPONDING, f"the agent on {self.silent} does not respond"
             )
         readings = self.run_.evidence.readings.get(question)
+        if (
+            question == agent_config.more(question.node) and not readings
+        ):  # asked since: none of the keys is set
+            return Answer(2, b"", b"", self.run_.request.started, 0.0)
         if not readings:
             return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.run_.request.started)
         return readings[-1]

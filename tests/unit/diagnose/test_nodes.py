@@ -13,6 +13,7 @@ from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from unit.cilium.golden import printed
 from unit.recorded import names, recorded
 
 FOLDER = b"/tmp/cilium/config-map/"
@@ -62,6 +63,54 @@ def test_a_node_whose_settings_can_not_be_judged_is_unknown(
     assert f"Cilium on {node} runs with {words}" in diagnosis.message
     assert diagnosis.divergence is None
     assert {f.verdict for f in diagnosis.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+
+
+def set_apart(name: str, *settings: str) -> tuple[Run, str]:
+    """The same with other keys than those that were recorded."""
+    run, node = configured(name, "ipam", "kubernetes")
+    said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
+    more = agent_config.more(node)
+    return replace(run, evidence=run.evidence.adding([more], [printed(said, exit_code=2)])), node
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("cni-chaining-mode:aws-cni", "cni-chaining-mode aws-cni"),
+        ("cluster-id:3", "a cluster mesh (cluster-id 3)"),
+        ("enable-ztunnel:true", "encryption by ztunnel"),
+        ("underlay-protocol:ipv6", "underlay-protocol 'ipv6'"),
+    ],
+)
+def test_a_node_is_also_asked_for_settings_of_its_own_that_few_have(
+    name: str, setting: str, words: str
+) -> None:
+    run, node = set_apart(name, setting)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert f"Cilium on {node} runs with {words}" in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("ipv4-service-loopback-address:169.254.42.9", "ipv4-service-loopback-address 169.254.42.9"),
+        ("enable-bpf-clock-probe:true", "enable-bpf-clock-probe true"),
+    ],
+)
+def test_where_it_differs_from_the_configmap_in_these_it_is_in_transition(setting: str, words: str) -> None:
+    run, node = set_apart(BROKEN, setting)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert f"the agent on {node} runs with {words}" in diagnosis.message
+
+
+def test_host_routing_is_told_from_the_nodes_own_settings() -> None:
+    run, _ = set_apart("kpr/endpoint-entry-missing@1.18.5", "enable-bpf-masquerade:true")
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert "BPF host routing true, the ConfigMap says false" in diagnosis.message
 
 
 @pytest.mark.parametrize("name", names())

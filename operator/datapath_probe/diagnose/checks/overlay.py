@@ -5,7 +5,7 @@ Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tu
 """
 
 from ...api.reasons import Reason
-from ...cilium import agent_config, bpftool, links
+from ...cilium import bpftool, links
 from ...cilium.bpftool import Direction
 from ...cilium.conntrack import CtEntry, CtFlag
 from ...evidence.question import Question
@@ -93,7 +93,7 @@ def _device(case: Case, hop: Hop) -> Finding | None:
     config, node, device = case.config, hop.expected.node, _name(case)
     question = links.link(node, device)
     link = case.lens.read(question, links.parse_link)
-    of_node = case.lens.read(agent_config.question(node), agent_config.parse)
+    of_node = case.agent_config(node)
     case.lens.read(
         bpftool.attached(node, device), bpftool.parse_attached
     )  # wanted by `_program`: ask at once
