@@ -129,7 +129,7 @@ def decide(
         return Decision(allowed=True)
     if policy.ranked:
         why = "rules of different tiers or priorities can't be followed"
-        return Unavailable(EvidenceError.UNSUPPORTED_VERSION, why)
+        return Unavailable(EvidenceError.UNSUPPORTED_CONFIGURATION, why)
     filters = [f for f in policy.filters[direction] if f.covers(port, named_ports, protocol)]
     peers = [peer for f in filters for peer in f.peers]
     if any(peer.selector not in selections for peer in peers):

@@ -209,9 +209,8 @@ def _acts_before(finding: Finding, observed: Finding | None) -> bool:
 
 def _unfollowed(findings: Sequence[Finding], blamed: Finding | None) -> Finding | None:
     """A hop behind which packets go a way that is not followed: what comes after it explains no failure."""
-    hops = (HopName.SERVICE_LOOKUP, HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
     before = [f for f in findings if blamed is None or HOP_ORDER[f.hop] < HOP_ORDER[blamed.hop]]
-    return next((f for f in before if f.hop in hops and f.reason is Reason.UNSUPPORTED_CONFIGURATION), None)
+    return next((f for f in before if f.strays), None)
 
 
 def _mistaken(upstream: Sequence[Finding], let_through: Finding) -> Finding | None:

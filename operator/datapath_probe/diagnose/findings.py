@@ -40,7 +40,7 @@ class Finding:
 
     `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
     itself). `needs_second_look`: a contradiction seen once; it counts when the questions of `confirm` have been asked
-    again and the objects have not changed meanwhile.
+    again and the objects have not changed meanwhile. `strays`: from here on packets go a way that no check follows.
     """
 
     hop: HopName
@@ -53,6 +53,7 @@ class Finding:
     predicts: frozenset[Rung] = frozenset()
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
+    strays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ been read twice: maps are re-created and objects lag behind, and one look can't 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict, Stance, Witness
@@ -76,6 +76,10 @@ class Hop:
             confirm=frozenset(ask_again),
             needs_second_look=bool(ask_again) and not self.second_look,
         )
+
+    def strays(self, why: str) -> Finding:
+        """What comes after this hop can't be judged: its packets go a way that no check follows."""
+        return replace(self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why)), strays=True)
 
     def broken(self, reason: Reason, message: str) -> Finding:
         """This connection was observed to die here."""

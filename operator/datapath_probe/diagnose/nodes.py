@@ -41,8 +41,7 @@ def unjudgeable(case: Case, findings: Sequence[Finding]) -> Unavailable | None:
         layout = case.layout(node)
         if isinstance(layout, Unavailable) and layout.reason == EvidenceError.UNSUPPORTED_VERSION:
             return Unavailable(Reason.UNSUPPORTED_VERSION, f"{node}: {layout.message}")
-    told = (f for f in findings if f.reason is Reason.UNSUPPORTED_CONFIGURATION)
-    return next((Unavailable(finding.reason, finding.message) for finding in told), None)
+    return next((Unavailable(f.reason, f.message) for f in findings if f.strays), None)
 
 
 def disagreement(case: Case) -> str | None:

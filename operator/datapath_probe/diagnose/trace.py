@@ -36,7 +36,7 @@ def trace(run: Run, report: CurlReport | None, lens: Lens, config: AgentConfig) 
     plan = run.plan
     if config.conntrack_in_jiffies:
         undated = Unavailable(
-            Reason.UNSUPPORTED_VERSION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
+            Reason.UNSUPPORTED_CONFIGURATION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
         )
         return Connection(only_backend(plan), undated, undated, undated, report=report)
     known = replace(

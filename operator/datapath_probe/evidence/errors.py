@@ -24,3 +24,4 @@ class EvidenceError(StrEnum):
     AGENT_NOT_READY = "AgentNotReady"
     AGENT_NOT_RESPONDING = "AgentNotResponding"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
+    UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"

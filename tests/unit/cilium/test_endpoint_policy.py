@@ -15,6 +15,7 @@ from datapath_probe.cilium import (
 from datapath_probe.cilium.endpoint_policy import Decision, EndpointPolicy
 from datapath_probe.cilium.policy_labels import PolicyRef, Requirement
 from datapath_probe.cilium.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection
+from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
 from unit.cilium.golden import RECORDED, answer, looked_up, printed, question
 
@@ -120,7 +121,9 @@ def test_selectors_of_another_moment_decide_nothing() -> None:
 
 def test_rules_of_different_ranks_decide_nothing() -> None:
     ranked = replace(policy(), ranked=True)
-    assert isinstance(endpoint_policy.decide(ranked, selections(), INGRESS, SHIP, 80, {}), Unavailable)
+    decision = endpoint_policy.decide(ranked, selections(), INGRESS, SHIP, 80, {})
+    assert isinstance(decision, Unavailable)
+    assert decision.reason == EvidenceError.UNSUPPORTED_CONFIGURATION
 
 
 def test_a_policy_that_is_about_to_change_is_not_settled() -> None:

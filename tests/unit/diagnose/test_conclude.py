@@ -202,6 +202,21 @@ def test_a_failed_request_names_a_hop_that_is_not_ok_or_a_segment(
     assert named(conclusion) in blamed | {None}
 
 
+def test_only_where_packets_stray_nothing_downstream_is_blamed() -> None:
+    cause = finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    unjudged = replace(
+        finding(HopName.IPCACHE_LOOKUP, HopVerdict.UNKNOWN), reason=Reason.UNSUPPORTED_CONFIGURATION
+    )
+    hops = path(IPCACHE_LOOKUP=unjudged, ENDPOINT_LOOKUP=cause)
+    assert named(conclude(hops, TIMED_OUT, SENT, None)) is HopName.ENDPOINT_LOOKUP
+    hops = path(IPCACHE_LOOKUP=replace(unjudged, strays=True), ENDPOINT_LOOKUP=cause)
+    conclusion = conclude(hops, TIMED_OUT, SENT, None)
+    assert (conclusion.verdict, conclusion.reason) == (
+        ProbeVerdict.UNKNOWN,
+        Reason.UNSUPPORTED_CONFIGURATION,
+    )
+
+
 def test_without_cause_and_witness_only_a_segment_is_named() -> None:
     conclusion = conclude(path(), TIMED_OUT, SENT, None)
     assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.BROKEN, Reason.LOST_IN_TRANSIT)

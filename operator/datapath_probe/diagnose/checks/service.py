@@ -61,7 +61,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         return hop.stale(_no_frontend(expected.node, frontend, master))
     redirected = _redirected(expected.node, frontend, master.slot)
     if redirected:
-        return hop.unknown(redirected)
+        return hop.strays(redirected)
     programmed = _programmed(case, expected.node, master, master.slot)
     if isinstance(programmed, Unavailable):
         return hop.unknown(programmed)
@@ -84,13 +84,12 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
     return hop.fine(f"{len(have)} backend(s) as Kubernetes says")
 
 
-def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> Unavailable | None:
+def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str | None:
     """Why the Service's backends do not say where its packets go."""
     by = [name for flag, name in _REDIRECTED.items() if flag in slot_0.flags]
     if not by:
         return None
-    message = f"{node} has {' and '.join(by)} for {frontend.address}: ways through that are not followed"
-    return Unavailable(Reason.UNSUPPORTED_CONFIGURATION, message)
+    return f"{node} has {' and '.join(by)} for {frontend.address}: ways through that are not followed"
 
 
 def balances_as_planned(case: Case) -> bool:
