@@ -1,17 +1,22 @@
-"""Drops and policy verdicts as `cilium-dbg monitor` prints them while they happen: for nodes where Hubble is off.
+"""Drops, policy verdicts and traces as `cilium-dbg monitor` prints them while they happen: for nodes where Hubble is
+off.
 
-It listens for a bounded time and then ends; it shows the whole node's drops, so one answer serves all who ask at the
-same time. It needs up to a second to start: what it sees of a connection are the retransmits.
-Source: Cilium 1.16–1.20 `pkg/monitor/datapath_drop.go`, `pkg/monitor/datapath_policy.go`.
+It listens for a bounded time and then ends. Drops are the whole node's, so one answer serves all who ask at the same
+time; of traces there are too many, so they are those of a few endpoints. It needs up to a second to start: what it sees
+of a connection are the retransmits, and of their traces what aggregation leaves (a new TCP flag, or one in 5 s).
+Source: Cilium 1.16–1.20 `pkg/monitor/datapath_drop.go`, `datapath_policy.go`, `datapath_trace.go`, `format/format.go`
+(`--related-to`), `bpf/lib/conntrack.h` (CT_REPORT_INTERVAL).
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..evidence.question import Question
 from ..evidence.reading import Answer
 from .answers import Json, parser
 from .drop_reasons import code_of
-from .flow import Flow, Flows
+from .flow import Flow, Flows, Point
 
 _STOPPED_BY_TIMEOUT = 124
 _KILL_AFTER_S = 1
@@ -32,6 +37,7 @@ _FILES = {
     114: "host_firewall.h",
     115: "nodeport_egress.h",
 }
+_POINTS = {str(point).lower().replace("_", "-"): point for point in Point}
 # Policy verdicts are plain text even with -j.
 _VERDICT = re.compile(
     r"Policy verdict log: .*?, proto \d{1,3}, (?P<direction>ingress|egress), action (?P<action>[a-z]+).*"
@@ -46,10 +52,19 @@ _FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
 
 def question(node: str, window_s: int) -> Question:
     """What is dropped on the node from now on, for so long. Not to be asked again: it would be another window."""
-    command = ("cilium-dbg", "monitor", "-j", "-t", "drop", "-t", "policy-verdict")
+    return _listening(node, window_s, "-t", "drop", "-t", "policy-verdict")
+
+
+def traces(node: str, endpoints: Sequence[int], window_s: int) -> Question:
+    """Where packets from and to these endpoints of the node are seen meanwhile."""
+    related = (word for endpoint in endpoints for word in ("--related-to", str(endpoint)))
+    return _listening(node, window_s, "-t", "trace", *related)
+
+
+def _listening(node: str, window_s: int, *words: str) -> Question:
     return Question(
         node,
-        ("timeout", "-k", str(_KILL_AFTER_S), str(window_s), *command),
+        ("timeout", "-k", str(_KILL_AFTER_S), str(window_s), "cilium-dbg", "monitor", "-j", *words),
         timeout_s=window_s + _KILL_AFTER_S + 1.0,
         max_age_s=0.01,
         repeatable=False,
@@ -58,12 +73,12 @@ def question(node: str, window_s: int) -> Question:
 
 @parser("cilium-dbg monitor", exit_codes=(0, _STOPPED_BY_TIMEOUT))
 def parse(answer: Answer) -> Flows:
-    """Drops of TCP over IPv4 and denials; the last line may be cut, and lines of other kinds are passed over."""
+    """Drops and traces of TCP over IPv4, and denials; the last line may be cut, and other kinds are passed over."""
     flows: list[Flow] = []
     lost = 0
     for text in answer.stdout.decode(errors="replace").splitlines():
         if text.startswith("{"):
-            flow = _drop(text)
+            flow = _event(text)
         elif found := _LOST.fullmatch(text):
             lost += int(found[1])
             continue
@@ -74,27 +89,34 @@ def parse(answer: Answer) -> Flows:
     return Flows(tuple(flows), lost)
 
 
-def _drop(text: str) -> Flow | None:
+def _event(text: str) -> Flow | None:
+    """A drop or a trace. Flags of traces are left out: without those of the connection's beginning they mislead."""
     try:
         shown = Json.parse(text)
     except ValueError:  # cut
         return None
-    code = code_of(shown["reason"].text("")) if shown["type"].text("") == "drop" else None
-    packet = shown["summary"]
-    if code is None or not packet.maybe("tcp"):
+    kind, packet = shown["type"].text(""), shown["summary"]
+    code = code_of(shown["reason"].text("")) if kind == "drop" else None
+    point = _POINTS.get(shown["observationPoint"].text("")) if kind == "trace" else None
+    if (code is None and point is None) or not packet.maybe("tcp"):
         return None
-    return Flow(
+    seen = Flow(
         at=0.0,
         protocol="TCP",
         source=packet["l3"].maybe("src").text(""),
         source_port=_port(packet["l4"].maybe("src").text("")),
         destination=packet["l3"].maybe("dst").text(""),
         destination_port=_port(packet["l4"].maybe("dst").text("")),
-        drop_code=code,
-        # A packet on its way out has no endpoint yet that it is for.
-        direction="ingress" if shown["dstID"].integer(0) else "egress",
-        file=_FILES.get(shown["File"].integer(0), ""),
+        point=point,
     )
+    return seen if code is None else _dropped(seen, code, shown)
+
+
+def _dropped(seen: Flow, code: int, shown: Json) -> Flow:
+    # A packet on its way out has no endpoint yet that it is for.
+    direction = "ingress" if shown["dstID"].integer(0) else "egress"
+    file = _FILES.get(shown["File"].integer(0), "")
+    return replace(seen, drop_code=code, direction=direction, file=file)
 
 
 def _denial(text: str) -> Flow | None:

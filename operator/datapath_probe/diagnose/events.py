@@ -24,6 +24,8 @@ from .run import Run
 # What may pass between the request and the question, beyond the request's own timeout.
 _MARGIN_S = 30
 _MONITOR_WINDOW_S = 4
+# So many endpoints of a node the monitor is asked for traces of: the source, and candidates for the destination.
+_MONITORED = 8
 # How far apart the clocks of operator and node may be before an ICMP error is missed, or an older one taken for ours.
 _CLOCKS_APART_S = 2.0
 _LEAVES_THE_NODE = frozenset({Point.TO_OVERLAY, Point.TO_STACK, Point.TO_NETWORK})
@@ -107,11 +109,32 @@ def _hubble_is_on(plan: Plan) -> bool:
 
 
 def _watch(lens: Lens, plan: Plan, nodes: Sequence[str]) -> None:
-    """While the request hangs: where nobody keeps the events, listen for drops of its retransmits."""
+    """While the request hangs: where nobody keeps the events, listen for what becomes of its retransmits."""
     path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
         if not _hubble_is_on(plan) or lens.read(hubble.socket(node, path), hubble.parse_socket) is False:
             lens.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+            for question in _traces(plan, node):
+                lens.read(question, monitor.parse)
+
+
+def _traces(plan: Plan, node: str) -> Iterator[Question]:
+    """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
+    pods = (plan.source, *(backend.target for backend in plan.backends if backend.target))
+    here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
+    endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
+    if endpoints:
+        yield monitor.traces(node, endpoints, _MONITOR_WINDOW_S)
+
+
+def _caught(lens: Lens, plan: Plan, node: str) -> Flows | None:
+    """What the monitor saw; None where it did not listen for drops. Both its runs tell of the same lost events."""
+    dropped = lens.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+    passed = (flows for question in _traces(plan, node) for flows in lens.series(question, monitor.parse))
+    heard = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
+    if not any(isinstance(flows, Flows) for flows in dropped):
+        return None
+    return Flows(tuple(flow for flows in heard for flow in flows.flows), max(flows.lost for flows in heard))
 
 
 def _connection(run: Run, node: str) -> Question:
@@ -134,8 +157,7 @@ def _ask(lens: Lens, run: Run, node: str) -> Flows | Unavailable:
         answer = lens.read(_connection(run, node), hubble.parse)
         lens.read(_icmp_question(run, node), hubble.parse)
     if isinstance(answer, Unavailable):
-        caught = lens.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
-        return next((flows for flows in caught if isinstance(flows, Flows)), answer)
+        return _caught(lens, run.plan, node) or answer
     return answer
 
 

@@ -167,6 +167,43 @@ def test_the_monitor_prints_drops_as_json_and_verdicts_as_text() -> None:
     assert flows.lost == 3
 
 
+TRACE = {
+    "cpu": "CPU 01:",
+    "type": "trace",
+    "mark": "0x1",
+    "ifindex": "lxc1",
+    "state": "established",
+    "observationPoint": "to-overlay",
+    "traceSummary": "-> overlay",
+    "source": 689,
+    "dstID": 0,
+    "summary": {
+        "tcp": "TCP\t{SrcPort=20000 DstPort=80(http) SYN=true …}",
+        "l3": {"src": "10.0.1.1", "dst": "10.0.0.2"},
+        "l4": {"src": "20000", "dst": "80"},
+    },
+}
+
+
+def test_the_monitor_prints_where_packets_were_seen() -> None:
+    points = ["to-endpoint", "to-overlay", "to-stack", "to-network", "from-overlay"]
+    lines = [json.dumps({**TRACE, "observationPoint": point}) for point in points]
+    flows = monitor.parse(printed("\n".join(lines), 124))
+    assert isinstance(flows, Flows)
+    assert [flow.point for flow in flows.flows] == ["TO_ENDPOINT", "TO_OVERLAY", "TO_STACK", "TO_NETWORK"]
+    for flow in flows.flows:
+        ends = flow.source, flow.source_port, flow.destination, flow.destination_port
+        assert ends == ("10.0.1.1", 20000, "10.0.0.2", 80)
+        assert (flow.drop_code, flow.flags) == (None, ())
+
+
+def test_traces_are_asked_for_of_the_endpoints_that_matter() -> None:
+    question = monitor.traces("n", (689, 580), 4)
+    assert question.argv[:4] == ("timeout", "-k", "1", "4")
+    assert question.argv[-4:] == ("--related-to", "689", "--related-to", "580")
+    assert not question.repeatable
+
+
 def test_a_line_that_was_cut_is_passed_over() -> None:
     flows = monitor.parse(printed(f"{json.dumps(DROP)}\n{json.dumps(DROP)[:50]}", 124))
     assert isinstance(flows, Flows)

@@ -16,6 +16,7 @@ from datapath_probe.diagnose.diagnose import diagnose, questions_of
 from datapath_probe.diagnose.findings import Diagnosis, Finding
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.reading import Answer
+from unit.cilium.golden import printed
 from unit.diagnose.told import dropped, ends, packet, telling, without
 from unit.recorded import names, recorded
 
@@ -228,8 +229,13 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     hanging = replace(run, request=replace(run.request, reading=None), hanging=True)
     assert asked(hanging) == set()
     unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
-    assert [q.node for q in questions_of(replace(hanging, evidence=unserved)) if q.argv[0] == "timeout"] == [
-        there
+    listening = [q for q in questions_of(replace(hanging, evidence=unserved)) if q.argv[0] == "timeout"]
+    target = run.plan.backends[0].target
+    assert target is not None
+    assert target.endpoint is not None
+    assert listening == [
+        monitor.question(there, 4),
+        monitor.traces(there, (target.endpoint.endpoint_id,), 4),
     ]
     line = (
         '{"type":"drop","reason":"Stale or unroutable IP","source":1,"File":1,"summary":{"tcp":"TCP",'
@@ -239,6 +245,46 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     caught = Answer(124, line.encode(), b"", 0.0, 4.0)
     heard = replace(off, evidence=off.evidence.adding([monitor.question(there, 4)], [caught]))
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
+
+
+def monitored(run: Run, node: str, point: str | None = None) -> Run:
+    """The run without Hubble, with what the monitor saw of its connection on this node: no drop, and this."""
+    plan = replace(run.plan, config={**run.plan.config, "enable-hubble": "false"})
+    seen = {
+        "type": "trace",
+        "observationPoint": point,
+        "summary": {
+            "tcp": "TCP",
+            "l3": {"src": run.plan.source.pod.ip, "dst": run.plan.backends[0].ip},
+            "l4": {"src": str(run.request.local_port), "dst": str(run.plan.backends[0].port)},
+        },
+    }
+    pods = [run.plan.source, *(backend.target for backend in run.plan.backends if backend.target)]
+    ids = [pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node]
+    answers = {monitor.question(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
+    caught = [printed(said, 124) for said in answers.values()]
+    return replace(run, plan=plan, plan_after=plan, evidence=run.evidence.adding(tuple(answers), caught))
+
+
+def test_without_hubble_the_monitor_tells_how_far_packets_came() -> None:
+    run = without(recorded(LOST), "cilium_ct4_global")
+    here, there = ends(run)
+    seen = diagnose(monitored(monitored(run, here, "to-overlay"), there, "to-endpoint"))
+    facts = [
+        hop(seen, name).evidence[Witness.OBSERVED].facts["events"]
+        for name in (HopName.OVERLAY_ENCAPSULATION, HopName.INGRESS_POLICY)
+    ]
+    assert facts == ["TO_OVERLAY", "TO_ENDPOINT"]
+    silent = diagnose(monitored(monitored(run, here), there))
+    assert not any("events" in statement.facts for f in silent.findings for statement in f.evidence.values())
+
+
+def test_traces_count_only_where_the_monitor_could_listen_for_drops_too() -> None:
+    run = recorded(LOST)
+    _, there = ends(run)
+    told = monitored(run, there, "to-endpoint")
+    deaf = without(told, "policy-verdict")
+    assert diagnose(deaf) == diagnose(without(deaf, "--related-to"))
 
 
 FAULTS = [name for name in UNHEARD if diagnose(recorded(name)).met is False]
