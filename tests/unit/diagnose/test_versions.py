@@ -1,0 +1,60 @@
+"""Cilium 1.16, 1.17 and 1.20 are judged as 1.18 is: runs that were recorded of it, laid out as these versions do it."""
+
+import pytest
+
+from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
+from datapath_probe.cilium import layout
+from datapath_probe.cilium.layout import Layout
+from datapath_probe.diagnose.bundle import Bundle
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.findings import Diagnosis
+from faults.recordings import ARCHIVES, read
+from unit.diagnose.versions import VERSIONS, Version, as_of
+from unit.recorded import names, recorded
+
+OF_1_18 = [name for name in names() if "@" not in name or name.endswith("@1.18.5")]
+# Which tail calls a program needs is known of these versions alone.
+OF_1_18_AND_1_19 = {"source-tail-call-missing"}
+
+
+def told(diagnosis: Diagnosis) -> object:
+    """What people act upon."""
+    blamed = diagnosis.divergence
+    hop = (blamed.hop, blamed.node) if blamed else None
+    return diagnosis.verdict, diagnosis.reason, hop, diagnosis.segment
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+@pytest.mark.parametrize("name", OF_1_18)
+def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> None:
+    run = recorded(name)
+    before, after = diagnose(run), diagnose(as_of(run, version))
+    assert told(after) == told(before)
+    if before.verdict is ProbeVerdict.HEALTHY:
+        assert {finding.verdict for finding in after.findings} == {HopVerdict.OK}
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+@pytest.mark.parametrize("mode", ["tc", "no-hubble"])
+def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str, version: Version) -> None:
+    faults = read(ARCHIVES / f"cilium-1.18.5-{mode}.tar.xz")
+    compared = sorted(faults.keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
+    assert len(compared) > 10
+    for fault in compared:
+        run = Bundle.from_json(faults[fault].bundle).run
+        assert told(diagnose(as_of(run, version))) == told(diagnose(run)), fault
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+def test_what_is_asked_is_what_each_version_has(version: Version) -> None:
+    run = as_of(recorded("healthy-service-cross-node"), version)
+    node = run.plan.source.node.name
+    maps = layout.parse(run.evidence.latest(layout.version(node)))
+    assert isinstance(maps, Layout)
+    assert maps.version == version.number
+    words = (word for question, _ in run.evidence for word in question.argv)
+    pinned = {word.rpartition("/")[2] for word in words if "/cilium_" in word}
+    assert {name for name in pinned if name.startswith("cilium_ipcache")} == {maps.ipcache_map}
+    policies = [name for name in pinned if name.startswith("cilium_policy_")]
+    assert policies
+    assert all(name.removeprefix(maps.policy_map).isdecimal() for name in policies)

@@ -1,0 +1,135 @@
+"""Recorded runs as they would be with another version of Cilium: the same facts under its maps' names, in its layouts.
+
+Source: the differences between Cilium 1.16–1.20 `bpf/lib/{common,eps,policy}.h`, as in `tests/data/cilium-*-derived`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+
+_MAPS = "/sys/fs/bpf/tc/globals/"
+_ANY_PROTOCOL = "00"
+_PROTOCOL = 8 + 8  # of a service's key, behind `bpftool -j map lookup pinned MAP key hex`
+_NAME = 15  # so much of a map's name does the kernel keep
+_NULL = b"null\n"
+_THE_WORLD = bytes((2, *([0] * 11)))  # up to 1.17 there is no row for a node's pod CIDR
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`number`: as the agent says it. `names`: beginnings of maps' names that differ from those of 1.18. `protocols`:
+    keys of services have one.
+    """
+
+    number: str
+    names: Mapping[str, str]
+    ipcache: Callable[[bytes], bytes]
+    policy: Callable[[bytes], bytes]
+    protocols: bool = True
+
+    @property
+    def knows_pod_cidrs(self) -> bool:
+        """Whether the ipcache has a row for the pod CIDR of each other node."""
+        return "cilium_ipcache_v2" not in self.names
+
+
+def _short_ipcache(value: bytes) -> bytes:
+    """The tunnel endpoint is IPv4, and there is but the flag to skip it."""
+    return value[:8] + value[20:23] + bytes((value[23] & 1,))
+
+
+def _with_counters(value: bytes) -> bytes:
+    return value + bytes(16)
+
+
+def _with_precedence(value: bytes) -> bytes:
+    return value[:4] + (b"\xff" * 4 if value[2] & 1 else bytes(4)) + bytes(4)
+
+
+def _same(value: bytes) -> bytes:
+    return value
+
+
+_EARLIER = {"cilium_ipcache_v2": "cilium_ipcache"}
+VERSIONS = {
+    "1.16": Version(
+        "1.16.19",
+        {**_EARLIER, "cilium_policy_v2_": "cilium_policy_"},
+        _short_ipcache,
+        _with_counters,
+        protocols=False,
+    ),
+    "1.17": Version("1.17.0", _EARLIER, _short_ipcache, _with_counters),
+    "1.20": Version("1.20.2", {"cilium_policy_v2_": "cilium_policy_v3_"}, _same, _with_precedence),
+}
+
+
+def as_of(run: Run, version: Version) -> Run:
+    """The run with agents of this version on all nodes."""
+    readings: dict[Question, tuple[Reading, ...]] = {}
+    for question, answers in run.evidence:
+        told = tuple(_told(run, question, answer, version) for answer in answers)
+        asked = replace(question, argv=tuple(_named(word, version) for word in question.argv))
+        if not version.protocols and _map(question) == "cilium_lb4_services_v2":
+            if question.argv[_PROTOCOL] == _ANY_PROTOCOL:
+                continue
+            readings[asked] = tuple(map(_absent, told))
+            words = (*asked.argv[:_PROTOCOL], _ANY_PROTOCOL, *asked.argv[_PROTOCOL + 1 :])
+            asked = replace(asked, argv=words)
+        readings[asked] = told
+    return replace(run, evidence=Evidence(readings))
+
+
+def _named(word: str, version: Version) -> str:
+    for name, other in version.names.items():
+        word = other[:_NAME] if word == name[:_NAME] else word.replace(name, other)
+    return word
+
+
+def _map(question: Question) -> str:
+    """The map that is looked into; "" where none is."""
+    looked_up = question.argv[:5] == ("bpftool", "-j", "map", "lookup", "pinned")
+    return question.argv[5].removeprefix(_MAPS) if looked_up else ""
+
+
+def _told(run: Run, question: Question, reading: Reading, version: Version) -> Reading:
+    if not isinstance(reading, Answer):
+        return reading
+    if question.argv == ("cilium-agent", "--version"):
+        return replace(reading, stdout=reading.stdout.replace(b"1.18.5", version.number.encode()))
+    name = _map(question)
+    if name == "cilium_ipcache_v2":
+        if not version.knows_pod_cidrs and _by_pod_cidr(run, question, reading):
+            return _laid_out(reading, lambda _: _THE_WORLD)
+        return _laid_out(reading, version.ipcache)
+    return _laid_out(reading, version.policy) if name.startswith("cilium_policy_v2_") else reading
+
+
+def _by_pod_cidr(run: Run, question: Question, answer: Answer) -> bool:
+    """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
+    wider = replace(question, argv=(*question.argv[:8], "3f", *question.argv[9:]))
+    return question == wider or any(
+        isinstance(other, Answer) and _value(other) == _value(answer) for other in run.evidence.all(wider)
+    )
+
+
+def _value(answer: Answer) -> object:
+    return json.loads(answer.stdout)["value"] if answer.exit_code == 0 else None
+
+
+def _laid_out(answer: Answer, layout: Callable[[bytes], bytes]) -> Answer:
+    if answer.exit_code:
+        return answer
+    shown = json.loads(answer.stdout)
+    value = bytes.fromhex("".join(byte.removeprefix("0x") for byte in shown["value"]))
+    shown["value"] = [f"0x{byte:02x}" for byte in layout(value)]
+    return replace(answer, stdout=json.dumps(shown).encode())
+
+
+def _absent(reading: Reading) -> Reading:
+    return replace(reading, exit_code=254, stdout=_NULL) if isinstance(reading, Answer) else reading
