@@ -13,7 +13,8 @@ PATH_CHANGED = "PathChanged"
 def headline(status: ProbeStatus) -> tuple[object, ...]:
     """What people act upon; while it stays the same there is no news."""
     hop = status.divergent_hop
-    return status.verdict, status.reason, status.segment, (hop.name, hop.node) if hop else None
+    failed = status.verdict is ProbeVerdict.UNKNOWN and status.counters.consecutive_failures > 0
+    return status.verdict, status.reason, status.segment, (hop.name, hop.node) if hop else None, failed
 
 
 def event_for(previous: ProbeStatus, current: ProbeStatus) -> Event | None:

@@ -1,13 +1,13 @@
 """An Event when there is news, and none when there is not."""
 
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status import Counters, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.events import event_for
 from datapath_probe.publish.run_result import RunResult
 from datapath_probe.publish.status import findings
-from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost
+from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, unjudged
 
 
 def found(outcome: Diagnosis | CannotRun) -> ProbeStatus:
@@ -33,6 +33,16 @@ def test_another_hop_reason_or_verdict_is_news() -> None:
         assert event is not None
         assert event.type == "Warning"
         assert "Next: " in event.note
+
+
+def test_another_outcome_is_news_where_the_path_can_not_be_judged() -> None:
+    good, bad = found(unjudged(met=True)), found(unjudged(met=False))
+    bad = ProbeStatus(**{**dict(bad), "counters": Counters(runs=1, failures=1, consecutive_failures=1)})
+    for before, after in ((good, bad), (bad, good)):
+        event = event_for(before, after)
+        assert event is not None
+        assert (event.type, event.reason) == ("Warning", "Unknown")
+    assert event_for(bad, bad) is None
 
 
 def test_recovery_says_from_what() -> None:
