@@ -23,16 +23,23 @@ _DIRECTIONS = {
 }
 _AUDIT = "audit-"
 _DENY = 1  # a verdict, since 1.19; before, IsDeny
+_AUTH = "auth"
+# What a rule says of a selector, beside whether an L7 proxy should decide: all else is for the proxy.
+_NOT_FOR_THE_PROXY = frozenset({_AUTH, "IsDeny", "verdict", "priority"})
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A selector of a filter. `policies`: where it comes from, or (`shared`) where some peer of its filter does."""
+    """A selector of a filter. `policies`: where it comes from, or (`shared`) where some peer of its filter does.
+    `proxied`: an L7 proxy decides; `authenticated`: only who has authenticated passes.
+    """
 
     selector: str
     deny: bool
     policies: tuple[PolicyRef, ...]
     shared: bool
+    proxied: bool = False
+    authenticated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +81,14 @@ class EndpointPolicy:
 class Decision:
     """What the agent's policy says of one peer and port. `policies`: those that say so; none for a default deny.
 
-    `exact` False: one or more of these policies say so.
+    `exact` False: one or more of these policies say so. `proxied`, `authenticated`: as some of them wants it.
     """
 
     allowed: bool
     policies: tuple[PolicyRef, ...] = ()
     exact: bool = True
+    proxied: bool = False
+    authenticated: bool = False
 
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
@@ -144,6 +153,8 @@ def decide(
         allowed=bool(decisive) and not denied,
         policies=tuple(sorted(policies)),
         exact=not any(peer.shared and len(peer.policies) > 1 for peer in decisive),
+        proxied=any(peer.proxied for peer in decisive),
+        authenticated=any(peer.authenticated for peer in decisive),
     )
 
 
@@ -164,7 +175,15 @@ def _peers(rule: Json, content: Json) -> Iterator[Peer]:
     for entry in content["l7-rules"] or ():
         for selector, details in entry.items():
             own = by_selector.get(selector)
-            yield Peer(selector, _denies(details), of_filter if own is None else own, shared=own is None)
+            said = {key for key, _ in details.items()}
+            yield Peer(
+                selector,
+                _denies(details),
+                of_filter if own is None else own,
+                shared=own is None,
+                proxied=bool(said - _NOT_FOR_THE_PROXY),
+                authenticated=_AUTH in said,
+            )
 
 
 def _policies(origins: Json) -> tuple[PolicyRef, ...]:

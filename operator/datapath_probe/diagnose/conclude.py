@@ -31,6 +31,20 @@ _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
     ),
 }
 
+# What has packets judged by another policy than theirs, or by none, by the hop where that shows; and how.
+_MISTAKEN = frozenset({Reason.WRONG_IDENTITY, Reason.IPCACHE_ENTRY_MISSING, Reason.MAP_NOT_USED})
+_BYPASSED = frozenset({Reason.PROGRAM_MISSING, Reason.FOREIGN_PROGRAM_FIRST})
+_MISLED = frozenset({Reason.ENDPOINT_ENTRY_MISSING, Reason.ENDPOINT_ENTRY_MISMATCH, Reason.MAP_NOT_USED})
+_JUDGED_ELSEWHERE: dict[HopName, dict[HopName, frozenset[Reason]]] = {
+    HopName.EGRESS_POLICY: {HopName.SOURCE_PROGRAM: _BYPASSED, HopName.IPCACHE_LOOKUP: _MISTAKEN},
+    HopName.SOURCE_IDENTITY: {HopName.SOURCE_PROGRAM: _BYPASSED},
+    HopName.INGRESS_POLICY: {
+        HopName.SOURCE_IDENTITY: _MISTAKEN,
+        HopName.ENDPOINT_LOOKUP: _MISLED,
+        HopName.DESTINATION_PROGRAM: _BYPASSED,
+    },
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -149,8 +163,8 @@ def _failed(
     )  # what comes after has not seen a packet
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
-    if observed and observed.reason is Reason.POLICY_NOT_ENFORCED:
-        cause = cause or _mistaken(upstream, observed)
+    if outcome.reason is Reason.POLICY_NOT_ENFORCED:
+        cause = cause or _bypassing(upstream, observed)
     unfollowed = _unfollowed(findings, cause or observed)
     if unfollowed:
         return Conclusion(ProbeVerdict.UNKNOWN, unfollowed.reason, unfollowed.message, findings)
@@ -179,8 +193,8 @@ def _blamed(findings: tuple[Finding, ...], observed: Finding, ladder: Ladder) ->
     unjudged = [
         f
         for f in findings
-        if f.verdict is HopVerdict.UNKNOWN
-        and f.hop in feigning
+        if f.hop in feigning
+        and (f.verdict is HopVerdict.UNKNOWN or (f.verdict is HopVerdict.STALE and _diverts(f, observed.hop)))
         and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop]
         and not (ladder.arrived and HOP_ORDER[f.hop] < HOP_ORDER[HopName.INGRESS_POLICY])
     ]
@@ -213,12 +227,20 @@ def _unfollowed(findings: Sequence[Finding], blamed: Finding | None) -> Finding 
     return next((f for f in before if f.strays), None)
 
 
-def _mistaken(upstream: Sequence[Finding], let_through: Finding) -> Finding | None:
-    """Why the source's policy let a packet through that it should deny: it took the destination for someone else."""
-    if let_through.hop is not HopName.EGRESS_POLICY:
+def _bypassing(upstream: Sequence[Finding], observed: Finding | None) -> Finding | None:
+    """Why packets passed that a policy should deny: another policy judged them, or none did."""
+    if observed is None:  # what is wrong with the policy's own map says more than that it was not enforced
+        policies = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
+        return next((f for f in upstream if f.hop in policies and f.reason is Reason.MAP_NOT_USED), None)
+    if observed.reason is Reason.POLICY_NOT_ENFORCED and not observed.predicts:
         return None
-    reasons = (Reason.WRONG_IDENTITY, Reason.IPCACHE_ENTRY_MISSING)
-    return next((f for f in upstream if f.verdict is HopVerdict.STALE and f.reason in reasons), None)
+    return next((f for f in upstream if f.verdict is HopVerdict.STALE and _diverts(f, observed.hop)), None)
+
+
+def _diverts(finding: Finding, shown_at: HopName) -> bool:
+    """Whether what is wrong here has another policy, or none, judge the packets of the hop where that shows."""
+    reasons = _JUDGED_ELSEWHERE.get(shown_at, {}).get(finding.hop, frozenset[Reason]())
+    return finding.reason in reasons and bool(finding.predicts)
 
 
 def _first(findings: Sequence[Finding], verdict: HopVerdict) -> Finding | None:

@@ -143,8 +143,10 @@ class Drop:
         """As which a hop fails that owns this drop."""
         if self.code == _CT_INSERT_FAILED:
             return Reason.CONNTRACK_INSERT_FAILED
-        if self.code in POLICY_CODES:
-            return Reason.CONNTRACK_ENTRY_LOST if self.reply else Reason.POLICY_DENIED
+        if self.code in POLICY_CODES and self.reply:
+            return Reason.CONNTRACK_ENTRY_LOST
+        if self.code in POLICY_CODES and self.code != _AUTH_REQUIRED:
+            return Reason.POLICY_DENIED
         if self.code in _PROGRAM_CODES:
             return Reason.PROGRAM_MISSING
         return Reason.PACKET_DROPPED

@@ -39,8 +39,10 @@ class Finding:
     """One hop's verdict.
 
     `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
-    itself). `needs_second_look`: a contradiction seen once; it counts when the questions of `confirm` have been asked
-    again and the objects have not changed meanwhile. `strays`: from here on packets go a way that no check follows.
+    itself), or could have reached if this hop had stopped it. `needs_second_look`: a contradiction seen once; it counts
+    when the questions of `confirm` have been asked again and the objects have not changed meanwhile. `strays`: from
+    here on packets go a way that no check follows. `leaves_room`: packets can have been lost here although all that was
+    compared is right.
     """
 
     hop: HopName
@@ -54,6 +56,7 @@ class Finding:
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     strays: bool = False
+    leaves_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)

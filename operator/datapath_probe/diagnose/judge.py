@@ -81,10 +81,12 @@ class Hop:
         """What comes after this hop can't be judged: its packets go a way that no check follows."""
         return replace(self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why)), strays=True)
 
-    def broken(self, reason: Reason, message: str) -> Finding:
-        """This connection was observed to die here."""
+    def broken(self, reason: Reason, message: str, predicts: frozenset[Rung] = frozenset()) -> Finding:
+        """This connection was observed to die here; or not to, though it should have: `predicts` says how far it would
+        have come.
+        """
         self._contradict(Witness.OBSERVED)
-        return self._finding(HopVerdict.BROKEN, reason, message)
+        return self._finding(HopVerdict.BROKEN, reason, message, predicts=predicts)
 
     def stale(self, contradiction: Contradiction) -> Finding:
         """The datapath contradicts intent."""

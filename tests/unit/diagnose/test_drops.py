@@ -88,3 +88,8 @@ def test_a_drop_reads_as_a_sentence() -> None:
         " by CiliumNetworkPolicy a/b, 3 times"
     )
     assert drop.reason is Reason.POLICY_DENIED
+
+
+def test_a_drop_for_want_of_an_authentication_is_no_denial() -> None:
+    drop = Drop("node1", HopName.INGRESS_POLICY, 189, "ingress", LXC, reply=False)
+    assert drop.reason is Reason.PACKET_DROPPED

@@ -212,22 +212,53 @@ def test_a_direction_that_is_only_audited_lets_pass() -> None:
     assert "denied (audited only) by" in diagnose(run).message
 
 
-def test_what_the_l7_proxy_takes_is_not_followed() -> None:
-    """Derived: the entry of the map has a proxy port, which no policy of the lab can have."""
-    run = recorded("connection-refused")
+BY_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
+AUTHENTICATED = b'{"key":["0x00"],"value":["0x00","0x00","0xc0","0x81","0x01","0x00","0x00","0x00"]}'
+
+
+def with_entry(run: Run, answer: bytes) -> Run:
+    """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
     lookups = asks_for(
         "map", "lookup", "pinned", f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_endpoint(run):05d}"
     )
-    answer = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
     readings = {
         question: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
         if lookups(question)
         else answers
         for question, answers in run.evidence
     }
-    diagnosis = diagnose(replace(run, evidence=Evidence(readings)))
+    return replace(run, evidence=Evidence(readings))
+
+
+def with_rule(run: Run, details: bytes) -> Run:
+    """Derived: the policy asks for more than who it is."""
+    return rewritten(run, ENDPOINTS, b':null}]}"', b":" + details + b'}]}"')
+
+
+def test_what_the_l7_proxy_takes_is_not_followed() -> None:
+    run = with_rule(
+        with_entry(recorded("healthy-policy-allows"), BY_PROXY), b'{\\"http\\":[{\\"method\\":\\"POST\\"}]}'
+    )
+    diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert "L7 proxy (port 11111)" in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"), [(BY_PROXY, "if the L7 proxy (port 11111) does"), (AUTHENTICATED, "if authenticated")]
+)
+def test_a_map_that_wants_more_than_any_policy_does_not_hold_the_policy(entry: bytes, said: str) -> None:
+    found = finding(with_entry(recorded("connection-refused"), entry), INGRESS)
+    assert found.reason is Reason.POLICY_MAP_MISMATCH
+    assert said in found.message
+
+
+def test_who_has_authenticated_as_a_policy_wants_it_passes() -> None:
+    run = with_rule(
+        with_entry(recorded("healthy-policy-allows"), AUTHENTICATED),
+        b'{\\"auth\\":{\\"mode\\":\\"required\\"}}',
+    )
+    assert finding(run, INGRESS).verdict is HopVerdict.OK
 
 
 def _endpoint(run: Run) -> int:

@@ -22,7 +22,7 @@ def let_through(
     """
     if case.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None
-    if _denies(intent):
+    if denies(intent):
         return f"the connection stood, though it is {_in_words(intent)}; the map says {programmed}"
     judges = {hop.name for hop in case.path.hops}
     said = [f"{direction.name.lower()}: {_in_words(intent)}"]
@@ -32,7 +32,7 @@ def let_through(
         egress = _egress_intent(case)
         if isinstance(egress, Unavailable):
             return egress
-        if _denies(egress):
+        if denies(egress):
             return None
         said.insert(0, f"egress: {egress.in_words}")
     return f"the connection stood, and no policy denies it ({'; '.join(said)})"
@@ -44,10 +44,10 @@ def denied_by(case: Case, expected: ExpectedHop, intent: Intent | Unavailable) -
     named = next((drop.policies for drop in drops if drop.policies), ())
     if named:
         return f"denied by {', '.join(named)}"
-    return _in_words(intent) if _denies(intent) else "denied"
+    return _in_words(intent) if denies(intent) else "denied"
 
 
-def _denies(intent: Intent | Unavailable) -> bool:
+def denies(intent: Intent | Unavailable) -> bool:
     return isinstance(intent, Intent) and not intent.decision.allowed
 
 

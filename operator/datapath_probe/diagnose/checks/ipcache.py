@@ -25,7 +25,7 @@ def check_ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
     """The source's node must know the destination."""
     destination = case.destination
     assert destination is not None  # the path has this hop only with a destination
-    last = Rung.TRANSLATED if case.plan.frontend else Rung.NOTHING
+    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
     return _judge(
         case, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Rung.SENT})
     )

@@ -19,9 +19,11 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..policy_intent import Intent, intent_of, questions
-from .denial import denied_by, let_through
+from .denial import denied_by, denies, let_through
 
 _LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
+# Of pods whose L7 traffic people want to see, whatever policies say.
+_PROXIED_BY_ANNOTATION = ("1.16.", "1.17.")
 _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
 
 
@@ -99,10 +101,15 @@ def _compare(
     if isinstance(missed, Unavailable):
         return hop.unknown(missed)
     if missed:
-        return hop.broken(Reason.POLICY_NOT_ENFORCED, missed)
+        stops = frozenset({gate.rung}) if denies(intent) else frozenset[Rung]()
+        return hop.broken(Reason.POLICY_NOT_ENFORCED, missed, stops)
     if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):
-        return _mismatch(case, hop, gate, intent, programmed, questions)
+        stops = frozenset({gate.rung}) if intent.decision.allowed else frozenset[Rung]()
+        return _mismatch(case, hop, gate, intent, programmed, questions, stops)
     if isinstance(entry, PolicyEntry) and _allows(entry):
+        detour = _detour(case, hop.expected.node, gate, entry, intent)
+        if detour and isinstance(intent, Intent):
+            return _mismatch(case, hop, gate, intent, f"{programmed}{detour.how}", questions, detour.stops)
         return _let_pass(case, hop, gate, entry, intent, who)
     if isinstance(intent, Intent) and intent.audited:
         return hop.fine(f"{who} passes in spite of {intent.in_words}")
@@ -174,6 +181,32 @@ def _let_pass(
     return hop.fine(f"{who} passes")
 
 
+@dataclass(frozen=True, slots=True)
+class _Detour:
+    """`how` the map lets pass what policies let pass as it is, and where packets may end that way."""
+
+    how: str
+    stops: frozenset[Rung]
+
+
+def _detour(
+    case: Case, node: str, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable
+) -> _Detour | None:
+    """What the map asks of packets and no policy does: that they have authenticated, or that a L7 proxy decides."""
+    if isinstance(intent, Unavailable):
+        return None
+    if entry.auth_type and not intent.decision.authenticated:
+        return _Detour(", if authenticated", frozenset({gate.rung}))
+    layout = case.layout(node)
+    by_annotation = isinstance(layout, Unavailable) or layout.version.startswith(_PROXIED_BY_ANNOTATION)
+    if entry.proxy_port and not intent.decision.proxied and not by_annotation:
+        beyond = Rung.SENT if gate.direction is TrafficDirection.EGRESS else Rung.RECEIVED
+        return _Detour(
+            f", if the L7 proxy (port {entry.proxy_port}) does", frozenset(r for r in Rung if r >= beyond)
+        )
+    return None
+
+
 def _heard(case: Case, owner: PodFacts) -> tuple[Question, ...]:
     """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one of
     them, heard before, may be too old.
@@ -185,13 +218,18 @@ def _heard(case: Case, owner: PodFacts) -> tuple[Question, ...]:
 
 
 def _mismatch(
-    case: Case, hop: Hop, gate: Gate, intent: Intent, programmed: str, questions: tuple[Question, ...]
+    case: Case,
+    hop: Hop,
+    gate: Gate,
+    intent: Intent,
+    programmed: str,
+    questions: tuple[Question, ...],
+    stops: frozenset[Rung],
 ) -> Finding:
     """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked for
-    again with it, and may be heard for the first time then.
+    again with it, and may be heard for the first time then. `stops`: how far packets come by what the map says.
     """
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"
-    stops = frozenset({gate.rung}) if intent.decision.allowed else frozenset[Rung]()
     rests_on = questions if case.run.second_look else (*questions, *intent.rests_on)
     return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, stops, rests_on))
 
