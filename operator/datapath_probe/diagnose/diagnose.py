@@ -43,6 +43,7 @@ from .run import Run
 from .seen_way import seen_way
 from .testimony import clues, lost_events, testify
 from .trace import AHEAD, only_backend, trace
+from .transfer import transfer_zone
 from .transition import in_transition
 from .used_maps import reloading, weigh
 
@@ -79,7 +80,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis."""
     lens = Lens(run.evidence, memo)
     case = _case(run, lens)
-    ladder = case.connection.ladder(case.translates)
+    ladder = replace(case.connection.ladder(case.translates), transfer=transfer_zone(case))
     findings = testify(case, _examine(case), ladder)
     unjudged = unjudgeable(case, findings)
     transition = in_transition(run, case.connection.chosen, _doubtful(findings))

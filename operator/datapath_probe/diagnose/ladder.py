@@ -30,6 +30,11 @@ _ANSWERED_ZONE = (
     HopName.REPLY_DELIVERY,
 )
 
+# Where data can have died that was sent over a connection: on its way, at the other end, and on its way back.
+THERE = (HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM, *_SENT_ZONE)
+INSIDE = (HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, HopName.REPLY_PROGRAM)
+BACK_AGAIN = (*_ANSWERED_ZONE, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE)
+
 # Where packets can have died whose last trace is this rung.
 ZONES: dict[Rung, tuple[HopName, ...]] = {
     Rung.NOTHING: (
@@ -52,12 +57,7 @@ ZONES: dict[Rung, tuple[HopName, ...]] = {
     Rung.ANSWERED: _ANSWERED_ZONE,
     # to the node, which is not yet into the pod
     Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE),
-    Rung.CONNECTED: (
-        *_SENT_ZONE,
-        HopName.DESTINATION_INTERFACE,
-        HopName.DESTINATION_RESPONSE,
-        *_ANSWERED_ZONE,
-    ),
+    Rung.CONNECTED: (*THERE, *INSIDE, *BACK_AGAIN),
     Rung.DELIVERED: (HopName.DESTINATION_RESPONSE,),
 }
 
@@ -80,10 +80,13 @@ _PURE_LOOKUPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude."""
+    """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude. `transfer`: where
+    data can have died, if they died once the connection stood.
+    """
 
     reached: Rung
     at_most: Rung
+    transfer: frozenset[HopName] = frozenset(ZONES[Rung.CONNECTED])
 
     def fits(self, predicted: frozenset[Rung]) -> bool:
         """Whether packets that died at one of these rungs would have left this evidence."""
@@ -97,7 +100,8 @@ class Ladder:
     @property
     def zone(self) -> frozenset[HopName]:
         """Every hop where these packets can have died."""
-        return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in ZONES[rung])
+        zones = {**ZONES, Rung.CONNECTED: self.transfer}
+        return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in zones[rung])
 
 
 def segment_between(findings: Sequence[Finding], ladder: Ladder, open_end: HopName | None = None) -> Segment:
@@ -128,4 +132,4 @@ def segment_around(findings: Sequence[Finding], suspects: Collection[HopName]) -
 
 
 def _is_exonerated(finding: Finding) -> bool:
-    return finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK
+    return finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK and not finding.leaves_room

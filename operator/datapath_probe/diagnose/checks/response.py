@@ -6,13 +6,11 @@ from ...api.reasons import Reason
 from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
-from ...plan.plan import Request
 from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
+from ..transfer import fits_one_segment
 
-# Octets that go into one packet of any path, with what curl adds.
-_ONE_SEGMENT = 800
 _CUT_SHORT = frozenset(
     {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
 )
@@ -71,18 +69,10 @@ def _left_waiting(case: Case, report: CurlReport) -> bool:
     return (
         connection.connected
         and connection.request_arrived
-        and _fits_one_segment(case.plan.request)
+        and fits_one_segment(case.plan.request)
         and not connection.response_left
         and report.timings.first_byte == 0
     )
-
-
-def _fits_one_segment(request: Request) -> bool:
-    """Whether data that arrived is the whole request. The last segment of a longer one may arrive alone, where large
-    packets are lost.
-    """
-    headers = sum(len(name) + len(value.encode()) for name, value in request.headers)
-    return len(request.path) + headers + len(request.body.encode()) <= _ONE_SEGMENT
 
 
 def _told(report: CurlReport) -> str:

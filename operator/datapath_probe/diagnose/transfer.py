@@ -1,0 +1,47 @@
+"""Where data can have died that was sent once the connection stood: between the handshake and a whole response.
+
+The entry at the destination notes whether data came there and left again, by the flag PSH that ends what is written at
+once: that narrows where the rest was lost. Called by `diagnose`, and by the check of the response.
+Source: Cilium 1.18 `bpf/lib/conntrack.h` (`__ct_update_timeout`), `monitor-aggregation-flags`.
+"""
+
+from ..api.vocabulary import HopName
+from ..cilium import agent_config
+from ..cilium.agent_config import AgentConfig
+from ..cilium.conntrack import CtEntry
+from ..plan.plan import Request
+from .case import Case
+from .ladder import BACK_AGAIN, INSIDE, THERE
+
+_ALL_FLAGS = "all"
+_PSH = "psh"
+# Octets that go into one packet of any path, with what curl adds.
+_ONE_SEGMENT = 800
+
+
+def fits_one_segment(request: Request) -> bool:
+    """Whether data that arrived is the whole request. The last segment of a longer one may arrive alone, where large
+    packets are lost.
+    """
+    headers = sum(len(name) + len(value.encode()) for name, value in request.headers)
+    return len(request.path) + headers + len(request.body.encode()) <= _ONE_SEGMENT
+
+
+def transfer_zone(case: Case) -> frozenset[HopName]:
+    """The hops where data of this connection can have died. That none was noted counts only where all would be."""
+    connection, request = case.connection, case.plan.request
+    whole = connection.request_arrived and request.protocol == "http" and fits_one_segment(request)
+    zone = set[HopName]() if whole else set(THERE)
+    noted = isinstance(connection.incoming, CtEntry) and _notes_data(case)
+    if connection.request_arrived or not noted:
+        zone.update(INSIDE)
+    if connection.response_left or not noted:
+        zone.update(BACK_AGAIN)
+    return frozenset(zone)
+
+
+def _notes_data(case: Case) -> bool:
+    """Whether the destination's agent has entries note PSH."""
+    node = case.path.destination_node
+    config = case.lens.read(agent_config.question(node), agent_config.parse) if node else None
+    return isinstance(config, AgentConfig) and not config.monitor_flags.isdisjoint((_ALL_FLAGS, _PSH))
