@@ -79,6 +79,11 @@ class Scene:
         """The deathstar on the ship's node."""
         return self.galaxy.near(SHIP)
 
+    @cached_property
+    def beside_far(self) -> Pod:
+        """Another ship, on the node of the deathstar far away."""
+        return self.galaxy.pod(SHIP_BESIDE_FAR)
+
     @property
     def source(self) -> str:
         """The ship's node."""

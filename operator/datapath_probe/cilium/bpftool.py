@@ -157,7 +157,12 @@ def policy_call(node: str, endpoint: int) -> Question:
 
 def endpoint_call(node: str, endpoint: int, index: int) -> Question:
     """A tail call of an endpoint's programs; absent, a packet that needs it is dropped with code 140."""
-    return lookup(node, f"cilium_calls_{endpoint_id(endpoint):05d}", le32(index))
+    return lookup(node, calls_of(endpoint), le32(index))
+
+
+def calls_of(endpoint: int) -> str:
+    """The name of the map of an endpoint's tail calls."""
+    return f"cilium_calls_{endpoint_id(endpoint):05d}"
 
 
 def overlay_call(node: str, index: int) -> Question:

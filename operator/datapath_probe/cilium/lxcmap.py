@@ -27,6 +27,10 @@ class EndpointFlag(IntFlag):
     SKIP_MASQUERADE_V6 = 8
 
 
+TO_HOST = EndpointFlag.HOST | EndpointFlag.AT_HOST_NS  # ENDPOINT_MASK_HOST_DELIVERY
+"""With one of these, packets are handed to the host's stack."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointRecord:
     """`mac` is the pod's, `node_mac` the lxc device's. `identity` is read by the egress gateway alone."""

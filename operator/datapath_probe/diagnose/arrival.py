@@ -10,9 +10,10 @@ Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY)
 `bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api.reasons import Reason
+from ..api.vocabulary import Encapsulation
 from ..cilium import bpftool, links
 from ..cilium.agent_endpoint import AgentEndpoint
 from ..cilium.bpftool import Direction
@@ -21,8 +22,10 @@ from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import PodFacts
 from .attachment import programs
 from .case import Case
-from .findings import Rung
+from .findings import Finding, Rung
 from .judge import Contradiction, Hop
+from .losses import FORWARDED, Suspect, filtered, pod_packet
+from .strangers import can_take
 
 TO_CONTAINER, FROM_HOST, CILIUM_HOST = "cil_to_container", "cil_from_host", "cilium_host"
 
@@ -51,7 +54,9 @@ def uses_endpoint_map(case: Case) -> bool:
 def missing_program(
     case: Case, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Rung]
 ) -> Contradiction | Unavailable | None:
-    """The program without which the stack delivers in vain, or past all policies; None if there is none to miss."""
+    """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
+    packets; None if it is there and first, or there is none to miss.
+    """
     node, gate = hop.expected.node, _gate(case, hop.expected.node, agent)
     if gate is None or (gate.device == agent.interface_name and not _has_device(case, node, agent)):
         return None
@@ -62,8 +67,14 @@ def missing_program(
         ", ".join(attached.program for attached in chain) or f"nothing attached to {gate.device}",
         {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
     )
-    if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
-        return None
+    own = next((i for i, one in enumerate(chain) if bpftool.is_program(one.program, gate.program)), None)
+    if own is not None:
+        if case.outcome.met is not False or not can_take(case, node, chain[:own]):
+            return None
+        first = f"program {chain[0].program_id} ({chain[0].program})"
+        message = f"{first} comes before {gate.program} on {gate.device} of {node} and can take packets first"
+        rests_on = (bpftool.attached(node, gate.device),)
+        return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
         message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
@@ -93,6 +104,47 @@ def wrong_route(
     return Contradiction(Reason.NO_ENDPOINT_ROUTE, message, predicts, (question,))
 
 
+def stack_delivers(case: Case) -> bool:
+    """Whether packets to a pod of this path pass the stack of its node on their way to Cilium's program."""
+    if case.config.routes_to_endpoints:
+        return not (_from_tunnel(case) and case.config.kube_proxy_replacement)
+    return _through_cilium_host(case)
+
+
+def stack_forwards(case: Case) -> bool:
+    """Whether packets of this path go on from a pod's device by the stack of its node, which takes only frames that are
+    addressed to it.
+    """
+    if case.config.bpf_host_routing:
+        return False
+    if case.path.cross_node:
+        return case.path.encapsulation is Encapsulation.NONE
+    to_or_from_host = case.destination is None or case.source.pod.host_network
+    return case.config.routes_to_endpoints or to_or_from_host
+
+
+def leaving_room(case: Case, finding: Finding) -> Finding:
+    """The finding of a hop that such packets pass: that what it owns is right does not tell that they came through."""
+    return replace(finding, leaves_room=stack_delivers(case))
+
+
+def kept_from_pod(case: Case, node: str, pod: PodFacts, predicts: frozenset[Rung]) -> Suspect:
+    """A packet filter of the node between another pod's device, or the tunnel's, and the pod's own. What is natively
+    routed has been judged with its route.
+    """
+    ends = (case.source, case.destination)
+    agents = [case.agent_endpoint(end) for end in ends if end and end.node.name == node]
+    devices = {agent.interface_name for agent in agents if isinstance(agent, AgentEndpoint)}
+    packet = pod_packet(case, frozenset({*devices, *_tunnel(case)}), reply=pod is case.source)
+    if not case.config.routes_to_endpoints or not stack_delivers(case) or packet is None:
+        return None
+    return filtered(case, node, FORWARDED, packet, predicts)
+
+
+def _tunnel(case: Case) -> tuple[str, ...]:
+    return (f"cilium_{case.config.tunnel_protocol}",) if _from_tunnel(case) else ()
+
+
 def _gate(case: Case, node: str, agent: AgentEndpoint) -> _Gate | None:
     if case.config.routes_to_endpoints:
         pin = bpftool.endpoint_link(node, agent.id, TO_CONTAINER)
@@ -104,10 +156,9 @@ def _gate(case: Case, node: str, agent: AgentEndpoint) -> _Gate | None:
 
 def _stack_device(case: Case, agent: AgentEndpoint) -> str | None:
     """The device that the stack should send packets to; None where it has no say."""
-    if case.config.routes_to_endpoints:
-        redirected = _from_tunnel(case) and case.config.kube_proxy_replacement
-        return None if redirected else agent.interface_name
-    return CILIUM_HOST if _through_cilium_host(case) else None
+    if not stack_delivers(case):
+        return None
+    return agent.interface_name if case.config.routes_to_endpoints else CILIUM_HOST
 
 
 def _has_device(case: Case, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:

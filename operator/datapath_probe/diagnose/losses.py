@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict
 from ..cilium import bpftool, links, nftables, packet_filter, queues
+from ..cilium.layout import Layout
 from ..cilium.packet_filter import Loss, Packet
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
@@ -32,6 +33,8 @@ _VERSIONS_OF_CALLS = ("1.18.", "1.19.")
 _FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
 _TO_CONTAINER_CALLS, _POLICY_CALLS = (28, 13), (29, 11)
 FROM_OVERLAY_CALL = 7
+CALLS_FROM_POD = (7, 26)
+"""Where the endpoint's policy for what leaves it is looked up: with load-balancing in its programs in the second."""
 
 
 Suspect = Contradiction | Unavailable | None
@@ -209,6 +212,11 @@ def to_pod_calls(case: Case) -> Sequence[int]:
     return _POLICY_CALLS if case.config.ipv6 else ()
 
 
+def knows_calls(layout: Layout) -> bool:
+    """Whether this version's programs and tail calls are known."""
+    return layout.version.startswith(_VERSIONS_OF_CALLS)
+
+
 def call_missing(
     case: Case, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Rung]
 ) -> Suspect:
@@ -229,7 +237,7 @@ def _hole(
     if case.outcome.met is not False:
         return None
     layout = case.layout(node)
-    if not isinstance(layout, Unavailable) and not layout.version.startswith(_VERSIONS_OF_CALLS):
+    if not isinstance(layout, Unavailable) and not knows_calls(layout):
         return None
     found = {call: case.lens.read(question, bpftool.parse_call) for call, question in questions.items()}
     missing = [call for call, program in found.items() if isinstance(program, Absent)]

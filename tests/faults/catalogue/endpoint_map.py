@@ -60,6 +60,11 @@ _OF_PODS = (
         lambda s: changed(_entry(s, s.far), patched(_MAC, _NOBODY)),
         broken(FORWARD, WRONG, At.DESTINATION),
     ),
+    Fault(
+        "endpoint-of-another-pod",
+        lambda s: changed(_entry(s, s.far), lambda _: _entry(s, s.beside_far).read()),
+        broken(FORWARD, WRONG, At.DESTINATION),
+    ),
     Fault("reply-endpoint-missing", lambda s: deleted(_entry(s, s.ship)), broken(BACK, MISSING)),
     Fault(
         "reply-endpoint-wrong-ifindex",

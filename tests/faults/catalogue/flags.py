@@ -6,14 +6,17 @@ from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, latent
 from faults.inject.in_place import Injected
-from faults.inject.maps import MapEntry, added, changed, endpoint_entry, ipcache_entry
+from faults.inject.maps import MapEntry, added, changed, endpoint_entry, ipcache_entry, patched
 from faults.inject.policies import Direction, allow_all_entry, map_entry
 from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, TUNNELED
 from faults.scene import Scene, Target
 
-_OF_ENDPOINT, _HOST = 8, 1  # octet of the flags, and the bit for the host's own addresses
+# octet of the flags, and the bits for the host's own addresses and for what is in its network
+_OF_ENDPOINT, _HOST, _AT_HOST = 8, 1, 2
 _OF_IPCACHE, _SKIP_TUNNEL = 23, 1
 _DENY_THIS_PORT = bytes((0, 0, 24 << 3 & 0xFF | 1, 0))  # all bits of protocol and port count
+# where an entry of a policy map has its kind of authentication, and its proxy's port
+_AUTHENTICATED, _TO_A_PROXY = (3, bytes((1 << 7 | 1,))), (0, (10999).to_bytes(2, "big"))
 _SIZE_1_18 = 8  # of an entry of a policy map; later ones have a precedence
 
 
@@ -43,6 +46,11 @@ _TAKEN_FOR_THE_HOST = (
         Target.NEAR,
     ),
     Fault(
+        "endpoint-taken-for-one-of-the-hosts-network",
+        lambda s: _set(endpoint_entry(s.lab, s.destination, s.far.ip), _OF_ENDPOINT, _AT_HOST),
+        broken(HopName.ENDPOINT_LOOKUP, TAKEN, At.DESTINATION),
+    ),
+    Fault(
         "reply-endpoint-taken-for-the-host",
         lambda s: _set(endpoint_entry(s.lab, s.source, s.ship.ip), _OF_ENDPOINT, _HOST),
         broken(HopName.REPLY_DELIVERY, TAKEN),
@@ -57,6 +65,26 @@ FAULTS = (
         lambda s: _set(ipcache_entry(s.lab, s.source, s.far.ip), _OF_IPCACHE, _SKIP_TUNNEL),
         broken(HopName.IPCACHE_LOOKUP, "WrongTunnelEndpoint"),
         modes=TUNNELED,
+    ),
+    Fault(
+        "policy-map-wants-an-authentication-source",
+        lambda s: changed(allow_all_entry(s.lab, s.ship, Direction.EGRESS), patched(*_AUTHENTICATED)),
+        broken(HopName.EGRESS_POLICY, "PolicyMapMismatch"),
+    ),
+    Fault(
+        "policy-map-wants-an-authentication-destination",
+        lambda s: changed(allow_all_entry(s.lab, s.far, Direction.INGRESS), patched(*_AUTHENTICATED)),
+        broken(HopName.INGRESS_POLICY, "PolicyMapMismatch", At.DESTINATION),
+    ),
+    Fault(
+        "policy-map-leads-to-a-proxy-source",
+        lambda s: changed(allow_all_entry(s.lab, s.ship, Direction.EGRESS), patched(*_TO_A_PROXY)),
+        broken(HopName.EGRESS_POLICY, "PolicyMapMismatch"),
+    ),
+    Fault(
+        "policy-map-leads-to-a-proxy-destination",
+        lambda s: changed(allow_all_entry(s.lab, s.far, Direction.INGRESS), patched(*_TO_A_PROXY)),
+        broken(HopName.INGRESS_POLICY, "PolicyMapMismatch", At.DESTINATION),
     ),
     Fault(
         "policy-map-denies-what-no-policy-does-source",

@@ -3,14 +3,20 @@
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
-from faults.inject import programs
+from faults.inject import programs, strangers
 from faults.inject.in_place import Injected
-from faults.inject.maps import policy_program, program_missing, tail_call
-from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES
+from faults.inject.maps import (
+    host_tail_call,
+    policy_program,
+    program_missing,
+    program_replaced,
+    tail_call,
+)
+from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, Mode
 from faults.scene import Scene, Target
 
 FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
-IPV4_TAIL_CALL, IPV4_CT_INGRESS_TAIL_CALL = 7, 28
+IPV4_TAIL_CALL, IPV4_CT_INGRESS_TAIL_CALL, IPV4_FROM_HOST_TAIL_CALL = 7, 28, 23
 MISSING = "ProgramMissing"
 
 
@@ -24,6 +30,11 @@ def _no_policy_program(scene: Scene, pod: Pod) -> Injected:
 
 def _hole(scene: Scene, pod: Pod, index: int) -> Injected:
     return program_missing(tail_call(scene.lab, pod.node, pod.endpoint, index))
+
+
+def _of_another(scene: Scene, pod: Pod, other: Pod) -> Injected:
+    entry = policy_program(scene.lab, pod.node, pod.endpoint)
+    return program_replaced(entry, "id", str(policy_program(scene.lab, pod.node, other.endpoint).program()))
 
 
 SOURCE, REPLY = HopName.SOURCE_PROGRAM, HopName.REPLY_PROGRAM
@@ -62,6 +73,24 @@ FAULTS = (
         modes=BY_ENDPOINT_MAP,
     ),
     Fault(
+        "destination-policy-program-of-another-make",
+        lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.destination, s.far.endpoint)),
+        broken(HopName.DESTINATION_PROGRAM, "ForeignProgramFirst", At.DESTINATION),
+        modes=BY_ENDPOINT_MAP,
+    ),
+    Fault(
+        "destination-policy-program-of-another-pod",
+        lambda s: _of_another(s, s.far, s.beside_far),
+        either(HopName.DESTINATION_PROGRAM, "ForeignProgramFirst", At.DESTINATION),
+        modes=BY_ENDPOINT_MAP,
+    ),
+    Fault(
+        "source-policy-program-of-another-make",
+        lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.source, s.ship.endpoint)),
+        broken(HopName.REPLY_DELIVERY, "ForeignProgramFirst"),
+        modes=BY_ENDPOINT_MAP,
+    ),
+    Fault(
         "source-policy-program-missing",
         lambda s: _no_policy_program(s, s.ship),
         broken(HopName.REPLY_DELIVERY, MISSING),
@@ -79,6 +108,13 @@ FAULTS = (
         lambda s: _detached(s, s.ship, TO_CONTAINER),
         either(HopName.REPLY_DELIVERY, MISSING),
         modes=BY_ROUTES,
+    ),
+    # natively routed packets come to the pod by the program of `cilium_host`
+    Fault(
+        "host-tail-call-missing-at-the-destination",
+        lambda s: program_missing(host_tail_call(s.lab, s.destination, IPV4_FROM_HOST_TAIL_CALL)),
+        broken(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
+        modes=frozenset({Mode.NATIVE}),
     ),
     Fault(
         "destination-tail-call-missing",

@@ -3,7 +3,7 @@
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken
 from faults.inject import devices, filters, strangers
-from faults.modes import EVERY, TUNNELED, Mode
+from faults.modes import BY_ROUTES, EVERY, TUNNELED, Mode
 from faults.scene import Scene, Target
 
 FOREIGN = "ForeignProgramFirst"
@@ -16,6 +16,25 @@ def _inside(scene: Scene) -> str:
 
 
 FAULTS = (
+    Fault(
+        "filter-before-the-destinations-device",
+        lambda s: filters.rule(s.lab, s.destination, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
+        broken(HopName.ENDPOINT_LOOKUP, "PacketFilterDrops", At.DESTINATION),
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "filter-before-the-destinations-device-same-node",
+        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.near.ip, "-j", "DROP"),
+        broken(HopName.ENDPOINT_LOOKUP, "PacketFilterDrops"),
+        Target.NEAR,
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "filter-before-the-sources-device",
+        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.ship.ip, "-j", "DROP"),
+        broken(HopName.REPLY_DELIVERY, "PacketFilterDrops"),
+        modes=BY_ROUTES,
+    ),
     Fault(
         "filter-on-the-destinations-device",
         lambda s: strangers.filter_on(s.lab, s.destination, s.lxc(s.far), "egress"),

@@ -49,14 +49,18 @@ class MapEntry:
     def delete(self) -> None:
         self._bpftool("delete")
 
+    def program(self) -> int:
+        """The id of the program in this place of a program array."""
+        return int.from_bytes(self.read(), "little")
+
     def keep_program(self) -> None:
         """Keep the program in this place of a program array alive while nothing refers to it."""
-        number = int.from_bytes(self.read(), "little")
+        number = self.program()
         in_agent(self.lab, self.node, "bpftool", "prog", "pin", "id", str(number), _KEPT)
 
-    def write_program(self) -> None:
-        """Put back the program that was kept."""
-        self._bpftool("update", "value", "pinned", _KEPT)
+    def write_program(self, *program: str) -> None:
+        """Put back the program that was kept, or another in its place, as bpftool calls it."""
+        self._bpftool("update", "value", *(program or ("pinned", _KEPT)))
 
     def forget_program(self) -> None:
         """Keep it no longer."""
@@ -111,6 +115,23 @@ def program_missing(entry: MapEntry) -> Iterator[InPlace]:
             yield in_place
     finally:
         entry.forget_program()
+
+
+@contextmanager
+def program_replaced(entry: MapEntry, *program: str) -> Iterator[InPlace]:
+    """A program array with another program in this place, as bpftool calls it: "id" or "pinned", and which."""
+    entry.keep_program()
+    entry.write_program(*program)
+    try:
+        with _until_put_back(_unchanged(entry), entry.write_program) as in_place:
+            yield in_place
+    finally:
+        entry.forget_program()
+
+
+def _unchanged(entry: MapEntry) -> InPlace:
+    value = entry.read()
+    return lambda: entry.find() == value
 
 
 @contextmanager
@@ -201,6 +222,13 @@ def policy_program(lab: Lab, node: str, endpoint: int) -> MapEntry:
 def tail_call(lab: Lab, node: str, endpoint: int, index: int) -> MapEntry:
     """The place of one of an endpoint's tail calls."""
     return MapEntry(lab, node, f"cilium_calls_{endpoint:05d}", index.to_bytes(4, "little"))
+
+
+def host_tail_call(lab: Lab, node: str, index: int) -> MapEntry:
+    """The place of one of the tail calls of `cilium_host`, which is the host's endpoint."""
+    shown = json.loads(in_agent(lab, node, "cilium-dbg", "endpoint", "list", "-o", "json"))
+    host = next(e["id"] for e in shown if "reserved:host" in e["status"]["identity"]["labels"])
+    return MapEntry(lab, node, f"cilium_calls_hostns_{host:05d}", index.to_bytes(4, "little"))
 
 
 def overlay_tail_call(lab: Lab, node: str, index: int) -> MapEntry:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from faults.inject.agent import in_agent
+from faults.inject.in_place import InPlace
+from faults.inject.maps import MapEntry, program_replaced
 from lab.cluster import Lab
 
 _PINNED = "/sys/fs/bpf/faults-strangers"
@@ -65,6 +67,16 @@ def xdp_on(lab: Lab, node: str, device: str) -> Iterator[None]:
             yield
         finally:
             in_agent(lab, node, *change, "off")
+
+
+@contextmanager
+def in_place_of(lab: Lab, entry: MapEntry) -> Iterator[InPlace]:
+    """A program in the place of Cilium's own in a program array."""
+    with (
+        _loaded(lab, entry.node),
+        program_replaced(entry, "pinned", f"{_PINNED}/stranger_tc") as in_place,
+    ):
+        yield in_place
 
 
 @contextmanager

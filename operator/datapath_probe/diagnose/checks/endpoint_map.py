@@ -7,15 +7,23 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 from ...api.reasons import Reason
 from ...cilium import bpftool, lxcmap
 from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.lxcmap import EndpointFlag
+from ...cilium.lxcmap import TO_HOST
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import missing_program, uses_endpoint_map, uses_policy_program, wrong_route
+from ..arrival import (
+    kept_from_pod,
+    leaving_room,
+    missing_program,
+    uses_endpoint_map,
+    uses_policy_program,
+    wrong_route,
+)
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
 from ..losses import call_missing, to_pod_calls, unless
+from ..policy_slot import not_its_own
 
 _NOWHERE: frozenset[Rung] = frozenset()
 _CUT_OFF = frozenset({Rung.ANSWERED, Rung.REPLIED})
@@ -84,7 +92,10 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
             )
             predicts = frozenset({Rung.ANSWERED})
             return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-    return unless(hop, delivery, call_missing(case, expected.node, agent.id, to_pod_calls(case), _CUT_OFF))
+        alien = not_its_own(case, expected.node, agent.id, program, _CUT_OFF, _CUT_OFF)
+        delivery = unless(hop, delivery, alien)
+    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), _CUT_OFF)
+    return unless(hop, delivery, hole)
 
 
 def _delivery(
@@ -131,12 +142,21 @@ def _delivery(
     )
     wrong = _differences(record, agent)
     if not wrong:
-        return hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
-    to_host = EndpointFlag.HOST in record.flags
-    rung = missed if to_host or record.endpoint_id != agent.id else misled
+        known = hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
+        kept = kept_from_pod(case, expected.node, pod, frozenset({missed}))
+        return unless(hop, leaving_room(case, known), kept)
     message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
-    predicts = frozenset({rung}) if decides else _NOWHERE
+    predicts = _ends(record, agent, missed, misled) if decides else _NOWHERE
     return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,)))
+
+
+def _ends(record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Rung, misled: Rung) -> frozenset[Rung]:
+    """How far packets come by an entry that is wrong. The program of another endpoint notes them too, if there is one
+    of that number.
+    """
+    if record.flags & TO_HOST:
+        return frozenset({missed})
+    return frozenset({misled} if record.endpoint_id == agent.id else {missed, misled})
 
 
 def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:
@@ -148,6 +168,6 @@ def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[st
         ("node MAC", record.node_mac, agent.host_mac),
     ]
     wrong = [f"{name} {have} instead of {want}" for name, have, want in pairs if have != want]
-    if EndpointFlag.HOST in record.flags:
-        wrong.insert(0, "the flag of the host's own addresses, so that packets go to the host's stack")
+    if record.flags & TO_HOST:
+        wrong.insert(0, "a flag of what is in the host's own network, so that packets go to the host's stack")
     return wrong

@@ -11,12 +11,13 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import TO_CONTAINER, missing_program, uses_policy_program
+from ..arrival import TO_CONTAINER, leaving_room, missing_program, uses_policy_program
 from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..losses import Suspect, call_missing, from_pod_calls, to_pod_calls, unheard, unless
+from ..policy_slot import not_its_own
 from ..strangers import can_take
 
 FROM_CONTAINER = "cil_from_container"
@@ -25,6 +26,8 @@ _BYPASSED_BY_SOURCE = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
 _BYPASSED_BY_REPLY = frozenset({Rung.RECEIVED, Rung.REPLIED, Rung.CONNECTED})
 _DROPPED_AT_SOURCE = frozenset({Rung.NOTHING, Rung.TRANSLATED})
 _REPLY_DROPPED = frozenset({Rung.RECEIVED, Rung.ANSWERED})
+_NOT_DECIDED = frozenset({Rung.SENT})
+_DECIDED_FOR_ANOTHER = frozenset({Rung.SENT, Rung.RECEIVED})
 
 
 def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
@@ -56,15 +59,16 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         return hop.unknown(agent)
     hop.object = f"cilium_call_policy[{agent.id}]"
     hop.intent(f"a policy program for endpoint {agent.id}")
-    gap = missing_program(case, hop, agent, frozenset({Rung.SENT}))
+    gap = missing_program(case, hop, agent, _NOT_DECIDED)
     if isinstance(gap, Unavailable):
         return hop.unknown(gap)
     if gap:
         return hop.stale(gap)
-    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), frozenset({Rung.SENT}))
+    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), _NOT_DECIDED)
     if not uses_policy_program(case):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
-        return unless(hop, hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}"), hole)
+        decides = hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}")
+        return unless(hop, leaving_room(case, decides), hole)
     question = bpftool.policy_call(expected.node, agent.id)
     program = case.lens.read(question, bpftool.parse_call)
     if isinstance(program, Unavailable):
@@ -76,9 +80,11 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         message = (
             f"endpoint {agent.id} on {expected.node} has no policy program: packets to it are dropped (203)"
         )
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Rung.SENT}), (question,)))
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, _NOT_DECIDED, (question,)))
     hop.programmed(f"program {program}", {"programID": program})
-    return unless(hop, hop.fine(f"program {program} decides for endpoint {agent.id}"), hole)
+    alien = not_its_own(case, expected.node, agent.id, program, _NOT_DECIDED, _DECIDED_FOR_ANOTHER)
+    decides = hop.fine(f"program {program} decides for endpoint {agent.id}")
+    return unless(hop, leaving_room(case, decides), hole, alien)
 
 
 def _from_container(
