@@ -59,11 +59,27 @@ def neighbour(node: str, ip: str, device: str) -> Question:
     )
 
 
+def neighbours_in_pod(node: str, namespace: str, device: str) -> Question:
+    """All that a pod's kernel knows at a device; `nud all`: also what it does not ask for."""
+    return inside(node, namespace, "ip", "-j", "neigh", "show", "dev", device_name(device), "nud", "all")
+
+
 @parser("ip neigh show")
 def parse_neighbour(answer: Answer) -> Neighbour | Absent:
     """The neighbour; absent where the node has not asked for it."""
-    shown = list(Json.parse(answer.stdout)) if answer.stdout.strip() else []
-    if not shown:
-        return Absent()
-    states = {state.text() for state in shown[0]["state"] or ()}
-    return Neighbour(shown[0]["lladdr"].text("").lower(), bool(states & _LOST_STATES))
+    return next(iter(_neighbours(answer).values()), Absent())
+
+
+@parser("ip neigh show")
+def parse_neighbours(answer: Answer) -> Mapping[str, Neighbour]:
+    """The neighbours by their addresses."""
+    return _neighbours(answer)
+
+
+def _neighbours(answer: Answer) -> dict[str, Neighbour]:
+    found = {}
+    for shown in Json.parse(answer.stdout) if answer.stdout.strip() else ():
+        states = {state.text() for state in shown["state"] or ()}
+        mac = shown["lladdr"].text("").lower()
+        found[shown["dst"].text()] = Neighbour(mac, bool(states & _LOST_STATES))
+    return found

@@ -5,15 +5,22 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
-from faults.modes import Mode
+from faults.modes import BY_ROUTES, Mode
 from faults.scene import OUTPOST, Scene, Target
 
+# Where the node's stack takes what leaves a pod.
+NATIVE = frozenset({Mode.NATIVE})
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 
 
 def _swallows(scene: Scene, pod: Pod, address: str) -> Injected:
     """The pod's own kernel throws away what is meant for an address."""
     return devices.blackhole_inside(scene.lab, pod, address)
+
+
+def _wrong_gateway(scene: Scene, pod: Pod) -> Injected:
+    gateway = devices.gateway(scene.lab, pod)
+    return devices.wrong_neighbour(scene.lab, pod.node, gateway, "eth0", inside=devices.netns(scene.lab, pod))
 
 
 def _spoken_to(scene: Scene) -> str:
@@ -50,6 +57,53 @@ FAULTS = (
         "source-speaks-from-another-address",
         lambda s: devices.other_source_address(s.lab, s.ship),
         broken(SOURCE, "InterfaceMismatch"),
+    ),
+    Fault(
+        "filter-drops-data-inside-the-source",
+        lambda s: filters.rule_in_pod(
+            s.lab,
+            s.ship,
+            "OUTPUT",
+            *("-p", "tcp", "--dport", "80", "--tcp-flags", "PSH", "PSH", "-j", "DROP"),
+        ),
+        broken(SOURCE, "PacketFilterDrops"),
+    ),
+    Fault(
+        "source-sends-to-a-wrong-gateway",
+        lambda s: _wrong_gateway(s, s.ship),
+        broken(SOURCE, "NeighbourWrong"),
+        modes=NATIVE,
+    ),
+    Fault(
+        "source-does-not-ask-for-its-gateway",
+        lambda s: devices.arp_off(s.lab, s.ship),
+        broken(SOURCE, "NeighbourWrong"),
+        modes=NATIVE,
+    ),
+    Fault(
+        "destination-sends-to-a-wrong-gateway",
+        lambda s: _wrong_gateway(s, s.far),
+        broken(DESTINATION, "NeighbourWrong", At.DESTINATION),
+        modes=NATIVE,
+    ),
+    Fault(
+        "destination-sends-to-a-wrong-gateway-same-node",
+        lambda s: _wrong_gateway(s, s.near),
+        broken(DESTINATION, "NeighbourWrong"),
+        Target.NEAR,
+        modes=BY_ROUTES,
+    ),
+    Fault(
+        "source-other-mac-of-the-nodes-end",
+        lambda s: devices.wrong_mac(s.lab, s.source, s.lxc(s.ship)),
+        broken(SOURCE, "MACMismatch"),
+        modes=NATIVE,
+    ),
+    Fault(
+        "destination-other-mac-of-the-nodes-end",
+        lambda s: devices.wrong_mac(s.lab, s.destination, s.lxc(s.far)),
+        broken(DESTINATION, "MACMismatch", At.DESTINATION),
+        modes=NATIVE,
     ),
     Fault(
         "source-wrong-mac-inside",

@@ -133,10 +133,26 @@ def other_source_address(lab: Lab, pod: Pod) -> Iterator[None]:
 
 def wrong_mac_inside(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
     """A pod's end of its pair with a MAC address that Cilium does not know."""
-    inside = netns(lab, pod)
-    before: str = link(lab, pod.node, "eth0", inside=inside)["address"]
-    change = ("ip", *_in(inside), "link", "set", "eth0", "address")
-    return done(lab, pod.node, (*change, "02:00:00:00:00:77"), (*change, before))
+    return wrong_mac(lab, pod.node, "eth0", inside=netns(lab, pod))
+
+
+def wrong_mac(lab: Lab, node: str, device: str, *, inside: str = "") -> AbstractContextManager[None]:
+    """A device with another MAC address than it was given."""
+    before: str = link(lab, node, device, inside=inside)["address"]
+    change = ("ip", *_in(inside), "link", "set", device, "address")
+    return done(lab, node, (*change, "02:00:00:00:00:77"), (*change, before))
+
+
+def gateway(lab: Lab, pod: Pod) -> str:
+    """Whom a pod sends its packets to."""
+    shown = lab.run(pod.node, "ip", *_in(netns(lab, pod)), "route", "show", "default").stdout.split()
+    return shown[shown.index("via") + 1]
+
+
+def arp_off(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
+    """A pod that asks for no neighbour."""
+    change = ("ip", *_in(netns(lab, pod)), "link", "set", "eth0", "arp")
+    return done(lab, pod.node, (*change, "off"), (*change, "on"))
 
 
 @contextmanager

@@ -56,6 +56,18 @@ def test_a_neighbour_is_where_packets_are_sent_to(shown: object, neighbour: Neig
     assert queues.parse_neighbour(printed(shown)) == neighbour
 
 
+def test_the_neighbours_of_a_pod_are_told_by_their_addresses() -> None:
+    shown = [
+        {"dst": "10.244.1.63", "lladdr": "66:EA:08:2D:F2:B5", "state": ["STALE"]},
+        {"dst": "10.244.1.64", "state": ["NOARP"]},
+    ]
+    assert queues.parse_neighbours(printed(shown)) == {
+        "10.244.1.63": Neighbour("66:ea:08:2d:f2:b5", False),
+        "10.244.1.64": Neighbour("", False),
+    }
+    assert queues.parse_neighbours(Answer(0, b"", b"", 0.0, 0.0)) == {}
+
+
 def test_no_queue_at_all_is_no_loss_and_garbage_no_evidence() -> None:
     assert queues.parse_losing(Answer(0, b"", b"", 0.0, 0.0)) == {}
     assert isinstance(queues.parse_losing(printed([{"dev": "lxc1"}])), Unavailable)

@@ -14,10 +14,21 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
+from ..arrival import stack_forwards, uses_policy_program
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import ARRIVING, LEAVING, Suspect, filtered, queue_loses, refused, unless, unsendable
+from ..losses import (
+    ARRIVING,
+    LEAVING,
+    Suspect,
+    filtered,
+    queue_loses,
+    refused,
+    unheard,
+    unless,
+    unsendable,
+)
 from ..pod_way import astray_inside, packets_inside
 from ..sizes import BY_SIZE, largest_packet
 from ..strangers import strangers
@@ -90,10 +101,45 @@ def _judge(
     problem = _problem(pair)
     if problem:
         reason, message = problem
+        if reason is Reason.MAC_MISMATCH:
+            predicts |= _not_forwarded(case, pod)
         return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, pair.rests_on))
     finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
     swallowed = _swallowed(case, expected.node, pod, agent, namespace)
-    return unless(hop, finding, *swallowed, _too_small(pair, expected.node))
+    gateway = _wrong_gateway(case, expected.node, pod, pair, namespace)
+    return unless(hop, finding, *swallowed, gateway, _too_small(pair, expected.node))
+
+
+def _not_forwarded(case: Case, pod: PodFacts) -> frozenset[Rung]:
+    """How far packets of the pod come that bear another MAC address than the node's: Cilium's program notes them, the
+    stack throws them away.
+    """
+    if not stack_forwards(case):
+        return frozenset()
+    return frozenset({Rung.SENT if pod is case.source else Rung.ANSWERED})
+
+
+def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: _Pair, namespace: str) -> Suspect:
+    """A pod that sends its packets to another MAC address than that of the node's end. Asked only after a failure."""
+    default = next((route for route in pair.routes if route.destination == "default"), None)
+    lost = _not_forwarded(case, pod)
+    if case.outcome.met is not False or case.config.datapath_mode != "veth" or not lost:
+        return None
+    if default is None or default.gateway is None:
+        return None
+    question = queues.neighbours_in_pod(node, namespace, pair.agent.container_interface_name)
+    neighbours = case.lens.read(question, queues.parse_neighbours)
+    if isinstance(neighbours, Unavailable):
+        return unheard(neighbours)
+    gateway, device = neighbours.get(default.gateway), pair.agent.interface_name
+    # that nobody answers is the work of the program that should: another hop tells
+    if gateway is None or gateway.unreachable or gateway.mac == pair.agent.host_mac:
+        return None
+    message = (
+        f"the pod behind {device} on {node} sends its packets to {gateway.mac or 'no MAC address'}, "
+        f"but {device} is {pair.agent.host_mac}"
+    )
+    return Contradiction(Reason.NEIGHBOUR_WRONG, message, lost, (question,))
 
 
 def _swallowed(
@@ -107,7 +153,8 @@ def _swallowed(
     yield queue_loses(case, node, agent.interface_name, inwards)
     yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
-    yield strangers(case, node, agent.interface_name, Direction.EGRESS, inwards)
+    if uses_policy_program(case):  # else Cilium's comes there, of which another hop tells
+        yield strangers(case, node, agent.interface_name, Direction.EGRESS, inwards)
     yield strangers(case, node, device, Direction.INGRESS, inwards, namespace)
     yield strangers(case, node, device, Direction.EGRESS, outwards, namespace)
     arriving, leaving = packets_inside(case, pod, device)

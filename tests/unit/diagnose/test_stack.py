@@ -1,0 +1,115 @@
+"""Where packets pass the stack of a node on their way from or to a pod: what it throws away there is found."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict
+from datapath_probe.cilium import bpf_returns, bpftool, links, netns, packet_filter, queues
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.findings import Finding, Rung
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.plan import PodFacts
+from unit.recorded import recorded
+
+NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-wrong-tunnel-endpoint@1.18.5"
+TUNNEL = "overlay-dropped-on-the-wire"
+
+
+def answered(run: Run, answers: dict[Question, str]) -> Run:
+    """The run with these answers too, heard twice."""
+    readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
+    for question, text in answers.items():
+        readings[question] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
+    return replace(run, evidence=Evidence(readings))
+
+
+def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run:
+    """The run with a pod that knows its gateway by this MAC address."""
+    node = pod.node.name
+    namespace = netns.parse(run.evidence.latest(netns.find(node)))
+    assert isinstance(namespace, dict)
+    inside = namespace[pod.pod.ip]
+    routes = links.parse_routes(run.evidence.latest(links.pod_routes(node, inside)))
+    assert isinstance(routes, tuple)
+    gateway = next(route.gateway for route in routes if route.destination == "default")
+    shown = [{"dst": gateway, "lladdr": mac, "state": [state]}]
+    return answered(run, {queues.neighbours_in_pod(node, inside, "eth0"): json.dumps(shown)})
+
+
+def destination(run: Run) -> PodFacts:
+    target = run.plan.backends[0].target
+    assert target is not None
+    return target
+
+
+def found(run: Run, hop: HopName) -> Finding:
+    [finding] = [finding for finding in diagnose(run).findings if finding.hop is hop]
+    return finding
+
+
+def test_a_pod_that_sends_to_another_mac_than_its_gateways_is_found_where_the_stack_forwards() -> None:
+    run = recorded(NATIVE)
+    source = found(sends_to(run, run.plan.source, "02:00:00:00:00:99"), HopName.SOURCE_INTERFACE)
+    assert (source.reason, source.predicts) == (Reason.NEIGHBOUR_WRONG, frozenset({Rung.SENT}))
+    there = found(sends_to(run, destination(run), "02:00:00:00:00:99"), HopName.DESTINATION_INTERFACE)
+    assert (there.reason, there.predicts) == (Reason.NEIGHBOUR_WRONG, frozenset({Rung.ANSWERED}))
+
+
+def test_where_cilium_redirects_no_frame_has_to_bear_the_nodes_address() -> None:
+    run = recorded(TUNNEL)
+    source = found(sends_to(run, run.plan.source, "02:00:00:00:00:99"), HopName.SOURCE_INTERFACE)
+    assert source.verdict is HopVerdict.OK
+
+
+def test_that_nobody_answers_a_pod_is_not_its_interfaces_fault() -> None:
+    run = recorded(NATIVE)
+    source = found(sends_to(run, run.plan.source, "", "FAILED"), HopName.SOURCE_INTERFACE)
+    assert source.verdict is HopVerdict.OK
+
+
+def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
+    run = recorded(ROUTES)
+    pod = destination(run)
+    rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
+    run = answered(run, {packet_filter.question(pod.node.name): rules})
+    finding = found(run, HopName.ENDPOINT_LOOKUP)
+    assert (finding.reason, finding.predicts) == (Reason.PACKET_FILTER_DROPS, frozenset({Rung.SENT}))
+
+
+DROPS, WATCHES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
+
+
+def behind_a_stranger(run: Run, device: str, program: str, code: tuple[str, ...]) -> Run:
+    """The run with a stranger that comes before Cilium's program at the egress of a device."""
+    node = destination(run).node.name
+    kinds = [("stranger", 7777), (program, 7778)]
+    shown = [
+        {"devname": device, "ifindex": 9, "kind": "tcx/egress", "name": n, "prog_id": i} for n, i in kinds
+    ]
+    return answered(
+        run,
+        {
+            bpftool.attached(node, device): json.dumps([{"xdp": [], "tc": shown}]),
+            bpf_returns.question(node, 7777): json.dumps([{"disasm": text} for text in code]),
+        },
+    )
+
+
+@pytest.mark.parametrize(("code", "reason"), [(DROPS, Reason.FOREIGN_PROGRAM_FIRST), (WATCHES, Reason.OK)])
+def test_a_stranger_before_the_program_at_ciliums_own_device_is_told_if_it_drops(
+    code: tuple[str, ...], reason: Reason
+) -> None:
+    run = behind_a_stranger(recorded(NATIVE), "cilium_host", "cil_from_host", code)
+    assert found(run, HopName.DESTINATION_PROGRAM).reason is reason
+
+
+def test_what_is_right_about_a_pod_does_not_tell_that_the_stack_let_packets_through() -> None:
+    healthy = "native/healthy-cross-node@1.18.5"
+    for name, leaves_room in ((healthy, True), (ROUTES, True), (TUNNEL, False)):
+        assert found(recorded(name), HopName.ENDPOINT_LOOKUP).leaves_room is leaves_room
