@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, degraded, either
-from faults.inject import maps, objects
+from faults.inject import conntrack, maps, objects
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
     added,
@@ -112,9 +112,22 @@ def _one_of_two_backends(scene: Scene) -> maps.MapEntry:
     return next(one for one in backends if one.read()[:4] == ip_address(scene.far.ip).packed)
 
 
+def _left_over_entry(scene: Scene) -> Injected:
+    """Conntrack sends the ship's next connections to the deathstar near it, which is not behind that Service."""
+    near = scene.slot(LOCAL, 1).read()[:4]
+    return conntrack.backend_chosen_before(scene.lab, scene.ship, scene.service_ip(OUTPOST), near)
+
+
 LOOKUP = HopName.SERVICE_LOOKUP
 
 FAULTS = (
+    Fault(
+        "backend-chosen-by-an-older-entry",
+        _left_over_entry,
+        degraded(HopName.SERVICE_TRANSLATION, "BackendStale"),
+        Target.SERVICE,
+        modes=PER_PACKET_LB,
+    ),
     Fault(
         "frontend-missing",
         lambda s: deleted(s.slot(OUTPOST, 0)),

@@ -7,7 +7,9 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.cilium import lbmap
 from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.frontend import address_of
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
@@ -114,3 +116,30 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
         if finding.hop is HopName.SERVICE_LOOKUP
     )
     assert lookup.verdict is HopVerdict.OK
+
+
+def without_affinity(run: Run) -> Run:
+    """The run as if neither Kubernetes nor the node had clients stick to a backend."""
+    frontend = run.plan.frontend
+    assert frontend is not None
+    plan = replace(
+        run.plan, frontend=replace(frontend, service=replace(frontend.service, session_affinity="None"))
+    )
+    slot = lbmap.slot(plan.source.node.name, address_of(frontend), 0)
+    readings = dict(run.evidence)
+    readings[slot] = tuple(
+        replace(
+            answer, stdout=answer.stdout.replace(b'"0x10","0x00","0x00","0x00"]', b'"0x00",' * 3 + b'"0x00"]')
+        )
+        for answer in readings[slot]
+        if isinstance(answer, Answer)
+    )
+    return replace(run, plan=plan, plan_after=plan, evidence=Evidence(readings))
+
+
+def test_a_backend_that_neither_slots_nor_affinity_know_is_conntracks() -> None:
+    run = without_affinity(recorded("affinity-remembers-a-dead-backend"))
+    told = {finding.hop: finding for finding in diagnose(run).findings}
+    assert told[HopName.SERVICE_LOOKUP].verdict is HopVerdict.OK
+    assert told[HopName.SERVICE_TRANSLATION].reason is Reason.BACKEND_STALE
+    assert "conntrack" in told[HopName.SERVICE_TRANSLATION].message

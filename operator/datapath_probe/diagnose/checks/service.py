@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
-from ...cilium import lbmap
+from ...cilium import conntrack, lbmap
+from ...cilium.lbmap import ServiceFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -75,7 +76,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NO_READY_BACKENDS,
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
-    contradiction = _compare(case, wanted, programmed)
+    contradiction = _compare(case, wanted, programmed, master.slot)
     if contradiction:
         return hop.stale(contradiction)
     if _may_be_remembered(case, frontend):
@@ -111,7 +112,9 @@ def _no_frontend(node: str, frontend: Frontend, master: Master) -> Contradiction
     return Contradiction(Reason.FRONTEND_MISSING, message, predicts, master.rests_on)
 
 
-def _compare(case: Case, wanted: set[str], programmed: _Programmed) -> Contradiction | None:
+def _compare(
+    case: Case, wanted: set[str], programmed: _Programmed, master: lbmap.ServiceSlot
+) -> Contradiction | None:
     if programmed.count > COMPARED_BACKENDS or len(wanted) > COMPARED_BACKENDS:
         return _compare_many(case, wanted, programmed)
     node, have, rests_on = case.path.source_node, programmed.backends, programmed.rests_on
@@ -124,7 +127,9 @@ def _compare(case: Case, wanted: set[str], programmed: _Programmed) -> Contradic
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
     chosen = case.connection.chosen
     if not missing and not stale:
-        return _remembered(chosen, wanted, rests_on, node) or _inactive(case, programmed, node)
+        affinity = _has_affinity(case, master)
+        remembered = _remembered(chosen, wanted, rests_on, node) if affinity else None
+        return remembered or _inactive(case, programmed, node)
     if not have:
         message = f"{node} has no backend at all, Kubernetes has {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
@@ -137,6 +142,12 @@ def _compare(case: Case, wanted: set[str], programmed: _Programmed) -> Contradic
         return Contradiction(Reason.BACKEND_MISMATCH, message, hit_stale, rests_on)
     message = f"{node} still balances to {stale}, which is no ready endpoint"
     return Contradiction(Reason.BACKEND_STALE, message, hit_stale, rests_on)
+
+
+def _has_affinity(case: Case, master: lbmap.ServiceSlot) -> bool:
+    """Whether clients stick to a backend: as Kubernetes wants it, or as the node does it."""
+    wanted = _frontend(case).service.session_affinity != _NO_AFFINITY
+    return wanted or ServiceFlag.AFFINITY in master.flags
 
 
 def _remembered(
@@ -229,6 +240,9 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
             f"this connection goes to {chosen.ip}:{chosen.port}",
             {"backend": f"{chosen.ip}:{chosen.port}", **case.connection.service_facts},
         )
+        left_over = _left_over(case, expected.node, chosen)
+        if left_over:
+            return hop.stale(left_over)
         return hop.fine(f"{frontend.address} → {chosen.ip}:{chosen.port}")
     if case.connection.untranslated:
         hop.observed(f"a connection to {frontend.address} itself left the pod")
@@ -239,6 +253,30 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
     return hop.unknown(
         Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen")
     )
+
+
+def _left_over(case: Case, node: str, chosen: Backend) -> Contradiction | None:
+    """An entry that sends this connection where nothing that the node balances by does: it was there before."""
+    frontend, port = _frontend(case), case.client_port
+    to = f"{chosen.ip}:{chosen.port}"
+    if not case.connection.translated or port is None or chosen in case.plan.backends:
+        return None
+    master = _master(case, node)
+    if not isinstance(master.slot, lbmap.ServiceSlot) or _has_affinity(case, master.slot):
+        return None
+    programmed = _programmed(case, node, master, master.slot)
+    if (
+        isinstance(programmed, Unavailable)
+        or programmed.count > COMPARED_BACKENDS
+        or to in programmed.backends
+    ):
+        return None
+    question = conntrack.service_entry(node, case.source.pod.ip, port, frontend.ip, frontend.number)
+    message = (
+        f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
+        f"older than the connection, and was made for another one from port {port}"
+    )
+    return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, (question, *programmed.rests_on))
 
 
 def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
