@@ -29,6 +29,7 @@ from ..losses import (
     unless,
     unsendable,
 )
+from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
 from ..sizes import BY_SIZE, largest_packet
 from ..strangers import strangers
@@ -164,6 +165,7 @@ def _swallowed(
     for packet in leaving:
         yield unsendable(case, node, packet, Reason.NO_ROUTE, outwards, namespace)
         yield filtered(case, node, LEAVING, packet, outwards, namespace)
+    yield None if source else doubt(case)
 
 
 def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:

@@ -9,6 +9,7 @@ from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
+from ..pod_sockets import listens, overflow, unread
 from ..transfer import fits_one_segment
 
 _CUT_SHORT = frozenset(
@@ -35,20 +36,28 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
         if case.outcome.met is False:
             return hop.broken(reason, case.outcome.message)
         return hop.fine(f"HTTP {report.http_status} in {report.timings.total * 1000:.1f} ms")
+    return _failed(case, hop, report)
+
+
+def _failed(case: Case, hop: Hop, report: CurlReport) -> Finding:
+    """Without a whole response: what was seen to come from the pod, and what its sockets say."""
     connection = case.connection
     if report.exit_code == CurlExit.COULDNT_CONNECT and connection.refused:
-        return hop.broken(
-            Reason.CONNECTION_REFUSED,
-            f"{_address(case)} refused the connection: the pod answered with a RST, nothing listens on that port",
-        )
+        why = "although something listens" if listens(case) else "nothing listens"
+        message = f"{_address(case)} refused the connection: the pod answered with a RST, {why} on that port"
+        return hop.broken(Reason.CONNECTION_REFUSED, message)
     if connection.connected and report.exit_code in _CUT_SHORT and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
             f"{_address(case)} took the connection and ended it without a whole response",
         )
-    if report.exit_code == CurlExit.OPERATION_TIMEDOUT and _left_waiting(case, report):
-        message = f"{_address(case)} took the connection and the request, and did not answer in time"
-        return hop.broken(Reason.NO_RESPONSE, message)
+    if report.exit_code == CurlExit.OPERATION_TIMEDOUT:
+        full = overflow(case)
+        if full and not connection.answered:
+            return hop.broken(Reason.NO_RESPONSE, full)
+        if _left_waiting(case, report):
+            message = f"{_address(case)} took the connection and the request, and did not answer in time"
+            return hop.broken(Reason.NO_RESPONSE, f"{message}: {full}" if full else message)
     if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
         return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
@@ -68,7 +77,7 @@ def _left_waiting(case: Case, report: CurlReport) -> bool:
     connection = case.connection
     return (
         connection.connected
-        and connection.request_arrived
+        and (connection.request_arrived or unread(case))
         and fits_one_segment(case.plan.request)
         and not connection.response_left
         and report.timings.first_byte == 0
