@@ -183,11 +183,13 @@ def attached(node: str, device: str) -> Question:
 
 @parser("bpftool net show")
 def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
-    """Programs in the order in which they run in each direction, foreign ones too, XDP first."""
+    """Programs in the order in which they run in each direction, foreign ones too, XDP first. Those of classic BPF have
+    no number, and are left to `tc_filters`.
+    """
     shown = Json.parse(answer.stdout).only()
     return (
         *(_xdp(entry, part) for entry in shown["xdp"] for part in entry["multi_attachments"] or (entry,)),
-        *(_attachment(entry) for entry in shown["tc"]),
+        *(_attachment(entry) for entry in shown["tc"] if entry["prog_id"] or entry["id"]),
     )
 
 

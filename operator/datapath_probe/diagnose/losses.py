@@ -36,6 +36,8 @@ FROM_OVERLAY_CALL = 7
 CALLS_FROM_POD = (7, 26)
 """Where the endpoint's policy for what leaves it is looked up: with load-balancing in its programs in the second."""
 
+# Shares: of a request's timeout by which a packet is delayed, of packets that are damaged.
+_TOO_LATE, _DAMAGED = 0.5, 0.05
 
 Suspect = Contradiction | Unavailable | None
 
@@ -194,7 +196,13 @@ def queue_loses(
         return unheard(losing)
     if device not in losing:
         return None
-    message = f"the queue of {device} on {node} is {losing[device]}"
+    queue = losing[device]
+    message = f"the queue of {device} on {node} is {queue.told}"
+    late = queue.delay_s is not None and queue.delay_s >= case.plan.request.timeout_s * _TOO_LATE
+    if late or queue.damaged >= _DAMAGED:  # what comes late or damaged may be seen further on
+        predicts |= {rung for rung in Rung if min(predicts) <= rung <= Rung.CONNECTED}
+    elif not queue.loses:
+        return Unavailable(Reason.NOT_OBSERVED, message) if queue.delay_s is None else None
     return Contradiction(Reason.QUEUE_LOSES, message, predicts | BY_SIZE, (question,))
 
 

@@ -1,4 +1,4 @@
-"""Programs of another make at a device of the path, which can keep packets from going on: XDP, tcx, tc.
+"""Programs and filters of another make at a device of the path, which can keep packets from going on: XDP, tcx, tc.
 
 That one is there proves nothing: most watch. So it counts, after a failed request, if its code can drop packets or take
 them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. In answers
@@ -8,8 +8,8 @@ saved by a version that did not ask for the code, whatever comes before Cilium's
 from collections.abc import Iterator, Sequence
 
 from ..api.reasons import Reason
-from ..cilium import bpf_returns, bpftool, netns
-from ..cilium.bpftool import Attachment, Direction
+from ..cilium import bpf_returns, bpftool, netns, queues, tc_filters
+from ..cilium.bpftool import AttachKind, Attachment, Direction
 from ..evidence.reading import Unavailable
 from .case import Case
 from .findings import Rung
@@ -56,7 +56,36 @@ def strangers(
             )
             rests_on = (question, bpf_returns.question(node, program.program_id))
             return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
-    return unread
+    if any(program.attach is not AttachKind.TC and program.program.startswith(_OWN) for program in chain):
+        return unread  # Cilium's own comes before all filters, and ends the chain
+    return _filter(case, node, device, direction, predicts, namespace) or unread
+
+
+def _filter(
+    case: Case,
+    node: str,
+    device: str,
+    direction: Direction,
+    predicts: frozenset[Rung],
+    namespace: str | None,
+) -> Suspect:
+    """The same for filters of tc that are no programs, or classic ones. Asked where there is a place for them."""
+    places = queues.losing_in_pod(node, namespace) if namespace else queues.losing(node)
+    holding = case.lens.read(places, queues.parse_filtering)
+    if isinstance(holding, Unavailable):
+        return unheard(holding)
+    if device not in holding:
+        return None
+    question = tc_filters.question(node, device, direction, namespace)
+    filters = case.lens.read(question, tc_filters.parse)
+    if isinstance(filters, Unavailable):
+        return unheard(filters)
+    if not filters:
+        return None
+    first = filters[0]
+    name = f"a filter of tc ({first.kind}, pref {first.preference})"
+    message = f"{name} at {direction} of {device} on {node} {first.does}"
+    return Contradiction(Reason.PACKET_FILTER_DROPS, message, predicts, (question,))
 
 
 def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:

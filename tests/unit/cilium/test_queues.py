@@ -5,7 +5,7 @@ import json
 import pytest
 
 from datapath_probe.cilium import queues
-from datapath_probe.cilium.queues import Neighbour
+from datapath_probe.cilium.queues import Neighbour, Queue
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 
 
@@ -13,32 +13,52 @@ def printed(shown: object) -> Answer:
     return Answer(0, json.dumps(shown).encode(), b"", 0.0, 0.0)
 
 
-def queue(kind: str, drops: int) -> dict[str, object]:
-    return {"kind": kind, "handle": "0:", "dev": "lxc1", "root": True, "options": {}, "drops": drops}
+def queue(
+    kind: str, drops: int = 0, waiting: int = 0, options: dict[str, object] | None = None
+) -> dict[str, object]:
+    told = {"drops": drops, "overlimits": 0, "requeues": 0, "backlog": 600 * waiting, "qlen": waiting}
+    return {"kind": kind, "handle": "0:", "dev": "lxc1", "root": True, "options": options or {}, **told}
 
 
 @pytest.mark.parametrize("kind", ["noqueue", "fq_codel", "pfifo_fast", "mq"])
 def test_an_ordinary_queue_may_drop(kind: str) -> None:
-    assert queues.parse_losing(printed([queue(kind, 5)])) == {}
+    assert queues.parse_losing(printed([queue(kind, drops=5, waiting=1)])) == {}
 
 
 @pytest.mark.parametrize(
-    ("kind", "drops", "told"),
+    ("shown", "told"),
     [
-        ("tbf", 5, {"lxc1": "tbf, which has lost 5 packets"}),
-        ("tbf", 0, {}),
-        ("blackhole", 0, {"lxc1": "a black hole"}),
+        (queue("tbf", drops=5), Queue("tbf, which has lost 5 packets")),
+        (
+            queue("tbf", waiting=2, options={"rate": 100, "burst": 300, "lat": 600000000}),
+            Queue("tbf, which has lost 0 packets and holds 2 back", loses=False, delay_s=12.0),
+        ),
+        (
+            queue("htb", waiting=2),
+            Queue("htb, which has lost 0 packets and holds 2 back", loses=False, delay_s=None),
+        ),
+        (queue("tbf"), None),
+        (queue("blackhole"), Queue("a black hole")),
+        (queue("netem"), Queue("netem, which disturbs packets, and has lost 0")),
+        (
+            queue("netem", options={"limit": 1000, "delay": {"delay": 3, "jitter": 0.5, "correlation": 0}}),
+            Queue("netem, which disturbs packets, delays them by 3.5 s, and has lost 0", delay_s=3.5),
+        ),
+        (
+            queue("netem", 2, options={"limit": 1000, "corrupt": {"corrupt": 0.25, "correlation": 0}}),
+            Queue("netem, which disturbs packets, damages 25% of them, and has lost 2", damaged=0.25),
+        ),
     ],
 )
-def test_a_queue_that_somebody_has_put_there_is_told_when_it_loses(
-    kind: str, drops: int, told: dict[str, str]
+def test_a_queue_that_somebody_has_put_there_is_told_when_packets_suffer(
+    shown: dict[str, object], told: Queue | None
 ) -> None:
-    assert queues.parse_losing(printed([queue(kind, drops)])) == told
+    assert queues.parse_losing(printed([shown])) == ({"lxc1": told} if told else {})
 
 
-def test_netem_is_told_also_when_it_only_delays() -> None:
-    told = {"lxc1": "netem, which disturbs packets, and has lost 0"}
-    assert queues.parse_losing(printed([queue("netem", 0)])) == told
+def test_filters_are_where_there_is_a_place_for_them() -> None:
+    shown = [queue("noqueue"), queue("clsact") | {"dev": "lxc2"}, queue("ingress") | {"dev": "eth0"}]
+    assert queues.parse_filtering(printed(shown)) == frozenset({"lxc2", "eth0"})
 
 
 @pytest.mark.parametrize(
