@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
+from .filter_terms import Packet
 from .netns import inside
-from .packet_filter import Packet
 from .wire import device_name, ip_text, packed
 
 # what the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit

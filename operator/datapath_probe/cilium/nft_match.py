@@ -6,11 +6,10 @@ Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from ipaddress import ip_address
 from operator import eq, ge, gt, le, lt, ne
 
-from .packet_filter import Packet
+from .filter_terms import Match, Packet
 
 _REGISTER_OCTETS = 4
 _FIRST_SMALL_REGISTER = 8  # those before it have 16 octets: 1 begins where 8 does
@@ -19,20 +18,13 @@ _META_PROTOCOL = 1
 _NAME_OCTETS = 16
 _IPV4 = 2
 _NETWORK, _TRANSPORT = 1, 2
+_IP_LENGTH, _FLAGS_OCTET = 2, 13  # where they are in their headers
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 _CT_STATE = 0
 _CT_STATES = {"ESTABLISHED": 2, "NEW": 8}
+_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
 _COMPARED: tuple[Callable[[bytes, bytes], bool], ...] = (eq, ne, lt, le, gt, ge)
 _SILENT = frozenset({"log", "notrack", "comment"})  # ask nothing
-
-
-class Match(Enum):
-    """`BY_SIZE`: packets of some length are meant."""
-
-    YES = "yes"
-    NO = "no"
-    BY_SIZE = "by size"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
             match = Match.UNKNOWN
         if match is Match.NO:
             return Match.NO
-        if match is Match.UNKNOWN or found is Match.YES:
+        if match is Match.UNKNOWN:
             found = match
     return found
 
@@ -93,7 +85,7 @@ def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -
         case "range":
             value, inside = registers.get(_place(data[1])), _number(data[2]) == 0
             if not isinstance(value, bytes):
-                return Match.BY_SIZE if isinstance(value, _Size) else Match.UNKNOWN
+                return Match.YES if isinstance(value, _Size) else Match.UNKNOWN
             return Match.YES if (_value(data[3]) <= value <= _value(data[4])) is inside else Match.NO
         case name:
             return Match.YES if name in _SILENT else Match.UNKNOWN
@@ -110,7 +102,7 @@ def _load(registers: dict[int, _Value], register: bytes, value: _Value | None) -
 def _meta(key: int, packet: Packet) -> _Value | None:
     match key:
         case _ if key == _META_LENGTH:
-            return _Size()
+            return _Size() if packet.octets is None else packet.octets.to_bytes(4, "little")
         case _ if key in (_META_IIF_NAME, _META_OIF_NAME):
             return _Device(packet.devices) if packet.devices else None
         case _ if key == _META_FAMILY:
@@ -123,12 +115,15 @@ def _meta(key: int, packet: Packet) -> _Value | None:
             return None
 
 
-def _payload(data: Mapping[int, bytes], packet: Packet) -> bytes | None:
+def _payload(data: Mapping[int, bytes], packet: Packet) -> _Value | None:
     """Octets of the IPv4 or the TCP or UDP header, where all of them are known."""
     base, offset, length = (_number(data[key]) for key in (2, 3, 4))
     known: dict[int, bytes | None] = {}
     if base == _NETWORK:
+        if (offset, length) == (_IP_LENGTH, 2) and packet.octets is None:
+            return _Size()
         known = {
+            _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
             9: bytes([_PROTOCOLS[packet.protocol]]),
             12: ip_address(packet.source).packed,
             16: ip_address(packet.destination).packed,
@@ -136,6 +131,9 @@ def _payload(data: Mapping[int, bytes], packet: Packet) -> bytes | None:
     elif base == _TRANSPORT:
         ports = (packet.source_port, packet.destination_port)
         known = {2 * i: None if port is None else port.to_bytes(2, "big") for i, port in enumerate(ports)}
+        if packet.flags is not None:
+            bits = sum(1 << bit for bit, name in enumerate(_TCP_FLAGS) if name in packet.flags)
+            known[_FLAGS_OCTET] = bytes([bits])
     octets = {at + i: octet for at, part in known.items() if part for i, octet in enumerate(part)}
     wanted = range(offset, offset + length)
     return bytes(octets[i] for i in wanted) if all(i in octets for i in wanted) else None
@@ -165,7 +163,7 @@ def _compare(value: _Value | None, operator: int, wanted: bytes) -> Match:
     if value is None or operator >= len(_COMPARED):
         return Match.UNKNOWN
     if isinstance(value, _Size):
-        return Match.BY_SIZE
+        return Match.YES
     if isinstance(value, _Device):
         padded = (name.encode().ljust(_NAME_OCTETS, b"\0") for name in value.names)
         is_one = any(name[: len(wanted)] == wanted for name in padded)

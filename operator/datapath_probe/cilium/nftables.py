@@ -1,8 +1,8 @@
 """The packet filters that `nft` or a firewall of the host has made: would they drop a packet like ours?
 
 Agents' images have no `nft`, so the kernel is asked by netlink (`nftables.pl`). What iptables has made is left to
-`packet_filter`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it drops
-nothing, and behind one that might accept, only a rule that has counted packets does.
+`packet_filter`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it may have
+dropped it, and behind one that might accept, only a rule that has counted packets certainly does.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`;
 `net/netfilter/nfnetlink.c` (EINVAL for a subsystem that is not there).
 """
@@ -15,17 +15,20 @@ from importlib.resources import files
 from ..evidence.question import Question
 from ..evidence.reading import Answer, Unavailable
 from .answers import failed, parser
+from .filter_terms import DROPS, REDIRECTS, Loss, Match, Packet
 from .netns import inside
-from .nft_match import Expression, Match, matches
-from .packet_filter import Loss, Packet
+from .nft_match import Expression, matches
 
 _PROGRAM = ("perl", "-e")
 _NEW_CHAIN, _NEW_RULE = 0x0A03, 0x0A06
 _NETLINK_HEADER, _NFNETLINK_HEADER, _ATTRIBUTE_HEADER = 16, 4, 4
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see IPv4
 _HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
-_NETDEV_HOOKS = {0: "PREROUTING", 1: "POSTROUTING"}  # ingress, egress: before and after all others
+_NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device: before and after all others
 _DROP, _ACCEPT, _CONTINUE, _GOTO, _RETURN = 0, 1, -1, -4, -5
+_HAND_ON, _TRANSLATE = 3, -100  # NF_QUEUE, or to a proxy; the second is no number of the kernel's
+_DOES = {_DROP: DROPS, _HAND_ON: "lets a program decide on", _TRANSLATE: REDIRECTS}
+_DESTINATION_NAT = 1
 _VERDICT_REGISTER = 0
 _DEPTH = 16
 # What the script says in a kernel without nf_tables, and in one without netlink for packet filters.
@@ -98,26 +101,33 @@ def _take_in(
             chain_of.rules.append(_rule(told))
 
 
-def loss(chains: Chains, hooks: Sequence[str], packet: Packet) -> Loss | None:
-    """The first rule that drops this packet on its way through these hooks. An accept ends but its own base chain."""
+def loss(chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
+    """The first rule that drops this packet on its way through these hooks: one that certainly means it, else one that
+    may. An accept ends but its own base chain. `translated`: it counts too if the packet is sent elsewhere.
+    """
+    doubtful: Loss | None = None
     for hook in hooks:
         for chain in chains.values():
             if chain.hook == hook and (not chain.devices or chain.devices & packet.devices):
-                walk = _Walk(chains, packet)
+                walk = _Walk(chains, packet, translated)
                 if walk.through(chain) is _DROP:
                     return walk.loss
-    return None
+                doubtful = doubtful or walk.suspect
+    return doubtful
 
 
 @dataclass(slots=True)
 class _Walk:
-    """A packet on its way through a base chain. `doubtful`: it may have been accepted, which can't be told."""
+    """A packet on its way through a base chain. `doubtful`: it may have been accepted, which can't be told; `suspect`:
+    a rule that may have dropped it.
+    """
 
     chains: Chains
     packet: Packet
+    translated: bool
     doubtful: bool = False
-    by_size: bool = False
     loss: Loss | None = None
+    suspect: Loss | None = None
 
     def through(self, chain: Chain, depth: int = 0) -> int | None:
         """The verdict of a chain; None: it goes on behind the rule that called it."""
@@ -132,23 +142,25 @@ class _Walk:
                 return None
             if verdict is not None:
                 return verdict
-        if chain.drops and not self.doubtful:
-            return self._lost(chain, "policy drop", None)
+        if chain.drops:
+            return self._lost(chain, "policy drop", None, _DROP, certain=not self.doubtful)
         return None
 
     def _verdict(self, chain: Chain, rule: Rule, match: Match, depth: int) -> int | None:
         """What becomes of the packet by this rule; None: the next one decides."""
         certain = match is not Match.UNKNOWN
-        if rule.verdict == _DROP:
-            if not certain or (self.doubtful and not rule.packets):
-                return None
-            self.by_size = self.by_size or match is Match.BY_SIZE
-            return self._lost(chain, f"rule with handle {rule.handle}", rule.packets)
+        if rule.verdict == _TRANSLATE and not (self.translated and self.packet.state == "NEW"):
+            return None
+        if rule.verdict in _DOES:
+            surely = certain and rule.verdict != _HAND_ON and not (self.doubtful and not rule.packets)
+            what = f"rule with handle {rule.handle}"
+            return self._lost(chain, what, rule.packets, rule.verdict, certain=surely)
         called = self.chains.get((chain.family, chain.table, rule.to))
         if called and depth < _DEPTH:
-            other = _Walk(self.chains, self.packet, self.doubtful, match is Match.BY_SIZE)
+            other = _Walk(self.chains, self.packet, self.translated, self.doubtful)
             verdict = other.through(called, depth + 1)
             self.doubtful = other.doubtful or (verdict is not None and not certain)
+            self.suspect = self.suspect or other.suspect or (None if certain else other.loss)
             if verdict is not None and certain:
                 self.loss = other.loss
                 return verdict
@@ -158,10 +170,16 @@ class _Walk:
             return None
         return _RETURN if rule.verdict == _RETURN else _ACCEPT
 
-    def _lost(self, chain: Chain, what: str, packets: int | None) -> int:
+    def _lost(
+        self, chain: Chain, what: str, packets: int | None, verdict: int, *, certain: bool
+    ) -> int | None:
         where = f"{what} in chain {chain.name}"
-        self.loss = Loss(f"{chain.family} {chain.table}", where, packets, self.by_size)
-        return _DROP
+        found = Loss(f"{chain.family} {chain.table}", where, packets, _DOES[verdict], certain)
+        if certain:
+            self.loss = found
+            return _DROP
+        self.suspect = self.suspect or found
+        return None
 
 
 def _messages(octets: bytes) -> Iterator[tuple[int, int, Attributes]]:
@@ -219,6 +237,10 @@ def _rule(told: Attributes) -> Rule:
             verdict, to = _number(decided[1], signed=True), _text(decided.get(2, b""))
         elif name == "reject":
             verdict = _DROP
+        elif name in ("queue", "tproxy"):
+            verdict = _HAND_ON
+        elif name == "redir" or (name == "nat" and _number(data.get(1, b"\0")) == _DESTINATION_NAT):
+            verdict = _TRANSLATE
         elif name == "counter":
             packets = _number(data[2])
         else:

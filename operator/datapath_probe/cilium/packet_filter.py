@@ -1,31 +1,38 @@
 """The packet filters of a node: would its iptables rules drop a packet like ours?
 
-Rules are followed as the kernel does, table by table, into chains and back. What a rule asks that can't be told of the
-packet (marks, connection state, …) is not guessed at: such a rule neither drops nor accepts here.
+Rules are followed as the kernel does, table by table, into chains and back. Where a rule asks what can't be told of the
+packet (marks, contents, rates, …), it accepts nothing; if it drops, and has dropped some, it may have been this one.
 Source: iptables 1.8 `iptables-save -c`, legacy and nf_tables alike.
 """
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import ip_address, ip_network
 
 from ..evidence.question import Question
 from ..evidence.reading import Answer
 from .answers import parser
+from .filter_terms import DROPS, REDIRECTS, Loss, Match, Packet
+from .iptables_match import matches
 from .netns import inside
 
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):\d+\]")
 _RULE = re.compile(r"\[(\d+):\d+\] -A (\S+) ?(.*)")
-_TABLES = ("raw", "mangle", "filter")
-_END_IN_LOSS = frozenset({"DROP", "REJECT"})
+# What iptables-save says beside its rules.
+_LEGACY_TOO, _OF_NF_TABLES = b"iptables-legacy tables present", b"(nf_tables)"
+_NOT_TOLD = "is incompatible, use 'nft' tool"
+_TABLES = ("raw", "mangle", "nat", "filter")
+_NAT = "nat"
+_DOES = {"DROP": DROPS, "REJECT": DROPS}
+_DOES_IN_NAT = {"REDIRECT": REDIRECTS, "DNAT": REDIRECTS}
+_HANDS_ON = {
+    "NFQUEUE": "lets a program decide on",
+    "TPROXY": "gives a proxy",
+}  # and what becomes of them, who knows?
+_OF_CILIUM = ("CILIUM_", "OLD_CILIUM_")  # its own chains do what it wants
 _DEPTH = 16  # chains within chains; a loop is refused by the kernel
-_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # a packet has one of them
-_EXPLAINED = frozenset(
-    {"tcp", "udp", "comment", "length", "conntrack", "state"}
-)  # modules whose options are read here
 
 
 class Fate(Enum):
@@ -34,21 +41,6 @@ class Fate(Enum):
     PASSES = "passes"
     ACCEPTED = "accepted"
     LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """What is known of a packet; `devices`: those of its way, by either of which a rule may know it. `state`: what the
-    kernel's conntrack takes it for.
-    """
-
-    protocol: str
-    source: str
-    destination: str
-    destination_port: int | None = None
-    source_port: int | None = None
-    devices: frozenset[str] = frozenset()
-    state: str = "NEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +61,23 @@ class Chain:
     rules: list[Rule] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """The rule that drops; `packets` None: it does not count. `by_size`: only packets of some length."""
-
-    table: str
-    rule: str
-    packets: int | None
-    by_size: bool
-
-
 Filters = Mapping[str, Mapping[str, Chain]]
 
 
-def question(node: str, namespace: str | None = None) -> Question:
-    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it. Long where a
-    kube-proxy writes thousands: asked only after a failure.
+def question(node: str, namespace: str | None = None, program: str = "iptables-save") -> Question:
+    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it; `program`: of the
+    agent's own choice, or of one backend. Long where a kube-proxy writes thousands: asked only after a failure.
     """
-    argv = ("iptables-save", "-c")
+    argv = (program, "-c")
     return inside(node, namespace, *argv) if namespace else Question(node, argv, max_age_s=0.0)
+
+
+@parser("iptables-save")
+def other_backend(answer: Answer) -> str | None:
+    """The program that tells the rules of the other backend, if there may be any: the kernel follows those of both."""
+    if _LEGACY_TOO in answer.stderr:
+        return "iptables-legacy-save"
+    return None if _OF_NF_TABLES in answer.stdout else "iptables-nft-save"
 
 
 @parser("iptables-save")
@@ -102,95 +92,76 @@ def parse(answer: Answer) -> Filters:
             chains[chain[1]] = Chain(chain[2], int(chain[3]))
         elif (rule := _RULE.fullmatch(line)) and rule[2] in chains:
             chains[rule[2]].rules.append(Rule(int(rule[1]), f"-A {rule[2]} {rule[3]}", _words(rule[3])))
+        elif _NOT_TOLD in line:
+            raise ValueError(line)
         elif line and not line.startswith("#") and line != "COMMIT":
             raise ValueError(f"{line!r} is neither chain nor rule")
     return tables
 
 
-def loss(filters: Filters, hooks: Sequence[str], packet: Packet) -> Loss | None:
-    """The first rule that certainly drops this packet on its way through these built-in chains, and has dropped one."""
+def loss(filters: Filters, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
+    """The first rule that drops this packet on its way through these built-in chains, and has dropped one: one that
+    certainly means it, else one that may. `translated`: it counts too if the packet is sent elsewhere.
+    """
+    doubtful: Loss | None = None
     for hook in hooks:
         for table in _TABLES:
             chains = filters.get(table, {})
-            if hook in chains:
-                fate, found = _walk(table, chains, hook, packet, 0)
-                if fate is Fate.LOST:
-                    return found
-    return None
+            if hook not in chains or (table == _NAT and not (translated and packet.state == "NEW")):
+                continue
+            walk = _Walk(table, chains, packet, "INPUT" in hooks)
+            if walk.through(hook) is Fate.LOST:
+                return walk.loss
+            doubtful = doubtful or walk.doubtful
+    return doubtful
 
 
-def _walk(
-    table: str, chains: Mapping[str, Chain], name: str, packet: Packet, depth: int
-) -> tuple[Fate, Loss | None]:
-    chain = chains[name]
-    for rule in chain.rules:
-        target = _option(rule.words, "-j", "-g")
-        if target is None or not _matches(rule.words, packet):
-            continue
-        if target in _END_IN_LOSS and rule.packets:
-            return Fate.LOST, Loss(table, rule.text, rule.packets, by_size="--length" in rule.words)
-        if target == "ACCEPT":
-            return Fate.ACCEPTED, None
-        if target == "RETURN":
-            break
-        if target in chains and depth < _DEPTH:
-            fate, found = _walk(table, chains, target, packet, depth + 1)
-            if fate is not Fate.PASSES:
-                return fate, found
-    if chain.policy == "DROP" and chain.packets:
-        return Fate.LOST, Loss(table, f"-P {name} DROP", chain.packets, by_size=False)
-    return Fate.PASSES, None
+@dataclass(slots=True)
+class _Walk:
+    """A packet on its way through a built-in chain of a table. `doubtful`: a rule that may have dropped it."""
 
+    table: str
+    chains: Mapping[str, Chain]
+    packet: Packet
+    arriving: bool
+    loss: Loss | None = None
+    doubtful: Loss | None = None
 
-def _matches(words: tuple[str, ...], packet: Packet) -> bool:
-    """Whether the rule certainly means this packet. `-m length` is taken to: packets come in all sizes."""
-    rest = iter(words)
-    for word in rest:
-        if word in ("-j", "-g"):  # what follows is the target and its options
-            break
-        negated = word == "!"
-        option = next(rest, "") if negated else word
-        try:
-            fits = _fits(option, next(rest, ""), packet)
-        except ValueError:  # no address, no port
-            return False
-        if fits is not (not negated):
-            return False
-    return True
+    def through(self, name: str, *, surely: bool = True, depth: int = 0) -> Fate:
+        """What becomes of the packet in a chain, if it comes there; `surely`: it does."""
+        chain = self.chains[name]
+        for rule in chain.rules:
+            target = _option(rule.words, "-j", "-g") or ""
+            match = matches(rule.words, self.packet, arriving=self.arriving)
+            if match is Match.NO:
+                continue
+            certain = surely and match is Match.YES
+            found = self._loss(name, rule, target)
+            if found and certain and found.certain:
+                self.loss = found
+                return Fate.LOST
+            if found:
+                self.doubtful = self.doubtful or replace(found, certain=False)
+            elif target in self.chains and depth < _DEPTH:
+                fate = self.through(target, surely=certain, depth=depth + 1)
+                if fate is not Fate.PASSES:
+                    return fate
+            elif target == "RETURN" and match is Match.YES:
+                return Fate.PASSES
+            elif target == "ACCEPT" and match is Match.YES:
+                return Fate.ACCEPTED if surely else Fate.PASSES
+        if chain.policy == "DROP" and chain.packets:
+            self.loss = Loss(self.table, f"-P {name} DROP", chain.packets)
+            return Fate.LOST
+        return Fate.PASSES
 
-
-def _fits(option: str, value: str, packet: Packet) -> bool | None:
-    """Whether one condition holds; None if that can't be told."""
-    match option:
-        case "-p":
-            return value in (packet.protocol, "all")
-        case "-s":
-            return ip_address(packet.source) in ip_network(value, strict=False)
-        case "-d":
-            return ip_address(packet.destination) in ip_network(value, strict=False)
-        case "-i" | "-o":
-            prefix = value.removesuffix("+")
-            return any(
-                device.startswith(prefix) if prefix != value else device == value for device in packet.devices
-            )
-        case "--dport":
-            return _in_range(packet.destination_port, value)
-        case "--sport":
-            return _in_range(packet.source_port, value)
-        case "--ctstate" | "--state":
-            states = set(value.split(","))
-            return packet.state in states if states <= _STATES else None
-        case "-m":
-            return True if value in _EXPLAINED else None
-        case "--comment" | "--length":
-            return True
-        case _:
+    def _loss(self, name: str, rule: Rule, target: str) -> Loss | None:
+        """What the rule does to packets that it means, if it has met any and that is no good."""
+        does = _DOES.get(target) or (_DOES_IN_NAT.get(target) if self.table == _NAT else None)
+        hands_on = _HANDS_ON.get(target)
+        if not rule.packets or not (does or hands_on) or (hands_on and name.startswith(_OF_CILIUM)):
             return None
-
-
-def _in_range(port: int | None, value: str) -> bool | None:
-    first, _, last = value.partition(":")
-    return None if port is None else int(first or 0) <= port <= int(last or first or 65535)
+        return Loss(self.table, rule.text, rule.packets, does or hands_on or "", certain=does is not None)
 
 
 def _option(words: tuple[str, ...], *names: str) -> str | None:

@@ -1,5 +1,5 @@
-"""What swallows packets on their way although Cilium is as it should be: packet filters, lossy queues, holes between
-programs.
+"""What swallows packets on their way although Cilium is as it should be: lossy queues, kernels that refuse, holes
+between programs. For packet filters see `filters`.
 
 Asked only after a request has failed: a rule or a queue that is there does no harm to a request that came through.
 Called by the checks, each for the objects that its hop owns: None is nothing found, `Unavailable` an answer that says
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopVerdict
-from ..cilium import bpftool, links, nftables, packet_filter, queues
+from ..cilium import bpftool, links, queues
+from ..cilium.filter_terms import Packet
 from ..cilium.layout import Layout
-from ..cilium.packet_filter import Loss, Packet
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
@@ -20,11 +20,7 @@ from ..plan.plan import NodeFacts
 from .case import Case
 from .findings import Finding, Rung
 from .judge import Contradiction, Hop
-from .sizes import BY_SIZE
-
-# The hooks of netfilter that a packet meets.
-LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING"), ("PREROUTING", "INPUT")
-FORWARDED = ("PREROUTING", "FORWARD", "POSTROUTING")
+from .sizes import BY_SIZE, OUTER_HEADERS
 
 # CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
 # (cil_to_container); …_CT_INGRESS_POLICY_ONLY, …_TO_LXC_POLICY_ONLY (cil_lxc_policy); CILIUM_CALL_IPV4_FROM_OVERLAY.
@@ -59,43 +55,6 @@ def unless(hop: Hop, finding: Finding, *suspects: Suspect) -> Finding:
 def unheard(reading: Unavailable) -> Unavailable | None:
     """The reading itself where it should have told something."""
     return None if reading.reason in _NOTHING_TO_HEAR else reading
-
-
-def filtered(
-    case: Case,
-    node: str,
-    hooks: Sequence[str],
-    packet: Packet,
-    predicts: frozenset[Rung],
-    namespace: str | None = None,
-) -> Suspect:
-    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks. One that is
-    found counts, also where those of the other kind can't be seen.
-    """
-    if case.outcome.met is not False:
-        return None
-    of_iptables, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
-    filters = case.lens.read(of_iptables, packet_filter.parse)
-    chains = case.lens.read(of_nft, nftables.parse)
-    losses = (
-        (
-            of_iptables,
-            filters if isinstance(filters, Unavailable) else packet_filter.loss(filters, hooks, packet),
-        ),
-        (of_nft, chains if isinstance(chains, Unavailable) else nftables.loss(chains, hooks, packet)),
-    )
-    for question, loss in losses:
-        if isinstance(loss, Loss):
-            return _filters(node, loss, question, predicts)
-    silent = (unheard(loss) for _, loss in losses if isinstance(loss, Unavailable))
-    return next((reading for reading in silent if reading), None)
-
-
-def _filters(node: str, loss: Loss, question: Question, predicts: frozenset[Rung]) -> Contradiction:
-    so_far = "" if loss.packets is None else f", {loss.packets} so far"
-    message = f"a packet filter on {node} drops the packets: {loss.rule} (table {loss.table}{so_far})"
-    rungs = BY_SIZE if loss.by_size else predicts
-    return Contradiction(Reason.PACKET_FILTER_DROPS, message, rungs, (question,))
 
 
 def refused(
@@ -157,9 +116,9 @@ def tunnel_packet(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Packet 
     if len(ips) < 2:
         return None
     source, destination = ips
-    return Packet(
-        "udp", source, destination, case.config.tunnel_port, devices=uplinks(case, sender, receiver)
-    )
+    devices = uplinks(case, sender, receiver)
+    outer = Packet("udp", source, destination, case.config.tunnel_port, devices=devices)
+    return outer.of_handshake(OUTER_HEADERS)
 
 
 def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> Packet | None:
@@ -169,7 +128,9 @@ def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> P
     client, server = (case.source.pod.ip, case.client_port), (case.backend.ip, case.backend.port)
     (source, source_port), (destination, destination_port) = (server, client) if reply else (client, server)
     state = "ESTABLISHED" if reply else "NEW"
-    return Packet(case.protocol.lower(), source, destination, destination_port, source_port, devices, state)
+    l4 = case.protocol.lower()
+    packet = Packet(l4, source, destination, destination_port, source_port, devices, state)
+    return packet.of_handshake()
 
 
 def uplinks(case: Case, one: NodeFacts, another: NodeFacts, of: str | None = None) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ..api.reasons import Reason
 from ..cilium import links
 from ..cilium.agent_endpoint import AgentEndpoint
-from ..cilium.packet_filter import Packet
+from ..cilium.filter_terms import Packet
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import PodFacts
 from .case import Case
@@ -41,7 +41,7 @@ def packets_inside(case: Case, pod: PodFacts, device: str) -> tuple[list[Packet]
     others = peers(case, pod)
     arriving = [Packet(l4, peer, ip, own, port, by, reply if asks else request) for peer, port in others]
     leaving = [Packet(l4, ip, peer, port, own, by, request if asks else reply) for peer, port in others]
-    return arriving, leaving
+    return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
 
 
 def astray_inside(

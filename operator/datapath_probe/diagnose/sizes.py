@@ -20,7 +20,7 @@ from .judge import Contradiction
 
 BY_SIZE = frozenset({Rung.CONNECTED})
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
-_OUTER_HEADERS = 14 + 20 + 8 + 8
+OUTER_HEADERS = 14 + 20 + 8 + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def too_small_uplink(case: Case, one: PodFacts, another: PodFacts) -> Contradict
     # either end of a connection tells the other how much it takes
     packet = min(limits[0].octets, limits[1].octets)
     if case.path.encapsulation is not Encapsulation.NONE:
-        packet += _OUTER_HEADERS
+        packet += OUTER_HEADERS
     here, there = limits[2:]
     rests_on = tuple(question for limit in limits for question in limit.rests_on)
     for sender, receiver, node in ((here, there, another.node.name), (there, here, one.node.name)):

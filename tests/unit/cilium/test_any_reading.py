@@ -32,6 +32,8 @@ from datapath_probe.cilium import (
     policy_selectors,
     policymap,
     queues,
+    sockets,
+    tc_filters,
     uptime,
 )
 from datapath_probe.cilium.flow import Flows
@@ -69,6 +71,8 @@ PARSERS = MAPS | {
     "counters": (bpf_metrics.parse, tuple),
     "packet filters": (packet_filter.parse, dict),
     "queues": (queues.parse_losing, dict),
+    "sockets": (sockets.parse, tuple),
+    "filters of tc": (tc_filters.parse, tuple),
     "neighbour": (queues.parse_neighbour, queues.Neighbour),
     "curl": (curl.parse_report, curl.CurlReport),
 }

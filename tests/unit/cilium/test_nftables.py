@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapath_probe.cilium import nftables
+from datapath_probe.cilium.filter_terms import Loss, Packet
 from datapath_probe.cilium.nftables import Chains
-from datapath_probe.cilium.packet_filter import Loss, Packet
 from datapath_probe.evidence.reading import Answer, Unavailable
 
 RECORDED = json.loads((Path(__file__).parents[2] / "data/nftables/linux-6.18.json").read_text())
 TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"eth0"}))
-ARRIVING, LEAVING = ("PREROUTING", "INPUT"), ("OUTPUT", "POSTROUTING")
+ARRIVING, LEAVING = ("INGRESS", "PREROUTING", "INPUT"), ("OUTPUT", "POSTROUTING")
 
 
 def told(name: str) -> bytes:
@@ -54,30 +54,34 @@ def test_what_certainly_means_the_packet_drops_it(name: str) -> None:
     "name",
     [
         "input-drop-counted",  # and has counted nothing
-        "input-drop-of-a-set",
         "input-drop-of-tcp",
         "input-drop-on-another-device",
         "input-drop-behind-an-accept",
-        "input-drop-behind-a-doubtful-accept",
         "input-drop-behind-a-return",
         "output-drop",
         "table-of-iptables",  # told by iptables-save
         "nothing",
     ],
 )
-def test_what_does_not_mean_it_or_may_not_is_not_blamed(name: str) -> None:
+def test_what_does_not_mean_it_is_not_blamed(name: str) -> None:
     assert loss(name) is None
+
+
+@pytest.mark.parametrize("name", ["input-drop-of-a-set", "input-drop-behind-a-doubtful-accept"])
+def test_what_may_mean_it_is_a_doubt(name: str) -> None:
+    found = loss(name)
+    assert found
+    assert not found.certain
 
 
 def test_a_loss_is_told_by_table_chain_and_handle() -> None:
     found = loss("input-drop")
-    assert found == Loss("inet t", "rule with handle 2 in chain in", None, by_size=False)
+    assert found == Loss("inet t", "rule with handle 2 in chain in", None)
 
 
-def test_what_drops_large_packets_alone_says_so() -> None:
-    found = loss("input-drop-of-large")
-    assert found is not None
-    assert found.by_size
+def test_what_drops_large_packets_alone_drops_none_of_the_handshake() -> None:
+    assert loss("input-drop-of-large", TUNNELED.of_handshake(50)) is None
+    assert loss("input-drop-of-large", TUNNELED.with_data())
 
 
 def test_packets_that_leave_meet_what_is_hooked_there() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from datapath_probe.cilium import packet_filter
-from datapath_probe.cilium.packet_filter import Loss, Packet
+from datapath_probe.cilium.filter_terms import Loss, Packet
 from datapath_probe.evidence.reading import Answer, Unavailable
 
 TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"eth0"}))
@@ -38,13 +38,17 @@ def loss(text: str, packet: Packet = TUNNELED) -> Loss | None:
         "[3:300] -A INPUT -s 172.30.0.0/24 -d 172.30.0.12/32 -i eth0 -j DROP",
         "[3:300] -A INPUT -i eth+ -p udp -m udp --dport 8000:9000 -j REJECT --reject-with icmp-port-unreachable",
         "[3:300] -A INPUT ! -s 10.0.0.0/8 -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport --dports 53,8000:9000 -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport --ports 8472 -j DROP",
+        "[3:300] -A INPUT -m iprange --src-range 172.30.0.10-172.30.0.20 -j DROP",
+        "[3:300] -A INPUT -m addrtype --dst-type LOCAL -j DROP",
         '[3:300] -A INPUT -p udp -m comment --comment "no -j ACCEPT here" -j DROP',
     ],
 )
 def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> None:
     found = loss(saved(rule))
     assert found is not None
-    assert (found.table, found.packets, found.by_size) == ("filter", 3, False)
+    assert (found.table, found.packets, found.does, found.certain) == ("filter", 3, "drops", True)
     assert found.rule == rule.removeprefix("[3:300] ")
 
 
@@ -58,13 +62,111 @@ def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> No
         "[3:300] -A INPUT -i cilium_host -j DROP",
         "[3:300] -A INPUT -p udp -m udp --dport 8473 -j DROP",
         "[3:300] -A INPUT -m conntrack --ctstate INVALID -j DROP",
-        "[3:300] -A INPUT -m mark ! --mark 0x1 -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport ! --dports 8472 -j DROP",
+        "[3:300] -A INPUT -m iprange ! --dst-range 172.30.0.12-172.30.0.12 -j DROP",
+        "[3:300] -A INPUT -m addrtype ! --dst-type LOCAL -j DROP",
+        "[3:300] -A INPUT -f -j DROP",
+        "[0:0] -A INPUT -m mark --mark 0x1 -j DROP",
+        "[3:300] -A INPUT -p tcp -m string --string secret --algo bm -j DROP",
         "[3:300] -A GUARD -j DROP",  # nobody goes there
         "[3:300] -A INPUT -p udp -j LOG",
     ],
 )
-def test_a_rule_that_does_not_certainly_mean_the_packet_is_not_blamed(rule: str) -> None:
+def test_a_rule_that_does_not_mean_the_packet_is_not_blamed(rule: str) -> None:
     assert loss(saved(rule)) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "[3:300] -A INPUT -m mark ! --mark 0x1 -j DROP",
+        "[3:300] -A INPUT -p udp -m udp --sport 5000 -j DROP",  # the port is not known
+        "[3:300] -A INPUT -m limit --limit 1/sec -j DROP",
+        '[3:300] -A INPUT -m string --string "-j ACCEPT" --algo bm -j DROP',
+        "[3:300] -A INPUT -m recent --set --name a --mask 255.255.255.255 --rsource -j DROP",
+        "[3:300] -A INPUT -m conntrack --ctstate DNAT -j DROP",
+        "[3:300] -A INPUT -p udp -j NFQUEUE --queue-num 3",
+        "[3:300] -A INPUT -m addrtype --dst-type LOCAL,BROADCAST -j DROP",
+    ],
+)
+def test_a_rule_of_which_nobody_can_tell_is_a_doubt(rule: str) -> None:
+    found = loss(saved(rule))
+    assert found is not None
+    assert not found.certain
+
+
+def test_behind_a_doubt_what_is_certain_counts() -> None:
+    found = loss(saved("[3:300] -A INPUT -m mark --mark 0x1 -j DROP", "[4:400] -A INPUT -p udp -j DROP"))
+    assert found is not None
+    assert (found.certain, found.packets) == (True, 4)
+
+
+def test_a_chain_that_may_be_entered_drops_perhaps() -> None:
+    jump, drop = "[5:500] -A INPUT -m mark --mark 0x1 -j GUARD", "[2:200] -A GUARD -j DROP"
+    found = loss(saved(jump, drop))
+    assert found is not None
+    assert not found.certain
+    assert loss(saved(jump, "[5:500] -A GUARD -j ACCEPT", "[2:200] -A INPUT -j DROP")) is not None
+
+
+def test_proxies_of_cilium_are_trusted() -> None:
+    rule = "[3:300] -A {} -p udp -m mark --mark 0x200 -j TPROXY --on-port 39361"
+    assert loss(saved(rule.format("INPUT"))) is not None
+    chain = "CILIUM_PRE_mangle"
+    own = saved(f"[3:300] -A INPUT -j {chain}", rule.format(chain)).replace("GUARD", chain)
+    assert loss(own) is None
+
+
+HANDSHAKE = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"})).of_handshake()
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_handshake", "of_data"),
+    [
+        ("-p tcp -m tcp --dport 80 -j DROP", True, True),
+        ("-p tcp -m multiport --dports 80 -j REJECT --reject-with tcp-reset", True, True),
+        ("-m conntrack --ctstate ESTABLISHED -j DROP", False, True),
+        ("-m state --state NEW -j DROP", True, False),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", True, False),
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", False, True),
+        ("-p tcp -m tcp --tcp-flags PSH PSH -j DROP", False, True),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", False, False),
+        ("-m length --length 1200:65535 -j DROP", False, True),
+        ("-m length --length 1200: -j DROP", False, True),
+        ("-m length --length 40:65535 -j DROP", True, True),
+        ("-m length --length 60 -j DROP", True, True),
+    ],
+)
+def test_packets_of_the_handshake_and_those_with_data_are_told_apart(
+    rule: str, of_handshake: bool, of_data: bool
+) -> None:
+    text = saved(f"[3:300] -A INPUT {rule}")
+    assert (loss(text, HANDSHAKE) is not None) is of_handshake
+    assert (loss(text, HANDSHAKE.with_data()) is not None) is of_data
+
+
+def test_the_answer_of_a_handshake_belongs_to_a_connection() -> None:
+    answer = Packet("tcp", "10.0.2.3", "10.0.1.2", 40101, 80, state="ESTABLISHED").of_handshake()
+    assert loss(saved("[3:300] -A INPUT -m conntrack --ctstate ESTABLISHED -j DROP"), answer) is not None
+    assert loss(saved("[3:300] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"), answer) is None
+
+
+def test_the_headers_of_a_tunnel_count() -> None:
+    rule = saved("[3:300] -A INPUT -p udp -m length --length 100:1500 -j DROP")
+    assert loss(rule, TUNNELED.of_handshake(50)) is not None
+    assert loss(rule, TUNNELED.of_handshake(20)) is None
+
+
+def test_what_is_sent_elsewhere_counts_where_nobody_should() -> None:
+    text = saved("[3:300] -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 81", table="nat")
+    filters = packet_filter.parse(Answer(0, text.encode(), b"", 0.0, 0.0))
+    assert not isinstance(filters, Unavailable)
+    assert packet_filter.loss(filters, ARRIVING, HANDSHAKE) is None
+    found = packet_filter.loss(filters, ARRIVING, HANDSHAKE, translated=True)
+    assert found is not None
+    assert found.does == "redirects"
+    later = HANDSHAKE.with_data()  # only the first packet of a connection meets the table
+    assert packet_filter.loss(filters, ARRIVING, later, translated=True) is None
 
 
 def test_chains_are_entered_and_left() -> None:
@@ -85,16 +187,6 @@ def test_the_policy_of_a_chain_drops_what_no_rule_has_accepted() -> None:
     assert found is not None
     assert (found.rule, found.packets) == ("-P INPUT DROP", 7)
     assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT", policy="DROP [7:700]")) is None
-
-
-def test_what_is_dropped_by_its_length_is_told_apart() -> None:
-    found = loss(saved("[1:1400] -A INPUT -p udp -m length --length 1200:65535 -j DROP"))
-    assert found is not None
-    assert found.by_size
-
-
-def test_a_port_that_is_not_known_is_not_guessed() -> None:
-    assert loss(saved("[3:300] -A INPUT -p udp -m udp --sport 5000 -j DROP")) is None
 
 
 def test_other_output_is_no_evidence() -> None:

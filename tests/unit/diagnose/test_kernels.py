@@ -7,7 +7,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.cilium import links
-from datapath_probe.cilium.packet_filter import Packet
+from datapath_probe.cilium.filter_terms import Packet
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question

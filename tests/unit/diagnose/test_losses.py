@@ -13,7 +13,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.cilium import bpftool, links, nftables, packet_filter
-from datapath_probe.cilium.packet_filter import Packet
+from datapath_probe.cilium.filter_terms import Packet
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Finding
 from datapath_probe.diagnose.judge import Contradiction, Hop

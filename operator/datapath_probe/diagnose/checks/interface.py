@@ -16,19 +16,10 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..arrival import stack_forwards, uses_policy_program
 from ..case import Case
+from ..filters import ARRIVING, LEAVING, filtered, hooked
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import (
-    ARRIVING,
-    LEAVING,
-    Suspect,
-    filtered,
-    queue_loses,
-    refused,
-    unheard,
-    unless,
-    unsendable,
-)
+from ..losses import Suspect, queue_loses, refused, unheard, unless, unsendable
 from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
 from ..sizes import BY_SIZE, largest_packet
@@ -162,9 +153,11 @@ def _swallowed(
     for packet in arriving:
         yield refused(case, node, packet, device, Reason.NO_ROUTE, inwards, namespace)
         yield filtered(case, node, ARRIVING, packet, inwards, namespace)
+        yield hooked(case, node, agent.interface_name, "EGRESS", packet, inwards)
     for packet in leaving:
         yield unsendable(case, node, packet, Reason.NO_ROUTE, outwards, namespace)
         yield filtered(case, node, LEAVING, packet, outwards, namespace)
+        yield hooked(case, node, agent.interface_name, "INGRESS", packet, outwards)
     yield None if source else doubt(case)
 
 

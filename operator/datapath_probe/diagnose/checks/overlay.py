@@ -14,18 +14,10 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..attachment import programs
 from ..case import Case
+from ..filters import ARRIVING, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import (
-    ARRIVING,
-    filtered,
-    overlay_call_missing,
-    queue_loses,
-    refused,
-    tunnel_packet,
-    unless,
-    uplinks,
-)
+from ..losses import overlay_call_missing, queue_loses, refused, tunnel_packet, unless, uplinks
 from ..strangers import can_take, strangers
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"

@@ -13,21 +13,10 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
 from ..case import Case
+from ..filters import FORWARDED, LEAVING, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import (
-    FORWARDED,
-    LEAVING,
-    Suspect,
-    filtered,
-    pod_packet,
-    queue_loses,
-    tunnel_packet,
-    unheard,
-    unless,
-    unsendable,
-    uplinks,
-)
+from ..losses import Suspect, pod_packet, queue_loses, tunnel_packet, unheard, unless, unsendable, uplinks
 from ..sizes import too_small_uplink
 from ..strangers import strangers
 

@@ -1,0 +1,129 @@
+"""Packet filters that swallow packets of a request that failed: those of the nodes, and those inside the pods.
+
+Three answers: a rule that certainly means this connection is what is wrong; one of which nobody can tell whether it
+does leaves the hop Unknown; else there is none. Called by the checks, each for the hooks that its hop owns.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from ..api.reasons import Reason
+from ..cilium import nftables, packet_filter
+from ..cilium.curl import CurlExit, CurlReport
+from ..cilium.filter_terms import REDIRECTS, Loss, Packet
+from ..evidence.errors import EvidenceError
+from ..evidence.question import Question
+from ..evidence.reading import Unavailable
+from .case import Case
+from .findings import Rung
+from .judge import Contradiction
+from .losses import Suspect, unheard
+from .sizes import BY_SIZE
+
+# The hooks of netfilter that a packet meets.
+LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING", "EGRESS"), ("INGRESS", "PREROUTING", "INPUT")
+FORWARDED = ("INGRESS", "PREROUTING", "FORWARD", "POSTROUTING", "EGRESS")
+
+_Search = Callable[[Sequence[str], Packet], Loss | None]
+
+
+def filtered(
+    case: Case,
+    node: str,
+    hooks: Sequence[str],
+    packet: Packet,
+    predicts: frozenset[Rung],
+    namespace: str | None = None,
+) -> Suspect:
+    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks, or a later one
+    of its connection. One that is found counts, also where those of the other kind can't be seen. Unavailable where
+    nobody can tell whether a rule that drops packets has dropped these.
+    """
+    if case.outcome.met is not False:
+        return None
+    where = f"inside the pod on {node}" if namespace else f"on {node}"
+    silent: list[Unavailable] = []
+    for question, search in _searches(case, node, namespace):
+        if isinstance(search, Unavailable):
+            silent.append(search)
+            continue
+        for met, rungs in ((packet, predicts), (packet.with_data(), BY_SIZE)):
+            loss = search(hooks, met)
+            if loss and loss.certain and (loss.does != REDIRECTS or _turned_away(case)):
+                return _filters(where, loss, question, rungs)
+            if loss:
+                silent.insert(0, _may_filter(where, loss))
+    return next((reading for reading in map(unheard, silent) if reading), None)
+
+
+def hooked(
+    case: Case, node: str, device: str, hook: str, packet: Packet, predicts: frozenset[Rung]
+) -> Suspect:
+    """A rule of the node at one side of a device itself, where packets may not pass: redirected ones don't. So it must
+    have counted some.
+    """
+    if case.outcome.met is not False:
+        return None
+    question = nftables.question(node)
+    chains = case.lens.read(question, nftables.parse)
+    if isinstance(chains, Unavailable):
+        return unheard(chains)
+    at, where = replace(packet, devices=frozenset({device})), f"at {device} on {node}"
+    for met, rungs in ((at, predicts), (at.with_data(), BY_SIZE)):
+        loss = nftables.loss(chains, (hook,), met)
+        if loss and loss.certain and loss.packets:
+            return _filters(where, loss, question, rungs)
+        if loss:
+            return _may_filter(where, loss)
+    return None
+
+
+def _searches(
+    case: Case, node: str, namespace: str | None
+) -> Iterator[tuple[Question, _Search | Unavailable]]:
+    """Filters of each kind, ready to be searched, by the question that tells of them. Nodes may send packets elsewhere,
+    for Services; inside a pod that is as good as a drop, unless there is a connection.
+    """
+    translated = namespace is not None and not case.connection.connected
+    of_iptables, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
+    filters = case.lens.read(of_iptables, packet_filter.parse)
+    chains = case.lens.read(of_nft, nftables.parse)
+    yield of_iptables, _iptables(filters, translated=translated)
+    other = case.lens.read(of_iptables, packet_filter.other_backend)
+    if isinstance(other, str):
+        of_other = packet_filter.question(node, namespace, other)
+        filters = case.lens.read(of_other, packet_filter.parse)
+        if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
+            yield of_other, _iptables(filters, translated=translated)  # else there is no such backend
+    if isinstance(chains, Unavailable):
+        yield of_nft, chains
+    else:
+        yield of_nft, partial(nftables.loss, chains, translated=translated)
+
+
+def _turned_away(case: Case) -> bool:
+    """Whether nobody took the connection. Else a sidecar may have been there to take what is redirected to it."""
+    return isinstance(case.report, CurlReport) and case.report.exit_code == CurlExit.COULDNT_CONNECT
+
+
+def _iptables(filters: packet_filter.Filters | Unavailable, *, translated: bool) -> _Search | Unavailable:
+    if isinstance(filters, Unavailable):
+        return filters
+    return partial(packet_filter.loss, filters, translated=translated)
+
+
+def _filters(where: str, loss: Loss, question: Question, predicts: frozenset[Rung]) -> Contradiction:
+    message = f"a packet filter {where} {loss.does} the packets: {_rule(loss)}"
+    return Contradiction(Reason.PACKET_FILTER_DROPS, message, predicts, (question,))
+
+
+def _may_filter(where: str, loss: Loss) -> Unavailable:
+    whom = "the packets, and what becomes of them" if loss.certain else "packets, and whether these"
+    message = f"a packet filter {where} {loss.does} {whom} can't be told: {_rule(loss)}"
+    return Unavailable(Reason.NOT_OBSERVED, message)
+
+
+def _rule(loss: Loss) -> str:
+    so_far = "" if loss.packets is None else f", {loss.packets} so far"
+    return f"{loss.rule} (table {loss.table}{so_far})"
