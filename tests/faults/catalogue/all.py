@@ -18,6 +18,7 @@ from faults.catalogue import (
     routing,
     service,
     strangers,
+    swallowing,
 )
 from faults.fault import Fault
 from faults.modes import Mode
@@ -35,6 +36,7 @@ FAULTS: tuple[Fault, ...] = (
     *overlay.FAULTS,
     *routing.FAULTS,
     *strangers.FAULTS,
+    *swallowing.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,

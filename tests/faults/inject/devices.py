@@ -185,5 +185,17 @@ def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
     )
 
 
+def slow_queue(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
+    """A device that lets out a first few packets, and holds back what comes then."""
+    qdisc = ("tc", "qdisc")
+    shaper = ("tbf", "rate", "80bit", "burst", "300", "latency", "600s")
+    return done(
+        lab,
+        node,
+        (*qdisc, "replace", "dev", device, "root", *shaper),
+        (*qdisc, "del", "dev", device, "root"),
+    )
+
+
 def _in(namespace: str) -> tuple[str, ...]:
     return ("-n", namespace) if namespace else ()

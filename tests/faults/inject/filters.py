@@ -14,7 +14,10 @@ def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") ->
     return done(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
 
 
-def rule_in_pod(lab: Lab, pod: Pod, chain: str, *words: str) -> AbstractContextManager[None]:
-    """The same inside a pod."""
-    iptables = ("ip", "netns", "exec", devices.netns(lab, pod), "iptables", "--wait")
+def rule_in_pod(
+    lab: Lab, pod: Pod, chain: str, *words: str, table: str = "filter", program: str = "iptables"
+) -> AbstractContextManager[None]:
+    """The same inside a pod; `program`: which of iptables' backends holds it."""
+    enter = ("ip", "netns", "exec", devices.netns(lab, pod))
+    iptables = (*enter, program, "--wait", "--table", table)
     return done(lab, pod.node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))

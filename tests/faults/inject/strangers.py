@@ -14,6 +14,11 @@ from lab.cluster import Lab
 
 _PINNED = "/sys/fs/bpf/faults-strangers"
 _PRIORITY = "7"
+# IPv4 and UDP to port 8472, or TCP: drop (2), else go on
+_DROP_TUNNEL = (
+    "9,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,177 0 0 14,72 0 0 16,21 1 0 8472,6 0 0 4294967295,6 0 0 2"
+)
+_DROP_TCP = "6,40 0 0 12,21 0 2 2048,48 0 0 23,21 1 0 6,6 0 0 4294967295,6 0 0 2"
 _SOURCE = """
 typedef unsigned int u32; typedef unsigned short u16; typedef unsigned char u8;
 #define SEC(name) __attribute__((section(name), used))
@@ -55,6 +60,19 @@ def filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") 
             in_agent(lab, node, *enter, "tc", "filter", "del", *where)
             if made:
                 in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
+
+
+@contextmanager
+def classic_filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
+    """The same by a classic program, which no tool for eBPF tells of in full."""
+    enter, at = _enter(inside), ("dev", device)
+    in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
+    try:
+        program = ("bpf", "da", "bytecode", _DROP_TUNNEL if device == "eth0" and not inside else _DROP_TCP)
+        in_agent(lab, node, *enter, "tc", "filter", "add", *at, side, "prio", _PRIORITY, *program)
+        yield
+    finally:
+        in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
 
 
 @contextmanager
