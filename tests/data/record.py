@@ -51,7 +51,7 @@ async def record_node(recorder: Recorder, client: End, server: End) -> None:
     await recorder.ask_all(asked.of_ipcache(client, server, maps))
     await recorder.ask_all(asked.of_policy(client, server, maps))
     await recorder.ask_all(asked.of_programs(client, agent, program))
-    await recorder.ask_all(asked.of_devices(client, server, agent, namespaces[client.ip]))
+    await recorder.ask_all(asked.of_devices(client, server, agent, namespaces[client.ip][0]))
 
 
 async def record_service(recorder: Recorder, client: End, server: End, name: str, vip: Frontend) -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation
-from ..cilium import links, netns
+from ..cilium import links
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import NodeFacts, PodFacts
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
+from .namespaces import home_of
 
 BY_SIZE = frozenset({Rung.CONNECTED})
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
@@ -69,16 +70,13 @@ def too_small_uplink(case: Case, one: PodFacts, another: PodFacts) -> Contradict
 def _packet_of(case: Case, pod: PodFacts) -> _Known:
     """The largest packet of a pod."""
     node, agent = pod.node.name, case.agent_endpoint(pod)
-    namespaces = case.lens.read(netns.find(node), netns.parse)
     if isinstance(agent, Unavailable):
         return agent
-    if isinstance(namespaces, Unavailable):
-        return namespaces
-    namespace = namespaces.get(pod.pod.ip)
-    if namespace is None:
-        return None
-    of_link = links.pod_link(node, namespace, agent.container_interface_name)
-    of_routes = links.pod_routes(node, namespace)
+    home = home_of(case, pod, agent)
+    if isinstance(home, Unavailable):
+        return None if home.reason == Reason.NAMESPACE_NOT_FOUND else home
+    of_link = links.pod_link(node, home.namespace, agent.container_interface_name)
+    of_routes = links.pod_routes(node, home.namespace)
     link = case.lens.read(of_link, links.parse_link)
     routes = case.lens.read(of_routes, links.parse_routes)
     if isinstance(link, Absent):

@@ -1,15 +1,20 @@
 """The pairs of interfaces between pods and their nodes, and what a pod needs to use its own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Expected, Fault, broken, either
 from faults.inject import devices
 from faults.inject.in_place import Injected
+from faults.inject.undo import done
 from faults.scene import Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
-DOWN, MISMATCH, TOO_SMALL = "InterfaceDown", "InterfaceMismatch", "MTUTooSmall"
+DOWN, MISMATCH, MISSING, TOO_SMALL = "InterfaceDown", "InterfaceMismatch", "InterfaceMissing", "MTUTooSmall"
 _MTU = 1000
+_ELSEWHERE = "faults-elsewhere"
 
 
 def _down(scene: Scene, pod: Pod) -> Injected:
@@ -28,8 +33,38 @@ def _small(scene: Scene, pod: Pod) -> Injected:
     return devices.mtu(scene.lab, pod.node, scene.lxc(pod), _MTU)
 
 
+def _gone(hop: HopName, at: At = At.SOURCE) -> tuple[Expected, ...]:
+    """The pod has no interface, and that of the node no peer which is up."""
+    return broken(hop, MISSING, at) + broken(hop, DOWN, at)
+
+
 def _without_default_route(scene: Scene, pod: Pod) -> Injected:
     return devices.without_route(scene.lab, pod.node, "default", inside=devices.netns(scene.lab, pod))
+
+
+@contextmanager
+def _until_renewed(scene: Scene, harm: Callable[[], None]) -> Iterator[None]:
+    """What nothing but new pods puts right."""
+    try:
+        harm()
+        yield
+    finally:
+        scene.renew()
+
+
+def _deleted(scene: Scene, pod: Pod) -> Injected:
+    return _until_renewed(scene, lambda: devices.deleted(scene.lab, pod.node, scene.lxc(pod)))
+
+
+@contextmanager
+def _moved(scene: Scene, pod: Pod) -> Iterator[None]:
+    """Into a namespace that nobody lives in."""
+    add, remove = ("ip", "netns", "add", _ELSEWHERE), ("ip", "netns", "del", _ELSEWHERE)
+    with (
+        done(scene.lab, pod.node, add, remove),
+        _until_renewed(scene, lambda: devices.moved_away(scene.lab, pod, _ELSEWHERE)),
+    ):
+        yield
 
 
 FAULTS = (
@@ -59,6 +94,28 @@ FAULTS = (
     ),
     Fault(
         "source-mtu-too-small", lambda s: _small(s, s.ship), broken(SOURCE, TOO_SMALL), Target.FULL_REQUEST
+    ),
+    Fault("source-device-deleted", lambda s: _deleted(s, s.ship), broken(SOURCE, MISSING)),
+    Fault(
+        "destination-device-deleted",
+        lambda s: _deleted(s, s.far),
+        broken(DESTINATION, MISSING, At.DESTINATION),
+    ),
+    Fault(
+        "destination-device-deleted-same-node",
+        lambda s: _deleted(s, s.near),
+        broken(DESTINATION, MISSING),
+        Target.NEAR,
+    ),
+    Fault("source-device-moved-away", lambda s: _moved(s, s.ship), _gone(SOURCE)),
+    Fault("destination-device-moved-away", lambda s: _moved(s, s.far), _gone(DESTINATION, At.DESTINATION)),
+    Fault(
+        "source-without-address", lambda s: devices.without_address(s.lab, s.ship), broken(SOURCE, "NoRoute")
+    ),
+    Fault(
+        "destination-without-address",
+        lambda s: devices.without_address(s.lab, s.far),
+        broken(DESTINATION, "NoRoute", At.DESTINATION),
     ),
     Fault(
         "destination-mtu-too-small",

@@ -62,6 +62,38 @@ def replaced_by_another_pair(lab: Lab, node: str, device: str) -> Iterator[None]
         lab.run(node, "ip", "link", "set", kept, "name", device)
 
 
+def deleted(lab: Lab, node: str, device: str) -> None:
+    """A pair of interfaces less. Nothing brings it back but a new pod."""
+    lab.run(node, "ip", "link", "del", device)
+
+
+def moved_away(lab: Lab, pod: Pod, namespace: str) -> None:
+    """A pod whose interface is in another namespace. Nothing brings it back as it was but a new pod."""
+    lab.run(pod.node, "ip", *_in(netns(lab, pod)), "link", "set", "eth0", "netns", namespace)
+
+
+@contextmanager
+def without_address(lab: Lab, pod: Pod) -> Iterator[None]:
+    """A pod whose interface has no address, and so no routes."""
+    enter = ("ip", *_in(netns(lab, pod)))
+    routes = lab.run(pod.node, *enter, "route", "show").stdout.splitlines()
+    lab.run(pod.node, *enter, "address", "flush", "dev", "eth0")
+    try:
+        yield
+    finally:
+        lab.run(pod.node, *enter, "address", "add", f"{pod.ip}/32", "dev", "eth0")
+        for route in sorted(routes, key=lambda line: " via " in line):  # gateways last: they need the others
+            lab.run(pod.node, *enter, "route", "replace", *route.split())
+
+
+def setting(lab: Lab, node: str, name: str, value: str) -> AbstractContextManager[None]:
+    """A kernel's setting of networking, as `ipv4/ip_forward`, that is another."""
+    path = f"/proc/sys/net/{name}"
+    before = lab.run(node, "cat", path).stdout.strip()
+    write = ("sh", "-c", 'echo "$1" > "$0"', path)
+    return done(lab, node, (*write, value), (*write, before))
+
+
 def mtu(lab: Lab, node: str, device: str, value: int) -> AbstractContextManager[None]:
     """A device with another MTU."""
     change = ("ip", "link", "set", device, "mtu")

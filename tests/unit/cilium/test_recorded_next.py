@@ -146,7 +146,7 @@ def test_programs_are_attached_and_pinned_where_1_18_has_them() -> None:
 def test_the_pods_namespace_and_the_way_to_the_other_node() -> None:
     namespaces = netns.parse(answer("netns", "namespaces"))
     assert isinstance(namespaces, dict)
-    assert namespaces[XWING] == NAMESPACE
+    assert namespaces[XWING] == (NAMESPACE,)
     assert links.pod_link("node2", NAMESPACE, "eth0") == question("links", "pod's device")
     route = links.parse_route(answer("links", "route to the server's node"))
     assert isinstance(route, Route)

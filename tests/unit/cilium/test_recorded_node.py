@@ -233,12 +233,12 @@ def test_the_kernels_route_to_an_address() -> None:
 def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
     assert netns.find("node2") == question("netns", "namespaces")
     assert netns.parse(answer("netns", "namespaces")) == {
-        "10.244.1.64": "cni-939ede5e-f54a-3762-1514-89a759404ca4",
-        "10.244.1.105": "cni-56ea8240-fcc8-1e0a-4eaf-852838394a0f",
-        "10.244.1.124": NAMESPACE,
-        "10.244.1.144": "cni-4ef32feb-a869-67ab-b7b8-d092688eb58c",
-        "10.244.1.146": "cni-e4a25c0d-78db-01c5-0d69-f8bb62a4e5b6",
-        "10.244.1.248": "cni-753cc68b-c3c9-2318-37f8-7e4ac3b8195c",
+        "10.244.1.64": ("cni-939ede5e-f54a-3762-1514-89a759404ca4",),
+        "10.244.1.105": ("cni-56ea8240-fcc8-1e0a-4eaf-852838394a0f",),
+        "10.244.1.124": (NAMESPACE,),
+        "10.244.1.144": ("cni-4ef32feb-a869-67ab-b7b8-d092688eb58c",),
+        "10.244.1.146": ("cni-e4a25c0d-78db-01c5-0d69-f8bb62a4e5b6",),
+        "10.244.1.248": ("cni-753cc68b-c3c9-2318-37f8-7e4ac3b8195c",),
     }
 
 

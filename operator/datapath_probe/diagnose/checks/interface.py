@@ -4,7 +4,7 @@ The pod's end is read from the agent, which sees the pods' network namespaces: n
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...cilium import links, netns, queues
@@ -20,6 +20,7 @@ from ..filters import ARRIVING, LEAVING, filtered, hooked
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..losses import Suspect, queue_loses, refused, unheard, unless, unsendable
+from ..namespaces import Home, home_of
 from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
 from ..sizes import BY_SIZE, largest_packet
@@ -34,13 +35,16 @@ _REFUSED_INSIDE = frozenset({Rung.RECEIVED, Rung.ANSWERED, Rung.REPLIED})
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Both ends of the pair, and what the agent set up."""
+    """Both ends of the pair, and what the agent set up. `pod` None: not found; `lacking`: the pod's address, where its
+    end does not have it.
+    """
 
     agent: AgentEndpoint
     host: links.Link | Absent
-    pod: links.Link | Absent
+    pod: links.Link | Absent | None
     routes: tuple[links.Route, ...]
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Question, ...]  # the first: the node's end
+    lacking: str = ""
 
 
 def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
@@ -63,17 +67,9 @@ def _judge(
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     hop = case.hop(expected, f"eth0 of {name}")
     agent = case.agent_endpoint(pod)
-    namespaces = case.lens.read(netns.find(expected.node), netns.parse)
+    case.lens.want(netns.find(expected.node))
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
-    if isinstance(namespaces, Unavailable):
-        return hop.unknown(namespaces)
-    namespace = namespaces.get(pod.pod.ip)
-    if namespace is None:
-        message = f"no network namespace that the agent on {expected.node} sees has {pod.pod.ip}"
-        return hop.unknown(
-            Unavailable(Reason.NAMESPACE_NOT_FOUND, message), ask_again=(netns.find(expected.node),)
-        )
     hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
     hop.intent(
         "interface and MACs as the agent set them up",
@@ -86,19 +82,24 @@ def _judge(
     )
     if seen:
         hop.observed("packets of this connection passed the pair")
-    pair = _read_pair(case, expected.node, agent, namespace)
+    home = home_of(case, pod, agent)
+    pair = _read_pair(case, pod, agent, home)
     if isinstance(pair, Unavailable):
-        return hop.unknown(pair, ask_again=(netns.find(expected.node),))
+        return hop.unknown(pair, ask_again=_where(case, expected.node))
     _state(hop, pair)
     problem = _problem(pair)
     if problem:
         reason, message = problem
         if reason is Reason.MAC_MISMATCH:
             predicts |= _not_forwarded(case, pod)
-        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, pair.rests_on))
+        shown_by_node = problem == _problem(replace(pair, pod=None))
+        rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
+        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, rests_on))
+    if isinstance(home, Unavailable):
+        return hop.unknown(home, ask_again=_where(case, expected.node))
     finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
-    swallowed = _swallowed(case, expected.node, pod, agent, namespace)
-    gateway = _wrong_gateway(case, expected.node, pod, pair, namespace)
+    swallowed = _swallowed(case, expected.node, pod, agent, home.namespace)
+    gateway = _wrong_gateway(case, expected.node, pod, pair, home.namespace)
     return unless(hop, finding, *swallowed, gateway, _too_small(pair, expected.node))
 
 
@@ -134,6 +135,11 @@ def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: _Pair, namespace:
     return Contradiction(Reason.NEIGHBOUR_WRONG, message, lost, (question,))
 
 
+def _where(case: Case, node: str) -> tuple[Question, ...]:
+    """What was asked to find the pod's namespace: the pod may have been made anew since."""
+    return tuple(asked for asked in (netns.find(node), netns.survey(node)) if case.lens.reads(asked))
+
+
 def _swallowed(
     case: Case, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
 ) -> Iterator[Suspect]:
@@ -161,27 +167,36 @@ def _swallowed(
     yield None if source else doubt(case)
 
 
-def _read_pair(case: Case, node: str, agent: AgentEndpoint, namespace: str) -> _Pair | Unavailable:
+def _read_pair(
+    case: Case, pod: PodFacts, agent: AgentEndpoint, home: Home | Unavailable
+) -> _Pair | Unavailable:
+    """Both ends; the node's alone where it is all that is known."""
+    node = pod.node.name
     host_question = links.link(node, agent.interface_name)
-    pod_question = links.pod_link(node, namespace, agent.container_interface_name)
-    route_question = links.pod_routes(node, namespace)
     host = case.lens.read(host_question, links.parse_link)
-    pod = case.lens.read(pod_question, links.parse_link)
+    if isinstance(home, Unavailable):
+        return host if isinstance(host, Unavailable) else _Pair(agent, host, None, (), (host_question,))
+    pod_question = links.pod_link(node, home.namespace, agent.container_interface_name)
+    route_question = links.pod_routes(node, home.namespace)
+    inside = case.lens.read(pod_question, links.parse_link)
     routes = case.lens.read(route_question, links.parse_routes)
+    if isinstance(host, Absent):
+        return _Pair(agent, host, None, (), (host_question,))
     if isinstance(host, Unavailable):
         return host
-    if isinstance(pod, Unavailable):
-        return pod
+    if isinstance(inside, Unavailable):
+        return inside
     if isinstance(routes, Unavailable):
         return routes
-    return _Pair(agent, host, pod, routes, (host_question, pod_question, route_question))
+    rests_on = (host_question, pod_question, route_question, *home.rests_on)
+    return _Pair(agent, host, inside, routes, rests_on, pod.pod.ip if home.lacks_address else "")
 
 
 def _state(hop: Hop, pair: _Pair) -> None:
     """The two ends as they are."""
     facts: dict[str, object] = {}
     for end, link in (("host", pair.host), ("pod", pair.pod)):
-        if not isinstance(link, Absent):
+        if isinstance(link, links.Link):
             facts[f"{end}Ifindex"] = link.ifindex
             facts[f"{end}PeerIfindex"] = link.peer_ifindex or ""
             facts[f"{end}MAC"] = link.mac
@@ -194,7 +209,7 @@ def _state(hop: Hop, pair: _Pair) -> None:
 
 def _too_small(pair: _Pair, node: str) -> Suspect:
     """A node's end that takes less than the pod sends. The other way round the pod has told its peers what it takes."""
-    if isinstance(pair.host, Absent) or isinstance(pair.pod, Absent):
+    if not (isinstance(pair.host, links.Link) and isinstance(pair.pod, links.Link)):
         return None
     sent = largest_packet(pair.pod, pair.routes)
     if pair.host.mtu >= sent:
@@ -204,7 +219,7 @@ def _too_small(pair: _Pair, node: str) -> Suspect:
 
 
 def _problem(pair: _Pair) -> tuple[Reason, str] | None:
-    """The first thing that is wrong with a pair."""
+    """The first thing that is wrong with a pair, or with the node's end if that is all that is known."""
     host, pod, agent = pair.host, pair.pod, pair.agent
     inside = agent.container_interface_name
     if isinstance(host, Absent):
@@ -213,18 +228,26 @@ def _problem(pair: _Pair) -> tuple[Reason, str] | None:
         return Reason.INTERFACE_MISSING, f"the pod behind {host.name} has no {inside}"
     if host.ifindex != agent.ifindex:
         return Reason.INTERFACE_MISMATCH, f"{host.name} has index {host.ifindex} instead of {agent.ifindex}"
-    if host.peer_ifindex != pod.ifindex or pod.peer_ifindex != host.ifindex:
+    if pod and (host.peer_ifindex != pod.ifindex or pod.peer_ifindex != host.ifindex):
         return (
             Reason.INTERFACE_MISMATCH,
             f"{host.name} ({host.ifindex}) and {inside} ({pod.ifindex}) are not a pair",
         )
     for link in (host, pod):
-        if not link.up:
+        if link and not link.up:
             return Reason.INTERFACE_DOWN, f"{link.name} is down"
-    if pod.mac != agent.mac:
+    if pod and pod.mac != agent.mac:
         return Reason.MAC_MISMATCH, f"{inside} has MAC {pod.mac} instead of {agent.mac}"
     if host.mac != agent.host_mac:
         return Reason.MAC_MISMATCH, f"{host.name} has MAC {host.mac} instead of {agent.host_mac}"
+    return _unrouted(pair, host.name) if pod else None
+
+
+def _unrouted(pair: _Pair, host: str) -> tuple[Reason, str] | None:
+    """What the pod needs beside its device to speak through it."""
     if not any(route.destination == "default" for route in pair.routes):
-        return Reason.NO_ROUTE, f"the pod behind {host.name} has no default route"
+        return Reason.NO_ROUTE, f"the pod behind {host} has no default route"
+    if pair.lacking:
+        inside = pair.agent.container_interface_name
+        return Reason.NO_ROUTE, f"{inside} behind {host} does not have the pod's address {pair.lacking}"
     return None
