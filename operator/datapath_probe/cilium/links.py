@@ -13,9 +13,12 @@ from .filter_terms import Packet
 from .netns import inside
 from .wire import device_name, ip_text, packed
 
-# what the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit
+# What the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit. Of
+# packets that come in by a device also: it does not forward (no route to host), or the reverse path filter refuses them
+# (invalid argument; before Linux 6.13 cross-device link).
 _NO_ROUTE = re.compile(
-    rb"RTNETLINK answers: (Network is unreachable|No route to host|Invalid argument|Permission denied)\n"
+    rb"RTNETLINK answers: "
+    rb"(Network is unreachable|No route to host|Invalid argument|Permission denied|Invalid cross-device link)\n"
 )
 
 

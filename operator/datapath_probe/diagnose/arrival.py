@@ -17,6 +17,7 @@ from ..api.vocabulary import Encapsulation
 from ..cilium import bpftool, links
 from ..cilium.agent_endpoint import AgentEndpoint
 from ..cilium.bpftool import Direction
+from ..cilium.filter_terms import Packet
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import PodFacts
@@ -24,7 +25,7 @@ from .attachment import programs
 from .case import Case
 from .findings import Finding, Rung
 from .judge import Contradiction, Hop
-from .losses import FORWARDED, Suspect, filtered, pod_packet
+from .losses import Suspect, unforwarded
 from .strangers import can_take
 
 TO_CONTAINER, FROM_HOST, CILIUM_HOST = "cil_to_container", "cil_from_host", "cilium_host"
@@ -128,21 +129,25 @@ def leaving_room(case: Case, finding: Finding) -> Finding:
     return replace(finding, leaves_room=stack_delivers(case))
 
 
-def kept_from_pod(case: Case, node: str, pod: PodFacts, predicts: frozenset[Rung]) -> Suspect:
-    """A packet filter of the node between another pod's device, or the tunnel's, and the pod's own. What is natively
-    routed has been judged with its route.
+def turned_back(
+    case: Case,
+    pod: PodFacts,
+    agent: AgentEndpoint,
+    packet: Packet,
+    device: str,
+    reason: Reason,
+    predicts: frozenset[Rung],
+) -> Suspect:
+    """How the node's stack does not take this packet to the pod as it comes in by a device, though its routes lead
+    there: where they do not, `wrong_route` says so.
     """
-    ends = (case.source, case.destination)
-    agents = [case.agent_endpoint(end) for end in ends if end and end.node.name == node]
-    devices = {agent.interface_name for agent in agents if isinstance(agent, AgentEndpoint)}
-    packet = pod_packet(case, frozenset({*devices, *_tunnel(case)}), reply=pod is case.source)
-    if not case.config.routes_to_endpoints or not stack_delivers(case) or packet is None:
+    node, out = pod.node.name, _stack_device(case, agent)
+    if out is None or case.outcome.met is not False:
         return None
-    return filtered(case, node, FORWARDED, packet, predicts)
-
-
-def _tunnel(case: Case) -> tuple[str, ...]:
-    return (f"cilium_{case.config.tunnel_protocol}",) if _from_tunnel(case) else ()
+    route = case.lens.read(links.route_to(node, pod.pod.ip), links.parse_route)
+    if not isinstance(route, links.Route) or route.device != out:
+        return None
+    return unforwarded(case, node, packet, device, reason, predicts, out)
 
 
 def _gate(case: Case, node: str, agent: AgentEndpoint) -> _Gate | None:

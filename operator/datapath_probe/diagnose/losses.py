@@ -104,6 +104,34 @@ def unsendable(
     return Contradiction(reason, message, predicts, (question,))
 
 
+def unforwarded(
+    case: Case,
+    node: str,
+    packet: Packet,
+    device: str,
+    reason: Reason,
+    predicts: frozenset[Rung],
+    out: str | None = None,
+) -> Suspect:
+    """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
+    nobody but Cilium says which it is.
+    """
+    if case.outcome.met is not False or packet.source == packet.destination:
+        return None
+    question = links.arrival(node, packet, device)
+    route = case.lens.read(question, links.parse_route)
+    if isinstance(route, Unavailable):
+        return unheard(route)
+    way = f"packets from {packet.source} to {packet.destination} that come in by {device}"
+    if isinstance(route, Absent):
+        message = f"the kernel of {node} does not forward {way}: a rule, its reverse path filter, or forwarding is off"
+    elif out and route.device != out:
+        message = f"the kernel of {node} sends {way} through {route.device}, not {out}"
+    else:
+        return None
+    return Contradiction(reason, message, predicts, (question,))
+
+
 def _kernel(node: str, namespace: str | None) -> str:
     return f"the kernel of the pod on {node}" if namespace else f"the kernel of {node}"
 

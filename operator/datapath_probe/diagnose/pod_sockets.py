@@ -8,10 +8,11 @@ decide as they did. Called by the checks of the destination's interface and of i
 from collections.abc import Sequence
 
 from ..api.reasons import Reason
-from ..cilium import netns, sockets
+from ..cilium import sockets
 from ..cilium.sockets import Socket
 from ..evidence.reading import Unavailable
 from .case import Case
+from .namespaces import home_of
 
 _FIN = 1  # counts as an octet that was not read
 
@@ -66,11 +67,11 @@ def _known(case: Case) -> Sequence[Socket] | None:
     pod, backend = case.destination, case.backend
     if case.outcome.met is not False or pod is None or backend is None or not case.connection.received:
         return None
-    namespaces = case.lens.read(netns.find(pod.node.name), netns.parse)
-    namespace = None if isinstance(namespaces, Unavailable) else namespaces.get(pod.pod.ip)
-    if namespace is None:
+    agent = case.agent_endpoint(pod)
+    home = agent if isinstance(agent, Unavailable) else home_of(case, pod, agent)
+    if isinstance(home, Unavailable):
         return None
-    found = case.lens.read(sockets.question(pod.node.name, namespace, backend.port), sockets.parse)
+    found = case.lens.read(sockets.question(pod.node.name, home.namespace, backend.port), sockets.parse)
     return None if isinstance(found, Unavailable) else found
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, either, latent
+from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, deleted, endpoint_entry, patched
 from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES
 from faults.scene import Scene, Target
 
-_IFINDEX, _ENDPOINT, _MAC = 0, 6, 16
+_IFINDEX, _ENDPOINT, _MAC, _IDENTITY = 0, 6, 16, 32
 _LOOPBACK = (1).to_bytes(4, "little")
 _NOBODY = bytes.fromhex("020000000099")
 
@@ -81,6 +81,11 @@ _OF_PODS = (
 FAULTS = (
     *(replace(fault, modes=BY_ENDPOINT_MAP) for fault in _OF_PODS),
     *(latent(fault, BY_ROUTES) for fault in _OF_PODS),
+    Fault(
+        "endpoint-with-another-identity",
+        lambda s: changed(_entry(s, s.far), patched(_IDENTITY, (99).to_bytes(4, "little"))),
+        degraded(FORWARD, WRONG, At.DESTINATION),
+    ),
     Fault(
         "endpoint-of-another-node",
         _copied_to_the_source,

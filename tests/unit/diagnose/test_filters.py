@@ -31,7 +31,8 @@ def inside(run: Run) -> tuple[str, str]:
     assert target is not None
     namespaces = netns.parse(run.evidence.latest(netns.find(target.node.name)))
     assert not isinstance(namespaces, Unavailable)
-    return target.node.name, namespaces[target.pod.ip]
+    [namespace] = namespaces[target.pod.ip]
+    return target.node.name, namespace
 
 
 def ruled(rule: str, chain: str = "INPUT", table: str = "filter") -> Diagnosis:

@@ -4,25 +4,29 @@ All are look-ups in the endpoint map `cilium_lxc`: a hit is what makes traffic l
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_delivery.h`.
 """
 
+from collections.abc import Iterator
+
 from ...api.reasons import Reason
-from ...cilium import bpftool, lxcmap
+from ...api.vocabulary import Encapsulation
+from ...cilium import agent_endpoint, bpftool, lxcmap
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.lxcmap import TO_HOST
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..arrival import (
-    kept_from_pod,
     leaving_room,
     missing_program,
+    turned_back,
     uses_endpoint_map,
     uses_policy_program,
     wrong_route,
 )
 from ..case import Case
+from ..filters import FORWARDED, filtered
 from ..findings import Finding, Rung
-from ..judge import Contradiction
-from ..losses import call_missing, to_pod_calls, unless
+from ..judge import Contradiction, Hop
+from ..losses import Suspect, call_missing, pod_packet, to_pod_calls, unless
 from ..policy_slot import not_its_own
 
 _NOWHERE: frozenset[Rung] = frozenset()
@@ -109,8 +113,14 @@ def _delivery(
     record = case.lens.read(question, lxcmap.parse)
     if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
+    missing = Contradiction(
+        Reason.ENDPOINT_ENTRY_MISSING,
+        f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
+        frozenset({missed}) if uses_endpoint_map(case) else _NOWHERE,
+        (question,),
+    )
     if isinstance(agent, Unavailable):
-        return hop.unknown(agent)
+        return hop.stale(missing) if isinstance(record, Absent) else hop.unknown(agent)
     hop.intent(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
@@ -122,14 +132,9 @@ def _delivery(
         return hop.stale(astray)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
-    decides = uses_endpoint_map(case)
     if isinstance(record, Absent):
         hop.programmed("no entry")
-        message = (
-            f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead"
-        )
-        predicts = frozenset({missed}) if decides else _NOWHERE
-        return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, predicts, (question,)))
+        return hop.stale(missing)
     hop.programmed(
         "entry of this pod",
         {
@@ -142,11 +147,11 @@ def _delivery(
     )
     wrong = _differences(record, agent)
     if not wrong:
-        known = hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}")
-        kept = kept_from_pod(case, expected.node, pod, frozenset({missed}))
-        return unless(hop, leaving_room(case, known), kept)
+        known = leaving_room(case, hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
+        kept = _kept_by_stack(case, pod, agent, frozenset({missed}))
+        return unless(hop, known, *kept, _mistaken(hop, record, agent))
     message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
-    predicts = _ends(record, agent, missed, misled) if decides else _NOWHERE
+    predicts = _ends(record, agent, missed, misled) if uses_endpoint_map(case) else _NOWHERE
     return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,)))
 
 
@@ -157,6 +162,40 @@ def _ends(record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Rung, mis
     if record.flags & TO_HOST:
         return frozenset({missed})
     return frozenset({misled} if record.endpoint_id == agent.id else {missed, misled})
+
+
+def _kept_by_stack(
+    case: Case, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Rung]
+) -> Iterator[Suspect]:
+    """The node's stack, where it takes packets to the pod's own device: filters, and what it does not forward. From the
+    other node it is natively asked by the check of the route.
+    """
+    natively = case.path.cross_node and case.path.encapsulation is Encapsulation.NONE
+    if natively or not case.config.routes_to_endpoints or case.outcome.met is not False:
+        return
+    node, other = pod.node.name, case.destination if pod is case.source else case.source
+    device = f"cilium_{case.path.encapsulation}"
+    if not case.path.cross_node:
+        sender = case.agent_endpoint(other) if other else None
+        if not isinstance(sender, AgentEndpoint):
+            return
+        device = sender.interface_name
+    packet = pod_packet(case, frozenset({device, agent.interface_name}), reply=pod is case.source)
+    if packet is None:
+        return
+    yield turned_back(case, pod, agent, packet, device, Reason.NO_ENDPOINT_ROUTE, predicts)
+    if not case.config.kube_proxy_replacement or not case.path.cross_node:
+        yield filtered(case, node, FORWARDED, packet, predicts)
+
+
+def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
+    """Another identity in the entry, which on these paths nobody reads."""
+    if record.identity == agent.identity:
+        return None
+    node = hop.expected.node
+    message = f"the endpoint map of {node} has for {agent.ipv4} identity {record.identity} instead of {agent.identity}"
+    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.question(node, agent.id))
+    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, rests_on=rests_on)
 
 
 def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:

@@ -8,15 +8,28 @@ from dataclasses import replace
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import links, queues
+from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.bpftool import Direction
+from ...cilium.filter_terms import Packet
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
+from ..arrival import CILIUM_HOST, turned_back
 from ..case import Case
 from ..filters import FORWARDED, LEAVING, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import Suspect, pod_packet, queue_loses, tunnel_packet, unheard, unless, unsendable, uplinks
+from ..losses import (
+    Suspect,
+    pod_packet,
+    queue_loses,
+    tunnel_packet,
+    unforwarded,
+    unheard,
+    unless,
+    unsendable,
+    uplinks,
+)
 from ..sizes import too_small_uplink
 from ..strangers import strangers
 
@@ -100,10 +113,10 @@ def _neighbour(
     route: links.Route,
     predicts: frozenset[Rung],
 ) -> Suspect:
-    """The node's link-layer address for the other node. Asked only after a failure, and where no router is between."""
+    """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
-    if case.outcome.met is not False or next_hop not in node_ips:
+    if case.outcome.met is not False:
         return None
     question = queues.neighbour(expected.node, next_hop, route.device)
     neighbour = case.lens.read(question, queues.parse_neighbour)
@@ -112,8 +125,11 @@ def _neighbour(
     if isinstance(neighbour, Absent):
         return None
     if neighbour.unreachable:
-        message = f"{towards.name} ({next_hop}) does not answer {expected.node} on {route.device}"
+        who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
+        message = f"{who} does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOUR_UNREACHABLE, message, predicts, (question,))
+    if next_hop not in node_ips:
+        return None
     own = _facing(case, towards, expected.node)
     if isinstance(own, Unavailable):
         return unheard(own)
@@ -151,14 +167,40 @@ def _swallowed(
             yield filtered(case, node, LEAVING, outer, predicts)
             yield unsendable(case, node, outer, Reason.NO_NODE_ROUTE, predicts)
         return
-    devices = frozenset({route.device, "lxc", "cilium_host"})
-    packet = pod_packet(case, devices, reply=towards is case.source)
+    packet = pod_packet(case, frozenset(), reply=towards is case.source)
     assert packet is not None
-    yield filtered(case, node, FORWARDED, packet, predicts)
-    arrived, there = uplinks(case, sender.node, towards.node, of=towards.node.name), towards.node.name
-    arrivals = [
-        filtered(case, there, FORWARDED, packet, predicts),
-        *(strangers(case, there, device, Direction.INGRESS, predicts) for device in sorted(arrived)),
-    ]
-    for arrival in arrivals:
-        yield replace(arrival, node=there) if isinstance(arrival, Contradiction) else arrival
+    yield from _forwarded(case, node, sender, packet, route.device, predicts)
+    for arrival in _arriving(case, sender, towards, packet, predicts):
+        yield replace(arrival, node=towards.node.name) if isinstance(arrival, Contradiction) else arrival
+
+
+def _forwarded(
+    case: Case, node: str, sender: PodFacts, packet: Packet, uplink: str, predicts: frozenset[Rung]
+) -> Iterator[Suspect]:
+    """The sender's node, whose stack passes on what comes from the pod's device."""
+    device = _device(case, sender)
+    yield filtered(case, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}), predicts)
+    if not case.config.bpf_host_routing:
+        for name in device:
+            yield unforwarded(case, node, packet, name, Reason.NO_NODE_ROUTE, predicts)
+
+
+def _arriving(
+    case: Case, sender: PodFacts, towards: PodFacts, packet: Packet, predicts: frozenset[Rung]
+) -> Iterator[Suspect]:
+    """The node that packets come to, whose stack passes on what comes from its uplink."""
+    there = towards.node.name
+    arrived = uplinks(case, sender.node, towards.node, of=there)
+    devices = arrived | _device(case, towards) | {CILIUM_HOST}
+    yield filtered(case, there, FORWARDED, replace(packet, devices=devices), predicts)
+    agent = case.agent_endpoint(towards)
+    for device in sorted(arrived):
+        yield strangers(case, there, device, Direction.INGRESS, predicts)
+        if isinstance(agent, AgentEndpoint):
+            yield turned_back(case, towards, agent, packet, device, Reason.NO_NODE_ROUTE, predicts)
+
+
+def _device(case: Case, pod: PodFacts) -> frozenset[str]:
+    """The node's end of the pod's pair, as far as it is known."""
+    agent = case.agent_endpoint(pod)
+    return frozenset({agent.interface_name}) if isinstance(agent, AgentEndpoint) else frozenset()

@@ -1,0 +1,136 @@
+"""Nodes that do not pass on what comes in by a device, though their routing tables lead on: asked after a failure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.cilium import agent_endpoint, links, packet_filter, queues
+from datapath_probe.cilium.agent_endpoint import AgentEndpoint
+from datapath_probe.cilium.filter_terms import Packet
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.plan import PodFacts
+from unit.recorded import recorded
+
+NO_FORWARDING = Answer(2, b"", b"RTNETLINK answers: No route to host\n", 0.0, 0.0)
+OLD_REVERSE_PATH = Answer(2, b"", b"RTNETLINK answers: Invalid cross-device link\n", 0.0, 0.0)
+RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -i {} -j DROP\nCOMMIT\n"
+
+
+def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+    """The run with other answers, each heard twice."""
+    readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def printed(shown: object) -> Answer:
+    return Answer(0, json.dumps(shown).encode(), b"", 0.0, 0.0)
+
+
+def route(destination: str, device: str, gateway: str | None = None) -> Answer:
+    way = {"gateway": gateway} if gateway else {}
+    return printed([{"dst": destination, "dev": device, "flags": [], **way}])
+
+
+def far(run: Run) -> PodFacts:
+    target = run.plan.backends[0].target
+    assert target is not None
+    return target
+
+
+def node_ip(pod: PodFacts) -> str:
+    assert pod.node.cilium is not None
+    return pod.node.cilium.internal_ips[0]
+
+
+def device(run: Run, pod: PodFacts) -> str:
+    """The node's end of the pod's pair."""
+    assert pod.endpoint is not None
+    asked = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    agent = agent_endpoint.parse(run.evidence.latest(asked))
+    assert isinstance(agent, AgentEndpoint)
+    return agent.interface_name
+
+
+def lost() -> tuple[Run, Packet]:
+    """A native run whose request was lost, where all routes are as they should be; and its packet."""
+    run = recorded("native/node-route-missing@1.18.5")
+    source, destination = run.plan.source, far(run)
+    here, there = source.node.name, destination.node.name
+    right = {
+        links.route_to(here, destination.pod.ip): route(destination.pod.ip, "eth0", node_ip(destination)),
+        links.route_to(there, destination.pod.ip): route(destination.pod.ip, "cilium_host"),
+        links.route_to(there, source.pod.ip): route(source.pod.ip, "eth0", node_ip(source)),
+        links.route_to(there, node_ip(source)): route(node_ip(source), "eth0"),
+        links.route_to(here, node_ip(destination)): route(node_ip(destination), "eth0"),
+    }
+    packet = Packet("tcp", source.pod.ip, destination.pod.ip, 80, run.request.local_port)
+    return answering(run, right), packet
+
+
+def test_where_every_kernel_passes_packets_on_no_hop_is_named() -> None:
+    run, _ = lost()
+    assert diagnose(run).divergence is None
+
+
+@pytest.mark.parametrize("refused", [NO_FORWARDING, OLD_REVERSE_PATH])
+def test_the_sources_node_that_does_not_forward_is_named(refused: Answer) -> None:
+    run, packet = lost()
+    here = run.plan.source.node.name
+    asked = links.arrival(here, packet, device(run, run.plan.source))
+    found = diagnose(answering(run, {asked: refused})).divergence
+    assert found is not None
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NO_NODE_ROUTE)
+
+
+@pytest.mark.parametrize("answer", [NO_FORWARDING, route("10.0.0.1", "eth1")])
+def test_the_destinations_node_that_does_not_forward_or_elsewhere_is_named(answer: Answer) -> None:
+    run, packet = lost()
+    there = far(run).node.name
+    found = diagnose(answering(run, {links.arrival(there, packet, "eth0"): answer})).divergence
+    assert found is not None
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NO_NODE_ROUTE)
+
+
+def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop() -> None:
+    run, packet = lost()
+    pod = far(run)
+    answers = {
+        links.route_to(pod.node.name, pod.pod.ip): route(pod.pod.ip, "eth1"),
+        links.arrival(pod.node.name, packet, "eth0"): route(pod.pod.ip, "eth1"),
+    }
+    found = diagnose(answering(run, answers)).divergence
+    assert found is not None
+    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.NO_ENDPOINT_ROUTE)
+
+
+def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
+    run, _ = lost()
+    here = run.plan.source.node.name
+    rules = RULES.format(device(run, run.plan.source))
+    answers = {packet_filter.question(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
+    found = diagnose(answering(run, answers)).divergence
+    assert found is not None
+    assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.PACKET_FILTER_DROPS)
+
+
+@pytest.mark.parametrize(("state", "is_named"), [("FAILED", True), ("REACHABLE", False)])
+def test_a_router_that_does_not_answer_is_named(state: str, is_named: bool) -> None:
+    run = recorded("overlay-dropped-on-the-wire")
+    here, other = run.plan.source.node.name, node_ip(far(run))
+    answers = {
+        links.route_to(here, other): route(other, "eth0", "172.30.0.99"),
+        queues.neighbour(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
+    }
+    found = diagnose(answering(run, answers)).divergence
+    assert (found is not None) is is_named
+    if found:
+        assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NEIGHBOUR_UNREACHABLE)
+        assert "172.30.0.99" in found.message
