@@ -92,6 +92,9 @@ class Cluster:
     def pod(self, namespace: str, name: str) -> Pod | None:
         return self.pods.get(f"{namespace}/{name}")
 
+    def pod_with(self, ip: str) -> Pod | None:
+        return next((pod for pod in self.pods.values() if ip in pod.ips and pod.owns_address), None)
+
     def node(self, name: str) -> Node | None:
         return self.nodes.get(name)
 

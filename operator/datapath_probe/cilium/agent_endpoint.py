@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..evidence.question import LONG_S, Question
 from ..evidence.reading import Absent, Answer, Unavailable
 from .answers import Json, failed, parser
-from .wire import device_name, endpoint_id
+from .wire import device_name, endpoint_id, ip_text, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,19 @@ class AgentEndpoint:
 
 def question(node: str, endpoint: int) -> Question:
     """The endpoint with this number on the node."""
+    return _get(node, str(endpoint_id(endpoint)))
+
+
+def at(node: str, ip: str) -> Question:
+    """The endpoint with this address on the node, for a pod of which no number is known."""
+    address = packed(ip)
+    return _get(node, f"ipv{4 if len(address) == 4 else 6}:{ip_text(address)}")
+
+
+def _get(node: str, which: str) -> Question:
     return Question(
         node,
-        ("cilium-dbg", "endpoint", "get", str(endpoint_id(endpoint)), "-o", "json"),
+        ("cilium-dbg", "endpoint", "get", which, "-o", "json"),
         timeout_s=LONG_S,
         max_age_s=30.0,
         by_agent=True,
@@ -39,7 +49,7 @@ def question(node: str, endpoint: int) -> Question:
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
 def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
-    """The endpoint; absent where the agent has none of this number.
+    """The endpoint; absent where the agent has none such.
 
     One without identity (yet) or without an interface of its own, as the host's, counts as not understood.
     """

@@ -78,15 +78,29 @@ class Case:
         return Hop(expected, object_, self.lens, self.run.second_look)
 
     def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
-        """The pod's endpoint as the agent of its node set it up."""
+        """The pod's endpoint as the agent of its node set it up: by the number that the CiliumEndpoint says, or without
+        one by the pod's address.
+        """
         name = f"{pod.pod.namespace}/{pod.pod.name}"
         if pod.endpoint is None:
-            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint")
+            return self._endpoint_at(pod, f"pod {name} has no CiliumEndpoint")
         node, number = pod.node.name, pod.endpoint.endpoint_id
         endpoint = self.lens.read(agent_endpoint.question(node, number), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
             message = f"the agent on {node} has no endpoint {number}, which should be {name}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
+        return endpoint
+
+    def _endpoint_at(self, pod: PodFacts, unknown: str) -> AgentEndpoint | Unavailable:
+        node, ip = pod.node.name, pod.pod.ip
+        if not ip:
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
+        endpoint = self.lens.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
+        if isinstance(endpoint, Absent):
+            message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
+        if isinstance(endpoint, Unavailable) and endpoint.reason == Reason.NOT_COLLECTED:
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
         return endpoint
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:

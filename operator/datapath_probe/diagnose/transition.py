@@ -26,6 +26,9 @@ _COMING_S = 60.0
 _AGENT_STARTING_S = 30.0
 # Beyond this an agent or a node that is not ready is down.
 _NOT_READY_S = 120.0
+# Agents write their endpoints' states every 10 s, so for a moment what a CiliumEndpoint says may be over; beyond this
+# its endpoint is stuck in that state, or somebody else has written it.
+_REGENERATING_S = 30.0
 # Pods leave a node within seconds of its cordon if it is drained.
 _DRAINING_S = 30.0
 
@@ -64,8 +67,10 @@ def _changing(plan: Plan, concerned: Sequence[Backend], now: float) -> Iterator[
             yield f"pod {name} is being deleted"
         if now - facts.pod.started_at < _STARTING_S:
             yield f"pod {name} has just been started"
-        if facts.endpoint and facts.endpoint.state not in ("ready", ""):
-            yield f"the CiliumEndpoint of pod {name} is {facts.endpoint.state}"
+        endpoint = facts.endpoint
+        is_ready = endpoint is None or endpoint.state in ("ready", "")
+        if endpoint and not is_ready and _is_recent(endpoint.written_at, now, _REGENERATING_S):
+            yield f"the CiliumEndpoint of pod {name} is {endpoint.state}"
     for node in {facts.node.name: facts.node for facts in pods}.values():
         yield from _node_changing(node, now)
 

@@ -7,7 +7,18 @@ Source: Cilium 1.18 `pkg/k8s/apis/cilium.io/v2/types.go`, `pkg/ipam/types/types.
 from itertools import chain
 
 from ..plan.objects import Agent, CiliumEndpoint, CiliumNode
-from .fields import Skips, addresses, at, condition_changed_at, elements, integer, moment, networks, text
+from .fields import (
+    Skips,
+    addresses,
+    at,
+    condition_changed_at,
+    elements,
+    integer,
+    last_written,
+    moment,
+    networks,
+    text,
+)
 from .objects import container_statuses, terminating
 
 AGENT_LABEL = ("k8s-app", "cilium")
@@ -27,6 +38,7 @@ def cilium_endpoint(raw: object, skips: Skips) -> CiliumEndpoint:
         ips=addresses(ips, skips, "CiliumEndpoint.status.networking.addressing"),
         node_ip=next(iter(node_ip), ""),
         state=text(raw, "status", "state"),
+        written_at=last_written(raw),
     )
 
 

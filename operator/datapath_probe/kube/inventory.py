@@ -84,6 +84,11 @@ class ClusterInventory:
         entry = self._pods.table.get((namespace, name))
         return entry.pod if entry else None
 
+    def pod_with(self, ip: str) -> Pod | None:
+        """The running pod with this address of its own, which no other can have. Looks through all."""
+        pods = (entry.pod for entry in self._pods.table.values())
+        return next((pod for pod in pods if ip in pod.ips and pod.owns_address), None)
+
     def node(self, name: str) -> Node | None:
         """A node by name."""
         return self._nodes.table.get(("", name))

@@ -164,7 +164,8 @@ def _backends(
 
 
 def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
-    pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else None
+    # endpoints that people have written need not name their pod
+    pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else inventory.pod_with(endpoint.ip)
     if pod:
         return Backend(endpoint.ip, endpoint.port, pod_facts(inventory, pod, endpoint.ip))
     node = inventory.node_with(endpoint.ip)

@@ -46,6 +46,11 @@ class Pod:
         """The first address, or "" while it has none."""
         return self.ips[0] if self.ips else ""
 
+    @property
+    def owns_address(self) -> bool:
+        """Whether its addresses are its own: neither those of its node, nor given to another since it ended."""
+        return self.phase == "Running" and not self.host_network
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -112,7 +117,9 @@ class SliceEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class CiliumEndpoint:
-    """`endpoint_id` is unique on its node only; `identity` is the security identity."""
+    """`endpoint_id` is unique on its node only; `identity` is the security identity. `written_at`: when anybody last
+    changed it, seconds since the epoch, 0 if unknown; no part of what it says.
+    """
 
     namespace: str
     name: str
@@ -121,6 +128,7 @@ class CiliumEndpoint:
     ips: tuple[str, ...]
     node_ip: str
     state: str
+    written_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,7 @@ class Inventory(Protocol):
     def stale_since(self) -> float | None: ...
 
     def pod(self, namespace: str, name: str) -> Pod | None: ...
+    def pod_with(self, ip: str) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
     def node_with(self, ip: str) -> Node | None: ...
     def service(self, namespace: str, name: str) -> Service | None: ...

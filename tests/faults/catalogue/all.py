@@ -7,11 +7,13 @@ from faults.catalogue import (
     cluster,
     endpoint_map,
     flags,
+    forwarding,
     inside,
     interface,
     ipcache,
     mistaken,
     names,
+    objects,
     overlay,
     policy,
     program,
@@ -35,11 +37,13 @@ FAULTS: tuple[Fault, ...] = (
     *mistaken.FAULTS,
     *overlay.FAULTS,
     *routing.FAULTS,
+    *forwarding.FAULTS,
     *strangers.FAULTS,
     *swallowing.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,
+    *objects.FAULTS,
 )
 
 

@@ -1,12 +1,18 @@
 """A CiliumEndpoint or CiliumNode that says something else than the agent or the Node: the object's hop is named."""
 
+import json
 from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import agent_endpoint, ipcache, lxcmap
+from datapath_probe.cilium.layout import Layout
+from datapath_probe.cilium.layout import parse as parse_layout
+from datapath_probe.cilium.layout import version as layout_version
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Divergence
 from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import Backend, PodFacts
 from unit.recorded import recorded
 
@@ -54,3 +60,97 @@ def test_a_cilium_node_with_another_address_than_the_node_is_named_itself() -> N
     moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=("172.30.0.99",)))
     found = blamed(with_destination(run, replace(pod, node=moved)))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_NODE_MISMATCH)
+
+
+NOBODY = Answer(1, b"", b"Error: Cannot get endpoint ipv4:10.0.0.1: [GET /endpoint/{id}][404]\n", 0.0, 0.0)
+
+
+def edited(run: Run, **changes: object) -> Run:
+    """The run to a destination whose CiliumEndpoint says other things."""
+    pod = destination(run)
+    assert pod.endpoint is not None
+    return with_destination(run, replace(pod, endpoint=replace(pod.endpoint, **changes)))  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> None:
+    run = recorded("ipcache-wrong-tunnel-endpoint")
+    here, pod = run.plan.source.node.name, destination(run).pod
+    layout = parse_layout(run.evidence.latest(layout_version(here)))
+    assert isinstance(layout, Layout)
+    record = ipcache.parse(run.evidence.latest(ipcache.lookup(here, layout, pod.ip)))
+    assert isinstance(record, ipcache.IpcacheRecord)
+    assert record.tunnel_endpoint is not None
+    found = blamed(edited(run, node_ip=record.tunnel_endpoint))
+    assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISMATCH)
+
+
+def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_no_cause() -> None:
+    found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip="172.30.0.77"))
+    assert found.reason is Reason.PACKET_FILTER_DROPS
+    found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip="172.30.0.77"))
+    assert found.hop is HopName.IPCACHE_LOOKUP
+
+
+def test_a_cilium_endpoint_with_another_identity_that_the_ipcache_does_not_have_is_no_cause() -> None:
+    run = recorded("egress-policy-deny-service")
+    [chosen] = [b for b in run.plan.backends if b == diagnose(run).backend]
+    assert chosen.target is not None
+    assert chosen.target.endpoint is not None
+    identity = chosen.target.endpoint.identity + 1
+    stale = replace(chosen.target, endpoint=replace(chosen.target.endpoint, identity=identity))
+    backends = tuple(replace(b, target=stale) if b is chosen else b for b in run.plan.backends)
+    plan = replace(run.plan, backends=backends)
+    assert blamed(looked_at_twice(replace(run, plan=plan, plan_after=plan))).hop is not HopName.IPAM
+
+
+def test_a_pod_that_its_agent_does_not_know_explains_that_nothing_leads_to_it() -> None:
+    run = recorded("endpoint-entry-missing")
+    pod = destination(run)
+    gone = with_destination(run, replace(pod, endpoint=None))
+    evidence = gone.evidence
+    for _ in range(2):
+        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.pod.ip)], [NOBODY])
+    found = blamed(replace(gone, evidence=evidence))
+    assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISSING)
+    assert "no endpoint with its address" in found.message
+
+
+def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_are_judged() -> None:
+    run = recorded("endpoint-wrong-mac")
+    pod = destination(run)
+    assert pod.endpoint is not None
+    known = run.evidence.latest(agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id))
+    gone = with_destination(run, replace(pod, endpoint=None))
+    asked = agent_endpoint.at(pod.node.name, pod.pod.ip)
+    assert asked.argv[3] == f"ipv4:{pod.pod.ip}"
+    evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
+    found = blamed(replace(gone, evidence=evidence))
+    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
+
+
+def test_an_entry_that_is_not_there_is_missing_whatever_the_agent_says() -> None:
+    run = recorded("endpoint-entry-missing")
+    pod = destination(run)
+    assert pod.endpoint is not None
+    asked = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    evidence = run.evidence.adding([asked], [NOBODY])
+    [finding] = [
+        f for f in diagnose(replace(run, evidence=evidence)).findings if f.hop is HopName.ENDPOINT_LOOKUP
+    ]
+    assert finding.reason is Reason.ENDPOINT_ENTRY_MISSING
+
+
+def test_another_identity_in_the_endpoint_map_is_told_and_breaks_nothing() -> None:
+    run = recorded("healthy-cross-node")
+    pod = destination(run)
+    asked = lxcmap.lookup(pod.node.name, pod.pod.ip)
+    reading = run.evidence.latest(asked)
+    assert isinstance(reading, Answer)
+    shown = json.loads(reading.stdout)
+    shown["value"][32:36] = ["0x63", "0x00", "0x00", "0x00"]
+    other = replace(reading, stdout=json.dumps(shown).encode())
+    found = diagnose(looked_at_twice(replace(run, evidence=run.evidence.adding([asked], [other]))))
+    assert found.verdict is ProbeVerdict.DEGRADED
+    assert found.divergence is not None
+    assert (found.divergence.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
+    assert "identity 99 instead of" in found.message

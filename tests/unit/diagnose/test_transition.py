@@ -192,3 +192,23 @@ def test_a_restart_of_dns_counts_if_the_name_did_not_resolve() -> None:
     moving = run(plan(), plan(), dns=Movement("kube-system/kube-dns", NOW - 3, ()))
     assert "Service kube-system/kube-dns changed" in (told(moving, None, HopName.NAME_RESOLUTION) or "")
     assert told(moving) is None
+
+
+@pytest.mark.parametrize(("written_at", "is_transition"), [(NOW - 5, True), (0.0, True), (NOW - 31, False)])
+def test_an_endpoint_is_regenerated_for_a_while_and_no_longer(written_at: float, is_transition: bool) -> None:
+    def regenerating(inventory: Cluster) -> None:
+        known = inventory.cilium_endpoints["default/xwing"]
+        inventory.cilium_endpoints["default/xwing"] = replace(
+            known, state="regenerating", written_at=written_at
+        )
+
+    before = plan(regenerating)
+    assert (told(run(before, before)) is not None) is is_transition
+
+
+def test_a_cilium_endpoint_that_was_written_again_as_it_was_has_not_changed() -> None:
+    def rewritten(inventory: Cluster) -> None:
+        known = inventory.cilium_endpoints["default/xwing"]
+        inventory.cilium_endpoints["default/xwing"] = replace(known, written_at=NOW)
+
+    assert told(run(plan(), plan(rewritten))) is None

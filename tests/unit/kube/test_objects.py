@@ -277,3 +277,9 @@ def test_agent_whose_container_restarted_is_another_incarnation() -> None:
     restarted = cilium_objects.agent(changed(AGENT, "status", "containerStatuses", 0, "restartCount", to=4))
     assert restarted is not None
     assert restarted.incarnation == "c1/4"
+
+
+def test_when_a_cilium_endpoint_was_written_is_known() -> None:
+    written = [{"manager": "cilium-agent", "time": "1970-01-01T00:01:00Z"}]
+    raw = {"metadata": {"namespace": "default", "name": "xwing", "managedFields": written}}
+    assert cilium_objects.cilium_endpoint(raw, Skips()).written_at == 60.0

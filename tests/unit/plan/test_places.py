@@ -137,3 +137,20 @@ def test_the_port_of_a_headless_service_is_not_translated(wanted: int | str, req
     made = plan(inventory, {"service": {"name": "deathstar", "port": wanted}})
     assert made.request.port == requested
     assert [backend.port for backend in made.backends] == [requested]
+
+
+def test_an_endpoint_that_people_have_written_need_not_name_its_pod() -> None:
+    inventory = cluster()
+    inventory.endpoints["default/deathstar"] = (slice_endpoint("", "10.244.0.172", "node1", pod=None),)
+    [backend] = plan(inventory, SERVICE).backends
+    assert backend.target is not None
+    assert backend.target.pod.name == "deathstar-0"
+
+
+@pytest.mark.parametrize("change", [{"phase": "Succeeded"}, {"host_network": True}])
+def test_an_address_that_is_not_the_pods_own_leads_to_no_pod(change: dict[str, object]) -> None:
+    inventory = cluster()
+    known = inventory.pods["default/deathstar-0"]
+    inventory.pods["default/deathstar-0"] = replace(known, **change)  # type: ignore[arg-type]  # a test's shorthand
+    assert inventory.pod_with("10.244.0.172") is None
+    assert inventory.pod_with("10.244.1.101") == inventory.pods["default/deathstar-1"]

@@ -17,6 +17,7 @@ from ...cilium.policymap import TrafficDirection
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
+from ..believed import Role
 from ..case import Case, Check
 from ..findings import Finding, Rung
 from ..judge import Contradiction
@@ -118,7 +119,7 @@ TO_HOST: Final[Mapping[HopName, Check]] = {
 def _ipam(case: Case, expected: ExpectedHop) -> Finding:
     """The destination alone has a pod's address."""
     assert case.destination is not None  # the path has this hop only with a pod
-    return judge_ipam(case, expected, [("destination", case.destination)])
+    return judge_ipam(case, expected, [(Role.DESTINATION, case.destination)])
 
 
 def _source_identity(case: Case, expected: ExpectedHop) -> Finding:

@@ -11,14 +11,15 @@ from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Unavailable
+from ...plan.objects import CiliumEndpoint, CiliumNode
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
+from ..believed import Role, by_address, by_identity, by_no_endpoint, by_no_node, by_node
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
 
-# How far packets come if other nodes take a pod for someone else, or look for its node elsewhere.
-_MISJUDGED = frozenset({Rung.NOTHING, Rung.TRANSLATED, Rung.SENT})
+# How far packets come if other nodes look for a pod's node elsewhere.
 _MISLED = frozenset({Rung.SENT, Rung.ANSWERED})
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
@@ -26,13 +27,13 @@ _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta
 
 def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
     """One finding for both ends, the source first."""
-    ends = [("source", case.source)]
+    ends = [(Role.SOURCE, case.source)]
     if case.destination:
-        ends.append(("destination", case.destination))
+        ends.append((Role.DESTINATION, case.destination))
     return judge_ipam(case, expected, ends)
 
 
-def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodFacts]]) -> Finding:
+def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[Role, PodFacts]]) -> Finding:
     """One finding for these ends, by role. The agent's view of the first must be known, that of others may be."""
     _, first = ends[0]
     hop = case.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
@@ -43,7 +44,7 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
         facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, case.config.ipam))
     hop.intent("pod, CiliumEndpoint and pod CIDR", facts)
     for role, pod in ends:
-        contradiction = _objects_disagree(pod, case.config.ipam, _unrouted(case, role))
+        contradiction = _objects_disagree(case, role, pod)
         if contradiction:
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             return hop.stale(contradiction)
@@ -55,7 +56,7 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
         if isinstance(known, AgentEndpoint) and _differs(pod, known):
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             hop.programmed(f"endpoint {known.id} is {known.ipv4} with identity {known.identity}")
-            return hop.stale(_agent_disagrees(pod, known))
+            return hop.stale(_agent_disagrees(case, role, pod, known))
     hop.programmed(
         "the agent's endpoint agrees",
         {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
@@ -63,12 +64,12 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[str, PodF
     return hop.fine("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
 
 
-def _unrouted(case: Case, role: str) -> frozenset[Rung]:
+def _unrouted(case: Case, role: Role) -> frozenset[Rung]:
     """Where packets to an address outside its node's CIDR die: direct routes lead to CIDRs, a tunnel to addresses."""
     direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
     if not (case.path.cross_node and direct):
         return frozenset()
-    return frozenset({Rung.ANSWERED if role == "source" else Rung.SENT})
+    return frozenset({Rung.ANSWERED if role is Role.SOURCE else Rung.SENT})
 
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
@@ -76,54 +77,76 @@ def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
     return agent.ipv4 != pod.pod.ip or agent.identity != pod.endpoint.identity
 
 
-def _agent_disagrees(pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
+def _agent_disagrees(case: Case, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
     """Other nodes go by the CiliumEndpoint: with another identity there, policies at either end judge someone else."""
     assert pod.endpoint is not None
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
         f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
         f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
-        _MISJUDGED if agent.identity != pod.endpoint.identity else frozenset(),
+        by_identity(case, role, pod) if agent.identity != pod.endpoint.identity else frozenset(),
         (agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id),),
     )
 
 
-def _objects_disagree(facts: PodFacts, ipam: str, unrouted: frozenset[Rung]) -> Contradiction | None:
-    """`unrouted`: the last rungs of packets to an address that the node does not allot."""
+def _objects_disagree(case: Case, role: Role, facts: PodFacts) -> Contradiction | None:
+    """What the objects say against each other, and how far packets come where the datapath follows them."""
     name = f"{facts.pod.namespace}/{facts.pod.name}"
-    endpoint, node = facts.endpoint, facts.node
+    endpoint, node, ipam = facts.endpoint, facts.node, case.config.ipam
     if endpoint is None:
-        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint")
+        agent = case.agent_endpoint(facts)
+        told = agent.message if isinstance(agent, Unavailable) else f"pod {name} has no CiliumEndpoint"
+        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, told, by_no_endpoint(case, role, facts))
     if facts.pod.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
             f"pod {name} is {facts.pod.ip}, but its CiliumEndpoint says {', '.join(endpoint.ips) or 'nothing'}",
+            by_address(case, role, facts),
         )
     if endpoint.state not in ("ready", ""):
         return Contradiction(
-            Reason.CILIUM_ENDPOINT_NOT_READY, f"the CiliumEndpoint of {name} is {endpoint.state}, not ready"
+            Reason.CILIUM_ENDPOINT_NOT_READY,
+            f"the CiliumEndpoint of {name} is {endpoint.state}, not ready",
+            rests_on=(agent_endpoint.question(node.name, endpoint.endpoint_id),),
         )
     if node.cilium is None:
-        return Contradiction(Reason.CILIUM_NODE_MISSING, f"node {node.name} has no CiliumNode")
-    if endpoint.node_ip and endpoint.node_ip not in node.cilium.internal_ips:
-        if node.node and endpoint.node_ip in node.node.internal_ips:
-            return Contradiction(
-                Reason.CILIUM_NODE_MISMATCH,
-                f"node {node.name} has {endpoint.node_ip}, but its CiliumNode says "
-                f"{', '.join(node.cilium.internal_ips) or 'nothing'}",
-                _MISLED,
-            )
+        message = f"node {node.name} has no CiliumNode"
+        return Contradiction(Reason.CILIUM_NODE_MISSING, message, by_no_node(case, role, facts))
+    return _node_disagrees(case, role, facts, endpoint, node.cilium) or _outside(case, role, facts, ipam)
+
+
+def _node_disagrees(
+    case: Case, role: Role, facts: PodFacts, endpoint: CiliumEndpoint, cilium: CiliumNode
+) -> Contradiction | None:
+    """Another address of the node in the CiliumEndpoint than in the CiliumNode: either may be wrong."""
+    name, node = f"{facts.pod.namespace}/{facts.pod.name}", facts.node
+    if not endpoint.node_ip or endpoint.node_ip in cilium.internal_ips:
+        return None
+    if node.node and endpoint.node_ip in node.node.internal_ips:
         return Contradiction(
-            Reason.CILIUM_ENDPOINT_MISMATCH,
-            f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",
+            Reason.CILIUM_NODE_MISMATCH,
+            f"node {node.name} has {endpoint.node_ip}, but its CiliumNode says "
+            f"{', '.join(cilium.internal_ips) or 'nothing'}",
+            _MISLED,
         )
+    return Contradiction(
+        Reason.CILIUM_ENDPOINT_MISMATCH,
+        f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",
+        by_node(case, role, facts),
+    )
+
+
+def _outside(case: Case, role: Role, facts: PodFacts, ipam: str) -> Contradiction | None:
+    """An address that the node does not allot."""
+    node = facts.node
     cidrs = _cidrs(node, ipam)
     address = ip_address(facts.pod.ip)
     if cidrs and not any(address in ip_network(cidr) for cidr in cidrs):
         return Contradiction(
             Reason.ADDRESS_OUTSIDE_POD_CIDR,
-            f"pod {name} has {facts.pod.ip}, outside {', '.join(cidrs)} of node {node.name}",
-            unrouted,
+            f"pod {facts.pod.namespace}/{facts.pod.name} has {facts.pod.ip}, outside {', '.join(cidrs)} "
+            f"of node {node.name}",
+            _unrouted(case, role),
         )
     return None
 

@@ -1,0 +1,114 @@
+"""What comes of a CiliumEndpoint or CiliumNode that is wrong or missing: other nodes go by it, and so do their maps.
+
+An object explains a failure only as far as the datapath is seen to follow it: a map that is right all the same, or
+wrong in another way, is not its doing. In: a case, a pod and its role. Out: the last rungs of packets that meet the
+consequence. Called by `checks.ipam`.
+Source: Cilium 1.18 `pkg/k8s/watchers/cilium_endpoint.go`, `pkg/datapath/linux/node.go` (direct routes).
+"""
+
+from enum import StrEnum
+
+from ..api.vocabulary import Encapsulation
+from ..cilium import agent_endpoint, ipcache, links
+from ..cilium.ipcache import IpcacheRecord
+from ..cilium.layout import Layout
+from ..evidence.reading import Absent, Unavailable
+from ..plan.plan import PodFacts
+from .case import Case
+from .findings import Rung
+
+Rungs = frozenset[Rung]
+_NOWHERE: Rungs = frozenset()
+
+
+class Role(StrEnum):
+    """An end of the path."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+# A pod that its own agent does not know has neither programs nor map entries.
+_UNKNOWN_AT_HOME = {
+    Role.SOURCE: frozenset({Rung.NOTHING, Rung.ANSWERED, Rung.REPLIED}),
+    Role.DESTINATION: frozenset({Rung.NOTHING, Rung.TRANSLATED, Rung.SENT, Rung.RECEIVED}),
+}
+
+
+def by_no_endpoint(case: Case, role: Role, pod: PodFacts) -> Rungs:
+    """No CiliumEndpoint: the pod's agent may know no such endpoint either, or the other node has forgotten it."""
+    agent = case.lens.read(agent_endpoint.at(pod.node.name, pod.pod.ip), agent_endpoint.parse)
+    return _UNKNOWN_AT_HOME[role] if isinstance(agent, Absent) else by_address(case, role, pod)
+
+
+def by_address(case: Case, role: Role, pod: PodFacts) -> Rungs:
+    """A CiliumEndpoint without the pod's address: the other node's ipcache has no entry for the pod."""
+    exact, wider = _records(case, role, pod)
+    if exact is None or (isinstance(exact, IpcacheRecord) and exact != wider):
+        return _NOWHERE
+    lost = _tunneled(case) and (isinstance(exact, Absent) or exact.tunnel_endpoint is None)
+    return _judged(case, role) | (_led(role) if lost else _NOWHERE)
+
+
+def by_identity(case: Case, role: Role, pod: PodFacts) -> Rungs:
+    """A CiliumEndpoint with another identity than the agent's."""
+    exact, _ = _records(case, role, pod)
+    followed = isinstance(exact, IpcacheRecord) and pod.endpoint and exact.identity == pod.endpoint.identity
+    return _judged(case, role) if followed else _NOWHERE
+
+
+def by_node(case: Case, role: Role, pod: PodFacts) -> Rungs:
+    """A CiliumEndpoint on another node: tunnels lead there."""
+    exact, _ = _records(case, role, pod)
+    followed = (
+        isinstance(exact, IpcacheRecord) and pod.endpoint and exact.tunnel_endpoint == pod.endpoint.node_ip
+    )
+    return _led(role) if followed and _tunneled(case) else _NOWHERE
+
+
+def by_no_node(case: Case, role: Role, pod: PodFacts) -> Rungs:
+    """No CiliumNode: the other node has no direct route to its pods."""
+    other = _other(case, role)
+    direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
+    if other is None or not case.path.cross_node or not direct or pod.node.node is None:
+        return _NOWHERE
+    route = case.lens.read(links.route_to(other, pod.pod.ip), links.parse_route)
+    led = isinstance(route, links.Route) and route.gateway in pod.node.node.internal_ips
+    return _led(role) if isinstance(route, links.Route | Absent) and not led else _NOWHERE
+
+
+def _records(
+    case: Case, role: Role, pod: PodFacts
+) -> tuple[IpcacheRecord | Absent | None, IpcacheRecord | Absent | None]:
+    """What the other node's ipcache has of the pod, and of its prefix; None: not known."""
+    other = _other(case, role)
+    layout = case.layout(other) if other else None
+    if other is None or not isinstance(layout, Layout):
+        return None, None
+    questions = (ipcache.lookup(other, layout, pod.pod.ip), ipcache.lookup_wider(other, layout, pod.pod.ip))
+    exact, wider = (case.lens.read(question, ipcache.parse) for question in questions)
+    if isinstance(exact, Unavailable) or isinstance(wider, Unavailable):
+        return None, None
+    return exact, wider
+
+
+def _other(case: Case, role: Role) -> str | None:
+    return case.path.destination_node if role is Role.SOURCE else case.path.source_node
+
+
+def _tunneled(case: Case) -> bool:
+    return case.path.cross_node and case.path.encapsulation is not Encapsulation.NONE
+
+
+def _led(role: Role) -> Rungs:
+    """Packets to the pod go elsewhere: requests, or replies."""
+    return frozenset({Rung.ANSWERED if role is Role.SOURCE else Rung.SENT})
+
+
+def _judged(case: Case, role: Role) -> Rungs:
+    """Policies take the pod for someone else: the source's node where it is the destination; the destination's where
+    packets do not bring the identity along.
+    """
+    if role is Role.DESTINATION:
+        return frozenset({Rung.TRANSLATED if case.translates else Rung.NOTHING})
+    return _NOWHERE if _tunneled(case) else frozenset({Rung.SENT})
