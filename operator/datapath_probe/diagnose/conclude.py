@@ -23,7 +23,7 @@ _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
     ),
     **dict.fromkeys(
         (Reason.NAME_NOT_RESOLVED, Reason.NAME_SERVER_SILENT),
-        frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}),
+        frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM, HopName.SERVICE_TRANSLATION}),
     ),
     Reason.NOT_TRANSLATED: frozenset({HopName.SERVICE_LOOKUP}),
     Reason.POLICY_DENIED: frozenset(
@@ -213,10 +213,12 @@ def _blamed(findings: tuple[Finding, ...], observed: Finding, ladder: Ladder) ->
 
 
 def _acts_before(finding: Finding, observed: Finding | None) -> bool:
-    """Whether packets meet this hop before the one that was seen to fail: by its place on the path, or because it also
-    serves the way there (in native routing, who the source is).
+    """Whether packets meet this hop before the one that was seen to fail: by its place on the path, because it also
+    serves the way there (in native routing, who the source is), or because it serves those to the name server too.
     """
     if observed is None or HOP_ORDER[finding.hop] < HOP_ORDER[observed.hop]:
+        return True
+    if observed.hop is HopName.NAME_RESOLUTION and finding.hop in _FEIGNED_BY.get(observed.reason, ()):
         return True
     return any(finding.hop not in ZONES[rung] for rung in finding.predicts)
 

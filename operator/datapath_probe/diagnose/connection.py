@@ -172,7 +172,7 @@ class Connection:
         steps = [
             (
                 Rung.TRANSLATED,
-                _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.left),
+                _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.sent),
             ),
             (Rung.SENT, _seen(self.outgoing, self.sent)),
             (Rung.RECEIVED, _seen(self.incoming, self.received)),

@@ -15,7 +15,7 @@ from ..cilium.curl import CurlExit, CurlReport
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Unavailable
 from ..plan.path import is_hairpin, stays_inside
-from ..plan.plan import Backend, Plan
+from ..plan.plan import Backend, Frontend, Plan
 from .connection import Connection, Trace, Unwritten
 from .events import Events, observe
 from .frontend import master_of
@@ -85,7 +85,8 @@ def _chosen(
     if config.socket_lb or plan.source.pod.host_network:
         found = _by_entry(plan, request, lens, config)
         chosen = found.chosen or _itself(plan, report, config)
-        return replace(found, chosen=chosen, service_facts={"by": "socket"})
+        straight = None if chosen else _straight(plan, plan.frontend, request, lens)
+        return replace(found, chosen=chosen, straight=straight, service_facts={"by": "socket"})
     node, client, port = plan.source.node.name, plan.source.pod.ip, request.local_port
     vip, vip_port = plan.frontend.ip, plan.frontend.number
     for backend in plan.backends[:AHEAD]:  # a few look-ups more cost less than one round trip
@@ -93,12 +94,22 @@ def _chosen(
         _incoming(plan, request, backend, lens, config)
     service, _ = of_this_run(conntrack.service_entry(node, client, port, vip, vip_port), request, lens)
     if not isinstance(service, CtEntry):
-        straight, _ = of_this_run(conntrack.out_entry(node, client, port, vip, vip_port), request, lens)
-        return Connection(service=service, straight=straight)
+        return Connection(service=service, straight=_straight(plan, plan.frontend, request, lens))
     facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
     record = lens.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
     chosen = _backend(plan, record.ip, record.port) if isinstance(record, lbmap.BackendRecord) else None
     return Connection(chosen, service, service_facts=facts)
+
+
+def _straight(plan: Plan, frontend: Frontend, request: Request, lens: Lens) -> Trace:
+    """The OUT entry to the frontend itself, which a pod's connection leaves that nobody translated."""
+    if plan.source.pod.host_network:
+        return Unwritten()
+    node, client = plan.source.node.name, plan.source.pod.ip
+    entry, _ = of_this_run(
+        conntrack.out_entry(node, client, request.local_port, frontend.ip, frontend.number), request, lens
+    )
+    return entry
 
 
 def _itself(plan: Plan, report: CurlReport | None, config: AgentConfig) -> Backend | None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, degraded, either
-from faults.inject import conntrack, maps, objects
+from faults.inject import conntrack, maps, objects, programs
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
     added,
@@ -118,6 +118,17 @@ def _left_over_entry(scene: Scene) -> Injected:
     return conntrack.backend_chosen_before(scene.lab, scene.ship, scene.service_ip(OUTPOST), near)
 
 
+def _sticking(scene: Scene) -> Injected:
+    """A frontend whose clients stick to their backend, though those of the Service do not."""
+    frontend = scene.slot(OUTPOST, 0)
+    flags = frontend.read()[_FLAGS] | _HAS_AFFINITY
+    return changed(frontend, patched(_FLAGS, bytes((flags,))))
+
+
+def _unsocketed(scene: Scene, *, unpinned: bool) -> Injected:
+    return programs.sockets_untranslated(scene.lab, scene.api, scene.source, unpinned=unpinned)
+
+
 LOOKUP = HopName.SERVICE_LOOKUP
 
 FAULTS = (
@@ -202,5 +213,20 @@ FAULTS = (
         broken(HopName.REPLY_TRANSLATION, "ReverseNATMismatch"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
+    ),
+    Fault("affinity-that-nobody-asked-for", _sticking, degraded(LOOKUP, "BackendMismatch"), Target.SERVICE),
+    Fault(
+        "sockets-detached",
+        lambda s: _unsocketed(s, unpinned=False),
+        broken(HopName.SERVICE_TRANSLATION, "ProgramMissing"),
+        Target.SERVICE,
+        modes=NODE_PORTS,
+    ),
+    Fault(
+        "sockets-unpinned",
+        lambda s: _unsocketed(s, unpinned=True),
+        broken(HopName.SERVICE_TRANSLATION, "ProgramMissing"),
+        Target.SERVICE,
+        modes=NODE_PORTS,
     ),
 )

@@ -19,6 +19,7 @@ from lab.cluster import Lab
 _TOGGLED = "TraceNotification"
 _COMPILED_S = 90.0
 _AGENT_BACK_S = 90.0
+_CONNECT = "/sys/fs/bpf/cilium/socketlb/links/cgroup/cil_sock4_connect"
 
 
 @contextmanager
@@ -46,14 +47,36 @@ def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str)
     """A device of the node without its program. A new agent attaches it anew."""
 
     def attach() -> None:
-        agent = lab.agent_pod(node)
-        api.delete(f"/api/v1/namespaces/kube-system/pods/{agent}")
-        path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium&fieldSelector=spec.nodeName="
-        until("there is a new agent", lambda: any(map(is_ready, api.items(path + node))), _AGENT_BACK_S)
+        _renew_agent(lab, api, node)
         until(f"{program} is attached again", lambda: _ids(lab, node, device, program), _AGENT_BACK_S)
 
     with _detached(lab, node, device, program, attach) as in_place:
         yield in_place
+
+
+@contextmanager
+def sockets_untranslated(lab: Lab, api: Api, node: str, *, unpinned: bool) -> Iterator[InPlace]:
+    """A node whose sockets nobody translates: the link of `connect` is detached, or gone. A new agent attaches it."""
+    detach = ("rm", _CONNECT) if unpinned else ("bpftool", "link", "detach", "pinned", _CONNECT)
+
+    def attached() -> bool:
+        shown = in_agent(lab, node, "sh", "-c", f"bpftool -j link show pinned {_CONNECT} || true")
+        return bool(json.loads(shown).get("cgroup_id"))
+
+    in_agent(lab, node, *detach)
+    try:
+        yield lambda: not attached()
+    finally:
+        if not unpinned:
+            in_agent(lab, node, "rm", _CONNECT)
+        _renew_agent(lab, api, node)
+        until("sockets are translated again", attached, _AGENT_BACK_S)
+
+
+def _renew_agent(lab: Lab, api: Api, node: str) -> None:
+    api.delete(f"/api/v1/namespaces/kube-system/pods/{lab.agent_pod(node)}")
+    path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium&fieldSelector=spec.nodeName="
+    until("there is a new agent", lambda: any(map(is_ready, api.items(path + node))), _AGENT_BACK_S)
 
 
 @contextmanager

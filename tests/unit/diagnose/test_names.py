@@ -75,6 +75,14 @@ def test_a_quick_no_over_a_way_that_is_as_it_should_be_means_that_there_is_no_su
     assert reason(queried(unresolved(HEALTHY))) is Reason.NAME_NOT_FOUND
 
 
+def test_a_quick_no_is_no_answer_of_a_server_that_may_not_have_been_asked() -> None:
+    """Another run asked it a moment before."""
+    run = queried(unresolved(HEALTHY))
+    just_before = replace(run, request=replace(run.request, started=run.request.started + 2.0))
+    assert reason(just_before) is Reason.NAME_NOT_RESOLVED
+    assert "can't be told" in diagnose(just_before).message
+
+
 def test_no_answer_over_a_way_that_is_as_it_should_be_means_a_silent_server() -> None:
     assert reason(queried(unresolved(HEALTHY, total_s=10.0))) is Reason.NAME_SERVER_SILENT
 

@@ -143,3 +143,19 @@ def test_a_backend_that_neither_slots_nor_affinity_know_is_conntracks() -> None:
     assert told[HopName.SERVICE_LOOKUP].verdict is HopVerdict.OK
     assert told[HopName.SERVICE_TRANSLATION].reason is Reason.BACKEND_STALE
     assert "conntrack" in told[HopName.SERVICE_TRANSLATION].message
+
+
+def test_session_affinity_that_differs_from_the_services_is_told() -> None:
+    run = recorded("healthy-service-cross-node")
+    frontend = run.plan.frontend
+    assert frontend is not None
+    sticking = replace(frontend, service=replace(frontend.service, session_affinity="ClientIP"))
+    plan = replace(run.plan, frontend=sticking)
+    evidence = run.evidence
+    for question, readings in run.evidence:
+        evidence = evidence.adding([question], [readings[-1]])
+    told = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
+    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
+    assert told.divergence is not None
+    assert told.divergence.hop is HopName.SERVICE_LOOKUP
+    assert "without session affinity" in told.message

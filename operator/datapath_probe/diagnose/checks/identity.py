@@ -6,13 +6,14 @@ Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import ipcache
+from ...cilium import conntrack, ipcache
 from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
+from ..trace import of_this_run
 
 
 def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
@@ -35,12 +36,48 @@ def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
         denied = next((d for d in case.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
         if denied and denied.source_identity:  # what is denied leaves no entry
             return _judge(hop, expected, name, identity, denied.source_identity)
+        elsewhere = _masqueraded(case, hop, name)
+        if elsewhere:
+            return elsewhere
         if case.outcome.met:
             return hop.fine("not noted: the entry of this connection is gone already")
         return hop.unknown(
             Unavailable(Reason.NOT_OBSERVED, "no packet of this connection was seen to arrive")
         )
     return _judge(hop, expected, name, identity, entry.source_identity)
+
+
+def _masqueraded(case: Case, hop: Hop, name: str) -> Finding | None:
+    """Natively, packets that left as the pod's and came as those of its node, or did not come at all as far as the
+    destination's node has noted. None where that can't be said, or was not asked.
+    """
+    natively = case.path.cross_node and case.path.encapsulation is Encapsulation.NONE
+    sent = isinstance(case.connection.outgoing, CtEntry) and isinstance(case.connection.incoming, Absent)
+    backend, port = case.backend, case.client_port
+    if not (natively and sent and backend and port) or case.source.pod.host_network:
+        return None
+    node = hop.expected.node
+    asked = [
+        conntrack.in_entry(node, address, port, backend.ip, backend.port)
+        for address in (case.source.node.cilium.internal_ips if case.source.node.cilium else ())
+        if (":" in address) is (":" in backend.ip)
+    ]
+    entries = [of_this_run(question, case.run.request, case.lens)[0] for question in asked]
+    for entry in entries:
+        if isinstance(entry, CtEntry):
+            hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
+            message = (
+                f"{node} took {name} for identity {entry.source_identity}: its packets came from its node's own "
+                "address, masqueraded"
+            )
+            return hop.broken(Reason.WRONG_IDENTITY, message)
+    silent = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
+    if not case.outcome.met or (silent and silent.reason == Reason.NOT_COLLECTED):
+        return None
+    told = (
+        f"packets left {case.path.source_node} for {backend.ip}, but {node} has noted none of this connection"
+    )
+    return hop.unknown(silent or Unavailable(Reason.NOT_OBSERVED, told))
 
 
 def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:

@@ -88,11 +88,12 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
         return Reason.NAME_NOT_RESOLVED, f"{unresolved}, and not all of the way to {where} can be judged"
     if sent.asked is False:
         return Reason.NAME_NOT_RESOLVED, f"{unresolved}: no query of this run went to {where}"
-    if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
+    at_once = report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S
+    if at_once and sent.asked:
         return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered, but with no address"
+    if sent.asked is None:
+        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
-        if sent.asked is None:
-            return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
         return (
             Reason.NAME_SERVER_SILENT,
             f"{unresolved}: nothing was found wrong on the way to {where}, but no answer came",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...cilium import conntrack, lbmap
+from ...cilium.layout import Layout
 from ...cilium.lbmap import ServiceFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
@@ -19,6 +20,7 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..frontend import Master, address_of, master_of
 from ..judge import ANYWHERE, Contradiction, Hop
+from ..sockets import untranslating
 
 # Beyond this many backends only their number and the one that was chosen are compared.
 COMPARED_BACKENDS = 32
@@ -28,6 +30,7 @@ _REDIRECTED = {
     lbmap.ServiceFlag.LOCAL_REDIRECT: "a local redirect policy",
     lbmap.ServiceFlag.L7_LOAD_BALANCER: "L7 load balancing by a proxy",
 }
+_AFFINITY_BY_SETTING = ("1.16.", "1.17.")
 
 _NOT_TRANSLATED = frozenset({Rung.NOTHING})
 
@@ -76,7 +79,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NO_READY_BACKENDS,
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
-    contradiction = _compare(case, wanted, programmed, master.slot)
+    contradiction = _compare(case, wanted, programmed, master.slot) or _affinity(case, master.slot, master)
     if contradiction:
         return hop.stale(contradiction)
     if _may_be_remembered(case, frontend):
@@ -148,6 +151,26 @@ def _has_affinity(case: Case, master: lbmap.ServiceSlot) -> bool:
     """Whether clients stick to a backend: as Kubernetes wants it, or as the node does it."""
     wanted = _frontend(case).service.session_affinity != _NO_AFFINITY
     return wanted or ServiceFlag.AFFINITY in master.flags
+
+
+def _affinity(case: Case, slot_0: lbmap.ServiceSlot, master: Master) -> Contradiction | None:
+    """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
+    node, wanted = case.path.source_node, _frontend(case).service.session_affinity
+    sticks = ServiceFlag.AFFINITY in slot_0.flags
+    if sticks is (wanted != _NO_AFFINITY) or not (sticks or _serves_affinity(case, node)):
+        return None
+    message = (
+        f"{node} balances {'with' if sticks else 'without'} session affinity, that of the Service is {wanted}"
+    )
+    return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=master.rests_on)
+
+
+def _serves_affinity(case: Case, node: str) -> bool:
+    """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or where it is told to."""
+    layout = case.layout(node)
+    always = isinstance(layout, Layout) and not layout.version.startswith(_AFFINITY_BY_SETTING)
+    told = case.plan.config.get("enable-session-affinity", "true" if always else "false")
+    return case.config.kube_proxy_replacement or told == "true"
 
 
 def _remembered(
@@ -244,6 +267,9 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
         if left_over:
             return hop.stale(left_over)
         return hop.fine(f"{frontend.address} → {chosen.ip}:{chosen.port}")
+    unattached = untranslating(case, expected.node)
+    if isinstance(unattached, Contradiction):
+        return hop.stale(unattached)
     if case.connection.untranslated:
         hop.observed(f"a connection to {frontend.address} itself left the pod")
         return hop.broken(

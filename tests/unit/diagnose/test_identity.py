@@ -1,0 +1,64 @@
+"""Natively, packets that left as the pod's and were not seen to come as such: masqueraded, or nobody knows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.cilium import conntrack
+from datapath_probe.diagnose.diagnose import diagnose, questions_of
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import recorded
+
+ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
+RUN = recorded("native/healthy-cross-node@1.18.5")
+
+
+def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+    """The run with other answers, each heard twice."""
+    readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def entries() -> tuple[Question, Question]:
+    """The IN entry of the run's connection, and that of one from the node's own address."""
+    [backend] = RUN.plan.backends
+    source, target = RUN.plan.source, backend.target
+    assert target is not None
+    assert source.node.cilium is not None
+    own, of_node = (
+        conntrack.in_entry(target.node.name, ip, RUN.request.local_port, backend.ip, backend.port)
+        for ip in (source.pod.ip, source.node.cilium.internal_ips[0])
+    )
+    return own, of_node
+
+
+def test_a_source_whose_packets_come_from_its_nodes_address_is_masqueraded() -> None:
+    own, of_node = entries()
+    known = RUN.evidence.latest(own)
+    run = answering(RUN, {own: ABSENT})
+    assert of_node in questions_of(run)
+    told = diagnose(answering(run, {of_node: known}))
+    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
+    assert told.divergence is not None
+    assert told.divergence.hop is HopName.SOURCE_IDENTITY
+    assert "masqueraded" in told.message
+
+
+@pytest.mark.parametrize("answer", [ABSENT, Unavailable("EvidenceTimeout", "no answer", 0.0)])
+def test_a_connection_that_its_destination_has_not_noted_is_not_known_to_be_well(answer: Reading) -> None:
+    own, of_node = entries()
+    told = diagnose(answering(RUN, {own: ABSENT, of_node: answer}))
+    [identity] = [f for f in told.findings if f.hop is HopName.SOURCE_IDENTITY]
+    assert identity.verdict is HopVerdict.UNKNOWN
+    assert told.verdict is ProbeVerdict.UNKNOWN
+
+
+def test_where_all_was_noted_nobody_asks_for_more() -> None:
+    _, of_node = entries()
+    assert of_node not in questions_of(RUN)
