@@ -10,7 +10,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint
 from ...cilium.agent_endpoint import AgentEndpoint
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
@@ -94,9 +94,13 @@ def _objects_disagree(case: Case, role: Role, facts: PodFacts) -> Contradiction 
     name = f"{facts.pod.namespace}/{facts.pod.name}"
     endpoint, node, ipam = facts.endpoint, facts.node, case.config.ipam
     if endpoint is None:
-        agent = case.agent_endpoint(facts)
-        told = agent.message if isinstance(agent, Unavailable) else f"pod {name} has no CiliumEndpoint"
-        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, told, by_no_endpoint(case, role, facts))
+        message = f"pod {name} has no CiliumEndpoint"
+        asked = agent_endpoint.at(node.name, facts.pod.ip)
+        unknown = isinstance(case.lens.read(asked, agent_endpoint.parse), Absent)
+        if unknown:
+            message += f", and the agent on {node.name} no endpoint with its address {facts.pod.ip}"
+        predicts, rests_on = by_no_endpoint(case, role, facts), (asked,) if unknown else ()
+        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, predicts, rests_on)
     if facts.pod.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
