@@ -6,7 +6,6 @@ Source: Cilium 1.18 `bpf/lib/conntrack.h` (`__ct_update_timeout`), `monitor-aggr
 """
 
 from ..api.vocabulary import HopName
-from ..cilium import agent_config
 from ..cilium.agent_config import AgentConfig
 from ..cilium.conntrack import CtEntry
 from ..plan.plan import Request
@@ -43,5 +42,5 @@ def transfer_zone(case: Case) -> frozenset[HopName]:
 def _notes_data(case: Case) -> bool:
     """Whether the destination's agent has entries note PSH."""
     node = case.path.destination_node
-    config = case.lens.read(agent_config.question(node), agent_config.parse) if node else None
+    config = case.agent_config(node) if node else None
     return isinstance(config, AgentConfig) and not config.monitor_flags.isdisjoint((_ALL_FLAGS, _PSH))
