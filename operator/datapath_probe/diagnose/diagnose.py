@@ -29,7 +29,8 @@ from .checks.policy import check_egress_policy, check_ingress_policy
 from .checks.program import check_destination_program, check_reply_program, check_source_program
 from .checks.response import check_destination_response
 from .checks.routing import check_node_routing, check_reply_routing
-from .checks.service import check_reply_translation, check_service_lookup, check_service_translation
+from .checks.service import check_service_lookup
+from .checks.translation import check_reply_translation, check_service_translation
 from .conclude import conclude
 from .connection import Connection
 from .counters import count, wire_loss

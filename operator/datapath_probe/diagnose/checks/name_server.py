@@ -31,7 +31,8 @@ from .overlay import (
 from .policy import check_egress_policy, check_ingress_policy
 from .program import check_destination_program, check_reply_program
 from .routing import check_node_routing, check_reply_routing
-from .service import check_reply_translation, check_service_lookup
+from .service import check_service_lookup
+from .translation import check_reply_translation
 
 # More name servers than these are not walked to.
 _WALKED = 4

@@ -1,0 +1,110 @@
+"""Hops `service-translation` and `reply-translation`: this connection was sent to one of the backends, and its replies
+get the Service's address back. Exercise 7.
+
+Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb.h` (`lb4_rev_nat`).
+"""
+
+from ...api.reasons import Reason
+from ...cilium import conntrack, lbmap
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.path import ExpectedHop
+from ...plan.plan import Backend, Frontend
+from ..balancing import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
+from ..case import Case
+from ..findings import Finding, Rung
+from ..judge import ANYWHERE, Contradiction, Hop
+from ..sockets import untranslating
+
+
+def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
+    """This connection was sent to one of the backends."""
+    frontend = frontend_of(case)
+    hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
+    chosen = case.connection.chosen
+    if chosen:
+        hop.observed(
+            f"this connection goes to {chosen.ip}:{chosen.port}",
+            {"backend": f"{chosen.ip}:{chosen.port}", **case.connection.service_facts},
+        )
+        left_over = _left_over(case, expected.node, chosen)
+        if left_over:
+            return hop.stale(left_over)
+        return hop.fine(f"{frontend.address} → {chosen.ip}:{chosen.port}")
+    unattached = untranslating(case, expected.node)
+    if isinstance(unattached, Contradiction):
+        return hop.stale(unattached)
+    if case.connection.untranslated:
+        hop.observed(f"a connection to {frontend.address} itself left the pod")
+        return hop.broken(
+            Reason.NOT_TRANSLATED,
+            f"{expected.node} let a packet to {frontend.address} pass without choosing a backend",
+        )
+    return hop.unknown(
+        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen")
+    )
+
+
+def _left_over(case: Case, node: str, chosen: Backend) -> Contradiction | None:
+    """An entry that sends this connection where nothing that the node balances by does: it was there before."""
+    frontend, port = frontend_of(case), case.client_port
+    to = f"{chosen.ip}:{chosen.port}"
+    if not case.connection.translated or port is None or chosen in case.plan.backends:
+        return None
+    master = master_at(case, node)
+    if not isinstance(master.slot, lbmap.ServiceSlot) or sticks(case, master.slot):
+        return None
+    programmed = programmed_of(case, node, master, master.slot)
+    if (
+        isinstance(programmed, Unavailable)
+        or programmed.count > COMPARED_BACKENDS
+        or to in programmed.backends
+    ):
+        return None
+    question = conntrack.service_entry(node, case.source.pod.ip, port, frontend.ip, frontend.number)
+    message = (
+        f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
+        f"older than the connection, and was made for another one from port {port}"
+    )
+    return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, (question, *programmed.rests_on))
+
+
+def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
+    """Replies get the Service's address back."""
+    frontend = frontend_of(case)
+    hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
+    hop.intent(f"replies come from {frontend.address}")
+    master = master_at(case, expected.node).slot
+    if isinstance(master, Unavailable):
+        return hop.unknown(master)
+    if isinstance(master, Absent):
+        return hop.unknown(
+            Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare")
+        )
+    hop.object = f"reverse NAT {master.rev_nat_id}"
+    question = lbmap.revnat(expected.node, master.rev_nat_id)
+    entry = case.lens.read(question, lbmap.parse_revnat)
+    if isinstance(entry, Unavailable):
+        return hop.unknown(entry)
+    if case.connection.connected:
+        hop.observed("the source pod saw answers from the Service's address")
+    return _judge_reverse_nat(hop, entry, frontend, question)
+
+
+def _judge_reverse_nat(
+    hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, question: Question
+) -> Finding:
+    predicts = frozenset({Rung.REPLIED})
+    if isinstance(entry, Absent):
+        hop.programmed("no entry")
+        message = (
+            f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
+        )
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, predicts, (question,)))
+    hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
+    if (entry.ip, entry.port) != (frontend.ip, frontend.number):
+        message = (
+            f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
+        )
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, (question,)))
+    return hop.fine(f"{hop.object} restores {entry.ip}:{entry.port}")
