@@ -11,7 +11,9 @@ from faults.scene import Scene, Target
 
 DESTINATION, RESPONSE = HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE
 DROPS = "PacketFilterDrops"
-PER_POD = frozenset({Mode.VXLAN, Mode.NATIVE})  # with the others a program of Cilium's ends the chain there
+PER_POD = frozenset(
+    {Mode.VXLAN, Mode.NATIVE}
+)  # with the others a program of Cilium's ends the chain there, or passes the device by
 UPLINK = frozenset({Mode.VXLAN})
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
 _REDIRECT = ("--dport", "80", "-j", "REDIRECT", "--to-ports", "81")
@@ -116,6 +118,7 @@ FAULTS = (
         "queue-holds-back-what-goes-to-the-destination",
         lambda s: devices.slow_queue(s.lab, s.destination, s.lxc(s.far)),
         broken(DESTINATION, "QueueLoses", At.DESTINATION),
+        modes=PER_POD,
     ),
     Fault(
         "takes-no-connections",
