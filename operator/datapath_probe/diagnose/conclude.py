@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..api.reasons import Reason
-from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
+from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
 from ..evidence.reading import Unavailable
 from .counters import WireLoss
 from .findings import Divergence, Finding, Segment
@@ -29,6 +29,14 @@ _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
     Reason.POLICY_DENIED: frozenset(
         {HopName.IPCACHE_LOOKUP, HopName.SOURCE_IDENTITY, HopName.ENDPOINT_LOOKUP}
     ),
+}
+
+# Programs are attached to a device: another one in its place, under its name, lacks them too.
+_DEVICE_OF: dict[HopName, HopName] = {
+    HopName.SOURCE_PROGRAM: HopName.SOURCE_INTERFACE,
+    HopName.DESTINATION_PROGRAM: HopName.DESTINATION_INTERFACE,
+    HopName.REPLY_PROGRAM: HopName.DESTINATION_INTERFACE,
+    HopName.REPLY_DELIVERY: HopName.SOURCE_INTERFACE,
 }
 
 # What has packets judged by another policy than theirs, or by none, by the hop where that shows; and how.
@@ -75,7 +83,7 @@ def conclude(
     else was seen, for people, where no hop is named; `open_end`: where the path would end, if it is not known so far;
     `lost_events`: what witnesses know that they missed.
     """
-    findings = tuple(findings)
+    findings = tuple(_known_to_miss(finding, findings) for finding in findings)
     if unjudgeable:
         reason, why = Reason(unjudgeable.reason), unjudgeable.message
         findings = tuple(_withheld(finding, why, reason) for finding in findings)
@@ -106,6 +114,16 @@ def _telling(conclusion: Conclusion, lost_events: Sequence[str]) -> Conclusion:
     blamed = conclusion.divergence
     divergence = replace(blamed, message="; ".join((blamed.message, *untold))) if blamed else None
     return replace(conclusion, message=message, divergence=divergence)
+
+
+def _known_to_miss(finding: Finding, findings: Sequence[Finding]) -> Finding:
+    """The finding, unless a program is missing at a device of which nobody knows whether it is the pod's own."""
+    if finding.reason is not Reason.PROGRAM_MISSING:
+        return finding
+    device = next((f for f in findings if f.hop is _DEVICE_OF.get(finding.hop)), None)
+    if device is None or device.verdict is not HopVerdict.UNKNOWN or Witness.PROGRAMMED in device.evidence:
+        return finding
+    return _withheld(finding, f"{device.hop} can't be judged ({device.message})", device.reason)
 
 
 def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:

@@ -312,3 +312,11 @@ def test_without_traces_nobody_knows_which_backend_answered(name: str) -> None:
     assert (diagnosis.verdict, diagnosis.met) == (ProbeVerdict.UNKNOWN, True)
     [unknown] = [finding for finding in diagnosis.findings if finding.verdict is not HopVerdict.OK]
     assert (unknown.hop, unknown.verdict) == (HopName.SERVICE_TRANSLATION, HopVerdict.UNKNOWN)
+
+
+@pytest.mark.parametrize("lost", [("ip", "link"), ("nsenter", "route", "show")])
+def test_a_program_is_not_missed_at_a_device_that_may_be_another(lost: tuple[str, ...]) -> None:
+    """Another pair under the name of the pod's lacks the program too, and it is the pair that is at fault."""
+    run = recorded("endpoint-routes/destination-wrong-peer@1.18.5")
+    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if {*lost} <= {*q.argv}]))
+    assert (diagnosis.verdict, diagnosis.divergence) == (ProbeVerdict.UNKNOWN, None)
