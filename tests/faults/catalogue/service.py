@@ -194,13 +194,6 @@ FAULTS = (
         modes=PER_PACKET_LB,
     ),
     Fault(
-        "target-port-wrong",
-        _wrong_target_port,
-        broken(HopName.DESTINATION_RESPONSE, "ConnectionRefused", At.DESTINATION),
-        Target.SERVICE,
-    ),
-    Fault("no-ready-endpoints", _nobody_selected, broken(LOOKUP, "NoReadyBackends"), Target.SERVICE),
-    Fault(
         "reverse-nat-missing",
         lambda s: deleted(reverse_nat(s.slot(OUTPOST, 0))),
         broken(HopName.REPLY_TRANSLATION, "ReverseNATMissing"),
@@ -229,4 +222,12 @@ FAULTS = (
         Target.SERVICE,
         modes=NODE_PORTS,
     ),
+    # last: endpoints that have just changed are in transition
+    Fault(
+        "target-port-wrong",
+        _wrong_target_port,
+        broken(HopName.DESTINATION_RESPONSE, "ConnectionRefused", At.DESTINATION),
+        Target.SERVICE,
+    ),
+    Fault("no-ready-endpoints", _nobody_selected, broken(LOOKUP, "NoReadyBackends"), Target.SERVICE),
 )
