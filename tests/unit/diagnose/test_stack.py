@@ -32,9 +32,9 @@ def answered(run: Run, answers: dict[Question, str]) -> Run:
 def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run:
     """The run with a pod that knows its gateway by this MAC address."""
     node = pod.node.name
-    namespace = netns.parse(run.evidence.latest(netns.find(node)))
-    assert isinstance(namespace, dict)
-    inside = namespace[pod.pod.ip]
+    namespaces = netns.parse(run.evidence.latest(netns.find(node)))
+    assert isinstance(namespaces, dict)
+    [inside] = namespaces[pod.pod.ip]
     routes = links.parse_routes(run.evidence.latest(links.pod_routes(node, inside)))
     assert isinstance(routes, tuple)
     gateway = next(route.gateway for route in routes if route.destination == "default")
