@@ -14,7 +14,7 @@ from ..balancing import COMPARED_BACKENDS, frontend_of, master_at, programmed_of
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import ANYWHERE, Contradiction, Hop
-from ..sockets import untranslating
+from ..socket_lb import untranslating
 
 
 def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
