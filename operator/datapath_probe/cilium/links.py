@@ -4,7 +4,7 @@ Source: iproute2 6.x `ip -j`; devices of the pods as in Cilium 1.18 `pkg/datapat
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..evidence.question import Question
 from ..evidence.reading import Absent, Answer, Unavailable
@@ -74,6 +74,11 @@ class DeviceCounters:
 def link(node: str, device: str) -> Question:
     """A device of the node."""
     return Question(node, ("ip", "-j", "-d", "link", "show", "dev", device_name(device)))
+
+
+def uplink(node: str, device: str) -> Question:
+    """The same of a device that leads to other nodes, whose MTU changes as rarely as the network does."""
+    return replace(link(node, device), max_age_s=60.0)
 
 
 def counters(node: str, device: str) -> Question:

@@ -97,7 +97,7 @@ def _uplink(case: Case, node: NodeFacts, other: NodeFacts) -> _Known:
         return route
     if isinstance(route, Absent):
         return None
-    question = links.link(node.name, route.device)
+    question = links.uplink(node.name, route.device)
     link = case.lens.read(question, links.parse_link)
     if isinstance(link, Unavailable):
         return link

@@ -11,7 +11,6 @@ from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, Scene, Target
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
 NO_ROUTE, NO_ENDPOINT_ROUTE = "NoNodeRoute", "NoEndpointRoute"
-_MTU = 1400
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
@@ -45,10 +44,6 @@ def _detour(scene: Scene, node: str, pod: Pod) -> Injected:
     """To a pod by way of a node that does not have it, and sends on what comes for it."""
     via = scene.node_ip(CONTROL_PLANE)
     return devices.route(scene.lab, node, f"{pod.ip}/32", "via", via)
-
-
-def _small_uplink(scene: Scene, node: str) -> Injected:
-    return devices.mtu(scene.lab, node, "eth0", _MTU)
 
 
 def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
@@ -95,19 +90,6 @@ FAULTS = (
         lambda s: _detour(s, s.destination, s.ship),
         either(BACK, NO_ROUTE, At.DESTINATION),
         modes=NATIVE,
-    ),
-    # as a rule honest: the exec to that node's agent loses its large packets too
-    Fault(
-        "mtu-too-small-at-the-destinations-node",
-        lambda s: _small_uplink(s, s.destination),
-        broken(THERE, "MTUTooSmall", At.DESTINATION),
-        Target.FULL_REQUEST,
-    ),
-    Fault(
-        "mtu-too-small-at-the-sources-node",
-        lambda s: _small_uplink(s, s.source),
-        broken(THERE, "MTUTooSmall"),
-        Target.FULL_ANSWER,
     ),
     Fault(
         "endpoint-route-missing",
