@@ -118,7 +118,7 @@ FAULTS = (
         "queue-holds-back-what-goes-to-the-destination",
         lambda s: devices.slow_queue(s.lab, s.destination, s.lxc(s.far)),
         broken(DESTINATION, "QueueLoses", At.DESTINATION),
-        modes=PER_POD,
+        modes=UPLINK,  # elsewhere packets may pass the device by
     ),
     Fault(
         "takes-no-connections",
