@@ -5,7 +5,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..cilium import lbmap
 from ..cilium.layout import Layout
@@ -24,13 +24,17 @@ _AFFINITY_BY_SETTING = ("1.16.", "1.17.")
 
 @dataclass(frozen=True, slots=True)
 class Programmed:
-    """Backends as "ip:port"; `dangling`: what slots name and is not there; `count`: of slots; `states`: by backend."""
+    """`count`: of slots; `states`: by backend, as "ip:port"; `dangling`: what slots name and is not there."""
 
     count: int
-    backends: frozenset[str]
+    states: Mapping[str, int]
     dangling: tuple[str, ...]
     rests_on: tuple[Question, ...]
-    states: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """Those that slots lead to."""
+        return frozenset(self.states)
 
 
 def frontend_of(case: Case) -> Frontend:
@@ -50,7 +54,7 @@ def programmed_of(
     """What all slots of the entry lead to; of more than `COMPARED_BACKENDS` just their number."""
     rests_on = [*master.rests_on]
     if slot_0.count > COMPARED_BACKENDS:
-        return Programmed(slot_0.count, frozenset(), (), master.rests_on)
+        return Programmed(slot_0.count, {}, (), master.rests_on)
     states: dict[str, int] = {}
     dangling: list[str] = []
     failed: Unavailable | None = None
@@ -73,7 +77,7 @@ def programmed_of(
             dangling.append(f"backend {slot.backend_id}")
         else:
             states[f"{backend.ip}:{backend.port}"] = backend.state
-    return failed or Programmed(slot_0.count, frozenset(states), tuple(dangling), tuple(rests_on), states)
+    return failed or Programmed(slot_0.count, states, tuple(dangling), tuple(rests_on))
 
 
 def sticks(case: Case, master: lbmap.ServiceSlot) -> bool:

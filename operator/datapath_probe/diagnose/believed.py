@@ -69,12 +69,16 @@ def by_node(case: Case, role: Role, pod: PodFacts) -> Rungs:
 def by_no_node(case: Case, role: Role, pod: PodFacts) -> Rungs:
     """No CiliumNode: the other node has no direct route to its pods."""
     other = _other(case, role)
-    direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
-    if other is None or not case.path.cross_node or not direct or pod.node.node is None:
+    if other is None or not _routed_directly(case) or pod.node.node is None:
         return _NOWHERE
     route = case.lens.read(links.route_to(other, pod.pod.ip), links.parse_route)
     led = isinstance(route, links.Route) and route.gateway in pod.node.node.internal_ips
     return _led(role) if isinstance(route, links.Route | Absent) and not led else _NOWHERE
+
+
+def by_cidr(case: Case, role: Role) -> Rungs:
+    """An address outside its node's CIDR: direct routes lead to CIDRs, a tunnel to addresses."""
+    return _led(role) if _routed_directly(case) else _NOWHERE
 
 
 def _records(
@@ -98,6 +102,11 @@ def _other(case: Case, role: Role) -> str | None:
 
 def _tunneled(case: Case) -> bool:
     return case.path.cross_node and case.path.encapsulation is not Encapsulation.NONE
+
+
+def _routed_directly(case: Case) -> bool:
+    direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
+    return case.path.cross_node and direct
 
 
 def _led(role: Role) -> Rungs:

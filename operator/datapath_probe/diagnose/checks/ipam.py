@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
-from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
-from ..believed import Role, by_address, by_identity, by_no_endpoint, by_no_node, by_node
+from ..believed import Role, by_address, by_cidr, by_identity, by_no_endpoint, by_no_node, by_node
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction
@@ -62,14 +61,6 @@ def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[Role, Pod
         {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
     )
     return hop.fine("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
-
-
-def _unrouted(case: Case, role: Role) -> frozenset[Rung]:
-    """Where packets to an address outside its node's CIDR die: direct routes lead to CIDRs, a tunnel to addresses."""
-    direct = case.path.encapsulation is Encapsulation.NONE and case.config.auto_direct_node_routes
-    if not (case.path.cross_node and direct):
-        return frozenset()
-    return frozenset({Rung.ANSWERED if role is Role.SOURCE else Rung.SENT})
 
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
@@ -150,7 +141,7 @@ def _outside(case: Case, role: Role, facts: PodFacts, ipam: str) -> Contradictio
             Reason.ADDRESS_OUTSIDE_POD_CIDR,
             f"pod {facts.pod.namespace}/{facts.pod.name} has {facts.pod.ip}, outside {', '.join(cidrs)} "
             f"of node {node.name}",
-            _unrouted(case, role),
+            by_cidr(case, role),
         )
     return None
 

@@ -68,7 +68,9 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NO_READY_BACKENDS,
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
-    contradiction = _compare(case, wanted, programmed, master.slot) or _affinity(case, master.slot, master)
+    contradiction = _compare(case, wanted, programmed, master.slot) or _affinity(
+        case, master.slot, master.rests_on
+    )
     if contradiction:
         return hop.stale(contradiction)
     if _may_be_remembered(case, frontend):
@@ -136,16 +138,16 @@ def _compare(
     return Contradiction(Reason.BACKEND_STALE, message, hit_stale, rests_on)
 
 
-def _affinity(case: Case, slot_0: lbmap.ServiceSlot, master: Master) -> Contradiction | None:
+def _affinity(case: Case, slot_0: lbmap.ServiceSlot, rests_on: tuple[Question, ...]) -> Contradiction | None:
     """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
     node, wanted = case.path.source_node, frontend_of(case).service.session_affinity
-    sticks = ServiceFlag.AFFINITY in slot_0.flags
-    if sticks is (wanted != NO_AFFINITY) or not (sticks or serves_affinity(case, node)):
+    has_it = ServiceFlag.AFFINITY in slot_0.flags
+    if has_it is (wanted != NO_AFFINITY) or not (has_it or serves_affinity(case, node)):
         return None
     message = (
-        f"{node} balances {'with' if sticks else 'without'} session affinity, that of the Service is {wanted}"
+        f"{node} balances {'with' if has_it else 'without'} session affinity, that of the Service is {wanted}"
     )
-    return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=master.rests_on)
+    return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=rests_on)
 
 
 def _remembered(
