@@ -25,8 +25,9 @@ from .attachment import programs
 from .case import Case
 from .findings import Finding, Rung
 from .judge import Contradiction, Hop
-from .losses import Suspect, unforwarded
-from .strangers import can_take
+from .kernel import unforwarded
+from .strangers import taken_before
+from .suspects import Suspect
 
 TO_CONTAINER, FROM_HOST, CILIUM_HOST = "cil_to_container", "cil_from_host", "cilium_host"
 
@@ -68,14 +69,8 @@ def missing_program(
         ", ".join(attached.program for attached in chain) or f"nothing attached to {gate.device}",
         {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
     )
-    own = next((i for i, one in enumerate(chain) if bpftool.is_program(one.program, gate.program)), None)
-    if own is not None:
-        if case.outcome.met is not False or not can_take(case, node, chain[:own]):
-            return None
-        first = f"program {chain[0].program_id} ({chain[0].program})"
-        message = f"{first} comes before {gate.program} on {gate.device} of {node} and can take packets first"
-        rests_on = (bpftool.attached(node, gate.device),)
-        return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
+    if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
+        return taken_before(case, node, gate.program, chain, predicts)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
         message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"

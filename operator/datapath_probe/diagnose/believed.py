@@ -9,13 +9,12 @@ Source: Cilium 1.18 `pkg/k8s/watchers/cilium_endpoint.go`, `pkg/datapath/linux/n
 from enum import StrEnum
 
 from ..api.vocabulary import Encapsulation
-from ..cilium import agent_endpoint, ipcache, links
-from ..cilium.ipcache import IpcacheRecord
-from ..cilium.layout import Layout
+from ..cilium import agent_endpoint, links
 from ..evidence.reading import Absent, Unavailable
 from ..plan.plan import PodFacts
 from .case import Case
 from .findings import Rung
+from .ipcache_record import Known, known
 
 Rungs = frozenset[Rung]
 _NOWHERE: Rungs = frozenset()
@@ -43,26 +42,26 @@ def by_no_endpoint(case: Case, role: Role, pod: PodFacts) -> Rungs:
 
 def by_address(case: Case, role: Role, pod: PodFacts) -> Rungs:
     """A CiliumEndpoint without the pod's address: the other node's ipcache has no entry for the pod."""
-    exact, wider = _records(case, role, pod)
-    if exact is None or (isinstance(exact, IpcacheRecord) and exact != wider):
+    record = _record(case, role, pod)
+    if record is None or record.own:
         return _NOWHERE
-    lost = _tunneled(case) and (isinstance(exact, Absent) or exact.tunnel_endpoint is None)
+    lost = _tunneled(case) and (record.found is None or record.found.tunnel_endpoint is None)
     return _judged(case, role) | (_led(role) if lost else _NOWHERE)
 
 
 def by_identity(case: Case, role: Role, pod: PodFacts) -> Rungs:
     """A CiliumEndpoint with another identity than the agent's."""
-    exact, _ = _records(case, role, pod)
-    followed = isinstance(exact, IpcacheRecord) and pod.endpoint and exact.identity == pod.endpoint.identity
+    record = _record(case, role, pod)
+    found = record.found if record else None
+    followed = found and pod.endpoint and found.identity == pod.endpoint.identity
     return _judged(case, role) if followed else _NOWHERE
 
 
 def by_node(case: Case, role: Role, pod: PodFacts) -> Rungs:
     """A CiliumEndpoint on another node: tunnels lead there."""
-    exact, _ = _records(case, role, pod)
-    followed = (
-        isinstance(exact, IpcacheRecord) and pod.endpoint and exact.tunnel_endpoint == pod.endpoint.node_ip
-    )
+    record = _record(case, role, pod)
+    found = record.found if record else None
+    followed = found and pod.endpoint and found.tunnel_endpoint == pod.endpoint.node_ip
     return _led(role) if followed and _tunneled(case) else _NOWHERE
 
 
@@ -81,19 +80,11 @@ def by_cidr(case: Case, role: Role) -> Rungs:
     return _led(role) if _routed_directly(case) else _NOWHERE
 
 
-def _records(
-    case: Case, role: Role, pod: PodFacts
-) -> tuple[IpcacheRecord | Absent | None, IpcacheRecord | Absent | None]:
-    """What the other node's ipcache has of the pod, and of its prefix; None: not known."""
+def _record(case: Case, role: Role, pod: PodFacts) -> Known | None:
+    """What the other node's ipcache has of the pod; None: not known."""
     other = _other(case, role)
-    layout = case.layout(other) if other else None
-    if other is None or not isinstance(layout, Layout):
-        return None, None
-    questions = (ipcache.lookup(other, layout, pod.pod.ip), ipcache.lookup_wider(other, layout, pod.pod.ip))
-    exact, wider = (case.lens.read(question, ipcache.parse) for question in questions)
-    if isinstance(exact, Unavailable) or isinstance(wider, Unavailable):
-        return None, None
-    return exact, wider
+    record = known(case, other, pod.pod.ip) if other else None
+    return None if isinstance(record, Unavailable) else record
 
 
 def _other(case: Case, role: Role) -> str | None:

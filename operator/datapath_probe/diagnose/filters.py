@@ -18,8 +18,8 @@ from ..evidence.reading import Unavailable
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import Suspect, unheard
 from .sizes import BY_SIZE
+from .suspects import Suspect, unheard
 
 # The hooks of netfilter that a packet meets.
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING", "EGRESS"), ("INGRESS", "PREROUTING", "INPUT")

@@ -15,7 +15,7 @@ from ..plan.plan import PodFacts
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import Suspect, unheard
+from .suspects import Suspect, unheard
 from .trace import AHEAD
 
 

@@ -14,7 +14,8 @@ from ..evidence.reading import Unavailable
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import CALLS_FROM_POD, Suspect, knows_calls, unheard
+from .suspects import Suspect, unheard
+from .tail_calls import CALLS_FROM_POD, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
 

@@ -11,7 +11,7 @@ from ..evidence.reading import Absent, Unavailable
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import Suspect, unheard
+from .suspects import Suspect, unheard
 
 
 def untranslating(case: Case, node: str) -> Suspect:

@@ -6,6 +6,7 @@ saved by a version that did not ask for the code, whatever comes before Cilium's
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from ..api.reasons import Reason
 from ..cilium import bpf_returns, bpftool, netns, queues, tc_filters
@@ -14,14 +15,40 @@ from ..evidence.reading import Unavailable
 from .case import Case
 from .findings import Rung
 from .judge import Contradiction
-from .losses import Suspect, unheard
+from .suspects import Suspect, unheard
 
 _OWN = "cil_"
 
 
-def can_take(case: Case, node: str, before_own: Sequence[Attachment]) -> bool:
-    """Whether any of these programs, which come before Cilium's own, may keep a packet from it."""
-    return any(_takes(case, node, program, before_another=True) is not False for program in before_own)
+def ahead_of(
+    case: Case, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Rung]
+) -> Contradiction | None:
+    """What comes before Cilium's program in its chain; it explains a loss if its code may keep a packet from going on.
+    None if Cilium's comes first.
+    """
+    before = list(takewhile(lambda attached: not bpftool.is_program(attached.program, program), chain))
+    if not before:
+        return None
+    first = before[0]
+    message = (
+        f"program {first.program_id} ({first.program or 'XDP'}) comes before {program} at {first.device} on {node}, "
+        "and can take packets first"
+    )
+    can_take = any(_takes(case, node, one, before_another=True) is not False for one in before)
+    rests_on = (bpftool.attached(node, first.device),)
+    return Contradiction(
+        Reason.FOREIGN_PROGRAM_FIRST, message, predicts if can_take else frozenset(), rests_on
+    )
+
+
+def taken_before(
+    case: Case, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Rung]
+) -> Contradiction | None:
+    """The same after a failed request, and only if it explains the loss: elsewhere than at a pod's device, others may
+    well come first.
+    """
+    first = ahead_of(case, node, program, chain, predicts) if case.outcome.met is False else None
+    return first if first and first.predicts else None
 
 
 def strangers(

@@ -13,7 +13,7 @@ from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
-from unit.diagnose.test_losses import reread
+from unit.diagnose.test_suspects import reread
 from unit.recorded import recorded
 
 REFUSED = "connection-refused"

@@ -26,8 +26,10 @@ from ..case import Case
 from ..filters import FORWARDED, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import Suspect, call_missing, pod_packet, to_pod_calls, unless
 from ..policy_slot import not_its_own
+from ..sent_packets import pod_packet
+from ..suspects import Suspect, unless
+from ..tail_calls import call_missing, to_pod_calls
 
 _NOWHERE: frozenset[Rung] = frozenset()
 _CUT_OFF = frozenset({Rung.ANSWERED, Rung.REPLIED})

@@ -23,7 +23,7 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction
 from ..trace import client_address
 from .ipam import judge_ipam
-from .ipcache import Intent, judge_record
+from .ipcache import ExpectedRecord, judge_record
 from .policy import Gate, judge_gate
 from .routing import judge_route
 
@@ -48,7 +48,7 @@ def _ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
     if host is None:
         return _world(case, expected)
     last = Rung.TRANSLATED if case.translates else Rung.NOTHING
-    intent = Intent(case.address, _identities(host, expected.node), behind=(), tunneled=False)
+    intent = ExpectedRecord(case.address, _identities(host, expected.node), behind=(), tunneled=False)
     return judge_record(case, expected, intent, frozenset({last}), frozenset({Rung.SENT}))
 
 
@@ -166,7 +166,7 @@ def _reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
     routed = facts.cilium is not None and client in facts.cilium.cilium_internal_ips and not on_this_node
     behind = facts.cilium.internal_ips if routed and facts.cilium else ()
     tunneled = bool(behind) and case.config.routing_mode == "tunnel"
-    intent = Intent(client, _identities(facts, expected.node), behind, tunneled)
+    intent = ExpectedRecord(client, _identities(facts, expected.node), behind, tunneled)
     return judge_record(case, expected, intent, frozenset(), frozenset({Rung.ANSWERED}))
 
 

@@ -6,12 +6,13 @@ Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import conntrack, ipcache
+from ...cilium import conntrack
 from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding, Rung
+from ..ipcache_record import known
 from ..judge import Contradiction, Hop
 from ..trace import of_this_run
 
@@ -94,22 +95,18 @@ def _ipcache_mistaken(case: Case, hop: Hop, identity: int) -> Contradiction | Un
     if not case.path.cross_node or case.path.encapsulation is not Encapsulation.NONE:
         return None
     node, address = hop.expected.node, case.source.pod.ip
-    layout = case.layout(node)
-    if isinstance(layout, Unavailable):
-        return layout
-    rests_on = (ipcache.lookup(node, layout, address), ipcache.lookup_wider(node, layout, address))
-    record, wider = (case.lens.read(question, ipcache.parse) for question in rests_on)
+    record = known(case, node, address)
     if isinstance(record, Unavailable):
         return record
-    taken_for = None if isinstance(record, Absent) else record.identity
+    taken_for = record.found.identity if record.found else None
     hop.programmed(f"identity {taken_for}", {"identity": taken_for or ""})
     if taken_for == identity:
         return None
     predicts = frozenset({Rung.SENT})
-    if record == wider or isinstance(record, Absent):
+    if record.own is None:
         message = (
             f"the ipcache of {node} has no entry for pod {address}: it takes it for identity {taken_for}"
         )
-        return Contradiction(Reason.IPCACHE_ENTRY_MISSING, message, predicts, rests_on)
+        return Contradiction(Reason.IPCACHE_ENTRY_MISSING, message, predicts, record.rests_on)
     message = f"{node} takes {address} for identity {taken_for}, but it is {identity}"
-    return Contradiction(Reason.WRONG_IDENTITY, message, predicts, rests_on)
+    return Contradiction(Reason.WRONG_IDENTITY, message, predicts, record.rests_on)

@@ -19,12 +19,14 @@ from ..case import Case
 from ..filters import ARRIVING, LEAVING, filtered, hooked
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import Suspect, queue_loses, refused, unheard, unless, unsendable
+from ..kernel import refused, unsendable
+from ..losing_queue import queue_loses
 from ..namespaces import Home, home_of
 from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
 from ..sizes import BY_SIZE, largest_packet
 from ..strangers import strangers
+from ..suspects import Suspect, unheard, unless
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium import ipcache
 from ...cilium.ipcache import IpcacheFlag
-from ...evidence.question import Question
-from ...evidence.reading import Absent, Unavailable
+from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..case import Case
 from ..findings import Finding, Rung
+from ..ipcache_record import Known, known
 from ..judge import Contradiction, Hop
 
 _NOWHERE: frozenset[Rung] = frozenset()
@@ -44,7 +43,7 @@ def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class ExpectedRecord:
     """What a node should know of an address. `behind`: the other node's addresses, none if it is on this one."""
 
     address: str
@@ -69,7 +68,7 @@ def _judge(
                 f"no CiliumEndpoint or CiliumNode says what {address} should be",
             )
         )
-    intent = Intent(
+    intent = ExpectedRecord(
         address,
         frozenset({pod.endpoint.identity}),
         behind=pod.node.cilium.internal_ips if pod.node.name != expected.node else (),
@@ -81,7 +80,7 @@ def _judge(
 def judge_record(
     case: Case,
     expected: ExpectedHop,
-    intent: Intent,
+    intent: ExpectedRecord,
     identity_rungs: frozenset[Rung],
     tunnel_rungs: frozenset[Rung],
 ) -> Finding:
@@ -96,21 +95,12 @@ def judge_record(
         f"identity {identities}" + (f" behind {tunnels[0]}" if tunnels else " on this node"),
         {"identity": identities, "tunnelEndpoint": tunnels[0] if tunnels else ""},
     )
-    layout = case.layout(expected.node)
-    if isinstance(layout, Unavailable):
-        return hop.unknown(layout)
-    exact_question = ipcache.lookup(expected.node, layout, address)
-    wider_question = ipcache.lookup_wider(expected.node, layout, address)
-    exact = case.lens.read(exact_question, ipcache.parse)
-    wider = case.lens.read(wider_question, ipcache.parse)
-    if isinstance(exact, Unavailable):
-        return hop.unknown(exact)
-    if isinstance(wider, Unavailable):
-        return hop.unknown(wider)
-    rests_on = (exact_question, wider_question)
-    if isinstance(exact, Absent) or exact == wider:
-        fallback = None if isinstance(exact, Absent) else exact
-        return _unknown_pod(hop, address, fallback, tunneled, identity_rungs, tunnel_rungs, rests_on)
+    record = known(case, expected.node, address)
+    if isinstance(record, Unavailable):
+        return hop.unknown(record)
+    exact, rests_on = record.own, record.rests_on
+    if exact is None:
+        return _unknown_pod(hop, address, record, tunneled, identity_rungs, tunnel_rungs)
     hop.programmed(
         f"identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if exact.tunnel_endpoint else ""),
         {
@@ -150,14 +140,13 @@ def judge_record(
 def _unknown_pod(
     hop: Hop,
     address: str,
-    fallback: ipcache.IpcacheRecord | None,
+    record: Known,
     tunneled: bool,
     identity_rungs: frozenset[Rung],
     tunnel_rungs: frozenset[Rung],
-    rests_on: tuple[Question, ...],
 ) -> Finding:
     """No /32 (/128): traffic goes by a wider prefix, with the identity of that prefix, or not at all."""
-    node = hop.expected.node
+    node, fallback = hop.expected.node, record.found
     if fallback is None:
         hop.programmed("no record at all")
         what_happens = "no prefix matches it at all"
@@ -173,6 +162,6 @@ def _unknown_pod(
             Reason.IPCACHE_ENTRY_MISSING,
             f"the ipcache of {node} has no entry for {address}: {what_happens}",
             identity_rungs | (tunnel_rungs if lost else _NOWHERE),
-            rests_on,
+            record.rests_on,
         )
     )

@@ -17,8 +17,12 @@ from ..case import Case
 from ..filters import ARRIVING, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import overlay_call_missing, queue_loses, refused, tunnel_packet, unless, uplinks
-from ..strangers import can_take, strangers
+from ..kernel import refused
+from ..losing_queue import queue_loses
+from ..sent_packets import tunnel_packet, uplinks
+from ..strangers import strangers, taken_before
+from ..suspects import unless
+from ..tail_calls import overlay_call_missing
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
 _LOST_ON_THE_WAY = frozenset({Rung.SENT})
@@ -152,8 +156,5 @@ def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts:
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-    own = next(i for i, attached in enumerate(chain) if bpftool.is_program(attached.program, program))
-    if case.outcome.met is False and can_take(case, node, chain[:own]):
-        message = f"{chain[0].program} comes before {program} on {device} and can take packets first"
-        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, (question,)))
-    return hop.fine(f"{device} has {program}")
+    foreign = taken_before(case, node, program, chain, predicts)
+    return hop.stale(foreign) if foreign else hop.fine(f"{device} has {program}")

@@ -16,9 +16,10 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import Suspect, call_missing, from_pod_calls, to_pod_calls, unheard, unless
 from ..policy_slot import not_its_own
-from ..strangers import can_take
+from ..strangers import ahead_of
+from ..suspects import Suspect, unheard, unless
+from ..tail_calls import call_missing, from_pod_calls, to_pod_calls
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
@@ -111,17 +112,12 @@ def _from_container(
         return hop.unknown(chain)
     _state(hop, chain)
     rests_on = (bpftool.attached(expected.node, device),)
-    position = next(
-        (i for i, attached in enumerate(chain) if bpftool.is_program(attached.program, FROM_CONTAINER)), None
-    )
-    if position is None:
+    if not any(bpftool.is_program(attached.program, FROM_CONTAINER) for attached in chain):
         message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, bypassed, rests_on))
-    if position > 0:
-        first = chain[0].program or f"program {chain[0].program_id} (XDP)"
-        message = f"{first} comes before {FROM_CONTAINER} on {device} and can take packets first"
-        predicts = bypassed if can_take(case, expected.node, chain[:position]) else frozenset()
-        return hop.stale(Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on))
+    foreign = ahead_of(case, expected.node, FROM_CONTAINER, chain, bypassed)
+    if foreign:
+        return hop.stale(foreign)
     impostor = _impostor(case, chain, pin, bypassed, rests_on)
     hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
     return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)

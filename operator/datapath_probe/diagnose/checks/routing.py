@@ -19,19 +19,12 @@ from ..case import Case
 from ..filters import FORWARDED, LEAVING, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..losses import (
-    Suspect,
-    pod_packet,
-    queue_loses,
-    tunnel_packet,
-    unforwarded,
-    unheard,
-    unless,
-    unsendable,
-    uplinks,
-)
+from ..kernel import unforwarded, unsendable
+from ..losing_queue import queue_loses
+from ..sent_packets import pod_packet, tunnel_packet, uplinks
 from ..sizes import too_small_uplink
 from ..strangers import strangers
+from ..suspects import Suspect, unheard, unless
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:

@@ -18,8 +18,8 @@ from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Finding
 from datapath_probe.diagnose.judge import Contradiction, Hop
 from datapath_probe.diagnose.lens import Lens
-from datapath_probe.diagnose.losses import unless
 from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.suspects import unless
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
