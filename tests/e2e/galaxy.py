@@ -116,3 +116,14 @@ def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS) -> Galaxy:
     galaxy = Galaxy(lab, api)
     galaxy.wait_ready()
     return galaxy
+
+
+def delete_pods(lab: Lab, api: Api, namespace: str = NAMESPACE) -> None:
+    """All pods, gone. `kubectl delete --wait` may wait for good where a StatefulSet makes one of the same name at once."""
+
+    def uids() -> set[str]:
+        return {pod["metadata"]["uid"] for pod in api.items(f"/api/v1/namespaces/{namespace}/pods")}
+
+    old = uids()
+    lab.kubectl("delete", "pods", "-n", namespace, "--all", "--now", "--wait=false")
+    until("the old pods are gone", lambda: not old & uids(), START_S)

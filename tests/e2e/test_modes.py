@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e.api import Object
-from e2e.galaxy import Galaxy, deploy
+from e2e.galaxy import Galaxy, delete_pods, deploy
 from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief
@@ -49,7 +49,7 @@ def switch(galaxy: Galaxy, settings: Settings) -> None:
     lifecycle.up(settings)
     if before.endpoint_routes != settings.endpoint_routes:
         for namespace in (OPERATOR_NAMESPACE, galaxy.namespace):
-            galaxy.lab.kubectl("delete", "pods", "--all", "-n", namespace, "--now")
+            delete_pods(galaxy.lab, galaxy.api, namespace)
         deploy(galaxy.lab, galaxy.api)
     galaxy.wait_ready()
     galaxy.wait_at_rest()

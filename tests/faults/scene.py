@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from e2e.api import Api, Object, Refused, is_ready
-from e2e.galaxy import NAMESPACE, Galaxy, Pod, deploy
+from e2e.galaxy import NAMESPACE, Galaxy, Pod, delete_pods, deploy
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
 from e2e.waiting import until
@@ -130,7 +130,7 @@ class Scene:
         """New pods, for they keep the kind of route they were made with, and Services; ready."""
         aside = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
         api.patch(_COREDNS, {"spec": {"template": {"spec": aside}}})
-        _delete_pods(lab)
+        delete_pods(lab, api)
         galaxy = deploy(lab, api, MANIFESTS)
         scene = cls(lab, api, galaxy, mode)
         scene._serve(OUTPOST, scene.far, {"type": "NodePort"})
@@ -164,7 +164,7 @@ class Scene:
 
     def renew(self) -> None:
         """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
-        _delete_pods(self.lab)
+        delete_pods(self.lab, self.api)
         deploy(self.lab, self.api, MANIFESTS)
         self.wait_calm()
 
@@ -199,10 +199,6 @@ class Scene:
                 return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}
             case _:
                 return far
-
-
-def _delete_pods(lab: Lab) -> None:
-    lab.kubectl("delete", "pods", "-n", NAMESPACE, "--all", "--now", "--wait")
 
 
 def service_path(name: str) -> str:

@@ -218,9 +218,9 @@ def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
 
 
 def slow_queue(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
-    """A device that lets out a first few packets, and holds back what comes then."""
+    """A device that lets out the packets of a handshake, and holds back the request."""
     qdisc = ("tc", "qdisc")
-    shaper = ("tbf", "rate", "80bit", "burst", "300", "latency", "600s")
+    shaper = ("tbf", "rate", "80bit", "burst", "240", "latency", "600s")
     return done(
         lab,
         node,
