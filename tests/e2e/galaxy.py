@@ -119,7 +119,7 @@ def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS) -> Galaxy:
 
 
 def delete_pods(lab: Lab, api: Api, namespace: str = NAMESPACE) -> None:
-    """All pods, gone. `kubectl delete --wait` may wait for good where a StatefulSet makes one of the same name at once."""
+    """All pods, gone. `kubectl delete --wait` may wait for good where a StatefulSet makes the next of that name."""
 
     def uids() -> set[str]:
         return {pod["metadata"]["uid"] for pod in api.items(f"/api/v1/namespaces/{namespace}/pods")}
