@@ -37,9 +37,15 @@ _Known = _Limit | Unavailable | None  # None: the device is not there, of which 
 
 
 def largest_packet(link: links.Link, routes: tuple[links.Route, ...]) -> int:
-    """What a pod sends at most, in octets: its device may take more than its routes allow."""
-    allowed = (route.mtu for route in routes if route.destination == "default" and route.mtu)
-    return min([link.mtu, *allowed])
+    """What a pod sends at most, in octets: its kernel goes by the route, whatever the device takes."""
+    return route_mtu(routes) or link.mtu
+
+
+def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
+    """What a pod's default route allows, and has the pod tell its peers whatever its device takes; None: it says
+    nothing, and the device counts.
+    """
+    return min((route.mtu for route in routes if route.destination == "default" and route.mtu), default=None)
 
 
 def too_small_uplink(case: Case, one: PodFacts, another: PodFacts) -> Contradiction | Unavailable | None:

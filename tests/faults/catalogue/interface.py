@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Expected, Fault, broken, either
+from faults.fault import At, Expected, Fault, broken, degraded, either
 from faults.inject import devices
 from faults.inject.in_place import Injected
 from faults.inject.undo import done
@@ -31,6 +31,10 @@ def _replaced(scene: Scene, pod: Pod) -> Injected:
 
 def _small(scene: Scene, pod: Pod) -> Injected:
     return devices.mtu(scene.lab, pod.node, scene.lxc(pod), _MTU)
+
+
+def _small_inside(scene: Scene, pod: Pod) -> Injected:
+    return devices.mtu(scene.lab, pod.node, "eth0", _MTU, inside=devices.netns(scene.lab, pod))
 
 
 def _gone(hop: HopName, at: At = At.SOURCE) -> tuple[Expected, ...]:
@@ -122,5 +126,22 @@ FAULTS = (
         lambda s: _small(s, s.far),
         broken(DESTINATION, TOO_SMALL, At.DESTINATION),
         Target.FULL_ANSWER,
+    ),
+    Fault(
+        "destination-pod-mtu-too-small",
+        lambda s: _small_inside(s, s.far),
+        broken(DESTINATION, TOO_SMALL, At.DESTINATION),
+        Target.FULL_REQUEST,
+    ),
+    Fault(
+        "source-pod-mtu-too-small",
+        lambda s: _small_inside(s, s.ship),
+        broken(SOURCE, TOO_SMALL),
+        Target.FULL_ANSWER,
+    ),
+    Fault(
+        "destination-pod-mtu-too-small-small-request",
+        lambda s: _small_inside(s, s.far),
+        degraded(DESTINATION, TOO_SMALL, At.DESTINATION),
     ),
 )

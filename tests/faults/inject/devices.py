@@ -94,10 +94,12 @@ def setting(lab: Lab, node: str, name: str, value: str) -> AbstractContextManage
     return done(lab, node, (*write, value), (*write, before))
 
 
-def mtu(lab: Lab, node: str, device: str, value: int) -> AbstractContextManager[None]:
-    """A device with another MTU."""
-    change = ("ip", "link", "set", device, "mtu")
-    return done(lab, node, (*change, str(value)), (*change, str(link(lab, node, device)["mtu"])))
+def mtu(lab: Lab, node: str, device: str, value: int, *, inside: str = "") -> AbstractContextManager[None]:
+    """A device with another MTU; `inside`: a pod's namespace."""
+    change = ("ip", *_in(inside), "link", "set", device, "mtu")
+    return done(
+        lab, node, (*change, str(value)), (*change, str(link(lab, node, device, inside=inside)["mtu"]))
+    )
 
 
 def route(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:

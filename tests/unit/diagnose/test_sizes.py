@@ -15,7 +15,7 @@ from datapath_probe.diagnose.sizes import largest_packet
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from unit.cilium.golden import printed
-from unit.diagnose.told import ends
+from unit.diagnose.told import ends, without
 from unit.recorded import recorded
 
 STALLED, HEALTHY = "mtu-too-small-for-a-large-body", "healthy-cross-node"
@@ -80,6 +80,29 @@ def test_it_is_told_while_requests_are_small_enough() -> None:
 def test_what_is_cut_where_it_is_sent_arrives(mtus: tuple[int, int]) -> None:
     """Equal devices, be they smaller than pods suppose; and a larger one, for pods tell each other what they take."""
     assert node_routing(with_uplinks(recorded(HEALTHY), *mtus)).verdict is HopVerdict.OK
+
+
+def with_pod_taking(run: Run, mtu: int) -> Run:
+    """The run to a pod whose own device takes so much."""
+    evidence, there = run.evidence, ends(run)[1]
+    for question, _ in run.evidence:
+        if question.node == there and "nsenter" in question.argv and "link" in question.argv:
+            evidence = evidence.adding(
+                [question], [printed(json.dumps([{**_known(run, question), "mtu": mtu}]))]
+            )
+    return read_again(replace(run, evidence=evidence))
+
+
+def test_a_pod_that_takes_less_than_its_route_says_is_named_where_requests_stall() -> None:
+    divergence = diagnose(with_pod_taking(without(recorded(STALLED), "iptables-save"), 600)).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.reason) == (HopName.DESTINATION_INTERFACE, Reason.MTU_TOO_SMALL)
+
+
+def test_a_pod_that_takes_less_than_its_route_says_is_told_while_requests_are_small_enough() -> None:
+    findings = diagnose(with_pod_taking(recorded(HEALTHY), 600)).findings
+    finding = next(f for f in findings if f.hop is HopName.DESTINATION_INTERFACE)
+    assert (finding.verdict, finding.reason) == (HopVerdict.STALE, Reason.MTU_TOO_SMALL)
 
 
 def test_routes_of_a_pod_may_allow_less_than_its_device_takes() -> None:

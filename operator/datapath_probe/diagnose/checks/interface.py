@@ -24,7 +24,7 @@ from ..losing_queue import queue_loses
 from ..namespaces import Home, home_of
 from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
-from ..sizes import BY_SIZE, largest_packet
+from ..sizes import BY_SIZE, largest_packet, route_mtu
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
 
@@ -210,13 +210,23 @@ def _state(hop: Hop, pair: _Pair) -> None:
 
 
 def _too_small(pair: _Pair, node: str) -> Suspect:
-    """A node's end that takes less than the pod sends. The other way round the pod has told its peers what it takes."""
-    if not (isinstance(pair.host, links.Link) and isinstance(pair.pod, links.Link)):
+    """An end of the pair that takes less than is sent to it: the node's end less than the pod sends, or the pod's end
+    less than the pod's route has it tell its peers.
+    """
+    host, pod = pair.host, pair.pod
+    if not (isinstance(host, links.Link) and isinstance(pod, links.Link)):
         return None
-    sent = largest_packet(pair.pod, pair.routes)
-    if pair.host.mtu >= sent:
+    sent, told = largest_packet(pod, pair.routes), route_mtu(pair.routes)
+    if host.mtu < sent:
+        message = (
+            f"{host.name} on {node} takes packets of up to {host.mtu} octets, the pod sends up to {sent}"
+        )
+    elif told and pod.mtu < told:
+        message = (
+            f"{pod.name} behind {host.name} on {node} takes up to {pod.mtu} octets, its route says {told}"
+        )
+    else:
         return None
-    message = f"{pair.host.name} on {node} takes packets of up to {pair.host.mtu} octets, the pod sends up to {sent}"
     return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, pair.rests_on)
 
 
