@@ -102,6 +102,14 @@ class Scene:
         """The node's end of a pod's pair of interfaces."""
         return devices.lxc(self.lab, pod)
 
+    @property
+    def name_server_ip(self) -> str:
+        """The ClusterIP of the cluster's DNS."""
+        service = self.api.get("/api/v1/namespaces/kube-system/services/kube-dns")
+        assert service is not None
+        ip: str = service["spec"]["clusterIP"]
+        return ip
+
     def service_ip(self, name: str) -> str:
         """The ClusterIP of one of the Services."""
         service = self.api.get(service_path(name))

@@ -181,6 +181,8 @@ def _failed(
     )  # what comes after has not seen a packet
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
+    if observed and observed.cause:
+        cause = cause or next(f for f in findings if f.hop is observed.cause.hop)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:
         cause = cause or _bypassing(upstream, observed)
     unfollowed = _unfollowed(findings, cause or observed)

@@ -1,6 +1,6 @@
 """A run → its diagnosis; or, while it lasts, what is still to be asked. The entry to this package."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..api.reasons import Reason
@@ -42,6 +42,7 @@ from .nodes import disagreement, unjudgeable
 from .outcome import judge_outcome
 from .run import Run
 from .seen_way import seen_way
+from .shared_cause import with_shared_cause
 from .testimony import clues, lost_events, testify
 from .trace import AHEAD, only_backend, trace
 from .transfer import transfer_zone
@@ -82,7 +83,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     lens = Lens(run.evidence, memo)
     case = _case(run, lens)
     ladder = replace(case.connection.ladder(case.translates), transfer=transfer_zone(case))
-    findings = testify(case, _examine(case), ladder)
+    findings = with_shared_cause(testify(case, _examine(case), ladder), lambda: _ahead(run, lens, case))
     unjudged = unjudgeable(case, findings)
     transition = in_transition(run, case.connection.chosen, _doubtful(findings))
     if unjudged is None:  # else what checks and settings say of a transition proves nothing either
@@ -131,6 +132,12 @@ def _open_end(case: Case) -> HopName | None:
     if case.backend in backends or not backends:
         return None
     return expected_path(case.plan, backends[0]).hops[-1].name
+
+
+def _ahead(run: Run, lens: Lens, case: Case) -> Iterator[Finding]:
+    """The hops to each backend that may have been chosen, as far as the case does not know which was."""
+    for backend in () if case.backend else run.plan.backends[:AHEAD]:
+        yield from _examine(_case(run, lens, ahead=backend))
 
 
 def _righted(run: Run, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:

@@ -14,6 +14,7 @@ from ..cilium.drop_reasons import describe
 POLICY_CODES = frozenset({133, 181, 189})
 _CT_INSERT_FAILED = 155
 _AUTH_REQUIRED = 189
+_TTL_EXCEEDED = 196
 _PROGRAM_CODES = frozenset({140, 203})
 _LXC, _OVERLAY = "bpf_lxc.c", "bpf_overlay.c"
 
@@ -21,6 +22,7 @@ _LXC, _OVERLAY = "bpf_lxc.c", "bpf_overlay.c"
 class _Spot(Enum):
     """An object on the way of a packet: the hop that owns it for requests, and for replies."""
 
+    SENDER = (HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE)  # wherever the packet came to
     SERVICE = (HopName.SERVICE_LOOKUP, None)
     SERVICE_ENTRY = (HopName.SERVICE_TRANSLATION, None)
     LEAVING = (HopName.SOURCE_PROGRAM, HopName.REPLY_PROGRAM)
@@ -59,6 +61,7 @@ _RULES: dict[tuple[int, str], _Rule] = {
     (151, ""): _Rule(_Spot.IPCACHE, _Spot.ENDPOINT),
     (160, ""): _Rule(_Spot.IPCACHE),
     (169, ""): _Rule(_Spot.ROUTING),
+    (_TTL_EXCEEDED, ""): _Rule(_Spot.SENDER, _Spot.SENDER),
     (203, ""): _Rule(_Spot.STRAYED, _Spot.ARRIVING),
 }
 _BEFORE_TRANSLATION = frozenset({_Spot.SERVICE, _Spot.SERVICE_ENTRY, _Spot.LEAVING})
@@ -132,6 +135,11 @@ class Drop:
     def is_policy(self) -> bool:
         """Whether policy denied it: a packet of the request, by the policy of an endpoint at either end."""
         return self.code in POLICY_CODES and self.hop in (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
+
+    @property
+    def is_of_its_sender(self) -> bool:
+        """Whether the packet was sent so that it had to die on its way."""
+        return self.code == _TTL_EXCEEDED
 
     @property
     def name(self) -> str:

@@ -42,7 +42,7 @@ class Finding:
     itself), or could have reached if this hop had stopped it. `needs_second_look`: a contradiction seen once; it counts
     when the questions of `confirm` have been asked again and the objects have not changed meanwhile. `strays`: from
     here on packets go a way that no check follows. `leaves_room`: packets can have been lost here although all that was
-    compared is right.
+    compared is right. `cause`: what this failure comes of, at another hop.
     """
 
     hop: HopName
@@ -57,6 +57,7 @@ class Finding:
     needs_second_look: bool = False
     strays: bool = False
     leaves_room: bool = False
+    cause: "Finding | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ In: the findings of the checks. Out: the same with what was observed; a hop that
 failed is Broken, if they can have died there. Called by `diagnose`, after the checks.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -21,13 +20,16 @@ from .ladder import Ladder
 
 def testify(case: Case, findings: Sequence[Finding], ladder: Ladder) -> list[Finding]:
     """The findings, each with the events that concern it."""
-    drops = defaultdict[tuple[HopName | None, str], list[Drop]](list)
-    for drop in case.connection.events.drops:
-        drops[drop.hop, drop.node].append(drop)
+    drops = case.connection.events.drops
     return [
-        _with_losses(case, _with_drops(case, _with_sightings(case, f), drops[f.hop, f.node], ladder))
+        _with_losses(case, _with_drops(case, _with_sightings(case, f), _of(f, drops), ladder))
         for f in findings
     ]
+
+
+def _of(finding: Finding, drops: Sequence[Drop]) -> list[Drop]:
+    """The drops that this hop owns."""
+    return [d for d in drops if d.hop is finding.hop and (d.node == finding.node or d.is_of_its_sender)]
 
 
 def clues(case: Case) -> Iterator[str]:
@@ -63,7 +65,8 @@ def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Lad
         "drops": str(sum(drop.count for drop in drops)),
         "deniedBy": _distinct(policy for drop in drops for policy in drop.policies),
     }
-    fatal = case.outcome.met is False and finding.hop in ladder.zone
+    can_be_here = finding.hop in ladder.zone or any(drop.is_of_its_sender for drop in drops)
+    fatal = case.outcome.met is False and can_be_here
     stance = Stance.CONTRADICTS if fatal else Stance.AGREES
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
     if not fatal:

@@ -28,6 +28,12 @@ def _copied_to_the_source(scene: Scene) -> Injected:
     return added(endpoint_entry(scene.lab, scene.source, scene.far.ip), value)
 
 
+def _source_copied_to_the_destination(scene: Scene) -> Injected:
+    """The far deathstar's node takes the ship for one of its own."""
+    value = endpoint_entry(scene.lab, scene.source, scene.ship.ip).read()
+    return added(endpoint_entry(scene.lab, scene.destination, scene.ship.ip), value)
+
+
 FORWARD, BACK = HopName.ENDPOINT_LOOKUP, HopName.REPLY_DELIVERY
 MISSING, WRONG = "EndpointEntryMissing", "EndpointEntryMismatch"
 
@@ -90,6 +96,12 @@ FAULTS = (
         "endpoint-of-another-node",
         _copied_to_the_source,
         broken(HopName.LOCALITY_LOOKUP, "UnexpectedLocalEndpoint"),
+        modes=BY_ENDPOINT_MAP,
+    ),
+    Fault(
+        "source-endpoint-of-another-node",
+        _source_copied_to_the_destination,
+        broken(HopName.REPLY_IPCACHE, "UnexpectedLocalEndpoint", At.DESTINATION),
         modes=BY_ENDPOINT_MAP,
     ),
 )

@@ -5,11 +5,12 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
-from faults.modes import BY_ROUTES, Mode
+from faults.modes import BY_ROUTES, PER_PACKET_LB, Mode
 from faults.scene import OUTPOST, Scene, Target
 
 # Where the node's stack takes what leaves a pod.
 NATIVE = frozenset({Mode.NATIVE})
+_QUERY = ("-p", "udp")
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 
 
@@ -41,6 +42,25 @@ FAULTS = (
         lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", "-d", _spoken_to(s), "-j", "DROP"),
         broken(SOURCE, "PacketFilterDrops"),
         Target.SERVICE,
+    ),
+    Fault(
+        "filter-drops-queries-inside-the-source",
+        lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", *_QUERY, "--dport", "53", "-j", "DROP"),
+        broken(SOURCE, "PacketFilterDrops"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "filter-drops-answers-to-queries-inside-the-source",
+        lambda s: filters.rule_in_pod(s.lab, s.ship, "INPUT", *_QUERY, "--sport", "53", "-j", "DROP"),
+        broken(SOURCE, "PacketFilterDrops"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "source-swallows-queries",
+        lambda s: _swallows(s, s.ship, s.name_server_ip),
+        broken(SOURCE, "NoRoute"),
+        Target.SERVICE,
+        modes=PER_PACKET_LB,
     ),
     Fault(
         "destination-swallows-replies",

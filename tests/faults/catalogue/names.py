@@ -56,5 +56,11 @@ FAULTS = (
         broken(RESOLUTION, "NameResolvedElsewhere"),
         Target.SERVICE,
     ),
+    Fault(
+        "name-resolves-to-the-backend-itself",
+        lambda s: _leads_to(s, s.far.ip),
+        degraded(RESOLUTION, "NameResolvedElsewhere"),
+        Target.SERVICE,
+    ),
     Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, "DNSDenied"), Target.SERVICE),
 )

@@ -33,6 +33,13 @@ FAULTS = (
         modes=TUNNELED,
     ),
     Fault(
+        "tunnel-device-down-before-the-name-server",
+        lambda s: devices.down(s.lab, s.source, VXLAN),
+        broken(ENCAP, "TunnelDeviceDown"),
+        Target.SERVICE,
+        modes=TUNNELED,
+    ),
+    Fault(
         "tunnel-device-down-destination",
         lambda s: devices.down(s.lab, s.destination, VXLAN),
         broken(DECAP, "TunnelDeviceDown", At.DESTINATION),

@@ -50,6 +50,16 @@ def test_a_drop_that_was_seen_is_named_where_nothing_is_programmed_wrong() -> No
     assert observed.facts["drop"] == "Stale or unroutable IP (151)"
 
 
+@pytest.mark.parametrize("reply", [False, True])
+def test_a_packet_that_was_sent_to_live_too_short_is_its_senders_doing_wherever_it_died(reply: bool) -> None:
+    run = recorded(LOST)
+    here, there = ends(run)
+    died_at, sender = (here, there) if reply else (there, here)
+    diagnosis = diagnose(telling(run, died_at, [dropped(run, 196, "bpf_lxc.c", reply=reply)]))
+    expected = HopName.DESTINATION_INTERFACE if reply else HopName.SOURCE_INTERFACE
+    assert named(diagnosis) == (expected, sender, Reason.PACKET_DROPPED)
+
+
 def test_policy_that_drops_is_the_symptom_of_a_wrong_identity() -> None:
     run = recorded("ipcache-wrong-identity")
     lost = recorded(LOST)

@@ -8,15 +8,16 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.cilium import conntrack, lxcmap, packet_filter, uptime
-from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.diagnose import diagnose, questions_of
 from datapath_probe.diagnose.findings import Segment
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
+from unit.diagnose.told import ends
 from unit.recorded import recorded
 
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
@@ -60,15 +61,17 @@ def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
 
 
 def reason(run: Run) -> Reason:
-    """What is said of the name; nothing else is blamed."""
+    """What is said of the name, be it as the symptom of what the request would meet too."""
     diagnosis = diagnose(run)
     assert diagnosis.verdict is ProbeVerdict.BROKEN
-    assert diagnosis.divergence is not None
-    assert diagnosis.divergence.hop is HopName.NAME_RESOLUTION
-    return diagnosis.divergence.reason
+    said = diagnosis.symptom or diagnosis.divergence
+    assert said is not None
+    assert said.hop is HopName.NAME_RESOLUTION
+    return said.reason
 
 
 HEALTHY = "healthy-service-cross-node"
+RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -p {} -m {} --dport {} -j DROP\nCOMMIT\n"
 
 
 def test_a_quick_no_over_a_way_that_is_as_it_should_be_means_that_there_is_no_such_name() -> None:
@@ -107,14 +110,54 @@ def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
     assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.NAME_NOT_RESOLVED
 
 
-def test_a_hop_that_is_wrong_on_the_way_is_named_in_the_message() -> None:
+def with_far_server_unknown() -> Run:
+    """A name server on the other node, which has no entry for it in its endpoint map."""
     run = queried(unresolved(HEALTHY))
-    server = diagnose(recorded(HEALTHY)).backend
-    assert server is not None
-    assert server.target is not None
-    broken = answering(run, {lxcmap.lookup(server.target.node.name, server.ip): ABSENT})
-    assert reason(broken) is Reason.NAME_SERVER_UNREACHABLE
-    assert "endpoint-lookup" in diagnose(broken).message
+    far = next(one for one in run.plan.backends if one.target and one.target.node.name == ends(run)[1])
+    return answering(run, {lxcmap.lookup(ends(run)[1], far.ip): ABSENT})
+
+
+def test_what_the_request_does_not_meet_is_named_in_the_message() -> None:
+    run = with_far_server_unknown()
+    near = tuple(one for one in run.plan.backends if one.target and one.target.node.name != ends(run)[1])
+    plan = replace(run.plan, backends=near)
+    diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
+    assert (diagnosis.reason, diagnosis.symptom) == (Reason.NAME_SERVER_UNREACHABLE, None)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.NAME_RESOLUTION
+    assert "endpoint-lookup" in diagnosis.message
+
+
+def test_what_the_request_would_meet_next_is_what_is_broken_and_the_name_its_symptom() -> None:
+    diagnosis = diagnose(with_far_server_unknown())
+    assert diagnosis.divergence is not None
+    assert diagnosis.symptom is not None
+    assert (diagnosis.divergence.hop, diagnosis.symptom.hop) == (
+        HopName.ENDPOINT_LOOKUP,
+        HopName.NAME_RESOLUTION,
+    )
+    broken = [finding.hop for finding in diagnosis.findings if finding.verdict is HopVerdict.BROKEN]
+    assert broken == [HopName.NAME_RESOLUTION, HopName.ENDPOINT_LOOKUP]
+
+
+def test_a_rule_inside_the_source_that_drops_queries_is_named_there() -> None:
+    run = queried(unresolved(HEALTHY, total_s=10.0))
+    assert run.plan.nameserver is not None
+    port = replace(run.plan.nameserver.frontend.port, protocol="UDP")
+    nameserver = replace(run.plan.nameserver, frontend=replace(run.plan.nameserver.frontend, port=port))
+    run = replace(run, plan=replace(run.plan, nameserver=nameserver))
+    rules = RULES.format("udp", "udp", port.port).replace("FORWARD", "OUTPUT")
+    inside = next(
+        question
+        for question in questions_of(run)
+        if {"nsenter", "iptables-save"} <= set(question.argv) and question.node == ends(run)[0]
+    )
+    diagnosis = diagnose(answering(run, {inside: Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)}))
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.reason) == (
+        HopName.SOURCE_INTERFACE,
+        Reason.PACKET_FILTER_DROPS,
+    )
 
 
 def test_a_service_of_name_servers_without_endpoints_is_told_as_such() -> None:
@@ -130,9 +173,6 @@ def test_what_is_missing_on_the_way_proves_nothing() -> None:
     assert diagnosis.segment == Segment(HopName.IPAM, HopName.SERVICE_LOOKUP, run.plan.source.node.name)
     assert diagnosis.symptom is not None
     assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
-
-
-RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -p {} -m {} --dport {} -j DROP\nCOMMIT\n"
 
 
 @pytest.mark.parametrize(("protocol", "is_named"), [("udp", True), ("tcp", False)])

@@ -11,6 +11,7 @@ from ...api.vocabulary import Encapsulation
 from ...cilium import agent_endpoint, bpftool, lxcmap
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.lxcmap import TO_HOST
+from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -28,7 +29,7 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..policy_slot import not_its_own
 from ..sent_packets import pod_packet
-from ..suspects import Suspect, unless
+from ..suspects import Suspect, unheard, unless
 from ..tail_calls import call_missing, to_pod_calls
 
 _NOWHERE: frozenset[Rung] = frozenset()
@@ -48,15 +49,30 @@ def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
         hop.programmed("no such endpoint here, so packets leave the node")
         return hop.fine(f"{expected.node} does not take {address} for one of its own")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
-    return hop.stale(
-        Contradiction(
-            Reason.UNEXPECTED_LOCAL_ENDPOINT,
-            f"the endpoint map of {expected.node} has {address}, which is on {case.path.destination_node}: "
-            "packets are delivered to an interface that is not the pod's",
-            frozenset({Rung.SENT}),
-            (question,),
-        )
+    home = case.path.destination_node or "no node"
+    return hop.stale(_kept_here(expected.node, address, home, Rung.SENT, question))
+
+
+def replies_kept_here(case: Case, node: str) -> Suspect:
+    """The same for replies: the destination's node takes the source for one of its own endpoints."""
+    if not case.path.cross_node:
+        return None
+    address = case.source.pod.ip
+    question = lxcmap.lookup(node, address, elsewhere=True)
+    record = case.lens.read(question, lxcmap.parse)
+    if isinstance(record, Unavailable):
+        return unheard(record)
+    if isinstance(record, Absent):
+        return None
+    return _kept_here(node, address, case.path.source_node, Rung.ANSWERED, question)
+
+
+def _kept_here(node: str, address: str, home: str, last: Rung, question: Question) -> Contradiction:
+    message = (
+        f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
+        "not the pod's"
     )
+    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, frozenset({last}), (question,))
 
 
 def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:

@@ -16,6 +16,8 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..ipcache_record import Known, known
 from ..judge import Contradiction, Hop
+from ..suspects import unless
+from .endpoint_map import replies_kept_here
 
 _NOWHERE: frozenset[Rung] = frozenset()
 
@@ -31,14 +33,20 @@ def check_ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
 
 
 def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
-    """The destination's node must know the way back; in native routing it also takes the source's identity from it."""
+    """The destination's node must know the way back, and not keep replies for an endpoint of its own; in native routing
+    it also takes the source's identity from its record.
+    """
     native = case.path.encapsulation is Encapsulation.NONE and case.path.cross_node
-    return _judge(
+    finding = _judge(
         case,
         expected,
         case.source,
         identity_rungs=frozenset({Rung.SENT}) if native else _NOWHERE,
         tunnel_rungs=frozenset({Rung.ANSWERED}),
+    )
+    address = case.source.pod.ip
+    return unless(
+        case.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(case, expected.node)
     )
 
 

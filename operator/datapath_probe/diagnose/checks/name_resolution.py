@@ -1,6 +1,7 @@
 """Hop `name-resolution`: the name led to an address of the Service. Exercise 7."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
@@ -10,7 +11,7 @@ from ...plan.path import ExpectedHop
 from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
-from .name_server import culprit, queries, walk
+from .name_server import Queries, culprit, queries, walk
 from .service import balances_as_planned
 
 # The least time that resolvers wait for an answer, and what they wait by default.
@@ -39,12 +40,15 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
         if not right:
             message = f"the Service behind {case.plan.request.host} is headless and has no ready endpoint"
             return hop.broken(Reason.NO_READY_BACKENDS, message)
-        return hop.broken(*_why_unresolved(case, hop, report))
+        reason, message, cause = _why_unresolved(case, hop, report)
+        return replace(hop.broken(reason, message), cause=cause)
     if report.remote_ip and (":" in report.remote_ip) != (":" in case.source.pod.ip):
         message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
+    # curl is shown the address that it called, also where its socket was led to a backend
     called = report.remote_ip or _called(case)
-    if called and called not in right | {backend.ip for backend in case.plan.backends}:
+    backends = () if report.remote_ip else case.plan.backends
+    if called and called not in right | {backend.ip for backend in backends}:
         hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
         return hop.broken(
             Reason.NAME_RESOLVED_ELSEWHERE,
@@ -58,20 +62,21 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
     return hop.fine(f"resolved in {took['nameLookup']}")
 
 
-def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, str]:
-    """What is wrong between the source pod and the cluster's DNS, as far as it can be said."""
-    host, policy = case.plan.request.host, case.source.pod.dns_policy
-    unresolved, nameserver = f"{host} did not resolve in the source pod", case.plan.nameserver
+def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, str, Finding | None]:
+    """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop on that way
+    that it comes of.
+    """
+    unresolved, nameserver = (
+        f"{case.plan.request.host} did not resolve in the source pod",
+        case.plan.nameserver,
+    )
     if nameserver is None:
-        asked = (
-            f"its dnsPolicy is {policy}"
-            if policy in _OTHER_RESOLVERS
-            else "which name server it asks is not known"
-        )
-        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; {asked}"
+        policy = case.source.pod.dns_policy
+        known = policy in _OTHER_RESOLVERS
+        asked = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
+        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; {asked}", None
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = walk(case, nameserver)
-    sent = queries(case, nameserver)
     found = culprit(findings)
     servers = ", ".join(backend.ip for backend in nameserver.backends)
     hop.programmed(
@@ -79,26 +84,34 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
         {"nameServer": nameserver.frontend.ip, "nameServers": servers},
     )
     if found:
-        reason, finding = found
-        message = f"{unresolved}: on the way to {where}, {finding.hop} on {finding.node}: {finding.message}"
-        return reason, message
+        reason, cause = found
+        message = f"on the way to {where}, {cause.hop} on {cause.node}: {cause.message}"
+        return reason, f"{unresolved}: {message}", cause
+    judged = all(finding.verdict is HopVerdict.OK for finding in findings)
+    reason, why = _unanswered(report, where, queries(case, nameserver), judged=judged)
+    return reason, unresolved + why, None
+
+
+def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
+    """What the name server, or the resolver in the pod, made of the question: nothing is wrong on the way between them.
+    `judged`: that is known.
+    """
     if sent.refused_by:
-        return Reason.NAME_SERVER_UNREACHABLE, f"{unresolved}: nothing listens at {sent.refused_by}, {where}"
-    if any(finding.verdict is not HopVerdict.OK for finding in findings):
-        return Reason.NAME_NOT_RESOLVED, f"{unresolved}, and not all of the way to {where} can be judged"
+        return Reason.NAME_SERVER_UNREACHABLE, f": nothing listens at {sent.refused_by}, {where}"
+    if not judged:
+        return Reason.NAME_NOT_RESOLVED, f", and not all of the way to {where} can be judged"
     if sent.asked is False:
-        return Reason.NAME_NOT_RESOLVED, f"{unresolved}: no query of this run went to {where}"
-    at_once = report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S
-    if at_once and sent.asked:
-        return Reason.NAME_NOT_FOUND, f"{unresolved}: {where} answered, but with no address"
+        return Reason.NAME_NOT_RESOLVED, f": no query of this run went to {where}"
     if sent.asked is None:
-        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; whether this run asked {where} can't be told"
+        return Reason.NAME_NOT_RESOLVED, f"; whether this run asked {where} can't be told"
+    if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
+        return Reason.NAME_NOT_FOUND, f": {where} answered, but with no address"
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
         return (
             Reason.NAME_SERVER_SILENT,
-            f"{unresolved}: nothing was found wrong on the way to {where}, but no answer came",
+            f": nothing was found wrong on the way to {where}, but no answer came",
         )
-    return Reason.NAME_NOT_RESOLVED, unresolved
+    return Reason.NAME_NOT_RESOLVED, ""
 
 
 def _called(case: Case) -> str:

@@ -17,10 +17,11 @@ from ...plan.plan import Backend, Nameserver
 from ..case import Case, Check
 from ..connection import Connection
 from ..findings import Finding
+from ..sizes import BY_SIZE
 from ..trace import CLOCK_TOLERANCE_S, of_this_run
 from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
 from .host import FROM_HOST, TO_HOST
-from .interface import check_destination_interface
+from .interface import check_destination_interface, check_source_interface
 from .ipcache import check_ipcache_lookup, check_reply_ipcache
 from .overlay import (
     check_overlay_decapsulation,
@@ -29,7 +30,7 @@ from .overlay import (
     check_reply_encapsulation,
 )
 from .policy import check_egress_policy, check_ingress_policy
-from .program import check_destination_program, check_reply_program
+from .program import check_destination_program, check_reply_program, check_source_program
 from .routing import check_node_routing, check_reply_routing
 from .service import check_service_lookup
 from .translation import check_reply_translation
@@ -38,6 +39,8 @@ from .translation import check_reply_translation
 _WALKED = 4
 
 _CHECKS: Final[Mapping[HopName, Check]] = {
+    HopName.SOURCE_INTERFACE: check_source_interface,
+    HopName.SOURCE_PROGRAM: check_source_program,
     HopName.SERVICE_LOOKUP: check_service_lookup,
     HopName.IPCACHE_LOOKUP: check_ipcache_lookup,
     HopName.EGRESS_POLICY: check_egress_policy,
@@ -71,7 +74,7 @@ def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
             return Reason.NO_READY_NAME_SERVER, finding
-        harmful = finding.predicts or finding.hop is HopName.SERVICE_LOOKUP
+        harmful = finding.predicts - BY_SIZE or finding.hop is HopName.SERVICE_LOOKUP  # queries are small
         if finding.verdict is HopVerdict.STALE and harmful:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
             return Reason.DNS_DENIED if denied else Reason.NAME_SERVER_UNREACHABLE, finding

@@ -1,0 +1,26 @@
+"""Whom a node takes for one of its own though they are on another: their packets stay there."""
+
+from dataclasses import replace
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.cilium import lxcmap
+from datapath_probe.diagnose.diagnose import diagnose
+from unit.diagnose.told import ends
+from unit.recorded import recorded
+
+REPLIES_LOST = "kpr/reply-neighbour-wrong@1.18.5"
+
+
+def test_replies_that_stay_where_they_are_sent_are_told_by_the_nodes_endpoint_map() -> None:
+    run = recorded(REPLIES_LOST)
+    here, there = ends(run)
+    address = run.plan.source.pod.ip
+    entry = run.evidence.latest(lxcmap.lookup(here, address))
+    evidence = run.evidence
+    for _ in range(2):
+        evidence = evidence.adding([lxcmap.lookup(there, address, elsewhere=True)], [entry])
+    divergence = diagnose(replace(run, evidence=evidence)).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.node) == (HopName.REPLY_IPCACHE, there)
+    assert divergence.reason is Reason.UNEXPECTED_LOCAL_ENDPOINT
