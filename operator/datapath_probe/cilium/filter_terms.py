@@ -10,7 +10,7 @@ from enum import Enum
 SYN = frozenset({"SYN"})
 SYN_ACK = frozenset({"SYN", "ACK"})
 _DATA = frozenset({"ACK", "PSH"})
-DROPS, REDIRECTS = "drops", "redirects"
+DROPS, REDIRECTS, DIVERTS = "drops", "redirects", "sends elsewhere"
 _HANDSHAKE_OCTETS = 60  # IPv4 and TCP headers with options, no data
 
 

@@ -1,6 +1,7 @@
 """Whether an iptables rule means a packet of which not everything is known. Called by `packet_filter`.
 
-Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length}.c`, as `iptables-save` prints.
+Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic}.c`, as
+`iptables-save` prints.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,18 +12,21 @@ from .filter_terms import Match, Packet
 _TARGETS = frozenset({"-j", "-g"})
 _STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # a packet has one of them
 _ALL_FLAGS = "FIN,SYN,RST,PSH,ACK,URG"
+_OF_SHARE = frozenset({"--mode", "--probability", "--every", "--packet"})  # of the module statistic
 # Modules whose options are read here; what any other asks can't be told.
 _EXPLAINED = frozenset(
     {"tcp", "udp", "comment", "length", "conntrack", "state", "multiport", "iprange", "addrtype"}
 )
 
 
-def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool) -> Match:
+def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool, some: bool = False) -> Match:
     """What is certain of all conditions of a rule together: one that does not hold is enough for NO. `arriving`: the
-    packet comes to this very kernel, which has its address.
+    packet comes to this very kernel, which has its address. `some`: a rule means all packets of which it means a share.
     """
     found = Match.YES
     for negated, option, value in _conditions(words):
+        if some and (option in _OF_SHARE or (option, value) == ("-m", "statistic")):
+            continue
         holds = _holds(option, value, packet, arriving)
         if holds is None:
             found = Match.UNKNOWN

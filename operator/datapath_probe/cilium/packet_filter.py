@@ -14,7 +14,7 @@ from enum import Enum
 from ..evidence.question import Question
 from ..evidence.reading import Answer
 from .answers import parser
-from .filter_terms import DROPS, REDIRECTS, Loss, Match, Packet
+from .filter_terms import DIVERTS, DROPS, REDIRECTS, Loss, Match, Packet
 from .iptables_match import matches
 from .netns import inside
 
@@ -26,7 +26,7 @@ _NOT_TOLD = "is incompatible, use 'nft' tool"
 _TABLES = ("raw", "mangle", "nat", "filter")
 _NAT = "nat"
 _DOES = {"DROP": DROPS, "REJECT": DROPS}
-_DOES_IN_NAT = {"REDIRECT": REDIRECTS, "DNAT": REDIRECTS}
+_DOES_IN_NAT = {"REDIRECT": REDIRECTS, "DNAT": DIVERTS}
 _HANDS_ON = {
     "NFQUEUE": "lets a program decide on",
     "TPROXY": "gives a proxy",
@@ -137,7 +137,7 @@ class _Walk:
                 continue
             certain = surely and match is Match.YES
             found = self._loss(name, rule, target)
-            if found and certain and found.certain:
+            if found and surely and found.certain and self._takes_some(rule):
                 self.loss = found
                 return Fate.LOST
             if found:
@@ -154,6 +154,10 @@ class _Walk:
             self.loss = Loss(self.table, f"-P {name} DROP", chain.packets)
             return Fate.LOST
         return Fate.PASSES
+
+    def _takes_some(self, rule: Rule) -> bool:
+        """Whether the rule certainly means the packet, or a share of all like it: it has met some, so perhaps these."""
+        return matches(rule.words, self.packet, arriving=self.arriving, some=True) is Match.YES
 
     def _loss(self, name: str, rule: Rule, target: str) -> Loss | None:
         """What the rule does to packets that it means, if it has met any and that is no good."""

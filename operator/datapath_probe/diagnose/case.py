@@ -19,6 +19,9 @@ from .lens import Lens
 from .outcome import Outcome
 from .run import Run
 
+SENT_AGAIN_S = 0.9
+"""After a second the kernel sends the first packet of a connection again (RFC 6298), if nobody has answered it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -67,6 +70,18 @@ class Case:
         """Whether the source's program chooses a backend, and so leaves a SVC entry."""
         plan = self.run.plan
         return plan.frontend is not None and not self.config.socket_lb and not plan.source.pod.host_network
+
+    @property
+    def troubled(self) -> bool:
+        """Whether to look for what keeps packets from their way: the request failed, or was answered although no packet
+        of it was noted, or late, or only after a packet was sent again.
+        """
+        outcome, report = self.outcome, self.report
+        if not outcome.met or not isinstance(report, CurlReport):
+            return outcome.met is False
+        late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
+        handshake_s = report.timings.connect - report.timings.name_lookup
+        return late or handshake_s >= SENT_AGAIN_S or self.connection.unnoted
 
     @property
     def address(self) -> str:

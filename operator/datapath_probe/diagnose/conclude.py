@@ -14,12 +14,16 @@ from .findings import Divergence, Finding, Segment
 from .ladder import ZONES, Ladder, segment_around, segment_between
 from .outcome import Outcome
 
-# What is seen at one hop and may be the work of another: a filter refuses in the name of the application, a wrong
-# identity has policies deny, and who can't get out of the pod gets no answer from the name server either.
+# What is seen at one hop and may be the work of another: a filter refuses in the name of the application, or leads to
+# another one, a wrong identity has policies deny, and who can't get out of the pod gets no answer from the name server.
 _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
     **dict.fromkeys(
         (Reason.CONNECTION_REFUSED, Reason.CONNECTION_RESET, Reason.NO_RESPONSE),
         frozenset({HopName.NODE_ROUTING, HopName.DESTINATION_INTERFACE}),
+    ),
+    **dict.fromkeys(
+        (Reason.UNEXPECTED_STATUS, Reason.UNEXPECTED_BODY),
+        frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}),
     ),
     **dict.fromkeys(
         (Reason.NAME_NOT_RESOLVED, Reason.NAME_SERVER_SILENT),

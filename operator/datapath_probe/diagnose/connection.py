@@ -97,6 +97,12 @@ class Connection:
         return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
 
     @property
+    def unnoted(self) -> bool:
+        """curl had a connection, and neither node knows any of it: with somebody else, or the entries are gone."""
+        neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
+        return self.connected and neither and not self.events.sightings
+
+    @property
     def delivered(self) -> bool:
         """curl got a whole response."""
         return (
@@ -178,8 +184,8 @@ class Connection:
             (Rung.RECEIVED, _seen(self.incoming, self.received)),
             (Rung.ANSWERED, _seen(self.incoming, self.answered)),
             (Rung.REPLIED, _seen(replies, self.replied and (self.answered or not self.turned_away))),
-            (Rung.CONNECTED, _seen(self.report, self.connected)),
-            (Rung.DELIVERED, _seen(self.report, self.delivered)),
+            (Rung.CONNECTED, _seen(self.report, self.connected and not self.unnoted)),
+            (Rung.DELIVERED, _seen(self.report, self.delivered and not self.unnoted)),
         ]
         reached = max((rung for rung, seen in steps if seen is Seen.YES), default=Rung.NOTHING)
         beyond = [rung for rung, seen in steps if seen is Seen.NO and rung > reached]

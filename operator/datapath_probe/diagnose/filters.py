@@ -11,7 +11,7 @@ from functools import partial
 from ..api.reasons import Reason
 from ..cilium import nftables, packet_filter
 from ..cilium.curl import CurlExit, CurlReport
-from ..cilium.filter_terms import REDIRECTS, Loss, Packet
+from ..cilium.filter_terms import DIVERTS, REDIRECTS, Loss, Packet
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Unavailable
@@ -38,10 +38,22 @@ def filtered(
 ) -> Suspect:
     """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks, or a later one
     of its connection. One that is found counts, also where those of the other kind can't be seen. Unavailable where
-    nobody can tell whether a rule that drops packets has dropped these.
+    nobody can tell whether a rule that drops packets has dropped these: that counts after a failed request alone.
     """
-    if case.outcome.met is not False:
+    if not case.troubled:
         return None
+    suspect = _filtering(case, node, hooks, packet, predicts, namespace)
+    return suspect if case.outcome.met is False or isinstance(suspect, Contradiction) else None
+
+
+def _filtering(
+    case: Case,
+    node: str,
+    hooks: Sequence[str],
+    packet: Packet,
+    predicts: frozenset[Rung],
+    namespace: str | None,
+) -> Suspect:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
     silent: list[Unavailable] = []
     for question, search in _searches(case, node, namespace):
@@ -50,7 +62,7 @@ def filtered(
             continue
         for met, rungs in ((packet, predicts), (packet.with_data(), BY_SIZE)):
             loss = search(hooks, met)
-            if loss and loss.certain and (loss.does != REDIRECTS or _turned_away(case)):
+            if loss and loss.certain and _counts(case, loss):
                 return _filters(where, loss, question, rungs)
             if loss:
                 silent.insert(0, _may_filter(where, loss))
@@ -85,7 +97,7 @@ def _searches(
     """Filters of each kind, ready to be searched, by the question that tells of them. Nodes may send packets elsewhere,
     for Services; inside a pod that is as good as a drop, unless there is a connection.
     """
-    translated = namespace is not None and not case.connection.connected
+    translated = namespace is not None and (not case.connection.connected or case.connection.unnoted)
     of_iptables, of_nft = packet_filter.question(node, namespace), nftables.question(node, namespace)
     filters = case.lens.read(of_iptables, packet_filter.parse)
     chains = case.lens.read(of_nft, nftables.parse)
@@ -102,9 +114,14 @@ def _searches(
         yield of_nft, partial(nftables.loss, chains, translated=translated)
 
 
-def _turned_away(case: Case) -> bool:
-    """Whether nobody took the connection. Else a sidecar may have been there to take what is redirected to it."""
-    return isinstance(case.report, CurlReport) and case.report.exit_code == CurlExit.COULDNT_CONNECT
+def _counts(case: Case, loss: Loss) -> bool:
+    """Whether what is sent elsewhere is lost: nobody took the connection, or somebody did of whom no node knows. Else,
+    and where it is redirected to this very pod, a sidecar may be there to take it.
+    """
+    if loss.does not in (REDIRECTS, DIVERTS):
+        return True
+    turned_away = isinstance(case.report, CurlReport) and case.report.exit_code == CurlExit.COULDNT_CONNECT
+    return turned_away or (loss.does == DIVERTS and case.connection.unnoted)
 
 
 def _iptables(filters: packet_filter.Filters | Unavailable, *, translated: bool) -> _Search | Unavailable:

@@ -17,19 +17,21 @@ _TOO_LATE, _DAMAGED = 0.5, 0.05
 def queue_loses(
     case: Case, node: str, device: str, predicts: frozenset[Rung], question: Question | None = None
 ) -> Suspect:
-    """A queue of the device that loses packets."""
-    if case.outcome.met is not False:
+    """A queue of the device that loses packets, or with which a request came late."""
+    if not case.troubled:
         return None
     question = question or queues.losing(node)
     losing = case.lens.read(question, queues.parse_losing)
     if isinstance(losing, Unavailable):
-        return unheard(losing)
+        return unheard(losing) if case.outcome.met is False else None
     if device not in losing:
         return None
     queue = losing[device]
     message = f"the queue of {device} on {node} is {queue.told}"
     late = queue.delay_s is not None and queue.delay_s >= case.plan.request.timeout_s * _TOO_LATE
-    if late or queue.damaged >= _DAMAGED:  # what comes late or damaged may be seen further on
+    if case.outcome.met:
+        predicts = frozenset()
+    elif late or queue.damaged >= _DAMAGED:  # what comes late or damaged may be seen further on
         predicts |= {rung for rung in Rung if min(predicts) <= rung <= Rung.CONNECTED}
     elif not queue.loses:
         return Unavailable(Reason.NOT_OBSERVED, message) if queue.delay_s is None else None

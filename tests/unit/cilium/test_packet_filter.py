@@ -42,6 +42,8 @@ def loss(text: str, packet: Packet = TUNNELED) -> Loss | None:
         "[3:300] -A INPUT -p udp -m multiport --ports 8472 -j DROP",
         "[3:300] -A INPUT -m iprange --src-range 172.30.0.10-172.30.0.20 -j DROP",
         "[3:300] -A INPUT -m addrtype --dst-type LOCAL -j DROP",
+        "[3:300] -A INPUT -p udp -m statistic --mode random --probability 0.30000000000 -j DROP",
+        "[3:300] -A INPUT -m statistic --mode nth --every 3 --packet 0 -p udp -j DROP",
         '[3:300] -A INPUT -p udp -m comment --comment "no -j ACCEPT here" -j DROP',
     ],
 )

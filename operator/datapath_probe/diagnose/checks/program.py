@@ -118,6 +118,9 @@ def _from_container(
     foreign = ahead_of(case, expected.node, FROM_CONTAINER, chain, bypassed)
     if foreign:
         return hop.stale(foreign)
+    if pod is case.source and case.connection.unnoted and case.outcome.met is False:
+        message = f"{FROM_CONTAINER} noted no packet of this connection, though somebody answered"
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     impostor = _impostor(case, chain, pin, bypassed, rests_on)
     hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
     return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)

@@ -1,0 +1,118 @@
+"""Requests that were answered, and yet not as they should have been: by somebody else, late, or at the second try."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import packet_filter, queues
+from datapath_probe.diagnose.diagnose import diagnose, questions_of
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from unit.diagnose.told import ends
+from unit.recorded import recorded
+
+HEALTHY = "healthy-cross-node"
+TABLE = "*{}\n:{} ACCEPT [9:900]\n{}\nCOMMIT\n"
+DIVERTS = TABLE.format("nat", "OUTPUT", "[1:60] -A OUTPUT -p tcp -j DNAT --to-destination 10.244.9.9:80")
+REDIRECTS = TABLE.format("nat", "OUTPUT", "[1:60] -A OUTPUT -p tcp -j REDIRECT --to-ports 15001")
+DROPS_SOME = TABLE.format(
+    "filter",
+    "INPUT",
+    "[2:120] -A INPUT -p tcp -m statistic --mode random --probability 0.30000000000 -j DROP",
+)
+KEEPS_WAITING = [
+    {"kind": "netem", "dev": "cilium_vxlan", "drops": 0, "qlen": 0, "options": {"delay": {"delay": 1.2}}}
+]
+
+
+def unnoted(run: Run) -> Run:
+    """The run as if no node had noted any of its packets."""
+    readings = {
+        question: tuple(
+            replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
+            for reading in told
+        )
+        if any("cilium_ct" in word for word in question.argv)
+        else told
+        for question, told in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
+
+
+def reporting(run: Run, **changes: object) -> Run:
+    """The run with another report by curl."""
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    start = reading.stderr.index(b"{")
+    report = json.loads(reading.stderr[start:]) | changes
+    said = replace(reading, stderr=reading.stderr[:start] + json.dumps(report).encode())
+    return replace(run, request=replace(run.request, reading=said))
+
+
+def told(run: Run, question: Question, text: str) -> Run:
+    """The run with this answer, heard twice."""
+    answer = Answer(0, text.encode(), b"", 0.0, 0.0)
+    readings = {q: r * 2 for q, r in run.evidence.readings.items()} | {question: (answer, answer)}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def asked_inside(run: Run, node: str) -> Question:
+    """The question for the packet filters inside the pod on this node."""
+    return next(q for q in questions_of(run) if q.node == node and {"nsenter", "iptables-save"} <= {*q.argv})
+
+
+def named(diagnosis: Diagnosis) -> tuple[HopName, Reason] | None:
+    return (diagnosis.divergence.hop, diagnosis.divergence.reason) if diagnosis.divergence else None
+
+
+def test_a_rule_that_leads_to_somebody_else_is_told_where_no_node_has_noted_the_request() -> None:
+    run = unnoted(recorded(HEALTHY))
+    diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
+    assert diagnosis.verdict is ProbeVerdict.DEGRADED
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+
+
+def test_who_answers_in_the_destinations_name_is_not_taken_for_it() -> None:
+    run = reporting(unnoted(recorded(HEALTHY)), http_code=503)
+    diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
+    assert diagnosis.verdict is ProbeVerdict.BROKEN
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+
+
+def test_a_wrong_answer_that_no_node_has_noted_is_not_held_against_the_application() -> None:
+    diagnosis = diagnose(reporting(unnoted(recorded(HEALTHY)), http_code=503))
+    assert (diagnosis.verdict, named(diagnosis)) == (ProbeVerdict.BROKEN, None)
+
+
+def test_a_sidecar_that_speaks_for_the_pod_is_no_fault() -> None:
+    run = unnoted(recorded(HEALTHY))
+    diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), REDIRECTS))
+    assert diagnosis.verdict is ProbeVerdict.HEALTHY
+
+
+def test_a_rule_that_drops_some_packets_is_told_once_one_had_to_be_sent_again() -> None:
+    run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=1.03)
+    diagnosis = diagnose(told(run, asked_inside(run, ends(run)[1]), DROPS_SOME))
+    assert diagnosis.verdict is ProbeVerdict.DEGRADED
+    assert named(diagnosis) == (HopName.DESTINATION_INTERFACE, Reason.PACKET_FILTER_DROPS)
+
+
+@pytest.mark.parametrize("connect_s", [1.03, 0.01])
+def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(connect_s: float) -> None:
+    run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=connect_s)
+    diagnosis = diagnose(told(run, queues.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
+    late = (HopName.OVERLAY_ENCAPSULATION, Reason.QUEUE_LOSES)
+    assert named(diagnosis) == (late if connect_s > 1 else None)
+
+
+def test_a_request_that_went_well_has_no_filters_looked_for() -> None:
+    programs = {
+        question.argv[0] for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))
+    }
+    assert packet_filter.question("any").argv[0] not in programs
