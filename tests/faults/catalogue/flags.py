@@ -8,12 +8,13 @@ from faults.fault import At, Fault, broken, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, endpoint_entry, ipcache_entry, patched
 from faults.inject.policies import Direction, allow_all_entry, map_entry
-from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, TUNNELED
-from faults.scene import Scene, Target
+from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, NODE_PORTS, TUNNELED
+from faults.scene import OUTPOST, Scene, Target
 
 # octet of the flags, and the bits for the host's own addresses and for what is in its network
 _OF_ENDPOINT, _HOST, _AT_HOST = 8, 1, 2
 _OF_IPCACHE, _SKIP_TUNNEL = 23, 1
+_OF_FRONTEND, _EXTERNAL_IP = 8, 1
 _DENY_THIS_PORT = bytes((0, 0, 24 << 3 & 0xFF | 1, 0))  # all bits of protocol and port count
 # where an entry of a policy map has its kind of authentication, and its proxy's port
 _AUTHENTICATED, _TO_A_PROXY = (3, bytes((1 << 7 | 1,))), (0, (10999).to_bytes(2, "big"))
@@ -65,6 +66,13 @@ FAULTS = (
         lambda s: _set(ipcache_entry(s.lab, s.source, s.far.ip), _OF_IPCACHE, _SKIP_TUNNEL),
         broken(HopName.IPCACHE_LOOKUP, "WrongTunnelEndpoint"),
         modes=TUNNELED,
+    ),
+    Fault(
+        "frontend-taken-for-an-external-ip",
+        lambda s: _set(s.slot(OUTPOST, 0), _OF_FRONTEND, _EXTERNAL_IP),
+        broken(HopName.SERVICE_LOOKUP, "BackendMismatch"),
+        Target.SERVICE,
+        modes=NODE_PORTS,  # sockets alone go by it
     ),
     Fault(
         "policy-map-wants-an-authentication-source",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken, degraded, either
+from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject import conntrack, maps, objects, programs
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
@@ -24,7 +24,7 @@ from faults.modes import NODE_PORTS, PER_PACKET_LB
 from faults.scene import BOTH, LOCAL, OUTPOST, Scene, Target, service_path
 
 _ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
-_COUNT = 4  # of slot 0
+_COUNT, _REVERSE_NAT = 4, 6  # of slot 0
 _FLAGS, _HAS_AFFINITY = 8, 0x10  # of slot 0
 _REMEMBERED = slice(8, 12)  # the backend, of an affinity
 _FREE_ADDRESS = 250
@@ -131,6 +131,13 @@ def _unsocketed(scene: Scene, *, unpinned: bool) -> Injected:
 
 LOOKUP = HopName.SERVICE_LOOKUP
 
+_ANOTHERS_REVERSE_NAT = Fault(
+    "frontend-with-the-reverse-nat-of-another",
+    lambda s: changed(s.slot(OUTPOST, 0), patched(_REVERSE_NAT, s.slot(LOCAL, 0).read()[6:8])),
+    broken(LOOKUP, "BackendMismatch"),
+    Target.SERVICE,
+)
+
 FAULTS = (
     Fault(
         "backend-chosen-by-an-older-entry",
@@ -207,6 +214,8 @@ FAULTS = (
         Target.SERVICE,
         modes=PER_PACKET_LB,
     ),
+    replace(_ANOTHERS_REVERSE_NAT, modes=PER_PACKET_LB),
+    latent(_ANOTHERS_REVERSE_NAT, NODE_PORTS),
     Fault("affinity-that-nobody-asked-for", _sticking, degraded(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault(
         "sockets-detached",

@@ -25,6 +25,7 @@ from ..case import Case
 from ..findings import Finding, Rung
 from ..frontend import Master, address_of
 from ..judge import ANYWHERE, Contradiction
+from ..slot_zero import mistaken
 
 # What becomes of packets to such a Service is not decided by its backends.
 _REDIRECTED = {
@@ -68,8 +69,10 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
             Reason.NO_READY_BACKENDS,
             f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
         )
-    contradiction = _compare(case, wanted, programmed, master.slot) or _affinity(
-        case, master.slot, master.rests_on
+    contradiction = (
+        _compare(case, wanted, programmed, master.slot)
+        or mistaken(case, expected.node, master, master.slot)
+        or _affinity(case, master.slot, master.rests_on)
     )
     if contradiction:
         return hop.stale(contradiction)

@@ -14,6 +14,7 @@ from ..balancing import COMPARED_BACKENDS, frontend_of, master_at, programmed_of
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import ANYWHERE, Contradiction, Hop
+from ..slot_zero import reverse_nat_of
 from ..socket_lb import untranslating
 
 
@@ -74,15 +75,16 @@ def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
     frontend = frontend_of(case)
     hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
     hop.intent(f"replies come from {frontend.address}")
-    master = master_at(case, expected.node).slot
-    if isinstance(master, Unavailable):
-        return hop.unknown(master)
-    if isinstance(master, Absent):
+    master = master_at(case, expected.node)
+    if isinstance(master.slot, Unavailable):
+        return hop.unknown(master.slot)
+    if isinstance(master.slot, Absent):
         return hop.unknown(
             Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare")
         )
-    hop.object = f"reverse NAT {master.rev_nat_id}"
-    question = lbmap.revnat(expected.node, master.rev_nat_id)
+    number = reverse_nat_of(case, expected.node, master, master.slot)
+    hop.object = f"reverse NAT {number}"
+    question = lbmap.revnat(expected.node, number)
     entry = case.lens.read(question, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
