@@ -147,6 +147,8 @@ def _naming(way: _Way) -> _Hops:
     if way.plan.frontend and (way.from_pod or way.socket_lb):
         yield HopName.SERVICE_LOOKUP, way.source
         yield HopName.SERVICE_TRANSLATION, way.source
+    elif way.plan.frontend and not way.plan.backends:  # nobody can translate, whoever would
+        yield HopName.SERVICE_LOOKUP, way.source
 
 
 def _towards(way: _Way) -> _Hops:

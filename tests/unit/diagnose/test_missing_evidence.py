@@ -231,7 +231,7 @@ def test_without_any_evidence_every_programmed_hop_is_unknown(name: str) -> None
     diagnosis = diagnose(replace(recorded(name), evidence=Evidence()))
     assert diagnosis.verdict in (ProbeVerdict.UNKNOWN, ProbeVerdict.BROKEN)
     told_by_curl = {HopName.DESTINATION_RESPONSE, HopName.NAME_RESOLUTION}
-    told_by_kubernetes = {Reason.ADDRESS_OUTSIDE_POD_CIDR}
+    told_by_kubernetes = {Reason.ADDRESS_OUTSIDE_POD_CIDR, Reason.NO_READY_BACKENDS}
     for finding in diagnosis.findings:
         if finding.hop not in told_by_curl and finding.reason not in told_by_kubernetes:
             assert finding.verdict is HopVerdict.UNKNOWN, finding

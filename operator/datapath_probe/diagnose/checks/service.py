@@ -24,7 +24,7 @@ from ..balancing import (
 from ..case import Case
 from ..findings import Finding, Rung
 from ..frontend import Master, address_of
-from ..judge import ANYWHERE, Contradiction
+from ..judge import ANYWHERE, Contradiction, Hop
 from ..slot_zero import mistaken
 
 # What becomes of packets to such a Service is not decided by its backends.
@@ -45,34 +45,40 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         f"{len(wanted)} ready endpoint(s)",
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
+    if not wanted and not _chooses(case):
+        return _nobody(hop, frontend)
     for number in range(1, 1 + len(case.plan.backends[:COMPARED_BACKENDS])):
         case.lens.want(lbmap.slot(expected.node, address_of(frontend), number))  # as many as there should be
     master = master_at(case, expected.node)
     if isinstance(master.slot, Unavailable):
-        return hop.unknown(master.slot)
+        told = not wanted and case.outcome.met is False
+        return _nobody(hop, frontend) if told else hop.unknown(master.slot)
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
     redirected = _redirected(expected.node, frontend, master.slot)
     if redirected:
         return hop.strays(redirected)
-    programmed = programmed_of(case, expected.node, master, master.slot)
+    return _judge(case, hop, wanted, master, master.slot)
+
+
+def _judge(case: Case, hop: Hop, wanted: set[str], master: Master, slot_0: lbmap.ServiceSlot) -> Finding:
+    """What the frontend leads to, against what it should."""
+    node, frontend = hop.expected.node, frontend_of(case)
+    programmed = programmed_of(case, node, master, slot_0)
     if isinstance(programmed, Unavailable):
         return hop.unknown(programmed)
     have = programmed.backends
     hop.programmed(
         f"{programmed.count} backend(s)",
-        {"backends": ", ".join(sorted(have)), "revNAT": master.slot.rev_nat_id},
+        {"backends": ", ".join(sorted(have)), "revNAT": slot_0.rev_nat_id},
     )
     if not wanted and not have:
-        return hop.broken(
-            Reason.NO_READY_BACKENDS,
-            f"Service {frontend.service.namespace}/{frontend.service.name} has no ready endpoint for {expected.node}",
-        )
+        return _nobody(hop, frontend)
     contradiction = (
-        _compare(case, wanted, programmed, master.slot)
-        or mistaken(case, expected.node, master, master.slot)
-        or _affinity(case, master.slot, master.rests_on)
+        _compare(case, wanted, programmed, slot_0)
+        or mistaken(case, node, master, slot_0)
+        or _affinity(case, slot_0, master.rests_on)
     )
     if contradiction:
         return hop.stale(contradiction)
@@ -80,6 +86,18 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         message = "session affinity may remember another backend: nothing shows which one was chosen"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     return hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+
+
+def _chooses(case: Case) -> bool:
+    """Whether it is Cilium that chooses a backend; for hosts others may do that."""
+    return case.config.socket_lb or not case.source.pod.host_network
+
+
+def _nobody(hop: Hop, frontend: Frontend) -> Finding:
+    """Whoever translates has nobody to translate to."""
+    name = f"{frontend.service.namespace}/{frontend.service.name}"
+    message = f"Service {name} has no ready endpoint for {hop.expected.node}"
+    return hop.broken(Reason.NO_READY_BACKENDS, message)
 
 
 def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str | None:
