@@ -1,8 +1,8 @@
-"""A name that did not resolve because of what the request itself would have met next: that is what is broken, and the
-name no more than its first victim.
+"""What failed early because of something that the request itself would have met later: that is what is broken, and the
+name that did not resolve, or the endpoint that is not Ready, no more than its first victim.
 
-In: the findings of a path. Out: the same with the hop that the name server is not reached for, where the request takes
-it too. Called by `diagnose`, before `conclude`.
+In: the findings of a path. Out: the same with the hop that the failure comes of, where the request takes it too. Called
+by `diagnose`, before `conclude`.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,14 +16,17 @@ _OF_THE_POD = frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM})
 
 
 def with_shared_cause(findings: list[Finding], ahead: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings; what the name's failure comes of is taken back where the request does not depend on it.
+    """The findings; what a failure comes of is taken back where the request does not depend on it.
 
     `ahead`: those of the ways that the request may take once its destination is known.
     """
     failed = next((f for f in findings if f.cause), None)
     if failed is None or failed.cause is None:
         return findings
-    shared = _of_request(failed.cause, (f for f in findings if f is not failed), ahead)
+    if failed.hop is HopName.SERVICE_LOOKUP:  # found on the request's own way
+        shared: Finding | None = failed.cause
+    else:
+        shared = _of_request(failed.cause, (f for f in findings if f is not failed), ahead)
     if shared is None:
         return [replace(f, cause=None) if f is failed else f for f in findings]
     others = [f for f in findings if f.hop is not shared.hop]

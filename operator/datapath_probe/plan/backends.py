@@ -22,16 +22,37 @@ def eligible_backends(
 
     `zone`: the node's, where Cilium is told to honour the hints of endpoints.
     """
+    candidates = _of_node(service, port, endpoints, node)
+    if service.internal_traffic_policy != "Local" and zone and service.prefers_close:
+        candidates = _of_zone(candidates, zone)
+    return _distinct(
+        [e for e in candidates if e.ready] or [e for e in candidates if e.serving and e.terminating]
+    )
+
+
+def unready_backends(
+    service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
+) -> tuple[SliceEndpoint, ...]:
+    """The endpoints that would be eligible if they were ready, and are not about to go."""
+    candidates = _of_node(service, port, endpoints, node)
+    return _distinct([e for e in candidates if not (e.ready or e.terminating)])
+
+
+def _of_node(
+    service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
+) -> list[SliceEndpoint]:
+    """Those of the port and of the frontend's IP version that the node may send packets to."""
     candidates = [e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol]
     if service.cluster_ip not in ("", "None"):
         version = ip_address(service.cluster_ip).version
         candidates = [e for e in candidates if ip_address(e.ip).version == version]
     if service.internal_traffic_policy == "Local":
         candidates = [e for e in candidates if e.node in (None, node)]
-    elif zone and service.prefers_close:
-        candidates = _of_zone(candidates, zone)
-    chosen = [e for e in candidates if e.ready] or [e for e in candidates if e.serving and e.terminating]
-    unique = {(e.ip, e.port): e for e in chosen}
+    return candidates
+
+
+def _distinct(endpoints: list[SliceEndpoint]) -> tuple[SliceEndpoint, ...]:
+    unique = {(e.ip, e.port): e for e in endpoints}
     return tuple(unique[key] for key in sorted(unique))
 
 

@@ -8,7 +8,7 @@ from ..api.reasons import Reason
 from ..api.spec import Destination, PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..cilium.agent_config import from_config_map
-from .backends import eligible_backends, zone_that_counts
+from .backends import eligible_backends, unready_backends, zone_that_counts
 from .facts import node_facts, pod_facts
 from .objects import Inventory, Service, ServicePort, SliceEndpoint
 from .plan import Backend, CannotRun, Frontend, Nameserver, NodeFacts
@@ -19,7 +19,9 @@ _DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is requested (`host`, `port`) and what may answer; a pod is its own only backend."""
+    """What is requested (`host`, `port`) and what may answer; a pod is its own only backend. `unready`: who might, if
+    nobody else does.
+    """
 
     display: str
     host: str
@@ -27,6 +29,7 @@ class Target:
     backends: tuple[Backend, ...]
     frontend: Frontend | None = None
     headless: Service | None = None
+    unready: tuple[Backend, ...] = ()
 
 
 def resolve_destination(
@@ -100,7 +103,9 @@ def _service(
     host = f"{spec.name}.{namespace}.svc"
     if service.cluster_ip == "None":
         return _headless(display, host, spec.port, port, service, backends)
-    return Target(display, host, port.port, backends, frontend=Frontend(service, port, service.cluster_ip))
+    unready = () if backends else _unready(service, port, inventory, source)
+    frontend = Frontend(service, port, service.cluster_ip)
+    return Target(display, host, port.port, backends, frontend, unready=unready)
 
 
 def _at_node_port(
@@ -160,6 +165,16 @@ def _backends(
     return tuple(
         _backend(endpoint, service.namespace, inventory)
         for endpoint in eligible_backends(service, port, endpoints, source.name, zone)
+    )
+
+
+def _unready(
+    service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
+) -> tuple[Backend, ...]:
+    endpoints = inventory.slice_endpoints(service.namespace, service.name)
+    return tuple(
+        _backend(endpoint, service.namespace, inventory)
+        for endpoint in unready_backends(service, port, endpoints, source.name)
     )
 
 

@@ -129,6 +129,7 @@ class Plan:
 
     `headless`: the Service whose name is requested, if it has no address of its own: curl picks one of the backends.
     `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or nobody knows where it is.
+    `unready`: without any backend, the endpoints that are not Ready.
     """
 
     probe: str  # namespace/name
@@ -142,6 +143,7 @@ class Plan:
     config: Mapping[str, str]
     headless: Service | None = None
     nameserver: Nameserver | None = None
+    unready: tuple[Backend, ...] = ()
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:

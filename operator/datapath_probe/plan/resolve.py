@@ -49,6 +49,7 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         config=dict(inventory.cilium_config()),
         headless=target.headless,
         nameserver=cluster_dns(inventory, source.node) if named and asks_dns else None,
+        unready=target.unready,
     )
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import lxcmap
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.run import Run
-from unit.diagnose.told import without
+from datapath_probe.evidence.reading import Answer
+from unit.diagnose.told import ends, without
 from unit.recorded import recorded
 
 BY_PACKET, BY_SOCKET = "no-ready-backends", "kpr/no-ready-backends@1.18.5"
@@ -43,3 +45,37 @@ def test_nothing_is_asked_of_cilium_where_others_translate() -> None:
 @pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
 def test_it_is_told_where_the_node_does_not_answer(name: str) -> None:
     assert named(without(recorded(name), "_services_v2")) == NOBODY
+
+
+def with_an_unready_endpoint() -> Run:
+    """The request failed, and the only pod behind the Service, on the other node, is not Ready."""
+    run = recorded("healthy-service-cross-node")
+    there = ends(run)[1]
+    [far] = [one for one in run.plan.backends if one.target and one.target.node.name == there]
+    plan = replace(run.plan, backends=(), unready=(far,))
+    failed = replace(recorded(BY_PACKET).request, started=run.request.started)
+    run = replace(run, plan=plan, plan_after=plan, request=failed, second_look=True)
+    return without(run, "_services_v2")
+
+
+def test_endpoints_that_are_not_ready_are_named() -> None:
+    run = with_an_unready_endpoint()
+    assert named(run) == NOBODY
+    assert run.plan.unready[0].target
+    assert f"{run.plan.unready[0].target.pod.name} not Ready" in diagnose(run).message
+
+
+def test_what_keeps_the_kubelet_from_the_endpoint_is_the_cause() -> None:
+    run = with_an_unready_endpoint()
+    absent = Answer(254, b"null", b"", 0.0, 0.0)
+    question = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], run.plan.unready[0].ip)
+    for _ in range(2):
+        run = replace(run, evidence=run.evidence.adding([question], [absent]))
+    diagnosis = diagnose(run)
+    assert diagnosis.divergence is not None
+    assert diagnosis.symptom is not None
+    assert (diagnosis.divergence.hop, diagnosis.reason) == (
+        HopName.ENDPOINT_LOOKUP,
+        Reason.ENDPOINT_ENTRY_MISSING,
+    )
+    assert diagnosis.symptom.reason is Reason.NO_READY_BACKENDS

@@ -12,6 +12,7 @@ from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Diagnosis, Finding
 from datapath_probe.diagnose.frontend import address_of
 from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from unit.recorded import recorded
@@ -25,7 +26,7 @@ ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 def altered(run: Run, number: int, octets: slice, value: bytes) -> Run:
     """The run, all its answers heard twice, with other octets in one slot of its Service."""
     assert run.plan.frontend is not None
-    readings: dict[object, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
+    readings: dict[Question, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
     slot = lbmap.slot(run.plan.source.node.name, address_of(run.plan.frontend), number)
     answer = readings[slot][-1]
     assert isinstance(answer, Answer)

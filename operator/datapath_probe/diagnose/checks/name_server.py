@@ -3,7 +3,7 @@ hop `name-resolution`. Judged by the same checks as any other way through a Serv
 the request can tell.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,15 +12,11 @@ from ...api.vocabulary import HopName, HopVerdict
 from ...cilium import conntrack
 from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent
-from ...plan.path import expected_path
 from ...plan.plan import Backend, Nameserver
 from ..case import Case, Check
-from ..connection import Connection
 from ..findings import Finding
-from ..sizes import BY_SIZE
 from ..trace import CLOCK_TOLERANCE_S, of_this_run
 from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
-from .host import FROM_HOST, TO_HOST
 from .interface import check_destination_interface, check_source_interface
 from .ipcache import check_ipcache_lookup, check_reply_ipcache
 from .overlay import (
@@ -34,9 +30,7 @@ from .program import check_destination_program, check_reply_program, check_sourc
 from .routing import check_node_routing, check_reply_routing
 from .service import check_service_lookup
 from .translation import check_reply_translation
-
-# More name servers than these are not walked to.
-_WALKED = 4
+from .walk import WALKED, is_harmful, walk_to
 
 _CHECKS: Final[Mapping[HopName, Check]] = {
     HopName.SOURCE_INTERFACE: check_source_interface,
@@ -65,8 +59,11 @@ _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 def walk(case: Case, nameserver: Nameserver) -> list[Finding]:
     """Every hop to and from each name server, as it is programmed."""
-    servers: Sequence[Backend | None] = nameserver.backends[:_WALKED] or (None,)
-    return [finding for server in servers for finding in _walk_to(case, nameserver, server)]
+    plan = replace(
+        case.plan, frontend=nameserver.frontend, backends=nameserver.backends, headless=None, nameserver=None
+    )
+    servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
+    return [finding for server in servers for finding in walk_to(case, plan, server, _CHECKS)]
 
 
 def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
@@ -74,8 +71,8 @@ def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
             return Reason.NO_READY_NAME_SERVER, finding
-        harmful = finding.predicts - BY_SIZE or finding.hop is HopName.SERVICE_LOOKUP  # queries are small
-        if finding.verdict is HopVerdict.STALE and harmful:
+        serves_nobody = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
+        if is_harmful(finding) or serves_nobody:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
             return Reason.DNS_DENIED if denied else Reason.NAME_SERVER_UNREACHABLE, finding
     return None
@@ -96,7 +93,7 @@ def queries(case: Case, nameserver: Nameserver) -> Queries:
     node, client = case.source.node.name, case.source.pod.ip
     asked: bool | None = None if case.source.pod.host_network else False
     refused_by: str | None = None
-    for server in nameserver.backends[:_WALKED]:
+    for server in nameserver.backends[:WALKED]:
         question = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(question, case.run.request, case.lens)
         if isinstance(entry, CtEntry) and since_s is not None:
@@ -107,26 +104,3 @@ def queries(case: Case, nameserver: Nameserver) -> Queries:
         elif not isinstance(entry, Absent):
             asked = asked or None
     return Queries(asked, refused_by)
-
-
-def _walk_to(case: Case, nameserver: Nameserver, server: Backend | None) -> Iterator[Finding]:
-    plan = replace(
-        case.plan, frontend=nameserver.frontend, backends=nameserver.backends, headless=None, nameserver=None
-    )
-    to_server = Case(
-        run=replace(case.run, plan=plan),
-        lens=case.lens,
-        path=expected_path(plan, server),
-        backend=server,
-        report=None,
-        outcome=case.outcome,
-        connection=Connection(server),
-    )
-    checks = {
-        **_CHECKS,
-        **(FROM_HOST if plan.source.pod.host_network else {}),
-        **(TO_HOST if server and server.host else {}),
-    }
-    for expected in to_server.path.hops:
-        if expected.name in _CHECKS:
-            yield checks[expected.name](to_server, expected)

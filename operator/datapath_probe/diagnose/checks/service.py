@@ -3,6 +3,8 @@
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 """
 
+from dataclasses import replace
+
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...cilium import lbmap
@@ -26,6 +28,7 @@ from ..findings import Finding, Rung
 from ..frontend import Master, address_of
 from ..judge import ANYWHERE, Contradiction, Hop
 from ..slot_zero import mistaken
+from .unready import unready_pods, why_unready
 
 # What becomes of packets to such a Service is not decided by its backends.
 _REDIRECTED = {
@@ -46,13 +49,13 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
     if not wanted and not _chooses(case):
-        return _nobody(hop, frontend)
+        return _nobody(case, hop, frontend)
     for number in range(1, 1 + len(case.plan.backends[:COMPARED_BACKENDS])):
         case.lens.want(lbmap.slot(expected.node, address_of(frontend), number))  # as many as there should be
     master = master_at(case, expected.node)
     if isinstance(master.slot, Unavailable):
         told = not wanted and case.outcome.met is False
-        return _nobody(hop, frontend) if told else hop.unknown(master.slot)
+        return _nobody(case, hop, frontend) if told else hop.unknown(master.slot)
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
@@ -74,7 +77,7 @@ def _judge(case: Case, hop: Hop, wanted: set[str], master: Master, slot_0: lbmap
         {"backends": ", ".join(sorted(have)), "revNAT": slot_0.rev_nat_id},
     )
     if not wanted and not have:
-        return _nobody(hop, frontend)
+        return _nobody(case, hop, frontend)
     contradiction = (
         _compare(case, wanted, programmed, slot_0)
         or mistaken(case, node, master, slot_0)
@@ -93,11 +96,13 @@ def _chooses(case: Case) -> bool:
     return case.config.socket_lb or not case.source.pod.host_network
 
 
-def _nobody(hop: Hop, frontend: Frontend) -> Finding:
+def _nobody(case: Case, hop: Hop, frontend: Frontend) -> Finding:
     """Whoever translates has nobody to translate to."""
     name = f"{frontend.service.namespace}/{frontend.service.name}"
     message = f"Service {name} has no ready endpoint for {hop.expected.node}"
-    return hop.broken(Reason.NO_READY_BACKENDS, message)
+    unready = unready_pods(case)
+    message += f": {unready} not Ready" if unready else ""
+    return replace(hop.broken(Reason.NO_READY_BACKENDS, message), cause=why_unready(case))
 
 
 def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str | None:
