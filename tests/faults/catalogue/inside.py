@@ -2,7 +2,7 @@
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken
+from faults.fault import At, Fault, broken, degraded
 from faults.inject import devices, filters
 from faults.inject.in_place import Injected
 from faults.modes import BY_ROUTES, PER_PACKET_LB, Mode
@@ -11,6 +11,7 @@ from faults.scene import OUTPOST, Scene, Target
 # Where the node's stack takes what leaves a pod.
 NATIVE = frozenset({Mode.NATIVE})
 _QUERY = ("-p", "udp")
+_EVERY_OTHER_SYN = ("-p", "tcp", "--syn", "-m", "statistic", "--mode", "nth", "--every", "2")
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 
 
@@ -27,6 +28,12 @@ def _wrong_gateway(scene: Scene, pod: Pod) -> Injected:
 def _spoken_to(scene: Scene) -> str:
     """Whom the ship's packets to the outpost are for as its kernel sees them: sockets translate before it routes."""
     return scene.far.ip if scene.mode is Mode.KPR else scene.service_ip(OUTPOST)
+
+
+def _leads_elsewhere(scene: Scene) -> Injected:
+    """Requests to the deathstar far away go to the near one."""
+    to = ("-p", "tcp", "-d", scene.far.ip, "-j", "DNAT", "--to-destination", scene.near.ip)
+    return filters.rule_in_pod(scene.lab, scene.ship, "OUTPUT", *to, table="nat")
 
 
 FAULTS = (
@@ -61,6 +68,16 @@ FAULTS = (
         broken(SOURCE, "NoRoute"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
+    ),
+    Fault(
+        "source-leads-requests-elsewhere",
+        _leads_elsewhere,
+        degraded(SOURCE, "PacketFilterDrops"),
+    ),
+    Fault(
+        "destination-drops-every-other-handshake",
+        lambda s: filters.rule_in_pod(s.lab, s.far, "INPUT", *_EVERY_OTHER_SYN, "-j", "DROP"),
+        degraded(DESTINATION, "PacketFilterDrops", At.DESTINATION),
     ),
     Fault(
         "destination-swallows-replies",

@@ -17,6 +17,7 @@ from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
+from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends
 from unit.recorded import recorded
 
@@ -191,3 +192,17 @@ def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
     diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
     assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is is_named
     assert ("--dport" in diagnosis.message) is is_named
+
+
+@pytest.mark.parametrize("lookup_s", [1.2, 0.02])
+def test_a_name_server_that_can_not_be_reached_is_told_where_another_had_to_be_asked(lookup_s: float) -> None:
+    run = recorded(HEALTHY)
+    assert run.plan.frontend is not None
+    plan = replace(run.plan, nameserver=Nameserver(run.plan.frontend, run.plan.backends))
+    chosen = diagnose(run).backend
+    other = next(backend for backend in run.plan.backends if backend != chosen)
+    assert other.target is not None
+    run = reporting(replace(run, plan=plan, plan_after=plan), time_namelookup=lookup_s)
+    diagnosis = diagnose(answering(run, {lxcmap.lookup(other.target.node.name, other.ip): ABSENT}))
+    assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is (lookup_s > 1)
+    assert diagnosis.verdict is (ProbeVerdict.DEGRADED if lookup_s > 1 else ProbeVerdict.HEALTHY)

@@ -59,7 +59,21 @@ def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
         message = f"no trace of this connection shows where {case.plan.request.host} led"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     hop.observed(f"curl spoke to {shown}", took)
-    return hop.fine(f"resolved in {took['nameLookup']}")
+    return _slowed(case, hop, report) or hop.fine(f"resolved in {took['nameLookup']}")
+
+
+def _slowed(case: Case, hop: Hop, report: CurlReport) -> Finding | None:
+    """A name server that can't be reached, where another one, or a second query, gave the answer."""
+    nameserver, took_s = case.plan.nameserver, report.timings.name_lookup
+    if not case.outcome.met or took_s < _ANSWERED_S or nameserver is None:
+        return None
+    found = culprit(walk(case, nameserver))
+    if found is None:
+        return None
+    reason, cause = found
+    told = f"{case.plan.request.host} took {took_s:.1f} s to resolve"
+    message = f"{told}: on the way to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
+    return replace(hop.broken(reason, message), cause=cause)
 
 
 def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, str, Finding | None]:
