@@ -100,7 +100,7 @@ class Connection:
     def unnoted(self) -> bool:
         """curl had a connection, and neither node knows any of it: with somebody else, or the entries are gone."""
         neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
-        return self.connected and neither and not self.events.sightings
+        return self.connected and neither and not (self.sent or self.received)
 
     @property
     def delivered(self) -> bool:

@@ -11,7 +11,7 @@ from faults.scene import OUTPOST, Scene, Target
 # Where the node's stack takes what leaves a pod.
 NATIVE = frozenset({Mode.NATIVE})
 _QUERY = ("-p", "udp")
-_EVERY_OTHER_SYN = ("-p", "tcp", "--syn", "-m", "statistic", "--mode", "nth", "--every", "2")
+_EVERY_OTHER_SYN = ("-p", "tcp", "--syn", "-m", "statistic", "--mode", "nth", "--every", "2", "--packet", "0")
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 
 
