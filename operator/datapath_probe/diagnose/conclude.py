@@ -71,22 +71,29 @@ class Conclusion:
     symptom: Divergence | None = None
 
 
-def conclude(
-    findings: Sequence[Finding],
-    outcome: Outcome,
-    ladder: Ladder,
-    transition: str | None,
-    unjudgeable: Unavailable | None = None,
-    wire: WireLoss | None = None,
-    clues: Sequence[str] = (),
-    open_end: HopName | None = None,
-    lost_events: Sequence[str] = (),
-) -> Conclusion:
-    """One verdict. `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything;
-    `unjudgeable`: what on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what
-    else was seen, for people, where no hop is named; `open_end`: where the path would end, if it is not known so far;
-    `lost_events`: what witnesses know that they missed.
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a verdict depends on beside the findings.
+
+    `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything; `unjudgeable`: what
+    on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what else was seen, for
+    people, where no hop is named; `open_end`: where the path would end, if it is not known so far; `lost_events`: what
+    witnesses know that they missed.
     """
+
+    transition: str | None = None
+    unjudgeable: Unavailable | None = None
+    wire: WireLoss | None = None
+    clues: tuple[str, ...] = ()
+    open_end: HopName | None = None
+    lost_events: tuple[str, ...] = ()
+
+
+def conclude(
+    findings: Sequence[Finding], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
+) -> Conclusion:
+    """One verdict."""
+    transition, unjudgeable = circumstances.transition, circumstances.unjudgeable
     findings = tuple(_known_to_miss(finding, findings) for finding in findings)
     if unjudgeable:
         reason, why = Reason(unjudgeable.reason), unjudgeable.message
@@ -101,14 +108,14 @@ def conclude(
     if transition:
         findings = tuple(_withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
-        hints = clues if outcome.reason is Reason.DENIAL_NOT_WITNESSED else ()
+        hints = circumstances.clues if outcome.reason is Reason.DENIAL_NOT_WITNESSED else ()
         message = "; ".join((outcome.message, *hints))
         return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, message, findings)
     if outcome.met:
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
-    return _telling(_failed(findings, outcome, ladder, wire, clues, open_end), lost_events)
+    return _telling(_failed(findings, outcome, ladder, circumstances), circumstances.lost_events)
 
 
 def _telling(conclusion: Conclusion, lost_events: Sequence[str]) -> Conclusion:
@@ -171,18 +178,12 @@ def _became(outcome: Outcome) -> str:
 
 
 def _failed(
-    findings: tuple[Finding, ...],
-    outcome: Outcome,
-    ladder: Ladder,
-    wire: WireLoss | None,
-    clues: Sequence[str],
-    open_end: HopName | None,
+    findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
 ) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
-    observed = _first(findings, HopVerdict.BROKEN)
-    last = (
-        wire.segment.before if wire else HopName.REPLY_TRANSLATION
-    )  # what comes after has not seen a packet
+    observed, wire = _first(findings, HopVerdict.BROKEN), circumstances.wire
+    # what comes after has not seen a packet
+    last = wire.segment.before if wire else HopName.REPLY_TRANSLATION
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
     if observed and observed.cause:
@@ -203,10 +204,18 @@ def _failed(
         return _blamed(findings, observed, ladder)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:  # nothing was lost
         return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
-    segment = wire.segment if wire else segment_between(findings, ladder, open_end)
+    return _lost_between(findings, outcome, ladder, circumstances)
+
+
+def _lost_between(
+    findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
+) -> Conclusion:
+    """No hop can be named: the narrowest stretch that holds the loss."""
+    wire = circumstances.wire
+    segment = wire.segment if wire else segment_between(findings, ladder, circumstances.open_end)
     reason = Reason.LOST_ON_THE_WIRE if wire else Reason.LOST_IN_TRANSIT
-    message = f"{outcome.message}; lost after {segment.after} and before {segment.before}"
-    told = "; ".join((message, *((wire.message,) if wire else ()), *clues))
+    message = f"{outcome.message}; packets were lost between {segment.after} and {segment.before}"
+    told = "; ".join((message, *((wire.message,) if wire else ()), *circumstances.clues))
     return Conclusion(ProbeVerdict.BROKEN, reason, told, findings, segment=segment)
 
 

@@ -31,7 +31,7 @@ from .checks.response import check_destination_response
 from .checks.routing import check_node_routing, check_reply_routing
 from .checks.service import check_service_lookup
 from .checks.translation import check_reply_translation, check_service_translation
-from .conclude import conclude
+from .conclude import Circumstances, conclude
 from .connection import Connection
 from .counters import count, wire_loss
 from .events import observe
@@ -87,16 +87,8 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     unjudged = unjudgeable(case, findings)
     transition = in_transition(run, case.connection.chosen, _doubtful(findings))
     if unjudged is None:  # else what checks and settings say of a transition proves nothing either
-        transition = (
-            transition
-            or reloading(findings)
-            or disagreement(case)
-            or (_righted(run, findings, ladder, memo) if case.outcome.met is False else None)
-        )
-    conclusion = conclude(
-        findings,
-        case.outcome,
-        ladder,
+        transition = transition or _changing(case, findings, ladder, memo)
+    circumstances = Circumstances(
         transition,
         unjudged,
         wire_loss(case, ladder),
@@ -104,6 +96,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         _open_end(case),
         tuple(lost_events(case)),
     )
+    conclusion = conclude(findings, case.outcome, ladder, circumstances)
     return Diagnosis(
         plan=run.plan,
         backend=case.backend,
@@ -124,6 +117,14 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         needs_second_look=not (run.second_look or unjudged) and any(map(_is_doubtful, findings)),
         lagging=case.connection.events.lagging,
     )
+
+
+def _changing(case: Case, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:
+    """What was in transition by the evidence itself."""
+    changing = reloading(findings) or disagreement(case)
+    if changing or case.outcome.met is not False:
+        return changing
+    return _righted(case.run, findings, ladder, memo)
 
 
 def _open_end(case: Case) -> HopName | None:

@@ -8,7 +8,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.diagnose.conclude import Conclusion, conclude
+from datapath_probe.diagnose.conclude import Circumstances, Conclusion, conclude
 from datapath_probe.diagnose.findings import Finding, Rung
 from datapath_probe.diagnose.ladder import Ladder
 from datapath_probe.diagnose.outcome import Outcome
@@ -43,7 +43,7 @@ def broken(hop: HopName, reason: Reason, predicts: frozenset[Rung] = PASSED) -> 
 
 def judged(*findings: Finding, outcome: Outcome = STOOD, ladder: Ladder = DELIVERED) -> Conclusion:
     told = {finding.hop: finding for finding in findings}
-    return conclude([told.get(hop, fine(hop)) for hop in PATH], outcome, ladder, None)
+    return conclude([told.get(hop, fine(hop)) for hop in PATH], outcome, ladder, Circumstances())
 
 
 def named(conclusion: Conclusion) -> HopName | None:

@@ -153,6 +153,24 @@ def _delivery(
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(missing)
+    contradiction = _mismatch(case, hop, record, agent, missed, misled, question)
+    if contradiction:
+        return hop.stale(contradiction)
+    leads = leaving_room(case, hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
+    kept = _kept_by_stack(case, pod, agent, frozenset({missed}))
+    return unless(hop, leads, *kept, _mistaken(hop, record, agent))
+
+
+def _mismatch(
+    case: Case,
+    hop: Hop,
+    record: lxcmap.EndpointRecord,
+    agent: AgentEndpoint,
+    missed: Rung,
+    misled: Rung,
+    question: Question,
+) -> Contradiction | None:
+    """How the entry differs from what the agent set up."""
     hop.programmed(
         "entry of this pod",
         {
@@ -165,12 +183,10 @@ def _delivery(
     )
     wrong = _differences(record, agent)
     if not wrong:
-        known = leaving_room(case, hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
-        kept = _kept_by_stack(case, pod, agent, frozenset({missed}))
-        return unless(hop, known, *kept, _mistaken(hop, record, agent))
-    message = f"the endpoint map of {expected.node} has for {address} {', '.join(wrong)}"
+        return None
+    message = f"{hop.object} of {hop.expected.node} has {', '.join(wrong)}"
     predicts = _ends(record, agent, missed, misled) if uses_endpoint_map(case) else _NOWHERE
-    return hop.stale(Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,)))
+    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,))
 
 
 def _ends(record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Rung, misled: Rung) -> frozenset[Rung]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium.ipcache import IpcacheFlag
+from ...cilium.ipcache import IpcacheFlag, IpcacheRecord
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -59,6 +59,11 @@ class ExpectedRecord:
     behind: tuple[str, ...]
     tunneled: bool
 
+    @property
+    def identity_text(self) -> str:
+        """The identities, for people."""
+        return " or ".join(map(str, sorted(self.identities)))
+
 
 def _judge(
     case: Case,
@@ -96,80 +101,83 @@ def judge_record(
 
     `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
     """
-    address, tunnels, tunneled = intent.address, intent.behind, intent.tunneled
-    identities = " or ".join(map(str, sorted(intent.identities)))
-    hop = case.hop(expected, f"ipcache[{address}]")
+    hop = case.hop(expected, f"ipcache[{intent.address}]")
     hop.intent(
-        f"identity {identities}" + (f" behind {tunnels[0]}" if tunnels else " on this node"),
-        {"identity": identities, "tunnelEndpoint": tunnels[0] if tunnels else ""},
+        f"identity {intent.identity_text}"
+        + (f" behind {intent.behind[0]}" if intent.behind else " on this node"),
+        {"identity": intent.identity_text, "tunnelEndpoint": intent.behind[0] if intent.behind else ""},
     )
-    record = known(case, expected.node, address)
-    if isinstance(record, Unavailable):
-        return hop.unknown(record)
-    exact, rests_on = record.own, record.rests_on
-    if exact is None:
-        return _unknown_pod(hop, address, record, tunneled, identity_rungs, tunnel_rungs)
+    match = known(case, expected.node, intent.address)
+    if isinstance(match, Unavailable):
+        return hop.unknown(match)
+    record = match.own
+    if record is None:
+        return _unknown_pod(hop, intent, match, identity_rungs, tunnel_rungs)
+    behind = f" behind {record.tunnel_endpoint}" if record.tunnel_endpoint else ""
     hop.programmed(
-        f"identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if exact.tunnel_endpoint else ""),
+        f"identity {record.identity}{behind}",
         {
-            "identity": exact.identity,
-            "tunnelEndpoint": exact.tunnel_endpoint or "",
-            "encryptKey": exact.encrypt_key,
+            "identity": record.identity,
+            "tunnelEndpoint": record.tunnel_endpoint or "",
+            "encryptKey": record.encrypt_key,
         },
     )
-    if exact.identity not in intent.identities:
-        return hop.stale(
-            Contradiction(
-                Reason.WRONG_IDENTITY,
-                f"{expected.node} takes {address} for identity {exact.identity}, but it is {identities}",
-                identity_rungs,
-                rests_on,
-            )
+    fault = _fault(case, expected.node, intent, record)
+    if fault is None:
+        return hop.fine(f"{intent.address} is identity {record.identity}{behind}")
+    reason, message = fault
+    led = tunnel_rungs if intent.tunneled else _NOWHERE
+    predicts = identity_rungs if reason is Reason.WRONG_IDENTITY else led
+    return hop.stale(Contradiction(reason, message, predicts, match.rests_on))
+
+
+def _fault(case: Case, node: str, intent: ExpectedRecord, record: IpcacheRecord) -> tuple[Reason, str] | None:
+    """What is wrong with a record of the address itself."""
+    address, tunnels, found = intent.address, intent.behind, record.tunnel_endpoint
+    if record.identity not in intent.identities:
+        return (
+            Reason.WRONG_IDENTITY,
+            f"the ipcache of {node} maps {address} to identity {record.identity}, but it is {intent.identity_text}",
         )
-    wrong_tunnel = exact.tunnel_endpoint not in tunnels if tunnels else exact.tunnel_endpoint is not None
-    if wrong_tunnel:
-        return hop.stale(
-            Contradiction(
-                Reason.WRONG_TUNNEL_ENDPOINT,
-                f"{expected.node} looks for {address} behind {exact.tunnel_endpoint or 'no node'}, but it is "
-                + (f"on {tunnels[0]}" if tunnels else "on this very node"),
-                tunnel_rungs if tunneled else _NOWHERE,
-                rests_on,
-            )
+    if found not in tunnels if tunnels else found is not None:
+        leads = f"to the tunnel endpoint {found}" if found else "to no tunnel endpoint"
+        where = f"on {tunnels[0]}" if tunnels else "on this very node"
+        return (
+            Reason.WRONG_TUNNEL_ENDPOINT,
+            f"the ipcache of {node} leads packets for {address} {leads}, but it is {where}",
         )
-    if tunneled and IpcacheFlag.SKIP_TUNNEL in exact.flags and case.outcome.met is False:
-        message = f"{expected.node} sends packets to {address} past the tunnel, by its flag skip_tunnel"
-        return hop.stale(Contradiction(Reason.WRONG_TUNNEL_ENDPOINT, message, tunnel_rungs, rests_on))
-    return hop.fine(
-        f"{address} is identity {exact.identity}" + (f" behind {exact.tunnel_endpoint}" if tunnels else "")
-    )
+    if intent.tunneled and IpcacheFlag.SKIP_TUNNEL in record.flags and case.outcome.met is False:
+        return (
+            Reason.WRONG_TUNNEL_ENDPOINT,
+            f"the ipcache of {node} has packets for {address} pass the tunnel by, by its flag skip_tunnel",
+        )
+    return None
 
 
 def _unknown_pod(
     hop: Hop,
-    address: str,
-    record: Known,
-    tunneled: bool,
+    intent: ExpectedRecord,
+    match: Known,
     identity_rungs: frozenset[Rung],
     tunnel_rungs: frozenset[Rung],
 ) -> Finding:
     """No /32 (/128): traffic goes by a wider prefix, with the identity of that prefix, or not at all."""
-    node, fallback = hop.expected.node, record.found
-    if fallback is None:
+    wider = match.found
+    if wider is None:
         hop.programmed("no record at all")
         what_happens = "no prefix matches it at all"
     else:
         hop.programmed(
-            f"only a wider prefix: identity {fallback.identity}",
-            {"identity": fallback.identity, "tunnelEndpoint": fallback.tunnel_endpoint or ""},
+            f"only a wider prefix: identity {wider.identity}",
+            {"identity": wider.identity, "tunnelEndpoint": wider.tunnel_endpoint or ""},
         )
-        what_happens = f"a wider prefix takes it for identity {fallback.identity}"
-    lost = tunneled and (fallback is None or fallback.tunnel_endpoint is None)
+        what_happens = f"a wider prefix gives it identity {wider.identity}"
+    lost = intent.tunneled and (wider is None or wider.tunnel_endpoint is None)
     return hop.stale(
         Contradiction(
             Reason.IPCACHE_ENTRY_MISSING,
-            f"the ipcache of {node} has no entry for {address}: {what_happens}",
+            f"the ipcache of {hop.expected.node} has no entry for {intent.address}: {what_happens}",
             identity_rungs | (tunnel_rungs if lost else _NOWHERE),
-            record.rests_on,
+            match.rests_on,
         )
     )
