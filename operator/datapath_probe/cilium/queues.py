@@ -69,8 +69,8 @@ def _queue(shown: Json) -> Queue | None:
         return None
     rate = shown["options"].maybe("rate").number(0.0)  # octets a second, of tbf
     delay_s = shown["backlog"].integer(0) / rate if rate else None
-    held = f" and holds {waiting} back" if waiting else ""
-    told = f"{kind}, which has lost {drops} packets{held}"
+    held = f" and holds back {waiting}" if waiting else ""
+    told = f"{kind}, which has dropped {drops} packets{held}"
     return Queue(told, loses=bool(drops), delay_s=delay_s if waiting else 0.0)
 
 
@@ -83,7 +83,7 @@ def _netem(options: Json, drops: int) -> Queue:
     does += [f"damages {damaged:.0%} of them"] if damaged else []
     told = "".join(f", {one}" for one in does)
     return Queue(
-        f"netem, which disturbs packets{told}, and has lost {drops}", delay_s=delay_s, damaged=damaged
+        f"netem, which disturbs packets{told}, and has dropped {drops}", delay_s=delay_s, damaged=damaged
     )
 
 

@@ -95,8 +95,8 @@ def wrong_route(
         hop.programmed(f"route through {route.device}", {"route": route.device})
         if route.device == device:
             return None
-    way = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
-    message = f"{node} has {way} to {pod.pod.ip}, which is its own pod behind {device}"
+    found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
+    message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
     return Contradiction(Reason.NO_ENDPOINT_ROUTE, message, predicts, (question,))
 
 

@@ -131,13 +131,13 @@ def _iptables(filters: packet_filter.Filters | Unavailable, *, translated: bool)
 
 
 def _filters(where: str, loss: Loss, question: Question, predicts: frozenset[Rung]) -> Contradiction:
-    message = f"a packet filter {where} {loss.does} the packets: {_rule(loss)}"
+    message = f"a packet filter rule {where} {loss.does} the packets: {_rule(loss)}"
     return Contradiction(Reason.PACKET_FILTER_DROPS, message, predicts, (question,))
 
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:
-    whom = "the packets, and what becomes of them" if loss.certain else "packets, and whether these"
-    message = f"a packet filter {where} {loss.does} {whom} can't be told: {_rule(loss)}"
+    unknown = "what becomes of them" if loss.certain else "whether this connection's are among them"
+    message = f"a packet filter rule {where} {loss.does} packets, and {unknown} can't be told: {_rule(loss)}"
     return Unavailable(Reason.NOT_OBSERVED, message)
 
 

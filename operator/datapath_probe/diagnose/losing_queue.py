@@ -27,7 +27,7 @@ def queue_loses(
     if device not in losing:
         return None
     queue = losing[device]
-    message = f"the queue of {device} on {node} is {queue.told}"
+    message = f"the queueing discipline of {device} on {node} is {queue.told}"
     late = queue.delay_s is not None and queue.delay_s >= case.plan.request.timeout_s * _TOO_LATE
     if case.outcome.met:
         predicts = frozenset()

@@ -81,7 +81,9 @@ def _denied(report: CurlReport, connection: Connection) -> Outcome:
     """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
     if connection.connected:
         told = f"HTTP {report.http_status}" if report.http_status else _error(report)
-        return Outcome(False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied stood: {told}")
+        return Outcome(
+            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {told}"
+        )
     drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
     if drop:
         return Outcome(True, Reason.DENIED, str(drop), denied_at=drop.hop)

@@ -66,7 +66,7 @@ def _astray(
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     if isinstance(route, Absent):
         message = (
-            f"pod {name} can't send to {target} from {pod.pod.ip}: its kernel has no way, or no such address"
+            f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
         )
         return Contradiction(Reason.NO_ROUTE, message, predicts, (question,))
     if route.device != agent.container_interface_name:

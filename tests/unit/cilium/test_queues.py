@@ -28,25 +28,25 @@ def test_an_ordinary_queue_may_drop(kind: str) -> None:
 @pytest.mark.parametrize(
     ("shown", "told"),
     [
-        (queue("tbf", drops=5), Queue("tbf, which has lost 5 packets")),
+        (queue("tbf", drops=5), Queue("tbf, which has dropped 5 packets")),
         (
             queue("tbf", waiting=2, options={"rate": 100, "burst": 300, "lat": 600000000}),
-            Queue("tbf, which has lost 0 packets and holds 2 back", loses=False, delay_s=12.0),
+            Queue("tbf, which has dropped 0 packets and holds back 2", loses=False, delay_s=12.0),
         ),
         (
             queue("htb", waiting=2),
-            Queue("htb, which has lost 0 packets and holds 2 back", loses=False, delay_s=None),
+            Queue("htb, which has dropped 0 packets and holds back 2", loses=False, delay_s=None),
         ),
         (queue("tbf"), None),
         (queue("blackhole"), Queue("a black hole")),
-        (queue("netem"), Queue("netem, which disturbs packets, and has lost 0")),
+        (queue("netem"), Queue("netem, which disturbs packets, and has dropped 0")),
         (
             queue("netem", options={"limit": 1000, "delay": {"delay": 3, "jitter": 0.5, "correlation": 0}}),
-            Queue("netem, which disturbs packets, delays them by 3.5 s, and has lost 0", delay_s=3.5),
+            Queue("netem, which disturbs packets, delays them by 3.5 s, and has dropped 0", delay_s=3.5),
         ),
         (
             queue("netem", 2, options={"limit": 1000, "corrupt": {"corrupt": 0.25, "correlation": 0}}),
-            Queue("netem, which disturbs packets, damages 25% of them, and has lost 2", damaged=0.25),
+            Queue("netem, which disturbs packets, damages 25% of them, and has dropped 2", damaged=0.25),
         ),
     ],
 )

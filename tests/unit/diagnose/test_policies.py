@@ -188,7 +188,7 @@ def test_a_connection_that_no_policy_denies_names_both() -> None:
 def test_a_policy_that_is_not_in_the_map_is_named() -> None:
     diagnosis = diagnose(recorded("denial-not-programmed"))
     assert "CiliumNetworkPolicy e2e/shields-up" in diagnosis.message
-    assert "the map says allow" in diagnosis.message
+    assert "the policy map says allow" in diagnosis.message
 
 
 def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> None:

@@ -23,7 +23,7 @@ def let_through(
     if case.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None
     if denies(intent):
-        return f"the connection stood, though it is {_in_words(intent)}; the map says {programmed}"
+        return f"the connection was established, though it is {_in_words(intent)}; the policy map says {programmed}"
     judges = {hop.name for hop in case.path.hops}
     said = [f"{direction.name.lower()}: {_in_words(intent)}"]
     if direction is TrafficDirection.EGRESS and HopName.INGRESS_POLICY in judges:
@@ -35,7 +35,7 @@ def let_through(
         if denies(egress):
             return None
         said.insert(0, f"egress: {egress.in_words}")
-    return f"the connection stood, and no policy denies it ({'; '.join(said)})"
+    return f"the connection was established, and no policy denies it ({'; '.join(said)})"
 
 
 def denied_by(case: Case, expected: ExpectedHop, intent: Intent | Unavailable) -> str:

@@ -242,5 +242,5 @@ def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[st
     ]
     wrong = [f"{name} {have} instead of {want}" for name, have, want in pairs if have != want]
     if record.flags & TO_HOST:
-        wrong.insert(0, "a flag of what is in the host's own network, so that packets go to the host's stack")
+        wrong.insert(0, "the host flag set, so packets go to the host's stack instead of the pod")
     return wrong

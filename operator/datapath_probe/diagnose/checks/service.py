@@ -141,8 +141,8 @@ def _compare(
     missing, stale = ", ".join(sorted(wanted - have)), ", ".join(sorted(have - wanted))
     if programmed.dangling:
         message = (
-            f"{node} counts {programmed.count} backends, but {', '.join(programmed.dangling)} is missing: "
-            "connections that choose it are dropped"
+            f"{node} balances to {programmed.count} backends, but does not know {', '.join(programmed.dangling)}: "
+            "connections sent there are dropped"
         )
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
     chosen = case.connection.chosen
