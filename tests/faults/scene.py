@@ -30,6 +30,8 @@ LOCAL = "hangar"
 """A Service with `internalTrafficPolicy: Local` and one backend, the deathstar near the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
+HEALTH_PORT = 4240
+"""Where Cilium's agents answer in their nodes' own network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _CALM_S = 120.0
 
@@ -43,6 +45,8 @@ class Target(StrEnum):
     BOTH = "both"
     LOCAL = "local"
     NODE_PORT = "node-port"
+    HOST = "host"
+    OWN_HOST = "own-host"
     LARGE = "large"
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
@@ -202,11 +206,21 @@ class Scene:
                 return to_pod(SHIP, self.near)
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
+            case Target.HOST:
+                return self._to_host(self.destination)
+            case Target.OWN_HOST:
+                return self._to_host(self.source)
             case Target.QUICK:
                 request = {**far["request"], "timeout": "5s"}
                 return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}
             case _:
                 return far
+
+    def _to_host(self, node: str) -> Object:
+        """The agent of a node, in the node's own network."""
+        agent = {"name": self.lab.agent_pod(node), "namespace": "kube-system", "port": HEALTH_PORT}
+        request = {"method": "GET", "path": "/hello", "timeout": "2s"}
+        return {"source": {"pod": SHIP}, "destination": {"pod": agent}, "request": request, "expect": {}}
 
 
 def service_path(name: str) -> str:

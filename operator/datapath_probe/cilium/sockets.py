@@ -1,4 +1,4 @@
-"""The TCP sockets that a pod's own kernel has at a port: who listens there, and which connections it knows.
+"""The TCP sockets that the kernel of a pod, or of a node, has at a port: who listens there, which connections it knows.
 
 What the pod's kernel holds is proof where packets alone are none: a filter inside the pod can answer in the name of an
 application that never heard of it, and an application that does not read has still got the request.
@@ -45,8 +45,12 @@ class Socket:
 
 def question(node: str, namespace: str, port: int) -> Question:
     """The sockets inside a pod at this port of its own; `namespace` as `netns.find` tells it."""
-    own = f":{fitting(port, 16)}"
-    return inside(node, namespace, "ss", "-H", "-t", "-a", "-n", "sport", "=", own)
+    return inside(node, namespace, *_at(port))
+
+
+def of_host(node: str, port: int) -> Question:
+    """The sockets at this port in the node's own network, which is the agent's too."""
+    return Question(node, _at(port))
 
 
 @parser("ss")
@@ -64,6 +68,10 @@ def listener(sockets: Sequence[Socket], address: str) -> Socket | None:
 def of_connection(sockets: Sequence[Socket], peer: str, port: int) -> Socket | None:
     """The server's end of this client's connection."""
     return next((one for one in sockets if one.peer == (peer, port)), None)
+
+
+def _at(port: int) -> tuple[str, ...]:
+    return ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{fitting(port, 16)}")
 
 
 def _socket(words: Sequence[str]) -> Socket:

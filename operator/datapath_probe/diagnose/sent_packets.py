@@ -1,8 +1,9 @@
 """The packets that a run's request and reply are between the two nodes, as kernels and packet filters see them."""
 
 from ..cilium import links
+from ..cilium.agent_endpoint import AgentEndpoint
 from ..cilium.filter_terms import Packet
-from ..plan.plan import NodeFacts
+from ..plan.plan import NodeFacts, PodFacts
 from .case import Case
 from .sizes import OUTER_HEADERS
 
@@ -30,6 +31,12 @@ def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> P
     l4 = case.protocol.lower()
     packet = Packet(l4, source, destination, destination_port, source_port, devices, state)
     return packet.of_handshake()
+
+
+def pod_device(case: Case, pod: PodFacts | None) -> frozenset[str]:
+    """The node's end of the pod's pair, as far as it is known; of a host there is none."""
+    agent = case.agent_endpoint(pod) if pod and not pod.pod.host_network else None
+    return frozenset({agent.interface_name}) if isinstance(agent, AgentEndpoint) else frozenset()
 
 
 def uplinks(case: Case, one: NodeFacts, another: NodeFacts, of: str | None = None) -> frozenset[str]:

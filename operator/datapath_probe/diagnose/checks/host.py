@@ -20,7 +20,9 @@ from ...plan.plan import NodeFacts
 from ..believed import Role
 from ..case import Case, Check
 from ..findings import Finding, Rung
+from ..host_way import kept_out
 from ..judge import Contradiction
+from ..suspects import unless
 from ..trace import client_address
 from .ipam import judge_ipam
 from .ipcache import ExpectedRecord, judge_record
@@ -87,7 +89,9 @@ def _egress_policy(case: Case, expected: ExpectedHop) -> Finding:
 
 def _endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
     """The node must take the address for one of its own, or it lets packets go."""
-    return _own_address(case, expected, case.address, Rung.SENT, seen=case.connection.replied)
+    finding = _own_address(case, expected, case.address, Rung.SENT, seen=case.connection.replied)
+    hop = case.hop(expected, f"way into {expected.node}")
+    return unless(hop, finding, kept_out(case, expected.node, _LOST))
 
 
 def _node_routing(case: Case, expected: ExpectedHop) -> Finding:

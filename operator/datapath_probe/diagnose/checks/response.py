@@ -6,6 +6,7 @@ from ...api.reasons import Reason
 from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
+from .. import host_sockets
 from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
@@ -43,6 +44,9 @@ def _failed(case: Case, hop: Hop, report: CurlReport) -> Finding:
     """Without a whole response: what was seen to come from the pod, and what its sockets say."""
     connection = case.connection
     if report.exit_code == CurlExit.COULDNT_CONNECT and connection.refused:
+        feigned = host_sockets.doubt(case)
+        if feigned:
+            return hop.unknown(feigned)
         why = "although something listens" if listens(case) else "nothing listens"
         message = f"{_address(case)} refused the connection: the pod answered with a RST, {why} on that port"
         return hop.broken(Reason.CONNECTION_REFUSED, message)

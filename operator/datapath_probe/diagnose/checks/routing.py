@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...api.vocabulary import Encapsulation
+from ...api.vocabulary import Encapsulation, HopName
 from ...cilium import links, queues
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.bpftool import Direction
@@ -14,6 +14,7 @@ from ...cilium.filter_terms import Packet
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
+from .. import host_way
 from ..arrival import CILIUM_HOST, turned_back
 from ..case import Case
 from ..filters import FORWARDED, LEAVING, filtered
@@ -21,7 +22,7 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..kernel import unforwarded, unsendable
 from ..losing_queue import queue_loses
-from ..sent_packets import pod_packet, tunnel_packet, uplinks
+from ..sent_packets import pod_device, pod_packet, tunnel_packet, uplinks
 from ..sizes import too_small_uplink
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
@@ -85,9 +86,15 @@ def judge_route(
         message = f"{expected.node} sends packets to {target} {way}, but the pod is on {node_ips[0]}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
     neighbour = _neighbour(case, expected, towards, target, route, predicts)
-    swallowed = _swallowed(case, hop, pod, route, predicts) if pod else ()
+    swallowed = _swallowed(case, hop, pod, route, predicts) if pod else _of_hosts(case, hop, route, predicts)
     too_small = _too_small(case, pod)
     return unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
+
+
+def _of_hosts(case: Case, hop: Hop, route: links.Route, predicts: frozenset[Rung]) -> Iterator[Suspect]:
+    """The same where an end is in its node's own network."""
+    reply = hop.expected.name is HopName.REPLY_ROUTING
+    return host_way.swallowed(case, route.device, predicts, reply=reply)
 
 
 def _too_small(case: Case, towards: PodFacts | None) -> Suspect:
@@ -171,7 +178,7 @@ def _forwarded(
     case: Case, node: str, sender: PodFacts, packet: Packet, uplink: str, predicts: frozenset[Rung]
 ) -> Iterator[Suspect]:
     """The sender's node, whose stack passes on what comes from the pod's device."""
-    device = _device(case, sender)
+    device = pod_device(case, sender)
     yield filtered(case, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}), predicts)
     if not case.config.bpf_host_routing:
         for name in device:
@@ -184,16 +191,10 @@ def _arriving(
     """The node that packets come to, whose stack passes on what comes from its uplink."""
     there = towards.node.name
     arrived = uplinks(case, sender.node, towards.node, of=there)
-    devices = arrived | _device(case, towards) | {CILIUM_HOST}
+    devices = arrived | pod_device(case, towards) | {CILIUM_HOST}
     yield filtered(case, there, FORWARDED, replace(packet, devices=devices), predicts)
     agent = case.agent_endpoint(towards)
     for device in sorted(arrived):
         yield strangers(case, there, device, Direction.INGRESS, predicts)
         if isinstance(agent, AgentEndpoint):
             yield turned_back(case, towards, agent, packet, device, Reason.NO_NODE_ROUTE, predicts)
-
-
-def _device(case: Case, pod: PodFacts) -> frozenset[str]:
-    """The node's end of the pod's pair, as far as it is known."""
-    agent = case.agent_endpoint(pod)
-    return frozenset({agent.interface_name}) if isinstance(agent, AgentEndpoint) else frozenset()
