@@ -22,6 +22,7 @@ from faults.catalogue import (
     service,
     strangers,
     swallowing,
+    uplinks,
 )
 from faults.fault import Fault
 from faults.modes import Mode
@@ -38,6 +39,7 @@ FAULTS: tuple[Fault, ...] = (
     *mistaken.FAULTS,
     *overlay.FAULTS,
     *routing.FAULTS,
+    *uplinks.FAULTS,
     *forwarding.FAULTS,
     *hosts.FAULTS,
     *strangers.FAULTS,

@@ -26,6 +26,7 @@ from ..sent_packets import pod_device, pod_packet, tunnel_packet, uplinks
 from ..sizes import too_small_uplink
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
+from ..uplink_programs import detached_at_uplinks
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
@@ -88,13 +89,20 @@ def judge_route(
     neighbour = _neighbour(case, expected, towards, target, route, predicts)
     swallowed = _swallowed(case, hop, pod, route, predicts) if pod else _of_hosts(case, hop, route, predicts)
     too_small = _too_small(case, pod)
-    return unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
+    finding = unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
+    return unless(hop, finding, *_detached(case, hop, towards))
 
 
 def _of_hosts(case: Case, hop: Hop, route: links.Route, predicts: frozenset[Rung]) -> Iterator[Suspect]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_way.swallowed(case, route.device, predicts, reply=reply)
+
+
+def _detached(case: Case, hop: Hop, towards: NodeFacts) -> Iterator[Suspect]:
+    """Cilium's own programs at the uplinks, of this direction."""
+    sender = next((node for node in case.plan.nodes if node.name == hop.expected.node), None)
+    return detached_at_uplinks(case, sender, towards) if sender else iter(())
 
 
 def _too_small(case: Case, towards: PodFacts | None) -> Suspect:
