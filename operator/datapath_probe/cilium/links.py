@@ -102,6 +102,11 @@ def route_to(node: str, ip: str) -> Question:
     return Question(node, ("ip", "-j", "route", "get", ip_text(packed(ip))))
 
 
+def routes_for(node: str, ip: str) -> Question:
+    """All routes of the node's main table that would do for this address, whichever the kernel prefers."""
+    return Question(node, ("ip", "-j", "route", "show", "match", ip_text(packed(ip))))
+
+
 def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Question:
     """How a pod's kernel would send a packet to this address; `source`: an address of the pod that it speaks from."""
     origin = ("from", ip_text(packed(source))) if source else ()

@@ -46,6 +46,11 @@ def _detour(scene: Scene, node: str, pod: Pod) -> Injected:
     return devices.route(scene.lab, node, f"{pod.ip}/32", "via", via)
 
 
+def _node_detour(scene: Scene, node: str, other: str) -> Injected:
+    """To a node that is a neighbour, by way of a third."""
+    return devices.route(scene.lab, node, f"{scene.node_ip(other)}/32", "via", scene.node_ip(CONTROL_PLANE))
+
+
 def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
     return devices.wrong_neighbour(scene.lab, node, scene.node_ip(other), "eth0")
 
@@ -90,6 +95,24 @@ FAULTS = (
         lambda s: _detour(s, s.destination, s.ship),
         either(BACK, NO_ROUTE, At.DESTINATION),
         modes=NATIVE,
+    ),
+    Fault(
+        "route-to-the-node-by-way-of-another",
+        lambda s: _node_detour(s, s.source, s.destination),
+        either(THERE, NO_ROUTE),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "reply-route-to-the-node-by-way-of-another",
+        lambda s: _node_detour(s, s.destination, s.source),
+        either(BACK, NO_ROUTE, At.DESTINATION),
+        modes=TUNNELED,
+    ),
+    Fault(
+        "route-to-the-node-leads-back",
+        lambda s: devices.route(s.lab, s.source, "local", f"{s.node_ip(s.destination)}/32", "dev", "lo"),
+        broken(THERE, NO_ROUTE),
+        modes=TUNNELED,
     ),
     Fault(
         "endpoint-route-missing",

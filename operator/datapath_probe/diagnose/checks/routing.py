@@ -11,6 +11,7 @@ from ...cilium import links, queues
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.bpftool import Direction
 from ...cilium.filter_terms import Packet
+from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
@@ -27,6 +28,8 @@ from ..sizes import too_small_uplink
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
 from ..uplink_programs import detached_at_uplinks
+
+_LOOPBACK = "lo"
 
 
 def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
@@ -66,7 +69,6 @@ def judge_route(
         message = f"{towards.name} has no CiliumNode with an address"
         return hop.unknown(Unavailable(Reason.CILIUM_NODE_MISSING, message))
     target = address or node_ips[0]
-    native = target not in node_ips
     hop = case.hop(expected, f"route to {target}")
     hop.intent(f"{target} is reached through {towards.name}", {"nodeIP": node_ips[0]})
     if seen:
@@ -79,24 +81,52 @@ def judge_route(
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
         return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
-    way = f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
+    way = _way(route)
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    if native and case.config.auto_direct_node_routes and route.gateway not in node_ips:
-        message = f"{expected.node} sends packets to {target} {way}, but the pod is on {node_ips[0]}"
-        return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
+    astray = _astray(case, expected.node, target, node_ips, route)
+    if astray:
+        return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, astray, predicts, (question,)))
     neighbour = _neighbour(case, expected, towards, target, route, predicts)
     swallowed = _swallowed(case, hop, pod, route, predicts) if pod else _of_hosts(case, hop, route, predicts)
     too_small = _too_small(case, pod)
     finding = unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
-    return unless(hop, finding, *_detached(case, hop, towards))
+    detour = _detour(case, hop, target, route, question) if target in node_ips else None
+    return unless(hop, finding, detour, *_detached(case, hop, towards))
 
 
 def _of_hosts(case: Case, hop: Hop, route: links.Route, predicts: frozenset[Rung]) -> Iterator[Suspect]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_way.swallowed(case, route.device, predicts, reply=reply)
+
+
+def _astray(case: Case, node: str, target: str, node_ips: tuple[str, ...], route: links.Route) -> str | None:
+    """What is wrong with a route that does not lead to the other node."""
+    if target not in node_ips and case.config.auto_direct_node_routes and route.gateway not in node_ips:
+        return f"{node} sends packets to {target} {_way(route)}, but the pod is on {node_ips[0]}"
+    return f"{node} keeps packets to {target} for itself" if route.device == _LOOPBACK else None
+
+
+def _way(route: links.Route) -> str:
+    return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
+
+
+def _detour(case: Case, hop: Hop, target: str, route: links.Route, question: Question) -> Suspect:
+    """A router on the way to a node that is a neighbour: its subnet is at the very device."""
+    if route.gateway is None or case.outcome.met is False:
+        return None
+    node, of_subnet = hop.expected.node, links.routes_for(hop.expected.node, target)
+    routes = case.lens.read(of_subnet, links.parse_routes)
+    if isinstance(routes, Unavailable):
+        return None
+    for other in routes:
+        if "/" in other.destination and other.gateway is None and other.device == route.device:
+            subnet = f"{other.destination} is at {route.device}"
+            message = f"{node} sends packets to {target} via {route.gateway}, though {subnet}"
+            return Contradiction(Reason.NO_NODE_ROUTE, message, rests_on=(question, of_subnet))
+    return None
 
 
 def _detached(case: Case, hop: Hop, towards: NodeFacts) -> Iterator[Suspect]:

@@ -1,0 +1,86 @@
+"""Routes to another node that lead by way of a third though it is a neighbour, or nowhere."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.cilium import links
+from datapath_probe.diagnose.diagnose import diagnose, questions_of
+from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from unit.diagnose.told import ends
+from unit.recorded import recorded
+
+HEALTHY = "healthy-cross-node"
+THIRD = "172.30.0.99"
+SUBNET = {"dst": "172.30.0.0/24", "dev": "eth0", "protocol": "kernel", "scope": "link", "flags": []}
+DEFAULT = {"dst": "default", "gateway": "172.30.0.1", "dev": "eth0", "flags": []}
+
+
+def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+    """The run, all its answers heard twice, with other ones."""
+    heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
+    readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def shown(value: object) -> Answer:
+    return Answer(0, json.dumps(value).encode(), b"", 0.0, 0.0)
+
+
+def other_node(run: Run) -> str:
+    target = run.plan.backends[0].target
+    assert target is not None
+    assert target.node.cilium is not None
+    return target.node.cilium.internal_ips[0]
+
+
+def routed(run: Run, way: Mapping[str, object], routes: object = None) -> Run:
+    """The run with this way from the source's node to the other, and the routes of its table."""
+    node, ip = ends(run)[0], other_node(run)
+    answers = {links.route_to(node, ip): shown([{"dst": ip, "flags": [], **way}])}
+    if routes is not None:
+        answers[links.routes_for(node, ip)] = shown(routes)
+    return answering(run, answers)
+
+
+def by_way_of_a_third(*routes: object) -> Diagnosis:
+    way = {"gateway": THIRD, "dev": "eth0"}
+    run = recorded(HEALTHY)
+    return diagnose(routed(run, way, [*routes, {"dst": other_node(run), "flags": [], **way}]))
+
+
+def test_a_router_on_the_way_to_a_neighbour_is_told() -> None:
+    told = by_way_of_a_third(DEFAULT, SUBNET)
+    assert told.divergence is not None
+    assert (told.verdict, told.divergence.hop, told.reason) == (
+        ProbeVerdict.DEGRADED,
+        HopName.NODE_ROUTING,
+        Reason.NO_NODE_ROUTE,
+    )
+
+
+@pytest.mark.parametrize("routes", [(DEFAULT,), (DEFAULT, {**SUBNET, "dev": "eth1"}), ()])
+def test_a_router_on_the_way_to_another_subnet_is_as_it_should_be(routes: tuple[object, ...]) -> None:
+    assert by_way_of_a_third(*routes).verdict is ProbeVerdict.HEALTHY
+
+
+def test_the_table_is_asked_for_where_there_is_a_router_alone() -> None:
+    run = recorded(HEALTHY)
+    asked = links.routes_for(ends(run)[0], other_node(run))
+    assert asked not in questions_of(run)
+    assert asked in questions_of(routed(run, {"gateway": THIRD, "dev": "eth0"}))
+
+
+def test_a_node_that_keeps_packets_to_another_for_itself_is_the_cause() -> None:
+    told = diagnose(routed(recorded("overlay-dropped-on-the-wire"), {"type": "local", "dev": "lo"}))
+    assert told.divergence is not None
+    assert (told.verdict, told.divergence.hop) == (ProbeVerdict.BROKEN, HopName.NODE_ROUTING)
+    assert told.reason is Reason.NO_NODE_ROUTE
