@@ -31,6 +31,11 @@ _HANDS_ON = {
     "NFQUEUE": "lets a program decide on",
     "TPROXY": "gives a proxy",
 }  # and what becomes of them, who knows?
+_BY_MARKS = (
+    "CILIUM_",
+    "OLD_CILIUM_",
+    "KUBE-",
+)  # they accept what bears marks, which a probe's packets do not
 _OF_CILIUM = ("CILIUM_", "OLD_CILIUM_")  # its own chains do what it wants
 _DEPTH = 16  # chains within chains; a loop is refused by the kernel
 
@@ -118,7 +123,9 @@ def loss(filters: Filters, hooks: Sequence[str], packet: Packet, *, translated: 
 
 @dataclass(slots=True)
 class _Walk:
-    """A packet on its way through a built-in chain of a table. `doubtful`: a rule that may have dropped it."""
+    """A packet on its way through a built-in chain of a table. `doubtful`: a rule that may have dropped it; `accepted`:
+    one before it may have let it pass.
+    """
 
     table: str
     chains: Mapping[str, Chain]
@@ -126,6 +133,7 @@ class _Walk:
     arriving: bool
     loss: Loss | None = None
     doubtful: Loss | None = None
+    accepted: bool = False
 
     def through(self, name: str, *, surely: bool = True, depth: int = 0) -> Fate:
         """What becomes of the packet in a chain, if it comes there; `surely`: it does."""
@@ -137,11 +145,9 @@ class _Walk:
                 continue
             certain = surely and match is Match.YES
             found = self._loss(name, rule, target)
-            if found and surely and found.certain and self._takes_some(rule):
-                self.loss = found
-                return Fate.LOST
             if found:
-                self.doubtful = self.doubtful or replace(found, certain=False)
+                if self._drops(found, sure=surely and found.certain and self._takes_some(rule)):
+                    return Fate.LOST
             elif target in self.chains and depth < _DEPTH:
                 fate = self.through(target, surely=certain, depth=depth + 1)
                 if fate is not Fate.PASSES:
@@ -150,10 +156,20 @@ class _Walk:
                 return Fate.PASSES
             elif target == "ACCEPT" and match is Match.YES:
                 return Fate.ACCEPTED if surely else Fate.PASSES
-        if chain.policy == "DROP" and chain.packets:
-            self.loss = Loss(self.table, f"-P {name} DROP", chain.packets)
+            elif target == "ACCEPT" and not name.startswith(_BY_MARKS):
+                self.accepted = True
+        lost = Loss(self.table, f"-P {name} DROP", chain.packets)
+        if chain.policy == "DROP" and chain.packets and self._drops(lost, sure=True):
             return Fate.LOST
         return Fate.PASSES
+
+    def _drops(self, found: Loss, *, sure: bool) -> bool:
+        """Note what keeps the packet from going on; whether it certainly does."""
+        if sure and not self.accepted:
+            self.loss = found
+            return True
+        self.doubtful = self.doubtful or replace(found, certain=False)
+        return False
 
     def _takes_some(self, rule: Rule) -> bool:
         """Whether the rule certainly means the packet, or a share of all like it: it has met some, so perhaps these."""

@@ -193,3 +193,24 @@ def test_the_policy_of_a_chain_drops_what_no_rule_has_accepted() -> None:
 
 def test_other_output_is_no_evidence() -> None:
     assert isinstance(packet_filter.parse(Answer(0, b"nonsense\n", b"", 0.0, 0.0)), Unavailable)
+
+
+@pytest.mark.parametrize("last", ["[3:300] -A INPUT -j DROP", ""])
+def test_behind_a_rule_that_may_accept_the_packet_nothing_certainly_drops_it(last: str) -> None:
+    accepts = "[9:900] -A INPUT -m set --match-set allowed src -j ACCEPT"
+    found = loss(saved(accepts, last, policy="ACCEPT [9:900]" if last else "DROP [3:300]"))
+    assert found is not None
+    assert not found.certain
+
+
+def test_what_others_accept_by_marks_is_not_the_probes() -> None:
+    rules = (
+        "[9:900] -A INPUT -j CILIUM_INPUT",
+        "[9:900] -A CILIUM_INPUT -m mark --mark 0x200/0xf00 -j ACCEPT",
+    )
+    text = saved(*rules, "[3:300] -A INPUT -j DROP").replace(
+        ":GUARD - [0:0]", ":GUARD - [0:0]\n:CILIUM_INPUT - [0:0]"
+    )
+    found = loss(text)
+    assert found is not None
+    assert found.certain

@@ -314,9 +314,18 @@ def test_without_traces_nobody_knows_which_backend_answered(name: str) -> None:
     assert (unknown.hop, unknown.verdict) == (HopName.SERVICE_TRANSLATION, HopVerdict.UNKNOWN)
 
 
-@pytest.mark.parametrize("lost", [("ip", "link"), ("nsenter", "route", "show")])
-def test_a_program_is_not_missed_at_a_device_that_may_be_another(lost: tuple[str, ...]) -> None:
+OTHER_PAIR = "endpoint-routes/destination-wrong-peer@1.18.5"
+
+
+def test_a_program_is_not_missed_at_a_device_that_may_be_another() -> None:
     """Another pair under the name of the pod's lacks the program too, and it is the pair that is at fault."""
-    run = recorded("endpoint-routes/destination-wrong-peer@1.18.5")
-    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if {*lost} <= {*q.argv}]))
+    run = recorded(OTHER_PAIR)
+    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if {"ip", "link"} <= {*q.argv}]))
     assert (diagnosis.verdict, diagnosis.divergence) == (ProbeVerdict.UNKNOWN, None)
+
+
+def test_the_nodes_end_alone_tells_that_a_device_is_another() -> None:
+    run = recorded(OTHER_PAIR)
+    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if "nsenter" in q.argv]))
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.DESTINATION_INTERFACE

@@ -4,14 +4,14 @@ The pod's end is read from the agent, which sees the pods' network namespaces: n
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...cilium import links, netns, queues
 from ...cilium.agent_endpoint import AgentEndpoint
 from ...cilium.bpftool import Direction
 from ...evidence.question import Question
-from ...evidence.reading import Absent, Unavailable
+from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ..arrival import stack_forwards, uses_policy_program
@@ -21,10 +21,10 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..kernel import refused, unsendable
 from ..losing_queue import queue_loses
-from ..namespaces import Home, home_of
+from ..namespaces import home_of
+from ..pair import Pair, problem_of, read_pair, too_small
 from ..pod_sockets import doubt
 from ..pod_way import astray_inside, packets_inside
-from ..sizes import BY_SIZE, largest_packet, route_mtu
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
 
@@ -33,20 +33,6 @@ _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
 _NOT_TAKEN_IN = frozenset({Rung.REPLIED})
 # A filter that rejects answers in the pod's name: to the source that is a refusal.
 _REFUSED_INSIDE = frozenset({Rung.RECEIVED, Rung.ANSWERED, Rung.REPLIED})
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Both ends of the pair, and what the agent set up. `pod` None: not found; `lacking`: the pod's address, where its
-    end does not have it.
-    """
-
-    agent: AgentEndpoint
-    host: links.Link | Absent
-    pod: links.Link | Absent | None
-    routes: tuple[links.Route, ...]
-    rests_on: tuple[Question, ...]  # the first: the node's end
-    lacking: str = ""
 
 
 def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
@@ -85,24 +71,26 @@ def _judge(
     if seen:
         hop.observed("packets of this connection passed the pair")
     home = home_of(case, pod, agent)
-    pair = _read_pair(case, pod, agent, home)
+    pair = read_pair(case, pod, agent, home)
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(case, expected.node))
     _state(hop, pair)
-    problem = _problem(pair)
+    problem = problem_of(pair)
     if problem:
         reason, message = problem
         if reason is Reason.MAC_MISMATCH:
             predicts |= _not_forwarded(case, pod)
-        shown_by_node = problem == _problem(replace(pair, pod=None))
+        shown_by_node = problem == problem_of(replace(pair, pod=None))
         rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
         return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, rests_on))
-    if isinstance(home, Unavailable):
-        return hop.unknown(home, ask_again=_where(case, expected.node))
+    for unread in (home, pair.unread):
+        if isinstance(unread, Unavailable):
+            return hop.unknown(unread, ask_again=_where(case, expected.node))
+    assert not isinstance(home, Unavailable)
     finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
     swallowed = _swallowed(case, expected.node, pod, agent, home.namespace)
     gateway = _wrong_gateway(case, expected.node, pod, pair, home.namespace)
-    return unless(hop, finding, *swallowed, gateway, _too_small(pair, expected.node))
+    return unless(hop, finding, *swallowed, gateway, too_small(pair, expected.node))
 
 
 def _not_forwarded(case: Case, pod: PodFacts) -> frozenset[Rung]:
@@ -114,7 +102,7 @@ def _not_forwarded(case: Case, pod: PodFacts) -> frozenset[Rung]:
     return frozenset({Rung.SENT if pod is case.source else Rung.ANSWERED})
 
 
-def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: _Pair, namespace: str) -> Suspect:
+def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: Pair, namespace: str) -> Suspect:
     """A pod that sends its packets to another MAC address than that of the node's end. Asked only after a failure."""
     default = next((route for route in pair.routes if route.destination == "default"), None)
     lost = _not_forwarded(case, pod)
@@ -169,32 +157,7 @@ def _swallowed(
     yield None if source else doubt(case)
 
 
-def _read_pair(
-    case: Case, pod: PodFacts, agent: AgentEndpoint, home: Home | Unavailable
-) -> _Pair | Unavailable:
-    """Both ends; the node's alone where it is all that is known."""
-    node = pod.node.name
-    host_question = links.link(node, agent.interface_name)
-    host = case.lens.read(host_question, links.parse_link)
-    if isinstance(home, Unavailable):
-        return host if isinstance(host, Unavailable) else _Pair(agent, host, None, (), (host_question,))
-    pod_question = links.pod_link(node, home.namespace, agent.container_interface_name)
-    route_question = links.pod_routes(node, home.namespace)
-    inside = case.lens.read(pod_question, links.parse_link)
-    routes = case.lens.read(route_question, links.parse_routes)
-    if isinstance(host, Absent):
-        return _Pair(agent, host, None, (), (host_question,))
-    if isinstance(host, Unavailable):
-        return host
-    if isinstance(inside, Unavailable):
-        return inside
-    if isinstance(routes, Unavailable):
-        return routes
-    rests_on = (host_question, pod_question, route_question, *home.rests_on)
-    return _Pair(agent, host, inside, routes, rests_on, pod.pod.ip if home.lacks_address else "")
-
-
-def _state(hop: Hop, pair: _Pair) -> None:
+def _state(hop: Hop, pair: Pair) -> None:
     """The two ends as they are."""
     facts: dict[str, object] = {}
     for end, link in (("host", pair.host), ("pod", pair.pod)):
@@ -207,59 +170,3 @@ def _state(hop: Hop, pair: _Pair) -> None:
     if default:
         facts["podDefaultRoute"] = f"via {default.gateway} dev {default.device}"
     hop.programmed("both ends of the pair", facts)
-
-
-def _too_small(pair: _Pair, node: str) -> Suspect:
-    """An end of the pair that takes less than is sent to it: the node's end less than the pod sends, or the pod's end
-    less than the pod's route has it tell its peers.
-    """
-    host, pod = pair.host, pair.pod
-    if not (isinstance(host, links.Link) and isinstance(pod, links.Link)):
-        return None
-    sent, told = largest_packet(pod, pair.routes), route_mtu(pair.routes)
-    if host.mtu < sent:
-        message = (
-            f"{host.name} on {node} takes packets of up to {host.mtu} octets, the pod sends up to {sent}"
-        )
-    elif told and pod.mtu < told:
-        message = (
-            f"{pod.name} behind {host.name} on {node} takes up to {pod.mtu} octets, its route says {told}"
-        )
-    else:
-        return None
-    return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, pair.rests_on)
-
-
-def _problem(pair: _Pair) -> tuple[Reason, str] | None:
-    """The first thing that is wrong with a pair, or with the node's end if that is all that is known."""
-    host, pod, agent = pair.host, pair.pod, pair.agent
-    inside = agent.container_interface_name
-    if isinstance(host, Absent):
-        return Reason.INTERFACE_MISSING, f"there is no interface {agent.interface_name}"
-    if isinstance(pod, Absent):
-        return Reason.INTERFACE_MISSING, f"the pod behind {host.name} has no {inside}"
-    if host.ifindex != agent.ifindex:
-        return Reason.INTERFACE_MISMATCH, f"{host.name} has index {host.ifindex} instead of {agent.ifindex}"
-    if pod and (host.peer_ifindex != pod.ifindex or pod.peer_ifindex != host.ifindex):
-        return (
-            Reason.INTERFACE_MISMATCH,
-            f"{host.name} ({host.ifindex}) and {inside} ({pod.ifindex}) are not a pair",
-        )
-    for link in (host, pod):
-        if link and not link.up:
-            return Reason.INTERFACE_DOWN, f"{link.name} is down"
-    if pod and pod.mac != agent.mac:
-        return Reason.MAC_MISMATCH, f"{inside} has MAC {pod.mac} instead of {agent.mac}"
-    if host.mac != agent.host_mac:
-        return Reason.MAC_MISMATCH, f"{host.name} has MAC {host.mac} instead of {agent.host_mac}"
-    return _unrouted(pair, host.name) if pod else None
-
-
-def _unrouted(pair: _Pair, host: str) -> tuple[Reason, str] | None:
-    """What the pod needs beside its device to speak through it."""
-    if not any(route.destination == "default" for route in pair.routes):
-        return Reason.NO_ROUTE, f"the pod behind {host} has no default route"
-    if pair.lacking:
-        inside = pair.agent.container_interface_name
-        return Reason.NO_ROUTE, f"{inside} behind {host} does not have the pod's address {pair.lacking}"
-    return None
