@@ -158,10 +158,13 @@ class _Walk:
                 return Fate.ACCEPTED if surely else Fate.PASSES
             elif target == "ACCEPT" and not name.startswith(_BY_MARKS):
                 self.accepted = True
+        return self._at_the_end(name, chain)
+
+    def _at_the_end(self, name: str, chain: Chain) -> Fate:
+        """What becomes of the packet behind the last rule of a chain."""
         lost = Loss(self.table, f"-P {name} DROP", chain.packets)
-        if chain.policy == "DROP" and chain.packets and self._drops(lost, sure=True):
-            return Fate.LOST
-        return Fate.PASSES
+        dropped = chain.policy == "DROP" and chain.packets and self._drops(lost, sure=True)
+        return Fate.LOST if dropped else Fate.PASSES
 
     def _drops(self, found: Loss, *, sure: bool) -> bool:
         """Note what keeps the packet from going on; whether it certainly does."""
