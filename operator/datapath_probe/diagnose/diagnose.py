@@ -8,7 +8,7 @@ from ..api.vocabulary import HopName, HopVerdict
 from ..cilium import curl
 from ..cilium.curl import CurlReport
 from ..evidence.question import Question
-from ..evidence.reading import Unavailable
+from ..evidence.reading import Answer, Unavailable
 from ..plan.path import expected_path
 from ..plan.plan import Backend
 from .case import Case, Check
@@ -116,7 +116,15 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
         needs_second_look=not (run.second_look or unjudged) and any(map(_is_doubtful, findings)),
         lagging=case.connection.events.lagging,
+        unread=tuple(_unread(case, lens)),
     )
+
+
+def _unread(case: Case, lens: Lens) -> Iterator[tuple[str, str]]:
+    """(program, reason) of each answer that came and could not be used."""
+    if isinstance(case.report, Unavailable) and isinstance(case.run.request.reading, Answer):
+        yield "curl", case.report.reason
+    yield from ((question.program, reason) for question, reason in lens.unread.items())
 
 
 def _changing(case: Case, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:

@@ -84,7 +84,8 @@ class Diagnosis:
     """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown.
 
     `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again. `lagging`:
-    what may have more to tell in a moment, if it matters.
+    what may have more to tell in a moment, if it matters. `unread`: the programs whose answers could not be used, one
+    entry a question, each with the reason.
     """
 
     plan: Plan
@@ -105,3 +106,4 @@ class Diagnosis:
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     lagging: tuple[Question, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()

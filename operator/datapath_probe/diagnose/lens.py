@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..evidence.question import Question
-from ..evidence.reading import Answer, Reading
+from ..evidence.reading import Answer, Reading, Unavailable
 from ..evidence.store import Evidence
 
 Record = TypeVar("Record")
@@ -16,12 +16,15 @@ Memo = dict[tuple[Question, Reading, object], object]
 
 
 class Lens:
-    """Evidence, parsed once per reading. `missing` collects the questions that have no reading yet, in order."""
+    """Evidence, parsed once per reading. `missing` collects the questions that have no reading yet, in order; `unread`
+    those whose answer a parser could not use, with the reason.
+    """
 
     def __init__(self, evidence: Evidence, memo: Memo | None = None) -> None:
         self._evidence = evidence
         self._memo: Memo = {} if memo is None else memo
         self.missing: dict[Question, None] = {}
+        self.unread: dict[Question, str] = {}
 
     def want(self, question: Question) -> None:
         """Have the question asked, if it was not yet, whoever will read the answer."""
@@ -57,4 +60,7 @@ class Lens:
         key = (question, reading, parse)
         if key not in self._memo:
             self._memo[key] = parse(reading)
-        return self._memo[key]  # type: ignore[return-value]  # keyed by the parser that made it
+        parsed = self._memo[key]
+        if isinstance(parsed, Unavailable) and isinstance(reading, Answer):
+            self.unread[question] = parsed.reason
+        return parsed  # type: ignore[return-value]  # keyed by the parser that made it

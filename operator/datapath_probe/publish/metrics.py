@@ -156,7 +156,9 @@ class Metrics(Collector):
 
 
 def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
-    """(collector, reason) of what this run missed; a collector is the program that was to be run."""
+    """(collector, reason) of what this run missed or could not read; a collector is the program that was to be run."""
+    for path in result.paths:
+        yield from path.unread
     if result.bundle is None:
         return
     run = result.bundle.run

@@ -237,6 +237,13 @@ def test_missing_evidence_is_counted_by_program_and_reason() -> None:
     }
 
 
+def test_answers_that_could_not_be_read_are_counted_too() -> None:
+    unread = (("bpftool", EvidenceError.UNPARSABLE), ("bpftool", EvidenceError.UNPARSABLE))
+    assert of(scrape(after([replace(healthy(), unread=unread)])), "evidence_errors_total") == {
+        ("bpftool", "UnparsableOutput"): 2
+    }
+
+
 def test_statuses_that_could_not_be_written_are_counted_by_the_answer() -> None:
     metrics = after([])
     for code in (403, 403, None):

@@ -1,0 +1,57 @@
+"""Answers that came and could not be read are told, question by question."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.lens import Lens
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from unit.recorded import names, recorded
+
+QUESTION = Question("node1", ("bpftool", "-j"))
+GARBLED = Answer(0, b"{]", b"", 0.0, 0.0)
+
+
+def _no_parser(reading: Reading) -> Unavailable:
+    return reading if isinstance(reading, Unavailable) else Unavailable(EvidenceError.UNPARSABLE, "garbage")
+
+
+def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before() -> None:
+    memo: dict[tuple[Question, Reading, object], object] = {}
+    for _ in range(2):
+        lens = Lens(Evidence().adding([QUESTION], [GARBLED]), memo)
+        lens.read(QUESTION, _no_parser)
+        lens.series(QUESTION, _no_parser)
+        assert lens.unread == {QUESTION: EvidenceError.UNPARSABLE}
+
+
+def test_what_never_came_is_not_unread() -> None:
+    lens = Lens(Evidence().adding([QUESTION], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
+    lens.read(QUESTION, _no_parser)
+    assert lens.unread == {}
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "healthy" in name])
+def test_answers_of_a_healthy_run_can_all_be_read(name: str) -> None:
+    assert diagnose(recorded(name)).unread == ()
+
+
+def test_a_diagnosis_tells_programs_whose_output_has_changed() -> None:
+    run = recorded("healthy-cross-node")
+    garbled = {
+        question: tuple(replace(a, stdout=b"{]") if isinstance(a, Answer) else a for a in readings)
+        for question, readings in run.evidence
+    }
+    unread = Counter(diagnose(replace(run, evidence=Evidence(garbled))).unread)
+    assert unread["bpftool", EvidenceError.UNPARSABLE] > 5
+
+
+def test_a_report_that_curl_did_not_write_is_unread() -> None:
+    run = recorded("healthy-cross-node")
+    request = replace(run.request, reading=replace(GARBLED, stderr=b"curl: an old one"))
+    assert ("curl", EvidenceError.UNPARSABLE) in diagnose(replace(run, request=request)).unread
