@@ -52,7 +52,7 @@ def agent() -> Agent:
 
 @pytest.fixture
 def channels(agent: Agent) -> AgentChannels:
-    return AgentChannels(agent.open, limit=2, idle_s=100.0)  # type: ignore[arg-type]
+    return AgentChannels(agent.open, limit=2, listeners=1, idle_s=100.0)  # type: ignore[arg-type]
 
 
 async def use(channels: AgentChannels, for_s: float = 0.0) -> None:

@@ -23,12 +23,20 @@ class _Idle:
 
 
 class AgentChannels:
-    """Take a channel only while holding `turns`, and put it back before letting go."""
+    """Take a channel only while holding one of `turns`, or of `hearings` to listen for seconds; put it back before
+    letting go.
+    """
 
     def __init__(
-        self, open_channel: Callable[[], Awaitable[ShellChannel]], *, limit: int, idle_s: float
+        self,
+        open_channel: Callable[[], Awaitable[ShellChannel]],
+        *,
+        limit: int,
+        listeners: int,
+        idle_s: float,
     ) -> None:
         self.turns = asyncio.Semaphore(limit)
+        self.hearings = asyncio.Semaphore(listeners)
         self._open_channel = open_channel
         self._idle_s = idle_s
         self._idle: list[_Idle] = []
@@ -41,7 +49,7 @@ class AgentChannels:
     @property
     def is_unused(self) -> bool:
         """Nobody has or waits for a channel, and none is open."""
-        return not (self._idle or self._lent or self.turns.locked())
+        return not (self._idle or self._lent or self.turns.locked() or self.hearings.locked())
 
     async def take(self) -> ShellChannel:
         """An idle channel that lives, or a new one. Raises ExecError; for a while after a failure at once."""

@@ -43,8 +43,21 @@ class ShellAgents:
         """Run the questions on the node's agent, as a rule in one round trip. One reading each, in this order; never
         raises.
 
-        All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes.
+        All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes. What listens to
+        what happens now listens at once: each such question has a channel of its own.
         """
+        listening = [(question,) for question in questions if not question.repeatable]
+        others = tuple(question for question in questions if question.repeatable)
+        groups = [*listening, others] if others else listening
+        answered = await asyncio.gather(*(self._ask(node, group) for group in groups))
+        readings = {
+            question: reading
+            for group, answers in zip(groups, answered, strict=True)
+            for question, reading in zip(group, answers, strict=True)
+        }
+        return tuple(readings[question] for question in questions)
+
+    async def _ask(self, node: str, questions: tuple[Question, ...]) -> Sequence[Reading]:
         asking = Asking(questions, reply_limit=self._reply_limit)
         try:
             async with asyncio.timeout(self._budget_s):
@@ -69,7 +82,8 @@ class ShellAgents:
         may_retry = True
         while batch := asking.next_batch():
             try:
-                async with self._pool.lend(agent) as channel:
+                to_listen = not any(question.repeatable for question in batch.questions)
+                async with self._pool.lend(agent, to_listen=to_listen) as channel:
                     if batch.by_agent:  # which come last
                         self._raise_if_resting(agent)
                     asking.take(await channel.run(batch), self._clock())

@@ -9,34 +9,43 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from ...collect.ports import ContainerRef
+from ...evidence.errors import EvidenceError
 from ...plan.objects import Agent
 from .agent_channels import AgentChannels
 from .connect import ExecClient
-from .failure import channel_lost
+from .failure import ExecError, channel_lost
 from .shell import ShellChannel
 
 
 class ChannelPool:
-    """At most `per_agent` channels to an agent at a time, each closed after `idle_s` without use.
+    """At most `per_agent` channels to an agent at a time, and `listeners` more, each closed after `idle_s` without use.
 
     A new incarnation of an agent (pod or container restarted) gets new channels.
     """
 
-    def __init__(self, client: ExecClient, *, per_agent: int = 2, idle_s: float = 300.0) -> None:
+    def __init__(
+        self, client: ExecClient, *, per_agent: int = 2, listeners: int = 4, idle_s: float = 300.0
+    ) -> None:
         self._client = client
         self._per_agent = per_agent
+        self._listeners = listeners
         self._idle_s = idle_s
         self._by_node: dict[str, tuple[str, AgentChannels]] = {}  # with the incarnation
         self._open: set[ShellChannel] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def lend(self, agent: Agent) -> AsyncIterator[ShellChannel]:
-        """A channel to this agent, after waiting for a free one. Raises ExecError."""
+    async def lend(self, agent: Agent, *, to_listen: bool = False) -> AsyncIterator[ShellChannel]:
+        """A channel to this agent, after waiting for a free one; but who wants `to_listen`, to what happens now, is
+        refused where all others listen. Raises ExecError.
+        """
         if self._closed:
             raise channel_lost("the operator is shutting down")
         channels = self._channels_to(agent)
-        async with channels.turns:
+        if to_listen and channels.hearings.locked():
+            message = f"{self._listeners} others listen on {agent.node} already"
+            raise ExecError(EvidenceError.NOT_COLLECTED, message)
+        async with channels.hearings if to_listen else channels.turns:
             channel = await channels.take()
             try:
                 yield channel
@@ -62,7 +71,10 @@ class ChannelPool:
         for node in [node for node, (_, others) in self._by_node.items() if others.is_unused]:
             del self._by_node[node]  # its agent is gone
         channels = AgentChannels(
-            partial(self._open_channel, agent), limit=self._per_agent, idle_s=self._idle_s
+            partial(self._open_channel, agent),
+            limit=self._per_agent,
+            listeners=self._listeners,
+            idle_s=self._idle_s,
         )
         self._by_node[agent.node] = (agent.incarnation, channels)
         return channels
