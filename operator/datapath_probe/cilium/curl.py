@@ -1,6 +1,6 @@
 """The request: curl's command line, and the report that it writes about it.
 
-Nothing of a request becomes a shell word, an option or a file read. Header values and body never stand in
+Nothing of a request becomes a shell word, an option or a file read. Header values, body and query never stand in
 argv, which audit logs keep: they go through a config file on stdin.
 Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report).
 """
@@ -120,8 +120,17 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
     config = _config(request)
     if config:
         words += ["--config", "-"]
-    words += ["--url", f"{request.protocol}://{_authority(request.host)}:{request.port}{request.path}"]
+    if not _has_query(request):
+        words += ["--url", _url(request)]
     return tuple(words), config or None
+
+
+def _has_query(request: CurlRequest) -> bool:
+    return "?" in request.path
+
+
+def _url(request: CurlRequest) -> str:
+    return f"{request.protocol}://{_authority(request.host)}:{request.port}{request.path}"
 
 
 def _authority(host: str) -> str:
@@ -133,13 +142,17 @@ def _authority(host: str) -> str:
 
 
 def _config(request: CurlRequest) -> bytes:
-    """Headers and body as lines of a config file. `Name;` is an empty value: `Name:` would remove the header."""
+    """Headers, body and a URL with a query as lines of a config file. `Name;` is an empty value: `Name:` would remove
+    the header.
+    """
     lines = [
         f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
     ]
     if request.body:
         # data-raw: a leading @ is no file name
         lines.append(f"data-raw = {_quoted(request.body.decode())}")
+    if _has_query(request):
+        lines.append(f"url = {_quoted(_url(request))}")
     return "".join(f"{text}\n" for text in lines).encode()
 
 

@@ -20,6 +20,7 @@ from ..evidence.reading import Answer, Reading, Unavailable
 from ..evidence.store import Evidence
 from ..plan.movement import Movement
 from ..plan.plan import CannotRun, Plan
+from .redaction import starred, without_values
 from .run import Request, Run
 
 FORMAT = 1
@@ -125,10 +126,12 @@ def _redacted(run: Run) -> Run:
 
 def _without_secrets(plan: Plan) -> Plan:
     request = plan.request
-    headers = tuple((name, _starred(value)) for name, value in request.headers)
+    headers = tuple((name, starred(value)) for name, value in request.headers)
     return replace(
         plan,
-        request=replace(request, headers=headers, body=_starred(request.body), path=_hidden(request.path)),
+        request=replace(
+            request, headers=headers, body=starred(request.body), path=without_values(request.path)
+        ),
     )
 
 
@@ -138,7 +141,7 @@ def _without_query(reading: Reading, path: str) -> Reading:
         return reading
     stdout, stderr = reading.stdout, reading.stderr
     for escape in (str, _in_json, _in_json_of_go):
-        told, hidden = escape(path).encode(), escape(_hidden(path)).encode()
+        told, hidden = escape(path).encode(), escape(without_values(path)).encode()
         stdout, stderr = stdout.replace(told, hidden), stderr.replace(told, hidden)
     return replace(reading, stdout=stdout, stderr=stderr)
 
@@ -152,25 +155,12 @@ def _in_json_of_go(text: str) -> str:
     return _in_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
-def _hidden(path: str) -> str:
-    """The path with as many stars as its query's values have octets, and a name without a value too."""
-    before, mark, query = path.partition("?")
-    parts = (part.partition("=") for part in query.split("&"))
-    hidden = (f"{name}={_starred(value)}" if equals else _starred(name) for name, equals, value in parts)
-    return f"{before}{mark}{'&'.join(hidden)}"
-
-
 def _number(saved: object) -> float:
     """ValueError if it is none that can be reckoned with."""
     number = float(saved) if isinstance(saved, int | float) else math.nan
     if not math.isfinite(number):
         raise ValueError(f"{saved!r} is no number")
     return number
-
-
-def _starred(text: str) -> str:
-    """As many octets that say nothing."""
-    return "*" * len(text.encode())
 
 
 def _from_reading(reading: Reading) -> dict[str, Any]:

@@ -212,6 +212,14 @@ def test_nothing_of_headers_and_body_is_in_the_process_list(server: Server) -> N
     assert stdin.count(SECRET.encode()) == 2
 
 
+def test_a_query_is_not_in_the_process_list_either(server: Server) -> None:
+    request = request_to(server, path=f"/login?token={SECRET}")
+    argv, _ = curl.argv(request)
+    assert SECRET not in " ".join(argv)
+    report_of(request)
+    assert [received.line for received in server.take()] == [f"POST {request.path} HTTP/1.1".encode()]
+
+
 def test_without_headers_and_body_nothing_goes_to_stdin(server: Server) -> None:
     argv, stdin = curl.argv(request_to(server))
     assert stdin is None

@@ -137,6 +137,7 @@ def test_no_value_of_the_query_is_saved() -> None:
     assert b"s3cret" not in Bundle(run).to_json()
     assert replayed(run).plan.request.path == "/login?token=******&******&x="
     live, again = diagnose(run), diagnose(replayed(run))
+    assert "s3cret" not in repr(live.findings)
     assert (again.verdict, again.reason) == (live.verdict, live.reason)
     assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
 

@@ -24,7 +24,7 @@ LOOK_UP = Question("node1", ("ip", "route"))
 
 
 class Channel:
-    """A shell that runs the commands of a batch one after another: those that listen take their window, others 10 ms."""
+    """A shell that runs the commands of a batch one after another: who listens takes the window, others 10 ms."""
 
     lost: ExecError | None = None
 

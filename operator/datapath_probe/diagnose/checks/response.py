@@ -11,6 +11,7 @@ from ..case import Case
 from ..findings import Finding
 from ..judge import Hop
 from ..pod_sockets import listens, overflow, unread
+from ..redaction import without_values
 from ..transfer import fits_one_segment
 
 _CUT_SHORT = frozenset(
@@ -22,7 +23,7 @@ def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
     """curl's report, held against what conntrack says came from the pod."""
     hop = case.hop(expected, case.plan.destination)
     wanted = " or ".join(map(str, case.plan.expect.statuses)) or "2xx"
-    asked = f"{case.plan.request.method} {case.plan.request.path}"
+    asked = f"{case.plan.request.method} {without_values(case.plan.request.path)}"
     hop.intent("not reached" if case.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
     report = case.report
     if report is None:
