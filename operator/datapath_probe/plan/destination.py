@@ -9,12 +9,13 @@ from ..api.spec import Destination, PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..cilium.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
-from .facts import node_facts, pod_facts
+from .facts import node_facts, pod_facts, state_text
 from .objects import Inventory, Service, ServicePort, SliceEndpoint
 from .plan import Backend, CannotRun, Frontend, Nameserver, NodeFacts
 
 # Where every distribution keeps the Service of the cluster's DNS, whatever program answers.
 _DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53
+_EXTERNAL_NAME = "ExternalName"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Target |
     if pod.phase != "Running" or not pod.ip:
         return CannotRun(
             Reason.DESTINATION_NOT_RUNNING,
-            f"destination pod {name} is {pod.phase or 'Pending'}",
+            f"destination pod {name} {state_text(pod)}",
             destination=display,
         )
     return Target(display, pod.ip, spec.port, (Backend(pod.ip, spec.port, pod_facts(inventory, pod)),))
@@ -84,14 +85,14 @@ def _service(
     if service is None:
         return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no Service {name}", destination=display)
     if not service.cluster_ip:
-        return CannotRun(
-            Reason.UNSUPPORTED_DESTINATION,
-            f"Service {name} is of type {service.type} and leads out of the cluster",
-            destination=display,
+        outside = service.type == _EXTERNAL_NAME
+        message = (
+            f"is of type {_EXTERNAL_NAME} and leads out of the cluster" if outside else "has no ClusterIP"
         )
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, f"Service {name} {message}", destination=display)
     port = _service_port(service, spec.port)
     if port is None:
-        known = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports)
+        known = ", ".join(map(_port_text, service.ports))
         return CannotRun(
             Reason.PORT_NOT_FOUND,
             f"Service {name} has no TCP port {spec.port!r}; it has: {known}",
@@ -150,6 +151,11 @@ def _headless(
     number = backends[0].port if isinstance(wanted, str) and backends else port.port
     reached = tuple(replace(backend, port=number) for backend in backends)
     return Target(display, host, number, reached, headless=service)
+
+
+def _port_text(port: ServicePort) -> str:
+    """With its protocol: two ports may differ in nothing else."""
+    return f"{port.port}/{port.protocol}" + (f" ({port.name})" if port.name else "")
 
 
 def _service_port(service: Service, wanted: int | str) -> ServicePort | None:

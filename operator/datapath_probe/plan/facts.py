@@ -16,3 +16,8 @@ def pod_facts(inventory: Inventory, pod: Pod, ip: str | None = None) -> PodFacts
     if ip in pod.ips:
         pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
     return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
+
+
+def state_text(pod: Pod) -> str:
+    """Why a pod takes part in nothing yet, as the end of a sentence about it."""
+    return "has no IP address yet" if pod.phase == "Running" else f"is {pod.phase or 'Pending'}"

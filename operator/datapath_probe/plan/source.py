@@ -2,7 +2,7 @@
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from .facts import pod_facts
+from .facts import pod_facts, state_text
 from .objects import Container, Inventory, Pod
 from .plan import CannotRun, PodFacts
 
@@ -17,9 +17,7 @@ def resolve_source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] |
     if pod.terminating:
         return CannotRun(Reason.IN_TRANSITION, f"source pod {name} is being deleted", source=name)
     if pod.phase != "Running" or not pod.ip:
-        return CannotRun(
-            Reason.SOURCE_NOT_RUNNING, f"source pod {name} is {pod.phase or 'Pending'}", source=name
-        )
+        return CannotRun(Reason.SOURCE_NOT_RUNNING, f"source pod {name} {state_text(pod)}", source=name)
     container = _container(pod, spec.container)
     if container is None:
         names = ", ".join(c.name for c in pod.containers)

@@ -190,6 +190,44 @@ def test_what_can_not_run_says_why(
     assert result.message
 
 
+def _dns_alone_over_udp(inventory: Cluster) -> None:
+    ports = (replace(DEATHSTAR.ports[0], name="dns", port=53, protocol="UDP"),)
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=ports)
+
+
+def _without_cluster_ip(inventory: Cluster) -> None:
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="")
+
+
+@pytest.mark.parametrize(
+    ("destination", "change", "message"),
+    [
+        (POD, _source(ips=()), "source pod default/xwing has no IP address yet"),
+        (POD, _source(phase="Pending", ips=()), "source pod default/xwing is Pending"),
+        (POD, _destination(ips=()), "destination pod default/deathstar-0 has no IP address yet"),
+        (
+            {"service": {"name": "deathstar", "port": 53}},
+            _dns_alone_over_udp,
+            "Service default/deathstar has no TCP port 53; it has: 53/UDP (dns)",
+        ),
+        (
+            SERVICE,
+            _external_name,
+            "Service default/deathstar is of type ExternalName and leads out of the cluster",
+        ),
+        (SERVICE, _without_cluster_ip, "Service default/deathstar has no ClusterIP"),
+    ],
+)
+def test_a_message_does_not_contradict_itself(
+    destination: Mapping[str, object], change: Callable[[Cluster], None], message: str
+) -> None:
+    inventory = cluster()
+    change(inventory)
+    result = resolve(probe(destination), inventory)
+    assert isinstance(result, CannotRun)
+    assert result.message == message
+
+
 UNJUDGED = [
     ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
     ("routing-mode", "hybrid", "routing-mode 'hybrid'"),
