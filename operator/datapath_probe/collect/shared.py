@@ -15,9 +15,11 @@ LASTING_S = 60.0
 
 
 class SharedAnswers:
-    """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time."""
+    """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time. `clock`: one
+    that is never set back, or answers would seem to be new for so long.
+    """
 
-    def __init__(self, agents: Agents, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, agents: Agents, clock: Callable[[], float] = time.monotonic) -> None:
         self._agents = agents
         self._clock = clock
         self._nodes: dict[str, _NodeAnswers] = {}
@@ -80,7 +82,7 @@ class _NodeAnswers:
         self._node = node
         self._agents = agents
         self._clock = clock
-        self._heard: dict[Question, Answer] = {}
+        self._heard: dict[Question, tuple[Answer, float]] = {}  # since when, by our clock
         self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
         self._moment = 0
 
@@ -92,11 +94,11 @@ class _NodeAnswers:
 
     def heard(self, question: Question, now: float) -> Answer | None:
         """The answer that is here, if it is not too old."""
-        answer = self._heard.get(question)
-        return answer if answer and now - answer.at <= question.max_age_s else None
+        answer, since = self._heard.get(question, (None, 0.0))
+        return answer if now - since <= question.max_age_s else None
 
     def forget(self) -> None:
-        self._heard = {q: answer for q, answer in self._heard.items() if _lasts(q)}
+        self._heard = {q: heard for q, heard in self._heard.items() if _lasts(q)}
         self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
         self._moment += 1
 
@@ -121,9 +123,7 @@ class _NodeAnswers:
         # `wait` cancels none of them: a run that ends takes no answer away from those who share it
         for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
             readings = batch.result() | readings
-        late = Unavailable(
-            EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up", now
-        )
+        late = Unavailable(EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up")
         return dict.fromkeys(questions, late) | readings
 
     def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
@@ -132,19 +132,20 @@ class _NodeAnswers:
         return task
 
     async def _ask_agent(self, questions: list[Question]) -> dict[Question, Reading]:
-        moment = self._moment
+        moment, asked = self._moment, self._clock()
         try:
             answered = dict(zip(questions, await self._agents.ask(self._node, questions), strict=True))
         finally:
             this = asyncio.current_task()
             self._asking = {question: task for question, task in self._asking.items() if task is not this}
-        for question, reading in answered.items():
-            if not isinstance(reading, Answer) or question.max_age_s <= 0:
-                continue
-            if moment == self._moment or _lasts(question):
-                self._heard[question] = reading
         now = self._clock()
-        self._heard = {q: answer for q, answer in self._heard.items() if self.heard(q, now)}
+        answers = {q: reading for q, reading in answered.items() if isinstance(reading, Answer)}
+        ended = max((answer.at + answer.duration_s for answer in answers.values()), default=0.0)
+        for question, answer in answers.items():
+            if question.max_age_s > 0 and (moment == self._moment or _lasts(question)):
+                # the last has just ended, and the others so long before: that needs no common clock
+                self._heard[question] = answer, max(asked, now - (ended - answer.at))
+        self._heard = {q: heard for q, heard in self._heard.items() if self.heard(q, now)}
         return answered
 
 

@@ -53,6 +53,29 @@ async def test_an_answer_serves_until_its_age_is_reached() -> None:
     assert len(agents.asked) == 2
 
 
+async def test_answers_grow_old_also_when_the_wall_clock_is_set_back() -> None:
+    agents, since_boot = Agents(), 7.0
+    shared = SharedAnswers(agents, clock=lambda: since_boot)
+    await shared.ask([SHARED], AGENT)
+    agents.now, since_boot = agents.now - 3600, since_boot + 1.1
+    assert not shared.heard([SHARED], AGENT)
+    await shared.ask([SHARED], AGENT)
+    assert len(agents.asked) == 2
+
+
+async def test_what_was_answered_long_before_the_last_of_a_batch_is_that_old() -> None:
+    agents, since_boot = Agents(), iter((7.0, 7.0, 11.0, 11.0))
+    shared = SharedAnswers(agents, clock=lambda: next(since_boot))
+    slow = Question("node1", ("slow",), max_age_s=1.0)
+
+    async def ask(node: str, questions: Sequence[Question]) -> list[Reading]:
+        return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, 4.0)]
+
+    agents.ask = ask  # type: ignore[method-assign]
+    await shared.ask([SHARED, slow], AGENT)
+    assert not shared.heard([SHARED, slow], AGENT)
+
+
 async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
     agents, shared = answers()
     agents.gate.clear()
