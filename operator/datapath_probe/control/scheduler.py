@@ -107,7 +107,7 @@ class Scheduler:
 
     async def _execute(self, runs: Runs[Result], due: Due) -> Result:
         async with self._slots:
-            return await runs.run(due)
+            return await runs.run(self._timetable.begin(due))
 
     def _ended(self, runs: Runs[Result], uid: str, run: asyncio.Task[Result]) -> None:
         """Called however a run ends, also when it was cancelled before it had begun."""

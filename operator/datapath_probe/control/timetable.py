@@ -8,7 +8,7 @@ milliseconds, so that counting points is exact.
 
 import hashlib
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api.vocabulary import Trigger
 from ..publish.run_result import Outlook
@@ -106,6 +106,14 @@ class Timetable:
             entry.due, entry.running = None, True
             started.append(Due(uid, entry.trigger, at / 1000))
         return started
+
+    def begin(self, due: Due) -> Due:
+        """A run that was started waits for nothing more: it is also the one that was asked for meanwhile."""
+        entry = self._entries.get(due.uid)
+        if entry is None or entry.asked is None:
+            return due
+        asked, entry.asked = entry.asked, None
+        return replace(due, trigger=asked)
 
     def finish(self, uid: str, now: float) -> Outlook:
         """A run ended: when is the next, and how many were skipped? The run itself served one grid point."""

@@ -98,6 +98,21 @@ async def test_no_more_runs_at_once_than_allowed_and_none_is_lost() -> None:
     assert len(runs.ends) == 30
 
 
+async def test_what_is_asked_for_while_a_run_waits_for_its_turn_is_that_run() -> None:
+    runs = Runs(takes_s=10)
+    async with serving(runs, max_concurrent_runs=1) as scheduler:
+        scheduler.change("a", 3600)
+        await asyncio.sleep(1)
+        scheduler.change("b", 3600)
+        await asyncio.sleep(1)
+        scheduler.run_now("b")
+        await asyncio.sleep(60)
+    assert [(due.uid, due.trigger) for _, due in runs.started] == [
+        ("a", Trigger.SPEC_CHANGE),
+        ("b", Trigger.RUN_NOW),
+    ]
+
+
 async def test_run_now_does_not_wait_for_the_next_beat() -> None:
     runs = Runs()
     async with serving(runs) as scheduler:
