@@ -34,8 +34,20 @@ from .ways import Sight
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
-# What keeps a run from taking place until somebody changes the spec, or Cilium's configuration.
-_STALLING = frozenset({Reason.UNSUPPORTED_DESTINATION, Reason.UNSUPPORTED_CONFIGURATION})
+# What keeps a run from taking place until somebody changes the spec, what it names, or Cilium's configuration. What
+# passes by itself, such as a pod that starts, does not.
+_STALLING = frozenset(
+    {
+        Reason.SOURCE_NOT_FOUND,
+        Reason.CONTAINER_NOT_FOUND,
+        Reason.DESTINATION_NOT_FOUND,
+        Reason.PORT_NOT_FOUND,
+        Reason.IMPLAUSIBLE_OBJECT,
+        Reason.NO_COMMON_IP_VERSION,
+        Reason.UNSUPPORTED_DESTINATION,
+        Reason.UNSUPPORTED_CONFIGURATION,
+    }
+)
 
 
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:

@@ -122,12 +122,9 @@ def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> 
         (unknown(met=True), "True", "Unknown"),
         (unjudged(met=True), "True", "Unknown"),
         (unjudged(met=False), "False", "Unknown"),
-        (CANNOT_RUN, "Unknown", "Unknown"),
     ],
 )
-def test_conditions_of_the_first_run(
-    outcome: Diagnosis | CannotRun, reachable: str, path_healthy: str
-) -> None:
+def test_conditions_of_the_first_run(outcome: Diagnosis, reachable: str, path_healthy: str) -> None:
     assert says(after([outcome])) == {"Reachable": reachable, "PathHealthy": path_healthy, "Ready": "True"}
 
 
@@ -151,7 +148,19 @@ def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_DESTINATION])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.SOURCE_NOT_FOUND,
+        Reason.CONTAINER_NOT_FOUND,
+        Reason.DESTINATION_NOT_FOUND,
+        Reason.PORT_NOT_FOUND,
+        Reason.IMPLAUSIBLE_OBJECT,
+        Reason.NO_COMMON_IP_VERSION,
+        Reason.UNSUPPORTED_CONFIGURATION,
+        Reason.UNSUPPORTED_DESTINATION,
+    ],
+)
 def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -> None:
     assert says(after([CannotRun(reason, "IPv6 alone")])) == {
         "Reachable": "Unknown",
@@ -160,6 +169,22 @@ def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -
         "Stalled": "True",
     }
     assert says(after([CannotRun(reason, "IPv6 alone"), unjudged(met=True)]))["Ready"] == "True"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.SOURCE_NOT_RUNNING,
+        Reason.CONTAINER_NOT_RUNNING,
+        Reason.DESTINATION_NOT_RUNNING,
+        Reason.IN_TRANSITION,
+        Reason.RUN_TIMEOUT,
+        Reason.INTERNAL_ERROR,
+    ],
+)
+def test_what_passes_by_itself_stalls_nothing(reason: Reason) -> None:
+    seen = says(after([CannotRun(reason, "it starts")]))
+    assert seen == {"Reachable": "Unknown", "PathHealthy": "Unknown", "Ready": "True"}
 
 
 def test_conditions_wait_for_as_many_runs_as_the_threshold_says() -> None:
