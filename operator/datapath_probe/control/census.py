@@ -1,7 +1,8 @@
 """Counts the probes that exist: kopf yields no DELETED event for what vanished while its watch was down.
 
 In: full lists from the API server, every minute and after each re-list of kopf's. Out:
-`Registry.forget_missing`, and whether every probe that exists is known (for readiness). Owned by `app`.
+`Registry.forget_missing`, whether every probe that exists is known (for readiness), and a warning that names those
+which stay unknown, as after an error in a handler. Owned by `app`.
 """
 
 import asyncio
@@ -29,8 +30,8 @@ class ProbeLists(Protocol):
 
 
 class Census:
-    """`namespaces`: those that are watched; none means all. `complete`: everything that exists was known
-    once.
+    """`namespaces`: those that are watched; none means all. `complete`: everything that existed at the last count is
+    known.
     """
 
     def __init__(self, lists: ProbeLists, registry: Registry, namespaces: Collection[str]) -> None:
@@ -39,6 +40,7 @@ class Census:
         self._registry = registry
         self._namespaces = namespaces
         self._relisted = asyncio.Event()
+        self._missing: frozenset[ProbeRef] = frozenset()
 
     def relisted(self) -> None:
         """kopf lists anew, so its watch was down."""
@@ -47,9 +49,9 @@ class Census:
     async def serve(self) -> None:
         """Count until cancelled."""
         while True:
-            counted = await self._count()
+            settled = await self._count()
             try:
-                async with asyncio.timeout(INTERVAL_S if counted and self.complete else RETRY_S):
+                async with asyncio.timeout(INTERVAL_S if settled else RETRY_S):
                     await self._relisted.wait()
             except TimeoutError:
                 continue
@@ -57,12 +59,19 @@ class Census:
             self._relisted.clear()
 
     async def _count(self) -> bool:
+        """Whether it is as it was: all are known, or the same are missing as last time."""
         known = self._registry.uids()
         listed = await self._lists.list_refs()
         if isinstance(listed, Retry):
             log.warning("probes not counted", reason=listed.reason)
             return False
-        existing = {ref.uid for ref in listed if not self._namespaces or ref.namespace in self._namespaces}
-        self._registry.forget_missing(known, existing)
-        self.complete = self.complete or existing <= self._registry.uids()
-        return True
+        existing = {ref for ref in listed if not self._namespaces or ref.namespace in self._namespaces}
+        self._registry.forget_missing(known, {ref.uid for ref in existing})
+        known = self._registry.uids()
+        missing = frozenset(ref for ref in existing if ref.uid not in known)
+        self.complete = not missing
+        still = missing & self._missing  # others may have been made a moment ago
+        if still:
+            log.warning("probes not taken up", probes=sorted(f"{ref.namespace}/{ref.name}" for ref in still))
+        self._missing = missing
+        return missing == still

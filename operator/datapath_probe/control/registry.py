@@ -56,6 +56,20 @@ class Registry:
             return  # mostly the echo of a status that we have written
         seen = Probe.from_object(body)
         self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher keeps it
+        try:
+            self._notice(seen, before)
+        except (
+            Exception
+        ):  # the next sight of it is as new as this was; until then the census misses what is new
+            if before is None:
+                self.forget(meta.uid)
+            else:
+                self._known[meta.uid] = before
+            raise
+
+    def _notice(self, seen: Probe | InvalidSpec, before: Probe | InvalidSpec | None) -> None:
+        """A probe that was not known, or was as `before`."""
+        meta = seen.meta
         if before is None:
             self._forget_namesake(seen)
             self._publisher.adopt(seen)

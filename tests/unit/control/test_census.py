@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from datapath_probe.control.census import Census
 from datapath_probe.publish.ports import ProbeRef, Retry
@@ -92,6 +93,30 @@ async def test_complete_means_that_everything_that_exists_is_known() -> None:
         made.registry.observe(body("b"))
         await asyncio.sleep(7)
         assert census.complete
+
+
+async def test_what_is_never_taken_up_is_named_at_the_second_count() -> None:
+    lists = Lists("a", "b")
+    with capture_logs() as logs:
+        async with counting(lists, "a", "b") as (_, census):
+            await asyncio.sleep(2)
+            assert census.complete
+            lists.names |= {"lost"}
+            await asyncio.sleep(60)
+            assert not census.complete
+            lists.names |= {"new"}
+            assert not logs
+            await asyncio.sleep(10)
+    assert [(entry["event"], entry["probes"]) for entry in logs[:1]] == [
+        ("probes not taken up", ["default/lost"])
+    ]
+
+
+async def test_what_stays_unknown_is_not_counted_every_few_seconds() -> None:
+    lists = Lists("lost")
+    async with counting(lists):
+        await asyncio.sleep(600)
+    assert lists.asked < 15
 
 
 async def test_a_probe_whose_deletion_is_held_up_counts_as_known() -> None:

@@ -358,3 +358,31 @@ async def test_a_runner_that_fails_makes_the_run_unknown_and_the_next_one_comes(
         made.outcome = CannotRun(made.status()["reason"], "x")
         await asyncio.sleep(60)
         assert len(made.runs) == 2
+
+
+async def test_a_probe_that_could_not_be_taken_up_is_not_known_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with world() as made:
+        with monkeypatch.context() as patch:
+            patch.setattr(made.scheduler, "resume", Mock(side_effect=RuntimeError))
+            with pytest.raises(RuntimeError):
+                made.registry.observe(body())
+        assert made.registry.uids() == frozenset()
+        made.registry.observe(body())
+        await asyncio.sleep(20)
+        assert made.runs
+
+
+async def test_a_change_that_could_not_be_taken_up_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as made:
+        made.registry.observe(body())
+        await asyncio.sleep(20)
+        ran = len(made.runs)
+        with monkeypatch.context() as patch:
+            patch.setattr(made.scheduler, "change", Mock(side_effect=RuntimeError))
+            with pytest.raises(RuntimeError):
+                made.registry.observe(body(generation=2))
+        made.registry.observe(body(generation=2))
+        await asyncio.sleep(1)
+        assert len(made.runs) == ran + 1
