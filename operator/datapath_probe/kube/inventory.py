@@ -6,7 +6,7 @@ diagnosis). Run and read by `control`. Only records are kept, never the API obje
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,20 @@ class _PodEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Address:
+    """The group of what has this address."""
+
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class _AgentOf:
+    """The group of the agents of this node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Slice:
     """An EndpointSlice: the Service it belongs to, its endpoints, and when it was last written."""
 
@@ -41,8 +55,8 @@ class _Slice:
 class ClusterInventory:
     """Implements `plan.objects.Inventory` while `run` runs. `clock`: seconds since the epoch.
 
-    `skips` counts what could not be used in objects, by field. Agents are looked for in Cilium's namespace
-    alone: elsewhere anyone could label a pod as one.
+    `skips` counts what could not be used in objects, by field; the log tells of each field once. Agents are looked for
+    in Cilium's namespace alone: elsewhere anyone could label a pod as one.
     """
 
     def __init__(
@@ -85,17 +99,16 @@ class ClusterInventory:
         return entry.pod if entry else None
 
     def pod_with(self, ip: str) -> Pod | None:
-        """The running pod with this address of its own, which no other can have. Looks through all."""
-        pods = (entry.pod for entry in self._pods.table.values())
-        return next((pod for pod in pods if ip in pod.ips and pod.owns_address), None)
+        """The running pod with this address of its own, which no other can have."""
+        return next((entry.pod for entry in self._pods.table.grouped(_Address(ip))), None)
 
     def node(self, name: str) -> Node | None:
         """A node by name."""
         return self._nodes.table.get(("", name))
 
     def node_with(self, ip: str) -> Node | None:
-        """The node with this address of its own. Looks through all."""
-        return next((node for node in self._nodes.table.values() if ip in node.internal_ips), None)
+        """The node with this address of its own."""
+        return next(iter(self._nodes.table.grouped(_Address(ip))), None)
 
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
@@ -127,7 +140,7 @@ class ClusterInventory:
 
     def agent(self, node: str) -> Agent | None:
         """The agent of a node; while one pod replaces another, the ready one."""
-        agents = [entry.agent for entry in self._pods.table.grouped(node) if entry.agent]
+        agents = [entry.agent for entry in self._pods.table.grouped(_AgentOf(node)) if entry.agent]
         return max(agents, key=lambda agent: agent.ready, default=None)
 
     def cilium_config(self) -> Mapping[str, str]:
@@ -147,15 +160,17 @@ class ClusterInventory:
         )
 
     def _pods_resource(self) -> Resource[_PodEntry]:
-        def agent_node(entry: _PodEntry) -> str | None:
-            return entry.agent.node if entry.agent else None
-
         def convert(raw: object, skips: Skips) -> _PodEntry:
             pod = objects.pod(raw, skips)
             agent = cilium_objects.agent(raw) if pod.namespace == self._cilium_namespace else None
             return _PodEntry(pod, agent)
 
-        return Resource("pods", "/api/v1/pods", convert, group=agent_node)
+        return Resource("pods", "/api/v1/pods", convert, groups=_pod_groups)
+
+
+def _pod_groups(entry: _PodEntry) -> list[Hashable]:
+    addresses = entry.pod.ips if entry.pod.owns_address else ()
+    return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
 
 
 def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
@@ -173,13 +188,18 @@ def _slice(raw: object, skips: Skips) -> _Slice:
     return _Slice(service, objects.slice_endpoints(raw, skips), last_written(raw))
 
 
-_NODES = Resource("nodes", "/api/v1/nodes", objects.node)
+_NODES = Resource(
+    "nodes",
+    "/api/v1/nodes",
+    objects.node,
+    groups=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
+)
 _SERVICES = Resource("services", "/api/v1/services", objects.service)
 _SLICES = Resource(
     "endpointslices",
     "/apis/discovery.k8s.io/v1/endpointslices",
     _slice,
-    group=lambda one: one.service,
+    groups=lambda one: (one.service,),
     query={"labelSelector": objects.SERVICE_NAME},
 )
 _CILIUM_ENDPOINTS = Resource(

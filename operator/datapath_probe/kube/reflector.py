@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -38,7 +38,7 @@ class Resource(Generic[R]):
     name: str
     path: str
     convert: Callable[[object, Skips], R]
-    group: Callable[[R], Hashable | None] | None = None
+    groups: Callable[[R], Collection[Hashable]] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
 
@@ -58,7 +58,7 @@ class Reflector(Generic[R]):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.resource = resource
-        self.table = Table(resource.group)
+        self.table = Table(resource.groups)
         self.synced = asyncio.Event()
         self.stale_since: float | None = clock()
         self.trouble = "not listed yet"
@@ -86,7 +86,7 @@ class Reflector(Generic[R]):
             version = await self._watch(version)
 
     async def _list(self) -> str:
-        fresh = Table(self.resource.group)
+        fresh = Table(self.resource.groups)
         async for page in rest.pages(self._client, self.resource.path, self.resource.query):
             for raw in elements(page, "items"):
                 self._put(fresh, raw)
@@ -134,11 +134,15 @@ class Reflector(Generic[R]):
         return text(raw, "metadata", "resourceVersion")
 
     def _put(self, table: Table[R], raw: object) -> None:
-        key = _key(raw)
+        key, told = _key(raw), len(self._skips)
         if key[1]:
             table.put(key, self.resource.convert(raw, self._skips))
         else:
             self._skips[f"{self.resource.name}.metadata"] += 1
+        for skipped in list(self._skips)[
+            told:
+        ]:  # each field once: one wrong writer may write thousands of objects
+            log.warning("part of an object can't be used", field=skipped, object="/".join(filter(None, key)))
 
     def _current(self) -> None:
         self._heard_at = self._clock()

@@ -1,4 +1,4 @@
-"""The records of one resource, by namespace and name, and by a group of their own where one is asked for.
+"""The records of one resource, by namespace and name, and by groups of their own where such are asked for.
 
 Filled by `kube.reflector`, read by `kube.inventory`. Look-ups by key or group are O(1).
 """
@@ -13,10 +13,10 @@ Key = tuple[str, str]
 
 
 class Table(Generic[R]):
-    """Records by key. `group` names the group a record belongs to; None: none."""
+    """Records by key. `groups` names the groups a record belongs to, each once."""
 
-    def __init__(self, group: Callable[[R], Hashable | None] | None = None) -> None:
-        self._group = group
+    def __init__(self, groups: Callable[[R], Collection[Hashable]] | None = None) -> None:
+        self._groups_of = groups or (lambda _: ())
         self._records: dict[Key, R] = {}
         self._groups: dict[Hashable, dict[Key, R]] = {}
 
@@ -39,15 +39,14 @@ class Table(Generic[R]):
         """Add the record, or replace the one there."""
         self.drop(key)
         self._records[key] = record
-        if self._group and (group := self._group(record)) is not None:
+        for group in self._groups_of(record):
             self._groups.setdefault(group, {})[key] = record
 
     def drop(self, key: Key) -> None:
         """Forget the record, if there is one."""
         record = self._records.pop(key, None)
-        if record is None or not self._group or (group := self._group(record)) is None:
-            return
-        members = self._groups[group]
-        del members[key]
-        if not members:
-            del self._groups[group]
+        for group in () if record is None else self._groups_of(record):
+            members = self._groups[group]
+            del members[key]
+            if not members:
+                del self._groups[group]
