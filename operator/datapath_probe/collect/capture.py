@@ -14,6 +14,7 @@ from ..cilium.packets import PCAP_LIMIT_BYTES
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Reading, Unavailable
+from .ending import end
 from .ports import AgentContainers, ContainerRef
 
 # How long the request waits for captures to listen; after that it is sent all the same.
@@ -58,8 +59,7 @@ async def capturing(
             for question, task in zip(questions, tasks, strict=True)
         )
     finally:
-        for task in tasks:
-            task.cancel()
+        await end(*tasks)
 
 
 def _late(question: Question) -> Unavailable:

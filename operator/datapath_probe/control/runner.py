@@ -17,6 +17,7 @@ from ..cilium import curl, packets
 from ..cilium.agent_config import from_config_map
 from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
+from ..collect.ending import end
 from ..collect.gather import MAX_ROUNDS, Respondents, gather
 from ..collect.ports import AgentContainers, ContainerRef, SourceContainers
 from ..collect.shared import SharedAnswers
@@ -112,7 +113,7 @@ class ProbeRunner:
                 run = await _collect(replace(run, hanging=True), memo, respondents)
             reading = await sending
         finally:
-            sending.cancel()
+            await end(sending)
         run = replace(run, request=replace(request, reading=reading), hanging=False)
         run = await _collect(run, memo, respondents)
         diagnosis = diagnose(run, memo)

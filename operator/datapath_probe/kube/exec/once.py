@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from ...collect.ending import end
 from ...collect.ports import ContainerRef
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Answer, Reading, Unavailable
@@ -142,7 +143,7 @@ class _Attended:
         try:
             yield
         finally:
-            stopper.cancel()
+            await end(stopper)
 
     async def _when_told(self, stream: ExecStream) -> None:
         await self._stop.wait()
