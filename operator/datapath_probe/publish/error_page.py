@@ -5,8 +5,8 @@ from .advice import catalogue
 HEAD = """\
 # Reasons
 
-Every reason that can stand in a condition, a hop, an Event or a metric label: what causes it, which evidence
-shows it, and what to do next.
+Every reason that can stand in a condition, a hop, a metric label or the message of an Event: what causes it, which
+evidence shows it, and what to do next. The reason of an Event itself is the verdict, or `PathChanged`.
 
 <!-- Made from operator/datapath_probe/publish/advice.toml by `make docs-errors`; do not edit here. -->
 """

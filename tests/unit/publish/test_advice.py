@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 
 from datapath_probe.api.reasons import Reason
+from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.publish.advice import Advice, catalogue, next_step
 from datapath_probe.publish.error_page import error_page
+from datapath_probe.publish.events import PATH_CHANGED, event_for
+from datapath_probe.publish.status import findings
+from unit.publish.samples import diverging, record
 
 PAGE = Path(__file__).parents[3] / "docs/errors.md"
 ENTRIES: dict[Reason, Advice] = {
@@ -37,3 +42,10 @@ def test_an_entry_reads_well(reason: Reason) -> None:
 
 def test_the_page_is_what_the_catalogue_says() -> None:
     assert PAGE.read_text() == error_page(), "run make docs-errors"
+
+
+def test_the_page_tells_an_events_own_reason_from_those_in_its_message() -> None:
+    event = event_for(ProbeStatus(), findings(record(diverging()).result))
+    assert event is not None
+    assert event.reason in set(ProbeVerdict)
+    assert f"The reason of an Event itself is the verdict, or `{PATH_CHANGED}`." in error_page()
