@@ -19,6 +19,7 @@ from faults.scene import Scene
 from lab.shell import say
 
 _REPAIRED_S = 120.0
+_SAVED_S = 5.0  # evidence is saved behind the status
 TRIES = 4
 
 
@@ -69,8 +70,12 @@ class Bench:
 
     def _keep(self, fault: Fault, status: Object) -> None:
         """The run's evidence under the name of the fault: `datapath-probe replay` tells more of it."""
-        for path in self.evidence.glob(f"*.{status['lastRun']['id']}.json"):
-            shutil.copy(path, self.saved / f"{fault.name}.json")
+        until = time.monotonic() + _SAVED_S
+        while not (found := list(self.evidence.glob(f"*.{status['lastRun']['id']}.json"))):
+            if time.monotonic() > until:
+                return
+            time.sleep(0.05)
+        shutil.copy(found[0], self.saved / f"{fault.name}.json")
 
 
 def ask(fault: Fault, scene: Scene, probe: Probe) -> tuple[Object, bool]:

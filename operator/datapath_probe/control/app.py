@@ -31,6 +31,7 @@ from .census import Census
 from .cluster import Cluster, open_cluster
 from .conductor import Conductor
 from .evidence_files import EvidenceFiles
+from .evidence_saver import EvidenceSaver
 from .garbage import collect_garbage
 from .handlers import handlers, watch
 from .registry import Registry
@@ -111,8 +112,9 @@ class Operator:
         publisher = Publisher(self._outbox, self._events, self._metrics, clock)
         self._registry = Registry(self._scheduler, publisher)
         self._census = Census(probes, self._registry, options.namespaces)
-        files = EvidenceFiles(options.save_evidence) if options.save_evidence else None
-        self._conductor = Conductor(self._registry, cluster.runner, publisher, clock, files)
+        folder = options.save_evidence
+        self._saver = EvidenceSaver(EvidenceFiles(folder)) if folder else None
+        self._conductor = Conductor(self._registry, cluster.runner, publisher, clock, self._saver)
 
     async def serve(self) -> None:
         """Until cancelled. Raises PortError, or what the parts failed with as a group."""
@@ -136,6 +138,8 @@ class Operator:
             group.create_task(self._scheduler.serve(self._conductor), name="scheduler")
             group.create_task(self._census.serve(), name="census")
             group.create_task(collect_garbage(), name="garbage")
+            if self._saver:
+                group.create_task(self._saver.serve(), name="evidence")
             group.create_task(watch(found, self._options.namespaces, self._take_signals), name="watch")
 
     def _unready(self) -> Mapping[str, str]:

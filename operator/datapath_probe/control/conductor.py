@@ -14,7 +14,7 @@ from ..api.vocabulary import Trigger
 from ..plan.plan import CannotRun
 from ..publish.publisher import Publisher
 from ..publish.run_result import Outlook, RunRecord, RunResult
-from .evidence_files import EvidenceFiles
+from .evidence_saver import EvidenceSaver
 from .registry import Registry
 from .runner import OVERTIME_S
 from .scheduler import Clock
@@ -53,13 +53,13 @@ class Conductor:
         runner: Runner,
         publisher: Publisher,
         clock: Clock,
-        files: EvidenceFiles | None = None,
+        saver: EvidenceSaver | None = None,
     ) -> None:
         self._registry = registry
         self._runner = runner
         self._publisher = publisher
         self._clock = clock
-        self._files = files
+        self._saver = saver
 
     async def run(self, due: Due) -> Ended:
         """Run the probe as it is now."""
@@ -69,26 +69,17 @@ class Conductor:
             log.debug("run started", trigger=due.trigger)
             result = await self._bounded(probe, due.trigger)
             _log_end(result)
-            record = RunRecord(run_id, due.trigger, due.at, result)
-            await self._save(probe, record)
-        return Ended(probe, record)
+        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
 
     def name(self, uid: str) -> str:
         """Its namespace and name."""
         return self._registry.name(uid)
 
     def ended(self, result: Ended, outlook: Outlook) -> None:
-        """Tell people."""
+        """Tell people, then keep the evidence, if it is to be kept."""
         self._publisher.run_ended(result.probe, result.record, outlook)
-
-    async def _save(self, probe: Probe, record: RunRecord) -> None:
-        """Keep the evidence, if it is to be kept. Whatever goes wrong with that, the run counts."""
-        if self._files is None:
-            return
-        try:
-            await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
-        except Exception:
-            log.exception("evidence not saved")
+        if self._saver:
+            self._saver.put(result.probe, result.record)
 
     async def _bounded(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()

@@ -1,10 +1,10 @@
-"""Saves the evidence of runs as files, the newest few of each probe, within bounds. Called by `conductor`."""
+"""Saves the evidence of runs as files, the newest few of each probe, within bounds. Called by `evidence_saver`."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 import structlog
 
@@ -25,7 +25,8 @@ _OURS = re.compile(r".+\.[0-9]+\.[^.]+\.(json|.+\.pcap)(\.part)?")  # .part: the
 class EvidenceFiles:
     """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one folder, and beside them captures, `.<node>.pcap`.
 
-    Files of other names are left alone.
+    Files of other names are left alone. The folder is looked through once; from then on its sizes are kept in memory,
+    and nobody else is expected to write there.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class EvidenceFiles:
         self._folder = folder
         self._bundle_limit_bytes = bundle_limit_bytes
         self._folder_limit_bytes = folder_limit_bytes
-        self._lock = Lock()  # runs end, and are saved, in several threads
+        self._sizes: dict[str, int] | None = None  # of our files by name, the oldest first
 
     def save(self, namespace: str, name: str, record: RunRecord) -> None:
         """Write the run's bundle; of this probe the oldest beyond `KEPT` go, then the oldest of all. Blocks; trouble is
@@ -53,42 +54,53 @@ class EvidenceFiles:
             log.warning("evidence not saved", path=str(path), reason=f"{len(text)} bytes are too many")
             return
         try:
-            with self._lock:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                _write(path, text)
-                for node, pcap in pcaps(bundle.run):
-                    _write(path.with_suffix(f".{node}.pcap"), pcap)
-                for old in self._of(stem)[:-KEPT]:
-                    for file in (old, *self._folder.glob(f"{old.stem}.*.pcap")):
-                        file.unlink(missing_ok=True)
-                self._make_room()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            sizes = self._sizes = self._found() if self._sizes is None else self._sizes
+            self._add(sizes, path, text)
+            for node, pcap in pcaps(bundle.run):
+                self._add(sizes, path.with_suffix(f".{node}.pcap"), pcap)
+            for old in _of(sizes, stem)[:-KEPT]:
+                run = old.removesuffix("json")
+                for file in [file for file in sizes if file.startswith(run)]:  # its captures too
+                    self._drop(sizes, file)
+            self._make_room(sizes)
         except OSError as error:
             log.warning("evidence not saved", path=str(path), reason=str(error))
 
-    def _make_room(self) -> None:
+    def _add(self, sizes: dict[str, int], path: Path, data: bytes) -> None:
+        _write(path, data)
+        sizes.pop(path.name, None)
+        sizes[path.name] = len(data)
+
+    def _drop(self, sizes: dict[str, int], name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+        del sizes[name]
+
+    def _make_room(self, sizes: dict[str, int]) -> None:
         """Drop the oldest files of all probes, also of those that are gone, until the rest fits."""
-        files = list(self._sizes())
-        excess = sum(stat.st_size for stat, _ in files) - self._folder_limit_bytes
-        for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
+        excess = sum(sizes.values()) - self._folder_limit_bytes
+        for name, size in tuple(sizes.items()):
             if excess <= 0:
                 return
-            path.unlink(missing_ok=True)
-            excess -= stat.st_size
+            self._drop(sizes, name)
+            excess -= size
 
-    def _sizes(self) -> Iterator[tuple[os.stat_result, Path]]:
-        """Our files, but those that somebody removes meanwhile."""
+    def _found(self) -> dict[str, int]:
+        """The sizes of our files, but those that somebody removes meanwhile."""
+        stats = {}
         for path in self._folder.iterdir():
             if _OURS.fullmatch(path.name):
-                try:
-                    yield path.stat(), path
-                except FileNotFoundError:
-                    continue
+                with suppress(FileNotFoundError):
+                    stats[path.name] = path.stat()
+        by_age = sorted(stats.items(), key=lambda file: file[1].st_mtime_ns)
+        return {name: stat.st_size for name, stat in by_age}
 
-    def _of(self, stem: str) -> list[Path]:
-        """A probe's bundles, oldest first; the names of others may begin with the same letters."""
-        names = (_BUNDLE.fullmatch(path.name) for path in self._folder.iterdir())
-        found = [name for name in names if name and name["stem"] == stem]
-        return [self._folder / name[0] for name in sorted(found, key=lambda name: int(name["started_ms"]))]
+
+def _of(names: Iterable[str], stem: str) -> list[str]:
+    """A probe's bundles, oldest first; the names of others may begin with the same letters."""
+    bundles = (_BUNDLE.fullmatch(name) for name in names if name.startswith(stem))
+    found = [bundle for bundle in bundles if bundle and bundle["stem"] == stem]
+    return [bundle[0] for bundle in sorted(found, key=lambda bundle: int(bundle["started_ms"]))]
 
 
 def _write(path: Path, data: bytes) -> None:

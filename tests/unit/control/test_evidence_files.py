@@ -5,6 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.cilium import packets
@@ -93,12 +94,26 @@ def test_what_an_operator_that_died_had_begun_to_write_is_dropped_as_the_rest(tm
 def test_a_file_that_somebody_removes_meanwhile_is_no_trouble(
     tmp_path: Path,
 ) -> None:
-    files = EvidenceFiles(tmp_path)
-    files.save("default", "landing", run(0))
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json()))
     (tmp_path / "default.landing.1.gone.json").symlink_to("nowhere")  # is listed, and has no size
     with capture_logs() as logs:
+        files.save("default", "landing", run(0))
+        (tmp_path / "default.landing.1790000000000.run0.json").unlink()
         files.save("default", "landing", run(1))
     assert logs == []
+    assert (tmp_path / "default.landing.1790000001000.run1.json").exists()
+
+
+def test_the_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        EvidenceFiles(tmp_path).save("default", "old", run(number))
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=4 * len(BUNDLE.to_json()))
+    files.save("default", "landing", run(3))
+    with monkeypatch.context() as patch:
+        for look in ("iterdir", "glob"):
+            patch.setattr(Path, look, lambda *_: pytest.fail("looks through the folder again"))
+        files.save("default", "landing", run(4))
+    assert {path.name.split(".")[-2] for path in tmp_path.iterdir()} == {"run1", "run2", "run3", "run4"}
 
 
 def test_a_bundle_that_is_too_large_is_not_saved(tmp_path: Path) -> None:

@@ -2,14 +2,11 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
 from datapath_probe.control.conductor import RUN_MARGIN_S
-from datapath_probe.control.evidence_files import EvidenceFiles
 from datapath_probe.control.scheduler import BEAT_S
 from datapath_probe.plan.plan import CannotRun
 from unit.control.world import World, body, world
@@ -336,16 +333,6 @@ async def test_a_run_that_does_not_end_is_cancelled_and_unknown() -> None:
         await asyncio.sleep(2 + RUN_MARGIN_S + BEAT_S)
         assert (made.status()["verdict"], made.status()["reason"]) == ("Unknown", "RunTimeout")
         assert f"{2 + RUN_MARGIN_S:g} s" in made.status()["summary"]
-
-
-async def test_a_run_counts_whatever_happens_to_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with world() as made:
-        files = EvidenceFiles(Path("/nowhere"))
-        monkeypatch.setattr(files, "save", Mock(side_effect=ZeroDivisionError))
-        made.conductor._files = files
-        made.registry.observe(body())
-        await asyncio.sleep(10)
-        assert made.status()["verdict"] == "Healthy"
 
 
 async def test_a_runner_that_fails_makes_the_run_unknown_and_the_next_one_comes() -> None:
