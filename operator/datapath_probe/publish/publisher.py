@@ -10,8 +10,9 @@ from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.status import ProbeStatus
 from ..api.vocabulary import Trigger
 from . import status as statuses
-from .events import change_event, event_for, headline
+from .events import headline
 from .metrics import Metrics
+from .news import News
 from .outbox import Outbox
 from .ports import Events, ProbeRef
 from .run_result import Outlook, RunRecord
@@ -31,11 +32,13 @@ class Publisher:
         self._clock = clock
         self._statuses: dict[str, ProbeStatus] = {}
         self._ways: dict[str, Ways] = {}
+        self._news: dict[str, News] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
         """A probe that was not known: go on from the status in the API server."""
         self._statuses[probe.meta.uid] = probe.status
         self._ways[probe.meta.uid] = Ways(probe.status.way)
+        self._news[probe.meta.uid] = News(probe.status, self._clock())
         self._metrics.show(probe, probe.status)
         way = probe.status.way
         if way and self._clock() - way.since.timestamp() < RETELL_S:
@@ -69,6 +72,7 @@ class Publisher:
         """The probe is gone."""
         self._statuses.pop(meta.uid, None)
         self._ways.pop(meta.uid, None)
+        self._news.pop(meta.uid, None)
         for listener in (self._outbox, self._events, self._metrics):
             listener.forget(_ref(meta))
 
@@ -81,7 +85,7 @@ class Publisher:
         return self._statuses[uid].last_handled_capture
 
     def _tell_change(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
-        if event := change_event(previous, current):
+        if event := self._news[probe.meta.uid].of_way(previous, current, self._clock()):
             self._events.tell(_ref(probe.meta), event)
 
     def _publish(
@@ -95,8 +99,7 @@ class Publisher:
             urgent or headline(current) != headline(previous) or _conditions(current) != _conditions(previous)
         )
         self._outbox.put(_ref(probe.meta), current, urgent=urgent)
-        event = event_for(previous, current)
-        if event:
+        if event := self._news[probe.meta.uid].of_verdict(previous, current, self._clock()):
             self._events.tell(_ref(probe.meta), event)
 
 
