@@ -13,6 +13,9 @@ _DERIVED_FROM, _NAMESPACE, _NAME = (
     f"io.cilium.k8s.policy.{key}" for key in ("derived-from", "namespace", "name")
 )
 _ANY_SOURCE = "any"
+_SOURCES = frozenset(
+    {_ANY_SOURCE, "k8s", "reserved", "cidr", "cidrgroup", "container", "fqdn", "node", "unspec"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,8 +85,12 @@ def selector(shown: Json) -> tuple[Requirement, ...]:
 
 
 def _keyed(key: str) -> tuple[str, str]:
+    """Source and key, as `source:key`, or since 1.19 also as `source.key`."""
     source, colon, rest = key.partition(":")
-    return (source, rest) if colon else (_ANY_SOURCE, key)
+    if colon:
+        return source, rest
+    source, dot, rest = key.partition(".")
+    return (source, rest) if dot and source in _SOURCES else (_ANY_SOURCE, key)
 
 
 def _taken_apart(label: str) -> tuple[str, str, str]:

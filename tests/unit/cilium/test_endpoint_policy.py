@@ -162,10 +162,11 @@ def test_policies_for_others_close_nothing() -> None:
     assert policy_repository.closing(rules, INGRESS, ("k8s:class=ship",)) == ()
 
 
-def test_the_entries_of_1_19_tell_the_same() -> None:
-    """Derived from `pkg/policy/types/policyentry.go` of 1.19.5."""
+@pytest.mark.parametrize("key", ["any.class", "any:class", "k8s.class", "class"])
+def test_the_entries_of_1_19_tell_the_same(key: str) -> None:
+    """As 1.19.5 prints them (`pkg/policy/types/policyentry.go`), with a dot after the source of a label."""
     entry = {
-        "Subject": {"matchLabels": {"any:class": "deathstar"}},
+        "Subject": {"matchLabels": {key: "deathstar"}},
         "Labels": [
             {"key": "io.cilium.k8s.policy.derived-from", "value": "NetworkPolicy", "source": "k8s"},
             {"key": "io.cilium.k8s.policy.name", "value": "quiet", "source": "k8s"},
