@@ -4,7 +4,7 @@ In: a node, a device, be it inside a pod. Compiled by the clang that agents' ima
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from faults.inject.agent import in_agent
@@ -45,34 +45,37 @@ bpftool prog loadall /tmp/faults-stranger.o {_PINNED}
 @contextmanager
 def filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
     """A filter at `ingress` or `egress` of a device."""
-    enter, at = _enter(inside), ("dev", device)
-    with _loaded(lab, node):
-        queues = json.loads(in_agent(lab, node, *enter, "tc", "-j", "qdisc", "show", *at))
-        made = all(queue["kind"] != "clsact" for queue in queues)  # with tc it is Cilium's own
-        if made:
-            in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
-        where = (*at, side, "prio", _PRIORITY)
-        program = ("bpf", "da", "pinned", f"{_PINNED}/stranger_tc")
-        in_agent(lab, node, *enter, "tc", "filter", "add", *where, *program)
-        try:
-            yield
-        finally:
-            in_agent(lab, node, *enter, "tc", "filter", "del", *where)
-            if made:
-                in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
+    program = ("bpf", "da", "pinned", f"{_PINNED}/stranger_tc")
+    with _loaded(lab, node), _filtered(lab, node, device, side, program, _enter(inside)):
+        yield
 
 
 @contextmanager
 def classic_filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
     """The same by a classic program, which no tool for eBPF tells of in full."""
-    enter, at = _enter(inside), ("dev", device)
-    in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
+    program = ("bpf", "da", "bytecode", _DROP_TUNNEL if device == "eth0" and not inside else _DROP_TCP)
+    with _filtered(lab, node, device, side, program, _enter(inside)):
+        yield
+
+
+@contextmanager
+def _filtered(
+    lab: Lab, node: str, device: str, side: str, program: Sequence[str], enter: Sequence[str]
+) -> Iterator[None]:
+    """A filter, and the place for it where there is none: with tc it is Cilium's own."""
+    at = ("dev", device)
+    queues = json.loads(in_agent(lab, node, *enter, "tc", "-j", "qdisc", "show", *at))
+    made = all(queue["kind"] != "clsact" for queue in queues)
+    if made:
+        in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
+    where = (*at, side, "prio", _PRIORITY)
     try:
-        program = ("bpf", "da", "bytecode", _DROP_TUNNEL if device == "eth0" and not inside else _DROP_TCP)
-        in_agent(lab, node, *enter, "tc", "filter", "add", *at, side, "prio", _PRIORITY, *program)
+        in_agent(lab, node, *enter, "tc", "filter", "add", *where, *program)
         yield
     finally:
-        in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
+        in_agent(lab, node, *enter, "tc", "filter", "del", *where)
+        if made:
+            in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
 
 
 @contextmanager

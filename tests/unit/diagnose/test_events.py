@@ -297,7 +297,8 @@ def test_traces_count_only_where_the_monitor_could_listen_for_drops_too() -> Non
     assert diagnose(deaf) == diagnose(without(deaf, "--related-to"))
 
 
-FAULTS = [name for name in UNHEARD if diagnose(recorded(name)).met is False]
+# without a backend whatever is seen went elsewhere
+FAULTS = [name for name in UNHEARD if recorded(name).plan.backends and diagnose(recorded(name)).met is False]
 
 
 @settings(max_examples=100, deadline=None)

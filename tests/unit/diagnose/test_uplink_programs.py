@@ -14,7 +14,7 @@ from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
-from unit.diagnose.told import ends
+from unit.diagnose.told import ends, without
 from unit.recorded import recorded
 
 HEALTHY = "healthy-cross-node"
@@ -84,7 +84,7 @@ def test_programs_that_nobody_has_pinned_a_link_for_are_not_missed() -> None:
 
 
 def test_links_are_asked_for_where_a_program_is_not_seen_alone() -> None:
-    run = recorded(HEALTHY)
+    run = without(recorded(HEALTHY), "netdev")
     nodes = ends(run)
     pins = {bpftool.device_link(node, "eth0", name) for node in nodes for name in (FROM, TO)}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM) for node in nodes})
