@@ -18,6 +18,7 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from unit.diagnose.told import unnoted
 from unit.recorded import names, recorded
 
 Change = Callable[[Reading], Reading]
@@ -283,24 +284,10 @@ def test_a_success_that_does_not_say_from_where_is_not_believed(report: bytes) -
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "ImplausibleClientReport")
 
 
-def _without_traces(run: Run) -> Run:
-    """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
-    readings = {
-        question: tuple(
-            replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
-            for reading in told
-        )
-        if any("cilium_ct" in word for word in question.argv)
-        else told
-        for question, told in run.evidence
-    }
-    return replace(run, evidence=Evidence(readings))
-
-
 @pytest.mark.parametrize("name", ["healthy-same-node", "healthy-cross-node"])
 def test_a_silent_observed_witness_alone_makes_no_hop_unknown(name: str) -> None:
     """The request succeeded, and what is programmed agrees with intent: traces would only have confirmed it."""
-    diagnosis = diagnose(_without_traces(recorded(name)))
+    diagnosis = diagnose(unnoted(recorded(name)))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
     assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
 
@@ -308,7 +295,7 @@ def test_a_silent_observed_witness_alone_makes_no_hop_unknown(name: str) -> None
 @pytest.mark.parametrize("name", ["healthy-service-same-node", "healthy-service-cross-node"])
 def test_without_traces_nobody_knows_which_backend_answered(name: str) -> None:
     """Of the hops behind the choice nothing can be looked up: that is more than a silent witness."""
-    diagnosis = diagnose(_without_traces(recorded(name)))
+    diagnosis = diagnose(unnoted(recorded(name)))
     assert (diagnosis.verdict, diagnosis.met) == (ProbeVerdict.UNKNOWN, True)
     [unknown] = [finding for finding in diagnosis.findings if finding.verdict is not HopVerdict.OK]
     assert (unknown.hop, unknown.verdict) == (HopName.SERVICE_TRANSLATION, HopVerdict.UNKNOWN)

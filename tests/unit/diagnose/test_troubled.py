@@ -14,7 +14,7 @@ from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
-from unit.diagnose.told import ends
+from unit.diagnose.told import ends, unnoted
 from unit.recorded import recorded
 
 HEALTHY = "healthy-cross-node"
@@ -29,20 +29,6 @@ DROPS_SOME = TABLE.format(
 KEEPS_WAITING = [
     {"kind": "netem", "dev": "cilium_vxlan", "drops": 0, "qlen": 0, "options": {"delay": {"delay": 1.2}}}
 ]
-
-
-def unnoted(run: Run) -> Run:
-    """The run as if no node had noted any of its packets."""
-    readings = {
-        question: tuple(
-            replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
-            for reading in told
-        )
-        if any("cilium_ct" in word for word in question.argv)
-        else told
-        for question, told in run.evidence
-    }
-    return replace(run, evidence=Evidence(readings))
 
 
 def reporting(run: Run, **changes: object) -> Run:

@@ -9,6 +9,7 @@ from datapath_probe.diagnose.events import _MARGIN_S
 from datapath_probe.diagnose.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
 from unit.cilium.golden import printed
 
 AT = "2026-11-23T21:00:0{}.0Z"
@@ -71,3 +72,17 @@ def without(run: Run, *parts: str) -> Run:
 
     kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if keep(q)}
     return replace(run, evidence=type(run.evidence)(kept))
+
+
+def unnoted(run: Run) -> Run:
+    """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
+    readings = {
+        question: tuple(
+            replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
+            for reading in told
+        )
+        if any("cilium_ct" in word for word in question.argv)
+        else told
+        for question, told in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
