@@ -19,7 +19,8 @@ from .outcome import Outcome
 _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
     **dict.fromkeys(
         (Reason.CONNECTION_REFUSED, Reason.CONNECTION_RESET, Reason.NO_RESPONSE),
-        frozenset({HopName.NODE_ROUTING, HopName.DESTINATION_INTERFACE}),
+        # the second: the filters of a host that is asked by its own pod
+        frozenset({HopName.NODE_ROUTING, HopName.ENDPOINT_LOOKUP, HopName.DESTINATION_INTERFACE}),
     ),
     **dict.fromkeys(
         (Reason.UNEXPECTED_STATUS, Reason.UNEXPECTED_BODY),
