@@ -20,6 +20,12 @@ from .tail_calls import CALLS_FROM_POD, knows_calls
 _POLICY_PROGRAM = "cil_lxc_policy"
 
 
+def owner_is_known(case: Case, node: str) -> bool:
+    """Whether it can be told whose program is in a slot: names and maps of programs go with the version."""
+    layout = case.layout(node)
+    return not isinstance(layout, Unavailable) and knows_calls(layout)
+
+
 def not_its_own(
     case: Case, node: str, endpoint: int, number: int, taken: frozenset[Rung], misled: frozenset[Rung]
 ) -> Suspect:

@@ -5,6 +5,7 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
@@ -27,7 +28,7 @@ from ..case import Case
 from ..filters import FORWARDED, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own
+from ..policy_slot import not_its_own, owner_is_known
 from ..sent_packets import pod_packet
 from ..suspects import Suspect, unheard, unless
 from ..tail_calls import call_missing, to_pod_calls
@@ -116,6 +117,8 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
             return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
         alien = not_its_own(case, expected.node, agent.id, program, _CUT_OFF, _CUT_OFF)
         delivery = unless(hop, delivery, alien)
+        if not owner_is_known(case, expected.node):
+            delivery = replace(delivery, leaves_room=True)
     hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), _CUT_OFF)
     return unless(hop, delivery, hole)
 

@@ -4,6 +4,8 @@ comes first; `destination-program`: the destination's policy program, which its 
 Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netkit.go`; `bpf/lib/local_delivery.h`.
 """
 
+from dataclasses import replace
+
 from ...api.reasons import Reason
 from ...cilium import bpftool
 from ...cilium.bpftool import AttachKind, Attachment, Direction
@@ -16,7 +18,7 @@ from ..attachment import programs
 from ..case import Case
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own
+from ..policy_slot import not_its_own, owner_is_known
 from ..strangers import ahead_of
 from ..suspects import Suspect, unheard, unless
 from ..tail_calls import call_missing, from_pod_calls, to_pod_calls
@@ -84,8 +86,10 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, _NOT_DECIDED, (question,)))
     hop.programmed(f"program {program}", {"programID": program})
     alien = not_its_own(case, expected.node, agent.id, program, _NOT_DECIDED, _DECIDED_FOR_ANOTHER)
-    decides = hop.fine(f"program {program} decides for endpoint {agent.id}")
-    return unless(hop, leaving_room(case, decides), hole, alien)
+    decides = leaving_room(case, hop.fine(f"program {program} decides for endpoint {agent.id}"))
+    if not owner_is_known(case, expected.node):
+        decides = replace(decides, leaves_room=True)
+    return unless(hop, decides, hole, alien)
 
 
 def _from_container(
