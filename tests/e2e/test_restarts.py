@@ -15,6 +15,7 @@ SHIPS = ("xwing", "tiefighter")
 LAST_RUN = "datapath_probe_last_run_timestamp_seconds"
 SUCCESS = "datapath_probe_success"
 SLOW_MS = 3000
+SLOW_TIMEOUT_S = 9
 STEADY_S = 2
 LOST_S = 30
 """So much of the counters may be lost when the operator dies."""
@@ -77,7 +78,7 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(
     galaxy: Galaxy, probes: Probes, operator: Operator, demo: dict[str, Probe]
 ) -> None:
     star = galaxy.near("xwing")
-    slow_request = {"path": f"/slow?ms={SLOW_MS}", "timeout": "10s"}
+    slow_request = {"path": f"/slow?ms={SLOW_MS}", "timeout": f"{SLOW_TIMEOUT_S}s"}
     slow = probes.create(
         "slow", every("4s", {**to_pod("xwing", star), "request": slow_request, "expect": {}})
     )
@@ -90,7 +91,8 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(
     until("some runs are in no status yet", lambda: counted(operator, steady) >= counted_before + 5, LOST_S)
 
     def under_way() -> bool:
-        return any("/slow" in line for line in in_ships(galaxy))
+        own = f"--max-time {SLOW_TIMEOUT_S} "  # the path has a query, and is not shown
+        return any(own in line for line in in_ships(galaxy))
 
     until("curl is under way", under_way, RUN_S, otherwise=lambda: in_ships(galaxy))
     started = set(left(galaxy))
