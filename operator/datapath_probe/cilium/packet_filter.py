@@ -31,11 +31,8 @@ _HANDS_ON = {
     "NFQUEUE": "lets a program decide on",
     "TPROXY": "gives a proxy",
 }  # and what becomes of them, who knows?
-_BY_MARKS = (
-    "CILIUM_",
-    "OLD_CILIUM_",
-    "KUBE-",
-)  # they accept what bears marks, which a probe's packets do not
+# They accept what bears marks, which a probe's packets do not.
+_BY_MARKS = ("CILIUM_", "OLD_CILIUM_", "KUBE-")
 _OF_CILIUM = ("CILIUM_", "OLD_CILIUM_")  # its own chains do what it wants
 _DEPTH = 16  # chains within chains; a loop is refused by the kernel
 

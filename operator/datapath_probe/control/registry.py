@@ -58,9 +58,8 @@ class Registry:
         self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher keeps it
         try:
             self._notice(seen, before)
-        except (
-            Exception
-        ):  # the next sight of it is as new as this was; until then the census misses what is new
+        except Exception:
+            # the next sight of it is as new as this was; until then the census misses what is new
             if before is None:
                 self.forget(meta.uid)
             else:

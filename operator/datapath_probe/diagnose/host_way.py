@@ -20,7 +20,7 @@ from .filters import ARRIVING, FORWARDED, LEAVING, filtered
 from .findings import Rung
 from .judge import Contradiction
 from .losing_queue import queue_loses
-from .sent_packets import pod_device, tunnel_packet, uplinks
+from .sent_packets import pod_device, request_packet, tunnel_packet, uplinks
 from .strangers import strangers
 from .suspects import Suspect
 from .trace import client_address
@@ -40,8 +40,10 @@ def swallowed(
     case: Case, uplink: str, predicts: frozenset[Rung], *, reply: bool = False
 ) -> Iterator[Suspect]:
     """From one node to the other: what it meets where it leaves, by this uplink, and where it arrives."""
+    if case.outcome.met is not False:
+        return
     ends, packet = _ends(case, reply=reply), _packet(case, reply=reply)
-    if case.outcome.met is not False or ends is None or packet is None:
+    if ends is None or packet is None:
         return
     here, there = ends.sender.name, ends.receiver.name
     yield queue_loses(case, here, uplink, predicts)
@@ -62,8 +64,8 @@ def swallowed(
 
 def kept_out(case: Case, node: str, predicts: frozenset[Rung]) -> Suspect:
     """On one node: what a pod's packets meet on their way into the host's stack."""
-    packet = _packet(case, reply=False)
-    if case.outcome.met is not False or packet is None:
+    packet = _packet(case, reply=False) if case.outcome.met is False else None
+    if packet is None:
         return None
     devices = pod_device(case, case.source) | {CILIUM_HOST}
     return filtered(case, node, ARRIVING, replace(packet, devices=devices), predicts)
@@ -107,8 +109,4 @@ def _packet(case: Case, *, reply: bool) -> Packet | None:
     client = client_address(case.plan, case.backend, case.lens, case.config)
     if isinstance(client, Unavailable):
         return None
-    one, other = (client, case.client_port), (case.backend.ip, case.backend.port)
-    (source, source_port), (destination, port) = (other, one) if reply else (one, other)
-    state = "ESTABLISHED" if reply else "NEW"
-    protocol = case.protocol.lower()
-    return Packet(protocol, source, destination, port, source_port, state=state).of_handshake()
+    return request_packet(case, frozenset(), reply=reply, client=client)

@@ -21,12 +21,16 @@ def tunnel_packet(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Packet 
     return outer.of_handshake(OUTER_HEADERS)
 
 
-def pod_packet(case: Case, devices: frozenset[str], *, reply: bool = False) -> Packet | None:
-    """The request's packet, or its reply's, between the nodes; None while the destination is not known."""
+def request_packet(
+    case: Case, devices: frozenset[str], *, reply: bool = False, client: str = ""
+) -> Packet | None:
+    """The request's packet, or its reply's, between the nodes; None while the destination is not known. `client`: the
+    address that the source speaks from, if it is not the pod's own.
+    """
     if case.backend is None:
         return None
-    client, server = (case.source.pod.ip, case.client_port), (case.backend.ip, case.backend.port)
-    (source, source_port), (destination, destination_port) = (server, client) if reply else (client, server)
+    asks, server = (client or case.source.pod.ip, case.client_port), (case.backend.ip, case.backend.port)
+    (source, source_port), (destination, destination_port) = (server, asks) if reply else (asks, server)
     state = "ESTABLISHED" if reply else "NEW"
     l4 = case.protocol.lower()
     packet = Packet(l4, source, destination, destination_port, source_port, devices, state)

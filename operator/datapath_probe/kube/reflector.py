@@ -139,9 +139,8 @@ class Reflector(Generic[R]):
             table.put(key, self.resource.convert(raw, self._skips))
         else:
             self._skips[f"{self.resource.name}.metadata"] += 1
-        for skipped in list(self._skips)[
-            told:
-        ]:  # each field once: one wrong writer may write thousands of objects
+        # each field once: one wrong writer may write thousands of objects
+        for skipped in list(self._skips)[told:]:
             log.warning("part of an object can't be used", field=skipped, object="/".join(filter(None, key)))
 
     def _current(self) -> None:

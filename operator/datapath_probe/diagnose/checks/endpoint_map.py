@@ -29,7 +29,7 @@ from ..filters import FORWARDED, filtered
 from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..policy_slot import not_its_own, owner_is_known
-from ..sent_packets import pod_packet
+from ..sent_packets import request_packet
 from ..suspects import Suspect, unheard, unless
 from ..tail_calls import call_missing, to_pod_calls
 
@@ -217,7 +217,7 @@ def _kept_by_stack(
         if not isinstance(sender, AgentEndpoint):
             return
         device = sender.interface_name
-    packet = pod_packet(case, frozenset({device, agent.interface_name}), reply=pod is case.source)
+    packet = request_packet(case, frozenset({device, agent.interface_name}), reply=pod is case.source)
     if packet is None:
         return
     yield turned_back(case, pod, agent, packet, device, Reason.NO_ENDPOINT_ROUTE, predicts)

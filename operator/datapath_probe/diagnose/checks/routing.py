@@ -23,7 +23,7 @@ from ..findings import Finding, Rung
 from ..judge import Contradiction, Hop
 from ..kernel import unforwarded, unsendable
 from ..losing_queue import queue_loses
-from ..sent_packets import pod_device, pod_packet, tunnel_packet, uplinks
+from ..sent_packets import pod_device, request_packet, tunnel_packet, uplinks
 from ..sizes import too_small_uplink
 from ..strangers import strangers
 from ..suspects import Suspect, unheard, unless
@@ -205,7 +205,7 @@ def _swallowed(
             yield filtered(case, node, LEAVING, outer, predicts)
             yield unsendable(case, node, outer, Reason.NO_NODE_ROUTE, predicts)
         return
-    packet = pod_packet(case, frozenset(), reply=towards is case.source)
+    packet = request_packet(case, frozenset(), reply=towards is case.source)
     assert packet is not None
     yield from _forwarded(case, node, sender, packet, route.device, predicts)
     for arrival in _arriving(case, sender, towards, packet, predicts):
