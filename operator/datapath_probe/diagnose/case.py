@@ -88,6 +88,11 @@ class Case:
         """The address that the datapath delivers to: the backend's, "" while it is not known."""
         return self.backend.ip if self.backend else ""
 
+    @property
+    def server(self) -> str:
+        """Who is spoken to, as "ip:port"; while the backend is not known, the destination as people name it."""
+        return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
+
     def hop(self, expected: ExpectedHop, object_: str) -> Hop:
         """A hop to be judged."""
         return Hop(expected, object_, self.lens, self.run.second_look)

@@ -18,7 +18,5 @@ def doubt(case: Case) -> Unavailable | None:
     listening = None if isinstance(known, Unavailable) else sockets.listener(known, backend.ip)
     if listening is None or listening.is_full:
         return None
-    message = (
-        f"{backend.ip}:{backend.port} was refused, although a socket of {backend.host.name} listens there"
-    )
+    message = f"{case.server} was refused, although a socket of {backend.host.name} listens there"
     return Unavailable(Reason.NOT_OBSERVED, message)

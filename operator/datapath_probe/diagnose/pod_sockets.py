@@ -25,7 +25,7 @@ def doubt(case: Case) -> Unavailable | None:
     if listening is None or listening.is_full:
         return None
     if case.connection.refused and not case.connection.connected:
-        message = f"{_address(case)} was refused, although a socket of the pod listens there"
+        message = f"{case.server} was refused, although a socket of the pod listens there"
         return Unavailable(Reason.NOT_OBSERVED, message)
     if case.connection.connected and own and own.is_half_open:
         message = "packets of this connection came to the pod's node, and not to the pod's socket"
@@ -39,7 +39,7 @@ def overflow(case: Case) -> str | None:
     if listening is None or not listening.is_full:
         return None
     queue = f"{listening.received} wait, and no more than {listening.limit} may"
-    return f"the application at {_address(case)} does not accept its connections: {queue}"
+    return f"the application at {case.server} does not accept its connections: {queue}"
 
 
 def listens(case: Case) -> bool:
@@ -73,7 +73,3 @@ def _known(case: Case) -> Sequence[Socket] | None:
         return None
     found = case.lens.read(sockets.question(pod.node.name, home.namespace, backend.port), sockets.parse)
     return None if isinstance(found, Unavailable) else found
-
-
-def _address(case: Case) -> str:
-    return f"{case.backend.ip}:{case.backend.port}" if case.backend else case.plan.destination

@@ -49,29 +49,29 @@ def _failed(case: Case, hop: Hop, report: CurlReport) -> Finding:
         if feigned:
             return hop.unknown(feigned)
         why = "although something listens" if listens(case) else "nothing listens"
-        message = f"{_address(case)} refused the connection: the pod answered with a RST, {why} on that port"
+        message = f"{case.server} refused the connection: the pod answered with a RST, {why} on that port"
         return hop.broken(Reason.CONNECTION_REFUSED, message)
     if connection.connected and report.exit_code in _CUT_SHORT and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
-            f"{_address(case)} took the connection and ended it without a whole response",
+            f"{case.server} took the connection and ended it without a whole response",
         )
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT:
         full = overflow(case)
         if full and not connection.answered:
             return hop.broken(Reason.NO_RESPONSE, full)
         if _left_waiting(case, report):
-            message = f"{_address(case)} took the connection and the request, and did not answer in time"
+            message = f"{case.server} took the connection and the request, and did not answer in time"
             return hop.broken(Reason.NO_RESPONSE, f"{message}: {full}" if full else message)
     if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
-        return hop.broken(Reason.NO_RESPONSE, f"{_address(case)} answered with something that is not HTTP")
+        return hop.broken(Reason.NO_RESPONSE, f"{case.server} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
 def _unexpected(case: Case, hop: Hop, report: CurlReport) -> Finding:
     """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
     if case.connection.connected or case.connection.refused:
-        return hop.fine(f"{_address(case)} was reached: {_told(report)}")
+        return hop.fine(f"{case.server} was reached: {_told(report)}")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
@@ -108,7 +108,3 @@ def _facts(report: CurlReport) -> dict[str, object]:
         "httpStatus": report.http_status or "",
         **{name: f"{seconds * 1000:.1f} ms" for name, seconds in phases.items()},
     }
-
-
-def _address(case: Case) -> str:
-    return f"{case.backend.ip}:{case.backend.port}" if case.backend else case.plan.destination
