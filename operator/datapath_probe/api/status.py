@@ -12,10 +12,10 @@ from .capture import Capture
 from .condition import Condition
 from .hop_result import HopRef, Segment
 from .model import ApiModel, Clip
+from .path_profile import Way
 from .path_result import PathResult
 from .status_fields import Count, Hop, Latency, Line, Reason, Text, Time
 from .vocabulary import ProbeVerdict, Trigger
-from .way import Way
 
 PATHS_LIMIT = 32
 HISTORY_LIMIT = 50

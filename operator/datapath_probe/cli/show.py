@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from ..api.status import ProbeStatus
-from ..publish.report import Heading, report
+from ..publish.report.report import Heading, report
 
 PLAIN_WIDTH = 120
 

@@ -20,22 +20,22 @@ from kubernetes.aio.client import ApiClient
 from .. import __version__
 from ..api.group import GROUP, PLURAL
 from ..kube.client import connect, load_configuration
-from ..kube.events import EventRecorder
-from ..kube.probes import Probes
-from ..publish.metrics import Metrics
-from ..publish.outbox import Outbox
-from ..publish.ports import Retry
+from ..kube.writes.events import EventRecorder
+from ..kube.writes.probes import Probes
+from ..publish.interfaces import Retry
+from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
+from ..publish.status_writer import Outbox
 from . import web
-from .census import Census
 from .cluster import Cluster, open_cluster
-from .conductor import Conductor
-from .evidence_files import EvidenceFiles
-from .evidence_saver import EvidenceSaver
-from .garbage import collect_garbage
+from .evidence_store.evidence_files import EvidenceFiles
+from .evidence_store.evidence_saver import EvidenceSaver
+from .gc_tuning import collect_garbage
 from .handlers import handlers, watch
-from .registry import Registry
-from .scheduler import BEAT_S, Scheduler
+from .schedule.inventory_audit import Census
+from .schedule.registry import Registry
+from .schedule.run_executor import Conductor
+from .schedule.scheduler import BEAT_S, Scheduler
 
 log = structlog.get_logger(__name__)
 

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from kubernetes.aio.client import ApiClient
 
-from ..collect.shared import SharedAnswers
+from ..collect.answer_cache import SharedAnswers
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
-from ..kube.exec.once import SourceExec
+from ..kube.exec.one_shot import SourceExec
 from ..kube.exec.pool import ChannelPool
-from ..kube.inventory import ClusterInventory
-from .conductor import Runner
-from .runner import ProbeRunner
+from ..kube.watch.inventory import ClusterInventory
+from ..runs.runner import ProbeRunner
+from .schedule.run_executor import Runner
 
 
 class Cluster(Protocol):

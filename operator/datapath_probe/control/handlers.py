@@ -12,8 +12,8 @@ from kubernetes.aio.client import ApiClient
 
 from ..api.group import GROUP, PLURAL, VERSION
 from ..kube.client import session
-from .census import Census
-from .registry import Registry
+from .schedule.inventory_audit import Census
+from .schedule.registry import Registry
 
 REQUEST_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 5.0
 

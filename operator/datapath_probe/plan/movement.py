@@ -1,7 +1,7 @@
 """What is moving behind the Services that a run depends on: the destination's, and the cluster's DNS.
 
-In: a plan and the inventory. Out: plain records, which `diagnose.transition` weighs. Asked only for a run that is in
-doubt, because it walks all pods. Called by `control.runner`.
+In: a plan and the inventory. Out: plain records, which `diagnose.verdict.transitions` weighs. Asked only for a run in
+doubt, because it walks all pods. Called by `runs.runner`.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from ..cilium.agent_config import from_config_map
+from ..sources.agent.agent_config import from_config_map
 from .destination import Target, cluster_dns, resolve_destination
 from .objects import Inventory
 from .plan import CannotRun, Expectation, Plan, PodFacts, Request

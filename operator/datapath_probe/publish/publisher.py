@@ -9,14 +9,14 @@ from collections.abc import Callable
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.status import ProbeStatus
 from ..api.vocabulary import Trigger
-from . import status as statuses
-from .events import headline
-from .metrics import Metrics
-from .news import News
-from .outbox import Outbox
-from .ports import Events, ProbeRef
-from .run_result import Outlook, RunRecord
-from .ways import Ways
+from ..runs.run_result import Outlook, RunRecord
+from .events.event_rate_limit import News
+from .events.events import headline
+from .interfaces import Events, ProbeRef
+from .metrics.metrics import Metrics
+from .status import status as statuses
+from .status.path_profile_tracker import Ways
+from .status_writer import Outbox
 
 # An operator that died may have written a change of the way and not told it; what was told is not told twice.
 RETELL_S = 60.0

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from datapath_probe.collect.ports import Agents
+from datapath_probe.collect.interfaces import Agents
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable

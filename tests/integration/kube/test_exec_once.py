@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.aio.config import ConfigException
 
-from datapath_probe.collect.ports import ContainerRef, SourceContainers
+from datapath_probe.collect.interfaces import ContainerRef, SourceContainers
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.kube.client import connect
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.once import STDERR_LIMIT, SourceExec
+from datapath_probe.kube.exec.one_shot import STDERR_LIMIT, SourceExec
 from integration.kube.exec_server import V4, ExecServer, exec_server
 
 XWING = ContainerRef("default", "xwing", "spaceship", uid="1")

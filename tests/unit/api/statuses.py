@@ -4,10 +4,16 @@ from datetime import UTC, datetime
 
 from datapath_probe.api.condition import Condition, ConditionStatus
 from datapath_probe.api.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
-from datapath_probe.api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
+from datapath_probe.api.path_profile import NodeEntry, Place, Way
+from datapath_probe.api.path_result import (
+    PathDestination,
+    PathResult,
+    PathSource,
+    RequestResult,
+    Timings,
+)
 from datapath_probe.api.status import Counters, HistoryEntry, LastRun, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Trigger
-from datapath_probe.api.way import NodeEntry, Place, Way
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LONG = "星" * 5000

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from datapath_probe import __version__
 from datapath_probe.cli.main import main
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from unit.publish.samples import NOW, plan

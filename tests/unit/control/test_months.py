@@ -9,30 +9,30 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.vocabulary import ProbeVerdict, Trigger
-from datapath_probe.collect.ports import ContainerRef
-from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.collect.answer_cache import SharedAnswers
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
-from datapath_probe.control import timetable
-from datapath_probe.control.conductor import Conductor
-from datapath_probe.control.registry import Registry
-from datapath_probe.control.runner import ProbeRunner
-from datapath_probe.control.scheduler import Scheduler
-from datapath_probe.control.timetable import Due
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.control.schedule import timetable
+from datapath_probe.control.schedule.registry import Registry
+from datapath_probe.control.schedule.run_executor import Conductor
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.control.schedule.timetable import Due
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.publish.metrics import Metrics
-from datapath_probe.publish.outbox import Outbox
-from datapath_probe.publish.ports import Event, ProbeRef, WriteResult, Written
+from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Written
+from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
-from datapath_probe.publish.run_result import Outlook
+from datapath_probe.publish.status_writer import Outbox
+from datapath_probe.runs.run_result import Outlook
+from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
-from unit.control.test_runner import inventory_of
 from unit.control.world import body
 from unit.recorded import BUNDLES
+from unit.runs.test_runner import inventory_of
 
 RUNS = 60
 RUNS_OF_A_PROBE = 5

@@ -8,16 +8,16 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.control.conductor import Conductor
-from datapath_probe.control.registry import Registry
-from datapath_probe.control.scheduler import Scheduler
-from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.control.schedule.registry import Registry
+from datapath_probe.control.schedule.run_executor import Conductor
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
-from datapath_probe.publish.metrics import Metrics
-from datapath_probe.publish.outbox import Outbox
-from datapath_probe.publish.ports import Event, Gone, ProbeRef, WriteResult, Written
+from datapath_probe.publish.interfaces import Event, Gone, ProbeRef, WriteResult, Written
+from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
-from datapath_probe.publish.run_result import RunResult
+from datapath_probe.publish.status_writer import Outbox
+from datapath_probe.runs.run_result import RunResult
 from unit.publish.samples import healthy
 
 EPOCH = 1_790_000_000.0

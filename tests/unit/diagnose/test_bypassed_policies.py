@@ -8,10 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.diagnose.conclude import Circumstances, Conclusion, conclude
-from datapath_probe.diagnose.findings import Finding, Rung
-from datapath_probe.diagnose.ladder import Ladder
-from datapath_probe.diagnose.outcome import Outcome
+from datapath_probe.diagnose.connection.outcome import Outcome
+from datapath_probe.diagnose.connection.progress import Ladder
+from datapath_probe.diagnose.finding.finding import Finding, Rung
+from datapath_probe.diagnose.verdict.rules import Circumstances, Conclusion, conclude
 
 STOOD = Outcome(False, Reason.POLICY_NOT_ENFORCED, "a connection that should be denied stood: HTTP 200")
 TIMED_OUT = Outcome(False, Reason.LOST_IN_TRANSIT, "curl exit 28: timed out")

@@ -6,12 +6,12 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import links
-from datapath_probe.cilium.filter_terms import Packet
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.packet import Packet
 from unit.recorded import recorded
 
 LOST = "overlay-dropped-on-the-wire"

@@ -9,14 +9,16 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import conntrack, lxcmap, packet_filter, uptime
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.findings import Segment
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.finding import Segment
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
+from datapath_probe.sources.iproute2 import uptime
+from datapath_probe.sources.maps import conntrack, lxcmap
+from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends
 from unit.recorded import recorded
@@ -188,7 +190,7 @@ def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
     plan = replace(run.plan, nameserver=replace(nameserver, frontend=replace(nameserver.frontend, port=port)))
     rules = RULES.format(protocol, protocol, nameserver.backends[0].port)
     told = Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)
-    question = packet_filter.question(run.plan.source.node.name)
+    question = iptables.question(run.plan.source.node.name)
     diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
     assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is is_named
     assert ("--dport" in diagnosis.message) is is_named

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from datapath_probe.cilium import lbmap
-from datapath_probe.cilium.lbmap import Scope, ServiceFlag, ServiceSlot
-from datapath_probe.cilium.wire import L4Protocol
-from datapath_probe.diagnose.frontend import master_of
-from datapath_probe.diagnose.lens import Lens
+from datapath_probe.diagnose.finding.evidence_reader import Lens
+from datapath_probe.diagnose.lookup.service_frontend import master_of
 from datapath_probe.evidence.reading import Absent, Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Frontend
-from unit.cilium.golden import printed
+from datapath_probe.sources.byte_order import L4Protocol
+from datapath_probe.sources.maps import lbmap
+from datapath_probe.sources.maps.lbmap import Scope, ServiceFlag, ServiceSlot
 from unit.cluster import DEATHSTAR
+from unit.sources.golden import printed
 
 NODE, IP, PORT = "node2", "172.30.0.12", 30080
 FRONTEND = Frontend(DEATHSTAR, replace(DEATHSTAR.ports[0], node_port=PORT), IP, PORT)

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import agent_endpoint, ipcache, lxcmap
-from datapath_probe.cilium.layout import Layout
-from datapath_probe.cilium.layout import parse as parse_layout
-from datapath_probe.cilium.layout import version as layout_version
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Divergence
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Divergence
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import Backend, PodFacts
+from datapath_probe.sources.agent import agent_endpoint
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.bpf.map_layout import parse as parse_layout
+from datapath_probe.sources.bpf.map_layout import version as layout_version
+from datapath_probe.sources.maps import ipcache, lxcmap
 from unit.recorded import recorded
 
 

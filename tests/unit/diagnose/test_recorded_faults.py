@@ -4,7 +4,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.engine import diagnose
 from unit.recorded import names, recorded
 
 HEALTHY = [

@@ -7,14 +7,17 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.cilium import bpf_returns, bpftool, links, netns, packet_filter, queues
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Finding, Rung
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Finding, Rung
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
+from datapath_probe.sources import netns
+from datapath_probe.sources.bpf import bpf_returns, bpftool
+from datapath_probe.sources.iproute2 import links, neighbors
+from datapath_probe.sources.netfilter import iptables
 from unit.recorded import recorded
 
 NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-wrong-tunnel-endpoint@1.18.5"
@@ -39,7 +42,7 @@ def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run
     assert isinstance(routes, tuple)
     gateway = next(route.gateway for route in routes if route.destination == "default")
     shown = [{"dst": gateway, "lladdr": mac, "state": [state]}]
-    return answered(run, {queues.neighbours_in_pod(node, inside, "eth0"): json.dumps(shown)})
+    return answered(run, {neighbors.neighbours_in_pod(node, inside, "eth0"): json.dumps(shown)})
 
 
 def destination(run: Run) -> PodFacts:
@@ -77,7 +80,7 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     run = recorded(ROUTES)
     pod = destination(run)
     rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
-    run = answered(run, {packet_filter.question(pod.node.name): rules})
+    run = answered(run, {iptables.question(pod.node.name): rules})
     finding = found(run, HopName.ENDPOINT_LOOKUP)
     assert (finding.reason, finding.predicts) == (Reason.PACKET_FILTER_DROPS, frozenset({Rung.SENT}))
 

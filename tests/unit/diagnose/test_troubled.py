@@ -7,13 +7,14 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import packet_filter, queues
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.iproute2 import qdisc
+from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.told import ends, unnoted
 from unit.recorded import recorded
 
@@ -92,7 +93,7 @@ def test_a_rule_that_drops_some_packets_is_told_once_one_had_to_be_sent_again() 
 @pytest.mark.parametrize("connect_s", [1.03, 0.01])
 def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(connect_s: float) -> None:
     run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=connect_s)
-    diagnosis = diagnose(told(run, queues.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
+    diagnosis = diagnose(told(run, qdisc.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
     late = (HopName.OVERLAY_ENCAPSULATION, Reason.QUEUE_LOSES)
     assert named(diagnosis) == (late if connect_s > 1 else None)
 
@@ -101,4 +102,4 @@ def test_a_request_that_went_well_has_no_filters_looked_for() -> None:
     programs = {
         question.argv[0] for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))
     }
-    assert packet_filter.question("any").argv[0] not in programs
+    assert iptables.question("any").argv[0] not in programs

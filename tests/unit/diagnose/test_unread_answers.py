@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.lens import Lens
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.evidence_reader import Lens
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.cilium.agent_config import from_config_map
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.plan.support import unsupported
+from datapath_probe.sources.agent.agent_config import from_config_map
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}

@@ -9,14 +9,17 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium import agent_endpoint, bpftool, lxcmap
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.lxcmap import TO_HOST
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import (
+from ...sources.agent import agent_endpoint
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf import bpftool
+from ...sources.maps import lxcmap
+from ...sources.maps.lxcmap import TO_HOST
+from ..context import Case
+from ..datapath.local_delivery import (
     leaving_room,
     missing_program,
     turned_back,
@@ -24,14 +27,13 @@ from ..arrival import (
     uses_policy_program,
     wrong_route,
 )
-from ..case import Case
-from ..filters import FORWARDED, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own, owner_is_known
-from ..sent_packets import request_packet
-from ..suspects import Suspect, unheard, unless
-from ..tail_calls import call_missing, to_pod_calls
+from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.tail_calls import call_missing, to_pod_calls
+from ..finding.faults import Suspect, unheard, unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack.netfilter import FORWARDED, filtered
+from ..netstack.packet_model import request_packet
 
 _NOWHERE: frozenset[Rung] = frozenset()
 _CUT_OFF = frozenset({Rung.ANSWERED, Rung.REPLIED})

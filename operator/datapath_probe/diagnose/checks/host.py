@@ -9,21 +9,21 @@ from typing import Final
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
-from ...cilium import ipcache, lxcmap
-from ...cilium.conntrack import CtEntry
-from ...cilium.ipcache import IpcacheRecord
-from ...cilium.lxcmap import EndpointFlag
-from ...cilium.policymap import TrafficDirection
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
-from ..believed import Role
-from ..case import Case, Check
-from ..findings import Finding, Rung
-from ..host_way import kept_out
-from ..judge import Contradiction
-from ..suspects import unless
-from ..trace import client_address
+from ...sources.maps import ipcache, lxcmap
+from ...sources.maps.conntrack import CtEntry
+from ...sources.maps.ipcache import IpcacheRecord
+from ...sources.maps.lxcmap import EndpointFlag
+from ...sources.maps.policymap import TrafficDirection
+from ..connection.conntrack_lookup import client_address
+from ..context import Case, Check
+from ..datapath.crd_effects import Role
+from ..finding.faults import unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction
+from ..netstack.host_path import kept_out
 from .ipam import judge_ipam
 from .ipcache import ExpectedRecord, judge_record
 from .policy import Gate, judge_gate

@@ -6,15 +6,15 @@ Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import conntrack
-from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ..case import Case
-from ..findings import Finding, Rung
-from ..ipcache_record import known
-from ..judge import Contradiction, Hop
-from ..trace import of_this_run
+from ...sources.maps import conntrack
+from ...sources.maps.conntrack import CtEntry
+from ..connection.conntrack_lookup import of_this_run
+from ..context import Case
+from ..datapath.ipcache_match import known
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
 
 
 def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:

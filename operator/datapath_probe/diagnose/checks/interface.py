@@ -7,26 +7,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...cilium import links, netns, queues
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.bpftool import Direction
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import stack_forwards, uses_policy_program
-from ..case import Case
-from ..filters import ARRIVING, LEAVING, filtered, hooked
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import refused, unsendable
-from ..losing_queue import queue_loses
-from ..namespaces import home_of
-from ..pair import Pair, problem_of, read_pair, too_small
-from ..pod_sockets import doubt
-from ..pod_way import astray_inside, packets_inside
-from ..strangers import strangers
-from ..suspects import Suspect, unheard, unless
+from ...sources import netns
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links, neighbors, qdisc
+from ..context import Case
+from ..datapath.local_delivery import stack_forwards, uses_policy_program
+from ..finding.faults import Suspect, unheard, unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack.fib import refused, unsendable
+from ..netstack.foreign_programs import strangers
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered, hooked
+from ..netstack.netns import home_of
+from ..netstack.pod_routing import astray_inside, packets_inside
+from ..netstack.pod_sockets import doubt
+from ..netstack.qdisc import queue_loses
+from ..netstack.veth import Pair, problem_of, read_pair, too_small
 
 _NEVER_LEFT = frozenset({Rung.NOTHING})
 _NEVER_ARRIVED = frozenset({Rung.RECEIVED})
@@ -110,8 +111,8 @@ def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: Pair, namespace: 
         return None
     if default is None or default.gateway is None:
         return None
-    question = queues.neighbours_in_pod(node, namespace, pair.agent.container_interface_name)
-    neighbours = case.lens.read(question, queues.parse_neighbours)
+    question = neighbors.neighbours_in_pod(node, namespace, pair.agent.container_interface_name)
+    neighbours = case.lens.read(question, neighbors.parse_neighbours)
     if isinstance(neighbours, Unavailable):
         return unheard(neighbours)
     gateway, device = neighbours.get(default.gateway), pair.agent.interface_name
@@ -136,7 +137,7 @@ def _swallowed(
     """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
     source = pod is case.source
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
-    inside = queues.losing_in_pod(node, namespace)
+    inside = qdisc.losing_in_pod(node, namespace)
     yield from astray_inside(case, pod, agent, namespace, outwards)
     yield queue_loses(case, node, agent.interface_name, inwards)
     yield queue_loses(case, node, agent.container_interface_name, outwards, inside)

@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
-from ...cilium import agent_endpoint
-from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
-from ..believed import Role, by_address, by_cidr, by_identity, by_no_endpoint, by_no_node, by_node
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction
+from ...sources.agent import agent_endpoint
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ..context import Case
+from ..datapath.crd_effects import (
+    Role,
+    by_address,
+    by_cidr,
+    by_identity,
+    by_no_endpoint,
+    by_no_node,
+    by_node,
+)
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction
 
 # How far packets come if other nodes look for a pod's node elsewhere.
 _MISLED = frozenset({Rung.SENT, Rung.ANSWERED})

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium.ipcache import IpcacheFlag, IpcacheRecord
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..case import Case
-from ..findings import Finding, Rung
-from ..ipcache_record import Known, known
-from ..judge import Contradiction, Hop
-from ..suspects import unless
+from ...sources.maps.ipcache import IpcacheFlag, IpcacheRecord
+from ..context import Case
+from ..datapath.ipcache_match import Known, known
+from ..finding.faults import unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
 from .endpoint_map import replies_kept_here
 
 _NOWHERE: frozenset[Rung] = frozenset()

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
-from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ..case import Case
-from ..findings import Finding
-from ..judge import Hop
-from .name_server import Queries, culprit, queries, walk
+from ...sources.curl import CurlExit, CurlReport
+from ..context import Case
+from ..finding.finding import Finding
+from ..finding.hop_check import Hop
+from .dns_path import Queries, culprit, queries, walk
 from .service import balances_as_planned
 
 # The least time that resolvers wait for an answer, and what they wait by default.

@@ -5,24 +5,25 @@ Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tu
 """
 
 from ...api.reasons import Reason
-from ...cilium import bpftool, links
-from ...cilium.bpftool import Direction
-from ...cilium.conntrack import CtEntry, CtFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..attachment import programs
-from ..case import Case
-from ..filters import ARRIVING, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import refused
-from ..losing_queue import queue_loses
-from ..sent_packets import tunnel_packet, uplinks
-from ..strangers import strangers, taken_before
-from ..suspects import unless
-from ..tail_calls import overlay_call_missing
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links
+from ...sources.maps.conntrack import CtEntry, CtFlag
+from ..context import Case
+from ..datapath.tail_calls import overlay_call_missing
+from ..finding.faults import unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from ..lookup.attached_programs import programs
+from ..netstack.fib import refused
+from ..netstack.foreign_programs import strangers, taken_before
+from ..netstack.netfilter import ARRIVING, filtered
+from ..netstack.packet_model import tunnel_packet, uplinks
+from ..netstack.qdisc import queue_loses
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
 _LOST_ON_THE_WAY = frozenset({Rung.SENT})

@@ -8,18 +8,18 @@ Source: Cilium 1.18 `bpf/lib/policy.h` (`__policy_can_access`).
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...cilium import policymap
-from ...cilium.policymap import PolicyEntry, TrafficDirection
-from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_intent import Intent, intent_of, questions
-from .denial import denied_by, denies, let_through
+from ...sources.byte_order import L4Protocol
+from ...sources.maps import policymap
+from ...sources.maps.policymap import PolicyEntry, TrafficDirection
+from ..context import Case
+from ..datapath.resolved_policy import Intent, intent_of, questions
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from .expected_denial import denied_by, denies, let_through
 
 _LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
 # Of pods whose L7 traffic people want to see, whatever policies say.

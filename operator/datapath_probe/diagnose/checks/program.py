@@ -7,21 +7,21 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...cilium import bpftool
-from ...cilium.bpftool import AttachKind, Attachment, Direction
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import TO_CONTAINER, leaving_room, missing_program, uses_policy_program
-from ..attachment import programs
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own, owner_is_known
-from ..strangers import ahead_of
-from ..suspects import Suspect, unheard, unless
-from ..tail_calls import call_missing, from_pod_calls, to_pod_calls
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
+from ..context import Case
+from ..datapath.local_delivery import TO_CONTAINER, leaving_room, missing_program, uses_policy_program
+from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
+from ..finding.faults import Suspect, unheard, unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from ..lookup.attached_programs import programs
+from ..netstack.foreign_programs import ahead_of
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.

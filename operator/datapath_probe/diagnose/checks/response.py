@@ -3,16 +3,15 @@ told apart; the application is blamed only for what was seen to come from its po
 """
 
 from ...api.reasons import Reason
-from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
-from .. import host_sockets
-from ..case import Case
-from ..findings import Finding
-from ..judge import Hop
-from ..pod_sockets import listens, overflow, unread
-from ..redaction import without_values
-from ..transfer import fits_one_segment
+from ...sources.curl import CurlExit, CurlReport
+from ..context import Case
+from ..finding.finding import Finding
+from ..finding.hop_check import Hop
+from ..netstack import host_sockets
+from ..netstack.pod_sockets import listens, overflow, unread
+from ..run.redaction import without_values
 
 _CUT_SHORT = frozenset(
     {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
@@ -83,7 +82,7 @@ def _left_waiting(case: Case, report: CurlReport) -> bool:
     return (
         connection.connected
         and (connection.request_arrived or unread(case))
-        and fits_one_segment(case.plan.request)
+        and case.plan.request.fits_one_segment
         and not connection.response_left
         and report.timings.first_byte == 0
     )

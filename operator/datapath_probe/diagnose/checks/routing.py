@@ -7,27 +7,28 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import links, queues
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.bpftool import Direction
-from ...cilium.filter_terms import Packet
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
-from .. import host_way
-from ..arrival import CILIUM_HOST, turned_back
-from ..case import Case
-from ..filters import FORWARDED, LEAVING, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import unforwarded, unsendable
-from ..losing_queue import queue_loses
-from ..sent_packets import pod_device, request_packet, tunnel_packet, uplinks
-from ..sizes import too_small_uplink
-from ..strangers import strangers
-from ..suspects import Suspect, unheard, unless
-from ..uplink_programs import detached_at_uplinks
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links, neighbors
+from ...sources.iproute2.links import CILIUM_HOST
+from ...sources.packet import Packet
+from ..context import Case
+from ..datapath.local_delivery import turned_back
+from ..datapath.native_device_programs import detached_at_uplinks
+from ..finding.faults import Suspect, unheard, unless
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack import host_path
+from ..netstack.fib import unforwarded, unsendable
+from ..netstack.foreign_programs import strangers
+from ..netstack.mtu import too_small_uplink
+from ..netstack.netfilter import FORWARDED, LEAVING, filtered
+from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
+from ..netstack.qdisc import queue_loses
 
 _LOOPBACK = "lo"
 
@@ -99,7 +100,7 @@ def judge_route(
 def _of_hosts(case: Case, hop: Hop, route: links.Route, predicts: frozenset[Rung]) -> Iterator[Suspect]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
-    return host_way.swallowed(case, route.device, predicts, reply=reply)
+    return host_path.swallowed(case, route.device, predicts, reply=reply)
 
 
 def _astray(case: Case, node: str, target: str, node_ips: tuple[str, ...], route: links.Route) -> str | None:
@@ -156,8 +157,8 @@ def _neighbour(
     next_hop = route.gateway or target
     if case.outcome.met is not False:
         return None
-    question = queues.neighbour(expected.node, next_hop, route.device)
-    neighbour = case.lens.read(question, queues.parse_neighbour)
+    question = neighbors.neighbour(expected.node, next_hop, route.device)
+    neighbour = case.lens.read(question, neighbors.parse_neighbour)
     if isinstance(neighbour, Unavailable):
         return unheard(neighbour)
     if isinstance(neighbour, Absent):

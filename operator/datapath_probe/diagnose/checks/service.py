@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
-from ...cilium import lbmap
-from ...cilium.lbmap import ServiceFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
-from ..balancing import (
+from ...sources.maps import lbmap
+from ...sources.maps.lbmap import ServiceFlag
+from ..context import Case
+from ..datapath.service_backends import (
     COMPARED_BACKENDS,
     NO_AFFINITY,
     Programmed,
@@ -23,12 +24,11 @@ from ..balancing import (
     serves_affinity,
     sticks,
 )
-from ..case import Case
-from ..findings import Finding, Rung
-from ..frontend import Master, address_of
-from ..judge import ANYWHERE, Contradiction, Hop
-from ..slot_zero import mistaken
-from .unready import unready_pods, why_unready
+from ..datapath.service_master_slot import mistaken
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import ANYWHERE, Contradiction, Hop
+from ..lookup.service_frontend import Master, address_of
+from .unready_endpoints import unready_pods, why_unready
 
 # What becomes of packets to such a Service is not decided by its backends.
 _REDIRECTED = {

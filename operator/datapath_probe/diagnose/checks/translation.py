@@ -5,17 +5,17 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb
 """
 
 from ...api.reasons import Reason
-from ...cilium import conntrack, lbmap
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
-from ..balancing import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import ANYWHERE, Contradiction, Hop
-from ..slot_zero import reverse_nat_of
-from ..socket_lb import untranslating
+from ...sources.maps import conntrack, lbmap
+from ..context import Case
+from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
+from ..datapath.service_master_slot import reverse_nat_of
+from ..datapath.socket_lb import untranslating
+from ..finding.finding import Finding, Rung
+from ..finding.hop_check import ANYWHERE, Contradiction, Hop
 
 
 def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:

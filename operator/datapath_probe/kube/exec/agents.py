@@ -11,9 +11,9 @@ from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
-from .asking import Asking
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
+from .query import Asking
 
 REPLY_LIMIT = 4 * 1024 * 1024
 # An agent that has not responded is not asked by anybody for so long: each who waits for it holds one of its channels.

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from ...collect.ports import ContainerRef
+from ...collect.interfaces import ContainerRef
 from ...evidence.errors import EvidenceError
 from ...plan.objects import Agent
-from .agent_channels import AgentChannels
 from .connect import ExecClient
 from .failure import ExecError, channel_lost
 from .shell import ShellChannel
+from .shell_pool import AgentChannels
 
 
 class ChannelPool:
