@@ -19,6 +19,7 @@ from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
 from unit.cilium.golden import printed
+from unit.diagnose.test_counters import silent
 from unit.recorded import recorded
 
 ANY, DNS, PEERS = "all", "name servers", "peers"
@@ -124,3 +125,74 @@ def test_rules_of_different_priorities_are_not_followed(ranked: Mapping[str, obj
     found = finding(run, HopName.EGRESS_POLICY)
     assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert "tiers or priorities" in found.message
+
+
+TO_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
+
+
+def behind_l7_policy(name: str) -> Run:
+    """The run, with an L7 policy for HTTP at the destination, in the agent's words and in the policy map."""
+    run = recorded(name)
+    http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})
+    run = with_policy(run, target(run), "ingress", [http])
+    layout = f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_number(target(run)):05d}"
+    readings = {
+        question: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
+        if layout in question.argv
+        else answers
+        for question, answers in run.evidence
+    }
+    return replace(run, evidence=Evidence(readings))
+
+
+def _number(pod: PodFacts) -> int:
+    assert pod.endpoint is not None
+    return pod.endpoint.endpoint_id
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("ipcache-wrong-tunnel-endpoint", ProbeVerdict.BROKEN),
+        ("endpoint-entry-missing", ProbeVerdict.BROKEN),
+        ("source-link-down", ProbeVerdict.BROKEN),
+        ("overlay-tail-call-missing", ProbeVerdict.BROKEN),
+        ("tunnel-device-down-source", ProbeVerdict.BROKEN),
+        ("ipcache-entry-missing", ProbeVerdict.DEGRADED),
+    ],
+)
+def test_a_fault_before_an_l7_policy_is_named_as_without_it(name: str, verdict: ProbeVerdict) -> None:
+    plain, diagnosis = diagnose(recorded(name)), diagnose(behind_l7_policy(name))
+    assert finding(behind_l7_policy(name), HopName.INGRESS_POLICY).unfollowed_beyond
+    assert diagnosis.verdict is verdict
+    assert (diagnosis.verdict, diagnosis.reason) == (plain.verdict, plain.reason)
+    assert diagnosis.divergence == plain.divergence
+    assert diagnosis.divergence is not None
+
+
+def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
+    name = "overlay-dropped-on-the-wire"
+    plain, diagnosis = diagnose(silent(recorded(name))), diagnose(silent(behind_l7_policy(name)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.LOST_ON_THE_WIRE)
+    assert diagnosis.segment == plain.segment
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("healthy-cross-node", "the request succeeded, but "),
+        ("healthy-service-cross-node", "the request succeeded, but "),
+        ("reply-program-detached", "the request succeeded, but "),
+        ("connection-refused", "the request failed ("),
+        ("overlay-dropped-on-the-wire", "the request failed ("),
+        ("destination-link-down", "the request failed ("),
+        ("reply-ipcache-wrong-tunnel-endpoint", "the request failed ("),
+    ],
+)
+def test_what_comes_from_an_l7_policy_on_is_not_judged(name: str, said: str) -> None:
+    diagnosis = diagnose(behind_l7_policy(name))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert diagnosis.message.startswith(said)
+    assert "hands identity" in diagnosis.message
+    assert (diagnosis.divergence, diagnosis.segment) == (None, None)
+    assert {f.verdict for f in diagnosis.findings} == {HopVerdict.OK, HopVerdict.UNKNOWN}
