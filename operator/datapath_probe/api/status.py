@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError
 
 from .capture import Capture
-from .condition import Condition
+from .condition import Condition, ConditionStatus
 from .hop_result import HopRef, Segment
 from .model import ApiModel, Clip
 from .path_result import PathResult
@@ -77,6 +77,9 @@ class HistoryEntry(ApiModel):
 
     latency: Latency | None = None
     """Time that the request took."""
+
+    path_healthy: ConditionStatus | None = None
+    """What the run said of PathHealthy: True, False or Unknown."""
 
     change: Annotated[str, Clip(120)] | None = None
     """What had changed in the way that packets take, if anything."""

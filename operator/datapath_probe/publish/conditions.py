@@ -23,8 +23,6 @@ PATH_HEALTHY = "PathHealthy"
 READY = "Ready"
 STALLED = "Stalled"
 
-_SEGMENT_REASONS = (Reason.LOST_IN_TRANSIT, Reason.LOST_ON_THE_WIRE)
-
 UNSUPPORTED = frozenset({Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_VERSION})
 """Why the path can't be judged, though the outcome of the request is what was observed."""
 
@@ -99,7 +97,7 @@ def after_run(
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
     met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
     yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
-    healthy = _path_healthy(paths)
+    healthy = path_health(paths)
     streak = sum(1 for _ in takewhile(lambda entry: _path_was_healthy(entry) is healthy, history))
     if streak > spec.history.limit:
         streak = sys.maxsize
@@ -130,7 +128,8 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def _path_healthy(paths: Sequence[Diagnosis]) -> ConditionStatus:
+def path_health(paths: Sequence[Diagnosis]) -> ConditionStatus:
+    """Whether no hop is Broken or Stale on any path, and none is Unknown."""
     return _worst(_one_path_healthy(path) for path in paths)
 
 
@@ -143,7 +142,9 @@ def _one_path_healthy(path: Diagnosis) -> ConditionStatus:
 
 
 def _path_was_healthy(entry: HistoryEntry) -> ConditionStatus:
-    """The same of a run in the history, which keeps the hop but not the segment."""
+    """The same of a run in the history; of one that was written before this was kept, by its verdict and hop."""
+    if entry.path_healthy is not None:
+        return entry.path_healthy
     if entry.verdict is ProbeVerdict.UNKNOWN:
         return UNKNOWN
-    return FALSE if entry.hop or entry.reason in _SEGMENT_REASONS else TRUE
+    return FALSE if entry.hop or entry.verdict is ProbeVerdict.BROKEN else TRUE

@@ -85,7 +85,8 @@ def after_run(
     sight = sight or Sight(previous.way)
     reachable = conditions.reachability(result.paths)
     counters = _counted(previous.counters, reachable, outlook.skipped, sight)
-    runs = (_history_entry(found, _verdict(worst), ended, sight.change), *previous.history)
+    entry = _history_entry(found, _verdict(worst), ended, conditions.path_health(result.paths), sight.change)
+    runs = (entry, *previous.history)
     past = Past(previous.conditions, probe.meta.generation, ended)
     said = conditions.Said(worst.reason, _in_words(worst))
     return _with(
@@ -184,7 +185,11 @@ def _counted(before: Counters, reachable: ConditionStatus, skipped: int, sight: 
 
 
 def _history_entry(
-    found: ProbeStatus, verdict: ProbeVerdict, ended: datetime, change: str | None
+    found: ProbeStatus,
+    verdict: ProbeVerdict,
+    ended: datetime,
+    path_healthy: ConditionStatus,
+    change: str | None,
 ) -> HistoryEntry:
     return HistoryEntry(
         time=ended,
@@ -192,6 +197,7 @@ def _history_entry(
         hop=found.divergent_hop.name if found.divergent_hop else None,
         reason=found.reason,
         latency=latency_text(found.paths[0]) if found.paths else None,
+        path_healthy=path_healthy,
         change=change,
     )
 

@@ -69,6 +69,7 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         hop=HopName.OVERLAY_ENCAPSULATION,
         reason=LONG,
         latency=LONG,
+        path_healthy=ConditionStatus.UNKNOWN,
         change=LONG,
     )
     place = Place(pod=LONG, node=LONG)

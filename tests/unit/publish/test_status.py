@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from datapath_probe.diagnose.findings import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish import status as statuses
 from datapath_probe.publish.run_result import Outlook, RunResult
+from unit.diagnose.test_filters import ruled
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
 
 
@@ -214,6 +216,30 @@ def test_a_stale_hop_counts_for_the_path_alone() -> None:
         "Ready": "True",
     }
     assert says(after([healthy(), degraded, degraded], of))["PathHealthy"] == "False"
+
+
+def test_a_segment_with_an_exact_reason_counts_for_the_path() -> None:
+    of = probe(threshold={"failures": 3})
+    refused = ruled("[3:180] -A INPUT -p tcp -m connlimit --connlimit-above 0 -j REJECT")  # recorded
+    assert refused.segment is not None
+    assert refused.reason is Reason.CONNECTION_REFUSED
+    seen = [says(after([healthy()] + [refused] * count, of))["PathHealthy"] for count in range(4)]
+    assert seen == ["True", "True", "True", "False"]
+
+
+def test_history_keeps_what_each_run_said_of_the_path() -> None:
+    late = replace(healthy(), verdict=ProbeVerdict.DEGRADED, reason=Reason.TOO_SLOW)
+    runs: list[Diagnosis | CannotRun] = [
+        healthy(),
+        lost(),
+        diverging(ProbeVerdict.DEGRADED),
+        late,
+        unknown(met=True),
+        CANNOT_RUN,
+    ]
+    history = after(runs).to_object()["history"]
+    kept = [entry["pathHealthy"] for entry in reversed(history)]
+    assert kept == ["True", "False", "False", "True", "Unknown", "Unknown"]
 
 
 def test_a_path_is_not_waited_for_longer_than_the_history_remembers() -> None:
