@@ -91,6 +91,8 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             failures=BIG,
             consecutive_failures=BIG,
             consecutive_successes=BIG,
+            consecutive_path_failures=BIG,
+            consecutive_path_successes=BIG,
             skipped=BIG,
             path_changes=BIG,
         ),
