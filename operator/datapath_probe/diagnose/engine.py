@@ -85,7 +85,7 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
     case = _case(run, lens)
     ladder = replace(case.connection.ladder(case.translates), transfer=transfer_zone(case))
     findings = with_shared_cause(testify(case, _examine(case), ladder), lambda: _ahead(run, lens, case))
-    unjudged = unjudgeable(case, findings)
+    unjudged = unjudgeable(case)
     transition = in_transition(run, case.connection.chosen, _doubtful(findings))
     if unjudged is None:  # else what checks and settings say of a transition proves nothing either
         transition = transition or _changing(case, findings, ladder, memo)
@@ -188,7 +188,7 @@ def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
         findings = _examine(case)
         seen_way(case, findings)
         disagreement(case)
-        unjudgeable(case, findings)
+        unjudgeable(case)
     return list(lens.missing)
 
 

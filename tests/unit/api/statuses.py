@@ -75,6 +75,7 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         hop=HopName.OVERLAY_ENCAPSULATION,
         reason=LONG,
         latency=LONG,
+        path_healthy=ConditionStatus.UNKNOWN,
         change=LONG,
     )
     place = Place(pod=LONG, node=LONG)
@@ -96,6 +97,8 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             failures=BIG,
             consecutive_failures=BIG,
             consecutive_successes=BIG,
+            consecutive_path_failures=BIG,
+            consecutive_path_successes=BIG,
             skipped=BIG,
             path_changes=BIG,
         ),

@@ -169,10 +169,10 @@ def _let_pass(
         return hop.broken(Reason.POLICY_DENIED, message)
     if entry.proxy_port:
         why = f"the {gate.name} hands {who} to the L7 proxy (port {entry.proxy_port}), which is not followed"
-        return hop.strays(why)
+        return hop.not_followed(why)
     if entry.auth_type and not gate.passed:
         why = f"the {gate.name} lets {who} pass only authenticated, which is not followed"
-        return hop.strays(why)
+        return hop.not_followed(why)
     if isinstance(intent, Unavailable):
         return hop.unknown(intent, ask_again=_heard(case, gate.owner))
     if not intent.enforced and entry.prefix_bits and not case.run.second_look:

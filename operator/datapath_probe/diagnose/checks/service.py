@@ -61,7 +61,7 @@ def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
         return hop.stale(_no_frontend(expected.node, frontend, master))
     redirected = _redirected(expected.node, frontend, master.slot)
     if redirected:
-        return hop.strays(redirected)
+        return hop.not_followed(redirected)
     return _judge(case, hop, wanted, master, master.slot)
 
 

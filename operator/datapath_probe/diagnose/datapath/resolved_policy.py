@@ -23,7 +23,7 @@ class Intent:
     """What the agent of the endpoint's node means.
 
     `policies`: those that say so, or for a default deny those that close the direction. `rests_on`: the questions whose
-    answers say so.
+    answers say so. `to_node`: allowed because the peer is the endpoint's own node.
     """
 
     decision: Decision
@@ -31,6 +31,7 @@ class Intent:
     policies: tuple[PolicyRef, ...] = ()
     enforced: bool = True
     audited: bool = False
+    to_node: bool = False
 
     @property
     def in_words(self) -> str:
@@ -43,7 +44,9 @@ class Intent:
             verb = "allowed" if self.decision.allowed else f"denied{audit}"
             return f"{verb} by {names if self.decision.exact else f'a rule of {names}'}"
         if self.decision.allowed:
-            return "allowed to the node itself"
+            return (
+                "allowed to the node itself" if self.to_node else "allowed, since no policy denies by default"
+            )
         return f"default deny{audit} by {names}" if names else f"default deny{audit}"
 
 
@@ -74,11 +77,12 @@ def intent_of(
     policies = decision.policies
     if not decision.allowed and not policies:
         if _host_may(case, direction, identity):
-            decision = Decision(allowed=True)
-        else:
-            rules = read(policy_repository.question(node), policy_repository.parse)
-            known = () if isinstance(rules, Unavailable) else rules
-            policies = policy_repository.closing(known, direction, policy.labels)
+            return Intent(
+                Decision(allowed=True), (of_endpoint, of_selectors), audited=policy.audited, to_node=True
+            )
+        rules = read(policy_repository.question(node), policy_repository.parse)
+        known = () if isinstance(rules, Unavailable) else rules
+        policies = policy_repository.closing(known, direction, policy.labels)
     return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
 
 

@@ -37,9 +37,9 @@ class Finding:
 
     `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
     itself), or could have reached if this hop had stopped it. `needs_second_look`: a contradiction seen once; it counts
-    when the questions of `confirm` have been asked again and the objects have not changed meanwhile. `strays`: from
-    here on packets go a way that no check follows. `leaves_room`: packets can have been lost here although all that was
-    compared is right. `cause`: what this failure comes of, at another hop.
+    when the questions of `confirm` have been asked again and the objects have not changed meanwhile.
+    `unfollowed_beyond`: no check follows the packets from here on. `leaves_room`: packets can have been lost here
+    although all that was compared is right. `cause`: what this failure comes of, at another hop.
     """
 
     hop: HopName
@@ -52,7 +52,7 @@ class Finding:
     predicts: frozenset[Rung] = frozenset()
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
-    strays: bool = False
+    unfollowed_beyond: bool = False
     leaves_room: bool = False
     cause: "Finding | None" = None
 

@@ -77,9 +77,10 @@ class Hop:
             needs_second_look=bool(ask_again) and not self.second_look,
         )
 
-    def strays(self, why: str) -> Finding:
-        """What comes after this hop can't be judged: its packets go a way that no check follows."""
-        return replace(self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why)), strays=True)
+    def not_followed(self, why: str) -> Finding:
+        """No check follows the packets from this hop on: what comes after it can't be judged."""
+        unknown = self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
+        return replace(unknown, unfollowed_beyond=True)
 
     def broken(self, reason: Reason, message: str, predicts: frozenset[Rung] = frozenset()) -> Finding:
         """This connection was observed to die here; or not to, though it should have: `predicts` says how far it would

@@ -1,9 +1,9 @@
-"""How the nodes of a path really run, which the ConfigMap need not say: other settings, other versions, L7 proxies.
+"""How the nodes of a path really run, which the ConfigMap need not say: other settings, other versions.
 
-In: a case and its findings. Out: what keeps the run from being judged, or None. Called by `diagnose`.
+In: a case. Out: what keeps the run from being judged, or None. Called by `diagnose`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
@@ -11,7 +11,6 @@ from ...evidence.reading import Unavailable
 from ...plan.support import unsupported
 from ...sources.agent.agent_config import AgentConfig
 from ..context import Case
-from ..finding.finding import Finding
 
 # What decides on the way of packets, and what a key of the ConfigMap is called that sets it.
 _DECISIVE = {
@@ -29,7 +28,7 @@ _DECISIVE = {
 }
 
 
-def unjudgeable(case: Case, findings: Sequence[Finding]) -> Unavailable | None:
+def unjudgeable(case: Case) -> Unavailable | None:
     """The first thing on this path that no check knows; whatever else was found then proves nothing."""
     configurations = [("", case.config), *((f" on {node}", config) for node, config in _configurations(case))]
     for place, config in configurations:
@@ -41,7 +40,7 @@ def unjudgeable(case: Case, findings: Sequence[Finding]) -> Unavailable | None:
         layout = case.layout(node)
         if isinstance(layout, Unavailable) and layout.reason == EvidenceError.UNSUPPORTED_VERSION:
             return Unavailable(Reason.UNSUPPORTED_VERSION, f"{node}: {layout.message}")
-    return next((Unavailable(f.reason, f.message) for f in findings if f.strays), None)
+    return None
 
 
 def disagreement(case: Case) -> str | None:

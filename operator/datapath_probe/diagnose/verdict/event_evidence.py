@@ -72,7 +72,8 @@ def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Lad
     if not fatal:
         return finding
     told = "; ".join(map(str, drops))
-    if finding.verdict is HopVerdict.STALE:  # what is wrong with it says more than that it dropped
+    # what is wrong with it, or not followed, says more than that it dropped
+    if finding.verdict is HopVerdict.STALE or finding.unfollowed_beyond:
         return replace(finding, verdict=HopVerdict.BROKEN, message=f"{finding.message}; {told}")
     most = max(drops, key=lambda drop: drop.count)
     return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told)

@@ -13,6 +13,7 @@ from ..connection.outcome import Outcome
 from ..connection.progress import ZONES, Ladder, segment_around, segment_between
 from ..finding.finding import Divergence, Finding, Segment
 from .loss_counters import WireLoss
+from .withheld import as_far_as_followed, is_beyond, unfollowed, withheld
 
 # What is seen at one hop and may be the work of another: a filter refuses in the name of the application, or leads to
 # another one, a wrong identity has policies deny, and who can't get out of the pod gets no answer from the name server.
@@ -95,10 +96,10 @@ def conclude(
 ) -> Conclusion:
     """One verdict."""
     transition, unjudgeable = circumstances.transition, circumstances.unjudgeable
-    findings = tuple(_known_to_miss(finding, findings) for finding in findings)
+    findings = as_far_as_followed(tuple(_known_to_miss(finding, findings) for finding in findings))
     if unjudgeable:
         reason, why = Reason(unjudgeable.reason), unjudgeable.message
-        findings = tuple(_withheld(finding, why, reason) for finding in findings)
+        findings = tuple(withheld(finding, why, reason) for finding in findings)
         if outcome.met:
             return Conclusion(
                 ProbeVerdict.UNKNOWN, reason, f"the request {_became(outcome)}, but {why}", findings
@@ -107,7 +108,7 @@ def conclude(
             message = f"the request failed ({outcome.message}), and {why}"
             return Conclusion(ProbeVerdict.UNKNOWN, reason, message, findings)
     if transition:
-        findings = tuple(_withheld(finding, transition) for finding in findings)
+        findings = tuple(withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
         hints = circumstances.clues if outcome.reason is Reason.DENIAL_NOT_WITNESSED else ()
         message = "; ".join((outcome.message, *hints))
@@ -135,17 +136,7 @@ def _known_to_miss(finding: Finding, findings: Sequence[Finding]) -> Finding:
     device = next((f for f in findings if f.hop is _DEVICE_OF.get(finding.hop)), None)
     if device is None or device.verdict is not HopVerdict.UNKNOWN or Witness.PROGRAMMED in device.evidence:
         return finding
-    return _withheld(finding, f"{device.hop} can't be judged ({device.message})", device.reason)
-
-
-def _withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
-    """A finding as it counts while something is in transition, or not known well enough: what seems wrong may be right.
-    What is Unknown anyway keeps its own, more exact reason.
-    """
-    if finding.verdict in (HopVerdict.OK, HopVerdict.UNKNOWN):
-        return finding
-    message = f"{why}; seen meanwhile: {finding.message}"
-    return replace(finding, verdict=HopVerdict.UNKNOWN, reason=reason, message=message)
+    return withheld(finding, f"{device.hop} can't be judged ({device.message})", device.reason)
 
 
 def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
@@ -156,6 +147,10 @@ def _succeeded(findings: tuple[Finding, ...], outcome: Outcome) -> Conclusion:
     stale = _first(findings, HopVerdict.STALE)
     if stale:
         return Conclusion(ProbeVerdict.DEGRADED, stale.reason, stale.message, findings, _divergence(stale))
+    start = unfollowed(findings)
+    if start:
+        message = f"the request {_became(outcome)}, but {start.message}"
+        return Conclusion(ProbeVerdict.UNKNOWN, start.reason, message, findings)
     if outcome.shortfall:
         reason, message = outcome.shortfall
         return Conclusion(ProbeVerdict.DEGRADED, reason, message, findings)
@@ -183,17 +178,15 @@ def _failed(
 ) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
     observed, wire = _first(findings, HopVerdict.BROKEN), circumstances.wire
+    start = unfollowed(findings)
     # what comes after has not seen a packet
     last = wire.segment.before if wire else HopName.REPLY_TRANSLATION
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
     cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
-    if observed and observed.cause:
+    if observed and observed.cause and not is_beyond(start, observed.cause.hop):
         cause = cause or next(f for f in findings if f.hop is observed.cause.hop)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:
         cause = cause or _bypassing(upstream, observed)
-    unfollowed = _unfollowed(findings, cause or observed)
-    if unfollowed:
-        return Conclusion(ProbeVerdict.UNKNOWN, unfollowed.reason, unfollowed.message, findings)
     if cause:
         broken = replace(cause, verdict=HopVerdict.BROKEN)
         findings = tuple(broken if f is cause else f for f in findings)
@@ -203,6 +196,9 @@ def _failed(
         )
     if observed:
         return _blamed(findings, observed, ladder)
+    if start and (wire is None or is_beyond(start, wire.segment.before)):
+        message = f"the request failed ({outcome.message}), and {start.message}"
+        return Conclusion(ProbeVerdict.UNKNOWN, start.reason, message, findings)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:  # nothing was lost
         return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
     return _lost_between(findings, outcome, ladder, circumstances)
@@ -255,12 +251,6 @@ def _acts_before(finding: Finding, observed: Finding | None) -> bool:
     if observed.hop is HopName.NAME_RESOLUTION and finding.hop in _FEIGNED_BY.get(observed.reason, ()):
         return True
     return any(finding.hop not in ZONES[rung] for rung in finding.predicts)
-
-
-def _unfollowed(findings: Sequence[Finding], blamed: Finding | None) -> Finding | None:
-    """A hop behind which packets go a way that is not followed: what comes after it explains no failure."""
-    before = [f for f in findings if blamed is None or HOP_ORDER[f.hop] < HOP_ORDER[blamed.hop]]
-    return next((f for f in before if f.strays), None)
 
 
 def _bypassing(upstream: Sequence[Finding], observed: Finding | None) -> Finding | None:

@@ -5,16 +5,14 @@ run of a spec sets them at once, and so does a run that can't tell. They come fi
 shows them first.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
 
 from ...api.condition import Condition, ConditionStatus
 from ...api.reasons import Reason
 from ...api.spec import ProbeSpec, Threshold
-from ...api.status import Counters, HistoryEntry
+from ...api.status import Counters
 from ...api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 
@@ -22,8 +20,6 @@ REACHABLE = "Reachable"
 PATH_HEALTHY = "PathHealthy"
 READY = "Ready"
 STALLED = "Stalled"
-
-_SEGMENT_REASONS = (Reason.LOST_IN_TRANSIT, Reason.LOST_ON_THE_WIRE)
 
 UNSUPPORTED = frozenset({Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_VERSION})
 """Why the path can't be judged, though the outcome of the request is what was observed."""
@@ -89,20 +85,15 @@ def after_run(
     paths: Sequence[Diagnosis],
     said: Said,
     counters: Counters,
-    history: Sequence[HistoryEntry],
     spec: ProbeSpec,
 ) -> Iterator[Condition]:
-    """Reachable and PathHealthy. `history`: newest first, this run and all that was kept: nothing else tells how long
-    the path has been as it is, so no more runs than `spec.history.limit` and this one can be waited for.
-    """
+    """Reachable and PathHealthy. `counters`: this run included."""
     reachable = reachability(paths)
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
     met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
     yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
-    healthy = _path_healthy(paths)
-    streak = sum(1 for _ in takewhile(lambda entry: _path_was_healthy(entry) is healthy, history))
-    if streak > spec.history.limit:
-        streak = sys.maxsize
+    healthy = path_health(paths)
+    streak = counters.consecutive_path_successes if healthy is TRUE else counters.consecutive_path_failures
     yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
 
 
@@ -130,7 +121,8 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def _path_healthy(paths: Sequence[Diagnosis]) -> ConditionStatus:
+def path_health(paths: Sequence[Diagnosis]) -> ConditionStatus:
+    """Whether no hop is Broken or Stale on any path, and none is Unknown."""
     return _worst(_one_path_healthy(path) for path in paths)
 
 
@@ -140,10 +132,3 @@ def _one_path_healthy(path: Diagnosis) -> ConditionStatus:
     if path.segment or path.divergence:
         return FALSE
     return UNKNOWN if any(finding.verdict is not HopVerdict.OK for finding in path.findings) else TRUE
-
-
-def _path_was_healthy(entry: HistoryEntry) -> ConditionStatus:
-    """The same of a run in the history, which keeps the hop but not the segment."""
-    if entry.verdict is ProbeVerdict.UNKNOWN:
-        return UNKNOWN
-    return FALSE if entry.hop or entry.reason in _SEGMENT_REASONS else TRUE

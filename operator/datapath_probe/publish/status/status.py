@@ -84,15 +84,16 @@ def after_run(
     worst = _worst(result)
     sight = sight or Sight(previous.way)
     reachable = conditions.reachability(result.paths)
-    counters = _counted(previous.counters, reachable, outlook.skipped, sight)
-    runs = (_history_entry(found, _verdict(worst), ended, sight.change), *previous.history)
+    path_healthy = conditions.path_health(result.paths)
+    counters = _counted(previous.counters, reachable, path_healthy, outlook.skipped, sight)
+    entry = _history_entry(found, _verdict(worst), ended, path_healthy, sight.change)
     past = Past(previous.conditions, probe.meta.generation, ended)
     said = conditions.Said(worst.reason, _in_words(worst))
     return _with(
         found,
         observed_generation=probe.meta.generation,
         conditions=(
-            *conditions.after_run(past, result.paths, said, counters, runs, probe.spec),
+            *conditions.after_run(past, result.paths, said, counters, probe.spec),
             *_readiness(past, worst, probe),
         ),
         last_run=LastRun(
@@ -104,7 +105,7 @@ def after_run(
         counters=counters,
         capture=found.capture or previous.capture,
         way=sight.way,
-        history=runs[: probe.spec.history.limit],
+        history=(entry, *previous.history)[: probe.spec.history.limit],
     )
 
 
@@ -171,20 +172,32 @@ def _readiness(past: Past, outcome: Diagnosis | CannotRun, probe: Probe) -> Iter
         yield past.becomes(Claim(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}"))
 
 
-def _counted(before: Counters, reachable: ConditionStatus, skipped: int, sight: Sight) -> Counters:
+def _counted(
+    before: Counters,
+    reachable: ConditionStatus,
+    path_healthy: ConditionStatus,
+    skipped: int,
+    sight: Sight,
+) -> Counters:
     failed, succeeded = reachable is FALSE, reachable is TRUE
     return Counters(
         runs=before.runs + 1,
         failures=before.failures + failed,
         consecutive_failures=before.consecutive_failures + 1 if failed else 0,
         consecutive_successes=before.consecutive_successes + 1 if succeeded else 0,
+        consecutive_path_failures=before.consecutive_path_failures + 1 if path_healthy is FALSE else 0,
+        consecutive_path_successes=before.consecutive_path_successes + 1 if path_healthy is TRUE else 0,
         skipped=before.skipped + skipped,
         path_changes=before.path_changes + (sight.change is not None),
     )
 
 
 def _history_entry(
-    found: ProbeStatus, verdict: ProbeVerdict, ended: datetime, change: str | None
+    found: ProbeStatus,
+    verdict: ProbeVerdict,
+    ended: datetime,
+    path_healthy: ConditionStatus,
+    change: str | None,
 ) -> HistoryEntry:
     return HistoryEntry(
         time=ended,
@@ -192,6 +205,7 @@ def _history_entry(
         hop=found.divergent_hop.name if found.divergent_hop else None,
         reason=found.reason,
         latency=latency_text(found.paths[0]) if found.paths else None,
+        path_healthy=path_healthy,
         change=change,
     )
 

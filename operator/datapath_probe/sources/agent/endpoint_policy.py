@@ -24,6 +24,7 @@ _DIRECTIONS = {
 _AUDIT = "audit-"
 _DENY = 1  # a verdict, since 1.19; before, IsDeny
 _AUTH = "auth"
+_LISTENER_PRIORITY = "listenerPriority"  # of a redirect, since 1.19; before, "priority"
 # What a rule says of a selector, beside whether an L7 proxy should decide: all else is for the proxy.
 _NOT_FOR_THE_PROXY = frozenset({_AUTH, "IsDeny", "verdict", "priority"})
 
@@ -181,7 +182,7 @@ def _peers(rule: Json, content: Json) -> Iterator[Peer]:
                 _denies(details),
                 of_filter if own is None else own,
                 shared=own is None,
-                proxied=bool(said - _NOT_FOR_THE_PROXY),
+                proxied=_redirects(details),
                 authenticated=_AUTH in said,
             )
 
@@ -200,4 +201,19 @@ def _ranks(content: Json) -> Iterator[tuple[int, int, bool]]:
     for entry in content["l7-rules"] or ():
         for details in entry.values():
             verdict = details.maybe("verdict").integer(0)
-            yield content["tier"].integer(0), details.maybe("priority").integer(0), verdict > _DENY
+            yield content["tier"].integer(0), _priority(details), verdict > _DENY
+
+
+def _redirects(details: Json) -> bool:
+    """Whether an L7 proxy decides."""
+    return any(key not in _NOT_FOR_THE_PROXY for key, _ in details.items())
+
+
+def _priority(details: Json) -> int:
+    """The priority of the rule among rules, which only 1.19 knows. Until 1.18 `priority` is that of the proxy's
+    listener (121 for DNS, 101 for HTTP): each redirect has one, and nothing else does. Since 1.19 a redirect has
+    `listenerPriority` instead.
+    """
+    if _redirects(details) and not details.maybe(_LISTENER_PRIORITY):
+        return 0
+    return details.maybe("priority").integer(0)

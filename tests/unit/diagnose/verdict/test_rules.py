@@ -205,14 +205,14 @@ def test_a_failed_request_names_a_hop_that_is_not_ok_or_a_segment(
     assert named(conclusion) in blamed | {None}
 
 
-def test_only_where_packets_stray_nothing_downstream_is_blamed() -> None:
+def test_nothing_is_blamed_from_a_hop_on_that_is_not_followed() -> None:
     cause = finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
     unjudged = replace(
         finding(HopName.IPCACHE_LOOKUP, HopVerdict.UNKNOWN), reason=Reason.UNSUPPORTED_CONFIGURATION
     )
     hops = path(IPCACHE_LOOKUP=unjudged, ENDPOINT_LOOKUP=cause)
     assert named(conclude(hops, TIMED_OUT, SENT, Circumstances())) is HopName.ENDPOINT_LOOKUP
-    hops = path(IPCACHE_LOOKUP=replace(unjudged, strays=True), ENDPOINT_LOOKUP=cause)
+    hops = path(IPCACHE_LOOKUP=replace(unjudged, unfollowed_beyond=True), ENDPOINT_LOOKUP=cause)
     conclusion = conclude(hops, TIMED_OUT, SENT, Circumstances())
     assert (conclusion.verdict, conclusion.reason) == (
         ProbeVerdict.UNKNOWN,

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,14 @@ from datapath_probe.api.probe import InvalidSpec, Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
+from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import Outlook, RunResult
+from unit.diagnose.netstack.test_netfilter import ruled
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
+from unit.recorded import recorded
 
 
 def after(
@@ -216,11 +221,88 @@ def test_a_stale_hop_counts_for_the_path_alone() -> None:
     assert says(after([healthy(), degraded, degraded], of))["PathHealthy"] == "False"
 
 
-def test_a_path_is_not_waited_for_longer_than_the_history_remembers() -> None:
-    of = probe(threshold={"failures": 20}, history={"limit": 2})
-    seen = [says(after([healthy()] + [diverging()] * count, of)) for count in range(1, 4)]
-    assert [each["PathHealthy"] for each in seen] == ["True", "True", "False"]
-    assert seen[-1]["Reachable"] == "True"
+def test_a_segment_with_an_exact_reason_counts_for_the_path() -> None:
+    of = probe(threshold={"failures": 3})
+    refused = ruled("[3:180] -A INPUT -p tcp -m connlimit --connlimit-above 0 -j REJECT")  # recorded
+    assert refused.segment is not None
+    assert refused.reason is Reason.CONNECTION_REFUSED
+    seen = [says(after([healthy()] + [refused] * count, of))["PathHealthy"] for count in range(4)]
+    assert seen == ["True", "True", "True", "False"]
+
+
+def test_history_keeps_what_each_run_said_of_the_path() -> None:
+    late = replace(healthy(), verdict=ProbeVerdict.DEGRADED, reason=Reason.TOO_SLOW)
+    runs: list[Diagnosis | CannotRun] = [
+        healthy(),
+        lost(),
+        diverging(ProbeVerdict.DEGRADED),
+        late,
+        unknown(met=True),
+        CANNOT_RUN,
+    ]
+    history = after(runs).to_object()["history"]
+    kept = [entry["pathHealthy"] for entry in reversed(history)]
+    assert kept == ["True", "False", "False", "True", "Unknown", "Unknown"]
+
+
+@pytest.mark.parametrize("limit", [0, 2, 50])
+def test_the_threshold_does_not_depend_on_how_much_history_is_kept(limit: int) -> None:
+    of = probe(threshold={"failures": 20, "successes": 5}, history={"limit": limit})
+    broken, well = (
+        diagnose(recorded("ipcache-wrong-tunnel-endpoint")),
+        diagnose(recorded("healthy-service-cross-node")),
+    )
+    status = after([well], of)
+    seen = []
+    for outcome in [broken] * 20 + [well] * 5:
+        status = after([outcome], of, ProbeStatus.from_object(status.to_object()))
+        seen.append((says(status)["Reachable"], says(status)["PathHealthy"]))
+    assert seen == [("True", "True")] * 19 + [("False", "False")] * 5 + [("True", "True")]
+
+
+def test_runs_that_say_nothing_of_the_path_start_its_count_again() -> None:
+    runs = [diverging(ProbeVerdict.DEGRADED), diverging()]
+    counters = after(runs).counters
+    assert (counters.consecutive_path_failures, counters.consecutive_path_successes) == (2, 0)
+    counters = after([*runs, unknown(met=True)]).counters
+    assert (counters.consecutive_path_failures, counters.consecutive_path_successes) == (0, 0)
+    counters = after([*runs, unknown(met=True), healthy()]).counters
+    assert (counters.consecutive_path_failures, counters.consecutive_path_successes) == (0, 1)
+
+
+def written_by_an_earlier_version(status: ProbeStatus) -> dict[str, Any]:
+    """The status without what that version did not know."""
+    written = status.to_object()
+    del written["counters"]["consecutivePathFailures"], written["counters"]["consecutivePathSuccesses"]
+    for entry in written["history"]:
+        del entry["pathHealthy"]
+    return written
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [healthy()],
+        [healthy(), diverging(), diverging()],
+        [healthy(), lost()],
+        [diverging(ProbeVerdict.DEGRADED), healthy(), healthy()],
+        [healthy(), unknown()],
+        [],
+    ],
+)
+def test_a_status_of_an_earlier_version_goes_on(runs: list[Diagnosis]) -> None:
+    before = after(runs, probe(threshold={"failures": 3}))
+    read = ProbeStatus.from_object(written_by_an_earlier_version(before))
+    assert (read.counters, read.conditions) == (before.counters, before.conditions)
+
+
+def test_what_an_earlier_version_counted_is_counted_once() -> None:
+    of = probe(threshold={"failures": 4})
+    before = after([healthy(), diverging(), diverging()], of)
+    status = after([diverging()], of, ProbeStatus.from_object(written_by_an_earlier_version(before)))
+    assert (status.counters.consecutive_path_failures, says(status)["PathHealthy"]) == (3, "True")
+    status = after([diverging()], of, ProbeStatus.from_object(status.to_object()))
+    assert (status.counters.consecutive_path_failures, says(status)["PathHealthy"]) == (4, "False")
 
 
 def test_the_first_run_of_a_changed_spec_sets_conditions_at_once() -> None:
