@@ -19,7 +19,7 @@ from bench.by_hand import Names, exercises
 from bench.result import Result
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.vocabulary import ProbeVerdict
-from datapath_probe.collect.answer_cache import SharedAnswers
+from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.evidence.reading import Answer, Reading
@@ -126,7 +126,7 @@ async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, Remember
         pool, source_exec = ChannelPool(exec_client), RememberingExec(exec_client)
         try:
             await inventory.wait_synced()
-            answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+            answers = AnswerCache(ShellAgents(pool, inventory.agent))
             yield ProbeRunner(inventory, answers, source_exec), source_exec
         finally:
             following.cancel()

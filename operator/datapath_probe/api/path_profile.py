@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from .model import ApiModel, Clip
-from .status_fields import Count, Known, Line, Name, Short, Time
+from .status_fields import Count, IpcacheMatch, Line, Name, Short, Time
 
 SOURCES_LIMIT = 8
 BACKENDS_LIMIT = 32
@@ -12,23 +12,23 @@ BACKENDS_LIMIT = 32
 class Place(ApiModel):
     """A pod and its node."""
 
-    pod: Known
+    pod: IpcacheMatch
     """Name of the pod."""
 
-    node: Known
+    node: IpcacheMatch
     """Its node."""
 
 
 class NodeEntry(ApiModel):
     """How packets of pods come under Cilium's care on a node."""
 
-    node: Known
+    node: IpcacheMatch
     """Name of the node."""
 
     attach: Short
     """How programs are attached: tcx, tc or netkit."""
 
-    programs: Known
+    programs: IpcacheMatch
     """Names of the programs, in the order in which they run."""
 
 

@@ -14,7 +14,7 @@ LASTING_S = 60.0
 """What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
 
 
-class SharedAnswers:
+class AnswerCache:
     """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time. `clock`: one
     that is never set back, or answers would seem to be new for so long.
     """

@@ -9,8 +9,8 @@ from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Reading, Unavailable
 from ..evidence.store import Evidence
-from ..evidence.unresponsive_agents import Silence
-from .answer_cache import SharedAnswers
+from ..evidence.unresponsive_agents import UnresponsiveAgents
+from .answer_cache import AnswerCache
 
 # A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 questions.
 MAX_ROUNDS = 8
@@ -19,10 +19,10 @@ Wants = Callable[[Evidence], Sequence[Question]]
 
 
 @dataclass(frozen=True, slots=True)
-class Respondents:
+class Collector:
     """Whom one run asks: each node's agent, in its present incarnation; and until when, by the event loop's clock."""
 
-    answers: SharedAnswers
+    answers: AnswerCache
     incarnations: Mapping[str, str]
     ends_at: float = math.inf
 
@@ -37,7 +37,7 @@ class Respondents:
 
         Who was silent once in this run is not asked again.
         """
-        silence = Silence(evidence)
+        silence = UnresponsiveAgents(evidence)
         readings: dict[Question, Reading] = {q: why for q in questions if (why := silence.of(q))}
         to_ask = [question for question in questions if question not in readings]
         left_s = self.ends_at - asyncio.get_running_loop().time()
@@ -51,7 +51,7 @@ class Respondents:
 
 
 async def gather(
-    evidence: Evidence, wants: Wants, respondents: Respondents, rounds: int = MAX_ROUNDS
+    evidence: Evidence, wants: Wants, respondents: Collector, rounds: int = MAX_ROUNDS
 ) -> Evidence:
     """Ask what `wants` returns, tell it the answers, and so on until it wants nothing more.
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from kubernetes.aio.client import ApiClient
 
-from ..collect.answer_cache import SharedAnswers
+from ..collect.answer_cache import AnswerCache
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
 from ..kube.exec.one_shot import SourceExec
@@ -57,7 +57,7 @@ async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterato
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
     pool = ChannelPool(exec_client)
-    answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+    answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
         yield LiveCluster(inventory, ProbeRunner(inventory, answers, containers, agents=containers))

@@ -15,7 +15,7 @@ from ..sources.bpf.map_layout import Layout
 from ..sources.curl import CurlReport
 from .connection.connection import Connection
 from .connection.outcome import Outcome
-from .finding.evidence_reader import Lens
+from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
 from .finding.hop_check import Hop
 from .run.run import Run
@@ -25,11 +25,11 @@ SENT_AGAIN_S = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CheckContext:
     """`report` is None while the request is under way; `connection` is then empty."""
 
     run: Run
-    lens: Lens
+    reader: EvidenceReader
     path: ExpectedPath
     backend: Backend | None
     report: CurlReport | Unavailable | None
@@ -73,7 +73,7 @@ class Case:
         return plan.frontend is not None and not self.config.socket_lb and not plan.source.pod.host_network
 
     @property
-    def troubled(self) -> bool:
+    def needs_loss_search(self) -> bool:
         """Whether to look for what keeps packets from their way: the request failed, or was answered although no packet
         of it was noted, or late, or only after a packet was sent again.
         """
@@ -82,7 +82,7 @@ class Case:
             return outcome.met is False
         late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
         handshake_s = report.timings.connect - report.timings.name_lookup
-        return late or handshake_s >= SENT_AGAIN_S or self.connection.unnoted
+        return late or handshake_s >= SENT_AGAIN_S or self.connection.no_conntrack_entries
 
     @property
     def address(self) -> str:
@@ -96,7 +96,7 @@ class Case:
 
     def hop(self, expected: ExpectedHop, object_: str) -> Hop:
         """A hop to be judged."""
-        return Hop(expected, object_, self.lens, self.run.second_look)
+        return Hop(expected, object_, self.reader, self.run.second_look)
 
     def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
         """The pod's endpoint as the agent of its node set it up: by the number that the CiliumEndpoint says, or without
@@ -106,7 +106,7 @@ class Case:
         if pod.endpoint is None:
             return self._endpoint_at(pod, f"pod {name} has no CiliumEndpoint")
         node, number = pod.node.name, pod.endpoint.endpoint_id
-        endpoint = self.lens.read(agent_endpoint.question(node, number), agent_endpoint.parse)
+        endpoint = self.reader.read(agent_endpoint.question(node, number), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
             message = f"the agent on {node} has no endpoint {number}, which should be {name}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
@@ -116,7 +116,7 @@ class Case:
         node, ip = pod.node.name, pod.pod.ip
         if not ip:
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
-        endpoint = self.lens.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
+        endpoint = self.reader.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
             message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
@@ -126,14 +126,14 @@ class Case:
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:
         """What the node's agent runs with."""
-        keys = self.lens.read(agent_config.question(node), agent_config.parse)
-        other_keys = self.lens.read(agent_config.more(node), agent_config.parse_more)
+        keys = self.reader.read(agent_config.question(node), agent_config.parse)
+        other_keys = self.reader.read(agent_config.more(node), agent_config.parse_more)
         return agent_config.of_node(keys, other_keys, self.plan.config)
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""
-        return self.lens.read(map_layout.version(node), map_layout.parse)
+        return self.reader.read(map_layout.version(node), map_layout.parse)
 
 
-Check = Callable[[Case, ExpectedHop], Finding]
+Check = Callable[[CheckContext, ExpectedHop], Finding]
 """One hop, judged."""

@@ -31,19 +31,19 @@ from .checks.routing import check_node_routing, check_reply_routing
 from .checks.service import check_service_lookup
 from .checks.translation import check_reply_translation, check_service_translation
 from .connection.connection import Connection
-from .connection.conntrack_lookup import AHEAD, only_backend, trace
+from .connection.conntrack_lookup import MAX_CANDIDATES, only_backend, trace
 from .connection.flow_events import observe
 from .connection.outcome import judge_outcome
-from .connection.progress import Ladder
-from .context import Case, Check
-from .datapath.map_pinning import reloading, weigh
+from .connection.progress import Progress
+from .context import Check, CheckContext
+from .datapath.map_pinning import check_map_in_use, reloading
 from .finding.diagnosis import Diagnosis
-from .finding.evidence_reader import Lens, Memo
+from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
 from .run.run import Run
 from .verdict.agent_config_drift import disagreement, unjudgeable
 from .verdict.data_transfer import transfer_zone
-from .verdict.event_evidence import clues, lost_events, testify
+from .verdict.event_evidence import attach_events, hints, lost_events
 from .verdict.loss_counters import count, wire_loss
 from .verdict.observed_profile import seen_way
 from .verdict.root_cause import with_shared_cause
@@ -79,33 +79,35 @@ CHECKS: Mapping[HopName, Check] = {
 }
 
 
-def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
+def diagnose(run: Run, parse_cache: ParseCache | None = None) -> Diagnosis:
     """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis."""
-    lens = Lens(run.evidence, memo)
-    case = _case(run, lens)
-    ladder = replace(case.connection.ladder(case.translates), transfer=transfer_zone(case))
-    findings = with_shared_cause(testify(case, _examine(case), ladder), lambda: _ahead(run, lens, case))
-    unjudged = unjudgeable(case)
-    transition = in_transition(run, case.connection.chosen, _doubtful(findings))
+    reader = EvidenceReader(run.evidence, parse_cache)
+    context = _case(run, reader)
+    progress = replace(context.connection.progress(context.translates), transfer=transfer_zone(context))
+    findings = with_shared_cause(
+        attach_events(context, _examine(context), progress), lambda: _candidate_findings(run, reader, context)
+    )
+    unjudged = unjudgeable(context)
+    transition = in_transition(run, context.connection.chosen, _doubtful(findings))
     if unjudged is None:  # else what checks and settings say of a transition proves nothing either
-        transition = transition or _changing(case, findings, ladder, memo)
+        transition = transition or _changing(context, findings, progress, parse_cache)
     circumstances = Circumstances(
         transition,
         unjudged,
-        wire_loss(case, ladder),
-        tuple(clues(case)),
-        _open_end(case),
-        tuple(lost_events(case)),
+        wire_loss(context, progress),
+        tuple(hints(context)),
+        _open_end(context),
+        tuple(lost_events(context)),
     )
-    conclusion = conclude(findings, case.outcome, ladder, circumstances)
+    conclusion = conclude(findings, context.outcome, progress, circumstances)
     return Diagnosis(
         plan=run.plan,
-        backend=case.backend,
-        report=case.report if isinstance(case.report, CurlReport) else None,
+        backend=context.backend,
+        report=context.report if isinstance(context.report, CurlReport) else None,
         local_port=run.request.local_port,
-        locality=case.path.locality,
-        encapsulation=case.path.encapsulation,
-        met=case.outcome.met,
+        locality=context.path.locality,
+        encapsulation=context.path.encapsulation,
+        met=context.outcome.met,
         verdict=conclusion.verdict,
         reason=conclusion.reason,
         message=conclusion.message,
@@ -113,52 +115,58 @@ def diagnose(run: Run, memo: Memo | None = None) -> Diagnosis:
         segment=conclusion.segment,
         symptom=conclusion.symptom,
         findings=conclusion.findings,
-        way=None if transition else seen_way(case, findings),
+        way=None if transition else seen_way(context, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
         needs_second_look=not (run.second_look or unjudged) and any(map(_is_doubtful, findings)),
-        lagging=case.connection.events.lagging,
-        unread=tuple(_unread(case, lens)),
+        events_to_reread=context.connection.events.events_to_reread,
+        unread=tuple(_unread(context, reader)),
     )
 
 
-def _unread(case: Case, lens: Lens) -> Iterator[tuple[str, str]]:
+def _unread(context: CheckContext, reader: EvidenceReader) -> Iterator[tuple[str, str]]:
     """(program, reason) of each answer that came and could not be used."""
-    if isinstance(case.report, Unavailable) and isinstance(case.run.request.reading, Answer):
-        yield "curl", case.report.reason
-    yield from ((question.program, reason) for question, reason in lens.unread.items())
+    if isinstance(context.report, Unavailable) and isinstance(context.run.request.reading, Answer):
+        yield "curl", context.report.reason
+    yield from ((question.program, reason) for question, reason in reader.unread.items())
 
 
-def _changing(case: Case, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:
+def _changing(
+    context: CheckContext, findings: Sequence[Finding], progress: Progress, parse_cache: ParseCache | None
+) -> str | None:
     """What was in transition by the evidence itself."""
-    changing = reloading(findings) or disagreement(case)
-    if changing or case.outcome.met is not False:
+    changing = reloading(findings) or disagreement(context)
+    if changing or context.outcome.met is not False:
         return changing
-    return _righted(case.run, findings, ladder, memo)
+    return _righted(context.run, findings, progress, parse_cache)
 
 
-def _open_end(case: Case) -> HopName | None:
+def _open_end(context: CheckContext) -> HopName | None:
     """The last hop of the way to a backend, where it is not known to which, and the hops of the case end before it."""
-    backends = case.plan.backends
-    if case.backend in backends or not backends:
+    backends = context.plan.backends
+    if context.backend in backends or not backends:
         return None
-    return expected_path(case.plan, backends[0]).hops[-1].name
+    return expected_path(context.plan, backends[0]).hops[-1].name
 
 
-def _ahead(run: Run, lens: Lens, case: Case) -> Iterator[Finding]:
+def _candidate_findings(run: Run, reader: EvidenceReader, context: CheckContext) -> Iterator[Finding]:
     """The hops to each backend that may have been chosen, as far as the case does not know which was."""
-    for backend in () if case.backend else run.plan.backends[:AHEAD]:
-        yield from _examine(_case(run, lens, ahead=backend))
+    for backend in () if context.backend else run.plan.backends[:MAX_CANDIDATES]:
+        yield from _examine(_case(run, reader, candidate=backend))
 
 
-def _righted(run: Run, findings: Sequence[Finding], ladder: Ladder, memo: Memo | None) -> str | None:
+def _righted(
+    run: Run, findings: Sequence[Finding], progress: Progress, parse_cache: ParseCache | None
+) -> str | None:
     """What explained the failure at the first look and is right at the second: the request may have met it as it was
     before, and proves nothing of the path as it is now.
     """
     if not run.second_look:
         return None
     first_look = replace(run, evidence=run.evidence.first_readings(), second_look=False)
-    case = _case(first_look, Lens(first_look.evidence, memo))
-    doubted = {f.hop: f for f in _examine(case) if f.reason is Reason.UNCONFIRMED and ladder.fits(f.predicts)}
+    context = _case(first_look, EvidenceReader(first_look.evidence, parse_cache))
+    doubted = {
+        f.hop: f for f in _examine(context) if f.reason is Reason.UNCONFIRMED and progress.fits(f.predicts)
+    }
     righted = next((f for f in findings if f.verdict is HopVerdict.OK and f.hop in doubted), None)
     if righted is None:
         return None
@@ -174,52 +182,54 @@ def _is_doubtful(finding: Finding) -> bool:
     return finding.needs_second_look or finding.verdict is HopVerdict.BROKEN
 
 
-def questions_of(run: Run, memo: Memo | None = None) -> Sequence[Question]:
+def questions_of(run: Run, parse_cache: ParseCache | None = None) -> Sequence[Question]:
     """What the checks want to know and nobody has asked yet, in the order in which they want it. While it is not known
     which backend was chosen, that is what they want to know of any of the candidates.
     """
-    lens = Lens(run.evidence, memo)
-    case = _case(run, lens)
-    candidates = () if case.backend else run.plan.backends[:AHEAD]
-    cases = [_case(run, lens, ahead=backend) for backend in candidates]
+    reader = EvidenceReader(run.evidence, parse_cache)
+    context = _case(run, reader)
+    candidates = () if context.backend else run.plan.backends[:MAX_CANDIDATES]
+    cases = [_case(run, reader, candidate=backend) for backend in candidates]
     if run.request.reading is not None or not candidates:
-        cases.insert(0, case)
-    for case in cases:
-        findings = _examine(case)
-        seen_way(case, findings)
-        disagreement(case)
-        unjudgeable(case)
-    return list(lens.missing)
+        cases.insert(0, context)
+    for context in cases:
+        findings = _examine(context)
+        seen_way(context, findings)
+        disagreement(context)
+        unjudgeable(context)
+    return list(reader.missing)
 
 
-def _case(run: Run, lens: Lens, ahead: Backend | None = None) -> Case:
-    """The case as far as it is known; `ahead`: as if this backend had been chosen, and the request under way."""
+def _case(run: Run, reader: EvidenceReader, candidate: Backend | None = None) -> CheckContext:
+    """The case as far as it is known; `candidate`: as if this backend had been chosen, and the request under way."""
     plan, request = run.plan, run.request
     report: CurlReport | Unavailable | None = None
-    connection = Connection(chosen=ahead or only_backend(plan))
+    connection = Connection(chosen=candidate or only_backend(plan))
     config = expected_path(plan, None).config
-    if request.reading is not None and ahead is None:
+    if request.reading is not None and candidate is None:
         report = curl.parse_report(request.reading)
         told = report if isinstance(report, CurlReport) else None
-        connection = trace(run, told, lens, config)
+        connection = trace(run, told, reader, config)
     path = expected_path(plan, connection.chosen)
     if run.hanging:
-        observe(lens, run, None, path.destination_node)
-        count(lens, path)
+        observe(reader, run, None, path.destination_node)
+        count(reader, path)
     outcome = judge_outcome(plan, report, request.local_port, path, connection)
     if outcome.denied_at:
         path = path.until(outcome.denied_at)
-    return Case(run, lens, path, connection.chosen, report, outcome, connection)
+    return CheckContext(run, reader, path, connection.chosen, report, outcome, connection)
 
 
-def _examine(case: Case) -> list[Finding]:
+def _examine(context: CheckContext) -> list[Finding]:
     """All checks of the path, in path order."""
-    checks = _checks(case)
-    return [weigh(case, checks[expected.name](case, expected)) for expected in case.path.hops]
+    checks = _checks(context)
+    return [
+        check_map_in_use(context, checks[expected.name](context, expected)) for expected in context.path.hops
+    ]
 
 
-def _checks(case: Case) -> Mapping[HopName, Check]:
+def _checks(context: CheckContext) -> Mapping[HopName, Check]:
     """What is judged otherwise where an end has no endpoint stands in for what is judged of one."""
-    to_host = TO_HOST if case.backend and case.destination is None else {}
-    from_host = FROM_HOST if case.source.pod.host_network else {}
+    to_host = TO_HOST if context.backend and context.destination is None else {}
+    from_host = FROM_HOST if context.source.pod.host_network else {}
     return {**CHECKS, **from_host, **to_host}

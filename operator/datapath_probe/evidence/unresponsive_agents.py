@@ -8,7 +8,7 @@ from .store import Evidence
 _ALL, _AGENT = "", "the agent's process"
 
 
-class Silence:
+class UnresponsiveAgents:
     """What silence a run has met: an agent's process, a tool on a node, or all that is asked of a node."""
 
     def __init__(self, evidence: Evidence) -> None:

@@ -34,7 +34,7 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     source, target = ends
     implausible = _implausible(source, target)
     if implausible:
-        return CannotRun(Reason.IMPLAUSIBLE_OBJECT, implausible, source=origin, destination=target.display)
+        return CannotRun(Reason.INVALID_OBJECT, implausible, source=origin, destination=target.display)
     asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
     named = target.headless or (target.frontend and not target.frontend.node_port)
     return Plan(

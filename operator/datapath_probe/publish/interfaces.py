@@ -39,7 +39,7 @@ class Retry:
 WriteResult = Written | Gone | Retry
 
 
-class StatusWriter(Protocol):
+class StatusApi(Protocol):
     """Writes `.status` of probes."""
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:

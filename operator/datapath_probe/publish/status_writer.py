@@ -1,6 +1,6 @@
 """Brings statuses to the API server: changes at once, the rest at most every 30 s a probe, the newest only.
 
-In: what `publisher` puts in. Out: calls of `StatusWriter`; `gone` for probes that no longer exist; `failed` with each
+In: what `publisher` puts in. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` with each
 write that failed. What could not be written is tried again until it is, or until something newer takes its place: less
 often where the API server refuses it, for somebody has to do something first. Owned by `control.app`.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from ..api.status import ProbeStatus
-from .interfaces import Gone, ProbeRef, Retry, StatusWriter
+from .interfaces import Gone, ProbeRef, Retry, StatusApi
 
 log = structlog.get_logger(__name__)
 
@@ -24,103 +24,103 @@ SAY_AGAIN_S = 300.0
 
 
 @dataclass(slots=True)
-class _Letter:
+class _Pending:
     """What is to be written of one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
 
     probe: ProbeRef
     status: ProbeStatus | None = None
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     written_at: float = float("-inf")
-    carrier: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
 
 
-class Outbox:
-    """One carrier task per probe that has something to write."""
+class StatusWriter:
+    """One task per probe that has something to write."""
 
     def __init__(
         self,
-        writer: StatusWriter,
+        writer: StatusApi,
         gone: Callable[[ProbeRef], None],
         failed: Callable[[Retry], None],
     ) -> None:
         self._writer = writer
         self._gone = gone
         self._failed = failed
-        self._letters: dict[str, _Letter] = {}
+        self._pending: dict[str, _Pending] = {}
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
 
     def put(self, probe: ProbeRef, status: ProbeStatus, *, urgent: bool) -> None:
         """Write this status, at once if urgent; it replaces what has not been written yet."""
-        letter = self._letters.setdefault(probe.uid, _Letter(probe))
-        letter.status = status
+        pending = self._pending.setdefault(probe.uid, _Pending(probe))
+        pending.status = status
         if urgent:
-            letter.urgent.set()
-        if letter.carrier is None:
-            letter.carrier = asyncio.create_task(self._carry(letter), name=f"status {probe.uid}")
+            pending.urgent.set()
+        if pending.task is None:
+            pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
 
     def forget(self, probe: ProbeRef) -> None:
         """The probe is gone: write nothing more."""
-        letter = self._letters.pop(probe.uid, None)
-        if letter and letter.carrier and letter.carrier is not asyncio.current_task():
-            letter.carrier.cancel()
+        pending = self._pending.pop(probe.uid, None)
+        if pending and pending.task and pending.task is not asyncio.current_task():
+            pending.task.cancel()
 
     async def close(self, timeout_s: float) -> None:
         """Write what is waiting, in so much time as there is."""
-        carriers = [letter.carrier for letter in self._letters.values() if letter.carrier]
-        for letter in self._letters.values():
-            letter.urgent.set()
-        if carriers:
-            _, unfinished = await asyncio.wait(carriers, timeout=timeout_s)
-            for carrier in unfinished:
-                carrier.cancel()
+        tasks = [pending.task for pending in self._pending.values() if pending.task]
+        for pending in self._pending.values():
+            pending.urgent.set()
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in unfinished:
+                task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _carry(self, letter: _Letter) -> None:
+    async def _write_until_done(self, pending: _Pending) -> None:
         now = asyncio.get_running_loop().time
         pause_s, said_at = FIRST_PAUSE_S, float("-inf")
         try:
-            while letter.status is not None:
-                await self._wait(letter)
-                trouble = await self._write(letter)
+            while pending.status is not None:
+                await self._wait(pending)
+                trouble = await self._write(pending)
                 if trouble is None:
                     pause_s, said_at = FIRST_PAUSE_S, float("-inf")
                     continue
                 self._failed(trouble)
                 if now() - said_at >= SAY_AGAIN_S:
                     said_at = now()
-                    name = f"{letter.probe.namespace}/{letter.probe.name}"
+                    name = f"{pending.probe.namespace}/{pending.probe.name}"
                     log.warning("status not written yet", probe=name, reason=trouble.reason)
                 longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
                 pause_s = min(pause_s, longest_s)
                 await asyncio.sleep(pause_s)
                 pause_s *= 2
         finally:
-            letter.carrier = None
+            pending.task = None
 
-    async def _wait(self, letter: _Letter) -> None:
+    async def _wait(self, pending: _Pending) -> None:
         """Until the status is urgent, or the last one was written long enough ago."""
-        quiet_s = letter.written_at + QUIET_S - asyncio.get_running_loop().time()
+        quiet_s = pending.written_at + QUIET_S - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(quiet_s):
-                await letter.urgent.wait()
+                await pending.urgent.wait()
         except TimeoutError:
             pass
 
-    async def _write(self, letter: _Letter) -> Retry | None:
+    async def _write(self, pending: _Pending) -> Retry | None:
         """Write what is newest; what went wrong, if it should be tried again."""
         async with self._slots:
-            status, letter.status = letter.status, None
-            was_urgent = letter.urgent.is_set()
-            letter.urgent.clear()
+            status, pending.status = pending.status, None
+            was_urgent = pending.urgent.is_set()
+            pending.urgent.clear()
             if status is None:
                 return None
-            outcome = await self._writer.write(letter.probe, status.to_object())
+            outcome = await self._writer.write(pending.probe, status.to_object())
         if isinstance(outcome, Retry):
-            letter.status = letter.status or status
+            pending.status = pending.status or status
             if was_urgent:
-                letter.urgent.set()
+                pending.urgent.set()
             return outcome
-        letter.written_at = asyncio.get_running_loop().time()
+        pending.written_at = asyncio.get_running_loop().time()
         if isinstance(outcome, Gone):
-            self._gone(letter.probe)
+            self._gone(pending.probe)
         return None

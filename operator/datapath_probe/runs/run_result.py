@@ -34,7 +34,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class NextRun:
     """What follows a run. `next_run`: seconds since the epoch, None if suspended or gone. `skipped`: runs
     that should have started meanwhile.
     """

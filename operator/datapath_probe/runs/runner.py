@@ -13,21 +13,21 @@ from ipaddress import IPv4Address
 from structlog.contextvars import bind_contextvars
 
 from ..api.probe import Probe
-from ..collect.answer_cache import SharedAnswers
+from ..collect.answer_cache import AnswerCache
 from ..collect.cancellation import end
 from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
-from ..collect.collector import MAX_ROUNDS, Respondents, gather
+from ..collect.collector import MAX_ROUNDS, Collector, gather
 from ..collect.interfaces import AgentContainers, ContainerRef, SourceContainers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.engine import diagnose, questions_of
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import Memo
+from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import Request, Run
 from ..evidence.question import Question
 from ..evidence.reading import Reading
-from ..plan.movement import destination_movement, dns_movement
+from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.objects import Agent, Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
@@ -62,7 +62,7 @@ class ProbeRunner:
     def __init__(
         self,
         inventory: Inventory,
-        answers: SharedAnswers,
+        answers: AnswerCache,
         containers: SourceContainers,
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
@@ -99,33 +99,33 @@ class ProbeRunner:
     async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
         request = Request(self._clock(), local_port, None)
         run = Run(plan, request)
-        memo: Memo = {}
+        parse_cache: ParseCache = {}
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S
         ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
-        respondents = Respondents(self._answers, _incarnations(plan), ends_at)
+        respondents = Collector(self._answers, _incarnations(plan), ends_at)
         sending = asyncio.create_task(self._send(plan, request.local_port))
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
-            run = await _collect(run, memo, respondents, rounds=1)  # what follows from it goes with the next
-            questions_of(run, memo)  # has the answers parsed while the request is under way
+            run = await _collect(
+                run, parse_cache, respondents, rounds=1
+            )  # what follows from it goes with the next
+            questions_of(run, parse_cache)  # has the answers parsed while the request is under way
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
-                run = await _collect(replace(run, hanging=True), memo, respondents)
+                run = await _collect(replace(run, hanging=True), parse_cache, respondents)
             reading = await sending
         finally:
             await end(sending)
         run = replace(run, request=replace(request, reading=reading), hanging=False)
-        run = await _collect(run, memo, respondents)
-        diagnosis = diagnose(run, memo)
+        run = await _collect(run, parse_cache, respondents)
+        diagnosis = diagnose(run, parse_cache)
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(probe, run, diagnosis, respondents)
-            run, diagnosis = await _await_events(run, memo, respondents)
+            run, diagnosis = await _await_events(run, parse_cache, respondents)
         return run, diagnosis
 
-    async def _look_again(
-        self, probe: Probe, run: Run, diagnosis: Diagnosis, respondents: Respondents
-    ) -> Run:
+    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis, respondents: Collector) -> Run:
         """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
@@ -139,8 +139,8 @@ class ProbeRunner:
             second_look=True,
             plan_after=resolve(probe, self._inventory),
             view_age_s=self._view_age_s(),
-            behind=destination_movement(run.plan, self._inventory),
-            dns=dns_movement(self._inventory),
+            destination_churn=destination_churn(run.plan, self._inventory),
+            dns_churn=dns_churn(self._inventory),
         )
 
     def _view_age_s(self) -> float:
@@ -173,28 +173,30 @@ class ProbeRunner:
         )
 
 
-async def _collect(run: Run, memo: Memo, respondents: Respondents, rounds: int = MAX_ROUNDS) -> Run:
+async def _collect(
+    run: Run, parse_cache: ParseCache, respondents: Collector, rounds: int = MAX_ROUNDS
+) -> Run:
     """What the checks want to know at this point of the run, in so many round trips at most."""
     evidence = await gather(
         run.evidence,
-        lambda evidence: questions_of(replace(run, evidence=evidence), memo),
+        lambda evidence: questions_of(replace(run, evidence=evidence), parse_cache),
         respondents,
         rounds,
     )
     return replace(run, evidence=evidence)
 
 
-async def _await_events(run: Run, memo: Memo, respondents: Respondents) -> tuple[Run, Diagnosis]:
+async def _await_events(run: Run, parse_cache: ParseCache, respondents: Collector) -> tuple[Run, Diagnosis]:
     """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
-    run = await _collect(run, memo, respondents)
-    diagnosis = diagnose(run, memo)
+    run = await _collect(run, parse_cache, respondents)
+    diagnosis = diagnose(run, parse_cache)
     for _ in range(EVENT_RETRIES):
-        if diagnosis.met or diagnosis.divergence or not diagnosis.lagging:
+        if diagnosis.met or diagnosis.divergence or not diagnosis.events_to_reread:
             break
         await asyncio.sleep(EVENT_PAUSE_S)
-        evidence = await respondents.ask(run.evidence, diagnosis.lagging, afresh=True)
+        evidence = await respondents.ask(run.evidence, diagnosis.events_to_reread, afresh=True)
         run = replace(run, evidence=evidence)
-        diagnosis = diagnose(run, memo)
+        diagnosis = diagnose(run, parse_cache)
     return run, diagnosis
 
 

@@ -160,7 +160,7 @@ def _quoted(text: str) -> str:
     return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
 
 
-def told_alone(stderr: bytes) -> bytes:
+def strip_progress(stderr: bytes) -> bytes:
     """The report with what is read of it here alone: its other members hold URLs, that of a redirection too. What is no
     report is left as it is.
     """

@@ -16,7 +16,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.collect.answer_cache import SharedAnswers
+from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
@@ -131,7 +131,7 @@ class Bench:
         agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
         runner = ProbeRunner(
             inventory_of(run.plan),
-            SharedAnswers(agents),
+            AnswerCache(agents),
             Recording(run),
             time.time,
             RecordedPort(run.request.local_port),

@@ -158,7 +158,7 @@ async def test_v4_will_not_do_with_stdin_and_nothing_is_run(server: ExecServer, 
     [
         (401, "Unauthorized", EvidenceError.EXEC_FORBIDDEN),
         (403, 'pods "xwing" is forbidden: User "u" cannot create resource', EvidenceError.EXEC_FORBIDDEN),
-        (404, 'pods "xwing" not found', EvidenceError.POD_GONE),
+        (404, 'pods "xwing" not found', EvidenceError.POD_NOT_FOUND),
         (400, "container spaceship is not valid for pod xwing", EvidenceError.CONTAINER_NOT_FOUND),
         (500, None, EvidenceError.EXEC_FAILED),
     ],

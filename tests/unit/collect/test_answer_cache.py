@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from datapath_probe.collect.answer_cache import SharedAnswers
+from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -37,9 +37,9 @@ class Agents:
                 await asyncio.sleep(0)
 
 
-def answers() -> tuple[Agents, SharedAnswers]:
+def answers() -> tuple[Agents, AnswerCache]:
     agents = Agents()
-    return agents, SharedAnswers(agents, clock=lambda: agents.now)
+    return agents, AnswerCache(agents, clock=lambda: agents.now)
 
 
 async def test_an_answer_serves_until_its_age_is_reached() -> None:
@@ -55,7 +55,7 @@ async def test_an_answer_serves_until_its_age_is_reached() -> None:
 
 async def test_answers_grow_old_also_when_the_wall_clock_is_set_back() -> None:
     agents, since_boot = Agents(), 7.0
-    shared = SharedAnswers(agents, clock=lambda: since_boot)
+    shared = AnswerCache(agents, clock=lambda: since_boot)
     await shared.ask([SHARED], AGENT)
     agents.now, since_boot = agents.now - 3600, since_boot + 1.1
     assert not shared.heard([SHARED], AGENT)
@@ -65,7 +65,7 @@ async def test_answers_grow_old_also_when_the_wall_clock_is_set_back() -> None:
 
 async def test_what_was_answered_long_before_the_last_of_a_batch_is_that_old() -> None:
     agents, since_boot = Agents(), iter((7.0, 7.0, 11.0, 11.0))
-    shared = SharedAnswers(agents, clock=lambda: next(since_boot))
+    shared = AnswerCache(agents, clock=lambda: next(since_boot))
     slow = Question("node1", ("slow",), max_age_s=1.0)
 
     async def ask(node: str, questions: Sequence[Question]) -> list[Reading]:
@@ -184,7 +184,7 @@ async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
             return [Answer(0, b"", b"", 0.0, 0.0) for _ in questions]
 
     elsewhere = Question("node2", ("elsewhere",))
-    late, in_time = await SharedAnswers(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
+    late, in_time = await AnswerCache(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
     assert isinstance(late, Unavailable)
     assert isinstance(in_time, Answer)
 

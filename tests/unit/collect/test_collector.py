@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from datapath_probe.collect.answer_cache import SharedAnswers
-from datapath_probe.collect.collector import MAX_ROUNDS, Respondents, gather
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.collector import MAX_ROUNDS, Collector, gather
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -32,7 +32,7 @@ async def test_a_question_may_follow_from_an_answer() -> None:
         return [question for question in chain if question not in evidence.readings][:1]
 
     echo = Echo()
-    evidence = await gather(Evidence(), wants, Respondents(SharedAnswers(echo), {}))
+    evidence = await gather(Evidence(), wants, Collector(AnswerCache(echo), {}))
     assert echo.rounds == 3
     assert set(evidence.readings) == {link(1), link(2), link(3)}
 
@@ -40,7 +40,7 @@ async def test_a_question_may_follow_from_an_answer() -> None:
 async def test_a_chain_without_end_is_cut() -> None:
     echo = Echo()
     await gather(
-        Evidence(), lambda evidence: [link(len(evidence.readings))], Respondents(SharedAnswers(echo), {})
+        Evidence(), lambda evidence: [link(len(evidence.readings))], Collector(AnswerCache(echo), {})
     )
     assert echo.rounds == MAX_ROUNDS
 
@@ -51,16 +51,16 @@ async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip(
         return [question for question in chain if question not in evidence.readings]
 
     echo = Echo()
-    answers = SharedAnswers(echo, clock=lambda: 0.0)
+    answers = AnswerCache(echo, clock=lambda: 0.0)
     await answers.ask([link(1)], {})
-    evidence = await gather(Evidence(), wants, Respondents(answers, {}), rounds=1)
+    evidence = await gather(Evidence(), wants, Collector(answers, {}), rounds=1)
     assert echo.rounds == 2
     assert set(evidence.readings) == {link(1), link(2)}
 
 
 async def test_when_the_time_is_up_nothing_more_is_asked() -> None:
     echo = Echo()
-    respondents = Respondents(SharedAnswers(echo), {}, ends_at=asyncio.get_running_loop().time())
+    respondents = Collector(AnswerCache(echo), {}, ends_at=asyncio.get_running_loop().time())
     evidence = await respondents.ask(Evidence(), [link(1)])
     assert echo.rounds == 0
     latest = evidence.latest(link(1))
@@ -71,7 +71,7 @@ async def test_when_the_time_is_up_nothing_more_is_asked() -> None:
 async def test_who_was_silent_once_is_not_asked_again() -> None:
     silent = Unavailable(EvidenceError.TIMEOUT, "ask did not answer within 5 s")
     echo = Echo()
-    respondents = Respondents(SharedAnswers(echo), {})
+    respondents = Collector(AnswerCache(echo), {})
     evidence = await respondents.ask(Evidence({link(1): (silent,)}), [link(2)], afresh=True)
     assert echo.rounds == 0
     assert evidence.latest(link(2)) is silent

@@ -89,7 +89,7 @@ def test_the_sources_node_that_does_not_forward_is_named(refused: Answer) -> Non
     asked = links.arrival(here, packet, device(run, run.plan.source))
     found = diagnose(answering(run, {asked: refused})).divergence
     assert found is not None
-    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NO_NODE_ROUTE)
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NODE_ROUTE_MISSING)
 
 
 @pytest.mark.parametrize("answer", [NO_FORWARDING, route("10.0.0.1", "eth1")])
@@ -98,7 +98,7 @@ def test_the_destinations_node_that_does_not_forward_or_elsewhere_is_named(answe
     there = far(run).node.name
     found = diagnose(answering(run, {links.arrival(there, packet, "eth0"): answer})).divergence
     assert found is not None
-    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NO_NODE_ROUTE)
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NODE_ROUTE_MISSING)
 
 
 def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop() -> None:
@@ -110,7 +110,7 @@ def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop()
     }
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
-    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.NO_ENDPOINT_ROUTE)
+    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ROUTE_MISSING)
 
 
 def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
@@ -120,7 +120,7 @@ def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
     answers = {iptables.question(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
-    assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.PACKET_FILTER_DROPS)
+    assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize(("state", "is_named"), [("FAILED", True), ("REACHABLE", False)])
@@ -129,10 +129,10 @@ def test_a_router_that_does_not_answer_is_named(state: str, is_named: bool) -> N
     here, other = run.plan.source.node.name, node_ip(far(run))
     answers = {
         links.route_to(here, other): route(other, "eth0", "172.30.0.99"),
-        neighbors.neighbour(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
+        neighbors.neighbor(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
     }
     found = diagnose(answering(run, answers)).divergence
     assert (found is not None) is is_named
     if found:
-        assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NEIGHBOUR_UNREACHABLE)
+        assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NEIGHBOR_UNREACHABLE)
         assert "172.30.0.99" in found.message

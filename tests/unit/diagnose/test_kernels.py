@@ -50,7 +50,7 @@ def test_a_node_that_refuses_tunnel_packets_is_named() -> None:
     divergence = diagnose(answered(run, links.arrival(there, packet, "eth0"), stderr=REFUSED)).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.node) == (HopName.OVERLAY_DECAPSULATION, there)
-    assert divergence.reason is Reason.NO_NODE_ROUTE
+    assert divergence.reason is Reason.NODE_ROUTE_MISSING
 
 
 def test_a_rule_that_keeps_tunnel_packets_from_the_routes_is_named() -> None:

@@ -173,7 +173,7 @@ def test_a_fault_before_an_l7_policy_is_named_as_without_it(name: str, verdict: 
 def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
     name = "overlay-dropped-on-the-wire"
     plain, diagnosis = diagnose(silent(recorded(name))), diagnose(silent(behind_l7_policy(name)))
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.LOST_ON_THE_WIRE)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.LOST_BETWEEN_NODES)
     assert diagnosis.segment == plain.segment
 
 

@@ -87,7 +87,7 @@ def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> 
 
 def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_no_cause() -> None:
     found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip="172.30.0.77"))
-    assert found.reason is Reason.PACKET_FILTER_DROPS
+    assert found.reason is Reason.NETFILTER_DROPS
     found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip="172.30.0.77"))
     assert found.hop is HopName.IPCACHE_LOOKUP
 

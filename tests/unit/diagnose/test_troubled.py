@@ -15,7 +15,7 @@ from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import qdisc
 from datapath_probe.sources.netfilter import iptables
-from unit.diagnose.told import ends, unnoted
+from unit.diagnose.told import ends, no_conntrack_entries
 from unit.recorded import recorded
 
 HEALTHY = "healthy-cross-node"
@@ -59,26 +59,26 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, Reason] | None:
 
 
 def test_a_rule_that_leads_to_somebody_else_is_told_where_no_node_has_noted_the_request() -> None:
-    run = unnoted(recorded(HEALTHY))
+    run = no_conntrack_entries(recorded(HEALTHY))
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
     assert diagnosis.verdict is ProbeVerdict.DEGRADED
-    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def test_who_answers_in_the_destinations_name_is_not_taken_for_it() -> None:
-    run = reporting(unnoted(recorded(HEALTHY)), http_code=503)
+    run = reporting(no_conntrack_entries(recorded(HEALTHY)), http_code=503)
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
     assert diagnosis.verdict is ProbeVerdict.BROKEN
-    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def test_a_wrong_answer_that_no_node_has_noted_is_not_held_against_the_application() -> None:
-    diagnosis = diagnose(reporting(unnoted(recorded(HEALTHY)), http_code=503))
+    diagnosis = diagnose(reporting(no_conntrack_entries(recorded(HEALTHY)), http_code=503))
     assert (diagnosis.verdict, named(diagnosis)) == (ProbeVerdict.BROKEN, None)
 
 
 def test_a_sidecar_that_speaks_for_the_pod_is_no_fault() -> None:
-    run = unnoted(recorded(HEALTHY))
+    run = no_conntrack_entries(recorded(HEALTHY))
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), REDIRECTS))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
 
@@ -87,14 +87,14 @@ def test_a_rule_that_drops_some_packets_is_told_once_one_had_to_be_sent_again() 
     run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=1.03)
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[1]), DROPS_SOME))
     assert diagnosis.verdict is ProbeVerdict.DEGRADED
-    assert named(diagnosis) == (HopName.DESTINATION_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.DESTINATION_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize("connect_s", [1.03, 0.01])
 def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(connect_s: float) -> None:
     run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=connect_s)
     diagnosis = diagnose(told(run, qdisc.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
-    late = (HopName.OVERLAY_ENCAPSULATION, Reason.QUEUE_LOSES)
+    late = (HopName.OVERLAY_ENCAPSULATION, Reason.QDISC_DROPS)
     assert named(diagnosis) == (late if connect_s > 1 else None)
 
 

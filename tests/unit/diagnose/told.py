@@ -74,7 +74,7 @@ def without(run: Run, *parts: str) -> Run:
     return replace(run, evidence=type(run.evidence)(kept))
 
 
-def unnoted(run: Run) -> Run:
+def no_conntrack_entries(run: Run) -> Run:
     """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
     readings = {
         question: tuple(

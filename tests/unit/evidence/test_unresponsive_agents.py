@@ -4,7 +4,7 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
-from datapath_probe.evidence.unresponsive_agents import Silence
+from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
 
 ENDPOINT = Question("node1", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
 EVENTS = Question("node1", ("hubble", "observe"), by_agent=True)
@@ -20,7 +20,7 @@ FINE = Answer(0, b"", b"", 0.0, 0.0)
 
 
 def unanswered(question: Question, *readings: Reading) -> set[Question]:
-    silence = Silence(Evidence({question: readings}))
+    silence = UnresponsiveAgents(Evidence({question: readings}))
     return {asked for asked in ALL if silence.of(asked)}
 
 
@@ -38,7 +38,7 @@ def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
 
 def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
     inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
-    silence = Silence(Evidence({inside_filters: (TIMEOUT,)}))
+    silence = UnresponsiveAgents(Evidence({inside_filters: (TIMEOUT,)}))
     assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
     assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
 
@@ -48,7 +48,7 @@ def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
 
 
 def test_the_reason_is_that_of_the_first_silence() -> None:
-    assert Silence(Evidence({ENDPOINT: (NOT_RESPONDING,)})).of(EVENTS) is NOT_RESPONDING
+    assert UnresponsiveAgents(Evidence({ENDPOINT: (NOT_RESPONDING,)})).of(EVENTS) is NOT_RESPONDING
 
 
 def test_an_earlier_silence_counts() -> None:

@@ -8,7 +8,12 @@ from structlog.testing import capture_logs
 
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
-from datapath_probe.publish.status_writer import LONGEST_PAUSE_IF_REFUSED_S, QUIET_S, SAY_AGAIN_S, Outbox
+from datapath_probe.publish.status_writer import (
+    LONGEST_PAUSE_IF_REFUSED_S,
+    QUIET_S,
+    SAY_AGAIN_S,
+    StatusWriter,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -46,44 +51,46 @@ def server() -> ApiServer:
 
 
 @pytest.fixture
-async def outbox(server: ApiServer) -> AsyncIterator[Outbox]:
-    outbox = Outbox(server, server.gone.append, server.failed.append)
-    yield outbox
-    await outbox.close(0.1)
+async def status_writer(server: ApiServer) -> AsyncIterator[StatusWriter]:
+    status_writer = StatusWriter(server, server.gone.append, server.failed.append)
+    yield status_writer
+    await status_writer.close(0.1)
 
 
-async def test_the_first_status_is_written_at_once(outbox: Outbox, server: ApiServer) -> None:
-    outbox.put(REF, status("first"), urgent=False)
+async def test_the_first_status_is_written_at_once(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=False)
     await asyncio.sleep(1)
     assert server.seen == [(0, "first")]
 
 
 async def test_what_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(
-    outbox: Outbox, server: ApiServer
+    status_writer: StatusWriter, server: ApiServer
 ) -> None:
-    outbox.put(REF, status("first"), urgent=True)
+    status_writer.put(REF, status("first"), urgent=True)
     for second in range(1, 65):
         await asyncio.sleep(1)
-        outbox.put(REF, status(f"at {second}"), urgent=False)
+        status_writer.put(REF, status(f"at {second}"), urgent=False)
     await asyncio.sleep(QUIET_S)
     times = [at for at, _ in server.seen]
     assert times == [0, QUIET_S, 2 * QUIET_S, 3 * QUIET_S]
     assert server.seen[-1][1] == "at 64"
 
 
-async def test_what_is_urgent_does_not_wait(outbox: Outbox, server: ApiServer) -> None:
-    outbox.put(REF, status("first"), urgent=True)
+async def test_what_is_urgent_does_not_wait(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(3)
-    outbox.put(REF, status("dull"), urgent=False)
+    status_writer.put(REF, status("dull"), urgent=False)
     await asyncio.sleep(3)
-    outbox.put(REF, status("news"), urgent=True)
+    status_writer.put(REF, status("news"), urgent=True)
     await asyncio.sleep(3)
     assert server.seen == [(0, "first"), (6, "news")]
 
 
-async def test_what_was_refused_is_tried_again_until_it_is_taken(outbox: Outbox, server: ApiServer) -> None:
+async def test_what_was_refused_is_tried_again_until_it_is_taken(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
     server.answers = [Retry("no route")] * 20
-    outbox.put(REF, status("news"), urgent=True)
+    status_writer.put(REF, status("news"), urgent=True)
     await asyncio.sleep(120)
     assert len(server.seen) == 21
     assert server.seen[-1][0] < 100
@@ -91,11 +98,11 @@ async def test_what_was_refused_is_tried_again_until_it_is_taken(outbox: Outbox,
 
 
 async def test_what_is_refused_for_good_is_tried_less_often_but_for_ever_and_said_now_and_then(
-    outbox: Outbox, server: ApiServer
+    status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.answers = [Retry("forbidden", 403, refused=True)] * 30
     with capture_logs() as logs:
-        outbox.put(REF, status("news"), urgent=True)
+        status_writer.put(REF, status("news"), urgent=True)
         await asyncio.sleep(3600)
     times = [at for at, _ in server.seen]
     assert times[-1] - times[-2] == LONGEST_PAUSE_IF_REFUSED_S
@@ -106,64 +113,72 @@ async def test_what_is_refused_for_good_is_tried_less_often_but_for_ever_and_sai
 
 
 async def test_a_newer_status_replaces_one_that_could_not_be_written(
-    outbox: Outbox, server: ApiServer
+    status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.answers = [Retry("no route")] * 3
-    outbox.put(REF, status("old"), urgent=True)
+    status_writer.put(REF, status("old"), urgent=True)
     await asyncio.sleep(0.1)
-    outbox.put(REF, status("new"), urgent=False)
+    status_writer.put(REF, status("new"), urgent=False)
     await asyncio.sleep(20)
     assert [summary for _, summary in server.seen] == ["old", "new", "new", "new"]
 
 
 async def test_what_came_during_a_write_that_failed_is_the_newer_one(
-    outbox: Outbox, server: ApiServer
+    status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.takes_s, server.answers = 1, [Retry("no route")]
-    outbox.put(REF, status("old"), urgent=True)
+    status_writer.put(REF, status("old"), urgent=True)
     await asyncio.sleep(0.5)
-    outbox.put(REF, status("new"), urgent=False)
+    status_writer.put(REF, status("new"), urgent=False)
     await asyncio.sleep(20)
     assert [summary for _, summary in server.seen] == ["old", "new"]
 
 
-async def test_a_probe_that_is_gone_is_told_and_left_alone(outbox: Outbox, server: ApiServer) -> None:
+async def test_a_probe_that_is_gone_is_told_and_left_alone(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
     server.answers = [Gone()]
-    outbox.put(REF, status("late"), urgent=True)
+    status_writer.put(REF, status("late"), urgent=True)
     await asyncio.sleep(60)
     assert server.gone == [REF]
     assert len(server.seen) == 1
 
 
-async def test_nothing_is_written_of_a_probe_that_was_forgotten(outbox: Outbox, server: ApiServer) -> None:
-    outbox.put(REF, status("first"), urgent=True)
+async def test_nothing_is_written_of_a_probe_that_was_forgotten(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(1)
-    outbox.put(REF, status("second"), urgent=False)
-    outbox.forget(REF)
+    status_writer.put(REF, status("second"), urgent=False)
+    status_writer.forget(REF)
     await asyncio.sleep(60)
     assert len(server.seen) == 1
 
 
-async def test_many_probes_are_written_a_few_at_a_time(outbox: Outbox, server: ApiServer) -> None:
+async def test_many_probes_are_written_a_few_at_a_time(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
     server.takes_s = 1
     for number in range(40):
-        outbox.put(ProbeRef("default", f"probe-{number}", str(number)), status("first"), urgent=True)
+        status_writer.put(ProbeRef("default", f"probe-{number}", str(number)), status("first"), urgent=True)
     await asyncio.sleep(6)
     assert len(server.seen) == 40
     assert server.most_under_way == 8
 
 
-async def test_closing_writes_what_is_waiting(outbox: Outbox, server: ApiServer) -> None:
-    outbox.put(REF, status("first"), urgent=True)
+async def test_closing_writes_what_is_waiting(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(1)
-    outbox.put(REF, status("waiting"), urgent=False)
-    await outbox.close(2)
+    status_writer.put(REF, status("waiting"), urgent=False)
+    await status_writer.close(2)
     assert server.seen == [(0, "first"), (1, "waiting")]
 
 
-async def test_closing_does_not_wait_for_an_api_server_that_hangs(outbox: Outbox, server: ApiServer) -> None:
+async def test_closing_does_not_wait_for_an_api_server_that_hangs(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
     server.takes_s = 3600
-    outbox.put(REF, status("first"), urgent=True)
+    status_writer.put(REF, status("first"), urgent=True)
     began = asyncio.get_running_loop().time()
-    await outbox.close(2)
+    await status_writer.close(2)
     assert asyncio.get_running_loop().time() - began == 2

@@ -10,7 +10,7 @@ from structlog.contextvars import get_contextvars
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.collect.answer_cache import LASTING_S, SharedAnswers
+from datapath_probe.collect.answer_cache import LASTING_S, AnswerCache
 from datapath_probe.collect.capture import ADDED_S as CAPTURE_S
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
@@ -151,7 +151,7 @@ def probe_of(run: Run, **request: object) -> Probe:
 def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
-    answers = SharedAnswers(recording, recording.clock)
+    answers = AnswerCache(recording, recording.clock)
     port = RecordedPort(run.request.local_port)
     made = ProbeRunner(inventory, answers, recording, recording.clock, port, recording)
     return recording, made, inventory

@@ -62,7 +62,7 @@ PARSERS = MAPS | {
     "queues": (qdisc.parse_losing, dict),
     "sockets": (ss.parse, tuple),
     "filters of tc": (tc_filters.parse, tuple),
-    "neighbour": (neighbors.parse_neighbour, neighbors.Neighbour),
+    "neighbour": (neighbors.parse_neighbor, neighbors.Neighbor),
     "curl": (curl.parse_report, curl.CurlReport),
 }
 REASONS = {

@@ -1,7 +1,7 @@
 """Saves evidence behind the runs: a slow disk delays no verdict, and holds no run's place.
 
 In: runs that have ended and been told. Out: `EvidenceFiles.save`, one after another, in a thread. Filled by
-`conductor`, run by `app`.
+`run_executor`, run by `app`.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ class ProbeLists(Protocol):
         ...
 
 
-class Census:
+class InventoryAudit:
     """`namespaces`: those that are watched; none means all. `complete`: everything that existed at the last count is
     known.
     """

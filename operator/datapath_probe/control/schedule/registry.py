@@ -1,8 +1,8 @@
 """The probes that are known, and what a new sight of one means: run it, stop it, tell people.
 
 In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler`
-and `Publisher`. Called by `handlers`, by `census` and, for a probe that its status could not be
-written to any more, by `Outbox`.
+and `Publisher`. Called by `handlers`, by `inventory_audit` and, for a probe that its status could not be
+written to any more, by `StatusWriter`.
 """
 
 from collections.abc import Collection, Mapping

@@ -13,7 +13,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import Trigger
 from ...plan.plan import CannotRun
 from ...publish.publisher import Publisher
-from ...runs.run_result import Outlook, RunRecord, RunResult
+from ...runs.run_result import NextRun, RunRecord, RunResult
 from ...runs.runner import OVERTIME_S
 from ..evidence_store.evidence_saver import EvidenceSaver
 from .registry import Registry
@@ -44,7 +44,7 @@ class Ended:
     record: RunRecord
 
 
-class Conductor:
+class RunExecutor:
     """Implements `scheduler.Runs`."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Conductor:
         """Its namespace and name."""
         return self._registry.name(uid)
 
-    def ended(self, result: Ended, outlook: Outlook) -> None:
+    def ended(self, result: Ended, outlook: NextRun) -> None:
         """Tell people, then keep the evidence, if it is to be kept."""
         self._publisher.run_ended(result.probe, result.record, outlook)
         if self._saver:

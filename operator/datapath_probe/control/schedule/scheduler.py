@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from ...api.vocabulary import Trigger
-from ...runs.run_result import Outlook
+from ...runs.run_result import NextRun
 from .timetable import Due, Timetable
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class Runs(Protocol[Result]):
         """What people call the probe."""
         ...
 
-    def ended(self, result: Result, outlook: Outlook) -> None:
+    def ended(self, result: Result, outlook: NextRun) -> None:
         """Hear of its end, unless it was cancelled or its probe stopped."""
         ...
 

@@ -11,7 +11,7 @@ import heapq
 from dataclasses import dataclass, replace
 
 from ...api.vocabulary import Trigger
-from ...runs.run_result import Outlook
+from ...runs.run_result import NextRun
 
 START_WINDOW_MS = 5_000
 # So many outdated pairs are left in the heap: what was due in a year would otherwise stay for a year.
@@ -115,20 +115,20 @@ class Timetable:
         asked, entry.asked = entry.asked, None
         return replace(due, trigger=asked)
 
-    def finish(self, uid: str, now: float) -> Outlook:
+    def finish(self, uid: str, now: float) -> NextRun:
         """A run ended: when is the next, and how many were skipped? The run itself served one grid point."""
         entry = self._entries[uid]
         if entry.stopped:
             del self._entries[uid]
-            return Outlook(None)
+            return NextRun(None)
         entry.running = False
         skipped = max(0, entry.points(entry.since, _ms(now)) - 1)
         entry.since = _ms(now) + 1
         asked, entry.asked = entry.asked, None
         if asked is not None:
             self.ask(uid, asked, now)
-            return Outlook(now, skipped)
-        return Outlook(self._plan(uid, entry.next_point(_ms(now)), Trigger.SCHEDULE), skipped)
+            return NextRun(now, skipped)
+        return NextRun(self._plan(uid, entry.next_point(_ms(now)), Trigger.SCHEDULE), skipped)
 
     def next_due(self) -> float | None:
         """When `start_due` will have something to start; None if nothing is planned."""

@@ -14,7 +14,7 @@ from ...plan.plan import Backend, Nameserver
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_lookup import CLOCK_TOLERANCE_S, of_this_run
-from ..context import Case, Check
+from ..context import Check, CheckContext
 from ..finding.finding import Finding
 from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
 from .interface import check_destination_interface, check_source_interface
@@ -57,24 +57,28 @@ _CHECKS: Final[Mapping[HopName, Check]] = {
 _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 
-def walk(case: Case, nameserver: Nameserver) -> list[Finding]:
+def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
     """Every hop to and from each name server, as it is programmed."""
     plan = replace(
-        case.plan, frontend=nameserver.frontend, backends=nameserver.backends, headless=None, nameserver=None
+        context.plan,
+        frontend=nameserver.frontend,
+        backends=nameserver.backends,
+        headless=None,
+        nameserver=None,
     )
     servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
-    return [finding for server in servers for finding in walk_to(case, plan, server, _CHECKS)]
+    return [finding for server in servers for finding in walk_to(context, plan, server, _CHECKS)]
 
 
 def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
     """The first hop that keeps names from being resolved, and what that makes of the name server."""
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
-            return Reason.NO_READY_NAME_SERVER, finding
+            return Reason.DNS_NO_READY_ENDPOINTS, finding
         serves_nobody = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
         if is_harmful(finding) or serves_nobody:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
-            return Reason.DNS_DENIED if denied else Reason.NAME_SERVER_UNREACHABLE, finding
+            return Reason.DNS_DENIED if denied else Reason.DNS_PATH_BROKEN, finding
     return None
 
 
@@ -86,16 +90,16 @@ class Queries:
     refused_by: str | None
 
 
-def queries(case: Case, nameserver: Nameserver) -> Queries:
+def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     """Each connection to an address writes anew what is to come of ICMP errors about it; an error means that nothing
     listens there.
     """
-    node, client = case.source.node.name, case.source.pod.ip
-    asked: bool | None = None if case.source.pod.host_network else False
+    node, client = context.source.node.name, context.source.pod.ip
+    asked: bool | None = None if context.source.pod.host_network else False
     refused_by: str | None = None
     for server in nameserver.backends[:WALKED]:
         question = conntrack.icmp_related(node, client, server.ip)
-        entry, since_s = of_this_run(question, case.run.request, case.lens)
+        entry, since_s = of_this_run(question, context.run.request, context.reader)
         if isinstance(entry, CtEntry) and since_s is not None:
             # within the tolerance, or the second in which this run began, the query may be of the run before
             asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None

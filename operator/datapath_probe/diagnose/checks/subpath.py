@@ -9,7 +9,7 @@ from ...api.vocabulary import HopName, HopVerdict
 from ...plan.path import expected_path
 from ...plan.plan import Backend, Plan
 from ..connection.connection import Connection
-from ..context import Case, Check
+from ..context import Check, CheckContext
 from ..finding.finding import Finding
 from ..netstack.mtu import BY_SIZE
 from .host import FROM_HOST, TO_HOST
@@ -19,16 +19,16 @@ WALKED = 4
 
 
 def walk_to(
-    case: Case, plan: Plan, destination: Backend | None, checks: Mapping[HopName, Check]
+    context: CheckContext, plan: Plan, destination: Backend | None, checks: Mapping[HopName, Check]
 ) -> Iterator[Finding]:
     """The hops of these checks on the way of the plan to this destination; None: as far as it is chosen."""
-    walked = Case(
-        run=replace(case.run, plan=plan),
-        lens=case.lens,
+    walked = CheckContext(
+        run=replace(context.run, plan=plan),
+        reader=context.reader,
         path=expected_path(plan, destination),
         backend=destination,
         report=None,
-        outcome=case.outcome,
+        outcome=context.outcome,
         connection=Connection(destination),
     )
     at_hosts = {

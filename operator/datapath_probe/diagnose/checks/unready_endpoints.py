@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ...api.vocabulary import HopName
-from ..context import Case, Check
+from ..context import Check, CheckContext
 from ..finding.finding import Finding
 from .endpoint_map import check_endpoint_lookup
 from .interface import check_destination_interface
@@ -22,15 +22,15 @@ _MET_BY_KUBELETS: Final[Mapping[HopName, Check]] = {
 }
 
 
-def why_unready(case: Case) -> Finding | None:
+def why_unready(context: CheckContext) -> Finding | None:
     """The first hop at which a kubelet's probes of such a pod die too."""
-    pods = [endpoint for endpoint in case.plan.unready[:WALKED] if endpoint.target and not endpoint.host]
-    plan = replace(case.plan, backends=case.plan.unready)
-    findings = (found for pod in pods for found in walk_to(case, plan, pod, _MET_BY_KUBELETS))
+    pods = [endpoint for endpoint in context.plan.unready[:WALKED] if endpoint.target and not endpoint.host]
+    plan = replace(context.plan, backends=context.plan.unready)
+    findings = (found for pod in pods for found in walk_to(context, plan, pod, _MET_BY_KUBELETS))
     return next(filter(is_harmful, findings), None)
 
 
-def unready_pods(case: Case) -> str:
+def unready_pods(context: CheckContext) -> str:
     """Their names, "" if there are none."""
-    pods = [endpoint.target.pod for endpoint in case.plan.unready if endpoint.target]
+    pods = [endpoint.target.pod for endpoint in context.plan.unready if endpoint.target]
     return ", ".join(f"{pod.namespace}/{pod.name}" for pod in pods[:WALKED])

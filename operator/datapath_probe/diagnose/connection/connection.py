@@ -12,9 +12,9 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
 from ...sources.curl import CurlExit, CurlReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
-from ..finding.finding import Rung
+from ..finding.finding import Stage
 from .flow_events import Events
-from .progress import Ladder
+from .progress import Progress
 
 
 class Seen(Enum):
@@ -45,7 +45,7 @@ class Connection:
     service: Trace = None
     outgoing: Trace = None
     incoming: Trace = None
-    straight: Trace = None  # OUT to the ClusterIP itself: nobody translated it
+    untranslated_entry: Trace = None  # OUT to the ClusterIP itself: nobody translated it
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
     report: CurlReport | None = None
@@ -61,7 +61,7 @@ class Connection:
     @property
     def untranslated(self) -> bool:
         """The connection left the pod with the ClusterIP as its destination."""
-        return isinstance(self.straight, CtEntry)
+        return isinstance(self.untranslated_entry, CtEntry)
 
     @property
     def left(self) -> bool:
@@ -97,7 +97,7 @@ class Connection:
         return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
 
     @property
-    def unnoted(self) -> bool:
+    def no_conntrack_entries(self) -> bool:
         """curl had a connection, and neither node knows any of it: with somebody else, or the entries are gone."""
         neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
         return self.connected and neither and not (self.sent or self.received)
@@ -118,10 +118,10 @@ class Connection:
         if isinstance(incoming, CtEntry) and self.answered and TcpFlag.RST in incoming.tx_flags:
             return True
         not_there = isinstance(incoming, Absent) and not self.answered
-        return (self.turned_away or self.events.refused) and not not_there
+        return (self.syn_rejected or self.events.refused) and not not_there
 
     @property
-    def turned_away(self) -> bool:
+    def syn_rejected(self) -> bool:
         """A RST came back to the source's node, and nothing that takes a connection before it."""
         entry = self.outgoing
         return (
@@ -167,30 +167,33 @@ class Connection:
         """The source's program was seen to send packets to the backend, on this node or towards another."""
         to = (self.chosen.ip, self.chosen.port) if self.chosen else None
         return any(
-            sighting.to == to
-            for sighting in (*self.events.sent_on(self.source_node), *self.events.delivered(self.source_node))
+            observation.to == to
+            for observation in (
+                *self.events.sent_on(self.source_node),
+                *self.events.delivered(self.source_node),
+            )
         )
 
-    def ladder(self, translates: bool) -> Ladder:
+    def progress(self, translates: bool) -> Progress:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
         # a reply that is not translated back is noted by none but the entry of the reset that it is answered with
         replies = self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
         steps = [
             (
-                Rung.TRANSLATED,
+                Stage.TRANSLATED,
                 _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.sent),
             ),
-            (Rung.SENT, _seen(self.outgoing, self.sent)),
-            (Rung.RECEIVED, _seen(self.incoming, self.received)),
-            (Rung.ANSWERED, _seen(self.incoming, self.answered)),
-            (Rung.REPLIED, _seen(replies, self.replied and (self.answered or not self.turned_away))),
-            (Rung.CONNECTED, _seen(self.report, self.connected and not self.unnoted)),
-            (Rung.DELIVERED, _seen(self.report, self.delivered and not self.unnoted)),
+            (Stage.SENT, _seen(self.outgoing, self.sent)),
+            (Stage.RECEIVED, _seen(self.incoming, self.received)),
+            (Stage.ANSWERED, _seen(self.incoming, self.answered)),
+            (Stage.REPLIED, _seen(replies, self.replied and (self.answered or not self.syn_rejected))),
+            (Stage.CONNECTED, _seen(self.report, self.connected and not self.no_conntrack_entries)),
+            (Stage.DELIVERED, _seen(self.report, self.delivered and not self.no_conntrack_entries)),
         ]
-        reached = max((rung for rung, seen in steps if seen is Seen.YES), default=Rung.NOTHING)
-        beyond = [rung for rung, seen in steps if seen is Seen.NO and rung > reached]
-        at_most = Rung(min(beyond) - 1) if beyond else Rung.DELIVERED
-        return Ladder(reached, at_most)
+        reached = max((stage for stage, seen in steps if seen is Seen.YES), default=Stage.NOTHING)
+        beyond = [stage for stage, seen in steps if seen is Seen.NO and stage > reached]
+        at_most = Stage(min(beyond) - 1) if beyond else Stage.DELIVERED
+        return Progress(reached, at_most)
 
 
 def _seen(witness: Trace | CurlReport, seen: bool) -> Seen:

@@ -17,7 +17,7 @@ from ...plan.plan import Plan
 from ...sources.curl import CurlExit, CurlReport
 from ...sources.flows import hubble, monitor
 from ...sources.flows.flow import Flow, Flows, Point
-from ..finding.evidence_reader import Lens
+from ..finding.evidence_reader import EvidenceReader
 from ..run.run import Run
 from .drops import Drop, Scene, owner
 
@@ -33,7 +33,7 @@ _ICMP_ERRORS = ("DestinationUnreachable", "TimeExceeded", "ParameterProblem")
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """Packets of this connection that were let through at one point. `to`: their destination, address and port."""
 
     node: str
@@ -48,24 +48,24 @@ class Events:
     """What was seen of a connection; empty until it is asked for.
 
     `lost`: by node, how many events it knows that it lost. `icmp`: ICMP errors to the source meanwhile, of whichever of
-    its connections. `unread`: nodes that could not be asked, and why. `lagging`: what to ask again, because the ring of
-    a node has not moved on since the request ended.
+    its connections. `unread`: nodes that could not be asked, and why. `events_to_reread`: what to ask again, because
+    the ring of a node has not moved on since the request ended.
     """
 
     drops: tuple[Drop, ...] = ()
-    sightings: tuple[Sighting, ...] = ()
+    sightings: tuple[Observation, ...] = ()
     icmp: tuple[str, ...] = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     unread: Mapping[str, Unavailable] = field(default_factory=dict)
-    lagging: tuple[Question, ...] = ()
+    events_to_reread: tuple[Question, ...] = ()
 
-    def sent_on(self, node: str, *, reply: bool = False) -> Iterator[Sighting]:
+    def sent_on(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
         """Packets that this node sent on towards another, or to its own stack."""
         return (
             s for s in self.sightings if (s.node, s.reply) == (node, reply) and s.point in _LEAVES_THE_NODE
         )
 
-    def delivered(self, node: str, *, reply: bool = False) -> Iterator[Sighting]:
+    def delivered(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
         """Packets that were let through to an endpoint of this node."""
         return (s for s in self.sightings if (s.node, s.reply, s.point) == (node, reply, Point.TO_ENDPOINT))
 
@@ -76,31 +76,33 @@ class Events:
         return "RST" in flags and "SYN" not in flags
 
 
-def observe(lens: Lens, run: Run, report: CurlReport | None, destination_node: str | None) -> Events:
+def observe(
+    reader: EvidenceReader, run: Run, report: CurlReport | None, destination_node: str | None
+) -> Events:
     """What the nodes of the path tell of the run's connection; None: only the source's is known."""
     source_node = run.plan.source.node.name
     nodes = tuple(dict.fromkeys((source_node, destination_node or source_node)))
     if run.request.reading is None:
         if run.hanging:
-            _watch(lens, run.plan, nodes)
+            _watch(reader, run.plan, nodes)
         return Events()
     if report is None:  # nobody says that a packet was sent
         return Events()
     if not run.second_look:
         if report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
             for node in nodes:
-                lens.read(hubble.newest(node), hubble.parse)
+                reader.read(hubble.newest(node), hubble.parse)
         return Events()
-    answers = {node: _ask(lens, run, node) for node in nodes}
+    answers = {node: _ask(reader, run, node) for node in nodes}
     told = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
     ours = [(node, flow) for node, flows in told.items() for flow in flows.flows if _is_ours(flow, run)]
     return Events(
         drops=_drops(run, destination_node, ours),
         sightings=_sightings(run, ours),
-        icmp=_icmp(lens, run, nodes),
+        icmp=_icmp(reader, run, nodes),
         lost={node: flows.lost for node, flows in told.items() if flows.lost},
         unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
-        lagging=tuple(question for node in nodes for question in _lagging(lens, run, node)),
+        events_to_reread=tuple(question for node in nodes for question in _lagging(reader, run, node)),
     )
 
 
@@ -108,14 +110,14 @@ def _hubble_is_on(plan: Plan) -> bool:
     return plan.config.get("enable-hubble", "true").lower() == "true"
 
 
-def _watch(lens: Lens, plan: Plan, nodes: Sequence[str]) -> None:
+def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
     """While the request hangs: where nobody keeps the events, listen for what becomes of its retransmits."""
     path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
-        if not _hubble_is_on(plan) or lens.read(hubble.socket(node, path), hubble.parse_socket) is False:
-            lens.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+        if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
+            reader.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
             for question in _traces(plan, node):
-                lens.read(question, monitor.parse)
+                reader.read(question, monitor.parse)
 
 
 def _traces(plan: Plan, node: str) -> Iterator[Question]:
@@ -127,10 +129,10 @@ def _traces(plan: Plan, node: str) -> Iterator[Question]:
         yield monitor.traces(node, endpoints, _MONITOR_WINDOW_S)
 
 
-def _caught(lens: Lens, plan: Plan, node: str) -> Flows | None:
+def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
     """What the monitor saw; None where it did not listen for drops. Both its runs tell of the same lost events."""
-    dropped = lens.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
-    passed = (flows for question in _traces(plan, node) for flows in lens.series(question, monitor.parse))
+    dropped = reader.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+    passed = (flows for question in _traces(plan, node) for flows in reader.series(question, monitor.parse))
     heard = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
     if not any(isinstance(flows, Flows) for flows in dropped):
         return None
@@ -149,22 +151,22 @@ def _since_s(run: Run) -> int:
     return int(run.plan.request.timeout_s) + _MARGIN_S
 
 
-def _ask(lens: Lens, run: Run, node: str) -> Flows | Unavailable:
+def _ask(reader: EvidenceReader, run: Run, node: str) -> Flows | Unavailable:
     """What Hubble has of the connection; else what the monitor caught, if it was started."""
     answer: Flows | Unavailable = Unavailable(Reason.NOT_COLLECTED, f"Hubble is off on {node}")
     if _hubble_is_on(run.plan):
-        lens.read(hubble.newest(node), hubble.parse)  # before the others: what it has seen they see too
-        answer = lens.read(_connection(run, node), hubble.parse)
-        lens.read(_icmp_question(run, node), hubble.parse)
+        reader.read(hubble.newest(node), hubble.parse)  # before the others: what it has seen they see too
+        answer = reader.read(_connection(run, node), hubble.parse)
+        reader.read(_icmp_question(run, node), hubble.parse)
     if isinstance(answer, Unavailable):
-        return _caught(lens, run.plan, node) or answer
+        return _caught(reader, run.plan, node) or answer
     return answer
 
 
-def _lagging(lens: Lens, run: Run, node: str) -> tuple[Question, ...]:
+def _lagging(reader: EvidenceReader, run: Run, node: str) -> tuple[Question, ...]:
     """What to ask again as long as the newest event that can be read is the one of the first look."""
     newest = hubble.newest(node)
-    readings = [flows for flows in lens.series(newest, hubble.parse) if isinstance(flows, Flows)]
+    readings = [flows for flows in reader.series(newest, hubble.parse) if isinstance(flows, Flows)]
     if not readings or any(flows.flows != readings[0].flows for flows in readings[1:]):
         return ()
     return newest, _connection(run, node), _icmp_question(run, node)
@@ -213,24 +215,24 @@ def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Fl
     )
 
 
-def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Sighting, ...]:
+def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
     flags: dict[tuple[str, Point, bool, tuple[str, int]], set[str]] = {}
     for node, flow in flows:
         if flow.point and not flow.drop_code:
             to = flow.destination, flow.destination_port
             flags.setdefault((node, flow.point, _is_reply(flow, run), to), set()).update(flow.flags)
     return tuple(
-        Sighting(node, point, reply, to, frozenset(seen))
+        Observation(node, point, reply, to, frozenset(seen))
         for (node, point, reply, to), seen in sorted(flags.items())
     )
 
 
-def _icmp(lens: Lens, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
+def _icmp(reader: EvidenceReader, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
     source = run.plan.source.pod.ip
     errors = {
         f"{flow.source}: {flow.summary}"
         for node in nodes
-        for flows in lens.series(_icmp_question(run, node), hubble.parse)[-1:]
+        for flows in reader.series(_icmp_question(run, node), hubble.parse)[-1:]
         if isinstance(flows, Flows)
         for flow in flows.flows
         if flow.destination == source

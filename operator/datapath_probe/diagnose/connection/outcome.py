@@ -18,7 +18,7 @@ from .connection import Connection
 # Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
 PATH_EXITS: dict[int, Reason] = {
     CurlExit.UNSUPPORTED_PROTOCOL: Reason.NO_RESPONSE,
-    CurlExit.COULDNT_RESOLVE_HOST: Reason.NAME_NOT_RESOLVED,
+    CurlExit.COULDNT_RESOLVE_HOST: Reason.DNS_LOOKUP_FAILED,
     CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
     CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,
     CurlExit.WEIRD_SERVER_REPLY: Reason.NO_RESPONSE,
@@ -28,8 +28,8 @@ PATH_EXITS: dict[int, Reason] = {
     CurlExit.RECV_ERROR: Reason.CONNECTION_RESET,
 }
 UNMEASURED = {
-    EvidenceError.NO_SUCH_EXECUTABLE: Reason.NO_CLIENT,
-    EvidenceError.POD_GONE: Reason.SOURCE_NOT_RUNNING,
+    EvidenceError.NO_SUCH_EXECUTABLE: Reason.CURL_NOT_FOUND,
+    EvidenceError.POD_NOT_FOUND: Reason.SOURCE_NOT_RUNNING,
 }
 
 
@@ -62,14 +62,14 @@ def judge_outcome(
         return Outcome(None, Reason.NOT_OBSERVED, "the request is under way")
     if isinstance(report, Unavailable):
         reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
-        return Outcome(None, reason, _no_client(plan) if reason is Reason.NO_CLIENT else report.message)
+        return Outcome(None, reason, _no_client(plan) if reason is Reason.CURL_NOT_FOUND else report.message)
     implausible = _implausible(plan, report, local_port)
     if implausible:
         return Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, implausible)
     if report.exit_code == CurlExit.INTERFACE_FAILED:
         return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
     if report.exit_code != CurlExit.OK and report.exit_code not in PATH_EXITS:
-        return Outcome(None, Reason.CLIENT_FAILED, f"curl failed by itself: {_error(report)}")
+        return Outcome(None, Reason.CURL_FAILED, f"curl failed by itself: {_error(report)}")
     if plan.expect.denied:
         return _denied(report, connection)
     if report.exit_code == CurlExit.OK:
@@ -89,7 +89,7 @@ def _denied(report: CurlReport, connection: Connection) -> Outcome:
         return Outcome(True, Reason.DENIED, str(drop), denied_at=drop.hop)
     failed = "the connection was refused" if connection.refused else _error(report)
     message = f"{failed}, but no policy drop of this connection was seen"
-    return Outcome(None, Reason.DENIAL_NOT_WITNESSED, message)
+    return Outcome(None, Reason.DENIAL_NOT_OBSERVED, message)
 
 
 def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ...api.vocabulary import HOP_ORDER, HopName, HopVerdict
-from ..finding.finding import Finding, Rung, Segment
+from ..finding.finding import Finding, Segment, Stage
 
 _SENT_ZONE = (
     HopName.IPCACHE_LOOKUP,
@@ -32,12 +32,12 @@ _ANSWERED_ZONE = (
 
 # Where data can have died that was sent over a connection: on its way, at the other end, and on its way back.
 THERE = (HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM, *_SENT_ZONE)
-INSIDE = (HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, HopName.REPLY_PROGRAM)
-BACK_AGAIN = (*_ANSWERED_ZONE, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE)
+DESTINATION_HOPS = (HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, HopName.REPLY_PROGRAM)
+REPLY_HOPS = (*_ANSWERED_ZONE, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE)
 
 # Where packets can have died whose last trace is this rung.
-ZONES: dict[Rung, tuple[HopName, ...]] = {
-    Rung.NOTHING: (
+HOPS_BY_STAGE: dict[Stage, tuple[HopName, ...]] = {
+    Stage.NOTHING: (
         HopName.SOURCE_INTERFACE,
         HopName.SOURCE_PROGRAM,
         HopName.NAME_RESOLUTION,
@@ -46,19 +46,19 @@ ZONES: dict[Rung, tuple[HopName, ...]] = {
         HopName.IPCACHE_LOOKUP,
         HopName.EGRESS_POLICY,
     ),
-    Rung.TRANSLATED: (HopName.IPCACHE_LOOKUP, HopName.EGRESS_POLICY),
-    Rung.SENT: _SENT_ZONE,
-    Rung.RECEIVED: (
+    Stage.TRANSLATED: (HopName.IPCACHE_LOOKUP, HopName.EGRESS_POLICY),
+    Stage.SENT: _SENT_ZONE,
+    Stage.RECEIVED: (
         HopName.ENDPOINT_LOOKUP,
         HopName.DESTINATION_INTERFACE,
         HopName.DESTINATION_RESPONSE,
         HopName.REPLY_PROGRAM,
     ),
-    Rung.ANSWERED: _ANSWERED_ZONE,
+    Stage.ANSWERED: _ANSWERED_ZONE,
     # to the node, which is not yet into the pod
-    Rung.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE),
-    Rung.CONNECTED: (*THERE, *INSIDE, *BACK_AGAIN),
-    Rung.DELIVERED: (HopName.DESTINATION_RESPONSE,),
+    Stage.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE),
+    Stage.CONNECTED: (*THERE, *DESTINATION_HOPS, *REPLY_HOPS),
+    Stage.DELIVERED: (HopName.DESTINATION_RESPONSE,),
 }
 
 # Judged by a complete comparison with intent: if Ok, they are not where packets were lost.
@@ -79,44 +79,48 @@ _PURE_LOOKUPS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class Progress:
     """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude. `transfer`: where
     data can have died, if they died once the connection stood.
     """
 
-    reached: Rung
-    at_most: Rung
-    transfer: frozenset[HopName] = frozenset(ZONES[Rung.CONNECTED])
+    reached: Stage
+    at_most: Stage
+    transfer: frozenset[HopName] = frozenset(HOPS_BY_STAGE[Stage.CONNECTED])
 
-    def fits(self, predicted: frozenset[Rung]) -> bool:
+    def fits(self, predicted: frozenset[Stage]) -> bool:
         """Whether packets that died at one of these rungs would have left this evidence."""
-        return any(self.reached <= rung <= self.at_most for rung in predicted)
+        return any(self.reached <= stage <= self.at_most for stage in predicted)
 
     @property
     def arrived(self) -> bool:
         """Whether packets came to the destination's policy program, and so past every hop on the way there."""
-        return self.reached > Rung.SENT
+        return self.reached > Stage.SENT
 
     @property
     def zone(self) -> frozenset[HopName]:
         """Every hop where these packets can have died."""
-        zones = {**ZONES, Rung.CONNECTED: self.transfer}
-        return frozenset(hop for rung in Rung if self.reached <= rung <= self.at_most for hop in zones[rung])
+        zones = {**HOPS_BY_STAGE, Stage.CONNECTED: self.transfer}
+        return frozenset(
+            hop for stage in Stage if self.reached <= stage <= self.at_most for hop in zones[stage]
+        )
 
 
-def segment_between(findings: Sequence[Finding], ladder: Ladder, open_end: HopName | None = None) -> Segment:
+def segment_between(
+    findings: Sequence[Finding], progress: Progress, open_end: HopName | None = None
+) -> Segment:
     """The narrowest stretch of the path that holds the loss. There is at least one finding. `open_end`: where the path
     would end, if it is not known as far as that.
     """
     on_path = {finding.hop: finding for finding in findings}
     suspects = (
-        [hop for hop in ladder.zone if hop in on_path and not _is_exonerated(on_path[hop])]
-        or [hop for hop in on_path if hop in ladder.zone]
+        [hop for hop in progress.zone if hop in on_path and not _is_exonerated(on_path[hop])]
+        or [hop for hop in on_path if hop in progress.zone]
         or list(on_path)
     )
     segment = segment_around(findings, suspects)
     last = HOP_ORDER[findings[-1].hop]
-    if open_end and any(HOP_ORDER[hop] > last for hop in ladder.zone):
+    if open_end and any(HOP_ORDER[hop] > last for hop in progress.zone):
         return replace(segment, before=open_end)
     return segment
 
@@ -132,4 +136,4 @@ def segment_around(findings: Sequence[Finding], suspects: Collection[HopName]) -
 
 
 def _is_exonerated(finding: Finding) -> bool:
-    return finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK and not finding.leaves_room
+    return finding.hop in _PURE_LOOKUPS and finding.verdict is HopVerdict.OK and not finding.inconclusive

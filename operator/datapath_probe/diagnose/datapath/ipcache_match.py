@@ -6,11 +6,11 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...sources.maps import ipcache
 from ...sources.maps.ipcache import IpcacheRecord
-from ..context import Case
+from ..context import CheckContext
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IpcacheMatch:
     """`own`: the record of the address itself. `found`: what programs find for it, of a wider prefix if there is no
     `own`; None if there is nothing at all. `rests_on`: the questions whose answers say so.
     """
@@ -20,17 +20,17 @@ class Known:
     rests_on: tuple[Question, ...]
 
 
-def known(case: Case, node: str, address: str) -> Known | Unavailable:
+def known(context: CheckContext, node: str, address: str) -> IpcacheMatch | Unavailable:
     """The longest-prefix match that the node's programs find, and whether it is more than a prefix's."""
-    layout = case.layout(node)
+    layout = context.layout(node)
     if isinstance(layout, Unavailable):
         return layout
     rests_on = (ipcache.lookup(node, layout, address), ipcache.lookup_wider(node, layout, address))
-    found, wider = (case.lens.read(question, ipcache.parse) for question in rests_on)
+    found, wider = (context.reader.read(question, ipcache.parse) for question in rests_on)
     if isinstance(found, Unavailable):
         return found
     if isinstance(wider, Unavailable):
         return wider
     if isinstance(found, Absent):
-        return Known(None, None, rests_on)
-    return Known(None if found == wider else found, found, rests_on)
+        return IpcacheMatch(None, None, rests_on)
+    return IpcacheMatch(None if found == wider else found, found, rests_on)

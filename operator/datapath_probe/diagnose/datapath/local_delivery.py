@@ -23,13 +23,13 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.packet import Packet
-from ..context import Case
-from ..finding.faults import Suspect
-from ..finding.finding import Finding, Rung
+from ..context import CheckContext
+from ..finding.faults import Fault
+from ..finding.finding import Finding, Stage
 from ..finding.hop_check import Contradiction, Hop
 from ..lookup.attached_programs import programs
 from ..netstack.fib import unforwarded
-from ..netstack.foreign_programs import taken_before
+from ..netstack.foreign_programs import foreign_program_first
 
 TO_CONTAINER, FROM_HOST = "cil_to_container", "cil_from_host"
 
@@ -43,28 +43,28 @@ class _Gate:
     pin: Question
 
 
-def uses_policy_program(case: Case) -> bool:
+def uses_policy_program(context: CheckContext) -> bool:
     """Whether packets are tail-called into the endpoint's slot of `cilium_call_policy`."""
-    return not case.config.routes_to_endpoints
+    return not context.config.routes_to_endpoints
 
 
-def uses_endpoint_map(case: Case) -> bool:
+def uses_endpoint_map(context: CheckContext) -> bool:
     """Whether an entry of the endpoint map decides where packets of this path go."""
-    if not case.config.routes_to_endpoints:
+    if not context.config.routes_to_endpoints:
         return True
-    return _from_tunnel(case) and case.config.kube_proxy_replacement
+    return _from_tunnel(context) and context.config.kube_proxy_replacement
 
 
 def missing_program(
-    case: Case, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Rung]
+    context: CheckContext, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Stage]
 ) -> Contradiction | Unavailable | None:
     """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
     packets; None if it is there and first, or there is none to miss.
     """
-    node, gate = hop.expected.node, _gate(case, hop.expected.node, agent)
-    if gate is None or (gate.device == agent.interface_name and not _has_device(case, node, agent)):
+    node, gate = hop.expected.node, _gate(context, hop.expected.node, agent)
+    if gate is None or (gate.device == agent.interface_name and not _has_device(context, node, agent)):
         return None
-    chain = programs(case.lens, node, gate.device, Direction.EGRESS, gate.pin)
+    chain = programs(context.reader, node, gate.device, Direction.EGRESS, gate.pin)
     if isinstance(chain, Unavailable):
         return chain
     hop.programmed(
@@ -72,7 +72,7 @@ def missing_program(
         {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
     )
     if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
-        return taken_before(case, node, gate.program, chain, predicts)
+        return foreign_program_first(context, node, gate.program, chain, predicts)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
         message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
@@ -80,17 +80,17 @@ def missing_program(
 
 
 def wrong_route(
-    case: Case, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Rung]
+    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Stage]
 ) -> Contradiction | Unavailable | None:
     """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked.
 
     A route goes with its device: where the pod's own is not there, or down, the hop of its interface says so.
     """
-    node, device = hop.expected.node, _stack_device(case, agent)
-    if device is None or (device == agent.interface_name and not _has_device(case, node, agent, up=True)):
+    node, device = hop.expected.node, _stack_device(context, agent)
+    if device is None or (device == agent.interface_name and not _has_device(context, node, agent, up=True)):
         return None
     question = links.route_to(node, pod.pod.ip)
-    route = case.lens.read(question, links.parse_route)
+    route = context.reader.read(question, links.parse_route)
     if isinstance(route, Unavailable):
         return route
     if not isinstance(route, Absent):
@@ -99,84 +99,84 @@ def wrong_route(
             return None
     found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
     message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
-    return Contradiction(Reason.NO_ENDPOINT_ROUTE, message, predicts, (question,))
+    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, predicts, (question,))
 
 
-def stack_delivers(case: Case) -> bool:
+def stack_delivers(context: CheckContext) -> bool:
     """Whether packets to a pod of this path pass the stack of its node on their way to Cilium's program."""
-    if case.config.routes_to_endpoints:
-        return not (_from_tunnel(case) and case.config.kube_proxy_replacement)
-    return _through_cilium_host(case)
+    if context.config.routes_to_endpoints:
+        return not (_from_tunnel(context) and context.config.kube_proxy_replacement)
+    return _through_cilium_host(context)
 
 
-def stack_forwards(case: Case) -> bool:
+def stack_forwards(context: CheckContext) -> bool:
     """Whether packets of this path go on from a pod's device by the stack of its node, which takes only frames that are
     addressed to it.
     """
-    if case.config.bpf_host_routing:
+    if context.config.bpf_host_routing:
         return False
-    if case.path.cross_node:
-        return case.path.encapsulation is Encapsulation.NONE
-    to_or_from_host = case.destination is None or case.source.pod.host_network
-    return case.config.routes_to_endpoints or to_or_from_host
+    if context.path.cross_node:
+        return context.path.encapsulation is Encapsulation.NONE
+    to_or_from_host = context.destination is None or context.source.pod.host_network
+    return context.config.routes_to_endpoints or to_or_from_host
 
 
-def leaving_room(case: Case, finding: Finding) -> Finding:
+def as_inconclusive(context: CheckContext, finding: Finding) -> Finding:
     """The finding of a hop that such packets pass: that what it owns is right does not tell that they came through."""
-    return replace(finding, leaves_room=stack_delivers(case))
+    return replace(finding, inconclusive=stack_delivers(context))
 
 
-def turned_back(
-    case: Case,
+def not_forwarded(
+    context: CheckContext,
     pod: PodFacts,
     agent: AgentEndpoint,
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Rung],
-) -> Suspect:
+    predicts: frozenset[Stage],
+) -> Fault:
     """How the node's stack does not take this packet to the pod as it comes in by a device, though its routes lead
     there: where they do not, `wrong_route` says so.
     """
-    node, out = pod.node.name, _stack_device(case, agent)
-    if out is None or case.outcome.met is not False:
+    node, out = pod.node.name, _stack_device(context, agent)
+    if out is None or context.outcome.met is not False:
         return None
-    route = case.lens.read(links.route_to(node, pod.pod.ip), links.parse_route)
+    route = context.reader.read(links.route_to(node, pod.pod.ip), links.parse_route)
     if not isinstance(route, links.Route) or route.device != out:
         return None
-    return unforwarded(case, node, packet, device, reason, predicts, out)
+    return unforwarded(context, node, packet, device, reason, predicts, out)
 
 
-def _gate(case: Case, node: str, agent: AgentEndpoint) -> _Gate | None:
-    if case.config.routes_to_endpoints:
+def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> _Gate | None:
+    if context.config.routes_to_endpoints:
         pin = bpftool.endpoint_link(node, agent.id, TO_CONTAINER)
         return _Gate(TO_CONTAINER, agent.interface_name, pin)
-    if _through_cilium_host(case):
+    if _through_cilium_host(context):
         return _Gate(FROM_HOST, CILIUM_HOST, bpftool.device_link(node, CILIUM_HOST, FROM_HOST))
     return None
 
 
-def _stack_device(case: Case, agent: AgentEndpoint) -> str | None:
+def _stack_device(context: CheckContext, agent: AgentEndpoint) -> str | None:
     """The device that the stack should send packets to; None where it has no say."""
-    if not stack_delivers(case):
+    if not stack_delivers(context):
         return None
-    return agent.interface_name if case.config.routes_to_endpoints else CILIUM_HOST
+    return agent.interface_name if context.config.routes_to_endpoints else CILIUM_HOST
 
 
-def _has_device(case: Case, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:
+def _has_device(context: CheckContext, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:
     """Whether the node's end of the pod's pair is the one that the agent made, `up` if that is asked too. As far as is
     known.
     """
-    link = case.lens.read(links.link(node, agent.interface_name), links.parse_link)
+    link = context.reader.read(links.link(node, agent.interface_name), links.parse_link)
     if isinstance(link, Unavailable):
         return True
     return not isinstance(link, Absent) and link.ifindex == agent.ifindex and (link.up or not up)
 
 
-def _through_cilium_host(case: Case) -> bool:
+def _through_cilium_host(context: CheckContext) -> bool:
     """From the wire, natively routed."""
-    return case.path.cross_node and not _from_tunnel(case) and not case.config.bpf_host_routing
+    return context.path.cross_node and not _from_tunnel(context) and not context.config.bpf_host_routing
 
 
-def _from_tunnel(case: Case) -> bool:
-    return case.path.cross_node and case.config.routing_mode == "tunnel"
+def _from_tunnel(context: CheckContext) -> bool:
+    return context.path.cross_node and context.config.routing_mode == "tunnel"

@@ -21,8 +21,8 @@ from ...sources.bpf.bpftool import Program
 from ...sources.bpf.map_layout import Layout
 from ...sources.maps import ipcache, lbmap, lxcmap, policymap
 from ...sources.maps.policymap import TrafficDirection
-from ..context import Case
-from ..finding.finding import Finding, Rung, Statement
+from ..context import CheckContext
+from ..finding.finding import Finding, Stage, Statement
 
 # An agent that has not loaded an endpoint's programs anew by now will not do so by itself.
 _RELOADED_S = 180.0
@@ -33,15 +33,15 @@ _FROM_LXC, _FROM_LXC_CONT = 7, 26
 
 # How far packets come if the map at this hop is not the one that the agent fills.
 _PREDICTS = {
-    HopName.SERVICE_LOOKUP: frozenset({Rung.NOTHING, Rung.SENT}),
-    HopName.IPCACHE_LOOKUP: frozenset({Rung.NOTHING, Rung.TRANSLATED, Rung.SENT}),
-    HopName.EGRESS_POLICY: frozenset({Rung.NOTHING, Rung.TRANSLATED}),
-    HopName.LOCALITY_LOOKUP: frozenset({Rung.SENT}),
-    HopName.ENDPOINT_LOOKUP: frozenset({Rung.SENT, Rung.RECEIVED}),
-    HopName.INGRESS_POLICY: frozenset({Rung.SENT}),
-    HopName.REPLY_IPCACHE: frozenset({Rung.ANSWERED}),
-    HopName.REPLY_DELIVERY: frozenset({Rung.ANSWERED, Rung.REPLIED}),
-    HopName.REPLY_TRANSLATION: frozenset({Rung.REPLIED}),
+    HopName.SERVICE_LOOKUP: frozenset({Stage.NOTHING, Stage.SENT}),
+    HopName.IPCACHE_LOOKUP: frozenset({Stage.NOTHING, Stage.TRANSLATED, Stage.SENT}),
+    HopName.EGRESS_POLICY: frozenset({Stage.NOTHING, Stage.TRANSLATED}),
+    HopName.LOCALITY_LOOKUP: frozenset({Stage.SENT}),
+    HopName.ENDPOINT_LOOKUP: frozenset({Stage.SENT, Stage.RECEIVED}),
+    HopName.INGRESS_POLICY: frozenset({Stage.SENT}),
+    HopName.REPLY_IPCACHE: frozenset({Stage.ANSWERED}),
+    HopName.REPLY_DELIVERY: frozenset({Stage.ANSWERED, Stage.REPLIED}),
+    HopName.REPLY_TRANSLATION: frozenset({Stage.REPLIED}),
 }
 
 
@@ -53,75 +53,75 @@ class _Use:
     calls: tuple[Question, ...]
 
 
-def weigh(case: Case, finding: Finding) -> Finding:
+def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
     """The finding as it counts once it is known whether the programs use what was read."""
     in_doubt = finding.verdict in (HopVerdict.STALE, HopVerdict.BROKEN) or (
-        finding.verdict is HopVerdict.OK and case.outcome.met is False
+        finding.verdict is HopVerdict.OK and context.outcome.met is False
     )
-    use = _use(case, finding.hop) if case.run.second_look and in_doubt else None
+    use = _use(context, finding.hop) if context.run.second_look and in_doubt else None
     if use is None:
         return finding
     for lookup in use.lookups:
-        instead = _used_instead(case, lookup, use.calls)
+        instead = _used_instead(context, lookup, use.calls)
         if instead is not None:
-            return _unused(case, finding, bpftool.map_of(lookup), instead)
+            return _unused(context, finding, bpftool.map_of(lookup), instead)
     return finding
 
 
 def reloading(findings: Sequence[Finding]) -> str | None:
-    """What `weigh` found in transition, as one sentence."""
+    """What `check_map_in_use` found in transition, as one sentence."""
     return next(
         (f.message for f in findings if f.hop in _PREDICTS and f.reason is Reason.IN_TRANSITION), None
     )
 
 
-def _use(case: Case, hop: HopName) -> _Use | None:
+def _use(context: CheckContext, hop: HopName) -> _Use | None:
     """What this hop reads and which programs do; None for a hop that reads no map, or too little is known."""
-    source, destination = case.source, case.destination
+    source, destination = context.source, context.destination
     if hop in (HopName.SERVICE_LOOKUP, HopName.REPLY_TRANSLATION):
-        return _service_use(case, hop)
+        return _service_use(context, hop)
     if destination is None or destination.endpoint is None or source.endpoint is None:
         return None
     lookup: Question | None = None
     programs: tuple[Question, ...] = ()
     match hop:
         case HopName.IPCACHE_LOOKUP:
-            lookup, programs = _ipcache(case, source, destination), _programs(source)
+            lookup, programs = _ipcache(context, source, destination), _programs(source)
         case HopName.REPLY_IPCACHE:
-            lookup, programs = _ipcache(case, destination, source), _programs(destination)
+            lookup, programs = _ipcache(context, destination, source), _programs(destination)
         case HopName.EGRESS_POLICY:
-            lookup, programs = _policy(case, source), _programs(source)
+            lookup, programs = _policy(context, source), _programs(source)
         case HopName.INGRESS_POLICY:
-            lookup, programs = _policy(case, destination), _programs(destination)
+            lookup, programs = _policy(context, destination), _programs(destination)
         case HopName.LOCALITY_LOOKUP:
-            lookup, programs = lxcmap.lookup(source.node.name, case.address), _programs(source)
+            lookup, programs = lxcmap.lookup(source.node.name, context.address), _programs(source)
         case HopName.ENDPOINT_LOOKUP:
-            lookup = lxcmap.lookup(destination.node.name, case.address)
-            programs = _delivering(case, sender=source, receiver=destination)
+            lookup = lxcmap.lookup(destination.node.name, context.address)
+            programs = _delivering(context, sender=source, receiver=destination)
         case HopName.REPLY_DELIVERY:
             lookup = lxcmap.lookup(source.node.name, source.pod.ip)
-            programs = _delivering(case, sender=destination, receiver=source)
+            programs = _delivering(context, sender=destination, receiver=source)
     return _Use((lookup,), programs) if lookup else None
 
 
-def _service_use(case: Case, hop: HopName) -> _Use | None:
+def _service_use(context: CheckContext, hop: HopName) -> _Use | None:
     """With socket load-balancing these maps are read by programs at a cgroup, and not on the packets' way."""
-    frontend, node = case.plan.frontend, case.path.source_node
-    if frontend is None or case.config.socket_lb:
+    frontend, node = context.plan.frontend, context.path.source_node
+    if frontend is None or context.config.socket_lb:
         return None
     if hop is HopName.REPLY_TRANSLATION:
-        return _Use((lbmap.revnat(node, 1),), _programs(case.source))
+        return _Use((lbmap.revnat(node, 1),), _programs(context.source))
     slot = lbmap.slot(node, lbmap.Frontend(frontend.ip, frontend.number), 0)
-    return _Use((slot, lbmap.backend(node, 1)), _programs(case.source))
+    return _Use((slot, lbmap.backend(node, 1)), _programs(context.source))
 
 
-def _ipcache(case: Case, pod: PodFacts, peer: PodFacts) -> Question | None:
-    layout = case.layout(pod.node.name)
+def _ipcache(context: CheckContext, pod: PodFacts, peer: PodFacts) -> Question | None:
+    layout = context.layout(pod.node.name)
     return ipcache.lookup(pod.node.name, layout, peer.pod.ip) if isinstance(layout, Layout) else None
 
 
-def _policy(case: Case, pod: PodFacts) -> Question | None:
-    node, layout = pod.node.name, case.layout(pod.node.name)
+def _policy(context: CheckContext, pod: PodFacts) -> Question | None:
+    node, layout = pod.node.name, context.layout(pod.node.name)
     if pod.endpoint is None or not isinstance(layout, Layout):
         return None
     number, anyone = pod.endpoint.endpoint_id, policymap.ANY_IDENTITY
@@ -137,47 +137,49 @@ def _programs(pod: PodFacts) -> tuple[Question, ...]:
     return (*calls, bpftool.policy_call(node, endpoint))
 
 
-def _delivering(case: Case, sender: PodFacts, receiver: PodFacts) -> tuple[Question, ...]:
+def _delivering(context: CheckContext, sender: PodFacts, receiver: PodFacts) -> tuple[Question, ...]:
     """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
-    if not case.path.cross_node:
+    if not context.path.cross_node:
         return _programs(sender)
-    if case.path.encapsulation is Encapsulation.NONE:
+    if context.path.encapsulation is Encapsulation.NONE:
         return ()
     return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
 
 
-def _used_instead(case: Case, lookup: Question, calls: Sequence[Question]) -> tuple[int, int] | None:
+def _used_instead(
+    context: CheckContext, lookup: Question, calls: Sequence[Question]
+) -> tuple[int, int] | None:
     """(the pinned map, the map of the same name that the programs use); None if they use the pinned one, or if that
     can't be said.
     """
-    node, name, lens = lookup.node, bpftool.map_of(lookup), case.lens
+    node, name, reader = lookup.node, bpftool.map_of(lookup), context.reader
     used: set[int] = set()
-    pinned = lens.read(bpftool.map_id(node, name), bpftool.parse_map_id)
+    pinned = reader.read(bpftool.map_id(node, name), bpftool.parse_map_id)
     for call in calls:
-        number = lens.read(call, bpftool.parse_call)
+        number = reader.read(call, bpftool.parse_call)
         program = (
-            lens.read(bpftool.prog(node, number), bpftool.parse_prog) if isinstance(number, int) else number
+            reader.read(bpftool.prog(node, number), bpftool.parse_prog) if isinstance(number, int) else number
         )
         if isinstance(program, Unavailable):
             return None
         used.update(program.map_ids if isinstance(program, Program) else ())
     if isinstance(pinned, Unavailable) or pinned in used:
         return None
-    of_that_name = lens.read(bpftool.maps_named(node, name), bpftool.parse_map_ids)
+    of_that_name = reader.read(bpftool.maps_named(node, name), bpftool.parse_map_ids)
     others = used.intersection(() if isinstance(of_that_name, Unavailable) else of_that_name)
     return (pinned, min(others)) if others else None
 
 
-def _unused(case: Case, finding: Finding, name: str, ids: tuple[int, int]) -> Finding:
+def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, int]) -> Finding:
     pinned, instead = ids
-    nodes = (pod.node for pod in (case.source, case.destination) if pod)
+    nodes = (pod.node for pod in (context.source, context.destination) if pod)
     agent = next(node.agent for node in nodes if node.name == finding.node)
     statement = finding.evidence.get(Witness.PROGRAMMED)
     facts = {**(statement.facts if statement else {}), "pinnedMap": str(pinned), "usedMap": str(instead)}
     summary = f"programs use map {instead}, the agent fills map {pinned}"
     evidence = {**finding.evidence, Witness.PROGRAMMED: Statement(Stance.CONTRADICTS, summary, facts)}
     what = f"programs on {finding.node} do not use {name} as it is pinned (map {pinned}), but map {instead}"
-    if agent and case.run.request.started - agent.started_at < _RELOADED_S:
+    if agent and context.run.request.started - agent.started_at < _RELOADED_S:
         message = f"{what}: the agent has re-created it and is still loading programs anew"
         return replace(
             finding,
@@ -190,7 +192,7 @@ def _unused(case: Case, finding: Finding, name: str, ids: tuple[int, int]) -> Fi
     return replace(
         finding,
         verdict=HopVerdict.STALE,
-        reason=Reason.MAP_NOT_USED,
+        reason=Reason.STALE_MAP_IN_USE,
         message=message,
         evidence=evidence,
         predicts=_PREDICTS[finding.hop],

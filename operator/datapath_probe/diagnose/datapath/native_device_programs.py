@@ -13,7 +13,7 @@ from ...evidence.reading import Unavailable
 from ...plan.plan import NodeFacts
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import AttachKind, PinnedLink
-from ..context import Case
+from ..context import CheckContext
 from ..finding.hop_check import Contradiction
 from ..netstack.packet_model import uplinks
 
@@ -22,25 +22,27 @@ FROM_NETDEV, TO_NETDEV = "cil_from_netdev", "cil_to_netdev"
 _LASTING_S = 60.0
 
 
-def detached_at_uplinks(case: Case, sender: NodeFacts, receiver: NodeFacts) -> Iterator[Contradiction | None]:
+def detached_at_uplinks(
+    context: CheckContext, sender: NodeFacts, receiver: NodeFacts
+) -> Iterator[Contradiction | None]:
     """What packets from one node to the other should meet: one program where they leave, one where they arrive."""
-    if case.outcome.met is False:
+    if context.outcome.met is False:
         return
     for node, program in ((sender, TO_NETDEV), (receiver, FROM_NETDEV)):
-        for device in sorted(uplinks(case, sender, receiver, of=node.name)):
-            yield _detached(case, node.name, device, program)
+        for device in sorted(uplinks(context, sender, receiver, of=node.name)):
+            yield _detached(context, node.name, device, program)
 
 
-def _detached(case: Case, node: str, device: str, program: str) -> Contradiction | None:
+def _detached(context: CheckContext, node: str, device: str, program: str) -> Contradiction | None:
     """A program that a link is pinned for, and that is not in the device's chain. Without a link, as always with tc,
     or where it can't be seen, nothing is held against the device.
     """
     question = bpftool.attached(node, device)
-    chain = case.lens.read(question, bpftool.parse_attached)
+    chain = context.reader.read(question, bpftool.parse_attached)
     if isinstance(chain, Unavailable) or any(bpftool.is_program(one.program, program) for one in chain):
         return None
     pin = replace(bpftool.device_link(node, device, program), max_age_s=_LASTING_S)
-    link = case.lens.read(pin, bpftool.parse_link)
+    link = context.reader.read(pin, bpftool.parse_link)
     if not isinstance(link, PinnedLink):
         return None
     lists_tcx = any(one.attach is AttachKind.TCX for one in chain)

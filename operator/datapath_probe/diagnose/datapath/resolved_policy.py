@@ -13,7 +13,7 @@ from ...sources.agent import agent_endpoint, endpoint_policy, policy_repository,
 from ...sources.agent.endpoint_policy import Decision
 from ...sources.agent.policy_labels import PolicyRef
 from ...sources.maps.policymap import TrafficDirection
-from ..context import Case
+from ..context import CheckContext
 
 _HOST = 1  # the identity of an endpoint's own node
 
@@ -51,11 +51,11 @@ class Intent:
 
 
 def intent_of(
-    case: Case, owner: PodFacts, direction: TrafficDirection, identity: int, port: int
+    context: CheckContext, owner: PodFacts, direction: TrafficDirection, identity: int, port: int
 ) -> Intent | Unavailable:
     """Whether the owner's policy means this identity to pass. Selectors are asked for only where policy is enforced."""
     assert owner.endpoint is not None  # the caller has judged that
-    node, read = owner.node.name, case.lens.read
+    node, read = owner.node.name, context.reader.read
     of_endpoint, of_selectors = questions(owner.endpoint, node)
     policy = read(of_endpoint, endpoint_policy.parse)
     if isinstance(policy, Absent):
@@ -70,13 +70,13 @@ def intent_of(
     if not policy.settled:
         return Unavailable(Reason.IN_TRANSITION, f"the agent on {node} is about to realize another policy")
     decision = endpoint_policy.decide(
-        policy, selections, direction, identity, port, _named_ports(case), case.protocol
+        policy, selections, direction, identity, port, _named_ports(context), context.protocol
     )
     if isinstance(decision, Unavailable):
         return decision
     policies = decision.policies
     if not decision.allowed and not policies:
-        if _host_may(case, direction, identity):
+        if _host_may(context, direction, identity):
             return Intent(
                 Decision(allowed=True), (of_endpoint, of_selectors), audited=policy.audited, to_node=True
             )
@@ -91,13 +91,13 @@ def questions(endpoint: CiliumEndpoint, node: str) -> tuple[Question, Question]:
     return agent_endpoint.question(node, endpoint.endpoint_id), policy_selectors.question(node)
 
 
-def _named_ports(case: Case) -> dict[str, int]:
+def _named_ports(context: CheckContext) -> dict[str, int]:
     """Of the pod that is called."""
-    containers = case.destination.pod.containers if case.destination else ()
+    containers = context.destination.pod.containers if context.destination else ()
     return {name: number for container in containers for name, number in container.ports.items()}
 
 
-def _host_may(case: Case, direction: TrafficDirection, identity: int) -> bool:
+def _host_may(context: CheckContext, direction: TrafficDirection, identity: int) -> bool:
     """A node may reach its own endpoints. Source: Cilium 1.18 `pkg/policy/mapstate.go`, AlwaysAllowLocalhost."""
-    unless_policy = case.plan.config.get("allow-localhost", "auto") != "policy"
+    unless_policy = context.plan.config.get("allow-localhost", "auto") != "policy"
     return direction is TrafficDirection.INGRESS and identity == _HOST and unless_policy

@@ -13,8 +13,8 @@ from ...plan.plan import Frontend
 from ...sources.bpf.map_layout import Layout
 from ...sources.maps import lbmap
 from ...sources.maps.lbmap import ServiceFlag
-from ..context import Case
-from ..lookup.service_frontend import Master, master_of
+from ..context import CheckContext
+from ..lookup.service_frontend import ServiceEntry, lookup_service
 
 # Beyond this many backends only their number and the one that was chosen are compared.
 COMPARED_BACKENDS = 32
@@ -37,19 +37,19 @@ class Programmed:
         return frozenset(self.states)
 
 
-def frontend_of(case: Case) -> Frontend:
+def frontend_of(context: CheckContext) -> Frontend:
     """The address of the Service that is requested."""
-    assert case.plan.frontend is not None  # the path has these hops only with a Service
-    return case.plan.frontend
+    assert context.plan.frontend is not None  # the path has these hops only with a Service
+    return context.plan.frontend
 
 
-def master_at(case: Case, node: str) -> Master:
+def master_at(context: CheckContext, node: str) -> ServiceEntry:
     """The node's entry for that address."""
-    return master_of(case.lens, node, frontend_of(case), case.config.socket_lb)
+    return lookup_service(context.reader, node, frontend_of(context), context.config.socket_lb)
 
 
 def programmed_of(
-    case: Case, node: str, master: Master, slot_0: lbmap.ServiceSlot
+    context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Programmed | Unavailable:
     """What all slots of the entry lead to; of more than `COMPARED_BACKENDS` just their number."""
     rests_on = [*master.rests_on]
@@ -60,7 +60,7 @@ def programmed_of(
     failed: Unavailable | None = None
     for number in range(1, slot_0.count + 1):
         slot_question = lbmap.slot(node, master.address, number)
-        slot = case.lens.read(slot_question, lbmap.parse_slot)
+        slot = context.reader.read(slot_question, lbmap.parse_slot)
         rests_on.append(slot_question)
         if isinstance(slot, Unavailable):
             failed = slot
@@ -69,7 +69,7 @@ def programmed_of(
             dangling.append(f"slot {number}")
             continue
         backend_question = lbmap.backend(node, slot.backend_id)
-        backend = case.lens.read(backend_question, lbmap.parse_backend)
+        backend = context.reader.read(backend_question, lbmap.parse_backend)
         rests_on.append(backend_question)
         if isinstance(backend, Unavailable):
             failed = backend
@@ -80,15 +80,15 @@ def programmed_of(
     return failed or Programmed(slot_0.count, states, tuple(dangling), tuple(rests_on))
 
 
-def sticks(case: Case, master: lbmap.ServiceSlot) -> bool:
+def sticks(context: CheckContext, master: lbmap.ServiceSlot) -> bool:
     """Whether clients stick to a backend: as Kubernetes wants it, or as the node does it."""
-    wanted = frontend_of(case).service.session_affinity != NO_AFFINITY
+    wanted = frontend_of(context).service.session_affinity != NO_AFFINITY
     return wanted or ServiceFlag.AFFINITY in master.flags
 
 
-def serves_affinity(case: Case, node: str) -> bool:
+def serves_affinity(context: CheckContext, node: str) -> bool:
     """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or where it is told to."""
-    layout = case.layout(node)
+    layout = context.layout(node)
     always = isinstance(layout, Layout) and not layout.version.startswith(_AFFINITY_BY_SETTING)
-    told = case.plan.config.get("enable-session-affinity", "true" if always else "false")
-    return case.config.kube_proxy_replacement or told == "true"
+    told = context.plan.config.get("enable-session-affinity", "true" if always else "false")
+    return context.config.kube_proxy_replacement or told == "true"

@@ -10,9 +10,9 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.map_layout import Layout
-from ..context import Case
-from ..finding.faults import Suspect, unheard
-from ..finding.finding import Rung
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 # CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
@@ -25,18 +25,18 @@ CALLS_FROM_POD = (7, 26)
 """Where the endpoint's policy for what leaves it is looked up: with load-balancing in its programs in the second."""
 
 
-def from_pod_calls(case: Case) -> tuple[int, ...]:
+def from_pod_calls(context: CheckContext) -> tuple[int, ...]:
     """The tail calls that every packet from a pod needs. Where sockets choose the backends there is but one, the others
     are compiled into it (unless for L7 load balancing or SCTP, which is not held against their absence).
     """
-    return _FROM_POD_CALLS if case.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
+    return _FROM_POD_CALLS if context.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
 
 
-def to_pod_calls(case: Case) -> Sequence[int]:
+def to_pod_calls(context: CheckContext) -> Sequence[int]:
     """The same for packets to a pod. With IPv4 alone they are compiled into the policy program that others call."""
-    if case.config.routes_to_endpoints:
+    if context.config.routes_to_endpoints:
         return _TO_CONTAINER_CALLS
-    return _POLICY_CALLS if case.config.ipv6 else ()
+    return _POLICY_CALLS if context.config.ipv6 else ()
 
 
 def knows_calls(layout: Layout) -> bool:
@@ -45,34 +45,34 @@ def knows_calls(layout: Layout) -> bool:
 
 
 def call_missing(
-    case: Case, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Rung]
-) -> Suspect:
+    context: CheckContext, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Stage]
+) -> Fault:
     """A hole among the tail calls that this endpoint's packets need."""
     questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
-    return _hole(case, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
+    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
 
 
-def overlay_call_missing(case: Case, node: str, predicts: frozenset[Rung]) -> Suspect:
+def overlay_call_missing(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
     """The same for packets that come out of the tunnel."""
     questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
-    return _hole(case, node, "the tunnel device", questions, predicts)
+    return _hole(context, node, "the tunnel device", questions, predicts)
 
 
 def _hole(
-    case: Case, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Rung]
-) -> Suspect:
-    if case.outcome.met is not False:
+    context: CheckContext, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Stage]
+) -> Fault:
+    if context.outcome.met is not False:
         return None
-    layout = case.layout(node)
+    layout = context.layout(node)
     if not isinstance(layout, Unavailable) and not knows_calls(layout):
         return None
-    found = {call: case.lens.read(question, bpftool.parse_call) for call, question in questions.items()}
+    found = {call: context.reader.read(question, bpftool.parse_call) for call, question in questions.items()}
     missing = [call for call, program in found.items() if isinstance(program, Absent)]
     if not missing:
-        silent = (unheard(program) for program in found.values() if isinstance(program, Unavailable))
+        silent = (if_expected(program) for program in found.values() if isinstance(program, Unavailable))
         return next((reading for reading in silent if reading), None)
     if isinstance(layout, Unavailable):  # of another version these may not be needed
-        return unheard(layout)
+        return if_expected(layout)
     numbers = ", ".join(map(str, missing))
     message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
     rests_on = tuple(questions[call] for call in missing)

@@ -15,9 +15,9 @@ from .path_profile import Way
 class Diagnosis:
     """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown.
 
-    `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again. `lagging`:
-    what may have more to tell in a moment, if it matters. `unread`: the programs whose answers could not be used, one
-    entry a question, each with the reason.
+    `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again.
+    `events_to_reread`: what may show more in a moment, if it matters. `unread`: the programs whose answers
+    could not be used, one entry a question, each with the reason.
     """
 
     plan: Plan
@@ -37,5 +37,5 @@ class Diagnosis:
     way: Way | None  # None while something is in transition
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
-    lagging: tuple[Question, ...] = ()
+    events_to_reread: tuple[Question, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()

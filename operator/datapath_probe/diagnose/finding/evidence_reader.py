@@ -12,17 +12,17 @@ from ...evidence.store import Evidence
 
 Record = TypeVar("Record")
 Parser = Callable[[Reading], Record]
-Memo = dict[tuple[Question, Reading, object], object]
+ParseCache = dict[tuple[Question, Reading, object], object]
 
 
-class Lens:
+class EvidenceReader:
     """Evidence, parsed once per reading. `missing` collects the questions that have no reading yet, in order; `unread`
     those whose answer a parser could not use, with the reason.
     """
 
-    def __init__(self, evidence: Evidence, memo: Memo | None = None) -> None:
+    def __init__(self, evidence: Evidence, parse_cache: ParseCache | None = None) -> None:
         self._evidence = evidence
-        self._memo: Memo = {} if memo is None else memo
+        self._memo: ParseCache = {} if parse_cache is None else parse_cache
         self.missing: dict[Question, None] = {}
         self.unread: dict[Question, str] = {}
 

@@ -10,14 +10,14 @@ from ...evidence.reading import Unavailable
 from .finding import Finding
 from .hop_check import Contradiction, Hop
 
-Suspect = Contradiction | Unavailable | None
+Fault = Contradiction | Unavailable | None
 """What swallows packets, an answer that says nothing, or nothing found."""
 
 # Not asked, as in recordings of an earlier version, or there is no such tool: nothing is held against the hop.
-_NOTHING_TO_HEAR = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
+_OPTIONAL_EVIDENCE = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
 
 
-def unless(hop: Hop, finding: Finding, *suspects: Suspect) -> Finding:
+def worst_of(hop: Hop, finding: Finding, *suspects: Fault) -> Finding:
     """The finding of a hop, unless it is Ok and something that the hop owns swallows packets, or can't be seen."""
     if finding.verdict is not HopVerdict.OK:
         return finding
@@ -28,6 +28,6 @@ def unless(hop: Hop, finding: Finding, *suspects: Suspect) -> Finding:
     return hop.unknown(why) if why else finding
 
 
-def unheard(reading: Unavailable) -> Unavailable | None:
+def if_expected(reading: Unavailable) -> Unavailable | None:
     """The reading itself where it should have told something."""
-    return None if reading.reason in _NOTHING_TO_HEAR else reading
+    return None if reading.reason in _OPTIONAL_EVIDENCE else reading

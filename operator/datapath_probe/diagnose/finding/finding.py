@@ -9,7 +9,7 @@ from ...api.vocabulary import HopName, HopVerdict, Stance, Witness
 from ...evidence.question import Question
 
 
-class Rung(IntEnum):
+class Stage(IntEnum):
     """How far this run's packets came, as the conntrack entries tell; each rung implies the ones below."""
 
     NOTHING = 0  # no entry of this run on the source node
@@ -38,7 +38,7 @@ class Finding:
     `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
     itself), or could have reached if this hop had stopped it. `needs_second_look`: a contradiction seen once; it counts
     when the questions of `confirm` have been asked again and the objects have not changed meanwhile.
-    `unfollowed_beyond`: no check follows the packets from here on. `leaves_room`: packets can have been lost here
+    `unfollowed_beyond`: no check follows the packets from here on. `inconclusive`: packets can have been lost here
     although all that was compared is right. `cause`: what this failure comes of, at another hop.
     """
 
@@ -49,11 +49,11 @@ class Finding:
     reason: Reason
     message: str
     evidence: Mapping[Witness, Statement]
-    predicts: frozenset[Rung] = frozenset()
+    predicts: frozenset[Stage] = frozenset()
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     unfollowed_beyond: bool = False
-    leaves_room: bool = False
+    inconclusive: bool = False
     cause: "Finding | None" = None
 
 

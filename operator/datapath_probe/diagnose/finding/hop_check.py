@@ -1,6 +1,6 @@
 """The words in which checks speak: statements of the three witnesses, and the five verdicts they can give.
 
-A check returns exactly one of `fine`, `stale`, `broken`, `unknown`. `stale` holds back until the contradiction has
+A check returns exactly one of `ok`, `stale`, `broken`, `unknown`. `stale` holds back until the contradiction has
 been read twice: maps are re-created and objects lag behind, and one look can't tell.
 """
 
@@ -12,12 +12,12 @@ from ...api.vocabulary import HopVerdict, Stance, Witness
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
-from .evidence_reader import Lens
-from .finding import Finding, Rung, Statement
+from .evidence_reader import EvidenceReader
+from .finding import Finding, Stage, Statement
 
 Facts = Mapping[str, object]
 
-ANYWHERE = frozenset(Rung)
+ANYWHERE = frozenset(Stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Contradiction:
 
     reason: Reason
     message: str
-    predicts: frozenset[Rung] = frozenset()
+    predicts: frozenset[Stage] = frozenset()
     rests_on: tuple[Question, ...] = ()
     node: str = ""
 
@@ -41,7 +41,7 @@ class Hop:
 
     expected: ExpectedHop
     object: str
-    lens: Lens
+    reader: EvidenceReader
     second_look: bool
     statements: dict[Witness, Statement] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Hop:
         said = {key: _text(fact) for key, fact in (facts or {}).items()}
         self.statements[witness] = Statement(stance, summary, {**known, **said})
 
-    def fine(self, message: str) -> Finding:
+    def ok(self, message: str) -> Finding:
         """Programmed agrees with intent, observed does not contradict."""
         return self._finding(HopVerdict.OK, Reason.OK, message)
 
@@ -82,7 +82,7 @@ class Hop:
         unknown = self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
         return replace(unknown, unfollowed_beyond=True)
 
-    def broken(self, reason: Reason, message: str, predicts: frozenset[Rung] = frozenset()) -> Finding:
+    def broken(self, reason: Reason, message: str, predicts: frozenset[Stage] = frozenset()) -> Finding:
         """This connection was observed to die here; or not to, though it should have: `predicts` says how far it would
         have come.
         """
@@ -92,7 +92,9 @@ class Hop:
     def stale(self, contradiction: Contradiction) -> Finding:
         """The datapath contradicts intent."""
         self._contradict(Witness.PROGRAMMED if contradiction.rests_on else Witness.INTENT)
-        if not self.second_look or any(self.lens.reads(question) < 2 for question in contradiction.rests_on):
+        if not self.second_look or any(
+            self.reader.reads(question) < 2 for question in contradiction.rests_on
+        ):
             return self._finding(
                 HopVerdict.UNKNOWN,
                 Reason.UNCONFIRMED,
@@ -121,7 +123,7 @@ class Hop:
         reason: Reason,
         message: str,
         node: str = "",
-        predicts: frozenset[Rung] = frozenset(),
+        predicts: frozenset[Stage] = frozenset(),
         confirm: frozenset[Question] = frozenset(),
         needs_second_look: bool = False,
     ) -> Finding:

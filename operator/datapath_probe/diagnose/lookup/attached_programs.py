@@ -9,18 +9,18 @@ from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Attachment, Direction, PinnedLink
-from ..finding.evidence_reader import Lens
+from ..finding.evidence_reader import EvidenceReader
 
 
 def programs(
-    lens: Lens, node: str, device: str, direction: Direction, pin: Question
+    reader: EvidenceReader, node: str, device: str, direction: Direction, pin: Question
 ) -> tuple[Attachment, ...] | Unavailable:
     """The programs at this side of the device, in the order in which they run."""
-    attached = lens.read(bpftool.attached(node, device), bpftool.parse_attached)
+    attached = reader.read(bpftool.attached(node, device), bpftool.parse_attached)
     if isinstance(attached, Unavailable):
         return attached
     if not attached:
-        link = lens.read(pin, bpftool.parse_link)
+        link = reader.read(pin, bpftool.parse_link)
         if isinstance(link, Unavailable):
             return link
         if isinstance(link, PinnedLink) and link.ifindex is None:

@@ -9,25 +9,25 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...sources.iproute2 import links
 from ...sources.packet import Packet
-from ..context import Case
+from ..context import CheckContext
 from ..finding.evidence_reader import Parser, Record
-from ..finding.faults import Suspect, unheard
-from ..finding.finding import Rung
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 
 def refused(
-    case: Case,
+    context: CheckContext,
     node: str,
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     namespace: str | None = None,
-) -> Suspect:
+) -> Fault:
     """A kernel, of a node or of a pod by its namespace, that does not take this packet for one of its own."""
     question = links.arrival(node, packet, device, namespace)
-    taken_in = _decision(case, packet, question, links.parse_arrival)
+    taken_in = _decision(context, packet, question, links.parse_arrival)
     if taken_in is not False:
         return taken_in if isinstance(taken_in, Unavailable) else None
     message = (
@@ -38,16 +38,16 @@ def refused(
 
 
 def unsendable(
-    case: Case,
+    context: CheckContext,
     node: str,
     packet: Packet,
     reason: Reason,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     namespace: str | None = None,
-) -> Suspect:
+) -> Fault:
     """A kernel that has no way for this very packet, whatever its routing table says of the address."""
     question = links.departure(node, packet, namespace)
-    route = _decision(case, packet, question, links.parse_route)
+    route = _decision(context, packet, question, links.parse_route)
     if not isinstance(route, Absent):
         return route if isinstance(route, Unavailable) else None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
@@ -56,19 +56,19 @@ def unsendable(
 
 
 def unforwarded(
-    case: Case,
+    context: CheckContext,
     node: str,
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     out: str | None = None,
-) -> Suspect:
+) -> Fault:
     """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
     nobody but Cilium says which it is.
     """
     question = links.arrival(node, packet, device)
-    route = _decision(case, packet, question, links.parse_route)
+    route = _decision(context, packet, question, links.parse_route)
     if route is None or isinstance(route, Unavailable):
         return route
     way = f"packets from {packet.source} to {packet.destination} that come in by {device}"
@@ -82,14 +82,14 @@ def unforwarded(
 
 
 def _decision(
-    case: Case, packet: Packet, question: Question, parse: Parser[Record]
+    context: CheckContext, packet: Packet, question: Question, parse: Parser[Record]
 ) -> Record | Unavailable | None:
     """What the kernel says of the packet; None where it need not be asked, or can't say."""
     to_itself = packet.source == packet.destination  # a pod through its Service: Cilium alone handles that
-    if case.outcome.met is not False or to_itself:
+    if context.outcome.met is not False or to_itself:
         return None
-    decision = case.lens.read(question, parse)
-    return unheard(decision) if isinstance(decision, Unavailable) else decision
+    decision = context.reader.read(question, parse)
+    return if_expected(decision) if isinstance(decision, Unavailable) else decision
 
 
 def _kernel(node: str, namespace: str | None) -> str:

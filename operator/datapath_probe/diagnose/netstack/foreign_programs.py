@@ -14,16 +14,16 @@ from ...sources import netns
 from ...sources.bpf import bpf_returns, bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
 from ...sources.iproute2 import qdisc, tc_filters
-from ..context import Case
-from ..finding.faults import Suspect, unheard
-from ..finding.finding import Rung
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 _OWN = "cil_"
 
 
-def ahead_of(
-    case: Case, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Rung]
+def program_before(
+    context: CheckContext, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Stage]
 ) -> Contradiction | None:
     """What comes before Cilium's program in its chain; it explains a loss if its code may keep a packet from going on.
     None if Cilium's comes first.
@@ -36,47 +36,45 @@ def ahead_of(
         f"program {first.program_id} ({first.program or 'XDP'}) comes before {program} at {first.device} on {node}, "
         "and can take packets first"
     )
-    can_take = any(_takes(case, node, one, before_another=True) is not False for one in before)
+    can_take = any(_takes(context, node, one, before_another=True) is not False for one in before)
     rests_on = (bpftool.attached(node, first.device),)
-    return Contradiction(
-        Reason.FOREIGN_PROGRAM_FIRST, message, predicts if can_take else frozenset(), rests_on
-    )
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts if can_take else frozenset(), rests_on)
 
 
-def taken_before(
-    case: Case, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Rung]
+def foreign_program_first(
+    context: CheckContext, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Stage]
 ) -> Contradiction | None:
     """The same after a failed request, and only if it explains the loss: elsewhere than at a pod's device, others may
     well come first.
     """
-    first = ahead_of(case, node, program, chain, predicts) if case.outcome.met is False else None
+    first = program_before(context, node, program, chain, predicts) if context.outcome.met is False else None
     return first if first and first.predicts else None
 
 
 def strangers(
-    case: Case,
+    context: CheckContext,
     node: str,
     device: str,
     direction: Direction,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     namespace: str | None = None,
-) -> Suspect:
+) -> Fault:
     """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace. One that is
     found counts, also where another's code can't be had.
     """
-    if case.outcome.met is not False:
+    if context.outcome.met is not False:
         return None
     question = bpftool.attached(node, device)
     question = netns.inside(node, namespace, *question.argv) if namespace else question
-    attached = case.lens.read(question, bpftool.parse_attached)
+    attached = context.reader.read(question, bpftool.parse_attached)
     if isinstance(attached, Unavailable):
-        return unheard(attached)
+        return if_expected(attached)
     unread: Unavailable | None = None
     chain = [program for program in attached if program.direction is direction]
     for program, before_own in _before_own(chain):
-        takes = _takes(case, node, program, before_another=before_own)
+        takes = _takes(context, node, program, before_another=before_own)
         if isinstance(takes, Unavailable):
-            unread = unread or unheard(takes)
+            unread = unread or if_expected(takes)
         elif takes:
             name = program.program or "XDP"
             message = (
@@ -84,37 +82,37 @@ def strangers(
                 "and drops packets or takes them"
             )
             rests_on = (question, bpf_returns.question(node, program.program_id))
-            return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, rests_on)
+            return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts, rests_on)
     if any(program.attach is not AttachKind.TC and program.program.startswith(_OWN) for program in chain):
         return unread  # Cilium's own comes before all filters, and ends the chain
-    return _filter(case, node, device, direction, predicts, namespace) or unread
+    return _filter(context, node, device, direction, predicts, namespace) or unread
 
 
 def _filter(
-    case: Case,
+    context: CheckContext,
     node: str,
     device: str,
     direction: Direction,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     namespace: str | None,
-) -> Suspect:
+) -> Fault:
     """The same for filters of tc that are no programs, or classic ones. Asked where there is a place for them."""
     places = qdisc.losing_in_pod(node, namespace) if namespace else qdisc.losing(node)
-    holding = case.lens.read(places, qdisc.parse_filtering)
+    holding = context.reader.read(places, qdisc.parse_filtering)
     if isinstance(holding, Unavailable):
-        return unheard(holding)
+        return if_expected(holding)
     if device not in holding:
         return None
     question = tc_filters.question(node, device, direction, namespace)
-    filters = case.lens.read(question, tc_filters.parse)
+    filters = context.reader.read(question, tc_filters.parse)
     if isinstance(filters, Unavailable):
-        return unheard(filters)
+        return if_expected(filters)
     if not filters:
         return None
     first = filters[0]
     name = f"a filter of tc ({first.kind}, pref {first.preference})"
     message = f"{name} at {direction} of {device} on {node} {first.does}"
-    return Contradiction(Reason.PACKET_FILTER_DROPS, message, predicts, (question,))
+    return Contradiction(Reason.NETFILTER_DROPS, message, predicts, (question,))
 
 
 def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:
@@ -124,9 +122,11 @@ def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]
         yield program, own is not None
 
 
-def _takes(case: Case, node: str, program: Attachment, *, before_another: bool) -> bool | Unavailable | None:
+def _takes(
+    context: CheckContext, node: str, program: Attachment, *, before_another: bool
+) -> bool | Unavailable | None:
     """Whether the program's code can keep a packet from going on; None where that can't be told."""
-    values = case.lens.read(bpf_returns.question(node, program.program_id), bpf_returns.parse)
+    values = context.reader.read(bpf_returns.question(node, program.program_id), bpf_returns.parse)
     if isinstance(values, Unavailable):
         return values
     taken = bpf_returns.taken(values, program.attach, before_another=before_another)

@@ -16,14 +16,14 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.packet import Packet
 from ..connection.conntrack_lookup import client_address
-from ..context import Case
-from ..finding.faults import Suspect
-from ..finding.finding import Rung
+from ..context import CheckContext
+from ..finding.faults import Fault
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 from .foreign_programs import strangers
 from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
 from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
-from .qdisc import queue_loses
+from .qdisc import qdisc_drops
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,77 +36,79 @@ class _Ends:
     to_host: bool
 
 
-def swallowed(
-    case: Case, uplink: str, predicts: frozenset[Rung], *, reply: bool = False
-) -> Iterator[Suspect]:
+def dropped_on_output(
+    context: CheckContext, uplink: str, predicts: frozenset[Stage], *, reply: bool = False
+) -> Iterator[Fault]:
     """From one node to the other: what it meets where it leaves, by this uplink, and where it arrives."""
-    if case.outcome.met is not False:
+    if context.outcome.met is not False:
         return
-    ends, packet = _ends(case, reply=reply), _packet(case, reply=reply)
+    ends, packet = _ends(context, reply=reply), _packet(context, reply=reply)
     if ends is None or packet is None:
         return
     here, there = ends.sender.name, ends.receiver.name
-    yield queue_loses(case, here, uplink, predicts)
-    yield strangers(case, here, uplink, Direction.EGRESS, predicts)
-    tunneled = case.path.encapsulation is not Encapsulation.NONE
-    outer = tunnel_packet(case, ends.sender, ends.receiver) if tunneled else None
+    yield qdisc_drops(context, here, uplink, predicts)
+    yield strangers(context, here, uplink, Direction.EGRESS, predicts)
+    tunneled = context.path.encapsulation is not Encapsulation.NONE
+    outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
     if outer:
-        yield filtered(case, here, LEAVING, outer, predicts)
-    devices = pod_device(case, case.source) | pod_device(case, case.destination) | {uplink, CILIUM_HOST}
+        yield filtered(context, here, LEAVING, outer, predicts)
+    devices = (
+        pod_device(context, context.source) | pod_device(context, context.destination) | {uplink, CILIUM_HOST}
+    )
     packet = replace(packet, devices=devices)
     if ends.from_host:
-        yield filtered(case, here, LEAVING, packet, predicts)
-    elif not tunneled and not case.config.bpf_host_routing:
-        yield filtered(case, here, FORWARDED, packet, predicts)
-    for suspect in _arriving(case, ends, packet, predicts, tunneled=tunneled):
+        yield filtered(context, here, LEAVING, packet, predicts)
+    elif not tunneled and not context.config.bpf_host_routing:
+        yield filtered(context, here, FORWARDED, packet, predicts)
+    for suspect in _arriving(context, ends, packet, predicts, tunneled=tunneled):
         yield replace(suspect, node=there) if isinstance(suspect, Contradiction) else suspect
 
 
-def kept_out(case: Case, node: str, predicts: frozenset[Rung]) -> Suspect:
+def input_blocked(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
     """On one node: what a pod's packets meet on their way into the host's stack."""
-    packet = _packet(case, reply=False) if case.outcome.met is False else None
+    packet = _packet(context, reply=False) if context.outcome.met is False else None
     if packet is None:
         return None
-    devices = pod_device(case, case.source) | {CILIUM_HOST}
-    return filtered(case, node, ARRIVING, replace(packet, devices=devices), predicts)
+    devices = pod_device(context, context.source) | {CILIUM_HOST}
+    return filtered(context, node, ARRIVING, replace(packet, devices=devices), predicts)
 
 
 def _arriving(
-    case: Case, ends: _Ends, packet: Packet, predicts: frozenset[Rung], *, tunneled: bool
-) -> Iterator[Suspect]:
+    context: CheckContext, ends: _Ends, packet: Packet, predicts: frozenset[Stage], *, tunneled: bool
+) -> Iterator[Fault]:
     """Where packets arrive; what is still in a tunnel there is judged by the hop that takes it out."""
     there = ends.receiver.name
-    arrived = uplinks(case, ends.sender, ends.receiver, of=there)
-    packet = replace(_masqueraded(case, ends, packet), devices=packet.devices | arrived)
+    arrived = uplinks(context, ends.sender, ends.receiver, of=there)
+    packet = replace(_masqueraded(context, ends, packet), devices=packet.devices | arrived)
     if ends.to_host:
-        yield filtered(case, there, ARRIVING, packet, predicts)
-    elif not tunneled and not case.config.bpf_host_routing:
-        yield filtered(case, there, FORWARDED, packet, predicts)
+        yield filtered(context, there, ARRIVING, packet, predicts)
+    elif not tunneled and not context.config.bpf_host_routing:
+        yield filtered(context, there, FORWARDED, packet, predicts)
     for device in sorted(arrived) if not tunneled else ():
-        yield strangers(case, there, device, Direction.INGRESS, predicts)
+        yield strangers(context, there, device, Direction.INGRESS, predicts)
 
 
-def _masqueraded(case: Case, ends: _Ends, packet: Packet) -> Packet:
+def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
     """The packet as it comes to another node: in tunnel mode from an address of the pod's own, and some port."""
     speaks = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
-    if case.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not speaks:
+    if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not speaks:
         return packet
     return replace(packet, source=speaks[0], source_port=None)
 
 
-def _ends(case: Case, *, reply: bool) -> _Ends | None:
-    here, there = case.source.node, case.backend.place if case.backend else None
+def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
+    here, there = context.source.node, context.backend.place if context.backend else None
     if there is None:
         return None
-    from_host, to_host = case.source.pod.host_network, case.destination is None
+    from_host, to_host = context.source.pod.host_network, context.destination is None
     return _Ends(there, here, to_host, from_host) if reply else _Ends(here, there, from_host, to_host)
 
 
-def _packet(case: Case, *, reply: bool) -> Packet | None:
+def _packet(context: CheckContext, *, reply: bool) -> Packet | None:
     """The first packet of the request or of its reply, with the addresses that the sender gives it."""
-    if case.backend is None:
+    if context.backend is None:
         return None
-    client = client_address(case.plan, case.backend, case.lens, case.config)
+    client = client_address(context.plan, context.backend, context.reader, context.config)
     if isinstance(client, Unavailable):
         return None
-    return request_packet(case, frozenset(), reply=reply, client=client)
+    return request_packet(context, frozenset(), reply=reply, client=client)

@@ -14,12 +14,12 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import NodeFacts, PodFacts
 from ...sources.iproute2 import links
-from ..context import Case
-from ..finding.finding import Rung
+from ..context import CheckContext
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 from .netns import home_of
 
-BY_SIZE = frozenset({Rung.CONNECTED})
+BY_SIZE = frozenset({Stage.CONNECTED})
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
 OUTER_HEADERS = 14 + 20 + 8 + 8
 
@@ -48,17 +48,19 @@ def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
     return min((route.mtu for route in routes if route.destination == "default" and route.mtu), default=None)
 
 
-def too_small_uplink(case: Case, one: PodFacts, another: PodFacts) -> Contradiction | Unavailable | None:
+def too_small_uplink(
+    context: CheckContext, one: PodFacts, another: PodFacts
+) -> Contradiction | Unavailable | None:
     """A node's device that takes less than the other node sends to it, of a connection between these pods."""
-    packets = _packet_of(case, one), _packet_of(case, another)
-    uplinks = _uplink(case, one.node, another.node), _uplink(case, another.node, one.node)
+    packets = _packet_of(context, one), _packet_of(context, another)
+    uplinks = _uplink(context, one.node, another.node), _uplink(context, another.node, one.node)
     known = (*packets, *uplinks)
     limits = [limit for limit in known if isinstance(limit, _Limit)]
     if len(limits) < len(known):
         return next((limit for limit in known if isinstance(limit, Unavailable)), None)
     # either end of a connection tells the other how much it takes
     packet = min(limits[0].octets, limits[1].octets)
-    if case.path.encapsulation is not Encapsulation.NONE:
+    if context.path.encapsulation is not Encapsulation.NONE:
         packet += OUTER_HEADERS
     here, there = limits[2:]
     rests_on = tuple(question for limit in limits for question in limit.rests_on)
@@ -73,18 +75,18 @@ def too_small_uplink(case: Case, one: PodFacts, another: PodFacts) -> Contradict
     return None
 
 
-def _packet_of(case: Case, pod: PodFacts) -> _Known:
+def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
     """The largest packet of a pod."""
-    node, agent = pod.node.name, case.agent_endpoint(pod)
+    node, agent = pod.node.name, context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return agent
-    home = home_of(case, pod, agent)
+    home = home_of(context, pod, agent)
     if isinstance(home, Unavailable):
         return None if home.reason == Reason.NAMESPACE_NOT_FOUND else home
     of_link = links.pod_link(node, home.namespace, agent.container_interface_name)
     of_routes = links.pod_routes(node, home.namespace)
-    link = case.lens.read(of_link, links.parse_link)
-    routes = case.lens.read(of_routes, links.parse_routes)
+    link = context.reader.read(of_link, links.parse_link)
+    routes = context.reader.read(of_routes, links.parse_routes)
     if isinstance(link, Absent):
         return None
     if isinstance(link, Unavailable):
@@ -94,17 +96,17 @@ def _packet_of(case: Case, pod: PodFacts) -> _Known:
     return _Limit(largest_packet(link, routes), link.name, (of_link, of_routes))
 
 
-def _uplink(case: Case, node: NodeFacts, other: NodeFacts) -> _Known:
+def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
     """The device by which a node reaches another."""
     if other.cilium is None or not other.cilium.internal_ips:
         return None
-    route = case.lens.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
+    route = context.reader.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
     if isinstance(route, Unavailable):
         return route
     if isinstance(route, Absent):
         return None
     question = links.uplink(node.name, route.device)
-    link = case.lens.read(question, links.parse_link)
+    link = context.reader.read(question, links.parse_link)
     if isinstance(link, Unavailable):
         return link
     return None if isinstance(link, Absent) else _Limit(link.mtu, link.name, (question,))

@@ -12,11 +12,11 @@ from ...evidence.reading import Unavailable
 from ...plan.plan import PodFacts
 from ...sources import netns
 from ...sources.agent.agent_endpoint import AgentEndpoint
-from ..context import Case
+from ..context import CheckContext
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class NetworkNamespace:
     """A pod's namespace. `lacks_address`: its device has not the pod's address; `rests_on`: what shows that."""
 
     namespace: str
@@ -24,24 +24,24 @@ class Home:
     rests_on: tuple[Question, ...] = ()
 
 
-def home_of(case: Case, pod: PodFacts, agent: AgentEndpoint) -> Home | Unavailable:
+def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> NetworkNamespace | Unavailable:
     """The pod's namespace; `Unavailable(NetworkNamespaceNotFound)` where none that the agent sees is known for it."""
     node, ip = pod.node.name, pod.pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)
-    namespaces = case.lens.read(by_address, netns.parse)
+    namespaces = context.reader.read(by_address, netns.parse)
     if isinstance(namespaces, Unavailable):
         return namespaces
     named = namespaces.get(ip, ())
     if len(named) == 1:
-        return Home(named[0])
-    earlier = _named_before(case, by_address, ip) if not named else ()
+        return NetworkNamespace(named[0])
+    earlier = _named_before(context, by_address, ip) if not named else ()
     if len(earlier) == 1:
-        return Home(earlier[0], lacks_address=True, rests_on=(by_address,))
-    devices = case.lens.read(of_all, netns.parse_survey)
+        return NetworkNamespace(earlier[0], lacks_address=True, rests_on=(by_address,))
+    devices = context.reader.read(of_all, netns.parse_survey)
     if isinstance(devices, Unavailable):
         if devices.reason != Reason.NOT_COLLECTED:
             return devices
-        return Home(named[-1]) if named else _not_found(node, ip)
+        return NetworkNamespace(named[-1]) if named else _not_found(node, ip)
     ends = [
         device
         for device in devices
@@ -52,14 +52,14 @@ def home_of(case: Case, pod: PodFacts, agent: AgentEndpoint) -> Home | Unavailab
     if len(ends) != 1:
         return _not_found(node, ip)
     [end] = ends
-    return Home(end.namespace, ip not in end.addresses, (by_address, of_all))
+    return NetworkNamespace(end.namespace, ip not in end.addresses, (by_address, of_all))
 
 
-def _named_before(case: Case, by_address: Question, ip: str) -> tuple[str, ...]:
+def _named_before(context: CheckContext, by_address: Question, ip: str) -> tuple[str, ...]:
     """The namespaces that had the address when an earlier look of this run found any."""
     looks = (
         look.get(ip, ())
-        for look in case.lens.series(by_address, netns.parse)
+        for look in context.reader.series(by_address, netns.parse)
         if not isinstance(look, Unavailable)
     )
     return next(filter(None, reversed(tuple(looks))), ())

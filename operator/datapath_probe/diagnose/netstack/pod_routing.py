@@ -12,66 +12,71 @@ from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.iproute2 import links
 from ...sources.packet import Packet
-from ..connection.conntrack_lookup import AHEAD
-from ..context import Case
-from ..finding.faults import Suspect, unheard
-from ..finding.finding import Rung
+from ..connection.conntrack_lookup import MAX_CANDIDATES
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 
-def peers(case: Case, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
+def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
     """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
     translated outside the pod. Where its sockets translate, and nobody saw whom they chose, each that they may have.
     """
-    plan = case.plan
-    if pod is not case.source:
-        return ((case.source.pod.ip, case.client_port),)
-    if case.translates and plan.frontend:
+    plan = context.plan
+    if pod is not context.source:
+        return ((context.source.pod.ip, context.client_port),)
+    if context.translates and plan.frontend:
         return ((plan.frontend.ip, plan.frontend.number),)
-    chosen = (case.backend,) if case.backend else plan.backends[:AHEAD]
+    chosen = (context.backend,) if context.backend else plan.backends[:MAX_CANDIDATES]
     return tuple((backend.ip, backend.port) for backend in chosen)
 
 
-def packets_inside(case: Case, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
+def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
     """What may arrive in the pod and leave it by its device, as its own kernel sees it."""
-    own, asks, l4 = case.client_port, pod is case.source, case.protocol.lower()
+    own, asks, l4 = context.client_port, pod is context.source, context.protocol.lower()
     if not asks:
-        own = case.backend.port if case.backend else 0
+        own = context.backend.port if context.backend else 0
     ip, by, request, reply = pod.pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
-    others = peers(case, pod)
+    others = peers(context, pod)
     arriving = [Packet(l4, peer, ip, own, port, by, reply if asks else request) for peer, port in others]
     leaving = [Packet(l4, ip, peer, port, own, by, request if asks else reply) for peer, port in others]
     return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
 
 
 def astray_inside(
-    case: Case, pod: PodFacts, agent: AgentEndpoint, namespace: str, predicts: frozenset[Rung]
-) -> Iterator[Suspect]:
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
     """A pod that does not send its packets of this connection through its interface, or not from its own address."""
-    if case.outcome.met is not False:
+    if context.outcome.met is not False:
         return
-    for target, _ in peers(case, pod):
+    for target, _ in peers(context, pod):
         if target not in pod.pod.ips:
-            yield _astray(case, pod, agent, namespace, target, predicts)
+            yield _astray(context, pod, agent, namespace, target, predicts)
 
 
 def _astray(
-    case: Case, pod: PodFacts, agent: AgentEndpoint, namespace: str, target: str, predicts: frozenset[Rung]
-) -> Suspect:
-    asks = pod is case.source
+    context: CheckContext,
+    pod: PodFacts,
+    agent: AgentEndpoint,
+    namespace: str,
+    target: str,
+    predicts: frozenset[Stage],
+) -> Fault:
+    asks = pod is context.source
     question = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
-    route = case.lens.read(question, links.parse_route)
+    route = context.reader.read(question, links.parse_route)
     if isinstance(route, Unavailable):
-        return unheard(route)
+        return if_expected(route)
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     if isinstance(route, Absent):
         message = (
             f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
         )
-        return Contradiction(Reason.NO_ROUTE, message, predicts, (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
     if route.device != agent.container_interface_name:
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
-        return Contradiction(Reason.NO_ROUTE, message, predicts, (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
     if asks and route.source and route.source not in pod.pod.ips:
         message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.pod.ip}"
         return Contradiction(Reason.INTERFACE_MISMATCH, message, predicts, (question,))

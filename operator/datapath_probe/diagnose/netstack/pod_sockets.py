@@ -11,65 +11,65 @@ from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
 from ...sources.iproute2 import ss
 from ...sources.iproute2.ss import Socket
-from ..context import Case
+from ..context import CheckContext
 from .netns import home_of
 
 _FIN = 1  # counts as an octet that was not read
 
 
-def doubt(case: Case) -> Unavailable | None:
+def doubt(context: CheckContext) -> Unavailable | None:
     """Why what was seen to come from the pod, or not to come, may not be the application's doing: something in the pod
     keeps packets from its sockets, or answers in its name.
     """
-    listening, own = _listener(case), _own(case)
+    listening, own = _listener(context), _own(context)
     if listening is None or listening.is_full:
         return None
-    if case.connection.refused and not case.connection.connected:
-        message = f"{case.server} was refused, although a socket of the pod listens there"
+    if context.connection.refused and not context.connection.connected:
+        message = f"{context.server} was refused, although a socket of the pod listens there"
         return Unavailable(Reason.NOT_OBSERVED, message)
-    if case.connection.connected and own and own.is_half_open:
+    if context.connection.connected and own and own.is_half_open:
         message = "packets of this connection came to the pod's node, and not to the pod's socket"
         return Unavailable(Reason.NOT_OBSERVED, message)
     return None
 
 
-def overflow(case: Case) -> str | None:
+def overflow(context: CheckContext) -> str | None:
     """What is wrong if the application does not take the connections that wait for it; None if it does."""
-    listening = _listener(case)
+    listening = _listener(context)
     if listening is None or not listening.is_full:
         return None
     queue = f"{listening.received} wait, and no more than {listening.limit} may"
-    return f"the application at {case.server} does not accept its connections: {queue}"
+    return f"the application at {context.server} does not accept its connections: {queue}"
 
 
-def listens(case: Case) -> bool:
+def listens(context: CheckContext) -> bool:
     """Whether a socket of the pod is known to listen where the request went."""
-    return _listener(case) is not None
+    return _listener(context) is not None
 
 
-def unread(case: Case) -> bool:
+def unread(context: CheckContext) -> bool:
     """Whether the request lies in the pod's socket, and the application has not read it."""
-    own = _own(case)
+    own = _own(context)
     return own is not None and own.received > _FIN
 
 
-def _listener(case: Case) -> Socket | None:
-    return ss.listener(_known(case) or (), case.address)
+def _listener(context: CheckContext) -> Socket | None:
+    return ss.listener(_known(context) or (), context.address)
 
 
-def _own(case: Case) -> Socket | None:
+def _own(context: CheckContext) -> Socket | None:
     """The server's end of the request's connection."""
-    port = case.client_port
-    return ss.of_connection(_known(case) or (), case.source.pod.ip, port) if port else None
+    port = context.client_port
+    return ss.of_connection(_known(context) or (), context.source.pod.ip, port) if port else None
 
 
-def _known(case: Case) -> Sequence[Socket] | None:
-    pod, backend = case.destination, case.backend
-    if case.outcome.met is not False or pod is None or backend is None or not case.connection.received:
+def _known(context: CheckContext) -> Sequence[Socket] | None:
+    pod, backend = context.destination, context.backend
+    if context.outcome.met is not False or pod is None or backend is None or not context.connection.received:
         return None
-    agent = case.agent_endpoint(pod)
-    home = agent if isinstance(agent, Unavailable) else home_of(case, pod, agent)
+    agent = context.agent_endpoint(pod)
+    home = agent if isinstance(agent, Unavailable) else home_of(context, pod, agent)
     if isinstance(home, Unavailable):
         return None
-    found = case.lens.read(ss.question(pod.node.name, home.namespace, backend.port), ss.parse)
+    found = context.reader.read(ss.question(pod.node.name, home.namespace, backend.port), ss.parse)
     return None if isinstance(found, Unavailable) else found

@@ -10,11 +10,11 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.iproute2 import links
-from ..context import Case
-from ..finding.faults import Suspect
+from ..context import CheckContext
+from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
 from .mtu import BY_SIZE, largest_packet, route_mtu
-from .netns import Home
+from .netns import NetworkNamespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,18 @@ class Pair:
 
 
 def read_pair(
-    case: Case, pod: PodFacts, agent: AgentEndpoint, home: Home | Unavailable
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, home: NetworkNamespace | Unavailable
 ) -> Pair | Unavailable:
     """Both ends; the node's alone where it is all that is known."""
     node = pod.node.name
     host_question = links.link(node, agent.interface_name)
-    host = case.lens.read(host_question, links.parse_link)
+    host = context.reader.read(host_question, links.parse_link)
     if isinstance(home, Unavailable):
         return host if isinstance(host, Unavailable) else _node_end(agent, host, host_question, home)
     pod_question = links.pod_link(node, home.namespace, agent.container_interface_name)
     route_question = links.pod_routes(node, home.namespace)
-    inside = case.lens.read(pod_question, links.parse_link)
-    routes = case.lens.read(route_question, links.parse_routes)
+    inside = context.reader.read(pod_question, links.parse_link)
+    routes = context.reader.read(route_question, links.parse_routes)
     if isinstance(host, Unavailable):
         return host
     if isinstance(host, Absent):
@@ -92,14 +92,14 @@ def problem_of(pair: Pair) -> tuple[Reason, str] | None:
 def _unrouted(pair: Pair, host: str) -> tuple[Reason, str] | None:
     """What the pod needs beside its device to speak through it."""
     if not any(route.destination == "default" for route in pair.routes):
-        return Reason.NO_ROUTE, f"the pod behind {host} has no default route"
+        return Reason.ROUTE_MISSING, f"the pod behind {host} has no default route"
     if pair.lacking:
         inside = pair.agent.container_interface_name
-        return Reason.NO_ROUTE, f"{inside} behind {host} does not have the pod's address {pair.lacking}"
+        return Reason.ROUTE_MISSING, f"{inside} behind {host} does not have the pod's address {pair.lacking}"
     return None
 
 
-def too_small(pair: Pair, node: str) -> Suspect:
+def too_small(pair: Pair, node: str) -> Fault:
     """An end of the pair that takes less than is sent to it: the node's end less than the pod sends, or the pod's end
     less than the pod's route has it tell its peers.
     """

@@ -17,17 +17,19 @@ from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
-from ...plan.movement import Movement
+from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
-from ...sources.curl import told_alone
+from ...sources.curl import strip_progress
 from .redaction import starred, without_values
 from .run import Request, Run
 
 FORMAT = 1
+# What a bundle of an earlier version may call a reason.
+_RENAMED = {"PodGone": EvidenceError.POD_NOT_FOUND}
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
-_MOVEMENT: TypeAdapter[Movement | None] = TypeAdapter(Movement | None)
+_CHURN: TypeAdapter[EndpointChurn | None] = TypeAdapter(EndpointChurn | None)
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -51,8 +53,8 @@ class Bundle:
             "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
             "secondLook": run.second_look,
             "viewAge": run.view_age_s,
-            "behind": _MOVEMENT.dump_python(run.behind, mode="json"),
-            "dns": _MOVEMENT.dump_python(run.dns, mode="json"),
+            "behind": _CHURN.dump_python(run.destination_churn, mode="json"),
+            "dns": _CHURN.dump_python(run.dns_churn, mode="json"),
             "request": {
                 "started": request.started,
                 "localPort": request.local_port,
@@ -93,8 +95,8 @@ class Bundle:
                     plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
-                    behind=_MOVEMENT.validate_python(document.get("behind")),
-                    dns=_MOVEMENT.validate_python(document.get("dns")),
+                    destination_churn=_CHURN.validate_python(document.get("behind")),
+                    dns_churn=_CHURN.validate_python(document.get("dns")),
                 )
             )
         except NotABundleError:
@@ -108,7 +110,7 @@ def _redacted(run: Run) -> Run:
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        told = told_alone(reading.stderr)
+        told = strip_progress(reading.stderr)
         reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=told)
     return replace(
         run,
@@ -178,7 +180,7 @@ def _from_reading(reading: Reading) -> dict[str, Any]:
 
 def _to_reading(saved: dict[str, Any]) -> Reading:
     if "unavailable" in saved:
-        reason = EvidenceError(saved["unavailable"])
+        reason = EvidenceError(_RENAMED.get(saved["unavailable"], saved["unavailable"]))
         return Unavailable(reason, str(saved["message"]), _number(saved["at"]))
     return Answer(
         exit_code=int(saved["exitCode"]),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ...evidence.reading import Reading
 from ...evidence.store import Evidence
-from ...plan.movement import Movement
+from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
 
 
@@ -25,7 +25,8 @@ class Run:
 
     `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
     unseen, because the API server was not heard. `hanging`: the request is under way for longer than good ones take.
-    `behind`, `dns`: what moved behind the destination's Service, and behind the cluster's DNS, at the second look.
+    `destination_churn`, `dns_churn`: what changed behind the destination's Service, and behind the cluster's DNS,
+    at the second look.
     """
 
     plan: Plan
@@ -35,5 +36,5 @@ class Run:
     second_look: bool = False
     view_age_s: float = 0.0
     hanging: bool = False
-    behind: Movement | None = None
-    dns: Movement | None = None
+    destination_churn: EndpointChurn | None = None
+    dns_churn: EndpointChurn | None = None

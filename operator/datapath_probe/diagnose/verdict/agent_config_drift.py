@@ -10,7 +10,7 @@ from ...evidence.errors import EvidenceError
 from ...evidence.reading import Unavailable
 from ...plan.support import unsupported
 from ...sources.agent.agent_config import AgentConfig
-from ..context import Case
+from ..context import CheckContext
 
 # What decides on the way of packets, and what a key of the ConfigMap is called that sets it.
 _DECISIVE = {
@@ -28,43 +28,46 @@ _DECISIVE = {
 }
 
 
-def unjudgeable(case: Case) -> Unavailable | None:
+def unjudgeable(context: CheckContext) -> Unavailable | None:
     """The first thing on this path that no check knows; whatever else was found then proves nothing."""
-    configurations = [("", case.config), *((f" on {node}", config) for node, config in _configurations(case))]
+    configurations = [
+        ("", context.config),
+        *((f" on {node}", config) for node, config in _configurations(context)),
+    ]
     for place, config in configurations:
         setting = unsupported(config)
         if setting:
             message = f"Cilium{place} runs with {setting}, which this version of the operator can't judge"
             return Unavailable(Reason.UNSUPPORTED_CONFIGURATION, message)
-    for node in _nodes(case):
-        layout = case.layout(node)
+    for node in _nodes(context):
+        layout = context.layout(node)
         if isinstance(layout, Unavailable) and layout.reason == EvidenceError.UNSUPPORTED_VERSION:
             return Unavailable(Reason.UNSUPPORTED_VERSION, f"{node}: {layout.message}")
     return None
 
 
-def disagreement(case: Case) -> str | None:
+def disagreement(context: CheckContext) -> str | None:
     """Which node's agent runs with other settings than the ConfigMap has, as one sentence."""
-    for node, config in _configurations(case):
+    for node, config in _configurations(context):
         for member, key in _DECISIVE.items():
-            has, wanted = getattr(config, member), getattr(case.config, member)
+            has, wanted = getattr(config, member), getattr(context.config, member)
             if has != wanted:
                 said = f"the agent on {node} runs with {key} {_text(has)}, the ConfigMap says {_text(wanted)}"
                 return f"{said}: it has not restarted since, or a CiliumNodeConfig overrides it"
     return None
 
 
-def _configurations(case: Case) -> Iterator[tuple[str, AgentConfig]]:
+def _configurations(context: CheckContext) -> Iterator[tuple[str, AgentConfig]]:
     """What the agents of the path run with, where that could be had."""
-    for node in _nodes(case):
-        config = case.agent_config(node)
+    for node in _nodes(context):
+        config = context.agent_config(node)
         if isinstance(config, AgentConfig):
             yield node, config
 
 
-def _nodes(case: Case) -> list[str]:
+def _nodes(context: CheckContext) -> list[str]:
     """Source and destination node, as far as they are known."""
-    return list(dict.fromkeys(filter(None, (case.path.source_node, case.path.destination_node))))
+    return list(dict.fromkeys(filter(None, (context.path.source_node, context.path.destination_node))))
 
 
 def _text(value: object) -> str:

@@ -8,28 +8,28 @@ Source: Cilium 1.18 `bpf/lib/conntrack.h` (`__ct_update_timeout`), `monitor-aggr
 from ...api.vocabulary import HopName
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.maps.conntrack import CtEntry
-from ..connection.progress import BACK_AGAIN, INSIDE, THERE
-from ..context import Case
+from ..connection.progress import DESTINATION_HOPS, REPLY_HOPS, THERE
+from ..context import CheckContext
 
 _ALL_FLAGS = "all"
 _PSH = "psh"
 
 
-def transfer_zone(case: Case) -> frozenset[HopName]:
+def transfer_zone(context: CheckContext) -> frozenset[HopName]:
     """The hops where data of this connection can have died. That none was noted counts only where all would be."""
-    connection, request = case.connection, case.plan.request
+    connection, request = context.connection, context.plan.request
     whole = connection.request_arrived and request.protocol == "http" and request.fits_one_segment
     zone = set[HopName]() if whole else set(THERE)
-    noted = isinstance(connection.incoming, CtEntry) and _notes_data(case)
+    noted = isinstance(connection.incoming, CtEntry) and _notes_data(context)
     if connection.request_arrived or not noted:
-        zone.update(INSIDE)
+        zone.update(DESTINATION_HOPS)
     if connection.response_left or not noted:
-        zone.update(BACK_AGAIN)
+        zone.update(REPLY_HOPS)
     return frozenset(zone)
 
 
-def _notes_data(case: Case) -> bool:
+def _notes_data(context: CheckContext) -> bool:
     """Whether the destination's agent has entries note PSH."""
-    node = case.path.destination_node
-    config = case.agent_config(node) if node else None
+    node = context.path.destination_node
+    config = context.agent_config(node) if node else None
     return isinstance(config, AgentConfig) and not config.monitor_flags.isdisjoint((_ALL_FLAGS, _PSH))

@@ -11,18 +11,18 @@ from ...api.vocabulary import HopName, HopVerdict, Stance, Witness
 from ...evidence.errors import EvidenceError
 from ...sources.flows.flow import Point
 from ..connection.drops import Drop
-from ..connection.flow_events import Sighting
-from ..connection.progress import Ladder
-from ..context import Case
+from ..connection.flow_events import Observation
+from ..connection.progress import Progress
+from ..context import CheckContext
 from ..finding.finding import Finding, Statement
 from .loss_counters import counted_drops
 
 
-def testify(case: Case, findings: Sequence[Finding], ladder: Ladder) -> list[Finding]:
+def attach_events(context: CheckContext, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
     """The findings, each with the events that concern it."""
-    drops = case.connection.events.drops
+    drops = context.connection.events.drops
     return [
-        _with_losses(case, _with_drops(case, _with_sightings(case, f), _of(f, drops), ladder))
+        _with_losses(context, _with_drops(context, _with_sightings(context, f), _of(f, drops), progress))
         for f in findings
     ]
 
@@ -32,27 +32,29 @@ def _of(finding: Finding, drops: Sequence[Drop]) -> list[Drop]:
     return [d for d in drops if d.hop is finding.hop and (d.node == finding.node or d.is_of_its_sender)]
 
 
-def clues(case: Case) -> Iterator[str]:
+def hints(context: CheckContext) -> Iterator[str]:
     """What was seen and names no hop, in sentences: for people who look at a segment, or for a denial."""
-    events = case.connection.events
+    events = context.connection.events
     yield from map(str, events.drops)
     if not events.drops:
-        yield from counted_drops(case)
+        yield from counted_drops(context)
     for error in events.icmp:
         yield f"ICMP error from {error}"
-    yield from lost_events(case)
+    yield from lost_events(context)
     for node, why in sorted(events.unread.items()):
         if why.reason != EvidenceError.NOT_COLLECTED:
             yield f"no events from {node}: {why.message}"
 
 
-def lost_events(case: Case) -> Iterator[str]:
+def lost_events(context: CheckContext) -> Iterator[str]:
     """How many events each node knows that it lost, in sentences: any of them may have been of this connection."""
-    for node, lost in sorted(case.connection.events.lost.items()):
+    for node, lost in sorted(context.connection.events.lost.items()):
         yield f"{node} lost {lost} events"
 
 
-def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Ladder) -> Finding:
+def _with_drops(
+    context: CheckContext, finding: Finding, drops: Sequence[Drop], progress: Progress
+) -> Finding:
     """Drops count where the request failed and its packets came no further; else they are told and no more. Of several
     kinds the most frequent gives the reason.
     """
@@ -65,8 +67,8 @@ def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Lad
         "drops": str(sum(drop.count for drop in drops)),
         "deniedBy": _distinct(policy for drop in drops for policy in drop.policies),
     }
-    can_be_here = finding.hop in ladder.zone or any(drop.is_of_its_sender for drop in drops)
-    fatal = case.outcome.met is False and can_be_here
+    can_be_here = finding.hop in progress.zone or any(drop.is_of_its_sender for drop in drops)
+    fatal = context.outcome.met is False and can_be_here
     stance = Stance.CONTRADICTS if fatal else Stance.AGREES
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
     if not fatal:
@@ -79,9 +81,9 @@ def _with_drops(case: Case, finding: Finding, drops: Sequence[Drop], ladder: Lad
     return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told)
 
 
-def _with_losses(case: Case, finding: Finding) -> Finding:
+def _with_losses(context: CheckContext, finding: Finding) -> Finding:
     """How many events the hop's node lost meanwhile: any of them may have been of this connection."""
-    lost = case.connection.events.lost.get(finding.node)
+    lost = context.connection.events.lost.get(finding.node)
     if not lost:
         return finding
     silent = Witness.OBSERVED not in finding.evidence
@@ -93,9 +95,9 @@ def _distinct(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(filter(None, words)))
 
 
-def _with_sightings(case: Case, finding: Finding) -> Finding:
-    events = case.connection.events
-    seen = [sighting for sighting in events.sightings if finding.hop in _places(case, sighting)]
+def _with_sightings(context: CheckContext, finding: Finding) -> Finding:
+    events = context.connection.events
+    seen = [observation for observation in events.sightings if finding.hop in _places(context, observation)]
     if not seen:
         return finding
     facts = {
@@ -104,16 +106,16 @@ def _with_sightings(case: Case, finding: Finding) -> Finding:
     return _observed(finding, "packets of this connection were seen to pass", facts)
 
 
-def _places(case: Case, sighting: Sighting) -> Iterator[HopName]:
+def _places(context: CheckContext, observation: Observation) -> Iterator[HopName]:
     """The hops that let a packet pass which was seen at this point."""
-    source, destination = case.path.source_node, case.path.destination_node
-    begin, end = (destination, source) if sighting.reply else (source, destination)
-    if sighting.point is Point.TO_ENDPOINT and sighting.node == end:
-        yield HopName.REPLY_DELIVERY if sighting.reply else HopName.INGRESS_POLICY
-    elif sighting.node == begin and sighting.point is Point.TO_OVERLAY:
-        yield HopName.REPLY_ENCAPSULATION if sighting.reply else HopName.OVERLAY_ENCAPSULATION
-    elif sighting.node == begin and sighting.point in (Point.TO_STACK, Point.TO_NETWORK):
-        yield HopName.REPLY_ROUTING if sighting.reply else HopName.NODE_ROUTING
+    source, destination = context.path.source_node, context.path.destination_node
+    begin, end = (destination, source) if observation.reply else (source, destination)
+    if observation.point is Point.TO_ENDPOINT and observation.node == end:
+        yield HopName.REPLY_DELIVERY if observation.reply else HopName.INGRESS_POLICY
+    elif observation.node == begin and observation.point is Point.TO_OVERLAY:
+        yield HopName.REPLY_ENCAPSULATION if observation.reply else HopName.OVERLAY_ENCAPSULATION
+    elif observation.node == begin and observation.point in (Point.TO_STACK, Point.TO_NETWORK):
+        yield HopName.REPLY_ROUTING if observation.reply else HopName.NODE_ROUTING
 
 
 def _observed(

@@ -15,10 +15,10 @@ from ...sources.agent import bpf_metrics
 from ...sources.agent.bpf_metrics import Counter
 from ...sources.iproute2 import links
 from ...sources.iproute2.links import DeviceCounters
-from ..connection.progress import Ladder
-from ..context import Case
-from ..finding.evidence_reader import Lens
-from ..finding.finding import Rung, Segment
+from ..connection.progress import Progress
+from ..context import CheckContext
+from ..finding.evidence_reader import EvidenceReader
+from ..finding.finding import Segment, Stage
 
 # A SYN that is not answered is sent again so many seconds after the first (also where the kernel starts linearly).
 _RETRANSMITS_S = (1, 3, 7, 15, 31)
@@ -34,32 +34,32 @@ class WireLoss:
     message: str
 
 
-def count(lens: Lens, path: ExpectedPath) -> None:
+def count(reader: EvidenceReader, path: ExpectedPath) -> None:
     """The counters of both nodes, to be compared with what they are when the request has failed."""
     for node in dict.fromkeys((path.source_node, path.destination_node or path.source_node)):
         if path.encapsulation is not Encapsulation.NONE:
-            lens.read(links.counters(node, _device(path)), links.parse_counters)
-        lens.read(bpf_metrics.question(node), bpf_metrics.parse)
+            reader.read(links.counters(node, _device(path)), links.parse_counters)
+        reader.read(bpf_metrics.question(node), bpf_metrics.parse)
 
 
-def wire_loss(case: Case, ladder: Ladder) -> WireLoss | None:
+def wire_loss(context: CheckContext, progress: Progress) -> WireLoss | None:
     """The loss between the nodes, on the way that conntrack and events say was the last; None: not shown."""
-    path = case.path
+    path = context.path
     if not path.cross_node or path.encapsulation is Encapsulation.NONE or path.destination_node is None:
         return None
-    if ladder.reached is Rung.SENT:
+    if progress.reached is Stage.SENT:
         way = path.source_node, path.destination_node
         segment = Segment(HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, path.source_node)
-    elif ladder.reached is Rung.ANSWERED:
+    elif progress.reached is Stage.ANSWERED:
         way = path.destination_node, path.source_node
         segment = Segment(HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION, path.destination_node)
     else:
         return None
     device = _device(path)
-    sender, receiver = (_device_delta(case, node, device) for node in way)
+    sender, receiver = (_device_delta(context, node, device) for node in way)
     if sender is None or receiver is None or not sender.tx_packets or receiver.rx_packets:
         return None
-    programs = _program_delta(case, way[1])
+    programs = _program_delta(context, way[1])
     if programs is None or any(counter.file == "bpf_overlay.c" and n for counter, n in programs.items()):
         return None
     errors = sender.tx_errors + sender.tx_dropped
@@ -71,13 +71,15 @@ def wire_loss(case: Case, ladder: Ladder) -> WireLoss | None:
     return WireLoss(segment, message)
 
 
-def counted_drops(case: Case) -> Iterator[str]:
+def counted_drops(context: CheckContext) -> Iterator[str]:
     """Drops that nodes counted while the request hung, of whatever traffic."""
-    nodes = dict.fromkeys((case.path.source_node, case.path.destination_node or case.path.source_node))
+    nodes = dict.fromkeys(
+        (context.path.source_node, context.path.destination_node or context.path.source_node)
+    )
     shown = [
         f"{node} counted {packets} × {counter.reason} in {counter.file} ({counter.direction})"
         for node in nodes
-        for counter, packets in (_program_delta(case, node) or {}).items()
+        for counter, packets in (_program_delta(context, node) or {}).items()
         if packets and counter.drop_code is not None and counter.drop_code not in _NOISE
     ]
     yield from sorted(shown)[:_SHOWN_DROPS]
@@ -87,10 +89,10 @@ def _device(path: ExpectedPath) -> str:
     return f"cilium_{path.config.tunnel_protocol}"
 
 
-def _device_delta(case: Case, node: str, device: str) -> DeviceCounters | None:
+def _device_delta(context: CheckContext, node: str, device: str) -> DeviceCounters | None:
     question = links.counters(node, device)
-    readings = case.lens.series(question, links.parse_counters)
-    if len(readings) < 2 or not _spans_a_retransmit(case, question):
+    readings = context.reader.series(question, links.parse_counters)
+    if len(readings) < 2 or not _spans_a_retransmit(context, question):
         return None
     before, after = readings[0], readings[-1]
     if not isinstance(before, DeviceCounters) or not isinstance(after, DeviceCounters):
@@ -98,9 +100,9 @@ def _device_delta(case: Case, node: str, device: str) -> DeviceCounters | None:
     return after.since(before)
 
 
-def _program_delta(case: Case, node: str) -> Mapping[Counter, int] | None:
+def _program_delta(context: CheckContext, node: str) -> Mapping[Counter, int] | None:
     """By counter, how many packets it rose by."""
-    readings = case.lens.series(bpf_metrics.question(node), bpf_metrics.parse)
+    readings = context.reader.series(bpf_metrics.question(node), bpf_metrics.parse)
     if len(readings) < 2:
         return None
     before, after = readings[0], readings[-1]
@@ -109,11 +111,11 @@ def _program_delta(case: Case, node: str) -> Mapping[Counter, int] | None:
     return bpf_metrics.rise(before, after)
 
 
-def _spans_a_retransmit(case: Case, question: Question) -> bool:
+def _spans_a_retransmit(context: CheckContext, question: Question) -> bool:
     """Whether a packet of this connection was sent after the first reading of the counters."""
-    report, started = case.connection.report, case.run.request.started
+    report, started = context.connection.report, context.run.request.started
     if report is None:
         return False
     waited_s = report.timings.total - report.timings.name_lookup
-    read_s = case.lens.first_read_by(question) - started
+    read_s = context.reader.first_read_by(question) - started
     return any(read_s <= again_s < waited_s for again_s in _RETRANSMITS_S)

@@ -7,21 +7,21 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict, Witness
 from ...evidence.reading import Unavailable
 from ...sources.agent.agent_config import AgentConfig
-from ..context import Case
+from ..context import CheckContext
 from ..finding.finding import Finding
 from ..finding.path_profile import NO_LOAD_BALANCING, Entry, Way
 
 _ENTRY_HOPS = (HopName.REPLY_PROGRAM, HopName.SOURCE_PROGRAM)
 
 
-def seen_way(case: Case, findings: Sequence[Finding]) -> Way | None:
+def seen_way(context: CheckContext, findings: Sequence[Finding]) -> Way | None:
     """The way as agents run it, which may be another than the ConfigMap will make it when they restart. None while
     agents differ, as in a roll-out, or can't be asked.
     """
-    config = _agents_config(case)
+    config = _agents_config(context)
     if config is None or any(finding.reason is Reason.IN_TRANSITION for finding in findings):
         return None
-    plan = case.plan
+    plan = context.plan
     backends = {
         backend.target.pod.name if backend.target else backend.ip: backend.place.name if backend.place else ""
         for backend in plan.backends
@@ -35,18 +35,18 @@ def seen_way(case: Case, findings: Sequence[Finding]) -> Way | None:
         routing=config.tunnel_protocol if config.routing_mode == "tunnel" else config.routing_mode,
         load_balancing=balancing,
         endpoint_routes=config.endpoint_routes,
-        sources={case.source.pod.name: case.source.node.name},
+        sources={context.source.pod.name: context.source.node.name},
         backends={name: backends[name] for name in kept},
         backend_count=len(backends),
         entries=dict(_entries(findings)),
     )
 
 
-def _agents_config(case: Case) -> AgentConfig | None:
+def _agents_config(context: CheckContext) -> AgentConfig | None:
     """What the agents on the nodes of this path agree on."""
-    pods = [case.source, *([case.destination] if case.destination else [])]
+    pods = [context.source, *([context.destination] if context.destination else [])]
     nodes = {pod.node.name for pod in pods}
-    configs = [case.agent_config(node) for node in sorted(nodes)]
+    configs = [context.agent_config(node) for node in sorted(nodes)]
     known = [config for config in configs if not isinstance(config, Unavailable)]
     agree = len(known) == len(configs) and len({_of_the_way(config) for config in known}) == 1
     return known[0] if agree else None

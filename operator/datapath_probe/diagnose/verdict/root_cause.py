@@ -15,10 +15,10 @@ from ..finding.finding import Finding
 _OF_THE_POD = frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM})
 
 
-def with_shared_cause(findings: list[Finding], ahead: Callable[[], Iterable[Finding]]) -> list[Finding]:
+def with_shared_cause(findings: list[Finding], candidate: Callable[[], Iterable[Finding]]) -> list[Finding]:
     """The findings; what a failure comes of is taken back where the request does not depend on it.
 
-    `ahead`: those of the ways that the request may take once its destination is known.
+    `candidate`: those of the ways that the request may take once its destination is known.
     """
     failed = next((f for f in findings if f.cause), None)
     if failed is None or failed.cause is None:
@@ -26,7 +26,7 @@ def with_shared_cause(findings: list[Finding], ahead: Callable[[], Iterable[Find
     if failed.hop is HopName.SERVICE_LOOKUP:  # found on the request's own way
         shared: Finding | None = failed.cause
     else:
-        shared = _of_request(failed.cause, (f for f in findings if f is not failed), ahead)
+        shared = _of_request(failed.cause, (f for f in findings if f is not failed), candidate)
     if shared is None:
         return [replace(f, cause=None) if f is failed else f for f in findings]
     others = [f for f in findings if f.hop is not shared.hop]
@@ -34,13 +34,13 @@ def with_shared_cause(findings: list[Finding], ahead: Callable[[], Iterable[Find
 
 
 def _of_request(
-    cause: Finding, findings: Iterable[Finding], ahead: Callable[[], Iterable[Finding]]
+    cause: Finding, findings: Iterable[Finding], candidate: Callable[[], Iterable[Finding]]
 ) -> Finding | None:
     """The cause as the request meets it."""
     if cause.hop in _OF_THE_POD:
         return cause
     met = next((f for f in findings if _is_same(f, cause)), None)
-    return met or next((f for f in ahead() if _is_same(f, cause)), None)
+    return met or next((f for f in candidate() if _is_same(f, cause)), None)
 
 
 def _is_same(finding: Finding, cause: Finding) -> bool:

@@ -10,7 +10,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
 from ...evidence.reading import Unavailable
 from ..connection.outcome import Outcome
-from ..connection.progress import ZONES, Ladder, segment_around, segment_between
+from ..connection.progress import HOPS_BY_STAGE, Progress, segment_around, segment_between
 from ..finding.finding import Divergence, Finding, Segment
 from .loss_counters import WireLoss
 from .withheld import as_far_as_followed, is_beyond, unfollowed, withheld
@@ -28,7 +28,7 @@ _FEIGNED_BY: dict[Reason, frozenset[HopName]] = {
         frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}),
     ),
     **dict.fromkeys(
-        (Reason.NAME_NOT_RESOLVED, Reason.NAME_SERVER_SILENT),
+        (Reason.DNS_LOOKUP_FAILED, Reason.DNS_TIMEOUT),
         frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM, HopName.SERVICE_TRANSLATION}),
     ),
     Reason.NOT_TRANSLATED: frozenset({HopName.SERVICE_LOOKUP}),
@@ -46,9 +46,9 @@ _DEVICE_OF: dict[HopName, HopName] = {
 }
 
 # What has packets judged by another policy than theirs, or by none, by the hop where that shows; and how.
-_MISTAKEN = frozenset({Reason.WRONG_IDENTITY, Reason.IPCACHE_ENTRY_MISSING, Reason.MAP_NOT_USED})
-_BYPASSED = frozenset({Reason.PROGRAM_MISSING, Reason.FOREIGN_PROGRAM_FIRST})
-_MISLED = frozenset({Reason.ENDPOINT_ENTRY_MISSING, Reason.ENDPOINT_ENTRY_MISMATCH, Reason.MAP_NOT_USED})
+_MISTAKEN = frozenset({Reason.WRONG_IDENTITY, Reason.IPCACHE_ENTRY_MISSING, Reason.STALE_MAP_IN_USE})
+_BYPASSED = frozenset({Reason.PROGRAM_MISSING, Reason.FOREIGN_PROGRAM})
+_MISLED = frozenset({Reason.ENDPOINT_ENTRY_MISSING, Reason.ENDPOINT_ENTRY_MISMATCH, Reason.STALE_MAP_IN_USE})
 _JUDGED_ELSEWHERE: dict[HopName, dict[HopName, frozenset[Reason]]] = {
     HopName.EGRESS_POLICY: {HopName.SOURCE_PROGRAM: _BYPASSED, HopName.IPCACHE_LOOKUP: _MISTAKEN},
     HopName.SOURCE_IDENTITY: {HopName.SOURCE_PROGRAM: _BYPASSED},
@@ -78,7 +78,7 @@ class Circumstances:
     """What a verdict depends on beside the findings.
 
     `transition`: what Kubernetes or Cilium is in the middle of changing on this path, if anything; `unjudgeable`: what
-    on this path no check knows; `wire`: packets that were lost between the nodes; `clues`: what else was seen, for
+    on this path no check knows; `wire`: packets that were lost between the nodes; `hints`: what else was seen, for
     people, where no hop is named; `open_end`: where the path would end, if it is not known so far; `lost_events`: what
     witnesses know that they missed.
     """
@@ -86,13 +86,13 @@ class Circumstances:
     transition: str | None = None
     unjudgeable: Unavailable | None = None
     wire: WireLoss | None = None
-    clues: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     open_end: HopName | None = None
     lost_events: tuple[str, ...] = ()
 
 
 def conclude(
-    findings: Sequence[Finding], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
+    findings: Sequence[Finding], outcome: Outcome, progress: Progress, circumstances: Circumstances
 ) -> Conclusion:
     """One verdict."""
     transition, unjudgeable = circumstances.transition, circumstances.unjudgeable
@@ -110,14 +110,14 @@ def conclude(
     if transition:
         findings = tuple(withheld(finding, transition) for finding in findings)
     if outcome.met is None and not (transition and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT):
-        hints = circumstances.clues if outcome.reason is Reason.DENIAL_NOT_WITNESSED else ()
+        hints = circumstances.hints if outcome.reason is Reason.DENIAL_NOT_OBSERVED else ()
         message = "; ".join((outcome.message, *hints))
         return Conclusion(ProbeVerdict.UNKNOWN, outcome.reason, message, findings)
     if outcome.met:
         return _succeeded(findings, outcome)
     if transition:  # also why a report may not fit: the pod was re-created under its name
         return Conclusion(ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION, transition, findings)
-    return _telling(_failed(findings, outcome, ladder, circumstances), circumstances.lost_events)
+    return _telling(_failed(findings, outcome, progress, circumstances), circumstances.lost_events)
 
 
 def _telling(conclusion: Conclusion, lost_events: Sequence[str]) -> Conclusion:
@@ -174,7 +174,7 @@ def _became(outcome: Outcome) -> str:
 
 
 def _failed(
-    findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
+    findings: tuple[Finding, ...], outcome: Outcome, progress: Progress, circumstances: Circumstances
 ) -> Conclusion:
     """The request failed: the Stale hop that predicts where it died, else the hop seen to drop, else a segment."""
     observed, wire = _first(findings, HopVerdict.BROKEN), circumstances.wire
@@ -182,7 +182,7 @@ def _failed(
     # what comes after has not seen a packet
     last = wire.segment.before if wire else HopName.REPLY_TRANSLATION
     upstream = [f for f in findings if _acts_before(f, observed) and HOP_ORDER[f.hop] <= HOP_ORDER[last]]
-    cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and ladder.fits(f.predicts)), None)
+    cause = next((f for f in upstream if f.verdict is HopVerdict.STALE and progress.fits(f.predicts)), None)
     if observed and observed.cause and not is_beyond(start, observed.cause.hop):
         cause = cause or next(f for f in findings if f.hop is observed.cause.hop)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:
@@ -195,28 +195,28 @@ def _failed(
             ProbeVerdict.BROKEN, cause.reason, cause.message, findings, _divergence(cause), symptom=symptom
         )
     if observed:
-        return _blamed(findings, observed, ladder)
+        return _blamed(findings, observed, progress)
     if start and (wire is None or is_beyond(start, wire.segment.before)):
         message = f"the request failed ({outcome.message}), and {start.message}"
         return Conclusion(ProbeVerdict.UNKNOWN, start.reason, message, findings)
     if outcome.reason is Reason.POLICY_NOT_ENFORCED:  # nothing was lost
         return Conclusion(ProbeVerdict.BROKEN, outcome.reason, outcome.message, findings)
-    return _lost_between(findings, outcome, ladder, circumstances)
+    return _lost_between(findings, outcome, progress, circumstances)
 
 
 def _lost_between(
-    findings: tuple[Finding, ...], outcome: Outcome, ladder: Ladder, circumstances: Circumstances
+    findings: tuple[Finding, ...], outcome: Outcome, progress: Progress, circumstances: Circumstances
 ) -> Conclusion:
     """No hop can be named: the narrowest stretch that holds the loss."""
     wire = circumstances.wire
-    segment = wire.segment if wire else segment_between(findings, ladder, circumstances.open_end)
-    reason = Reason.LOST_ON_THE_WIRE if wire else Reason.LOST_IN_TRANSIT
+    segment = wire.segment if wire else segment_between(findings, progress, circumstances.open_end)
+    reason = Reason.LOST_BETWEEN_NODES if wire else Reason.LOST_IN_TRANSIT
     message = f"{outcome.message}; packets were lost between {segment.after} and {segment.before}"
-    told = "; ".join((message, *((wire.message,) if wire else ()), *circumstances.clues))
+    told = "; ".join((message, *((wire.message,) if wire else ()), *circumstances.hints))
     return Conclusion(ProbeVerdict.BROKEN, reason, told, findings, segment=segment)
 
 
-def _blamed(findings: tuple[Finding, ...], observed: Finding, ladder: Ladder) -> Conclusion:
+def _blamed(findings: tuple[Finding, ...], observed: Finding, progress: Progress) -> Conclusion:
     """The hop that was seen to fail; no more than a symptom, if what may have feigned it can't be judged."""
     reason, message = observed.reason, observed.message
     feigning = frozenset[HopName]() if observed.predicts else _FEIGNED_BY.get(reason, frozenset())
@@ -226,7 +226,7 @@ def _blamed(findings: tuple[Finding, ...], observed: Finding, ladder: Ladder) ->
         if f.hop in feigning
         and (f.verdict is HopVerdict.UNKNOWN or (f.verdict is HopVerdict.STALE and _diverts(f, observed.hop)))
         and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop]
-        and not (ladder.arrived and HOP_ORDER[f.hop] < HOP_ORDER[HopName.INGRESS_POLICY])
+        and not (progress.arrived and HOP_ORDER[f.hop] < HOP_ORDER[HopName.INGRESS_POLICY])
     ]
     if not unjudged:
         return Conclusion(ProbeVerdict.BROKEN, reason, message, findings, _divergence(observed))
@@ -250,14 +250,14 @@ def _acts_before(finding: Finding, observed: Finding | None) -> bool:
         return True
     if observed.hop is HopName.NAME_RESOLUTION and finding.hop in _FEIGNED_BY.get(observed.reason, ()):
         return True
-    return any(finding.hop not in ZONES[rung] for rung in finding.predicts)
+    return any(finding.hop not in HOPS_BY_STAGE[stage] for stage in finding.predicts)
 
 
 def _bypassing(upstream: Sequence[Finding], observed: Finding | None) -> Finding | None:
     """Why packets passed that a policy should deny: another policy judged them, or none did."""
     if observed is None:  # what is wrong with the policy's own map says more than that it was not enforced
         policies = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
-        return next((f for f in upstream if f.hop in policies and f.reason is Reason.MAP_NOT_USED), None)
+        return next((f for f in upstream if f.hop in policies and f.reason is Reason.STALE_MAP_IN_USE), None)
     if observed.reason is Reason.POLICY_NOT_ENFORCED and not observed.predicts:
         return None
     return next((f for f in upstream if f.verdict is HopVerdict.STALE and _diverts(f, observed.hop)), None)

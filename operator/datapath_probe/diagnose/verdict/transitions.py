@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from ...api.vocabulary import HopName
-from ...plan.movement import Movement
+from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
 from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
 from ..run.run import Run
@@ -50,10 +50,10 @@ def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Ite
     is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
     concerned = (chosen,) if chosen and is_settled else before.backends
     yield from _changing(before, concerned, now)
-    if not is_settled and run.behind:
-        yield from _moving(run.behind, now, has_endpoints=bool(before.backends))
-    if HopName.NAME_RESOLUTION in doubtful and run.dns:
-        yield from _moving(run.dns, now, has_endpoints=True)
+    if not is_settled and run.destination_churn:
+        yield from _endpoint_churn(run.destination_churn, now, has_endpoints=bool(before.backends))
+    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn:
+        yield from _endpoint_churn(run.dns_churn, now, has_endpoints=True)
     if isinstance(after, Plan):
         yield from _changed(before, after, concerned, is_settled)
 
@@ -89,16 +89,16 @@ def _node_changing(facts: NodeFacts, now: float) -> Iterator[str]:
         yield f"node {facts.name} was cordoned {_ago(node.cordoned_at, now)}, and may be draining"
 
 
-def _moving(movement: Movement, now: float, has_endpoints: bool) -> Iterator[str]:
+def _endpoint_churn(churn: EndpointChurn, now: float, has_endpoints: bool) -> Iterator[str]:
     """What comes and goes behind a Service. One that nobody is about to serve has no endpoints for good."""
-    for pod in movement.unready:
+    for pod in churn.unready:
         if pod.terminating:
-            yield f"pod {_name(pod)} behind Service {movement.service} is being deleted"
+            yield f"pod {_name(pod)} behind Service {churn.service} is being deleted"
         elif now - max(pod.created_at, pod.started_at) < _COMING_S:
-            yield f"pod {_name(pod)} behind Service {movement.service} is about to become ready"
-    if has_endpoints and now - movement.endpoints_changed_at < _SPREADING_S:
-        when = _ago(movement.endpoints_changed_at, now)
-        yield f"the endpoints of Service {movement.service} changed {when}"
+            yield f"pod {_name(pod)} behind Service {churn.service} is about to become ready"
+    if has_endpoints and now - churn.endpoints_changed_at < _SPREADING_S:
+        when = _ago(churn.endpoints_changed_at, now)
+        yield f"the endpoints of Service {churn.service} changed {when}"
 
 
 def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled: bool) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _pod_changes(before: PodFacts, after: PodFacts) -> Iterator[str]:
         yield f"pod {name} was re-created during the run"
     elif before.pod.restarts != after.pod.restarts:
         yield f"a container of pod {name} restarted during the run"
-    elif _standing(before.pod) != _standing(after.pod):
+    elif _without_readiness(before.pod) != _without_readiness(after.pod):
         yield f"pod {name} changed during the run"
     elif before.endpoint != after.endpoint:
         yield f"the CiliumEndpoint of pod {name} changed during the run"
@@ -133,7 +133,7 @@ def _pod_changes(before: PodFacts, after: PodFacts) -> Iterator[str]:
         yield f"node {before.node.name} changed during the run"
 
 
-def _standing(pod: Pod) -> Pod:
+def _without_readiness(pod: Pod) -> Pod:
     """The pod without its readiness, which a fault on the path changes too: it is no sign of a roll-out."""
     return replace(pod, ready=True)
 

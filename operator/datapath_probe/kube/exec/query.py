@@ -15,7 +15,7 @@ from .failure import NOT_RUN, ExecError, timeout
 from .framing import Batch, Reply, Result
 
 
-class Asking:
+class Query:
     """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
 
     What the agent's process answers comes last and in a batch of its own: an agent that hangs takes nothing with it.

@@ -1,6 +1,6 @@
 """DatapathProbes in the API server: writes their status, reads them, lists which there are.
 
-In: what `publish` made of a run. Out: `publish.ports.StatusWriter`, and the full list with which `control`
+In: what `publish` made of a run. Out: `publish.interfaces.StatusApi`, and the full list with which `control`
 finds probes whose deletion kopf did not hear of. API errors are values here, never exceptions.
 """
 

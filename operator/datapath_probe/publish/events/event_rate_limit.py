@@ -14,7 +14,7 @@ BURST = 10
 EARNED_IN_S = 60.0
 
 
-class News:
+class EventLimiter:
     """Compares with what people were told last: what could not be told then is told once it can, if it still holds.
 
     `told`: the status that they know. Times are seconds since the epoch.
@@ -24,7 +24,7 @@ class News:
         self._told = told
         self._left = float(BURST)
         self._left_at = now
-        self._untold = 0  # changes since the last Event
+        self._suppressed = 0  # changes since the last Event
 
     def of_verdict(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
         """The Event about the verdict that a status is worth now."""
@@ -32,16 +32,16 @@ class News:
         event = event_for(self._told, current)
         if event and self._spend(now):
             self._told = current
-            return self._counting(event, self._untold - (not changed))
-        self._untold += changed
+            return self._counting(event, self._suppressed - (not changed))
+        self._suppressed += changed
         return None
 
-    def of_way(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
+    def for_path_change(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
         """The Event about a new way that packets take."""
         event = change_event(previous, current)
         if event and self._spend(now):
-            return self._counting(event, self._untold)
-        self._untold += event is not None
+            return self._counting(event, self._suppressed)
+        self._suppressed += event is not None
         return None
 
     def _spend(self, now: float) -> bool:
@@ -53,7 +53,7 @@ class News:
         return True
 
     def _counting(self, event: Event, untold: int) -> Event:
-        self._untold = 0
+        self._suppressed = 0
         if untold <= 0:
             return event
         changes = "1 change before this was" if untold == 1 else f"{untold} changes before this were"

@@ -1,6 +1,6 @@
 """The hop-by-hop report: the face of the product, for people at a terminal.
 
-In: a `ProbeStatus`, from the API server or made from a saved bundle. Out: what a rich console prints, in colour on
+In: a `ProbeStatus`, from the API server or made from a saved bundle. Out: what a rich console prints, in color on
 a terminal, plain elsewhere. Called by `cli`.
 """
 

@@ -28,7 +28,7 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Proposed:
     """What a condition should say, whenever it began to."""
 
     type: str
@@ -38,7 +38,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReasonMessage:
     """The last run, for conditions that are not True because of it."""
 
     reason: Reason
@@ -46,7 +46,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PreviousConditions:
     """What the conditions were, and what the new ones are about."""
 
     conditions: Sequence[Condition]
@@ -57,7 +57,7 @@ class Past:
         """The condition of this type as it was."""
         return next((condition for condition in self.conditions if condition.type == type_), None)
 
-    def becomes(self, claim: Claim) -> Condition:
+    def becomes(self, claim: Proposed) -> Condition:
         """The condition that says this; its transition time only changes with its status."""
         before = self.of(claim.type)
         unchanged = before is not None and before.status is claim.status
@@ -70,7 +70,7 @@ class Past:
             message=claim.message,
         )
 
-    def becomes_after(self, claim: Claim, streak: int, threshold: Threshold) -> Condition:
+    def becomes_after(self, claim: Proposed, streak: int, threshold: Threshold) -> Condition:
         """As `becomes`, but between True and False it waits until `streak` runs in a row have said so."""
         before = self.of(claim.type)
         needed = threshold.successes if claim.status is TRUE else threshold.failures
@@ -81,9 +81,9 @@ class Past:
 
 
 def after_run(
-    past: Past,
+    past: PreviousConditions,
     paths: Sequence[Diagnosis],
-    said: Said,
+    said: ReasonMessage,
     counters: Counters,
     spec: ProbeSpec,
 ) -> Iterator[Condition]:
@@ -97,11 +97,11 @@ def after_run(
     yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
 
 
-def _claim(type_: str, status: ConditionStatus, said: Said, good: Reason) -> Claim:
+def _claim(type_: str, status: ConditionStatus, said: ReasonMessage, good: Reason) -> Proposed:
     if status is TRUE:
         message = "the expectation is met" if type_ == REACHABLE else "no hop is Broken or Stale"
-        return Claim(type_, status, good, message)
-    return Claim(type_, status, said.reason, said.message)
+        return Proposed(type_, status, good, message)
+    return Proposed(type_, status, said.reason, said.message)
 
 
 def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:

@@ -46,7 +46,7 @@ class Ways:
             self._known = first
             return Sight(first)
         known, seen = _from_result(self._known), _from_result(first)  # both as the status keeps them
-        seen = self._standing(known, seen, now).with_entries_of(known)
+        seen = self._without_readiness(known, seen, now).with_entries_of(known)
         if seen == known:
             return Sight(self._known)
         change = "; ".join(changes(known, seen)) or None
@@ -54,7 +54,7 @@ class Ways:
         self._known = _to_result(seen, since, change or self._known.change)
         return Sight(self._known, change)
 
-    def _standing(self, known: Way, seen: Way, now: float) -> Way:
+    def _without_readiness(self, known: Way, seen: Way, now: float) -> Way:
         """The way that was seen, but with the backends that are known while others have not stood long enough."""
         backends = frozenset(seen.backends)
         if backends == known.backends.keys() and seen.backend_count == known.backend_count:

@@ -16,10 +16,20 @@ from ...api.status import Counters, HistoryEntry, LastRun, ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
-from ...runs.run_result import Outlook, RunRecord, RunResult
+from ...runs.run_result import NextRun, RunRecord, RunResult
 from . import conditions
 from .capture import captured
-from .conditions import FALSE, PATH_HEALTHY, REACHABLE, READY, STALLED, TRUE, UNKNOWN, Claim, Past
+from .conditions import (
+    FALSE,
+    PATH_HEALTHY,
+    REACHABLE,
+    READY,
+    STALLED,
+    TRUE,
+    UNKNOWN,
+    PreviousConditions,
+    Proposed,
+)
 from .path_profile_tracker import Sight
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
@@ -42,7 +52,7 @@ _STALLING = frozenset(
         Reason.CONTAINER_NOT_FOUND,
         Reason.DESTINATION_NOT_FOUND,
         Reason.PORT_NOT_FOUND,
-        Reason.IMPLAUSIBLE_OBJECT,
+        Reason.INVALID_OBJECT,
         Reason.NO_COMMON_IP_VERSION,
         Reason.UNSUPPORTED_DESTINATION,
         Reason.UNSUPPORTED_CONFIGURATION,
@@ -75,7 +85,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
 
 
 def after_run(
-    previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: Outlook, sight: Sight | None = None
+    previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: NextRun, sight: Sight | None = None
 ) -> ProbeStatus:
     """The status when a run has ended. `sight`: what the run says about the way that packets take."""
     result = record.result
@@ -87,8 +97,8 @@ def after_run(
     path_healthy = conditions.path_health(result.paths)
     counters = _counted(previous.counters, reachable, path_healthy, outlook.skipped, sight)
     entry = _history_entry(found, _verdict(worst), ended, path_healthy, sight.change)
-    past = Past(previous.conditions, probe.meta.generation, ended)
-    said = conditions.Said(worst.reason, _in_words(worst))
+    past = PreviousConditions(previous.conditions, probe.meta.generation, ended)
+    said = conditions.ReasonMessage(worst.reason, _in_words(worst))
     return _with(
         found,
         observed_generation=probe.meta.generation,
@@ -111,9 +121,9 @@ def after_run(
 
 def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
     """The status of a probe that does not run for a while: what the last run said stays."""
-    past = Past(previous.conditions, probe.meta.generation, _time(now))
+    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
     judgements = (condition for condition in map(past.of, (REACHABLE, PATH_HEALTHY)) if condition)
-    claim = Claim(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
+    claim = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
     return _with(
         previous,
         observed_generation=probe.meta.generation,
@@ -124,7 +134,7 @@ def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
 
 def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
     """The status of a probe that can't be run as the API server has it: nothing is known of its path."""
-    past = Past(previous.conditions, probe.meta.generation, _time(now))
+    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
     message = with_next_step(probe.message, Reason.INVALID_SPEC)
     statuses = {REACHABLE: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
     return _with(
@@ -138,7 +148,7 @@ def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatu
         segment=None,
         paths=(),
         conditions=tuple(
-            past.becomes(Claim(type_, status, Reason.INVALID_SPEC, message))
+            past.becomes(Proposed(type_, status, Reason.INVALID_SPEC, message))
             for type_, status in statuses.items()
         ),
     )
@@ -164,12 +174,14 @@ def _in_words(outcome: Diagnosis | CannotRun) -> str:
     return f"{place_text(outcome)}: {outcome.reason}: {with_next_step(outcome.message, outcome.reason)}"
 
 
-def _readiness(past: Past, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
+def _readiness(past: PreviousConditions, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
     if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
-        yield past.becomes(Claim(READY, FALSE, outcome.reason, outcome.message))
-        yield past.becomes(Claim(STALLED, TRUE, outcome.reason, outcome.message))
+        yield past.becomes(Proposed(READY, FALSE, outcome.reason, outcome.message))
+        yield past.becomes(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
     else:
-        yield past.becomes(Claim(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}"))
+        yield past.becomes(
+            Proposed(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}")
+        )
 
 
 def _counted(

@@ -83,15 +83,13 @@ def parse(answer: Answer) -> Chains | Unavailable:
     chains: dict[tuple[str, str, str], Chain] = {}
     for kind, family, attributes in _messages(answer.stdout):
         try:
-            _take_in(chains, kind, _FAMILIES.get(family), attributes)
+            _add(chains, kind, _FAMILIES.get(family), attributes)
         except KeyError as error:
             raise ValueError(f"a message of type {kind} lacks attribute {error}") from None
     return chains
 
 
-def _take_in(
-    chains: dict[tuple[str, str, str], Chain], kind: int, family: str | None, told: Attributes
-) -> None:
+def _add(chains: dict[tuple[str, str, str], Chain], kind: int, family: str | None, told: Attributes) -> None:
     if family and kind == _NEW_CHAIN:
         chain = _chain(family, told)
         chains[family, chain.table, chain.name] = chain

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from datapath_probe.control.evidence_store import evidence_saver
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
 from datapath_probe.control.evidence_store.evidence_saver import EvidenceSaver
-from datapath_probe.control.schedule.run_executor import Conductor, Ended
-from datapath_probe.runs.run_result import Outlook, RunRecord
+from datapath_probe.control.schedule.run_executor import Ended, RunExecutor
+from datapath_probe.runs.run_result import NextRun, RunRecord
 from unit.control.evidence_store.test_evidence_files import BUNDLE
 from unit.control.world import World
 from unit.publish.samples import CANNOT_RUN, healthy, probe, record
@@ -62,14 +62,14 @@ async def test_a_verdict_is_told_before_its_evidence_is_saved() -> None:
     async with saving() as (disk, saver):
         made = World()
         made.publisher.adopt(probe())
-        conductor = Conductor(made.registry, made, made.publisher, made.scheduler._clock, saver)
-        conductor.ended(Ended(probe(), run("a")), Outlook(None))
+        run_executor = RunExecutor(made.registry, made, made.publisher, made.scheduler._clock, saver)
+        run_executor.ended(Ended(probe(), run("a")), NextRun(None))
         assert [event.reason for event in made.told] == ["Healthy"]
         assert disk.saved == []
         disk.free.set()
         await disk.has_saved(1)
         assert disk.saved == ["default/probe a"]
-        await made.outbox.close(1)
+        await made.status_writer.close(1)
 
 
 async def test_what_goes_wrong_with_one_keeps_no_other_from_being_saved() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from datapath_probe.control.schedule.inventory_audit import Census
+from datapath_probe.control.schedule.inventory_audit import InventoryAudit
 from datapath_probe.publish.interfaces import ProbeRef, Retry
 from unit.control.world import World, body
 
@@ -32,14 +32,14 @@ class Lists:
 @asynccontextmanager
 async def counting(
     lists: Lists, *known: str, namespaces: tuple[str, ...] = ()
-) -> AsyncIterator[tuple[World, Census]]:
+) -> AsyncIterator[tuple[World, InventoryAudit]]:
     made = World()
     for name in known:
         made.registry.observe(body(name))
-    census = Census(lists, made.registry, namespaces)
-    task = asyncio.create_task(census.serve())
+    inventory_audit = InventoryAudit(lists, made.registry, namespaces)
+    task = asyncio.create_task(inventory_audit.serve())
     try:
-        yield made, census
+        yield made, inventory_audit
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -57,11 +57,11 @@ async def test_what_vanished_unseen_is_forgotten_within_a_minute() -> None:
 
 async def test_a_re_list_is_followed_by_a_count_within_seconds() -> None:
     lists = Lists("a", "b")
-    async with counting(lists, "a", "b") as (made, census):
+    async with counting(lists, "a", "b") as (made, inventory_audit):
         await asyncio.sleep(5)
         lists.names = {"a"}
         for _ in range(1000):
-            census.relisted()
+            inventory_audit.relisted()
         await asyncio.sleep(3)
         assert made.registry.uids() == {"uid-a"}
         assert lists.asked == 2
@@ -79,31 +79,31 @@ async def test_a_probe_made_during_the_count_is_not_forgotten() -> None:
 async def test_no_answer_is_not_an_empty_list() -> None:
     lists = Lists("a")
     lists.trouble = True
-    async with counting(lists, "a") as (made, census):
+    async with counting(lists, "a") as (made, inventory_audit):
         await asyncio.sleep(200)
         assert made.registry.uids() == {"uid-a"}
-        assert not census.complete
+        assert not inventory_audit.complete
 
 
 async def test_complete_means_that_everything_that_exists_is_known() -> None:
     lists = Lists("a", "b")
-    async with counting(lists, "a") as (made, census):
+    async with counting(lists, "a") as (made, inventory_audit):
         await asyncio.sleep(2)
-        assert not census.complete
+        assert not inventory_audit.complete
         made.registry.observe(body("b"))
         await asyncio.sleep(7)
-        assert census.complete
+        assert inventory_audit.complete
 
 
 async def test_what_is_never_taken_up_is_named_at_the_second_count() -> None:
     lists = Lists("a", "b")
     with capture_logs() as logs:
-        async with counting(lists, "a", "b") as (_, census):
+        async with counting(lists, "a", "b") as (_, inventory_audit):
             await asyncio.sleep(2)
-            assert census.complete
+            assert inventory_audit.complete
             lists.names |= {"lost"}
             await asyncio.sleep(60)
-            assert not census.complete
+            assert not inventory_audit.complete
             lists.names |= {"new"}
             assert not logs
             await asyncio.sleep(10)
@@ -121,18 +121,18 @@ async def test_what_stays_unknown_is_not_counted_every_few_seconds() -> None:
 
 async def test_a_probe_whose_deletion_is_held_up_counts_as_known() -> None:
     lists = Lists("a")
-    async with counting(lists) as (made, census):
+    async with counting(lists) as (made, inventory_audit):
         leaving = body("a")
         leaving["metadata"]["deletionTimestamp"] = "2026-11-23T18:00:00Z"
         made.registry.observe(leaving)
         await asyncio.sleep(2)
-        assert census.complete
+        assert inventory_audit.complete
         lists.names = set()
         await asyncio.sleep(60)
         assert made.registry.uids() == frozenset()
 
 
 async def test_other_namespaces_do_not_count() -> None:
-    async with counting(Lists("a"), namespaces=("elsewhere",)) as (_, census):
+    async with counting(Lists("a"), namespaces=("elsewhere",)) as (_, inventory_audit):
         await asyncio.sleep(2)
-        assert census.complete
+        assert inventory_audit.complete

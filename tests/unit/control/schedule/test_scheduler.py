@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from datapath_probe.api.vocabulary import Trigger
 from datapath_probe.control.schedule.scheduler import BEAT_S, Scheduler
 from datapath_probe.control.schedule.timetable import Due
-from datapath_probe.runs.run_result import Outlook
+from datapath_probe.runs.run_result import NextRun
 
 pytestmark = pytest.mark.looptime
 
@@ -29,7 +29,7 @@ class Runs:
         self.trouble: Exception | None = None
         self.at_end: Callable[[], None] | None = None  # is called between the end of a run and `ended`
         self.started: list[tuple[float, Due]] = []
-        self.ends: list[tuple[Due, Outlook]] = []
+        self.ends: list[tuple[Due, NextRun]] = []
         self.cancelled = 0
         self.under_way = 0
         self.most_under_way = 0
@@ -52,7 +52,7 @@ class Runs:
     def name(self, uid: str) -> str:
         return f"default/{uid}"
 
-    def ended(self, result: Due, outlook: Outlook) -> None:
+    def ended(self, result: Due, outlook: NextRun) -> None:
         if self.trouble:
             raise self.trouble
         self.ends.append((result, outlook))

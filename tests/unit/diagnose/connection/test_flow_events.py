@@ -128,7 +128,7 @@ def test_lost_events_are_told_beside_every_verdict_of_the_node_that_lost_them(na
     ]
     assert told
     assert set(told) == {"12"}
-    if diagnosis.reason is Reason.DENIAL_NOT_WITNESSED:
+    if diagnosis.reason is Reason.DENIAL_NOT_OBSERVED:
         assert f"{there} lost 12 events" in diagnosis.message
     if diagnosis.met is False:
         assert diagnosis.divergence
@@ -222,10 +222,10 @@ def test_after_a_failed_request_the_rings_are_marked_and_read_in_the_second_look
 def test_a_ring_that_has_not_moved_on_is_asked_again() -> None:
     run = recorded(LOST)
     here, there = ends(run)
-    lagging = diagnose(telling(telling(run, here, []), there, [], moved_on=False)).lagging
-    assert {question.node for question in lagging} == {there}
-    assert lagging[0] == hubble.newest(there)
-    assert diagnose(telling(telling(run, here, []), there, [])).lagging == ()
+    events_to_reread = diagnose(telling(telling(run, here, []), there, [], moved_on=False)).events_to_reread
+    assert {question.node for question in events_to_reread} == {there}
+    assert events_to_reread[0] == hubble.newest(there)
+    assert diagnose(telling(telling(run, here, []), there, [])).events_to_reread == ()
 
 
 def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:

@@ -108,7 +108,7 @@ def test_programs_that_are_never_loaded_anew_are_a_fault_of_the_maps_hop(
     assert diagnosis.divergence is not None
     assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (
         HopName.IPCACHE_LOOKUP,
-        Reason.MAP_NOT_USED,
+        Reason.STALE_MAP_IN_USE,
     )
     [finding] = [finding for finding in diagnosis.findings if finding.hop is HopName.IPCACHE_LOOKUP]
     facts = next(iter(s.facts for w, s in finding.evidence.items() if "usedMap" in s.facts))

@@ -73,13 +73,13 @@ def test_another_program_in_the_destinations_slot_is_why_packets_are_lost(
     diagnosis = diagnose(slot_of(run, destination(run), name, *maps))
     assert diagnosis.divergence is not None
     assert diagnosis.divergence.hop is HopName.DESTINATION_PROGRAM
-    assert diagnosis.reason is Reason.FOREIGN_PROGRAM_FIRST
+    assert diagnosis.reason is Reason.FOREIGN_PROGRAM
 
 
 def test_another_program_in_the_sources_slot_is_told_of_replies() -> None:
     run = recorded(LOST)
     run = slot_of(run, run.plan.source, "drop_all")
-    assert verdict(run, HopName.REPLY_DELIVERY) == (HopVerdict.STALE, Reason.FOREIGN_PROGRAM_FIRST)
+    assert verdict(run, HopName.REPLY_DELIVERY) == (HopVerdict.STALE, Reason.FOREIGN_PROGRAM)
 
 
 def test_a_map_that_none_of_the_endpoints_programs_uses_is_not_its_slots_fault() -> None:

@@ -13,8 +13,8 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.evidence_reader import Lens
-from datapath_probe.diagnose.finding.faults import unless
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
+from datapath_probe.diagnose.finding.faults import worst_of
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.finding.hop_check import Contradiction, Hop
 from datapath_probe.diagnose.run.run import Run
@@ -29,15 +29,17 @@ from datapath_probe.sources.netfilter import iptables, nftables
 from datapath_probe.sources.packet import Packet
 from unit.recorded import recorded
 
-HERE = Contradiction(Reason.NEIGHBOUR_WRONG, "a wrong neighbour")
-THERE = Contradiction(Reason.PACKET_FILTER_DROPS, "a filter of the other node", node="node2")
+HERE = Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, "a wrong neighbour")
+THERE = Contradiction(Reason.NETFILTER_DROPS, "a filter of the other node", node="node2")
 
 
 def test_a_filter_of_the_other_node_does_not_move_what_comes_before_it() -> None:
-    hop = Hop(ExpectedHop(HopName.NODE_ROUTING, "node1"), "route", Lens(Evidence()), second_look=True)
-    fine = hop.fine("a route")
-    assert unless(hop, fine, HERE, THERE).node == "node1"
-    assert unless(hop, fine, None, THERE).node == "node2"
+    hop = Hop(
+        ExpectedHop(HopName.NODE_ROUTING, "node1"), "route", EvidenceReader(Evidence()), second_look=True
+    )
+    ok = hop.ok("a route")
+    assert worst_of(hop, ok, HERE, THERE).node == "node1"
+    assert worst_of(hop, ok, None, THERE).node == "node2"
 
 
 LOST = "overlay-dropped-on-the-wire"
@@ -76,7 +78,7 @@ def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (
         HopName.OVERLAY_DECAPSULATION,
-        Reason.PACKET_FILTER_DROPS,
+        Reason.NETFILTER_DROPS,
     )
 
 

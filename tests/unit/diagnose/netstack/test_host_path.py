@@ -66,7 +66,7 @@ def test_a_rule_on_the_way_to_a_host_is_blamed(at: int, chain: str, rule: str) -
     told = ruled(at, chain, rule)
     assert told.divergence is not None
     named = (told.divergence.hop, told.divergence.node, told.reason)
-    assert named == (THERE, ends(recorded(REFUSED))[at], Reason.PACKET_FILTER_DROPS)
+    assert named == (THERE, ends(recorded(REFUSED))[at], Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_filters_of_a_host_that_can_not_be_seen_blame_nobody() -> None:
 def test_a_rule_that_drops_what_a_host_answers_is_blamed() -> None:
     told = ruled(1, "OUTPUT", "-p tcp -m tcp --sport 8089 -j DROP")
     assert told.divergence is not None
-    assert (told.divergence.hop, told.reason) == (HopName.REPLY_ROUTING, Reason.PACKET_FILTER_DROPS)
+    assert (told.divergence.hop, told.reason) == (HopName.REPLY_ROUTING, Reason.NETFILTER_DROPS)
 
 
 def test_who_listens_on_a_host_has_not_refused() -> None:
@@ -131,7 +131,7 @@ def test_a_rule_that_keeps_a_pod_from_its_own_host_is_blamed() -> None:
     rules = TABLES.format("INPUT", "[3:180] -A INPUT -p tcp -m tcp --dport 8088 -j DROP")
     run = answering(run, {iptables.question(ends(run)[0]): printed(rules)})
     lookup = next(f for f in diagnose(run).findings if f.hop is HopName.ENDPOINT_LOOKUP)
-    assert (lookup.verdict, lookup.reason) == (HopVerdict.STALE, Reason.PACKET_FILTER_DROPS)
+    assert (lookup.verdict, lookup.reason) == (HopVerdict.STALE, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize(("at", "chain"), [(0, "OUTPUT"), (1, "INPUT")])
@@ -149,7 +149,7 @@ def test_a_rule_that_keeps_a_host_from_pods_is_blamed() -> None:
     node = run.plan.source.node.name
     told = diagnose(answering(run, {iptables.question(node): printed(rules)}))
     assert told.divergence is not None
-    assert (told.divergence.hop, told.reason) == (THERE, Reason.PACKET_FILTER_DROPS)
+    assert (told.divergence.hop, told.reason) == (THERE, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize("name", ["healthy-to-host-cross-node", "healthy-host-to-host"])

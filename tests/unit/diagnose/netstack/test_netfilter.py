@@ -47,7 +47,7 @@ def ruled(rule: str, chain: str = "INPUT", table: str = "filter") -> Diagnosis:
 def test_a_rule_that_means_the_request_is_blamed() -> None:
     divergence = ruled("[3:180] -A INPUT -p tcp -m multiport --dports 81 -j REJECT").divergence
     assert divergence is not None
-    assert (divergence.hop, divergence.reason) == (INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert (divergence.hop, divergence.reason) == (INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def test_a_rule_that_sends_the_request_elsewhere_is_blamed() -> None:
@@ -154,7 +154,7 @@ def test_a_filter_of_tc_inside_the_destination_is_blamed() -> None:
     run = answered(run, tc_filters.question(node, "eth0", Direction.INGRESS, namespace), json.dumps([shown]))
     divergence = diagnose(run).divergence
     assert divergence is not None
-    assert (divergence.hop, divergence.reason) == (INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert (divergence.hop, divergence.reason) == (INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def queued(**shown: object) -> Diagnosis:

@@ -104,7 +104,7 @@ def test_a_pod_without_its_address_is_found_by_its_pair_and_told_of() -> None:
     survey = Answer(0, (end(namespace, agent.ifindex) + end("cni-2", 999)).encode(), b"", 0.0, 0.0)
     answers = {netns.find(node): found({namespace: ""}), netns.survey(node): survey}
     told = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.NO_ROUTE)
+    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
     assert f"does not have the pod's address {pod.pod.ip}" in told.message
 
 
@@ -147,5 +147,5 @@ def test_a_pod_that_lost_its_address_during_the_run_is_looked_at_where_it_was() 
     looks = (found({namespace: pod.pod.ip}), found({namespace: ""}))
     readings = {**run.evidence.readings, netns.find(node): looks}
     told = interface(replace(run, evidence=Evidence(readings)))
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.NO_ROUTE)
+    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
     assert "no default route" in told.message

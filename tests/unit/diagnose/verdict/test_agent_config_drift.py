@@ -131,7 +131,7 @@ def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
     recording = recorded(name)
     plan = replace(recording.plan, config={**recording.plan.config, key: value})
     before, after = diagnose(recording), diagnose(replace(recording, plan=plan, plan_after=plan))
-    settled = before.reason not in (Reason.IN_TRANSITION, Reason.DENIAL_NOT_WITNESSED)
+    settled = before.reason not in (Reason.IN_TRANSITION, Reason.DENIAL_NOT_OBSERVED)
     if key == "tunnel-protocol" and plan.config["routing-mode"] == "native":
         return  # of no account there
     assert after.verdict is ProbeVerdict.UNKNOWN

@@ -60,7 +60,7 @@ def silent(run: Run, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: 
 def test_nothing_out_of_the_other_tunnel_device_is_a_loss_on_the_wire() -> None:
     diagnosis = diagnose(silent(recorded(LOST)))
     here, there = ends(recorded(LOST))
-    assert diagnosis.reason is Reason.LOST_ON_THE_WIRE
+    assert diagnosis.reason is Reason.LOST_BETWEEN_NODES
     assert diagnosis.segment is not None
     stretch = (diagnosis.segment.after, diagnosis.segment.before, diagnosis.segment.node)
     assert stretch == (HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, here)
@@ -83,7 +83,7 @@ def test_counters_read_once_prove_nothing() -> None:
     run = silent(recorded(LOST))
     once = {question: readings[:1] for question, readings in run.evidence}
     looked = replace(run, evidence=type(run.evidence)(once))
-    assert diagnose(looked).reason is not Reason.LOST_ON_THE_WIRE
+    assert diagnose(looked).reason is not Reason.LOST_BETWEEN_NODES
 
 
 def test_a_loss_is_not_told_of_packets_that_may_never_have_been_sent() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.connection.outcome import Outcome
-from datapath_probe.diagnose.connection.progress import ZONES, Ladder, segment_between
+from datapath_probe.diagnose.connection.progress import HOPS_BY_STAGE, Progress, segment_between
 from datapath_probe.diagnose.engine import CHECKS
-from datapath_probe.diagnose.finding.finding import Finding, Rung, Segment
+from datapath_probe.diagnose.finding.finding import Finding, Segment, Stage
 from datapath_probe.diagnose.verdict.loss_counters import WireLoss
 from datapath_probe.diagnose.verdict.rules import Circumstances, Conclusion, conclude
 
@@ -27,11 +27,11 @@ PATH = (
 )
 MET = Outcome(True, Reason.OK, "HTTP 200")
 TIMED_OUT = Outcome(False, Reason.LOST_IN_TRANSIT, "curl exit 28: timed out")
-SENT = Ladder(Rung.SENT, Rung.SENT)
+SENT = Progress(Stage.SENT, Stage.SENT)
 
 
 def finding(
-    hop: HopName, verdict: HopVerdict = HopVerdict.OK, predicts: frozenset[Rung] = frozenset()
+    hop: HopName, verdict: HopVerdict = HopVerdict.OK, predicts: frozenset[Stage] = frozenset()
 ) -> Finding:
     reason = Reason.OK if verdict is HopVerdict.OK else Reason.COMMAND_FAILED
     return Finding(hop, "node1", "object", verdict, reason, f"{hop} is {verdict}", {}, predicts)
@@ -74,9 +74,9 @@ def test_a_missed_latency_degrades_and_names_no_hop() -> None:
 
 def test_the_first_stale_hop_that_predicts_the_death_is_the_cause() -> None:
     findings = path(
-        SOURCE_PROGRAM=finding(HopName.SOURCE_PROGRAM, HopVerdict.STALE, frozenset({Rung.NOTHING})),
-        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
-        ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
+        SOURCE_PROGRAM=finding(HopName.SOURCE_PROGRAM, HopVerdict.STALE, frozenset({Stage.NOTHING})),
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT})),
+        ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT})),
     )
     conclusion = conclude(findings, TIMED_OUT, SENT, Circumstances())
     assert named(conclusion) is HopName.IPCACHE_LOOKUP
@@ -87,7 +87,7 @@ def test_the_first_stale_hop_that_predicts_the_death_is_the_cause() -> None:
 
 def test_what_was_seen_to_fail_downstream_of_the_cause_is_its_symptom() -> None:
     findings = path(
-        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT})),
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT})),
         DESTINATION_RESPONSE=finding(HopName.DESTINATION_RESPONSE, HopVerdict.BROKEN),
     )
     conclusion = conclude(findings, TIMED_OUT, SENT, Circumstances())
@@ -101,14 +101,14 @@ def test_a_stale_hop_that_can_not_explain_the_failure_is_not_blamed() -> None:
         REPLY_IPCACHE=finding(HopName.REPLY_IPCACHE, HopVerdict.STALE),
         DESTINATION_RESPONSE=finding(HopName.DESTINATION_RESPONSE, HopVerdict.BROKEN),
     )
-    conclusion = conclude(findings, TIMED_OUT, Ladder(Rung.ANSWERED, Rung.REPLIED), Circumstances())
+    conclusion = conclude(findings, TIMED_OUT, Progress(Stage.ANSWERED, Stage.REPLIED), Circumstances())
     assert named(conclusion) is HopName.DESTINATION_RESPONSE
 
 
 def test_the_identity_that_a_reverse_entry_gives_may_be_why_policy_dropped() -> None:
     findings = path(
         ENDPOINT_LOOKUP=finding(HopName.ENDPOINT_LOOKUP, HopVerdict.BROKEN),
-        REPLY_IPCACHE=finding(HopName.REPLY_IPCACHE, HopVerdict.STALE, frozenset({Rung.SENT})),
+        REPLY_IPCACHE=finding(HopName.REPLY_IPCACHE, HopVerdict.STALE, frozenset({Stage.SENT})),
     )
     conclusion = conclude(findings, TIMED_OUT, SENT, Circumstances())
     assert named(conclusion) is HopName.REPLY_IPCACHE
@@ -122,8 +122,8 @@ WIRE = WireLoss(
 
 
 def test_a_loss_on_the_wire_narrows_the_segment() -> None:
-    conclusion = conclude(path(), TIMED_OUT, SENT, Circumstances(wire=WIRE, clues=("node2 lost 3 events",)))
-    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.BROKEN, Reason.LOST_ON_THE_WIRE)
+    conclusion = conclude(path(), TIMED_OUT, SENT, Circumstances(wire=WIRE, hints=("node2 lost 3 events",)))
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.BROKEN, Reason.LOST_BETWEEN_NODES)
     assert conclusion.segment == WIRE.segment
     assert "4 sent, 0 received" in conclusion.message
     assert "node2 lost 3 events" in conclusion.message
@@ -140,7 +140,7 @@ def test_a_loss_on_the_wire_narrows_the_segment() -> None:
 def test_only_what_packets_met_before_they_were_lost_is_the_cause(
     stale: HopName, cause: HopName | None
 ) -> None:
-    findings = path(**{stale.name: finding(stale, HopVerdict.STALE, frozenset({Rung.SENT}))})
+    findings = path(**{stale.name: finding(stale, HopVerdict.STALE, frozenset({Stage.SENT}))})
     assert named(conclude(findings, TIMED_OUT, SENT, Circumstances(wire=WIRE))) is cause
 
 
@@ -150,27 +150,27 @@ def test_a_drop_that_was_seen_outweighs_what_was_counted() -> None:
 
 
 def test_neither_wire_nor_clues_matter_to_a_run_that_succeeded() -> None:
-    assert conclude(path(), MET, SENT, Circumstances(wire=WIRE, clues=("a clue",))) == conclude(
+    assert conclude(path(), MET, SENT, Circumstances(wire=WIRE, hints=("a clue",))) == conclude(
         path(), MET, SENT, Circumstances()
     )
 
 
 hops = st.sampled_from(PATH)
 verdicts = st.sampled_from(list(HopVerdict))
-rungs = st.frozensets(st.sampled_from(list(Rung)), max_size=3)
+stages = st.frozensets(st.sampled_from(list(Stage)), max_size=3)
 paths_ = st.fixed_dictionaries(
-    {hop.name: st.builds(finding, st.just(hop), verdicts, rungs) for hop in PATH}
+    {hop.name: st.builds(finding, st.just(hop), verdicts, stages) for hop in PATH}
 ).map(lambda found: path(**found))
-ladders = st.lists(st.sampled_from(list(Rung)), min_size=2, max_size=2).map(
-    lambda pair: Ladder(min(pair), max(pair))
+ladders = st.lists(st.sampled_from(list(Stage)), min_size=2, max_size=2).map(
+    lambda pair: Progress(min(pair), max(pair))
 )
 
 
-@given(paths_, ladders, st.sampled_from([MET, TIMED_OUT, Outcome(None, Reason.NO_CLIENT, "")]))
+@given(paths_, ladders, st.sampled_from([MET, TIMED_OUT, Outcome(None, Reason.CURL_NOT_FOUND, "")]))
 def test_health_takes_every_hop_to_be_ok_and_the_expectation_met(
-    findings: list[Finding], ladder: Ladder, outcome: Outcome
+    findings: list[Finding], progress: Progress, outcome: Outcome
 ) -> None:
-    conclusion = conclude(findings, outcome, ladder, Circumstances())
+    conclusion = conclude(findings, outcome, progress, Circumstances())
     healthy = outcome.met is True and all(f.verdict is HopVerdict.OK for f in findings)
     assert (conclusion.verdict is ProbeVerdict.HEALTHY) == healthy
     if any(f.verdict is HopVerdict.UNKNOWN for f in findings):
@@ -181,12 +181,12 @@ def test_health_takes_every_hop_to_be_ok_and_the_expectation_met(
 
 @given(paths_, ladders, hops)
 def test_a_hop_that_turns_out_to_be_fine_never_makes_a_verdict_worse(
-    findings: list[Finding], ladder: Ladder, hop: HopName
+    findings: list[Finding], progress: Progress, hop: HopName
 ) -> None:
     cleared = [finding(f.hop) if f.hop is hop else f for f in findings]
     before, after = (
-        conclude(findings, MET, ladder, Circumstances()),
-        conclude(cleared, MET, ladder, Circumstances()),
+        conclude(findings, MET, progress, Circumstances()),
+        conclude(cleared, MET, progress, Circumstances()),
     )
     order = [ProbeVerdict.HEALTHY, ProbeVerdict.UNKNOWN, ProbeVerdict.DEGRADED, ProbeVerdict.BROKEN]
     assert order.index(after.verdict) <= order.index(before.verdict)
@@ -196,9 +196,9 @@ def test_a_hop_that_turns_out_to_be_fine_never_makes_a_verdict_worse(
 
 @given(paths_, ladders)
 def test_a_failed_request_names_a_hop_that_is_not_ok_or_a_segment(
-    findings: list[Finding], ladder: Ladder
+    findings: list[Finding], progress: Progress
 ) -> None:
-    conclusion = conclude(findings, TIMED_OUT, ladder, Circumstances())
+    conclusion = conclude(findings, TIMED_OUT, progress, Circumstances())
     assert conclusion.verdict is ProbeVerdict.BROKEN
     assert (conclusion.divergence is None) != (conclusion.segment is None)
     blamed = {f.hop for f in findings if f.verdict in (HopVerdict.STALE, HopVerdict.BROKEN)}
@@ -206,7 +206,7 @@ def test_a_failed_request_names_a_hop_that_is_not_ok_or_a_segment(
 
 
 def test_nothing_is_blamed_from_a_hop_on_that_is_not_followed() -> None:
-    cause = finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    cause = finding(HopName.ENDPOINT_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT}))
     unjudged = replace(
         finding(HopName.IPCACHE_LOOKUP, HopVerdict.UNKNOWN), reason=Reason.UNSUPPORTED_CONFIGURATION
     )
@@ -238,7 +238,7 @@ def test_a_lookup_that_could_not_be_judged_stays_in_the_segment() -> None:
 
 @pytest.mark.parametrize("outcome", [MET, TIMED_OUT])
 def test_nothing_is_blamed_while_something_is_in_transition(outcome: Outcome) -> None:
-    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT}))
     conclusion = conclude(
         path(IPCACHE_LOOKUP=stale), outcome, SENT, Circumstances("pod a/b is being deleted")
     )
@@ -253,22 +253,22 @@ def test_a_transition_elsewhere_does_not_hide_health() -> None:
 
 
 def test_a_client_that_could_not_run_says_nothing_of_the_path() -> None:
-    no_client = Outcome(None, Reason.NO_CLIENT, "no curl")
-    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.SENT}))
+    no_client = Outcome(None, Reason.CURL_NOT_FOUND, "no curl")
+    stale = finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Stage.SENT}))
     conclusion = conclude(path(IPCACHE_LOOKUP=stale), no_client, SENT, Circumstances())
-    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.NO_CLIENT)
+    assert (conclusion.verdict, conclusion.reason) == (ProbeVerdict.UNKNOWN, Reason.CURL_NOT_FOUND)
 
 
 def test_every_hop_has_a_check() -> None:
     assert CHECKS.keys() == set(HopName)
 
 
-@pytest.mark.parametrize("rung", list(Rung))
-def test_a_segment_holds_every_hop_that_can_be_to_blame(rung: Rung) -> None:
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_segment_holds_every_hop_that_can_be_to_blame(stage: Stage) -> None:
     findings = [finding(hop, HopVerdict.UNKNOWN) for hop in HopName]
-    segment = segment_between(findings, Ladder(rung, rung))
+    segment = segment_between(findings, Progress(stage, stage))
     inside = [hop for hop in HopName if HOP_ORDER[segment.after] < HOP_ORDER[hop] < HOP_ORDER[segment.before]]
-    assert set(ZONES[rung]) <= {*inside, HopName.REPLY_TRANSLATION}
+    assert set(HOPS_BY_STAGE[stage]) <= {*inside, HopName.REPLY_TRANSLATION}
 
 
 def test_a_report_from_a_re_created_pod_is_a_transition() -> None:
@@ -283,7 +283,7 @@ def test_a_report_from_a_re_created_pod_is_a_transition() -> None:
 def test_a_stale_hop_beyond_the_one_that_was_seen_to_fail_is_not_the_cause() -> None:
     findings = path(
         SOURCE_PROGRAM=finding(HopName.SOURCE_PROGRAM, HopVerdict.BROKEN),
-        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Rung.NOTHING})),
+        IPCACHE_LOOKUP=finding(HopName.IPCACHE_LOOKUP, HopVerdict.STALE, frozenset({Stage.NOTHING})),
     )
-    conclusion = conclude(findings, TIMED_OUT, Ladder(Rung.NOTHING, Rung.NOTHING), Circumstances())
+    conclusion = conclude(findings, TIMED_OUT, Progress(Stage.NOTHING, Stage.NOTHING), Circumstances())
     assert named(conclusion) is HopName.SOURCE_PROGRAM

@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.run.run import Request, Run
 from datapath_probe.diagnose.verdict.transitions import in_transition
-from datapath_probe.plan.movement import Movement
+from datapath_probe.plan.endpoint_churn import EndpointChurn
 from datapath_probe.plan.objects import Pod
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
@@ -27,7 +27,7 @@ def plan(change: Callable[[Cluster], None] = lambda _: None) -> Plan:
     return made
 
 
-def run(before: Plan, after: Plan | CannotRun | None, **more: Movement | float | None) -> Run:
+def run(before: Plan, after: Plan | CannotRun | None, **more: EndpointChurn | float | None) -> Run:
     return Run(before, Request(NOW, 20000, None), plan_after=after, **more)  # type: ignore[arg-type]  # a test's shorthand
 
 
@@ -156,40 +156,41 @@ def test_the_backend_that_was_chosen_must_still_be_one() -> None:
     assert told(run(plan(), without), "deathstar-0") is None
 
 
-def movement(changed_at: float = 0.0, *unready: Pod) -> Movement:
-    return Movement("default/deathstar", changed_at, unready)
+def churn(changed_at: float = 0.0, *unready: Pod) -> EndpointChurn:
+    return EndpointChurn("default/deathstar", changed_at, unready)
 
 
 @pytest.mark.parametrize(
-    ("behind", "words"),
+    ("destination_churn", "words"),
     [
-        (movement(NOW - 8), "endpoints of Service default/deathstar changed 8 s ago"),
-        (movement(NOW + 1), "endpoints of Service default/deathstar changed 0 s ago"),
-        (movement(0, pod("deathstar-2", "", "", ready=False, created_at=NOW - 40)), "about to become ready"),
-        (movement(0, pod("deathstar-2", "10.244.1.9", "node2", terminating=True)), "is being deleted"),
+        (churn(NOW - 8), "endpoints of Service default/deathstar changed 8 s ago"),
+        (churn(NOW + 1), "endpoints of Service default/deathstar changed 0 s ago"),
+        (churn(0, pod("deathstar-2", "", "", ready=False, created_at=NOW - 40)), "about to become ready"),
+        (churn(0, pod("deathstar-2", "10.244.1.9", "node2", terminating=True)), "is being deleted"),
     ],
 )
-def test_a_roll_out_behind_the_service_is_in_transition(behind: Movement, words: str) -> None:
-    moving = run(plan(), plan(), behind=behind)
+def test_a_roll_out_behind_the_service_is_in_transition(destination_churn: EndpointChurn, words: str) -> None:
+    moving = run(plan(), plan(), destination_churn=destination_churn)
     assert words in (told(moving) or "")
     assert words in (told(moving, "deathstar-1", HopName.SERVICE_LOOKUP) or "")
     assert told(moving, "deathstar-1") is None
 
 
 @pytest.mark.parametrize(
-    "behind", [movement(NOW - 60), movement(0, pod("deathstar-2", "", "", ready=False, created_at=NOW - 600))]
+    "destination_churn",
+    [churn(NOW - 60), churn(0, pod("deathstar-2", "", "", ready=False, created_at=NOW - 600))],
 )
-def test_a_roll_out_that_is_over_or_stuck_is_not(behind: Movement) -> None:
-    assert told(run(plan(), plan(), behind=behind)) is None
+def test_a_roll_out_that_is_over_or_stuck_is_not(destination_churn: EndpointChurn) -> None:
+    assert told(run(plan(), plan(), destination_churn=destination_churn)) is None
 
 
 def test_a_service_that_nobody_is_about_to_serve_stands_still() -> None:
     empty = plan(lambda inventory: inventory.endpoints.clear())
-    assert told(run(empty, empty, behind=movement(NOW - 1)), None, HopName.SERVICE_LOOKUP) is None
+    assert told(run(empty, empty, destination_churn=churn(NOW - 1)), None, HopName.SERVICE_LOOKUP) is None
 
 
 def test_a_restart_of_dns_counts_if_the_name_did_not_resolve() -> None:
-    moving = run(plan(), plan(), dns=Movement("kube-system/kube-dns", NOW - 3, ()))
+    moving = run(plan(), plan(), dns_churn=EndpointChurn("kube-system/kube-dns", NOW - 3, ()))
     assert "Service kube-system/kube-dns changed" in (told(moving, None, HopName.NAME_RESOLUTION) or "")
     assert told(moving) is None
 

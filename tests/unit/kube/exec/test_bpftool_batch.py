@@ -14,7 +14,7 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.kube.exec import bpftool_batch
 from datapath_probe.kube.exec.framing import Batch, Reply
-from datapath_probe.kube.exec.query import Asking
+from datapath_probe.kube.exec.query import Query
 from datapath_probe.sources.bpf import bpftool
 
 # As bpftool 7.5 does: stops behind the first command that fails, with its exit code. Keys that end in `00` are absent.
@@ -66,7 +66,7 @@ def converse(shell: list[str], tmp_path: Path) -> Converse:
     program.chmod(0o755)
 
     def ask(questions: list[Question]) -> list[tuple[int, bytes]]:
-        asking = Asking(questions, reply_limit=100_000)
+        asking = Query(questions, reply_limit=100_000)
         while batch := asking.next_batch():
             asking.take(run(batch, shell, f"{tmp_path}:{os.environ['PATH']}"), 0.0)
         return [(reading.exit_code, reading.stdout) for reading in asking.readings()]  # type: ignore[union-attr]
@@ -93,7 +93,7 @@ def test_each_question_has_its_answer_whoever_shares_the_process(converse: Conve
 def test_without_bpftool_each_question_says_so(shell: list[str], tmp_path: Path) -> None:
     for name in ("sh", "timeout", "head", "dd"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
-    asking = Asking([lookup(1), lookup(2)], reply_limit=100_000)
+    asking = Query([lookup(1), lookup(2)], reply_limit=100_000)
     while batch := asking.next_batch():
         asking.take(run(batch, [shutil.which(shell[0]) or "", *shell[1:]], str(tmp_path)), 0.0)
     assert [getattr(reading, "reason", None) for reading in asking.readings()] == [

@@ -20,7 +20,7 @@ RUNC = "OCI runtime exec failed: exec failed: unable to start container process"
         ),
         (401, "Unauthorized", EvidenceError.EXEC_FORBIDDEN),
         (403, "", EvidenceError.EXEC_FORBIDDEN),
-        (404, 'pods "xwing" not found', EvidenceError.POD_GONE),
+        (404, 'pods "xwing" not found', EvidenceError.POD_NOT_FOUND),
         (400, "container nope is not valid for pod xwing", EvidenceError.CONTAINER_NOT_FOUND),
         (400, "pod xwing does not have a host assigned", EvidenceError.EXEC_FAILED),
         (
@@ -64,7 +64,7 @@ def test_a_refused_handshake_has_a_reason(http_status: int, message: str, reason
             "failed to exec in container: container is in CONTAINER_EXITED state",
             EvidenceError.CONTAINER_NOT_FOUND,
         ),
-        ("unable to upgrade connection: pod does not exist", EvidenceError.POD_GONE),
+        ("unable to upgrade connection: pod does not exist", EvidenceError.POD_NOT_FOUND),
         ("error dialing backend: EOF", EvidenceError.EXEC_FAILED),
         ("", EvidenceError.EXEC_FAILED),
     ],

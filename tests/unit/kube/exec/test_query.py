@@ -10,7 +10,7 @@ from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.kube.exec.failure import channel_lost
 from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
-from datapath_probe.kube.exec.query import Asking
+from datapath_probe.kube.exec.query import Query
 from datapath_probe.sources.bpf import bpftool
 
 LIMIT = 1000
@@ -65,7 +65,7 @@ def run(batch: Batch, commands: list[Command]) -> Reply:
 
 def ask(commands: list[Command], timeout_s: float = 5.0) -> tuple[list[Answer | Unavailable], int]:
     """The readings, and the number of batches it took."""
-    asking = Asking([question(number, timeout_s) for number in range(len(commands))], reply_limit=LIMIT)
+    asking = Query([question(number, timeout_s) for number in range(len(commands))], reply_limit=LIMIT)
     batches = 0
     while batch := asking.next_batch():
         batches += 1
@@ -78,7 +78,7 @@ def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> Non
     tools = ("iptables-save",), ("iptables-save", "-c"), ("ip", "route")
     words = ("nsenter", "--net=/var/run/cilium/netns/a")
     filters, again, route = (Question("node1", (*words, *tool)) for tool in tools)
-    asking = Asking([filters, again, route], reply_limit=LIMIT)
+    asking = Query([filters, again, route], reply_limit=LIMIT)
     assert asking.next_batch()
     asking.take(Reply((), Cut(EvidenceError.TIMEOUT, "killed", filters.timeout_s)), NOW)
     batch = asking.next_batch()
@@ -124,7 +124,7 @@ def test_a_hanging_command_costs_its_time_once() -> None:
 def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> None:
     agent = [replace(question(number, 7.0), by_agent=True) for number in (0, 1)]
     tools = [question(2), question(3)]
-    asking = Asking([agent[0], tools[0], agent[1], tools[1]], reply_limit=LIMIT)
+    asking = Query([agent[0], tools[0], agent[1], tools[1]], reply_limit=LIMIT)
     limits: list[float] = []
     while batch := asking.next_batch():
         limits.append(batch.limit_s)
@@ -143,10 +143,10 @@ def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> 
 
 def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
     lookups = [Question("node1", ("bpftool", "-j", "map", "lookup", str(number))) for number in range(3)]
-    asking = Asking([*lookups, question(3)], reply_limit=LIMIT)
+    asking = Query([*lookups, question(3)], reply_limit=LIMIT)
     assert asking.next_batch()
-    fine = Result(0, b"", b"", 0.0, 0.0)
-    asking.take(Reply((fine,), Cut(EvidenceError.TIMEOUT, "killed", 6.0, shared=True)), NOW)
+    ok = Result(0, b"", b"", 0.0, 0.0)
+    asking.take(Reply((ok,), Cut(EvidenceError.TIMEOUT, "killed", 6.0, shared=True)), NOW)
     assert asking.next_batch() is None
     why = Unavailable(EvidenceError.TIMEOUT, "bpftool on node1 did not answer within 6 s", NOW - 6.0)
     assert asking.readings()[:3] == (why, why, why)
@@ -159,13 +159,13 @@ def test_a_command_that_had_less_than_its_time_is_asked_again() -> None:
 
 
 def test_an_answer_tells_when_its_command_started() -> None:
-    asking = Asking([question(0)], reply_limit=LIMIT)
+    asking = Query([question(0)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", age_s=1.5, duration_s=0.5),), None), NOW)
     assert asking.readings() == (Answer(0, b"", b"", at=NOW - 1.5, duration_s=0.5),)
 
 
 def test_giving_up_keeps_what_was_answered() -> None:
-    asking = Asking([question(0), question(1)], reply_limit=LIMIT)
+    asking = Query([question(0), question(1)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", 0.0, 0.0),), Cut(EvidenceError.COMMAND_FAILED, "cut off")), NOW)
     asking.give_up(channel_lost("gone"), NOW)
     assert asking.next_batch() is None
@@ -178,6 +178,6 @@ def test_giving_up_keeps_what_was_answered() -> None:
 def test_a_key_that_may_well_be_absent_comes_behind_those_that_it_would_make_wait() -> None:
     often_absent = bpftool.lookup("node1", "cilium_lxc", b"1", often_absent=True)
     present = bpftool.lookup("node1", "cilium_lxc", b"2")
-    batch = Asking([often_absent, present], reply_limit=LIMIT).next_batch()
+    batch = Query([often_absent, present], reply_limit=LIMIT).next_batch()
     assert batch is not None
     assert batch.questions == (present, often_absent)

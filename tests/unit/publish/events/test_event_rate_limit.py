@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from datapath_probe.api.path_profile import Way
 from datapath_probe.api.status import Counters, ProbeStatus
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.publish.events.event_rate_limit import BURST, EARNED_IN_S, News
+from datapath_probe.publish.events.event_rate_limit import BURST, EARNED_IN_S, EventLimiter
 from datapath_probe.publish.interfaces import Event
 from datapath_probe.publish.status.status import findings
 from datapath_probe.runs.run_result import RunResult
@@ -30,14 +30,14 @@ class Told:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.news = News(self.status, self.now)
+        self.news = EventLimiter(self.status, self.now)
 
     def see(self, statuses: Iterable[ProbeStatus]) -> None:
         for current in statuses:
             self.now += 1
             for event in (
                 self.news.of_verdict(self.status, current, self.now),
-                self.news.of_way(self.status, current, self.now),
+                self.news.for_path_change(self.status, current, self.now),
             ):
                 if event:
                     self.events.append(event)

@@ -25,7 +25,7 @@ from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.interfaces import ProbeRef, Retry
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.status import status as statuses
-from datapath_probe.runs.run_result import Outlook, RunResult
+from datapath_probe.runs.run_result import NextRun, RunResult
 from unit.publish.samples import (
     CANNOT_RUN,
     NOW,
@@ -67,7 +67,7 @@ def after(
     metrics.show(which, status)
     for outcome in outcomes:
         run = record(outcome)
-        status = statuses.after_run(status, which, run, Outlook(NOW + 60))
+        status = statuses.after_run(status, which, run, NextRun(NOW + 60))
         metrics.show(which, status)
         metrics.count(which, run)
     return metrics
@@ -124,7 +124,7 @@ def test_a_segment_diverges_without_naming_a_hop() -> None:
     assert of(samples, "hop_failures_total") == {("segment", "LostInTransit"): 1}
 
 
-@pytest.mark.parametrize("reason", [Reason.LOST_ON_THE_WIRE, Reason.CONNECTION_REFUSED])
+@pytest.mark.parametrize("reason", [Reason.LOST_BETWEEN_NODES, Reason.CONNECTION_REFUSED])
 def test_a_segment_has_one_reason_whatever_more_is_known(reason: Reason) -> None:
     samples = scrape(after([replace(lost(), reason=reason)]))
     assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
@@ -177,7 +177,7 @@ def test_changes_of_the_way_go_on_counting_after_a_restart() -> None:
 
 
 def test_a_restart_shows_the_gauges_of_the_status_at_once() -> None:
-    status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), Outlook(NOW + 60))
+    status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
     metrics = Metrics(lambda: NOW)
     metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
     samples = scrape(metrics)
@@ -273,6 +273,6 @@ def test_there_are_no_created_series_and_openmetrics_reads_too() -> None:
 
 
 def test_times_are_read_back_as_written() -> None:
-    status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), Outlook(NOW + 60))
+    status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
     assert status.last_run is not None
     assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1

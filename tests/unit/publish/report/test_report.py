@@ -13,7 +13,7 @@ from datapath_probe.diagnose.finding.finding import Divergence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.report.report import Heading, report
 from datapath_probe.publish.status import status as statuses
-from datapath_probe.runs.run_result import Outlook, RunResult
+from datapath_probe.runs.run_result import NextRun, RunResult
 from unit.publish.samples import CANNOT_RUN, NOW, REPORT, diverging, healthy, lost, probe, record, unknown
 
 HEADING = Heading("default/landing", "POST http://deathstar.default.svc:80/v1/request-landing")
@@ -112,7 +112,7 @@ def test_seconds_and_milliseconds_are_both_read() -> None:
 
 
 def test_a_status_of_the_operator_also_tells_when_it_ran() -> None:
-    status = statuses.after_run(ProbeStatus(), probe(), record(healthy(), id_="abc"), Outlook(NOW + 60))
+    status = statuses.after_run(ProbeStatus(), probe(), record(healthy(), id_="abc"), NextRun(NOW + 60))
     assert lines(status)[0] == "default/landing   Healthy   2026-09-21 14:13:20 UTC, run abc"
 
 

@@ -12,7 +12,7 @@ from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.publish.status.capture import captured, pcaps
-from datapath_probe.runs.run_result import Outlook, RunRecord
+from datapath_probe.runs.run_result import NextRun, RunRecord
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.netfilter import nftables
 from unit.publish.samples import NOW, lost, plan, probe, record
@@ -50,9 +50,9 @@ def test_packets_are_captured_beside_questions_to_packet_filters() -> None:
 
 
 def test_a_failed_run_without_a_capture_leaves_the_last_one_in_the_status() -> None:
-    first = statuses.after_run(ProbeStatus(), probe(), failed_run(CAPTURE), Outlook(None))
+    first = statuses.after_run(ProbeStatus(), probe(), failed_run(CAPTURE), NextRun(None))
     assert first.capture
     assert (
-        statuses.after_run(first, probe(), failed_run(*FILTERS, at=NOW + 60), Outlook(None)).capture
+        statuses.after_run(first, probe(), failed_run(*FILTERS, at=NOW + 60), NextRun(None)).capture
         == first.capture
     )

@@ -17,7 +17,7 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses
-from datapath_probe.runs.run_result import Outlook, RunResult
+from datapath_probe.runs.run_result import NextRun, RunResult
 from unit.diagnose.netstack.test_netfilter import ruled
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
 from unit.recorded import recorded
@@ -33,7 +33,7 @@ def after(
     current = previous or ProbeStatus()
     for number, outcome in enumerate(outcomes):
         at = NOW + number * every_s
-        current = statuses.after_run(current, of or probe(), record(outcome, at), Outlook(at + every_s))
+        current = statuses.after_run(current, of or probe(), record(outcome, at), NextRun(at + every_s))
     return current
 
 
@@ -160,7 +160,7 @@ def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
         Reason.CONTAINER_NOT_FOUND,
         Reason.DESTINATION_NOT_FOUND,
         Reason.PORT_NOT_FOUND,
-        Reason.IMPLAUSIBLE_OBJECT,
+        Reason.INVALID_OBJECT,
         Reason.NO_COMMON_IP_VERSION,
         Reason.UNSUPPORTED_CONFIGURATION,
         Reason.UNSUPPORTED_DESTINATION,
@@ -342,8 +342,8 @@ def test_counters_tell_failures_from_runs_that_say_nothing() -> None:
 
 
 def test_skipped_runs_add_up() -> None:
-    status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), Outlook(NOW + 60, skipped=3))
-    status = statuses.after_run(status, probe(), record(healthy()), Outlook(NOW + 60, skipped=2))
+    status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60, skipped=3))
+    status = statuses.after_run(status, probe(), record(healthy()), NextRun(NOW + 60, skipped=2))
     assert status.counters.skipped == 5
 
 
@@ -363,7 +363,7 @@ def test_a_run_is_told_with_its_times_and_its_trigger() -> None:
         ProbeStatus(),
         probe(run_now="now!"),
         record(healthy(), trigger=Trigger.RUN_NOW, id_="abc"),
-        Outlook(NOW + 60),
+        NextRun(NOW + 60),
     )
     assert status.to_object()["lastRun"] == {
         "id": "abc",

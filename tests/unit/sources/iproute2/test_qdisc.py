@@ -6,7 +6,7 @@ import pytest
 
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.sources.iproute2 import neighbors, qdisc
-from datapath_probe.sources.iproute2.neighbors import Neighbour
+from datapath_probe.sources.iproute2.neighbors import Neighbor
 from datapath_probe.sources.iproute2.qdisc import Queue
 
 
@@ -63,18 +63,18 @@ def test_filters_are_where_there_is_a_place_for_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "neighbour"),
+    ("shown", "neighbor"),
     [
         (
             [{"dst": "172.30.0.11", "lladdr": "66:EA:08:2D:F2:B5", "state": ["REACHABLE"]}],
-            Neighbour("66:ea:08:2d:f2:b5", False),
+            Neighbor("66:ea:08:2d:f2:b5", False),
         ),
-        ([{"dst": "172.30.0.11", "state": ["FAILED"]}], Neighbour("", True)),
+        ([{"dst": "172.30.0.11", "state": ["FAILED"]}], Neighbor("", True)),
         ([], Absent()),
     ],
 )
-def test_a_neighbour_is_where_packets_are_sent_to(shown: object, neighbour: Neighbour | Absent) -> None:
-    assert neighbors.parse_neighbour(printed(shown)) == neighbour
+def test_a_neighbour_is_where_packets_are_sent_to(shown: object, neighbor: Neighbor | Absent) -> None:
+    assert neighbors.parse_neighbor(printed(shown)) == neighbor
 
 
 def test_the_neighbours_of_a_pod_are_told_by_their_addresses() -> None:
@@ -82,11 +82,11 @@ def test_the_neighbours_of_a_pod_are_told_by_their_addresses() -> None:
         {"dst": "10.244.1.63", "lladdr": "66:EA:08:2D:F2:B5", "state": ["STALE"]},
         {"dst": "10.244.1.64", "state": ["NOARP"]},
     ]
-    assert neighbors.parse_neighbours(printed(shown)) == {
-        "10.244.1.63": Neighbour("66:ea:08:2d:f2:b5", False),
-        "10.244.1.64": Neighbour("", False),
+    assert neighbors.parse_neighbors(printed(shown)) == {
+        "10.244.1.63": Neighbor("66:ea:08:2d:f2:b5", False),
+        "10.244.1.64": Neighbor("", False),
     }
-    assert neighbors.parse_neighbours(Answer(0, b"", b"", 0.0, 0.0)) == {}
+    assert neighbors.parse_neighbors(Answer(0, b"", b"", 0.0, 0.0)) == {}
 
 
 def test_no_queue_at_all_is_no_loss_and_garbage_no_evidence() -> None:

@@ -13,7 +13,7 @@ _DNS = ("kube-system", "kube-dns")
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class EndpointChurn:
     """One Service. `endpoints_changed_at`: seconds since the epoch, 0 if unknown; `unready`: pods that it selects and
     that are not ready, or on their way out.
     """
@@ -23,23 +23,23 @@ class Movement:
     unready: tuple[Pod, ...]
 
 
-def destination_movement(plan: Plan, inventory: Inventory) -> Movement | None:
+def destination_churn(plan: Plan, inventory: Inventory) -> EndpointChurn | None:
     """Behind the Service of the plan; None where a pod is addressed by itself."""
     service = plan.frontend.service if plan.frontend else plan.headless
-    return _movement(inventory, service.namespace, service.name) if service else None
+    return _churn_of(inventory, service.namespace, service.name) if service else None
 
 
-def dns_movement(inventory: Inventory) -> Movement | None:
+def dns_churn(inventory: Inventory) -> EndpointChurn | None:
     """Behind the Service that pods resolve names with, where it has its usual name."""
-    return _movement(inventory, *_DNS)
+    return _churn_of(inventory, *_DNS)
 
 
-def _movement(inventory: Inventory, namespace: str, name: str) -> Movement | None:
+def _churn_of(inventory: Inventory, namespace: str, name: str) -> EndpointChurn | None:
     service = inventory.service(namespace, name)
     if service is None:
         return None
     pods = inventory.selected_pods(namespace, service.selector)
-    return Movement(
+    return EndpointChurn(
         service=f"{namespace}/{name}",
         endpoints_changed_at=inventory.endpoints_changed_at(namespace, name),
         unready=tuple(pod for pod in pods if pod.terminating or not pod.ready),
