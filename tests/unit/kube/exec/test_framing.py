@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError, Reply, Result
 
 SHELLS = {"sh": ["sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
@@ -28,7 +28,7 @@ class Shell:
         self.process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
 
     def run(self, *argvs: tuple[str, ...], timeout_s: float = 5.0, reply_limit: int = LIMIT) -> Reply:
-        return self.run_batch(Batch(tuple(Question("n", argv, timeout_s) for argv in argvs), reply_limit))
+        return self.run_batch(Batch(tuple(Command("n", argv, timeout_s) for argv in argvs), reply_limit))
 
     def run_batch(self, batch: Batch) -> Reply:
         assert self.process.stdin
@@ -202,9 +202,9 @@ def test_a_command_that_kills_its_group_cuts_the_batch_off_there(shell: Shell) -
 
 
 def test_commands_beyond_what_one_argument_holds_go_into_the_next_batch(shell: Shell) -> None:
-    questions = [Question("n", ("printf", "%s", word * 30_000)) for word in "abcdef"]
-    batch = Batch.of(questions, LIMIT)
-    assert batch.questions == tuple(questions[:3])
+    commands = [Command("n", ("printf", "%s", word * 30_000)) for word in "abcdef"]
+    batch = Batch.of(commands, LIMIT)
+    assert batch.commands == tuple(commands[:3])
     assert [result.stdout for result in shell.run_batch(batch).results] == [
         b"a" * 30_000,
         b"b" * 30_000,
@@ -213,8 +213,8 @@ def test_commands_beyond_what_one_argument_holds_go_into_the_next_batch(shell: S
 
 
 def test_a_batch_holds_one_command_however_long() -> None:
-    question = Question("n", ("echo", "x" * 200_000))
-    assert Batch.of([question, question], LIMIT).questions == (question,)
+    command = Command("n", ("echo", "x" * 200_000))
+    assert Batch.of([command, command], LIMIT).commands == (command,)
 
 
 def test_times_are_told_by_the_nodes_clock(shell: Shell) -> None:
@@ -241,7 +241,7 @@ def test_a_reply_that_can_not_be_to_this_batch_is_an_error(reply: str) -> None:
         batch.decode(reply.format(n=batch.nonce).encode())
 
 
-QUESTION = Question("n", ("true",))
+QUESTION = Command("n", ("true",))
 
 
 @given(
