@@ -10,14 +10,14 @@ from typing import Protocol
 
 from kubernetes.aio.client import ApiClient
 
-from ..collect.shared import SharedAnswers
+from ..collect.answer_cache import AnswerCache
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
-from ..kube.exec.once import SourceExec
+from ..kube.exec.one_shot import SourceExec
 from ..kube.exec.pool import ChannelPool
-from ..kube.inventory import ClusterInventory
-from .conductor import Runner
-from .runner import ProbeRunner
+from ..kube.watch.inventory import ClusterInventory
+from ..runs.runner import ProbeRunner
+from .schedule.run_executor import Runner
 
 
 class Cluster(Protocol):
@@ -57,7 +57,7 @@ async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterato
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
     pool = ChannelPool(exec_client)
-    answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+    answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
         yield LiveCluster(inventory, ProbeRunner(inventory, answers, containers, agents=containers))

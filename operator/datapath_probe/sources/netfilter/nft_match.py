@@ -1,0 +1,206 @@
+"""Whether the conditions of an nf_tables rule hold for a packet of which not everything is known.
+
+A rule's expressions load what they ask for into registers and compare it. Called by `nftables`.
+Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft_{meta,payload,bitwise,cmp}.c`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from operator import eq, ge, gt, le, lt, ne
+from typing import TypeVar
+
+from ..packet import Match, Packet
+
+_NAME_OCTETS = 16
+_IPV4 = 2
+_IP_LENGTH, _FLAGS_OCTET = 2, 13  # where they are in their headers
+_PROTOCOLS = {"tcp": 6, "udp": 17}
+_CT_STATES = {"ESTABLISHED": 2, "NEW": 8}
+_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
+_COMPARED: Mapping[str, Callable[[bytes, bytes], bool]] = {
+    "NFT_CMP_EQ": eq,
+    "NFT_CMP_NEQ": ne,
+    "NFT_CMP_LT": lt,
+    "NFT_CMP_LTE": le,
+    "NFT_CMP_GT": gt,
+    "NFT_CMP_GTE": ge,
+}
+# Registers overlap: those of 16 octets begin where every fourth of those of 4 octets does.
+_PLACES = {f"NFT_REG32_{number:02}": number for number in range(16)} | {
+    f"NFT_REG_{number + 1}": 4 * number for number in range(4)
+}
+_SILENT = frozenset({"log", "notrack", "comment"})  # ask nothing
+
+Attributes = Mapping[str, object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One condition, or the load of what a later one compares; `data`: its attributes, as `nft_netlink` names them."""
+
+    name: str
+    data: Attributes
+
+
+Conditions = tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """Instead of a value: one of these names."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Instead of a value: packets come in all sizes."""
+
+
+_Value = bytes | _Device | _Size
+
+
+def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
+    """What is certain of all conditions together: one that does not hold is enough for NO."""
+    registers: dict[int, _Value] = {}
+    found = Match.YES
+    for condition in conditions:
+        try:
+            match = _step(condition, packet, registers)
+        except KeyError:  # an attribute that this version of the kernel does not give
+            match = Match.UNKNOWN
+        if match is Match.NO:
+            return Match.NO
+        if match is Match.UNKNOWN:
+            found = match
+    return found
+
+
+def attribute(attributes: Attributes, name: str, kind: type[T], default: T | None = None) -> T:
+    """The attribute of that name. KeyError if there is none of that type."""
+    value = attributes.get(name, default)
+    if not isinstance(value, kind):
+        raise KeyError(name)
+    return value
+
+
+def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -> Match:
+    """One expression: loads write into the registers and always hold."""
+    data = condition.data
+    match condition.name:
+        case "meta" if "NFTA_META_DREG" in data:
+            return _load(registers, data["NFTA_META_DREG"], _meta(data["NFTA_META_KEY"], packet))
+        case "payload" if "NFTA_PAYLOAD_DREG" in data:
+            return _load(registers, data["NFTA_PAYLOAD_DREG"], _payload(data, packet))
+        case "ct" if "NFTA_CT_DREG" in data:
+            return _load(registers, data["NFTA_CT_DREG"], _ct(data["NFTA_CT_KEY"], packet))
+        case "bitwise":
+            return _load(registers, data["NFTA_BITWISE_DREG"], _bitwise(data, registers))
+        case "byteorder":
+            return _load(registers, data["NFTA_BYTEORDER_DREG"], _swapped(data, registers))
+        case "cmp":
+            value = registers.get(_place(data["NFTA_CMP_SREG"]))
+            compared = _COMPARED.get(attribute(data, "NFTA_CMP_OP", str))
+            return _compare(value, compared, attribute(data, "NFTA_CMP_DATA", bytes))
+        case "range":
+            return _in_range(data, registers)
+        case name:
+            return Match.YES if name in _SILENT else Match.UNKNOWN
+
+
+def _in_range(data: Attributes, registers: Mapping[int, _Value]) -> Match:
+    value = registers.get(_place(data["NFTA_RANGE_SREG"]))
+    if not isinstance(value, bytes):
+        return Match.YES if isinstance(value, _Size) else Match.UNKNOWN
+    first, last = (attribute(data, f"NFTA_RANGE_{end}_DATA", bytes) for end in ("FROM", "TO"))
+    wanted = data["NFTA_RANGE_OP"] == "NFT_RANGE_EQ"
+    return Match.YES if (first <= value <= last) is wanted else Match.NO
+
+
+def _load(registers: dict[int, _Value], register: object, value: _Value | None) -> Match:
+    if value is None:
+        registers.pop(_place(register), None)
+    else:
+        registers[_place(register)] = value
+    return Match.YES
+
+
+def _meta(key: object, packet: Packet) -> _Value | None:
+    match key:
+        case "NFT_META_LEN":
+            return _Size() if packet.octets is None else packet.octets.to_bytes(4, "little")
+        case "NFT_META_IIFNAME" | "NFT_META_OIFNAME":
+            return _Device(packet.devices) if packet.devices else None
+        case "NFT_META_NFPROTO":
+            return bytes([_IPV4])
+        case "NFT_META_PROTOCOL":
+            return b"\x08\0"
+        case "NFT_META_L4PROTO":
+            return bytes([_PROTOCOLS[packet.protocol]])
+        case _:
+            return None
+
+
+def _payload(data: Attributes, packet: Packet) -> _Value | None:
+    """Octets of the IPv4 or the TCP or UDP header, where all of them are known."""
+    offset, length = (attribute(data, f"NFTA_PAYLOAD_{name}", int) for name in ("OFFSET", "LEN"))
+    known: dict[int, bytes | None] = {}
+    match data["NFTA_PAYLOAD_BASE"]:
+        case "NFT_PAYLOAD_NETWORK_HEADER":
+            if (offset, length) == (_IP_LENGTH, 2) and packet.octets is None:
+                return _Size()
+            known = {
+                _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
+                9: bytes([_PROTOCOLS[packet.protocol]]),
+                12: ip_address(packet.source).packed,
+                16: ip_address(packet.destination).packed,
+            }
+        case "NFT_PAYLOAD_TRANSPORT_HEADER":
+            ports = (packet.source_port, packet.destination_port)
+            known = {2 * i: None if port is None else port.to_bytes(2, "big") for i, port in enumerate(ports)}
+            if packet.flags is not None:
+                bits = sum(1 << bit for bit, name in enumerate(_TCP_FLAGS) if name in packet.flags)
+                known[_FLAGS_OCTET] = bytes([bits])
+    octets = {at + i: octet for at, part in known.items() if part for i, octet in enumerate(part)}
+    wanted = range(offset, offset + length)
+    return bytes(octets[i] for i in wanted) if all(i in octets for i in wanted) else None
+
+
+def _ct(key: object, packet: Packet) -> bytes | None:
+    state = _CT_STATES.get(packet.state or "")
+    return state.to_bytes(4, "little") if key == "NFT_CT_STATE" and state else None
+
+
+def _bitwise(data: Attributes, registers: Mapping[int, _Value]) -> _Value | None:
+    value = registers.get(_place(data["NFTA_BITWISE_SREG"]))
+    if not isinstance(value, bytes) or data.get("NFTA_BITWISE_OP", "NFT_BITWISE_BOOL") != "NFT_BITWISE_BOOL":
+        return None
+    mask, xor = (attribute(data, f"NFTA_BITWISE_{name}", bytes) for name in ("MASK", "XOR"))
+    return bytes(v & m ^ x for v, m, x in zip(value, mask, xor, strict=False))
+
+
+def _swapped(data: Attributes, registers: Mapping[int, _Value]) -> _Value | None:
+    value = registers.get(_place(data["NFTA_BYTEORDER_SREG"]))
+    size = attribute(data, "NFTA_BYTEORDER_SIZE", int)
+    if not isinstance(value, bytes) or size == 0:
+        return value
+    return b"".join(value[i : i + size][::-1] for i in range(0, len(value), size))
+
+
+def _compare(value: _Value | None, compared: Callable[[bytes, bytes], bool] | None, wanted: bytes) -> Match:
+    if value is None or compared is None:
+        return Match.UNKNOWN
+    if isinstance(value, _Size):
+        return Match.YES
+    if isinstance(value, _Device):
+        padded = (name.encode().ljust(_NAME_OCTETS, b"\0") for name in value.names)
+        is_one = any(name[: len(wanted)] == wanted for name in padded)
+        return Match.YES if is_one is (compared is eq) else Match.NO
+    return Match.YES if compared(value[: len(wanted)], wanted) else Match.NO
+
+
+def _place(register: object) -> int:
+    """Where a register begins, in units of 4 octets. KeyError if it is not one for data."""
+    return _PLACES[str(register)]

@@ -1,0 +1,148 @@
+"""The packet filters that `nft` or a firewall of the host has made: would they drop a packet like ours?
+
+Agents' images have no `nft`, so the kernel is asked by netlink (`nftables.pl`). What iptables has made is left to
+`iptables`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it may have
+dropped it, and behind one that might accept, only a rule that has counted packets certainly does.
+Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`;
+`net/netfilter/nfnetlink.c` (EINVAL for a subsystem that is not there).
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from ...evidence.question import Question
+from ...evidence.reading import Answer, Unavailable
+from ..netns import inside
+from ..packet import DROPS, REDIRECTS, Loss, Match, Packet
+from ..parsing import failed, parser
+from .nft_match import Attributes, Conditions, Expression, attribute, matches
+from .rule_walk import Action, Chain, Key, Rule, first_loss
+
+_PROGRAM = ("perl", "-e")
+_FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see IPv4
+_HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
+_NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device: before and after all others
+_POLICY_DROP = 0  # NF_DROP
+_HANDS_ON = "lets a program decide on"
+_DOES = {  # by verdict, or by the name of an expression
+    "NF_DROP": DROPS,
+    "reject": DROPS,
+    "NF_QUEUE": _HANDS_ON,
+    "queue": _HANDS_ON,
+    "tproxy": _HANDS_ON,
+    "redir": REDIRECTS,
+    "NFT_NAT_DNAT": REDIRECTS,
+}
+_ACTIONS = {"NFT_JUMP": Action.JUMP, "NFT_GOTO": Action.GOTO, "NFT_RETURN": Action.RETURN}
+_GOES_ON = "NFT_CONTINUE"
+# What the script says in a kernel without nf_tables, and in one without netlink for packet filters.
+_NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not supported")
+
+Chains = Mapping[Key, Chain[Conditions]]
+
+
+def question(node: str, namespace: str | None = None) -> Question:
+    """All chains and rules of the node, or inside a pod; `namespace` as `netns.find` tells it."""
+    argv = (*_PROGRAM, _script())
+    return inside(node, namespace, *argv) if namespace else Question(node, argv, max_age_s=0.0)
+
+
+@cache
+def _script() -> str:
+    return files(__package__).joinpath("nftables.pl").read_text()
+
+
+@parser("nf_tables", exit_codes=range(256))
+def parse(answer: Answer) -> Chains | Unavailable:
+    """Chains with their rules, by family, table and name: none in a kernel without nf_tables."""
+    if answer.exit_code:
+        return {} if answer.stderr.strip() in _NO_NF_TABLES else failed(answer, "nf_tables")
+    if not answer.stdout:
+        return {}
+    from .nft_netlink import messages  # brings a large library: only where there is something to decode
+
+    chains: dict[Key, Chain[Conditions]] = {}
+    try:
+        for message in messages(answer.stdout):
+            if family := _FAMILIES.get(message.family):
+                _take_in(chains, family, message.attributes, is_rule=message.is_rule)
+    except KeyError as error:
+        raise ValueError(f"a chain or a rule lacks attribute {error}") from None
+    return chains
+
+
+def loss(chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
+    """The first rule that drops this packet on its path through these hooks: one that certainly means it, else one that
+    may. `translated`: it counts too if the packet is sent elsewhere.
+    """
+
+    def meant(rule: Rule[Conditions]) -> Match:
+        return matches(rule.conditions, packet)
+
+    return first_loss(chains, hooks, packet, meant, translated=translated)
+
+
+def _take_in(
+    chains: dict[Key, Chain[Conditions]], family: str, attributes: Attributes, *, is_rule: bool
+) -> None:
+    place = "NFTA_RULE_" if is_rule else "NFTA_CHAIN_"
+    table = attribute(attributes, f"{place}TABLE", str)
+    name = attribute(attributes, "NFTA_RULE_CHAIN" if is_rule else "NFTA_CHAIN_NAME", str)
+    if not is_rule:
+        chains[family, table, name] = _chain(family, table, name, attributes)
+    elif (family, table, name) in chains:
+        rule = _rule((family, table, name), attributes)
+        chains[family, table, name].rules.extend([rule] if rule else [])
+
+
+def _chain(family: str, table: str, name: str, attributes: Attributes) -> Chain[Conditions]:
+    hook = attribute(attributes, "NFTA_CHAIN_HOOK", dict, {})
+    number = attribute(hook, "NFTA_HOOK_HOOKNUM", int, -1)
+    devices = [hook["NFTA_HOOK_DEV"]] if "NFTA_HOOK_DEV" in hook else hook.get("NFTA_HOOK_DEVS", [])
+    drops = bool(hook) and attributes.get("NFTA_CHAIN_POLICY") == _POLICY_DROP
+    return Chain(
+        hook=(_NETDEV_HOOKS if family == "netdev" else _HOOKS).get(number, ""),
+        devices=frozenset(devices),
+        translates=attributes.get("NFTA_CHAIN_TYPE") == "nat",
+        policy=Loss(f"{family} {table}", f"policy drop in chain {name}", None) if drops else None,
+    )
+
+
+def _rule(chain: Key, attributes: Attributes) -> Rule[Conditions] | None:
+    """A rule by its expressions: those that ask, what it counts, and what it does. None: it lets packets go on, or has
+    counted none.
+    """
+    conditions: list[Expression] = []
+    packets: int | None = None
+    verdict, to = _GOES_ON, ""
+    for expression in (Expression(*of) for of in attribute(attributes, "NFTA_RULE_EXPRESSIONS", list, [])):
+        if expression.name == "counter":
+            packets = attribute(expression.data, "NFTA_COUNTER_PACKETS", int)
+        elif decided := _verdict(expression):
+            verdict, to = decided
+        else:
+            conditions.append(expression)
+    handle = attribute(attributes, "NFTA_RULE_HANDLE", int)
+    if verdict == _GOES_ON or packets == 0:
+        return None
+    family, table, name = chain
+    if does := _DOES.get(verdict):
+        where = f"rule with handle {handle} in chain {name}"
+        lost = Loss(f"{family} {table}", where, packets, does, certain=does != _HANDS_ON)
+        return Rule(tuple(conditions), Action.LOSE, loss=lost, despite_doubt=packets is not None)
+    return Rule(tuple(conditions), _ACTIONS.get(verdict, Action.ACCEPT), target=(family, table, to))
+
+
+def _verdict(expression: Expression) -> tuple[str, str] | None:
+    """(what becomes of the packet, the chain that it enters), if this expression decides it."""
+    data = expression.data
+    match expression.name:
+        case "immediate" if data.get("NFTA_IMMEDIATE_DREG") == "NFT_REG_VERDICT":
+            verdict = attribute(attribute(data, "NFTA_IMMEDIATE_DATA", dict), "NFTA_DATA_VERDICT", dict)
+            return str(verdict["NFTA_VERDICT_CODE"]), attribute(verdict, "NFTA_VERDICT_CHAIN", str, "")
+        case "nat" if data.get("NFTA_NAT_TYPE") == "NFT_NAT_DNAT":
+            return "NFT_NAT_DNAT", ""
+        case name if name in _DOES:
+            return name, ""
+    return None
