@@ -27,6 +27,7 @@ from ..diagnose.diagnose import diagnose, questions_of
 from ..diagnose.findings import Diagnosis
 from ..diagnose.lens import Memo
 from ..diagnose.run import Request, Run
+from ..diagnose.windows import DEFAULT, Windows
 from ..evidence.question import Question
 from ..evidence.reading import Reading
 from ..plan.movement import destination_movement, dns_movement
@@ -66,6 +67,7 @@ class ProbeRunner:
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
+        windows: Windows = DEFAULT,
     ) -> None:
         self._inventory = inventory
         self._answers = answers
@@ -73,6 +75,7 @@ class ProbeRunner:
         self._clock = clock
         self._ports = ports or SourcePorts()
         self._agents = agents
+        self._windows = windows
 
     async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
         """Run the probe once; `capture`: also its packets; `anew`: what other runs have just heard does not count,
@@ -97,7 +100,7 @@ class ProbeRunner:
 
     async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
         request = Request(self._clock(), local_port, None)
-        run = Run(plan, request)
+        run = Run(plan, request, windows=self._windows)
         memo: Memo = {}
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S
