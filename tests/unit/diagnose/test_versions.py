@@ -8,7 +8,7 @@ from datapath_probe.cilium.layout import Layout
 from datapath_probe.diagnose.bundle import Bundle
 from datapath_probe.diagnose.diagnose import diagnose
 from datapath_probe.diagnose.findings import Diagnosis
-from faults.recordings import ARCHIVES, read
+from faults.recordings import bundles, index, passes
 from unit.diagnose.versions import VERSIONS, Version, as_of
 from unit.recorded import names, recorded
 
@@ -48,17 +48,20 @@ def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> N
         assert {finding.verdict for finding in after.findings} == {HopVerdict.OK}
 
 
-@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
 @pytest.mark.parametrize("mode", ["tc", "no-hubble"])
-def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str, version: Version) -> None:
-    faults = read(ARCHIVES / f"cilium-1.18.5-{mode}.tar.xz")
-    compared = sorted(faults.keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
+def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> None:
+    archive = passes()[f"cilium-1.18.5-{mode}"]
+    compared = sorted(index(archive).keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
     assert len(compared) > 10
-    for fault in compared:
-        run = Bundle.from_json(faults[fault].bundle).run
-        before, after = diagnose(run), diagnose(as_of(run, version))
-        assert told(after) == told(before), fault
-        assert end(after) >= end(before), fault
+    for fault, bundle in bundles(archive):
+        if fault not in compared:
+            continue
+        run = Bundle.from_json(bundle).run
+        before = diagnose(run)
+        for version in VERSIONS.values():
+            after = diagnose(as_of(run, version))
+            assert told(after) == told(before), (fault, version)
+            assert end(after) >= end(before), (fault, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
