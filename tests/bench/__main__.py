@@ -19,17 +19,17 @@ from bench.by_hand import Names, exercises
 from bench.result import Result
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.vocabulary import ProbeVerdict
-from datapath_probe.collect.ports import ContainerRef
-from datapath_probe.collect.shared import SharedAnswers
-from datapath_probe.control.runner import ProbeRunner
-from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.interfaces import ContainerRef
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
-from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.kube.watch.inventory import ClusterInventory
+from datapath_probe.runs.runner import ProbeRunner
 from e2e import api as lab_api
 from e2e import galaxy
 from e2e.by_hand import Hands
@@ -126,7 +126,7 @@ async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, Remember
         pool, source_exec = ChannelPool(exec_client), RememberingExec(exec_client)
         try:
             await inventory.wait_synced()
-            answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+            answers = AnswerCache(ShellAgents(pool, inventory.agent))
             yield ProbeRunner(inventory, answers, source_exec), source_exec
         finally:
             following.cancel()

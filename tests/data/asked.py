@@ -6,23 +6,14 @@ Pure: the two pods, and what was heard so far, go in; questions come out.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from datapath_probe.cilium import (
-    agent_config,
-    agent_endpoint,
-    bpf_metrics,
-    bpftool,
-    conntrack,
-    ipcache,
-    lbmap,
-    links,
-    lxcmap,
-    policymap,
-    uptime,
-)
-from datapath_probe.cilium.agent_endpoint import AgentEndpoint
-from datapath_probe.cilium.layout import Layout
-from datapath_probe.cilium.policymap import ANY_IDENTITY, TrafficDirection
 from datapath_probe.evidence.question import Question
+from datapath_probe.sources.agent import agent_config, agent_endpoint, bpf_metrics
+from datapath_probe.sources.agent.agent_endpoint import AgentEndpoint
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.iproute2 import links, uptime
+from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
+from datapath_probe.sources.maps.policymap import ANY_IDENTITY, TrafficDirection
 
 Asked = tuple[str, str, Question]  # module, name, question
 UNUSED_ID = 65000

@@ -18,18 +18,21 @@ from pathlib import Path
 from data import asked
 from data.asked import End
 from data.recorder import Recorder
-from datapath_probe.cilium import agent_endpoint, bpftool, conntrack, layout, lbmap, netns
-from datapath_probe.cilium.agent_endpoint import AgentEndpoint
-from datapath_probe.cilium.conntrack import CtEntry
-from datapath_probe.cilium.layout import Layout
-from datapath_probe.cilium.lbmap import BackendRecord, Frontend, ServiceSlot
-from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
-from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.kube.watch.inventory import ClusterInventory
+from datapath_probe.sources import netns
+from datapath_probe.sources.agent import agent_endpoint
+from datapath_probe.sources.agent.agent_endpoint import AgentEndpoint
+from datapath_probe.sources.bpf import bpftool, map_layout
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.maps import conntrack, lbmap
+from datapath_probe.sources.maps.conntrack import CtEntry
+from datapath_probe.sources.maps.lbmap import BackendRecord, Frontend, ServiceSlot
 
 MAX_REQUESTS = 50  # until the Service chooses the server
 
@@ -38,7 +41,7 @@ async def record_node(recorder: Recorder, client: End, server: End) -> None:
     """What the agent knows and has programmed, in the order in which answers lead to further questions."""
     node = client.node
     await recorder.ask_all(asked.of_endpoints(client, server))
-    maps = layout.parse(await recorder.ask("layout", "version", layout.version(node)))
+    maps = map_layout.parse(await recorder.ask("layout", "version", map_layout.version(node)))
     endpoint = agent_endpoint.question(node, client.endpoint)
     agent = agent_endpoint.parse(await recorder.ask("agent_endpoint", "client", endpoint))
     namespaces = netns.parse(await recorder.ask("netns", "namespaces", netns.find(node)))

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from data.asked import Asked
-from datapath_probe.cilium import curl
-from datapath_probe.cilium.curl import CurlRequest
-from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.one_shot import SourceExec
+from datapath_probe.sources import curl
+from datapath_probe.sources.curl import CurlRequest
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datapath_probe.diagnose.windows import DEFAULT, Windows
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, connect
 from e2e.galaxy import Galaxy
 from e2e.galaxy import deploy as deploy_galaxy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from datapath_probe.diagnose.windows import DEFAULT, Windows
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, Object, is_ready, pod_path
 from e2e.waiting import until
 from lab.cluster import Lab

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from datapath_probe.diagnose.windows import DEFAULT, Windows
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, Object, is_ready
 from e2e.metrics import Metrics
 from e2e.waiting import until

@@ -1,15 +1,16 @@
 """The agents' own bpftool: many questions that share a process are answered as each would be alone."""
 
-from datapath_probe.cilium import bpftool, conntrack
-from datapath_probe.collect.ports import ContainerRef
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.once import SourceExec
+from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.maps import conntrack
 from lab.cluster import Lab
 
 NODE = "node1"

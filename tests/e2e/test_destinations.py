@@ -168,7 +168,7 @@ def test_a_name_server_that_the_node_does_not_know_is_named(lab: Lab, kinds: Pro
     ship = node_of(lab, "ship")
     with faults.deleted(name_server_entry(lab, ship)):
         status = one.run_now()
-        blamed = ("Broken", "name-resolution", ship, "NameServerUnreachable")
+        blamed = ("Broken", "name-resolution", ship, "DNSPathBroken")
         assert divergence(status) == blamed, brief(status)
         assert "service-lookup" in status["divergentHop"]["message"]
         assert facts(status, "name-resolution", "programmed")["nameServer"]

@@ -147,7 +147,7 @@ def test_a_connection_that_no_policy_denies_is_not_enforced(
 
 def test_a_refusal_is_no_denial(galaxy: Galaxy, probes: Probes) -> None:
     probe = probes.create("refused", denied(to_pod("xwing", galaxy.far("xwing"), port=81)))
-    status = told(probe, "DenialNotWitnessed")
+    status = told(probe, "DenialNotObserved")
     assert status["verdict"] == "Unknown"
     assert "refused" in status["summary"]
 
@@ -158,7 +158,7 @@ def test_a_name_that_can_not_be_asked_for_is_no_denial(galaxy: Galaxy, probes: P
     deny_dns = policy("CiliumNetworkPolicy", spec)
     with enforced(galaxy.lab, galaxy.api, deny_dns, ship, Direction.EGRESS, star.identity):
         to_service = {"source": {"pod": "xwing"}, "destination": SERVICE, "request": LANDING}
-        status = told(probes.create("no-name", denied(to_service)), "DenialNotWitnessed")
+        status = told(probes.create("no-name", denied(to_service)), "DenialNotObserved")
         assert status["verdict"] == "Unknown"
 
 

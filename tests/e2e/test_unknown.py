@@ -20,7 +20,7 @@ def test_the_source_pod_is_missing(galaxy: Galaxy, probes: Probes) -> None:
 
 def test_the_source_container_has_no_curl(galaxy: Galaxy, probes: Probes) -> None:
     status = probes.create("no-client", to_pod("droid", galaxy.far("xwing"))).run_now()
-    assert (status["verdict"], status["reason"]) == ("Unknown", "NoClient")
+    assert (status["verdict"], status["reason"]) == ("Unknown", "CurlNotFound")
     assert "spec.source.container" in status["summary"]  # what to do
 
 

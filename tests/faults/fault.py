@@ -19,7 +19,7 @@ class At(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Named:
     """A verdict with what it blames; "" where it blames nothing. `node` is a name."""
 
     verdict: str
@@ -44,12 +44,12 @@ class Expected:
     at: At = At.SOURCE
     segment: tuple[HopName, HopName] | None = None
 
-    def on(self, scene: Scene) -> Said:
+    def on(self, scene: Scene) -> Named:
         """With the name of the node."""
         if self.hop is None:
-            return Said(self.verdict, self.reason, segment=self.segment)
+            return Named(self.verdict, self.reason, segment=self.segment)
         node = scene.source if self.at is At.SOURCE else scene.destination
-        return Said(self.verdict, self.reason, self.hop, node)
+        return Named(self.verdict, self.reason, self.hop, node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class Outcome(StrEnum):
     UNDONE = "undone"
 
 
-def said(status: Object) -> Said:
+def said(status: Object) -> Named:
     """What a status says."""
     blamed = status.get("divergentHop", {})
     segment = status.get("segment")
-    return Said(
+    return Named(
         verdict=status["verdict"],
         reason=status.get("reason", ""),  # a Healthy probe has none
         hop=blamed.get("name", ""),
@@ -85,7 +85,7 @@ def said(status: Object) -> Said:
     )
 
 
-def judge(fault: Fault, scene: Scene, answer: Said) -> Outcome:
+def judge(fault: Fault, scene: Scene, answer: Named) -> Outcome:
     """Unknown is honest, and so is a segment that contains the fault. All else that is not expected is wrong."""
     if answer in [expected.on(scene) for expected in fault.expected]:
         return Outcome.RIGHT
@@ -122,7 +122,7 @@ def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...
 
 def lost_between(after: HopName, before: HopName) -> tuple[Expected, ...]:
     """Packets left at one hop and never came to the other: neither is at fault."""
-    return (Expected("Broken", "LostOnTheWire", segment=(after, before)),)
+    return (Expected("Broken", "LostBetweenNodes", segment=(after, before)),)
 
 
 def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from faults.fault import Outcome
 
 NAMED_RIGHT = 0.95
-_COLOURS = {Outcome.RIGHT: "green", Outcome.HONEST: "yellow", Outcome.WRONG: "red", Outcome.UNDONE: "magenta"}
+_COLORS = {Outcome.RIGHT: "green", Outcome.HONEST: "yellow", Outcome.WRONG: "red", Outcome.UNDONE: "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ def write(results: Sequence[Result], path: Path) -> None:
 
 def line(result: Result) -> str:
     """For whoever watches."""
-    colour = _COLOURS[result.outcome]
-    named = f"[{colour}]{result.outcome:6}[/] {result.mode:6} {result.fault}: {result.got}"
+    color = _COLORS[result.outcome]
+    named = f"[{color}]{result.outcome:6}[/] {result.mode:6} {result.fault}: {result.got}"
     instead = "" if result.outcome is Outcome.RIGHT else f"\n{'':9}expected {result.expected}"
     return f"{result.seconds:6.1f} s  {named}{instead}"
 
@@ -44,9 +44,9 @@ def show(results: Sequence[Result], console: Console) -> None:
     """All results, then the count of each mode."""
     table = Table("fault", "mode", "named", "outcome", "seconds")
     for result in results:
-        colour = _COLOURS[result.outcome]
+        color = _COLORS[result.outcome]
         table.add_row(
-            result.fault, result.mode, result.got, f"[{colour}]{result.outcome}", f"{result.seconds:.1f}"
+            result.fault, result.mode, result.got, f"[{color}]{result.outcome}", f"{result.seconds:.1f}"
         )
     console.print(table)
     for mode in dict.fromkeys(result.mode for result in results):

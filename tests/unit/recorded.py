@@ -6,8 +6,8 @@ Named `mode/fault@version`, as in `kpr/slots-missing@1.18.5`; those with VXLAN a
 from functools import cache
 from pathlib import Path
 
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Run
 
 BUNDLES = Path(__file__).parents[1] / "data" / "bundles"
 _SHORT = ("vxlan", "1.18.5")

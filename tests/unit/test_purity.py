@@ -10,14 +10,12 @@ import pytest
 import datapath_probe
 
 ROOT = Path(datapath_probe.__file__).parent
-PURE = ("api", "evidence", "cilium", "plan", "diagnose")
+PURE = ("api", "evidence", "sources", "plan", "diagnose", "kube/objects", "publish/status")
 FILES = [path for package in PURE for path in sorted((ROOT / package).rglob("*.py"))]
 ALSO_PURE = [
-    *(
-        ROOT / "publish" / f"{name}.py"
-        for name in ("advice", "conditions", "events", "paths", "status", "summary")
-    ),
-    ROOT / "control/timetable.py",
+    ROOT / "publish/advice.py",
+    ROOT / "publish/events/events.py",
+    ROOT / "control/schedule/timetable.py",
 ]
 IMPURE_CALLS = {"now", "utcnow", "today", "getenv", "uuid4", "open", "input", "print"}
 

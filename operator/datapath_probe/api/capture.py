@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from .model import ApiModel, Clip
-from .status_fields import Count, Known, Latency, Short, Text, Time
+from .status_fields import Count, IpcacheMatch, Latency, Short, Text, Time
 
 PACKETS_LIMIT = 96
 
@@ -14,7 +14,7 @@ class CapturedPacket(ApiModel):
     at: Latency
     """When, by its node's clock, from the first packet on that node."""
 
-    node: Known
+    node: IpcacheMatch
     """Node on which it was seen."""
 
     interface: Annotated[str, Clip(16)]

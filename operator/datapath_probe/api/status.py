@@ -4,18 +4,20 @@ Whatever is too long is clipped when a model is built, so no verdict is lost bec
 `bounds.fitted` keeps the whole within what the API server should store.
 """
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
 from .capture import Capture
-from .condition import Condition
+from .condition import Condition, ConditionStatus
 from .hop_result import HopRef, Segment
 from .model import ApiModel, Clip
+from .path_profile import Way
 from .path_result import PathResult
 from .status_fields import Count, Hop, Latency, Line, Reason, Text, Time
 from .vocabulary import ProbeVerdict, Trigger
-from .way import Way
 
 PATHS_LIMIT = 32
 HISTORY_LIMIT = 50
@@ -53,6 +55,12 @@ class Counters(ApiModel):
     consecutive_successes: Count = 0
     """Runs whose expectation was met since the last one of which that can't be said."""
 
+    consecutive_path_failures: Count = 0
+    """Runs in a row, up to the last, that found the path not healthy."""
+
+    consecutive_path_successes: Count = 0
+    """Runs in a row, up to the last, that found the path healthy."""
+
     skipped: Count = 0
     """Runs that did not start, because the one before still lasted or the operator was away."""
 
@@ -78,8 +86,21 @@ class HistoryEntry(ApiModel):
     latency: Latency | None = None
     """Time that the request took."""
 
+    path_healthy: ConditionStatus | None = None
+    """What the run said of PathHealthy: True, False or Unknown."""
+
     change: Annotated[str, Clip(120)] | None = None
     """What had changed in the way that packets take, if anything."""
+
+    @property
+    def path_was_healthy(self) -> ConditionStatus:
+        """What the run said of PathHealthy; of an entry that does not keep it, as far as verdict and hop tell."""
+        if self.path_healthy is not None:
+            return self.path_healthy
+        if self.verdict is ProbeVerdict.UNKNOWN:
+            return ConditionStatus.UNKNOWN
+        bad = self.hop is not None or self.verdict is ProbeVerdict.BROKEN
+        return ConditionStatus.FALSE if bad else ConditionStatus.TRUE
 
 
 class ProbeStatus(ApiModel):
@@ -150,12 +171,27 @@ class ProbeStatus(ApiModel):
         if not isinstance(status, dict):
             return cls()
         try:
-            return cls.model_validate(status, extra="ignore")
+            found = cls.model_validate(status, extra="ignore")
         except ValidationError as error:
             unreadable = {problem["loc"][0] for problem in error.errors()}
             readable = {field: value for field, value in status.items() if field not in unreadable}
-            return cls.model_validate(readable, extra="ignore")
+            found = cls.model_validate(readable, extra="ignore")
+        return found.model_copy(update={"counters": _with_path_counters(found.counters, found.history)})
 
     def to_object(self) -> dict[str, Any]:
         """The status as JSON values, for the API server."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def _with_path_counters(counters: Counters, history: Sequence[HistoryEntry]) -> Counters:
+    """The counters; those of the path from the history, where a version wrote them that did not count it."""
+    if not history or {"consecutive_path_failures", "consecutive_path_successes"} & counters.model_fields_set:
+        return counters
+    last = history[0].path_was_healthy
+    count = sum(1 for _ in takewhile(lambda entry: entry.path_was_healthy is last, history))
+    return counters.model_copy(
+        update={
+            "consecutive_path_failures": count if last is ConditionStatus.FALSE else 0,
+            "consecutive_path_successes": count if last is ConditionStatus.TRUE else 0,
+        }
+    )

@@ -11,14 +11,14 @@ from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..control import logs
 from ..control.cluster import Cluster, open_cluster
-from ..control.conductor import RUN_MARGIN_S
+from ..control.schedule.run_executor import RUN_MARGIN_S
 from ..kube.client import LoginError, connect, load_configuration
-from ..kube.probes import Probes
-from ..publish.capture import pcaps
-from ..publish.ports import Gone, Retry
-from ..publish.report import Heading
-from ..publish.run_result import RunResult
-from ..publish.status import findings
+from ..kube.writes.probes import Probes
+from ..publish.interfaces import Gone, Retry
+from ..publish.report.report import Heading
+from ..publish.status.capture import pcaps
+from ..publish.status.status import findings
+from ..runs.run_result import RunResult
 
 # What knowing the cluster may take.
 SYNC_S = 30.0

@@ -5,11 +5,11 @@ from importlib.resources import files
 import click
 
 from ..api.status import ProbeStatus
-from ..diagnose.bundle import Bundle, NotABundleError
-from ..diagnose.diagnose import diagnose
-from ..publish.report import Heading
-from ..publish.run_result import RunResult
-from ..publish.status import findings
+from ..diagnose.engine import diagnose
+from ..diagnose.run.bundle import Bundle, NotABundleError
+from ..publish.report.report import Heading
+from ..publish.status.status import findings
+from ..runs.run_result import RunResult
 
 
 def example_bundle() -> bytes:

@@ -8,9 +8,9 @@ import click
 from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
-from ..kube.probes import Probes
-from ..publish.ports import Gone, Retry
-from ..publish.report import Heading
+from ..kube.writes.probes import Probes
+from ..publish.interfaces import Gone, Retry
+from ..publish.report.report import Heading
 
 
 def last_run(

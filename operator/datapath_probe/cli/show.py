@@ -6,13 +6,13 @@ import click
 from rich.console import Console
 
 from ..api.status import ProbeStatus
-from ..publish.report import Heading, report
+from ..publish.report.report import Heading, report
 
 PLAIN_WIDTH = 120
 
 
 def show(heading: Heading, status: ProbeStatus, *, output: str, facts: bool) -> None:
-    """In colour on a terminal, plain and of a fixed width elsewhere."""
+    """In color on a terminal, plain and of a fixed width elsewhere."""
     if output == "json":
         click.echo(json.dumps(status.to_object(), indent=2, ensure_ascii=False))
         return

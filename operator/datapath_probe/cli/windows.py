@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 
-from ..diagnose.windows import DEFAULT, Windows
+from ..diagnose.run.windows import DEFAULT, Windows
 
 
 def parsed(text: str) -> Windows:

@@ -1,7 +1,8 @@
 """Packet capture of one run, on request: on every node that may see the connection, from before the request is sent
 until it has ended.
 
-In: the questions of `cilium.packets`, which name the nodes. Out: a reading each. Called by `control.runner`. What was
+In: the questions of `sources.capture.pcap`, which name the nodes. Out: a reading each. Called by `runs.runner`.
+What was
 started ends when we hang up, when the operator dies (its stdin ends) and at the latest after its own time.
 """
 
@@ -10,12 +11,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from ..cilium.packets import PCAP_LIMIT_BYTES
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Reading, Unavailable
-from .ending import end
-from .ports import AgentContainers, ContainerRef
+from ..sources.capture.pcap import PCAP_LIMIT_BYTES
+from .cancellation import end
+from .interfaces import AgentContainers, ContainerRef
 
 # How long the request waits for captures to listen; after that it is sent all the same.
 READY_S = 5.0

@@ -19,24 +19,24 @@ from kubernetes.aio.client import ApiClient
 
 from .. import __version__
 from ..api.group import GROUP, PLURAL
-from ..diagnose.windows import DEFAULT, Windows
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..kube.client import connect, load_configuration
-from ..kube.events import EventRecorder
-from ..kube.probes import Probes
-from ..publish.metrics import Metrics
-from ..publish.outbox import Outbox
-from ..publish.ports import Retry
+from ..kube.writes.events import EventRecorder
+from ..kube.writes.probes import Probes
+from ..publish.interfaces import Retry
+from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
+from ..publish.status_writer import StatusWriter
 from . import web
-from .census import Census
 from .cluster import Cluster, open_cluster
-from .conductor import Conductor
-from .evidence_files import EvidenceFiles
-from .evidence_saver import EvidenceSaver
-from .garbage import collect_garbage
+from .evidence_store.evidence_files import EvidenceFiles
+from .evidence_store.evidence_saver import EvidenceSaver
+from .gc_tuning import collect_garbage
 from .handlers import handlers, watch
-from .registry import Registry
-from .scheduler import BEAT_S, Scheduler
+from .schedule.inventory_audit import InventoryAudit
+from .schedule.registry import Registry
+from .schedule.run_executor import RunExecutor
+from .schedule.scheduler import BEAT_S, Scheduler
 
 log = structlog.get_logger(__name__)
 
@@ -106,17 +106,17 @@ class Operator:
         self._scheduler = Scheduler(clock, options.max_concurrent_runs)
         self._metrics = Metrics(lambda: self._scheduler.heartbeat)
         self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
-        self._outbox = Outbox(
+        self._status_writer = StatusWriter(
             probes,
             gone=lambda probe: self._registry.forget(probe.uid),
             failed=self._metrics.status_not_written,
         )
-        publisher = Publisher(self._outbox, self._events, self._metrics, clock)
+        publisher = Publisher(self._status_writer, self._events, self._metrics, clock)
         self._registry = Registry(self._scheduler, publisher)
-        self._census = Census(probes, self._registry, options.namespaces)
+        self._census = InventoryAudit(probes, self._registry, options.namespaces)
         folder = options.save_evidence
         self._saver = EvidenceSaver(EvidenceFiles(folder)) if folder else None
-        self._conductor = Conductor(self._registry, cluster.runner, publisher, clock, self._saver)
+        self._conductor = RunExecutor(self._registry, cluster.runner, publisher, clock, self._saver)
 
     async def serve(self) -> None:
         """Until cancelled. Raises PortError, or what the parts failed with as a group."""
@@ -129,7 +129,7 @@ class Operator:
                     group.create_task(self._events.run(), name="events")
                     group.create_task(self._operate(), name="operate")
             finally:
-                await self._outbox.close(FLUSH_S)
+                await self._status_writer.close(FLUSH_S)
 
     async def _operate(self) -> None:
         """Run probes, once the cluster is known: before that every pod would seem to be missing."""

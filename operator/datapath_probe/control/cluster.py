@@ -10,15 +10,15 @@ from typing import Protocol
 
 from kubernetes.aio.client import ApiClient
 
-from ..collect.shared import SharedAnswers
-from ..diagnose.windows import DEFAULT, Windows
+from ..collect.answer_cache import AnswerCache
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
-from ..kube.exec.once import SourceExec
+from ..kube.exec.one_shot import SourceExec
 from ..kube.exec.pool import ChannelPool
-from ..kube.inventory import ClusterInventory
-from .conductor import Runner
-from .runner import ProbeRunner
+from ..kube.watch.inventory import ClusterInventory
+from ..runs.runner import ProbeRunner
+from .schedule.run_executor import Runner
 
 
 class Cluster(Protocol):
@@ -60,7 +60,7 @@ async def open_cluster(
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
     pool = ChannelPool(exec_client)
-    answers = SharedAnswers(ShellAgents(pool, inventory.agent))
+    answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
         runner = ProbeRunner(inventory, answers, containers, agents=containers, windows=windows)

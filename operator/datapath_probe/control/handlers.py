@@ -12,13 +12,13 @@ from kubernetes.aio.client import ApiClient
 
 from ..api.group import GROUP, PLURAL, VERSION
 from ..kube.client import session
-from .census import Census
-from .registry import Registry
+from .schedule.inventory_audit import InventoryAudit
+from .schedule.registry import Registry
 
 REQUEST_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 5.0
 
 
-def handlers(registry: Registry, census: Census, client: ApiClient) -> kopf.OperatorRegistry:
+def handlers(registry: Registry, inventory_audit: InventoryAudit, client: ApiClient) -> kopf.OperatorRegistry:
     """kopf's registry with all handlers; kopf logs in as the client does."""
     found = kopf.OperatorRegistry()
 
@@ -33,7 +33,7 @@ def handlers(registry: Registry, census: Census, client: ApiClient) -> kopf.Oper
             registry.forget(probe["metadata"]["uid"])
             return
         if event["type"] is None:
-            census.relisted()
+            inventory_audit.relisted()
         registry.observe(probe)
 
     return found

@@ -1,4 +1,4 @@
-"""One log, on stderr: JSON lines for programs, coloured lines on a terminal. Whatever uses `logging` goes
+"""One log, on stderr: JSON lines for programs, colored lines on a terminal. Whatever uses `logging` goes
 there too.
 
 Context bound by `structlog.contextvars` stands on every line of its run: probe, run_id and, once the source pod is

@@ -13,7 +13,7 @@ class EvidenceError(StrEnum):
     CHANNEL_LOST = "ChannelLost"
     EXEC_FORBIDDEN = "ExecForbidden"
     EXEC_FAILED = "ExecFailed"
-    POD_GONE = "PodGone"
+    POD_NOT_FOUND = "PodNotFound"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
     NO_SUCH_EXECUTABLE = "NoSuchExecutable"
     STDIN_UNSUPPORTED = "StdinUnsupported"

@@ -14,7 +14,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.config import ConfigException
 
-from .fields import text
+from .objects.fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0

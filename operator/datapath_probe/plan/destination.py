@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from ..api.reasons import Reason
 from ..api.spec import Destination, PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
-from ..cilium.agent_config import from_config_map
+from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
 from .facts import node_facts, pod_facts, state_text
 from .objects import Inventory, Service, ServicePort, SliceEndpoint

@@ -1,6 +1,6 @@
 """What the product knows of Kubernetes and Cilium objects: the *intent* witness's records.
 
-Built by `kube.objects` from API objects, kept in an `Inventory`, copied into every `Plan`.
+Built by `kube.objects.kubernetes_objects` from API objects, kept in an `Inventory`, copied into every `Plan`.
 Addresses are canonical strings (`str(ipaddress.ip_address(…))`), IPv4 first where there are two.
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..api.vocabulary import Encapsulation, HopName, Locality
-from ..cilium.agent_config import AgentConfig, from_config_map
+from ..sources.agent.agent_config import AgentConfig, from_config_map
 from .plan import Backend, Plan
 
 # What else the ConfigMap may say is no path that anyone judges (`support`).

@@ -10,6 +10,9 @@ from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 
+# What goes into one packet of any path, beside what curl adds.
+_ONE_SEGMENT_BYTES = 800
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
@@ -96,6 +99,14 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: str
     timeout_s: float
+
+    @property
+    def fits_one_segment(self) -> bool:
+        """Whether one packet of any path holds the request. The last segment of a longer one may arrive alone, where
+        large packets are lost.
+        """
+        headers = sum(len(name) + len(value.encode()) for name, value in self.headers)
+        return len(self.path) + headers + len(self.body.encode()) <= _ONE_SEGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from ..cilium.agent_config import from_config_map
+from ..sources.agent.agent_config import from_config_map
 from .destination import Target, cluster_dns, resolve_destination
 from .objects import Inventory
 from .plan import CannotRun, Expectation, Plan, PodFacts, Request
@@ -34,7 +34,7 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     source, target = ends
     implausible = _implausible(source, target)
     if implausible:
-        return CannotRun(Reason.IMPLAUSIBLE_OBJECT, implausible, source=origin, destination=target.display)
+        return CannotRun(Reason.INVALID_OBJECT, implausible, source=origin, destination=target.display)
     asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
     named = target.headless or (target.frontend and not target.frontend.node_port)
     return Plan(

@@ -7,7 +7,7 @@ can't even be requested, and by `diagnose` for the cluster and for each node.
 from collections.abc import Iterator
 
 from ..api.vocabulary import Encapsulation
-from ..cilium.agent_config import AgentConfig
+from ..sources.agent.agent_config import AgentConfig
 
 _TUNNELS = (Encapsulation.VXLAN, Encapsulation.GENEVE)
 

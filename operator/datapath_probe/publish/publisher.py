@@ -1,6 +1,6 @@
 """Tells everyone what has become of a probe: status, Events and metrics always agree.
 
-In: probes as they appear, and runs as they end. Out: `Outbox`, `Events`, `Metrics`. Holds the newest status
+In: probes as they appear, and runs as they end. Out: `StatusWriter`, `Events`, `Metrics`. Holds the newest status
 of each probe, from which the next one goes on. Called by `control`; never waits.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.status import ProbeStatus
 from ..api.vocabulary import Trigger
-from . import status as statuses
-from .events import headline
-from .metrics import Metrics
-from .news import News
-from .outbox import Outbox
-from .ports import Events, ProbeRef
-from .run_result import Outlook, RunRecord
-from .ways import Ways
+from ..runs.run_result import NextRun, RunRecord
+from .events.event_rate_limit import EventLimiter
+from .events.events import headline
+from .interfaces import Events, ProbeRef
+from .metrics.metrics import Metrics
+from .status import status as statuses
+from .status.path_profile_tracker import Ways
+from .status_writer import StatusWriter
 
 # An operator that died may have written a change of the way and not told it; what was told is not told twice.
 RETELL_S = 60.0
@@ -25,20 +25,22 @@ RETELL_S = 60.0
 class Publisher:
     """`clock`: seconds since the epoch."""
 
-    def __init__(self, outbox: Outbox, events: Events, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._outbox = outbox
+    def __init__(
+        self, status_writer: StatusWriter, events: Events, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._status_writer = status_writer
         self._events = events
         self._metrics = metrics
         self._clock = clock
         self._statuses: dict[str, ProbeStatus] = {}
         self._ways: dict[str, Ways] = {}
-        self._news: dict[str, News] = {}
+        self._news: dict[str, EventLimiter] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
         """A probe that was not known: go on from the status in the API server."""
         self._statuses[probe.meta.uid] = probe.status
         self._ways[probe.meta.uid] = Ways(probe.status.way)
-        self._news[probe.meta.uid] = News(probe.status, self._clock())
+        self._news[probe.meta.uid] = EventLimiter(probe.status, self._clock())
         self._metrics.show(probe, probe.status)
         way = probe.status.way
         if way and self._clock() - way.since.timestamp() < RETELL_S:
@@ -48,7 +50,7 @@ class Publisher:
         """The probe's spec or labels changed; its status is what it was."""
         self._metrics.show(probe, self._statuses[probe.meta.uid])
 
-    def run_ended(self, probe: Probe, record: RunRecord, outlook: Outlook) -> None:
+    def run_ended(self, probe: Probe, record: RunRecord, outlook: NextRun) -> None:
         """A run has ended, and the probe is still there. `probe`: as it was when the run started."""
         previous = self._statuses[probe.meta.uid]
         sight = self._ways[probe.meta.uid].take(record.result)
@@ -73,7 +75,7 @@ class Publisher:
         self._statuses.pop(meta.uid, None)
         self._ways.pop(meta.uid, None)
         self._news.pop(meta.uid, None)
-        for listener in (self._outbox, self._events, self._metrics):
+        for listener in (self._status_writer, self._events, self._metrics):
             listener.forget(_ref(meta))
 
     def served_run_now(self, uid: str) -> str | None:
@@ -85,7 +87,7 @@ class Publisher:
         return self._statuses[uid].last_handled_capture
 
     def _tell_change(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
-        if event := self._news[probe.meta.uid].of_way(previous, current, self._clock()):
+        if event := self._news[probe.meta.uid].for_path_change(previous, current, self._clock()):
             self._events.tell(_ref(probe.meta), event)
 
     def _publish(
@@ -98,7 +100,7 @@ class Publisher:
         urgent = (
             urgent or headline(current) != headline(previous) or _conditions(current) != _conditions(previous)
         )
-        self._outbox.put(_ref(probe.meta), current, urgent=urgent)
+        self._status_writer.put(_ref(probe.meta), current, urgent=urgent)
         if event := self._news[probe.meta.uid].of_verdict(previous, current, self._clock()):
             self._events.tell(_ref(probe.meta), event)
 

@@ -62,7 +62,7 @@ FAULTS = (
     Fault(
         "node-unreachable",
         lambda s: devices.down(s.lab, s.destination, "eth0"),
-        broken(HopName.NODE_ROUTING, "NeighbourUnreachable"),
+        broken(HopName.NODE_ROUTING, "NeighborUnreachable"),
     ),
     Fault(
         "cilium-endpoint-missing",

@@ -14,7 +14,7 @@ from faults.scene import Scene, Target
 
 NATIVE = frozenset({Mode.NATIVE})
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
-NO_ROUTE, FILTER = "NoNodeRoute", "PacketFilterDrops"
+ROUTE_MISSING, FILTER = "NodeRouteMissing", "NetfilterDrops"
 _DEAD = "172.30.0.99"
 
 
@@ -41,49 +41,49 @@ FAULTS = (
     Fault(
         "source-node-does-not-forward",
         lambda s: devices.setting(s.lab, s.source, "ipv4/ip_forward", "0"),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "destination-node-does-not-forward",
         lambda s: devices.setting(s.lab, s.destination, "ipv4/ip_forward", "0"),
-        broken(THERE, NO_ROUTE, At.DESTINATION),
+        broken(THERE, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "source-device-does-not-forward",
         lambda s: _forwarding_off(s, s.source, s.lxc(s.ship)),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "destination-device-does-not-forward",
         lambda s: _forwarding_off(s, s.destination, s.lxc(s.far)),
-        broken(BACK, NO_ROUTE, At.DESTINATION),
+        broken(BACK, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "source-device-filters-by-reverse-path",
         lambda s: _reverse_path(s, s.source, s.lxc(s.ship)),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "rule-throws-away-what-comes-from-the-source",
         lambda s: devices.rule(s.lab, s.source, "from", s.ship.ip, "iif", s.lxc(s.ship), "blackhole"),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "rule-throws-away-what-comes-for-the-destination",
         lambda s: devices.rule(s.lab, s.destination, "to", s.far.ip, "iif", "eth0", "blackhole"),
-        broken(THERE, NO_ROUTE, At.DESTINATION),
+        broken(THERE, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "rule-throws-away-replies",
         lambda s: devices.rule(s.lab, s.source, "to", s.ship.ip, "iif", "eth0", "blackhole"),
-        broken(BACK, NO_ROUTE),
+        broken(BACK, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
@@ -101,19 +101,19 @@ FAULTS = (
     Fault(
         "destination-node-does-not-forward-to-endpoints",
         lambda s: devices.setting(s.lab, s.destination, "ipv4/ip_forward", "0"),
-        broken(HopName.ENDPOINT_LOOKUP, "NoEndpointRoute", At.DESTINATION),
+        broken(HopName.ENDPOINT_LOOKUP, "EndpointRouteMissing", At.DESTINATION),
         modes=BY_ROUTES,
     ),
     Fault(
         "source-node-does-not-forward-to-endpoints",
         lambda s: devices.setting(s.lab, s.source, "ipv4/ip_forward", "0"),
-        broken(HopName.REPLY_DELIVERY, "NoEndpointRoute"),
+        broken(HopName.REPLY_DELIVERY, "EndpointRouteMissing"),
         modes=BY_ROUTES,
     ),
     Fault(
         "node-does-not-forward-between-endpoints",
         lambda s: devices.setting(s.lab, s.source, "ipv4/ip_forward", "0"),
-        broken(HopName.ENDPOINT_LOOKUP, "NoEndpointRoute"),
+        broken(HopName.ENDPOINT_LOOKUP, "EndpointRouteMissing"),
         Target.NEAR,
         modes=BY_ROUTES,
     ),
@@ -126,13 +126,13 @@ FAULTS = (
     Fault(
         "route-by-way-of-a-dead-gateway",
         _by_dead_gateway(lambda s: s.far, lambda s: s.source),
-        broken(THERE, "NeighbourUnreachable"),
+        broken(THERE, "NeighborUnreachable"),
         modes=TUNNELED,
     ),
     Fault(
         "reply-route-by-way-of-a-dead-gateway",
         _by_dead_gateway(lambda s: s.ship, lambda s: s.destination),
-        broken(BACK, "NeighbourUnreachable", At.DESTINATION),
+        broken(BACK, "NeighborUnreachable", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(

@@ -7,7 +7,7 @@ from faults.modes import EVERY, PER_PACKET_LB
 from faults.scene import HEALTH_PORT, Scene, Target
 
 ROUTING, LOOKUP = HopName.NODE_ROUTING, HopName.ENDPOINT_LOOKUP
-DROPS = "PacketFilterDrops"
+DROPS = "NetfilterDrops"
 _TO_HEALTH = ("-p", "tcp", "--dport", str(HEALTH_PORT))
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
 

@@ -22,7 +22,7 @@ def _swallows(scene: Scene, pod: Pod, address: str) -> Injected:
 
 def _wrong_gateway(scene: Scene, pod: Pod) -> Injected:
     gateway = devices.gateway(scene.lab, pod)
-    return devices.wrong_neighbour(scene.lab, pod.node, gateway, "eth0", inside=devices.netns(scene.lab, pod))
+    return devices.wrong_neighbor(scene.lab, pod.node, gateway, "eth0", inside=devices.netns(scene.lab, pod))
 
 
 def _spoken_to(scene: Scene) -> str:
@@ -37,57 +37,59 @@ def _leads_elsewhere(scene: Scene) -> Injected:
 
 
 FAULTS = (
-    Fault("source-swallows-requests", lambda s: _swallows(s, s.ship, s.far.ip), broken(SOURCE, "NoRoute")),
+    Fault(
+        "source-swallows-requests", lambda s: _swallows(s, s.ship, s.far.ip), broken(SOURCE, "RouteMissing")
+    ),
     Fault(
         "source-swallows-requests-service",
         lambda s: _swallows(s, s.ship, _spoken_to(s)),
-        broken(SOURCE, "NoRoute"),
+        broken(SOURCE, "RouteMissing"),
         Target.SERVICE,
     ),
     Fault(
         "filter-drops-inside-the-source-service",
         lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", "-d", _spoken_to(s), "-j", "DROP"),
-        broken(SOURCE, "PacketFilterDrops"),
+        broken(SOURCE, "NetfilterDrops"),
         Target.SERVICE,
     ),
     Fault(
         "filter-drops-queries-inside-the-source",
         lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", *_QUERY, "--dport", "53", "-j", "DROP"),
-        broken(SOURCE, "PacketFilterDrops"),
+        broken(SOURCE, "NetfilterDrops"),
         Target.SERVICE,
     ),
     Fault(
         "filter-drops-answers-to-queries-inside-the-source",
         lambda s: filters.rule_in_pod(s.lab, s.ship, "INPUT", *_QUERY, "--sport", "53", "-j", "DROP"),
-        broken(SOURCE, "PacketFilterDrops"),
+        broken(SOURCE, "NetfilterDrops"),
         Target.SERVICE,
     ),
     Fault(
         "source-swallows-queries",
         lambda s: _swallows(s, s.ship, s.name_server_ip),
-        broken(SOURCE, "NoRoute"),
+        broken(SOURCE, "RouteMissing"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
     ),
     Fault(
         "source-leads-requests-elsewhere",
         _leads_elsewhere,
-        degraded(SOURCE, "PacketFilterDrops"),
+        degraded(SOURCE, "NetfilterDrops"),
     ),
     Fault(
         "destination-drops-every-other-handshake",
         lambda s: filters.rule_in_pod(s.lab, s.far, "INPUT", *_EVERY_OTHER_SYN, "-j", "DROP"),
-        either(DESTINATION, "PacketFilterDrops", At.DESTINATION),  # as the kernel tries again in time or not
+        either(DESTINATION, "NetfilterDrops", At.DESTINATION),  # as the kernel tries again in time or not
     ),
     Fault(
         "destination-swallows-replies",
         lambda s: _swallows(s, s.far, s.ship.ip),
-        broken(DESTINATION, "NoRoute", At.DESTINATION),
+        broken(DESTINATION, "RouteMissing", At.DESTINATION),
     ),
     Fault(
         "destination-swallows-replies-same-node",
         lambda s: _swallows(s, s.near, s.ship.ip),
-        broken(DESTINATION, "NoRoute"),
+        broken(DESTINATION, "RouteMissing"),
         Target.NEAR,
     ),
     Fault(
@@ -103,30 +105,30 @@ FAULTS = (
             "OUTPUT",
             *("-p", "tcp", "--dport", "80", "--tcp-flags", "PSH", "PSH", "-j", "DROP"),
         ),
-        broken(SOURCE, "PacketFilterDrops"),
+        broken(SOURCE, "NetfilterDrops"),
     ),
     Fault(
         "source-sends-to-a-wrong-gateway",
         lambda s: _wrong_gateway(s, s.ship),
-        broken(SOURCE, "NeighbourWrong"),
+        broken(SOURCE, "NeighborMACMismatch"),
         modes=NATIVE,
     ),
     Fault(
         "source-does-not-ask-for-its-gateway",
         lambda s: devices.arp_off(s.lab, s.ship),
-        broken(SOURCE, "NeighbourWrong"),
+        broken(SOURCE, "NeighborMACMismatch"),
         modes=NATIVE,
     ),
     Fault(
         "destination-sends-to-a-wrong-gateway",
         lambda s: _wrong_gateway(s, s.far),
-        broken(DESTINATION, "NeighbourWrong", At.DESTINATION),
+        broken(DESTINATION, "NeighborMACMismatch", At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "destination-sends-to-a-wrong-gateway-same-node",
         lambda s: _wrong_gateway(s, s.near),
-        broken(DESTINATION, "NeighbourWrong"),
+        broken(DESTINATION, "NeighborMACMismatch"),
         Target.NEAR,
         modes=BY_ROUTES,
     ),

@@ -77,7 +77,9 @@ FAULTS = (
     Fault("source-pod-link-down", lambda s: _down_inside(s, s.ship), broken(SOURCE, DOWN)),
     Fault("source-wrong-peer", lambda s: _replaced(s, s.ship), either(SOURCE, MISMATCH)),
     Fault(
-        "source-default-route-missing", lambda s: _without_default_route(s, s.ship), broken(SOURCE, "NoRoute")
+        "source-default-route-missing",
+        lambda s: _without_default_route(s, s.ship),
+        broken(SOURCE, "RouteMissing"),
     ),
     Fault("destination-link-down", lambda s: _down(s, s.far), broken(DESTINATION, DOWN, At.DESTINATION)),
     Fault(
@@ -94,7 +96,7 @@ FAULTS = (
     Fault(
         "destination-default-route-missing",
         lambda s: _without_default_route(s, s.far),
-        broken(DESTINATION, "NoRoute", At.DESTINATION),
+        broken(DESTINATION, "RouteMissing", At.DESTINATION),
     ),
     Fault(
         "source-mtu-too-small", lambda s: _small(s, s.ship), broken(SOURCE, TOO_SMALL), Target.FULL_REQUEST
@@ -114,12 +116,14 @@ FAULTS = (
     Fault("source-device-moved-away", lambda s: _moved(s, s.ship), _gone(SOURCE)),
     Fault("destination-device-moved-away", lambda s: _moved(s, s.far), _gone(DESTINATION, At.DESTINATION)),
     Fault(
-        "source-without-address", lambda s: devices.without_address(s.lab, s.ship), broken(SOURCE, "NoRoute")
+        "source-without-address",
+        lambda s: devices.without_address(s.lab, s.ship),
+        broken(SOURCE, "RouteMissing"),
     ),
     Fault(
         "destination-without-address",
         lambda s: devices.without_address(s.lab, s.far),
-        broken(DESTINATION, "NoRoute", At.DESTINATION),
+        broken(DESTINATION, "RouteMissing", At.DESTINATION),
     ),
     Fault(
         "destination-mtu-too-small",

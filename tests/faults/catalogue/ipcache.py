@@ -67,7 +67,7 @@ FAULTS = (
         "ipcache-not-used",
         lambda s: not_used(s.lab, s.source, "cilium_ipcache_v2"),
         # while the agent is young, it may still load its programs anew
-        (*degraded(THERE, "MapNotUsed"), Expected("Unknown", "InTransition")),
+        (*degraded(THERE, "StaleMapInUse"), Expected("Unknown", "InTransition")),
     ),
     Fault(
         "ipcache-entry-missing-same-node",

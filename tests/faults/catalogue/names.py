@@ -8,7 +8,7 @@ from faults.inject.names import coredns_gone, file_changed
 from faults.inject.policies import Direction, enforced, policy
 from faults.scene import BOTH, OUTPOST, Scene, Target
 
-RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "NameNotResolved"
+RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "DNSLookupFailed"
 
 
 def _leads_to(scene: Scene, ip: str) -> Injected:
@@ -28,12 +28,15 @@ def _dns_denied(scene: Scene) -> Injected:
 
 FAULTS = (
     Fault(
-        "coredns-gone", lambda s: coredns_gone(s.api), broken(RESOLUTION, "NoReadyNameServer"), Target.SERVICE
+        "coredns-gone",
+        lambda s: coredns_gone(s.api),
+        broken(RESOLUTION, "DNSNoReadyEndpoints"),
+        Target.SERVICE,
     ),
     Fault(
         "name-does-not-exist",
         lambda s: file_changed(s.galaxy, s.ship, "/etc/resolv.conf", "/^search/d"),
-        broken(RESOLUTION, "NameNotFound") + broken(RESOLUTION, UNRESOLVED),  # the second if it took its time
+        broken(RESOLUTION, "DNSNoAddress") + broken(RESOLUTION, UNRESOLVED),  # the second if it took its time
         Target.SERVICE,
     ),
     Fault(
@@ -47,19 +50,19 @@ FAULTS = (
     Fault(
         "name-resolves-to-another-service",
         lambda s: _leads_to(s, s.service_ip(BOTH)),
-        degraded(RESOLUTION, "NameResolvedElsewhere"),
+        degraded(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
     Fault(
         "name-resolves-to-nobody",
         lambda s: _leads_to(s, "203.0.113.9"),
-        broken(RESOLUTION, "NameResolvedElsewhere"),
+        broken(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
     Fault(
         "name-resolves-to-the-backend-itself",
         lambda s: _leads_to(s, s.far.ip),
-        degraded(RESOLUTION, "NameResolvedElsewhere"),
+        degraded(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
     Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, "DNSDenied"), Target.SERVICE),

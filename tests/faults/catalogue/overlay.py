@@ -78,13 +78,13 @@ FAULTS = (
     Fault(
         "udp-8472-dropped-by-destination",
         lambda s: _dropped(s, s.destination, "INPUT"),
-        broken(DECAP, "PacketFilterDrops", At.DESTINATION),
+        broken(DECAP, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "udp-8472-dropped-by-source",
         lambda s: _dropped(s, s.source, "OUTPUT"),
-        broken(HopName.NODE_ROUTING, "PacketFilterDrops"),
+        broken(HopName.NODE_ROUTING, "NetfilterDrops"),
         modes=TUNNELED,
     ),
     Fault(
@@ -102,7 +102,7 @@ FAULTS = (
     Fault(
         "large-packets-filtered",
         lambda s: _dropped(s, s.destination, "INPUT", "-m", "length", "--length", "1200:65535"),
-        broken(DECAP, "PacketFilterDrops", At.DESTINATION),
+        broken(DECAP, "NetfilterDrops", At.DESTINATION),
         Target.LARGE,
         modes=TUNNELED,
     ),

@@ -75,19 +75,19 @@ FAULTS = (
     Fault(
         "destination-policy-program-of-another-make",
         lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.destination, s.far.endpoint)),
-        broken(HopName.DESTINATION_PROGRAM, "ForeignProgramFirst", At.DESTINATION),
+        broken(HopName.DESTINATION_PROGRAM, "ForeignProgram", At.DESTINATION),
         modes=BY_ENDPOINT_MAP,
     ),
     Fault(
         "destination-policy-program-of-another-pod",
         lambda s: _of_another(s, s.far, s.beside_far),
-        either(HopName.DESTINATION_PROGRAM, "ForeignProgramFirst", At.DESTINATION),
+        either(HopName.DESTINATION_PROGRAM, "ForeignProgram", At.DESTINATION),
         modes=BY_ENDPOINT_MAP,
     ),
     Fault(
         "source-policy-program-of-another-make",
         lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.source, s.ship.endpoint)),
-        broken(HopName.REPLY_DELIVERY, "ForeignProgramFirst"),
+        broken(HopName.REPLY_DELIVERY, "ForeignProgram"),
         modes=BY_ENDPOINT_MAP,
     ),
     Fault(

@@ -10,7 +10,7 @@ from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, Scene, Target
 
 THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
-NO_ROUTE, NO_ENDPOINT_ROUTE = "NoNodeRoute", "NoEndpointRoute"
+ROUTE_MISSING, ENDPOINT_ROUTE_MISSING = "NodeRouteMissing", "EndpointRouteMissing"
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
@@ -51,120 +51,120 @@ def _node_detour(scene: Scene, node: str, other: str) -> Injected:
     return devices.route(scene.lab, node, f"{scene.node_ip(other)}/32", "via", scene.node_ip(CONTROL_PLANE))
 
 
-def _wrong_neighbour(scene: Scene, node: str, other: str) -> Injected:
-    return devices.wrong_neighbour(scene.lab, node, scene.node_ip(other), "eth0")
+def _wrong_neighbor(scene: Scene, node: str, other: str) -> Injected:
+    return devices.wrong_neighbor(scene.lab, node, scene.node_ip(other), "eth0")
 
 
 FAULTS = (
     Fault(
         "route-blackhole",
         lambda s: _blackhole(s, s.source, _outer(s, s.destination, s.far.ip)),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
     ),
     Fault(
         "reply-route-blackhole",
         lambda s: _blackhole(s, s.destination, _outer(s, s.source, s.ship.ip)),
-        broken(BACK, NO_ROUTE, At.DESTINATION),
+        broken(BACK, ROUTE_MISSING, At.DESTINATION),
     ),
     Fault(
         "route-missing",
         lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "reply-route-missing",
         lambda s: devices.without_route(s.lab, s.destination, _pod_cidr(s, s.source)),
-        broken(BACK, NO_ROUTE, At.DESTINATION),
+        broken(BACK, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "route-to-the-wrong-node",
         lambda s: devices.route(s.lab, s.source, f"{s.far.ip}/32", "via", "172.30.0.99"),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "route-by-way-of-another-node",
         lambda s: _detour(s, s.source, s.far),
-        either(THERE, NO_ROUTE),
+        either(THERE, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "reply-route-by-way-of-another-node",
         lambda s: _detour(s, s.destination, s.ship),
-        either(BACK, NO_ROUTE, At.DESTINATION),
+        either(BACK, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "route-to-the-node-by-way-of-another",
         lambda s: _node_detour(s, s.source, s.destination),
-        either(THERE, NO_ROUTE),
+        either(THERE, ROUTE_MISSING),
         modes=TUNNELED,
     ),
     Fault(
         "reply-route-to-the-node-by-way-of-another",
         lambda s: _node_detour(s, s.destination, s.source),
-        either(BACK, NO_ROUTE, At.DESTINATION),
+        either(BACK, ROUTE_MISSING, At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "route-to-the-node-leads-back",
         lambda s: devices.route(s.lab, s.source, "local", f"{s.node_ip(s.destination)}/32", "dev", "lo"),
-        broken(THERE, NO_ROUTE),
+        broken(THERE, ROUTE_MISSING),
         modes=TUNNELED,
     ),
     Fault(
         "endpoint-route-missing",
         lambda s: _endpoint_route_missing(s, s.far),
-        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE, At.DESTINATION),
+        either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING, At.DESTINATION),
         modes=BY_ROUTES,
     ),
     Fault(
         "endpoint-route-missing-same-node",
         lambda s: _endpoint_route_missing(s, s.near),
-        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE),
+        either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING),
         Target.NEAR,
         modes=BY_ROUTES,
     ),
     Fault(
         "endpoint-route-to-another-pod",
         lambda s: _endpoint_route_to_another(s, s.far),
-        either(HopName.ENDPOINT_LOOKUP, NO_ENDPOINT_ROUTE, At.DESTINATION),
+        either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING, At.DESTINATION),
         modes=BY_ROUTES,
     ),
     Fault(
         "reply-endpoint-route-missing",
         lambda s: _endpoint_route_missing(s, s.ship),
-        either(HopName.REPLY_DELIVERY, NO_ENDPOINT_ROUTE),
+        either(HopName.REPLY_DELIVERY, ENDPOINT_ROUTE_MISSING),
         modes=BY_ROUTES,
     ),
     Fault(
         "neighbour-wrong",
-        lambda s: _wrong_neighbour(s, s.source, s.destination),
-        broken(THERE, "NeighbourWrong"),
+        lambda s: _wrong_neighbor(s, s.source, s.destination),
+        broken(THERE, "NeighborMACMismatch"),
     ),
     Fault(
         "reply-neighbour-wrong",
-        lambda s: _wrong_neighbour(s, s.destination, s.source),
-        broken(BACK, "NeighbourWrong", At.DESTINATION),
+        lambda s: _wrong_neighbor(s, s.destination, s.source),
+        broken(BACK, "NeighborMACMismatch", At.DESTINATION),
     ),
     Fault(
         "forward-filter-drops-pod",
         lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
-        broken(THERE, "PacketFilterDrops"),
+        broken(THERE, "NetfilterDrops"),
         modes=NATIVE,
     ),
     Fault(
         "reply-tunnel-dropped-by-its-sender",
         lambda s: filters.rule(s.lab, s.destination, "OUTPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
-        broken(BACK, "PacketFilterDrops", At.DESTINATION),
+        broken(BACK, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "reply-tunnel-dropped-by-its-receiver",
         lambda s: filters.rule(s.lab, s.source, "INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
-        broken(HopName.REPLY_DECAPSULATION, "PacketFilterDrops"),
+        broken(HopName.REPLY_DECAPSULATION, "NetfilterDrops"),
         modes=TUNNELED,
     ),
     Fault(
@@ -181,35 +181,35 @@ FAULTS = (
             "DROP",
             table="raw",
         ),
-        broken(HopName.OVERLAY_DECAPSULATION, "PacketFilterDrops", At.DESTINATION),
+        broken(HopName.OVERLAY_DECAPSULATION, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "queue-loses-all-to-the-destination",
         lambda s: devices.loses_all(s.lab, s.destination, s.lxc(s.far)),
-        broken(HopName.DESTINATION_INTERFACE, "QueueLoses", At.DESTINATION),
+        broken(HopName.DESTINATION_INTERFACE, "QdiscDrops", At.DESTINATION),
     ),
     Fault(
         "queue-loses-all-to-the-source",
         lambda s: devices.loses_all(s.lab, s.source, s.lxc(s.ship)),
-        broken(HopName.SOURCE_INTERFACE, "QueueLoses"),
+        broken(HopName.SOURCE_INTERFACE, "QdiscDrops"),
     ),
     Fault(
         "filter-drops-inside-the-destination",
         lambda s: filters.rule_in_pod(s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"),
-        broken(HopName.DESTINATION_INTERFACE, "PacketFilterDrops", At.DESTINATION),
+        broken(HopName.DESTINATION_INTERFACE, "NetfilterDrops", At.DESTINATION),
     ),
     Fault(
         "filter-rejects-inside-the-destination",
         lambda s: filters.rule_in_pod(
             s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT", "--reject-with", "tcp-reset"
         ),
-        broken(HopName.DESTINATION_INTERFACE, "PacketFilterDrops", At.DESTINATION),
+        broken(HopName.DESTINATION_INTERFACE, "NetfilterDrops", At.DESTINATION),
     ),
     Fault(
         "queue-loses-all-to-the-tunnel",
         lambda s: devices.loses_all(s.lab, s.source, "cilium_vxlan"),
-        broken(HopName.OVERLAY_ENCAPSULATION, "QueueLoses"),
+        broken(HopName.OVERLAY_ENCAPSULATION, "QdiscDrops"),
         modes=TUNNELED,
     ),
 )

@@ -6,7 +6,7 @@ from faults.inject import devices, filters, strangers
 from faults.modes import BY_ROUTES, EVERY, TUNNELED, Mode
 from faults.scene import Scene, Target
 
-FOREIGN = "ForeignProgramFirst"
+FOREIGN = "ForeignProgram"
 # With the other modes a program of Cilium's ends the chain there, or packets do not pass there.
 PER_POD, UPLINK = frozenset({Mode.VXLAN, Mode.TC}), frozenset({Mode.VXLAN})
 
@@ -19,20 +19,20 @@ FAULTS = (
     Fault(
         "filter-before-the-destinations-device",
         lambda s: filters.rule(s.lab, s.destination, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
-        broken(HopName.ENDPOINT_LOOKUP, "PacketFilterDrops", At.DESTINATION),
+        broken(HopName.ENDPOINT_LOOKUP, "NetfilterDrops", At.DESTINATION),
         modes=BY_ROUTES,
     ),
     Fault(
         "filter-before-the-destinations-device-same-node",
         lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.near.ip, "-j", "DROP"),
-        broken(HopName.ENDPOINT_LOOKUP, "PacketFilterDrops"),
+        broken(HopName.ENDPOINT_LOOKUP, "NetfilterDrops"),
         Target.NEAR,
         modes=BY_ROUTES,
     ),
     Fault(
         "filter-before-the-sources-device",
         lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.ship.ip, "-j", "DROP"),
-        broken(HopName.REPLY_DELIVERY, "PacketFilterDrops"),
+        broken(HopName.REPLY_DELIVERY, "NetfilterDrops"),
         modes=BY_ROUTES,
     ),
     Fault(
@@ -62,17 +62,17 @@ FAULTS = (
     Fault(
         "destination-does-not-know-its-own-address",
         lambda s: devices.without_local_address(s.lab, s.far),
-        broken(HopName.DESTINATION_INTERFACE, "NoRoute", At.DESTINATION),
+        broken(HopName.DESTINATION_INTERFACE, "RouteMissing", At.DESTINATION),
     ),
     Fault(
         "source-does-not-know-its-own-address",
         lambda s: devices.without_local_address(s.lab, s.ship),
-        broken(HopName.SOURCE_INTERFACE, "NoRoute"),
+        broken(HopName.SOURCE_INTERFACE, "RouteMissing"),
     ),
     Fault(
         "rule-keeps-the-tunnel-from-its-routes",
         lambda s: devices.rule(s.lab, s.source, "ipproto", "udp", "dport", "8472", "blackhole"),
-        broken(HopName.NODE_ROUTING, "NoNodeRoute"),
+        broken(HopName.NODE_ROUTING, "NodeRouteMissing"),
         modes=TUNNELED,
     ),
     Fault(
@@ -84,13 +84,13 @@ FAULTS = (
             *("-p", "udp", "--dport", "8472", "-m", "conntrack", "--ctstate", "NEW,ESTABLISHED,UNTRACKED"),
             *("-j", "DROP"),
         ),
-        broken(HopName.OVERLAY_DECAPSULATION, "PacketFilterDrops", At.DESTINATION),
+        broken(HopName.OVERLAY_DECAPSULATION, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "filter-rejects-inside-the-source-service",
         lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT"),
-        broken(HopName.SOURCE_INTERFACE, "PacketFilterDrops"),
+        broken(HopName.SOURCE_INTERFACE, "NetfilterDrops"),
         Target.SERVICE,
     ),
 )

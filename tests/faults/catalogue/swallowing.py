@@ -10,7 +10,7 @@ from faults.modes import EVERY, TUNNELED, Mode
 from faults.scene import Scene, Target
 
 DESTINATION, RESPONSE = HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE
-DROPS = "PacketFilterDrops"
+DROPS = "NetfilterDrops"
 PER_POD = frozenset(
     {Mode.VXLAN, Mode.NATIVE}
 )  # with the others a program of Cilium's ends the chain there, or passes the device by
@@ -117,7 +117,7 @@ FAULTS = (
     Fault(
         "queue-holds-back-what-goes-to-the-destination",
         lambda s: devices.slow_queue(s.lab, s.destination, s.lxc(s.far)),
-        broken(DESTINATION, "QueueLoses", At.DESTINATION),
+        broken(DESTINATION, "QdiscDrops", At.DESTINATION),
         modes=UPLINK,  # elsewhere packets may pass the device by
     ),
     Fault(

@@ -132,7 +132,7 @@ def rerouted(lab: Lab, node: str, prefix: str, *words: str) -> AbstractContextMa
     return done(lab, node, (*change, prefix, *words), (*change, *shown))
 
 
-def wrong_neighbour(
+def wrong_neighbor(
     lab: Lab, node: str, ip: str, device: str, *, inside: str = ""
 ) -> AbstractContextManager[None]:
     """A neighbour at a MAC address that nobody has."""

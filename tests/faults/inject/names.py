@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from datapath_probe.diagnose.windows import DEFAULT
+from datapath_probe.diagnose.run.windows import DEFAULT
 from e2e.api import Api, is_ready
 from e2e.galaxy import Galaxy, Pod
 from e2e.waiting import until

@@ -15,7 +15,7 @@ from datapath_probe.api.probe import Probe
 from datapath_probe.control import logs
 from datapath_probe.control.app import Options, serve
 from datapath_probe.control.cluster import Cluster
-from datapath_probe.publish.run_result import RunResult
+from datapath_probe.runs.run_result import RunResult
 from unit.publish.samples import diverging, healthy
 
 

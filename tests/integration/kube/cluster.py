@@ -10,7 +10,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
-from datapath_probe.publish.ports import ProbeRef
+from datapath_probe.publish.interfaces import ProbeRef
 
 Json = dict[str, Any]
 

@@ -10,8 +10,8 @@ import pytest
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube.client import connect, load_configuration
-from datapath_probe.kube.inventory import ClusterInventory
 from datapath_probe.kube.rest import ApiError
+from datapath_probe.kube.watch.inventory import ClusterInventory
 from integration.apiserver import ApiServer
 from integration.kube.cluster import CILIUM_CONFIG, CONFIG_MAPS, create
 

@@ -16,17 +16,17 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.collect.shared import SharedAnswers
-from datapath_probe.control.runner import ProbeRunner
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.runs.runner import ProbeRunner
 from integration.kube.exec_server import ExecServer, exec_server
-from unit.control.test_runner import RecordedPort, Recording, inventory_of, probe_of
 from unit.recorded import recorded
+from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
 
 WHOLE, BROKEN = "healthy-same-node", "endpoint-entry-missing-same-node"
 BUDGET_S, AMPLE_S = 2.0, 20.0
@@ -131,7 +131,7 @@ class Bench:
         agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
         runner = ProbeRunner(
             inventory_of(run.plan),
-            SharedAnswers(agents),
+            AnswerCache(agents),
             Recording(run),
             time.time,
             RecordedPort(run.request.local_port),

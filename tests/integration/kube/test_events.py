@@ -6,9 +6,9 @@ from dataclasses import replace
 from kubernetes.aio.client import ApiClient
 from structlog.testing import capture_logs
 
-from datapath_probe.kube import events
-from datapath_probe.kube.events import EventRecorder
-from datapath_probe.publish.ports import Event, ProbeRef
+from datapath_probe.kube.writes import events
+from datapath_probe.kube.writes.events import EventRecorder
+from datapath_probe.publish.interfaces import Event, ProbeRef
 from integration.apiserver import ApiServer
 from integration.kube.cluster import events_about, eventually
 from integration.kube.conftest import running

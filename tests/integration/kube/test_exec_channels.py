@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from datapath_probe.collect.ports import Agents
+from datapath_probe.collect.interfaces import Agents
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -178,7 +178,7 @@ async def test_all_channels_on_loan_are_hung_up_at_the_same_time(
     agents = [replace(AGENT, node=f"node{number}") for number in range(5)]
     async with AsyncExitStack() as on_loan:
         for agent in agents:
-            await on_loan.enter_async_context(cluster.pool.lend(agent))
+            await on_loan.enter_async_context(cluster.pool.acquire(agent))
         monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "close", slow_close)
         began = time.monotonic()
         await cluster.pool.close()
@@ -213,7 +213,7 @@ async def test_huge_output_is_truncated_and_the_others_are_answered(cluster: Clu
     ("status", "message", "expected"),
     [
         (403, 'pods "cilium-x" is forbidden', EvidenceError.EXEC_FORBIDDEN),
-        (404, 'pods "cilium-x" not found', EvidenceError.POD_GONE),
+        (404, 'pods "cilium-x" not found', EvidenceError.POD_NOT_FOUND),
         (500, "error dialing backend: EOF", EvidenceError.EXEC_FAILED),
     ],
 )

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.aio.config import ConfigException
 
-from datapath_probe.collect.ports import ContainerRef, SourceContainers
+from datapath_probe.collect.interfaces import ContainerRef, SourceContainers
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.kube.client import connect
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.once import STDERR_LIMIT, SourceExec
+from datapath_probe.kube.exec.one_shot import STDERR_LIMIT, SourceExec
 from integration.kube.exec_server import V4, ExecServer, exec_server
 
 XWING = ContainerRef("default", "xwing", "spaceship", uid="1")
@@ -158,7 +158,7 @@ async def test_v4_will_not_do_with_stdin_and_nothing_is_run(server: ExecServer, 
     [
         (401, "Unauthorized", EvidenceError.EXEC_FORBIDDEN),
         (403, 'pods "xwing" is forbidden: User "u" cannot create resource', EvidenceError.EXEC_FORBIDDEN),
-        (404, 'pods "xwing" not found', EvidenceError.POD_GONE),
+        (404, 'pods "xwing" not found', EvidenceError.POD_NOT_FOUND),
         (400, "container spaceship is not valid for pod xwing", EvidenceError.CONTAINER_NOT_FOUND),
         (500, None, EvidenceError.EXEC_FAILED),
     ],

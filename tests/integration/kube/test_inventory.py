@@ -9,7 +9,7 @@ import pytest
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
-from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.kube.watch.inventory import ClusterInventory
 from datapath_probe.plan.objects import Inventory
 from integration.apiserver import ApiServer
 from integration.kube.cluster import (

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from datapath_probe.kube import objects, reflector
-from datapath_probe.kube.fields import Skips
-from datapath_probe.kube.reflector import Reflector, Resource
+from datapath_probe.kube.objects import kubernetes_objects
+from datapath_probe.kube.objects.fields import Skips
+from datapath_probe.kube.watch import reflector
+from datapath_probe.kube.watch.reflector import Reflector, Resource
 from datapath_probe.plan.objects import Node
 from integration.kube.cluster import eventually
 from integration.kube.scripted import Answer, Script, Then, event, listing, named, serving
 
-NODES = Resource("nodes", "/api/v1/nodes", objects.node)
+NODES = Resource("nodes", "/api/v1/nodes", kubernetes_objects.node)
 EXPIRED = {"code": 410, "message": "too old resource version: 5 (9)"}
 
 

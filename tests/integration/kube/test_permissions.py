@@ -8,10 +8,10 @@ from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
 from datapath_probe.kube.client import connect, load_configuration
-from datapath_probe.kube.events import EventRecorder
-from datapath_probe.kube.inventory import ClusterInventory
-from datapath_probe.kube.probes import Probes
-from datapath_probe.publish.ports import Event, Written
+from datapath_probe.kube.watch.inventory import ClusterInventory
+from datapath_probe.kube.writes.events import EventRecorder
+from datapath_probe.kube.writes.probes import Probes
+from datapath_probe.publish.interfaces import Event, Written
 from integration.apiserver import ApiServer
 from integration.kube.cluster import PROBES, create_probe, delete, events_about, eventually
 from integration.kube.conftest import running

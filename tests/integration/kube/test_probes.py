@@ -8,8 +8,8 @@ import pytest
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
-from datapath_probe.kube.probes import Probes
-from datapath_probe.publish.ports import Gone, ProbeRef, Retry, Written
+from datapath_probe.kube.writes.probes import Probes
+from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, Written
 from integration.apiserver import ApiServer
 from integration.kube.cluster import PROBES, Json, create_probe, delete, merge
 from integration.kube.scripted import Answer, Script, serving

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.aio.client import ApiClient
 
-from datapath_probe.kube import reflector, rest
+from datapath_probe.kube import rest
 from datapath_probe.kube.client import connect, load_configuration
-from datapath_probe.kube.inventory import ClusterInventory
+from datapath_probe.kube.watch import reflector
+from datapath_probe.kube.watch.inventory import ClusterInventory
 from integration.apiserver import ApiServer
 from integration.kube.cluster import PODS, compact, create_pod, delete, eventually
 from integration.kube.conftest import running

@@ -4,10 +4,16 @@ from datetime import UTC, datetime
 
 from datapath_probe.api.condition import Condition, ConditionStatus
 from datapath_probe.api.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
-from datapath_probe.api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
+from datapath_probe.api.path_profile import NodeEntry, Place, Way
+from datapath_probe.api.path_result import (
+    PathDestination,
+    PathResult,
+    PathSource,
+    RequestResult,
+    Timings,
+)
 from datapath_probe.api.status import Counters, HistoryEntry, LastRun, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Trigger
-from datapath_probe.api.way import NodeEntry, Place, Way
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LONG = "星" * 5000
@@ -69,6 +75,7 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         hop=HopName.OVERLAY_ENCAPSULATION,
         reason=LONG,
         latency=LONG,
+        path_healthy=ConditionStatus.UNKNOWN,
         change=LONG,
     )
     place = Place(pod=LONG, node=LONG)
@@ -90,6 +97,8 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             failures=BIG,
             consecutive_failures=BIG,
             consecutive_successes=BIG,
+            consecutive_path_failures=BIG,
+            consecutive_path_successes=BIG,
             skipped=BIG,
             path_changes=BIG,
         ),

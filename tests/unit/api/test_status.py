@@ -85,6 +85,8 @@ def test_what_is_not_known_is_left_out() -> None:
             "failures": 0,
             "consecutiveFailures": 0,
             "consecutiveSuccesses": 0,
+            "consecutivePathFailures": 0,
+            "consecutivePathSuccesses": 0,
             "skipped": 0,
             "pathChanges": 0,
         },

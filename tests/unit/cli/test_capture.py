@@ -11,21 +11,21 @@ from click.testing import CliRunner, Result
 from kubernetes.aio.client import Configuration
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.cilium import packets
 from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
 from datapath_probe.control.cluster import Cluster
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.run import Request, Run
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
-from datapath_probe.kube.probes import Probes
-from datapath_probe.publish.run_result import RunResult
+from datapath_probe.kube.writes.probes import Probes
+from datapath_probe.runs.run_result import RunResult
+from datapath_probe.sources.capture import pcap
 from unit.control.world import body
 from unit.publish.samples import NOW, healthy, plan
 
 PCAP = (Path(__file__).parents[2] / "data/captures/cilium-1.18.5/vxlan-node1.pcap").read_bytes()
-CAPTURE = packets.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
 
 
 class FakeCluster:

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from datapath_probe import __version__
 from datapath_probe.cli.main import main
 from datapath_probe.cli.windows import parsed
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.run import Request, Run
-from datapath_probe.diagnose.windows import DEFAULT
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.windows import DEFAULT
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from unit.publish.samples import NOW, plan
@@ -40,7 +40,7 @@ def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) 
     assert lines[0] == "default/probe   Unknown"
     assert lines[1] == "default/xwing@node2 → default/deathstar:80"
     assert "request  GET http://deathstar.default.svc:80/" in lines
-    assert "NoClient" in done.output
+    assert "CurlNotFound" in done.output
     assert not [line for line in lines if line != line.rstrip()]
     assert "\x1b" not in done.output
 
@@ -48,7 +48,7 @@ def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) 
 def test_replay_reads_stdin_and_writes_json(bundle: bytes) -> None:
     done = command("replay", "-", "-o", "json", stdin=bundle)
     status = json.loads(done.output)
-    assert (status["verdict"], status["reason"]) == ("Unknown", "NoClient")
+    assert (status["verdict"], status["reason"]) == ("Unknown", "CurlNotFound")
     assert status["paths"][0]["source"]["pod"] == "xwing"
 
 

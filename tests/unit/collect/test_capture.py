@@ -6,15 +6,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from datapath_probe.cilium import packets
 from datapath_probe.collect.capture import READY_S, capturing
-from datapath_probe.collect.ports import AgentContainers, ContainerRef
+from datapath_probe.collect.interfaces import AgentContainers, ContainerRef
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.sources.capture import pcap
 
 pytestmark = pytest.mark.looptime
 
 QUESTIONS = [
-    packets.question(node, [IPv4Address("10.244.1.27")], 20001, 8472, 10) for node in ("node1", "node2")
+    pcap.question(node, [IPv4Address("10.244.1.27")], 20001, 8472, 10) for node in ("node1", "node2")
 ]
 TARGETS = {
     node: ContainerRef("kube-system", f"cilium-{node}", "cilium-agent", "1") for node in ("node1", "node2")

@@ -9,30 +9,30 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.vocabulary import ProbeVerdict, Trigger
-from datapath_probe.collect.ports import ContainerRef
-from datapath_probe.collect.shared import SharedAnswers
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
-from datapath_probe.control import timetable
-from datapath_probe.control.conductor import Conductor
-from datapath_probe.control.registry import Registry
-from datapath_probe.control.runner import ProbeRunner
-from datapath_probe.control.scheduler import Scheduler
-from datapath_probe.control.timetable import Due
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.control.schedule import timetable
+from datapath_probe.control.schedule.registry import Registry
+from datapath_probe.control.schedule.run_executor import RunExecutor
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.control.schedule.timetable import Due
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.publish.metrics import Metrics
-from datapath_probe.publish.outbox import Outbox
-from datapath_probe.publish.ports import Event, ProbeRef, WriteResult, Written
+from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Written
+from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
-from datapath_probe.publish.run_result import Outlook
+from datapath_probe.publish.status_writer import StatusWriter
+from datapath_probe.runs.run_result import NextRun
+from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
-from unit.control.test_runner import inventory_of
 from unit.control.world import body
 from unit.recorded import BUNDLES
+from unit.runs.test_runner import inventory_of
 
 RUNS = 60
 RUNS_OF_A_PROBE = 5
@@ -56,12 +56,14 @@ class Months:
         self._inventory = Cluster()
         scheduler = Scheduler(self.clock, 8)
         metrics = Metrics(lambda: scheduler.heartbeat)
-        self._outbox = Outbox(self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written)
-        self._publisher = Publisher(self._outbox, self, metrics, self.clock)
+        self._status_writer = StatusWriter(
+            self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written
+        )
+        self._publisher = Publisher(self._status_writer, self, metrics, self.clock)
         self.registry = Registry(scheduler, self._publisher)
-        answers = SharedAnswers(self, self.clock)
+        answers = AnswerCache(self, self.clock)
         runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
-        self._conductor = Conductor(self.registry, runner, self._publisher, self.clock)
+        self._conductor = RunExecutor(self.registry, runner, self._publisher, self.clock)
 
     def clock(self) -> float:
         return self.now
@@ -85,7 +87,7 @@ class Months:
         ended = await self._conductor.run(Due(uid, Trigger.SCHEDULE, self.now))
         assert isinstance(ended.record.result.outcome, Diagnosis)
         self.verdicts.add(ended.record.result.outcome.verdict)
-        self._conductor.ended(ended, Outlook(self.now + INTERVAL_S))
+        self._conductor.ended(ended, NextRun(self.now + INTERVAL_S))
         await asyncio.sleep(0)
         if number % RUNS_OF_A_PROBE == RUNS_OF_A_PROBE - 1:
             self.registry.forget(uid)

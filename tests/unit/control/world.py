@@ -8,16 +8,16 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.control.conductor import Conductor
-from datapath_probe.control.registry import Registry
-from datapath_probe.control.scheduler import Scheduler
-from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.control.schedule.registry import Registry
+from datapath_probe.control.schedule.run_executor import RunExecutor
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
-from datapath_probe.publish.metrics import Metrics
-from datapath_probe.publish.outbox import Outbox
-from datapath_probe.publish.ports import Event, Gone, ProbeRef, WriteResult, Written
+from datapath_probe.publish.interfaces import Event, Gone, ProbeRef, WriteResult, Written
+from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
-from datapath_probe.publish.run_result import RunResult
+from datapath_probe.publish.status_writer import StatusWriter
+from datapath_probe.runs.run_result import RunResult
 from unit.publish.samples import healthy
 
 EPOCH = 1_790_000_000.0
@@ -75,12 +75,12 @@ class World:
         self.gone: set[str] = set()
         self.scheduler = Scheduler(clock, 8)
         self.metrics = Metrics(lambda: self.scheduler.heartbeat)
-        self.outbox = Outbox(
+        self.status_writer = StatusWriter(
             self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
         )
-        self.publisher = Publisher(self.outbox, self, self.metrics, clock)
+        self.publisher = Publisher(self.status_writer, self, self.metrics, clock)
         self.registry = Registry(self.scheduler, self.publisher)
-        self.conductor = Conductor(self.registry, self, self.publisher, clock)
+        self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
 
     async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
         started = clock()
@@ -121,10 +121,10 @@ class World:
 async def world() -> AsyncIterator[World]:
     """A world in which time passes."""
     made = World()
-    task = asyncio.create_task(made.scheduler.serve(made.conductor))
+    task = asyncio.create_task(made.scheduler.serve(made.run_executor))
     try:
         yield made
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await made.outbox.close(1)
+        await made.status_writer.close(1)

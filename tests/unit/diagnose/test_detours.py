@@ -8,13 +8,13 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import links
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.iproute2 import links
 from unit.diagnose.told import ends
 from unit.recorded import recorded
 
@@ -63,7 +63,7 @@ def test_a_router_on_the_way_to_a_neighbour_is_told() -> None:
     assert (told.verdict, told.divergence.hop, told.reason) == (
         ProbeVerdict.DEGRADED,
         HopName.NODE_ROUTING,
-        Reason.NO_NODE_ROUTE,
+        Reason.NODE_ROUTE_MISSING,
     )
 
 
@@ -83,4 +83,4 @@ def test_a_node_that_keeps_packets_to_another_for_itself_is_the_cause() -> None:
     told = diagnose(routed(recorded("overlay-dropped-on-the-wire"), {"type": "local", "dev": "lo"}))
     assert told.divergence is not None
     assert (told.verdict, told.divergence.hop) == (ProbeVerdict.BROKEN, HopName.NODE_ROUTING)
-    assert told.reason is Reason.NO_NODE_ROUTE
+    assert told.reason is Reason.NODE_ROUTE_MISSING

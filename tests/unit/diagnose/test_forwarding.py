@@ -8,15 +8,17 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import agent_endpoint, links, packet_filter, queues
-from datapath_probe.cilium.agent_endpoint import AgentEndpoint
-from datapath_probe.cilium.filter_terms import Packet
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
+from datapath_probe.sources.agent import agent_endpoint
+from datapath_probe.sources.agent.agent_endpoint import AgentEndpoint
+from datapath_probe.sources.iproute2 import links, neighbors
+from datapath_probe.sources.netfilter import iptables
+from datapath_probe.sources.packet import Packet
 from unit.recorded import recorded
 
 NO_FORWARDING = Answer(2, b"", b"RTNETLINK answers: No route to host\n", 0.0, 0.0)
@@ -87,7 +89,7 @@ def test_the_sources_node_that_does_not_forward_is_named(refused: Answer) -> Non
     asked = links.arrival(here, packet, device(run, run.plan.source))
     found = diagnose(answering(run, {asked: refused})).divergence
     assert found is not None
-    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NO_NODE_ROUTE)
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NODE_ROUTE_MISSING)
 
 
 @pytest.mark.parametrize("answer", [NO_FORWARDING, route("10.0.0.1", "eth1")])
@@ -96,7 +98,7 @@ def test_the_destinations_node_that_does_not_forward_or_elsewhere_is_named(answe
     there = far(run).node.name
     found = diagnose(answering(run, {links.arrival(there, packet, "eth0"): answer})).divergence
     assert found is not None
-    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NO_NODE_ROUTE)
+    assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NODE_ROUTE_MISSING)
 
 
 def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop() -> None:
@@ -108,17 +110,17 @@ def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop()
     }
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
-    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.NO_ENDPOINT_ROUTE)
+    assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ROUTE_MISSING)
 
 
 def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
     run, _ = lost()
     here = run.plan.source.node.name
     rules = RULES.format(device(run, run.plan.source))
-    answers = {packet_filter.question(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
+    answers = {iptables.question(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
-    assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.PACKET_FILTER_DROPS)
+    assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize(("state", "is_named"), [("FAILED", True), ("REACHABLE", False)])
@@ -127,10 +129,10 @@ def test_a_router_that_does_not_answer_is_named(state: str, is_named: bool) -> N
     here, other = run.plan.source.node.name, node_ip(far(run))
     answers = {
         links.route_to(here, other): route(other, "eth0", "172.30.0.99"),
-        queues.neighbour(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
+        neighbors.neighbor(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
     }
     found = diagnose(answering(run, answers)).divergence
     assert (found is not None) is is_named
     if found:
-        assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NEIGHBOUR_UNREACHABLE)
+        assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NEIGHBOR_UNREACHABLE)
         assert "172.30.0.99" in found.message

@@ -4,9 +4,9 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import Encapsulation, HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Run
 from unit.recorded import recorded
 
 

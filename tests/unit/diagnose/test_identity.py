@@ -7,12 +7,12 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import conntrack
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.maps import conntrack
 from unit.recorded import recorded
 
 ABSENT = Answer(254, b"null", b"", 0.0, 0.0)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import bpf_returns, bpftool
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.bpf import bpf_returns, bpftool
 from unit.recorded import recorded
 
 FAILED = "endpoint-taken-for-the-host"
@@ -49,18 +49,18 @@ def pinned(run: Run, program_id: int) -> Run:
 def test_another_program_under_the_name_of_the_agents_own_is_told() -> None:
     run = pinned(attached_first(recorded(FAILED), "tcx/ingress", "cil_from_container"), 4321)
     told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM_FIRST
+    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
 
 
 def test_a_stranger_before_the_tunnels_program_is_told_after_a_failure() -> None:
     run = attached_first(recorded(FAILED), "tcx/egress", "stranger")
     told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.FOREIGN_PROGRAM_FIRST
+    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.FOREIGN_PROGRAM
 
 
 def test_the_agents_own_program_alone_is_fine() -> None:
     findings = diagnose(recorded(FAILED)).findings
-    assert Reason.FOREIGN_PROGRAM_FIRST not in {finding.reason for finding in findings}
+    assert Reason.FOREIGN_PROGRAM not in {finding.reason for finding in findings}
 
 
 def coded(run: Run, *code: str) -> Run:
@@ -86,7 +86,7 @@ def test_a_stranger_that_only_watches_is_not_blamed_for_a_failure() -> None:
 def test_a_stranger_that_only_watches_the_source_is_told_and_not_blamed() -> None:
     run = coded(attached_first(recorded(FAILED), "tcx/ingress", "stranger"), *WATCHES)
     told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM_FIRST
+    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
     assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
 
 
@@ -96,5 +96,5 @@ def test_a_stranger_that_drops_is_still_blamed() -> None:
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (
         HopName.OVERLAY_ENCAPSULATION,
-        Reason.FOREIGN_PROGRAM_FIRST,
+        Reason.FOREIGN_PROGRAM,
     )

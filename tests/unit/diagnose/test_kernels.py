@@ -6,12 +6,12 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import links
-from datapath_probe.cilium.filter_terms import Packet
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.packet import Packet
 from unit.recorded import recorded
 
 LOST = "overlay-dropped-on-the-wire"
@@ -50,7 +50,7 @@ def test_a_node_that_refuses_tunnel_packets_is_named() -> None:
     divergence = diagnose(answered(run, links.arrival(there, packet, "eth0"), stderr=REFUSED)).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.node) == (HopName.OVERLAY_DECAPSULATION, there)
-    assert divergence.reason is Reason.NO_NODE_ROUTE
+    assert divergence.reason is Reason.NODE_ROUTE_MISSING
 
 
 def test_a_rule_that_keeps_tunnel_packets_from_the_routes_is_named() -> None:

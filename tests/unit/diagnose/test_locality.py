@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.cilium import lxcmap
-from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.sources.maps import lxcmap
 from unit.diagnose.told import ends
 from unit.recorded import recorded
 

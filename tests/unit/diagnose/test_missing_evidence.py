@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Diagnosis, Finding
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
-from unit.diagnose.told import unnoted
+from unit.diagnose.told import no_conntrack_entries
 from unit.recorded import names, recorded
 
 Change = Callable[[Reading], Reading]
@@ -69,8 +70,8 @@ def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
 
 @settings(max_examples=150)
 @given(damaged())
-def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, list[Question]]) -> None:
-    whole, damaged_run, _ = case
+def test_damaged_evidence_never_turns_a_fault_into_health(context: tuple[Run, Run, list[Question]]) -> None:
+    whole, damaged_run, _ = context
     before, after = diagnose(whole), diagnose(damaged_run)
     if before.verdict is not ProbeVerdict.HEALTHY:
         assert after.verdict is not ProbeVerdict.HEALTHY
@@ -82,8 +83,8 @@ def test_damaged_evidence_never_turns_a_fault_into_health(case: tuple[Run, Run, 
 
 @settings(max_examples=150)
 @given(damaged())
-def test_damaged_evidence_never_blames_another_hop(case: tuple[Run, Run, list[Question]]) -> None:
-    whole, damaged_run, _ = case
+def test_damaged_evidence_never_blames_another_hop(context: tuple[Run, Run, list[Question]]) -> None:
+    whole, damaged_run, _ = context
     _assert_blames_no_other(diagnose(whole), diagnose(damaged_run))
 
 
@@ -138,8 +139,8 @@ def test_a_fault_that_one_witness_alone_shows_is_unknown_without_it(
 
 @pytest.mark.parametrize("name", names())
 def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name: str) -> None:
-    run, memo = recorded(name), dict[Any, Any]()
-    before = diagnose(run, memo)
+    run, parse_cache = recorded(name), dict[Any, Any]()
+    before = diagnose(run, parse_cache)
     for what, is_lost in LOSSES.items():
         for where, is_there in PLACES.items():
             gone = {
@@ -147,16 +148,16 @@ def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name
                 for question in run.evidence.readings
                 if is_lost(question) and is_there(run, question)
             }
-            after = diagnose(_without(run, gone), memo)
+            after = diagnose(_without(run, gone), parse_cache)
             _assert_blames_no_other(before, after, f"without {what} {where}")
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_single_trace_that_is_lost_leaves_the_hop_of_the_whole_run(name: str) -> None:
-    run, memo = recorded(name), dict[Any, Any]()
-    before = diagnose(run, memo)
+    run, parse_cache = recorded(name), dict[Any, Any]()
+    before = diagnose(run, parse_cache)
     for trace in filter(LOSSES["conntrack"], run.evidence.readings):
-        after = diagnose(_without(run, {trace}), memo)
+        after = diagnose(_without(run, {trace}), parse_cache)
         _assert_blames_no_other(before, after, " ".join(trace.argv))
 
 
@@ -184,9 +185,9 @@ def _stretch(diagnosis: Diagnosis) -> tuple[int, int]:
 
 @settings(max_examples=100)
 @given(damaged())
-def test_a_hop_without_what_it_needs_is_not_ok(case: tuple[Run, Run, list[Question]]) -> None:
+def test_a_hop_without_what_it_needs_is_not_ok(context: tuple[Run, Run, list[Question]]) -> None:
     """Neither where the whole run was healthy: what was intended or programmed has to be known."""
-    whole, damaged_run, _ = case
+    whole, damaged_run, _ = context
     needed = {finding.hop: _needed(finding) for finding in diagnose(whole).findings}
     for finding in diagnose(damaged_run).findings:
         if finding.verdict is HopVerdict.OK:
@@ -200,10 +201,10 @@ def _needed(finding: Finding) -> set[Witness]:
 @settings(max_examples=100)
 @given(damaged(), st.randoms(use_true_random=False))
 def test_more_of_the_evidence_makes_nothing_worse(
-    case: tuple[Run, Run, list[Question]], random: Random
+    context: tuple[Run, Run, list[Question]], random: Random
 ) -> None:
     """Of the answers that are missing some come after all: what was well stays well, what was named stays named."""
-    whole, less, lost = case
+    whole, less, lost = context
     found = random.sample(lost, random.randint(1, len(lost)))
     readings = {**less.evidence.readings, **{q: whole.evidence.readings[q] for q in found}}
     before, after = diagnose(less), diagnose(replace(less, evidence=Evidence(readings)))
@@ -287,7 +288,7 @@ def test_a_success_that_does_not_say_from_where_is_not_believed(report: bytes) -
 @pytest.mark.parametrize("name", ["healthy-same-node", "healthy-cross-node"])
 def test_a_silent_observed_witness_alone_makes_no_hop_unknown(name: str) -> None:
     """The request succeeded, and what is programmed agrees with intent: traces would only have confirmed it."""
-    diagnosis = diagnose(unnoted(recorded(name)))
+    diagnosis = diagnose(no_conntrack_entries(recorded(name)))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
     assert {finding.verdict for finding in diagnosis.findings} == {HopVerdict.OK}
 
@@ -295,7 +296,7 @@ def test_a_silent_observed_witness_alone_makes_no_hop_unknown(name: str) -> None
 @pytest.mark.parametrize("name", ["healthy-service-same-node", "healthy-service-cross-node"])
 def test_without_traces_nobody_knows_which_backend_answered(name: str) -> None:
     """Of the hops behind the choice nothing can be looked up: that is more than a silent witness."""
-    diagnosis = diagnose(unnoted(recorded(name)))
+    diagnosis = diagnose(no_conntrack_entries(recorded(name)))
     assert (diagnosis.verdict, diagnosis.met) == (ProbeVerdict.UNKNOWN, True)
     [unknown] = [finding for finding in diagnosis.findings if finding.verdict is not HopVerdict.OK]
     assert (unknown.hop, unknown.verdict) == (HopName.SERVICE_TRANSLATION, HopVerdict.UNKNOWN)

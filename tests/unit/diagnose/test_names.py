@@ -9,14 +9,16 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import conntrack, lxcmap, packet_filter, uptime
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.findings import Segment
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.finding import Segment
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
+from datapath_probe.sources.iproute2 import uptime
+from datapath_probe.sources.maps import conntrack, lxcmap
+from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends
 from unit.recorded import recorded
@@ -76,31 +78,31 @@ RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -p {} -m {} --dport 
 
 
 def test_a_quick_no_over_a_way_that_is_as_it_should_be_means_that_there_is_no_such_name() -> None:
-    assert reason(queried(unresolved(HEALTHY))) is Reason.NAME_NOT_FOUND
+    assert reason(queried(unresolved(HEALTHY))) is Reason.DNS_NO_ADDRESS
 
 
 def test_a_quick_no_is_no_answer_of_a_server_that_may_not_have_been_asked() -> None:
     """Another run asked it a moment before."""
     run = queried(unresolved(HEALTHY))
     just_before = replace(run, request=replace(run.request, started=run.request.started + 2.0))
-    assert reason(just_before) is Reason.NAME_NOT_RESOLVED
+    assert reason(just_before) is Reason.DNS_LOOKUP_FAILED
     assert "can't be told" in diagnose(just_before).message
 
 
 def test_no_answer_over_a_way_that_is_as_it_should_be_means_a_silent_server() -> None:
-    assert reason(queried(unresolved(HEALTHY, total_s=10.0))) is Reason.NAME_SERVER_SILENT
+    assert reason(queried(unresolved(HEALTHY, total_s=10.0))) is Reason.DNS_TIMEOUT
 
 
 def test_between_a_quick_no_and_no_answer_nothing_is_claimed() -> None:
-    assert reason(queried(unresolved(HEALTHY, total_s=2.0))) is Reason.NAME_NOT_RESOLVED
+    assert reason(queried(unresolved(HEALTHY, total_s=2.0))) is Reason.DNS_LOOKUP_FAILED
 
 
 def test_an_icmp_error_means_that_nothing_listens() -> None:
-    assert reason(queried(unresolved(HEALTHY), refused=True)) is Reason.NAME_SERVER_UNREACHABLE
+    assert reason(queried(unresolved(HEALTHY), refused=True)) is Reason.DNS_PATH_BROKEN
 
 
 def test_a_pod_that_asked_somebody_else_is_not_told_of_the_clusters_dns() -> None:
-    assert reason(queried(unresolved(HEALTHY), sent=False)) is Reason.NAME_NOT_RESOLVED
+    assert reason(queried(unresolved(HEALTHY), sent=False)) is Reason.DNS_LOOKUP_FAILED
 
 
 @pytest.mark.parametrize("policy", ["Default", "None", "ClusterFirst"])
@@ -108,7 +110,7 @@ def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
     run = unresolved(HEALTHY)
     pod = replace(run.plan.source.pod, dns_policy=policy)
     plan = replace(run.plan, nameserver=None, source=replace(run.plan.source, pod=pod))
-    assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.NAME_NOT_RESOLVED
+    assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.DNS_LOOKUP_FAILED
 
 
 def with_far_server_unknown() -> Run:
@@ -123,7 +125,7 @@ def test_what_the_request_does_not_meet_is_named_in_the_message() -> None:
     near = tuple(one for one in run.plan.backends if one.target and one.target.node.name != ends(run)[1])
     plan = replace(run.plan, backends=near)
     diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
-    assert (diagnosis.reason, diagnosis.symptom) == (Reason.NAME_SERVER_UNREACHABLE, None)
+    assert (diagnosis.reason, diagnosis.symptom) == (Reason.DNS_PATH_BROKEN, None)
     assert diagnosis.divergence is not None
     assert diagnosis.divergence.hop is HopName.NAME_RESOLUTION
     assert "endpoint-lookup" in diagnosis.message
@@ -157,19 +159,19 @@ def test_a_rule_inside_the_source_that_drops_queries_is_named_there() -> None:
     assert diagnosis.divergence is not None
     assert (diagnosis.divergence.hop, diagnosis.reason) == (
         HopName.SOURCE_INTERFACE,
-        Reason.PACKET_FILTER_DROPS,
+        Reason.NETFILTER_DROPS,
     )
 
 
 def test_a_service_of_name_servers_without_endpoints_is_told_as_such() -> None:
-    assert reason(unresolved("no-ready-backends")) is Reason.NO_READY_NAME_SERVER
+    assert reason(unresolved("no-ready-backends")) is Reason.DNS_NO_READY_ENDPOINTS
 
 
 def test_what_is_missing_on_the_way_proves_nothing() -> None:
     """Not even that the query came out of the pod: the name is where it shows, and that is all that is known."""
     run = queried(unresolved(HEALTHY))
     diagnosis = diagnose(replace(run, evidence=Evidence()))
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.NAME_NOT_RESOLVED)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.DNS_LOOKUP_FAILED)
     assert diagnosis.divergence is None
     assert diagnosis.segment == Segment(HopName.IPAM, HopName.SERVICE_LOOKUP, run.plan.source.node.name)
     assert diagnosis.symptom is not None
@@ -188,9 +190,9 @@ def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
     plan = replace(run.plan, nameserver=replace(nameserver, frontend=replace(nameserver.frontend, port=port)))
     rules = RULES.format(protocol, protocol, nameserver.backends[0].port)
     told = Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)
-    question = packet_filter.question(run.plan.source.node.name)
+    question = iptables.question(run.plan.source.node.name)
     diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
-    assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is is_named
+    assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is is_named
     assert ("--dport" in diagnosis.message) is is_named
 
 
@@ -204,5 +206,5 @@ def test_a_name_server_that_can_not_be_reached_is_told_where_another_had_to_be_a
     assert other.target is not None
     run = reporting(replace(run, plan=plan, plan_after=plan), time_namelookup=lookup_s)
     diagnosis = diagnose(answering(run, {lxcmap.lookup(other.target.node.name, other.ip): ABSENT}))
-    assert (diagnosis.reason is Reason.NAME_SERVER_UNREACHABLE) is (lookup_s > 1)
+    assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is (lookup_s > 1)
     assert diagnosis.verdict is (ProbeVerdict.DEGRADED if lookup_s > 1 else ProbeVerdict.HEALTHY)

@@ -6,10 +6,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import lxcmap
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
+from datapath_probe.sources.maps import lxcmap
 from unit.diagnose.told import ends, without
 from unit.recorded import recorded
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import agent_endpoint, ipcache, lxcmap
-from datapath_probe.cilium.layout import Layout
-from datapath_probe.cilium.layout import parse as parse_layout
-from datapath_probe.cilium.layout import version as layout_version
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Divergence
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Divergence
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import Backend, PodFacts
+from datapath_probe.sources.agent import agent_endpoint
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.bpf.map_layout import parse as parse_layout
+from datapath_probe.sources.bpf.map_layout import version as layout_version
+from datapath_probe.sources.maps import ipcache, lxcmap
 from unit.recorded import recorded
 
 
@@ -86,7 +87,7 @@ def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> 
 
 def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_no_cause() -> None:
     found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip="172.30.0.77"))
-    assert found.reason is Reason.PACKET_FILTER_DROPS
+    assert found.reason is Reason.NETFILTER_DROPS
     found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip="172.30.0.77"))
     assert found.hop is HopName.IPCACHE_LOOKUP
 

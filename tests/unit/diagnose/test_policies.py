@@ -9,9 +9,9 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Finding
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -151,7 +151,7 @@ def _only_first_revision(run: Run) -> Evidence:
 )
 def test_a_denial_that_nobody_saw_is_unknown(name: str) -> None:
     diagnosis = diagnose(without(without(recorded(name), HUBBLE), MONITOR))
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_WITNESSED)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_OBSERVED)
     assert diagnosis.met is None
 
 
@@ -162,7 +162,7 @@ def test_the_monitor_witnesses_a_denial_where_hubble_does_not() -> None:
 
 def test_a_denial_for_the_want_of_an_authentication_is_none() -> None:
     run = rewritten(recorded("denied-as-expected"), HUBBLE, b'"drop_reason":181', b'"drop_reason":189')
-    assert diagnose(run).reason is Reason.DENIAL_NOT_WITNESSED
+    assert diagnose(run).reason is Reason.DENIAL_NOT_OBSERVED
 
 
 def test_a_denial_of_somebody_else_is_not_taken_for_ones_own() -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from datapath_probe.cilium import conntrack, uptime
-from datapath_probe.diagnose.diagnose import questions_of
+from datapath_probe.diagnose.engine import questions_of
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.iproute2 import uptime
+from datapath_probe.sources.maps import conntrack
 from unit.recorded import recorded
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.engine import diagnose
 from unit.recorded import names, recorded
 
 HEALTHY = [
@@ -68,29 +68,29 @@ BROKEN = {
     "destination-pod-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
     "endpoint-taken-for-the-host": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
     "ipcache-skips-the-tunnel": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
-    "route-inside-the-destination": ("D", HopName.DESTINATION_INTERFACE, Reason.NO_ROUTE),
+    "route-inside-the-destination": ("D", HopName.DESTINATION_INTERFACE, Reason.ROUTE_MISSING),
     "source-pod-wrong-mac": ("S", HopName.SOURCE_INTERFACE, Reason.MAC_MISMATCH),
     "endpoint-of-another-node": ("S", HopName.LOCALITY_LOOKUP, Reason.UNEXPECTED_LOCAL_ENDPOINT),
     "endpoint-wrong-id": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
     "filter-drops-inside-the-destination": (
         "D",
         HopName.DESTINATION_INTERFACE,
-        Reason.PACKET_FILTER_DROPS,
+        Reason.NETFILTER_DROPS,
     ),
     "filter-rejects-inside-the-destination": (
         "D",
         HopName.DESTINATION_INTERFACE,
-        Reason.PACKET_FILTER_DROPS,
+        Reason.NETFILTER_DROPS,
     ),
     "from-overlay-detached-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PROGRAM_MISSING),
     "ipcache-tunnel-endpoint-unset": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
-    "mtu-too-small-for-a-large-body": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PACKET_FILTER_DROPS),
-    "name-resolves-to-nobody": ("S", HopName.NAME_RESOLUTION, Reason.NAME_RESOLVED_ELSEWHERE),
-    "source-default-route-missing": ("S", HopName.SOURCE_INTERFACE, Reason.NO_ROUTE),
+    "mtu-too-small-for-a-large-body": ("D", HopName.OVERLAY_DECAPSULATION, Reason.NETFILTER_DROPS),
+    "name-resolves-to-nobody": ("S", HopName.NAME_RESOLUTION, Reason.DNS_UNEXPECTED_ANSWER),
+    "source-default-route-missing": ("S", HopName.SOURCE_INTERFACE, Reason.ROUTE_MISSING),
     "source-pod-link-down": ("S", HopName.SOURCE_INTERFACE, Reason.INTERFACE_DOWN),
     "source-policy-program-missing": ("S", HopName.REPLY_DELIVERY, Reason.PROGRAM_MISSING),
-    "udp-8472-dropped-by-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PACKET_FILTER_DROPS),
-    "udp-8472-dropped-by-source": ("S", HopName.NODE_ROUTING, Reason.PACKET_FILTER_DROPS),
+    "udp-8472-dropped-by-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.NETFILTER_DROPS),
+    "udp-8472-dropped-by-source": ("S", HopName.NODE_ROUTING, Reason.NETFILTER_DROPS),
     "wrong-backend-port": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
 }
 
@@ -136,7 +136,7 @@ def test_a_request_that_is_denied_as_expected_is_healthy_up_to_there(name: str, 
 @pytest.mark.parametrize("name", UNWITNESSED)
 def test_what_fails_without_a_witness_is_not_denied(name: str) -> None:
     diagnosis = diagnose(recorded(name))
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_WITNESSED)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_OBSERVED)
     assert diagnosis.divergence is None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.diagnose import diagnose
+from datapath_probe.diagnose.engine import diagnose
 from unit.recorded import names, recorded
 
 RECORDED = [name for name in names() if "/" in name]
@@ -50,25 +50,25 @@ EXPECTED = {
         BROKEN,
         "S",
         HopName.NAME_RESOLUTION,
-        Reason.NAME_RESOLVED_ELSEWHERE,
+        Reason.DNS_UNEXPECTED_ANSWER,
     ),
     "kpr/backend-wrong-address@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
     # where no packet left the pod, any backend of the Service may have been chosen
-    "kpr/route-inside-the-source@1.18.5": (BROKEN, "S", HopName.SOURCE_INTERFACE, Reason.NO_ROUTE),
+    "kpr/route-inside-the-source@1.18.5": (BROKEN, "S", HopName.SOURCE_INTERFACE, Reason.ROUTE_MISSING),
     "kpr/filter-drops-inside-the-source@1.18.5": (
         BROKEN,
         "S",
         HopName.SOURCE_INTERFACE,
-        Reason.PACKET_FILTER_DROPS,
+        Reason.NETFILTER_DROPS,
     ),
     # programs that do not balance have fewer tail calls
-    "kpr/reply-neighbour-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NEIGHBOUR_WRONG),
+    "kpr/reply-neighbour-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NEIGHBOR_MAC_MISMATCH),
     "kpr/reply-tail-call-missing@1.18.5": (BROKEN, "D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
-    "native/node-route-missing@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
-    "native/node-route-wrong@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
-    "native/node-route-blackhole@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NO_NODE_ROUTE),
-    "native/reply-route-missing@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NO_NODE_ROUTE),
-    "native/reply-route-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NO_NODE_ROUTE),
+    "native/node-route-missing@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "native/node-route-wrong@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "native/node-route-blackhole@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "native/reply-route-missing@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "native/reply-route-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NODE_ROUTE_MISSING),
     "native/cil-from-host-detached@1.18.5": (
         BROKEN,
         "D",
@@ -91,7 +91,7 @@ EXPECTED = {
         BROKEN,
         "D",
         HopName.DESTINATION_INTERFACE,
-        Reason.NO_ROUTE,
+        Reason.ROUTE_MISSING,
     ),
     "native/reply-ipcache-wrong-identity@1.18.5": (
         DEGRADED,
@@ -111,7 +111,7 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ENTRY_MISSING,
     ),
-    "native/name-server-wrong@1.18.5": (BROKEN, "S", HopName.NAME_RESOLUTION, Reason.NAME_NOT_RESOLVED),
+    "native/name-server-wrong@1.18.5": (BROKEN, "S", HopName.NAME_RESOLUTION, Reason.DNS_LOOKUP_FAILED),
     "native/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     # direct routes follow the CIDRs: the node-routing that is wrong too is what comes of it
     "native/address-outside-pod-cidr@1.18.5": (BROKEN, "S", HopName.IPAM, Reason.ADDRESS_OUTSIDE_POD_CIDR),
@@ -119,13 +119,13 @@ EXPECTED = {
         BROKEN,
         "S",
         HopName.ENDPOINT_LOOKUP,
-        Reason.NO_ENDPOINT_ROUTE,
+        Reason.ENDPOINT_ROUTE_MISSING,
     ),
     "endpoint-routes/endpoint-route-wrong@1.18.5": (
         BROKEN,
         "D",
         HopName.ENDPOINT_LOOKUP,
-        Reason.NO_ENDPOINT_ROUTE,
+        Reason.ENDPOINT_ROUTE_MISSING,
     ),
     # the stack delivers by its route, whatever the endpoint map says
     "endpoint-routes/endpoint-entry-missing@1.18.5": (

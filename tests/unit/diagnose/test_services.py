@@ -7,13 +7,13 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import lbmap
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.frontend import address_of
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.lookup.service_frontend import address_of
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.maps import lbmap
 from unit.recorded import recorded
 
 _PROTOCOL = 8  # octet of the key that holds it

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.evidence.store import Evidence

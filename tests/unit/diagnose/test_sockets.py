@@ -8,12 +8,13 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import conntrack, socket_lb
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.bpf import socket_lb
+from datapath_probe.sources.maps import conntrack
 from unit.recorded import recorded
 
 GONE = {"error": "bpf obj get (/sys/fs/bpf/cilium/…): No such file or directory"}
@@ -68,7 +69,7 @@ def test_sockets_that_nobody_translates_are_named_before_the_name(
 ) -> None:
     run = unresolved()
     node = run.plan.source.node.name
-    assert diagnose(run).reason is Reason.NAME_NOT_RESOLVED
+    assert diagnose(run).reason is Reason.DNS_LOOKUP_FAILED
     answers = {socket_lb.link(node): of_link}
     if of_program:
         answers[socket_lb.program(node)] = of_program
@@ -93,7 +94,7 @@ def test_sockets_that_may_be_translated_are_not_blamed(of_link: Answer, of_progr
     answers = {socket_lb.link(node): of_link}
     if of_program:
         answers[socket_lb.program(node)] = of_program
-    assert diagnose(answering(run, answers)).reason is Reason.NAME_NOT_RESOLVED
+    assert diagnose(answering(run, answers)).reason is Reason.DNS_LOOKUP_FAILED
 
 
 def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> None:
@@ -101,8 +102,8 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     frontend = run.plan.frontend
     assert frontend is not None
     node, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
-    straight = conntrack.out_entry(node, client, port, frontend.ip, frontend.number)
-    assert straight in questions_of(run)
+    untranslated_entry = conntrack.out_entry(node, client, port, frontend.ip, frontend.number)
+    assert untranslated_entry in questions_of(run)
     entry = recorded("source-policy-program-missing")
     sample = next(
         r[-1]
@@ -115,7 +116,7 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     shown = json.loads(sample.stdout)
     now = 0x7FFFFFFF.to_bytes(4, "little").hex(" ").split()
     shown["value"][48:52] = [f"0x{octet}" for octet in now]
-    told = diagnose(answering(run, {straight: printed(shown)}))
+    told = diagnose(answering(run, {untranslated_entry: printed(shown)}))
     assert told.divergence is not None
     assert told.divergence.hop is HopName.SERVICE_LOOKUP  # the cause
     [translation] = [f for f in told.findings if f.hop is HopName.SERVICE_TRANSLATION]

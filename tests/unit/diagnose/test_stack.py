@@ -7,14 +7,17 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.cilium import bpf_returns, bpftool, links, netns, packet_filter, queues
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Finding, Rung
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Finding, Stage
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
+from datapath_probe.sources import netns
+from datapath_probe.sources.bpf import bpf_returns, bpftool
+from datapath_probe.sources.iproute2 import links, neighbors
+from datapath_probe.sources.netfilter import iptables
 from unit.recorded import recorded
 
 NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-wrong-tunnel-endpoint@1.18.5"
@@ -39,7 +42,7 @@ def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run
     assert isinstance(routes, tuple)
     gateway = next(route.gateway for route in routes if route.destination == "default")
     shown = [{"dst": gateway, "lladdr": mac, "state": [state]}]
-    return answered(run, {queues.neighbours_in_pod(node, inside, "eth0"): json.dumps(shown)})
+    return answered(run, {neighbors.neighbors_in_pod(node, inside, "eth0"): json.dumps(shown)})
 
 
 def destination(run: Run) -> PodFacts:
@@ -56,9 +59,9 @@ def found(run: Run, hop: HopName) -> Finding:
 def test_a_pod_that_sends_to_another_mac_than_its_gateways_is_found_where_the_stack_forwards() -> None:
     run = recorded(NATIVE)
     source = found(sends_to(run, run.plan.source, "02:00:00:00:00:99"), HopName.SOURCE_INTERFACE)
-    assert (source.reason, source.predicts) == (Reason.NEIGHBOUR_WRONG, frozenset({Rung.SENT}))
+    assert (source.reason, source.predicts) == (Reason.NEIGHBOR_MAC_MISMATCH, frozenset({Stage.SENT}))
     there = found(sends_to(run, destination(run), "02:00:00:00:00:99"), HopName.DESTINATION_INTERFACE)
-    assert (there.reason, there.predicts) == (Reason.NEIGHBOUR_WRONG, frozenset({Rung.ANSWERED}))
+    assert (there.reason, there.predicts) == (Reason.NEIGHBOR_MAC_MISMATCH, frozenset({Stage.ANSWERED}))
 
 
 def test_where_cilium_redirects_no_frame_has_to_bear_the_nodes_address() -> None:
@@ -77,9 +80,9 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     run = recorded(ROUTES)
     pod = destination(run)
     rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
-    run = answered(run, {packet_filter.question(pod.node.name): rules})
+    run = answered(run, {iptables.question(pod.node.name): rules})
     finding = found(run, HopName.ENDPOINT_LOOKUP)
-    assert (finding.reason, finding.predicts) == (Reason.PACKET_FILTER_DROPS, frozenset({Rung.SENT}))
+    assert (finding.reason, finding.predicts) == (Reason.NETFILTER_DROPS, frozenset({Stage.SENT}))
 
 
 DROPS, WATCHES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
@@ -101,7 +104,7 @@ def behind_a_stranger(run: Run, device: str, program: str, code: tuple[str, ...]
     )
 
 
-@pytest.mark.parametrize(("code", "reason"), [(DROPS, Reason.FOREIGN_PROGRAM_FIRST), (WATCHES, Reason.OK)])
+@pytest.mark.parametrize(("code", "reason"), [(DROPS, Reason.FOREIGN_PROGRAM), (WATCHES, Reason.OK)])
 def test_a_stranger_before_the_program_at_ciliums_own_device_is_told_if_it_drops(
     code: tuple[str, ...], reason: Reason
 ) -> None:
@@ -111,5 +114,5 @@ def test_a_stranger_before_the_program_at_ciliums_own_device_is_told_if_it_drops
 
 def test_what_is_right_about_a_pod_does_not_tell_that_the_stack_let_packets_through() -> None:
     healthy = "native/healthy-cross-node@1.18.5"
-    for name, leaves_room in ((healthy, True), (ROUTES, True), (TUNNEL, False)):
-        assert found(recorded(name), HopName.ENDPOINT_LOOKUP).leaves_room is leaves_room
+    for name, inconclusive in ((healthy, True), (ROUTES, True), (TUNNEL, False)):
+        assert found(recorded(name), HopName.ENDPOINT_LOOKUP).inconclusive is inconclusive

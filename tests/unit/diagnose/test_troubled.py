@@ -7,14 +7,15 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.cilium import packet_filter, queues
-from datapath_probe.diagnose.diagnose import diagnose, questions_of
-from datapath_probe.diagnose.findings import Diagnosis
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
-from unit.diagnose.told import ends, unnoted
+from datapath_probe.sources.iproute2 import qdisc
+from datapath_probe.sources.netfilter import iptables
+from unit.diagnose.told import ends, no_conntrack_entries
 from unit.recorded import recorded
 
 HEALTHY = "healthy-cross-node"
@@ -58,26 +59,26 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, Reason] | None:
 
 
 def test_a_rule_that_leads_to_somebody_else_is_told_where_no_node_has_noted_the_request() -> None:
-    run = unnoted(recorded(HEALTHY))
+    run = no_conntrack_entries(recorded(HEALTHY))
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
     assert diagnosis.verdict is ProbeVerdict.DEGRADED
-    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def test_who_answers_in_the_destinations_name_is_not_taken_for_it() -> None:
-    run = reporting(unnoted(recorded(HEALTHY)), http_code=503)
+    run = reporting(no_conntrack_entries(recorded(HEALTHY)), http_code=503)
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), DIVERTS))
     assert diagnosis.verdict is ProbeVerdict.BROKEN
-    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.SOURCE_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 def test_a_wrong_answer_that_no_node_has_noted_is_not_held_against_the_application() -> None:
-    diagnosis = diagnose(reporting(unnoted(recorded(HEALTHY)), http_code=503))
+    diagnosis = diagnose(reporting(no_conntrack_entries(recorded(HEALTHY)), http_code=503))
     assert (diagnosis.verdict, named(diagnosis)) == (ProbeVerdict.BROKEN, None)
 
 
 def test_a_sidecar_that_speaks_for_the_pod_is_no_fault() -> None:
-    run = unnoted(recorded(HEALTHY))
+    run = no_conntrack_entries(recorded(HEALTHY))
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[0]), REDIRECTS))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
 
@@ -86,14 +87,14 @@ def test_a_rule_that_drops_some_packets_is_told_once_one_had_to_be_sent_again() 
     run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=1.03)
     diagnosis = diagnose(told(run, asked_inside(run, ends(run)[1]), DROPS_SOME))
     assert diagnosis.verdict is ProbeVerdict.DEGRADED
-    assert named(diagnosis) == (HopName.DESTINATION_INTERFACE, Reason.PACKET_FILTER_DROPS)
+    assert named(diagnosis) == (HopName.DESTINATION_INTERFACE, Reason.NETFILTER_DROPS)
 
 
 @pytest.mark.parametrize("connect_s", [1.03, 0.01])
 def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(connect_s: float) -> None:
     run = reporting(recorded(HEALTHY), time_namelookup=0.0, time_connect=connect_s)
-    diagnosis = diagnose(told(run, queues.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
-    late = (HopName.OVERLAY_ENCAPSULATION, Reason.QUEUE_LOSES)
+    diagnosis = diagnose(told(run, qdisc.losing(ends(run)[0]), json.dumps(KEEPS_WAITING)))
+    late = (HopName.OVERLAY_ENCAPSULATION, Reason.QDISC_DROPS)
     assert named(diagnosis) == (late if connect_s > 1 else None)
 
 
@@ -101,4 +102,4 @@ def test_a_request_that_went_well_has_no_filters_looked_for() -> None:
     programs = {
         question.argv[0] for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))
     }
-    assert packet_filter.question("any").argv[0] not in programs
+    assert iptables.question("any").argv[0] not in programs

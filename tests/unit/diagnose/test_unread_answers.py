@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.lens import Lens
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -22,18 +22,18 @@ def _no_parser(reading: Reading) -> Unavailable:
 
 
 def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before() -> None:
-    memo: dict[tuple[Question, Reading, object], object] = {}
+    parse_cache: dict[tuple[Question, Reading, object], object] = {}
     for _ in range(2):
-        lens = Lens(Evidence().adding([QUESTION], [GARBLED]), memo)
-        lens.read(QUESTION, _no_parser)
-        lens.series(QUESTION, _no_parser)
-        assert lens.unread == {QUESTION: EvidenceError.UNPARSABLE}
+        reader = EvidenceReader(Evidence().adding([QUESTION], [GARBLED]), parse_cache)
+        reader.read(QUESTION, _no_parser)
+        reader.series(QUESTION, _no_parser)
+        assert reader.unread == {QUESTION: EvidenceError.UNPARSABLE}
 
 
 def test_what_never_came_is_not_unread() -> None:
-    lens = Lens(Evidence().adding([QUESTION], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
-    lens.read(QUESTION, _no_parser)
-    assert lens.unread == {}
+    reader = EvidenceReader(Evidence().adding([QUESTION], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
+    reader.read(QUESTION, _no_parser)
+    assert reader.unread == {}
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "healthy" in name])

@@ -3,11 +3,11 @@
 import pytest
 
 from datapath_probe.api.vocabulary import HOP_ORDER, HopVerdict, ProbeVerdict
-from datapath_probe.cilium import layout
-from datapath_probe.cilium.layout import Layout
-from datapath_probe.diagnose.bundle import Bundle
-from datapath_probe.diagnose.diagnose import diagnose
-from datapath_probe.diagnose.findings import Diagnosis
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.sources.bpf import map_layout
+from datapath_probe.sources.bpf.map_layout import Layout
 from faults.recordings import bundles, index, passes
 from unit.diagnose.versions import VERSIONS, Version, as_of
 from unit.recorded import names, recorded
@@ -68,7 +68,7 @@ def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> N
 def test_what_is_asked_is_what_each_version_has(version: Version) -> None:
     run = as_of(recorded("healthy-service-cross-node"), version)
     node = run.plan.source.node.name
-    maps = layout.parse(run.evidence.latest(layout.version(node)))
+    maps = map_layout.parse(run.evidence.latest(map_layout.version(node)))
     assert isinstance(maps, Layout)
     assert maps.version == version.number
     words = (word for question, _ in run.evidence for word in question.argv)

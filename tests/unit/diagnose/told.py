@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from datapath_probe.cilium import hubble
-from datapath_probe.diagnose.events import _MARGIN_S
-from datapath_probe.diagnose.run import Run
+from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
+from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
-from unit.cilium.golden import printed
+from datapath_probe.sources.flows import hubble
+from unit.sources.golden import printed
 
 AT = "2026-11-23T21:00:0{}.0Z"
 
@@ -74,7 +74,7 @@ def without(run: Run, *parts: str) -> Run:
     return replace(run, evidence=type(run.evidence)(kept))
 
 
-def unnoted(run: Run) -> Run:
+def no_conntrack_entries(run: Run) -> Run:
     """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
     readings = {
         question: tuple(

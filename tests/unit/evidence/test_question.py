@@ -2,16 +2,18 @@
 
 import pytest
 
-from datapath_probe.cilium import monitor, netns, nftables, packet_filter
 from datapath_probe.evidence.question import Question
+from datapath_probe.sources import netns
+from datapath_probe.sources.flows import monitor
+from datapath_probe.sources.netfilter import iptables, nftables
 
 
 @pytest.mark.parametrize(
     ("question", "program"),
     [
         (Question("node1", ("bpftool", "-j", "map", "show")), "bpftool"),
-        (packet_filter.question("node1"), "iptables-save"),
-        (packet_filter.question("node1", "cni-1"), "iptables-save"),
+        (iptables.question("node1"), "iptables-save"),
+        (iptables.question("node1", "cni-1"), "iptables-save"),
         (netns.inside("node1", "cni-1", "ip", "-j", "route"), "ip"),
         (monitor.question("node1", 4), "cilium-dbg"),
         (nftables.question("node1", "cni-1"), "perl"),

@@ -9,14 +9,14 @@ import pytest
 
 from datapath_probe.api.vocabulary import HopName
 from faults.bench import TRIES, ask
-from faults.fault import At, Fault, Outcome, Said, broken, judge
+from faults.fault import At, Fault, Named, Outcome, broken, judge
 from faults.inject.in_place import InPlace
 from faults.result import Result, meets_bar
 from faults.scene import Scene
 
 EXPECTED = broken(HopName.INGRESS_POLICY, "PolicyMapMismatch", At.DESTINATION)
 SCENE = cast(Scene, SimpleNamespace(source="node2", destination="node3"))
-RIGHT = Said("Broken", "PolicyMapMismatch", "ingress-policy", "node3")
+RIGHT = Named("Broken", "PolicyMapMismatch", "ingress-policy", "node3")
 
 
 class _Agent:
@@ -64,15 +64,21 @@ def test_a_fault_that_is_undone_each_time_is_said_to_be() -> None:
     ("answer", "outcome"),
     [
         (RIGHT, Outcome.RIGHT),
-        (Said("Broken", "PolicyDenied", "ingress-policy", "node3"), Outcome.WRONG),
-        (Said("Broken", "PolicyMapMismatch", "ingress-policy", "node2"), Outcome.WRONG),
-        (Said("Healthy", ""), Outcome.WRONG),
-        (Said("Unknown", "AgentNotResponding"), Outcome.HONEST),
-        (Said("Broken", "LostInTransit", segment=("node-routing", "destination-interface")), Outcome.HONEST),
-        (Said("Broken", "LostInTransit", segment=("reply-program", "reply-delivery")), Outcome.WRONG),
+        (Named("Broken", "PolicyDenied", "ingress-policy", "node3"), Outcome.WRONG),
+        (Named("Broken", "PolicyMapMismatch", "ingress-policy", "node2"), Outcome.WRONG),
+        (Named("Healthy", ""), Outcome.WRONG),
+        (Named("Unknown", "AgentNotResponding"), Outcome.HONEST),
+        (
+            Named("Broken", "LostInTransit", segment=("node-routing", "destination-interface")),
+            Outcome.HONEST,
+        ),
+        (
+            Named("Broken", "LostInTransit", segment=("reply-program", "reply-delivery")),
+            Outcome.WRONG,
+        ),
     ],
 )
-def test_what_is_right_honest_or_wrong(answer: Said, outcome: Outcome) -> None:
+def test_what_is_right_honest_or_wrong(answer: Named, outcome: Outcome) -> None:
     assert judge(Fault("fault", _Agent(0).inject, EXPECTED), SCENE, answer) is outcome
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.cilium.agent_config import from_config_map
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.plan.support import unsupported
+from datapath_probe.sources.agent.agent_config import from_config_map
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}
@@ -166,8 +166,8 @@ def _external_name(inventory: Cluster) -> None:
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(terminating=True), Reason.IN_TRANSITION),
         (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
-        (POD, _endpoint(endpoint_id=1 << 16), Reason.IMPLAUSIBLE_OBJECT),
-        (POD, _endpoint(identity=-1), Reason.IMPLAUSIBLE_OBJECT),
+        (POD, _endpoint(endpoint_id=1 << 16), Reason.INVALID_OBJECT),
+        (POD, _endpoint(identity=-1), Reason.INVALID_OBJECT),
         (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
         (POD, _source(containers=(Container("c", False, {}),)), Reason.CONTAINER_NOT_RUNNING),
         (POD, _without_destination, Reason.DESTINATION_NOT_FOUND),

@@ -15,12 +15,13 @@ from datapath_probe.api.vocabulary import (
     Trigger,
     Witness,
 )
-from datapath_probe.cilium.curl import CurlExit, CurlReport, Timings
-from datapath_probe.diagnose.findings import Diagnosis, Divergence, Finding, Segment, Statement
-from datapath_probe.diagnose.way import Entry, Way
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.finding.finding import Divergence, Finding, Segment, Statement
+from datapath_probe.diagnose.finding.path_profile import Entry, Way
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
-from datapath_probe.publish.run_result import RunRecord, RunResult
+from datapath_probe.runs.run_result import RunRecord, RunResult
+from datapath_probe.sources.curl import CurlExit, CurlReport, Timings
 from unit.cluster import cluster
 from unit.cluster import probe as cluster_probe
 

@@ -9,9 +9,9 @@ from datapath_probe.api.status import ProbeStatus
 from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.publish.advice import Advice, catalogue, next_step
-from datapath_probe.publish.error_page import error_page
-from datapath_probe.publish.events import PATH_CHANGED, event_for
-from datapath_probe.publish.status import findings
+from datapath_probe.publish.events.events import PATH_CHANGED, event_for
+from datapath_probe.publish.report.error_page import error_page
+from datapath_probe.publish.status.status import findings
 from unit.publish.samples import diverging, record
 
 PAGE = Path(__file__).parents[3] / "docs/errors.md"

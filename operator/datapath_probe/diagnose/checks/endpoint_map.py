@@ -9,66 +9,68 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium import agent_endpoint, bpftool, lxcmap
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.lxcmap import TO_HOST
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import (
-    leaving_room,
+from ...sources.agent import agent_endpoint
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf import bpftool
+from ...sources.maps import lxcmap
+from ...sources.maps.lxcmap import TO_HOST
+from ..context import CheckContext
+from ..datapath.local_delivery import (
+    as_inconclusive,
     missing_program,
-    turned_back,
+    not_forwarded,
     uses_endpoint_map,
     uses_policy_program,
     wrong_route,
 )
-from ..case import Case
-from ..filters import FORWARDED, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own, owner_is_known
-from ..sent_packets import request_packet
-from ..suspects import Suspect, unheard, unless
-from ..tail_calls import call_missing, to_pod_calls
+from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.tail_calls import call_missing, to_pod_calls
+from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack.netfilter import FORWARDED, filtered
+from ..netstack.packet_model import request_packet
 
-_NOWHERE: frozenset[Rung] = frozenset()
-_CUT_OFF = frozenset({Rung.ANSWERED, Rung.REPLIED})
+_NOWHERE: frozenset[Stage] = frozenset()
+_CUT_OFF = frozenset({Stage.ANSWERED, Stage.REPLIED})
 
 
-def check_locality_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """On a cross-node path the source's node must not have the destination: a hit swallows the packets."""
-    address = case.address
-    hop = case.hop(expected, f"cilium_lxc[{address}]")
-    hop.intent(f"{address} is on another node", {"destinationNode": case.path.destination_node})
+    address = context.address
+    hop = context.hop(expected, f"cilium_lxc[{address}]")
+    hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
     question = lxcmap.lookup(expected.node, address, elsewhere=True)
-    record = case.lens.read(question, lxcmap.parse)
+    record = context.reader.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
         hop.programmed("no such endpoint here, so packets leave the node")
-        return hop.fine(f"{expected.node} does not take {address} for one of its own")
+        return hop.ok(f"{expected.node} does not take {address} for one of its own")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
-    home = case.path.destination_node or "no node"
-    return hop.stale(_kept_here(expected.node, address, home, Rung.SENT, question))
+    home = context.path.destination_node or "no node"
+    return hop.stale(_kept_here(expected.node, address, home, Stage.SENT, question))
 
 
-def replies_kept_here(case: Case, node: str) -> Suspect:
+def replies_kept_here(context: CheckContext, node: str) -> Fault:
     """The same for replies: the destination's node takes the source for one of its own endpoints."""
-    if not case.path.cross_node:
+    if not context.path.cross_node:
         return None
-    address = case.source.pod.ip
+    address = context.source.pod.ip
     question = lxcmap.lookup(node, address, elsewhere=True)
-    record = case.lens.read(question, lxcmap.parse)
+    record = context.reader.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
-        return unheard(record)
+        return if_expected(record)
     if isinstance(record, Absent):
         return None
-    return _kept_here(node, address, case.path.source_node, Rung.ANSWERED, question)
+    return _kept_here(node, address, context.path.source_node, Stage.ANSWERED, question)
 
 
-def _kept_here(node: str, address: str, home: str, last: Rung, question: Question) -> Contradiction:
+def _kept_here(node: str, address: str, home: str, last: Stage, question: Question) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
         "not the pod's"
@@ -76,36 +78,38 @@ def _kept_here(node: str, address: str, home: str, last: Rung, question: Questio
     return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, frozenset({last}), (question,))
 
 
-def check_endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must have the destination, with the interface, MACs and number that the agent gave it."""
-    assert case.destination is not None  # the path has this hop only with a destination
+    assert context.destination is not None  # the path has this hop only with a destination
     return _delivery(
-        case,
+        context,
         expected,
-        case.destination,
-        missed=Rung.SENT,
-        misled=Rung.RECEIVED,
-        seen=case.connection.received,
+        context.destination,
+        missed=Stage.SENT,
+        misled=Stage.RECEIVED,
+        seen=context.connection.received,
     )
 
 
-def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
-    agent = case.agent_endpoint(case.source)
-    replied = case.connection.replied
-    delivery = _delivery(case, expected, case.source, missed=Rung.ANSWERED, misled=Rung.REPLIED, seen=replied)
+    agent = context.agent_endpoint(context.source)
+    replied = context.connection.replied
+    delivery = _delivery(
+        context, expected, context.source, missed=Stage.ANSWERED, misled=Stage.REPLIED, seen=replied
+    )
     if isinstance(agent, Unavailable):
         return delivery
-    hop = case.hop(expected, f"programs before endpoint {agent.id}")
-    gap = missing_program(case, hop, agent, _CUT_OFF)
+    hop = context.hop(expected, f"programs before endpoint {agent.id}")
+    gap = missing_program(context, hop, agent, _CUT_OFF)
     if isinstance(gap, Unavailable):
         return hop.unknown(gap)
     if gap:
         return hop.stale(gap)
-    if uses_policy_program(case):
+    if uses_policy_program(context):
         question = bpftool.policy_call(expected.node, agent.id)
-        program = case.lens.read(question, bpftool.parse_call)
-        hop = case.hop(expected, f"cilium_call_policy[{agent.id}]")
+        program = context.reader.read(question, bpftool.parse_call)
+        hop = context.hop(expected, f"cilium_call_policy[{agent.id}]")
         if isinstance(program, Unavailable):
             return hop.unknown(program)
         if isinstance(program, Absent):
@@ -113,31 +117,31 @@ def check_reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
             message = (
                 f"endpoint {agent.id} on {expected.node} has no policy program: replies are dropped (203)"
             )
-            predicts = frozenset({Rung.ANSWERED})
+            predicts = frozenset({Stage.ANSWERED})
             return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-        alien = not_its_own(case, expected.node, agent.id, program, _CUT_OFF, _CUT_OFF)
-        delivery = unless(hop, delivery, alien)
-        if not owner_is_known(case, expected.node):
-            delivery = replace(delivery, leaves_room=True)
-    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), _CUT_OFF)
-    return unless(hop, delivery, hole)
+        alien = not_its_own(context, expected.node, agent.id, program, _CUT_OFF, _CUT_OFF)
+        delivery = worst_of(hop, delivery, alien)
+        if not owner_is_known(context, expected.node):
+            delivery = replace(delivery, inconclusive=True)
+    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context), _CUT_OFF)
+    return worst_of(hop, delivery, hole)
 
 
 def _delivery(
-    case: Case, expected: ExpectedHop, pod: PodFacts, missed: Rung, misled: Rung, seen: bool
+    context: CheckContext, expected: ExpectedHop, pod: PodFacts, missed: Stage, misled: Stage, seen: bool
 ) -> Finding:
     """`missed`, `misled`: how far packets come if the entry is not there, or leads to a wrong interface."""
     address = pod.pod.ip
-    hop = case.hop(expected, f"cilium_lxc[{address}]")
-    agent = case.agent_endpoint(pod)
+    hop = context.hop(expected, f"cilium_lxc[{address}]")
+    agent = context.agent_endpoint(pod)
     question = lxcmap.lookup(expected.node, address)
-    record = case.lens.read(question, lxcmap.parse)
+    record = context.reader.read(question, lxcmap.parse)
     if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
     missing = Contradiction(
         Reason.ENDPOINT_ENTRY_MISSING,
         f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
-        frozenset({missed}) if uses_endpoint_map(case) else _NOWHERE,
+        frozenset({missed}) if uses_endpoint_map(context) else _NOWHERE,
         (question,),
     )
     if isinstance(agent, Unavailable):
@@ -146,7 +150,7 @@ def _delivery(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
-    astray = wrong_route(case, hop, pod, agent, frozenset({missed}))
+    astray = wrong_route(context, hop, pod, agent, frozenset({missed}))
     if isinstance(astray, Unavailable):
         return hop.unknown(astray)
     if astray:
@@ -156,21 +160,21 @@ def _delivery(
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(missing)
-    contradiction = _mismatch(case, hop, record, agent, missed, misled, question)
+    contradiction = _mismatch(context, hop, record, agent, missed, misled, question)
     if contradiction:
         return hop.stale(contradiction)
-    leads = leaving_room(case, hop.fine(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
-    kept = _kept_by_stack(case, pod, agent, frozenset({missed}))
-    return unless(hop, leads, *kept, _mistaken(hop, record, agent))
+    leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
+    kept = _kept_by_stack(context, pod, agent, frozenset({missed}))
+    return worst_of(hop, leads, *kept, _mistaken(hop, record, agent))
 
 
 def _mismatch(
-    case: Case,
+    context: CheckContext,
     hop: Hop,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
-    missed: Rung,
-    misled: Rung,
+    missed: Stage,
+    misled: Stage,
     question: Question,
 ) -> Contradiction | None:
     """How the entry differs from what the agent set up."""
@@ -188,11 +192,13 @@ def _mismatch(
     if not wrong:
         return None
     message = f"{hop.object} of {hop.expected.node} has {', '.join(wrong)}"
-    predicts = _ends(record, agent, missed, misled) if uses_endpoint_map(case) else _NOWHERE
+    predicts = _ends(record, agent, missed, misled) if uses_endpoint_map(context) else _NOWHERE
     return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,))
 
 
-def _ends(record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Rung, misled: Rung) -> frozenset[Rung]:
+def _ends(
+    record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Stage, misled: Stage
+) -> frozenset[Stage]:
     """How far packets come by an entry that is wrong. The program of another endpoint notes them too, if there is one
     of that number.
     """
@@ -202,27 +208,27 @@ def _ends(record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Rung, mis
 
 
 def _kept_by_stack(
-    case: Case, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Rung]
-) -> Iterator[Suspect]:
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
     """The node's stack, where it takes packets to the pod's own device: filters, and what it does not forward. From the
     other node it is natively asked by the check of the route.
     """
-    natively = case.path.cross_node and case.path.encapsulation is Encapsulation.NONE
-    if natively or not case.config.routes_to_endpoints or case.outcome.met is not False:
+    natively = context.path.cross_node and context.path.encapsulation is Encapsulation.NONE
+    if natively or not context.config.routes_to_endpoints or context.outcome.met is not False:
         return
-    node, other = pod.node.name, case.destination if pod is case.source else case.source
-    device = f"cilium_{case.path.encapsulation}"
-    if not case.path.cross_node:
-        sender = case.agent_endpoint(other) if other else None
+    node, other = pod.node.name, context.destination if pod is context.source else context.source
+    device = f"cilium_{context.path.encapsulation}"
+    if not context.path.cross_node:
+        sender = context.agent_endpoint(other) if other else None
         if not isinstance(sender, AgentEndpoint):
             return
         device = sender.interface_name
-    packet = request_packet(case, frozenset({device, agent.interface_name}), reply=pod is case.source)
+    packet = request_packet(context, frozenset({device, agent.interface_name}), reply=pod is context.source)
     if packet is None:
         return
-    yield turned_back(case, pod, agent, packet, device, Reason.NO_ENDPOINT_ROUTE, predicts)
-    if not case.config.kube_proxy_replacement or not case.path.cross_node:
-        yield filtered(case, node, FORWARDED, packet, predicts)
+    yield not_forwarded(context, pod, agent, packet, device, Reason.ENDPOINT_ROUTE_MISSING, predicts)
+    if not context.config.kube_proxy_replacement or not context.path.cross_node:
+        yield filtered(context, node, FORWARDED, packet, predicts)
 
 
 def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:

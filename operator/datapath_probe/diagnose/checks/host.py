@@ -9,21 +9,21 @@ from typing import Final
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
-from ...cilium import ipcache, lxcmap
-from ...cilium.conntrack import CtEntry
-from ...cilium.ipcache import IpcacheRecord
-from ...cilium.lxcmap import EndpointFlag
-from ...cilium.policymap import TrafficDirection
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
-from ..believed import Role
-from ..case import Case, Check
-from ..findings import Finding, Rung
-from ..host_way import kept_out
-from ..judge import Contradiction
-from ..suspects import unless
-from ..trace import client_address
+from ...sources.maps import ipcache, lxcmap
+from ...sources.maps.conntrack import CtEntry
+from ...sources.maps.ipcache import IpcacheRecord
+from ...sources.maps.lxcmap import EndpointFlag
+from ...sources.maps.policymap import TrafficDirection
+from ..connection.conntrack_lookup import client_address
+from ..context import Check, CheckContext
+from ..datapath.crd_effects import Role
+from ..finding.faults import worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction
+from ..netstack.host_path import input_blocked
 from .ipam import judge_ipam
 from .ipcache import ExpectedRecord, judge_record
 from .policy import Gate, judge_gate
@@ -34,7 +34,7 @@ REMOTE_NODE: Final = frozenset({6, 7})  # the second where a Kubernetes API serv
 WORLD: Final = frozenset({2, 9, 10})
 FIRST_OF_CIDRS: Final = 1 << 24
 # Between here and a host nobody notes how far packets came.
-_LOST: Final = frozenset({Rung.SENT})
+_LOST: Final = frozenset({Stage.SENT})
 
 
 def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
@@ -44,21 +44,21 @@ def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
 # ---- the destination
 
 
-def _ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def _ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must take the address for what it is: a node, or nothing of this cluster."""
-    host = case.backend.host if case.backend else None
+    host = context.backend.host if context.backend else None
     if host is None:
-        return _world(case, expected)
-    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
-    intent = ExpectedRecord(case.address, _identities(host, expected.node), behind=(), tunneled=False)
-    return judge_record(case, expected, intent, frozenset({last}), frozenset({Rung.SENT}))
+        return _world(context, expected)
+    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
+    intent = ExpectedRecord(context.address, _identities(host, expected.node), behind=(), tunneled=False)
+    return judge_record(context, expected, intent, frozenset({last}), frozenset({Stage.SENT}))
 
 
-def _world(case: Case, expected: ExpectedHop) -> Finding:
+def _world(context: CheckContext, expected: ExpectedHop) -> Finding:
     """Nothing says which identity an address outside has, only that no pod's tunnel leads there."""
-    hop = case.hop(expected, f"ipcache[{case.address}]")
+    hop = context.hop(expected, f"ipcache[{context.address}]")
     hop.intent("an address outside the cluster")
-    record = _record(case, expected.node, case.address)
+    record = _record(context, expected.node, context.address)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -68,44 +68,46 @@ def _world(case: Case, expected: ExpectedHop) -> Finding:
         {"identity": record.identity, "tunnelEndpoint": record.tunnel_endpoint or ""},
     )
     if record.tunnel_endpoint or not (record.identity in WORLD or record.identity >= FIRST_OF_CIDRS):
-        message = f"{case.address} is of this cluster to Cilium, but no pod or node with it is known"
+        message = f"{context.address} is of this cluster to Cilium, but no pod or node with it is known"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
-    return hop.fine(f"{case.address} is identity {record.identity}")
+    return hop.ok(f"{context.address} is identity {record.identity}")
 
 
-def _egress_policy(case: Case, expected: ExpectedHop) -> Finding:
+def _egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's policy map, asked for the identity that the program would find."""
-    record = _record(case, expected.node, case.address)
+    record = _record(context, expected.node, context.address)
     found = (
         Unavailable(Reason.IPCACHE_ENTRY_MISSING, "the ipcache says nothing")
         if isinstance(record, Absent)
         else record
     )
     identity = found.identity if isinstance(found, IpcacheRecord) else found
-    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
-    gate = Gate(case.source, identity, TrafficDirection.EGRESS, last, case.connection.sent)
-    return judge_gate(case, expected, gate)
+    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
+    gate = Gate(context.source, identity, TrafficDirection.EGRESS, last, context.connection.sent)
+    return judge_gate(context, expected, gate)
 
 
-def _endpoint_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def _endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The node must take the address for one of its own, or it lets packets go."""
-    finding = _own_address(case, expected, case.address, Rung.SENT, seen=case.connection.replied)
-    hop = case.hop(expected, f"way into {expected.node}")
-    return unless(hop, finding, kept_out(case, expected.node, _LOST))
+    finding = _own_address(context, expected, context.address, Stage.SENT, seen=context.connection.replied)
+    hop = context.hop(expected, f"way into {expected.node}")
+    return worst_of(hop, finding, input_blocked(context, expected.node, _LOST))
 
 
-def _node_routing(case: Case, expected: ExpectedHop) -> Finding:
+def _node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """What is meant for a node goes there as it is, without tunnel."""
-    assert case.backend is not None
-    assert case.backend.host is not None  # the path has this hop only to another node
-    return judge_route(case, expected, case.backend.host, case.address, _LOST, case.connection.replied)
+    assert context.backend is not None
+    assert context.backend.host is not None  # the path has this hop only to another node
+    return judge_route(
+        context, expected, context.backend.host, context.address, _LOST, context.connection.replied
+    )
 
 
-def _reply_routing(case: Case, expected: ExpectedHop) -> Finding:
+def _reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """Where pods' addresses are routed, replies go to the pod; else it was given its node's address on its way out."""
-    routed = case.config.routing_mode != "tunnel"
-    address = case.source.pod.ip if routed else None
-    return judge_route(case, expected, case.source.node, address, _LOST, case.connection.replied)
+    routed = context.config.routing_mode != "tunnel"
+    address = context.source.pod.ip if routed else None
+    return judge_route(context, expected, context.source.node, address, _LOST, context.connection.replied)
 
 
 TO_HOST: Final[Mapping[HopName, Check]] = {
@@ -120,23 +122,23 @@ TO_HOST: Final[Mapping[HopName, Check]] = {
 # ---- the source
 
 
-def _ipam(case: Case, expected: ExpectedHop) -> Finding:
+def _ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination alone has a pod's address."""
-    assert case.destination is not None  # the path has this hop only with a pod
-    return judge_ipam(case, expected, [(Role.DESTINATION, case.destination)])
+    assert context.destination is not None  # the path has this hop only with a pod
+    return judge_ipam(context, expected, [(Role.DESTINATION, context.destination)])
 
 
-def _source_identity(case: Case, expected: ExpectedHop) -> Finding:
+def _source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The identity that the entry of this connection was written with."""
-    wanted = _identities(case.source.node, expected.node)
-    hop = case.hop(expected, f"identity of node {case.source.node.name}")
+    wanted = _identities(context.source.node, expected.node)
+    hop = context.hop(expected, f"identity of node {context.source.node.name}")
     hop.intent(f"identity {_or(wanted)}", {"identity": _or(wanted)})
-    entry = case.connection.incoming
+    entry = context.connection.incoming
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
     if not isinstance(entry, CtEntry):
-        if case.outcome.met:
-            return hop.fine("not noted: the entry of this connection is gone already")
+        if context.outcome.met:
+            return hop.ok("not noted: the entry of this connection is gone already")
         message = "no packet of this connection was seen to arrive"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
@@ -145,41 +147,43 @@ def _source_identity(case: Case, expected: ExpectedHop) -> Finding:
             f"{expected.node} took the host for identity {entry.source_identity}, but it is {_or(wanted)}"
         )
         return hop.broken(Reason.WRONG_IDENTITY, message)
-    return hop.fine(f"{expected.node} took the source for identity {entry.source_identity}")
+    return hop.ok(f"{expected.node} took the source for identity {entry.source_identity}")
 
 
-def _ingress_policy(case: Case, expected: ExpectedHop) -> Finding:
+def _ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's policy map, asked for the host."""
-    assert case.destination is not None  # the path has this hop only with a pod
-    entry = case.connection.incoming
+    assert context.destination is not None  # the path has this hop only with a pod
+    entry = context.connection.incoming
     seen = entry.source_identity if isinstance(entry, CtEntry) else 0
-    wanted = _identities(case.source.node, expected.node)
+    wanted = _identities(context.source.node, expected.node)
     identity = seen if seen in wanted else min(wanted)
-    gate = Gate(case.destination, identity, TrafficDirection.INGRESS, Rung.SENT, case.connection.received)
-    return judge_gate(case, expected, gate)
+    gate = Gate(
+        context.destination, identity, TrafficDirection.INGRESS, Stage.SENT, context.connection.received
+    )
+    return judge_gate(context, expected, gate)
 
 
-def _reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
+def _reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must know the way back to the address that the host spoke from."""
-    client = _client(case)
+    client = _client(context)
     if isinstance(client, Unavailable):
-        return case.hop(expected, "ipcache of the host").unknown(client)
-    facts = case.source.node
+        return context.hop(expected, "ipcache of the host").unknown(client)
+    facts = context.source.node
     on_this_node = facts.name == expected.node
     # Cilium's router address is behind the tunnel, the node's own is not.
     routed = facts.cilium is not None and client in facts.cilium.cilium_internal_ips and not on_this_node
     behind = facts.cilium.internal_ips if routed and facts.cilium else ()
-    tunneled = bool(behind) and case.config.routing_mode == "tunnel"
+    tunneled = bool(behind) and context.config.routing_mode == "tunnel"
     intent = ExpectedRecord(client, _identities(facts, expected.node), behind, tunneled)
-    return judge_record(case, expected, intent, frozenset(), frozenset({Rung.ANSWERED}))
+    return judge_record(context, expected, intent, frozenset(), frozenset({Stage.ANSWERED}))
 
 
-def _reply_delivery(case: Case, expected: ExpectedHop) -> Finding:
+def _reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must take the address for one of its own."""
-    client = _client(case)
+    client = _client(context)
     if isinstance(client, Unavailable):
-        return case.hop(expected, "cilium_lxc").unknown(client)
-    return _own_address(case, expected, client, Rung.ANSWERED, seen=case.connection.connected)
+        return context.hop(expected, "cilium_lxc").unknown(client)
+    return _own_address(context, expected, client, Stage.ANSWERED, seen=context.connection.connected)
 
 
 FROM_HOST: Final[Mapping[HopName, Check]] = {
@@ -194,26 +198,28 @@ FROM_HOST: Final[Mapping[HopName, Check]] = {
 # ---- both
 
 
-def _client(case: Case) -> str | Unavailable:
-    assert case.backend is not None  # the path has the hops of a reply only with a backend
-    return client_address(case.plan, case.backend, case.lens, case.config)
+def _client(context: CheckContext) -> str | Unavailable:
+    assert context.backend is not None  # the path has the hops of a reply only with a backend
+    return client_address(context.plan, context.backend, context.reader, context.config)
 
 
-def _record(case: Case, node: str, address: str) -> IpcacheRecord | Absent | Unavailable:
-    layout = case.layout(node)
+def _record(context: CheckContext, node: str, address: str) -> IpcacheRecord | Absent | Unavailable:
+    layout = context.layout(node)
     if isinstance(layout, Unavailable):
         return layout
-    return case.lens.read(ipcache.lookup(node, layout, address), ipcache.parse)
+    return context.reader.read(ipcache.lookup(node, layout, address), ipcache.parse)
 
 
-def _own_address(case: Case, expected: ExpectedHop, address: str, lost: Rung, seen: bool) -> Finding:
+def _own_address(
+    context: CheckContext, expected: ExpectedHop, address: str, lost: Stage, seen: bool
+) -> Finding:
     """The endpoint map's entry for an address of the node itself. `lost`: how far packets come without it."""
-    hop = case.hop(expected, f"cilium_lxc[{address}]")
+    hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"an address of {expected.node} itself", {"address": address})
     if seen:
         hop.observed("packets of this connection were delivered to the host")
     question = lxcmap.lookup(expected.node, address)
-    record = case.lens.read(question, lxcmap.parse)
+    record = context.reader.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -227,7 +233,7 @@ def _own_address(case: Case, expected: ExpectedHop, address: str, lost: Rung, se
         contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, frozenset({lost}), (question,))
         return hop.stale(contradiction)
     hop.programmed("an address of the host")
-    return hop.fine(f"{expected.node} takes {address} for its own")
+    return hop.ok(f"{expected.node} takes {address} for its own")
 
 
 def _or(identities: frozenset[int]) -> str:

@@ -6,64 +6,66 @@ Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import conntrack
-from ...cilium.conntrack import CtEntry
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ..case import Case
-from ..findings import Finding, Rung
-from ..ipcache_record import known
-from ..judge import Contradiction, Hop
-from ..trace import of_this_run
+from ...sources.maps import conntrack
+from ...sources.maps.conntrack import CtEntry
+from ..connection.conntrack_lookup import of_this_run
+from ..context import CheckContext
+from ..datapath.ipcache_match import known
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
 
 
-def check_source_identity(case: Case, expected: ExpectedHop) -> Finding:
+def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The identity that the entry of this connection was written with."""
-    name = f"{case.source.pod.namespace}/{case.source.pod.name}"
-    hop = case.hop(expected, f"identity of {name}")
-    if case.source.endpoint is None:
+    name = f"{context.source.pod.namespace}/{context.source.pod.name}"
+    hop = context.hop(expected, f"identity of {name}")
+    if context.source.endpoint is None:
         return hop.unknown(Unavailable(Reason.CILIUM_ENDPOINT_MISSING, f"pod {name} has no CiliumEndpoint"))
-    identity = case.source.endpoint.identity
+    identity = context.source.endpoint.identity
     hop.intent(f"identity {identity}", {"identity": identity})
-    mistaken = _ipcache_mistaken(case, hop, identity)
+    mistaken = _ipcache_mistaken(context, hop, identity)
     if isinstance(mistaken, Unavailable):
         return hop.unknown(mistaken)
     if mistaken:
         return hop.stale(mistaken)
-    entry = case.connection.incoming
+    entry = context.connection.incoming
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
     if not isinstance(entry, CtEntry):
-        denied = next((d for d in case.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
+        denied = next((d for d in context.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
         if denied and denied.source_identity:  # what is denied leaves no entry
             return _judge(hop, expected, name, identity, denied.source_identity)
-        elsewhere = _masqueraded(case, hop, name)
+        elsewhere = _masqueraded(context, hop, name)
         if elsewhere:
             return elsewhere
-        if case.outcome.met:
-            return hop.fine("not noted: the entry of this connection is gone already")
+        if context.outcome.met:
+            return hop.ok("not noted: the entry of this connection is gone already")
         return hop.unknown(
             Unavailable(Reason.NOT_OBSERVED, "no packet of this connection was seen to arrive")
         )
     return _judge(hop, expected, name, identity, entry.source_identity)
 
 
-def _masqueraded(case: Case, hop: Hop, name: str) -> Finding | None:
+def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
     """Natively, packets that left as the pod's and came as those of its node, or did not come at all as far as the
     destination's node has noted. None where that can't be said, or was not asked.
     """
-    natively = case.path.cross_node and case.path.encapsulation is Encapsulation.NONE
-    sent = isinstance(case.connection.outgoing, CtEntry) and isinstance(case.connection.incoming, Absent)
-    backend, port = case.backend, case.client_port
-    if not (natively and sent and backend and port) or case.source.pod.host_network:
+    natively = context.path.cross_node and context.path.encapsulation is Encapsulation.NONE
+    sent = isinstance(context.connection.outgoing, CtEntry) and isinstance(
+        context.connection.incoming, Absent
+    )
+    backend, port = context.backend, context.client_port
+    if not (natively and sent and backend and port) or context.source.pod.host_network:
         return None
     node = hop.expected.node
     asked = [
         conntrack.in_entry(node, address, port, backend.ip, backend.port)
-        for address in (case.source.node.cilium.internal_ips if case.source.node.cilium else ())
+        for address in (context.source.node.cilium.internal_ips if context.source.node.cilium else ())
         if (":" in address) is (":" in backend.ip)
     ]
-    entries = [of_this_run(question, case.run.request, case.lens)[0] for question in asked]
+    entries = [of_this_run(question, context.run.request, context.reader)[0] for question in asked]
     for entry in entries:
         if isinstance(entry, CtEntry):
             hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
@@ -73,11 +75,9 @@ def _masqueraded(case: Case, hop: Hop, name: str) -> Finding | None:
             )
             return hop.broken(Reason.WRONG_IDENTITY, message)
     silent = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
-    if not case.outcome.met or (silent and silent.reason == Reason.NOT_COLLECTED):
+    if not context.outcome.met or (silent and silent.reason == Reason.NOT_COLLECTED):
         return None
-    told = (
-        f"packets left {case.path.source_node} for {backend.ip}, but {node} has noted none of this connection"
-    )
+    told = f"packets left {context.path.source_node} for {backend.ip}, but {node} has noted none of this connection"
     return hop.unknown(silent or Unavailable(Reason.NOT_OBSERVED, told))
 
 
@@ -87,22 +87,22 @@ def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int)
     if seen != identity:
         message = f"{expected.node} took {name} for identity {seen}, but it is {identity}"
         return hop.broken(Reason.WRONG_IDENTITY, message)
-    return hop.fine(f"{expected.node} took the source for identity {identity}")
+    return hop.ok(f"{expected.node} took the source for identity {identity}")
 
 
-def _ipcache_mistaken(case: Case, hop: Hop, identity: int) -> Contradiction | Unavailable | None:
+def _ipcache_mistaken(context: CheckContext, hop: Hop, identity: int) -> Contradiction | Unavailable | None:
     """How the node's ipcache takes the source for another, where packets do not carry the identity themselves."""
-    if not case.path.cross_node or case.path.encapsulation is not Encapsulation.NONE:
+    if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:
         return None
-    node, address = hop.expected.node, case.source.pod.ip
-    record = known(case, node, address)
+    node, address = hop.expected.node, context.source.pod.ip
+    record = known(context, node, address)
     if isinstance(record, Unavailable):
         return record
     taken_for = record.found.identity if record.found else None
     hop.programmed(f"identity {taken_for}", {"identity": taken_for or ""})
     if taken_for == identity:
         return None
-    predicts = frozenset({Rung.SENT})
+    predicts = frozenset({Stage.SENT})
     if record.own is None:
         message = (
             f"the ipcache of {node} has no entry for pod {address}: it takes it for identity {taken_for}"

@@ -7,55 +7,58 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...cilium import links, netns, queues
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.bpftool import Direction
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import stack_forwards, uses_policy_program
-from ..case import Case
-from ..filters import ARRIVING, LEAVING, filtered, hooked
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import refused, unsendable
-from ..losing_queue import queue_loses
-from ..namespaces import home_of
-from ..pair import Pair, problem_of, read_pair, too_small
-from ..pod_sockets import doubt
-from ..pod_way import astray_inside, packets_inside
-from ..strangers import strangers
-from ..suspects import Suspect, unheard, unless
+from ...sources import netns
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links, neighbors, qdisc
+from ..context import CheckContext
+from ..datapath.local_delivery import stack_forwards, uses_policy_program
+from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack.fib import refused, unsendable
+from ..netstack.foreign_programs import strangers
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered, hooked
+from ..netstack.netns import home_of
+from ..netstack.pod_routing import astray_inside, packets_inside
+from ..netstack.pod_sockets import doubt
+from ..netstack.qdisc import qdisc_drops
+from ..netstack.veth import Pair, problem_of, read_pair, too_small
 
-_NEVER_LEFT = frozenset({Rung.NOTHING})
-_NEVER_ARRIVED = frozenset({Rung.RECEIVED})
-_NOT_TAKEN_IN = frozenset({Rung.REPLIED})
+_NEVER_LEFT = frozenset({Stage.NOTHING})
+_NEVER_ARRIVED = frozenset({Stage.RECEIVED})
+_NOT_TAKEN_IN = frozenset({Stage.REPLIED})
 # A filter that rejects answers in the pod's name: to the source that is a refusal.
-_REFUSED_INSIDE = frozenset({Rung.RECEIVED, Rung.ANSWERED, Rung.REPLIED})
+_REFUSED_INSIDE = frozenset({Stage.RECEIVED, Stage.ANSWERED, Stage.REPLIED})
 
 
-def check_source_interface(case: Case, expected: ExpectedHop) -> Finding:
+def check_source_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source pod's pair: if it is broken, no packet reaches the node, or the pod takes none of the replies."""
-    return _judge(case, expected, case.source, _NEVER_LEFT | _NOT_TAKEN_IN, seen=case.connection.left)
+    return _judge(
+        context, expected, context.source, _NEVER_LEFT | _NOT_TAKEN_IN, seen=context.connection.left
+    )
 
 
-def check_destination_interface(case: Case, expected: ExpectedHop) -> Finding:
+def check_destination_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination pod's pair: if it is broken, packets die after the policy program, or where the route to the pod
     has gone with its device.
     """
-    assert case.destination is not None  # the path has this hop only with a destination
-    predicts = _NEVER_ARRIVED | {Rung.SENT} if case.config.routes_to_endpoints else _NEVER_ARRIVED
-    return _judge(case, expected, case.destination, predicts, seen=case.connection.answered)
+    assert context.destination is not None  # the path has this hop only with a destination
+    predicts = _NEVER_ARRIVED | {Stage.SENT} if context.config.routes_to_endpoints else _NEVER_ARRIVED
+    return _judge(context, expected, context.destination, predicts, seen=context.connection.answered)
 
 
 def _judge(
-    case: Case, expected: ExpectedHop, pod: PodFacts, predicts: frozenset[Rung], seen: bool
+    context: CheckContext, expected: ExpectedHop, pod: PodFacts, predicts: frozenset[Stage], seen: bool
 ) -> Finding:
     name = f"{pod.pod.namespace}/{pod.pod.name}"
-    hop = case.hop(expected, f"eth0 of {name}")
-    agent = case.agent_endpoint(pod)
-    case.lens.want(netns.find(expected.node))
+    hop = context.hop(expected, f"eth0 of {name}")
+    agent = context.agent_endpoint(pod)
+    context.reader.want(netns.find(expected.node))
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
@@ -70,51 +73,51 @@ def _judge(
     )
     if seen:
         hop.observed("packets of this connection passed the pair")
-    home = home_of(case, pod, agent)
-    pair = read_pair(case, pod, agent, home)
+    home = home_of(context, pod, agent)
+    pair = read_pair(context, pod, agent, home)
     if isinstance(pair, Unavailable):
-        return hop.unknown(pair, ask_again=_where(case, expected.node))
+        return hop.unknown(pair, ask_again=_where(context, expected.node))
     _state(hop, pair)
     problem = problem_of(pair)
     if problem:
         reason, message = problem
         if reason is Reason.MAC_MISMATCH:
-            predicts |= _not_forwarded(case, pod)
+            predicts |= _not_forwarded(context, pod)
         shown_by_node = problem == problem_of(replace(pair, pod=None))
         rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
         return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, rests_on))
     for unread in (home, pair.unread):
         if isinstance(unread, Unavailable):
-            return hop.unknown(unread, ask_again=_where(case, expected.node))
+            return hop.unknown(unread, ask_again=_where(context, expected.node))
     assert not isinstance(home, Unavailable)
-    finding = hop.fine(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
-    swallowed = _swallowed(case, expected.node, pod, agent, home.namespace)
-    gateway = _wrong_gateway(case, expected.node, pod, pair, home.namespace)
-    return unless(hop, finding, *swallowed, gateway, too_small(pair, expected.node))
+    finding = hop.ok(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
+    dropped_on_output = _dropped_on_output(context, expected.node, pod, agent, home.namespace)
+    gateway = _wrong_gateway(context, expected.node, pod, pair, home.namespace)
+    return worst_of(hop, finding, *dropped_on_output, gateway, too_small(pair, expected.node))
 
 
-def _not_forwarded(case: Case, pod: PodFacts) -> frozenset[Rung]:
+def _not_forwarded(context: CheckContext, pod: PodFacts) -> frozenset[Stage]:
     """How far packets of the pod come that bear another MAC address than the node's: Cilium's program notes them, the
     stack throws them away.
     """
-    if not stack_forwards(case):
+    if not stack_forwards(context):
         return frozenset()
-    return frozenset({Rung.SENT if pod is case.source else Rung.ANSWERED})
+    return frozenset({Stage.SENT if pod is context.source else Stage.ANSWERED})
 
 
-def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: Pair, namespace: str) -> Suspect:
+def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, namespace: str) -> Fault:
     """A pod that sends its packets to another MAC address than that of the node's end. Asked only after a failure."""
     default = next((route for route in pair.routes if route.destination == "default"), None)
-    lost = _not_forwarded(case, pod)
-    if case.outcome.met is not False or case.config.datapath_mode != "veth" or not lost:
+    lost = _not_forwarded(context, pod)
+    if context.outcome.met is not False or context.config.datapath_mode != "veth" or not lost:
         return None
     if default is None or default.gateway is None:
         return None
-    question = queues.neighbours_in_pod(node, namespace, pair.agent.container_interface_name)
-    neighbours = case.lens.read(question, queues.parse_neighbours)
-    if isinstance(neighbours, Unavailable):
-        return unheard(neighbours)
-    gateway, device = neighbours.get(default.gateway), pair.agent.interface_name
+    question = neighbors.neighbors_in_pod(node, namespace, pair.agent.container_interface_name)
+    known = context.reader.read(question, neighbors.parse_neighbors)
+    if isinstance(known, Unavailable):
+        return if_expected(known)
+    gateway, device = known.get(default.gateway), pair.agent.interface_name
     # that nobody answers is the work of the program that should: another hop tells
     if gateway is None or gateway.unreachable or gateway.mac == pair.agent.host_mac:
         return None
@@ -122,39 +125,39 @@ def _wrong_gateway(case: Case, node: str, pod: PodFacts, pair: Pair, namespace: 
         f"the pod behind {device} on {node} sends its packets to {gateway.mac or 'no MAC address'}, "
         f"but {device} is {pair.agent.host_mac}"
     )
-    return Contradiction(Reason.NEIGHBOUR_WRONG, message, lost, (question,))
+    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, lost, (question,))
 
 
-def _where(case: Case, node: str) -> tuple[Question, ...]:
+def _where(context: CheckContext, node: str) -> tuple[Question, ...]:
     """What was asked to find the pod's namespace: the pod may have been made anew since."""
-    return tuple(asked for asked in (netns.find(node), netns.survey(node)) if case.lens.reads(asked))
+    return tuple(asked for asked in (netns.find(node), netns.survey(node)) if context.reader.reads(asked))
 
 
-def _swallowed(
-    case: Case, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
-) -> Iterator[Suspect]:
+def _dropped_on_output(
+    context: CheckContext, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
+) -> Iterator[Fault]:
     """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
-    source = pod is case.source
+    source = pod is context.source
     inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
-    inside = queues.losing_in_pod(node, namespace)
-    yield from astray_inside(case, pod, agent, namespace, outwards)
-    yield queue_loses(case, node, agent.interface_name, inwards)
-    yield queue_loses(case, node, agent.container_interface_name, outwards, inside)
+    inside = qdisc.losing_in_pod(node, namespace)
+    yield from astray_inside(context, pod, agent, namespace, outwards)
+    yield qdisc_drops(context, node, agent.interface_name, inwards)
+    yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
-    if uses_policy_program(case):  # else Cilium's comes there, of which another hop tells
-        yield strangers(case, node, agent.interface_name, Direction.EGRESS, inwards)
-    yield strangers(case, node, device, Direction.INGRESS, inwards, namespace)
-    yield strangers(case, node, device, Direction.EGRESS, outwards, namespace)
-    arriving, leaving = packets_inside(case, pod, device)
+    if uses_policy_program(context):  # else Cilium's comes there, of which another hop tells
+        yield strangers(context, node, agent.interface_name, Direction.EGRESS, inwards)
+    yield strangers(context, node, device, Direction.INGRESS, inwards, namespace)
+    yield strangers(context, node, device, Direction.EGRESS, outwards, namespace)
+    arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
-        yield refused(case, node, packet, device, Reason.NO_ROUTE, inwards, namespace)
-        yield filtered(case, node, ARRIVING, packet, inwards, namespace)
-        yield hooked(case, node, agent.interface_name, "EGRESS", packet, inwards)
+        yield refused(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
+        yield filtered(context, node, ARRIVING, packet, inwards, namespace)
+        yield hooked(context, node, agent.interface_name, "EGRESS", packet, inwards)
     for packet in leaving:
-        yield unsendable(case, node, packet, Reason.NO_ROUTE, outwards, namespace)
-        yield filtered(case, node, LEAVING, packet, outwards, namespace)
-        yield hooked(case, node, agent.interface_name, "INGRESS", packet, outwards)
-    yield None if source else doubt(case)
+        yield unsendable(context, node, packet, Reason.ROUTE_MISSING, outwards, namespace)
+        yield filtered(context, node, LEAVING, packet, outwards, namespace)
+        yield hooked(context, node, agent.interface_name, "INGRESS", packet, outwards)
+    yield None if source else doubt(context)
 
 
 def _state(hop: Hop, pair: Pair) -> None:

@@ -7,60 +7,70 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from ...api.reasons import Reason
-from ...cilium import agent_endpoint
-from ...cilium.agent_endpoint import AgentEndpoint
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
-from ..believed import Role, by_address, by_cidr, by_identity, by_no_endpoint, by_no_node, by_node
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction
+from ...sources.agent import agent_endpoint
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ..context import CheckContext
+from ..datapath.crd_effects import (
+    Role,
+    by_address,
+    by_cidr,
+    by_identity,
+    by_no_node,
+    by_node,
+    stages_without_endpoint,
+)
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction
 
 # How far packets come if other nodes look for a pod's node elsewhere.
-_MISLED = frozenset({Rung.SENT, Rung.ANSWERED})
+_MISLED = frozenset({Stage.SENT, Stage.ANSWERED})
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
 
 
-def check_ipam(case: Case, expected: ExpectedHop) -> Finding:
+def check_ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
     """One finding for both ends, the source first."""
-    ends = [(Role.SOURCE, case.source)]
-    if case.destination:
-        ends.append((Role.DESTINATION, case.destination))
-    return judge_ipam(case, expected, ends)
+    ends = [(Role.SOURCE, context.source)]
+    if context.destination:
+        ends.append((Role.DESTINATION, context.destination))
+    return judge_ipam(context, expected, ends)
 
 
-def judge_ipam(case: Case, expected: ExpectedHop, ends: Sequence[tuple[Role, PodFacts]]) -> Finding:
+def judge_ipam(
+    context: CheckContext, expected: ExpectedHop, ends: Sequence[tuple[Role, PodFacts]]
+) -> Finding:
     """One finding for these ends, by role. The agent's view of the first must be known, that of others may be."""
     _, first = ends[0]
-    hop = case.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
-    facts: dict[str, object] = {"ipam": case.config.ipam}
+    hop = context.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
+    facts: dict[str, object] = {"ipam": context.config.ipam}
     for role, pod in ends:
         facts[f"{role}IP"] = pod.pod.ip
         facts[f"{role}Identity"] = pod.endpoint.identity if pod.endpoint else ""
-        facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, case.config.ipam))
+        facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, context.config.ipam))
     hop.intent("pod, CiliumEndpoint and pod CIDR", facts)
     for role, pod in ends:
-        contradiction = _objects_disagree(case, role, pod)
+        contradiction = _objects_disagree(context, role, pod)
         if contradiction:
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             return hop.stale(contradiction)
-    agent = case.agent_endpoint(first)
+    agent = context.agent_endpoint(first)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     for role, pod in ends:
-        known = case.agent_endpoint(pod)
+        known = context.agent_endpoint(pod)
         if isinstance(known, AgentEndpoint) and _differs(pod, known):
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
             hop.programmed(f"endpoint {known.id} is {known.ipv4} with identity {known.identity}")
-            return hop.stale(_agent_disagrees(case, role, pod, known))
+            return hop.stale(_agent_disagrees(context, role, pod, known))
     hop.programmed(
         "the agent's endpoint agrees",
         {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
     )
-    return hop.fine("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
+    return hop.ok("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
 
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
@@ -68,35 +78,35 @@ def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
     return agent.ipv4 != pod.pod.ip or agent.identity != pod.endpoint.identity
 
 
-def _agent_disagrees(case: Case, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
+def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
     """Other nodes go by the CiliumEndpoint: with another identity there, policies at either end judge someone else."""
     assert pod.endpoint is not None
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
         f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
         f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
-        by_identity(case, role, pod) if agent.identity != pod.endpoint.identity else frozenset(),
+        by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else frozenset(),
         (agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id),),
     )
 
 
-def _objects_disagree(case: Case, role: Role, facts: PodFacts) -> Contradiction | None:
+def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Contradiction | None:
     """What the objects say against each other, and how far packets come where the datapath follows them."""
     name = f"{facts.pod.namespace}/{facts.pod.name}"
-    endpoint, node, ipam = facts.endpoint, facts.node, case.config.ipam
+    endpoint, node, ipam = facts.endpoint, facts.node, context.config.ipam
     if endpoint is None:
         message = f"pod {name} has no CiliumEndpoint"
         asked = agent_endpoint.at(node.name, facts.pod.ip)
-        unknown = isinstance(case.lens.read(asked, agent_endpoint.parse), Absent)
+        unknown = isinstance(context.reader.read(asked, agent_endpoint.parse), Absent)
         if unknown:
             message += f", and the agent on {node.name} no endpoint with its address {facts.pod.ip}"
-        predicts, rests_on = by_no_endpoint(case, role, facts), (asked,) if unknown else ()
+        predicts, rests_on = stages_without_endpoint(context, role, facts), (asked,) if unknown else ()
         return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, predicts, rests_on)
     if facts.pod.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
             f"pod {name} is {facts.pod.ip}, but its CiliumEndpoint says {', '.join(endpoint.ips) or 'nothing'}",
-            by_address(case, role, facts),
+            by_address(context, role, facts),
         )
     if endpoint.state not in ("ready", ""):
         return Contradiction(
@@ -106,12 +116,14 @@ def _objects_disagree(case: Case, role: Role, facts: PodFacts) -> Contradiction 
         )
     if node.cilium is None:
         message = f"node {node.name} has no CiliumNode"
-        return Contradiction(Reason.CILIUM_NODE_MISSING, message, by_no_node(case, role, facts))
-    return _node_disagrees(case, role, facts, endpoint, node.cilium) or _outside(case, role, facts, ipam)
+        return Contradiction(Reason.CILIUM_NODE_MISSING, message, by_no_node(context, role, facts))
+    return _node_disagrees(context, role, facts, endpoint, node.cilium) or _outside(
+        context, role, facts, ipam
+    )
 
 
 def _node_disagrees(
-    case: Case, role: Role, facts: PodFacts, endpoint: CiliumEndpoint, cilium: CiliumNode
+    context: CheckContext, role: Role, facts: PodFacts, endpoint: CiliumEndpoint, cilium: CiliumNode
 ) -> Contradiction | None:
     """Another address of the node in the CiliumEndpoint than in the CiliumNode: either may be wrong."""
     name, node = f"{facts.pod.namespace}/{facts.pod.name}", facts.node
@@ -127,11 +139,11 @@ def _node_disagrees(
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
         f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",
-        by_node(case, role, facts),
+        by_node(context, role, facts),
     )
 
 
-def _outside(case: Case, role: Role, facts: PodFacts, ipam: str) -> Contradiction | None:
+def _outside(context: CheckContext, role: Role, facts: PodFacts, ipam: str) -> Contradiction | None:
     """An address that the node does not allot."""
     node = facts.node
     cidrs = _cidrs(node, ipam)
@@ -141,7 +153,7 @@ def _outside(case: Case, role: Role, facts: PodFacts, ipam: str) -> Contradictio
             Reason.ADDRESS_OUTSIDE_POD_CIDR,
             f"pod {facts.pod.namespace}/{facts.pod.name} has {facts.pod.ip}, outside {', '.join(cidrs)} "
             f"of node {node.name}",
-            by_cidr(case, role),
+            by_cidr(context, role),
         )
     return None
 

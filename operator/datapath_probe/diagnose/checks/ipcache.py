@@ -8,45 +8,45 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...cilium.ipcache import IpcacheFlag, IpcacheRecord
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..case import Case
-from ..findings import Finding, Rung
-from ..ipcache_record import Known, known
-from ..judge import Contradiction, Hop
-from ..suspects import unless
+from ...sources.maps.ipcache import IpcacheFlag, IpcacheRecord
+from ..context import CheckContext
+from ..datapath.ipcache_match import IpcacheMatch, known
+from ..finding.faults import worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
 from .endpoint_map import replies_kept_here
 
-_NOWHERE: frozenset[Rung] = frozenset()
+_NOWHERE: frozenset[Stage] = frozenset()
 
 
-def check_ipcache_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must know the destination."""
-    destination = case.destination
+    destination = context.destination
     assert destination is not None  # the path has this hop only with a destination
-    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
+    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
     return _judge(
-        case, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Rung.SENT})
+        context, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Stage.SENT})
     )
 
 
-def check_reply_ipcache(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must know the way back, and not keep replies for an endpoint of its own; in native routing
     it also takes the source's identity from its record.
     """
-    native = case.path.encapsulation is Encapsulation.NONE and case.path.cross_node
+    native = context.path.encapsulation is Encapsulation.NONE and context.path.cross_node
     finding = _judge(
-        case,
+        context,
         expected,
-        case.source,
-        identity_rungs=frozenset({Rung.SENT}) if native else _NOWHERE,
-        tunnel_rungs=frozenset({Rung.ANSWERED}),
+        context.source,
+        identity_rungs=frozenset({Stage.SENT}) if native else _NOWHERE,
+        tunnel_rungs=frozenset({Stage.ANSWERED}),
     )
-    address = case.source.pod.ip
-    return unless(
-        case.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(case, expected.node)
+    address = context.source.pod.ip
+    return worst_of(
+        context.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(context, expected.node)
     )
 
 
@@ -66,16 +66,16 @@ class ExpectedRecord:
 
 
 def _judge(
-    case: Case,
+    context: CheckContext,
     expected: ExpectedHop,
     pod: PodFacts,
-    identity_rungs: frozenset[Rung],
-    tunnel_rungs: frozenset[Rung],
+    identity_rungs: frozenset[Stage],
+    tunnel_rungs: frozenset[Stage],
 ) -> Finding:
     """Compare the node's record for the pod with its CiliumEndpoint and its node's address."""
     address = pod.pod.ip
     if pod.endpoint is None or pod.node.cilium is None:
-        return case.hop(expected, f"ipcache[{address}]").unknown(
+        return context.hop(expected, f"ipcache[{address}]").unknown(
             Unavailable(
                 Reason.CILIUM_ENDPOINT_MISSING,
                 f"no CiliumEndpoint or CiliumNode says what {address} should be",
@@ -85,29 +85,29 @@ def _judge(
         address,
         frozenset({pod.endpoint.identity}),
         behind=pod.node.cilium.internal_ips if pod.node.name != expected.node else (),
-        tunneled=pod.node.name != expected.node and case.path.encapsulation is not Encapsulation.NONE,
+        tunneled=pod.node.name != expected.node and context.path.encapsulation is not Encapsulation.NONE,
     )
-    return judge_record(case, expected, intent, identity_rungs, tunnel_rungs)
+    return judge_record(context, expected, intent, identity_rungs, tunnel_rungs)
 
 
 def judge_record(
-    case: Case,
+    context: CheckContext,
     expected: ExpectedHop,
     intent: ExpectedRecord,
-    identity_rungs: frozenset[Rung],
-    tunnel_rungs: frozenset[Rung],
+    identity_rungs: frozenset[Stage],
+    tunnel_rungs: frozenset[Stage],
 ) -> Finding:
     """Compare the node's record with intent.
 
     `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
     """
-    hop = case.hop(expected, f"ipcache[{intent.address}]")
+    hop = context.hop(expected, f"ipcache[{intent.address}]")
     hop.intent(
         f"identity {intent.identity_text}"
         + (f" behind {intent.behind[0]}" if intent.behind else " on this node"),
         {"identity": intent.identity_text, "tunnelEndpoint": intent.behind[0] if intent.behind else ""},
     )
-    match = known(case, expected.node, intent.address)
+    match = known(context, expected.node, intent.address)
     if isinstance(match, Unavailable):
         return hop.unknown(match)
     record = match.own
@@ -122,16 +122,18 @@ def judge_record(
             "encryptKey": record.encrypt_key,
         },
     )
-    fault = _fault(case, expected.node, intent, record)
+    fault = _fault(context, expected.node, intent, record)
     if fault is None:
-        return hop.fine(f"{intent.address} is identity {record.identity}{behind}")
+        return hop.ok(f"{intent.address} is identity {record.identity}{behind}")
     reason, message = fault
     led = tunnel_rungs if intent.tunneled else _NOWHERE
     predicts = identity_rungs if reason is Reason.WRONG_IDENTITY else led
     return hop.stale(Contradiction(reason, message, predicts, match.rests_on))
 
 
-def _fault(case: Case, node: str, intent: ExpectedRecord, record: IpcacheRecord) -> tuple[Reason, str] | None:
+def _fault(
+    context: CheckContext, node: str, intent: ExpectedRecord, record: IpcacheRecord
+) -> tuple[Reason, str] | None:
     """What is wrong with a record of the address itself."""
     address, tunnels, found = intent.address, intent.behind, record.tunnel_endpoint
     if record.identity not in intent.identities:
@@ -146,7 +148,7 @@ def _fault(case: Case, node: str, intent: ExpectedRecord, record: IpcacheRecord)
             Reason.WRONG_TUNNEL_ENDPOINT,
             f"the ipcache of {node} leads packets for {address} {leads}, but it is {where}",
         )
-    if intent.tunneled and IpcacheFlag.SKIP_TUNNEL in record.flags and case.outcome.met is False:
+    if intent.tunneled and IpcacheFlag.SKIP_TUNNEL in record.flags and context.outcome.met is False:
         return (
             Reason.WRONG_TUNNEL_ENDPOINT,
             f"the ipcache of {node} has packets for {address} pass the tunnel by, by its flag skip_tunnel",
@@ -157,9 +159,9 @@ def _fault(case: Case, node: str, intent: ExpectedRecord, record: IpcacheRecord)
 def _unknown_pod(
     hop: Hop,
     intent: ExpectedRecord,
-    match: Known,
-    identity_rungs: frozenset[Rung],
-    tunnel_rungs: frozenset[Rung],
+    match: IpcacheMatch,
+    identity_rungs: frozenset[Stage],
+    tunnel_rungs: frozenset[Stage],
 ) -> Finding:
     """No /32 (/128): traffic goes by a wider prefix, with the identity of that prefix, or not at all."""
     wider = match.found

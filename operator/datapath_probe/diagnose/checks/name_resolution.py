@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
-from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ..case import Case
-from ..findings import Finding
-from ..judge import Hop
-from .name_server import Queries, culprit, queries, walk
+from ...sources.curl import CurlExit, CurlReport
+from ..context import CheckContext
+from ..finding.finding import Finding
+from ..finding.hop_check import Hop
+from .dns_path import Queries, culprit, queries, walk
 from .service import balances_as_planned
 
 # The least time that resolvers wait for an answer, and what they wait by default.
@@ -19,78 +19,80 @@ _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
 _OTHER_RESOLVERS = ("Default", "None")
 
 
-def check_name_resolution(case: Case, expected: ExpectedHop) -> Finding:
+def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Finding:
     """curl's report, held against what the name should lead to."""
-    frontend = case.plan.frontend
-    hop = case.hop(expected, case.plan.request.host)
+    frontend = context.plan.frontend
+    hop = context.hop(expected, context.plan.request.host)
     if frontend:
         wanted = f"the ClusterIP of the Service, {frontend.ip}"
         hop.intent(wanted, {"clusterIP": frontend.ip})
         right = {frontend.ip}
     else:
-        right = {backend.ip for backend in case.plan.backends}
+        right = {backend.ip for backend in context.plan.backends}
         wanted = f"one of {len(right)} ready endpoint(s)"
         hop.intent(wanted, {"backends": ", ".join(sorted(right))})
-    report = case.report
+    report = context.report
     if not isinstance(report, CurlReport):
-        return hop.fine("not asked yet") if report is None else hop.unknown(report)
+        return hop.ok("not asked yet") if report is None else hop.unknown(report)
     took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
-    if is_unresolved(case, report):
+    if is_unresolved(context, report):
         hop.observed("curl got no address", took)
         if not right:
-            message = f"the Service behind {case.plan.request.host} is headless and has no ready endpoint"
+            message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
             return hop.broken(Reason.NO_READY_BACKENDS, message)
-        reason, message, cause = _why_unresolved(case, hop, report)
+        reason, message, cause = _why_unresolved(context, hop, report)
         return replace(hop.broken(reason, message), cause=cause)
-    if report.remote_ip and (":" in report.remote_ip) != (":" in case.source.pod.ip):
+    if report.remote_ip and (":" in report.remote_ip) != (":" in context.source.pod.ip):
         message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     # curl is shown the address that it called, also where its socket was led to a backend
-    called = report.remote_ip or _called(case)
-    backends = () if report.remote_ip else case.plan.backends
+    called = report.remote_ip or _called(context)
+    backends = () if report.remote_ip else context.plan.backends
     if called and called not in right | {backend.ip for backend in backends}:
         hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
         return hop.broken(
-            Reason.NAME_RESOLVED_ELSEWHERE,
-            f"{case.plan.request.host} led to {called}, but it should lead to {wanted}",
+            Reason.DNS_UNEXPECTED_ANSWER,
+            f"{context.plan.request.host} led to {called}, but it should lead to {wanted}",
         )
-    shown = report.remote_ip or _shown(case)
+    shown = report.remote_ip or _shown(context)
     if not shown:
-        message = f"no trace of this connection shows where {case.plan.request.host} led"
+        message = f"no trace of this connection shows where {context.plan.request.host} led"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     hop.observed(f"curl spoke to {shown}", took)
-    return _slowed(case, hop, report) or hop.fine(f"resolved in {took['nameLookup']}")
+    return _slowed(context, hop, report) or hop.ok(f"resolved in {took['nameLookup']}")
 
 
-def _slowed(case: Case, hop: Hop, report: CurlReport) -> Finding | None:
+def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | None:
     """A name server that can't be reached, where another one, or a second query, gave the answer."""
-    nameserver, took_s = case.plan.nameserver, report.timings.name_lookup
-    if not case.outcome.met or took_s < _ANSWERED_S or nameserver is None:
+    nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
+    if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
         return None
-    found = culprit(walk(case, nameserver))
+    found = culprit(walk(context, nameserver))
     if found is None:
         return None
     reason, cause = found
-    told = f"{case.plan.request.host} took {took_s:.1f} s to resolve"
+    told = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
     message = f"{told}: on the way to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
     return replace(hop.broken(reason, message), cause=cause)
 
 
-def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, str, Finding | None]:
+def _why_unresolved(
+    context: CheckContext, hop: Hop, report: CurlReport
+) -> tuple[Reason, str, Finding | None]:
     """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop on that way
     that it comes of.
     """
     unresolved, nameserver = (
-        f"{case.plan.request.host} did not resolve in the source pod",
-        case.plan.nameserver,
+        f"{context.plan.request.host} did not resolve in the source pod",
+        context.plan.nameserver,
     )
     if nameserver is None:
-        policy = case.source.pod.dns_policy
+        policy = context.source.pod.dns_policy
         known = policy in _OTHER_RESOLVERS
         asked = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
-        return Reason.NAME_NOT_RESOLVED, f"{unresolved}; {asked}", None
+        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {asked}", None
     where = f"the cluster's DNS at {nameserver.frontend.address}"
-    findings = walk(case, nameserver)
+    findings = walk(context, nameserver)
     found = culprit(findings)
     servers = ", ".join(backend.ip for backend in nameserver.backends)
     hop.programmed(
@@ -102,7 +104,7 @@ def _why_unresolved(case: Case, hop: Hop, report: CurlReport) -> tuple[Reason, s
         message = f"on the way to {where}, {cause.hop} on {cause.node}: {cause.message}"
         return reason, f"{unresolved}: {message}", cause
     judged = all(finding.verdict is HopVerdict.OK for finding in findings)
-    reason, why = _unanswered(report, where, queries(case, nameserver), judged=judged)
+    reason, why = _unanswered(report, where, queries(context, nameserver), judged=judged)
     return reason, unresolved + why, None
 
 
@@ -111,45 +113,45 @@ def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) 
     `judged`: that is known.
     """
     if sent.refused_by:
-        return Reason.NAME_SERVER_UNREACHABLE, f": nothing listens at {sent.refused_by}, {where}"
+        return Reason.DNS_PATH_BROKEN, f": nothing listens at {sent.refused_by}, {where}"
     if not judged:
-        return Reason.NAME_NOT_RESOLVED, f", and not all of the way to {where} can be judged"
+        return Reason.DNS_LOOKUP_FAILED, f", and not all of the way to {where} can be judged"
     if sent.asked is False:
-        return Reason.NAME_NOT_RESOLVED, f": no query of this run went to {where}"
+        return Reason.DNS_LOOKUP_FAILED, f": no query of this run went to {where}"
     if sent.asked is None:
-        return Reason.NAME_NOT_RESOLVED, f"; whether this run asked {where} can't be told"
+        return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} can't be told"
     if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
-        return Reason.NAME_NOT_FOUND, f": {where} answered, but with no address"
+        return Reason.DNS_NO_ADDRESS, f": {where} answered, but with no address"
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
         return (
-            Reason.NAME_SERVER_SILENT,
+            Reason.DNS_TIMEOUT,
             f": nothing was found wrong on the way to {where}, but no answer came",
         )
-    return Reason.NAME_NOT_RESOLVED, ""
+    return Reason.DNS_LOOKUP_FAILED, ""
 
 
-def _called(case: Case) -> str:
+def _called(context: CheckContext) -> str:
     """Where packets of this connection were seen to go though nobody translated them: curl tells no address of a
     connection that never stood. "" if none were, or if they may have been translated unnoticed: sockets tell nobody,
     but choose none other than the backends that the node balances to.
     """
-    connection, port = case.connection, case.plan.request.port
-    by_socket = case.config.socket_lb and not case.source.pod.host_network
-    noticed = (case.translates and isinstance(connection.service, Absent)) or (
-        by_socket and balances_as_planned(case)
+    connection, port = context.connection, context.plan.request.port
+    by_socket = context.config.socket_lb and not context.source.pod.host_network
+    noticed = (context.translates and isinstance(connection.service, Absent)) or (
+        by_socket and balances_as_planned(context)
     )
     if connection.chosen or connection.translated or connection.untranslated or not noticed:
         return ""
-    sent = connection.events.sent_on(case.path.source_node)
-    return next((sighting.to[0] for sighting in sent if sighting.to[1] == port), "")
+    sent = connection.events.sent_on(context.path.source_node)
+    return next((observation.to[0] for observation in sent if observation.to[1] == port), "")
 
 
-def _shown(case: Case) -> str:
+def _shown(context: CheckContext) -> str:
     """The right address, where packets of this connection show that curl spoke to it; "" if none do."""
-    connection, frontend = case.connection, case.plan.frontend
+    connection, frontend = context.connection, context.plan.frontend
     if frontend is None:
         return connection.chosen.ip if connection.chosen else ""
-    to = {sighting.to for sighting in connection.events.sightings if not sighting.reply}
+    to = {observation.to for observation in connection.events.sightings if not observation.reply}
     to |= {drop.to for drop in connection.events.drops if not drop.reply}
     known = connection.translated or connection.untranslated or connection.chosen
     return frontend.ip if known or (frontend.ip, frontend.number) in to else ""
@@ -160,10 +162,10 @@ def _told(findings: Sequence[Finding]) -> str:
     return f"{ok} of {len(findings)} hops ok"
 
 
-def is_unresolved(case: Case, report: CurlReport) -> bool:
+def is_unresolved(context: CheckContext, report: CurlReport) -> bool:
     """Whether curl never had an address to connect to."""
     return report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
         report.exit_code == CurlExit.OPERATION_TIMEDOUT
         and report.timings.name_lookup == 0
-        and not case.connection.left
+        and not context.connection.left
     )

@@ -5,69 +5,72 @@ Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tu
 """
 
 from ...api.reasons import Reason
-from ...cilium import bpftool, links
-from ...cilium.bpftool import Direction
-from ...cilium.conntrack import CtEntry, CtFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..attachment import programs
-from ..case import Case
-from ..filters import ARRIVING, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import refused
-from ..losing_queue import queue_loses
-from ..sent_packets import tunnel_packet, uplinks
-from ..strangers import strangers, taken_before
-from ..suspects import unless
-from ..tail_calls import overlay_call_missing
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links
+from ...sources.maps.conntrack import CtEntry, CtFlag
+from ..context import CheckContext
+from ..datapath.tail_calls import overlay_call_missing
+from ..finding.faults import worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..lookup.attached_programs import programs
+from ..netstack.fib import refused
+from ..netstack.foreign_programs import foreign_program_first, strangers
+from ..netstack.netfilter import ARRIVING, filtered
+from ..netstack.packet_model import tunnel_packet, uplinks
+from ..netstack.qdisc import qdisc_drops
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
-_LOST_ON_THE_WAY = frozenset({Rung.SENT})
-_LOST_ON_THE_WAY_BACK = frozenset({Rung.ANSWERED})
+_LOST_ON_THE_WAY = frozenset({Stage.SENT})
+_LOST_ON_THE_WAY_BACK = frozenset({Stage.ANSWERED})
 
 
-def check_overlay_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
+def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node: its tunnel device, and `cil_to_overlay` at the egress."""
-    hop = _hop(case, expected, TO_OVERLAY)
-    if case.connection.received:
+    hop = _hop(context, expected, TO_OVERLAY)
+    if context.connection.received:
         hop.observed("packets of this connection reached the other node")
-    finding = _device(case, hop) or _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
-    return unless(hop, finding, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY))
+    finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
+    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context), _LOST_ON_THE_WAY))
 
 
-def check_overlay_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
+def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node: its tunnel device, and `cil_from_overlay` at the ingress."""
-    hop = _hop(case, expected, FROM_OVERLAY)
-    incoming = case.connection.incoming
+    hop = _hop(context, expected, FROM_OVERLAY)
+    incoming = context.connection.incoming
     if isinstance(incoming, CtEntry) and CtFlag.FROM_TUNNEL in incoming.flags:
         names = ", ".join(flag.name or "" for flag in CtFlag if flag in incoming.flags)
         hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": names})
-    finding = _device(case, hop) or _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY)
-    return _unless_lost(case, hop, finding, case.source, case.destination, _LOST_ON_THE_WAY)
+    finding = _device(context, hop) or _program(
+        context, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY
+    )
+    return _unless_lost(context, hop, finding, context.source, context.destination, _LOST_ON_THE_WAY)
 
 
-def check_reply_encapsulation(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_encapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node: `cil_to_overlay`."""
-    hop = _hop(case, expected, TO_OVERLAY)
-    _observe_reply(case, hop)
-    finding = _program(case, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
-    return unless(hop, finding, queue_loses(case, expected.node, _name(case), _LOST_ON_THE_WAY_BACK))
+    hop = _hop(context, expected, TO_OVERLAY)
+    _observe_reply(context, hop)
+    finding = _program(context, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
+    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context), _LOST_ON_THE_WAY_BACK))
 
 
-def check_reply_decapsulation(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node: `cil_from_overlay`."""
-    hop = _hop(case, expected, FROM_OVERLAY)
-    _observe_reply(case, hop)
-    finding = _program(case, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
-    return _unless_lost(case, hop, finding, case.destination, case.source, _LOST_ON_THE_WAY_BACK)
+    hop = _hop(context, expected, FROM_OVERLAY)
+    _observe_reply(context, hop)
+    finding = _program(context, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
+    return _unless_lost(context, hop, finding, context.destination, context.source, _LOST_ON_THE_WAY_BACK)
 
 
-def _hop(case: Case, expected: ExpectedHop, program: str) -> Hop:
-    config = case.config
-    hop = case.hop(expected, f"{program}@{_name(case)}")
+def _hop(context: CheckContext, expected: ExpectedHop, program: str) -> Hop:
+    config = context.config
+    hop = context.hop(expected, f"{program}@{_name(context)}")
     hop.intent(
         f"{config.tunnel_protocol} on port {config.tunnel_port}",
         {"tunnelProtocol": config.tunnel_protocol, "tunnelPort": config.tunnel_port},
@@ -75,22 +78,22 @@ def _hop(case: Case, expected: ExpectedHop, program: str) -> Hop:
     return hop
 
 
-def _name(case: Case) -> str:
-    return f"cilium_{case.config.tunnel_protocol}"
+def _name(context: CheckContext) -> str:
+    return f"cilium_{context.config.tunnel_protocol}"
 
 
-def _observe_reply(case: Case, hop: Hop) -> None:
-    if case.connection.replied:
+def _observe_reply(context: CheckContext, hop: Hop) -> None:
+    if context.connection.replied:
         hop.observed("replies of this connection came back")
 
 
-def _device(case: Case, hop: Hop) -> Finding | None:
+def _device(context: CheckContext, hop: Hop) -> Finding | None:
     """What is wrong with the node's tunnel device; None if nothing is."""
-    config, node, device = case.config, hop.expected.node, _name(case)
+    config, node, device = context.config, hop.expected.node, _name(context)
     question = links.link(node, device)
-    link = case.lens.read(question, links.parse_link)
-    of_node = case.agent_config(node)
-    case.lens.read(
+    link = context.reader.read(question, links.parse_link)
+    of_node = context.agent_config(node)
+    context.reader.read(
         bpftool.attached(node, device), bpftool.parse_attached
     )  # wanted by `_program`: ask at once
     if isinstance(link, Unavailable):
@@ -119,35 +122,37 @@ def _device(case: Case, hop: Hop) -> Finding | None:
 
 
 def _unless_lost(
-    case: Case,
+    context: CheckContext,
     hop: Hop,
     finding: Finding,
     sender: PodFacts | None,
     receiver: PodFacts | None,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
 ) -> Finding:
     """The finding, unless tunnel packets are kept from the program that unpacks them, or it from handing them on."""
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
-    node, packet = hop.expected.node, tunnel_packet(case, sender.node, receiver.node)
-    dropped = filtered(case, node, ARRIVING, packet, predicts) if packet else None
+    node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
+    dropped = filtered(context, node, ARRIVING, packet, predicts) if packet else None
     suspects = [dropped]
-    for device in sorted(uplinks(case, sender.node, receiver.node, of=node)):
-        suspects.append(strangers(case, node, device, Direction.INGRESS, predicts))
+    for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
+        suspects.append(strangers(context, node, device, Direction.INGRESS, predicts))
         if packet:
-            suspects.append(refused(case, node, packet, device, Reason.NO_NODE_ROUTE, predicts))
-    return unless(hop, finding, *suspects, overlay_call_missing(case, node, predicts))
+            suspects.append(refused(context, node, packet, device, Reason.NODE_ROUTE_MISSING, predicts))
+    return worst_of(hop, finding, *suspects, overlay_call_missing(context, node, predicts))
 
 
 def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:
     return hop.stale(Contradiction(reason, message, _LOST_ON_THE_WAY, (question,)))
 
 
-def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts: frozenset[Rung]) -> Finding:
+def _program(
+    context: CheckContext, hop: Hop, program: str, direction: Direction, predicts: frozenset[Stage]
+) -> Finding:
     """Whether the program is attached to the node's tunnel device."""
-    node, device = hop.expected.node, _name(case)
+    node, device = hop.expected.node, _name(context)
     pin = bpftool.device_link(node, device, program)
-    chain = programs(case.lens, node, device, direction, pin)
+    chain = programs(context.reader, node, device, direction, pin)
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
@@ -156,5 +161,5 @@ def _program(case: Case, hop: Hop, program: str, direction: Direction, predicts:
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-    foreign = taken_before(case, node, program, chain, predicts)
-    return hop.stale(foreign) if foreign else hop.fine(f"{device} has {program}")
+    foreign = foreign_program_first(context, node, program, chain, predicts)
+    return hop.stale(foreign) if foreign else hop.ok(f"{device} has {program}")

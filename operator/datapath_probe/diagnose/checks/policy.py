@@ -8,18 +8,18 @@ Source: Cilium 1.18 `bpf/lib/policy.h` (`__policy_can_access`).
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...cilium import policymap
-from ...cilium.policymap import PolicyEntry, TrafficDirection
-from ...cilium.wire import L4Protocol
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_intent import Intent, intent_of, questions
-from .denial import denied_by, denies, let_through
+from ...sources.byte_order import L4Protocol
+from ...sources.maps import policymap
+from ...sources.maps.policymap import PolicyEntry, TrafficDirection
+from ..context import CheckContext
+from ..datapath.resolved_policy import Intent, intent_of, questions
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from .expected_denial import denied_by, denies, let_through
 
 _LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
 # Of pods whose L7 traffic people want to see, whatever policies say.
@@ -31,13 +31,13 @@ _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no Cilium
 class Gate:
     """One endpoint's policy in one direction, and who wants to pass: the `identity` at the other end.
 
-    `rung`: how far a packet comes that is denied here; `passed`: one of this connection came further.
+    `stage`: how far a packet comes that is denied here; `passed`: one of this connection came further.
     """
 
     owner: PodFacts
     identity: int | Unavailable
     direction: TrafficDirection
-    rung: Rung
+    stage: Stage
     passed: bool
 
     @property
@@ -46,39 +46,41 @@ class Gate:
         return f"{self.direction.name.lower()} policy of {self.owner.pod.namespace}/{self.owner.pod.name}"
 
 
-def check_egress_policy(case: Case, expected: ExpectedHop) -> Finding:
+def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's map, asked for the destination. Passed if the connection has an entry: it is written afterwards."""
-    assert case.destination is not None  # the path has this hop only with a destination
-    last = Rung.TRANSLATED if case.translates else Rung.NOTHING
-    identity = _identity(case.destination)
-    gate = Gate(case.source, identity, TrafficDirection.EGRESS, last, case.connection.sent)
-    return judge_gate(case, expected, gate)
+    assert context.destination is not None  # the path has this hop only with a destination
+    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
+    identity = _identity(context.destination)
+    gate = Gate(context.source, identity, TrafficDirection.EGRESS, last, context.connection.sent)
+    return judge_gate(context, expected, gate)
 
 
-def check_ingress_policy(case: Case, expected: ExpectedHop) -> Finding:
+def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's map, asked for the source."""
-    assert case.destination is not None  # the path has this hop only with a destination
-    identity = _identity(case.source)
-    gate = Gate(case.destination, identity, TrafficDirection.INGRESS, Rung.SENT, case.connection.received)
-    return judge_gate(case, expected, gate)
+    assert context.destination is not None  # the path has this hop only with a destination
+    identity = _identity(context.source)
+    gate = Gate(
+        context.destination, identity, TrafficDirection.INGRESS, Stage.SENT, context.connection.received
+    )
+    return judge_gate(context, expected, gate)
 
 
 def _identity(pod: PodFacts) -> int | Unavailable:
     return pod.endpoint.identity if pod.endpoint else _NO_ENDPOINT
 
 
-def judge_gate(case: Case, expected: ExpectedHop, gate: Gate) -> Finding:
+def judge_gate(context: CheckContext, expected: ExpectedHop, gate: Gate) -> Finding:
     """The map, held against the policies."""
-    hop = case.hop(expected, gate.name)
+    hop = context.hop(expected, gate.name)
     identity = gate.identity
     if isinstance(identity, Unavailable):
         return hop.unknown(identity)
     if gate.owner.endpoint is None:
         return hop.unknown(_NO_ENDPOINT)
-    port = case.backend.port if case.backend else 0
-    intent = intent_of(case, gate.owner, gate.direction, identity, port)
-    looked_up = _look_up(case, expected, gate, identity, port)
-    who = f"identity {identity} at port {port}/{case.protocol}"
+    port = context.backend.port if context.backend else 0
+    intent = intent_of(context, gate.owner, gate.direction, identity, port)
+    looked_up = _look_up(context, expected, gate, identity, port)
+    who = f"identity {identity} at port {port}/{context.protocol}"
     said = f": {intent.in_words}" if isinstance(intent, Intent) else ""
     hop.intent(f"{who}{said}", {"identity": identity, "port": port, **_meant(intent)})
     if gate.passed:
@@ -88,46 +90,46 @@ def judge_gate(case: Case, expected: ExpectedHop, gate: Gate) -> Finding:
     entry, _ = looked_up
     proxy_port = entry.proxy_port if isinstance(entry, PolicyEntry) else 0
     hop.programmed(_decision(entry), {"decision": _decision(entry), "proxyPort": proxy_port})
-    return _compare(case, hop, gate, intent, looked_up, who)
+    return _compare(context, hop, gate, intent, looked_up, who)
 
 
 def _compare(
-    case: Case, hop: Hop, gate: Gate, intent: Intent | Unavailable, looked_up: _LookedUp, who: str
+    context: CheckContext, hop: Hop, gate: Gate, intent: Intent | Unavailable, looked_up: _LookedUp, who: str
 ) -> Finding:
     """What the map says, what policies mean, and what became of the connection."""
     entry, questions = looked_up
     programmed = f"{_decision(entry)} for {who}"
-    missed = let_through(case, gate.direction, intent, programmed)
+    missed = let_through(context, gate.direction, intent, programmed)
     if isinstance(missed, Unavailable):
         return hop.unknown(missed)
     if missed:
-        stops = frozenset({gate.rung}) if denies(intent) else frozenset[Rung]()
+        stops = frozenset({gate.stage}) if denies(intent) else frozenset[Stage]()
         return hop.broken(Reason.POLICY_NOT_ENFORCED, missed, stops)
     if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):
-        stops = frozenset({gate.rung}) if intent.decision.allowed else frozenset[Rung]()
-        return _mismatch(case, hop, gate, intent, programmed, questions, stops)
+        stops = frozenset({gate.stage}) if intent.decision.allowed else frozenset[Stage]()
+        return _mismatch(context, hop, gate, intent, programmed, questions, stops)
     if isinstance(entry, PolicyEntry) and _allows(entry):
-        detour = _detour(case, hop.expected.node, gate, entry, intent)
+        detour = _detour(context, hop.expected.node, gate, entry, intent)
         if detour and isinstance(intent, Intent):
-            return _mismatch(case, hop, gate, intent, f"{programmed}{detour.how}", questions, detour.stops)
-        return _let_pass(case, hop, gate, entry, intent, who)
+            return _mismatch(context, hop, gate, intent, f"{programmed}{detour.how}", questions, detour.stops)
+        return _let_pass(context, hop, gate, entry, intent, who)
     if isinstance(intent, Intent) and intent.audited:
-        return hop.fine(f"{who} passes in spite of {intent.in_words}")
-    if case.plan.expect.denied:
-        return hop.fine(f"{who}: {denied_by(case, hop.expected, intent)}, as expected")
+        return hop.ok(f"{who} passes in spite of {intent.in_words}")
+    if context.plan.expect.denied:
+        return hop.ok(f"{who}: {denied_by(context, hop.expected, intent)}, as expected")
     if gate.passed:  # an entry proves that the program let a packet pass, whatever the map says now
-        return hop.fine(f"{who} passes")
+        return hop.ok(f"{who} passes")
     said = intent.in_words if isinstance(intent, Intent) else _decision(entry)
     message = f"the {gate.name} on {hop.expected.node} does not let {who} pass: {said}"
-    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, frozenset({gate.rung}), questions))
+    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, frozenset({gate.stage}), questions))
 
 
 def _look_up(
-    case: Case, expected: ExpectedHop, gate: Gate, identity: int, port: int
+    context: CheckContext, expected: ExpectedHop, gate: Gate, identity: int, port: int
 ) -> _LookedUp | Unavailable:
     """The decisive entry of the map, and the questions that led to it."""
     assert gate.owner.endpoint is not None
-    layout = case.layout(expected.node)
+    layout = context.layout(expected.node)
     if isinstance(layout, Unavailable):
         return layout
     questions = tuple(
@@ -138,11 +140,11 @@ def _look_up(
             gate.direction,
             who,
             port,
-            L4Protocol[case.protocol],
+            L4Protocol[context.protocol],
         )
         for who in (identity, policymap.ANY_IDENTITY)
     )
-    of_identity, of_any = (case.lens.read(question, policymap.parse) for question in questions)
+    of_identity, of_any = (context.reader.read(question, policymap.parse) for question in questions)
     if isinstance(of_identity, Unavailable):
         return of_identity
     if isinstance(of_any, Unavailable):
@@ -161,24 +163,24 @@ def _decision(entry: PolicyEntry | Absent) -> str:
 
 
 def _let_pass(
-    case: Case, hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str
+    context: CheckContext, hop: Hop, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable, who: str
 ) -> Finding:
     """The map allows. Who passes it as it is, passes; a proxy or an authentication behind it is not followed."""
-    if case.outcome.denied_at is hop.expected.name:
+    if context.outcome.denied_at is hop.expected.name:
         message = f"{who} was denied, though map and policy of the endpoint let it pass"
         return hop.broken(Reason.POLICY_DENIED, message)
     if entry.proxy_port:
         why = f"the {gate.name} hands {who} to the L7 proxy (port {entry.proxy_port}), which is not followed"
-        return hop.strays(why)
+        return hop.not_followed(why)
     if entry.auth_type and not gate.passed:
         why = f"the {gate.name} lets {who} pass only authenticated, which is not followed"
-        return hop.strays(why)
+        return hop.not_followed(why)
     if isinstance(intent, Unavailable):
-        return hop.unknown(intent, ask_again=_heard(case, gate.owner))
-    if not intent.enforced and entry.prefix_bits and not case.run.second_look:
+        return hop.unknown(intent, ask_again=_heard(context, gate.owner))
+    if not intent.enforced and entry.prefix_bits and not context.run.second_look:
         why = "the map has an entry for this port: policy may be enforced since a moment"
         return hop.unknown(Unavailable(Reason.UNCONFIRMED, why), ask_again=intent.rests_on)
-    return hop.fine(f"{who} passes")
+    return hop.ok(f"{who} passes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,51 +188,51 @@ class _Detour:
     """`how` the map lets pass what policies let pass as it is, and where packets may end that way."""
 
     how: str
-    stops: frozenset[Rung]
+    stops: frozenset[Stage]
 
 
 def _detour(
-    case: Case, node: str, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable
+    context: CheckContext, node: str, gate: Gate, entry: PolicyEntry, intent: Intent | Unavailable
 ) -> _Detour | None:
     """What the map asks of packets and no policy does: that they have authenticated, or that a L7 proxy decides."""
     if isinstance(intent, Unavailable):
         return None
     if entry.auth_type and not intent.decision.authenticated:
-        return _Detour(", if authenticated", frozenset({gate.rung}))
-    layout = case.layout(node)
+        return _Detour(", if authenticated", frozenset({gate.stage}))
+    layout = context.layout(node)
     by_annotation = isinstance(layout, Unavailable) or layout.version.startswith(_PROXIED_BY_ANNOTATION)
     if entry.proxy_port and not intent.decision.proxied and not by_annotation:
-        beyond = Rung.SENT if gate.direction is TrafficDirection.EGRESS else Rung.RECEIVED
+        beyond = Stage.SENT if gate.direction is TrafficDirection.EGRESS else Stage.RECEIVED
         return _Detour(
-            f", if the L7 proxy (port {entry.proxy_port}) does", frozenset(r for r in Rung if r >= beyond)
+            f", if the L7 proxy (port {entry.proxy_port}) does", frozenset(r for r in Stage if r >= beyond)
         )
     return None
 
 
-def _heard(case: Case, owner: PodFacts) -> tuple[Question, ...]:
+def _heard(context: CheckContext, owner: PodFacts) -> tuple[Question, ...]:
     """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one of
     them, heard before, may be too old.
     """
     if owner.endpoint is None:
         return ()
     asked = questions(owner.endpoint, owner.node.name)
-    return tuple(question for question in asked if case.lens.reads(question))
+    return tuple(question for question in asked if context.reader.reads(question))
 
 
 def _mismatch(
-    case: Case,
+    context: CheckContext,
     hop: Hop,
     gate: Gate,
     intent: Intent,
     programmed: str,
     questions: tuple[Question, ...],
-    stops: frozenset[Rung],
+    stops: frozenset[Stage],
 ) -> Finding:
     """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked for
     again with it, and may be heard for the first time then. `stops`: how far packets come by what the map says.
     """
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"
-    rests_on = questions if case.run.second_look else (*questions, *intent.rests_on)
+    rests_on = questions if context.run.second_look else (*questions, *intent.rests_on)
     return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, stops, rests_on))
 
 

@@ -7,76 +7,81 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...cilium import bpftool
-from ...cilium.bpftool import AttachKind, Attachment, Direction
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ..arrival import TO_CONTAINER, leaving_room, missing_program, uses_policy_program
-from ..attachment import programs
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..policy_slot import not_its_own, owner_is_known
-from ..strangers import ahead_of
-from ..suspects import Suspect, unheard, unless
-from ..tail_calls import call_missing, from_pod_calls, to_pod_calls
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
+from ..context import CheckContext
+from ..datapath.local_delivery import TO_CONTAINER, as_inconclusive, missing_program, uses_policy_program
+from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
+from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..lookup.attached_programs import programs
+from ..netstack.foreign_programs import program_before
 
 FROM_CONTAINER = "cil_from_container"
 # Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
-_BYPASSED_BY_SOURCE = frozenset({Rung.NOTHING, Rung.RECEIVED, Rung.ANSWERED})
-_BYPASSED_BY_REPLY = frozenset({Rung.RECEIVED, Rung.REPLIED, Rung.CONNECTED})
-_DROPPED_AT_SOURCE = frozenset({Rung.NOTHING, Rung.TRANSLATED})
-_REPLY_DROPPED = frozenset({Rung.RECEIVED, Rung.ANSWERED})
-_NOT_DECIDED = frozenset({Rung.SENT})
-_DECIDED_FOR_ANOTHER = frozenset({Rung.SENT, Rung.RECEIVED})
+_BYPASSED_BY_SOURCE = frozenset({Stage.NOTHING, Stage.RECEIVED, Stage.ANSWERED})
+_BYPASSED_BY_REPLY = frozenset({Stage.RECEIVED, Stage.REPLIED, Stage.CONNECTED})
+_DROPPED_AT_SOURCE = frozenset({Stage.NOTHING, Stage.TRANSLATED})
+_REPLY_DROPPED = frozenset({Stage.RECEIVED, Stage.ANSWERED})
+_NOT_DECIDED = frozenset({Stage.SENT})
+_DECIDED_FOR_ANOTHER = frozenset({Stage.SENT, Stage.RECEIVED})
 
 
-def check_source_program(case: Case, expected: ExpectedHop) -> Finding:
+def check_source_program(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The program that puts the source's packets under Cilium's care."""
     return _from_container(
-        case, expected, case.source, _BYPASSED_BY_SOURCE, _DROPPED_AT_SOURCE, seen=case.connection.left
+        context,
+        expected,
+        context.source,
+        _BYPASSED_BY_SOURCE,
+        _DROPPED_AT_SOURCE,
+        seen=context.connection.left,
     )
 
 
-def check_reply_program(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_program(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The same for the destination's replies."""
-    assert case.destination is not None  # the path has this hop only with a destination
+    assert context.destination is not None  # the path has this hop only with a destination
     return _from_container(
-        case,
+        context,
         expected,
-        case.destination,
+        context.destination,
         _BYPASSED_BY_REPLY,
         _REPLY_DROPPED,
-        seen=case.connection.answered,
+        seen=context.connection.answered,
     )
 
 
-def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
+def check_destination_program(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The endpoint's slot in `cilium_call_policy`; empty, its packets are dropped (203)."""
-    assert case.destination is not None  # the path has this hop only with a destination
-    hop = case.hop(expected, "cilium_call_policy")
-    agent = case.agent_endpoint(case.destination)
+    assert context.destination is not None  # the path has this hop only with a destination
+    hop = context.hop(expected, "cilium_call_policy")
+    agent = context.agent_endpoint(context.destination)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     hop.object = f"cilium_call_policy[{agent.id}]"
     hop.intent(f"a policy program for endpoint {agent.id}")
-    gap = missing_program(case, hop, agent, _NOT_DECIDED)
+    gap = missing_program(context, hop, agent, _NOT_DECIDED)
     if isinstance(gap, Unavailable):
         return hop.unknown(gap)
     if gap:
         return hop.stale(gap)
-    hole = call_missing(case, expected.node, agent.id, to_pod_calls(case), _NOT_DECIDED)
-    if not uses_policy_program(case):
+    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context), _NOT_DECIDED)
+    if not uses_policy_program(context):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
-        decides = hop.fine(f"{TO_CONTAINER} decides for endpoint {agent.id}")
-        return unless(hop, leaving_room(case, decides), hole)
+        decides = hop.ok(f"{TO_CONTAINER} decides for endpoint {agent.id}")
+        return worst_of(hop, as_inconclusive(context, decides), hole)
     question = bpftool.policy_call(expected.node, agent.id)
-    program = case.lens.read(question, bpftool.parse_call)
+    program = context.reader.read(question, bpftool.parse_call)
     if isinstance(program, Unavailable):
         return hop.unknown(program)
-    if case.connection.received:
+    if context.connection.received:
         hop.observed("the entry of this connection, which only this program writes")
     if isinstance(program, Absent):
         hop.programmed("no program")
@@ -85,24 +90,24 @@ def check_destination_program(case: Case, expected: ExpectedHop) -> Finding:
         )
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, _NOT_DECIDED, (question,)))
     hop.programmed(f"program {program}", {"programID": program})
-    alien = not_its_own(case, expected.node, agent.id, program, _NOT_DECIDED, _DECIDED_FOR_ANOTHER)
-    decides = leaving_room(case, hop.fine(f"program {program} decides for endpoint {agent.id}"))
-    if not owner_is_known(case, expected.node):
-        decides = replace(decides, leaves_room=True)
-    return unless(hop, decides, hole, alien)
+    alien = not_its_own(context, expected.node, agent.id, program, _NOT_DECIDED, _DECIDED_FOR_ANOTHER)
+    decides = as_inconclusive(context, hop.ok(f"program {program} decides for endpoint {agent.id}"))
+    if not owner_is_known(context, expected.node):
+        decides = replace(decides, inconclusive=True)
+    return worst_of(hop, decides, hole, alien)
 
 
 def _from_container(
-    case: Case,
+    context: CheckContext,
     expected: ExpectedHop,
     pod: PodFacts,
-    bypassed: frozenset[Rung],
-    holes: frozenset[Rung],
+    bypassed: frozenset[Stage],
+    holes: frozenset[Stage],
     seen: bool,
 ) -> Finding:
     """`bypassed`, `holes`: how far packets come without the program, or without what it calls."""
-    hop = case.hop(expected, FROM_CONTAINER)
-    agent = case.agent_endpoint(pod)
+    hop = context.hop(expected, FROM_CONTAINER)
+    agent = context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return hop.unknown(agent)
     device = agent.interface_name
@@ -111,7 +116,7 @@ def _from_container(
     if seen:
         hop.observed("packets of this connection left their entry, which only this program writes")
     pin = bpftool.endpoint_link(expected.node, agent.id, FROM_CONTAINER)
-    chain = programs(case.lens, expected.node, device, Direction.INGRESS, pin)
+    chain = programs(context.reader, expected.node, device, Direction.INGRESS, pin)
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     _state(hop, chain)
@@ -119,40 +124,40 @@ def _from_container(
     if not any(bpftool.is_program(attached.program, FROM_CONTAINER) for attached in chain):
         message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
         return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, bypassed, rests_on))
-    foreign = ahead_of(case, expected.node, FROM_CONTAINER, chain, bypassed)
+    foreign = program_before(context, expected.node, FROM_CONTAINER, chain, bypassed)
     if foreign:
         return hop.stale(foreign)
-    if pod is case.source and case.connection.unnoted and case.outcome.met is False:
+    if pod is context.source and context.connection.no_conntrack_entries and context.outcome.met is False:
         message = f"{FROM_CONTAINER} noted no packet of this connection, though somebody answered"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    impostor = _impostor(case, chain, pin, bypassed, rests_on)
-    hole = call_missing(case, expected.node, agent.id, from_pod_calls(case), holes)
-    return unless(hop, hop.fine(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)
+    impostor = _impostor(context, chain, pin, bypassed, rests_on)
+    hole = call_missing(context, expected.node, agent.id, from_pod_calls(context), holes)
+    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)
 
 
 def _impostor(
-    case: Case,
+    context: CheckContext,
     chain: tuple[Attachment, ...],
     pin: Question,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     rests_on: tuple[Question, ...],
-) -> Suspect:
+) -> Fault:
     """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
     another, or the request failed; tc keeps no link to compare with.
     """
     first = chain[0]
-    if first.attach is not AttachKind.TCX or (len(chain) == 1 and case.outcome.met is not False):
+    if first.attach is not AttachKind.TCX or (len(chain) == 1 and context.outcome.met is not False):
         return None
-    link = case.lens.read(pin, bpftool.parse_link)
+    link = context.reader.read(pin, bpftool.parse_link)
     if isinstance(link, Unavailable):
-        return unheard(link)
+        return if_expected(link)
     if isinstance(link, Absent) or link.program_id == first.program_id:
         return None
     message = (
         f"program {first.program_id} comes first on {first.device} under the name {FROM_CONTAINER}, "
         f"but the agent's own is program {link.program_id}"
     )
-    return Contradiction(Reason.FOREIGN_PROGRAM_FIRST, message, predicts, (*rests_on, pin))
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts, (*rests_on, pin))
 
 
 def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:

@@ -3,87 +3,86 @@ told apart; the application is blamed only for what was seen to come from its po
 """
 
 from ...api.reasons import Reason
-from ...cilium.curl import CurlExit, CurlReport
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
-from .. import host_sockets
-from ..case import Case
-from ..findings import Finding
-from ..judge import Hop
-from ..pod_sockets import listens, overflow, unread
-from ..redaction import without_values
-from ..transfer import fits_one_segment
+from ...sources.curl import CurlExit, CurlReport
+from ..context import CheckContext
+from ..finding.finding import Finding
+from ..finding.hop_check import Hop
+from ..netstack import host_sockets
+from ..netstack.pod_sockets import listens, overflow, unread
+from ..run.redaction import without_values
 
 _CUT_SHORT = frozenset(
     {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
 )
 
 
-def check_destination_response(case: Case, expected: ExpectedHop) -> Finding:
+def check_destination_response(context: CheckContext, expected: ExpectedHop) -> Finding:
     """curl's report, held against what conntrack says came from the pod."""
-    hop = case.hop(expected, case.plan.destination)
-    wanted = " or ".join(map(str, case.plan.expect.statuses)) or "2xx"
-    asked = f"{case.plan.request.method} {without_values(case.plan.request.path)}"
-    hop.intent("not reached" if case.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
-    report = case.report
+    hop = context.hop(expected, context.plan.destination)
+    wanted = " or ".join(map(str, context.plan.expect.statuses)) or "2xx"
+    asked = f"{context.plan.request.method} {without_values(context.plan.request.path)}"
+    hop.intent("not reached" if context.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
+    report = context.report
     if report is None:
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is under way"))
     if isinstance(report, Unavailable):
         return hop.unknown(report)
     hop.observed(_told(report), _facts(report))
-    if case.plan.expect.denied:
-        return _unexpected(case, hop, report)
+    if context.plan.expect.denied:
+        return _unexpected(context, hop, report)
     if report.exit_code == CurlExit.OK:
-        reason = case.outcome.reason
-        if case.outcome.met is False:
-            return hop.broken(reason, case.outcome.message)
-        return hop.fine(f"HTTP {report.http_status} in {report.timings.total * 1000:.1f} ms")
-    return _failed(case, hop, report)
+        reason = context.outcome.reason
+        if context.outcome.met is False:
+            return hop.broken(reason, context.outcome.message)
+        return hop.ok(f"HTTP {report.http_status} in {report.timings.total * 1000:.1f} ms")
+    return _failed(context, hop, report)
 
 
-def _failed(case: Case, hop: Hop, report: CurlReport) -> Finding:
+def _failed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
     """Without a whole response: what was seen to come from the pod, and what its sockets say."""
-    connection = case.connection
+    connection = context.connection
     if report.exit_code == CurlExit.COULDNT_CONNECT and connection.refused:
-        feigned = host_sockets.doubt(case)
+        feigned = host_sockets.doubt(context)
         if feigned:
             return hop.unknown(feigned)
-        why = "although something listens" if listens(case) else "nothing listens"
-        message = f"{case.server} refused the connection: the pod answered with a RST, {why} on that port"
+        why = "although something listens" if listens(context) else "nothing listens"
+        message = f"{context.server} refused the connection: the pod answered with a RST, {why} on that port"
         return hop.broken(Reason.CONNECTION_REFUSED, message)
     if connection.connected and report.exit_code in _CUT_SHORT and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
-            f"{case.server} took the connection and ended it without a whole response",
+            f"{context.server} took the connection and ended it without a whole response",
         )
     if report.exit_code == CurlExit.OPERATION_TIMEDOUT:
-        full = overflow(case)
+        full = overflow(context)
         if full and not connection.answered:
             return hop.broken(Reason.NO_RESPONSE, full)
-        if _left_waiting(case, report):
-            message = f"{case.server} took the connection and the request, and did not answer in time"
+        if _left_waiting(context, report):
+            message = f"{context.server} took the connection and the request, and did not answer in time"
             return hop.broken(Reason.NO_RESPONSE, f"{message}: {full}" if full else message)
     if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
-        return hop.broken(Reason.NO_RESPONSE, f"{case.server} answered with something that is not HTTP")
+        return hop.broken(Reason.NO_RESPONSE, f"{context.server} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
-def _unexpected(case: Case, hop: Hop, report: CurlReport) -> Finding:
+def _unexpected(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
     """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
-    if case.connection.connected or case.connection.refused:
-        return hop.fine(f"{case.server} was reached: {_told(report)}")
+    if context.connection.connected or context.connection.refused:
+        return hop.ok(f"{context.server} was reached: {_told(report)}")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
-def _left_waiting(case: Case, report: CurlReport) -> bool:
+def _left_waiting(context: CheckContext, report: CurlReport) -> bool:
     """The request arrived and nothing came of it. Once data left the pod, large packets may be lost on their way back:
     then nobody is named.
     """
-    connection = case.connection
+    connection = context.connection
     return (
         connection.connected
-        and (connection.request_arrived or unread(case))
-        and fits_one_segment(case.plan.request)
+        and (connection.request_arrived or unread(context))
+        and context.plan.request.fits_one_segment
         and not connection.response_left
         and report.timings.first_byte == 0
     )

@@ -7,55 +7,58 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...cilium import links, queues
-from ...cilium.agent_endpoint import AgentEndpoint
-from ...cilium.bpftool import Direction
-from ...cilium.filter_terms import Packet
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
-from .. import host_way
-from ..arrival import CILIUM_HOST, turned_back
-from ..case import Case
-from ..filters import FORWARDED, LEAVING, filtered
-from ..findings import Finding, Rung
-from ..judge import Contradiction, Hop
-from ..kernel import unforwarded, unsendable
-from ..losing_queue import queue_loses
-from ..sent_packets import pod_device, request_packet, tunnel_packet, uplinks
-from ..sizes import too_small_uplink
-from ..strangers import strangers
-from ..suspects import Suspect, unheard, unless
-from ..uplink_programs import detached_at_uplinks
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links, neighbors
+from ...sources.iproute2.links import CILIUM_HOST
+from ...sources.packet import Packet
+from ..context import CheckContext
+from ..datapath.local_delivery import not_forwarded
+from ..datapath.native_device_programs import detached_at_uplinks
+from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..netstack import host_path
+from ..netstack.fib import unforwarded, unsendable
+from ..netstack.foreign_programs import strangers
+from ..netstack.mtu import too_small_uplink
+from ..netstack.netfilter import FORWARDED, LEAVING, filtered
+from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
+from ..netstack.qdisc import qdisc_drops
 
 _LOOPBACK = "lo"
 
 
-def check_node_routing(case: Case, expected: ExpectedHop) -> Finding:
+def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """From the source's node to the destination's."""
-    assert case.destination is not None  # the path has this hop only with a destination
-    return _judge(case, expected, case.destination, Rung.SENT, seen=case.connection.received)
+    assert context.destination is not None  # the path has this hop only with a destination
+    return _judge(context, expected, context.destination, Stage.SENT, seen=context.connection.received)
 
 
-def check_reply_routing(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """From the destination's node to the source's."""
-    return _judge(case, expected, case.source, Rung.ANSWERED, seen=case.connection.replied)
+    return _judge(context, expected, context.source, Stage.ANSWERED, seen=context.connection.replied)
 
 
-def _judge(case: Case, expected: ExpectedHop, towards: PodFacts, rung: Rung, seen: bool) -> Finding:
+def _judge(
+    context: CheckContext, expected: ExpectedHop, towards: PodFacts, stage: Stage, seen: bool
+) -> Finding:
     """To the pod itself in native routing, else to its node."""
-    address = towards.pod.ip if case.path.encapsulation is Encapsulation.NONE else None
-    pod = None if case.source.pod.host_network else towards
-    return judge_route(case, expected, towards.node, address, frozenset({rung}), seen, pod)
+    address = towards.pod.ip if context.path.encapsulation is Encapsulation.NONE else None
+    pod = None if context.source.pod.host_network else towards
+    return judge_route(context, expected, towards.node, address, frozenset({stage}), seen, pod)
 
 
 def judge_route(
-    case: Case,
+    context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
     address: str | None,
-    predicts: frozenset[Rung],
+    predicts: frozenset[Stage],
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
@@ -65,46 +68,54 @@ def judge_route(
     """
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     if not node_ips:
-        hop = case.hop(expected, f"route to {towards.name}")
+        hop = context.hop(expected, f"route to {towards.name}")
         message = f"{towards.name} has no CiliumNode with an address"
         return hop.unknown(Unavailable(Reason.CILIUM_NODE_MISSING, message))
     target = address or node_ips[0]
-    hop = case.hop(expected, f"route to {target}")
+    hop = context.hop(expected, f"route to {target}")
     hop.intent(f"{target} is reached through {towards.name}", {"nodeIP": node_ips[0]})
     if seen:
         hop.observed("packets of this connection reached the other node")
     question = links.route_to(expected.node, target)
-    route = case.lens.read(question, links.parse_route)
+    route = context.reader.read(question, links.parse_route)
     if isinstance(route, Unavailable):
         return hop.unknown(route)
     if isinstance(route, Absent):
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
-        return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, message, predicts, (question,)))
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, predicts, (question,)))
     way = _way(route)
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    astray = _astray(case, expected.node, target, node_ips, route)
+    astray = _astray(context, expected.node, target, node_ips, route)
     if astray:
-        return hop.stale(Contradiction(Reason.NO_NODE_ROUTE, astray, predicts, (question,)))
-    neighbour = _neighbour(case, expected, towards, target, route, predicts)
-    swallowed = _swallowed(case, hop, pod, route, predicts) if pod else _of_hosts(case, hop, route, predicts)
-    too_small = _too_small(case, pod)
-    finding = unless(hop, hop.fine(f"{target} {way}"), neighbour, *swallowed, too_small)
-    detour = _detour(case, hop, target, route, question) if target in node_ips else None
-    return unless(hop, finding, detour, *_detached(case, hop, towards))
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, predicts, (question,)))
+    neighbor = _neighbor(context, expected, towards, target, route, predicts)
+    dropped_on_output = (
+        _dropped_on_output(context, hop, pod, route, predicts)
+        if pod
+        else _of_hosts(context, hop, route, predicts)
+    )
+    too_small = _too_small(context, pod)
+    finding = worst_of(hop, hop.ok(f"{target} {way}"), neighbor, *dropped_on_output, too_small)
+    detour = _detour(context, hop, target, route, question) if target in node_ips else None
+    return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
-def _of_hosts(case: Case, hop: Hop, route: links.Route, predicts: frozenset[Rung]) -> Iterator[Suspect]:
+def _of_hosts(
+    context: CheckContext, hop: Hop, route: links.Route, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
-    return host_way.swallowed(case, route.device, predicts, reply=reply)
+    return host_path.dropped_on_output(context, route.device, predicts, reply=reply)
 
 
-def _astray(case: Case, node: str, target: str, node_ips: tuple[str, ...], route: links.Route) -> str | None:
+def _astray(
+    context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
+) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
-    if target not in node_ips and case.config.auto_direct_node_routes and route.gateway not in node_ips:
+    if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
         return f"{node} sends packets to {target} {_way(route)}, but the pod is on {node_ips[0]}"
     return f"{node} keeps packets to {target} for itself" if route.device == _LOOPBACK else None
 
@@ -113,126 +124,133 @@ def _way(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(case: Case, hop: Hop, target: str, route: links.Route, question: Question) -> Suspect:
+def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, question: Question) -> Fault:
     """A router on the way to a node that is a neighbour: its subnet is at the very device."""
-    if route.gateway is None or case.outcome.met is False:
+    if route.gateway is None or context.outcome.met is False:
         return None
     node, of_subnet = hop.expected.node, links.routes_for(hop.expected.node, target)
-    routes = case.lens.read(of_subnet, links.parse_routes)
+    routes = context.reader.read(of_subnet, links.parse_routes)
     if isinstance(routes, Unavailable):
         return None
     for other in routes:
         if "/" in other.destination and other.gateway is None and other.device == route.device:
             subnet = f"{other.destination} is at {route.device}"
             message = f"{node} sends packets to {target} via {route.gateway}, though {subnet}"
-            return Contradiction(Reason.NO_NODE_ROUTE, message, rests_on=(question, of_subnet))
+            return Contradiction(Reason.NODE_ROUTE_MISSING, message, rests_on=(question, of_subnet))
     return None
 
 
-def _detached(case: Case, hop: Hop, towards: NodeFacts) -> Iterator[Suspect]:
+def _detached(context: CheckContext, hop: Hop, towards: NodeFacts) -> Iterator[Fault]:
     """Cilium's own programs at the uplinks, of this direction."""
-    sender = next((node for node in case.plan.nodes if node.name == hop.expected.node), None)
-    return detached_at_uplinks(case, sender, towards) if sender else iter(())
+    sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
+    return detached_at_uplinks(context, sender, towards) if sender else iter(())
 
 
-def _too_small(case: Case, towards: PodFacts | None) -> Suspect:
+def _too_small(context: CheckContext, towards: PodFacts | None) -> Fault:
     """Uplinks are judged once, on the way there, for either direction."""
-    if towards is None or towards is not case.destination:
+    if towards is None or towards is not context.destination:
         return None
-    suspect = too_small_uplink(case, case.source, towards)
-    return unheard(suspect) if isinstance(suspect, Unavailable) else suspect
+    suspect = too_small_uplink(context, context.source, towards)
+    return if_expected(suspect) if isinstance(suspect, Unavailable) else suspect
 
 
-def _neighbour(
-    case: Case,
+def _neighbor(
+    context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
     target: str,
     route: links.Route,
-    predicts: frozenset[Rung],
-) -> Suspect:
+    predicts: frozenset[Stage],
+) -> Fault:
     """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
-    if case.outcome.met is not False:
+    if context.outcome.met is not False:
         return None
-    question = queues.neighbour(expected.node, next_hop, route.device)
-    neighbour = case.lens.read(question, queues.parse_neighbour)
-    if isinstance(neighbour, Unavailable):
-        return unheard(neighbour)
-    if isinstance(neighbour, Absent):
+    question = neighbors.neighbor(expected.node, next_hop, route.device)
+    neighbor = context.reader.read(question, neighbors.parse_neighbor)
+    if isinstance(neighbor, Unavailable):
+        return if_expected(neighbor)
+    if isinstance(neighbor, Absent):
         return None
-    if neighbour.unreachable:
+    if neighbor.unreachable:
         who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
         message = f"{who} does not answer {expected.node} on {route.device}"
-        return Contradiction(Reason.NEIGHBOUR_UNREACHABLE, message, predicts, (question,))
+        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, predicts, (question,))
     if next_hop not in node_ips:
         return None
-    own = _facing(case, towards, expected.node)
+    own = _facing(context, towards, expected.node)
     if isinstance(own, Unavailable):
-        return unheard(own)
-    if isinstance(own, Absent) or own.mac == neighbour.mac:
+        return if_expected(own)
+    if isinstance(own, Absent) or own.mac == neighbor.mac:
         return None
     message = (
-        f"{expected.node} sends packets for {next_hop} to {neighbour.mac}, but {own.name} there is {own.mac}"
+        f"{expected.node} sends packets for {next_hop} to {neighbor.mac}, but {own.name} there is {own.mac}"
     )
-    return Contradiction(Reason.NEIGHBOUR_WRONG, message, predicts, (question,))
+    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, predicts, (question,))
 
 
-def _facing(case: Case, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
+def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
     """The device by which the node reaches the other one."""
-    peer = next((known.cilium for known in case.plan.nodes if known.name == other and known.cilium), None)
+    peer = next((known.cilium for known in context.plan.nodes if known.name == other and known.cilium), None)
     if peer is None or not peer.internal_ips:
         return Absent()
-    route = case.lens.read(links.route_to(node.name, peer.internal_ips[0]), links.parse_route)
+    route = context.reader.read(links.route_to(node.name, peer.internal_ips[0]), links.parse_route)
     if not isinstance(route, links.Route):
         return route
-    return case.lens.read(links.link(node.name, route.device), links.parse_link)
+    return context.reader.read(links.link(node.name, route.device), links.parse_link)
 
 
-def _swallowed(
-    case: Case, hop: Hop, towards: PodFacts, route: links.Route, predicts: frozenset[Rung]
-) -> Iterator[Suspect]:
+def _dropped_on_output(
+    context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
     """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
-    assert case.destination is not None
+    assert context.destination is not None
     node = hop.expected.node
-    sender = case.source if towards is case.destination else case.destination
-    yield queue_loses(case, node, route.device, predicts)
-    yield strangers(case, node, route.device, Direction.EGRESS, predicts)
-    if case.path.encapsulation is not Encapsulation.NONE:
-        outer = tunnel_packet(case, sender.node, towards.node)
+    sender = context.source if towards is context.destination else context.destination
+    yield qdisc_drops(context, node, route.device, predicts)
+    yield strangers(context, node, route.device, Direction.EGRESS, predicts)
+    if context.path.encapsulation is not Encapsulation.NONE:
+        outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
-            yield filtered(case, node, LEAVING, outer, predicts)
-            yield unsendable(case, node, outer, Reason.NO_NODE_ROUTE, predicts)
+            yield filtered(context, node, LEAVING, outer, predicts)
+            yield unsendable(context, node, outer, Reason.NODE_ROUTE_MISSING, predicts)
         return
-    packet = request_packet(case, frozenset(), reply=towards is case.source)
+    packet = request_packet(context, frozenset(), reply=towards is context.source)
     assert packet is not None
-    yield from _forwarded(case, node, sender, packet, route.device, predicts)
-    for arrival in _arriving(case, sender, towards, packet, predicts):
+    yield from _forwarded(context, node, sender, packet, route.device, predicts)
+    for arrival in _arriving(context, sender, towards, packet, predicts):
         yield replace(arrival, node=towards.node.name) if isinstance(arrival, Contradiction) else arrival
 
 
 def _forwarded(
-    case: Case, node: str, sender: PodFacts, packet: Packet, uplink: str, predicts: frozenset[Rung]
-) -> Iterator[Suspect]:
+    context: CheckContext,
+    node: str,
+    sender: PodFacts,
+    packet: Packet,
+    uplink: str,
+    predicts: frozenset[Stage],
+) -> Iterator[Fault]:
     """The sender's node, whose stack passes on what comes from the pod's device."""
-    device = pod_device(case, sender)
-    yield filtered(case, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}), predicts)
-    if not case.config.bpf_host_routing:
+    device = pod_device(context, sender)
+    yield filtered(
+        context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}), predicts
+    )
+    if not context.config.bpf_host_routing:
         for name in device:
-            yield unforwarded(case, node, packet, name, Reason.NO_NODE_ROUTE, predicts)
+            yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING, predicts)
 
 
 def _arriving(
-    case: Case, sender: PodFacts, towards: PodFacts, packet: Packet, predicts: frozenset[Rung]
-) -> Iterator[Suspect]:
+    context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
     """The node that packets come to, whose stack passes on what comes from its uplink."""
     there = towards.node.name
-    arrived = uplinks(case, sender.node, towards.node, of=there)
-    devices = arrived | pod_device(case, towards) | {CILIUM_HOST}
-    yield filtered(case, there, FORWARDED, replace(packet, devices=devices), predicts)
-    agent = case.agent_endpoint(towards)
+    arrived = uplinks(context, sender.node, towards.node, of=there)
+    devices = arrived | pod_device(context, towards) | {CILIUM_HOST}
+    yield filtered(context, there, FORWARDED, replace(packet, devices=devices), predicts)
+    agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
-        yield strangers(case, there, device, Direction.INGRESS, predicts)
+        yield strangers(context, there, device, Direction.INGRESS, predicts)
         if isinstance(agent, AgentEndpoint):
-            yield turned_back(case, towards, agent, packet, device, Reason.NO_NODE_ROUTE, predicts)
+            yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING, predicts)

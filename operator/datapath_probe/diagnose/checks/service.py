@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
-from ...cilium import lbmap
-from ...cilium.lbmap import ServiceFlag
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
-from ..balancing import (
+from ...sources.maps import lbmap
+from ...sources.maps.lbmap import ServiceFlag
+from ..context import CheckContext
+from ..datapath.service_backends import (
     COMPARED_BACKENDS,
     NO_AFFINITY,
     Programmed,
@@ -23,12 +24,11 @@ from ..balancing import (
     serves_affinity,
     sticks,
 )
-from ..case import Case
-from ..findings import Finding, Rung
-from ..frontend import Master, address_of
-from ..judge import ANYWHERE, Contradiction, Hop
-from ..slot_zero import mistaken
-from .unready import unready_pods, why_unready
+from ..datapath.service_master_slot import mistaken
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import ANYWHERE, Contradiction, Hop
+from ..lookup.service_frontend import ServiceEntry, address_of
+from .unready_endpoints import unready_pods, why_unready
 
 # What becomes of packets to such a Service is not decided by its backends.
 _REDIRECTED = {
@@ -36,39 +36,43 @@ _REDIRECTED = {
     lbmap.ServiceFlag.L7_LOAD_BALANCER: "L7 load balancing by a proxy",
 }
 
-_NOT_TRANSLATED = frozenset({Rung.NOTHING})
+_NOT_TRANSLATED = frozenset({Stage.NOTHING})
 
 
-def check_service_lookup(case: Case, expected: ExpectedHop) -> Finding:
+def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The node's frontend and backends equal the endpoints that Kubernetes holds ready for this node."""
-    frontend = frontend_of(case)
-    wanted = {f"{backend.ip}:{backend.port}" for backend in case.plan.backends}
-    hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
+    frontend = frontend_of(context)
+    wanted = {f"{backend.ip}:{backend.port}" for backend in context.plan.backends}
+    hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
     hop.intent(
         f"{len(wanted)} ready endpoint(s)",
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
-    if not wanted and not _chooses(case):
-        return _nobody(case, hop, frontend)
-    for number in range(1, 1 + len(case.plan.backends[:COMPARED_BACKENDS])):
-        case.lens.want(lbmap.slot(expected.node, address_of(frontend), number))  # as many as there should be
-    master = master_at(case, expected.node)
+    if not wanted and not _chooses(context):
+        return _nobody(context, hop, frontend)
+    for number in range(1, 1 + len(context.plan.backends[:COMPARED_BACKENDS])):
+        context.reader.want(
+            lbmap.slot(expected.node, address_of(frontend), number)
+        )  # as many as there should be
+    master = master_at(context, expected.node)
     if isinstance(master.slot, Unavailable):
-        told = not wanted and case.outcome.met is False
-        return _nobody(case, hop, frontend) if told else hop.unknown(master.slot)
+        told = not wanted and context.outcome.met is False
+        return _nobody(context, hop, frontend) if told else hop.unknown(master.slot)
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
     redirected = _redirected(expected.node, frontend, master.slot)
     if redirected:
-        return hop.strays(redirected)
-    return _judge(case, hop, wanted, master, master.slot)
+        return hop.not_followed(redirected)
+    return _judge(context, hop, wanted, master, master.slot)
 
 
-def _judge(case: Case, hop: Hop, wanted: set[str], master: Master, slot_0: lbmap.ServiceSlot) -> Finding:
+def _judge(
+    context: CheckContext, hop: Hop, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
+) -> Finding:
     """What the frontend leads to, against what it should."""
-    node, frontend = hop.expected.node, frontend_of(case)
-    programmed = programmed_of(case, node, master, slot_0)
+    node, frontend = hop.expected.node, frontend_of(context)
+    programmed = programmed_of(context, node, master, slot_0)
     if isinstance(programmed, Unavailable):
         return hop.unknown(programmed)
     have = programmed.backends
@@ -77,32 +81,32 @@ def _judge(case: Case, hop: Hop, wanted: set[str], master: Master, slot_0: lbmap
         {"backends": ", ".join(sorted(have)), "revNAT": slot_0.rev_nat_id},
     )
     if not wanted and not have:
-        return _nobody(case, hop, frontend)
+        return _nobody(context, hop, frontend)
     contradiction = (
-        _compare(case, wanted, programmed, slot_0)
-        or mistaken(case, node, master, slot_0)
-        or _affinity(case, slot_0, master.rests_on)
+        _compare(context, wanted, programmed, slot_0)
+        or mistaken(context, node, master, slot_0)
+        or _affinity(context, slot_0, master.rests_on)
     )
     if contradiction:
         return hop.stale(contradiction)
-    if _may_be_remembered(case, frontend):
+    if _may_be_remembered(context, frontend):
         message = "session affinity may remember another backend: nothing shows which one was chosen"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    return hop.fine(f"{len(have)} backend(s) as Kubernetes says")
+    return hop.ok(f"{len(have)} backend(s) as Kubernetes says")
 
 
-def _chooses(case: Case) -> bool:
+def _chooses(context: CheckContext) -> bool:
     """Whether it is Cilium that chooses a backend; for hosts others may do that."""
-    return case.config.socket_lb or not case.source.pod.host_network
+    return context.config.socket_lb or not context.source.pod.host_network
 
 
-def _nobody(case: Case, hop: Hop, frontend: Frontend) -> Finding:
+def _nobody(context: CheckContext, hop: Hop, frontend: Frontend) -> Finding:
     """Whoever translates has nobody to translate to."""
     name = f"{frontend.service.namespace}/{frontend.service.name}"
     message = f"Service {name} has no ready endpoint for {hop.expected.node}"
-    unready = unready_pods(case)
+    unready = unready_pods(context)
     message += f": {unready} not Ready" if unready else ""
-    return replace(hop.broken(Reason.NO_READY_BACKENDS, message), cause=why_unready(case))
+    return replace(hop.broken(Reason.NO_READY_BACKENDS, message), cause=why_unready(context))
 
 
 def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str | None:
@@ -113,18 +117,18 @@ def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str
     return f"{node} has {' and '.join(by)} for {frontend.address}: ways through that are not followed"
 
 
-def balances_as_planned(case: Case) -> bool:
+def balances_as_planned(context: CheckContext) -> bool:
     """Whether the source's node is seen to balance to the planned backends, and to no other."""
-    frontend = case.plan.frontend
-    if frontend is None or len(case.plan.backends) > COMPARED_BACKENDS:
+    frontend = context.plan.frontend
+    if frontend is None or len(context.plan.backends) > COMPARED_BACKENDS:
         return False
-    if frontend.service.session_affinity != NO_AFFINITY and case.config.socket_lb:
+    if frontend.service.session_affinity != NO_AFFINITY and context.config.socket_lb:
         return False  # to whom a socket sticks nobody can look up
-    lookup = ExpectedHop(HopName.SERVICE_LOOKUP, case.path.source_node)
-    return check_service_lookup(case, lookup).verdict is HopVerdict.OK
+    lookup = ExpectedHop(HopName.SERVICE_LOOKUP, context.path.source_node)
+    return check_service_lookup(context, lookup).verdict is HopVerdict.OK
 
 
-def _no_frontend(node: str, frontend: Frontend, master: Master) -> Contradiction:
+def _no_frontend(node: str, frontend: Frontend, master: ServiceEntry) -> Contradiction:
     message = f"{node} has no load-balancing entry for {frontend.address}"
     if master.surrogate:
         message = f"{message}; sockets find the one of {master.address.ip}:{master.address.port}"
@@ -133,11 +137,11 @@ def _no_frontend(node: str, frontend: Frontend, master: Master) -> Contradiction
 
 
 def _compare(
-    case: Case, wanted: set[str], programmed: Programmed, master: lbmap.ServiceSlot
+    context: CheckContext, wanted: set[str], programmed: Programmed, master: lbmap.ServiceSlot
 ) -> Contradiction | None:
     if programmed.count > COMPARED_BACKENDS or len(wanted) > COMPARED_BACKENDS:
-        return _compare_many(case, wanted, programmed)
-    node, have, rests_on = case.path.source_node, programmed.backends, programmed.rests_on
+        return _compare_many(context, wanted, programmed)
+    node, have, rests_on = context.path.source_node, programmed.backends, programmed.rests_on
     missing, stale = ", ".join(sorted(wanted - have)), ", ".join(sorted(have - wanted))
     if programmed.dangling:
         message = (
@@ -145,11 +149,11 @@ def _compare(
             "connections sent there are dropped"
         )
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
-    chosen = case.connection.chosen
+    chosen = context.connection.chosen
     if not missing and not stale:
-        affinity = sticks(case, master)
+        affinity = sticks(context, master)
         remembered = _remembered(chosen, wanted, rests_on, node) if affinity else None
-        return remembered or _inactive(case, programmed, node)
+        return remembered or _inactive(context, programmed, node)
     if not have:
         message = f"{node} has no backend at all, Kubernetes has {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
@@ -164,11 +168,13 @@ def _compare(
     return Contradiction(Reason.BACKEND_STALE, message, hit_stale, rests_on)
 
 
-def _affinity(case: Case, slot_0: lbmap.ServiceSlot, rests_on: tuple[Question, ...]) -> Contradiction | None:
+def _affinity(
+    context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Question, ...]
+) -> Contradiction | None:
     """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
-    node, wanted = case.path.source_node, frontend_of(case).service.session_affinity
+    node, wanted = context.path.source_node, frontend_of(context).service.session_affinity
     has_it = ServiceFlag.AFFINITY in slot_0.flags
-    if has_it is (wanted != NO_AFFINITY) or not (has_it or serves_affinity(case, node)):
+    if has_it is (wanted != NO_AFFINITY) or not (has_it or serves_affinity(context, node)):
         return None
     message = (
         f"{node} balances {'with' if has_it else 'without'} session affinity, that of the Service is {wanted}"
@@ -189,11 +195,11 @@ def _remembered(
     return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, rests_on)
 
 
-def _inactive(case: Case, programmed: Programmed, node: str) -> Contradiction | None:
+def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contradiction | None:
     """A backend that the node keeps as one that is on its way out, though its pod is ready. New connections are sent to
     it all the same; one that reuses the ports of an earlier one is not.
     """
-    for backend in case.plan.backends:
+    for backend in context.plan.backends:
         state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
         ready = backend.target and backend.target.pod.ready and not backend.target.pod.terminating
         if ready and state != lbmap.BackendState.ACTIVE:
@@ -204,18 +210,18 @@ def _inactive(case: Case, programmed: Programmed, node: str) -> Contradiction | 
     return None
 
 
-def _may_be_remembered(case: Case, frontend: Frontend) -> bool:
+def _may_be_remembered(context: CheckContext, frontend: Frontend) -> bool:
     """Whether session affinity may have sent this connection to a backend that no slot names, for all that is known."""
-    connection = case.connection
-    if case.report is None or frontend.service.session_affinity == NO_AFFINITY:
+    connection = context.connection
+    if context.report is None or frontend.service.session_affinity == NO_AFFINITY:
         return False
     known = connection.chosen or connection.untranslated or isinstance(connection.service, Absent)
     return not known
 
 
-def _compare_many(case: Case, wanted: set[str], programmed: Programmed) -> Contradiction | None:
+def _compare_many(context: CheckContext, wanted: set[str], programmed: Programmed) -> Contradiction | None:
     """So many are only counted, but for the one that was chosen."""
-    node, chosen = case.path.source_node, case.connection.chosen
+    node, chosen = context.path.source_node, context.connection.chosen
     if chosen and f"{chosen.ip}:{chosen.port}" not in wanted:
         message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is no ready endpoint"
         return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, programmed.rests_on)

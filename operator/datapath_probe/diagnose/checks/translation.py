@@ -5,37 +5,37 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb
 """
 
 from ...api.reasons import Reason
-from ...cilium import conntrack, lbmap
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
-from ..balancing import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
-from ..case import Case
-from ..findings import Finding, Rung
-from ..judge import ANYWHERE, Contradiction, Hop
-from ..slot_zero import reverse_nat_of
-from ..socket_lb import untranslating
+from ...sources.maps import conntrack, lbmap
+from ..context import CheckContext
+from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
+from ..datapath.service_master_slot import reverse_nat_of
+from ..datapath.socket_lb import untranslating
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import ANYWHERE, Contradiction, Hop
 
 
-def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
+def check_service_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """This connection was sent to one of the backends."""
-    frontend = frontend_of(case)
-    hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
-    chosen = case.connection.chosen
+    frontend = frontend_of(context)
+    hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
+    chosen = context.connection.chosen
     if chosen:
         hop.observed(
             f"this connection goes to {chosen.ip}:{chosen.port}",
-            {"backend": f"{chosen.ip}:{chosen.port}", **case.connection.service_facts},
+            {"backend": f"{chosen.ip}:{chosen.port}", **context.connection.service_facts},
         )
-        left_over = _left_over(case, expected.node, chosen)
+        left_over = _left_over(context, expected.node, chosen)
         if left_over:
             return hop.stale(left_over)
-        return hop.fine(f"{frontend.address} → {chosen.ip}:{chosen.port}")
-    unattached = untranslating(case, expected.node)
+        return hop.ok(f"{frontend.address} → {chosen.ip}:{chosen.port}")
+    unattached = untranslating(context, expected.node)
     if isinstance(unattached, Contradiction):
         return hop.stale(unattached)
-    if case.connection.untranslated:
+    if context.connection.untranslated:
         hop.observed(f"a connection to {frontend.address} itself left the pod")
         return hop.broken(
             Reason.NOT_TRANSLATED,
@@ -46,23 +46,23 @@ def check_service_translation(case: Case, expected: ExpectedHop) -> Finding:
     )
 
 
-def _left_over(case: Case, node: str, chosen: Backend) -> Contradiction | None:
+def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradiction | None:
     """An entry that sends this connection where nothing that the node balances by does: it was there before."""
-    frontend, port = frontend_of(case), case.client_port
+    frontend, port = frontend_of(context), context.client_port
     to = f"{chosen.ip}:{chosen.port}"
-    if not case.connection.translated or port is None or chosen in case.plan.backends:
+    if not context.connection.translated or port is None or chosen in context.plan.backends:
         return None
-    master = master_at(case, node)
-    if not isinstance(master.slot, lbmap.ServiceSlot) or sticks(case, master.slot):
+    master = master_at(context, node)
+    if not isinstance(master.slot, lbmap.ServiceSlot) or sticks(context, master.slot):
         return None
-    programmed = programmed_of(case, node, master, master.slot)
+    programmed = programmed_of(context, node, master, master.slot)
     if (
         isinstance(programmed, Unavailable)
         or programmed.count > COMPARED_BACKENDS
         or to in programmed.backends
     ):
         return None
-    question = conntrack.service_entry(node, case.source.pod.ip, port, frontend.ip, frontend.number)
+    question = conntrack.service_entry(node, context.source.pod.ip, port, frontend.ip, frontend.number)
     message = (
         f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
         f"older than the connection, and was made for another one from port {port}"
@@ -70,25 +70,25 @@ def _left_over(case: Case, node: str, chosen: Backend) -> Contradiction | None:
     return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, (question, *programmed.rests_on))
 
 
-def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
+def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """Replies get the Service's address back."""
-    frontend = frontend_of(case)
-    hop = case.hop(expected, f"{frontend.address}/{case.protocol}")
+    frontend = frontend_of(context)
+    hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
     hop.intent(f"replies come from {frontend.address}")
-    master = master_at(case, expected.node)
+    master = master_at(context, expected.node)
     if isinstance(master.slot, Unavailable):
         return hop.unknown(master.slot)
     if isinstance(master.slot, Absent):
         return hop.unknown(
             Unavailable(Reason.FRONTEND_MISSING, "without a frontend there is no reverse NAT to compare")
         )
-    number = reverse_nat_of(case, expected.node, master, master.slot)
+    number = reverse_nat_of(context, expected.node, master, master.slot)
     hop.object = f"reverse NAT {number}"
     question = lbmap.revnat(expected.node, number)
-    entry = case.lens.read(question, lbmap.parse_revnat)
+    entry = context.reader.read(question, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
-    if case.connection.connected:
+    if context.connection.connected:
         hop.observed("the source pod saw answers from the Service's address")
     return _judge_reverse_nat(hop, entry, frontend, question)
 
@@ -96,7 +96,7 @@ def check_reply_translation(case: Case, expected: ExpectedHop) -> Finding:
 def _judge_reverse_nat(
     hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, question: Question
 ) -> Finding:
-    predicts = frozenset({Rung.REPLIED})
+    predicts = frozenset({Stage.REPLIED})
     if isinstance(entry, Absent):
         hop.programmed("no entry")
         message = (
@@ -109,4 +109,4 @@ def _judge_reverse_nat(
             f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
         )
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, (question,)))
-    return hop.fine(f"{hop.object} restores {entry.ip}:{entry.port}")
+    return hop.ok(f"{hop.object} restores {entry.ip}:{entry.port}")

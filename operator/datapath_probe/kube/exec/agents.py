@@ -11,9 +11,9 @@ from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
-from .asking import Asking
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
+from .query import Query
 
 REPLY_LIMIT = 4 * 1024 * 1024
 # An agent that has not responded is not asked by anybody for so long: each who waits for it holds one of its channels.
@@ -58,7 +58,7 @@ class ShellAgents:
         return tuple(readings[question] for question in questions)
 
     async def _ask(self, node: str, questions: tuple[Question, ...]) -> Sequence[Reading]:
-        asking = Asking(questions, reply_limit=self._reply_limit)
+        asking = Query(questions, reply_limit=self._reply_limit)
         try:
             async with asyncio.timeout(self._budget_s):
                 await self._converse(node, asking)
@@ -71,7 +71,7 @@ class ShellAgents:
             asking.give_up(error, self._clock())
         return asking.readings()
 
-    async def _converse(self, node: str, asking: Asking) -> None:
+    async def _converse(self, node: str, asking: Query) -> None:
         agent = self._locate(node)
         if agent is None:
             raise ExecError(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {node}")
@@ -82,8 +82,8 @@ class ShellAgents:
         may_retry = True
         while batch := asking.next_batch():
             try:
-                to_listen = not any(question.repeatable for question in batch.questions)
-                async with self._pool.lend(agent, to_listen=to_listen) as channel:
+                for_streaming = not any(question.repeatable for question in batch.questions)
+                async with self._pool.acquire(agent, for_streaming=for_streaming) as channel:
                     if batch.by_agent:  # which come last
                         self._raise_if_resting(agent)
                     asking.take(await channel.run(batch), self._clock())

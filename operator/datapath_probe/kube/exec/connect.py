@@ -15,7 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration, CoreV1Api
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.stream.ws_client import WsResponse
 
-from ...collect.ports import ContainerRef
+from ...collect.interfaces import ContainerRef
 from ...evidence.errors import EvidenceError
 from ..client import USER_AGENT
 from .failure import ExecError, channel_lost, refused, timeout

@@ -21,7 +21,7 @@ _PROSE: Final = (
             r"|exec: .*(?:no such file or directory|permission denied|exec format error|is a directory)"
         ),
     ),
-    (EvidenceError.POD_GONE, re.compile(r'\bpods? "[^"]*" not found|pod does not exist')),
+    (EvidenceError.POD_NOT_FOUND, re.compile(r'\bpods? "[^"]*" not found|pod does not exist')),
     (
         EvidenceError.CONTAINER_NOT_FOUND,
         re.compile(
@@ -33,7 +33,7 @@ _PROSE: Final = (
 _HTTP: Final = {
     401: EvidenceError.EXEC_FORBIDDEN,
     403: EvidenceError.EXEC_FORBIDDEN,
-    404: EvidenceError.POD_GONE,
+    404: EvidenceError.POD_NOT_FOUND,
 }
 _MESSAGE_LIMIT: Final = 500
 

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from ...collect.ports import ContainerRef
+from ...collect.interfaces import ContainerRef
 from ...evidence.errors import EvidenceError
 from ...plan.objects import Agent
-from .agent_channels import AgentChannels
 from .connect import ExecClient
 from .failure import ExecError, channel_lost
 from .shell import ShellChannel
+from .shell_pool import AgentChannels
 
 
 class ChannelPool:
@@ -35,17 +35,17 @@ class ChannelPool:
         self._closed = False
 
     @asynccontextmanager
-    async def lend(self, agent: Agent, *, to_listen: bool = False) -> AsyncIterator[ShellChannel]:
-        """A channel to this agent, after waiting for a free one; but who wants `to_listen`, to what happens now, is
+    async def acquire(self, agent: Agent, *, for_streaming: bool = False) -> AsyncIterator[ShellChannel]:
+        """A channel to this agent, after waiting for a free one; but who wants `for_streaming`, to what happens now, is
         refused where all others listen. Raises ExecError.
         """
         if self._closed:
             raise channel_lost("the operator is shutting down")
         channels = self._channels_to(agent)
-        if to_listen and channels.hearings.locked():
+        if for_streaming and channels.hearings.locked():
             message = f"{self._listeners} others listen on {agent.node} already"
             raise ExecError(EvidenceError.NOT_COLLECTED, message)
-        async with channels.hearings if to_listen else channels.turns:
+        async with channels.hearings if for_streaming else channels.turns:
             channel = await channels.take()
             try:
                 yield channel

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from ...collect.ports import ContainerRef
+from ...collect.interfaces import ContainerRef
 from ...evidence.errors import EvidenceError
 from .connect import ExecClient, ExecStream, open_exec
 from .failure import NOT_RUN, ExecError, channel_lost, failed, timeout

@@ -1,0 +1,153 @@
+"""One answer for all who ask the same of a node in the same moment: the cache between runs and the agents."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ..evidence.errors import EvidenceError
+from ..evidence.question import Question
+from ..evidence.reading import Answer, Reading, Unavailable
+from .interfaces import Agents
+
+LASTING_S = 60.0
+"""What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
+
+
+class AnswerCache:
+    """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time. `clock`: one
+    that is never set back, or answers would seem to be new for so long.
+    """
+
+    def __init__(self, agents: Agents, clock: Callable[[], float] = time.monotonic) -> None:
+        self._agents = agents
+        self._clock = clock
+        self._nodes: dict[str, _NodeAnswers] = {}
+
+    def heard(
+        self, questions: Sequence[Question], incarnations: Mapping[str, str]
+    ) -> dict[Question, Reading]:
+        """Readings of those questions that need not be asked: the answers are here, and not too old."""
+        now = self._clock()
+        answers = {
+            question: self._node(question.node, incarnations.get(question.node, "")).heard(question, now)
+            for question in questions
+        }
+        return {question: answer for question, answer in answers.items() if answer}
+
+    def forget(self) -> None:
+        """What was heard or asked until now is of an earlier moment: nobody shares it any more, unless it lasts."""
+        for node in self._nodes.values():
+            node.forget()
+
+    async def ask(
+        self,
+        questions: Sequence[Question],
+        incarnations: Mapping[str, str],
+        *,
+        afresh: bool = False,
+        within_s: float = math.inf,
+    ) -> list[Reading]:
+        """One reading per question, in order; nodes are asked at the same time, each in one round trip.
+
+        `incarnations`: the agent of each node; an answer never outlives the agent that gave it. `afresh` ignores what
+        was heard before. What is not here `within_s` is unavailable; whoever else waits for it goes on waiting.
+        """
+        by_node: dict[str, list[Question]] = {}
+        for question in questions:
+            by_node.setdefault(question.node, []).append(question)
+        groups = await asyncio.gather(
+            *(
+                self._node(node, incarnations.get(node, "")).ask(asked, afresh, within_s)
+                for node, asked in by_node.items()
+            )
+        )
+        readings = {question: reading for group in groups for question, reading in group.items()}
+        return [readings[question] for question in questions]
+
+    def _node(self, node: str, incarnation: str) -> "_NodeAnswers":
+        known = self._nodes.get(node)
+        if known is None or known.incarnation != incarnation:
+            # also the moment to forget nodes that are gone
+            self._nodes = {name: answers for name, answers in self._nodes.items() if answers.are_of_use}
+            known = self._nodes[node] = _NodeAnswers(node, incarnation, self._agents, self._clock)
+        return known
+
+
+class _NodeAnswers:
+    """What one incarnation of one node's agent has said."""
+
+    def __init__(self, node: str, incarnation: str, agents: Agents, clock: Callable[[], float]) -> None:
+        self.incarnation = incarnation
+        self._node = node
+        self._agents = agents
+        self._clock = clock
+        self._heard: dict[Question, tuple[Answer, float]] = {}  # since when, by our clock
+        self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
+        self._moment = 0
+
+    @property
+    def are_of_use(self) -> bool:
+        """Something is being asked, or was heard and is not too old."""
+        now = self._clock()
+        return bool(self._asking) or any(self.heard(question, now) for question in self._heard)
+
+    def heard(self, question: Question, now: float) -> Answer | None:
+        """The answer that is here, if it is not too old."""
+        answer, since = self._heard.get(question, (None, 0.0))
+        return answer if now - since <= question.max_age_s else None
+
+    def forget(self) -> None:
+        self._heard = {q: heard for q, heard in self._heard.items() if _lasts(q)}
+        self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
+        self._moment += 1
+
+    async def ask(
+        self, questions: Sequence[Question], afresh: bool, within_s: float
+    ) -> dict[Question, Reading]:
+        now = self._clock()
+        readings: dict[Question, Reading] = {}
+        to_ask: list[Question] = []
+        batches: set[asyncio.Task[dict[Question, Reading]]] = set()
+        for question in dict.fromkeys(questions):
+            shareable = not afresh and question.max_age_s > 0
+            heard = self.heard(question, now)
+            if shareable and heard:
+                readings[question] = heard
+            elif shareable and question in self._asking:
+                batches.add(self._asking[question])
+            else:
+                to_ask.append(question)
+        if to_ask:
+            batches.add(self._start(to_ask))
+        # `wait` cancels none of them: a run that ends takes no answer away from those who share it
+        for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
+            readings = batch.result() | readings
+        late = Unavailable(EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up")
+        return dict.fromkeys(questions, late) | readings
+
+    def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
+        task = asyncio.create_task(self._ask_agent(questions))
+        self._asking |= dict.fromkeys(questions, task)
+        return task
+
+    async def _ask_agent(self, questions: list[Question]) -> dict[Question, Reading]:
+        moment, asked = self._moment, self._clock()
+        try:
+            answered = dict(zip(questions, await self._agents.ask(self._node, questions), strict=True))
+        finally:
+            this = asyncio.current_task()
+            self._asking = {question: task for question, task in self._asking.items() if task is not this}
+        now = self._clock()
+        answers = {q: reading for q, reading in answered.items() if isinstance(reading, Answer)}
+        ended = max((answer.at + answer.duration_s for answer in answers.values()), default=0.0)
+        for question, answer in answers.items():
+            if question.max_age_s > 0 and (moment == self._moment or _lasts(question)):
+                # the last has just ended, and the others so long before: that needs no common clock
+                self._heard[question] = answer, max(asked, now - (ended - answer.at))
+        self._heard = {q: heard for q, heard in self._heard.items() if self.heard(q, now)}
+        return answered
+
+
+def _lasts(question: Question) -> bool:
+    return question.max_age_s >= LASTING_S

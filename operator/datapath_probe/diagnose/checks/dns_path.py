@@ -1,0 +1,110 @@
+"""The way from the source pod to the cluster's DNS, walked when a name did not resolve: a path of its own inside the
+hop `name-resolution`. Judged by the same checks as any other way through a Service, but for what only the packets of
+the request can tell.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ...api.reasons import Reason
+from ...api.vocabulary import HopName, HopVerdict
+from ...evidence.reading import Absent
+from ...plan.plan import Backend, Nameserver
+from ...sources.maps import conntrack
+from ...sources.maps.conntrack import CtEntry
+from ..connection.conntrack_lookup import CLOCK_TOLERANCE_S, of_this_run
+from ..context import Check, CheckContext
+from ..finding.finding import Finding
+from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
+from .interface import check_destination_interface, check_source_interface
+from .ipcache import check_ipcache_lookup, check_reply_ipcache
+from .overlay import (
+    check_overlay_decapsulation,
+    check_overlay_encapsulation,
+    check_reply_decapsulation,
+    check_reply_encapsulation,
+)
+from .policy import check_egress_policy, check_ingress_policy
+from .program import check_destination_program, check_reply_program, check_source_program
+from .routing import check_node_routing, check_reply_routing
+from .service import check_service_lookup
+from .subpath import WALKED, is_harmful, walk_to
+from .translation import check_reply_translation
+
+_CHECKS: Final[Mapping[HopName, Check]] = {
+    HopName.SOURCE_INTERFACE: check_source_interface,
+    HopName.SOURCE_PROGRAM: check_source_program,
+    HopName.SERVICE_LOOKUP: check_service_lookup,
+    HopName.IPCACHE_LOOKUP: check_ipcache_lookup,
+    HopName.EGRESS_POLICY: check_egress_policy,
+    HopName.LOCALITY_LOOKUP: check_locality_lookup,
+    HopName.OVERLAY_ENCAPSULATION: check_overlay_encapsulation,
+    HopName.NODE_ROUTING: check_node_routing,
+    HopName.OVERLAY_DECAPSULATION: check_overlay_decapsulation,
+    HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
+    HopName.DESTINATION_PROGRAM: check_destination_program,
+    HopName.INGRESS_POLICY: check_ingress_policy,
+    HopName.DESTINATION_INTERFACE: check_destination_interface,
+    HopName.REPLY_PROGRAM: check_reply_program,
+    HopName.REPLY_IPCACHE: check_reply_ipcache,
+    HopName.REPLY_ENCAPSULATION: check_reply_encapsulation,
+    HopName.REPLY_ROUTING: check_reply_routing,
+    HopName.REPLY_DECAPSULATION: check_reply_decapsulation,
+    HopName.REPLY_DELIVERY: check_reply_delivery,
+    HopName.REPLY_TRANSLATION: check_reply_translation,
+}
+_DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
+
+
+def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
+    """Every hop to and from each name server, as it is programmed."""
+    plan = replace(
+        context.plan,
+        frontend=nameserver.frontend,
+        backends=nameserver.backends,
+        headless=None,
+        nameserver=None,
+    )
+    servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
+    return [finding for server in servers for finding in walk_to(context, plan, server, _CHECKS)]
+
+
+def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
+    """The first hop that keeps names from being resolved, and what that makes of the name server."""
+    for finding in findings:
+        if finding.reason is Reason.NO_READY_BACKENDS:
+            return Reason.DNS_NO_READY_ENDPOINTS, finding
+        serves_nobody = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
+        if is_harmful(finding) or serves_nobody:
+            denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
+            return Reason.DNS_DENIED if denied else Reason.DNS_PATH_BROKEN, finding
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What conntrack tells of this run's packets to the name servers: `asked` None: it does not tell."""
+
+    asked: bool | None
+    refused_by: str | None
+
+
+def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
+    """Each connection to an address writes anew what is to come of ICMP errors about it; an error means that nothing
+    listens there.
+    """
+    node, client = context.source.node.name, context.source.pod.ip
+    asked: bool | None = None if context.source.pod.host_network else False
+    refused_by: str | None = None
+    for server in nameserver.backends[:WALKED]:
+        question = conntrack.icmp_related(node, client, server.ip)
+        entry, since_s = of_this_run(question, context.run.request, context.reader)
+        if isinstance(entry, CtEntry) and since_s is not None:
+            # within the tolerance, or the second in which this run began, the query may be of the run before
+            asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None
+            if entry.received(since_s):
+                refused_by = refused_by or server.ip
+        elif not isinstance(entry, Absent):
+            asked = asked or None
+    return Queries(asked, refused_by)

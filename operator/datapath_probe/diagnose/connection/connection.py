@@ -1,0 +1,209 @@
+"""What this run's connection left: the backend that was chosen and how far its packets came, as conntrack and events
+tell it.
+
+Entries count only if they were written during the run: maps keep closed connections for minutes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import Backend
+from ...sources.curl import CurlExit, CurlReport
+from ...sources.maps.conntrack import CtEntry, TcpFlag
+from ..finding.finding import Stage
+from .flow_events import Events
+from .progress import Progress
+
+
+class Seen(Enum):
+    """What was seen of packets at one rung of the ladder."""
+
+    YES = "yes"
+    NO = "no"  # who would have noted them did not
+    UNHEARD = "unheard"  # nobody notes them there, nobody was asked, or there was no answer
+
+
+class Unwritten:
+    """Nobody notes these packets: their end is in the host's network, or they never leave it."""
+
+
+Trace = CtEntry | Absent | Unavailable | Unwritten | None  # None: not looked for (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The entries of this run; an entry of an earlier one counts as `Absent`.
+
+    `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
+    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries; without a chosen backend, the first
+    is `Absent` where no candidate has one. What one witness saw counts, also where the other is silent.
+    """
+
+    chosen: Backend | None = None
+    service: Trace = None
+    outgoing: Trace = None
+    incoming: Trace = None
+    untranslated_entry: Trace = None  # OUT to the ClusterIP itself: nobody translated it
+    incoming_since_s: float | None = None
+    outgoing_since_s: float | None = None
+    report: CurlReport | None = None
+    service_facts: Mapping[str, str] = field(default_factory=dict)
+    source_node: str = ""
+    events: Events = field(default_factory=Events)
+
+    @property
+    def translated(self) -> bool:
+        """A backend was chosen for this connection."""
+        return isinstance(self.service, CtEntry)
+
+    @property
+    def untranslated(self) -> bool:
+        """The connection left the pod with the ClusterIP as its destination."""
+        return isinstance(self.untranslated_entry, CtEntry)
+
+    @property
+    def left(self) -> bool:
+        """`cil_from_container` handled packets of this connection."""
+        return self.translated or self.untranslated or self.sent
+
+    @property
+    def sent(self) -> bool:
+        """The source's program let packets go to the backend."""
+        return isinstance(self.outgoing, CtEntry) or self._seen_leaving
+
+    @property
+    def received(self) -> bool:
+        """Packets reached the destination's policy program."""
+        seen = any(self.events.delivered(self._destination_node))
+        return seen or _noted(self.incoming, self.incoming_since_s, answers=False)
+
+    @property
+    def answered(self) -> bool:
+        """The destination pod sent something back."""
+        seen = any(self.events.sent_on(self._destination_node, reply=True))
+        return seen or _noted(self.incoming, self.incoming_since_s, answers=True)
+
+    @property
+    def replied(self) -> bool:
+        """Something came back to the source's node."""
+        counted = isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
+        return counted or self.client_reset or any(self.events.delivered(self.source_node, reply=True))
+
+    @property
+    def connected(self) -> bool:
+        """curl had a connection."""
+        return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
+
+    @property
+    def no_conntrack_entries(self) -> bool:
+        """curl had a connection, and neither node knows any of it: with somebody else, or the entries are gone."""
+        neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
+        return self.connected and neither and not (self.sent or self.received)
+
+    @property
+    def delivered(self) -> bool:
+        """curl got a whole response."""
+        return (
+            self.report is not None and self.report.exit_code == CurlExit.OK and self.report.http_status > 0
+        )
+
+    @property
+    def refused(self) -> bool:
+        """The destination answered with a RST before there was a connection. One that came back counts unless the
+        destination's node has no entry of the connection: then something refused it on the way there.
+        """
+        incoming = self.incoming
+        if isinstance(incoming, CtEntry) and self.answered and TcpFlag.RST in incoming.tx_flags:
+            return True
+        not_there = isinstance(incoming, Absent) and not self.answered
+        return (self.syn_rejected or self.events.refused) and not not_there
+
+    @property
+    def syn_rejected(self) -> bool:
+        """A RST came back to the source's node, and nothing that takes a connection before it."""
+        entry = self.outgoing
+        return (
+            isinstance(entry, CtEntry)
+            and entry.received(self.outgoing_since_s or 0)
+            and TcpFlag.RST in entry.rx_flags
+            and TcpFlag.SYN not in entry.rx_flags
+        )
+
+    @property
+    def client_reset(self) -> bool:
+        """The source pod answered the SYN-ACK with a RST: it came back, but from an address that was never called."""
+        entry = self.incoming
+        return (
+            not self.connected
+            and isinstance(entry, CtEntry)
+            and TcpFlag.RST in entry.rx_flags
+            and TcpFlag.SYN in entry.tx_flags
+        )
+
+    @property
+    def request_arrived(self) -> bool:
+        """Data reached the destination pod; seen only where the agent reports all TCP flags."""
+        return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.rx_flags
+
+    @property
+    def response_left(self) -> bool:
+        """Data came from the destination pod; seen only where the agent reports all TCP flags."""
+        return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.tx_flags
+
+    @property
+    def ended_by_pod(self) -> bool:
+        """The destination pod ended the connection."""
+        ends = TcpFlag.RST | TcpFlag.FIN
+        return isinstance(self.incoming, CtEntry) and bool(self.incoming.tx_flags & ends)
+
+    @property
+    def _destination_node(self) -> str:
+        return self.chosen.place.name if self.chosen and self.chosen.place else ""
+
+    @property
+    def _seen_leaving(self) -> bool:
+        """The source's program was seen to send packets to the backend, on this node or towards another."""
+        to = (self.chosen.ip, self.chosen.port) if self.chosen else None
+        return any(
+            observation.to == to
+            for observation in (
+                *self.events.sent_on(self.source_node),
+                *self.events.delivered(self.source_node),
+            )
+        )
+
+    def progress(self, translates: bool) -> Progress:
+        """How far the packets came. `translates`: a SVC entry is to be expected."""
+        # a reply that is not translated back is noted by none but the entry of the reset that it is answered with
+        replies = self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
+        steps = [
+            (
+                Stage.TRANSLATED,
+                _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.sent),
+            ),
+            (Stage.SENT, _seen(self.outgoing, self.sent)),
+            (Stage.RECEIVED, _seen(self.incoming, self.received)),
+            (Stage.ANSWERED, _seen(self.incoming, self.answered)),
+            (Stage.REPLIED, _seen(replies, self.replied and (self.answered or not self.syn_rejected))),
+            (Stage.CONNECTED, _seen(self.report, self.connected and not self.no_conntrack_entries)),
+            (Stage.DELIVERED, _seen(self.report, self.delivered and not self.no_conntrack_entries)),
+        ]
+        reached = max((stage for stage, seen in steps if seen is Seen.YES), default=Stage.NOTHING)
+        beyond = [stage for stage, seen in steps if seen is Seen.NO and stage > reached]
+        at_most = Stage(min(beyond) - 1) if beyond else Stage.DELIVERED
+        return Progress(reached, at_most)
+
+
+def _seen(witness: Trace | CurlReport, seen: bool) -> Seen:
+    """What was seen counts, whoever saw it; that nothing was, only if the witness of this rung could be heard."""
+    if seen:
+        return Seen.YES
+    return Seen.NO if isinstance(witness, CtEntry | Absent | CurlReport) else Seen.UNHEARD
+
+
+def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
+    if not isinstance(entry, CtEntry) or since_s is None:
+        return False
+    return entry.sent(since_s) if answers else entry.received(since_s)

@@ -1,0 +1,242 @@
+"""The third witness: what the datapath told of this very connection's packets, on every node of its path.
+
+Events are asked for in the second look, when the rings have moved on since the request ended; a healthy run does not
+pay for them. What they show counts. What they do not show proves nothing: rings overflow, aggregation hides, and the
+newest event of a node can't be read. Called by `trace`, and by `diagnose` while the request hangs.
+Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...api.reasons import Reason
+from ...api.vocabulary import HopName
+from ...evidence.question import Question
+from ...evidence.reading import Unavailable
+from ...plan.plan import Plan
+from ...sources.curl import CurlExit, CurlReport
+from ...sources.flows import hubble, monitor
+from ...sources.flows.flow import Flow, Flows, Point
+from ..finding.evidence_reader import EvidenceReader
+from ..run.run import Run
+from .drops import Drop, Scene, owner
+
+# What may pass between the request and the question, beyond the request's own timeout.
+_MARGIN_S = 30
+_MONITOR_WINDOW_S = 4
+# So many endpoints of a node the monitor is asked for traces of: the source, and candidates for the destination.
+_MONITORED = 8
+# How far apart the clocks of operator and node may be before an ICMP error is missed, or an older one taken for ours.
+_CLOCKS_APART_S = 2.0
+_LEAVES_THE_NODE = frozenset({Point.TO_OVERLAY, Point.TO_STACK, Point.TO_NETWORK})
+_ICMP_ERRORS = ("DestinationUnreachable", "TimeExceeded", "ParameterProblem")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Packets of this connection that were let through at one point. `to`: their destination, address and port."""
+
+    node: str
+    point: Point
+    reply: bool
+    to: tuple[str, int]
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What was seen of a connection; empty until it is asked for.
+
+    `lost`: by node, how many events it knows that it lost. `icmp`: ICMP errors to the source meanwhile, of whichever of
+    its connections. `unread`: nodes that could not be asked, and why. `events_to_reread`: what to ask again, because
+    the ring of a node has not moved on since the request ended.
+    """
+
+    drops: tuple[Drop, ...] = ()
+    sightings: tuple[Observation, ...] = ()
+    icmp: tuple[str, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, Unavailable] = field(default_factory=dict)
+    events_to_reread: tuple[Question, ...] = ()
+
+    def sent_on(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
+        """Packets that this node sent on towards another, or to its own stack."""
+        return (
+            s for s in self.sightings if (s.node, s.reply) == (node, reply) and s.point in _LEAVES_THE_NODE
+        )
+
+    def delivered(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
+        """Packets that were let through to an endpoint of this node."""
+        return (s for s in self.sightings if (s.node, s.reply, s.point) == (node, reply, Point.TO_ENDPOINT))
+
+    @property
+    def refused(self) -> bool:
+        """The destination answered with a RST and nothing else."""
+        flags: frozenset[str] = frozenset().union(*(s.flags for s in self.sightings if s.reply))
+        return "RST" in flags and "SYN" not in flags
+
+
+def observe(
+    reader: EvidenceReader, run: Run, report: CurlReport | None, destination_node: str | None
+) -> Events:
+    """What the nodes of the path tell of the run's connection; None: only the source's is known."""
+    source_node = run.plan.source.node.name
+    nodes = tuple(dict.fromkeys((source_node, destination_node or source_node)))
+    if run.request.reading is None:
+        if run.hanging:
+            _watch(reader, run.plan, nodes)
+        return Events()
+    if report is None:  # nobody says that a packet was sent
+        return Events()
+    if not run.second_look:
+        if report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
+            for node in nodes:
+                reader.read(hubble.newest(node), hubble.parse)
+        return Events()
+    answers = {node: _ask(reader, run, node) for node in nodes}
+    told = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
+    ours = [(node, flow) for node, flows in told.items() for flow in flows.flows if _is_ours(flow, run)]
+    return Events(
+        drops=_drops(run, destination_node, ours),
+        sightings=_sightings(run, ours),
+        icmp=_icmp(reader, run, nodes),
+        lost={node: flows.lost for node, flows in told.items() if flows.lost},
+        unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
+        events_to_reread=tuple(question for node in nodes for question in _lagging(reader, run, node)),
+    )
+
+
+def _hubble_is_on(plan: Plan) -> bool:
+    return plan.config.get("enable-hubble", "true").lower() == "true"
+
+
+def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
+    """While the request hangs: where nobody keeps the events, listen for what becomes of its retransmits."""
+    path = plan.config.get("hubble-socket-path", hubble.SOCKET)
+    for node in nodes:
+        if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
+            reader.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+            for question in _traces(plan, node):
+                reader.read(question, monitor.parse)
+
+
+def _traces(plan: Plan, node: str) -> Iterator[Question]:
+    """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
+    pods = (plan.source, *(backend.target for backend in plan.backends if backend.target))
+    here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
+    endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
+    if endpoints:
+        yield monitor.traces(node, endpoints, _MONITOR_WINDOW_S)
+
+
+def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
+    """What the monitor saw; None where it did not listen for drops. Both its runs tell of the same lost events."""
+    dropped = reader.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
+    passed = (flows for question in _traces(plan, node) for flows in reader.series(question, monitor.parse))
+    heard = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
+    if not any(isinstance(flows, Flows) for flows in dropped):
+        return None
+    return Flows(tuple(flow for flows in heard for flow in flows.flows), max(flows.lost for flows in heard))
+
+
+def _connection(run: Run, node: str) -> Question:
+    return hubble.connection(node, run.plan.source.pod.ip, run.request.local_port, _since_s(run))
+
+
+def _icmp_question(run: Run, node: str) -> Question:
+    return hubble.icmp(node, run.plan.source.pod.ip, _since_s(run))
+
+
+def _since_s(run: Run) -> int:
+    return int(run.plan.request.timeout_s) + _MARGIN_S
+
+
+def _ask(reader: EvidenceReader, run: Run, node: str) -> Flows | Unavailable:
+    """What Hubble has of the connection; else what the monitor caught, if it was started."""
+    answer: Flows | Unavailable = Unavailable(Reason.NOT_COLLECTED, f"Hubble is off on {node}")
+    if _hubble_is_on(run.plan):
+        reader.read(hubble.newest(node), hubble.parse)  # before the others: what it has seen they see too
+        answer = reader.read(_connection(run, node), hubble.parse)
+        reader.read(_icmp_question(run, node), hubble.parse)
+    if isinstance(answer, Unavailable):
+        return _caught(reader, run.plan, node) or answer
+    return answer
+
+
+def _lagging(reader: EvidenceReader, run: Run, node: str) -> tuple[Question, ...]:
+    """What to ask again as long as the newest event that can be read is the one of the first look."""
+    newest = hubble.newest(node)
+    readings = [flows for flows in reader.series(newest, hubble.parse) if isinstance(flows, Flows)]
+    if not readings or any(flows.flows != readings[0].flows for flows in readings[1:]):
+        return ()
+    return newest, _connection(run, node), _icmp_question(run, node)
+
+
+def _is_ours(flow: Flow, run: Run) -> bool:
+    ends = {(flow.source, flow.source_port), (flow.destination, flow.destination_port)}
+    return flow.protocol == "TCP" and (run.plan.source.pod.ip, run.request.local_port) in ends
+
+
+def _is_reply(flow: Flow, run: Run) -> bool:
+    return (flow.destination, flow.destination_port) == (run.plan.source.pod.ip, run.request.local_port)
+
+
+def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
+    """A denial shows twice, as policy verdict (with the policies) and as drop (with the file)."""
+    alike: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
+    frontend = run.plan.frontend
+    for node, flow in flows:
+        if flow.drop_code is None:
+            continue
+        scene = Scene(
+            code=flow.drop_code,
+            file=flow.file,
+            direction=flow.direction,
+            reply=_is_reply(flow, run),
+            at_source=node == run.plan.source.node.name,
+            at_destination=node == destination_node,
+            to_service=frontend is not None and flow.destination == frontend.ip,
+        )
+        alike.setdefault((node, owner(scene), scene.code, scene.reply), []).append(flow)
+    return tuple(
+        Drop(
+            node=node,
+            hop=hop,
+            code=code,
+            direction=min((flow.direction for flow in same if flow.direction), default=""),
+            file=min((flow.file for flow in same if flow.file), default=""),
+            reply=reply,
+            count=sum(bool(flow.file) for flow in same) or len(same),
+            policies=tuple(sorted({policy for flow in same for policy in flow.policies})),
+            source_identity=next((flow.source_identity for flow in same if flow.source_identity), 0),
+            to=(same[0].destination, same[0].destination_port),
+        )
+        for (node, hop, code, reply), same in sorted(alike.items(), key=lambda item: str(item[0]))
+    )
+
+
+def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
+    flags: dict[tuple[str, Point, bool, tuple[str, int]], set[str]] = {}
+    for node, flow in flows:
+        if flow.point and not flow.drop_code:
+            to = flow.destination, flow.destination_port
+            flags.setdefault((node, flow.point, _is_reply(flow, run), to), set()).update(flow.flags)
+    return tuple(
+        Observation(node, point, reply, to, frozenset(seen))
+        for (node, point, reply, to), seen in sorted(flags.items())
+    )
+
+
+def _icmp(reader: EvidenceReader, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
+    source = run.plan.source.pod.ip
+    errors = {
+        f"{flow.source}: {flow.summary}"
+        for node in nodes
+        for flows in reader.series(_icmp_question(run, node), hubble.parse)[-1:]
+        if isinstance(flows, Flows)
+        for flow in flows.flows
+        if flow.destination == source
+        and flow.at >= run.request.started - _CLOCKS_APART_S
+        and any(error in flow.summary for error in _ICMP_ERRORS)
+    }
+    return tuple(sorted(errors))

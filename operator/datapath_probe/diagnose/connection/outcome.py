@@ -1,0 +1,146 @@
+"""curl's report against the expectation: was it met, not met, or can't that be said?
+
+curl runs in a container that is not trusted: a report counts only if it fits the pod's own address and the port that
+the operator chose.
+"""
+
+from dataclasses import dataclass
+
+from ...api.reasons import Reason
+from ...api.vocabulary import HopName
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Unavailable
+from ...plan.path import ExpectedPath
+from ...plan.plan import Expectation, Plan
+from ...sources.curl import CurlExit, CurlReport
+from .connection import Connection
+
+# Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
+PATH_EXITS: dict[int, Reason] = {
+    CurlExit.UNSUPPORTED_PROTOCOL: Reason.NO_RESPONSE,
+    CurlExit.COULDNT_RESOLVE_HOST: Reason.DNS_LOOKUP_FAILED,
+    CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
+    CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,
+    CurlExit.WEIRD_SERVER_REPLY: Reason.NO_RESPONSE,
+    CurlExit.PARTIAL_FILE: Reason.CONNECTION_RESET,
+    CurlExit.GOT_NOTHING: Reason.NO_RESPONSE,
+    CurlExit.SEND_ERROR: Reason.CONNECTION_RESET,
+    CurlExit.RECV_ERROR: Reason.CONNECTION_RESET,
+}
+UNMEASURED = {
+    EvidenceError.NO_SUCH_EXECUTABLE: Reason.CURL_NOT_FOUND,
+    EvidenceError.POD_NOT_FOUND: Reason.SOURCE_NOT_RUNNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`met` None: can't be said. `shortfall`: met, but a latency or path expectation was missed.
+
+    `denied_at`: where the request was seen to be denied, if that was expected; beyond it there is no path.
+    """
+
+    met: bool | None
+    reason: Reason
+    message: str
+    shortfall: tuple[Reason, str] | None = None
+    denied_at: HopName | None = None
+
+
+def judge_outcome(
+    plan: Plan,
+    report: CurlReport | Unavailable | None,
+    local_port: int,
+    path: ExpectedPath,
+    connection: Connection,
+) -> Outcome:
+    """What the report says about the expectation; None: the request is still under way.
+
+    A denial counts only if it was witnessed: `connection` has the events of this very request.
+    """
+    if report is None:
+        return Outcome(None, Reason.NOT_OBSERVED, "the request is under way")
+    if isinstance(report, Unavailable):
+        reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
+        return Outcome(None, reason, _no_client(plan) if reason is Reason.CURL_NOT_FOUND else report.message)
+    implausible = _implausible(plan, report, local_port)
+    if implausible:
+        return Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, implausible)
+    if report.exit_code == CurlExit.INTERFACE_FAILED:
+        return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
+    if report.exit_code != CurlExit.OK and report.exit_code not in PATH_EXITS:
+        return Outcome(None, Reason.CURL_FAILED, f"curl failed by itself: {_error(report)}")
+    if plan.expect.denied:
+        return _denied(report, connection)
+    if report.exit_code == CurlExit.OK:
+        return _answered(plan.expect, report, path)
+    return Outcome(False, PATH_EXITS[report.exit_code], _error(report))
+
+
+def _denied(report: CurlReport, connection: Connection) -> Outcome:
+    """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
+    if connection.connected:
+        told = f"HTTP {report.http_status}" if report.http_status else _error(report)
+        return Outcome(
+            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {told}"
+        )
+    drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
+    if drop:
+        return Outcome(True, Reason.DENIED, str(drop), denied_at=drop.hop)
+    failed = "the connection was refused" if connection.refused else _error(report)
+    message = f"{failed}, but no policy drop of this connection was seen"
+    return Outcome(None, Reason.DENIAL_NOT_OBSERVED, message)
+
+
+def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Outcome:
+    status = report.http_status
+    if not (status in expect.statuses if expect.statuses else 200 <= status < 300):
+        wanted = " or ".join(map(str, expect.statuses)) or "2xx"
+        return Outcome(False, Reason.UNEXPECTED_STATUS, f"the answer was HTTP {status}, expected {wanted}")
+    if expect.body_contains is not None and expect.body_contains.encode() not in report.body:
+        if report.body_cut:
+            kept = f"the beginning of the body does not contain {expect.body_contains!r}"
+            return Outcome(None, Reason.TRUNCATED_OUTPUT, f"{kept}, and no more of it is kept")
+        return Outcome(False, Reason.UNEXPECTED_BODY, f"the body does not contain {expect.body_contains!r}")
+    return Outcome(True, Reason.OK, f"HTTP {status}", _shortfall(expect, report, path))
+
+
+def _shortfall(expect: Expectation, report: CurlReport, path: ExpectedPath) -> tuple[Reason, str] | None:
+    total = report.timings.total
+    if expect.max_latency_s is not None and total > expect.max_latency_s:
+        return (
+            Reason.TOO_SLOW,
+            f"the answer took {total * 1000:.1f} ms, expected at most {expect.max_latency_s * 1000:g} ms",
+        )
+    if expect.locality and path.locality and path.locality is not expect.locality:
+        return Reason.UNEXPECTED_LOCALITY, f"the path is {path.locality}, expected {expect.locality}"
+    # A Service may choose a backend on the source's own node, where nothing is encapsulated.
+    if expect.encapsulation and path.cross_node and path.encapsulation is not expect.encapsulation:
+        return (
+            Reason.UNEXPECTED_ENCAPSULATION,
+            f"the encapsulation is {path.encapsulation}, expected {expect.encapsulation}",
+        )
+    return None
+
+
+def _implausible(plan: Plan, report: CurlReport, local_port: int) -> str | None:
+    """Why the report can't be of this run. A failed connect reports no addresses at all: that is plausible."""
+    if report.exit_code == CurlExit.OK and not (report.local_ip and report.local_port and report.http_status):
+        return "curl says that it succeeded, but not from where, or with which status"
+    if report.local_ip and report.local_ip not in plan.source.addresses:
+        return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
+    if report.local_port and report.local_port != local_port:
+        return f"curl says that it spoke from port {report.local_port}, but it was told to use {local_port}"
+    return None
+
+
+def _no_client(plan: Plan) -> str:
+    pod = plan.source.pod
+    return (
+        f"container {plan.container} of pod {pod.namespace}/{pod.name} has no curl; "
+        "name a container that has it in spec.source.container, or add one to the pod"
+    )
+
+
+def _error(report: CurlReport) -> str:
+    return f"curl exit {int(report.exit_code)}: {report.error or 'no message'}"

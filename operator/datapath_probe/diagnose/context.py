@@ -1,0 +1,139 @@
+"""The case that checks work on: a run seen through a lens, with its path and what its packets left in conntrack."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..api.reasons import Reason
+from ..evidence.reading import Absent, Unavailable
+from ..plan.path import ExpectedHop, ExpectedPath
+from ..plan.plan import Backend, Plan, PodFacts
+from ..sources.agent import agent_config, agent_endpoint
+from ..sources.agent.agent_config import AgentConfig
+from ..sources.agent.agent_endpoint import AgentEndpoint
+from ..sources.bpf import map_layout
+from ..sources.bpf.map_layout import Layout
+from ..sources.curl import CurlReport
+from .connection.connection import Connection
+from .connection.outcome import Outcome
+from .finding.evidence_reader import EvidenceReader
+from .finding.finding import Finding
+from .finding.hop_check import Hop
+from .run.run import Run
+
+SENT_AGAIN_S = 0.9
+"""After a second the kernel sends the first packet of a connection again (RFC 6298), if nobody has answered it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """`report` is None while the request is under way; `connection` is then empty."""
+
+    run: Run
+    reader: EvidenceReader
+    path: ExpectedPath
+    backend: Backend | None
+    report: CurlReport | Unavailable | None
+    outcome: Outcome
+    connection: Connection
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the run."""
+        return self.run.plan
+
+    @property
+    def config(self) -> AgentConfig:
+        """Cilium's configuration as the ConfigMap has it."""
+        return self.path.config
+
+    @property
+    def source(self) -> PodFacts:
+        """The source pod."""
+        return self.run.plan.source
+
+    @property
+    def destination(self) -> PodFacts | None:
+        """The pod that answers, once it is known; None too where the host's network has no endpoint for it."""
+        return self.backend.target if self.backend and not self.backend.host else None
+
+    @property
+    def protocol(self) -> str:
+        """TCP, or that of the Service's port."""
+        return self.plan.frontend.port.protocol if self.plan.frontend else "TCP"
+
+    @property
+    def client_port(self) -> int | None:
+        """The port that the source's packets come from; None where they are not those of the request."""
+        return self.run.request.local_port if self.protocol == "TCP" else None
+
+    @property
+    def translates(self) -> bool:
+        """Whether the source's program chooses a backend, and so leaves a SVC entry."""
+        plan = self.run.plan
+        return plan.frontend is not None and not self.config.socket_lb and not plan.source.pod.host_network
+
+    @property
+    def needs_loss_search(self) -> bool:
+        """Whether to look for what keeps packets from their way: the request failed, or was answered although no packet
+        of it was noted, or late, or only after a packet was sent again.
+        """
+        outcome, report = self.outcome, self.report
+        if not outcome.met or not isinstance(report, CurlReport):
+            return outcome.met is False
+        late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
+        handshake_s = report.timings.connect - report.timings.name_lookup
+        return late or handshake_s >= SENT_AGAIN_S or self.connection.no_conntrack_entries
+
+    @property
+    def address(self) -> str:
+        """The address that the datapath delivers to: the backend's, "" while it is not known."""
+        return self.backend.ip if self.backend else ""
+
+    @property
+    def server(self) -> str:
+        """Who is spoken to, as "ip:port"; while the backend is not known, the destination as people name it."""
+        return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
+
+    def hop(self, expected: ExpectedHop, object_: str) -> Hop:
+        """A hop to be judged."""
+        return Hop(expected, object_, self.reader, self.run.second_look)
+
+    def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
+        """The pod's endpoint as the agent of its node set it up: by the number that the CiliumEndpoint says, or without
+        one by the pod's address.
+        """
+        name = f"{pod.pod.namespace}/{pod.pod.name}"
+        if pod.endpoint is None:
+            return self._endpoint_at(pod, f"pod {name} has no CiliumEndpoint")
+        node, number = pod.node.name, pod.endpoint.endpoint_id
+        endpoint = self.reader.read(agent_endpoint.question(node, number), agent_endpoint.parse)
+        if isinstance(endpoint, Absent):
+            message = f"the agent on {node} has no endpoint {number}, which should be {name}"
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
+        return endpoint
+
+    def _endpoint_at(self, pod: PodFacts, unknown: str) -> AgentEndpoint | Unavailable:
+        node, ip = pod.node.name, pod.pod.ip
+        if not ip:
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
+        endpoint = self.reader.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
+        if isinstance(endpoint, Absent):
+            message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
+        if isinstance(endpoint, Unavailable) and endpoint.reason == Reason.NOT_COLLECTED:
+            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
+        return endpoint
+
+    def agent_config(self, node: str) -> AgentConfig | Unavailable:
+        """What the node's agent runs with."""
+        keys = self.reader.read(agent_config.question(node), agent_config.parse)
+        other_keys = self.reader.read(agent_config.more(node), agent_config.parse_more)
+        return agent_config.of_node(keys, other_keys, self.plan.config)
+
+    def layout(self, node: str) -> Layout | Unavailable:
+        """Which maps that node's Cilium has."""
+        return self.reader.read(map_layout.version(node), map_layout.parse)
+
+
+Check = Callable[[CheckContext, ExpectedHop], Finding]
+"""One hop, judged."""

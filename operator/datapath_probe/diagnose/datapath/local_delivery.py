@@ -1,0 +1,182 @@
+"""What lies between the arrival of packets at a pod's node and the pod, beside the endpoint map and the policy program.
+
+In most modes: nothing. With native routing the host's stack takes packets from the wire to `cilium_host`, where
+`cil_from_host` finds the endpoint. With a route per endpoint it takes them to the pod's own device, where
+`cil_to_container` is the policy program. With BPF host routing neither happens.
+
+In: a case, the pod and its agent's endpoint. Out: what is missing. Called by the checks of the destination's endpoint
+and programs, and for replies by that of the source's.
+Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY), `bpf/bpf_lxc.c` (ENABLE_ROUTING),
+`bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
+"""
+
+from dataclasses import dataclass, replace
+
+from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import PodFacts
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2 import links
+from ...sources.iproute2.links import CILIUM_HOST
+from ...sources.packet import Packet
+from ..context import CheckContext
+from ..finding.faults import Fault
+from ..finding.finding import Finding, Stage
+from ..finding.hop_check import Contradiction, Hop
+from ..lookup.attached_programs import programs
+from ..netstack.fib import unforwarded
+from ..netstack.foreign_programs import foreign_program_first
+
+TO_CONTAINER, FROM_HOST = "cil_to_container", "cil_from_host"
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """A program that packets to the pod pass, at the egress of a device."""
+
+    program: str
+    device: str
+    pin: Question
+
+
+def uses_policy_program(context: CheckContext) -> bool:
+    """Whether packets are tail-called into the endpoint's slot of `cilium_call_policy`."""
+    return not context.config.routes_to_endpoints
+
+
+def uses_endpoint_map(context: CheckContext) -> bool:
+    """Whether an entry of the endpoint map decides where packets of this path go."""
+    if not context.config.routes_to_endpoints:
+        return True
+    return _from_tunnel(context) and context.config.kube_proxy_replacement
+
+
+def missing_program(
+    context: CheckContext, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Stage]
+) -> Contradiction | Unavailable | None:
+    """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
+    packets; None if it is there and first, or there is none to miss.
+    """
+    node, gate = hop.expected.node, _gate(context, hop.expected.node, agent)
+    if gate is None or (gate.device == agent.interface_name and not _has_device(context, node, agent)):
+        return None
+    chain = programs(context.reader, node, gate.device, Direction.EGRESS, gate.pin)
+    if isinstance(chain, Unavailable):
+        return chain
+    hop.programmed(
+        ", ".join(attached.program for attached in chain) or f"nothing attached to {gate.device}",
+        {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
+    )
+    if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
+        return foreign_program_first(context, node, gate.program, chain, predicts)
+    message = f"{gate.program} is not attached to {gate.device} on {node}"
+    if gate.program == TO_CONTAINER:
+        message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
+    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, (bpftool.attached(node, gate.device),))
+
+
+def wrong_route(
+    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Stage]
+) -> Contradiction | Unavailable | None:
+    """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked.
+
+    A route goes with its device: where the pod's own is not there, or down, the hop of its interface says so.
+    """
+    node, device = hop.expected.node, _stack_device(context, agent)
+    if device is None or (device == agent.interface_name and not _has_device(context, node, agent, up=True)):
+        return None
+    question = links.route_to(node, pod.pod.ip)
+    route = context.reader.read(question, links.parse_route)
+    if isinstance(route, Unavailable):
+        return route
+    if not isinstance(route, Absent):
+        hop.programmed(f"route through {route.device}", {"route": route.device})
+        if route.device == device:
+            return None
+    found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
+    message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
+    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, predicts, (question,))
+
+
+def stack_delivers(context: CheckContext) -> bool:
+    """Whether packets to a pod of this path pass the stack of its node on their way to Cilium's program."""
+    if context.config.routes_to_endpoints:
+        return not (_from_tunnel(context) and context.config.kube_proxy_replacement)
+    return _through_cilium_host(context)
+
+
+def stack_forwards(context: CheckContext) -> bool:
+    """Whether packets of this path go on from a pod's device by the stack of its node, which takes only frames that are
+    addressed to it.
+    """
+    if context.config.bpf_host_routing:
+        return False
+    if context.path.cross_node:
+        return context.path.encapsulation is Encapsulation.NONE
+    to_or_from_host = context.destination is None or context.source.pod.host_network
+    return context.config.routes_to_endpoints or to_or_from_host
+
+
+def as_inconclusive(context: CheckContext, finding: Finding) -> Finding:
+    """The finding of a hop that such packets pass: that what it owns is right does not tell that they came through."""
+    return replace(finding, inconclusive=stack_delivers(context))
+
+
+def not_forwarded(
+    context: CheckContext,
+    pod: PodFacts,
+    agent: AgentEndpoint,
+    packet: Packet,
+    device: str,
+    reason: Reason,
+    predicts: frozenset[Stage],
+) -> Fault:
+    """How the node's stack does not take this packet to the pod as it comes in by a device, though its routes lead
+    there: where they do not, `wrong_route` says so.
+    """
+    node, out = pod.node.name, _stack_device(context, agent)
+    if out is None or context.outcome.met is not False:
+        return None
+    route = context.reader.read(links.route_to(node, pod.pod.ip), links.parse_route)
+    if not isinstance(route, links.Route) or route.device != out:
+        return None
+    return unforwarded(context, node, packet, device, reason, predicts, out)
+
+
+def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> _Gate | None:
+    if context.config.routes_to_endpoints:
+        pin = bpftool.endpoint_link(node, agent.id, TO_CONTAINER)
+        return _Gate(TO_CONTAINER, agent.interface_name, pin)
+    if _through_cilium_host(context):
+        return _Gate(FROM_HOST, CILIUM_HOST, bpftool.device_link(node, CILIUM_HOST, FROM_HOST))
+    return None
+
+
+def _stack_device(context: CheckContext, agent: AgentEndpoint) -> str | None:
+    """The device that the stack should send packets to; None where it has no say."""
+    if not stack_delivers(context):
+        return None
+    return agent.interface_name if context.config.routes_to_endpoints else CILIUM_HOST
+
+
+def _has_device(context: CheckContext, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:
+    """Whether the node's end of the pod's pair is the one that the agent made, `up` if that is asked too. As far as is
+    known.
+    """
+    link = context.reader.read(links.link(node, agent.interface_name), links.parse_link)
+    if isinstance(link, Unavailable):
+        return True
+    return not isinstance(link, Absent) and link.ifindex == agent.ifindex and (link.up or not up)
+
+
+def _through_cilium_host(context: CheckContext) -> bool:
+    """From the wire, natively routed."""
+    return context.path.cross_node and not _from_tunnel(context) and not context.config.bpf_host_routing
+
+
+def _from_tunnel(context: CheckContext) -> bool:
+    return context.path.cross_node and context.config.routing_mode == "tunnel"

@@ -1,0 +1,84 @@
+"""Whose program is in an endpoint's slot of `cilium_call_policy`: the endpoint's own, another's, or none of Cilium's.
+
+Asked only after a failed request. In: a case, the slot and the program that was found in it. Out: what is wrong with
+it. Called by the checks of the destination's program and, for replies, of the source's.
+Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader/loader.go` (reloadEndpoint).
+"""
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Unavailable
+from ...sources.bpf import bpftool
+from ...sources.bpf.bpftool import Program
+from ...sources.maps import policymap
+from ...sources.maps.policymap import TrafficDirection
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+from .tail_calls import CALLS_FROM_POD, knows_calls
+
+_POLICY_PROGRAM = "cil_lxc_policy"
+
+
+def owner_is_known(context: CheckContext, node: str) -> bool:
+    """Whether it can be told whose program is in a slot: names and maps of programs go with the version."""
+    layout = context.layout(node)
+    return not isinstance(layout, Unavailable) and knows_calls(layout)
+
+
+def not_its_own(
+    context: CheckContext,
+    node: str,
+    endpoint: int,
+    number: int,
+    taken: frozenset[Stage],
+    misled: frozenset[Stage],
+) -> Fault:
+    """A program, by its number, that is not this endpoint's. `taken`, `misled`: how far packets come if it is a
+    stranger, or decides for another endpoint.
+    """
+    if context.outcome.met is not False:
+        return None
+    layout = context.layout(node)
+    if isinstance(layout, Unavailable):
+        return if_expected(layout)
+    if not knows_calls(layout):
+        return None
+    slot, shown = bpftool.policy_call(node, endpoint), bpftool.prog(node, number)
+    program = context.reader.read(shown, bpftool.parse_prog)
+    if isinstance(program, Unavailable):
+        return if_expected(program)
+    where = f"cilium_call_policy[{endpoint}] on {node} holds program {number}"
+    if not bpftool.is_program(program.name, _POLICY_PROGRAM):
+        message = f"{where} ({program.name or 'without a name'}), which is not Cilium's"
+        return Contradiction(Reason.FOREIGN_PROGRAM, message, taken, (slot, shown))
+    anyone = policymap.lookup(
+        node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
+    )
+    own_map = bpftool.map_id(node, bpftool.map_of(anyone))
+    own = context.reader.read(own_map, bpftool.parse_map_id)
+    if isinstance(own, Unavailable):
+        return if_expected(own)
+    if own in program.map_ids or not _uses(context, node, endpoint, own):
+        return None
+    calls = context.reader.read(bpftool.map_id(node, bpftool.calls_of(endpoint)), bpftool.parse_map_id)
+    if isinstance(calls, Unavailable):
+        return if_expected(calls)
+    if calls in program.map_ids:  # with IPv6 too, its own programs do the work
+        return None
+    message = f"{where}, which is another endpoint's: it uses neither this one's policy map nor its programs"
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, misled, (slot, shown, own_map))
+
+
+def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:
+    """Whether the endpoint's other programs use this map: one that none uses is told of by the policy's hop."""
+    return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
+
+
+def _maps(context: CheckContext, call: Question) -> tuple[int, ...]:
+    number = context.reader.read(call, bpftool.parse_call)
+    if not isinstance(number, int):
+        return ()
+    program = context.reader.read(bpftool.prog(call.node, number), bpftool.parse_prog)
+    return program.map_ids if isinstance(program, Program) else ()

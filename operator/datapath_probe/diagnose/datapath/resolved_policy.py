@@ -1,0 +1,103 @@
+"""What is meant to pass between two pods: the policy that the agent has resolved for an endpoint, and the names of the
+policies behind it. The *intent* witness of the hops `egress-policy` and `ingress-policy`.
+"""
+
+from dataclasses import dataclass
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.objects import CiliumEndpoint
+from ...plan.plan import PodFacts
+from ...sources.agent import agent_endpoint, endpoint_policy, policy_repository, policy_selectors
+from ...sources.agent.endpoint_policy import Decision
+from ...sources.agent.policy_labels import PolicyRef
+from ...sources.maps.policymap import TrafficDirection
+from ..context import CheckContext
+
+_HOST = 1  # the identity of an endpoint's own node
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the agent of the endpoint's node means.
+
+    `policies`: those that say so, or for a default deny those that close the direction. `rests_on`: the questions whose
+    answers say so. `to_node`: allowed because the peer is the endpoint's own node.
+    """
+
+    decision: Decision
+    rests_on: tuple[Question, ...]
+    policies: tuple[PolicyRef, ...] = ()
+    enforced: bool = True
+    audited: bool = False
+    to_node: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """ "allowed by …", "denied by …", "default deny by …", "not enforced". No name is told that is not certain."""
+        names = ", ".join(map(str, self.policies))
+        audit = " (audited only)" if self.audited else ""
+        if not self.enforced:
+            return "not enforced"
+        if self.decision.policies:
+            verb = "allowed" if self.decision.allowed else f"denied{audit}"
+            return f"{verb} by {names if self.decision.exact else f'a rule of {names}'}"
+        if self.decision.allowed:
+            return (
+                "allowed to the node itself" if self.to_node else "allowed, since no policy denies by default"
+            )
+        return f"default deny{audit} by {names}" if names else f"default deny{audit}"
+
+
+def intent_of(
+    context: CheckContext, owner: PodFacts, direction: TrafficDirection, identity: int, port: int
+) -> Intent | Unavailable:
+    """Whether the owner's policy means this identity to pass. Selectors are asked for only where policy is enforced."""
+    assert owner.endpoint is not None  # the caller has judged that
+    node, read = owner.node.name, context.reader.read
+    of_endpoint, of_selectors = questions(owner.endpoint, node)
+    policy = read(of_endpoint, endpoint_policy.parse)
+    if isinstance(policy, Absent):
+        return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no such endpoint")
+    if isinstance(policy, Unavailable):
+        return policy
+    if direction not in policy.enforced:
+        return Intent(Decision(allowed=True), (of_endpoint,), enforced=False)
+    selections = read(of_selectors, policy_selectors.parse)
+    if isinstance(selections, Unavailable):
+        return selections
+    if not policy.settled:
+        return Unavailable(Reason.IN_TRANSITION, f"the agent on {node} is about to realize another policy")
+    decision = endpoint_policy.decide(
+        policy, selections, direction, identity, port, _named_ports(context), context.protocol
+    )
+    if isinstance(decision, Unavailable):
+        return decision
+    policies = decision.policies
+    if not decision.allowed and not policies:
+        if _host_may(context, direction, identity):
+            return Intent(
+                Decision(allowed=True), (of_endpoint, of_selectors), audited=policy.audited, to_node=True
+            )
+        rules = read(policy_repository.question(node), policy_repository.parse)
+        known = () if isinstance(rules, Unavailable) else rules
+        policies = policy_repository.closing(known, direction, policy.labels)
+    return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
+
+
+def questions(endpoint: CiliumEndpoint, node: str) -> tuple[Question, Question]:
+    """The endpoint, and the selectors that its policy uses: two answers, which fit if they are of the same moment."""
+    return agent_endpoint.question(node, endpoint.endpoint_id), policy_selectors.question(node)
+
+
+def _named_ports(context: CheckContext) -> dict[str, int]:
+    """Of the pod that is called."""
+    containers = context.destination.pod.containers if context.destination else ()
+    return {name: number for container in containers for name, number in container.ports.items()}
+
+
+def _host_may(context: CheckContext, direction: TrafficDirection, identity: int) -> bool:
+    """A node may reach its own endpoints. Source: Cilium 1.18 `pkg/policy/mapstate.go`, AlwaysAllowLocalhost."""
+    unless_policy = context.plan.config.get("allow-localhost", "auto") != "policy"
+    return direction is TrafficDirection.INGRESS and identity == _HOST and unless_policy

@@ -1,0 +1,94 @@
+"""What a node balances a Service to: its frontend, its slots and their backends, and whether clients stick to one.
+
+In: a case and a node. Out: backends as "ip:port". Called by the checks of the Service's hops.
+Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import Frontend
+from ...sources.bpf.map_layout import Layout
+from ...sources.maps import lbmap
+from ...sources.maps.lbmap import ServiceFlag
+from ..context import CheckContext
+from ..lookup.service_frontend import ServiceEntry, lookup_service
+
+# Beyond this many backends only their number and the one that was chosen are compared.
+COMPARED_BACKENDS = 32
+NO_AFFINITY = "None"
+_AFFINITY_BY_SETTING = ("1.16.", "1.17.")
+
+
+@dataclass(frozen=True, slots=True)
+class Programmed:
+    """`count`: of slots; `states`: by backend, as "ip:port"; `dangling`: what slots name and is not there."""
+
+    count: int
+    states: Mapping[str, int]
+    dangling: tuple[str, ...]
+    rests_on: tuple[Question, ...]
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """Those that slots lead to."""
+        return frozenset(self.states)
+
+
+def frontend_of(context: CheckContext) -> Frontend:
+    """The address of the Service that is requested."""
+    assert context.plan.frontend is not None  # the path has these hops only with a Service
+    return context.plan.frontend
+
+
+def master_at(context: CheckContext, node: str) -> ServiceEntry:
+    """The node's entry for that address."""
+    return lookup_service(context.reader, node, frontend_of(context), context.config.socket_lb)
+
+
+def programmed_of(
+    context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
+) -> Programmed | Unavailable:
+    """What all slots of the entry lead to; of more than `COMPARED_BACKENDS` just their number."""
+    rests_on = [*master.rests_on]
+    if slot_0.count > COMPARED_BACKENDS:
+        return Programmed(slot_0.count, {}, (), master.rests_on)
+    states: dict[str, int] = {}
+    dangling: list[str] = []
+    failed: Unavailable | None = None
+    for number in range(1, slot_0.count + 1):
+        slot_question = lbmap.slot(node, master.address, number)
+        slot = context.reader.read(slot_question, lbmap.parse_slot)
+        rests_on.append(slot_question)
+        if isinstance(slot, Unavailable):
+            failed = slot
+            continue
+        if isinstance(slot, Absent):
+            dangling.append(f"slot {number}")
+            continue
+        backend_question = lbmap.backend(node, slot.backend_id)
+        backend = context.reader.read(backend_question, lbmap.parse_backend)
+        rests_on.append(backend_question)
+        if isinstance(backend, Unavailable):
+            failed = backend
+        elif isinstance(backend, Absent):
+            dangling.append(f"backend {slot.backend_id}")
+        else:
+            states[f"{backend.ip}:{backend.port}"] = backend.state
+    return failed or Programmed(slot_0.count, states, tuple(dangling), tuple(rests_on))
+
+
+def sticks(context: CheckContext, master: lbmap.ServiceSlot) -> bool:
+    """Whether clients stick to a backend: as Kubernetes wants it, or as the node does it."""
+    wanted = frontend_of(context).service.session_affinity != NO_AFFINITY
+    return wanted or ServiceFlag.AFFINITY in master.flags
+
+
+def serves_affinity(context: CheckContext, node: str) -> bool:
+    """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or where it is told to."""
+    layout = context.layout(node)
+    always = isinstance(layout, Layout) and not layout.version.startswith(_AFFINITY_BY_SETTING)
+    told = context.plan.config.get("enable-session-affinity", "true" if always else "false")
+    return context.config.kube_proxy_replacement or told == "true"

@@ -1,0 +1,32 @@
+"""Whether sockets of a node are translated at all, where that is how Services are served.
+
+In: a case. Out: that the program for it is not attached. Asked only after a failure; called by the check of
+`service-translation`.
+"""
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...sources.bpf import socket_lb
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+
+
+def untranslating(context: CheckContext, node: str) -> Fault:
+    """`cil_sock4_connect` is not attached: no connection of a pod is translated, those to a name server neither."""
+    if context.outcome.met is not False or not context.config.socket_lb or ":" in context.source.pod.ip:
+        return None
+    of_link, of_program = socket_lb.link(node), socket_lb.program(node)
+    attached = context.reader.read(of_link, socket_lb.parse_link)
+    rests_on: tuple[Question, ...] = (of_link,)
+    if isinstance(attached, Absent):  # pinned or not: an upgraded agent goes on as it began
+        attached = context.reader.read(of_program, socket_lb.parse_program)
+        rests_on = (of_link, of_program)
+    if isinstance(attached, Unavailable):
+        return if_expected(attached)
+    if attached:
+        return None
+    message = f"{socket_lb.PROGRAM} is not attached to the cgroup of {node}: sockets connect to Services' own addresses"
+    return Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Stage.NOTHING}), rests_on)

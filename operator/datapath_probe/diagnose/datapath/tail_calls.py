@@ -1,0 +1,79 @@
+"""Holes among Cilium's tail calls: a program that calls one that is not there drops the packet (140).
+
+Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
+"""
+
+from collections.abc import Sequence
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...sources.bpf import bpftool
+from ...sources.bpf.map_layout import Layout
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+
+# CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
+# (cil_to_container); …_CT_INGRESS_POLICY_ONLY, …_TO_LXC_POLICY_ONLY (cil_lxc_policy); CILIUM_CALL_IPV4_FROM_OVERLAY.
+_VERSIONS_OF_CALLS = ("1.18.", "1.19.")
+_FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
+_TO_CONTAINER_CALLS, _POLICY_CALLS = (28, 13), (29, 11)
+FROM_OVERLAY_CALL = 7
+CALLS_FROM_POD = (7, 26)
+"""Where the endpoint's policy for what leaves it is looked up: with load-balancing in its programs in the second."""
+
+
+def from_pod_calls(context: CheckContext) -> tuple[int, ...]:
+    """The tail calls that every packet from a pod needs. Where sockets choose the backends there is but one, the others
+    are compiled into it (unless for L7 load balancing or SCTP, which is not held against their absence).
+    """
+    return _FROM_POD_CALLS if context.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
+
+
+def to_pod_calls(context: CheckContext) -> Sequence[int]:
+    """The same for packets to a pod. With IPv4 alone they are compiled into the policy program that others call."""
+    if context.config.routes_to_endpoints:
+        return _TO_CONTAINER_CALLS
+    return _POLICY_CALLS if context.config.ipv6 else ()
+
+
+def knows_calls(layout: Layout) -> bool:
+    """Whether this version's programs and tail calls are known."""
+    return layout.version.startswith(_VERSIONS_OF_CALLS)
+
+
+def call_missing(
+    context: CheckContext, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Stage]
+) -> Fault:
+    """A hole among the tail calls that this endpoint's packets need."""
+    questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
+    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
+
+
+def overlay_call_missing(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
+    """The same for packets that come out of the tunnel."""
+    questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
+    return _hole(context, node, "the tunnel device", questions, predicts)
+
+
+def _hole(
+    context: CheckContext, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Stage]
+) -> Fault:
+    if context.outcome.met is not False:
+        return None
+    layout = context.layout(node)
+    if not isinstance(layout, Unavailable) and not knows_calls(layout):
+        return None
+    found = {call: context.reader.read(question, bpftool.parse_call) for call, question in questions.items()}
+    missing = [call for call, program in found.items() if isinstance(program, Absent)]
+    if not missing:
+        silent = (if_expected(program) for program in found.values() if isinstance(program, Unavailable))
+        return next((reading for reading in silent if reading), None)
+    if isinstance(layout, Unavailable):  # of another version these may not be needed
+        return if_expected(layout)
+    numbers = ", ".join(map(str, missing))
+    message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
+    rests_on = tuple(questions[call] for call in missing)
+    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, rests_on)

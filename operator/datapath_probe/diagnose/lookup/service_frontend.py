@@ -1,0 +1,73 @@
+"""A Service's frontend as a node has it: its slot 0, and the address under which that and the other slots are found.
+
+In: a planned frontend. Out: the entry that programs would use. Called by `trace` and the checks of Services.
+Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`sock4_wildcard_lookup`).
+"""
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import Frontend
+from ...sources.byte_order import L4Protocol
+from ...sources.maps import lbmap
+from ...sources.maps.lbmap import Scope, ServiceFlag, ServiceSlot
+from ..finding.evidence_reader import EvidenceReader
+
+_ANY_ADDRESS = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # a key of a map
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """Slot 0, under the address that has one. `surrogate`: that of a NodePort at any address of the node, which sockets
+    find where there is none of the address that they ask for.
+    """
+
+    address: lbmap.Frontend
+    slot: ServiceSlot | Absent | Unavailable
+    rests_on: tuple[Question, ...]
+    surrogate: bool = False
+
+
+def address_of(frontend: Frontend) -> lbmap.Frontend:
+    """The address that is looked for first."""
+    return lbmap.Frontend(frontend.ip, frontend.number, L4Protocol[frontend.port.protocol])
+
+
+def lookup_service(reader: EvidenceReader, node: str, frontend: Frontend, socket_lb: bool) -> ServiceEntry:
+    """The entry that a connection to this frontend uses on this node."""
+    address = address_of(frontend)
+    found = _scoped(reader, node, address)
+    if not (isinstance(found.slot, Absent) and frontend.node_port and socket_lb):
+        return found
+    anywhere = replace(address, ip=_ANY_ADDRESS[ip_address(address.ip).version])
+    other = _scoped(reader, node, anywhere)
+    rests_on = (*found.rests_on, *other.rests_on)
+    if isinstance(other.slot, Absent):
+        return replace(found, rests_on=rests_on)
+    return replace(other, rests_on=rests_on, surrogate=True)
+
+
+def _scoped(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> ServiceEntry:
+    """For clients inside the cluster, where they are balanced otherwise than those outside."""
+    found = _of_protocol(reader, node, address)
+    if not (isinstance(found.slot, ServiceSlot) and ServiceFlag.TWO_SCOPES in found.slot.flags):
+        return found
+    inside = _of_protocol(reader, node, replace(address, scope=Scope.INTERNAL))
+    return replace(inside, rests_on=(*found.rests_on, *inside.rests_on))
+
+
+def _of_protocol(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> ServiceEntry:
+    """By protocol, then by none, as Cilium before 1.17 made all entries."""
+    question = lbmap.slot(node, address, 0)
+    slot = reader.read(question, lbmap.parse_slot)
+    if not isinstance(slot, Absent):
+        return ServiceEntry(address, slot, (question,))
+    of_any = replace(address, protocol=L4Protocol.ANY)
+    question_of_any = lbmap.slot(node, of_any, 0)
+    slot_of_any = reader.read(question_of_any, lbmap.parse_slot)
+    if isinstance(slot_of_any, Unavailable) and slot_of_any.reason == Reason.NOT_COLLECTED:
+        return ServiceEntry(address, slot, (question,))  # saved by a version that did not ask
+    return ServiceEntry(of_any, slot_of_any, (question, question_of_any))

@@ -1,0 +1,4 @@
+"""The Linux side of a path: FIB, netfilter, qdiscs, veth pairs, sockets, MTU.
+
+Called by the checks of the hops that own them.
+"""

@@ -1,0 +1,114 @@
+"""What swallows packets to or from an end in a node's own network: rules of the packet filters that such packets meet,
+a queue or a stranger at the uplinks.
+
+Asked after a failed request. Called by the checks of routes, and where no route is on the path by that of the node's
+own address. Source: Linux 6.x netfilter (what a host sends meets OUTPUT, what it takes in INPUT, what it passes on
+FORWARD); Cilium 1.18 `pkg/datapath/iptables` (in tunnel mode a pod speaks to nodes from its own node's address).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ...api.vocabulary import Encapsulation
+from ...evidence.reading import Unavailable
+from ...plan.plan import NodeFacts
+from ...sources.bpf.bpftool import Direction
+from ...sources.iproute2.links import CILIUM_HOST
+from ...sources.packet import Packet
+from ..connection.conntrack_lookup import client_address
+from ..context import CheckContext
+from ..finding.faults import Fault
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+from .foreign_programs import strangers
+from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
+from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
+from .qdisc import qdisc_drops
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The nodes that packets of one direction go between, and which of both ends is in its node's own network."""
+
+    sender: NodeFacts
+    receiver: NodeFacts
+    from_host: bool
+    to_host: bool
+
+
+def dropped_on_output(
+    context: CheckContext, uplink: str, predicts: frozenset[Stage], *, reply: bool = False
+) -> Iterator[Fault]:
+    """From one node to the other: what it meets where it leaves, by this uplink, and where it arrives."""
+    if context.outcome.met is not False:
+        return
+    ends, packet = _ends(context, reply=reply), _packet(context, reply=reply)
+    if ends is None or packet is None:
+        return
+    here, there = ends.sender.name, ends.receiver.name
+    yield qdisc_drops(context, here, uplink, predicts)
+    yield strangers(context, here, uplink, Direction.EGRESS, predicts)
+    tunneled = context.path.encapsulation is not Encapsulation.NONE
+    outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
+    if outer:
+        yield filtered(context, here, LEAVING, outer, predicts)
+    devices = (
+        pod_device(context, context.source) | pod_device(context, context.destination) | {uplink, CILIUM_HOST}
+    )
+    packet = replace(packet, devices=devices)
+    if ends.from_host:
+        yield filtered(context, here, LEAVING, packet, predicts)
+    elif not tunneled and not context.config.bpf_host_routing:
+        yield filtered(context, here, FORWARDED, packet, predicts)
+    for suspect in _arriving(context, ends, packet, predicts, tunneled=tunneled):
+        yield replace(suspect, node=there) if isinstance(suspect, Contradiction) else suspect
+
+
+def input_blocked(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
+    """On one node: what a pod's packets meet on their way into the host's stack."""
+    packet = _packet(context, reply=False) if context.outcome.met is False else None
+    if packet is None:
+        return None
+    devices = pod_device(context, context.source) | {CILIUM_HOST}
+    return filtered(context, node, ARRIVING, replace(packet, devices=devices), predicts)
+
+
+def _arriving(
+    context: CheckContext, ends: _Ends, packet: Packet, predicts: frozenset[Stage], *, tunneled: bool
+) -> Iterator[Fault]:
+    """Where packets arrive; what is still in a tunnel there is judged by the hop that takes it out."""
+    there = ends.receiver.name
+    arrived = uplinks(context, ends.sender, ends.receiver, of=there)
+    packet = replace(_masqueraded(context, ends, packet), devices=packet.devices | arrived)
+    if ends.to_host:
+        yield filtered(context, there, ARRIVING, packet, predicts)
+    elif not tunneled and not context.config.bpf_host_routing:
+        yield filtered(context, there, FORWARDED, packet, predicts)
+    for device in sorted(arrived) if not tunneled else ():
+        yield strangers(context, there, device, Direction.INGRESS, predicts)
+
+
+def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
+    """The packet as it comes to another node: in tunnel mode from an address of the pod's own, and some port."""
+    speaks = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
+    if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not speaks:
+        return packet
+    return replace(packet, source=speaks[0], source_port=None)
+
+
+def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
+    here, there = context.source.node, context.backend.place if context.backend else None
+    if there is None:
+        return None
+    from_host, to_host = context.source.pod.host_network, context.destination is None
+    return _Ends(there, here, to_host, from_host) if reply else _Ends(here, there, from_host, to_host)
+
+
+def _packet(context: CheckContext, *, reply: bool) -> Packet | None:
+    """The first packet of the request or of its reply, with the addresses that the sender gives it."""
+    if context.backend is None:
+        return None
+    client = client_address(context.plan, context.backend, context.reader, context.config)
+    if isinstance(client, Unavailable):
+        return None
+    return request_packet(context, frozenset(), reply=reply, client=client)

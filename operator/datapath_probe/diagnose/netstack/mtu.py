@@ -1,0 +1,112 @@
+"""What is lost by its size alone: a device that takes smaller packets than come to it. Small ones pass, so the
+connection stands and then stalls; with small requests it is a fault that waits for its day.
+
+A device that is too small for what it is to send cuts the packet, or has the sender told. One that is too small for
+what it receives throws it away. Called by the checks of routes and interfaces.
+Source: Linux 6.x `is_skb_forwardable`; Cilium 1.18 `pkg/mtu` (a pod's routes allow less than the node's device).
+"""
+
+from dataclasses import dataclass
+
+from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import NodeFacts, PodFacts
+from ...sources.iproute2 import links
+from ..context import CheckContext
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+from .netns import home_of
+
+BY_SIZE = frozenset({Stage.CONNECTED})
+# inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
+OUTER_HEADERS = 14 + 20 + 8 + 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """So many octets a packet has at most, of whom, and whose answers say so."""
+
+    octets: int
+    name: str
+    rests_on: tuple[Question, ...]
+
+
+_Known = _Limit | Unavailable | None  # None: the device is not there, of which other hops tell
+
+
+def largest_packet(link: links.Link, routes: tuple[links.Route, ...]) -> int:
+    """What a pod sends at most, in octets: its kernel goes by the route, whatever the device takes."""
+    return route_mtu(routes) or link.mtu
+
+
+def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
+    """What a pod's default route allows, and has the pod tell its peers whatever its device takes; None: it says
+    nothing, and the device counts.
+    """
+    return min((route.mtu for route in routes if route.destination == "default" and route.mtu), default=None)
+
+
+def too_small_uplink(
+    context: CheckContext, one: PodFacts, another: PodFacts
+) -> Contradiction | Unavailable | None:
+    """A node's device that takes less than the other node sends to it, of a connection between these pods."""
+    packets = _packet_of(context, one), _packet_of(context, another)
+    uplinks = _uplink(context, one.node, another.node), _uplink(context, another.node, one.node)
+    known = (*packets, *uplinks)
+    limits = [limit for limit in known if isinstance(limit, _Limit)]
+    if len(limits) < len(known):
+        return next((limit for limit in known if isinstance(limit, Unavailable)), None)
+    # either end of a connection tells the other how much it takes
+    packet = min(limits[0].octets, limits[1].octets)
+    if context.path.encapsulation is not Encapsulation.NONE:
+        packet += OUTER_HEADERS
+    here, there = limits[2:]
+    rests_on = tuple(question for limit in limits for question in limit.rests_on)
+    for sender, receiver, node in ((here, there, another.node.name), (there, here, one.node.name)):
+        sent = min(packet, sender.octets)
+        if receiver.octets < sent:
+            message = (
+                f"{receiver.name} on {node} takes packets of up to {receiver.octets} octets, "
+                f"and gets some of up to {sent}"
+            )
+            return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, rests_on, node)
+    return None
+
+
+def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
+    """The largest packet of a pod."""
+    node, agent = pod.node.name, context.agent_endpoint(pod)
+    if isinstance(agent, Unavailable):
+        return agent
+    home = home_of(context, pod, agent)
+    if isinstance(home, Unavailable):
+        return None if home.reason == Reason.NAMESPACE_NOT_FOUND else home
+    of_link = links.pod_link(node, home.namespace, agent.container_interface_name)
+    of_routes = links.pod_routes(node, home.namespace)
+    link = context.reader.read(of_link, links.parse_link)
+    routes = context.reader.read(of_routes, links.parse_routes)
+    if isinstance(link, Absent):
+        return None
+    if isinstance(link, Unavailable):
+        return link
+    if isinstance(routes, Unavailable):
+        return routes
+    return _Limit(largest_packet(link, routes), link.name, (of_link, of_routes))
+
+
+def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
+    """The device by which a node reaches another."""
+    if other.cilium is None or not other.cilium.internal_ips:
+        return None
+    route = context.reader.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
+    if isinstance(route, Unavailable):
+        return route
+    if isinstance(route, Absent):
+        return None
+    question = links.uplink(node.name, route.device)
+    link = context.reader.read(question, links.parse_link)
+    if isinstance(link, Unavailable):
+        return link
+    return None if isinstance(link, Absent) else _Limit(link.mtu, link.name, (question,))

@@ -1,0 +1,62 @@
+"""The packets that a run's request and reply are between the two nodes, as kernels and packet filters see them."""
+
+from ...plan.plan import NodeFacts, PodFacts
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.iproute2 import links
+from ...sources.packet import Packet
+from ..context import CheckContext
+from .mtu import OUTER_HEADERS
+
+
+def tunnel_packet(context: CheckContext, sender: NodeFacts, receiver: NodeFacts) -> Packet | None:
+    """The outer packet from one node to another; None where a node has no CiliumNode with an address."""
+    ips = [
+        node.cilium.internal_ips[0] for node in (sender, receiver) if node.cilium and node.cilium.internal_ips
+    ]
+    if len(ips) < 2:
+        return None
+    source, destination = ips
+    devices = uplinks(context, sender, receiver)
+    outer = Packet("udp", source, destination, context.config.tunnel_port, devices=devices)
+    return outer.of_handshake(OUTER_HEADERS)
+
+
+def request_packet(
+    context: CheckContext, devices: frozenset[str], *, reply: bool = False, client: str = ""
+) -> Packet | None:
+    """The request's packet, or its reply's, between the nodes; None while the destination is not known. `client`: the
+    address that the source speaks from, if it is not the pod's own.
+    """
+    if context.backend is None:
+        return None
+    asks, server = (
+        (client or context.source.pod.ip, context.client_port),
+        (context.backend.ip, context.backend.port),
+    )
+    (source, source_port), (destination, destination_port) = (server, asks) if reply else (asks, server)
+    state = "ESTABLISHED" if reply else "NEW"
+    l4 = context.protocol.lower()
+    packet = Packet(l4, source, destination, destination_port, source_port, devices, state)
+    return packet.of_handshake()
+
+
+def pod_device(context: CheckContext, pod: PodFacts | None) -> frozenset[str]:
+    """The node's end of the pod's pair, as far as it is known; of a host there is none."""
+    agent = context.agent_endpoint(pod) if pod and not pod.pod.host_network else None
+    return frozenset({agent.interface_name}) if isinstance(agent, AgentEndpoint) else frozenset()
+
+
+def uplinks(
+    context: CheckContext, one: NodeFacts, another: NodeFacts, of: str | None = None
+) -> frozenset[str]:
+    """The devices by which two nodes reach each other, or those of one of them."""
+    found = set()
+    for node, other in ((one, another), (another, one)):
+        if of not in (None, node.name) or other.cilium is None or not other.cilium.internal_ips:
+            continue
+        route = context.reader.read(
+            links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route
+        )
+        if isinstance(route, links.Route):
+            found.add(route.device)
+    return frozenset(found)

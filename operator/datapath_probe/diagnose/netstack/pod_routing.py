@@ -1,0 +1,83 @@
+"""What keeps packets inside a pod although its pair of interfaces is whole: its own routes, rules and addresses.
+
+Asked only after a request has failed, of the pod's kernel: "how would you send this?". Called by the checks of the
+interfaces. Source: Linux 6.x `net/ipv4/route.c`, which refuses a source address that the namespace does not have.
+"""
+
+from collections.abc import Iterator
+
+from ...api.reasons import Reason
+from ...evidence.reading import Absent, Unavailable
+from ...plan.plan import PodFacts
+from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.iproute2 import links
+from ...sources.packet import Packet
+from ..connection.conntrack_lookup import MAX_CANDIDATES
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+
+
+def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
+    """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
+    translated outside the pod. Where its sockets translate, and nobody saw whom they chose, each that they may have.
+    """
+    plan = context.plan
+    if pod is not context.source:
+        return ((context.source.pod.ip, context.client_port),)
+    if context.translates and plan.frontend:
+        return ((plan.frontend.ip, plan.frontend.number),)
+    chosen = (context.backend,) if context.backend else plan.backends[:MAX_CANDIDATES]
+    return tuple((backend.ip, backend.port) for backend in chosen)
+
+
+def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
+    """What may arrive in the pod and leave it by its device, as its own kernel sees it."""
+    own, asks, l4 = context.client_port, pod is context.source, context.protocol.lower()
+    if not asks:
+        own = context.backend.port if context.backend else 0
+    ip, by, request, reply = pod.pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
+    others = peers(context, pod)
+    arriving = [Packet(l4, peer, ip, own, port, by, reply if asks else request) for peer, port in others]
+    leaving = [Packet(l4, ip, peer, port, own, by, request if asks else reply) for peer, port in others]
+    return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
+
+
+def astray_inside(
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, predicts: frozenset[Stage]
+) -> Iterator[Fault]:
+    """A pod that does not send its packets of this connection through its interface, or not from its own address."""
+    if context.outcome.met is not False:
+        return
+    for target, _ in peers(context, pod):
+        if target not in pod.pod.ips:
+            yield _astray(context, pod, agent, namespace, target, predicts)
+
+
+def _astray(
+    context: CheckContext,
+    pod: PodFacts,
+    agent: AgentEndpoint,
+    namespace: str,
+    target: str,
+    predicts: frozenset[Stage],
+) -> Fault:
+    asks = pod is context.source
+    question = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
+    route = context.reader.read(question, links.parse_route)
+    if isinstance(route, Unavailable):
+        return if_expected(route)
+    name = f"{pod.pod.namespace}/{pod.pod.name}"
+    if isinstance(route, Absent):
+        message = (
+            f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
+        )
+        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
+    if route.device != agent.container_interface_name:
+        message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
+        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
+    if asks and route.source and route.source not in pod.pod.ips:
+        message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.pod.ip}"
+        return Contradiction(Reason.INTERFACE_MISMATCH, message, predicts, (question,))
+    return None

@@ -1,0 +1,42 @@
+"""A queue of a device that loses, delays or damages packets."""
+
+from ...api.reasons import Reason
+from ...evidence.question import Question
+from ...evidence.reading import Unavailable
+from ...sources.iproute2 import qdisc
+from ..context import CheckContext
+from ..finding.faults import Fault, if_expected
+from ..finding.finding import Stage
+from ..finding.hop_check import Contradiction
+from .mtu import BY_SIZE
+
+# Shares: of a request's timeout by which a packet is delayed, of packets that are damaged.
+_TOO_LATE, _DAMAGED = 0.5, 0.05
+
+
+def qdisc_drops(
+    context: CheckContext,
+    node: str,
+    device: str,
+    predicts: frozenset[Stage],
+    question: Question | None = None,
+) -> Fault:
+    """A queue of the device that loses packets, or with which a request came late."""
+    if not context.needs_loss_search:
+        return None
+    question = question or qdisc.losing(node)
+    losing = context.reader.read(question, qdisc.parse_losing)
+    if isinstance(losing, Unavailable):
+        return if_expected(losing) if context.outcome.met is False else None
+    if device not in losing:
+        return None
+    queue = losing[device]
+    message = f"the queueing discipline of {device} on {node} is {queue.told}"
+    late = queue.delay_s is not None and queue.delay_s >= context.plan.request.timeout_s * _TOO_LATE
+    if context.outcome.met:
+        predicts = frozenset()
+    elif late or queue.damaged >= _DAMAGED:  # what comes late or damaged may be seen further on
+        predicts |= {stage for stage in Stage if min(predicts) <= stage <= Stage.CONNECTED}
+    elif not queue.loses:
+        return Unavailable(Reason.NOT_OBSERVED, message) if queue.delay_s is None else None
+    return Contradiction(Reason.QDISC_DROPS, message, predicts | BY_SIZE, (question,))

@@ -1,0 +1,201 @@
+"""An evidence bundle: one run as a JSON document, from which `replay` draws the same verdict.
+
+Free of secrets: of header values and the body of the request only the length is kept (whether they fit one packet
+decides who can be blamed), likewise of the values in its query, and of the response's body only what the expectation
+asks for. Of curl's report the URLs are left out. Other outputs are kept byte for byte but for that query, written as
+Latin-1 so that they can be read by people.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from ...evidence.errors import EvidenceError
+from ...evidence.question import Question
+from ...evidence.reading import Answer, Reading, Unavailable
+from ...evidence.store import Evidence
+from ...plan.endpoint_churn import EndpointChurn
+from ...plan.plan import CannotRun, Plan
+from ...sources.curl import strip_progress
+from .redaction import starred, without_values
+from .run import Request, Run
+from .windows import DEFAULT, Windows
+
+FORMAT = 1
+# What a bundle of an earlier version may call a reason.
+_RENAMED = {"PodGone": EvidenceError.POD_NOT_FOUND}
+
+_PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
+_PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
+_CHURN: TypeAdapter[EndpointChurn | None] = TypeAdapter(EndpointChurn | None)
+_JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+class NotABundleError(ValueError):
+    """The document is no evidence bundle, or one of a format that this version does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A run that can be saved."""
+
+    run: Run
+
+    def to_json(self) -> bytes:
+        """The document, UTF-8, without secrets."""
+        run = _redacted(self.run)
+        request = run.request
+        document = {
+            "format": FORMAT,
+            "plan": _PLAN.dump_python(run.plan, mode="json"),
+            "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
+            "secondLook": run.second_look,
+            "viewAge": run.view_age_s,
+            "behind": _CHURN.dump_python(run.destination_churn, mode="json"),
+            "dns": _CHURN.dump_python(run.dns_churn, mode="json"),
+            "request": {
+                "started": request.started,
+                "localPort": request.local_port,
+                "reading": _from_reading(request.reading) if request.reading else None,
+            },
+            "evidence": [
+                {
+                    "node": question.node,
+                    "argv": list(question.argv),
+                    "readings": [_from_reading(reading) for reading in readings],
+                }
+                for question, readings in run.evidence
+            ],
+        }
+        if run.windows != DEFAULT:
+            document["windows"] = asdict(run.windows)
+        return _JSON.dump_json(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read a saved document. Raises NotABundleError."""
+        try:
+            document = _JSON.validate_json(text)
+            if document.get("format") != FORMAT:
+                raise NotABundleError(f"format {document.get('format')!r}, this version reads {FORMAT}")
+            request = document["request"]
+            readings = {
+                Question(entry["node"], tuple(entry["argv"])): tuple(map(_to_reading, entry["readings"]))
+                for entry in document["evidence"]
+            }
+            return cls(
+                Run(
+                    plan=_PLAN.validate_python(document["plan"]),
+                    request=Request(
+                        started=_number(request["started"]),
+                        local_port=int(request["localPort"]),
+                        reading=_to_reading(request["reading"]) if request["reading"] else None,
+                    ),
+                    evidence=Evidence(readings),
+                    plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
+                    second_look=bool(document["secondLook"]),
+                    view_age_s=_number(document["viewAge"]),
+                    destination_churn=_CHURN.validate_python(document.get("behind")),
+                    dns_churn=_CHURN.validate_python(document.get("dns")),
+                    windows=_windows(document.get("windows", {})),
+                )
+            )
+        except NotABundleError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise NotABundleError(f"not an evidence bundle: {error}") from error
+
+
+def _redacted(run: Run) -> Run:
+    after, path = run.plan_after, run.plan.request.path
+    reading = run.request.reading
+    if isinstance(reading, Answer):
+        wanted = (run.plan.expect.body_contains or "").encode()
+        told = strip_progress(reading.stderr)
+        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=told)
+    return replace(
+        run,
+        plan=_without_secrets(run.plan),
+        plan_after=_without_secrets(after) if isinstance(after, Plan) else after,
+        request=replace(run.request, reading=_without_query(reading, path) if reading else None),
+        evidence=Evidence(
+            {
+                question: tuple(_without_query(answer, path) for answer in readings)
+                for question, readings in run.evidence
+            }
+        ),
+    )
+
+
+def _without_secrets(plan: Plan) -> Plan:
+    request = plan.request
+    headers = tuple((name, starred(value)) for name, value in request.headers)
+    return replace(
+        plan,
+        request=replace(
+            request, headers=headers, body=starred(request.body), path=without_values(request.path)
+        ),
+    )
+
+
+def _without_query(reading: Reading, path: str) -> Reading:
+    """An output that may tell of the request's path, as programs write it into JSON or as it is."""
+    if isinstance(reading, Unavailable) or "?" not in path:
+        return reading
+    stdout, stderr = reading.stdout, reading.stderr
+    for escape in (str, _in_json, _in_json_of_go):
+        told, hidden = escape(path).encode(), escape(without_values(path)).encode()
+        stdout, stderr = stdout.replace(told, hidden), stderr.replace(told, hidden)
+    return replace(reading, stdout=stdout, stderr=stderr)
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _in_json_of_go(text: str) -> str:
+    """Source: Go `encoding/json`, which escapes what means something in HTML."""
+    return _in_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _windows(saved: dict[str, object]) -> Windows:
+    """The default ones unless others were saved. TypeError for a window that this version does not know."""
+    return Windows(**{name: _number(seconds) for name, seconds in saved.items()})
+
+
+def _number(saved: object) -> float:
+    """ValueError if it is none that can be reckoned with."""
+    number = float(saved) if isinstance(saved, int | float) else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{saved!r} is no number")
+    return number
+
+
+def _from_reading(reading: Reading) -> dict[str, Any]:
+    if isinstance(reading, Unavailable):
+        return {"unavailable": str(reading.reason), "message": reading.message, "at": reading.at}
+    return {
+        "exitCode": reading.exit_code,
+        "stdout": reading.stdout.decode("latin-1"),
+        "stderr": reading.stderr.decode("latin-1"),
+        "at": reading.at,
+        "duration": reading.duration_s,
+        "truncated": reading.truncated,
+    }
+
+
+def _to_reading(saved: dict[str, Any]) -> Reading:
+    if "unavailable" in saved:
+        reason = EvidenceError(_RENAMED.get(saved["unavailable"], saved["unavailable"]))
+        return Unavailable(reason, str(saved["message"]), _number(saved["at"]))
+    return Answer(
+        exit_code=int(saved["exitCode"]),
+        stdout=saved["stdout"].encode("latin-1"),
+        stderr=saved["stderr"].encode("latin-1"),
+        at=_number(saved["at"]),
+        duration_s=_number(saved["duration"]),
+        truncated=bool(saved["truncated"]),
+    )

@@ -1,0 +1,54 @@
+"""What failed early because of something that the request itself would have met later: that is what is broken, and the
+name that did not resolve, or the endpoint that is not Ready, no more than its first victim.
+
+In: the findings of a path. Out: the same with the hop that the failure comes of, where the request takes it too. Called
+by `diagnose`, before `conclude`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ...api.vocabulary import HOP_ORDER, HopName
+from ..finding.finding import Finding
+
+# Whatever leaves the pod passes these: they need not be judged for the request anew.
+_OF_THE_POD = frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM})
+
+
+def with_shared_cause(findings: list[Finding], candidate: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """The findings; what a failure comes of is taken back where the request does not depend on it.
+
+    `candidate`: those of the ways that the request may take once its destination is known.
+    """
+    failed = next((f for f in findings if f.cause), None)
+    if failed is None or failed.cause is None:
+        return findings
+    if failed.hop is HopName.SERVICE_LOOKUP:  # found on the request's own way
+        shared: Finding | None = failed.cause
+    else:
+        shared = _of_request(failed.cause, (f for f in findings if f is not failed), candidate)
+    if shared is None:
+        return [replace(f, cause=None) if f is failed else f for f in findings]
+    others = [f for f in findings if f.hop is not shared.hop]
+    return sorted((*others, shared), key=lambda finding: HOP_ORDER[finding.hop])
+
+
+def _of_request(
+    cause: Finding, findings: Iterable[Finding], candidate: Callable[[], Iterable[Finding]]
+) -> Finding | None:
+    """The cause as the request meets it."""
+    if cause.hop in _OF_THE_POD:
+        return cause
+    met = next((f for f in findings if _is_same(f, cause)), None)
+    return met or next((f for f in candidate() if _is_same(f, cause)), None)
+
+
+def _is_same(finding: Finding, cause: Finding) -> bool:
+    """The same thing is wrong with the same object."""
+    return (finding.verdict, finding.node, finding.hop, finding.object, finding.reason) == (
+        cause.verdict,
+        cause.node,
+        cause.hop,
+        cause.object,
+        cause.reason,
+    )

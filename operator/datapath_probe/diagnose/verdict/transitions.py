@@ -1,0 +1,138 @@
+"""What is in the middle of changing on a path, in Kubernetes' and Cilium's own words. A failing run then proves
+nothing: the verdict is Unknown, and this says what is in transition.
+
+What does not lie on the way of this very connection does not count, and no state counts for ever: a roll-out elsewhere
+hides no fault, nor does an agent that has been dead for long. Called by `diagnose`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from ...api.vocabulary import HopName
+from ...plan.endpoint_churn import EndpointChurn
+from ...plan.objects import Pod
+from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
+from ..run.run import Run
+from ..run.windows import Windows
+
+
+def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
+    """The first thing that is changing, as one sentence; None when all stands still.
+
+    `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
+    """
+    if run.view_age_s > run.windows.trusted_view_s:
+        return f"the API server has not been heard for {run.view_age_s:.0f} s, so objects may have changed unseen"
+    if isinstance(run.plan_after, CannotRun):
+        return run.plan_after.message
+    return next(_all(run, chosen, doubtful), None)
+
+
+def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
+    before, after, now, windows = run.plan, run.plan_after, run.request.started, run.windows
+    is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
+    concerned = (chosen,) if chosen and is_settled else before.backends
+    yield from _changing(before, concerned, now, windows)
+    if not is_settled and run.destination_churn:
+        yield from _endpoint_churn(run.destination_churn, now, windows, has_endpoints=bool(before.backends))
+    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn:
+        yield from _endpoint_churn(run.dns_churn, now, windows, has_endpoints=True)
+    if isinstance(after, Plan):
+        yield from _changed(before, after, concerned, is_settled)
+
+
+def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
+    """What the objects of one moment say about themselves."""
+    pods = [plan.source, *(backend.target for backend in concerned if backend.target)]
+    for facts in pods:
+        name = _name(facts.pod)
+        if facts.pod.terminating:
+            yield f"pod {name} is being deleted"
+        if now - facts.pod.started_at < windows.pod_starting_s:
+            yield f"pod {name} has just been started"
+        endpoint = facts.endpoint
+        is_ready = endpoint is None or endpoint.state in ("ready", "")
+        if endpoint and not is_ready and _is_recent(endpoint.written_at, now, windows.regenerating_s):
+            yield f"the CiliumEndpoint of pod {name} is {endpoint.state}"
+    for node in {facts.node.name: facts.node for facts in pods}.values():
+        yield from _node_changing(node, now, windows)
+
+
+def _node_changing(facts: NodeFacts, now: float, windows: Windows) -> Iterator[str]:
+    agent, node = facts.agent, facts.node
+    if agent is None:
+        yield f"node {facts.name} has no Cilium agent"
+    elif not agent.ready and _is_recent(agent.ready_changed_at, now, windows.not_ready_s):
+        yield f"the Cilium agent on {facts.name} is not ready"
+    elif now - agent.started_at < windows.agent_starting_s:
+        yield f"the Cilium agent on {facts.name} was started {_ago(agent.started_at, now)}"
+    if node and not node.ready and _is_recent(node.ready_changed_at, now, windows.not_ready_s):
+        yield f"node {facts.name} is not ready"
+    if node and node.unschedulable and now - node.cordoned_at < windows.draining_s:
+        yield f"node {facts.name} was cordoned {_ago(node.cordoned_at, now)}, and may be draining"
+
+
+def _endpoint_churn(churn: EndpointChurn, now: float, windows: Windows, has_endpoints: bool) -> Iterator[str]:
+    """What comes and goes behind a Service. One that nobody is about to serve has no endpoints for good."""
+    for pod in churn.unready:
+        if pod.terminating:
+            yield f"pod {_name(pod)} behind Service {churn.service} is being deleted"
+        elif now - max(pod.created_at, pod.started_at) < windows.pod_coming_s:
+            yield f"pod {_name(pod)} behind Service {churn.service} is about to become ready"
+    if has_endpoints and now - churn.endpoints_changed_at < windows.endpoints_spreading_s:
+        when = _ago(churn.endpoints_changed_at, now)
+        yield f"the endpoints of Service {churn.service} changed {when}"
+
+
+def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled: bool) -> Iterator[str]:
+    """What differs between the moments before and after the run."""
+    if before.source != after.source:
+        yield from _pod_changes(before.source, after.source)
+    if before.frontend != after.frontend:
+        yield f"the Service of {before.destination} changed during the run"
+    now_there = {_address(backend): backend for backend in after.backends}
+    lost = any(_address(backend) not in now_there for backend in concerned)
+    if lost or not (is_settled or len(now_there) == len(concerned)):
+        yield f"the ready endpoints of {before.destination} changed during the run"
+    for old in concerned:
+        new = now_there.get(_address(old), old)
+        if old.target and new.target and old.target != new.target:
+            yield from _pod_changes(old.target, new.target)
+    if before.config != after.config:
+        yield "Cilium's configuration changed during the run"
+
+
+def _pod_changes(before: PodFacts, after: PodFacts) -> Iterator[str]:
+    name = _name(before.pod)
+    if before.pod.uid != after.pod.uid:
+        yield f"pod {name} was re-created during the run"
+    elif before.pod.restarts != after.pod.restarts:
+        yield f"a container of pod {name} restarted during the run"
+    elif _without_readiness(before.pod) != _without_readiness(after.pod):
+        yield f"pod {name} changed during the run"
+    elif before.endpoint != after.endpoint:
+        yield f"the CiliumEndpoint of pod {name} changed during the run"
+    elif before.node != after.node:
+        yield f"node {before.node.name} changed during the run"
+
+
+def _without_readiness(pod: Pod) -> Pod:
+    """The pod without its readiness, which a fault on the path changes too: it is no sign of a roll-out."""
+    return replace(pod, ready=True)
+
+
+def _is_recent(at: float, now: float, window_s: float) -> bool:
+    """Whether it happened within the window, as far as is known."""
+    return at == 0 or now - at < window_s
+
+
+def _ago(at: float, now: float) -> str:
+    return f"{max(now - at, 0):.0f} s ago"
+
+
+def _name(pod: Pod) -> str:
+    return f"{pod.namespace}/{pod.name}"
+
+
+def _address(backend: Backend) -> tuple[str, int]:
+    return backend.ip, backend.port

@@ -1,0 +1,211 @@
+"""Objects of Kubernetes' own API (as JSON) → the records of `plan.objects`.
+
+In: one object as the API server sent it, and a counter for what can't be used. Out: a record; never an
+exception, whatever the JSON. Called by `kube.watch.inventory`. Pure.
+"""
+
+from collections.abc import Mapping
+from itertools import chain
+
+from ...plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
+from .fields import (
+    Skips,
+    addresses,
+    at,
+    condition,
+    condition_changed_at,
+    elements,
+    integer,
+    moment,
+    networks,
+    text,
+    texts,
+)
+
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+SERVICE_NAME = "kubernetes.io/service-name"
+_CORDONED = "node.kubernetes.io/unschedulable"
+ZONE = "topology.kubernetes.io/zone"
+# The second is the name of today.
+_TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
+
+
+def pod(raw: object, skips: Skips) -> Pod:
+    """A Pod. Sidecars (init containers that restart always) come after its containers."""
+    statuses = container_statuses(raw)
+    return Pod(
+        namespace=text(raw, "metadata", "namespace"),
+        name=text(raw, "metadata", "name"),
+        uid=text(raw, "metadata", "uid"),
+        node=text(raw, "spec", "nodeName"),
+        phase=text(raw, "status", "phase"),
+        ready=condition(raw, "Ready"),
+        terminating=terminating(raw),
+        host_network=at(raw, "spec", "hostNetwork") is True,
+        ips=_pod_ips(raw, skips),
+        containers=tuple(
+            _container(spec, statuses)
+            for spec in chain(elements(raw, "spec", "containers"), _sidecars(raw))
+            if text(spec, "name")
+        ),
+        default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
+        labels=texts(raw, "metadata", "labels"),
+        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        started_at=max(
+            (moment(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
+        ),
+        created_at=moment(raw, "metadata", "creationTimestamp"),
+        dns_policy=text(raw, "spec", "dnsPolicy", default="ClusterFirst"),
+    )
+
+
+def terminating(raw: object) -> bool:
+    """Whether the object is being deleted."""
+    return bool(text(raw, "metadata", "deletionTimestamp"))
+
+
+def container_statuses(raw: object) -> Mapping[str, object]:
+    """A pod's container statuses by name, sidecars and init containers too."""
+    return {
+        text(status, "name"): status
+        for field in ("initContainerStatuses", "containerStatuses")
+        for status in elements(raw, "status", field)
+    }
+
+
+def _sidecars(raw: object) -> list[object]:
+    return [
+        spec for spec in elements(raw, "spec", "initContainers") if text(spec, "restartPolicy") == "Always"
+    ]
+
+
+def _container(spec: object, statuses: Mapping[str, object]) -> Container:
+    name = text(spec, "name")
+    return Container(
+        name=name,
+        running=isinstance(at(statuses.get(name), "state", "running"), dict),
+        ports={
+            text(port, "name"): number
+            for port in elements(spec, "ports")
+            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+        },
+    )
+
+
+def _pod_ips(raw: object, skips: Skips) -> tuple[str, ...]:
+    listed = (at(entry, "ip") for entry in elements(raw, "status", "podIPs"))
+    return addresses(chain([at(raw, "status", "podIP")], listed), skips, "Pod.status.podIPs")
+
+
+def node(raw: object, skips: Skips) -> Node:
+    """A Node."""
+    internal = (
+        at(entry, "address")
+        for entry in elements(raw, "status", "addresses")
+        if text(entry, "type") == "InternalIP"
+    )
+    cidrs = chain([at(raw, "spec", "podCIDR")], elements(raw, "spec", "podCIDRs"))
+    return Node(
+        name=text(raw, "metadata", "name"),
+        ready=condition(raw, "Ready"),
+        unschedulable=at(raw, "spec", "unschedulable") is True,
+        internal_ips=addresses(internal, skips, "Node.status.addresses"),
+        pod_cidrs=networks(cidrs, skips, "Node.spec.podCIDRs"),
+        ready_changed_at=condition_changed_at(raw, "Ready"),
+        cordoned_at=max(
+            (
+                moment(taint, "timeAdded")
+                for taint in elements(raw, "spec", "taints")
+                if text(taint, "key") == _CORDONED
+            ),
+            default=0.0,
+        ),
+        zone=text(raw, "metadata", "labels", ZONE),
+    )
+
+
+def service(raw: object, skips: Skips) -> Service:
+    """A Service."""
+    cluster_ip = text(raw, "spec", "clusterIP")
+    if cluster_ip != "None":
+        of_both = [cluster_ip, *elements(raw, "spec", "clusterIPs")]
+        cluster_ip = next(iter(addresses(of_both, skips, "Service.spec.clusterIP")), "")
+    return Service(
+        namespace=text(raw, "metadata", "namespace"),
+        name=text(raw, "metadata", "name"),
+        uid=text(raw, "metadata", "uid"),
+        type=text(raw, "spec", "type", default="ClusterIP"),
+        cluster_ip=cluster_ip,
+        ports=tuple(
+            port
+            for entry in elements(raw, "spec", "ports")
+            if (port := _service_port(entry, skips)) is not None
+        ),
+        internal_traffic_policy=text(raw, "spec", "internalTrafficPolicy", default="Cluster"),
+        session_affinity=text(raw, "spec", "sessionAffinity", default="None"),
+        selects=bool(texts(raw, "spec", "selector")),
+        selector=texts(raw, "spec", "selector"),
+        prefers_close=_prefers_close(raw),
+    )
+
+
+def _prefers_close(raw: object) -> bool:
+    """Source: Cilium 1.18 `pkg/loadbalancer/reflectors/conversions.go` (`isTopologyAware`)."""
+    annotations = (text(raw, "metadata", "annotations", name) for name in _TOPOLOGY_ANNOTATIONS)
+    mode = next(filter(None, annotations), "disabled")
+    return mode.lower() != "disabled" or text(raw, "spec", "trafficDistribution") == "PreferClose"
+
+
+def _service_port(raw: object, skips: Skips) -> ServicePort | None:
+    port = integer(raw, "port")
+    if port is None:
+        skips["Service.spec.ports"] += 1
+        return None
+    return ServicePort(
+        name=text(raw, "name"),
+        port=port,
+        protocol=text(raw, "protocol", default="TCP"),
+        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
+        node_port=integer(raw, "nodePort"),
+    )
+
+
+def slice_service(raw: object) -> str:
+    """The name of the Service that an EndpointSlice belongs to, or ""."""
+    return text(raw, "metadata", "labels", SERVICE_NAME)
+
+
+def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
+    """An EndpointSlice: each of its addresses with each of its ports."""
+    ports = []
+    for entry in elements(raw, "ports"):
+        number = integer(entry, "port")
+        if number is None:
+            skips["EndpointSlice.ports"] += 1
+        else:
+            ports.append((text(entry, "name"), number, text(entry, "protocol", default="TCP")))
+    return tuple(
+        _slice_endpoint(entry, ip, *port)
+        for entry in elements(raw, "endpoints")
+        for ip in addresses(elements(entry, "addresses"), skips, "EndpointSlice.endpoints.addresses")
+        for port in ports
+    )
+
+
+def _slice_endpoint(raw: object, ip: str, port_name: str, port: int, protocol: str) -> SliceEndpoint:
+    # What the controller leaves open counts as ready, and as serving when ready.
+    # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
+    ready = at(raw, "conditions", "ready") is not False
+    serving = at(raw, "conditions", "serving")
+    return SliceEndpoint(
+        ip=ip,
+        port_name=port_name,
+        port=port,
+        protocol=protocol,
+        ready=ready,
+        serving=serving if isinstance(serving, bool) else ready,
+        terminating=at(raw, "conditions", "terminating") is True,
+        node=text(raw, "nodeName") or None,
+        pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
+        zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
+    )

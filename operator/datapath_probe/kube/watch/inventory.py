@@ -1,0 +1,210 @@
+"""The cluster as the API server tells it, kept current by watches: the `Inventory` of `plan`.
+
+In: an `ApiClient`. Out: records in O(1), and whether they are complete (for readiness) and current (for
+diagnosis). Run and read by `control`. Only records are kept, never the API objects they were made from.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes.aio.client import ApiClient
+
+from ...plan.objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, SliceEndpoint
+from ..objects import cilium_objects, kubernetes_objects
+from ..objects.fields import Skips, last_written, text, texts
+from .object_cache import Key
+from .reflector import Reflector, Resource
+
+CONFIG_MAP = "cilium-config"
+
+
+@dataclass(frozen=True, slots=True)
+class _PodEntry:
+    """A pod, and the Cilium agent in it if it is one."""
+
+    pod: Pod
+    agent: Agent | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """The group of what has this address."""
+
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class _AgentOf:
+    """The group of the agents of this node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """An EndpointSlice: the Service it belongs to, its endpoints, and when it was last written."""
+
+    service: Key
+    endpoints: tuple[SliceEndpoint, ...]
+    written_at: float
+
+
+class ClusterInventory:
+    """Implements `plan.objects.Inventory` while `run` runs. `clock`: seconds since the epoch.
+
+    `skips` counts what could not be used in objects, by field; the log tells of each field once. Agents are looked for
+    in Cilium's namespace alone: elsewhere anyone could label a pod as one.
+    """
+
+    def __init__(
+        self, client: ApiClient, cilium_namespace: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.skips: Skips = Skips()
+        self._cilium_namespace = cilium_namespace
+        self._pods = Reflector(client, self._pods_resource(), self.skips, clock)
+        self._nodes = Reflector(client, _NODES, self.skips, clock)
+        self._services = Reflector(client, _SERVICES, self.skips, clock)
+        self._slices = Reflector(client, _SLICES, self.skips, clock)
+        self._cilium_endpoints = Reflector(client, _CILIUM_ENDPOINTS, self.skips, clock)
+        self._cilium_nodes = Reflector(client, _CILIUM_NODES, self.skips, clock)
+        self._config = Reflector(client, _config_resource(cilium_namespace), self.skips, clock)
+
+    async def run(self) -> None:
+        """Keep everything current; never returns."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(reflector.run(), name=f"inventory {reflector.resource.name}")
+
+    async def wait_synced(self) -> None:
+        """Return once every resource was listed completely."""
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+
+    @property
+    def unsynced(self) -> Mapping[str, str]:
+        """The resources never seen completely so far, each with its reason. Empty: ready."""
+        return {r.resource.name: r.trouble for r in self._reflectors if not r.synced.is_set()}
+
+    @property
+    def stale_since(self) -> float | None:
+        """Since when something may have changed unseen (epoch seconds); None while all is followed."""
+        return min((r.stale_since for r in self._reflectors if r.stale_since is not None), default=None)
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        """A pod by name."""
+        entry = self._pods.table.get((namespace, name))
+        return entry.pod if entry else None
+
+    def pod_with(self, ip: str) -> Pod | None:
+        """The running pod with this address of its own, which no other can have."""
+        return next((entry.pod for entry in self._pods.table.grouped(_Address(ip))), None)
+
+    def node(self, name: str) -> Node | None:
+        """A node by name."""
+        return self._nodes.table.get(("", name))
+
+    def node_with(self, ip: str) -> Node | None:
+        """The node with this address of its own."""
+        return next(iter(self._nodes.table.grouped(_Address(ip))), None)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """A Service by name."""
+        return self._services.table.get((namespace, name))
+
+    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
+        """The endpoints in all slices of a Service; one that is in two slices for a moment counts once."""
+        slices = self._slices.table.grouped((namespace, service))
+        return tuple(dict.fromkeys(endpoint for one in slices for endpoint in one.endpoints))
+
+    def endpoints_changed_at(self, namespace: str, service: str) -> float:
+        """When a slice of the Service was last written, seconds since the epoch; 0 if unknown."""
+        slices = self._slices.table.grouped((namespace, service))
+        return max((one.written_at for one in slices), default=0.0)
+
+    def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
+        """The pods that a Service with this selector picks, ready or not. Walks all pods: for what is seldom asked."""
+        wanted = selector.items()
+        pods = (entry.pod for entry in self._pods.table.values() if entry.pod.namespace == namespace)
+        return tuple(pod for pod in pods if wanted and wanted <= pod.labels.items())
+
+    def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
+        """The CiliumEndpoint of a pod: it bears the pod's name."""
+        return self._cilium_endpoints.table.get((namespace, pod))
+
+    def cilium_node(self, name: str) -> CiliumNode | None:
+        """A CiliumNode by name."""
+        return self._cilium_nodes.table.get(("", name))
+
+    def agent(self, node: str) -> Agent | None:
+        """The agent of a node; while one pod replaces another, the ready one."""
+        agents = [entry.agent for entry in self._pods.table.grouped(_AgentOf(node)) if entry.agent]
+        return max(agents, key=lambda agent: agent.ready, default=None)
+
+    def cilium_config(self) -> Mapping[str, str]:
+        """The data of the ConfigMap cilium-config."""
+        return self._config.table.get((self._cilium_namespace, CONFIG_MAP)) or {}
+
+    @property
+    def _reflectors(self) -> tuple[Reflector[Any], ...]:
+        return (
+            self._pods,
+            self._nodes,
+            self._services,
+            self._slices,
+            self._cilium_endpoints,
+            self._cilium_nodes,
+            self._config,
+        )
+
+    def _pods_resource(self) -> Resource[_PodEntry]:
+        def convert(raw: object, skips: Skips) -> _PodEntry:
+            pod = kubernetes_objects.pod(raw, skips)
+            agent = cilium_objects.agent(raw) if pod.namespace == self._cilium_namespace else None
+            return _PodEntry(pod, agent)
+
+        return Resource("pods", "/api/v1/pods", convert, groups=_pod_groups)
+
+
+def _pod_groups(entry: _PodEntry) -> list[Hashable]:
+    addresses = entry.pod.ips if entry.pod.owns_address else ()
+    return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
+
+
+def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
+    return Resource(
+        f"ConfigMap {CONFIG_MAP} in {namespace}",
+        f"/api/v1/namespaces/{namespace}/configmaps",
+        lambda raw, _: texts(raw, "data"),
+        query={"fieldSelector": f"metadata.name={CONFIG_MAP}"},
+        required=True,
+    )
+
+
+def _slice(raw: object, skips: Skips) -> _Slice:
+    service = text(raw, "metadata", "namespace"), kubernetes_objects.slice_service(raw)
+    return _Slice(service, kubernetes_objects.slice_endpoints(raw, skips), last_written(raw))
+
+
+_NODES = Resource(
+    "nodes",
+    "/api/v1/nodes",
+    kubernetes_objects.node,
+    groups=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
+)
+_SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
+_SLICES = Resource(
+    "endpointslices",
+    "/apis/discovery.k8s.io/v1/endpointslices",
+    _slice,
+    groups=lambda one: (one.service,),
+    query={"labelSelector": kubernetes_objects.SERVICE_NAME},
+)
+_CILIUM_ENDPOINTS = Resource(
+    "ciliumendpoints.cilium.io", "/apis/cilium.io/v2/ciliumendpoints", cilium_objects.cilium_endpoint
+)
+_CILIUM_NODES = Resource(
+    "ciliumnodes.cilium.io", "/apis/cilium.io/v2/ciliumnodes", cilium_objects.cilium_node
+)

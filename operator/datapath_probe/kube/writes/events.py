@@ -1,0 +1,127 @@
+"""Events about probes, sent beside the runs: what `publish` tells is queued, and posted by `run`.
+
+In: `publish.ports.Event`. Out: Events of events.k8s.io/v1 in the probe's namespace. Run by `control`. Nothing
+relies on Events: when the API server takes none for a while, they are dropped and logged.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import NAMESPACE_OID, uuid4, uuid5
+
+import structlog
+from kubernetes.aio.client import ApiClient
+
+from ...api.group import API_VERSION, GROUP, KIND
+from ...publish.interfaces import Event, ProbeRef
+from .. import rest
+from ..backoff import pause_s
+from ..rest import ApiError
+
+log = structlog.get_logger(__name__)
+
+CONTROLLER = f"{GROUP}/operator"
+QUEUE_LIMIT = 1000
+KEEP_TRYING_S = 60.0
+NOTE_LIMIT_BYTES = 1024  # Kubernetes' own
+NAME_LIMIT = 220  # of 253: a dot and the id follow
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    probe: ProbeRef
+    event: Event
+    at: float
+    id: str  # the same in every attempt, so that it is told once
+
+
+class EventRecorder:
+    """Implements `publish.ports.Events` while `run` runs.
+
+    `instance`: which operator speaks, such as its pod's name. `clock`: seconds since the epoch.
+    """
+
+    def __init__(self, client: ApiClient, instance: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._instance = instance
+        self._clock = clock
+        self._queue: asyncio.Queue[_Told] = asyncio.Queue(QUEUE_LIMIT)
+        self._last: dict[str, Event] = {}
+
+    def tell(self, probe: ProbeRef, event: Event) -> None:
+        """Queue an Event; the one told last about this probe is not told again."""
+        if self._last.get(probe.uid) == event:
+            return
+        try:
+            self._queue.put_nowait(_Told(probe, event, self._clock(), _id(probe, event)))
+        except asyncio.QueueFull:
+            _log_dropped(probe, "too many are waiting")
+        else:
+            self._last[probe.uid] = event
+
+    def forget(self, probe: ProbeRef) -> None:
+        """Forget what was told last."""
+        self._last.pop(probe.uid, None)
+
+    async def run(self) -> None:
+        """Send what is told; never returns."""
+        while True:
+            told = await self._queue.get()
+            try:
+                await self._send(told)
+            except ApiError as error:
+                _log_dropped(told.probe, str(error))
+
+    async def _send(self, told: _Told) -> None:
+        path = f"/apis/events.k8s.io/v1/namespaces/{told.probe.namespace}/events"
+        body = _body(told, self._instance)
+        failures = 0
+        while True:
+            try:
+                await rest.request(self._client, "POST", path, {}, body)
+            except ApiError as error:
+                if (
+                    error.status == rest.CONFLICT
+                ):  # it was told before, or an attempt that looked lost was not
+                    return
+                if not error.transient or self._clock() - told.at > KEEP_TRYING_S:
+                    raise
+                failures += 1
+                await asyncio.sleep(pause_s(failures))
+            else:
+                return
+
+
+def _id(probe: ProbeRef, event: Event) -> str:
+    id_ = uuid5(NAMESPACE_OID, f"{probe.uid}/{event.key}") if event.key else uuid4()
+    return id_.hex
+
+
+def _log_dropped(probe: ProbeRef, reason: str) -> None:
+    log.warning("event dropped", probe=f"{probe.namespace}/{probe.name}", reason=reason)
+
+
+def _body(told: _Told, instance: str) -> dict[str, object]:
+    probe, event = told.probe, told.event
+    name = probe.name[:NAME_LIMIT].rstrip("-.")
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"namespace": probe.namespace, "name": f"{name}.{told.id}"},
+        "eventTime": datetime.fromtimestamp(told.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance,
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": event.note.encode()[:NOTE_LIMIT_BYTES].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": probe.namespace,
+            "name": probe.name,
+            "uid": probe.uid,
+        },
+    }

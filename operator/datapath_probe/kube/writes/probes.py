@@ -1,0 +1,113 @@
+"""DatapathProbes in the API server: writes their status, reads them, lists which there are.
+
+In: what `publish` made of a run. Out: `publish.interfaces.StatusApi`, and the full list with which `control`
+finds probes whose deletion kopf did not hear of. API errors are values here, never exceptions.
+"""
+
+from collections.abc import Mapping
+
+from kubernetes.aio.client import ApiClient
+
+from ...api.group import API_VERSION, KIND, PLURAL
+from ...publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
+from .. import rest
+from ..objects.fields import elements, text
+from ..rest import ApiError
+
+FIELD_MANAGER = "datapath-probe"
+APPLY = "application/apply-patch+yaml"
+
+
+class Probes:
+    """The DatapathProbes of all namespaces.
+
+    A probe that was made anew under its old name must not get the old one's result. The API server ignores
+    `metadata.uid` when the status of a custom resource is applied (seen with Kubernetes 1.34.2), so each
+    write is bound to the `resourceVersion` last seen with that uid.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._versions: dict[str, str] = {}  # resourceVersion by uid
+
+    async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
+        """Make this the whole status of the probe; Gone if that very probe is no more."""
+        try:
+            if probe.uid not in self._versions:
+                await self._look(probe)
+            try:
+                await self._apply(probe, status)
+            except ApiError as error:
+                if error.status != rest.CONFLICT:
+                    raise
+                await self._look(probe)
+                await self._apply(probe, status)
+        except _OtherProbeError:
+            return self._gone(probe)
+        except ApiError as error:
+            if error.status == rest.NOT_FOUND:
+                return self._gone(probe)
+            reason = f"the status of {probe.namespace}/{probe.name} was not written: {error}"
+            refused = not error.transient and error.status != rest.CONFLICT
+            return Retry(reason, error.status, refused)
+        return Written()
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:
+        """The object as the API server has it now."""
+        try:
+            found = await rest.request(self._client, "GET", _path(namespace, name), {})
+        except ApiError as error:
+            return Gone() if error.status == rest.NOT_FOUND else Retry(f"{namespace}/{name}: {error}")
+        return found if isinstance(found, dict) else Retry(f"{namespace}/{name}: the answer is no object")
+
+    async def list_refs(self) -> frozenset[ProbeRef] | Retry:
+        """Every probe there is, complete or not at all."""
+        versions = {}
+        try:
+            async for page in rest.pages(self._client, f"/apis/{API_VERSION}/{PLURAL}", {}):
+                for raw in elements(page, "items"):
+                    versions[_ref(raw)] = _version(raw)
+        except ApiError as error:
+            return Retry(f"the probes could not be listed: {error}")
+        self._versions = {probe.uid: version for probe, version in versions.items()}
+        return frozenset(versions)
+
+    async def _apply(self, probe: ProbeRef, status: Mapping[str, object]) -> None:
+        metadata = {
+            "namespace": probe.namespace,
+            "name": probe.name,
+            "uid": probe.uid,
+            "resourceVersion": self._versions[probe.uid],
+        }
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = f"{_path(probe.namespace, probe.name)}/status"
+        written = await rest.request(self._client, "PATCH", path, query, body, APPLY)
+        self._versions[probe.uid] = _version(written)
+
+    async def _look(self, probe: ProbeRef) -> None:
+        """Learn the probe's version. Raises _OtherProbeError."""
+        found = await rest.request(self._client, "GET", _path(probe.namespace, probe.name), {})
+        if _ref(found) != probe:
+            raise _OtherProbeError
+        self._versions[probe.uid] = _version(found)
+
+    def _gone(self, probe: ProbeRef) -> Gone:
+        self._versions.pop(probe.uid, None)
+        return Gone()
+
+
+class _OtherProbeError(Exception):
+    """Another probe has the name now."""
+
+
+def _ref(raw: object) -> ProbeRef:
+    return ProbeRef(*(text(raw, "metadata", key) for key in ("namespace", "name", "uid")))
+
+
+def _version(raw: object) -> str:
+    return text(raw, "metadata", "resourceVersion")
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"

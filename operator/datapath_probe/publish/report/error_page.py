@@ -1,0 +1,31 @@
+"""docs/errors.md, made from the reason catalogue by `python -m datapath_probe.publish.report.error_page`."""
+
+from ..advice import catalogue
+
+HEAD = """\
+# Reasons
+
+Every reason that can stand in a condition, a hop, a metric label or the message of an Event: what causes it, which
+evidence shows it, and what to do next. The reason of an Event itself is the verdict, or `PathChanged`.
+
+<!-- Made from operator/datapath_probe/publish/advice.toml by `make docs-errors`; do not edit here. -->
+"""
+
+
+def error_page() -> str:
+    """The page as Markdown."""
+    lines = [HEAD]
+    for family, entries in catalogue().items():
+        lines.append(f"## {family}\n")
+        for reason, advice in entries.items():
+            lines += [
+                f"### {reason}\n",
+                f"{advice.cause}\n",
+                f"- **Evidence**: {advice.evidence}",
+                f"- **Next**: {advice.next[0].upper()}{advice.next[1:]}.\n",
+            ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(error_page(), end="")

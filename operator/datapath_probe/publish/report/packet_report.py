@@ -1,0 +1,38 @@
+"""The captured packets as a table, for the report: a line per packet and interface, outer headers before inner ones."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...api.capture import Capture, CapturedPacket
+
+
+def packet_report(capture: Capture) -> Iterator[RenderableType]:
+    """The packets, and what is missing."""
+    when = capture.time.strftime("%H:%M:%S UTC")
+    yield Text(f"packets of the run that ended at {when}, headers only", style="bright_black")
+    if capture.packets:
+        yield _table(capture.packets)
+    if capture.left_out:
+        yield Text(f"{capture.left_out} more are not listed", style="bright_black")
+    if capture.missing:
+        yield Text(f"not captured on {capture.missing}", style="yellow")
+    yield Text("")
+
+
+def _table(packets: tuple[CapturedPacket, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
+    for name in ("at", "node", "interface", "outer headers", "packet", "TCP", "bytes"):
+        table.add_column(
+            name, no_wrap=name != "packet", justify="right" if name in ("at", "bytes") else "left"
+        )
+    for packet in packets:
+        arrow = "→" if packet.direction == "out" else "←"
+        outer = f"{packet.outer.replace(' ', '')} VNI {packet.vni}" if packet.outer else ""
+        table.add_row(
+            *(packet.at, packet.node, f"{arrow} {packet.interface}", Text(outer, style="cyan")),
+            *(f"{packet.source}→{packet.destination}", packet.flags, str(packet.length)),
+        )
+    return table

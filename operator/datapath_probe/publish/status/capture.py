@@ -1,0 +1,71 @@
+"""Captured packets of a run → the status's `Capture`, and the pcap files. Pure.
+
+Called by `status`, for what people see, and by those who write files.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket
+from ...api.durations import duration
+from ...diagnose.run.run import Run
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Answer, Unavailable
+from ...runs.run_result import RunResult
+from ...sources.capture import pcap
+from ...sources.capture.pcap import Packet
+
+
+def captured(result: RunResult) -> Capture | None:
+    """What the run captured; None if nobody asked for it."""
+    shown: list[CapturedPacket] = []
+    missing: list[str] = []
+    asked = left_out = 0
+    for question, readings in result.bundle.run.evidence if result.bundle else ():
+        if not pcap.is_capture(question):
+            continue
+        asked += 1
+        node = pcap.parse(readings[-1])
+        if isinstance(node, Unavailable):
+            missing.append(f"{question.node}: {node.reason}: {node.message}{_instead(node)}")
+            continue
+        left_out += node.lost
+        shown += [_shown(question.node, packet, node.packets[0].at) for packet in node.packets]
+    if not asked:
+        return None
+    return Capture(
+        time=datetime.fromtimestamp(result.ended, UTC),
+        packets=tuple(shown),
+        left_out=left_out + max(0, len(shown) - PACKETS_LIMIT),
+        missing="; ".join(missing) or None,
+    )
+
+
+def pcaps(run: Run) -> Iterator[tuple[str, bytes]]:
+    """(node, pcap file) of each node on which packets were captured."""
+    for question, readings in run.evidence:
+        if pcap.is_capture(question) and isinstance(readings[-1], Answer):
+            yield question.node, readings[-1].stdout
+
+
+def _instead(why: Unavailable) -> str:
+    """What to do where the agent's image has no perl; those of Cilium and of Debian have."""
+    return " (use tcpdump on that node)" if why.reason == EvidenceError.NO_SUCH_EXECUTABLE else ""
+
+
+def _shown(node: str, packet: Packet, first: float) -> CapturedPacket:
+    outer = packet.outer
+    return CapturedPacket(
+        at=duration(max(0.0, packet.at - first)),
+        node=node,
+        interface=packet.interface,
+        direction="out" if packet.outgoing else "in",
+        outer=f"{outer.source} → {outer.destination}" if outer else None,
+        encapsulation=outer.encapsulation if outer else None,
+        vni=outer.vni if outer else None,
+        source=f"{packet.source}:{packet.source_port}",
+        destination=f"{packet.destination}:{packet.destination_port}",
+        flags=" ".join(packet.flags),
+        length=packet.length,
+        payload=packet.payload,
+    )

@@ -1,0 +1,124 @@
+"""Diagnosis → `PathResult`: one path as the status shows it. Called by `status` and by `datapath-probe
+replay`. Pure.
+"""
+
+from ...api.durations import duration
+from ...api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
+from ...api.hop_result import Segment as SegmentResult
+from ...api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
+from ...api.vocabulary import HopVerdict, Witness
+from ...diagnose.finding.diagnosis import Diagnosis
+from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement
+from ...sources.curl import CurlReport
+from .summary import with_next_step
+
+
+def path_result(diagnosis: Diagnosis) -> PathResult:
+    """The whole path: both ends, the request, and every hop with its evidence."""
+    return PathResult(
+        source=_source(diagnosis),
+        destination=_destination(diagnosis),
+        verdict=diagnosis.verdict,
+        fingerprint=_fingerprint(diagnosis),
+        request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
+        symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
+        hops=tuple(_hop(finding) for finding in diagnosis.findings),
+    )
+
+
+def _fingerprint(diagnosis: Diagnosis) -> str | None:
+    target = diagnosis.backend.target if diagnosis.backend else None
+    if diagnosis.way is None or target is None:
+        return None
+    return diagnosis.way.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
+
+
+def hop_ref(divergence: Divergence) -> HopRef:
+    """A hop that is singled out; its message ends with what to do next."""
+    return HopRef(
+        name=divergence.hop,
+        node=divergence.node,
+        reason=divergence.reason,
+        message=with_next_step(divergence.message, divergence.reason),
+    )
+
+
+def segment_result(segment: Segment) -> SegmentResult:
+    """The stretch on which the packets were lost."""
+    return SegmentResult(after=segment.after, before=segment.before, node=segment.node or None)
+
+
+def _source(diagnosis: Diagnosis) -> PathSource:
+    facts = diagnosis.plan.source
+    return PathSource(
+        pod=facts.pod.name,
+        node=facts.pod.node,
+        ip=facts.pod.ip,
+        identity=facts.endpoint.identity if facts.endpoint else None,
+    )
+
+
+def _destination(diagnosis: Diagnosis) -> PathDestination:
+    frontend, backend = diagnosis.plan.frontend, diagnosis.backend
+    target, place = (backend.target, backend.place) if backend else (None, None)
+    return PathDestination(
+        name=target.pod.name if target else None,
+        node=place.name if place else None,
+        ip=backend.ip if backend else None,
+        port=backend.port if backend else None,
+        identity=target.endpoint.identity if target and target.endpoint else None,
+        service_ip=frontend.ip if frontend else None,
+    )
+
+
+def _request(report: CurlReport, local_port: int) -> RequestResult:
+    """On a failed connect curl reports no port of its own: the one it was given says which it was."""
+    timings = report.timings
+    return RequestResult(
+        exit_code=int(report.exit_code),
+        http_status=report.http_status or None,
+        local_port=local_port,
+        remote_ip=report.remote_ip or None,
+        remote_port=report.remote_port or None,
+        error=report.error or None,
+        timings=Timings(
+            name_lookup=_measured(timings.name_lookup),
+            connect=_measured(timings.connect),
+            tls=_measured(timings.tls),
+            first_byte=_measured(timings.first_byte),
+            total=_measured(timings.total),
+        ),
+    )
+
+
+def _measured(seconds: float | None) -> str | None:
+    """curl says 0 for a phase that it did not reach."""
+    return duration(seconds) if seconds else None
+
+
+def _hop(finding: Finding) -> HopResult:
+    ok = finding.verdict is HopVerdict.OK
+    evidence = finding.evidence
+    return HopResult(
+        name=finding.hop,
+        node=finding.node,
+        object=finding.object or None,
+        verdict=finding.verdict,
+        reason=None if ok else finding.reason,
+        message=finding.message,
+        evidence=HopEvidence(
+            intent=_witness(evidence.get(Witness.INTENT)),
+            programmed=_witness(evidence.get(Witness.PROGRAMMED)),
+            observed=_witness(evidence.get(Witness.OBSERVED)),
+        ),
+    )
+
+
+def _witness(statement: Statement | None) -> WitnessReport | None:
+    if statement is None:
+        return None
+    return WitnessReport(
+        stance=statement.stance,
+        summary=statement.summary,
+        facts=dict(statement.facts),
+    )

@@ -1,0 +1,69 @@
+"""A run in words, for `kubectl describe`, Events and the head of a report. Pure.
+
+When something is wrong, the hop comes first, then what to do next, then which path it was.
+"""
+
+from ...api.path_result import PathResult
+from ...api.probe import Probe
+from ...api.reasons import Reason
+from ...api.vocabulary import HopVerdict, ProbeVerdict
+from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.plan import CannotRun
+from ..advice import next_step
+
+
+def source_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> str:
+    """ "default/xwing@node2"; without the node if that is not known."""
+    if isinstance(outcome, Diagnosis):
+        pod = outcome.plan.source.pod
+        return f"{pod.namespace}/{pod.name}@{pod.node}"
+    if outcome.source or probe is None:
+        return outcome.source
+    return f"{probe.meta.namespace}/{probe.spec.source.pod}"
+
+
+def destination_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> str:
+    """ "default/deathstar:80"."""
+    if isinstance(outcome, Diagnosis):
+        return outcome.plan.destination
+    if outcome.destination or probe is None:
+        return outcome.destination
+    target = probe.spec.destination.pod or probe.spec.destination.service
+    return f"{target.namespace or probe.meta.namespace}/{target.name}:{target.port}" if target else ""
+
+
+def way_text(source: str, destination: str, path: PathResult | None) -> str:
+    """ "default/xwing@node2 → default/deathstar:80 → 10.244.0.157@node1"."""
+    ends = [source, destination]
+    if path and path.destination.ip:
+        node = f"@{path.destination.node}" if path.destination.node else ""
+        ends.append(f"{path.destination.ip}{node}")
+    return " → ".join(end for end in ends if end)
+
+
+def latency_text(path: PathResult) -> str | None:
+    """ "7.6ms": how long the request took."""
+    return path.request.timings.total if path.request else None
+
+
+def healthy_summary(way: str, path: PathResult, diagnosis: Diagnosis) -> str:
+    """ "… → …: 21/21 hops ok, 7.6ms", or what denied the request, as expected."""
+    ok = sum(hop.verdict is HopVerdict.OK for hop in path.hops)
+    told = diagnosis.message if diagnosis.reason is Reason.DENIED else latency_text(path)
+    return f"{way}: {ok}/{len(path.hops)} hops ok" + (f", {told}" if told else "")
+
+
+def place_text(outcome: Diagnosis | CannotRun) -> str:
+    """ "Broken at ipam on node2", "Broken between ipcache-lookup and endpoint-lookup", or "Broken"."""
+    if isinstance(outcome, CannotRun):
+        return ProbeVerdict.UNKNOWN
+    if outcome.divergence:
+        return f"{outcome.verdict} at {outcome.divergence.hop} on {outcome.divergence.node}"
+    if outcome.segment:
+        return f"{outcome.verdict} between {outcome.segment.after} and {outcome.segment.before}"
+    return outcome.verdict
+
+
+def with_next_step(message: str, reason: Reason) -> str:
+    """The message as a sentence, then the advice for its reason."""
+    return f"{message.rstrip('.')}. Next: {next_step(reason)}."

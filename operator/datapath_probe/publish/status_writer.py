@@ -1,0 +1,126 @@
+"""Brings statuses to the API server: changes at once, the rest at most every 30 s a probe, the newest only.
+
+In: what `publisher` puts in. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` with each
+write that failed. What could not be written is tried again until it is, or until something newer takes its place: less
+often where the API server refuses it, for somebody has to do something first. Owned by `control.app`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from ..api.status import ProbeStatus
+from .interfaces import Gone, ProbeRef, Retry, StatusApi
+
+log = structlog.get_logger(__name__)
+
+QUIET_S = 30.0
+MAX_CONCURRENT_WRITES = 8
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_IF_REFUSED_S = 0.5, 5.0, 60.0
+# How often the log says that a status is still not written.
+SAY_AGAIN_S = 300.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What is to be written of one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
+
+    probe: ProbeRef
+    status: ProbeStatus | None = None
+    urgent: asyncio.Event = field(default_factory=asyncio.Event)
+    written_at: float = float("-inf")
+    task: asyncio.Task[None] | None = None
+
+
+class StatusWriter:
+    """One task per probe that has something to write."""
+
+    def __init__(
+        self,
+        writer: StatusApi,
+        gone: Callable[[ProbeRef], None],
+        failed: Callable[[Retry], None],
+    ) -> None:
+        self._writer = writer
+        self._gone = gone
+        self._failed = failed
+        self._pending: dict[str, _Pending] = {}
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
+
+    def put(self, probe: ProbeRef, status: ProbeStatus, *, urgent: bool) -> None:
+        """Write this status, at once if urgent; it replaces what has not been written yet."""
+        pending = self._pending.setdefault(probe.uid, _Pending(probe))
+        pending.status = status
+        if urgent:
+            pending.urgent.set()
+        if pending.task is None:
+            pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
+
+    def forget(self, probe: ProbeRef) -> None:
+        """The probe is gone: write nothing more."""
+        pending = self._pending.pop(probe.uid, None)
+        if pending and pending.task and pending.task is not asyncio.current_task():
+            pending.task.cancel()
+
+    async def close(self, timeout_s: float) -> None:
+        """Write what is waiting, in so much time as there is."""
+        tasks = [pending.task for pending in self._pending.values() if pending.task]
+        for pending in self._pending.values():
+            pending.urgent.set()
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _write_until_done(self, pending: _Pending) -> None:
+        now = asyncio.get_running_loop().time
+        pause_s, said_at = FIRST_PAUSE_S, float("-inf")
+        try:
+            while pending.status is not None:
+                await self._wait(pending)
+                trouble = await self._write(pending)
+                if trouble is None:
+                    pause_s, said_at = FIRST_PAUSE_S, float("-inf")
+                    continue
+                self._failed(trouble)
+                if now() - said_at >= SAY_AGAIN_S:
+                    said_at = now()
+                    name = f"{pending.probe.namespace}/{pending.probe.name}"
+                    log.warning("status not written yet", probe=name, reason=trouble.reason)
+                longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
+                pause_s = min(pause_s, longest_s)
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+        finally:
+            pending.task = None
+
+    async def _wait(self, pending: _Pending) -> None:
+        """Until the status is urgent, or the last one was written long enough ago."""
+        quiet_s = pending.written_at + QUIET_S - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(quiet_s):
+                await pending.urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _write(self, pending: _Pending) -> Retry | None:
+        """Write what is newest; what went wrong, if it should be tried again."""
+        async with self._slots:
+            status, pending.status = pending.status, None
+            was_urgent = pending.urgent.is_set()
+            pending.urgent.clear()
+            if status is None:
+                return None
+            outcome = await self._writer.write(pending.probe, status.to_object())
+        if isinstance(outcome, Retry):
+            pending.status = pending.status or status
+            if was_urgent:
+                pending.urgent.set()
+            return outcome
+        pending.written_at = asyncio.get_running_loop().time()
+        if isinstance(outcome, Gone):
+            self._gone(pending.probe)
+        return None

@@ -1,0 +1,67 @@
+"""A node's packet counters: by reason, direction and place in the programs. Exact where events are aggregated, but of
+all traffic of the node: take the difference around a run.
+
+The line changes with every build of Cilium; match file and direction.
+Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...evidence.question import LONG_S, Question
+from ...evidence.reading import Answer
+from ..drop_reasons import code_of
+from ..parsing import Json, parser
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """`reason` as printed ("Success", "Policy denied"); `direction`: ingress, egress, service or unknown."""
+
+    reason: str
+    direction: str
+    file: str
+    line: int
+    packets: int
+    bytes: int
+
+    @property
+    def drop_code(self) -> int | None:
+        """The drop that is counted; None: these packets were not dropped."""
+        return code_of(self.reason)
+
+
+def question(node: str) -> Question:
+    """All counters; costs a process start. Always asked afresh."""
+    return Question(
+        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=LONG_S, max_age_s=0.0
+    )
+
+
+@parser("cilium-dbg bpf metrics list")
+def parse(answer: Answer) -> tuple[Counter, ...]:
+    """The counters, in no order."""
+    if not answer.stdout.strip() and b"No entries found" in answer.stderr:
+        return ()
+    return tuple(
+        Counter(
+            reason=shown["reason"].text(),
+            direction=shown["direction"].text(),
+            file=shown["file"].text(""),
+            line=shown["line"].integer(0),
+            packets=shown["packets"].integer(),
+            bytes=shown["bytes"].integer(),
+        )
+        for shown in Json.parse(answer.stdout)
+    )
+
+
+def rise(before: Sequence[Counter], after: Sequence[Counter]) -> Mapping[Counter, int] | None:
+    """By how many packets each counter has risen, as it is after; None if any has fallen: the map was made anew."""
+    old = {_place(counter): counter.packets for counter in before}
+    risen = {counter: counter.packets - old.get(_place(counter), 0) for counter in after}
+    return risen if min(risen.values(), default=0) >= 0 else None
+
+
+def _place(counter: Counter) -> tuple[str, str, str, int]:
+    return counter.reason, counter.direction, counter.file, counter.line

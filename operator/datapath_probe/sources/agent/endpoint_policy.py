@@ -1,0 +1,219 @@
+"""The policy of an endpoint as its agent resolved it: what the datapath should do, and which policies say so.
+
+It is part of the agent's answer about the endpoint. Rules name selectors; which identities these select, the agent
+tells apart (`policy_selectors`).
+Source: Cilium 1.16–1.20 `pkg/endpoint/api.go` (GetPolicyModel), `pkg/policy/l4.go` (L4Filter, PerSelectorPolicy).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Absent, Answer, Unavailable
+from ..maps.policymap import TrafficDirection
+from ..parsing import Json, failed, parser
+from .policy_labels import PolicyRef, policy_of, written_labels
+from .policy_selectors import Selections
+
+_DIRECTIONS = {
+    "none": frozenset[TrafficDirection](),
+    "ingress": frozenset({TrafficDirection.INGRESS}),
+    "egress": frozenset({TrafficDirection.EGRESS}),
+    "both": frozenset(TrafficDirection),
+}
+_AUDIT = "audit-"
+_DENY = 1  # a verdict, since 1.19; before, IsDeny
+_AUTH = "auth"
+_LISTENER_PRIORITY = "listenerPriority"  # of a redirect, since 1.19; before, "priority"
+# What a rule says of a selector, beside whether an L7 proxy should decide: all else is for the proxy.
+_NOT_FOR_THE_PROXY = frozenset({_AUTH, "IsDeny", "verdict", "priority"})
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A selector of a filter. `policies`: where it comes from, or (`shared`) where some peer of its filter does.
+    `proxied`: an L7 proxy decides; `authenticated`: only who has authenticated passes.
+    """
+
+    selector: str
+    deny: bool
+    policies: tuple[PolicyRef, ...]
+    shared: bool
+    proxied: bool = False
+    authenticated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Peers at a range of ports; `port_name` "": `first` to `last`, 0 to 65535 for any."""
+
+    protocol: str  # TCP, UDP, …, ANY
+    port_name: str
+    first: int
+    last: int
+    peers: tuple[Peer, ...]
+
+    def covers(self, port: int, named_ports: Mapping[str, int], protocol: str) -> bool:
+        """Whether it is about this port."""
+        if self.protocol not in (protocol, "ANY"):
+            return False
+        if self.port_name:
+            return named_ports.get(self.port_name) == port
+        return self.first <= port <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPolicy:
+    """`enforced`: the directions in which anything is denied at all. `audited`: denials are noted, and let through.
+
+    `settled`: what is realized is what the agent wants. `ranked`: rules have different ranks (1.19), so that a denial
+    may count less than what allows.
+    """
+
+    enforced: frozenset[TrafficDirection]
+    audited: bool
+    settled: bool
+    ranked: bool
+    labels: tuple[str, ...]  # of the endpoint's identity, source:key=value
+    filters: Mapping[TrafficDirection, tuple[Filter, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the agent's policy says of one peer and port. `policies`: those that say so; none for a default deny.
+
+    `exact` False: one or more of these policies say so. `proxied`, `authenticated`: as some of them wants it.
+    """
+
+    allowed: bool
+    policies: tuple[PolicyRef, ...] = ()
+    exact: bool = True
+    proxied: bool = False
+    authenticated: bool = False
+
+
+@parser("cilium-dbg endpoint get", exit_codes=range(256))
+def parse(answer: Answer) -> EndpointPolicy | Absent | Unavailable:
+    """The policy in the answer to `agent_endpoint.question`."""
+    if answer.exit_code:
+        return Absent() if b"[404]" in answer.stderr else failed(answer, "cilium-dbg endpoint get")
+    status = Json.parse(answer.stdout).only()["status"]
+    policy = status["policy"]
+    realized, wanted = policy["realized"], policy["spec"]
+    mode = realized["policy-enabled"].text("none")
+    if mode.removeprefix(_AUDIT) not in _DIRECTIONS:
+        raise ValueError(f"{mode!r} is not a mode of policy enforcement")
+    rules = {
+        direction: [(rule, Json.parse(rule["rule"].text())) for rule in realized["l4"].maybe(key) or ()]
+        for direction in TrafficDirection
+        if (key := direction.name.lower())
+    }
+    ranks = {rank for shown in rules.values() for _, content in shown for rank in _ranks(content)}
+    return EndpointPolicy(
+        enforced=_DIRECTIONS[mode.removeprefix(_AUDIT)],
+        audited=mode.startswith(_AUDIT),
+        settled=realized["policy-revision"].integer(0) == wanted["policy-revision"].integer(0),
+        ranked=len(ranks) > 1,
+        labels=tuple(label.text() for label in status["identity"]["labels"] or ()),
+        filters={
+            direction: tuple(_filter(rule, content) for rule, content in shown)
+            for direction, shown in rules.items()
+        },
+    )
+
+
+def decide(
+    policy: EndpointPolicy,
+    selections: Selections,
+    direction: TrafficDirection,
+    identity: int,
+    port: int,
+    named_ports: Mapping[str, int],
+    protocol: str = "TCP",
+) -> Decision | Unavailable:
+    """Whether the agent means this identity to pass at this port. A denial counts more than what allows.
+
+    `named_ports`: of the pod that is called.
+    """
+    if direction not in policy.enforced:
+        return Decision(allowed=True)
+    if policy.ranked:
+        why = "rules of different tiers or priorities can't be followed"
+        return Unavailable(EvidenceError.UNSUPPORTED_CONFIGURATION, why)
+    filters = [f for f in policy.filters[direction] if f.covers(port, named_ports, protocol)]
+    peers = [peer for f in filters for peer in f.peers]
+    if any(peer.selector not in selections for peer in peers):
+        return Unavailable(
+            EvidenceError.UNPARSABLE, "the agent's policy uses selectors that it does not list"
+        )
+    meant = [peer for peer in peers if identity in selections[peer.selector]]
+    denied = any(peer.deny for peer in meant)
+    decisive = [peer for peer in meant if peer.deny is denied]
+    policies = {policy for peer in decisive for policy in peer.policies}
+    return Decision(
+        allowed=bool(decisive) and not denied,
+        policies=tuple(sorted(policies)),
+        exact=not any(peer.shared and len(peer.policies) > 1 for peer in decisive),
+        proxied=any(peer.proxied for peer in decisive),
+        authenticated=any(peer.authenticated for peer in decisive),
+    )
+
+
+def _filter(rule: Json, content: Json) -> Filter:
+    first = content["port"].integer()
+    return Filter(
+        protocol=content["protocol"].text(),
+        port_name=content["port-name"].text(""),
+        first=first,
+        last=content["endPort"].integer(0) or first or 65535,
+        peers=tuple(_peers(rule, content)),
+    )
+
+
+def _peers(rule: Json, content: Json) -> Iterator[Peer]:
+    by_selector = {selector: _policies(origins) for selector, origins in rule["rules-by-selector"].items()}
+    of_filter = _policies(rule["derived-from-rules"])
+    for entry in content["l7-rules"] or ():
+        for selector, details in entry.items():
+            own = by_selector.get(selector)
+            said = {key for key, _ in details.items()}
+            yield Peer(
+                selector,
+                _denies(details),
+                of_filter if own is None else own,
+                shared=own is None,
+                proxied=_redirects(details),
+                authenticated=_AUTH in said,
+            )
+
+
+def _policies(origins: Json) -> tuple[PolicyRef, ...]:
+    named = (policy_of(written_labels(label.text() for label in labels)) for labels in origins or ())
+    return tuple(sorted({policy for policy in named if policy}))
+
+
+def _denies(details: Json) -> bool:
+    return details.maybe("IsDeny").boolean(False) or details.maybe("verdict").integer(0) == _DENY
+
+
+def _ranks(content: Json) -> Iterator[tuple[int, int, bool]]:
+    """Tier, priority and whether it passes on to the next tier, of each peer."""
+    for entry in content["l7-rules"] or ():
+        for details in entry.values():
+            verdict = details.maybe("verdict").integer(0)
+            yield content["tier"].integer(0), _priority(details), verdict > _DENY
+
+
+def _redirects(details: Json) -> bool:
+    """Whether an L7 proxy decides."""
+    return any(key not in _NOT_FOR_THE_PROXY for key, _ in details.items())
+
+
+def _priority(details: Json) -> int:
+    """The priority of the rule among rules, which only 1.19 knows. Until 1.18 `priority` is that of the proxy's
+    listener (121 for DNS, 101 for HTTP): each redirect has one, and nothing else does. Since 1.19 a redirect has
+    `listenerPriority` instead.
+    """
+    if _redirects(details) and not details.maybe(_LISTENER_PRIORITY):
+        return 0
+    return details.maybe("priority").integer(0)

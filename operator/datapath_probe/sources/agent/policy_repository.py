@@ -1,0 +1,74 @@
+"""The rules that an agent holds: from which policy each comes, whom it selects, which direction it closes by default.
+Only they name a default deny: a policy that lets nobody in leaves no other trace.
+
+Source: Cilium 1.16–1.18 `pkg/policy/api/rule.go`, 1.19 `pkg/policy/types/policyentry.go` (one entry a direction).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ...evidence.question import LONG_S, Question
+from ...evidence.reading import Answer
+from ..maps.policymap import TrafficDirection
+from ..parsing import Json, parser
+from .policy_labels import PolicyRef, Requirement, policy_of, selector
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`closes`: the directions in which it denies what no rule allows, for every endpoint that it selects."""
+
+    policy: PolicyRef
+    subject: tuple[Requirement, ...]
+    closes: frozenset[TrafficDirection]
+
+
+def question(node: str) -> Question:
+    """All rules of the node's agent."""
+    argv = ("cilium-dbg", "policy", "get", "-o", "json")
+    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+
+
+@parser("cilium-dbg policy get")
+def parse(answer: Answer) -> tuple[Rule, ...]:
+    """The rules for endpoints that come from objects; those for nodes are left out."""
+    rules = Json.parse(Json.parse(answer.stdout)["policy"].text())
+    return tuple(filter(None, map(_rule, rules or ())))
+
+
+def closing(
+    rules: Iterable[Rule], direction: TrafficDirection, labels: Iterable[str]
+) -> tuple[PolicyRef, ...]:
+    """The policies that close this direction for an endpoint with these labels."""
+    known = tuple(labels)
+    return tuple(
+        sorted(
+            {
+                rule.policy
+                for rule in rules
+                if direction in rule.closes and all(demand.met_by(known) for demand in rule.subject)
+            }
+        )
+    )
+
+
+def _rule(shown: Json) -> Rule | None:
+    labels = {
+        label["key"].text(): label["value"].text("") for label in shown["labels"] or shown["Labels"] or ()
+    }
+    policy, subject = policy_of(labels), shown["endpointSelector"]
+    if shown["Subject"] and not shown["Node"].boolean(False):
+        subject = shown["Subject"]
+    if policy is None or not subject:
+        return None
+    return Rule(policy, selector(subject), frozenset(_closes(shown)))
+
+
+def _closes(shown: Json) -> Iterator[TrafficDirection]:
+    if shown["Subject"]:
+        if shown["DefaultDeny"].boolean(False):
+            yield TrafficDirection.INGRESS if shown["Ingress"].boolean(False) else TrafficDirection.EGRESS
+        return
+    for direction in TrafficDirection:
+        if shown["enableDefaultDeny"].maybe(direction.name.lower()).boolean(False):
+            yield direction

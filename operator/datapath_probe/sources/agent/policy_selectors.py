@@ -1,0 +1,34 @@
+"""The agent's selectors: each as the agent writes it, with the identities that it selects. Node-wide, and as large as
+policies are many: only these two columns are asked for.
+
+Source: Cilium 1.16–1.20 `cilium-dbg/cmd/policy_selectors.go`, `pkg/policy/selectorcache.go` (GetModel).
+"""
+
+from collections.abc import Mapping
+
+from ...evidence.question import LONG_S, Question
+from ...evidence.reading import Answer
+from ..parsing import Json, parser
+
+Selections = Mapping[str, frozenset[int]]
+
+_COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
+
+
+def question(node: str) -> Question:
+    """All selectors that policies of the node's endpoints use."""
+    argv = ("cilium-dbg", "policy", "selectors", "-o", _COLUMNS)
+    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+
+
+@parser("cilium-dbg policy selectors")
+def parse(answer: Answer) -> Selections:
+    """The identities by selector."""
+    selections: dict[str, frozenset[int]] = {}
+    for line in filter(None, answer.stdout.decode().splitlines()):
+        selector, tab, identities = line.rpartition("\t")
+        if not tab:
+            raise ValueError(f"{line!r} is not SELECTOR TAB IDENTITIES")
+        selected = Json.parse(identities) if identities else ()
+        selections[selector] = frozenset(identity.integer() for identity in selected)
+    return selections

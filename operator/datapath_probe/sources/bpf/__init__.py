@@ -1,0 +1,1 @@
+"""eBPF objects as bpftool prints them: programs, links, attachments; and which maps a version of Cilium has."""

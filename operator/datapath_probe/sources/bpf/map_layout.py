@@ -1,0 +1,53 @@
+"""Which maps a node's Cilium has: their names carry the version of their layout. Asked first, for every node.
+
+The version is the agent binary's own (`cilium-agent --version`): it is there while the agent's API is not,
+and says `1.18.5` where `cilium-dbg status` has nothing ("Not all probes executed at least once", or `(v-)` of
+a build without a revision). Names of maps that exist don't tell: those of an earlier version stay pinned.
+Source: Cilium 1.16–1.20 `daemon/cmd/root.go`, `pkg/maps/{ipcache,policymap}`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from ...evidence.errors import EvidenceError
+from ...evidence.question import LONG_S, Question
+from ...evidence.reading import Answer, Unavailable
+from ..parsing import line, parser
+
+# major.minor → (ipcache, prefix of the policy maps)
+_MAPS = {
+    "1.16": ("cilium_ipcache", "cilium_policy_"),
+    "1.17": ("cilium_ipcache", "cilium_policy_v2_"),
+    "1.18": ("cilium_ipcache_v2", "cilium_policy_v2_"),
+    "1.19": ("cilium_ipcache_v2", "cilium_policy_v2_"),
+    "1.20": ("cilium_ipcache_v2", "cilium_policy_v3_"),
+}
+_VERSION = re.compile(r"\S*cilium-agent ((\d+\.\d+)\S*) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`version` as the agent says it, such as 1.18.5; `policy_map` is completed by the endpoint's id."""
+
+    version: str
+    ipcache_map: str
+    policy_map: str
+
+
+def version(node: str) -> Question:
+    """The version of the agent's binary. Costs the start of a large program; changes with the agent alone."""
+    return Question(node, ("cilium-agent", "--version"), timeout_s=LONG_S, max_age_s=3600.0)
+
+
+@parser("cilium-agent --version")
+def parse(answer: Answer) -> Layout | Unavailable:
+    """The layout; `UnsupportedVersion` for a version that is not known to fit."""
+    printed = answer.stdout.decode()
+    found = _VERSION.match(printed)
+    maps = _MAPS.get(found[2]) if found else None
+    if not found or not maps:
+        known = f"{next(iter(_MAPS))} to {next(reversed(_MAPS))}"
+        said = line(printed) or "nothing"
+        message = f"the agent's version is not one of {known}, whose maps are known: {said}"
+        return Unavailable(EvidenceError.UNSUPPORTED_VERSION, message, answer.at)
+    return Layout(found[1], *maps)

@@ -1,0 +1,212 @@
+"""The request: curl's command line, and the report that it writes about it.
+
+Nothing of a request becomes a shell word, an option or a file read. Header values, body and query never stand in
+argv, which audit logs keep: they go through a config file on stdin.
+Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report).
+"""
+
+import json
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from ipaddress import IPv6Address, ip_address
+
+from ..evidence.errors import EvidenceError
+from ..evidence.reading import Answer, Reading, Unavailable
+from .parsing import Json, line, parser
+
+_CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
+
+
+# Members of the report that are read, besides the times.
+_TOLD = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
+
+
+class CurlExit(IntEnum):
+    """The exit codes that tell something about the path or the server; others are curl's own trouble."""
+
+    OK = 0
+    UNSUPPORTED_PROTOCOL = 1  # after connecting: what came back is not HTTP
+    COULDNT_RESOLVE_HOST = 6
+    COULDNT_CONNECT = 7
+    WEIRD_SERVER_REPLY = 8
+    PARTIAL_FILE = 18
+    OPERATION_TIMEDOUT = 28
+    INTERFACE_FAILED = 45  # the local port is in use
+    GOT_NOTHING = 52
+    SEND_ERROR = 55
+    RECV_ERROR = 56
+
+
+@dataclass(frozen=True, slots=True)
+class CurlRequest:
+    """What to send.
+
+    `path` holds visible ASCII without '#'; header names are tokens, values free of NUL and line breaks; the
+    body is UTF-8 without NUL. `keep_body`: the response's body is wanted. `over_ipv4`: whatever other addresses the
+    name has; for clients that could choose.
+    """
+
+    protocol: str
+    host: str
+    port: int
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout_s: float
+    local_port: int
+    keep_body: bool
+    over_ipv4: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the start of the request to the end of each phase, as curl counts them; 0: not reached."""
+
+    name_lookup: float
+    connect: float
+    tls: float
+    first_byte: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurlReport:
+    """What curl says of the request. On a failed connect it knows no addresses and ports: "" and 0.
+
+    `body_cut`: only the beginning of the response's body was kept.
+    """
+
+    exit_code: int
+    error: str
+    http_status: int
+    local_ip: str
+    local_port: int
+    remote_ip: str
+    remote_port: int
+    timings: Timings
+    body: bytes
+    body_cut: bool = False
+
+
+def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
+    """The command, and what goes to its stdin (None: nothing)."""
+    words = [
+        "curl",
+        "-q",  # first, or ~/.curlrc is read
+        "--silent",
+        "--noproxy",
+        "*",
+        "--globoff",
+        "--path-as-is",
+        "--proto",
+        "=http,https",
+        "--http1.1",
+        "--local-port",
+        str(request.local_port),
+        "--max-time",
+        f"{request.timeout_s:g}",  # curls before 7.87 want the locale's decimal separator: best none
+        "--write-out",
+        "%{stderr}%{json}",
+    ]
+    if request.over_ipv4:
+        words.append("--ipv4")
+    if request.method == "HEAD":
+        words.append("--head")
+    else:
+        words += ["--request", request.method]
+    if not request.keep_body:
+        words += ["--output", "/dev/null"]
+    config = _config(request)
+    if config:
+        words += ["--config", "-"]
+    if not _has_query(request):
+        words += ["--url", _url(request)]
+    return tuple(words), config or None
+
+
+def _has_query(request: CurlRequest) -> bool:
+    return "?" in request.path
+
+
+def _url(request: CurlRequest) -> str:
+    return f"{request.protocol}://{_authority(request.host)}:{request.port}{request.path}"
+
+
+def _authority(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+
+
+def _config(request: CurlRequest) -> bytes:
+    """Headers, body and a URL with a query as lines of a config file. `Name;` is an empty value: `Name:` would remove
+    the header.
+    """
+    lines = [
+        f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
+    ]
+    if request.body:
+        # data-raw: a leading @ is no file name
+        lines.append(f"data-raw = {_quoted(request.body.decode())}")
+    if _has_query(request):
+        lines.append(f"url = {_quoted(_url(request))}")
+    return "".join(f"{text}\n" for text in lines).encode()
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
+
+
+def strip_progress(stderr: bytes) -> bytes:
+    """The report with what is read of it here alone: its other members hold URLs, that of a redirection too. What is no
+    report is left as it is.
+    """
+    start = stderr.find(b"{")
+    try:
+        report = json.loads(stderr[start:]) if start >= 0 else None
+    except (ValueError, RecursionError):
+        return stderr
+    if not isinstance(report, dict):
+        return stderr
+    told = {name: value for name, value in report.items() if name in _TOLD or name.startswith("time_")}
+    return stderr[:start] + json.dumps(told).encode()
+
+
+def parse_report(reading: Reading) -> CurlReport | Unavailable:
+    """The report; Unavailable(UnparsableOutput) where this curl writes none (before 7.70). A body that was cut does not
+    spoil it.
+    """
+    if isinstance(reading, Unavailable):
+        return reading
+    report = _parse_report(replace(reading, truncated=False))
+    return replace(report, body_cut=True) if reading.truncated and isinstance(report, CurlReport) else report
+
+
+@parser("curl", exit_codes=range(126))
+def _parse_report(answer: Answer) -> CurlReport | Unavailable:
+    text = answer.stderr[answer.stderr.find(b"{") :] if b"{" in answer.stderr else b""
+    if not text:
+        said = line(answer.stderr) or "nothing"
+        message = f"curl exit {answer.exit_code} without a report (is it older than 7.70?): {said}"
+        return Unavailable(EvidenceError.UNPARSABLE, message, answer.at)
+    report = Json(json.loads(text))
+    return CurlReport(
+        exit_code=answer.exit_code,
+        error=line(report["errormsg"].text("")),
+        http_status=report["http_code"].integer(0),
+        local_ip=report["local_ip"].text(""),
+        local_port=max(0, report["local_port"].integer(0)),  # curl 8 says -1
+        remote_ip=report["remote_ip"].text(""),
+        remote_port=max(0, report["remote_port"].integer(0)),
+        timings=Timings(
+            name_lookup=report["time_namelookup"].number(0.0),
+            connect=report["time_connect"].number(0.0),
+            tls=report["time_appconnect"].number(0.0),
+            first_byte=report["time_starttransfer"].number(0.0),
+            total=report["time_total"].number(0.0),
+        ),
+        body=answer.stdout,
+    )

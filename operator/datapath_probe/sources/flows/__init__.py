@@ -1,0 +1,1 @@
+"""Events of packets: Hubble, `cilium-dbg monitor`, drop reasons. Facts in, typed records out."""

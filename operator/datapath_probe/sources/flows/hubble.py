@@ -1,0 +1,131 @@
+"""Hubble's record of one connection: what a node's ring still has of it, asked by `hubble` in the agent's own
+container, which needs neither TLS nor Relay.
+
+The newest event of a node can't be read before the next one comes (`ring.go` never serves its last slot), so a single
+dropped SYN may be invisible for a while: `newest` tells whether the ring has moved on.
+Source: Cilium 1.16–1.20 `hubble/cmd/observe`, `api/v1/flow/flow.proto`, `pkg/hubble/container/ring.go`.
+"""
+
+from datetime import datetime
+
+from ...evidence.question import Question
+from ...evidence.reading import Answer
+from ..byte_order import ip_text, packed
+from ..drop_reasons import FIRST_DROP
+from ..parsing import Json, parser
+from .flow import Flow, Flows, Point
+
+# Not the ring's own: any filtered query that reaches its oldest slot reports one, and none is lost.
+_LOST_BEFORE_THE_RING = frozenset({"PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE"})
+SOCKET = "/var/run/cilium/hubble.sock"  # where nothing else is configured
+_DIRECTIONS = {"INGRESS": "ingress", "EGRESS": "egress"}
+_POINTS = {str(point): point for point in Point}
+# A connection leaves some 15 events; a flood of retransmits says nothing new.
+_LIMIT = 100
+
+
+def socket(node: str, path: str) -> Question:
+    """Whether the agent serves Hubble: asked where that matters before there is anything to ask Hubble for."""
+    return Question(node, ("test", "-S", path), max_age_s=60.0)
+
+
+@parser("test -S", exit_codes=(0, 1))
+def parse_socket(answer: Answer) -> bool:
+    """True if it does."""
+    return answer.exit_code == 0
+
+
+def connection(node: str, ip: str, port: int, since_s: int) -> Question:
+    """Events of packets from or to this address and port, `since_s` seconds back by the node's clock. Before and after
+    translation: neither changes the client's side.
+    """
+    return _observe(node, "--ip", ip_text(packed(ip)), "--port", str(port), *_window(since_s))
+
+
+def icmp(node: str, ip: str, since_s: int) -> Question:
+    """ICMP from or to this address; errors name no port, so `connection` has none of them."""
+    return _observe(node, "--ip", ip_text(packed(ip)), "--protocol", "icmp", *_window(since_s))
+
+
+def newest(node: str) -> Question:
+    """The newest event of the node that can be read."""
+    return _observe(node, "--last", "1")
+
+
+@parser("hubble observe")
+def parse(answer: Answer) -> Flows:
+    """The events; none where nothing was printed. Lines of other kinds are passed over."""
+    flows: list[Flow] = []
+    lost = 0
+    for text in answer.stdout.splitlines():
+        if not text.strip():
+            continue
+        shown = Json.parse(text)
+        if shown["flow"]:
+            flows.append(_flow(shown["flow"], shown["time"]))
+        elif shown["lost_events"] and shown["lost_events"]["source"].text("") in _LOST_BEFORE_THE_RING:
+            lost += _uint64(shown["lost_events"]["num_events_lost"])
+    return Flows(tuple(flows), lost)
+
+
+def _observe(node: str, *words: str) -> Question:
+    return Question(node, ("hubble", "observe", "-o", "jsonpb", *words), max_age_s=0.0, by_agent=True)
+
+
+def _window(since_s: int) -> tuple[str, ...]:
+    return "--since", f"{since_s}s", "--last", str(_LIMIT)
+
+
+def _flow(flow: Json, time: Json) -> Flow:
+    """Members that hold their default are left out of the JSON."""
+    protocol, ports, flags = _layer4(flow["l4"])
+    code = flow["drop_reason"].integer(0)
+    point = flow["trace_observation_point"].text("")
+    addresses = flow["IP"]
+    return Flow(
+        at=datetime.fromisoformat((time or flow["time"]).text()).timestamp(),
+        protocol=protocol,
+        source=addresses.maybe("source").text(""),
+        source_port=ports[0],
+        destination=addresses.maybe("destination").text(""),
+        destination_port=ports[1],
+        drop_code=code if code >= FIRST_DROP else None,
+        point=_POINTS.get(point),
+        direction=_DIRECTIONS.get(flow["traffic_direction"].text(""), ""),
+        file=flow["file"].maybe("name").text(""),
+        flags=flags,
+        policies=tuple(
+            _policy(policy)
+            for way in ("egress", "ingress")
+            for verdict in ("denied", "allowed")
+            for policy in flow[f"{way}_{verdict}_by"] or ()
+        ),
+        summary=flow["Summary"].text(""),
+        source_identity=flow["source"].maybe("identity").integer(0),
+    )
+
+
+def _layer4(layer: Json) -> tuple[str, tuple[int, int], tuple[str, ...]]:
+    for protocol in ("TCP", "UDP", "SCTP"):
+        ports = layer.maybe(protocol)
+        if ports:
+            flags = tuple(flag for flag in _TCP_FLAGS if ports["flags"].maybe(flag))
+            return protocol, (ports["source_port"].integer(0), ports["destination_port"].integer(0)), flags
+    return next((name for name in ("ICMPv4", "ICMPv6") if layer.maybe(name)), ""), (0, 0), ()
+
+
+_TCP_FLAGS = ("SYN", "ACK", "PSH", "FIN", "RST")
+
+
+def _policy(policy: Json) -> str:
+    """The kind is told from 1.17 on."""
+    namespace, name = policy["namespace"].text(""), policy["name"].text("")
+    return f"{policy['kind'].text('')} {namespace}{'/' if namespace else ''}{name}".strip()
+
+
+def _uint64(number: Json) -> int:
+    """As protojson writes it: a string of digits; 0 is left out."""
+    digits = number.text("0")
+    if not digits.isdecimal():
+        raise ValueError(f"{digits!r} is no number")
+    return int(digits)

@@ -1,0 +1,143 @@
+"""Drops, policy verdicts and traces as `cilium-dbg monitor` prints them while they happen: for nodes where Hubble is
+off.
+
+It listens for a bounded time and then ends. Drops are the whole node's, so one answer serves all who ask at the same
+time; of traces there are too many, so they are those of a few endpoints. It needs up to a second to start: what it sees
+of a connection are the retransmits, and of their traces what aggregation leaves (a new TCP flag, or one in 5 s).
+Source: Cilium 1.16–1.20 `pkg/monitor/datapath_drop.go`, `datapath_policy.go`, `datapath_trace.go`, `format/format.go`
+(`--related-to`), `bpf/lib/conntrack.h` (CT_REPORT_INTERVAL).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...evidence.question import Question
+from ...evidence.reading import Answer
+from ..drop_reasons import code_of
+from ..parsing import Json, parser
+from .flow import Flow, Flows, Point
+
+_STOPPED_BY_TIMEOUT = 124
+_KILL_AFTER_S = 1
+
+# Source: `pkg/monitor/api/files.go`; the numbers have never changed.
+_FILES = {
+    1: "bpf_host.c",
+    2: "bpf_lxc.c",
+    3: "bpf_overlay.c",
+    4: "bpf_xdp.c",
+    5: "bpf_sock.c",
+    6: "bpf_network.c",
+    7: "bpf_wireguard.c",
+    105: "nodeport.h",
+    106: "lb.h",
+    110: "local_delivery.h",
+    112: "encap.h",
+    114: "host_firewall.h",
+    115: "nodeport_egress.h",
+}
+_POINTS = {str(point).lower().replace("_", "-"): point for point in Point}
+# Policy verdicts are plain text even with -j.
+_VERDICT = re.compile(
+    r"Policy verdict log: .*?, proto \d{1,3}, (?P<direction>ingress|egress), action (?P<action>[a-z]+).*"
+    r", (?P<source>[0-9.]{7,15}):(?P<source_port>\d{1,5})"
+    r" -> (?P<to>[0-9.]{7,15}):(?P<to_port>\d{1,5}) tcp (?P<flags>.*)",
+    re.ASCII,
+)
+_LOST = re.compile(r"CPU \d+: Lost (\d+) events", re.ASCII)
+_POLICY_DENIED = 133
+_FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def question(node: str, window_s: int) -> Question:
+    """What is dropped on the node from now on, for so long. Not to be asked again: it would be another window."""
+    return _listening(node, window_s, "-t", "drop", "-t", "policy-verdict")
+
+
+def traces(node: str, endpoints: Sequence[int], window_s: int) -> Question:
+    """Where packets from and to these endpoints of the node are seen meanwhile."""
+    related = (word for endpoint in endpoints for word in ("--related-to", str(endpoint)))
+    return _listening(node, window_s, "-t", "trace", *related)
+
+
+def _listening(node: str, window_s: int, *words: str) -> Question:
+    return Question(
+        node,
+        ("timeout", "-k", str(_KILL_AFTER_S), str(window_s), "cilium-dbg", "monitor", "-j", *words),
+        timeout_s=window_s + _KILL_AFTER_S + 1.0,
+        max_age_s=0.01,
+        repeatable=False,
+    )
+
+
+@parser("cilium-dbg monitor", exit_codes=(0, _STOPPED_BY_TIMEOUT))
+def parse(answer: Answer) -> Flows:
+    """Drops and traces of TCP over IPv4, and denials; the last line may be cut, and other kinds are passed over."""
+    flows: list[Flow] = []
+    lost = 0
+    for text in answer.stdout.decode(errors="replace").splitlines():
+        if text.startswith("{"):
+            flow = _event(text)
+        elif found := _LOST.fullmatch(text):
+            lost += int(found[1])
+            continue
+        else:
+            flow = _denial(text)
+        if flow:
+            flows.append(flow)
+    return Flows(tuple(flows), lost)
+
+
+def _event(text: str) -> Flow | None:
+    """A drop or a trace. Flags of traces are left out: without those of the connection's beginning they mislead."""
+    try:
+        shown = Json.parse(text)
+    except ValueError:  # cut
+        return None
+    kind, packet = shown["type"].text(""), shown["summary"]
+    code = code_of(shown["reason"].text("")) if kind == "drop" else None
+    point = _POINTS.get(shown["observationPoint"].text("")) if kind == "trace" else None
+    if (code is None and point is None) or not packet.maybe("tcp"):
+        return None
+    seen = Flow(
+        at=0.0,
+        protocol="TCP",
+        source=packet["l3"].maybe("src").text(""),
+        source_port=_port(packet["l4"].maybe("src").text("")),
+        destination=packet["l3"].maybe("dst").text(""),
+        destination_port=_port(packet["l4"].maybe("dst").text("")),
+        point=point,
+    )
+    return seen if code is None else _dropped(seen, code, shown)
+
+
+def _dropped(seen: Flow, code: int, shown: Json) -> Flow:
+    # A packet on its way out has no endpoint yet that it is for.
+    direction = "ingress" if shown["dstID"].integer(0) else "egress"
+    file = _FILES.get(shown["File"].integer(0), "")
+    return replace(seen, drop_code=code, direction=direction, file=file)
+
+
+def _denial(text: str) -> Flow | None:
+    found = _VERDICT.fullmatch(text)
+    if not found or found["action"] != "deny":
+        return None
+    return Flow(
+        at=0.0,
+        protocol="TCP",
+        source=found["source"],
+        source_port=_port(found["source_port"]),
+        destination=found["to"],
+        destination_port=_port(found["to_port"]),
+        drop_code=_POLICY_DENIED,
+        direction=found["direction"],
+        file="bpf_lxc.c",
+        flags=tuple(_FLAG.findall(found["flags"])),
+    )
+
+
+def _port(text: str) -> int:
+    """ "80" or "80(http)": the dissector adds names that it knows."""
+    digits = re.match(r"\d{1,5}", text, re.ASCII)
+    return int(digits[0]) if digits else 0

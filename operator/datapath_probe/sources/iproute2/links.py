@@ -1,0 +1,213 @@
+"""The kernel's view of a node: devices, routes. Also of a pod's own network namespace, seen from the agent.
+
+Source: iproute2 6.x `ip -j`; devices of the pods as in Cilium 1.18 `pkg/datapath/connector`.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Answer, Unavailable
+from ..byte_order import device_name, ip_text, packed
+from ..netns import inside
+from ..packet import Packet
+from ..parsing import Json, failed, parser
+
+# What the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit. Of
+# packets that come in by a device also: it does not forward (no route to host), or the reverse path filter refuses them
+# (invalid argument; before Linux 6.13 cross-device link).
+_NO_ROUTE = re.compile(
+    rb"RTNETLINK answers: "
+    rb"(Network is unreachable|No route to host|Invalid argument|Permission denied|Invalid cross-device link)\n"
+)
+
+CILIUM_HOST = "cilium_host"
+"""The device by which a node's own stack and Cilium's endpoints reach each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A device.
+
+    `peer_ifindex`: of a veth or netkit pair, the other end's, in its own namespace; None too where both ends
+    are in one. `tunnel_port`: UDP port of a vxlan or geneve device.
+    """
+
+    ifindex: int
+    name: str
+    peer_ifindex: int | None
+    up: bool
+    mac: str
+    mtu: int
+    kind: str
+    tunnel_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way out: `destination` is a prefix or "default"; gateway and source are None where it has none."""
+
+    destination: str
+    gateway: str | None
+    device: str
+    source: str | None
+    mtu: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCounters:
+    """Packets of a device since it was made. `rx`: received, of a tunnel device after decapsulation."""
+
+    rx_packets: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+    def since(self, before: "DeviceCounters") -> "DeviceCounters | None":
+        """What was counted meanwhile; None if the device was made anew."""
+        rise = DeviceCounters(
+            self.rx_packets - before.rx_packets,
+            self.tx_packets - before.tx_packets,
+            self.tx_errors - before.tx_errors,
+            self.tx_dropped - before.tx_dropped,
+        )
+        return rise if min(rise.rx_packets, rise.tx_packets, rise.tx_errors, rise.tx_dropped) >= 0 else None
+
+
+def link(node: str, device: str) -> Question:
+    """A device of the node."""
+    return Question(node, ("ip", "-j", "-d", "link", "show", "dev", device_name(device)))
+
+
+def uplink(node: str, device: str) -> Question:
+    """The same of a device that leads to other nodes, whose MTU changes as rarely as the network does."""
+    return replace(link(node, device), max_age_s=60.0)
+
+
+def counters(node: str, device: str) -> Question:
+    """What a device of the node has counted. Always asked afresh."""
+    argv = ("ip", "-j", "-s", "link", "show", "dev", device_name(device))
+    return Question(node, argv, max_age_s=0.0)
+
+
+def pod_link(node: str, namespace: str, device: str) -> Question:
+    """A device inside a pod; `namespace` as `netns.find` tells it."""
+    return inside(node, namespace, "ip", "-j", "-d", "link", "show", "dev", device_name(device))
+
+
+def pod_routes(node: str, namespace: str) -> Question:
+    """The routes inside a pod."""
+    return inside(node, namespace, "ip", "-j", "route", "show")
+
+
+def route_to(node: str, ip: str) -> Question:
+    """How the node's kernel would send a packet to this address."""
+    return Question(node, ("ip", "-j", "route", "get", ip_text(packed(ip))))
+
+
+def routes_for(node: str, ip: str) -> Question:
+    """All routes of the node's main table that would do for this address, whichever the kernel prefers."""
+    return Question(node, ("ip", "-j", "route", "show", "match", ip_text(packed(ip))))
+
+
+def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Question:
+    """How a pod's kernel would send a packet to this address; `source`: an address of the pod that it speaks from."""
+    origin = ("from", ip_text(packed(source))) if source else ()
+    return inside(node, namespace, "ip", "-j", "route", "get", ip_text(packed(ip)), *origin)
+
+
+def departure(node: str, packet: Packet, namespace: str | None = None) -> Question:
+    """How the node's, or a pod's, kernel would send this very packet: rules may go by its ports."""
+    return _way_of(node, namespace, packet)
+
+
+def arrival(node: str, packet: Packet, device: str, namespace: str | None = None) -> Question:
+    """What the node's, or a pod's, kernel would do with this very packet as it comes in by a device."""
+    return _way_of(
+        node, namespace, packet, "from", ip_text(packed(packet.source)), "iif", device_name(device)
+    )
+
+
+def _way_of(node: str, namespace: str | None, packet: Packet, *words: str) -> Question:
+    ports = {"sport": packet.source_port, "dport": packet.destination_port}
+    known = (word for name, port in ports.items() if port is not None for word in (name, str(port)))
+    to = ip_text(packed(packet.destination))
+    argv = ("ip", "-j", "route", "get", to, *words, "ipproto", packet.protocol, *known)
+    return inside(node, namespace, *argv) if namespace else Question(node, argv)
+
+
+@parser("ip link show", exit_codes=range(256))
+def parse_link(answer: Answer) -> Link | Absent | Unavailable:
+    """The device; absent where there is none of this name."""
+    if answer.exit_code:
+        return Absent() if b"does not exist" in answer.stderr else failed(answer, "ip link show")
+    shown = Json.parse(answer.stdout).only()
+    info = shown["linkinfo"]
+    data = info.maybe("info_data")
+    flags = {flag.text() for flag in shown["flags"]}
+    port = data.maybe("port")
+    return Link(
+        ifindex=shown["ifindex"].integer(),
+        name=shown["ifname"].text(),
+        peer_ifindex=shown["link_index"].integer() if shown["link_index"] else None,
+        up="UP" in flags and shown["operstate"].text("UNKNOWN") not in ("DOWN", "LOWERLAYERDOWN"),
+        mac=shown["address"].text("").lower(),
+        mtu=shown["mtu"].integer(0),
+        kind=info.maybe("info_kind").text(""),
+        tunnel_port=port.integer() if port else None,
+    )
+
+
+@parser("ip -s link show")
+def parse_counters(answer: Answer) -> DeviceCounters:
+    """The counters; a device that is not there is a failed command."""
+    stats = Json.parse(answer.stdout).only()["stats64"]
+    received, sent = stats["rx"], stats["tx"]
+    return DeviceCounters(
+        rx_packets=received["packets"].integer(),
+        tx_packets=sent["packets"].integer(),
+        tx_errors=sent["errors"].integer(0),
+        tx_dropped=sent["dropped"].integer(0),
+    )
+
+
+@parser("ip route show")
+def parse_routes(answer: Answer) -> tuple[Route, ...]:
+    """All ways out by the main table: of a multipath route each one, of a blackhole and its like none."""
+    routes = Json.parse(answer.stdout) if answer.stdout.strip() else ()
+    return tuple(
+        _route(route, way) for route in routes for way in route["nexthops"] or (route,) if way["dev"]
+    )
+
+
+@parser("ip route get", exit_codes=range(256))
+def parse_route(answer: Answer) -> Route | Absent | Unavailable:
+    """The route; absent where the kernel has none."""
+    if answer.exit_code:
+        return Absent() if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
+    route = Json.parse(answer.stdout).only()
+    return _route(route, route)
+
+
+@parser("ip route get", exit_codes=range(256))
+def parse_arrival(answer: Answer) -> bool | Unavailable:
+    """Whether the packet is taken in as one for this host."""
+    if answer.exit_code:
+        return False if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
+    return Json.parse(answer.stdout).only()["type"].text("unicast") == "local"
+
+
+def _route(route: Json, way: Json) -> Route:
+    """ValueError where names or addresses are none: questions are made of them."""
+    mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
+    return Route(
+        destination=route["dst"].text(),
+        gateway=_address(way["gateway"]),
+        device=device_name(way["dev"].text()),
+        source=_address(route["prefsrc"]),
+        mtu=mtu.integer() if mtu else None,
+    )
+
+
+def _address(told: Json) -> str | None:
+    return ip_text(packed(told.text())) if told else None

@@ -1,0 +1,91 @@
+"""The TCP sockets that the kernel of a pod, or of a node, has at a port: who listens there, which connections it knows.
+
+What the pod's kernel holds is proof where packets alone are none: a filter inside the pod can answer in the name of an
+application that never heard of it, and an application that does not read has still got the request.
+Source: iproute2 6.x `ss -H -t -a -n`, `misc/ss.c`; Linux 6.x `net/ipv4/tcp_diag.c` (a listener's queues are how many
+connections wait to be accepted, and how many may), `include/net/sock.h` (`sk_acceptq_is_full`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from ...evidence.question import Question
+from ...evidence.reading import Answer
+from ..byte_order import fitting
+from ..netns import inside
+from ..parsing import parser
+
+_LISTENS, _HALF_OPEN = "LISTEN", "SYN-RECV"
+_ANY = frozenset({"*", str(IPv4Address(0)), "::"})
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """One socket. Of a listener `received` is how many connections wait to be accepted, `limit` how many may; of a
+    connection how many octets the application has not read yet, and has sent without an answer.
+    """
+
+    state: str
+    received: int
+    limit: int
+    address: str
+    peer: tuple[str, int | None]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this listener takes no more connections: packets that begin one are dropped."""
+        return self.state == _LISTENS and self.received > self.limit
+
+    @property
+    def is_half_open(self) -> bool:
+        """Whether the last packet of the handshake has not come to it."""
+        return self.state == _HALF_OPEN
+
+
+def question(node: str, namespace: str, port: int) -> Question:
+    """The sockets inside a pod at this port of its own; `namespace` as `netns.find` tells it."""
+    return inside(node, namespace, *_at(port))
+
+
+def of_host(node: str, port: int) -> Question:
+    """The sockets at this port in the node's own network, which is the agent's too."""
+    return Question(node, _at(port))
+
+
+@parser("ss")
+def parse(answer: Answer) -> tuple[Socket, ...]:
+    """The sockets. ValueError inside if a line is none."""
+    return tuple(_socket(line.split()) for line in answer.stdout.decode().splitlines())
+
+
+def listener(sockets: Sequence[Socket], address: str) -> Socket | None:
+    """The one that listens at this address, be it with all others."""
+    own = _ANY | {address}
+    return next((one for one in sockets if one.state == _LISTENS and one.address in own), None)
+
+
+def of_connection(sockets: Sequence[Socket], peer: str, port: int) -> Socket | None:
+    """The server's end of this client's connection."""
+    return next((one for one in sockets if one.peer == (peer, port)), None)
+
+
+def _at(port: int) -> tuple[str, ...]:
+    return ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{fitting(port, 16)}")
+
+
+def _socket(words: Sequence[str]) -> Socket:
+    state, received, limit, own, peer = words[:5]
+    address, _ = _end(own)
+    return Socket(state, int(received), int(limit), address, _end(peer))
+
+
+def _end(text: str) -> tuple[str, int | None]:
+    """Address and port; None: any. Sockets for both versions of IP have IPv4 addresses inside those of IPv6."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]").partition("%")[0]
+    if host in _ANY:
+        return host, None if port == "*" else int(port)
+    address = ip_address(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address), None if port == "*" else int(port)

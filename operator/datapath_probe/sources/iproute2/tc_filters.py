@@ -1,0 +1,85 @@
+"""Filters of tc at one side of a device that are no eBPF programs (those `bpftool` tells): classic BPF, flower, u32,
+matchall, with what they do to packets. Cilium makes none of these.
+
+A filter of which nobody can tell whom it means counts if it has met packets, or does not count them.
+Source: iproute2 6.x `tc -j -s filter show` (`tc/tc_filter.c`, `tc/m_{gact,mirred,police}.c`, `tc/f_bpf.c`);
+Linux 6.x `net/sched/cls_bpf.c`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...evidence.question import Question
+from ...evidence.reading import Answer
+from ..bpf import bpf_returns
+from ..bpf.bpftool import AttachKind, Direction
+from ..byte_order import device_name
+from ..netns import inside
+from ..parsing import Json, parser
+
+_OWN = "cil_"
+_PASSING = frozenset({"ok", "pass", "pipe", "continue", "reclassify"})
+_CHANGING = frozenset({"pedit", "nat", "vlan", "mpls", "tunnel_key", "skbmod", "ife", "ct"})
+_POLICE = "police"
+_RETURN, _CLASS, _CONSTANT = 6, 7, 6  # of classic BPF's codes: BPF_RET, the mask of classes, BPF_RET | BPF_K
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One that keeps packets from going on, or changes them; `does`: how."""
+
+    preference: int
+    kind: str
+    does: str
+
+
+def question(node: str, device: str, direction: Direction, namespace: str | None = None) -> Question:
+    """The filters at one side of a device, be it inside a pod."""
+    side = "ingress" if direction is Direction.INGRESS else "egress"
+    argv = ("tc", "-j", "-s", "filter", "show", "dev", device_name(device), side)
+    return inside(node, namespace, *argv) if namespace else Question(node, argv)
+
+
+@parser("tc filter show")
+def parse(answer: Answer) -> tuple[Filter, ...]:
+    """Those that take packets or change them, in the order in which they run, up to Cilium's own program."""
+    found: list[Filter] = []
+    shown = list(Json.parse(answer.stdout)) if answer.stdout.strip() else []
+    for filter_ in shown:
+        options = filter_["options"]
+        if not options:  # the head of those with this preference
+            continue
+        if options["bpf_name"].text("").startswith(_OWN):
+            break
+        preference, kind = filter_["pref"].integer(), filter_["kind"].text()
+        does = (*_by_classic_bpf(options), *_by_actions(options))
+        found.extend(Filter(preference, kind, one) for one in does)
+    return tuple(found)
+
+
+def _by_classic_bpf(options: Json) -> Iterator[str]:
+    """A program whose return value is the verdict, and not always one that lets packets pass."""
+    if not options["bytecode"] or not options["direct-action"].boolean(False):
+        return
+    code = [(insn["code"].integer(), insn["k"].integer()) for insn in options["bytecode"]["insns"]]
+    returns = [(kind, value) for kind, value in code if kind & _CLASS == _RETURN]
+    constants = all(kind == _CONSTANT for kind, _ in returns)
+    values = frozenset(value for _, value in returns) if constants else None
+    taken = bpf_returns.taken(values, AttachKind.TC, before_another=False)
+    if taken is None or taken:
+        yield "drops packets or takes them"
+
+
+def _by_actions(options: Json) -> Iterator[str]:
+    for action in options["actions"] or ():
+        kind, stats = action["kind"].text(), action["stats"]
+        control = action.maybe("control_action").maybe("type").text("pass")
+        met = stats.maybe("drops" if kind == _POLICE else "packets").integer(1)
+        if not met:
+            continue
+        if action["mirred_action"].text("") == "redirect":
+            yield f"redirects packets to {action['to_dev'].text('another device')}"
+        elif kind in _CHANGING:
+            yield f"changes packets ({kind})"
+        elif kind == _POLICE or control not in _PASSING:
+            yield f"takes packets ({kind} {control})"

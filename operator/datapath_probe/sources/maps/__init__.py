@@ -1,0 +1,1 @@
+"""Cilium's eBPF maps: conntrack, ipcache, load balancing, endpoints, policy. Facts in, typed records out."""

@@ -1,0 +1,148 @@
+"""Conntrack: what the datapath noted of one connection, by exact key.
+
+One TCP connection through a Service leaves SVC and OUT on the client's node and IN on the server's; an entry
+counts only if it was written during the run (`fresh`), since expired ones stay until they are collected.
+Addresses in keys are swapped (the initiator is "daddr"), ports are not; a SVC entry is the other way round.
+Source: Cilium 1.16–1.20 `bpf/lib/common.h` (ipv4_ct_tuple, ct_entry), `bpf/lib/conntrack.h`.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntFlag
+
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Reading, Unavailable
+from ..bpf.bpftool import lookup as map_lookup
+from ..bpf.bpftool import parse_value
+from ..byte_order import L4Protocol, be16, packed
+
+_OUT, _IN, _RELATED, _SERVICE = 0, 1, 2, 4  # TUPLE_F_*
+# reserved, backend_id, packets, bytes, lifetime, flags, rev_nat be16, nat_port (ifindex until 1.17), tx, rx
+# flags, src_sec_id, last_tx, last_rx
+_ENTRY = struct.Struct("<8x Q Q Q I H 2s 2x B B I I I")
+
+
+class CtFlag(IntFlag):
+    """Bits of the entry."""
+
+    RX_CLOSING = 1 << 0
+    TX_CLOSING = 1 << 1
+    LB_LOOPBACK = 1 << 3
+    SEEN_NON_SYN = 1 << 4  # the handshake came beyond its first packet
+    NODE_PORT = 1 << 5
+    PROXY_REDIRECT = 1 << 6
+    DSR = 1 << 7
+    FROM_L7LB = 1 << 8
+    FROM_TUNNEL = 1 << 10
+
+
+class TcpFlag(IntFlag):
+    """Bits of the TCP header."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+    ECE = 0x40
+    CWR = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class CtEntry:
+    """What was seen of a connection in one place; times are seconds by the clock of `uptime`, 0 = never.
+
+    tx is what the entry's owner sent, rx what it received: of OUT, tx is the initiator's; of IN, rx is. TCP
+    flags are masked by the agent's `monitor-aggregation-flags`, and 0 but for TCP. Packets and bytes are 0
+    unless the agent accounts. `backend_id` means something in SVC entries alone (1.19+ has addresses there).
+    """
+
+    backend_id: int
+    packets: int
+    bytes: int
+    lifetime_s: int
+    flags: CtFlag
+    rev_nat_id: int
+    tx_flags: TcpFlag
+    rx_flags: TcpFlag
+    source_identity: int
+    last_tx_s: int
+    last_rx_s: int
+
+    def fresh(self, since_uptime_s: float) -> bool:
+        """Whether a packet was noted, either way, since then."""
+        return self.sent(since_uptime_s) or self.received(since_uptime_s)
+
+    def sent(self, since_uptime_s: float) -> bool:
+        """Whether tx was; the datapath counts whole seconds."""
+        return self.last_tx_s >= max(1, int(since_uptime_s))
+
+    def received(self, since_uptime_s: float) -> bool:
+        """Whether rx was."""
+        return self.last_rx_s >= max(1, int(since_uptime_s))
+
+
+def service_entry(
+    node: str, client: str, client_port: int, vip: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+) -> Question:
+    """SVC on the client's node: which backend was chosen. None is written under socket load-balancing."""
+    return _entry(node, vip, client, client_port, port, protocol, _SERVICE)
+
+
+def out_entry(
+    node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+) -> Question:
+    """OUT on the client's node; the server after translation: one for the VIP itself was *not* translated."""
+    return _entry(node, client, server, port, client_port, protocol, _OUT)
+
+
+def in_entry(
+    node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+) -> Question:
+    """IN on the server's node."""
+    return _entry(node, client, server, port, client_port, protocol, _IN)
+
+
+def icmp_related(node: str, client: str, server: str) -> Question:
+    """ICMP errors to the client about this server; fresh `received` means that one came.
+
+    There is one entry for a pair of addresses, written anew (rx never) by each new connection.
+    """
+    icmp = L4Protocol.ICMP if len(packed(client)) == 4 else L4Protocol.ICMPV6
+    return _entry(node, client, server, 0, 0, icmp, _OUT | _RELATED)
+
+
+def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
+    """The entry. Absent is weak evidence: the maps forget the least recently used."""
+    value = parse_value(reading, _ENTRY.size)
+    if not isinstance(value, bytes):
+        return value
+    backend_id, packets, octets, lifetime_s, flags, rev_nat, tx, rx, identity, last_tx, last_rx = (
+        _ENTRY.unpack(value)
+    )
+    return CtEntry(
+        backend_id=backend_id,
+        packets=packets,
+        bytes=octets,
+        lifetime_s=lifetime_s,
+        flags=CtFlag(flags),
+        rev_nat_id=int.from_bytes(rev_nat, "big"),
+        tx_flags=TcpFlag(tx),
+        rx_flags=TcpFlag(rx),
+        source_identity=identity,
+        last_tx_s=last_tx,
+        last_rx_s=last_rx,
+    )
+
+
+def _entry(
+    node: str, daddr: str, saddr: str, dport: int, sport: int, protocol: L4Protocol, flags: int
+) -> Question:
+    to, from_ = packed(daddr), packed(saddr)
+    if len(to) != len(from_):
+        raise ValueError(f"{daddr} and {saddr} are not of one IP version")
+    kind = "" if protocol is L4Protocol.TCP else "_any"
+    version = 4 if len(to) == 4 else 6
+    name = f"cilium_ct{kind}{version}_global"
+    return map_lookup(node, name, to + from_ + be16(dport) + be16(sport) + bytes((protocol, flags)))

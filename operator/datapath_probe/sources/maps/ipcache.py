@@ -1,0 +1,78 @@
+"""The ipcache: an address's identity and, on other nodes, the node to tunnel to. Longest prefix wins.
+
+The kernel's answer does not tell how long the matching prefix is: `lookup_wider` asks for one bit less, which
+a record of the address itself (/32, /128) can't match. Equal answers: there is no such record, or it says
+nothing that the wider prefix does not say.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_endpoint_info),
+`pkg/maps/ipcache`.
+"""
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Reading, Unavailable
+from ..bpf.bpftool import lookup as map_lookup
+from ..bpf.bpftool import parse_value
+from ..bpf.map_layout import Layout
+from ..byte_order import family, ip_text, le16, le32, packed, packed16
+
+_STATIC_BITS = 32  # cluster id, padding and family come before the address and are always compared
+_SIZE_V1 = 12  # up to 1.17: the tunnel endpoint is an IPv4 address
+_SIZE_V2 = 24
+
+
+class IpcacheFlag(IntFlag):
+    """Bits of the record; all but the first since 1.18."""
+
+    SKIP_TUNNEL = 1
+    HAS_TUNNEL = 2
+    IPV6_TUNNEL = 4
+    REMOTE_CLUSTER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IpcacheRecord:
+    """`tunnel_endpoint`: address of the node to tunnel to, None without one.
+
+    None does not mean "on this node": addresses outside the cluster and the hosts' own have none either.
+    """
+
+    identity: int
+    tunnel_endpoint: str | None
+    encrypt_key: int
+    flags: IpcacheFlag
+
+
+def lookup(node: str, layout: Layout, ip: str) -> Question:
+    """What the datapath finds for this address."""
+    return map_lookup(node, layout.ipcache_map, _key(ip, 8 * len(packed(ip))))
+
+
+def lookup_wider(node: str, layout: Layout, ip: str) -> Question:
+    """What it would find if it had no record of the address itself."""
+    return map_lookup(node, layout.ipcache_map, _key(ip, 8 * len(packed(ip)) - 1))
+
+
+def parse(reading: Reading) -> IpcacheRecord | Absent | Unavailable:
+    """The record, in the layout of any version; absent only where not even a default record is left."""
+    value = parse_value(reading, _SIZE_V1, _SIZE_V2)
+    return _record(value) if isinstance(value, bytes) else value
+
+
+def _key(ip: str, prefix: int) -> bytes:
+    cluster_id = 0
+    return le32(_STATIC_BITS + prefix) + le16(cluster_id) + bytes((0, family(ip))) + packed16(ip)
+
+
+def _record(value: bytes) -> IpcacheRecord:
+    flags = IpcacheFlag(value[-1])
+    endpoint = value[4:20] if IpcacheFlag.IPV6_TUNNEL in flags and len(value) == _SIZE_V2 else value[4:8]
+    # since 1.18 programs go by the flag alone, and tunnel to 0.0.0.0 if that is what it says
+    has_tunnel = IpcacheFlag.HAS_TUNNEL in flags if len(value) == _SIZE_V2 else any(endpoint)
+    return IpcacheRecord(
+        identity=int.from_bytes(value[:4], "little"),
+        tunnel_endpoint=ip_text(endpoint) if has_tunnel else None,
+        encrypt_key=value[-2],
+        flags=flags,
+    )

@@ -1,0 +1,156 @@
+"""The load-balancing maps: a service's frontend and its slots, backends by id, reverse NAT by id.
+
+Slot 0 is the frontend itself and counts its backends; slots 1 to count name one backend each. A node's maps
+hold the backends that are eligible on that node (traffic policies, topology), so they differ between nodes.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,lb}.h` (lb4_key, lb4_service, lb4_backend, lb4_reverse_nat and their
+lb6 kin).
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from ...evidence.question import Question
+from ...evidence.reading import Absent, Reading, Unavailable
+from ..bpf.bpftool import lookup as map_lookup
+from ..bpf.bpftool import parse_value
+from ..byte_order import L4Protocol, be16, ip_text, le16, le32, packed
+
+# backend id, count, rev_nat be16, flags, flags2, quarantined (padding until 1.17)
+_SLOT = struct.Struct("<I H 2s B B H")
+# after 4 or 16 bytes of address: port be16, proto, state, cluster, zone
+_BACKEND_TAIL = struct.Struct(">H B B 4x")
+
+
+class Scope(IntEnum):
+    """Whose traffic: with different internal and external traffic policies there are two sets of backends."""
+
+    EXTERNAL = 0
+    INTERNAL = 1
+
+
+class ServiceFlag(IntFlag):
+    """`flags` and, from bit 8 on, `flags2`."""
+
+    EXTERNAL_IP = 1 << 0
+    NODE_PORT = 1 << 1
+    EXTERNAL_LOCAL = 1 << 2  # externalTrafficPolicy: Local
+    HOST_PORT = 1 << 3
+    AFFINITY = 1 << 4
+    LOAD_BALANCER = 1 << 5
+    ROUTABLE = 1 << 6  # not for a ClusterIP
+    SOURCE_RANGE = 1 << 7
+    LOCAL_REDIRECT = 1 << 8
+    NAT_46X64 = 1 << 9
+    L7_LOAD_BALANCER = 1 << 10
+    LOOPBACK = 1 << 11
+    INTERNAL_LOCAL = 1 << 12  # internalTrafficPolicy: Local
+    TWO_SCOPES = 1 << 13
+    QUARANTINED = 1 << 14  # of slots from 1 on; of slot 0: source ranges are what is refused
+    DSR = 1 << 15
+
+
+class BackendState(IntEnum):
+    """A slot decides who gets new connections. By this an existing one is let end, but a new one on its ports is sent
+    to another backend, where it is not active. Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`).
+    """
+
+    ACTIVE = 0
+    TERMINATING = 1
+    QUARANTINED = 2
+    MAINTENANCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """A service's address.
+
+    Programs look for the protocol and then for ANY: 1.16 knows nothing else, and services made by it keep it.
+    """
+
+    ip: str
+    port: int
+    protocol: L4Protocol = L4Protocol.TCP
+    scope: Scope = Scope.EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSlot:
+    """Slot 0 counts the backends, and `quarantined` ones beyond; each further slot names a `backend_id`.
+
+    In slot 0 that word is no id: it holds algorithm and affinity timeout, or a proxy's port.
+    """
+
+    backend_id: int
+    count: int
+    rev_nat_id: int
+    flags: ServiceFlag
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRecord:
+    """`state` is a `BackendState`, if it is a known one."""
+
+    ip: str
+    port: int
+    protocol: int
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevNatRecord:
+    """The service's address that replies are given as their source."""
+
+    ip: str
+    port: int
+
+
+def slot(node: str, frontend: Frontend, number: int) -> Question:
+    """One slot of a service; slot 0 is absent where the node does not know the service."""
+    address = packed(frontend.ip)
+    key = address + be16(frontend.port) + le16(number) + bytes((frontend.protocol, frontend.scope, 0, 0))
+    return map_lookup(node, f"cilium_lb{_version(address)}_services_v2", key)
+
+
+def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
+    """The slot."""
+    value = parse_value(reading, _SLOT.size)
+    if not isinstance(value, bytes):
+        return value
+    backend_id, count, rev_nat, flags, flags2, quarantined = _SLOT.unpack(value)
+    return ServiceSlot(
+        backend_id, count, int.from_bytes(rev_nat, "big"), ServiceFlag(flags | flags2 << 8), quarantined
+    )
+
+
+def backend(node: str, backend_id: int) -> Question:
+    """An IPv4 backend; absent, a slot that names it drops packets."""
+    return map_lookup(node, "cilium_lb4_backends_v3", le32(backend_id))
+
+
+def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
+    """The backend."""
+    value = parse_value(reading, 4 + _BACKEND_TAIL.size, 16 + _BACKEND_TAIL.size)
+    if not isinstance(value, bytes):
+        return value
+    address = value[: -_BACKEND_TAIL.size]
+    port, protocol, state = _BACKEND_TAIL.unpack(value[-_BACKEND_TAIL.size :])
+    return BackendRecord(ip_text(address), port, protocol, state)
+
+
+def revnat(node: str, rev_nat_id: int) -> Question:
+    """The IPv4 service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
+    return map_lookup(node, "cilium_lb4_reverse_nat", be16(rev_nat_id))
+
+
+def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
+    """The service's address."""
+    value = parse_value(reading, 6, 18)
+    if not isinstance(value, bytes):
+        return value
+    return RevNatRecord(ip_text(value[:-2]), int.from_bytes(value[-2:], "big"))
+
+
+def _version(address: bytes) -> int:
+    return 4 if len(address) == 4 else 6

@@ -1,0 +1,129 @@
+"""Whether an iptables rule means a packet of which not everything is known. Called by `packet_filter`.
+
+Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic}.c`, as
+`iptables-save` prints.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address, ip_address, ip_network
+
+from ..packet import Match, Packet
+
+_TARGETS = frozenset({"-j", "-g"})
+_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # a packet has one of them
+_ALL_FLAGS = "FIN,SYN,RST,PSH,ACK,URG"
+_OF_SHARE = frozenset({"--mode", "--probability", "--every", "--packet"})  # of the module statistic
+# Modules whose options are read here; what any other asks can't be told.
+_EXPLAINED = frozenset(
+    {"tcp", "udp", "comment", "length", "conntrack", "state", "multiport", "iprange", "addrtype"}
+)
+
+
+def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool, some: bool = False) -> Match:
+    """What is certain of all conditions of a rule together: one that does not hold is enough for NO. `arriving`: the
+    packet comes to this very kernel, which has its address. `some`: a rule means all packets of which it means a share.
+    """
+    found = Match.YES
+    for negated, option, value in _conditions(words):
+        if some and (option in _OF_SHARE or (option, value) == ("-m", "statistic")):
+            continue
+        holds = _holds(option, value, packet, arriving)
+        if holds is None:
+            found = Match.UNKNOWN
+        elif holds is negated:
+            return Match.NO
+    return found
+
+
+def _conditions(words: tuple[str, ...]) -> Iterator[tuple[bool, str, str]]:
+    """(negated, option, its values) of each condition, up to the target."""
+    place = 0
+    while place < len(words) and words[place] not in _TARGETS:  # what follows is the target and its options
+        negated = words[place] == "!"
+        start = place + negated
+        place = min(start + (2 if words[start : start + 1] == ("--comment",) else 1), len(words))
+        while place < len(words) and not words[place].startswith(("-", "!")):
+            place += 1
+        yield negated, words[start] if start < place else "", " ".join(words[start + 1 : place])
+
+
+def _holds(option: str, value: str, packet: Packet, arriving: bool) -> bool | None:
+    """Whether one condition holds; None if that can't be told."""
+    if option == "--dst-type":
+        return arriving if value == "LOCAL" else None
+    asks = _OF_PACKET.get(option)
+    try:
+        return asks(packet, value) if asks else None
+    except ValueError:  # no address, no port
+        return None
+
+
+def _between(address: str, value: str) -> bool:
+    first, _, last = value.partition("-")
+    return IPv4Address(first) <= IPv4Address(address) <= IPv4Address(last or first)
+
+
+def _is_device(packet: Packet, value: str) -> bool:
+    prefix = value.removesuffix("+")
+    return any(device.startswith(prefix) if prefix != value else device == value for device in packet.devices)
+
+
+def _is_port(port: int | None, value: str) -> bool | None:
+    """Whether it is one of a list of ports and ranges of them."""
+    return None if port is None else any(_in_range(port, part) for part in value.split(","))
+
+
+def _in_range(number: int, value: str) -> bool:
+    first, _, last = value.partition(":")
+    return int(first or 0) <= number <= int(last or (0xFFFF if ":" in value else first))
+
+
+def _has_flags(packet: Packet, value: str) -> bool | None:
+    """`value`: those that are looked at, and those of them that are set."""
+    if packet.flags is None:
+        return None
+    looked_at, wanted = (_flags(names) for names in value.split(" "))
+    return packet.flags & looked_at == wanted
+
+
+def _in_state(packet: Packet, value: str) -> bool | None:
+    states = set(value.split(","))
+    return packet.state in states if states <= _STATES else None
+
+
+def _either_port(packet: Packet, value: str) -> bool | None:
+    ends = [_is_port(port, value) for port in (packet.source_port, packet.destination_port)]
+    return True if True in ends else None if None in ends else False
+
+
+def _is_module(_: Packet, value: str) -> bool | None:
+    return True if value in _EXPLAINED else None
+
+
+def _flags(names: str) -> frozenset[str]:
+    if names == "NONE":
+        return frozenset()
+    return frozenset((_ALL_FLAGS if names == "ALL" else names).split(","))
+
+
+_OF_PACKET: Mapping[str, Callable[[Packet, str], bool | None]] = {
+    "-p": lambda packet, value: value in (packet.protocol, "all"),
+    "-s": lambda packet, value: ip_address(packet.source) in ip_network(value, strict=False),
+    "-d": lambda packet, value: ip_address(packet.destination) in ip_network(value, strict=False),
+    "-i": _is_device,
+    "-o": _is_device,
+    "-f": lambda _, __: False,  # no fragment
+    "-m": _is_module,
+    "--comment": lambda _, __: True,
+    "--src-range": lambda packet, value: _between(packet.source, value),
+    "--dst-range": lambda packet, value: _between(packet.destination, value),
+    "--sport": lambda packet, value: _is_port(packet.source_port, value),
+    "--sports": lambda packet, value: _is_port(packet.source_port, value),
+    "--dport": lambda packet, value: _is_port(packet.destination_port, value),
+    "--dports": lambda packet, value: _is_port(packet.destination_port, value),
+    "--ports": _either_port,
+    "--tcp-flags": _has_flags,
+    "--ctstate": _in_state,
+    "--state": _in_state,
+    "--length": lambda packet, value: packet.octets is None or _in_range(packet.octets, value),
+}

@@ -1,0 +1,132 @@
+"""Saved evidence: the newest runs of each probe, and nobody else's."""
+
+import os
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from datapath_probe.control.evidence_store.evidence_files import KEPT, EvidenceFiles
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.runs.run_result import RunRecord
+from datapath_probe.sources.capture import pcap
+from unit.publish.samples import CANNOT_RUN, NOW, healthy, plan, record
+
+BUNDLE = Bundle(Run(plan(), Request(NOW, 20001, None)))
+
+
+def run(number: int) -> RunRecord:
+    made = record(healthy(), NOW + number, id_=f"run{number}")
+    return replace(made, result=replace(made.result, bundle=BUNDLE))
+
+
+def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path / "new").save("default", "landing", run(0))
+    (path,) = (tmp_path / "new").iterdir()
+    assert path.name == "default.landing.1790000000000.run0.json"
+    assert Bundle.from_json(path.read_bytes()).run.plan == BUNDLE.run.plan
+
+
+def test_captured_packets_lie_beside_the_run_and_go_with_it(tmp_path: Path) -> None:
+    question = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    evidence = Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)})
+    captured = run(0)
+    bundle = Bundle(replace(BUNDLE.run, evidence=evidence))
+    files = EvidenceFiles(tmp_path)
+    files.save("default", "landing", replace(captured, result=replace(captured.result, bundle=bundle)))
+    capture_file = tmp_path / "default.landing.1790000000000.run0.node1.pcap"
+    assert capture_file.read_bytes() == b"pcap"
+    for number in range(1, KEPT + 1):
+        files.save("default", "landing", run(number))
+    assert not capture_file.exists()
+
+
+def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:
+    files = EvidenceFiles(tmp_path)
+    for name in ("landing", "landing.gear", "land"):
+        for number in range(KEPT + 5):
+            files.save("default", name, run(number))
+    for name in ("landing", "landing.gear", "land"):
+        ids = {
+            path.name.split(".")[-2]
+            for path in tmp_path.iterdir()
+            if path.name.startswith(f"default.{name}.1")
+        }
+        assert ids == {f"run{number}" for number in range(5, KEPT + 5)}
+
+
+def test_what_all_probes_leave_behind_is_bounded(tmp_path: Path) -> None:
+    size = len(BUNDLE.to_json())
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=3 * size)
+    for number, name in enumerate(("gone", "landing", "landing", "far")):
+        files.save("default", name, run(number))
+    assert sorted(path.name.split(".")[-2] for path in tmp_path.iterdir()) == ["run1", "run2", "run3"]
+
+
+def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+    others = ("default.landing.old.run1.json", "default.landing.json", "notes.txt", "lost+found")
+    for name in others:
+        (tmp_path / name).write_text("x" * 1000)
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=1)
+    for number in range(KEPT + 2):
+        files.save("default", "landing", run(number))
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_evidence_is_for_the_operator_alone_to_read(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path).save("default", "landing", run(0))
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
+def test_what_an_operator_that_died_had_begun_to_write_is_dropped_as_the_rest(tmp_path: Path) -> None:
+    begun = tmp_path / "default.landing.1790000000000.dead.json.part"
+    begun.write_text("{")
+    os.utime(begun, (1, 1))
+    EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json())).save("default", "landing", run(0))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_a_file_that_somebody_removes_meanwhile_is_no_trouble(
+    tmp_path: Path,
+) -> None:
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json()))
+    (tmp_path / "default.landing.1.gone.json").symlink_to("nowhere")  # is listed, and has no size
+    with capture_logs() as logs:
+        files.save("default", "landing", run(0))
+        (tmp_path / "default.landing.1790000000000.run0.json").unlink()
+        files.save("default", "landing", run(1))
+    assert logs == []
+    assert (tmp_path / "default.landing.1790000001000.run1.json").exists()
+
+
+def test_the_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        EvidenceFiles(tmp_path).save("default", "old", run(number))
+    files = EvidenceFiles(tmp_path, folder_limit_bytes=4 * len(BUNDLE.to_json()))
+    files.save("default", "landing", run(3))
+    with monkeypatch.context() as patch:
+        for look in ("iterdir", "glob"):
+            patch.setattr(Path, look, lambda *_: pytest.fail("looks through the folder again"))
+        files.save("default", "landing", run(4))
+    assert {path.name.split(".")[-2] for path in tmp_path.iterdir()} == {"run1", "run2", "run3", "run4"}
+
+
+def test_a_bundle_that_is_too_large_is_not_saved(tmp_path: Path) -> None:
+    files = EvidenceFiles(tmp_path, bundle_limit_bytes=len(BUNDLE.to_json()) - 1)
+    files.save("default", "landing", run(0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_did_not_take_place_has_no_evidence(tmp_path: Path) -> None:
+    EvidenceFiles(tmp_path).save("default", "landing", record(CANNOT_RUN))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    EvidenceFiles(tmp_path / "file").save("default", "landing", run(0))

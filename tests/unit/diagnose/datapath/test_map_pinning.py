@@ -1,0 +1,137 @@
+"""A pinned map counts only if the programs use it: recorded faults, with what the kernel says of maps and programs."""
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.plan.plan import PodFacts
+from unit.recorded import recorded
+
+STALE = "ipcache-entry-missing"  # and the request succeeded
+FAILED = "ipcache-wrong-tunnel-endpoint"
+LOST = "overlay-dropped-on-the-wire"  # and every map is right
+PROGRAM, PINNED, OLD = 2880, 935, 525
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What bpftool says: one program is in all tail calls, and uses these maps."""
+
+    used: tuple[int, ...]
+    pinned: int = PINNED
+    of_one_name: tuple[int, ...] = (PINNED, OLD)
+    has_programs: bool = True
+
+    def answer(self, question: Question) -> Answer:
+        match question.argv[2:]:
+            case ("map", "lookup", *_):
+                octets = [f"0x{octet:02x}" for octet in PROGRAM.to_bytes(4, "little")]
+                return _printed({"value": octets})
+            case ("prog", "show", *_):
+                if not self.has_programs:
+                    return _printed({"error": "get by id: No such file or directory"}, exit_code=255)
+                return _printed({"id": PROGRAM, "type": "sched_cls", "map_ids": [7, *self.used]})
+            case ("map", "show", "pinned", _):
+                return _printed({"id": self.pinned})
+            case ("map", "show", "name", name):
+                assert len(name) <= 15
+                return _printed([{"id": number} for number in self.of_one_name])
+            case ("net", "show", "dev", _):  # of a device that was not asked about when the run was recorded
+                return _printed([{"xdp": [], "tc": []}])
+            case ("link", "show", "pinned", _):
+                return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
+        raise AssertionError(question)
+
+
+def _printed(shown: object, exit_code: int = 0) -> Answer:
+    return Answer(exit_code, json.dumps(shown).encode(), b"", 0.0, 0.0)
+
+
+def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
+    """The recorded run's diagnosis once everything that is still wanted has been answered."""
+    run = _with_agents(recorded(name), agent_age_s)
+    while questions := [question for question in questions_of(run) if question.argv[0] == "bpftool"]:
+        run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
+    return diagnose(run)
+
+
+def _with_agents(run: Run, age_s: float) -> Run:
+    """The agents started so long before the run, though not so that this alone counts as a transition."""
+    started_at = run.request.started - max(age_s, 31)
+
+    def aged(facts: PodFacts) -> PodFacts:
+        assert facts.node.agent is not None
+        return replace(
+            facts, node=replace(facts.node, agent=replace(facts.node.agent, started_at=started_at))
+        )
+
+    [backend] = run.plan.backends
+    assert backend.target is not None
+    backends = (replace(backend, target=aged(backend.target)),)
+    return replace(
+        run, plan=replace(run.plan, source=aged(run.plan.source), backends=backends), plan_after=None
+    )
+
+
+@pytest.mark.parametrize("name", [STALE, FAILED])
+def test_a_map_that_programs_use_counts_as_ever(name: str) -> None:
+    diagnosis = judged(name, Kernel(used=(PINNED,)))
+    assert diagnosis.verdict is diagnose(recorded(name)).verdict
+    assert diagnosis.divergence == diagnose(recorded(name)).divergence
+
+
+@pytest.mark.parametrize("name", [STALE, FAILED, LOST])
+def test_while_the_agent_loads_programs_anew_nothing_is_blamed(name: str) -> None:
+    diagnosis = judged(name, Kernel(used=(OLD,)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert "cilium_ipcache_v2" in diagnosis.message
+    assert diagnosis.divergence is None
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [(STALE, ProbeVerdict.DEGRADED), (FAILED, ProbeVerdict.BROKEN), (LOST, ProbeVerdict.BROKEN)],
+)
+def test_programs_that_are_never_loaded_anew_are_a_fault_of_the_maps_hop(
+    name: str, verdict: ProbeVerdict
+) -> None:
+    diagnosis = judged(name, Kernel(used=(OLD,)), agent_age_s=600)
+    assert diagnosis.verdict is verdict
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (
+        HopName.IPCACHE_LOOKUP,
+        Reason.STALE_MAP_IN_USE,
+    )
+    [finding] = [finding for finding in diagnosis.findings if finding.hop is HopName.IPCACHE_LOOKUP]
+    facts = next(iter(s.facts for w, s in finding.evidence.items() if "usedMap" in s.facts))
+    assert (facts["pinnedMap"], facts["usedMap"]) == (str(PINNED), str(OLD))
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Kernel(used=(OLD,), of_one_name=(PINNED,)),  # the programs use no map of that name
+        Kernel(used=(OLD,), has_programs=False),  # gone before they could be looked at
+    ],
+)
+def test_what_can_not_be_compared_changes_nothing(kernel: Kernel) -> None:
+    assert judged(FAILED, kernel, agent_age_s=600).divergence == diagnose(recorded(FAILED)).divergence
+
+
+def test_a_healthy_run_does_not_ask() -> None:
+    assert not [q for q in questions_of(recorded("healthy-cross-node")) if "prog" in q.argv]
+
+
+def test_a_hop_that_reads_no_map_is_left_as_it_is() -> None:
+    diagnosis = judged("source-link-down", Kernel(used=(PINNED,)))
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.SOURCE_INTERFACE
+    assert HopVerdict.BROKEN in {finding.verdict for finding in diagnosis.findings}

@@ -1,0 +1,119 @@
+"""Cilium's programs at the uplinks: one that its link does not hold any more is told, at the route of its direction."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.bpf import bpftool
+from unit.diagnose.told import ends, without
+from unit.recorded import recorded
+
+HEALTHY = "healthy-cross-node"
+FROM, TO = "cil_from_netdev", "cil_to_netdev"
+THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
+HOOKS = {FROM: "tcx/ingress", TO: "tcx/egress"}
+
+
+def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+    """The run, all its answers heard twice, with other ones."""
+    heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
+    readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
+    return replace(run, evidence=Evidence(readings), second_look=True)
+
+
+def shown(value: object, exit_code: int = 0) -> Answer:
+    return Answer(exit_code, json.dumps(value).encode(), b"", 0.0, 0.0)
+
+
+def chain(*programs: str, kind: str = "") -> Answer:
+    tc = [
+        {"devname": "eth0", "ifindex": 2, "kind": kind or HOOKS[name], "name": name, "prog_id": 7}
+        for name in programs
+    ]
+    return shown([{"xdp": [], "tc": tc, "flow_dissector": [], "netfilter": []}])
+
+
+def link(**told: object) -> Answer:
+    return shown({"id": 9, "type": "tcx", "prog_id": 7, **told})
+
+
+NO_LINK = shown({"error": "bpf obj get (/sys/fs/bpf/cilium/…): No such file or directory"}, 255)
+DETACHED, OLD = link(devname="(detached)", ifindex=0), link()
+
+
+def with_programs(chains: tuple[Answer, Answer], links: Mapping[tuple[int, str], Answer]) -> Run:
+    """A healthy run with these programs at the uplinks of the source's node (0) and the destination's (1)."""
+    run = recorded(HEALTHY)
+    nodes = ends(run)
+    answers = {bpftool.attached(nodes[at], "eth0"): chains[at] for at in (0, 1)}
+    pins = {
+        bpftool.device_link(nodes[at], "eth0", name): links.get((at, name), NO_LINK)
+        for at in (0, 1)
+        for name in (FROM, TO)
+    }
+    return answering(run, {**answers, **pins})
+
+
+@pytest.mark.parametrize(
+    ("at", "program", "hop"), [(0, TO, THERE), (1, FROM, THERE), (1, TO, BACK), (0, FROM, BACK)]
+)
+def test_a_detached_program_is_told_at_the_route_of_its_direction(
+    at: int, program: str, hop: HopName
+) -> None:
+    other = {FROM: TO, TO: FROM}[program]
+    chains = [chain(FROM, TO), chain(FROM, TO)]
+    chains[at] = chain(other)
+    told = diagnose(with_programs((chains[0], chains[1]), {(at, program): DETACHED}))
+    assert told.divergence is not None
+    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.PROGRAM_MISSING)
+    assert (told.divergence.hop, told.divergence.node) == (hop, ends(recorded(HEALTHY))[at])
+
+
+def test_programs_that_nobody_has_pinned_a_link_for_are_not_missed() -> None:
+    assert diagnose(with_programs((chain(FROM), chain(FROM)), {})).verdict is ProbeVerdict.HEALTHY
+    assert diagnose(with_programs((chain(), chain()), {})).verdict is ProbeVerdict.HEALTHY
+
+
+def test_links_are_asked_for_where_a_program_is_not_seen_alone() -> None:
+    run = without(recorded(HEALTHY), "netdev")
+    nodes = ends(run)
+    pins = {bpftool.device_link(node, "eth0", name) for node in nodes for name in (FROM, TO)}
+    seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM) for node in nodes})
+    assert pins & set(questions_of(seen)) == {bpftool.device_link(node, "eth0", TO) for node in nodes}
+    seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM, TO) for node in nodes})
+    assert not pins & set(questions_of(seen))
+
+
+@pytest.mark.parametrize(
+    "told", [link(devname="eth0", ifindex=2), OLD, shown({"error": "not permitted"}, 255)]
+)
+def test_a_link_that_may_hold_its_program_is_not_blamed(told: Answer) -> None:
+    run = with_programs((chain(), chain()), {(0, TO): told, (1, FROM): told})
+    assert diagnose(run).verdict is ProbeVerdict.HEALTHY
+
+
+def test_a_bpftool_that_lists_tcx_and_not_the_links_program_is_believed() -> None:
+    told = diagnose(with_programs((chain(FROM), chain(FROM)), {(0, TO): OLD}))
+    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.PROGRAM_MISSING)
+
+
+def test_what_bpftool_does_not_answer_leaves_the_path_healthy() -> None:
+    run = recorded(HEALTHY)
+    silent = Unavailable("EvidenceTimeout", "no answer within 5 s")
+    run = answering(run, {bpftool.attached(node, "eth0"): silent for node in ends(run)})
+    assert diagnose(run).verdict is ProbeVerdict.HEALTHY
+
+
+def test_it_explains_no_failure_and_is_not_asked_then() -> None:
+    run = recorded("overlay-dropped-on-the-wire")
+    pins = {bpftool.device_link(node, "eth0", name) for node in ends(run) for name in (FROM, TO)}
+    assert not pins & set(questions_of(run))

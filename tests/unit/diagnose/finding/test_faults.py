@@ -1,0 +1,122 @@
+"""Of several things that swallow packets the first is named, on the node where it is; what can't be seen is not taken
+to be absent.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
+from datapath_probe.diagnose.finding.faults import worst_of
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.finding.hop_check import Contradiction, Hop
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.path import ExpectedHop
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.netfilter import iptables, nftables
+from datapath_probe.sources.packet import Packet
+from unit.recorded import recorded
+
+HERE = Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, "a wrong neighbour")
+THERE = Contradiction(Reason.NETFILTER_DROPS, "a filter of the other node", node="node2")
+
+
+def test_a_filter_of_the_other_node_does_not_move_what_comes_before_it() -> None:
+    hop = Hop(
+        ExpectedHop(HopName.NODE_ROUTING, "node1"), "route", EvidenceReader(Evidence()), second_look=True
+    )
+    ok = hop.ok("a route")
+    assert worst_of(hop, ok, HERE, THERE).node == "node1"
+    assert worst_of(hop, ok, None, THERE).node == "node2"
+
+
+LOST = "overlay-dropped-on-the-wire"
+NFT_DROPS = base64.b64decode(
+    json.loads((Path(__file__).parents[3] / "data/nftables/linux-6.18.json").read_text())["input-drop"][
+        "told"
+    ]
+)
+NO_ANSWER = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
+NO_NF_TABLES = Answer(255, b"", b"the kernel refuses: -22\n", 0.0, 0.0)
+
+
+def reread(run: Run, question: Question, reading: Reading) -> Run:
+    """The run with this reading of a question, twice, and no other."""
+    others = {known: readings for known, readings in run.evidence if known != question}
+    return replace(run, evidence=Evidence({**others, question: (reading, reading)}))
+
+
+def arrival(run: Run) -> str:
+    """The node that the run's tunnel packets should come to."""
+    target = run.plan.backends[0].target
+    assert target is not None
+    return target.node.name
+
+
+def finding(run: Run, hop: HopName) -> Finding:
+    return next(finding for finding in diagnose(run).findings if finding.hop is hop)
+
+
+def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
+    run = recorded(LOST)
+    node = arrival(run)
+    run = reread(run, iptables.question(node), NO_ANSWER)
+    run = reread(run, nftables.question(node), Answer(0, NFT_DROPS, b"", 0.0, 0.0))
+    divergence = diagnose(run).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.reason) == (
+        HopName.OVERLAY_DECAPSULATION,
+        Reason.NETFILTER_DROPS,
+    )
+
+
+@pytest.mark.parametrize("question", [iptables.question, nftables.question])
+def test_a_packet_filter_that_cannot_be_seen_leaves_its_hop_unknown(
+    question: Callable[[str], Question],
+) -> None:
+    run = recorded(LOST)
+    found = finding(reread(run, question(arrival(run)), NO_ANSWER), HopName.OVERLAY_DECAPSULATION)
+    assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+
+
+def test_a_kernel_without_nf_tables_has_none_of_its_rules() -> None:
+    run = recorded(LOST)
+    run = reread(run, nftables.question(arrival(run)), NO_NF_TABLES)
+    assert finding(run, HopName.OVERLAY_DECAPSULATION).verdict is HopVerdict.OK
+
+
+def test_a_kernel_that_does_not_say_what_it_would_do_leaves_its_hop_unknown() -> None:
+    run = recorded(LOST)
+    packet, here = _outer(run)
+    found = finding(reread(run, links.departure(here, packet), NO_ANSWER), HopName.NODE_ROUTING)
+    assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+
+
+def test_programs_at_a_device_that_cannot_be_seen_leave_its_hop_unknown() -> None:
+    run = recorded(LOST)
+    packet, here = _outer(run)
+    route = links.parse_route(run.evidence.latest(links.route_to(here, packet.destination)))
+    assert isinstance(route, links.Route)
+    found = finding(reread(run, bpftool.attached(here, route.device), NO_ANSWER), HopName.NODE_ROUTING)
+    assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+
+
+def _outer(run: Run) -> tuple[Packet, str]:
+    """The tunnel packet of the run's request, and the node that sends it."""
+    source, target = run.plan.source.node, run.plan.backends[0].target
+    assert source.cilium is not None
+    assert target is not None
+    assert target.node.cilium is not None
+    return Packet("udp", source.cilium.internal_ips[0], target.node.cilium.internal_ips[0], 8472), source.name

@@ -1,0 +1,113 @@
+"""Devices that take smaller packets than come to them: named where requests stall, and told where they do not."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, HopVerdict
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.netstack.mtu import largest_packet
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.sources.iproute2 import links
+from unit.diagnose.told import ends, without
+from unit.recorded import recorded
+from unit.sources.golden import printed
+
+STALLED, HEALTHY = "mtu-too-small-for-a-large-body", "healthy-cross-node"
+OUTER = 1500  # a pod's routes take 1450, and the tunnel's headers 50
+
+
+def read_again(run: Run) -> Run:
+    """Everything that the run read, once more."""
+    evidence = run.evidence
+    for question, readings in run.evidence:
+        evidence = evidence.adding([question], [readings[-1]])
+    return replace(run, evidence=evidence, second_look=True)
+
+
+def with_uplinks(run: Run, source_mtu: int, destination_mtu: int) -> Run:
+    """The run between nodes whose devices take so much."""
+    evidence = run.evidence
+    nodes = {facts.name: facts for facts in run.plan.nodes}
+    here, there = ends(run)
+    for node, other, mtu in ((here, there, source_mtu), (there, here, destination_mtu)):
+        cilium = nodes[other].cilium
+        assert cilium is not None
+        route = {"dst": cilium.internal_ips[0], "dev": "eth0", "flags": []}
+        link = links.link(node, "eth0")
+        for question, shown in (
+            (links.route_to(node, cilium.internal_ips[0]), route),
+            (link, {**_known(run, link), "mtu": mtu}),
+        ):
+            evidence = evidence.adding([question], [printed(json.dumps([shown]))])
+    return read_again(replace(run, evidence=evidence))
+
+
+def _known(run: Run, link: Question) -> dict[str, object]:
+    """The device as it was read, or as one might be."""
+    reading = run.evidence.latest(link)
+    if isinstance(reading, Answer):
+        [shown] = json.loads(reading.stdout)
+        return dict(shown)
+    return {"ifindex": 2, "ifname": "eth0", "flags": ["UP"], "linkinfo": {"info_kind": "veth"}}
+
+
+def node_routing(run: Run) -> Finding:
+    return next(finding for finding in diagnose(run).findings if finding.hop is HopName.NODE_ROUTING)
+
+
+@pytest.mark.parametrize("at_source", [True, False])
+def test_a_node_that_throws_away_what_is_sent_to_it_is_named(at_source: bool) -> None:
+    run = recorded(STALLED)
+    run = with_uplinks(run, *((OUTER - 1, OUTER) if at_source else (OUTER, OUTER - 1)))
+    divergence = diagnose(run).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.reason) == (HopName.NODE_ROUTING, Reason.MTU_TOO_SMALL)
+    assert divergence.node == ends(run)[0 if at_source else 1]
+
+
+def test_it_is_told_while_requests_are_small_enough() -> None:
+    finding = node_routing(with_uplinks(recorded(HEALTHY), OUTER, OUTER - 1))
+    assert (finding.verdict, finding.reason) == (HopVerdict.STALE, Reason.MTU_TOO_SMALL)
+
+
+@pytest.mark.parametrize("mtus", [(OUTER, OUTER), (9000, OUTER), (1400, 1400)])
+def test_what_is_cut_where_it_is_sent_arrives(mtus: tuple[int, int]) -> None:
+    """Equal devices, be they smaller than pods suppose; and a larger one, for pods tell each other what they take."""
+    assert node_routing(with_uplinks(recorded(HEALTHY), *mtus)).verdict is HopVerdict.OK
+
+
+def with_pod_taking(run: Run, mtu: int) -> Run:
+    """The run to a pod whose own device takes so much."""
+    evidence, there = run.evidence, ends(run)[1]
+    for question, _ in run.evidence:
+        if question.node == there and "nsenter" in question.argv and "link" in question.argv:
+            evidence = evidence.adding(
+                [question], [printed(json.dumps([{**_known(run, question), "mtu": mtu}]))]
+            )
+    return read_again(replace(run, evidence=evidence))
+
+
+def test_a_pod_that_takes_less_than_its_route_says_is_named_where_requests_stall() -> None:
+    divergence = diagnose(with_pod_taking(without(recorded(STALLED), "iptables-save"), 600)).divergence
+    assert divergence is not None
+    assert (divergence.hop, divergence.reason) == (HopName.DESTINATION_INTERFACE, Reason.MTU_TOO_SMALL)
+
+
+def test_a_pod_that_takes_less_than_its_route_says_is_told_while_requests_are_small_enough() -> None:
+    findings = diagnose(with_pod_taking(recorded(HEALTHY), 600)).findings
+    finding = next(f for f in findings if f.hop is HopName.DESTINATION_INTERFACE)
+    assert (finding.verdict, finding.reason) == (HopVerdict.STALE, Reason.MTU_TOO_SMALL)
+
+
+def test_routes_of_a_pod_may_allow_less_than_its_device_takes() -> None:
+    link = links.Link(2, "eth0", None, up=True, mac="", mtu=1500, kind="veth", tunnel_port=None)
+    route = links.Route("default", "10.0.0.1", "eth0", None, mtu=1450)
+    assert largest_packet(link, (route,)) == 1450
+    assert largest_packet(link, (replace(route, mtu=None),)) == 1500
+    assert largest_packet(link, ()) == 1500

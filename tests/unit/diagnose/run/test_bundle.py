@@ -1,0 +1,182 @@
+"""A saved run gives the same diagnosis, and gives nothing away."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.plan import CannotRun
+from unit.recorded import names, recorded
+
+
+def replayed(run: Run) -> Run:
+    return Bundle.from_json(Bundle(run).to_json()).run
+
+
+def assert_judged_alike(run: Run) -> None:
+    """All but the secrets of the plan is the same."""
+    live, again = diagnose(run), diagnose(replayed(run))
+    assert replace(again, plan=live.plan) == live
+
+
+def sending(run: Run, body: str, *values: str) -> Run:
+    """The run, of a request with this body and these header values."""
+    headers = tuple((f"X-{number}", value) for number, value in enumerate(values))
+    request = replace(run.plan.request, body=body, headers=headers)
+    return replace(run, plan=replace(run.plan, request=request))
+
+
+def left_waiting() -> Run:
+    """A last segment arrived, and nobody looked at what may have swallowed those before it: whether the application is
+    to blame hangs on the size of the request.
+    """
+    run = recorded("mtu-too-small-for-a-large-body")
+    seen = {q: said for q, said in run.evidence if "iptables-save" not in q.argv}
+    return replace(run, evidence=Evidence(seen))
+
+
+def with_secrets() -> Run:
+    run = recorded("healthy-cross-node")
+    request = replace(run.plan.request, headers=(("Authorization", "Bearer s3cret"),), body="s3cret")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    answered = replace(reading, stdout=b"s3cret Ship landed s3cret")
+    return replace(
+        run, plan=replace(run.plan, request=request), request=replace(run.request, reading=answered)
+    )
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_saved_run_is_judged_alike(name: str) -> None:
+    run = recorded(name)
+    assert_judged_alike(run)
+    assert_judged_alike(sending(run, "x" * 4000, "y" * 1000))
+
+
+@given(st.text(max_size=1000), st.text(st.characters(codec="utf-8"), max_size=600))
+def test_a_request_of_any_size_is_judged_alike(body: str, value: str) -> None:
+    assert_judged_alike(sending(left_waiting(), body, value))
+
+
+def test_the_size_of_a_request_is_saved() -> None:
+    """Whether it fits one packet decides who can be blamed."""
+    request = replayed(sending(left_waiting(), "é" * 700, "ä")).plan.request
+    assert (len(request.body.encode()), len(request.headers[0][1].encode())) == (1400, 2)
+
+
+def test_no_header_value_and_no_body_is_saved() -> None:
+    text = Bundle(with_secrets()).to_json()
+    assert b"s3cret" not in text
+    assert b"Authorization" in text
+
+
+def test_redaction_does_not_change_the_verdict() -> None:
+    run = with_secrets()
+    again = Bundle.from_json(Bundle(run).to_json()).run
+    assert diagnose(again).verdict is diagnose(run).verdict
+
+
+def test_outputs_are_kept_byte_for_byte() -> None:
+    run = recorded("healthy-cross-node")
+    question = Question("node1", ("garbage",))
+    readings = [Answer(1, bytes(range(256)), b"\xff\x00", 1.5, 0.25, truncated=True)]
+    odd = replace(run, evidence=run.evidence.adding([question], readings))
+    odd = replace(
+        odd, evidence=odd.evidence.adding([question], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
+    )
+    again = Bundle.from_json(Bundle(odd).to_json()).run
+    assert again.evidence.readings[question] == odd.evidence.readings[question]
+
+
+def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
+    run = replace(recorded("healthy-cross-node"), plan_after=CannotRun(Reason.SOURCE_NOT_FOUND, "gone"))
+    assert isinstance(Bundle.from_json(Bundle(run).to_json()).run.plan_after, CannotRun)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[]", b'{"format": 99}', b'{"format": 1}', b"\xff", b'{"format": 1, "plan": 3}']
+)
+def test_what_is_no_bundle_is_refused(text: bytes) -> None:
+    with pytest.raises(NotABundleError):
+        Bundle.from_json(text)
+
+
+ASKED = "/login?token=s3cret&s3cret&x="
+
+
+def asking_with_secrets() -> Run:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    report = json.loads(reading.stderr) | {
+        "url_effective": f"http://deathstar{ASKED}",
+        "redirect_url": "http://deathstar/elsewhere?session=s3cret",
+        "errormsg": f"no answer to {ASKED}",
+    }
+    told = f'{{"url": "http://deathstar{ASKED}"}}'.replace("&", r"\u0026").encode()
+    return replace(
+        run,
+        plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
+        request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
+        evidence=run.evidence.adding([Question("node1", ("hubble",))], [Answer(0, told, b"", 0.0, 0.0)]),
+    )
+
+
+def test_no_value_of_the_query_is_saved() -> None:
+    run = asking_with_secrets()
+    assert b"s3cret" not in Bundle(run).to_json()
+    assert replayed(run).plan.request.path == "/login?token=******&******&x="
+    live, again = diagnose(run), diagnose(replayed(run))
+    assert "s3cret" not in repr(live.findings)
+    assert (again.verdict, again.reason) == (live.verdict, live.reason)
+    assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        (("request", "started"), "yesterday"),
+        (("request", "started"), 1e999),
+        (("request", "localPort"), "high"),
+        (("request", "reading"), {"unavailable": "Unheard-of", "message": "", "at": 0}),
+        (("viewAge",), None),
+        (("evidence",), [{"node": "node1", "argv": [], "readings": []}]),
+        (("evidence",), [{"node": "node1", "argv": ["ip"], "readings": [{"exitCode": "none"}]}]),
+        (("plan",), {}),
+    ],
+)
+def test_a_damaged_document_is_no_bundle(member: tuple[str, ...], value: object) -> None:
+    document = json.loads(Bundle(recorded("healthy-cross-node")).to_json())
+    *path, last = member
+    place = document
+    for name in path:
+        place = place[name]
+    place[last] = value
+    with pytest.raises(NotABundleError, match="not an evidence bundle"):
+        Bundle.from_json(json.dumps(document).encode())
+
+
+def test_windows_are_saved_with_the_run_unless_they_are_the_default_ones() -> None:
+    run = recorded("healthy-cross-node")
+    assert "windows" not in json.loads(Bundle(run).to_json())
+    assert replayed(run).windows == DEFAULT
+    short = Windows(pod_starting_s=1.5, agent_starting_s=3)
+    assert replayed(replace(run, windows=short)).windows == short
+
+
+@pytest.mark.parametrize("windows", [{"no_such_window_s": 1}, {"pod_starting_s": "soon"}, [1]])
+def test_windows_that_make_no_sense_are_no_bundle(windows: object) -> None:
+    document = json.loads(Bundle(recorded("healthy-cross-node")).to_json())
+    with pytest.raises(NotABundleError):
+        Bundle.from_json(json.dumps({**document, "windows": windows}).encode())

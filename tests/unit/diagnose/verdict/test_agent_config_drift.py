@@ -1,0 +1,184 @@
+"""What a node really runs with counts, not what the ConfigMap says; what no check knows is never held against a hop."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.agent import agent_config
+from datapath_probe.sources.bpf import map_layout
+from unit.recorded import names, recorded
+from unit.sources.golden import printed
+
+FOLDER = b"/tmp/cilium/config-map/"
+HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
+
+
+def changed(run: Run, question: Question, change: Callable[[bytes], bytes]) -> Run:
+    """The run with another answer to this question."""
+    readings = dict(run.evidence.readings)
+    answers = [reading for reading in readings[question] if isinstance(reading, Answer)]
+    readings[question] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
+    return replace(run, evidence=Evidence(readings))
+
+
+def configured(name: str, key: str, value: str) -> tuple[Run, str]:
+    """The run of that name, with an agent on the destination's node that was started with this setting; the node."""
+    run = recorded(name)
+    target = run.plan.backends[0].target
+    assert target is not None
+    node = target.node.name
+
+    def change(said: bytes) -> bytes:
+        kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
+        return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
+
+    return changed(run, agent_config.question(node), change), node
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("enable-wireguard", "true", "encryption by wireguard"),
+        ("datapath-mode", "netkit", "datapath-mode netkit"),
+        ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
+    ],
+)
+def test_a_node_whose_settings_can_not_be_judged_is_unknown(
+    name: str, key: str, value: str, words: str
+) -> None:
+    run, node = configured(name, key, value)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (
+        ProbeVerdict.UNKNOWN,
+        Reason.UNSUPPORTED_CONFIGURATION,
+    )
+    assert f"Cilium on {node} runs with {words}" in diagnosis.message
+    assert diagnosis.divergence is None
+    assert {f.verdict for f in diagnosis.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+
+
+def set_apart(name: str, *settings: str) -> tuple[Run, str]:
+    """The same with other keys than those that were recorded."""
+    run, node = configured(name, "ipam", "kubernetes")
+    said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
+    more = agent_config.more(node)
+    return replace(run, evidence=run.evidence.adding([more], [printed(said, exit_code=2)])), node
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("cni-chaining-mode:aws-cni", "cni-chaining-mode aws-cni"),
+        ("cluster-id:3", "a cluster mesh (cluster-id 3)"),
+        ("enable-ztunnel:true", "encryption by ztunnel"),
+        ("underlay-protocol:ipv6", "underlay-protocol 'ipv6'"),
+    ],
+)
+def test_a_node_is_also_asked_for_settings_of_its_own_that_few_have(
+    name: str, setting: str, words: str
+) -> None:
+    run, node = set_apart(name, setting)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert f"Cilium on {node} runs with {words}" in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("ipv4-service-loopback-address:169.254.42.9", "ipv4-service-loopback-address 169.254.42.9"),
+        ("enable-bpf-clock-probe:true", "enable-bpf-clock-probe true"),
+    ],
+)
+def test_where_it_differs_from_the_configmap_in_these_it_is_in_transition(setting: str, words: str) -> None:
+    run, node = set_apart(BROKEN, setting)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert f"the agent on {node} runs with {words}" in diagnosis.message
+
+
+def test_host_routing_is_told_from_the_nodes_own_settings() -> None:
+    run, _ = set_apart("kpr/endpoint-entry-missing@1.18.5", "enable-bpf-masquerade:true")
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert "BPF host routing true, the ConfigMap says false" in diagnosis.message
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enable-wireguard", "true"),
+        ("datapath-mode", "netkit"),
+        ("routing-mode", "hybrid"),
+        ("tunnel-protocol", "gre"),
+        ("cluster-id", "3"),
+    ],
+)
+def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
+    name: str, key: str, value: str
+) -> None:
+    recording = recorded(name)
+    plan = replace(recording.plan, config={**recording.plan.config, key: value})
+    before, after = diagnose(recording), diagnose(replace(recording, plan=plan, plan_after=plan))
+    settled = before.reason not in (Reason.IN_TRANSITION, Reason.DENIAL_NOT_OBSERVED)
+    if key == "tunnel-protocol" and plan.config["routing-mode"] == "native":
+        return  # of no account there
+    assert after.verdict is ProbeVerdict.UNKNOWN
+    assert after.divergence is None
+    assert after.segment is None
+    assert {f.verdict for f in after.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
+    assert not after.needs_second_look
+    if before.met is not None and settled:
+        assert after.met == before.met
+        assert after.reason is Reason.UNSUPPORTED_CONFIGURATION
+        assert ("succeeded" in after.message or "was denied" in after.message) == after.met
+        assert "runs with" in after.message
+
+
+def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
+    recording = recorded(BROKEN)
+    plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
+    elsewhere = replace(plan, backends=())
+    diagnosis = diagnose(replace(recording, plan=plan, plan_after=elsewhere))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+
+
+@pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
+def test_an_agent_of_an_unknown_version_is_unknown(name: str) -> None:
+    run = recorded(name)
+    node = run.plan.source.node.name
+    newer = changed(run, map_layout.version(node), lambda said: said.replace(b"1.18.5", b"1.21.0"))
+    diagnosis = diagnose(newer)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_VERSION)
+    assert node in diagnosis.message
+    assert "1.21.0" in diagnosis.message
+    assert diagnosis.divergence is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("routing-mode", "native"), ("kube-proxy-replacement", "true"), ("enable-endpoint-routes", "true")],
+)
+def test_an_agent_that_runs_with_other_settings_than_the_configmap_is_in_transition(
+    key: str, value: str
+) -> None:
+    run, node = configured(BROKEN, key, value)
+    diagnosis = diagnose(run)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
+    assert f"the agent on {node} runs with" in diagnosis.message
+
+
+def test_a_setting_that_decides_on_no_hop_may_differ_between_nodes() -> None:
+    run, _ = configured(BROKEN, "monitor-aggregation-flags", "syn")
+    assert diagnose(run).verdict is ProbeVerdict.BROKEN

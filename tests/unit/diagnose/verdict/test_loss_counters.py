@@ -1,0 +1,118 @@
+"""Loss between two tunnel devices: told only where the receiver counted nothing while this connection sent."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.sources.agent import bpf_metrics
+from datapath_probe.sources.iproute2 import links
+from unit.diagnose.told import ends, without
+from unit.recorded import recorded
+
+LOST = "overlay-dropped-on-the-wire"
+SOON_S, LATE_S = 0.5, 60.0
+
+
+def device(rx: int, tx: int) -> str:
+    return json.dumps([{"stats64": {"rx": {"packets": rx}, "tx": {"packets": tx}}}])
+
+
+def programs(overlay: int, denied: int = 0) -> str:
+    counted = [
+        ("Interface", "ingress", "bpf_overlay.c", overlay),
+        ("Policy denied", "ingress", "bpf_lxc.c", denied),
+        ("Unsupported L3 protocol", "egress", "bpf_lxc.c", overlay),
+    ]
+    return json.dumps(
+        [
+            {"reason": reason, "direction": way, "file": file, "line": 1, "packets": n, "bytes": n}
+            for reason, way, file, n in counted
+        ]
+    )
+
+
+def counting(
+    run: Run, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
+) -> Run:
+    """The run with the node's counters (device, programs) so long after its start, and in the second look."""
+    questions = [links.counters(node, "cilium_vxlan"), bpf_metrics.question(node)]
+    evidence = run.evidence
+    for printed, at in ((before, read_s), (after, LATE_S)):
+        readings = [Answer(0, text.encode(), b"", run.request.started + at, 0.01) for text in printed]
+        evidence = evidence.adding(questions, readings)
+    return replace(run, evidence=evidence)
+
+
+def silent(run: Run, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S) -> Run:
+    here, there = ends(run)
+    run = counting(run, here, (device(5, 10), programs(4)), (device(5, 10 + sent), programs(4)), read_s)
+    after = (device(7 + arrived, 9), programs(6 + seen))
+    return counting(run, there, (device(7, 9), programs(6)), after, read_s)
+
+
+def test_nothing_out_of_the_other_tunnel_device_is_a_loss_on_the_wire() -> None:
+    diagnosis = diagnose(silent(recorded(LOST)))
+    here, there = ends(recorded(LOST))
+    assert diagnosis.reason is Reason.LOST_BETWEEN_NODES
+    assert diagnosis.segment is not None
+    stretch = (diagnosis.segment.after, diagnosis.segment.before, diagnosis.segment.node)
+    assert stretch == (HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, here)
+    assert f"cilium_vxlan on {here} sent 3 packets" in diagnosis.message
+    assert f"none came out of cilium_vxlan on {there}" in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sent": 0}, {"arrived": 1}, {"seen": 1}, {"read_s": LATE_S}, {"sent": -4}],
+    ids=["nothing sent", "received", "seen by the program", "read after the last retransmit", "made anew"],
+)
+def test_anything_else_leaves_the_segment_as_it_was(change: dict[str, float]) -> None:
+    run = recorded(LOST)
+    diagnosis = diagnose(silent(run, **change))  # type: ignore[arg-type]  # a test's shorthand
+    assert (diagnosis.reason, diagnosis.segment) == (Reason.LOST_IN_TRANSIT, diagnose(run).segment)
+
+
+def test_counters_read_once_prove_nothing() -> None:
+    run = silent(recorded(LOST))
+    once = {question: readings[:1] for question, readings in run.evidence}
+    looked = replace(run, evidence=type(run.evidence)(once))
+    assert diagnose(looked).reason is not Reason.LOST_BETWEEN_NODES
+
+
+def test_a_loss_is_not_told_of_packets_that_may_never_have_been_sent() -> None:
+    run = without(silent(recorded(LOST)), "cilium_ct4_global")
+    assert diagnose(run).reason is Reason.LOST_IN_TRANSIT
+
+
+def test_what_is_programmed_wrong_explains_a_loss_better() -> None:
+    name = "ipcache-wrong-tunnel-endpoint"
+    assert diagnose(silent(recorded(name))).divergence == diagnose(recorded(name)).divergence
+
+
+def test_drops_that_were_counted_are_a_hint_and_name_no_hop() -> None:
+    run = recorded(LOST)
+    _, there = ends(run)
+    before, after = (device(7, 9), programs(6)), (device(9, 9), programs(8, denied=2))
+    diagnosis = diagnose(counting(run, there, before, after))
+    assert diagnosis.divergence is None
+    assert f"{there} counted 2 × Policy denied in bpf_lxc.c (ingress)" in diagnosis.message
+    assert "Unsupported L3 protocol" not in diagnosis.message
+
+
+def test_only_a_request_that_hangs_has_its_packets_counted() -> None:
+    run = recorded("healthy-cross-node")
+    waiting = replace(run, request=replace(run.request, reading=None))
+
+    def counters(run: Run) -> set[Question]:
+        return {q for q in questions_of(run) if q.argv[:2] == ("cilium-dbg", "bpf") or "-s" in q.argv}
+
+    assert counters(waiting) == set()
+    assert {question.node for question in counters(replace(waiting, hanging=True))} == set(ends(run))
+    assert counters(run) == set()

@@ -1,0 +1,59 @@
+"""Who was silent once in a run: an agent's process, a tool, or all of a node."""
+
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
+
+ENDPOINT = Question("node1", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
+EVENTS = Question("node1", ("hubble", "observe"), by_agent=True)
+METRICS = Question("node1", ("cilium-dbg", "bpf", "metrics", "list"))
+LOOKUP = Question("node1", ("bpftool", "map", "lookup"))
+OTHER_LOOKUP = Question("node1", ("bpftool", "map", "show"))
+ELSEWHERE = Question("node2", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
+ALL = (ENDPOINT, EVENTS, METRICS, LOOKUP, OTHER_LOOKUP, ELSEWHERE)
+
+NOT_RESPONDING = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "no answer within 8 s")
+TIMEOUT = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
+FINE = Answer(0, b"", b"", 0.0, 0.0)
+
+
+def unanswered(question: Question, *readings: Reading) -> set[Question]:
+    silence = UnresponsiveAgents(Evidence({question: readings}))
+    return {asked for asked in ALL if silence.of(asked)}
+
+
+def test_an_agent_that_does_not_respond_leaves_the_tools_beside_it() -> None:
+    assert unanswered(ENDPOINT, NOT_RESPONDING) == {ENDPOINT, EVENTS}
+
+
+def test_a_tool_that_hangs_leaves_the_others() -> None:
+    assert unanswered(LOOKUP, TIMEOUT) == {LOOKUP, OTHER_LOOKUP}
+
+
+def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
+    assert unanswered(METRICS, TIMEOUT) == {METRICS, ENDPOINT}
+
+
+def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
+    inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
+    silence = UnresponsiveAgents(Evidence({inside_filters: (TIMEOUT,)}))
+    assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
+    assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
+
+
+def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
+    assert unanswered(LOOKUP, NOT_RESPONDING) == set(ALL) - {ELSEWHERE}
+
+
+def test_the_reason_is_that_of_the_first_silence() -> None:
+    assert UnresponsiveAgents(Evidence({ENDPOINT: (NOT_RESPONDING,)})).of(EVENTS) is NOT_RESPONDING
+
+
+def test_an_earlier_silence_counts() -> None:
+    assert unanswered(ENDPOINT, NOT_RESPONDING, FINE) == {ENDPOINT, EVENTS}
+
+
+def test_other_trouble_is_no_silence() -> None:
+    assert unanswered(LOOKUP, Unavailable(EvidenceError.CHANNEL_LOST, "gone")) == set()

@@ -1,0 +1,92 @@
+"""When questions to one agent start, over channels that are made up; time is the loop's."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.failure import ExecError
+from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
+from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.flows import monitor
+
+pytestmark = pytest.mark.looptime
+
+WINDOW_S = 4
+DROPS = monitor.question("node1", WINDOW_S)
+TRACES = monitor.traces("node1", (7,), WINDOW_S)
+LOOK_UP = Question("node1", ("ip", "route"))
+
+
+class Channel:
+    """A shell that runs the commands of a batch one after another: who listens takes the window, others 10 ms."""
+
+    lost: ExecError | None = None
+
+    def __init__(self, started_s: dict[Question, list[float]]) -> None:
+        self._started_s = started_s
+
+    async def run(self, batch: Batch) -> Reply:
+        now = asyncio.get_running_loop().time
+        ends_s, results = now() + batch.limit_s, list[Result]()
+        for question in batch.questions:
+            self._started_s.setdefault(question, []).append(now())
+            takes_s = 0.01 if question.repeatable else WINDOW_S
+            if now() + takes_s > ends_s:
+                ran_s = ends_s - now()
+                await asyncio.sleep(ran_s)
+                return Reply(tuple(results), Cut(EvidenceError.TIMEOUT, "killed", ran_s))
+            await asyncio.sleep(takes_s)
+            results.append(Result(0, b"", b"", takes_s, takes_s))
+        return Reply(tuple(results), None)
+
+    def hang_up(self) -> None:
+        """Nothing to do."""
+
+
+class Pool(ChannelPool):
+    """Opens channels of the above kind."""
+
+    def __init__(self) -> None:
+        super().__init__(client=None)  # type: ignore[arg-type]
+        self.started_s: dict[Question, list[float]] = {}
+
+    async def _open_channel(self, agent: Agent) -> Channel:  # type: ignore[override]
+        return Channel(self.started_s)
+
+
+async def ask(pool: Pool, questions: Sequence[Question]) -> Sequence[Reading]:
+    agent = Agent("node1", "kube-system", "cilium-a", "cilium-agent", ready=True, incarnation="1")
+    return await ShellAgents(pool, lambda _: agent).ask("node1", questions)
+
+
+async def test_who_listens_listens_at_once_and_once() -> None:
+    pool = Pool()
+    readings = await ask(pool, (DROPS, LOOK_UP, TRACES))
+    assert pool.started_s == {DROPS: [0.0], TRACES: [0.0], LOOK_UP: [0.0]}
+    assert all(isinstance(reading, Answer) for reading in readings)
+    assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)
+
+
+async def test_who_listens_keeps_nobody_waiting_who_does_not() -> None:
+    pool = Pool()
+    listening = asyncio.create_task(ask(pool, (DROPS, TRACES)))
+    await asyncio.sleep(1)
+    await ask(pool, (LOOK_UP,))
+    assert pool.started_s[LOOK_UP] == [1.0]
+    await listening
+
+
+async def test_nobody_waits_for_a_moment_that_will_be_over() -> None:
+    pool = Pool()
+    many = [monitor.traces("node1", (endpoint,), WINDOW_S) for endpoint in range(6)]
+    readings = await ask(pool, (*many, LOOK_UP))
+    refused = [reading for reading in readings if isinstance(reading, Unavailable)]
+    assert {reading.reason for reading in refused} == {EvidenceError.NOT_COLLECTED}
+    assert len(refused) == 2
+    assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)

@@ -1,0 +1,13 @@
+"""What one exec starts beside itself ends with it."""
+
+import asyncio
+
+from datapath_probe.kube.exec.connect import ExecStream
+from datapath_probe.kube.exec.one_shot import _Attended
+
+
+async def test_nobody_waits_for_stop_once_the_command_has_ended() -> None:
+    async with _Attended(asyncio.Event(), asyncio.Event()).to(ExecStream(None)):  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 2
+    assert asyncio.all_tasks() == {asyncio.current_task()}

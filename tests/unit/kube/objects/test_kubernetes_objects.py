@@ -1,0 +1,287 @@
+"""API objects become records; whatever is missing or wrong in them costs only itself."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datapath_probe.kube.objects import cilium_objects, kubernetes_objects
+from datapath_probe.kube.objects.fields import Skips
+from datapath_probe.plan.objects import (
+    Agent,
+    CiliumEndpoint,
+    CiliumNode,
+    Container,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    SliceEndpoint,
+)
+from unit.kube.samples import (
+    AGENT,
+    CILIUM_ENDPOINT,
+    CILIUM_NODE,
+    ENDPOINT_SLICE,
+    NODE,
+    POD,
+    SERVICE,
+    Json,
+)
+
+Convert = Callable[[object, Skips], object]
+
+CONVERTERS: dict[str, tuple[Convert, Json]] = {
+    "pod": (kubernetes_objects.pod, POD),
+    "node": (kubernetes_objects.node, NODE),
+    "service": (kubernetes_objects.service, SERVICE),
+    "endpointslice": (kubernetes_objects.slice_endpoints, ENDPOINT_SLICE),
+    "ciliumendpoint": (cilium_objects.cilium_endpoint, CILIUM_ENDPOINT),
+    "ciliumnode": (cilium_objects.cilium_node, CILIUM_NODE),
+    "agent": (lambda raw, _: cilium_objects.agent(raw), AGENT),
+}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+HALF_PAST_SIX = 1795458600.0
+"""2026-11-23T18:30:00Z"""
+
+
+def changed(raw: Json, *path: Any, to: Any) -> Json:
+    """A copy with another value at the path."""
+    result = copy.deepcopy(raw)
+    place: Any = result
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = to
+    return result
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in a JSON value, but its own."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, item in items for found in ((*path, key), *places(item, (*path, key)))]
+
+
+@pytest.mark.parametrize("kind", CONVERTERS)
+@given(data=st.data())
+def test_no_json_makes_a_converter_raise(kind: str, data: st.DataObject) -> None:
+    convert, sample = CONVERTERS[kind]
+    convert(data.draw(JSON), Skips())
+    path = data.draw(st.sampled_from(places(sample)))
+    convert(changed(sample, *path, to=data.draw(JSON)), Skips())
+
+
+@pytest.mark.parametrize("kind", CONVERTERS)
+def test_what_a_cluster_sends_is_understood_completely(kind: str) -> None:
+    convert, sample = CONVERTERS[kind]
+    skips = Skips()
+    convert(sample, skips)
+    assert not skips
+
+
+def test_pod() -> None:
+    assert kubernetes_objects.pod(POD, Skips()) == Pod(
+        namespace="default",
+        name="xwing",
+        uid="a1",
+        node="node2",
+        phase="Running",
+        ready=True,
+        terminating=False,
+        host_network=False,
+        ips=("10.244.1.125", "fd00::1:7d"),
+        containers=(
+            Container("spaceship", True, {"http": 80}),
+            Container("droid", False, {}),
+            Container("proxy", True, {"metrics": 9090}),
+        ),
+        default_container="spaceship",
+        labels={"org": "alliance"},
+        restarts=7,
+        started_at=HALF_PAST_SIX,
+    )
+
+
+def test_pod_that_is_being_deleted_is_terminating() -> None:
+    raw = changed(POD, "metadata", "deletionTimestamp", to="2026-11-23T18:00:00Z")
+    assert kubernetes_objects.pod(raw, Skips()).terminating
+
+
+def test_pod_that_was_just_created_has_no_address_and_no_node() -> None:
+    pod = kubernetes_objects.pod(
+        {"metadata": POD["metadata"], "spec": {"containers": [{"name": "a"}]}}, Skips()
+    )
+    assert (pod.ip, pod.node, pod.ready, pod.containers) == ("", "", False, (Container("a", False, {}),))
+
+
+def test_address_that_is_none_is_skipped_and_counted() -> None:
+    skips = Skips()
+    raw = changed(POD, "status", "podIPs", to=[{"ip": "10.244.1.300"}, {"ip": 7}, {"ip": "10.244.1.125"}])
+    assert kubernetes_objects.pod(raw, skips).ips == ("10.244.1.125", "fd00::1:7d")
+    assert skips == {"Pod.status.podIPs": 2}
+
+
+def test_node() -> None:
+    assert kubernetes_objects.node(NODE, Skips()) == Node(
+        name="node2",
+        ready=False,
+        unschedulable=True,
+        internal_ips=("172.30.0.12",),
+        pod_cidrs=("10.244.1.0/24", "fd00:10:1::/64"),
+        ready_changed_at=HALF_PAST_SIX + 60,
+        cordoned_at=HALF_PAST_SIX,
+    )
+
+
+def test_service() -> None:
+    assert kubernetes_objects.service(SERVICE, Skips()) == Service(
+        namespace="default",
+        name="deathstar",
+        uid="b1",
+        type="NodePort",
+        cluster_ip="10.96.57.217",
+        ports=(
+            ServicePort("http", 80, "TCP", "web", 30080),
+            ServicePort("dns", 53, "UDP", 5353, None),
+            ServicePort("same", 443, "TCP", 443, None),
+        ),
+        internal_traffic_policy="Local",
+        session_affinity="ClientIP",
+        selects=True,
+        selector={"class": "deathstar"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "type_", "cluster_ip"),
+    [
+        ({"clusterIP": "None"}, "ClusterIP", "None"),
+        ({"type": "ExternalName", "externalName": "example.org"}, "ExternalName", ""),
+    ],
+    ids=["headless", "ExternalName"],
+)
+def test_service_without_address(spec: Json, type_: str, cluster_ip: str) -> None:
+    service = kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips())
+    assert (service.type, service.cluster_ip, service.selects) == (type_, cluster_ip, False)
+
+
+def test_of_a_service_of_both_ip_versions_the_ipv4_address_counts() -> None:
+    spec = {"clusterIP": "fd00::96", "clusterIPs": ["fd00::96", "10.96.57.217"]}
+    assert kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips()).cluster_ip == "10.96.57.217"
+
+
+def test_slice_gives_each_address_with_each_port() -> None:
+    ready, leaving = (True, True, False, "node1", "deathstar-0"), (False, True, True, None, None)
+    assert kubernetes_objects.slice_endpoints(ENDPOINT_SLICE, Skips()) == (
+        SliceEndpoint("10.244.0.157", "http", 80, "TCP", *ready),
+        SliceEndpoint("10.244.0.157", "admin", 8080, "TCP", *ready),
+        SliceEndpoint("10.244.1.3", "http", 80, "TCP", *leaving),
+        SliceEndpoint("10.244.1.3", "admin", 8080, "TCP", *leaving),
+    )
+    assert kubernetes_objects.slice_service(ENDPOINT_SLICE) == "deathstar"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready", "serving"),
+    [({}, True, True), ({"ready": False}, False, False), ({"ready": False, "serving": True}, False, True)],
+)
+def test_conditions_that_a_slice_leaves_open(conditions: Json, ready: bool, serving: bool) -> None:
+    endpoint = kubernetes_objects.slice_endpoints(
+        changed(ENDPOINT_SLICE, "endpoints", 0, "conditions", to=conditions), Skips()
+    )[0]
+    assert (endpoint.ready, endpoint.serving, endpoint.terminating) == (ready, serving, False)
+
+
+def test_names_in_a_slice_are_no_addresses() -> None:
+    skips = Skips()
+    raw = changed(ENDPOINT_SLICE, "endpoints", to=[{"addresses": ["example.org"]}])
+    assert kubernetes_objects.slice_endpoints(raw, skips) == ()
+    assert skips == {"EndpointSlice.endpoints.addresses": 1}
+
+
+def test_cilium_endpoint() -> None:
+    assert cilium_objects.cilium_endpoint(CILIUM_ENDPOINT, Skips()) == CiliumEndpoint(
+        namespace="default",
+        name="xwing",
+        endpoint_id=1721,
+        identity=27728,
+        ips=("10.244.1.125", "fd00::1:7d"),
+        node_ip="172.30.0.12",
+        state="ready",
+    )
+
+
+def test_cilium_endpoint_without_status() -> None:
+    raw = {"metadata": CILIUM_ENDPOINT["metadata"]}
+    endpoint = CiliumEndpoint("default", "xwing", endpoint_id=0, identity=0, ips=(), node_ip="", state="")
+    assert cilium_objects.cilium_endpoint(raw, Skips()) == endpoint
+
+
+def test_cilium_node_has_the_cidrs_of_its_pools_too() -> None:
+    assert cilium_objects.cilium_node(CILIUM_NODE, Skips()) == CiliumNode(
+        name="node2",
+        internal_ips=("172.30.0.12",),
+        cilium_internal_ips=("10.244.1.68",),
+        pod_cidrs=("10.244.1.0/24", "10.10.1.0/27"),
+    )
+
+
+def test_agent() -> None:
+    agent = Agent(
+        node="node2",
+        namespace="kube-system",
+        pod="cilium-7k2pw",
+        container="cilium-agent",
+        ready=True,
+        incarnation="c1/3",
+        started_at=HALF_PAST_SIX,
+        ready_changed_at=HALF_PAST_SIX + 60,
+    )
+    assert cilium_objects.agent(AGENT) == agent
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("metadata", "deletionTimestamp"), "2026-11-23T18:00:00Z"),
+        (("status", "containerStatuses", 0, "ready"), False),
+        (("status",), {}),
+    ],
+)
+def test_agent_that_can_not_be_asked_is_not_ready(path: tuple[Any, ...], value: Any) -> None:
+    agent = cilium_objects.agent(changed(AGENT, *path, to=value))
+    assert agent is not None
+    assert not agent.ready
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("metadata", "labels", "k8s-app"), "hubble-relay"),
+        (("spec", "containers", 0, "name"), "cilium-operator"),
+        (("spec", "nodeName"), None),
+    ],
+)
+def test_other_pods_are_no_agents(path: tuple[Any, ...], value: Any) -> None:
+    assert cilium_objects.agent(changed(AGENT, *path, to=value)) is None
+
+
+def test_agent_whose_container_restarted_is_another_incarnation() -> None:
+    restarted = cilium_objects.agent(changed(AGENT, "status", "containerStatuses", 0, "restartCount", to=4))
+    assert restarted is not None
+    assert restarted.incarnation == "c1/4"
+
+
+def test_when_a_cilium_endpoint_was_written_is_known() -> None:
+    written = [{"manager": "cilium-agent", "time": "1970-01-01T00:01:00Z"}]
+    raw = {"metadata": {"namespace": "default", "name": "xwing", "managedFields": written}}
+    assert cilium_objects.cilium_endpoint(raw, Skips()).written_at == 60.0

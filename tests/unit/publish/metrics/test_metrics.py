@@ -1,0 +1,278 @@
+"""What a scrape shows, as Prometheus's own parser reads it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.status import Counters, ProbeStatus
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.plan import CannotRun
+from datapath_probe.publish.interfaces import ProbeRef, Retry
+from datapath_probe.publish.metrics.metrics import Metrics
+from datapath_probe.publish.status import status as statuses
+from datapath_probe.runs.run_result import NextRun, RunResult
+from unit.publish.samples import (
+    CANNOT_RUN,
+    NOW,
+    diverging,
+    healthy,
+    lost,
+    plan,
+    probe,
+    record,
+    unjudged,
+    unknown,
+)
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+REF = ProbeRef("default", "probe", "uid-probe")
+
+
+def scrape(metrics: Metrics) -> Samples:
+    text = generate_latest(metrics.registry).decode()
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
+
+
+def of(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
+    """The samples of one name, by the values of the labels besides namespace and probe, in order of label."""
+    return {
+        tuple(value for key, value in labels if key not in ("namespace", "probe")): number
+        for (found, labels), number in samples.items()
+        if found == f"datapath_probe_{name}"
+    }
+
+
+def after(
+    outcomes: Iterable[Diagnosis | CannotRun], *, metrics: Metrics | None = None, which: Probe | None = None
+) -> Metrics:
+    metrics = metrics or Metrics(lambda: NOW)
+    which = which or probe()
+    status = ProbeStatus()
+    metrics.show(which, status)
+    for outcome in outcomes:
+        run = record(outcome)
+        status = statuses.after_run(status, which, run, NextRun(NOW + 60))
+        metrics.show(which, status)
+        metrics.count(which, run)
+    return metrics
+
+
+@pytest.mark.parametrize(
+    ("outcome", "success"),
+    [
+        (healthy(), 1),
+        (diverging(ProbeVerdict.DEGRADED), 1),
+        (diverging(), 0),
+        (lost(), 0),
+        (unknown(), None),
+        (unknown(met=True), None),
+        (unjudged(met=True), 1),
+        (unjudged(met=False), 0),
+        (CANNOT_RUN, None),
+    ],
+)
+def test_success_is_absent_when_unknown(outcome: Diagnosis | CannotRun, success: int | None) -> None:
+    assert of(scrape(after([outcome])), "success").get(()) == success
+
+
+def test_one_verdict_is_1_and_the_others_0() -> None:
+    assert of(scrape(after([healthy(), diverging()])), "verdict") == {
+        ("Healthy",): 0,
+        ("Degraded",): 0,
+        ("Broken",): 1,
+        ("Unknown",): 0,
+    }
+
+
+def test_a_hop_that_cannot_be_judged_has_no_sample() -> None:
+    outcome = replace(diverging(), findings=(*diverging().findings[:4], *unknown().findings[4:]))
+    hops = of(scrape(after([outcome])), "hop_success")
+    assert hops == {
+        ("ipam",): 1,
+        ("source-interface",): 1,
+        ("service-lookup",): 1,
+        ("ipcache-lookup",): 0,
+        ("destination-response",): 1,
+    }
+
+
+def test_the_divergent_hop_is_there_while_it_diverges() -> None:
+    metrics = after([diverging()])
+    assert of(scrape(metrics), "divergent_hop") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
+    assert of(scrape(after([healthy()], metrics=metrics)), "divergent_hop") == {}
+
+
+def test_a_segment_diverges_without_naming_a_hop() -> None:
+    samples = scrape(after([lost()]))
+    assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
+    assert of(samples, "hop_failures_total") == {("segment", "LostInTransit"): 1}
+
+
+@pytest.mark.parametrize("reason", [Reason.LOST_BETWEEN_NODES, Reason.CONNECTION_REFUSED])
+def test_a_segment_has_one_reason_whatever_more_is_known(reason: Reason) -> None:
+    samples = scrape(after([replace(lost(), reason=reason)]))
+    assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
+
+
+def test_counters_grow_run_by_run() -> None:
+    samples = scrape(
+        after([healthy(), diverging(), diverging(), diverging(ProbeVerdict.DEGRADED), CANNOT_RUN])
+    )
+    assert of(samples, "runs_total") == {("Healthy",): 1, ("Broken",): 2, ("Degraded",): 1, ("Unknown",): 1}
+    assert of(samples, "hop_failures_total") == {("ipcache-lookup", "WrongTunnelEndpoint"): 3}
+    assert of(samples, "request_duration_seconds_count") == {(): 4}
+    assert of(samples, "request_duration_seconds_bucket")[("0.01",)] == 4
+    assert of(samples, "request_duration_seconds_bucket")[("0.005",)] == 0
+    assert of(samples, "request_duration_seconds_sum")[()] == pytest.approx(4 * 0.0076)
+
+
+def test_only_the_phases_that_were_reached_are_shown() -> None:
+    assert of(scrape(after([healthy()])), "request_phase_seconds") == {
+        ("name_lookup",): 0.0012,
+        ("connect",): 0.002,
+        ("first_byte",): 0.0066,
+        ("total",): 0.0076,
+    }
+    assert of(scrape(after([healthy(), CANNOT_RUN])), "request_phase_seconds") == {}
+
+
+def test_times_of_the_last_and_next_run() -> None:
+    metrics = after([healthy()])
+    assert of(scrape(metrics), "last_run_timestamp_seconds") == {(): NOW + 0.1}
+    assert of(scrape(metrics), "next_run_timestamp_seconds") == {(): NOW + 60}
+    resting = probe(suspend=True)
+    metrics.show(resting, statuses.suspended(ProbeStatus(), resting, NOW))
+    assert of(scrape(metrics), "next_run_timestamp_seconds") == {}
+
+
+def test_what_is_set_on_the_probe() -> None:
+    which = probe(expect={"maxLatency": "250ms"})
+    which = replace(which, meta=replace(which.meta, severity="page"))
+    samples = scrape(after([], which=which))
+    assert of(samples, "latency_limit_seconds") == {(): 0.25}
+    assert of(samples, "info") == {("page",): 1}
+
+
+def test_changes_of_the_way_go_on_counting_after_a_restart() -> None:
+    status = ProbeStatus(counters=Counters(path_changes=3))
+    metrics = Metrics(lambda: NOW)
+    metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
+    assert of(scrape(metrics), "path_changes_total") == {(): 3}
+
+
+def test_a_restart_shows_the_gauges_of_the_status_at_once() -> None:
+    status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
+    metrics = Metrics(lambda: NOW)
+    metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
+    samples = scrape(metrics)
+    assert of(samples, "success") == {(): 0}
+    assert of(samples, "divergent_hop") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
+    assert of(samples, "last_run_timestamp_seconds") == {(): NOW + 0.1}
+    assert of(samples, "runs_total") == {}
+
+
+def test_a_forgotten_probe_has_no_series_left() -> None:
+    metrics = after([healthy(), diverging()])
+    metrics.forget(REF)
+    assert [labels for _, labels in scrape(metrics) if ("probe", "probe") in labels] == []
+
+
+def test_a_probe_made_again_under_the_same_name_begins_at_0_and_outlives_the_old_one() -> None:
+    metrics = after([healthy()])
+    metrics.show(probe(uid="new"), ProbeStatus())
+    assert of(scrape(metrics), "runs_total") == {}
+    metrics.forget(REF)
+    assert of(scrape(metrics), "info") == {("",): 1}
+
+
+def test_a_probe_never_has_more_than_100_series() -> None:
+    everything = [
+        replace(
+            healthy(),
+            verdict=ProbeVerdict.BROKEN,
+            met=False,
+            findings=tuple(
+                replace(healthy().findings[0], hop=hop, verdict=HopVerdict.BROKEN, reason=reason)
+                for hop in HopName
+            ),
+            divergence=diverging().divergence,
+        )
+        for reason in list(Reason)[:12]
+    ]
+    which = probe(expect={"maxLatency": "1s"})
+    metrics = after(
+        [*everything, healthy(), unknown(), diverging(ProbeVerdict.DEGRADED), diverging()], which=which
+    )
+    samples = [labels for _, labels in scrape(metrics) if ("probe", "probe") in labels]
+    assert len(samples) <= 100
+    assert sum(of(scrape(metrics), "hop_failures_total").values()) == 12 * len(HopName) + 2
+
+
+def test_missing_evidence_is_counted_by_program_and_reason() -> None:
+    missing = Unavailable(EvidenceError.TIMEOUT, "too slow")
+    evidence = Evidence().adding([Question("node1", ("bpftool", "-j"))], [missing])
+    lost_evidence = Bundle(Run(plan(), Request(NOW, 20001, missing), evidence))
+    metrics = after([])
+    run = record(healthy())
+    metrics.count(probe(), replace(run, result=RunResult(NOW, NOW, healthy(), lost_evidence)))
+    assert of(scrape(metrics), "evidence_errors_total") == {
+        ("bpftool", "EvidenceTimeout"): 1,
+        ("curl", "EvidenceTimeout"): 1,
+    }
+
+
+def test_answers_that_could_not_be_read_are_counted_too() -> None:
+    unread = (("bpftool", EvidenceError.UNPARSABLE), ("bpftool", EvidenceError.UNPARSABLE))
+    assert of(scrape(after([replace(healthy(), unread=unread)])), "evidence_errors_total") == {
+        ("bpftool", "UnparsableOutput"): 2
+    }
+
+
+def test_statuses_that_could_not_be_written_are_counted_by_the_answer() -> None:
+    metrics = after([])
+    for code in (403, 403, None):
+        metrics.status_not_written(Retry("why", code))
+    assert of(scrape(metrics), "status_write_errors_total") == {("403",): 2, ("none",): 1}
+
+
+def test_the_operator_shows_itself() -> None:
+    run = replace(record(healthy()), due=NOW - 2)
+    metrics = after([])
+    metrics.count(probe(), run)
+    samples = scrape(metrics)
+    assert of(samples, "scheduler_heartbeat_timestamp_seconds") == {(): NOW}
+    assert of(samples, "schedule_lag_seconds_bucket")[("1.0",)] == 0
+    assert of(samples, "schedule_lag_seconds_bucket")[("5.0",)] == 1
+    assert of(samples, "run_duration_seconds_sum")[()] == pytest.approx(0.1, abs=1e-6)
+    assert len(of(samples, "build_info")) == 1
+    assert ("process_resident_memory_bytes", ()) in samples
+
+
+def test_there_are_no_created_series_and_openmetrics_reads_too() -> None:
+    metrics = after([healthy(), diverging()])
+    assert not [name for name, _ in scrape(metrics) if name.endswith("_created")]
+    text = generate_openmetrics(metrics.registry).decode()  # type: ignore[no-untyped-call]
+    names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}  # type: ignore[no-untyped-call]
+    assert {"datapath_probe_runs_total", "datapath_probe_info", "datapath_probe_build_info"} <= names
+
+
+def test_times_are_read_back_as_written() -> None:
+    status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
+    assert status.last_run is not None
+    assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1

@@ -1,0 +1,134 @@
+"""The report, as people read it."""
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.finding.finding import Divergence
+from datapath_probe.plan.plan import CannotRun
+from datapath_probe.publish.report.report import Heading, report
+from datapath_probe.publish.status import status as statuses
+from datapath_probe.runs.run_result import NextRun, RunResult
+from unit.publish.samples import CANNOT_RUN, NOW, REPORT, diverging, healthy, lost, probe, record, unknown
+
+HEADING = Heading("default/landing", "POST http://deathstar.default.svc:80/v1/request-landing")
+
+
+def lines(status: ProbeStatus, *, facts: bool = True, width: int = 120) -> list[str]:
+    console = Console(width=width, highlight=False, color_system=None)
+    with console.capture() as capture:
+        console.print(*report(HEADING, status, facts=facts), sep="\n")
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def text(outcome: Diagnosis | CannotRun, *, facts: bool = True) -> str:
+    return "\n".join(lines(statuses.findings(RunResult(NOW, NOW, outcome)), facts=facts))
+
+
+def test_a_healthy_run_reads_from_top_to_bottom() -> None:
+    assert text(healthy()).splitlines()[:10] == [
+        "default/landing   Healthy",
+        "default/xwing@node2 → default/deathstar:80 → 10.244.0.172@node1",
+        "",
+        "request  POST http://deathstar.default.svc:80/v1/request-landing",
+        "sent     from 10.244.1.27:20001 to 10.96.57.217:80",
+        "answer   HTTP 200 in 7.6ms",
+        "         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  name 1.2ms  connect 0.8ms  first byte 4.6ms  rest 1.0ms",
+        "",
+        "   hop                   node   I P O  what was found",
+        "✓  ipam                  node2  ✓ ✓ –  ipam says so",
+    ]
+    assert text(healthy()).splitlines()[-1].endswith("6/6 hops ok, 7.6ms")
+
+
+def test_hops_stand_in_path_order_each_with_its_node() -> None:
+    found = [
+        line.split()[1:3] for line in text(healthy(), facts=False).splitlines() if line.startswith("✓  ")
+    ]
+    assert found == [
+        ["ipam", "node2"],
+        ["source-interface", "node2"],
+        ["service-lookup", "node2"],
+        ["ipcache-lookup", "node2"],
+        ["endpoint-lookup", "node1"],
+        ["destination-response", "node1"],
+    ]
+
+
+def test_the_values_can_be_left_out() -> None:
+    assert "identity=57017" in text(healthy())
+    assert "identity=57017" not in text(healthy(), facts=False)
+
+
+def test_a_broken_hop_shows_what_each_witness_says_and_ends_with_what_to_do() -> None:
+    told = text(diverging(), facts=False)
+    assert "✗  ipcache-lookup        node2  ✓ ✗ –  WrongTunnelEndpoint: ipcache-lookup says so" in told
+    assert "✓ intent: as Kubernetes has it  pod=10.244.0.172" in told
+    assert "✗ programmed: as the map has it  identity=57017" in told
+    end = told.splitlines()[-5:]
+    assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in end[0]
+    assert "why   ipcache-lookup says so." in end[1]
+    assert "next  Compare cilium-dbg bpf ipcache get" in end[2]
+
+
+def test_a_symptom_is_told_beside_its_cause() -> None:
+    symptom = Divergence(HopName.DESTINATION_RESPONSE, "node1", Reason.NO_RESPONSE, "no answer came")
+    assert "packets died at destination-response on node1: no answer came." in text(
+        replace(diverging(), symptom=symptom)
+    )
+
+
+def test_a_segment_names_its_ends() -> None:
+    told = text(lost())
+    assert "Broken between ipcache-lookup and endpoint-lookup · LostInTransit" in told
+    assert "answer   curl exit 28" in told
+    assert "why   curl exit 28: timed out." in told
+
+
+def test_a_run_that_could_not_take_place_says_why() -> None:
+    told = text(CANNOT_RUN)
+    assert "Unknown · SourceNotFound" in told
+    assert "why   there is no pod default/xwing." in told
+    assert "(default/xwing" not in told
+
+
+def test_a_run_without_a_report_of_curl_says_so() -> None:
+    assert "answer   none: curl could not tell" in text(replace(unknown(), report=None))
+
+
+def test_a_slow_answer_is_degraded_without_a_hop() -> None:
+    slow = replace(healthy(), verdict=ProbeVerdict.DEGRADED, reason=Reason.TOO_SLOW, message="it took 300 ms")
+    assert "Degraded · TooSlow" in text(slow)
+
+
+def test_seconds_and_milliseconds_are_both_read() -> None:
+    slow = replace(REPORT, timings=replace(REPORT.timings, first_byte=1.25, total=12.5))
+    assert "first byte 1248.0ms  rest 11250.0ms" in text(replace(healthy(), report=slow))
+
+
+def test_a_status_of_the_operator_also_tells_when_it_ran() -> None:
+    status = statuses.after_run(ProbeStatus(), probe(), record(healthy(), id_="abc"), NextRun(NOW + 60))
+    assert lines(status)[0] == "default/landing   Healthy   2026-09-21 14:13:20 UTC, run abc"
+
+
+def test_what_a_container_says_is_neither_markup_nor_a_terminal_code() -> None:
+    hostile = replace(REPORT, error="[/red] [bold]bold[/bold] \x1b[2J\r\nforged")
+    told = text(replace(lost(), report=hostile, message="[/] \x1b]0;title\x07"))
+    assert "[/red] [bold]bold[/bold]" in told
+    assert "\x1b" not in told
+    assert "\nforged" not in told
+
+
+def test_a_probe_that_has_not_run_says_so() -> None:
+    assert lines(ProbeStatus()) == ["default/landing", "no run has ended yet"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_fits_every_width(width: int) -> None:
+    status = statuses.findings(RunResult(NOW, NOW, diverging()))
+    assert max(map(len, lines(status, width=width))) <= width

@@ -1,0 +1,58 @@
+"""What a run captured, and that nothing else is taken for it."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from datapath_probe.api.status import ProbeStatus
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.publish.status import status as statuses
+from datapath_probe.publish.status.capture import captured, pcaps
+from datapath_probe.runs.run_result import NextRun, RunRecord
+from datapath_probe.sources.capture import pcap
+from datapath_probe.sources.netfilter import nftables
+from unit.publish.samples import NOW, lost, plan, probe, record
+
+PCAP = (
+    Path(__file__).parents[3] / "data/captures/cilium-1.18.5/vxlan-node1.pcap"
+).read_bytes()  # of the lab, see test_packets
+CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+FILTERS = (nftables.question("node1"), nftables.question("node2", "cni-1"))
+
+
+def failed_run(*questions: Question, at: float = NOW) -> RunRecord:
+    """A failed run that asked these, and heard the same of all."""
+    evidence = Evidence({question: (Answer(0, PCAP, b"", NOW, 1.0),) for question in questions})
+    made = record(lost(), at)
+    return replace(
+        made, result=replace(made.result, bundle=Bundle(Run(plan(), Request(NOW, 1, None), evidence)))
+    )
+
+
+def test_what_was_asked_of_packet_filters_is_no_capture() -> None:
+    result = failed_run(*FILTERS).result
+    assert result.bundle
+    assert captured(result) is None
+    assert list(pcaps(result.bundle.run)) == []
+
+
+def test_packets_are_captured_beside_questions_to_packet_filters() -> None:
+    result = failed_run(*FILTERS, CAPTURE).result
+    assert result.bundle
+    found = captured(result)
+    assert found
+    assert {packet.node for packet in found.packets} == {"node1"}
+    assert [node for node, _ in pcaps(result.bundle.run)] == ["node1"]
+
+
+def test_a_failed_run_without_a_capture_leaves_the_last_one_in_the_status() -> None:
+    first = statuses.after_run(ProbeStatus(), probe(), failed_run(CAPTURE), NextRun(None))
+    assert first.capture
+    assert (
+        statuses.after_run(first, probe(), failed_run(*FILTERS, at=NOW + 60), NextRun(None)).capture
+        == first.capture
+    )

@@ -1,0 +1,184 @@
+"""When statuses are written: changes at once, the rest every 30 s, until the API server has them. Simulated time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from structlog.testing import capture_logs
+
+from datapath_probe.api.status import ProbeStatus
+from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
+from datapath_probe.publish.status_writer import (
+    LONGEST_PAUSE_IF_REFUSED_S,
+    QUIET_S,
+    SAY_AGAIN_S,
+    StatusWriter,
+)
+
+pytestmark = pytest.mark.looptime
+
+REF = ProbeRef("default", "probe", "uid")
+
+
+def status(summary: str) -> ProbeStatus:
+    return ProbeStatus(summary=summary)
+
+
+class ApiServer:
+    """Takes statuses, or answers as it is told; `seen`: when it was asked to write what."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, object]] = []
+        self.gone: list[ProbeRef] = []
+        self.failed: list[Retry] = []
+        self.answers: list[WriteResult] = []
+        self.takes_s = 0.0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
+        self.seen.append((asyncio.get_running_loop().time(), status["summary"]))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(self.takes_s)
+        self.under_way -= 1
+        return self.answers.pop(0) if self.answers else Written()
+
+
+@pytest.fixture
+def server() -> ApiServer:
+    return ApiServer()
+
+
+@pytest.fixture
+async def status_writer(server: ApiServer) -> AsyncIterator[StatusWriter]:
+    status_writer = StatusWriter(server, server.gone.append, server.failed.append)
+    yield status_writer
+    await status_writer.close(0.1)
+
+
+async def test_the_first_status_is_written_at_once(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=False)
+    await asyncio.sleep(1)
+    assert server.seen == [(0, "first")]
+
+
+async def test_what_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
+    for second in range(1, 65):
+        await asyncio.sleep(1)
+        status_writer.put(REF, status(f"at {second}"), urgent=False)
+    await asyncio.sleep(QUIET_S)
+    times = [at for at, _ in server.seen]
+    assert times == [0, QUIET_S, 2 * QUIET_S, 3 * QUIET_S]
+    assert server.seen[-1][1] == "at 64"
+
+
+async def test_what_is_urgent_does_not_wait(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
+    await asyncio.sleep(3)
+    status_writer.put(REF, status("dull"), urgent=False)
+    await asyncio.sleep(3)
+    status_writer.put(REF, status("news"), urgent=True)
+    await asyncio.sleep(3)
+    assert server.seen == [(0, "first"), (6, "news")]
+
+
+async def test_what_was_refused_is_tried_again_until_it_is_taken(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [Retry("no route")] * 20
+    status_writer.put(REF, status("news"), urgent=True)
+    await asyncio.sleep(120)
+    assert len(server.seen) == 21
+    assert server.seen[-1][0] < 100
+    assert server.seen[-1][1] == "news"
+
+
+async def test_what_is_refused_for_good_is_tried_less_often_but_for_ever_and_said_now_and_then(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [Retry("forbidden", 403, refused=True)] * 30
+    with capture_logs() as logs:
+        status_writer.put(REF, status("news"), urgent=True)
+        await asyncio.sleep(3600)
+    times = [at for at, _ in server.seen]
+    assert times[-1] - times[-2] == LONGEST_PAUSE_IF_REFUSED_S
+    assert len(server.seen) == 31
+    assert [trouble.code for trouble in server.failed] == [403] * 30
+    assert len(logs) == 1 + times[-2] // SAY_AGAIN_S
+    assert {(line["probe"], line["reason"]) for line in logs} == {("default/probe", "forbidden")}
+
+
+async def test_a_newer_status_replaces_one_that_could_not_be_written(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [Retry("no route")] * 3
+    status_writer.put(REF, status("old"), urgent=True)
+    await asyncio.sleep(0.1)
+    status_writer.put(REF, status("new"), urgent=False)
+    await asyncio.sleep(20)
+    assert [summary for _, summary in server.seen] == ["old", "new", "new", "new"]
+
+
+async def test_what_came_during_a_write_that_failed_is_the_newer_one(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s, server.answers = 1, [Retry("no route")]
+    status_writer.put(REF, status("old"), urgent=True)
+    await asyncio.sleep(0.5)
+    status_writer.put(REF, status("new"), urgent=False)
+    await asyncio.sleep(20)
+    assert [summary for _, summary in server.seen] == ["old", "new"]
+
+
+async def test_a_probe_that_is_gone_is_told_and_left_alone(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [Gone()]
+    status_writer.put(REF, status("late"), urgent=True)
+    await asyncio.sleep(60)
+    assert server.gone == [REF]
+    assert len(server.seen) == 1
+
+
+async def test_nothing_is_written_of_a_probe_that_was_forgotten(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
+    await asyncio.sleep(1)
+    status_writer.put(REF, status("second"), urgent=False)
+    status_writer.forget(REF)
+    await asyncio.sleep(60)
+    assert len(server.seen) == 1
+
+
+async def test_many_probes_are_written_a_few_at_a_time(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 1
+    for number in range(40):
+        status_writer.put(ProbeRef("default", f"probe-{number}", str(number)), status("first"), urgent=True)
+    await asyncio.sleep(6)
+    assert len(server.seen) == 40
+    assert server.most_under_way == 8
+
+
+async def test_closing_writes_what_is_waiting(status_writer: StatusWriter, server: ApiServer) -> None:
+    status_writer.put(REF, status("first"), urgent=True)
+    await asyncio.sleep(1)
+    status_writer.put(REF, status("waiting"), urgent=False)
+    await status_writer.close(2)
+    assert server.seen == [(0, "first"), (1, "waiting")]
+
+
+async def test_closing_does_not_wait_for_an_api_server_that_hangs(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 3600
+    status_writer.put(REF, status("first"), urgent=True)
+    began = asyncio.get_running_loop().time()
+    await status_writer.close(2)
+    assert asyncio.get_running_loop().time() - began == 2

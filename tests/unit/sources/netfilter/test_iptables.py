@@ -1,0 +1,216 @@
+"""iptables' rules, followed for one packet as the kernel follows them."""
+
+import pytest
+
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.sources.netfilter import iptables
+from datapath_probe.sources.packet import Loss, Packet
+
+TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"eth0"}))
+ARRIVING = ("PREROUTING", "INPUT")
+
+
+def saved(*rules: str, policy: str = "ACCEPT [9:900]", table: str = "filter") -> str:
+    """What iptables-save -c prints of one table."""
+    lines = (
+        f"*{table}",
+        f":INPUT {policy}",
+        ":PREROUTING ACCEPT [9:900]",
+        ":GUARD - [0:0]",
+        *rules,
+        "COMMIT",
+        "",
+    )
+    return "\n".join(lines)
+
+
+def loss(text: str, packet: Packet = TUNNELED) -> Loss | None:
+    filters = iptables.parse(Answer(0, text.encode(), b"", 0.0, 0.0))
+    assert not isinstance(filters, Unavailable), filters
+    return iptables.loss(filters, ARRIVING, packet)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "[3:300] -A INPUT -j DROP",
+        "[3:300] -A INPUT -p udp -m udp --dport 8472 -j DROP",
+        "[3:300] -A INPUT -s 172.30.0.0/24 -d 172.30.0.12/32 -i eth0 -j DROP",
+        "[3:300] -A INPUT -i eth+ -p udp -m udp --dport 8000:9000 -j REJECT --reject-with icmp-port-unreachable",
+        "[3:300] -A INPUT ! -s 10.0.0.0/8 -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport --dports 53,8000:9000 -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport --ports 8472 -j DROP",
+        "[3:300] -A INPUT -m iprange --src-range 172.30.0.10-172.30.0.20 -j DROP",
+        "[3:300] -A INPUT -m addrtype --dst-type LOCAL -j DROP",
+        "[3:300] -A INPUT -p udp -m statistic --mode random --probability 0.30000000000 -j DROP",
+        "[3:300] -A INPUT -m statistic --mode nth --every 3 --packet 0 -p udp -j DROP",
+        '[3:300] -A INPUT -p udp -m comment --comment "no -j ACCEPT here" -j DROP',
+    ],
+)
+def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> None:
+    found = loss(saved(rule))
+    assert found is not None
+    assert (found.table, found.packets, found.does, found.certain) == ("filter", 3, "drops", True)
+    assert found.rule == rule.removeprefix("[3:300] ")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "[0:0] -A INPUT -j DROP",  # has met nothing yet
+        "[3:300] -A INPUT -p tcp -j DROP",
+        "[3:300] -A INPUT ! -p udp -j DROP",
+        "[3:300] -A INPUT -s 172.30.0.99/32 -j DROP",
+        "[3:300] -A INPUT -i cilium_host -j DROP",
+        "[3:300] -A INPUT -p udp -m udp --dport 8473 -j DROP",
+        "[3:300] -A INPUT -m conntrack --ctstate INVALID -j DROP",
+        "[3:300] -A INPUT -p udp -m multiport ! --dports 8472 -j DROP",
+        "[3:300] -A INPUT -m iprange ! --dst-range 172.30.0.12-172.30.0.12 -j DROP",
+        "[3:300] -A INPUT -m addrtype ! --dst-type LOCAL -j DROP",
+        "[3:300] -A INPUT -f -j DROP",
+        "[0:0] -A INPUT -m mark --mark 0x1 -j DROP",
+        "[3:300] -A INPUT -p tcp -m string --string secret --algo bm -j DROP",
+        "[3:300] -A GUARD -j DROP",  # nobody goes there
+        "[3:300] -A INPUT -p udp -j LOG",
+    ],
+)
+def test_a_rule_that_does_not_mean_the_packet_is_not_blamed(rule: str) -> None:
+    assert loss(saved(rule)) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "[3:300] -A INPUT -m mark ! --mark 0x1 -j DROP",
+        "[3:300] -A INPUT -p udp -m udp --sport 5000 -j DROP",  # the port is not known
+        "[3:300] -A INPUT -m limit --limit 1/sec -j DROP",
+        '[3:300] -A INPUT -m string --string "-j ACCEPT" --algo bm -j DROP',
+        "[3:300] -A INPUT -m recent --set --name a --mask 255.255.255.255 --rsource -j DROP",
+        "[3:300] -A INPUT -m conntrack --ctstate DNAT -j DROP",
+        "[3:300] -A INPUT -p udp -j NFQUEUE --queue-num 3",
+        "[3:300] -A INPUT -m addrtype --dst-type LOCAL,BROADCAST -j DROP",
+    ],
+)
+def test_a_rule_of_which_nobody_can_tell_is_a_doubt(rule: str) -> None:
+    found = loss(saved(rule))
+    assert found is not None
+    assert not found.certain
+
+
+def test_behind_a_doubt_what_is_certain_counts() -> None:
+    found = loss(saved("[3:300] -A INPUT -m mark --mark 0x1 -j DROP", "[4:400] -A INPUT -p udp -j DROP"))
+    assert found is not None
+    assert (found.certain, found.packets) == (True, 4)
+
+
+def test_a_chain_that_may_be_entered_drops_perhaps() -> None:
+    jump, drop = "[5:500] -A INPUT -m mark --mark 0x1 -j GUARD", "[2:200] -A GUARD -j DROP"
+    found = loss(saved(jump, drop))
+    assert found is not None
+    assert not found.certain
+    assert loss(saved(jump, "[5:500] -A GUARD -j ACCEPT", "[2:200] -A INPUT -j DROP")) is not None
+
+
+def test_proxies_of_cilium_are_trusted() -> None:
+    rule = "[3:300] -A {} -p udp -m mark --mark 0x200 -j TPROXY --on-port 39361"
+    assert loss(saved(rule.format("INPUT"))) is not None
+    chain = "CILIUM_PRE_mangle"
+    own = saved(f"[3:300] -A INPUT -j {chain}", rule.format(chain)).replace("GUARD", chain)
+    assert loss(own) is None
+
+
+HANDSHAKE = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"})).of_handshake()
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_handshake", "of_data"),
+    [
+        ("-p tcp -m tcp --dport 80 -j DROP", True, True),
+        ("-p tcp -m multiport --dports 80 -j REJECT --reject-with tcp-reset", True, True),
+        ("-m conntrack --ctstate ESTABLISHED -j DROP", False, True),
+        ("-m state --state NEW -j DROP", True, False),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", True, False),
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", False, True),
+        ("-p tcp -m tcp --tcp-flags PSH PSH -j DROP", False, True),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", False, False),
+        ("-m length --length 1200:65535 -j DROP", False, True),
+        ("-m length --length 1200: -j DROP", False, True),
+        ("-m length --length 40:65535 -j DROP", True, True),
+        ("-m length --length 60 -j DROP", True, True),
+    ],
+)
+def test_packets_of_the_handshake_and_those_with_data_are_told_apart(
+    rule: str, of_handshake: bool, of_data: bool
+) -> None:
+    text = saved(f"[3:300] -A INPUT {rule}")
+    assert (loss(text, HANDSHAKE) is not None) is of_handshake
+    assert (loss(text, HANDSHAKE.with_data()) is not None) is of_data
+
+
+def test_the_answer_of_a_handshake_belongs_to_a_connection() -> None:
+    answer = Packet("tcp", "10.0.2.3", "10.0.1.2", 40101, 80, state="ESTABLISHED").of_handshake()
+    assert loss(saved("[3:300] -A INPUT -m conntrack --ctstate ESTABLISHED -j DROP"), answer) is not None
+    assert loss(saved("[3:300] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"), answer) is None
+
+
+def test_the_headers_of_a_tunnel_count() -> None:
+    rule = saved("[3:300] -A INPUT -p udp -m length --length 100:1500 -j DROP")
+    assert loss(rule, TUNNELED.of_handshake(50)) is not None
+    assert loss(rule, TUNNELED.of_handshake(20)) is None
+
+
+def test_what_is_sent_elsewhere_counts_where_nobody_should() -> None:
+    text = saved("[3:300] -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 81", table="nat")
+    filters = iptables.parse(Answer(0, text.encode(), b"", 0.0, 0.0))
+    assert not isinstance(filters, Unavailable)
+    assert iptables.loss(filters, ARRIVING, HANDSHAKE) is None
+    found = iptables.loss(filters, ARRIVING, HANDSHAKE, translated=True)
+    assert found is not None
+    assert found.does == "redirects"
+    later = HANDSHAKE.with_data()  # only the first packet of a connection meets the table
+    assert iptables.loss(filters, ARRIVING, later, translated=True) is None
+
+
+def test_chains_are_entered_and_left() -> None:
+    jump = "[5:500] -A INPUT -p udp -j GUARD"
+    assert loss(saved(jump, "[2:200] -A GUARD -d 172.30.0.12/32 -j DROP")) is not None
+    assert loss(saved(jump, "[2:200] -A GUARD -j RETURN", "[2:200] -A GUARD -j DROP")) is None
+    assert loss(saved("[5:500] -A INPUT -p tcp -j GUARD", "[2:200] -A GUARD -j DROP")) is None
+
+
+def test_who_is_accepted_meets_no_later_rule_of_the_table() -> None:
+    assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT", "[2:200] -A INPUT -j DROP")) is None
+    other_table = saved("[2:200] -A INPUT -j DROP", table="mangle")
+    assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT") + other_table) is not None
+
+
+def test_the_policy_of_a_chain_drops_what_no_rule_has_accepted() -> None:
+    found = loss(saved(policy="DROP [7:700]"))
+    assert found is not None
+    assert (found.rule, found.packets) == ("-P INPUT DROP", 7)
+    assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT", policy="DROP [7:700]")) is None
+
+
+def test_other_output_is_no_evidence() -> None:
+    assert isinstance(iptables.parse(Answer(0, b"nonsense\n", b"", 0.0, 0.0)), Unavailable)
+
+
+@pytest.mark.parametrize("last", ["[3:300] -A INPUT -j DROP", ""])
+def test_behind_a_rule_that_may_accept_the_packet_nothing_certainly_drops_it(last: str) -> None:
+    accepts = "[9:900] -A INPUT -m set --match-set allowed src -j ACCEPT"
+    found = loss(saved(accepts, last, policy="ACCEPT [9:900]" if last else "DROP [3:300]"))
+    assert found is not None
+    assert not found.certain
+
+
+def test_what_others_accept_by_marks_is_not_the_probes() -> None:
+    rules = (
+        "[9:900] -A INPUT -j CILIUM_INPUT",
+        "[9:900] -A CILIUM_INPUT -m mark --mark 0x200/0xf00 -j ACCEPT",
+    )
+    text = saved(*rules, "[3:300] -A INPUT -j DROP").replace(
+        ":GUARD - [0:0]", ":GUARD - [0:0]\n:CILIUM_INPUT - [0:0]"
+    )
+    found = loss(text)
+    assert found is not None
+    assert found.certain

@@ -1,0 +1,163 @@
+"""Questions: nothing that comes from elsewhere can be more than the one word it is meant to be."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datapath_probe.evidence.question import Question
+from datapath_probe.sources import netns
+from datapath_probe.sources.agent import agent_endpoint
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
+from datapath_probe.sources.maps.lbmap import Frontend
+
+LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+IP, OTHER = "10.0.0.1", "10.0.0.2"
+INGRESS = policymap.TrafficDirection.INGRESS
+
+Build = Callable[[int], Question]
+
+BITS_16: dict[str, Build] = {
+    "frontend": lambda port: lbmap.slot("n", Frontend(IP, port), 0),
+    "slot": lambda number: lbmap.slot("n", Frontend(IP, 80), number),
+    "RevNAT id": lambda number: lbmap.revnat("n", number),
+    "client": lambda port: conntrack.out_entry("n", IP, port, OTHER, 80),
+    "server": lambda port: conntrack.in_entry("n", IP, 80, OTHER, port),
+    "VIP": lambda port: conntrack.service_entry("n", IP, 80, OTHER, port),
+    "endpoint": lambda number: agent_endpoint.question("n", number),
+    "policy program": lambda number: bpftool.policy_call("n", number),
+    "tail calls": lambda number: bpftool.endpoint_call("n", number, 0),
+    "policy": lambda port: policymap.lookup("n", LAYOUT, 1, INGRESS, 1, port),
+    "endpoint's policy": lambda number: policymap.lookup("n", LAYOUT, number, INGRESS, 1, 80),
+    "pinned link": lambda number: bpftool.endpoint_link("n", number, "cil_from_container"),
+}
+BITS_32: dict[str, Build] = {
+    "backend": lambda number: lbmap.backend("n", number),
+    "tail call": lambda number: bpftool.endpoint_call("n", 1, number),
+    "overlay's tail call": lambda number: bpftool.overlay_call("n", number),
+    "program": lambda number: bpftool.prog("n", number),
+    "identity": lambda number: policymap.lookup("n", LAYOUT, 1, INGRESS, number, 80),
+}
+SIZES = [(build, 16) for build in BITS_16.values()] + [(build, 32) for build in BITS_32.values()]
+
+
+@pytest.mark.parametrize(("build", "bits"), SIZES, ids=[*BITS_16, *BITS_32])
+def test_numbers_beyond_their_size_are_refused(build: Build, bits: int) -> None:
+    assert build(0) != build(2**bits - 1)
+    for number in (-1, 2**bits, 2**64):
+        with pytest.raises(ValueError, match=f"{number} does not fit into {bits} bits"):
+            build(number)
+
+
+ADDRESSES: dict[str, Callable[[str], Question]] = {
+    "ipcache": lambda ip: ipcache.lookup("n", LAYOUT, ip),
+    "ipcache, wider": lambda ip: ipcache.lookup_wider("n", LAYOUT, ip),
+    "endpoint": lambda ip: lxcmap.lookup("n", ip),
+    "frontend": lambda ip: lbmap.slot("n", Frontend(ip, 80), 0),
+    "client": lambda ip: conntrack.out_entry("n", ip, 1, OTHER, 2),
+    "server": lambda ip: conntrack.in_entry("n", OTHER, 1, ip, 2),
+    "ICMP errors": lambda ip: conntrack.icmp_related("n", ip, OTHER),
+    "route": lambda ip: links.route_to("n", ip),
+}
+
+
+@pytest.mark.parametrize("build", ADDRESSES.values(), ids=list(ADDRESSES))
+@pytest.mark.parametrize("ip", ["", "10.0.0", "10.0.0.1/32", "10.0.0.256", "deathstar", "-4", "fe80::1%eth0"])
+def test_what_is_no_address_is_refused(build: Callable[[str], Question], ip: str) -> None:
+    with pytest.raises(ValueError, match=r"IP|address|zone"):
+        build(ip)
+
+
+def test_addresses_of_one_connection_are_of_one_ip_version() -> None:
+    with pytest.raises(ValueError, match="not of one IP version"):
+        conntrack.out_entry("n", IP, 1, "fd00::1", 2)
+
+
+def test_one_address_in_two_spellings_is_one_question() -> None:
+    assert links.route_to("n", "FD00:0::1") == links.route_to("n", "fd00::1")
+
+
+BAD_NAMES = [
+    "",
+    "-x",
+    "--help",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a b",
+    "a\n",
+    "a\0",
+    "eth0:1",
+    "$(x)",
+    "x" * 16,
+    "ä",
+]
+
+
+DEVICES: dict[str, Callable[[str], Question]] = {
+    "device": lambda name: links.link("n", name),
+    "pod's device": lambda name: links.pod_link("n", "cni-1", name),
+    "attached": lambda name: bpftool.attached("n", name),
+    "pinned link": lambda name: bpftool.device_link("n", name, "cil_to_overlay"),
+}
+
+
+@pytest.mark.parametrize("build", DEVICES.values(), ids=list(DEVICES))
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_of_devices_are_neither_options_nor_paths(build: Callable[[str], Question], name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a network device"):
+        build(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["eth0", "lxc300fe62f077b", "cilium_vxlan", "eth0.100", "br-lan", "a@b", "_"]
+)
+def test_names_of_devices_go_in_as_they_are(name: str) -> None:
+    assert links.link("n", name).argv[-1] == name
+
+
+def test_pins_of_a_vlan_device_have_no_dot() -> None:
+    argv = bpftool.device_link("n", "eth0.100", "cil_from_netdev").argv
+    assert argv[-1] == "/sys/fs/bpf/cilium/devices/eth0-100/links/cil_from_netdev"
+
+
+@pytest.mark.parametrize("name", [name for name in BAD_NAMES if name not in ("-x", "--help", "x" * 16)])
+def test_names_of_namespaces_are_not_paths(name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a network namespace"):
+        netns.inside("n", name, "ip")
+
+
+@given(st.text())
+def test_a_namespace_is_one_word_of_one_folder_or_refused(name: str) -> None:
+    try:
+        question = netns.inside("n", name, "ip", "link")
+    except ValueError:
+        return
+    assert question.argv == ("nsenter", f"--net=/var/run/cilium/netns/{name}", "ip", "link")
+    assert "/" not in name
+    assert not name.startswith(".")
+
+
+def test_equal_questions_share_an_answer_whatever_they_may_cost() -> None:
+    question = lxcmap.lookup("n", IP)
+    patient = replace(question, timeout_s=60.0, max_age_s=0.0)
+    assert question == patient
+    assert hash(question) == hash(patient)
+    assert {question: 1}[patient] == 1
+
+
+def test_another_node_or_another_key_is_another_question() -> None:
+    assert lxcmap.lookup("n", IP) != lxcmap.lookup("m", IP)
+    assert lxcmap.lookup("n", IP) != lxcmap.lookup("n", OTHER)
+
+
+@pytest.mark.parametrize("argv", [(), ("-rf", "/"), ("ip", "a\0b")])
+def test_a_question_starts_with_a_program_and_holds_no_nul(argv: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="argv"):
+        Question("n", argv)

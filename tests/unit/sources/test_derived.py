@@ -1,0 +1,356 @@
+"""Outputs that the recorded lab does not give: derived from the programs' sources, or seen elsewhere."""
+
+import pytest
+
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Absent, Unavailable
+from datapath_probe.sources import netns
+from datapath_probe.sources.agent import agent_config, agent_endpoint
+from datapath_probe.sources.bpf import bpftool, map_layout
+from datapath_probe.sources.bpf.bpftool import AttachKind, Attachment, Direction, PinnedLink
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.iproute2 import links, uptime
+from datapath_probe.sources.iproute2.links import Route
+from unit.sources.golden import printed
+
+INGRESS, EGRESS = Direction.INGRESS, Direction.EGRESS
+
+
+def attached(entries: str, xdp: str = "") -> object:
+    """What is read of `bpftool net show`."""
+    return bpftool.parse_attached(printed(f'[{{"xdp":[{xdp}],"tc":[{entries}],"flow_dissector":[]}}]'))
+
+
+def test_classic_tc_prints_other_names_for_the_same() -> None:
+    entry = '{"devname":"lxc1","ifindex":9,"kind":"clsact/%s","name":"%s-lxc1","id":%d}'
+    assert attached(f"{entry % ('ingress', 'cil_from_container', 7)},{entry % ('egress', 'other', 8)}") == (
+        Attachment("lxc1", 9, "clsact/ingress", INGRESS, AttachKind.TC, "cil_from_container", 7),
+        Attachment("lxc1", 9, "clsact/egress", EGRESS, AttachKind.TC, "other", 8),
+    )
+
+
+def test_netkit_is_seen_from_the_host() -> None:
+    entry = '{"devname":"lxc1","ifindex":9,"kind":"netkit/%s","name":"p","prog_id":7}'
+    assert attached(f"{entry % 'peer'},{entry % 'primary'}") == (
+        Attachment("lxc1", 9, "netkit/peer", INGRESS, AttachKind.NETKIT, "p", 7),
+        Attachment("lxc1", 9, "netkit/primary", EGRESS, AttachKind.NETKIT, "p", 7),
+    )
+
+
+def test_xdp_comes_first_and_can_be_several() -> None:
+    one = '{"devname":"eth0","ifindex":2,"mode":"driver","id":5}'
+    modes = '[{"mode":"generic","id":6},{"mode":"offload","id":7}]'
+    several = f'{{"devname":"eth1","ifindex":3,"multi_attachments":{modes}}}'
+    foreign = '{"devname":"eth0","ifindex":2,"kind":"tcx/ingress","name":"f","prog_id":8}'
+    assert attached(foreign, xdp=f"{one},{several}") == (
+        Attachment("eth0", 2, "xdp/driver", INGRESS, AttachKind.XDP, "", 5),
+        Attachment("eth1", 3, "xdp/generic", INGRESS, AttachKind.XDP, "", 6),
+        Attachment("eth1", 3, "xdp/offload", INGRESS, AttachKind.XDP, "", 7),
+        Attachment("eth0", 2, "tcx/ingress", INGRESS, AttachKind.TCX, "f", 8),
+    )
+
+
+def test_program_names_may_be_cut_by_the_kernel() -> None:
+    assert bpftool.is_program("cil_from_container", "cil_from_container")
+    assert bpftool.is_program("cil_from_contai", "cil_from_container")
+    assert not bpftool.is_program("cil_from_cont", "cil_from_container")
+    assert not bpftool.is_program("cil_from_overla", "cil_from_container")
+
+
+def test_a_pinned_link_can_be_detached_or_shown_without_device() -> None:
+    detached = '{"id":1,"type":"tcx","prog_id":2,"devname":"(detached)","ifindex":0,"attach_type":"x"}'
+    assert bpftool.parse_link(printed(detached, exit_code=255)) == PinnedLink(1, 2, 0)
+    assert bpftool.parse_link(printed('{"id":1,"type":11,"prog_id":2}')) == PinnedLink(1, 2, None)
+
+
+def test_a_pinned_link_that_can_not_be_read_is_no_evidence() -> None:
+    denied = '{"error":"bpf obj get (/sys/fs/bpf/cilium/x): Permission denied"}'
+    result = bpftool.parse_link(printed(denied, exit_code=255))
+    assert isinstance(result, Unavailable)
+    assert result.reason == EvidenceError.COMMAND_FAILED
+
+
+def test_null_is_absence_also_from_an_older_bpftool() -> None:
+    assert bpftool.parse_call(printed("null\n", exit_code=254)) == Absent()
+    assert bpftool.parse_call(printed("null\n", exit_code=255)) == Absent()
+
+
+@pytest.mark.parametrize(
+    ("stdout", "exit_code"),
+    [
+        ("null", 0),
+        ("null", 1),
+        ("", 254),
+        ("nullnull", 254),
+        ('{"error":"null"}', 254),
+        ('{"key":["0x00"],"value":["0x01","0x02"]}', 0),  # two bytes, not four
+        ('{"key":["0x00"],"value":["0x01","0x02","0x03","0x100"]}', 0),
+        ('{"key":["0x00"],"value":["0x01","0x02","0x03","-0x1"]}', 0),
+        ('{"key":["0x00"],"values":[{"cpu":0,"value":["0x01","0x02","0x03","0x04"]}]}', 0),
+    ],
+)
+def test_what_is_neither_a_value_nor_null_is_no_evidence(stdout: str, exit_code: int) -> None:
+    assert isinstance(bpftool.parse_call(printed(stdout, exit_code)), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("said", "ipcache", "policy"),
+    [
+        ("cilium-agent 1.16.19 a1b2c3d 2025-01-01T00:00:00+00:00 go version go1.22.12 linux/amd64", "", ""),
+        ("cilium-agent 1.17.0 c2bbf787 2025-01-01T00:00:00+00:00 go version go1.23.4 linux/arm64", "", "v2_"),
+        ("cilium-agent 1.18.5 lab 1970-01-01 go version go1.26.8 linux/amd64", "_v2", "v2_"),
+        ("cilium-agent 1.19.0-rc.1 x 2026-01-01 go version go1.25 linux/amd64", "_v2", "v2_"),
+        ("cilium-agent 1.20.2-dev x 2026-01-01 go version go1.26 linux/amd64", "_v2", "v3_"),
+    ],
+)
+def test_each_version_has_its_maps(said: str, ipcache: str, policy: str) -> None:
+    version = said.split()[1]
+    expected = Layout(version, f"cilium_ipcache{ipcache}", f"cilium_policy_{policy}")
+    assert map_layout.parse(printed(f"{said}\n")) == expected
+
+
+@pytest.mark.parametrize(
+    "said", ["cilium-agent 1.15.19 x", "cilium-agent 1.21.0 x", "cilium-agent  lab x", ""]
+)
+def test_a_version_that_is_not_known_to_fit_is_said_to_be_so(said: str) -> None:
+    unknown = map_layout.parse(printed(said))
+    assert isinstance(unknown, Unavailable)
+    assert unknown.reason == EvidenceError.UNSUPPORTED_VERSION
+    assert unknown.message.endswith(said or "nothing")
+    assert "1.16 to 1.20" in unknown.message
+
+
+def configured(**keys: str) -> agent_config.AgentConfig:
+    """The configuration that a ConfigMap of these keys makes."""
+    return agent_config.from_config_map({key.replace("_", "-"): value for key, value in keys.items()})
+
+
+def test_without_keys_the_agents_defaults_hold() -> None:
+    config = configured()
+    assert (config.routing_mode, config.tunnel_protocol, config.tunnel_port) == ("tunnel", "vxlan", 8472)
+    assert (config.ipam, config.datapath_mode) == ("cluster-pool", "veth")
+    assert (config.ipv4, config.ipv6) == (True, True)
+    assert not any((config.socket_lb, config.endpoint_routes, config.auto_direct_node_routes))
+    assert config.monitor_flags == {"syn", "fin", "rst"}
+
+
+def test_each_tunnel_protocol_has_its_port_unless_one_is_set() -> None:
+    assert configured(tunnel_protocol="geneve").tunnel_port == 6081
+    assert configured(tunnel_protocol="geneve", tunnel_port="0").tunnel_port == 6081
+    assert configured(tunnel_port="4789").tunnel_port == 4789
+
+
+def test_socket_load_balancing_serves_pods_unless_it_is_for_the_host_alone() -> None:
+    assert configured(kube_proxy_replacement="true").socket_lb
+    assert configured(bpf_lb_sock="true").socket_lb
+    assert not configured(kube_proxy_replacement="true", bpf_lb_sock_hostns_only="true").socket_lb
+    assert not configured(kube_proxy_replacement="false", bpf_lb_sock="false").socket_lb
+
+
+def test_encryption_is_named() -> None:
+    assert configured().encryption is None
+    assert configured(enable_wireguard="true").encryption == "wireguard"
+    assert configured(enable_ipsec="true").encryption == "ipsec"
+
+
+class Noting(dict[str, str]):
+    """A ConfigMap that notes what it is asked for."""
+
+    def __init__(self, values: dict[str, str], asked: set[str]) -> None:
+        super().__init__(values)
+        self.asked = asked
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]  # enough here
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+def test_a_node_is_asked_for_all_keys_that_count_and_no_others() -> None:
+    counted: set[str] = set()
+    everything_on = {"kube-proxy-replacement": "true", "enable-bpf-masquerade": "true"}
+    for values in ({}, everything_on, {"enable-ipv4-masquerade": "false"}):
+        agent_config.from_config_map(Noting(values, counted))
+    asked = [
+        word.rpartition("/")[2]
+        for question in (agent_config.question("n"), agent_config.more("n"))
+        for word in question.argv[3:]
+    ]
+    assert sorted(asked) == sorted(counted)
+
+
+def test_a_node_need_not_set_any_of_the_other_keys() -> None:
+    assert agent_config.parse_more(printed("", exit_code=2)) == {}
+    set_there = agent_config.of_node({"routing-mode": "native"}, {}, {"cluster-id": "3"})
+    assert set_there == configured(routing_mode="native")
+
+
+@pytest.mark.parametrize("stdout", ["", "no file name\n", "/etc/passwd:root\n"])
+def test_what_is_not_the_agents_configuration_is_not_taken_for_it(stdout: str) -> None:
+    assert isinstance(agent_config.parse(printed(stdout, exit_code=2)), Unavailable)
+
+
+def endpoint(**networking: str) -> object:
+    """What is read of an endpoint with these members of `networking`."""
+    values = {
+        "addressing": '[{"ipv4":"10.0.0.1"}]',
+        "interface-name": '"lxc1"',
+        "interface-index": "9",
+        "mac": '"AA:bb:CC:dd:ee:01"',
+        "host-mac": '"AA:bb:CC:dd:ee:02"',
+    } | {name.replace("_", "-"): value for name, value in networking.items()}
+    members = ",".join(f'"{name}":{value}' for name, value in values.items())
+    status = f'"state":"ready","identity":{{"id":300}},"networking":{{{members}}}'
+    return agent_endpoint.parse(printed(f'[{{"id":7,"status":{{{status}}}}}]'))
+
+
+def test_an_endpoint_may_lack_the_name_of_the_pods_interface_and_an_ipv4_address() -> None:
+    found = endpoint(addressing='[{"ipv6":"fd00::1"}]')
+    assert isinstance(found, agent_endpoint.AgentEndpoint)
+    assert (found.container_interface_name, found.ipv4) == ("eth0", "")
+    assert (found.mac, found.host_mac) == ("aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02")
+
+
+def test_an_agent_that_can_not_be_asked_is_no_evidence_of_absence() -> None:
+    stderr = "Error: Cannot get endpoint 7: dial unix /var/run/cilium/cilium.sock: connection refused\n"
+    result = agent_endpoint.parse(printed("", exit_code=1, stderr=stderr))
+    assert isinstance(result, Unavailable)
+    assert result.reason == EvidenceError.COMMAND_FAILED
+
+
+@pytest.mark.parametrize("name", ['""', '"../x"', '"-x"', "null", "7"])
+def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) -> None:
+    assert isinstance(endpoint(interface_name=name), Unavailable)
+    if name != "null":
+        assert isinstance(endpoint(container_interface_name=name), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("mac", '"\\ud800"'),  # half of a surrogate pair: JSON, but no text
+        ("mac", "7"),
+        ("interface-index", "true"),
+        ("interface-index", '"9"'),
+        ("interface-index", "9.0"),
+        ("addressing", '"10.0.0.1"'),
+    ],
+)
+def test_a_value_of_another_type_is_not_understood(member: str, value: str) -> None:
+    assert isinstance(endpoint(**{member: value}), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "absent"),
+    [
+        ("RTNETLINK answers: Network is unreachable\n", True),  # none, or one of type throw
+        ("RTNETLINK answers: No route to host\n", True),  # type unreachable
+        ("RTNETLINK answers: Invalid argument\n", True),  # type blackhole
+        ("RTNETLINK answers: Permission denied\n", True),  # type prohibit
+        ("RTNETLINK answers: Operation not supported\n", False),
+        ("RTNETLINK answers: No buffer space available\n", False),
+        ("nsenter: Network is unreachable\n", False),
+        ("", False),
+    ],
+)
+def test_only_the_kernels_word_is_absence_of_a_route(stderr: str, absent: bool) -> None:
+    result = links.parse_route(printed("", exit_code=2, stderr=stderr))
+    assert isinstance(result, Absent if absent else Unavailable)
+
+
+def test_a_multipath_route_is_several_ways_out_and_a_blackhole_is_none() -> None:
+    output = (
+        '[{"dst":"default","flags":[],"metrics":[{"mtu":1400}],"nexthops":['
+        '{"gateway":"10.0.0.1","dev":"eth0","weight":1,"flags":[]},{"dev":"eth1","weight":1,"flags":[]}]},'
+        '{"type":"blackhole","dst":"10.1.0.0/16","flags":[]}]'
+    )
+    assert links.parse_routes(printed(output)) == (
+        Route("default", "10.0.0.1", "eth0", None, 1400),
+        Route("default", None, "eth1", None, 1400),
+    )
+
+
+def test_a_pod_without_routes_has_none() -> None:
+    assert links.parse_routes(printed("[ ]\n")) == ()
+    assert links.parse_routes(printed("")) == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "state", "up"),
+    [
+        ('"UP","LOWER_UP"', "UP", True),
+        ('"UP","LOWER_UP"', "UNKNOWN", True),  # vxlan
+        ('"UP","NO-CARRIER"', "DOWN", False),
+        ('"UP"', "LOWERLAYERDOWN", False),  # its peer is down
+        ("", "DOWN", False),
+    ],
+)
+def test_a_device_is_up_when_both_its_flag_and_its_state_allow(flags: str, state: str, up: bool) -> None:
+    shown = f'[{{"ifindex":1,"ifname":"x","flags":[{flags}],"operstate":"{state}"}}]'
+    link = links.parse_link(printed(shown))
+    assert isinstance(link, links.Link)
+    assert link.up is up
+
+
+@pytest.mark.parametrize(
+    "stdout", ["nan 1.0", "inf 1.0", "-1.0 1.0", "1e300 1.0", "1.0", "a b", "1.0 2.0 3.0"]
+)
+def test_an_uptime_that_can_not_be_is_none(stdout: str) -> None:
+    assert isinstance(uptime.parse(printed(stdout)), Unavailable)
+
+
+FOLDER = "/var/run/cilium/netns"
+ONE = f'{FOLDER}/cni-1\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.1"}}]}}]\n'
+
+
+def test_namespaces_that_have_gone_meanwhile_are_left_out() -> None:
+    gone = f"{FOLDER}/cni-2\n"
+    stderr = f"nsenter: cannot open {FOLDER}/cni-2: No such file or directory\n"
+    assert netns.parse(printed(gone + ONE + gone, exit_code=1, stderr=stderr)) == {"10.0.0.1": ("cni-1",)}
+
+
+def test_interfaces_without_addresses_and_names_of_others_are_passed_over() -> None:
+    empty = f'{FOLDER}/cni-2\n[{{}},{{"ifname":"lo","addr_info":[]}}]\n'
+    strange = f'{FOLDER}/my ns\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.2"}}]}}]\n'
+    assert netns.parse(printed(empty + ONE + strange)) == {"10.0.0.1": ("cni-1",)}
+
+
+@pytest.mark.parametrize(
+    ("stdout", "exit_code", "stderr"),
+    [
+        ("", 1, f"find: '{FOLDER}': No such file or directory\n"),
+        (f"{FOLDER}/cni-1\n", 0, "find: 'nsenter': No such file or directory\n"),
+        (
+            f"{FOLDER}/cni-1\n",
+            0,
+            "nsenter: reassociate to namespace 'ns/net' failed: Operation not permitted\n",
+        ),
+    ],
+)
+def test_namespaces_that_can_not_be_entered_are_no_evidence(stdout: str, exit_code: int, stderr: str) -> None:
+    result = netns.parse(printed(stdout, exit_code, stderr))
+    assert isinstance(result, Unavailable)
+    assert result.reason == EvidenceError.COMMAND_FAILED
+    assert stderr.strip() in result.message
+
+
+def test_namespaces_with_the_same_address_are_all_named() -> None:
+    other = ONE.replace("cni-1", "cni-2")
+    assert netns.parse(printed(ONE + other + other)) == {"10.0.0.1": ("cni-1", "cni-2")}
+
+
+def test_a_survey_tells_of_all_devices_with_their_peers_and_addresses() -> None:
+    pair = '{"ifname":"eth0","link_index":15,"link_netnsid":0,"address":"C6:4D:80:8C:D5:44","addr_info":[]}'
+    assert netns.survey("node1").argv != netns.find("node1").argv
+    assert netns.parse_survey(printed(f"{ONE}{FOLDER}/cni-2\n[{pair}]\n")) == (
+        netns.Device("cni-1", "eth0", None, "", ("10.0.0.1",)),
+        netns.Device("cni-2", "eth0", 15, "c6:4d:80:8c:d5:44", ()),
+    )
+    assert isinstance(netns.parse_survey(printed(f"{FOLDER}/cni-1\n", 0, "find: no nsenter\n")), Unavailable)
+
+
+def test_a_node_without_pods_has_no_namespaces() -> None:
+    assert netns.parse(printed("")) == {}
+
+
+def test_addresses_outside_of_a_namespace_are_not_understood() -> None:
+    assert isinstance(netns.parse(printed(ONE.partition("\n")[2])), Unavailable)
