@@ -111,8 +111,8 @@ def _write(new: dict[str, Result], evidence: Path, archive: Path) -> None:
             if fault not in known:
                 _add(tar, fault, _evidence(evidence, fault))
     written.replace(archive)
-    results = [asdict(result) for result in (known | new).values()]
-    _index_path(archive).write_text(json.dumps(results, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(asdict(result)) for result in (known | new).values())
+    _index_path(archive).write_text(f"[\n{lines}\n]\n")
 
 
 def _evidence(folder: Path, fault: str) -> bytes:
