@@ -48,6 +48,7 @@ def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> N
         assert {finding.verdict for finding in after.findings} == {HopVerdict.OK}
 
 
+@pytest.mark.timeout(180)  # dozens of runs, each judged as four versions
 @pytest.mark.parametrize("mode", ["tc", "no-hubble"])
 def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> None:
     archive = passes()[f"cilium-1.18.5-{mode}"]
