@@ -4,7 +4,7 @@
 
 In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both of the lab's image `tests/lab/images/app`, the
 server one of the Service's. Out: in FOLDER one JSON file for each module of `cilium`: by name, what was asked
-(node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
+(fact, node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
 changes nothing.
 """
 

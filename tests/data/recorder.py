@@ -11,6 +11,8 @@ from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.command import Command
+from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.sources import curl
 from datapath_probe.sources.curl import CurlRequest
@@ -26,9 +28,13 @@ class Recorder:
     files: dict[str, dict[str, object]] = field(default_factory=lambda: defaultdict(dict))
     ports: SourcePorts = field(default_factory=SourcePorts)
 
-    async def ask(self, module: str, name: str, question: Question) -> Answer:
-        (reading,) = await self.agents.ask(question.node, [question])
-        return self._keep(module, name, {"node": question.node, "argv": question.argv}, reading)
+    async def ask(self, module: str, name: str, question: Question | Command) -> Answer:
+        command = question if isinstance(question, Command) else command_of(question)
+        (reading,) = await self.agents.run(command.node, [command])
+        what: dict[str, object] = {"node": command.node, "argv": command.argv}
+        if isinstance(question, Question):
+            what |= {"kind": question.kind, "parameters": dict(question.parameters)}
+        return self._keep(module, name, what, reading)
 
     async def ask_all(self, questions: Iterable[Asked]) -> None:
         for module, name, question in questions:

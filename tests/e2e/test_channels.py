@@ -1,28 +1,31 @@
 """The agents' own bpftool: many questions that share a process are answered as each would be alone."""
 
 from datapath_probe.collect.interfaces import ContainerRef
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
-from datapath_probe.sources.maps import conntrack
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.maps import conntrack, ipcache
 from lab.cluster import Lab
 
 NODE = "node1"
-QUESTIONS = (
+WRONG_KEY = Layout("", ipcache_map="cilium_lxc", policy_map="")  # whose keys are shorter
+FACTS = (
     bpftool.attached(NODE, "cilium_vxlan"),
     bpftool.map_id(NODE, "cilium_lxc"),
     conntrack.out_entry(NODE, "10.0.0.1", 1, "10.0.0.2", 80),  # absent
     bpftool.map_id(NODE, "no_such_map"),
-    bpftool.lookup(NODE, "cilium_lxc", b"too short a key"),
+    ipcache.lookup(NODE, WRONG_KEY, "10.0.0.1"),
     bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),  # its exit code means nothing
     bpftool.prog(NODE, 2**31),
-    Question(NODE, ("cat", "/etc/hostname")),
+    agent_config.question(NODE),
     bpftool.attached(NODE, "eth0"),
     bpftool.map_id(NODE, "cilium_ipcache_v2"),
 )
@@ -38,12 +41,12 @@ async def test_questions_that_share_a_process_are_answered_as_alone(lab: Lab) ->
     pool = ChannelPool(client)
     container = ContainerRef(agent.namespace, agent.pod, agent.container, uid="")
     try:
-        together = await ShellAgents(pool, lambda _: agent).ask(NODE, QUESTIONS)
+        together = await ShellAgents(pool, lambda _: agent).ask(NODE, FACTS)
         alone = [
             await SourceExec(client).run(
-                container, question.argv, stdin=None, timeout_s=20, stdout_limit=100_000
+                container, argv_of(fact), stdin=None, timeout_s=20, stdout_limit=100_000
             )
-            for question in QUESTIONS
+            for fact in FACTS
         ]
     finally:
         await pool.close()

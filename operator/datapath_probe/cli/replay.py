@@ -20,10 +20,13 @@ def example_bundle() -> bytes:
 def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
     """What the run found, as far as one run by itself can tell."""
     try:
-        run = Bundle.from_json(document).run
+        bundle = Bundle.from_json(document)
     except NotABundleError as error:
         raise click.ClickException(" ".join(str(error).split())) from error
+    for note in bundle.notes:
+        click.echo(f"note: {note}", err=True)
+    run = bundle.run
     request = run.plan.request
     line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
-    result = RunResult(run.request.started, run.request.started, diagnose(run), Bundle(run))
+    result = RunResult(run.request.started, run.request.started, diagnose(run), bundle)
     return Heading(run.plan.probe, line), findings(result)

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ..evidence.delivery import delivery
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Answer, Reading, Unavailable
@@ -95,7 +96,7 @@ class _NodeAnswers:
     def heard(self, question: Question, now: float) -> Answer | None:
         """The answer that is here, if it is not too old."""
         answer, since = self._heard.get(question, (None, 0.0))
-        return answer if now - since <= question.max_age_s else None
+        return answer if now - since <= delivery(question).max_age_s else None
 
     def forget(self) -> None:
         self._heard = {q: heard for q, heard in self._heard.items() if _lasts(q)}
@@ -110,7 +111,7 @@ class _NodeAnswers:
         to_ask: list[Question] = []
         batches: set[asyncio.Task[dict[Question, Reading]]] = set()
         for question in dict.fromkeys(questions):
-            shareable = not afresh and question.max_age_s > 0
+            shareable = not afresh and delivery(question).max_age_s > 0
             heard = self.heard(question, now)
             if shareable and heard:
                 readings[question] = heard
@@ -142,7 +143,7 @@ class _NodeAnswers:
         answers = {q: reading for q, reading in answered.items() if isinstance(reading, Answer)}
         ended = max((answer.at + answer.duration_s for answer in answers.values()), default=0.0)
         for question, answer in answers.items():
-            if question.max_age_s > 0 and (moment == self._moment or _lasts(question)):
+            if delivery(question).max_age_s > 0 and (moment == self._moment or _lasts(question)):
                 # the last has just ended, and the others so long before: that needs no common clock
                 self._heard[question] = answer, max(asked, now - (ended - answer.at))
         self._heard = {q: heard for q, heard in self._heard.items() if self.heard(q, now)}
@@ -150,4 +151,4 @@ class _NodeAnswers:
 
 
 def _lasts(question: Question) -> bool:
-    return question.max_age_s >= LASTING_S
+    return delivery(question).max_age_s >= LASTING_S

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from ..evidence.delivery import delivery
 from ..evidence.errors import EvidenceError
 from ..evidence.question import Question
 from ..evidence.reading import Reading, Unavailable
@@ -80,9 +81,9 @@ async def _attend(
         return Unavailable(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {question.node}")
     return await agents.attend(
         target,
-        question.argv,
+        question,
         started=started,
         stop=stop,
-        timeout_s=question.timeout_s,
+        timeout_s=delivery(question).timeout_s,
         stdout_limit=PCAP_LIMIT_BYTES,
     )

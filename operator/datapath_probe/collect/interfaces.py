@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..evidence.fact import Fact
 from ..evidence.question import Question
 from ..evidence.reading import Reading
 
@@ -44,19 +45,17 @@ class SourceContainers(Protocol):
 
 
 class AgentContainers(Protocol):
-    """The containers of the Cilium agents, for commands that last as long as something else does."""
+    """The containers of the Cilium agents, for facts that are had while something else lasts."""
 
     async def attend(
         self,
         target: ContainerRef,
-        argv: Sequence[str],
+        fact: Fact,
         *,
         started: asyncio.Event,
         stop: asyncio.Event,
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Run one command to its end; never raises. It says something on stderr when it has begun, or ends: then
-        `started` is set. `stop` ends it, by a word on its stdin.
-        """
+        """Collect until `stop` is set, or to the end; never raises. `started` is set when it has begun, or ends."""
         ...

@@ -12,6 +12,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..kube.exec.agent_exec import AgentExec
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
 from ..kube.exec.one_shot import SourceExec
@@ -63,7 +64,7 @@ async def open_cluster(
     answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
-        runner = ProbeRunner(inventory, answers, containers, agents=containers, windows=windows)
+        runner = ProbeRunner(inventory, answers, containers, agents=AgentExec(containers), windows=windows)
         yield LiveCluster(inventory, runner)
     finally:
         await pool.close()

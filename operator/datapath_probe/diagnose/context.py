@@ -120,15 +120,11 @@ class CheckContext:
         if isinstance(endpoint, Absent):
             message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
-        if isinstance(endpoint, Unavailable) and endpoint.reason == Reason.NOT_COLLECTED:
-            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
         return endpoint
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:
         """What the node's agent runs with."""
-        keys = self.reader.read(agent_config.question(node), agent_config.parse)
-        other_keys = self.reader.read(agent_config.more(node), agent_config.parse_more)
-        return agent_config.of_node(keys, other_keys, self.plan.config)
+        return self.reader.read(agent_config.question(node), agent_config.parse)
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
+from ..evidence.delivery import delivery
 from ..evidence.question import Question
 from ..evidence.reading import Answer, Unavailable
 from ..plan.path import expected_path
@@ -124,10 +125,10 @@ def diagnose(run: Run, parse_cache: ParseCache | None = None) -> Diagnosis:
 
 
 def _unread(context: CheckContext, reader: EvidenceReader) -> Iterator[tuple[str, str]]:
-    """(program, reason) of each answer that came and could not be used."""
+    """(tool, reason) of each answer that came and could not be used."""
     if isinstance(context.report, Unavailable) and isinstance(context.run.request.reading, Answer):
         yield "curl", context.report.reason
-    yield from ((question.program, reason) for question, reason in reader.unread.items())
+    yield from ((delivery(question).tool, reason) for question, reason in reader.unread.items())
 
 
 def _changing(

@@ -4,12 +4,14 @@ Three outcomes, never mixed up: a record (found), `Absent` (the map was asked an
 evidence), `Unavailable` (no evidence: error, timeout, garbage).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command printed. `at`: start, seconds since the epoch (UTC); `truncated`: output hit its cap."""
+    """What a tool printed. `at`: start, seconds since the epoch (UTC); `truncated`: output hit its cap; `source`: how
+    it was had, for people.
+    """
 
     exit_code: int
     stdout: bytes
@@ -17,6 +19,7 @@ class Answer:
     at: float
     duration_s: float
     truncated: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,7 @@ class Evidence:
         """The newest reading, or `Unavailable(NotCollected)`."""
         readings = self.readings.get(question)
         if not readings:
-            return Unavailable(
-                EvidenceError.NOT_COLLECTED, f"{question.program} was not run on {question.node}"
-            )
+            return Unavailable(EvidenceError.NOT_COLLECTED, f"not collected: {question}")
         return readings[-1]
 
     def all(self, question: Question) -> tuple[Reading, ...]:

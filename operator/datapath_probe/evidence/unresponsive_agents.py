@@ -1,5 +1,6 @@
 """Who has not answered so far in a run, as its evidence shows: to ask them once more would be to wait once more."""
 
+from .delivery import delivery
 from .errors import EvidenceError
 from .question import Question
 from .reading import Unavailable
@@ -18,13 +19,15 @@ class UnresponsiveAgents:
                 if not isinstance(reading, Unavailable):
                     continue
                 if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
-                    self._met[question.node, _AGENT if question.by_agent else _ALL] = reading
+                    whom = _AGENT if delivery(question).by_agent else _ALL
+                    self._met[question.node, whom] = reading
                 elif reading.reason == EvidenceError.TIMEOUT:
-                    self._met[question.node, question.program] = reading
+                    self._met[question.node, delivery(question).tool] = reading
 
     def of(self, question: Question) -> Unavailable | None:
         """Why the question would not be answered; None if it may well be."""
-        whoms = (_ALL, _AGENT, question.program) if question.by_agent else (_ALL, question.program)
+        how = delivery(question)
+        whoms = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
         return next(
             (self._met[question.node, whom] for whom in whoms if (question.node, whom) in self._met), None
         )

@@ -26,6 +26,7 @@ from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import Request, Run
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..evidence.delivery import delivery
 from ..evidence.question import Question
 from ..evidence.reading import Reading
 from ..plan.endpoint_churn import destination_churn, dns_churn
@@ -133,8 +134,10 @@ class ProbeRunner:
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
-        repeatable = (question for question in doubted if question.repeatable)
-        questions = sorted(repeatable, key=lambda question: (question.node, question.argv))
+        repeatable = (question for question in doubted if delivery(question).repeatable)
+        questions = sorted(
+            repeatable, key=lambda question: (question.node, question.kind, question.parameters)
+        )
         await asyncio.sleep(SETTLE_S)
         return replace(
             run,

@@ -21,6 +21,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
@@ -111,7 +112,7 @@ class Bench:
         """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
         answers = [
             (
-                question.argv,
+                argv_of(question),
                 reading.exit_code,
                 reading.stdout.decode("latin-1"),
                 reading.stderr.decode("latin-1"),

@@ -45,6 +45,14 @@ def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) 
     assert "\x1b" not in done.output
 
 
+def test_replay_says_what_it_left_out(bundle: bytes) -> None:
+    document = {**json.loads(bundle), "format": 1}
+    document["evidence"] = [{"node": "node1", "argv": ["uname", "-a"], "readings": []}]
+    done = CliRunner().invoke(main, ("replay", "-"), input=json.dumps(document).encode())
+    assert done.exit_code == 0
+    assert "note: an answer of uname -a on node1 is left out: no version asked so" in done.stderr
+
+
 def test_replay_reads_stdin_and_writes_json(bundle: bytes) -> None:
     done = command("replay", "-", "-o", "json", stdin=bundle)
     status = json.loads(done.output)

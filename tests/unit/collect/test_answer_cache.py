@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import Sequence
 
 from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.sources import netns
+from datapath_probe.sources.agent import policy_repository, policy_selectors
+from datapath_probe.sources.iproute2 import uptime
 
-SHARED = Question("node1", ("shared",), max_age_s=1.0)
-OWN = Question("node1", ("own",), max_age_s=0.0)
-LASTING = Question("node1", ("lasting",), max_age_s=300.0)
+SHARED = policy_repository.question("node1")
+OWN = uptime.uptime("node1")
+LASTING = netns.find("node1")
+AGE_S = delivery(SHARED).max_age_s
 AGENT = {"node1": "agent/0"}
 
 
@@ -19,13 +24,13 @@ class Agents:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.asked: list[tuple[str, ...]] = []
+        self.asked: list[Question] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.failing = False
 
     async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
-        self.asked += [question.argv for question in questions]
+        self.asked += questions
         await self.gate.wait()
         if self.failing:
             return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in questions]
@@ -45,7 +50,7 @@ def answers() -> tuple[Agents, AnswerCache]:
 async def test_an_answer_serves_until_its_age_is_reached() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    agents.now += 1.0
+    agents.now += AGE_S
     await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 1
     agents.now += 0.1
@@ -57,19 +62,19 @@ async def test_answers_grow_old_also_when_the_wall_clock_is_set_back() -> None:
     agents, since_boot = Agents(), 7.0
     shared = AnswerCache(agents, clock=lambda: since_boot)
     await shared.ask([SHARED], AGENT)
-    agents.now, since_boot = agents.now - 3600, since_boot + 1.1
+    agents.now, since_boot = agents.now - 3600, since_boot + AGE_S + 0.1
     assert not shared.heard([SHARED], AGENT)
     await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 2
 
 
 async def test_what_was_answered_long_before_the_last_of_a_batch_is_that_old() -> None:
-    agents, since_boot = Agents(), iter((7.0, 7.0, 11.0, 11.0))
+    agents, since_boot = Agents(), iter((7.0, 7.0, 47.0, 47.0))
     shared = AnswerCache(agents, clock=lambda: next(since_boot))
-    slow = Question("node1", ("slow",), max_age_s=1.0)
+    slow = policy_selectors.question("node1")
 
     async def ask(node: str, questions: Sequence[Question]) -> list[Reading]:
-        return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, 4.0)]
+        return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, AGE_S + 10.0)]
 
     agents.ask = ask  # type: ignore[method-assign]
     await shared.ask([SHARED, slow], AGENT)
@@ -85,13 +90,13 @@ async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
     agents.gate.set()
     (one,), (other, _) = await first, await second
     assert one is other
-    assert agents.asked == [("shared",), ("own",)]
+    assert agents.asked == [SHARED, OWN]
 
 
 async def test_what_may_not_be_shared_is_asked_each_time() -> None:
     agents, shared = answers()
     await asyncio.gather(shared.ask([OWN], AGENT), shared.ask([OWN], AGENT))
-    assert agents.asked == [("own",), ("own",)]
+    assert agents.asked == [OWN, OWN]
 
 
 async def test_a_second_look_ignores_what_was_heard() -> None:
@@ -162,7 +167,7 @@ async def test_a_cancelled_run_takes_no_answer_away_from_the_others() -> None:
     agents.gate.set()
     (reading,) = await waiting
     assert isinstance(reading, Answer)
-    assert agents.asked == [("shared",)]
+    assert agents.asked == [SHARED]
 
 
 async def test_who_has_no_more_time_takes_no_answer_away_from_the_others() -> None:
@@ -174,7 +179,7 @@ async def test_who_has_no_more_time_takes_no_answer_away_from_the_others() -> No
     assert isinstance(late, Unavailable)
     assert late.reason == EvidenceError.TIMEOUT
     assert isinstance((await patient)[0], Answer)
-    assert agents.asked == [("shared",)]
+    assert agents.asked == [SHARED]
 
 
 async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
@@ -183,7 +188,7 @@ async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
             await asyncio.sleep(60.0 if node == "node1" else 0.0)
             return [Answer(0, b"", b"", 0.0, 0.0) for _ in questions]
 
-    elsewhere = Question("node2", ("elsewhere",))
+    elsewhere = uptime.uptime("node2")
     late, in_time = await AnswerCache(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
     assert isinstance(late, Unavailable)
     assert isinstance(in_time, Answer)
@@ -191,7 +196,7 @@ async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
 
 async def test_readings_come_in_the_order_of_the_questions() -> None:
     _, shared = answers()
-    elsewhere = Question("node2", ("elsewhere",))
+    elsewhere = uptime.uptime("node2")
     await shared.ask([SHARED], AGENT)
     readings = await shared.ask([elsewhere, SHARED, OWN], AGENT)
     assert [isinstance(reading, Answer) and reading.stdout for reading in readings] == [b"2", b"1", b"3"]
@@ -200,9 +205,9 @@ async def test_readings_come_in_the_order_of_the_questions() -> None:
 async def test_a_node_that_is_gone_is_forgotten_when_another_comes() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    agents.now += 0.5
-    await shared.ask([Question("node2", ("shared",), max_age_s=9.0)], {"node2": "agent/0"})
+    agents.now += AGE_S / 2
+    await shared.ask([netns.find("node2")], {"node2": "agent/0"})
     assert set(shared._nodes) == {"node1", "node2"}
-    agents.now += 1.0
-    await shared.ask([Question("node3", ("shared",))], {"node3": "agent/0"})
+    agents.now += AGE_S
+    await shared.ask([netns.find("node3")], {"node3": "agent/0"})
     assert set(shared._nodes) == {"node2", "node3"}

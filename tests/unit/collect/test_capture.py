@@ -1,13 +1,13 @@
 """A capture lasts from before the request until after it, and leaves nothing behind."""
 
 import asyncio
-from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 import pytest
 
 from datapath_probe.collect.capture import READY_S, capturing
 from datapath_probe.collect.interfaces import AgentContainers, ContainerRef
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.sources.capture import pcap
 
@@ -32,7 +32,7 @@ class Agents:
     async def attend(
         self,
         target: ContainerRef,
-        argv: Sequence[str],
+        fact: Fact,
         *,
         started: asyncio.Event,
         stop: asyncio.Event,

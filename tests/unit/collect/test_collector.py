@@ -9,21 +9,22 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.bpf import bpftool
 
 
 class Echo:
-    """An agent that answers with the question's last word; counts round trips."""
+    """An agent that answers with the program's number; counts round trips."""
 
     def __init__(self) -> None:
         self.rounds = 0
 
     async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
         self.rounds += 1
-        return [Answer(0, question.argv[-1].encode(), b"", 0.0, 0.0) for question in questions]
+        return [Answer(0, str(question.number("id")).encode(), b"", 0.0, 0.0) for question in questions]
 
 
 def link(number: int) -> Question:
-    return Question("node1", ("ask", str(number)))
+    return bpftool.prog("node1", number)
 
 
 async def test_a_question_may_follow_from_an_answer() -> None:

@@ -7,6 +7,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -22,7 +23,7 @@ def attached_first(run: Run, hook: str, program: str) -> Run:
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
         readings[question] = answers
-        if question.argv[2:4] == ("net", "show"):
+        if question.kind is FactKind.ATTACHED_PROGRAMS and not question.get("namespace"):
             readings[question] = tuple(_with_stranger(answer, hook, program) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 

@@ -73,9 +73,3 @@ def test_a_node_that_takes_tunnel_packets_in_is_not_blamed() -> None:
 )
 def test_only_what_is_local_is_taken_in(stdout: bytes, stderr: bytes, taken_in: bool) -> None:
     assert links.parse_arrival(Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)) is taken_in
-
-
-def test_the_kernel_is_asked_by_ports_too() -> None:
-    packet = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
-    asked = " ".join(links.arrival("node1", packet, "eth0").argv)
-    assert asked == "ip -j route get 10.0.0.2 from 10.0.0.1 iif eth0 ipproto tcp sport 20001 dport 80"

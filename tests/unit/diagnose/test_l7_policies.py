@@ -19,6 +19,7 @@ from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.agent import agent_endpoint, policy_selectors
 from unit.diagnose.verdict.test_loss_counters import silent
+from unit.kinds import entry_of
 from unit.recorded import recorded
 from unit.sources.golden import printed
 
@@ -135,10 +136,10 @@ def behind_l7_policy(name: str) -> Run:
     run = recorded(name)
     http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})
     run = with_policy(run, target(run), "ingress", [http])
-    layout = f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_number(target(run)):05d}"
+    own_map = f"cilium_policy_v2_{_number(target(run)):05d}"
     readings = {
         question: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
-        if layout in question.argv
+        if entry_of(question) == own_map
         else answers
         for question, answers in run.evidence
     }

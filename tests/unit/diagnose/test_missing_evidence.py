@@ -16,10 +16,12 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from unit.diagnose.told import no_conntrack_entries
+from unit.kinds import of_kind, tool_of
 from unit.recorded import names, recorded
 
 Change = Callable[[Reading], Reading]
@@ -59,7 +61,7 @@ changes = st.sampled_from(sorted(CHANGES))
 def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
     """A recorded run, the same with some of its evidence damaged, and which."""
     run = recorded(draw(runs))
-    questions = sorted(run.evidence.readings, key=lambda question: (question.node, question.argv))
+    questions = sorted(run.evidence.readings, key=str)
     chosen = draw(st.lists(st.sampled_from(questions), min_size=1, unique=True))
     change = CHANGES[draw(changes)]
     readings = dict(run.evidence.readings)
@@ -88,22 +90,22 @@ def test_damaged_evidence_never_blames_another_hop(context: tuple[Run, Run, list
     _assert_blames_no_other(diagnose(whole), diagnose(damaged_run))
 
 
-def _in_map(name: str) -> Callable[[Question], bool]:
-    return lambda question: any(name in word for word in question.argv)
+def _told_by(*tools: str) -> Callable[[Question], bool]:
+    return lambda question: tool_of(question) in tools
 
 
 LOSSES: dict[str, Callable[[Question], bool]] = {
     "all": lambda _: True,
-    "conntrack": _in_map("cilium_ct4"),
-    "clock": lambda question: question.argv[:2] == ("cat", "/proc/uptime"),
-    "bpftool": lambda question: question.argv[0] == "bpftool",
-    "agent": lambda question: question.argv[0] == "cilium-dbg",
-    "hubble": lambda question: question.argv[0] == "hubble",
-    "filters": lambda question: bool({"iptables-save", "perl"} & {*question.argv}),
-    "iptables": lambda question: "iptables-save" in question.argv,
-    "nft": lambda question: "perl" in question.argv,
-    "kernels": lambda question: {"route", "get"} <= {*question.argv},
-    "attachments": lambda question: {"net", "show"} <= {*question.argv},
+    "conntrack": of_kind(FactKind.CONNTRACK_ENTRY),
+    "clock": of_kind(FactKind.UPTIME),
+    "bpftool": _told_by("bpftool"),
+    "agent": _told_by("cilium-dbg"),
+    "hubble": _told_by("hubble"),
+    "filters": of_kind(FactKind.IPTABLES_RULES, FactKind.NFTABLES_RULES),
+    "iptables": of_kind(FactKind.IPTABLES_RULES),
+    "nft": of_kind(FactKind.NFTABLES_RULES),
+    "kernels": of_kind(FactKind.ROUTE),
+    "attachments": of_kind(FactKind.ATTACHED_PROGRAMS),
 }
 PLACES: dict[str, Callable[[Run, Question], bool]] = {
     "everywhere": lambda _, __: True,
@@ -158,7 +160,7 @@ def test_every_single_trace_that_is_lost_leaves_the_hop_of_the_whole_run(name: s
     before = diagnose(run, parse_cache)
     for trace in filter(LOSSES["conntrack"], run.evidence.readings):
         after = diagnose(_without(run, {trace}), parse_cache)
-        _assert_blames_no_other(before, after, " ".join(trace.argv))
+        _assert_blames_no_other(before, after, str(trace))
 
 
 def _assert_blames_no_other(before: Diagnosis, after: Diagnosis, what: str = "") -> None:
@@ -259,6 +261,11 @@ def test_the_client_is_not_believed_when_its_report_does_not_fit() -> None:
 
 def test_conntrack_without_a_clock_is_no_evidence() -> None:
     run = recorded("connection-refused")
+    probed = b"/tmp/cilium/config-map/enable-bpf-clock-probe:true\n"
+    for question, readings in run.evidence:
+        if question.kind is FactKind.AGENT_CONFIG:
+            told = [replace(r, stdout=r.stdout + probed) for r in readings if isinstance(r, Answer)]
+            run = replace(run, evidence=Evidence({**run.evidence.readings, question: tuple(told)}))
     config = {**run.plan.config, "enable-bpf-clock-probe": "true"}
     diagnosis = diagnose(replace(run, plan=replace(run.plan, config=config), plan_after=None))
     assert diagnosis.verdict is ProbeVerdict.BROKEN
@@ -308,12 +315,12 @@ OTHER_PAIR = "endpoint-routes/destination-wrong-peer@1.18.5"
 def test_a_program_is_not_missed_at_a_device_that_may_be_another() -> None:
     """Another pair under the name of the pod's lacks the program too, and it is the pair that is at fault."""
     run = recorded(OTHER_PAIR)
-    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if {"ip", "link"} <= {*q.argv}]))
+    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if q.kind is FactKind.LINK]))
     assert (diagnosis.verdict, diagnosis.divergence) == (ProbeVerdict.UNKNOWN, None)
 
 
 def test_the_nodes_end_alone_tells_that_a_device_is_another() -> None:
     run = recorded(OTHER_PAIR)
-    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if "nsenter" in q.argv]))
+    diagnosis = diagnose(_without(run, [q for q, _ in run.evidence if q.get("namespace")]))
     assert diagnosis.divergence is not None
     assert diagnosis.divergence.hop is HopName.DESTINATION_INTERFACE

@@ -153,7 +153,7 @@ def test_a_rule_inside_the_source_that_drops_queries_is_named_there() -> None:
     inside = next(
         question
         for question in questions_of(run)
-        if {"nsenter", "iptables-save"} <= set(question.argv) and question.node == ends(run)[0]
+        if question == iptables.question(ends(run)[0], str(question.get("namespace")))
     )
     diagnosis = diagnose(answering(run, {inside: Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)}))
     assert diagnosis.divergence is not None

@@ -8,6 +8,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.maps import lxcmap
 from unit.diagnose.told import ends, without
@@ -39,12 +40,12 @@ def test_a_host_that_asks_for_a_service_without_endpoints_is_told_so(name: str) 
 
 
 def test_nothing_is_asked_of_cilium_where_others_translate() -> None:
-    assert named(without(from_host(recorded(BY_PACKET)), "_services_v2")) == NOBODY
+    assert named(without(from_host(recorded(BY_PACKET)), FactKind.SERVICE_SLOT)) == NOBODY
 
 
 @pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
 def test_it_is_told_where_the_node_does_not_answer(name: str) -> None:
-    assert named(without(recorded(name), "_services_v2")) == NOBODY
+    assert named(without(recorded(name), FactKind.SERVICE_SLOT)) == NOBODY
 
 
 def with_an_unready_endpoint() -> Run:
@@ -55,7 +56,7 @@ def with_an_unready_endpoint() -> Run:
     plan = replace(run.plan, backends=(), unready=(far,))
     failed = replace(recorded(BY_PACKET).request, started=run.request.started)
     run = replace(run, plan=plan, plan_after=plan, request=failed, second_look=True)
-    return without(run, "_services_v2")
+    return without(run, FactKind.SERVICE_SLOT)
 
 
 def test_endpoints_that_are_not_ready_are_named() -> None:

@@ -13,9 +13,11 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import Run
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from unit.kinds import entry_of, of_kind
 from unit.recorded import recorded
 
 INGRESS, EGRESS = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY
@@ -24,13 +26,6 @@ INGRESS, EGRESS = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY
 def finding(run: Run, hop: HopName) -> Finding:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found
-
-
-def asks_for(*words: str) -> Callable[[Question], bool]:
-    """Questions whose command has these words in this order, side by side."""
-    return lambda question: any(
-        question.argv[at : at + len(words)] == words for at in range(len(question.argv))
-    )
 
 
 def without(run: Run, which: Callable[[Question], bool]) -> Run:
@@ -63,11 +58,11 @@ def rewritten(run: Run, which: Callable[[Question], bool], old: bytes, new: byte
     return replace(run, evidence=Evidence(readings))
 
 
-HUBBLE = asks_for("hubble", "observe")
-MONITOR = asks_for("cilium-dbg", "monitor")
-SELECTORS = asks_for("policy", "selectors")
-ENDPOINTS = asks_for("endpoint", "get")
-REPOSITORY = asks_for("policy", "get")
+HUBBLE = of_kind(FactKind.FLOWS, FactKind.ICMP_FLOWS, FactKind.NEWEST_FLOW)
+MONITOR = of_kind(FactKind.MONITOR_DROPS, FactKind.MONITOR_TRACES)
+SELECTORS = of_kind(FactKind.POLICY_SELECTORS)
+ENDPOINTS = of_kind(FactKind.AGENT_ENDPOINT, FactKind.AGENT_ENDPOINT_BY_ADDRESS)
+REPOSITORY = of_kind(FactKind.POLICY_RULES)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +190,9 @@ def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> No
     run = recorded("denial-not-enforced")
     of_source = run.plan.source.endpoint
     assert of_source is not None
-    run = without(run, lambda question: ENDPOINTS(question) and str(of_source.endpoint_id) in question.argv)
+    run = without(
+        run, lambda question: ENDPOINTS(question) and question.get("endpoint") == of_source.endpoint_id
+    )
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.POLICY_NOT_ENFORCED)
     assert diagnosis.divergence is None
@@ -218,12 +215,10 @@ AUTHENTICATED = b'{"key":["0x00"],"value":["0x00","0x00","0xc0","0x81","0x01","0
 
 def with_entry(run: Run, answer: bytes) -> Run:
     """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
-    lookups = asks_for(
-        "map", "lookup", "pinned", f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_endpoint(run):05d}"
-    )
+    own_map = f"cilium_policy_v2_{_endpoint(run):05d}"
     readings = {
         question: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
-        if lookups(question)
+        if entry_of(question) == own_map
         else answers
         for question, answers in run.evidence
     }

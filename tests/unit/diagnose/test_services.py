@@ -10,15 +10,15 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.lookup.service_frontend import address_of
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.byte_order import L4Protocol
 from datapath_probe.sources.maps import lbmap
 from unit.recorded import recorded
 
-_PROTOCOL = 8  # octet of the key that holds it
-SLOT = 6  # of the key
-FLAGS_2, STATE = 9, 7  # of the values
+FLAGS_2, STATE = 9, 7  # octets of the values
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
@@ -27,12 +27,9 @@ def with_entries_of_any_protocol(run: Run) -> Run:
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
         readings[question] = answers
-        if any(word.endswith("cilium_lb4_services_v2") for word in question.argv):
-            argv = list(question.argv)
-            at = argv.index("hex") + 1 + _PROTOCOL
-            assert argv[at] == "06"
-            argv[at] = "00"
-            readings[replace(question, argv=tuple(argv))] = answers
+        if question.kind is FactKind.SERVICE_SLOT:
+            of_any = {**dict(question.parameters), "protocol": L4Protocol.ANY}
+            readings[Question.of(question.kind, question.node, **of_any)] = answers
             readings[question] = (ABSENT,) * len(answers)
     return replace(run, evidence=Evidence(readings))
 
@@ -47,16 +44,12 @@ def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same()
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
 
 
-def with_octet(run: Run, map_name: str, place: int, octet: int, key: tuple[int, str] | None = None) -> Run:
-    """The run, all its answers heard twice, as if values of this map had another octet; `key`: those alone with this
-    octet in their keys.
-    """
+def with_octet(run: Run, kind: FactKind, place: int, octet: int, slot: int | None = None) -> Run:
+    """The run, all its answers heard twice, as if entries of this kind had another octet; `slot`: those of it alone."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
         readings[question] = (answers[0], answers[0])
-        if not any(word.endswith(map_name) for word in question.argv):
-            continue
-        if key and question.argv[question.argv.index("hex") + 1 + key[0]] != key[1]:
+        if question.kind is not kind or (slot is not None and question.get("slot") != slot):
             continue
         readings[question] = (_with_octet(answers[0], place, octet),) * 2
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -75,16 +68,14 @@ def _with_octet(reading: Reading, place: int, octet: int) -> Reading:
 def test_a_service_whose_packets_are_redirected_is_not_held_against_its_endpoints(
     flag: int, told: str
 ) -> None:
-    run = with_octet(
-        recorded("healthy-service-cross-node"), "cilium_lb4_services_v2", FLAGS_2, flag, (SLOT, "00")
-    )
+    run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_SLOT, FLAGS_2, flag, slot=0)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert told in diagnosis.message
 
 
 def test_behind_a_redirection_no_hop_is_named() -> None:
-    run = with_octet(recorded("egress-policy-deny-service"), "cilium_lb4_services_v2", FLAGS_2, 0x04)
+    run = with_octet(recorded("egress-policy-deny-service"), FactKind.SERVICE_SLOT, FLAGS_2, 0x04)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
 
@@ -94,13 +85,13 @@ def test_behind_a_redirection_no_hop_is_named() -> None:
 )
 def test_a_ready_backend_that_the_node_keeps_as_inactive_is_a_latent_fault(state: int, told: str) -> None:
     run = recorded("healthy-service-cross-node")
-    diagnosis = diagnose(with_octet(run, "cilium_lb4_backends_v3", STATE, state))
+    diagnosis = diagnose(with_octet(run, FactKind.SERVICE_BACKEND, STATE, state))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
     assert told in diagnosis.message
 
 
 def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
-    run = with_octet(recorded("healthy-service-cross-node"), "cilium_lb4_backends_v3", STATE, 1)
+    run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_BACKEND, STATE, 1)
     backends = tuple(
         replace(
             backend,

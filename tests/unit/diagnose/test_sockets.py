@@ -10,6 +10,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -53,9 +54,7 @@ def unresolved() -> Run:
     said = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
     failed = replace(reading, exit_code=6, stderr=said, stdout=b"")
     absent = {
-        q: Answer(254, b"null", b"", 0.0, 0.0)
-        for q, _ in run.evidence
-        if "cilium_ct4_global" in " ".join(q.argv)
+        q: Answer(254, b"null", b"", 0.0, 0.0) for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY
     }
     return answering(replace(run, request=replace(run.request, reading=failed)), absent)
 
@@ -108,7 +107,7 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     sample = next(
         r[-1]
         for q, r in entry.evidence
-        if "cilium_ct4_global" in " ".join(q.argv) and isinstance(conntrack.parse(r[-1]), conntrack.CtEntry)
+        if q.kind is FactKind.CONNTRACK_ENTRY and isinstance(conntrack.parse(r[-1]), conntrack.CtEntry)
     )
     found = conntrack.parse(sample)
     assert isinstance(found, conntrack.CtEntry)

@@ -10,6 +10,7 @@ from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
@@ -51,7 +52,7 @@ def told(run: Run, question: Question, text: str) -> Run:
 
 def asked_inside(run: Run, node: str) -> Question:
     """The question for the packet filters inside the pod on this node."""
-    return next(q for q in questions_of(run) if q.node == node and {"nsenter", "iptables-save"} <= {*q.argv})
+    return next(q for q in questions_of(run) if q == iptables.question(node, str(q.get("namespace"))))
 
 
 def named(diagnosis: Diagnosis) -> tuple[HopName, Reason] | None:
@@ -99,7 +100,5 @@ def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(conn
 
 
 def test_a_request_that_went_well_has_no_filters_looked_for() -> None:
-    programs = {
-        question.argv[0] for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))
-    }
-    assert iptables.question("any").argv[0] not in programs
+    kinds = {question.kind for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))}
+    assert FactKind.IPTABLES_RULES not in kinds

@@ -8,12 +8,13 @@ import pytest
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from unit.recorded import names, recorded
 
-QUESTION = Question("node1", ("bpftool", "-j"))
+QUESTION = Question(FactKind.UPTIME, "node1")
 GARBLED = Answer(0, b"{]", b"", 0.0, 0.0)
 
 

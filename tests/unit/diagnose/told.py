@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -64,13 +65,9 @@ def ends(run: Run) -> tuple[str, str]:
     return here, target.node.name if target else here
 
 
-def without(run: Run, *parts: str) -> Run:
-    """The run without the answers to questions that have one of these in their words."""
-
-    def keep(question: Question) -> bool:
-        return not any(part in word for part in parts for word in question.argv)
-
-    kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if keep(q)}
+def without(run: Run, *kinds: FactKind) -> Run:
+    """The run without facts of these kinds."""
+    kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
     return replace(run, evidence=type(run.evidence)(kept))
 
 
@@ -81,7 +78,7 @@ def no_conntrack_entries(run: Run) -> Run:
             replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
             for reading in told
         )
-        if any("cilium_ct" in word for word in question.argv)
+        if question.kind is FactKind.CONNTRACK_ENTRY
         else told
         for question, told in run.evidence
     }

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.parameters import Value
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.byte_order import L4Protocol
 
-_MAPS = "/sys/fs/bpf/tc/globals/"
-_ANY_PROTOCOL = "00"
-_PROTOCOL = 8 + 8  # of a service's key, behind `bpftool -j map lookup pinned MAP key hex`
+_NAMES = ("map", "name")  # parameters that hold those of maps
 _NAME = 15  # so much of a map's name does the kernel keep
 _NULL = b"null\n"
 _THE_WORLD = bytes((2, *([0] * 11)))  # up to 1.17 there is no row for a node's pod CIDR
@@ -59,13 +60,13 @@ _EARLIER = {"cilium_ipcache_v2": "cilium_ipcache"}
 VERSIONS = {
     "1.16": Version(
         "1.16.19",
-        {**_EARLIER, "cilium_policy_v2_": "cilium_policy_"},
+        {**_EARLIER, "cilium_policy_v2": "cilium_policy"},
         _short_ipcache,
         _with_counters,
         protocols=False,
     ),
     "1.17": Version("1.17.0", _EARLIER, _short_ipcache, _with_counters),
-    "1.20": Version("1.20.2", {"cilium_policy_v2_": "cilium_policy_v3_"}, _same, _with_precedence),
+    "1.20": Version("1.20.2", {"cilium_policy_v2": "cilium_policy_v3"}, _same, _with_precedence),
 }
 
 
@@ -74,13 +75,12 @@ def as_of(run: Run, version: Version) -> Run:
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
         told = tuple(_told(run, question, answer, version) for answer in answers)
-        asked = replace(question, argv=tuple(_named(word, version) for word in question.argv))
-        if not version.protocols and _map(question) == "cilium_lb4_services_v2":
-            if question.argv[_PROTOCOL] == _ANY_PROTOCOL:
+        asked = _with(question, **{n: _named(str(v), version) for n, v in question.parameters if n in _NAMES})
+        if not version.protocols and question.kind is FactKind.SERVICE_SLOT:
+            if question.number("protocol") == L4Protocol.ANY:
                 continue
             readings[asked] = tuple(map(_absent, told))
-            words = (*asked.argv[:_PROTOCOL], _ANY_PROTOCOL, *asked.argv[_PROTOCOL + 1 :])
-            asked = replace(asked, argv=words)
+            asked = _with(asked, protocol=L4Protocol.ANY)
         readings[asked] = told
     return replace(run, evidence=Evidence(readings))
 
@@ -91,28 +91,25 @@ def _named(word: str, version: Version) -> str:
     return word
 
 
-def _map(question: Question) -> str:
-    """The map that is looked into; "" where none is."""
-    looked_up = question.argv[:5] == ("bpftool", "-j", "map", "lookup", "pinned")
-    return question.argv[5].removeprefix(_MAPS) if looked_up else ""
+def _with(question: Question, **parameters: Value) -> Question:
+    return Question.of(question.kind, question.node, **{**dict(question.parameters), **parameters})
 
 
 def _told(run: Run, question: Question, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
-    if question.argv == ("cilium-agent", "--version"):
+    if question.kind is FactKind.AGENT_VERSION:
         return replace(reading, stdout=reading.stdout.replace(b"1.18.5", version.number.encode()))
-    name = _map(question)
-    if name == "cilium_ipcache_v2":
+    if question.kind is FactKind.IPCACHE_ENTRY:
         if not version.knows_pod_cidrs and _by_pod_cidr(run, question, reading):
             return _laid_out(reading, lambda _: _THE_WORLD)
         return _laid_out(reading, version.ipcache)
-    return _laid_out(reading, version.policy) if name.startswith("cilium_policy_v2_") else reading
+    return _laid_out(reading, version.policy) if question.kind is FactKind.POLICY_ENTRY else reading
 
 
 def _by_pod_cidr(run: Run, question: Question, answer: Answer) -> bool:
     """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
-    wider = replace(question, argv=(*question.argv[:8], "3f", *question.argv[9:]))
+    wider = _with(question, prefix_length=31)
     return question == wider or any(
         isinstance(other, Answer) and _value(other) == _value(answer) for other in run.evidence.all(wider)
     )

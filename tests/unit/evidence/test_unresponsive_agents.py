@@ -5,13 +5,19 @@ from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
+from datapath_probe.sources.agent import agent_endpoint, bpf_metrics
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.flows import hubble
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.maps import lxcmap
+from datapath_probe.sources.netfilter import iptables
 
-ENDPOINT = Question("node1", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
-EVENTS = Question("node1", ("hubble", "observe"), by_agent=True)
-METRICS = Question("node1", ("cilium-dbg", "bpf", "metrics", "list"))
-LOOKUP = Question("node1", ("bpftool", "map", "lookup"))
-OTHER_LOOKUP = Question("node1", ("bpftool", "map", "show"))
-ELSEWHERE = Question("node2", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
+ENDPOINT = agent_endpoint.question("node1", 1)
+EVENTS = hubble.newest("node1")
+METRICS = bpf_metrics.question("node1")
+LOOKUP = lxcmap.lookup("node1", "10.0.0.1")
+OTHER_LOOKUP = bpftool.map_id("node1", "cilium_lxc")
+ELSEWHERE = agent_endpoint.question("node2", 1)
 ALL = (ENDPOINT, EVENTS, METRICS, LOOKUP, OTHER_LOOKUP, ELSEWHERE)
 
 NOT_RESPONDING = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "no answer within 8 s")
@@ -37,10 +43,10 @@ def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
 
 
 def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
-    inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
+    inside_filters = iptables.question("node1", "a")
     silence = UnresponsiveAgents(Evidence({inside_filters: (TIMEOUT,)}))
-    assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
-    assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
+    assert silence.of(iptables.question("node1")) is TIMEOUT
+    assert silence.of(links.pod_routes("node1", "a")) is None
 
 
 def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:

@@ -17,7 +17,10 @@ from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.control.schedule.run_executor import RUN_MARGIN_S
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan
@@ -26,6 +29,7 @@ from datapath_probe.runs.runner import EVIDENCE_S, OVERTIME_S, SETTLE_S, ProbeRu
 from datapath_probe.sources.iproute2 import links
 from unit.cluster import Cluster
 from unit.diagnose.told import ends, telling
+from unit.kinds import entry_of, tool_of
 from unit.recorded import recorded
 
 
@@ -53,7 +57,7 @@ class Recording:
         return [self._answer(question) for question in questions]
 
     def _answer(self, question: Question) -> Reading:
-        if question.by_agent and question.node == self.silent:
+        if delivery(question).by_agent and question.node == self.silent:
             return Unavailable(
                 EvidenceError.AGENT_NOT_RESPONDING, f"the agent on {self.silent} does not respond"
             )
@@ -87,7 +91,7 @@ class Recording:
     async def attend(
         self,
         target: ContainerRef,
-        argv: Sequence[str],
+        fact: Fact,
         *,
         started: asyncio.Event,
         stop: asyncio.Event,
@@ -192,7 +196,7 @@ async def test_a_contradiction_is_read_twice_before_it_counts() -> None:
     assert isinstance(result.outcome, Diagnosis)
     assert result.outcome.verdict is ProbeVerdict.DEGRADED
     twice = {question for question in recording.asked if recording.asked.count(question) > 1}
-    assert {question.argv[5].rsplit("/")[-1] for question in twice} == {"cilium_ipcache_v2"}
+    assert {entry_of(question) for question in twice} == {"cilium_ipcache_v2"}
 
 
 async def test_after_a_failed_request_everything_is_read_again() -> None:
@@ -203,7 +207,7 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     assert result.outcome.divergence is not None
     assert result.outcome.divergence.hop is HopName.ENDPOINT_LOOKUP
     asked_before = {question for question in recording.asked if question in run.evidence.readings}
-    programmed = [question for question in asked_before if question.argv[0] != "hubble"]
+    programmed = [question for question in asked_before if tool_of(question) != "hubble"]
     assert all(recording.asked.count(question) == 2 for question in programmed)
 
 
@@ -228,7 +232,7 @@ async def test_a_request_that_does_not_hang_is_not_counted() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    assert not any("metrics" in question.argv for question in recording.asked)
+    assert not any(question.kind is FactKind.BPF_METRICS for question in recording.asked)
 
 
 async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_named(
@@ -240,7 +244,7 @@ async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_na
         run = telling(run, node, [], moved_on=False)
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    rings = [question for question in recording.asked if question.argv[-2:] == ("--last", "1")]
+    rings = [question for question in recording.asked if question.kind is FactKind.NEWEST_FLOW]
     assert [rings.count(question) for question in set(rings)] == [4, 4]
 
 
@@ -248,7 +252,7 @@ async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> 
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    look_ups = [question for question in recording.asked if question.max_age_s < LASTING_S]
+    look_ups = [question for question in recording.asked if delivery(question).max_age_s < LASTING_S]
     await runner.run(probe_of(run))
     shared = len(recording.asked)
     await runner.run(probe_of(run), anew=True)
@@ -300,7 +304,7 @@ async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
     assert isinstance(outcome, Diagnosis)
     assert outcome.divergence is not None
     assert (outcome.verdict, outcome.divergence.hop) == (ProbeVerdict.BROKEN, HopName.IPCACHE_LOOKUP)
-    unanswered = [question for question in recording.asked if question.by_agent]
+    unanswered = [question for question in recording.asked if delivery(question).by_agent]
     assert all(recording.asked.count(q) == 1 for q in unanswered if q.node == recording.silent)
     assert any(recording.asked.count(q) > 1 for q in unanswered if q.node != recording.silent)
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run import format_1
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 
 DATA = Path(__file__).parents[2] / "data"
@@ -23,9 +26,13 @@ class Recording:
     answer: Answer
     node: str = ""  # "" for curl, which runs in the pod
 
+    fact: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
+
     @property
-    def question(self) -> Question:
-        return Question(self.node, self.argv)
+    def question(self) -> Fact:
+        fact = self.fact or format_1.fact_of(self.node, self.argv)
+        assert fact is not None
+        return fact
 
 
 @cache
@@ -37,9 +44,16 @@ def recordings(module: str, of: str = FIRST) -> dict[str, Recording]:
             argv=tuple(one["argv"]),
             answer=printed(one["stdout"], one["exitCode"], one["stderr"]),
             node=one.get("node", ""),
+            fact=_fact(one),
         )
         for name, one in saved.items()
     }
+
+
+def _fact(one: dict[str, Any]) -> Fact | None:
+    if "kind" not in one:
+        return None
+    return Fact(FactKind(one["kind"]), one["node"], tuple(one["parameters"].items()))
 
 
 def answer(module: str, name: str) -> Answer:
@@ -47,7 +61,7 @@ def answer(module: str, name: str) -> Answer:
     return recordings(module)[name].answer
 
 
-def question(module: str, name: str) -> Question:
+def question(module: str, name: str) -> Fact:
     """The question of that name: what the builder should make."""
     return recordings(module)[name].question
 

@@ -53,7 +53,7 @@ PARSERS = MAPS | {
     "agent's policy": (endpoint_policy.parse, endpoint_policy.EndpointPolicy),
     "selectors": (policy_selectors.parse, dict),
     "policies": (policy_repository.parse, tuple),
-    "configuration": (agent_config.parse, dict),
+    "configuration": (agent_config.parse, agent_config.AgentConfig),
     "layout": (map_layout.parse, map_layout.Layout),
     "device's counters": (links.parse_counters, links.DeviceCounters),
     "uptime": (uptime.parse, float),

@@ -21,11 +21,11 @@ from datapath_probe.sources.maps.lbmap import (
     ServiceSlot,
 )
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
 from unit.sources.golden import looked_up
 
-MAPS = "/sys/fs/bpf/tc/globals/"
-V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2_")
-V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2")
+V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 XWING, DEATHSTAR, VIP = "10.244.1.27", "10.244.0.172", "10.96.57.217"
 
 PAIR = f"fd {'00 ' * 14}01 fd {'00 ' * 14}02"  # fd00::1, fd00::2
@@ -33,10 +33,8 @@ PAIR = f"fd {'00 ' * 14}01 fd {'00 ' * 14}02"  # fd00::1, fd00::2
 
 def key(question: Question) -> tuple[str, str]:
     """Name of the map and key of a look-up."""
-    program, path, octets = question.argv[:5], question.argv[5], question.argv[6:]
-    assert program == ("bpftool", "-j", "map", "lookup", "pinned")
-    assert octets[:2] == ("key", "hex")
-    return path.removeprefix(MAPS), " ".join(octets[2:])
+    entry = MAP_KEYS[question.kind](question)
+    return entry.map, entry.key.hex(" ")
 
 
 KEYS = {

@@ -17,7 +17,7 @@ from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
 from unit.sources.golden import AT, answer, question
 
 XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
-LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 FRONTEND = Frontend(SERVICE, 80)
 PORT, PORT_REFUSED = 24337, 24338
 ALL_FLAGS = TcpFlag.SYN | TcpFlag.ACK | TcpFlag.PSH | TcpFlag.FIN

@@ -27,16 +27,13 @@ def reason(result: object) -> str:
 def test_the_agents_version_decides_the_names_of_maps() -> None:
     assert map_layout.version("node2") == question("layout", "version")
     assert map_layout.parse(answer("layout", "version")) == Layout(
-        "1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_"
+        "1.18.5", "cilium_ipcache_v2", "cilium_policy_v2"
     )
 
 
 def test_the_configuration_of_the_agent() -> None:
     assert agent_config.question("node2") == question("agent_config", "files")
-    keys = agent_config.parse(answer("agent_config", "files"))
-    others = {"ipv4-service-loopback-address": "169.254.42.2", "routing-mode": "native"}  # none of the others
-    not_asked = Unavailable("NotCollected", "")
-    assert agent_config.of_node(keys, not_asked, others) == AgentConfig(
+    assert agent_config.parse(answer("agent_config", "files")) == AgentConfig(
         routing_mode="tunnel",
         tunnel_protocol="vxlan",
         tunnel_port=8472,
@@ -54,7 +51,7 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
-        service_loopback="169.254.42.2",
+        service_loopback="169.254.42.1",
         conntrack_in_jiffies=False,
     )
 

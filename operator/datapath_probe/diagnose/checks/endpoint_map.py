@@ -44,7 +44,7 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     address = context.address
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
-    question = lxcmap.lookup(expected.node, address, elsewhere=True)
+    question = lxcmap.lookup(expected.node, address)
     record = context.reader.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
@@ -61,7 +61,7 @@ def replies_kept_here(context: CheckContext, node: str) -> Fault:
     if not context.path.cross_node:
         return None
     address = context.source.pod.ip
-    question = lxcmap.lookup(node, address, elsewhere=True)
+    question = lxcmap.lookup(node, address)
     record = context.reader.read(question, lxcmap.parse)
     if isinstance(record, Unavailable):
         return if_expected(record)

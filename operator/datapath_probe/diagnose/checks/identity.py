@@ -50,7 +50,7 @@ def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Findi
 
 def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
     """Natively, packets that left as the pod's and came as those of its node, or did not come at all as far as the
-    destination's node has noted. None where that can't be said, or was not asked.
+    destination's node has noted. None where that can't be said.
     """
     natively = context.path.cross_node and context.path.encapsulation is Encapsulation.NONE
     sent = isinstance(context.connection.outgoing, CtEntry) and isinstance(
@@ -75,7 +75,7 @@ def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
             )
             return hop.broken(Reason.WRONG_IDENTITY, message)
     silent = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
-    if not context.outcome.met or (silent and silent.reason == Reason.NOT_COLLECTED):
+    if not context.outcome.met:
         return None
     told = f"packets left {context.path.source_node} for {backend.ip}, but {node} has noted none of this connection"
     return hop.unknown(silent or Unavailable(Reason.NOT_OBSERVED, told))

@@ -20,6 +20,7 @@ from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
 from ...sources.bpf.map_layout import Layout
 from ...sources.maps import ipcache, lbmap, lxcmap, policymap
+from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..finding.finding import Finding, Stage, Statement
@@ -61,7 +62,7 @@ def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
     for lookup in use.lookups:
         instead = _used_instead(context, lookup, use.calls)
         if instead is not None:
-            return _unused(context, finding, bpftool.map_of(lookup), instead)
+            return _unused(context, finding, map_of(lookup), instead)
     return finding
 
 
@@ -149,7 +150,7 @@ def _used_instead(
     """(the pinned map, the map of the same name that the programs use); None if they use the pinned one, or if that
     can't be said.
     """
-    node, name, reader = lookup.node, bpftool.map_of(lookup), context.reader
+    node, name, reader = lookup.node, map_of(lookup), context.reader
     used: set[int] = set()
     pinned = reader.read(bpftool.map_id(node, name), bpftool.parse_map_id)
     for call in calls:

@@ -6,7 +6,6 @@ comes of something else. Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`r
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
@@ -18,8 +17,6 @@ from ..finding.hop_check import Contradiction
 from ..netstack.packet_model import uplinks
 
 FROM_NETDEV, TO_NETDEV = "cil_from_netdev", "cil_to_netdev"
-# That there is no link holds for as long as the agent runs as it does.
-_LASTING_S = 60.0
 
 
 def detached_at_uplinks(
@@ -41,7 +38,7 @@ def _detached(context: CheckContext, node: str, device: str, program: str) -> Co
     chain = context.reader.read(question, bpftool.parse_attached)
     if isinstance(chain, Unavailable) or any(bpftool.is_program(one.program, program) for one in chain):
         return None
-    pin = replace(bpftool.device_link(node, device, program), max_age_s=_LASTING_S)
+    pin = bpftool.device_link(node, device, program)
     link = context.reader.read(pin, bpftool.parse_link)
     if not isinstance(link, PinnedLink):
         return None

@@ -11,6 +11,7 @@ from ...evidence.reading import Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
 from ...sources.maps import policymap
+from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..finding.faults import Fault, if_expected
@@ -56,7 +57,7 @@ def not_its_own(
     anyone = policymap.lookup(
         node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
     )
-    own_map = bpftool.map_id(node, bpftool.map_of(anyone))
+    own_map = bpftool.map_id(node, map_of(anyone))
     own = context.reader.read(own_map, bpftool.parse_map_id)
     if isinstance(own, Unavailable):
         return if_expected(own)

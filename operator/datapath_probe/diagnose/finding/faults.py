@@ -13,7 +13,7 @@ from .hop_check import Contradiction, Hop
 Fault = Contradiction | Unavailable | None
 """What swallows packets, an answer that says nothing, or nothing found."""
 
-# Not asked, as in recordings of an earlier version, or there is no such tool: nothing is held against the hop.
+# Not collected, as what a saved run or a dump lacks, or there is no such tool: nothing is held against the hop.
 _OPTIONAL_EVIDENCE = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
 
 

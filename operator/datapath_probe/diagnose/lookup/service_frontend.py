@@ -7,7 +7,6 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`so
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from ...api.reasons import Reason
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
@@ -68,6 +67,4 @@ def _of_protocol(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> 
     of_any = replace(address, protocol=L4Protocol.ANY)
     question_of_any = lbmap.slot(node, of_any, 0)
     slot_of_any = reader.read(question_of_any, lbmap.parse_slot)
-    if isinstance(slot_of_any, Unavailable) and slot_of_any.reason == Reason.NOT_COLLECTED:
-        return ServiceEntry(address, slot, (question,))  # saved by a version that did not ask
     return ServiceEntry(of_any, slot_of_any, (question, question_of_any))

@@ -1,8 +1,8 @@
 """Programs and filters of another make at a device of the path, which can keep packets from going on: XDP, tcx, tc.
 
 That one is there proves nothing: most watch. So it counts, after a failed request, if its code can drop packets or take
-them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. In answers
-saved by a version that did not ask for the code, whatever comes before Cilium's own program counts.
+them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. Where the
+code can't be read, whatever comes before Cilium's own program counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,6 @@ from itertools import takewhile
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
-from ...sources import netns
 from ...sources.bpf import bpf_returns, bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
 from ...sources.iproute2 import qdisc, tc_filters
@@ -64,8 +63,7 @@ def strangers(
     """
     if context.outcome.met is not False:
         return None
-    question = bpftool.attached(node, device)
-    question = netns.inside(node, namespace, *question.argv) if namespace else question
+    question = bpftool.attached(node, device, namespace)
     attached = context.reader.read(question, bpftool.parse_attached)
     if isinstance(attached, Unavailable):
         return if_expected(attached)

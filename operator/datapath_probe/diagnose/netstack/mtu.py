@@ -105,7 +105,7 @@ def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
         return route
     if isinstance(route, Absent):
         return None
-    question = links.uplink(node.name, route.device)
+    question = links.link(node.name, route.device)
     link = context.reader.read(question, links.parse_link)
     if isinstance(link, Unavailable):
         return link

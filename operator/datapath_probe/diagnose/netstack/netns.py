@@ -39,9 +39,7 @@ def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Netwo
         return NetworkNamespace(earlier[0], lacks_address=True, rests_on=(by_address,))
     devices = context.reader.read(of_all, netns.parse_survey)
     if isinstance(devices, Unavailable):
-        if devices.reason != Reason.NOT_COLLECTED:
-            return devices
-        return NetworkNamespace(named[-1]) if named else _not_found(node, ip)
+        return devices
     ends = [
         device
         for device in devices

@@ -12,6 +12,7 @@ from ...evidence.question import Question
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
 from .command import Command
+from .commands import command_of
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 from .query import Query
@@ -42,7 +43,7 @@ class ShellAgents:
 
     async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
         """One reading of each question, in this order; never raises."""
-        return await self.run(node, [_command(question) for question in questions])
+        return await self.run(node, [command_of(question) for question in questions])
 
     async def run(self, node: str, commands: Sequence[Command]) -> Sequence[Reading]:
         """Run the commands in the container of the node's agent, as a rule in one round trip. One reading each, in this
@@ -109,14 +110,3 @@ class ShellAgents:
         silence, until = self._resting.get(agent.incarnation, (None, 0.0))
         if silence and asyncio.get_running_loop().time() < until:
             raise ExecError(silence.reason, silence.message)
-
-
-def _command(question: Question) -> Command:
-    return Command(
-        question.node,
-        question.argv,
-        question.timeout_s,
-        repeatable=question.repeatable,
-        by_agent=question.by_agent,
-        often_absent=question.often_absent,
-    )

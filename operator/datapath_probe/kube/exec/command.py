@@ -1,9 +1,11 @@
 """A command: how a fact is had from the agent's container on a node. Known in this package alone."""
 
 import re
+import shlex
 from dataclasses import dataclass
 
 USUAL_S = 5.0
+_SHOWN = 200  # of a word
 
 _WRAPPING = re.compile(r"nsenter|timeout|-.*|[0-9]+", re.ASCII | re.DOTALL)
 
@@ -28,6 +30,11 @@ class Command:
             raise ValueError("argv starts with the name of a program")
         if any("\0" in word for word in self.argv):
             raise ValueError("argv can't hold NUL")
+
+    @property
+    def text(self) -> str:
+        """The command as people write it; a script is cut."""
+        return shlex.join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in self.argv)
 
     @property
     def program(self) -> str:

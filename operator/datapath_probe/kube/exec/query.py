@@ -96,4 +96,6 @@ def _reading(command: Command, result: Result, now: float) -> Reading:
     started_at = now - result.age_s
     if result.exit_code in NOT_RUN:
         return Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, f"{command.program} can't be run", started_at)
-    return Answer(result.exit_code, result.stdout, result.stderr, started_at, result.duration_s)
+    return Answer(
+        result.exit_code, result.stdout, result.stderr, started_at, result.duration_s, source=command.text
+    )

@@ -23,6 +23,7 @@ from ... import __version__
 from ...api.probe import InvalidSpec, Probe
 from ...api.status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
+from ...evidence.delivery import delivery
 from ...evidence.reading import Unavailable
 from ...runs.run_result import RunRecord, RunResult
 from ..interfaces import ProbeRef, Retry
@@ -156,7 +157,7 @@ class Metrics(Collector):
 
 
 def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
-    """(collector, reason) of what this run missed or could not read; a collector is the program that was to be run."""
+    """(collector, reason) of what this run missed or could not read; a collector is the tool that was to tell it."""
     for path in result.paths:
         yield from path.unread
     if result.bundle is None:
@@ -167,7 +168,7 @@ def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
     for question, readings in run.evidence:
         for reading in readings:
             if isinstance(reading, Unavailable):
-                yield question.program, reading.reason
+                yield delivery(question).tool, reading.reason
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

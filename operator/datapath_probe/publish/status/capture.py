@@ -10,6 +10,7 @@ from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket
 from ...api.durations import duration
 from ...diagnose.run.run import Run
 from ...evidence.errors import EvidenceError
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
 from ...runs.run_result import RunResult
 from ...sources.capture import pcap
@@ -22,7 +23,7 @@ def captured(result: RunResult) -> Capture | None:
     missing: list[str] = []
     asked = left_out = 0
     for question, readings in result.bundle.run.evidence if result.bundle else ():
-        if not pcap.is_capture(question):
+        if question.kind is not FactKind.CAPTURE:
             continue
         asked += 1
         node = pcap.parse(readings[-1])
@@ -44,7 +45,7 @@ def captured(result: RunResult) -> Capture | None:
 def pcaps(run: Run) -> Iterator[tuple[str, bytes]]:
     """(node, pcap file) of each node on which packets were captured."""
     for question, readings in run.evidence:
-        if pcap.is_capture(question) and isinstance(readings[-1], Answer):
+        if question.kind is FactKind.CAPTURE and isinstance(readings[-1], Answer):
             yield question.node, readings[-1].stdout
 
 

@@ -10,9 +10,12 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from unit.kinds import tool_of
 from unit.recorded import recorded
 
 STALE = "ipcache-entry-missing"  # and the request succeeded
@@ -31,22 +34,22 @@ class Kernel:
     has_programs: bool = True
 
     def answer(self, question: Question) -> Answer:
-        match question.argv[2:]:
-            case ("map", "lookup", *_):
+        match question.kind:
+            case kind if kind in MAP_KEYS:
                 octets = [f"0x{octet:02x}" for octet in PROGRAM.to_bytes(4, "little")]
                 return _printed({"value": octets})
-            case ("prog", "show", *_):
+            case FactKind.PROGRAM:
                 if not self.has_programs:
                     return _printed({"error": "get by id: No such file or directory"}, exit_code=255)
                 return _printed({"id": PROGRAM, "type": "sched_cls", "map_ids": [7, *self.used]})
-            case ("map", "show", "pinned", _):
+            case FactKind.PINNED_MAP:
                 return _printed({"id": self.pinned})
-            case ("map", "show", "name", name):
-                assert len(name) <= 15
+            case FactKind.MAPS_BY_NAME:
+                assert len(question.text("name")) <= 15
                 return _printed([{"id": number} for number in self.of_one_name])
-            case ("net", "show", "dev", _):  # of a device that was not asked about when the run was recorded
+            case FactKind.ATTACHED_PROGRAMS:  # of a device that was not asked about when the run was recorded
                 return _printed([{"xdp": [], "tc": []}])
-            case ("link", "show", "pinned", _):
+            case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
                 return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
         raise AssertionError(question)
 
@@ -58,9 +61,13 @@ def _printed(shown: object, exit_code: int = 0) -> Answer:
 def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
     """The recorded run's diagnosis once everything that is still wanted has been answered."""
     run = _with_agents(recorded(name), agent_age_s)
-    while questions := [question for question in questions_of(run) if question.argv[0] == "bpftool"]:
+    while questions := list(filter(_is_told_by_bpftool, questions_of(run))):
         run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
     return diagnose(run)
+
+
+def _is_told_by_bpftool(question: Question) -> bool:
+    return tool_of(question) == "bpftool" and not question.get("namespace")
 
 
 def _with_agents(run: Run, age_s: float) -> Run:
@@ -127,7 +134,7 @@ def test_what_can_not_be_compared_changes_nothing(kernel: Kernel) -> None:
 
 
 def test_a_healthy_run_does_not_ask() -> None:
-    assert not [q for q in questions_of(recorded("healthy-cross-node")) if "prog" in q.argv]
+    assert not [q for q in questions_of(recorded("healthy-cross-node")) if q.kind is FactKind.PROGRAM]
 
 
 def test_a_hop_that_reads_no_map_is_left_as_it_is() -> None:

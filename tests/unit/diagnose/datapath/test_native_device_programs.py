@@ -10,6 +10,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -84,7 +85,7 @@ def test_programs_that_nobody_has_pinned_a_link_for_are_not_missed() -> None:
 
 
 def test_links_are_asked_for_where_a_program_is_not_seen_alone() -> None:
-    run = without(recorded(HEALTHY), "netdev")
+    run = without(recorded(HEALTHY), FactKind.DEVICE_PROGRAM_LINK)
     nodes = ends(run)
     pins = {bpftool.device_link(node, "eth0", name) for node in nodes for name in (FROM, TO)}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM) for node in nodes})

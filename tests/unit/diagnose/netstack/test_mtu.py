@@ -11,6 +11,7 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.netstack.mtu import largest_packet
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.iproute2 import links
@@ -86,7 +87,7 @@ def with_pod_taking(run: Run, mtu: int) -> Run:
     """The run to a pod whose own device takes so much."""
     evidence, there = run.evidence, ends(run)[1]
     for question, _ in run.evidence:
-        if question.node == there and "nsenter" in question.argv and "link" in question.argv:
+        if question.node == there and question.kind is FactKind.LINK and question.get("namespace"):
             evidence = evidence.adding(
                 [question], [printed(json.dumps([{**_known(run, question), "mtu": mtu}]))]
             )
@@ -94,7 +95,9 @@ def with_pod_taking(run: Run, mtu: int) -> Run:
 
 
 def test_a_pod_that_takes_less_than_its_route_says_is_named_where_requests_stall() -> None:
-    divergence = diagnose(with_pod_taking(without(recorded(STALLED), "iptables-save"), 600)).divergence
+    divergence = diagnose(
+        with_pod_taking(without(recorded(STALLED), FactKind.IPTABLES_RULES), 600)
+    ).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (HopName.DESTINATION_INTERFACE, Reason.MTU_TOO_SMALL)
 

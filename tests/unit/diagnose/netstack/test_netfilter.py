@@ -100,7 +100,7 @@ def test_rules_of_the_other_backend_are_asked_for_and_count() -> None:
         stderr=b"# Warning: iptables-legacy tables present, use it\n",
     )
     rules = TABLES.format("filter", "INPUT", "[3:180] -A INPUT -p tcp -m tcp --dport 81 -j REJECT")
-    run = answered(run, iptables.question(node, namespace, "iptables-legacy-save"), rules)
+    run = answered(run, iptables.question(node, namespace, "legacy"), rules)
     divergence = diagnose(run).divergence
     assert divergence is not None
     assert divergence.hop is INTERFACE
@@ -145,7 +145,7 @@ def test_a_filter_of_tc_inside_the_destination_is_blamed() -> None:
     run = recorded(REFUSED)
     node, namespace = inside(run)
     run = answered(run, qdisc.losing_in_pod(node, namespace), json.dumps([{"kind": "clsact", "dev": "eth0"}]))
-    attached = netns.inside(node, namespace, *bpftool.attached(node, "eth0").argv)
+    attached = bpftool.attached(node, "eth0", namespace)
     run = answered(
         run, attached, json.dumps([{"xdp": [], "tc": [{"devname": "eth0", "kind": "clsact/ingress"}]}])
     )

@@ -13,6 +13,7 @@ from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
 from datapath_probe.diagnose.run.run import Run
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -42,7 +43,7 @@ def left_waiting() -> Run:
     to blame hangs on the size of the request.
     """
     run = recorded("mtu-too-small-for-a-large-body")
-    seen = {q: said for q, said in run.evidence if "iptables-save" not in q.argv}
+    seen = {q: said for q, said in run.evidence if q.kind is not FactKind.IPTABLES_RULES}
     return replace(run, evidence=Evidence(seen))
 
 
@@ -89,7 +90,7 @@ def test_redaction_does_not_change_the_verdict() -> None:
 
 def test_outputs_are_kept_byte_for_byte() -> None:
     run = recorded("healthy-cross-node")
-    question = Question("node1", ("garbage",))
+    question = Question(FactKind.UPTIME, "node1")
     readings = [Answer(1, bytes(range(256)), b"\xff\x00", 1.5, 0.25, truncated=True)]
     odd = replace(run, evidence=run.evidence.adding([question], readings))
     odd = replace(
@@ -129,7 +130,9 @@ def asking_with_secrets() -> Run:
         run,
         plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
         request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
-        evidence=run.evidence.adding([Question("node1", ("hubble",))], [Answer(0, told, b"", 0.0, 0.0)]),
+        evidence=run.evidence.adding(
+            [Question(FactKind.NEWEST_FLOW, "node1")], [Answer(0, told, b"", 0.0, 0.0)]
+        ),
     )
 
 

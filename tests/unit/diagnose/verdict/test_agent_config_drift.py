@@ -15,7 +15,6 @@ from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import map_layout
 from unit.recorded import names, recorded
-from unit.sources.golden import printed
 
 FOLDER = b"/tmp/cilium/config-map/"
 HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
@@ -70,8 +69,7 @@ def set_apart(name: str, *settings: str) -> tuple[Run, str]:
     """The same with other keys than those that were recorded."""
     run, node = configured(name, "ipam", "kubernetes")
     said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
-    more = agent_config.more(node)
-    return replace(run, evidence=run.evidence.adding([more], [printed(said, exit_code=2)])), node
+    return changed(run, agent_config.question(node), lambda before: before + said), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])

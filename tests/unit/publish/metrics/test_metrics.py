@@ -18,6 +18,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import Request, Run
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -224,9 +225,11 @@ def test_a_probe_never_has_more_than_100_series() -> None:
     assert sum(of(scrape(metrics), "hop_failures_total").values()) == 12 * len(HopName) + 2
 
 
-def test_missing_evidence_is_counted_by_program_and_reason() -> None:
+def test_missing_evidence_is_counted_by_tool_and_reason() -> None:
     missing = Unavailable(EvidenceError.TIMEOUT, "too slow")
-    evidence = Evidence().adding([Question("node1", ("bpftool", "-j"))], [missing])
+    evidence = Evidence().adding(
+        [Question(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))], [missing]
+    )
     lost_evidence = Bundle(Run(plan(), Request(NOW, 20001, missing), evidence))
     metrics = after([])
     run = record(healthy())
