@@ -26,11 +26,11 @@ class Recording:
     answer: Answer
     node: str = ""  # "" for curl, which runs in the pod
 
-    fact: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
+    saved: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
 
     @property
     def question(self) -> Fact:
-        fact = self.fact or format_1.fact_of(self.node, self.argv)
+        fact = self.saved or format_1.fact_of(self.node, self.argv)
         assert fact is not None
         return fact
 
@@ -44,7 +44,7 @@ def recordings(module: str, of: str = FIRST) -> dict[str, Recording]:
             argv=tuple(one["argv"]),
             answer=printed(one["stdout"], one["exitCode"], one["stderr"]),
             node=one.get("node", ""),
-            fact=_fact(one),
+            saved=_fact(one),
         )
         for name, one in saved.items()
     }
