@@ -86,6 +86,8 @@ class Reason(StrEnum):
     BACKEND_MISSING = "BackendMissing"
     BACKEND_STALE = "BackendStale"
     BACKEND_MISMATCH = "BackendMismatch"
+    SERVICE_FLAGS_MISMATCH = "ServiceFlagsMismatch"
+    AFFINITY_MISMATCH = "AffinityMismatch"
     NO_READY_BACKENDS = "NoReadyBackends"
     NOT_TRANSLATED = "NotTranslated"
     REVERSE_NAT_MISSING = "ReverseNATMissing"
