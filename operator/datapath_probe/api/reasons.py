@@ -1,4 +1,4 @@
-"""Every reason that can stand in a condition, a hop or a metric label. docs/errors.md has an entry for each:
+"""Every reason that a condition, a hop or a metric label can have. docs/errors.md has an entry for each:
 cause, evidence, what to do next (a test compares the two).
 """
 

@@ -18,7 +18,7 @@ from .status import ProbeStatus
 from .upgrade import DEPRECATED, RETIRED
 
 _HEADER = (
-    "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` tells if it is out of date.\n"
+    "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"
 )
 
 _COLUMNS = (
@@ -65,7 +65,7 @@ def _structural(model: type[BaseModel], generator: type[GenerateJsonSchema]) -> 
 
 def _inlined(schema: JsonSchemaValue, definitions: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
     """A copy of a schema in the API server's dialect."""
-    if "$ref" in schema:  # what stands beside the reference is about the field, and goes first
+    if "$ref" in schema:  # what is beside the reference is about the field, and takes precedence
         schema = definitions[schema["$ref"].removeprefix("#/$defs/")] | schema
     node = {keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "title")}
     if "description" in node:

@@ -83,22 +83,22 @@ def _counters(counters: Mapping[str, Any], history: Sequence[_Json]) -> _Json:
     }
 
 
-def _path_profile(way: Mapping[str, Any], changes: object) -> _Json:
+def _path_profile(old: Mapping[str, Any], changes: object) -> _Json:
     renamed = {
-        "lastChangeTime": way.get("since"),
-        "lastChange": way.get("change"),
+        "lastChangeTime": old.get("since"),
+        "lastChange": old.get("change"),
         "changeCount": changes,
-        "loadBalancing": _LOAD_BALANCING.get(str(way.get("loadBalancing"))),
+        "loadBalancing": _LOAD_BALANCING.get(str(old.get("loadBalancing"))),
         "nodeAttachments": [
-            _node_attachment(entry) for entry in _objects(way.get("entries")) if not _is_clipped(entry)
+            _node_attachment(entry) for entry in _objects(old.get("entries")) if not _is_clipped(entry)
         ],
     }
     kept = ("destination", "routing", "endpointRoutes", "sources", "backends", "backendCount")
-    return {**renamed, **{name: way[name] for name in kept if name in way}}
+    return {**renamed, **{name: old[name] for name in kept if name in old}}
 
 
 def _is_clipped(entry: _Json) -> bool:
-    """Whether names of programs are missing: they stood in one string, and would look like a change now."""
+    """Whether names of programs are missing: they were one string, and would look like a path change now."""
     return str(entry.get("programs", "")).endswith("…")
 
 
@@ -112,6 +112,6 @@ def _node_attachment(entry: _Json) -> _Json:
 
 
 def _divergent_hop(hop: Mapping[str, Any]) -> _Json:
-    """What to do next stood behind the message."""
+    """What to do next was part of the message."""
     message, _, step = str(hop.get("message", "")).partition(" Next: ")
     return {**hop, "message": message, "next": step[:1].upper() + step[1:]} if step else dict(hop)

@@ -66,7 +66,7 @@ class Publisher:
         self._publish(probe, previous, statuses.suspended(previous, probe, self._clock()), urgent=True)
 
     def invalid(self, probe: InvalidSpec) -> None:
-        """The probe can't be run as it stands."""
+        """The probe can't be run with this spec."""
         previous = self._statuses[probe.meta.uid]
         self._publish(probe, previous, statuses.invalid(previous, probe, self._clock()), urgent=True)
 

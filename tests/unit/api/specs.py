@@ -218,7 +218,7 @@ INVALID: dict[str, Refused] = {
     ),
     "a denial that can't be witnessed in time": Refused(
         spec(expect={"outcome": "Denied"}, request={"timeout": "1999ms"}),
-        "needs a request.timeout of 2s or more",
+        "requires a request.timeout of 2s or more",
     ),
     "a status that is not final": Refused(
         spec(expect={"status": [100]}), "should be greater than or equal to 200"
@@ -230,7 +230,7 @@ INVALID: dict[str, Refused] = {
     ),
     "no latency": Refused(spec(expect={"maxLatency": "0ms"}), "must be a duration from 1ms to 60s"),
     "locality of a Service's backends": Refused(
-        expected_path({"service": SERVICE}, locality="SameNode"), "expect.path.locality needs destination.pod"
+        expected_path({"service": SERVICE}, locality="SameNode"), "expect.path.locality requires destination.pod"
     ),
     "an unknown locality": Refused(
         expected_path({"pod": POD}, locality="Near"), 'supported values: "SameNode", "CrossNode"'

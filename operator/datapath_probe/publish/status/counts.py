@@ -7,6 +7,7 @@ from ...api.condition import ConditionStatus
 from ...api.status import Counters, PathCounts
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.plan import CannotRun
 from .conditions import FALSE, TRUE
 
 
@@ -29,11 +30,13 @@ def _streak(before: int, goes_on: bool) -> int:
     return before + 1 if goes_on else 0
 
 
-def path_counts(paths: Sequence[Diagnosis]) -> PathCounts:
-    """The paths of a run by verdict."""
-    by_verdict = Counter(path.verdict for path in paths)
+def path_counts(outcomes: Sequence[Diagnosis | CannotRun]) -> PathCounts:
+    """The paths of a run by verdict; one on which no request could be sent is Unknown."""
+    by_verdict = Counter(
+        outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN for outcome in outcomes
+    )
     return PathCounts(
-        total=len(paths),
+        total=by_verdict.total(),
         healthy=by_verdict[ProbeVerdict.HEALTHY],
         degraded=by_verdict[ProbeVerdict.DEGRADED],
         broken=by_verdict[ProbeVerdict.BROKEN],

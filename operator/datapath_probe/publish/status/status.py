@@ -80,7 +80,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
-        path_counts=path_counts(result.paths),
+        path_counts=path_counts(result.paths or (result.outcome,)),
         paths=paths,
         capture=captured(result),
     )

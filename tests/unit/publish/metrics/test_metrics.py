@@ -101,6 +101,14 @@ def test_one_verdict_is_1_and_the_others_0() -> None:
     }
 
 
+def test_paths_are_counted_by_verdict() -> None:
+    none = {("Healthy",): 0, ("Degraded",): 0, ("Broken",): 0, ("Unknown",): 0}
+    assert of(scrape(after([])), "paths") == {}
+    assert of(scrape(after([healthy()])), "paths") == {**none, ("Healthy",): 1}
+    assert of(scrape(after([healthy(), diverging()])), "paths") == {**none, ("Broken",): 1}
+    assert of(scrape(after([CANNOT_RUN])), "paths") == {**none, ("Unknown",): 1}
+
+
 def test_a_hop_that_cannot_be_judged_has_no_sample() -> None:
     outcome = replace(diverging(), findings=(*diverging().findings[:4], *unknown().findings[4:]))
     hops = of(scrape(after([outcome])), "hop_success")

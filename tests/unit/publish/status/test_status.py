@@ -105,6 +105,7 @@ def test_a_run_that_could_not_take_place_is_unknown_and_says_why() -> None:
     status = after([CANNOT_RUN])
     assert (status.verdict, status.reason, status.paths) == ("Unknown", "SourceNotFound", ())
     assert (status.source, status.destination) == ("default/xwing", "default/deathstar:80")
+    assert status.path_counts == PathCounts(total=1, unknown=1)
     assert status.summary == (
         "Unknown: SourceNotFound: there is no pod default/xwing (default/xwing → default/deathstar:80)"
     )
