@@ -27,7 +27,7 @@ from .scalars import (
 from .vocabulary import ExpectedOutcome, FrontendType
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
-"""The packet is sent again after 1 s, which makes the first drop readable: a ring buffer holds back its newest event."""
+"""The packet is sent again after 1 s, which makes the first drop visible: a ring holds back its newest event."""
 
 
 class Client(StrEnum):
@@ -94,8 +94,8 @@ class PodDestination(ApiModel):
 
 
 class ServiceDestination(ApiModel):
-    """A Service of any type except ExternalName, requested as NAME.NAMESPACE.svc: at its ClusterIP, or if it is headless
-    at the IP addresses of its pods. Or requested at its NodePort."""
+    """A Service of any type except ExternalName, requested as NAME.NAMESPACE.svc: at its ClusterIP, or if it is
+    headless at the IP addresses of its pods. Or requested at its NodePort."""
 
     name: Label
     """Name of the Service."""
@@ -213,7 +213,7 @@ class ProbeSpec(ApiModel):
         ),
         Rule(
             "self.expect.outcome != 'Denied' || duration(self.request.timeout) >= duration('2s')",
-            "expect.outcome Denied requires a request.timeout of 2s or more: the drop of a single packet is reported late",
+            "expect.outcome Denied requires a request.timeout of 2s or more: the first drop is reported late",
             lambda spec: (
                 spec.expect.outcome is not ExpectedOutcome.DENIED
                 or spec.request.timeout_s >= LEAST_TIMEOUT_TO_BE_DENIED_S

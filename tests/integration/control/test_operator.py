@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,7 +104,9 @@ def test_run_now_asked_for_while_the_operator_was_away_is_served(
     eventually(lambda: probe.status().get("lastHandledRunNow") == "please")
 
 
-def test_a_suspended_probe_rests_until_it_is_resumed(operator: OperatorProcess, probe: Probe) -> None:
+def test_a_suspended_probe_rests_until_it_is_resumed(
+    operator: OperatorProcess, probe: Probe, served: ApiServer
+) -> None:
     probe.apply(interval="1s")
     eventually(probe.status)
     probe.apply(interval="1s", suspend=True)
@@ -113,9 +114,10 @@ def test_a_suspended_probe_rests_until_it_is_resumed(operator: OperatorProcess, 
     assert "nextRunTime" not in probe.status()
     assert probe.status()["verdict"] == "Healthy"
     assert operator.metric("datapath_probe_next_run_timestamp_seconds", probe=probe.name) is None
-    began = len(operator.started)
-    time.sleep(2.5)
-    assert len(operator.started) == began
+    began, other = len(operator.started), Probe(served, f"{probe.name}-other")
+    other.apply(interval="1s")  # its runs show how time passes for the scheduler
+    eventually(lambda: operator.started[began:].count(other.name) >= 4)
+    assert set(operator.started[began:]) == {other.name}
     probe.apply(interval="1s")
     eventually(lambda: probe.ready() == "Scheduled")
     assert probe.status()["lastRun"]["trigger"] == "SpecChange"
@@ -198,7 +200,7 @@ def test_the_operator_survives_a_restart_of_the_api_server(
     eventually(probe.status)
     served.kill()
     operator.tell("broken")
-    time.sleep(3)
+    eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
     assert operator.get("/healthz")[0] == 200
     served.start()
     served.wait_ready()

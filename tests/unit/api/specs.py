@@ -230,7 +230,8 @@ INVALID: dict[str, Refused] = {
     ),
     "no latency": Refused(spec(expect={"maxLatency": "0ms"}), "must be a duration from 1ms to 60s"),
     "locality of a Service's backends": Refused(
-        expected_path({"service": SERVICE}, locality="SameNode"), "expect.path.locality requires destination.pod"
+        expected_path({"service": SERVICE}, locality="SameNode"),
+        "expect.path.locality requires destination.pod",
     ),
     "an unknown locality": Refused(
         expected_path({"pod": POD}, locality="Near"), 'supported values: "SameNode", "CrossNode"'
