@@ -207,14 +207,14 @@ INVALID: dict[str, Refused] = {
         "leave out status, bodyContains, maxLatency and path",
     ),
     "the latency of a denial": Refused(
-        spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no answer"
+        spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no response"
     ),
     "the body of a denial": Refused(
-        spec(expect={"outcome": "Denied", "bodyContains": "no"}), "a request that is Denied has no answer"
+        spec(expect={"outcome": "Denied", "bodyContains": "no"}), "a request that is Denied has no response"
     ),
     "the path of a denial": Refused(
         spec(expect={"outcome": "Denied", "path": {"encapsulation": "vxlan"}}),
-        "a request that is Denied has no answer",
+        "a request that is Denied has no response",
     ),
     "a denial that can't be witnessed in time": Refused(
         spec(expect={"outcome": "Denied"}, request={"timeout": "1999ms"}),
