@@ -1,4 +1,4 @@
-"""How a fact is delivered, whoever collects it: how long it is waited for, how old it may be, who has to answer."""
+"""How a fact is delivered, by any collector: how long it is waited for, how old it may be, who has to answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Facts of bundles of format 1, which filed evidence by the command that had told it.
+"""Facts of bundles of format 1, which filed evidence by command.
 
 In: a command's words, as any version before format 2 ran them. Out: the fact; None where no version asked so. Called by
 `upgrade`. Nothing here follows a change of the commands of today.
@@ -97,28 +97,28 @@ _NUMBERS = frozenset({"id", "endpoint", "source_port", "destination_port", "port
 
 
 def fact_of(node: str, argv: Sequence[str]) -> Fact | None:
-    """The fact that the command told; None where that is not known. ValueError for a value that it can't have."""
-    told = _told(tuple(argv))
-    return Fact.of(told[0], node, **dict(told[1])) if told else None
+    """The fact that the command printed; None where no version ran it. ValueError for a value that it can't have."""
+    found = _parsed(tuple(argv))
+    return Fact.of(found[0], node, **dict(found[1])) if found else None
 
 
 def is_more_config(argv: Sequence[str]) -> bool:
-    """Whether the command told the second part of the agent's configuration."""
+    """Whether the command printed the second part of the agent's configuration."""
     return argv[0] == "grep" and _CONFIG_KEY not in argv
 
 
 @lru_cache(maxsize=32_768)
-def _told(argv: tuple[str, ...]) -> tuple[FactKind, tuple[tuple[str, Value], ...]] | None:
+def _parsed(argv: tuple[str, ...]) -> tuple[FactKind, tuple[tuple[str, Value], ...]] | None:
     inside, words = _namespace(argv)
     if words[:2] == _SCRIPT:
-        told = _by_script(words)
+        found = _by_script(words)
     elif _CONFIG.fullmatch(text := " ".join(words)):
-        told = FactKind.AGENT_CONFIG, {}
+        found = FactKind.AGENT_CONFIG, {}
     elif lookup := _LOOKUP.fullmatch(text):
-        told = _entry(lookup["map"], bytes.fromhex(lookup["key"]))
+        found = _entry(lookup["map"], bytes.fromhex(lookup["key"]))
     else:
-        told = _by_command(text)
-    return (told[0], tuple({**told[1], **inside}.items())) if told else None
+        found = _by_command(text)
+    return (found[0], tuple({**found[1], **inside}.items())) if found else None
 
 
 def _namespace(argv: tuple[str, ...]) -> tuple[dict[str, Value], tuple[str, ...]]:
@@ -127,10 +127,10 @@ def _namespace(argv: tuple[str, ...]) -> tuple[dict[str, Value], tuple[str, ...]
     return {}, argv
 
 
-_Told = tuple[FactKind, dict[str, Value]] | None
+_Parsed = tuple[FactKind, dict[str, Value]] | None
 
 
-def _by_script(words: Sequence[str]) -> _Told:
+def _by_script(words: Sequence[str]) -> _Parsed:
     """Rules of nf_tables; or captured packets, whose script has arguments: a filter, seconds, packets."""
     match words[len(_SCRIPT) + 1 :]:
         case []:
@@ -158,7 +158,7 @@ def _filtered(packets: str) -> dict[str, Value]:
     return {**found, "clients": tuple(clients)}
 
 
-def _by_command(text: str) -> _Told:
+def _by_command(text: str) -> _Parsed:
     for kind, pattern in _PATTERNS:
         if found := pattern.fullmatch(text):
             named = found.groupdict().items()
@@ -172,7 +172,7 @@ def _value(name: str, text: str) -> Value:
     return int(text) if name in _NUMBERS else text
 
 
-def _entry(name: str, key: bytes) -> _Told:
+def _entry(name: str, key: bytes) -> _Parsed:
     """The entry of a map, by the bytes of its key."""
     for beginning, decode in _KEYS.items():
         if name.startswith(beginning):
@@ -183,18 +183,18 @@ def _entry(name: str, key: bytes) -> _Told:
     return None
 
 
-def _ipcache(name: str, key: bytes) -> _Told:
+def _ipcache(name: str, key: bytes) -> _Parsed:
     prefix, family, address = struct.unpack("<I3xB16s", key)
     ip = _ip(address[: 4 if family == 1 else 16])
     return FactKind.IPCACHE_ENTRY, {"map": name, "address": ip, "prefix_length": prefix - 32}
 
 
-def _endpoint(_: str, key: bytes) -> _Told:
+def _endpoint(_: str, key: bytes) -> _Parsed:
     address, family = struct.unpack("<16sB3x", key)
     return FactKind.ENDPOINT_ENTRY, {"address": _ip(address[: 4 if family == 1 else 16])}
 
 
-def _policy(name: str, key: bytes) -> _Told:
+def _policy(name: str, key: bytes) -> _Parsed:
     identity, egress, protocol = struct.unpack("<4xIBB", key[:-2])
     policy_map, _, endpoint = name.rpartition("_")
     return FactKind.POLICY_ENTRY, {
@@ -207,7 +207,7 @@ def _policy(name: str, key: bytes) -> _Told:
     }
 
 
-def _slot(_: str, key: bytes) -> _Told:
+def _slot(_: str, key: bytes) -> _Parsed:
     port, slot, protocol, scope = struct.unpack(">H2sBB2x", key[-8:])
     return FactKind.SERVICE_SLOT, {
         "address": _ip(key[:-8]),
@@ -218,7 +218,7 @@ def _slot(_: str, key: bytes) -> _Told:
     }
 
 
-def _conntrack(_: str, key: bytes) -> _Told:
+def _conntrack(_: str, key: bytes) -> _Parsed:
     ends, (dport, sport, protocol, flags) = key[:-6], struct.unpack(">HHBB", key[-6:])
     to, from_ = _ip(ends[: len(ends) // 2]), _ip(ends[len(ends) // 2 :])
     of_service = flags == _SERVICE_FLAG
@@ -252,7 +252,7 @@ def _ip(packed: bytes) -> str:
     return str(ip_address(packed))
 
 
-_KEYS: Final[Mapping[str, Callable[[str, bytes], _Told]]] = {
+_KEYS: Final[Mapping[str, Callable[[str, bytes], _Parsed]]] = {
     "cilium_ipcache": _ipcache,
     "cilium_lxc": _endpoint,
     "cilium_policy": _policy,

@@ -25,7 +25,7 @@ _NO_ENDPOINT = {**_NOTHING, "exitCode": 1, "stderr": "[GET /endpoint/{id}][404] 
 
 
 def upgraded(document: Saved) -> tuple[Saved, list[str]]:
-    """The document in format 2, and a sentence for each answer that nobody knows any more."""
+    """The document in format 2, and a sentence for each answer that is left out."""
     plan: Saved = document["plan"]
     facts, more, notes = _by_fact(document["evidence"])
     _complete_config(facts, more, plan["config"])

@@ -112,8 +112,8 @@ def test_keys_that_were_not_asked_for_are_those_of_the_configmap() -> None:
 def test_both_parts_of_the_configuration_are_one_fact() -> None:
     document, first = with_config()
     more = [*first["argv"][:3], f"{FOLDER}/cluster-id", f"{FOLDER}/underlay-protocol"]
-    told = {**first["readings"][-1], "stdout": f"{FOLDER}/cluster-id:9\n"}
-    document["evidence"].append({"node": first["node"], "argv": more, "readings": [told]})
+    second = {**first["readings"][-1], "stdout": f"{FOLDER}/cluster-id:9\n"}
+    document["evidence"].append({"node": first["node"], "argv": more, "readings": [second]})
     lines = config_of(document, first["node"])
     assert [line for line in lines if "cluster-id" in line] == [f"{FOLDER}/cluster-id:9"]
 
