@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
 
 USUAL_S = 5.0
 _SHOWN = 200  # of a word
@@ -34,9 +35,14 @@ class Command:
     @property
     def text(self) -> str:
         """The command as people write it; a script is cut."""
-        return shlex.join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in self.argv)
+        return _text(self.argv)
 
     @property
     def program(self) -> str:
         """The tool that answers, whatever it is wrapped in (`nsenter --net=…`, `timeout -k 1 4`)."""
         return next((word for word in self.argv if not _WRAPPING.fullmatch(word)), self.argv[0])
+
+
+@lru_cache(maxsize=4096)  # most commands are run again and again
+def _text(argv: tuple[str, ...]) -> str:
+    return shlex.join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in argv)

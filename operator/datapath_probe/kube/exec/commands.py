@@ -1,6 +1,6 @@
 """Facts as commands in the container of a node's Cilium agent: the only place that knows how its tools are called.
 
-Pure. In: a fact. Out: the command that tells it. Called by `agents` and `agent_exec`. What becomes a word here was
+Pure. In: a fact. Out: the command that prints it. Called by `agents` and `agent_exec`. What becomes a word here was
 validated when the fact was made: no word can be an option or a path of its own.
 Source: the tools of the agent's image: bpftool 7, iproute2 6, iptables 1.8, util-linux, GNU findutils, perl-base;
 Cilium 1.16–1.20 `cilium-dbg/cmd`, `hubble/cmd/observe`, `pkg/bpf/bpffs_linux.go` (where objects are pinned).
@@ -45,7 +45,7 @@ _PACKET: Final = (
 
 @lru_cache(maxsize=4096)
 def command_of(fact: Fact) -> Command:
-    """The command that tells the fact."""
+    """The command that prints the fact."""
     how = delivery(fact)
     return Command(
         fact.node,
