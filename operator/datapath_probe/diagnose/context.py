@@ -18,7 +18,7 @@ from .connection.outcome import Outcome
 from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
 from .finding.hop_check import Hop
-from .run.run import Run
+from .run.run import PathRun
 
 SENT_AGAIN_S = 0.9
 """After a second the kernel sends the first packet of a connection again (RFC 6298), if nobody has answered it."""
@@ -28,7 +28,7 @@ SENT_AGAIN_S = 0.9
 class CheckContext:
     """`report` is None while the request is under way; `connection` is then empty."""
 
-    run: Run
+    run: PathRun
     reader: EvidenceReader
     path: ExpectedPath
     backend: Backend | None

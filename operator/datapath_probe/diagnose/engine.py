@@ -40,7 +40,7 @@ from .datapath.map_pinning import check_map_in_use, reloading
 from .finding.diagnosis import Diagnosis
 from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
-from .run.run import Run
+from .run.run import PathRun
 from .verdict.agent_config_drift import disagreement, unjudgeable
 from .verdict.data_transfer import transfer_zone
 from .verdict.event_evidence import attach_events, hints, lost_events
@@ -79,7 +79,7 @@ CHECKS: Mapping[HopName, Check] = {
 }
 
 
-def diagnose(run: Run, parse_cache: ParseCache | None = None) -> Diagnosis:
+def diagnose(run: PathRun, parse_cache: ParseCache | None = None) -> Diagnosis:
     """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis."""
     reader = EvidenceReader(run.evidence, parse_cache)
     context = _case(run, reader)
@@ -148,14 +148,14 @@ def _open_end(context: CheckContext) -> HopName | None:
     return expected_path(context.plan, backends[0]).hops[-1].name
 
 
-def _candidate_findings(run: Run, reader: EvidenceReader, context: CheckContext) -> Iterator[Finding]:
+def _candidate_findings(run: PathRun, reader: EvidenceReader, context: CheckContext) -> Iterator[Finding]:
     """The hops to each backend that may have been chosen, as far as the case does not know which was."""
     for backend in () if context.backend else run.plan.backends[:MAX_CANDIDATES]:
         yield from _examine(_case(run, reader, candidate=backend))
 
 
 def _righted(
-    run: Run, findings: Sequence[Finding], progress: Progress, parse_cache: ParseCache | None
+    run: PathRun, findings: Sequence[Finding], progress: Progress, parse_cache: ParseCache | None
 ) -> str | None:
     """What explained the failure at the first look and is right at the second: the request may have met it as it was
     before, and proves nothing of the path as it is now.
@@ -182,7 +182,7 @@ def _is_doubtful(finding: Finding) -> bool:
     return finding.needs_second_look or finding.verdict is HopVerdict.BROKEN
 
 
-def questions_of(run: Run, parse_cache: ParseCache | None = None) -> Sequence[Question]:
+def questions_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Question]:
     """What the checks want to know and nobody has asked yet, in the order in which they want it. While it is not known
     which backend was chosen, that is what they want to know of any of the candidates.
     """
@@ -200,7 +200,7 @@ def questions_of(run: Run, parse_cache: ParseCache | None = None) -> Sequence[Qu
     return list(reader.missing)
 
 
-def _case(run: Run, reader: EvidenceReader, candidate: Backend | None = None) -> CheckContext:
+def _case(run: PathRun, reader: EvidenceReader, candidate: Backend | None = None) -> CheckContext:
     """The case as far as it is known; `candidate`: as if this backend had been chosen, and the request under way."""
     plan, request = run.plan, run.request
     report: CurlReport | Unavailable | None = None

@@ -24,7 +24,7 @@ from ..diagnose.engine import diagnose, questions_of
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
-from ..diagnose.run.run import Request, Run
+from ..diagnose.run.run import PathRun, Request
 from ..evidence.question import Question
 from ..evidence.reading import Reading
 from ..plan.endpoint_churn import destination_churn, dns_churn
@@ -96,9 +96,9 @@ class ProbeRunner:
             run = replace(run, evidence=run.evidence.adding(questions, captured.readings))
         return RunResult(started, self._clock(), diagnosis, Bundle(run))
 
-    async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
+    async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[PathRun, Diagnosis]:
         request = Request(self._clock(), local_port, None)
-        run = Run(plan, request)
+        run = PathRun(plan, request)
         parse_cache: ParseCache = {}
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S
@@ -125,7 +125,9 @@ class ProbeRunner:
             run, diagnosis = await _await_events(run, parse_cache, respondents)
         return run, diagnosis
 
-    async def _look_again(self, probe: Probe, run: Run, diagnosis: Diagnosis, respondents: Collector) -> Run:
+    async def _look_again(
+        self, probe: Probe, run: PathRun, diagnosis: Diagnosis, respondents: Collector
+    ) -> PathRun:
         """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
@@ -174,8 +176,8 @@ class ProbeRunner:
 
 
 async def _collect(
-    run: Run, parse_cache: ParseCache, respondents: Collector, rounds: int = MAX_ROUNDS
-) -> Run:
+    run: PathRun, parse_cache: ParseCache, respondents: Collector, rounds: int = MAX_ROUNDS
+) -> PathRun:
     """What the checks want to know at this point of the run, in so many round trips at most."""
     evidence = await gather(
         run.evidence,
@@ -186,7 +188,9 @@ async def _collect(
     return replace(run, evidence=evidence)
 
 
-async def _await_events(run: Run, parse_cache: ParseCache, respondents: Collector) -> tuple[Run, Diagnosis]:
+async def _await_events(
+    run: PathRun, parse_cache: ParseCache, respondents: Collector
+) -> tuple[PathRun, Diagnosis]:
     """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
     run = await _collect(run, parse_cache, respondents)
     diagnosis = diagnose(run, parse_cache)

@@ -15,7 +15,7 @@ from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
 from datapath_probe.control.cluster import Cluster
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.kube.writes.probes import Probes
@@ -51,7 +51,9 @@ class FakeCluster:
             await asyncio.Event().wait()
         assert capture
         evidence = Evidence({CAPTURE: (Answer(0, PCAP, b"", NOW, 1.0),)})
-        return RunResult(NOW, NOW + 1, healthy(), Bundle(Run(plan(), Request(NOW, 20001, None), evidence)))
+        return RunResult(
+            NOW, NOW + 1, healthy(), Bundle(PathRun(plan(), Request(NOW, 20001, None), evidence))
+        )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from datapath_probe import __version__
 from datapath_probe.cli.main import main
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from unit.publish.samples import NOW, plan
@@ -25,7 +25,7 @@ def command(*argv: str, stdin: bytes | None = None) -> Result:
 def bundle() -> bytes:
     """A run in which curl was not to be had."""
     reading = Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, "there is no curl")
-    return Bundle(Run(plan(), Request(NOW, 20001, reading))).to_json()
+    return Bundle(PathRun(plan(), Request(NOW, 20001, reading))).to_json()
 
 
 def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) -> None:

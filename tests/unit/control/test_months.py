@@ -19,7 +19,7 @@ from datapath_probe.control.schedule.scheduler import Scheduler
 from datapath_probe.control.schedule.timetable import Due
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -52,7 +52,7 @@ class Months:
         backends = [backend.target.pod for backend in plan.backends if backend.target]
         pods = [plan.source.pod, *backends]
         self._new_each_run = [name for pod in pods for name in (pod.name, pod.uid)] + agents
-        self._run: Run | None = None
+        self._run: PathRun | None = None
         self._inventory = Cluster()
         scheduler = Scheduler(self.clock, 8)
         metrics = Metrics(lambda: scheduler.heartbeat)
@@ -69,7 +69,7 @@ class Months:
         return self.now
 
     @property
-    def run_(self) -> Run:
+    def run_(self) -> PathRun:
         assert self._run
         return self._run
 
@@ -135,7 +135,7 @@ class RecordedPorts(SourcePorts):
         return self._months.run_.request.local_port
 
 
-def _probe(run: Run, uid: str, generation: int) -> dict[str, object]:
+def _probe(run: PathRun, uid: str, generation: int) -> dict[str, object]:
     target, source = run.plan.backends[0].target, run.plan.source.pod
     assert target
     made = body(

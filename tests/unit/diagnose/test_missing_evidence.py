@@ -14,7 +14,7 @@ from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeV
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -56,7 +56,7 @@ changes = st.sampled_from(sorted(CHANGES))
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
+def damaged(draw: st.DrawFn) -> tuple[PathRun, PathRun, list[Question]]:
     """A recorded run, the same with some of its evidence damaged, and which."""
     run = recorded(draw(runs))
     questions = sorted(run.evidence.readings, key=lambda question: (question.node, question.argv))
@@ -70,7 +70,9 @@ def damaged(draw: st.DrawFn) -> tuple[Run, Run, list[Question]]:
 
 @settings(max_examples=150)
 @given(damaged())
-def test_damaged_evidence_never_turns_a_fault_into_health(context: tuple[Run, Run, list[Question]]) -> None:
+def test_damaged_evidence_never_turns_a_fault_into_health(
+    context: tuple[PathRun, PathRun, list[Question]],
+) -> None:
     whole, damaged_run, _ = context
     before, after = diagnose(whole), diagnose(damaged_run)
     if before.verdict is not ProbeVerdict.HEALTHY:
@@ -83,7 +85,7 @@ def test_damaged_evidence_never_turns_a_fault_into_health(context: tuple[Run, Ru
 
 @settings(max_examples=150)
 @given(damaged())
-def test_damaged_evidence_never_blames_another_hop(context: tuple[Run, Run, list[Question]]) -> None:
+def test_damaged_evidence_never_blames_another_hop(context: tuple[PathRun, PathRun, list[Question]]) -> None:
     whole, damaged_run, _ = context
     _assert_blames_no_other(diagnose(whole), diagnose(damaged_run))
 
@@ -105,14 +107,14 @@ LOSSES: dict[str, Callable[[Question], bool]] = {
     "kernels": lambda question: {"route", "get"} <= {*question.argv},
     "attachments": lambda question: {"net", "show"} <= {*question.argv},
 }
-PLACES: dict[str, Callable[[Run, Question], bool]] = {
+PLACES: dict[str, Callable[[PathRun, Question], bool]] = {
     "everywhere": lambda _, __: True,
     "at the source": lambda run, question: question.node == run.plan.source.node.name,
     "elsewhere": lambda run, question: question.node != run.plan.source.node.name,
 }
 
 
-def _without(run: Run, lost: Collection[Question]) -> Run:
+def _without(run: PathRun, lost: Collection[Question]) -> PathRun:
     readings = {
         question: tuple(map(_gone, told)) if question in lost else told for question, told in run.evidence
     }
@@ -185,7 +187,7 @@ def _stretch(diagnosis: Diagnosis) -> tuple[int, int]:
 
 @settings(max_examples=100)
 @given(damaged())
-def test_a_hop_without_what_it_needs_is_not_ok(context: tuple[Run, Run, list[Question]]) -> None:
+def test_a_hop_without_what_it_needs_is_not_ok(context: tuple[PathRun, PathRun, list[Question]]) -> None:
     """Neither where the whole run was healthy: what was intended or programmed has to be known."""
     whole, damaged_run, _ = context
     needed = {finding.hop: _needed(finding) for finding in diagnose(whole).findings}
@@ -201,7 +203,7 @@ def _needed(finding: Finding) -> set[Witness]:
 @settings(max_examples=100)
 @given(damaged(), st.randoms(use_true_random=False))
 def test_more_of_the_evidence_makes_nothing_worse(
-    context: tuple[Run, Run, list[Question]], random: Random
+    context: tuple[PathRun, PathRun, list[Question]], random: Random
 ) -> None:
     """Of the answers that are missing some come after all: what was well stays well, what was named stays named."""
     whole, less, lost = context

@@ -11,7 +11,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.finding import Segment
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -26,13 +26,13 @@ from unit.recorded import recorded
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (reading, reading) for q, reading in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> Run:
+def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> PathRun:
     """A recorded run through a Service, as if curl had got no address; the Service is also the name server."""
     run = recorded(name)
     reading, frontend = run.request.reading, run.plan.frontend
@@ -49,7 +49,7 @@ def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> Run:
     )
 
 
-def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
+def queried(run: PathRun, *, refused: bool = False, sent: bool = True) -> PathRun:
     """What conntrack has of this run's queries: that they left, and whether an ICMP error came back."""
     node, client = run.plan.source.node.name, run.plan.source.pod.ip
     clock = uptime.parse(run.evidence.latest(uptime.uptime(node)))
@@ -63,7 +63,7 @@ def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
     return answering(run, dict.fromkeys(questions, found if sent else ABSENT))
 
 
-def reason(run: Run) -> Reason:
+def reason(run: PathRun) -> Reason:
     """What is said of the name, be it as the symptom of what the request would meet too."""
     diagnosis = diagnose(run)
     assert diagnosis.verdict is ProbeVerdict.BROKEN
@@ -113,7 +113,7 @@ def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
     assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.DNS_LOOKUP_FAILED
 
 
-def with_far_server_unknown() -> Run:
+def with_far_server_unknown() -> PathRun:
     """A name server on the other node, which has no entry for it in its endpoint map."""
     run = queried(unresolved(HEALTHY))
     far = next(one for one in run.plan.backends if one.target and one.target.node.name == ends(run)[1])

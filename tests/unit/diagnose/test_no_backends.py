@@ -7,7 +7,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.maps import lxcmap
 from unit.diagnose.told import ends, without
@@ -16,7 +16,7 @@ from unit.recorded import recorded
 BY_PACKET, BY_SOCKET = "no-ready-backends", "kpr/no-ready-backends@1.18.5"
 
 
-def from_host(run: Run) -> Run:
+def from_host(run: PathRun) -> PathRun:
     """The run as if its source were in the host's network."""
     node = run.plan.source.node
     assert node.cilium is not None
@@ -25,7 +25,7 @@ def from_host(run: Run) -> Run:
     return replace(run, plan=plan, plan_after=plan)
 
 
-def named(run: Run) -> tuple[ProbeVerdict, HopName | None, Reason]:
+def named(run: PathRun) -> tuple[ProbeVerdict, HopName | None, Reason]:
     told = diagnose(run)
     return told.verdict, told.divergence.hop if told.divergence else None, told.reason
 
@@ -47,7 +47,7 @@ def test_it_is_told_where_the_node_does_not_answer(name: str) -> None:
     assert named(without(recorded(name), "_services_v2")) == NOBODY
 
 
-def with_an_unready_endpoint() -> Run:
+def with_an_unready_endpoint() -> PathRun:
     """The request failed, and the only pod behind the Service, on the other node, is not Ready."""
     run = recorded("healthy-service-cross-node")
     there = ends(run)[1]

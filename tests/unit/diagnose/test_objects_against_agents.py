@@ -7,7 +7,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Divergence
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import Backend, PodFacts
 from datapath_probe.sources.agent import agent_endpoint
@@ -18,7 +18,7 @@ from datapath_probe.sources.maps import ipcache, lxcmap
 from unit.recorded import recorded
 
 
-def looked_at_twice(run: Run) -> Run:
+def looked_at_twice(run: PathRun) -> PathRun:
     """The run with every answer given once more."""
     evidence = run.evidence
     for question, readings in run.evidence:
@@ -26,20 +26,20 @@ def looked_at_twice(run: Run) -> Run:
     return replace(run, evidence=evidence, second_look=True)
 
 
-def with_destination(run: Run, change: PodFacts) -> Run:
+def with_destination(run: PathRun, change: PodFacts) -> PathRun:
     """The run to a destination that objects describe so."""
     [backend] = run.plan.backends
     plan = replace(run.plan, backends=(Backend(backend.ip, backend.port, change),))
     return looked_at_twice(replace(run, plan=plan, plan_after=plan))
 
 
-def destination(run: Run) -> PodFacts:
+def destination(run: PathRun) -> PodFacts:
     [backend] = run.plan.backends
     assert backend.target is not None
     return backend.target
 
 
-def blamed(run: Run) -> Divergence:
+def blamed(run: PathRun) -> Divergence:
     found = diagnose(run).divergence
     assert found is not None
     return found
@@ -66,7 +66,7 @@ def test_a_cilium_node_with_another_address_than_the_node_is_named_itself() -> N
 NOBODY = Answer(1, b"", b"Error: Cannot get endpoint ipv4:10.0.0.1: [GET /endpoint/{id}][404]\n", 0.0, 0.0)
 
 
-def edited(run: Run, **changes: object) -> Run:
+def edited(run: PathRun, **changes: object) -> PathRun:
     """The run to a destination whose CiliumEndpoint says other things."""
     pod = destination(run)
     assert pod.endpoint is not None

@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.lookup.service_frontend import address_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -22,7 +22,7 @@ FLAGS_2, STATE = 9, 7  # of the values
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def with_entries_of_any_protocol(run: Run) -> Run:
+def with_entries_of_any_protocol(run: PathRun) -> PathRun:
     """The run as if its node had the Service under protocol ANY alone, as Cilium made it before 1.17."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -47,7 +47,9 @@ def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same()
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
 
 
-def with_octet(run: Run, map_name: str, place: int, octet: int, key: tuple[int, str] | None = None) -> Run:
+def with_octet(
+    run: PathRun, map_name: str, place: int, octet: int, key: tuple[int, str] | None = None
+) -> PathRun:
     """The run, all its answers heard twice, as if values of this map had another octet; `key`: those alone with this
     octet in their keys.
     """
@@ -118,7 +120,7 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
     assert lookup.verdict is HopVerdict.OK
 
 
-def without_affinity(run: Run) -> Run:
+def without_affinity(run: PathRun) -> PathRun:
     """The run as if neither Kubernetes nor the node had clients stick to a backend."""
     frontend = run.plan.frontend
     assert frontend is not None

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -69,7 +69,7 @@ VERSIONS = {
 }
 
 
-def as_of(run: Run, version: Version) -> Run:
+def as_of(run: PathRun, version: Version) -> PathRun:
     """The run with agents of this version on all nodes."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -97,7 +97,7 @@ def _map(question: Question) -> str:
     return question.argv[5].removeprefix(_MAPS) if looked_up else ""
 
 
-def _told(run: Run, question: Question, reading: Reading, version: Version) -> Reading:
+def _told(run: PathRun, question: Question, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
     if question.argv == ("cilium-agent", "--version"):
@@ -110,7 +110,7 @@ def _told(run: Run, question: Question, reading: Reading, version: Version) -> R
     return _laid_out(reading, version.policy) if name.startswith("cilium_policy_v2_") else reading
 
 
-def _by_pod_cidr(run: Run, question: Question, answer: Answer) -> bool:
+def _by_pod_cidr(run: PathRun, question: Question, answer: Answer) -> bool:
     """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
     wider = replace(question, argv=(*question.argv[:8], "3f", *question.argv[9:]))
     return question == wider or any(

@@ -16,7 +16,7 @@ from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.control.schedule.run_executor import RUN_MARGIN_S
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Reading, Unavailable
@@ -36,7 +36,7 @@ class Recording:
     `silent`: the node whose agent does not respond, its tools do; `mute`: the one that never answers at all.
     """
 
-    run_: Run
+    run_: PathRun
     asked: list[Question] = field(default_factory=list)
     sent: list[tuple[str, ...]] = field(default_factory=list)
     stdins: list[bytes | None] = field(default_factory=list)
@@ -128,7 +128,7 @@ def inventory_of(plan: Plan) -> Cluster:
     return inventory
 
 
-def probe_of(run: Run, **request: object) -> Probe:
+def probe_of(run: PathRun, **request: object) -> Probe:
     """The probe that was recorded, a pod's."""
     target = run.plan.backends[0]
     assert target.target is not None
@@ -148,7 +148,7 @@ def probe_of(run: Run, **request: object) -> Probe:
     return made
 
 
-def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
+def play(run: PathRun) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
     answers = AnswerCache(recording, recording.clock)

@@ -19,7 +19,7 @@ from ...sources.maps import conntrack, lbmap
 from ...sources.maps.conntrack import CtEntry
 from ..finding.evidence_reader import EvidenceReader
 from ..lookup.service_frontend import lookup_service
-from ..run.run import Request, Run
+from ..run.run import PathRun, Request
 from .connection import Connection, Trace, Unwritten
 from .flow_events import Events, observe
 
@@ -32,7 +32,7 @@ MAX_CANDIDATES = 4
 _UNPLANNED = 16
 
 
-def trace(run: Run, report: CurlReport | None, reader: EvidenceReader, config: AgentConfig) -> Connection:
+def trace(run: PathRun, report: CurlReport | None, reader: EvidenceReader, config: AgentConfig) -> Connection:
     """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
     plan = run.plan
     if config.conntrack_in_jiffies:

@@ -21,7 +21,7 @@ from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
 from ...sources.curl import strip_progress
 from .redaction import starred, without_values
-from .run import Request, Run
+from .run import PathRun, Request
 
 FORMAT = 1
 # What a bundle of an earlier version may call a reason.
@@ -41,7 +41,7 @@ class NotABundleError(ValueError):
 class Bundle:
     """A run that can be saved."""
 
-    run: Run
+    run: PathRun
 
     def to_json(self) -> bytes:
         """The document, UTF-8, without secrets."""
@@ -84,7 +84,7 @@ class Bundle:
                 for entry in document["evidence"]
             }
             return cls(
-                Run(
+                PathRun(
                     plan=_PLAN.validate_python(document["plan"]),
                     request=Request(
                         started=_number(request["started"]),
@@ -105,7 +105,7 @@ class Bundle:
             raise NotABundleError(f"not an evidence bundle: {error}") from error
 
 
-def _redacted(run: Run) -> Run:
+def _redacted(run: PathRun) -> PathRun:
     after, path = run.plan_after, run.plan.request.path
     reading = run.request.reading
     if isinstance(reading, Answer):

@@ -12,7 +12,7 @@ from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
 from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
-from ..run.run import Run
+from ..run.run import PathRun
 
 # A watch that is cut is as a rule back within seconds; beyond that, what objects say may be long untrue.
 _TRUSTED_VIEW_S = 10.0
@@ -33,7 +33,7 @@ _REGENERATING_S = 30.0
 _DRAINING_S = 30.0
 
 
-def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
+def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
     """The first thing that is changing, as one sentence; None when all stands still.
 
     `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
@@ -45,7 +45,7 @@ def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName
     return next(_all(run, chosen, doubtful), None)
 
 
-def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
+def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
     before, after, now = run.plan, run.plan_after, run.request.started
     is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
     concerned = (chosen,) if chosen and is_settled else before.backends

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket
 from ...api.durations import duration
-from ...diagnose.run.run import Run
+from ...diagnose.run.run import PathRun
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Answer, Unavailable
 from ...runs.run_result import RunResult
@@ -41,7 +41,7 @@ def captured(result: RunResult) -> Capture | None:
     )
 
 
-def pcaps(run: Run) -> Iterator[tuple[str, bytes]]:
+def pcaps(run: PathRun) -> Iterator[tuple[str, bytes]]:
     """(node, pcap file) of each node on which packets were captured."""
     for question, readings in run.evidence:
         if pcap.is_capture(question) and isinstance(readings[-1], Answer):

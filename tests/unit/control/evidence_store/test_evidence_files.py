@@ -10,14 +10,14 @@ from structlog.testing import capture_logs
 
 from datapath_probe.control.evidence_store.evidence_files import KEPT, EvidenceFiles
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.runs.run_result import RunRecord
 from datapath_probe.sources.capture import pcap
 from unit.publish.samples import CANNOT_RUN, NOW, healthy, plan, record
 
-BUNDLE = Bundle(Run(plan(), Request(NOW, 20001, None)))
+BUNDLE = Bundle(PathRun(plan(), Request(NOW, 20001, None)))
 
 
 def run(number: int) -> RunRecord:

@@ -14,7 +14,7 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Sta
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.flows import hubble, monitor
 from unit.diagnose.told import dropped, ends, packet, telling, without
@@ -36,7 +36,7 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, str, Reason] | None:
     return (blamed.hop, blamed.node, blamed.reason) if blamed else None
 
 
-def asked(run: Run) -> set[str]:
+def asked(run: PathRun) -> set[str]:
     return {question.argv[0] for question in questions_of(run)} & {"hubble", "timeout"}
 
 
@@ -258,7 +258,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
 
 
-def monitored(run: Run, node: str, point: str | None = None) -> Run:
+def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
     """The run without Hubble, with what the monitor saw of its connection on this node: no drop, and this."""
     plan = replace(run.plan, config={**run.plan.config, "enable-hubble": "false"})
     seen = {

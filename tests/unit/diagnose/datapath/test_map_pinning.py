@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
@@ -63,7 +63,7 @@ def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
     return diagnose(run)
 
 
-def _with_agents(run: Run, age_s: float) -> Run:
+def _with_agents(run: PathRun, age_s: float) -> PathRun:
     """The agents started so long before the run, though not so that this alone counts as a transition."""
     started_at = run.request.started - max(age_s, 31)
 

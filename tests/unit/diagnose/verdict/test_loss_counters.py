@@ -8,7 +8,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.agent import bpf_metrics
@@ -39,8 +39,8 @@ def programs(overlay: int, denied: int = 0) -> str:
 
 
 def counting(
-    run: Run, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
-) -> Run:
+    run: PathRun, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
+) -> PathRun:
     """The run with the node's counters (device, programs) so long after its start, and in the second look."""
     questions = [links.counters(node, "cilium_vxlan"), bpf_metrics.question(node)]
     evidence = run.evidence
@@ -50,7 +50,9 @@ def counting(
     return replace(run, evidence=evidence)
 
 
-def silent(run: Run, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S) -> Run:
+def silent(
+    run: PathRun, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S
+) -> PathRun:
     here, there = ends(run)
     run = counting(run, here, (device(5, 10), programs(4)), (device(5, 10 + sent), programs(4)), read_s)
     after = (device(7 + arrived, 9), programs(6 + seen))
@@ -110,7 +112,7 @@ def test_only_a_request_that_hangs_has_its_packets_counted() -> None:
     run = recorded("healthy-cross-node")
     waiting = replace(run, request=replace(run.request, reading=None))
 
-    def counters(run: Run) -> set[Question]:
+    def counters(run: PathRun) -> set[Question]:
         return {q for q in questions_of(run) if q.argv[:2] == ("cilium-dbg", "bpf") or "-s" in q.argv}
 
     assert counters(waiting) == set()

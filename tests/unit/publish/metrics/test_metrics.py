@@ -16,7 +16,7 @@ from datapath_probe.api.status import Counters, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Unavailable
@@ -227,7 +227,7 @@ def test_a_probe_never_has_more_than_100_series() -> None:
 def test_missing_evidence_is_counted_by_program_and_reason() -> None:
     missing = Unavailable(EvidenceError.TIMEOUT, "too slow")
     evidence = Evidence().adding([Question("node1", ("bpftool", "-j"))], [missing])
-    lost_evidence = Bundle(Run(plan(), Request(NOW, 20001, missing), evidence))
+    lost_evidence = Bundle(PathRun(plan(), Request(NOW, 20001, missing), evidence))
     metrics = after([])
     run = record(healthy())
     metrics.count(probe(), replace(run, result=RunResult(NOW, NOW, healthy(), lost_evidence)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
@@ -29,7 +29,7 @@ def failed_run(*questions: Question, at: float = NOW) -> RunRecord:
     evidence = Evidence({question: (Answer(0, PCAP, b"", NOW, 1.0),) for question in questions})
     made = record(lost(), at)
     return replace(
-        made, result=replace(made.result, bundle=Bundle(Run(plan(), Request(NOW, 1, None), evidence)))
+        made, result=replace(made.result, bundle=Bundle(PathRun(plan(), Request(NOW, 1, None), evidence)))
     )
 
 
