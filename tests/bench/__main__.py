@@ -81,7 +81,7 @@ class Bench:
 
     async def probe_run(self) -> None:
         """Raises RuntimeError if the probe is not Healthy: then its time tells nothing."""
-        outcome = (await self.runner.run(self.probe)).outcome
+        outcome = (await self.runner.run(self.probe)).worst
         if not isinstance(outcome, Diagnosis) or outcome.verdict is not ProbeVerdict.HEALTHY:
             raise RuntimeError(f"the probe is not Healthy: {outcome.message}")
 
@@ -117,7 +117,7 @@ async def _seconds(work: Awaitable[None]) -> float:
 
 @asynccontextmanager
 async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, RememberingExec]]:
-    """The operator's runner on the lab, put together as `control.cluster` does."""
+    """The operator's runner on the lab, put together as `kube.cluster` does."""
     configuration = await load_configuration(str(kubeconfig))
     async with connect(configuration) as client:
         inventory = ClusterInventory(client, "kube-system")

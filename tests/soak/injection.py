@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from urllib3.exceptions import HTTPError
 
-from datapath_probe.runs.runner import EVIDENCE_S
+from datapath_probe.runs.path_runner import EVIDENCE_S
 from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.fault import within

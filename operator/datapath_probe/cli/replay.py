@@ -25,5 +25,6 @@ def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
         raise click.ClickException(" ".join(str(error).split())) from error
     request = run.plan.request
     line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
-    result = RunResult(run.request.started, run.request.started, diagnose(run), Bundle(run))
+    started = run.request.started
+    result = RunResult(started, started, (diagnose(run),), (Bundle(run),))
     return Heading(run.plan.probe, line), findings(result)

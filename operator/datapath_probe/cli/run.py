@@ -5,10 +5,10 @@ import asyncio
 import click
 import structlog
 
-from ..control import logs
 from ..control.app import Options, StartError, serve
 from ..control.web import PortError
 from ..kube.client import LoginError
+from . import logs
 
 
 def run_operator(options: Options, log_level: str) -> None:

@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiClient
 from .. import __version__
 from ..api.group import GROUP, PLURAL
 from ..kube.client import connect, load_configuration
+from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.events import EventRecorder
 from ..kube.writes.probes import Probes
 from ..publish.interfaces import Retry
@@ -27,7 +28,6 @@ from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
 from ..publish.status_writer import StatusWriter
 from . import web
-from .cluster import Cluster, open_cluster
 from .evidence_store.evidence_files import EvidenceFiles
 from .evidence_store.evidence_saver import EvidenceSaver
 from .gc_tuning import collect_garbage

@@ -162,6 +162,18 @@ class Plan:
         nodes = (self.source.node, *(backend.place for backend in self.backends if backend.place))
         return tuple({node.name: node for node in nodes}.values())
 
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The agents on those nodes, and on those of the name servers."""
+        nameservers = self.nameserver.backends if self.nameserver else ()
+        nodes = (*self.nodes, *(backend.place for backend in nameservers if backend.place))
+        return tuple({node.name: node.agent for node in nodes if node.agent}.values())
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Which of a probe's paths it is: source and destination by name, whatever pods have these names."""
+        return f"{self.source.pod.namespace}/{self.source.pod.name}", self.destination
+
 
 @dataclass(frozen=True, slots=True)
 class CannotRun:

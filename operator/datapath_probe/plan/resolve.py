@@ -1,5 +1,6 @@
-"""Spec + inventory → `Plan`, or `CannotRun`. The only place that turns names into addresses."""
+"""Spec + inventory → a `Plan`, or `CannotRun`, for each path. The only place that turns names into addresses."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -16,8 +17,24 @@ from .support import unsupported
 _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: ("ClusterFirstWithHostNet",)}
 
 
-def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
-    """The plan for one run of the probe, as the cluster is now."""
+def resolve(probe: Probe, inventory: Inventory) -> Sequence[Plan | CannotRun]:
+    """The plans for one run of the probe, as the cluster is now: one for each pair of source and destination. A spec
+    names one of each.
+    """
+    return (_plan(probe, inventory),)
+
+
+def resolve_again(plan: Plan, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
+    """The plan of the same path, as the cluster is now."""
+    plans = resolve(probe, inventory)
+    same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
+    refusals = (again for again in plans if isinstance(again, CannotRun))
+    source, destination = plan.pair
+    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no path of the probe any more")
+    return next(same, None) or next(refusals, gone)
+
+
+def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     config = from_config_map(inventory.cilium_config())
     if not config.ipv4:  # any other setting that can't be judged still lets the request be sent
         message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"

@@ -136,7 +136,7 @@ class Bench:
             time.time,
             RecordedPort(run.request.local_port),
         )
-        outcome = (await runner.run(probe_of(run))).outcome
+        outcome = (await runner.run(probe_of(run))).worst
         assert isinstance(outcome, Diagnosis)
         return outcome
 

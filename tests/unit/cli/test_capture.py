@@ -11,14 +11,16 @@ from click.testing import CliRunner, Result
 from kubernetes.aio.client import Configuration
 
 from datapath_probe.api.probe import Probe
+from datapath_probe.api.reasons import Reason
 from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
-from datapath_probe.control.cluster import Cluster
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.kube.cluster import Cluster
 from datapath_probe.kube.writes.probes import Probes
+from datapath_probe.plan.plan import CannotRun
 from datapath_probe.runs.run_result import RunResult
 from datapath_probe.sources.capture import pcap
 from unit.control.world import body
@@ -48,11 +50,13 @@ class FakeCluster:
 
     async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
         if not self.ends:
-            await asyncio.Event().wait()
+            return RunResult(
+                NOW, NOW + 1, (CannotRun(Reason.RUN_TIMEOUT, "the run did not end within 42 s"),)
+            )
         assert capture
         evidence = Evidence({CAPTURE: (Answer(0, PCAP, b"", NOW, 1.0),)})
         return RunResult(
-            NOW, NOW + 1, healthy(), Bundle(PathRun(plan(), Request(NOW, 20001, None), evidence))
+            NOW, NOW + 1, (healthy(),), (Bundle(PathRun(plan(), Request(NOW, 20001, None), evidence)),)
         )
 
 
@@ -113,7 +117,7 @@ def not_ended(cluster: FakeCluster) -> None:
     [
         (not_listed, "Error: the cluster was not known within 0.05 s: pods: pods is forbidden\n"),
         (not_served, "Error: the cluster can't be watched: ValueError('odd')\n"),
-        (not_ended, "Error: the run did not end within 0.05 s\n"),
+        (not_ended, "Error: the run did not end within 42 s\n"),
     ],
 )
 def test_why_there_is_no_capture_is_said_in_one_line(
@@ -124,7 +128,6 @@ def test_why_there_is_no_capture_is_said_in_one_line(
 ) -> None:
     spoil(cluster)
     monkeypatch.setattr(command, "SYNC_S", 0.05)
-    monkeypatch.setattr(command, "RUN_MARGIN_S", 0.05 - 5)
     done = capture()
     assert (done.exit_code, done.stderr) == (1, said)
 

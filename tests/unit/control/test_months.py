@@ -85,8 +85,8 @@ class Months:
         uid = f"probe-run-{number // RUNS_OF_A_PROBE * RUNS_OF_A_PROBE}x"
         self.registry.observe(_probe(run, uid, generation=number))
         ended = await self._conductor.run(Due(uid, Trigger.SCHEDULE, self.now))
-        assert isinstance(ended.record.result.outcome, Diagnosis)
-        self.verdicts.add(ended.record.result.outcome.verdict)
+        assert isinstance(ended.record.result.worst, Diagnosis)
+        self.verdicts.add(ended.record.result.worst.verdict)
         self._conductor.ended(ended, NextRun(self.now + INTERVAL_S))
         await asyncio.sleep(0)
         if number % RUNS_OF_A_PROBE == RUNS_OF_A_PROBE - 1:

@@ -90,7 +90,7 @@ class World:
         await asyncio.sleep(self.takes_s)
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return RunResult(started, clock(), self.outcome)
+        return RunResult(started, clock(), (self.outcome,))
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
         if probe.uid in self.gone:

@@ -3,7 +3,6 @@
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.evidence.store import Evidence
 from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
 
 ENDPOINT = Question("node1", ("cilium-dbg", "endpoint", "get", "1"), by_agent=True)
@@ -19,8 +18,15 @@ TIMEOUT = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
 FINE = Answer(0, b"", b"", 0.0, 0.0)
 
 
+def after(question: Question, *readings: Reading) -> UnresponsiveAgents:
+    silence = UnresponsiveAgents()
+    for reading in readings:
+        silence.note(question, reading)
+    return silence
+
+
 def unanswered(question: Question, *readings: Reading) -> set[Question]:
-    silence = UnresponsiveAgents(Evidence({question: readings}))
+    silence = after(question, *readings)
     return {asked for asked in ALL if silence.of(asked)}
 
 
@@ -38,7 +44,7 @@ def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
 
 def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
     inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
-    silence = UnresponsiveAgents(Evidence({inside_filters: (TIMEOUT,)}))
+    silence = after(inside_filters, TIMEOUT)
     assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
     assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
 
@@ -48,7 +54,7 @@ def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
 
 
 def test_the_reason_is_that_of_the_first_silence() -> None:
-    assert UnresponsiveAgents(Evidence({ENDPOINT: (NOT_RESPONDING,)})).of(EVENTS) is NOT_RESPONDING
+    assert after(ENDPOINT, NOT_RESPONDING).of(EVENTS) is NOT_RESPONDING
 
 
 def test_an_earlier_silence_counts() -> None:

@@ -24,7 +24,7 @@ def in_host_network(inventory: Cluster, name: str) -> None:
 
 
 def plan(inventory: Cluster, destination: dict[str, dict[str, object]]) -> Plan:
-    made = resolve(probe(destination), inventory)
+    (made,) = resolve(probe(destination), inventory)
     assert isinstance(made, Plan), made
     return made
 

@@ -47,7 +47,7 @@ def probe(
 
 def plan() -> Plan:
     """The plan of that probe."""
-    made = resolve(probe(), cluster())
+    (made,) = resolve(probe(), cluster())
     assert isinstance(made, Plan)
     return made
 
@@ -182,7 +182,21 @@ def record(
     outcome: Diagnosis | CannotRun, at: float = NOW, trigger: Trigger = Trigger.SCHEDULE, id_: str = "run"
 ) -> RunRecord:
     """A run that ended 0.1 s after `at`."""
-    return RunRecord(id_, trigger, at, RunResult(at, at + 0.1, outcome))
+    return RunRecord(id_, trigger, at, RunResult(at, at + 0.1, (outcome,)))
+
+
+def from_pod(found: Diagnosis, number: int, node: str = "node2") -> Diagnosis:
+    """The same, of another source pod: `xwing-<number>` on this node."""
+    source = found.plan.source
+    pod = replace(source.pod, name=f"xwing-{number}", node=node)
+    moved = replace(source, pod=pod, node=replace(source.node, name=node))
+    way = found.way and replace(found.way, sources={pod.name: node})
+    return replace(found, plan=replace(found.plan, source=moved), way=way)
+
+
+def record_of(*outcomes: Diagnosis | CannotRun, at: float = NOW) -> RunRecord:
+    """A run with these paths."""
+    return RunRecord("run", Trigger.SCHEDULE, at, RunResult(at, at + 0.1, outcomes))
 
 
 def findings_of(verdicts: Sequence[tuple[HopName, HopVerdict]]) -> Diagnosis:

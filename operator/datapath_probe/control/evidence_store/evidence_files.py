@@ -8,7 +8,8 @@ from pathlib import Path
 
 import structlog
 
-from ...publish.status.capture import pcaps
+from ...diagnose.run.bundle import Bundle
+from ...publish.status.capture import numbered, pcaps
 from ...runs.run_result import RunRecord
 
 log = structlog.get_logger(__name__)
@@ -18,12 +19,13 @@ KEPT = 20
 BUNDLE_LIMIT_BYTES = 16 * 1024 * 1024
 FOLDER_LIMIT_BYTES = 1024 * 1024 * 1024
 
-_BUNDLE = re.compile(r"(?P<stem>.+)\.(?P<started_ms>[0-9]+)\.[^.]+\.json")
+_BUNDLE = re.compile(r"(?P<run>(?P<stem>.+)\.(?P<started_ms>[0-9]+)\.[^.-]+)(-[0-9]+)?\.json")
 _OURS = re.compile(r".+\.[0-9]+\.[^.]+\.(json|.+\.pcap)(\.part)?")  # .part: the operator died while it wrote
 
 
 class EvidenceFiles:
     """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one folder, and beside them captures, `.<node>.pcap`.
+    Where a run has several paths, the second is `<run id>-2`, and so on.
 
     Files of other names are left alone. The folder is looked through once; from then on its sizes are kept in memory,
     and nobody else is expected to write there.
@@ -41,31 +43,35 @@ class EvidenceFiles:
         self._sizes: dict[str, int] | None = None  # of our files by name, the oldest first
 
     def save(self, namespace: str, name: str, record: RunRecord) -> None:
-        """Write the run's bundle; of this probe the oldest beyond `KEPT` go, then the oldest of all. Blocks; trouble is
-        logged.
+        """Write the bundles of the run's paths; of this probe the oldest runs beyond `KEPT` go, then the oldest files
+        of all. Blocks; trouble is logged.
         """
-        bundle = record.result.bundle
-        if bundle is None:
+        if not record.result.bundles:
             return
         stem = f"{namespace}.{name}"
-        path = self._folder / f"{stem}.{round(record.result.started * 1000)}.{record.id}.json"
-        text = bundle.to_json()
-        if len(text) > self._bundle_limit_bytes:
-            log.warning("evidence not saved", path=str(path), reason=f"{len(text)} bytes are too many")
-            return
+        run = self._folder / f"{stem}.{round(record.result.started * 1000)}.{record.id}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             sizes = self._sizes = self._found() if self._sizes is None else self._sizes
-            self._add(sizes, path, text)
-            for node, pcap in pcaps(bundle.run):
-                self._add(sizes, path.with_suffix(f".{node}.pcap"), pcap)
-            for old in _of(sizes, stem)[:-KEPT]:
-                run = old.removesuffix("json")
-                for file in [file for file in sizes if file.startswith(run)]:  # its captures too
+            for number, bundle in enumerate(record.result.bundles, 1):
+                self._add_path(sizes, run.with_name(numbered(run.name, number)), bundle)
+            for old in _runs_of(sizes, stem)[:-KEPT]:
+                for file in [file for file in sizes if file.startswith((f"{old}.", f"{old}-"))]:
                     self._drop(sizes, file)
             self._make_room(sizes)
         except OSError as error:
-            log.warning("evidence not saved", path=str(path), reason=str(error))
+            log.warning("evidence not saved", path=f"{run}.json", reason=str(error))
+
+    def _add_path(self, sizes: dict[str, int], path: Path, bundle: Bundle) -> None:
+        """One path's bundle, and its captures beside it. Raises OSError."""
+        text = bundle.to_json()
+        if len(text) > self._bundle_limit_bytes:
+            reason = f"{len(text)} bytes are too many"
+            log.warning("evidence not saved", path=f"{path}.json", reason=reason)
+            return
+        self._add(sizes, path.with_name(f"{path.name}.json"), text)
+        for node, pcap in pcaps(bundle.run):
+            self._add(sizes, path.with_name(f"{path.name}.{node}.pcap"), pcap)
 
     def _add(self, sizes: dict[str, int], path: Path, data: bytes) -> None:
         _write(path, data)
@@ -96,11 +102,12 @@ class EvidenceFiles:
         return {name: stat.st_size for name, stat in by_age}
 
 
-def _of(names: Iterable[str], stem: str) -> list[str]:
-    """A probe's bundles, oldest first; the names of others may begin with the same letters."""
+def _runs_of(names: Iterable[str], stem: str) -> list[str]:
+    """A probe's runs, oldest first; the names of others may begin with the same letters."""
     bundles = (_BUNDLE.fullmatch(name) for name in names if name.startswith(stem))
     found = [bundle for bundle in bundles if bundle and bundle["stem"] == stem]
-    return [bundle[0] for bundle in sorted(found, key=lambda bundle: int(bundle["started_ms"]))]
+    by_age = sorted(found, key=lambda bundle: int(bundle["started_ms"]))
+    return list(dict.fromkeys(bundle["run"] for bundle in by_age))
 
 
 def _write(path: Path, data: bytes) -> None:

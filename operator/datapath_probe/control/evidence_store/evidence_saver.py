@@ -29,7 +29,7 @@ class EvidenceSaver:
 
     def put(self, probe: Probe, record: RunRecord) -> None:
         """Have it saved soon. Never waits."""
-        if record.result.bundle is None:
+        if not record.result.bundles:
             return
         try:
             self._waiting.put_nowait((probe, record))

@@ -7,8 +7,11 @@ Made by `seen_way`, remembered and compared by `publish.status.path_profile_trac
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
+
+Known = TypeVar("Known")
 
 NO_LOAD_BALANCING = "none"
 _NAMED = 4  # backends of a changed set that are named one by one
@@ -63,6 +66,25 @@ class Way:
         nodes = {*self.sources.values(), *self.backends.values()}
         known = {node: entry for node, entry in earlier.entries.items() if node in nodes}
         return replace(self, entries={**known, **self.entries})
+
+    def with_sources_of(self, earlier: "Way") -> "Way":
+        """This way with the sources that were seen before: those of paths that this run can't tell of."""
+        return replace(self, sources={**earlier.sources, **self.sources})
+
+
+def merged(ways: Sequence[Way]) -> Way:
+    """The way of all paths of a run, which have the destination in common."""
+    return replace(
+        ways[0],
+        sources=_union(way.sources for way in ways),
+        backends=_union(way.backends for way in ways),
+        backend_count=max(way.backend_count for way in ways),
+        entries=_union(way.entries for way in ways),
+    )
+
+
+def _union(parts: Iterable[Mapping[str, Known]]) -> Mapping[str, Known]:
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def changes(before: Way, after: Way) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
 """List and watch: the cluster's objects in memory, and how old that view is.
 
-Out: the `Inventory` of `plan`. Called by `control.cluster`.
+Out: the `Inventory` of `plan`. Called by `kube.cluster`.
 """

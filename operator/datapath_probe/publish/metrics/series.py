@@ -1,14 +1,14 @@
 """One probe's numbers: gauges as its status has them, counters since the process started. See `metrics`."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from ...api.hop_result import HopResult
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
-from ...runs.run_result import RunResult
+from ...runs.run_result import RunResult, verdict_of
 from ...sources.curl import Timings
 from ..status.conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
@@ -17,6 +17,16 @@ from .histogram import REQUEST_S, Histogram
 MAX_HOP_FAILURES = 40
 OTHER = ("other", "Other")
 SEGMENT = "segment"
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """What the last run found on all its paths. `hops`: False where one is Broken or Stale on a path, None where that
+    can't be said.
+    """
+
+    verdicts: frozenset[ProbeVerdict]
+    hops: Mapping[str, bool | None]
 
 
 class ProbeSeries:
@@ -34,11 +44,22 @@ class ProbeSeries:
         self.probe = probe
         self.status = status
 
+    @property
+    def status(self) -> ProbeStatus:
+        """What the gauges show."""
+        return self._status
+
+    @status.setter
+    def status(self, status: ProbeStatus) -> None:
+        self._status = status
+        self._paths = _of_status(status)
+
     def count(self, result: RunResult) -> None:
-        """A run has ended, and `status` is what it found."""
+        """A run has ended, and `status` is what it found: as much of it as a status holds."""
+        self._paths = _of_result(result)
         if self.status.verdict:
             self.runs[self.status.verdict] += 1
-        for pair in set(_failures(self.status)):
+        for pair in set(_failures(result)):
             full = pair not in self.hop_failures and len(self.hop_failures) >= MAX_HOP_FAILURES - 1
             self.hop_failures[OTHER if full else pair] += 1
         reports = [path.report for path in result.paths if path.report]
@@ -50,7 +71,7 @@ class ProbeSeries:
     @property
     def success(self) -> bool | None:
         """Whether the expectation was met on every path; None if that can't be said, or nothing but that."""
-        verdicts = {path.verdict for path in self.status.paths}
+        verdicts = self._paths.verdicts
         if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
             counters = self.status.counters
             return (
@@ -62,14 +83,9 @@ class ProbeSeries:
 
     def hop_success(self) -> Iterator[tuple[str, bool]]:
         """Each hop's worst verdict over all paths, left out where that can't be said."""
-        found: dict[str, set[HopVerdict]] = {}
-        for hop in _hops(self.status):
-            found.setdefault(hop.name, set()).add(hop.verdict)
-        for name, verdicts in found.items():
-            if verdicts & {HopVerdict.BROKEN, HopVerdict.STALE}:
-                yield name, False
-            elif HopVerdict.UNKNOWN not in verdicts:
-                yield name, True
+        for name, good in self._paths.hops.items():
+            if good is not None:
+                yield name, good
 
     @property
     def divergence(self) -> tuple[str, str, str] | None:
@@ -82,17 +98,37 @@ class ProbeSeries:
         return (SEGMENT, Reason.LOST_IN_TRANSIT, segment.node or "") if segment else None
 
 
-def _hops(status: ProbeStatus) -> Iterator[HopResult]:
-    for path in status.paths:
-        yield from path.hops
+def _of_result(result: RunResult) -> _Paths:
+    hops = ((finding.hop, finding.verdict) for path in result.paths for finding in path.findings)
+    return _Paths(frozenset(map(verdict_of, result.outcomes)), _worst(hops))
 
 
-def _failures(status: ProbeStatus) -> Iterator[tuple[str, str]]:
-    for hop in _hops(status):
-        if hop.verdict in (HopVerdict.BROKEN, HopVerdict.STALE):
-            yield hop.name, hop.reason or ""
-    if status.segment:
-        yield SEGMENT, status.reason or ""
+def _of_status(status: ProbeStatus) -> _Paths:
+    """As far as the status has room for paths and hops."""
+    hops = ((hop.name, hop.verdict) for path in status.paths for hop in path.hops)
+    return _Paths(frozenset(path.verdict for path in status.paths), _worst(hops))
+
+
+def _worst(hops: Iterable[tuple[str, HopVerdict]]) -> Mapping[str, bool | None]:
+    found: dict[str, set[HopVerdict]] = {}
+    for name, verdict in hops:
+        found.setdefault(name, set()).add(verdict)
+    return {name: _good(verdicts) for name, verdicts in found.items()}
+
+
+def _good(verdicts: set[HopVerdict]) -> bool | None:
+    if verdicts & {HopVerdict.BROKEN, HopVerdict.STALE}:
+        return False
+    return None if HopVerdict.UNKNOWN in verdicts else True
+
+
+def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
+    for path in result.paths:
+        for finding in path.findings:
+            if finding.verdict in (HopVerdict.BROKEN, HopVerdict.STALE):
+                yield finding.hop, finding.reason
+        if path.segment:
+            yield SEGMENT, path.reason
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:

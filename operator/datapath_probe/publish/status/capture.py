@@ -10,7 +10,8 @@ from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket
 from ...api.durations import duration
 from ...diagnose.run.run import PathRun
 from ...evidence.errors import EvidenceError
-from ...evidence.reading import Answer, Unavailable
+from ...evidence.question import Question
+from ...evidence.reading import Answer, Reading, Unavailable
 from ...runs.run_result import RunResult
 from ...sources.capture import pcap
 from ...sources.capture.pcap import Packet
@@ -21,9 +22,7 @@ def captured(result: RunResult) -> Capture | None:
     shown: list[CapturedPacket] = []
     missing: list[str] = []
     asked = left_out = 0
-    for question, readings in result.bundle.run.evidence if result.bundle else ():
-        if not pcap.is_capture(question):
-            continue
+    for question, readings in _captures(result):
         asked += 1
         node = pcap.parse(readings[-1])
         if isinstance(node, Unavailable):
@@ -37,8 +36,20 @@ def captured(result: RunResult) -> Capture | None:
         time=datetime.fromtimestamp(result.ended, UTC),
         packets=tuple(shown),
         left_out=left_out + max(0, len(shown) - PACKETS_LIMIT),
-        missing="; ".join(missing) or None,
+        missing="; ".join(dict.fromkeys(missing)) or None,
     )
+
+
+def _captures(result: RunResult) -> Iterator[tuple[Question, tuple[Reading, ...]]]:
+    for bundle in result.bundles:
+        for question, readings in bundle.run.evidence:
+            if pcap.is_capture(question):
+                yield question, readings
+
+
+def numbered(name: str, path: int) -> str:
+    """The name of what belongs to a run's first, second, … path: the first, mostly the only one, has the run's own."""
+    return name if path == 1 else f"{name}-{path}"
 
 
 def pcaps(run: PathRun) -> Iterator[tuple[str, bytes]]:

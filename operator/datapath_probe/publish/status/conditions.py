@@ -5,7 +5,7 @@ run of a spec sets them at once, and so does a run that can't tell. They come fi
 shows them first.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from ...api.spec import ProbeSpec, Threshold
 from ...api.status import Counters
 from ...api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.plan import CannotRun
+from ...runs.run_result import Outcome
 
 REACHABLE = "Reachable"
 PATH_HEALTHY = "PathHealthy"
@@ -82,17 +84,19 @@ class PreviousConditions:
 
 def after_run(
     past: PreviousConditions,
-    paths: Sequence[Diagnosis],
-    said: ReasonMessage,
+    outcomes: Sequence[Outcome],
+    words: Callable[[Outcome], ReasonMessage],
     counters: Counters,
     spec: ProbeSpec,
 ) -> Iterator[Condition]:
-    """Reachable and PathHealthy. `counters`: this run included."""
-    reachable = reachability(paths)
+    """Reachable and PathHealthy. `counters`: this run included; `words`: how a path is spoken of."""
+    reachable = reachability(outcomes)
+    said = words(_deciding(outcomes, _reachable, reachable))
     streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
     met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
     yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
-    healthy = path_health(paths)
+    healthy = path_health(outcomes)
+    said = words(_deciding(outcomes, _healthy, healthy))
     streak = counters.consecutive_path_successes if healthy is TRUE else counters.consecutive_path_failures
     yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
 
@@ -109,11 +113,23 @@ def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
     return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
 
 
-def reachability(paths: Sequence[Diagnosis]) -> ConditionStatus:
-    """Whether the expectation on the outcome was met on every path. A failure counts where it proves something: not
-    while something is in transition.
-    """
-    return _worst(TRUE if path.met else FALSE if _counts(path) else UNKNOWN for path in paths)
+def _deciding(
+    outcomes: Sequence[Outcome], of: Callable[[Outcome], ConditionStatus], status: ConditionStatus
+) -> Outcome:
+    """The worst path that by itself has the status of all."""
+    return next(outcome for outcome in outcomes if of(outcome) is status)
+
+
+def reachability(outcomes: Sequence[Outcome]) -> ConditionStatus:
+    """Whether the expectation on the outcome was met on every path."""
+    return _worst(map(_reachable, outcomes))
+
+
+def _reachable(outcome: Outcome) -> ConditionStatus:
+    """A failure counts where it proves something: not while something is in transition."""
+    if isinstance(outcome, CannotRun):
+        return UNKNOWN
+    return TRUE if outcome.met else FALSE if _counts(outcome) else UNKNOWN
 
 
 def _counts(failed: Diagnosis) -> bool:
@@ -121,14 +137,14 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def path_health(paths: Sequence[Diagnosis]) -> ConditionStatus:
+def path_health(outcomes: Sequence[Outcome]) -> ConditionStatus:
     """Whether no hop is Broken or Stale on any path, and none is Unknown."""
-    return _worst(_one_path_healthy(path) for path in paths)
+    return _worst(map(_healthy, outcomes))
 
 
-def _one_path_healthy(path: Diagnosis) -> ConditionStatus:
-    if path.verdict is ProbeVerdict.UNKNOWN:
+def _healthy(outcome: Outcome) -> ConditionStatus:
+    if isinstance(outcome, CannotRun) or outcome.verdict is ProbeVerdict.UNKNOWN:
         return UNKNOWN
-    if path.segment or path.divergence:
+    if outcome.segment or outcome.divergence:
         return FALSE
-    return UNKNOWN if any(finding.verdict is not HopVerdict.OK for finding in path.findings) else TRUE
+    return UNKNOWN if any(finding.verdict is not HopVerdict.OK for finding in outcome.findings) else TRUE

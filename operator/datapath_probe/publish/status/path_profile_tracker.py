@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from ...api.path_profile import NodeEntry, Place
 from ...api.path_profile import Way as WayResult
-from ...diagnose.finding.path_profile import Entry, Way, changes
+from ...diagnose.finding.path_profile import Entry, Way, changes, merged
 from ...runs.run_result import RunResult
 
 # A roll-out changes the backends pod by pod: what they are counts when it has stood for so long.
@@ -35,10 +35,13 @@ class Ways:
 
     def take(self, result: RunResult) -> Sight:
         """Compare the way of a run with the one known. A run that can't tell changes nothing."""
-        for path in result.paths:
-            if path.way is not None:
-                return self._take(path.way, result.ended)
-        return Sight(self._known)
+        ways = [path.way for path in result.paths if path.way is not None]
+        if not ways:
+            return Sight(self._known)
+        seen = merged(ways)
+        if self._known and len(ways) < len(result.outcomes):
+            seen = seen.with_sources_of(_from_result(self._known))
+        return self._take(seen, result.ended)
 
     def _take(self, seen: Way, now: float) -> Sight:
         first = _to_result(seen, now, None)

@@ -4,19 +4,19 @@ A status goes on from the one read from the API server, so counters, history and
 Called by `publisher` for every run, and by `datapath-probe replay` for what it shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ...api.bounds import fitted
 from ...api.condition import Condition, ConditionStatus
+from ...api.path_result import PathResult
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
-from ...api.status import Counters, HistoryEntry, LastRun, ProbeStatus
+from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
-from ...plan.plan import CannotRun
-from ...runs.run_result import NextRun, RunRecord, RunResult
+from ...runs.run_result import NextRun, Outcome, RunRecord, RunResult, verdict_of
 from . import conditions
 from .capture import captured
 from .conditions import (
@@ -30,6 +30,7 @@ from .conditions import (
     PreviousConditions,
     Proposed,
 )
+from .many_paths import ends_text, pair_text, paths_text
 from .path_profile_tracker import Sight
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
@@ -38,11 +39,8 @@ from .summary import (
     latency_text,
     place_text,
     source_text,
-    way_text,
     with_next_step,
 )
-
-_WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
 # What keeps a run from taking place until somebody changes the spec, what it names, or Cilium's configuration. What
 # passes by itself, such as a pod that starts, does not.
@@ -62,11 +60,12 @@ _STALLING = frozenset(
 
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
-    worst = _worst(result)
-    paths = tuple(path_result(path) for path in sorted(result.paths, key=_rank))
-    source, destination = source_text(worst, probe), destination_text(worst, probe)
-    way = way_text(source, destination, paths[0] if paths else None)
-    verdict = _verdict(worst)
+    worst = result.worst
+    paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
+    source, destination = (
+        ends_text(result.outcomes, probe, text) for text in (source_text, destination_text)
+    )
+    verdict = verdict_of(worst)
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
     segment = worst.segment if isinstance(worst, Diagnosis) else None
     return ProbeStatus(
@@ -74,9 +73,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         destination=destination or None,
         verdict=verdict,
         reason=None if verdict is ProbeVerdict.HEALTHY else worst.reason,
-        summary=healthy_summary(way, paths[0], worst)
-        if isinstance(worst, Diagnosis) and verdict is ProbeVerdict.HEALTHY
-        else f"{_in_words(worst)} ({way})",
+        summary=_summary(result, f"{source} → {destination}", paths, probe),
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
         paths=paths,
@@ -91,20 +88,19 @@ def after_run(
     result = record.result
     found = findings(result, probe)
     ended = _time(result.ended)
-    worst = _worst(result)
+    worst = result.worst
     sight = sight or Sight(previous.way)
-    reachable = conditions.reachability(result.paths)
-    path_healthy = conditions.path_health(result.paths)
+    reachable = conditions.reachability(result.outcomes)
+    path_healthy = conditions.path_health(result.outcomes)
     counters = _counted(previous.counters, reachable, path_healthy, outlook.skipped, sight)
-    entry = _history_entry(found, _verdict(worst), ended, path_healthy, sight.change)
+    entry = _history_entry(found, verdict_of(worst), ended, path_healthy, sight.change)
     past = PreviousConditions(previous.conditions, probe.meta.generation, ended)
-    said = conditions.ReasonMessage(worst.reason, _in_words(worst))
     return _with(
         found,
         observed_generation=probe.meta.generation,
         conditions=(
-            *conditions.after_run(past, result.paths, said, counters, probe.spec),
-            *_readiness(past, worst, probe),
+            *conditions.after_run(past, result.outcomes, _words(result, probe), counters, probe.spec),
+            *_readiness(past, result, probe),
         ),
         last_run=LastRun(
             id=record.id, start_time=_time(result.started), end_time=ended, trigger=record.trigger
@@ -154,28 +150,38 @@ def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatu
     )
 
 
-def _verdict(outcome: Diagnosis | CannotRun) -> ProbeVerdict:
-    return outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN
+def _summary(result: RunResult, ends: str, paths: Sequence[PathResult], probe: Probe | None) -> str:
+    """The run in one sentence. `ends`: source and destination of all its paths."""
+    worst, several = result.worst, len(result.outcomes) > 1
+    if verdict_of(worst) is ProbeVerdict.HEALTHY:
+        if several:
+            return f"{ends}: {paths_text(result.outcomes)}"
+        return healthy_summary(pair_text(worst, probe), paths[0], result.paths[0])
+    message = _words(result, probe)(worst).message
+    return message if several else f"{message} ({pair_text(worst, probe)})"
 
 
-def _rank(outcome: Diagnosis | CannotRun) -> int:
-    return _WORST_FIRST.index(_verdict(outcome))
+def _words(result: RunResult, probe: Probe | None) -> Callable[[Outcome], conditions.ReasonMessage]:
+    """How a path of this run is spoken of; one of several after how many are in which state, and with its ends."""
+    if len(result.outcomes) == 1:
+        return lambda outcome: conditions.ReasonMessage(outcome.reason, _in_words(outcome))
+    counted = paths_text(result.outcomes)
+    return lambda outcome: conditions.ReasonMessage(
+        outcome.reason, f"{counted}. {_in_words(outcome)} ({pair_text(outcome, probe)})"
+    )
 
 
-def _worst(result: RunResult) -> Diagnosis | CannotRun:
-    """The path that decides; what kept the run from taking place if there is none."""
-    return min(result.paths, key=_rank, default=result.outcome)
-
-
-def _in_words(outcome: Diagnosis | CannotRun) -> str:
+def _in_words(outcome: Outcome) -> str:
     """ "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: … Next: …"."""
-    if _verdict(outcome) is ProbeVerdict.HEALTHY:
+    if verdict_of(outcome) is ProbeVerdict.HEALTHY:
         return outcome.message
     return f"{place_text(outcome)}: {outcome.reason}: {with_next_step(outcome.message, outcome.reason)}"
 
 
-def _readiness(past: PreviousConditions, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
-    if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
+def _readiness(past: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
+    """Not ready is a probe none of whose paths can be run."""
+    outcome = result.worst
+    if not result.paths and outcome.reason in _STALLING:
         yield past.becomes(Proposed(READY, FALSE, outcome.reason, outcome.message))
         yield past.becomes(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
     else:

@@ -22,7 +22,7 @@ BUNDLE = Bundle(PathRun(plan(), Request(NOW, 20001, None)))
 
 def run(number: int) -> RunRecord:
     made = record(healthy(), NOW + number, id_=f"run{number}")
-    return replace(made, result=replace(made.result, bundle=BUNDLE))
+    return replace(made, result=replace(made.result, bundles=(BUNDLE,)))
 
 
 def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_captured_packets_lie_beside_the_run_and_go_with_it(tmp_path: Path) -> N
     captured = run(0)
     bundle = Bundle(replace(BUNDLE.run, evidence=evidence))
     files = EvidenceFiles(tmp_path)
-    files.save("default", "landing", replace(captured, result=replace(captured.result, bundle=bundle)))
+    files.save("default", "landing", replace(captured, result=replace(captured.result, bundles=(bundle,))))
     capture_file = tmp_path / "default.landing.1790000000000.run0.node1.pcap"
     assert capture_file.read_bytes() == b"pcap"
     for number in range(1, KEPT + 1):
@@ -130,3 +130,20 @@ def test_a_run_that_did_not_take_place_has_no_evidence(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     EvidenceFiles(tmp_path / "file").save("default", "landing", run(0))
+
+
+def test_each_path_of_a_run_has_its_file_and_all_go_together(tmp_path: Path) -> None:
+    question = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    captured = replace(BUNDLE.run, evidence=Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)}))
+    files, several = EvidenceFiles(tmp_path), run(0)
+    bundles = (BUNDLE, BUNDLE, Bundle(captured))
+    files.save("default", "landing", replace(several, result=replace(several.result, bundles=bundles)))
+    stem = "default.landing.1790000000000.run0"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"{stem}.json", f"{stem}-2.json", f"{stem}-3.json", f"{stem}-3.node1.pcap")
+    }
+    for number in range(1, KEPT):
+        files.save("default", "landing", run(number))
+    assert len(list(tmp_path.iterdir())) == KEPT + 3, "runs are counted, not files"
+    files.save("default", "landing", run(KEPT))
+    assert not list(tmp_path.glob(f"{stem}*"))

@@ -22,7 +22,7 @@ from unit.publish.samples import CANNOT_RUN, healthy, probe, record
 
 def run(name: str) -> RunRecord:
     made = record(healthy(), id_=name)
-    return replace(made, result=replace(made.result, bundle=BUNDLE))
+    return replace(made, result=replace(made.result, bundles=(BUNDLE,)))
 
 
 class Disk(EvidenceFiles):

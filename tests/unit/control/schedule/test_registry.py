@@ -7,8 +7,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from datapath_probe.control.schedule.run_executor import RUN_MARGIN_S
-from datapath_probe.control.schedule.scheduler import BEAT_S
 from datapath_probe.plan.plan import CannotRun
 from unit.control.world import World, body, world
 from unit.publish.samples import WAY, diverging, healthy
@@ -325,15 +323,6 @@ async def test_only_those_known_before_the_count_and_missing_in_it_are_forgotten
             made.registry.observe(body(name))
         made.registry.forget_missing({"uid-old", "uid-here", "uid-unknown"}, {"uid-here"})
         assert made.registry.uids() == {"uid-here", "uid-newer"}
-
-
-async def test_a_run_that_does_not_end_is_cancelled_and_unknown() -> None:
-    async with world() as made:
-        made.takes_s = 3600
-        made.registry.observe(body(request={"timeout": "2s"}))
-        await asyncio.sleep(2 + RUN_MARGIN_S + BEAT_S)
-        assert (made.status()["verdict"], made.status()["reason"]) == ("Unknown", "RunTimeout")
-        assert f"{2 + RUN_MARGIN_S:g} s" in made.status()["summary"]
 
 
 async def test_a_runner_that_fails_makes_the_run_unknown_and_the_next_one_comes() -> None:

@@ -22,7 +22,7 @@ NOW = 1000.0
 def plan(change: Callable[[Cluster], None] = lambda _: None) -> Plan:
     inventory = cluster()
     change(inventory)
-    made = resolve(probe(SERVICE), inventory)
+    (made,) = resolve(probe(SERVICE), inventory)
     assert isinstance(made, Plan)
     return made
 

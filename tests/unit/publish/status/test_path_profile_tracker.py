@@ -7,7 +7,7 @@ from datapath_probe.api.status import ProbeStatus
 from datapath_probe.diagnose.finding.path_profile import Entry, Way
 from datapath_probe.publish.status.path_profile_tracker import Sight, Ways
 from datapath_probe.runs.run_result import RunResult
-from unit.publish.samples import CANNOT_RUN, NOW, WAY, healthy
+from unit.publish.samples import CANNOT_RUN, NOW, WAY, from_pod, healthy
 
 FAR = replace(WAY, entries={node: WAY.entries[node] for node in ("node1", "node2")})
 NEAR = replace(WAY, entries={"node2": WAY.entries["node2"]})
@@ -15,7 +15,7 @@ ONE_LESS = replace(WAY, backends={"deathstar-0": "node1"}, backend_count=1)
 
 
 def run(way: Way | None, at: float = 0.0) -> RunResult:
-    return RunResult(NOW + at, NOW + at, healthy(way))
+    return RunResult(NOW + at, NOW + at, (healthy(way),))
 
 
 def follow(ways: Ways, *seen: tuple[float, Way | None]) -> list[str | None]:
@@ -72,7 +72,7 @@ def test_what_is_in_transition_or_could_not_run_changes_nothing() -> None:
     ways = Ways(None)
     before = ways.take(run(WAY))
     assert ways.take(run(None, 5)) == Sight(before.way)
-    assert ways.take(RunResult(NOW, NOW, CANNOT_RUN)) == Sight(before.way)
+    assert ways.take(RunResult(NOW, NOW, (CANNOT_RUN,))) == Sight(before.way)
 
 
 def test_another_destination_is_another_question() -> None:
@@ -105,3 +105,24 @@ def test_names_too_long_for_the_status_are_no_change_each_run() -> None:
 def _since(way: WayResult | None) -> tuple[float, str | None]:
     assert way
     return way.since.timestamp(), way.change
+
+
+def test_the_way_of_several_paths_is_one_whichever_is_the_worst() -> None:
+    one, other = from_pod(healthy(NEAR), 1, "node2"), from_pod(healthy(FAR), 2, "node1")
+    ways = Ways(None)
+    first = ways.take(RunResult(NOW, NOW, (one, other)))
+    assert first.way
+    assert {place.pod: place.node for place in first.way.sources} == {"xwing-1": "node2", "xwing-2": "node1"}
+    assert [entry.node for entry in first.way.entries] == ["node1", "node2"]
+    assert ways.take(RunResult(NOW + 5, NOW + 5, (other, one))) == Sight(first.way)
+
+
+def test_a_path_that_can_not_tell_keeps_its_place_in_the_way() -> None:
+    one, other = from_pod(healthy(WAY), 1, "node2"), from_pod(healthy(WAY), 2, "node1")
+    ways = Ways(None)
+    first = ways.take(RunResult(NOW, NOW, (one, other)))
+    assert ways.take(RunResult(NOW + 5, NOW + 5, (one, replace(other, way=None)))) == Sight(first.way)
+    moved = from_pod(healthy(WAY), 2, "node3")
+    assert (
+        ways.take(RunResult(NOW + 10, NOW + 10, (one, moved))).change == "source xwing-2 moved node1 → node3"
+    )

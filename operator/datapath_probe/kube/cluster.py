@@ -1,7 +1,7 @@
 """The live cluster: inventory, agents' channels, source containers, and the runner that works on them.
 
-In: a connected client. Out: what `app` needs of a cluster. The only place where `kube`'s adapters meet
-`collect`'s ports.
+In: a connected client. Out: what the operator and the command line need of a cluster. The only place where `kube`'s
+adapters meet the interfaces of `collect`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -11,13 +11,13 @@ from typing import Protocol
 from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
-from ..kube.exec.agents import ShellAgents
-from ..kube.exec.connect import ExecClient
-from ..kube.exec.one_shot import SourceExec
-from ..kube.exec.pool import ChannelPool
-from ..kube.watch.inventory import ClusterInventory
+from ..runs.interfaces import Runner
 from ..runs.runner import ProbeRunner
-from .schedule.run_executor import Runner
+from .exec.agents import ShellAgents
+from .exec.connect import ExecClient
+from .exec.one_shot import SourceExec
+from .exec.pool import ChannelPool
+from .watch.inventory import ClusterInventory
 
 
 class Cluster(Protocol):

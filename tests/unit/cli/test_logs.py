@@ -8,7 +8,7 @@ from typing import Any
 
 def logged(program: str) -> list[dict[str, Any]]:
     """What a process that runs this logs when its stderr is no terminal."""
-    setup = "import logging, structlog\nfrom datapath_probe.control import logs\nlogs.configure('INFO')\n"
+    setup = "import logging, structlog\nfrom datapath_probe.cli import logs\nlogs.configure('INFO')\n"
     done = subprocess.run([sys.executable, "-c", setup + program], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stderr.splitlines()]
 

@@ -1,0 +1,17 @@
+"""By what a run knows the cluster and reaches into it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..collect.interfaces import AgentContainers, SourceContainers
+from ..plan.objects import Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """`agents`: None where packets can't be captured. `clock`: seconds since the epoch."""
+
+    inventory: Inventory
+    containers: SourceContainers
+    agents: AgentContainers | None
+    clock: Callable[[], float]
