@@ -12,7 +12,7 @@ from ..sources.agent.agent_config import AgentConfig
 from ..sources.agent.agent_endpoint import AgentEndpoint
 from ..sources.bpf import map_layout
 from ..sources.bpf.map_layout import Layout
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .connection.connection import Connection
 from .connection.outcome import Outcome
 from .finding.evidence_reader import EvidenceReader
@@ -32,7 +32,7 @@ class CheckContext:
     reader: EvidenceReader
     path: ExpectedPath
     backend: Backend | None
-    report: CurlReport | Unavailable | None
+    report: ClientReport | Unavailable | None
     outcome: Outcome
     connection: Connection
 
@@ -78,7 +78,7 @@ class CheckContext:
         of it was noted, or late, or only after a packet was sent again.
         """
         outcome, report = self.outcome, self.report
-        if not outcome.met or not isinstance(report, CurlReport):
+        if not outcome.met or not isinstance(report, ClientReport):
             return outcome.met is False
         late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
         handshake_s = report.timings.connect - report.timings.name_lookup

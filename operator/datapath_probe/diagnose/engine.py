@@ -10,7 +10,7 @@ from ..evidence.reading import Answer, Unavailable
 from ..plan.path import expected_path
 from ..plan.plan import Backend
 from ..sources import curl
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .checks.endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
 from .checks.host import FROM_HOST, TO_HOST
 from .checks.identity import check_source_identity
@@ -103,7 +103,7 @@ def diagnose(run: PathRun, parse_cache: ParseCache | None = None) -> Diagnosis:
     return Diagnosis(
         plan=run.plan,
         backend=context.backend,
-        report=context.report if isinstance(context.report, CurlReport) else None,
+        report=context.report if isinstance(context.report, ClientReport) else None,
         local_port=run.request.local_port,
         locality=context.path.locality,
         encapsulation=context.path.encapsulation,
@@ -203,12 +203,12 @@ def questions_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequenc
 def _case(run: PathRun, reader: EvidenceReader, candidate: Backend | None = None) -> CheckContext:
     """The case as far as it is known; `candidate`: as if this backend had been chosen, and the request under way."""
     plan, request = run.plan, run.request
-    report: CurlReport | Unavailable | None = None
+    report: ClientReport | Unavailable | None = None
     connection = Connection(chosen=candidate or only_backend(plan))
     config = expected_path(plan, None).config
     if request.reading is not None and candidate is None:
         report = curl.parse_report(request.reading)
-        told = report if isinstance(report, CurlReport) else None
+        told = report if isinstance(report, ClientReport) else None
         connection = trace(run, told, reader, config)
     path = expected_path(plan, connection.chosen)
     if run.hanging:

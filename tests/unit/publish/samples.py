@@ -21,7 +21,7 @@ from datapath_probe.diagnose.finding.path_profile import Entry, Way
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.runs.run_result import RunRecord, RunResult
-from datapath_probe.sources.curl import CurlExit, CurlReport, Timings
+from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
 from unit.cluster import cluster
 from unit.cluster import probe as cluster_probe
 
@@ -52,9 +52,11 @@ def plan() -> Plan:
     return made
 
 
-REPORT = CurlReport(
-    exit_code=CurlExit.OK,
-    http_status=200,
+REPORT = ClientReport(
+    failure=None,
+    exit_code=0,
+    connected=True,
+    status=200,
     error="",
     local_ip="10.244.1.27",
     local_port=20001,
@@ -151,7 +153,7 @@ def lost() -> Diagnosis:
         reason=Reason.LOST_IN_TRANSIT,
         message="curl exit 28: timed out",
         report=replace(
-            REPORT, exit_code=CurlExit.OPERATION_TIMEDOUT, http_status=0, remote_ip="", remote_port=0
+            REPORT, failure=ClientFailure.TIMED_OUT, exit_code=28, status=0, remote_ip="", remote_port=0
         ),
         segment=Segment(HopName.IPCACHE_LOOKUP, HopName.ENDPOINT_LOOKUP, ""),
     )

@@ -10,7 +10,7 @@ from enum import Enum
 
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
 from ..finding.finding import Stage
 from .flow_events import Events
@@ -48,7 +48,7 @@ class Connection:
     untranslated_entry: Trace = None  # OUT to the ClusterIP itself: nobody translated it
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
-    report: CurlReport | None = None
+    report: ClientReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
     source_node: str = ""
     events: Events = field(default_factory=Events)
@@ -94,7 +94,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """curl had a connection."""
-        return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
+        return self.report is not None and self.report.connected
 
     @property
     def no_conntrack_entries(self) -> bool:
@@ -105,9 +105,7 @@ class Connection:
     @property
     def delivered(self) -> bool:
         """curl got a whole response."""
-        return (
-            self.report is not None and self.report.exit_code == CurlExit.OK and self.report.http_status > 0
-        )
+        return self.report is not None and self.report.answered and self.report.status > 0
 
     @property
     def refused(self) -> bool:
@@ -196,11 +194,11 @@ class Connection:
         return Progress(reached, at_most)
 
 
-def _seen(witness: Trace | CurlReport, seen: bool) -> Seen:
+def _seen(witness: Trace | ClientReport, seen: bool) -> Seen:
     """What was seen counts, whoever saw it; that nothing was, only if the witness of this rung could be heard."""
     if seen:
         return Seen.YES
-    return Seen.NO if isinstance(witness, CtEntry | Absent | CurlReport) else Seen.UNHEARD
+    return Seen.NO if isinstance(witness, CtEntry | Absent | ClientReport) else Seen.UNHEARD
 
 
 def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:

@@ -14,7 +14,7 @@ from ...api.vocabulary import HopName
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.plan import Plan
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.flows import hubble, monitor
 from ...sources.flows.flow import Flow, Flows, Point
 from ..finding.evidence_reader import EvidenceReader
@@ -77,7 +77,7 @@ class Events:
 
 
 def observe(
-    reader: EvidenceReader, run: PathRun, report: CurlReport | None, destination_node: str | None
+    reader: EvidenceReader, run: PathRun, report: ClientReport | None, destination_node: str | None
 ) -> Events:
     """What the nodes of the path tell of the run's connection; None: only the source's is known."""
     source_node = run.plan.source.node.name
@@ -89,7 +89,7 @@ def observe(
     if report is None:  # nobody says that a packet was sent
         return Events()
     if not run.second_look:
-        if report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
+        if not report.answered and _hubble_is_on(run.plan):
             for node in nodes:
                 reader.read(hubble.newest(node), hubble.parse)
         return Events()

@@ -6,7 +6,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, Locality, ProbeVerdict
 from ...evidence.question import Question
 from ...plan.plan import Backend, Plan
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from .finding import Divergence, Finding, Segment
 from .path_profile import Way
 
@@ -22,7 +22,7 @@ class Diagnosis:
 
     plan: Plan
     backend: Backend | None
-    report: CurlReport | None
+    report: ClientReport | None
     local_port: int
     locality: Locality | None
     encapsulation: Encapsulation

@@ -12,7 +12,7 @@ from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ...sources.netfilter import iptables, nftables
 from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet
 from ..context import CheckContext
@@ -123,7 +123,7 @@ def _counts(context: CheckContext, loss: Loss) -> bool:
     if loss.does not in (REDIRECTS, DIVERTS):
         return True
     syn_rejected = (
-        isinstance(context.report, CurlReport) and context.report.exit_code == CurlExit.COULDNT_CONNECT
+        isinstance(context.report, ClientReport) and context.report.failure is ClientFailure.NOT_CONNECTED
     )
     return syn_rejected or (loss.does == DIVERTS and context.connection.no_conntrack_entries)
 

@@ -9,7 +9,7 @@ from ...api.reasons import Reason
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...runs.run_result import RunResult, verdict_of
-from ...sources.curl import Timings
+from ...sources.client_report import Timings
 from ..status.conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
 

@@ -9,7 +9,7 @@ from ...api.path_result import PathDestination, PathResult, PathSource, RequestR
 from ...api.vocabulary import HopVerdict, Witness
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from .summary import with_next_step
 
 
@@ -71,12 +71,12 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
     )
 
 
-def _request(report: CurlReport, local_port: int) -> RequestResult:
+def _request(report: ClientReport, local_port: int) -> RequestResult:
     """On a failed connect curl reports no port of its own: the one it was given says which it was."""
     timings = report.timings
     return RequestResult(
-        exit_code=int(report.exit_code),
-        http_status=report.http_status or None,
+        exit_code=report.exit_code,
+        http_status=report.status or None,
         local_port=local_port,
         remote_ip=report.remote_ip or None,
         remote_port=report.remote_port or None,
