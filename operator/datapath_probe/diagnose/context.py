@@ -53,8 +53,13 @@ class CheckContext:
 
     @property
     def destination(self) -> PodFacts | None:
-        """The pod that answers, once it is known; None too where the host's network has no endpoint for it."""
-        return self.backend.target if self.backend and not self.backend.host else None
+        """The pod with an endpoint that answers; None until it is known, and where there is none: see `to_endpoint`."""
+        return self.backend.target if self.backend and isinstance(self.backend.target, PodFacts) else None
+
+    @property
+    def to_endpoint(self) -> bool:
+        """Whether the packets are known to go to an endpoint: not to a host, nor out of the cluster."""
+        return self.destination is not None
 
     @property
     def protocol(self) -> str:

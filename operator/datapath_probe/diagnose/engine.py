@@ -230,6 +230,6 @@ def _examine(context: CheckContext) -> list[Finding]:
 
 def _checks(context: CheckContext) -> Mapping[HopName, Check]:
     """What is judged otherwise where an end has no endpoint stands in for what is judged of one."""
-    to_host = TO_HOST if context.backend and context.destination is None else {}
+    to_host = TO_HOST if context.backend and not context.to_endpoint else {}
     from_host = FROM_HOST if context.source.pod.host_network else {}
     return {**CHECKS, **from_host, **to_host}

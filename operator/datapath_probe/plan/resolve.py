@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..sources.agent.agent_config import from_config_map
-from .destination import Target, cluster_dns, resolve_destination
+from .destination import cluster_dns, resolve_destination
 from .objects import Inventory
-from .plan import CannotRun, Expectation, Plan, PodFacts, Request
+from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, ServiceTarget, Target
 from .source import resolve_source
 from .support import unsupported
 
@@ -44,29 +44,28 @@ def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         return found
     source, container = found
     origin = f"{source.pod.namespace}/{source.pod.name}"
-    target = resolve_destination(probe.spec.destination, probe.meta.namespace, inventory, source.node)
-    ends = target if isinstance(target, CannotRun) else _of_one_ip_version(source, target)
+    destination = resolve_destination(probe.spec.destination, probe.meta.namespace, inventory, source.node)
+    if isinstance(destination, CannotRun):
+        return replace(destination, source=origin)
+    ends = _of_one_ip_version(source, destination.target)
     if isinstance(ends, CannotRun):
         return replace(ends, source=origin)
     source, target = ends
     implausible = _implausible(source, target)
     if implausible:
         return CannotRun(Reason.INVALID_OBJECT, implausible, source=origin, destination=target.display)
-    asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
-    named = target.headless or (target.frontend and not target.frontend.node_port)
-    return Plan(
+    plan = Plan(
         probe=f"{probe.meta.namespace}/{probe.meta.name}",
         source=source,
         container=container,
-        destination=target.display,
-        frontend=target.frontend,
-        backends=target.backends,
-        request=_request(probe, target.host, target.port),
+        target=target,
+        request=_request(probe, destination.host, destination.port),
         expect=_expectation(probe),
         config=dict(inventory.cilium_config()),
-        headless=target.headless,
-        nameserver=cluster_dns(inventory, source.node) if named and asks_dns else None,
-        unready=target.unready,
+    )
+    asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
+    return (
+        replace(plan, nameserver=cluster_dns(inventory, source.node)) if plan.by_name and asks_dns else plan
     )
 
 
@@ -74,7 +73,9 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
     """The source with the address first that it speaks from, and only such backends as it can speak to: over IPv4,
     which alone is judged.
     """
-    reached = [target.frontend.ip] if target.frontend else [backend.ip for backend in target.backends]
+    reached = [backend.ip for backend in target.backends]
+    if isinstance(target, ServiceTarget):
+        reached = [target.frontend.ip]
     if not reached:
         return source, target
     common = {_version(ip) for ip in reached} & {_version(ip) for ip in source.pod.ips}
@@ -87,9 +88,10 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
             "which this version of the operator can't judge"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
-    backends = tuple(backend for backend in target.backends if _version(backend.ip) == 4)
+    if not isinstance(target, PodTarget):
+        target = replace(target, backends=tuple(b for b in target.backends if _version(b.ip) == 4))
     ips = tuple(sorted(source.pod.ips, key=_version))  # stable: of each version the first stays the first
-    return replace(source, pod=replace(source.pod, ips=ips)), replace(target, backends=backends)
+    return replace(source, pod=replace(source.pod, ips=ips)), target
 
 
 def _version(ip: str) -> int:
@@ -98,7 +100,7 @@ def _version(ip: str) -> int:
 
 def _implausible(source: PodFacts, target: Target) -> str | None:
     """A number that no Cilium gives: nothing in a map can be asked for under it."""
-    for pod in (source, *(backend.target for backend in target.backends if backend.target)):
+    for pod in (source, *(backend.pod_facts for backend in target.backends if backend.pod_facts)):
         endpoint = pod.endpoint
         if endpoint and not (0 <= endpoint.endpoint_id < 1 << 16 and 0 <= endpoint.identity < 1 << 32):
             name = f"{endpoint.namespace}/{endpoint.name}"

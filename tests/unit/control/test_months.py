@@ -49,7 +49,7 @@ class Months:
         self._recorded = (BUNDLES / "cilium-1.18.5/vxlan/healthy-cross-node.json").read_text()
         plan = Bundle.from_json(self._recorded.encode()).run.plan
         agents = [node.agent.incarnation for node in plan.nodes if node.agent]
-        backends = [backend.target.pod for backend in plan.backends if backend.target]
+        backends = [backend.pod_facts.pod for backend in plan.backends if backend.pod_facts]
         pods = [plan.source.pod, *backends]
         self._new_each_run = [name for pod in pods for name in (pod.name, pod.uid)] + agents
         self._run: PathRun | None = None
@@ -136,7 +136,7 @@ class RecordedPorts(SourcePorts):
 
 
 def _probe(run: PathRun, uid: str, generation: int) -> dict[str, object]:
-    target, source = run.plan.backends[0].target, run.plan.source.pod
+    target, source = run.plan.backends[0].pod_facts, run.plan.source.pod
     assert target
     made = body(
         uid,

@@ -36,7 +36,7 @@ def shown(value: object) -> Answer:
 
 
 def other_node(run: PathRun) -> str:
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.node.cilium is not None
     return target.node.cilium.internal_ips[0]

@@ -42,7 +42,7 @@ def route(destination: str, device: str, gateway: str | None = None) -> Answer:
 
 
 def far(run: PathRun) -> PodFacts:
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 

@@ -28,7 +28,7 @@ def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
 def entries() -> tuple[Question, Question]:
     """The IN entry of the run's connection, and that of one from the node's own address."""
     [backend] = RUN.plan.backends
-    source, target = RUN.plan.source, backend.target
+    source, target = RUN.plan.source, backend.pod_facts
     assert target is not None
     assert source.node.cilium is not None
     own, of_node = (

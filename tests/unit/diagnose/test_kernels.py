@@ -29,7 +29,7 @@ def answered(run: PathRun, question: Question, stdout: bytes = b"", stderr: byte
 
 def outer(run: PathRun) -> tuple[Packet, str, str]:
     """The tunnel packet of the run's request, and the names of the nodes where it begins and ends."""
-    source, target = run.plan.source.node, run.plan.backends[0].target
+    source, target = run.plan.source.node, run.plan.backends[0].pod_facts
     assert source.cilium is not None
     assert target is not None
     assert target.node.cilium is not None

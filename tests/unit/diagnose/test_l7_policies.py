@@ -84,7 +84,7 @@ def with_policy(
 
 
 def target(run: PathRun) -> PodFacts:
-    found = run.plan.backends[0].target
+    found = run.plan.backends[0].pod_facts
     assert found is not None
     return found
 

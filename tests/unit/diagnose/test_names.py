@@ -21,6 +21,7 @@ from datapath_probe.sources.maps import conntrack, lxcmap
 from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
@@ -116,14 +117,16 @@ def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
 def with_far_server_unknown() -> PathRun:
     """A name server on the other node, which has no entry for it in its endpoint map."""
     run = queried(unresolved(HEALTHY))
-    far = next(one for one in run.plan.backends if one.target and one.target.node.name == ends(run)[1])
+    far = next(one for one in run.plan.backends if one.pod_facts and one.pod_facts.node.name == ends(run)[1])
     return answering(run, {lxcmap.lookup(ends(run)[1], far.ip): ABSENT})
 
 
 def test_what_the_request_does_not_meet_is_named_in_the_message() -> None:
     run = with_far_server_unknown()
-    near = tuple(one for one in run.plan.backends if one.target and one.target.node.name != ends(run)[1])
-    plan = replace(run.plan, backends=near)
+    near = tuple(
+        one for one in run.plan.backends if one.pod_facts and one.pod_facts.node.name != ends(run)[1]
+    )
+    plan = with_backends(run.plan, *near)
     diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
     assert (diagnosis.reason, diagnosis.symptom) == (Reason.DNS_PATH_BROKEN, None)
     assert diagnosis.divergence is not None
@@ -203,8 +206,8 @@ def test_a_name_server_that_can_not_be_reached_is_told_where_another_had_to_be_a
     plan = replace(run.plan, nameserver=Nameserver(run.plan.frontend, run.plan.backends))
     chosen = diagnose(run).backend
     other = next(backend for backend in run.plan.backends if backend != chosen)
-    assert other.target is not None
+    assert other.pod_facts is not None
     run = reporting(replace(run, plan=plan, plan_after=plan), time_namelookup=lookup_s)
-    diagnosis = diagnose(answering(run, {lxcmap.lookup(other.target.node.name, other.ip): ABSENT}))
+    diagnosis = diagnose(answering(run, {lxcmap.lookup(other.pod_facts.node.name, other.ip): ABSENT}))
     assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is (lookup_s > 1)
     assert diagnosis.verdict is (ProbeVerdict.DEGRADED if lookup_s > 1 else ProbeVerdict.HEALTHY)

@@ -262,7 +262,7 @@ def test_who_has_authenticated_as_a_policy_wants_it_passes() -> None:
 
 
 def _endpoint(run: PathRun) -> int:
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     return target.endpoint.endpoint_id

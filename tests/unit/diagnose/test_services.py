@@ -14,6 +14,7 @@ from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.maps import lbmap
+from unit.plans import with_backends, with_frontend
 from unit.recorded import recorded
 
 _PROTOCOL = 8  # octet of the key that holds it
@@ -106,12 +107,14 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
     backends = tuple(
         replace(
             backend,
-            target=replace(backend.target, pod=replace(backend.target.pod, ready=False, terminating=True)),
+            target=replace(
+                backend.pod_facts, pod=replace(backend.pod_facts.pod, ready=False, terminating=True)
+            ),
         )
         for backend in run.plan.backends
-        if backend.target
+        if backend.pod_facts
     )
-    plan = replace(run.plan, backends=backends)
+    plan = with_backends(run.plan, *backends)
     lookup = next(
         finding
         for finding in diagnose(replace(run, plan=plan, plan_after=plan)).findings
@@ -124,9 +127,8 @@ def without_affinity(run: PathRun) -> PathRun:
     """The run as if neither Kubernetes nor the node had clients stick to a backend."""
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(
-        run.plan, frontend=replace(frontend, service=replace(frontend.service, session_affinity="None"))
-    )
+    service = replace(frontend.service, session_affinity="None")
+    plan = with_frontend(run.plan, replace(frontend, service=service))
     slot = lbmap.slot(plan.source.node.name, address_of(frontend), 0)
     readings = dict(run.evidence)
     readings[slot] = tuple(
@@ -152,7 +154,7 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     frontend = run.plan.frontend
     assert frontend is not None
     sticking = replace(frontend, service=replace(frontend.service, session_affinity="ClientIP"))
-    plan = replace(run.plan, frontend=sticking)
+    plan = with_frontend(run.plan, sticking)
     evidence = run.evidence
     for question, readings in run.evidence:
         evidence = evidence.adding([question], [readings[-1]])

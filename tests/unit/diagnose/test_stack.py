@@ -46,7 +46,7 @@ def sends_to(run: PathRun, pod: PodFacts, mac: str, state: str = "PERMANENT") ->
 
 
 def destination(run: PathRun) -> PodFacts:
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 

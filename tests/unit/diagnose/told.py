@@ -60,7 +60,7 @@ def telling(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = T
 def ends(run: PathRun) -> tuple[str, str]:
     """The nodes of source and destination."""
     here = run.plan.source.node.name
-    target = run.plan.backends[0].target if run.plan.backends else None
+    target = run.plan.backends[0].pod_facts if run.plan.backends else None
     return here, target.node.name if target else here
 
 

@@ -31,7 +31,7 @@ def test_a_pod_is_requested_at_its_own_address() -> None:
     assert (plan.request.host, plan.request.port) == ("10.244.0.172", 80)
     assert plan.destination == "default/deathstar-0:80"
     assert plan.frontend is None
-    assert [b.target and b.target.pod.name for b in plan.backends] == ["deathstar-0"]
+    assert [b.pod_facts and b.pod_facts.pod.name for b in plan.backends] == ["deathstar-0"]
 
 
 def test_a_service_is_requested_by_name_and_knows_its_backends() -> None:
@@ -80,7 +80,7 @@ def test_a_node_port_is_balanced_by_the_internal_traffic_policy() -> None:
     inventory = with_node_port(30080)
     service = inventory.services["default/deathstar"]
     inventory.services["default/deathstar"] = replace(service, internal_traffic_policy="Local")
-    assert [b.target and b.target.pod.node for b in planned(NODE_PORT, inventory).backends] == ["node2"]
+    assert [b.pod_facts and b.pod_facts.pod.node for b in planned(NODE_PORT, inventory).backends] == ["node2"]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class RecordedPort(SourcePorts):
 def inventory_of(plan: Plan) -> Cluster:
     """The cluster as the plan knew it."""
     inventory = Cluster(config=dict(plan.config))
-    pods = [plan.source, *(backend.target for backend in plan.backends if backend.target)]
+    pods = [plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts)]
     for facts in pods:
         key = f"{facts.pod.namespace}/{facts.pod.name}"
         inventory.pods[key] = facts.pod
@@ -132,14 +132,14 @@ def inventory_of(plan: Plan) -> Cluster:
 def probe_of(run: PathRun, **request: object) -> Probe:
     """The probe that was recorded, a pod's."""
     target = run.plan.backends[0]
-    assert target.target is not None
+    assert target.pod_facts is not None
     pod = run.plan.source.pod
     made = Probe.from_object(
         {
             "metadata": {"name": "probe", "namespace": pod.namespace, "uid": "uid", "generation": 1},
             "spec": {
                 "source": {"pod": pod.name},
-                "destination": {"pod": {"name": target.target.pod.name, "port": target.port}},
+                "destination": {"pod": {"name": target.pod_facts.pod.name, "port": target.port}},
                 "request": {"method": "POST", "path": "/v1/request-landing", **request},
                 "expect": {"bodyContains": "Ship landed"},
             },

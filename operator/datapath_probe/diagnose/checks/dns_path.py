@@ -10,7 +10,7 @@ from typing import Final
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
-from ...plan.plan import Backend, Nameserver
+from ...plan.plan import Backend, Nameserver, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_lookup import CLOCK_TOLERANCE_S, of_this_run
@@ -61,9 +61,7 @@ def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
     """Every hop to and from each name server, as it is programmed."""
     plan = replace(
         context.plan,
-        frontend=nameserver.frontend,
-        backends=nameserver.backends,
-        headless=None,
+        target=ServiceTarget(context.plan.destination, nameserver.frontend, nameserver.backends),
         nameserver=None,
     )
     servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)

@@ -201,7 +201,7 @@ def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contr
     """
     for backend in context.plan.backends:
         state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
-        ready = backend.target and backend.target.pod.ready and not backend.target.pod.terminating
+        ready = backend.pod_facts and backend.pod_facts.pod.ready and not backend.pod_facts.pod.terminating
         if ready and state != lbmap.BackendState.ACTIVE:
             known = state in set(lbmap.BackendState)
             name = lbmap.BackendState(state).name.lower() if known else f"of state {state}"

@@ -11,7 +11,7 @@ from ...api.reasons import Reason
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import is_hairpin, stays_inside
-from ...plan.plan import Backend, Frontend, Plan
+from ...plan.plan import Backend, Frontend, Plan, PodFacts, PodTarget
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.client_report import ClientReport
 from ...sources.iproute2 import links, uptime
@@ -75,7 +75,7 @@ def _seen_chosen(plan: Plan, events: Events) -> Backend | None:
 
 def only_backend(plan: Plan) -> Backend | None:
     """The backend that needs no choice: a pod's own address."""
-    return None if plan.frontend or plan.headless else plan.backends[0]
+    return plan.target.backend if isinstance(plan.target, PodTarget) else None
 
 
 def _chosen(
@@ -182,7 +182,7 @@ def _incoming(
     plan: Plan, request: Request, backend: Backend, reader: EvidenceReader, config: AgentConfig
 ) -> tuple[Trace, float | None]:
     """The IN entry, with the uptime since which it counts."""
-    if backend.target is None or backend.host:
+    if not isinstance(backend.target, PodFacts):
         return Unwritten(), None
     client = client_address(plan, backend, reader, config)
     if isinstance(client, Unavailable):

@@ -122,7 +122,7 @@ def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
 
 def _traces(plan: Plan, node: str) -> Iterator[Question]:
     """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
-    pods = (plan.source, *(backend.target for backend in plan.backends if backend.target))
+    pods = (plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts))
     here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
     endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
     if endpoints:

@@ -117,7 +117,7 @@ def stack_forwards(context: CheckContext) -> bool:
         return False
     if context.path.cross_node:
         return context.path.encapsulation is Encapsulation.NONE
-    to_or_from_host = context.destination is None or context.source.pod.host_network
+    to_or_from_host = not context.to_endpoint or context.source.pod.host_network
     return context.config.routes_to_endpoints or to_or_from_host
 
 

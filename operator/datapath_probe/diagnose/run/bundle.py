@@ -22,6 +22,7 @@ from ...plan.plan import CannotRun, Plan
 from ...sources.curl import strip_progress
 from .redaction import starred, without_values
 from .run import PathRun, Request
+from .upgrade_plan import upgraded_plan
 
 FORMAT = 1
 # What a bundle of an earlier version may call a reason.
@@ -85,14 +86,14 @@ class Bundle:
             }
             return cls(
                 PathRun(
-                    plan=_PLAN.validate_python(document["plan"]),
+                    plan=_PLAN.validate_python(upgraded_plan(document["plan"])),
                     request=Request(
                         started=_number(request["started"]),
                         local_port=int(request["localPort"]),
                         reading=_to_reading(request["reading"]) if request["reading"] else None,
                     ),
                     evidence=Evidence(readings),
-                    plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
+                    plan_after=_PLAN_AFTER.validate_python(upgraded_plan(document["planAfter"])),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
                     destination_churn=_CHURN.validate_python(document.get("behind")),

@@ -60,7 +60,7 @@ def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) ->
 
 def _changing(plan: Plan, concerned: Sequence[Backend], now: float) -> Iterator[str]:
     """What the objects of one moment say about themselves."""
-    pods = [plan.source, *(backend.target for backend in concerned if backend.target)]
+    pods = [plan.source, *(backend.pod_facts for backend in concerned if backend.pod_facts)]
     for facts in pods:
         name = _name(facts.pod)
         if facts.pod.terminating:
@@ -113,8 +113,8 @@ def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled
         yield f"the ready endpoints of {before.destination} changed during the run"
     for old in concerned:
         new = now_there.get(_address(old), old)
-        if old.target and new.target and old.target != new.target:
-            yield from _pod_changes(old.target, new.target)
+        if old.pod_facts and new.pod_facts and old.pod_facts != new.pod_facts:
+            yield from _pod_changes(old.pod_facts, new.pod_facts)
     if before.config != after.config:
         yield "Cilium's configuration changed during the run"
 

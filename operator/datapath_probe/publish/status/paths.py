@@ -27,10 +27,10 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
 
 
 def _fingerprint(diagnosis: Diagnosis) -> str | None:
-    target = diagnosis.backend.target if diagnosis.backend else None
-    if diagnosis.way is None or target is None:
+    answering = diagnosis.backend.pod_facts if diagnosis.backend else None
+    if diagnosis.way is None or answering is None:
         return None
-    return diagnosis.way.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
+    return diagnosis.way.fingerprint(diagnosis.plan.source.pod.name, answering.pod.name)
 
 
 def hop_ref(divergence: Divergence) -> HopRef:
@@ -60,7 +60,7 @@ def _source(diagnosis: Diagnosis) -> PathSource:
 
 def _destination(diagnosis: Diagnosis) -> PathDestination:
     frontend, backend = diagnosis.plan.frontend, diagnosis.backend
-    target, place = (backend.target, backend.place) if backend else (None, None)
+    target, place = (backend.pod_facts, backend.place) if backend else (None, None)
     return PathDestination(
         name=target.pod.name if target else None,
         node=place.name if place else None,

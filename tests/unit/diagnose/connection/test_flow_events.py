@@ -241,7 +241,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     assert asked(hanging) == set()
     unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
     listening = [q for q in questions_of(replace(hanging, evidence=unserved)) if q.argv[0] == "timeout"]
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     assert listening == [
@@ -270,7 +270,7 @@ def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
             "l4": {"src": str(run.request.local_port), "dst": str(run.plan.backends[0].port)},
         },
     }
-    pods = [run.plan.source, *(backend.target for backend in run.plan.backends if backend.target)]
+    pods = [run.plan.source, *(backend.pod_facts for backend in run.plan.backends if backend.pod_facts)]
     ids = [pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node]
     answers = {monitor.question(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
     caught = [printed(said, 124) for said in answers.values()]

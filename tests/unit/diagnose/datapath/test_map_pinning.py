@@ -13,6 +13,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 STALE = "ipcache-entry-missing"  # and the request succeeded
@@ -74,11 +75,9 @@ def _with_agents(run: PathRun, age_s: float) -> PathRun:
         )
 
     [backend] = run.plan.backends
-    assert backend.target is not None
-    backends = (replace(backend, target=aged(backend.target)),)
-    return replace(
-        run, plan=replace(run.plan, source=aged(run.plan.source), backends=backends), plan_after=None
-    )
+    assert backend.pod_facts is not None
+    plan = with_backends(run.plan, replace(backend, target=aged(backend.pod_facts)))
+    return replace(run, plan=replace(plan, source=aged(plan.source)), plan_after=None)
 
 
 @pytest.mark.parametrize("name", [STALE, FAILED])

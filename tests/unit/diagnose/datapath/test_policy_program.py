@@ -21,7 +21,7 @@ OWN_MAP, OWN_CALLS, OTHERS_MAP = 11, 12, 99
 
 
 def destination(run: PathRun) -> PodFacts:
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 

@@ -60,7 +60,7 @@ def reread(run: PathRun, question: Question, reading: Reading) -> PathRun:
 
 def arrival(run: PathRun) -> str:
     """The node that the run's tunnel packets should come to."""
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target.node.name
 
@@ -115,7 +115,7 @@ def test_programs_at_a_device_that_cannot_be_seen_leave_its_hop_unknown() -> Non
 
 def _outer(run: PathRun) -> tuple[Packet, str]:
     """The tunnel packet of the run's request, and the node that sends it."""
-    source, target = run.plan.source.node, run.plan.backends[0].target
+    source, target = run.plan.source.node, run.plan.backends[0].pod_facts
     assert source.cilium is not None
     assert target is not None
     assert target.node.cilium is not None

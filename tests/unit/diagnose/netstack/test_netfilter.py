@@ -30,7 +30,7 @@ def answered(run: PathRun, question: Question, text: str = "", stderr: bytes = b
 
 def inside(run: PathRun) -> tuple[str, str]:
     """The destination's node, and its network namespace."""
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     namespaces = netns.parse(run.evidence.latest(netns.find(target.node.name)))
     assert not isinstance(namespaces, Unavailable)

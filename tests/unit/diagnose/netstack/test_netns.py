@@ -35,7 +35,7 @@ def answering(run: PathRun, answers: Mapping[Question, Answer]) -> PathRun:
 def destination() -> tuple[PodFacts, AgentEndpoint, str]:
     """The pod, its agent's endpoint and its namespace."""
     [backend] = RUN.plan.backends
-    pod = backend.target
+    pod = backend.pod_facts
     assert pod is not None
     assert pod.endpoint is not None
     node = pod.node.name

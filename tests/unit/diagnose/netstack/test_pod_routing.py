@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from datapath_probe.diagnose.engine import questions_of
+from unit.plans import with_frontend
 from unit.recorded import recorded
 
 
@@ -10,7 +11,7 @@ def test_a_pod_that_calls_a_node_port_is_asked_for_that_port() -> None:
     run = recorded("egress-policy-deny-service")
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(run.plan, frontend=replace(frontend, node_port=30080))
+    plan = with_frontend(run.plan, replace(frontend, node_port=30080))
     asked = [" ".join(question.argv) for question in questions_of(replace(run, plan=plan, plan_after=plan))]
     sent = [argv for argv in asked if argv.startswith("nsenter") and f"route get {frontend.ip} " in argv]
     assert sent

@@ -14,6 +14,7 @@ from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import map_layout
+from unit.plans import with_backends
 from unit.recorded import names, recorded
 from unit.sources.golden import printed
 
@@ -32,7 +33,7 @@ def changed(run: PathRun, question: Question, change: Callable[[bytes], bytes]) 
 def configured(name: str, key: str, value: str) -> tuple[PathRun, str]:
     """The run of that name, with an agent on the destination's node that was started with this setting; the node."""
     run = recorded(name)
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     node = target.node.name
 
@@ -149,7 +150,7 @@ def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
 def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
     recording = recorded(BROKEN)
     plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
-    elsewhere = replace(plan, backends=())
+    elsewhere = with_backends(plan, replace(plan.backends[0], ip="10.244.9.9"))
     diagnosis = diagnose(replace(recording, plan=plan, plan_after=elsewhere))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 

@@ -33,7 +33,7 @@ def run(before: Plan, after: Plan | CannotRun | None, **more: EndpointChurn | fl
 
 def told(one: PathRun, chosen: str | None = None, *doubtful: HopName) -> str | None:
     """What is in transition when the packets went to this backend; None: to nobody knows which."""
-    backends = (b for b in one.plan.backends if b.target and b.target.pod.name == chosen)
+    backends = (b for b in one.plan.backends if b.pod_facts and b.pod_facts.pod.name == chosen)
     return in_transition(one, next(backends, None), doubtful)
 
 
