@@ -83,7 +83,8 @@ class PathRunner:
     async def _requested(self) -> PathRun:
         """Send the request, and collect meanwhile what can be known before it has ended."""
         loop, plan = asyncio.get_running_loop(), self._plan
-        run = PathRun(plan, Request(self._access.clock(), self._local_port, None))
+        request = Request(self._access.clock(), self._local_port, None)
+        run = PathRun(plan, request, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
         sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))

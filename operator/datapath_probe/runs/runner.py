@@ -13,6 +13,7 @@ from ..collect.answer_cache import AnswerCache
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.run.bundle import Bundle
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
@@ -32,8 +33,9 @@ class ProbeRunner:
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
+        windows: Windows = DEFAULT,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock)
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows)
         self._answers = answers
         self._ports = ports or SourcePorts()
 

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
-from ...runs.run_result import RunResult, verdict_of
+from ...runs.run_result import RunResult
 from ...sources.client_report import Timings
 from ..status.conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
@@ -18,15 +17,7 @@ MAX_HOP_FAILURES = 40
 OTHER = ("other", "Other")
 SEGMENT = "segment"
 
-
-@dataclass(frozen=True, slots=True)
-class _Paths:
-    """What the last run found on all its paths. `hops`: False where one is Broken or Stale on a path, None where that
-    can't be said.
-    """
-
-    verdicts: frozenset[ProbeVerdict]
-    hops: Mapping[str, bool | None]
+_BAD = {HopVerdict.BROKEN, HopVerdict.STALE}
 
 
 class ProbeSeries:
@@ -44,19 +35,11 @@ class ProbeSeries:
         self.probe = probe
         self.status = status
 
-    @property
-    def status(self) -> ProbeStatus:
-        """What the gauges show."""
-        return self._status
-
-    @status.setter
-    def status(self, status: ProbeStatus) -> None:
-        self._status = status
-        self._paths = _of_status(status)
-
     def count(self, result: RunResult) -> None:
-        """A run has ended, and `status` is what it found: as much of it as a status holds."""
-        self._paths = _of_result(result)
+        """A run has ended, and `status` is what it found: as much of it as a status has room for."""
+        self._hops = _verdicts_of(
+            (found.hop, found.verdict) for path in result.paths for found in path.findings
+        )
         if self.status.verdict:
             self.runs[self.status.verdict] += 1
         for pair in set(_failures(result)):
@@ -69,9 +52,20 @@ class ProbeSeries:
         self.phases = dict(_phases(reports[0].timings)) if reports else {}
 
     @property
+    def status(self) -> ProbeStatus:
+        """What the gauges show."""
+        return self._status
+
+    @status.setter
+    def status(self, status: ProbeStatus) -> None:
+        self._status = status
+        self._hops = _verdicts_of((hop.name, hop.verdict) for path in status.paths for hop in path.hops)
+
+    @property
     def success(self) -> bool | None:
-        """Whether the expectation was met on every path; None if that can't be said, or nothing but that."""
-        verdicts = self._paths.verdicts
+        """Whether the expectation was met on every path; None if it is unknown."""
+        counted = {verdict for verdict, count in self.path_counts() if count}
+        verdicts = counted or {path.verdict for path in self.status.paths}
         if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
             counters = self.status.counters
             return (
@@ -81,16 +75,33 @@ class ProbeSeries:
             return False
         return True if verdicts and ProbeVerdict.UNKNOWN not in verdicts else None
 
+    def path_counts(self) -> Iterator[tuple[ProbeVerdict, int]]:
+        """How many paths of the last run have each verdict."""
+        counts = self.status.path_counts
+        if counts:
+            yield ProbeVerdict.HEALTHY, counts.healthy
+            yield ProbeVerdict.DEGRADED, counts.degraded
+            yield ProbeVerdict.BROKEN, counts.broken
+            yield ProbeVerdict.UNKNOWN, counts.unknown
+
+    @property
+    def path_changes(self) -> int:
+        """How often the path has changed; the status keeps it over restarts."""
+        profile = self.status.path_profile
+        return profile.change_count if profile else 0
+
     def hop_success(self) -> Iterator[tuple[str, bool]]:
-        """Each hop's worst verdict over all paths, left out where that can't be said."""
-        for name, good in self._paths.hops.items():
-            if good is not None:
-                yield name, good
+        """Whether each hop is Ok on all paths; left out if it is Unknown."""
+        for name, verdicts in self._hops.items():
+            if verdicts & _BAD:
+                yield name, False
+            elif HopVerdict.UNKNOWN not in verdicts:
+                yield name, True
 
     @property
     def divergence(self) -> tuple[str, str, str] | None:
-        """(hop, reason, node) of the hop or segment to blame. A segment's reason is one and the same, whatever more is
-        known of the loss.
+        """(hop, reason, node) of the divergent hop or the segment. All segments have the same reason, whatever else
+        is known of the loss.
         """
         hop, segment = self.status.divergent_hop, self.status.segment
         if hop:
@@ -98,41 +109,25 @@ class ProbeSeries:
         return (SEGMENT, Reason.LOST_IN_TRANSIT, segment.node or "") if segment else None
 
 
-def _of_result(result: RunResult) -> _Paths:
-    hops = ((finding.hop, finding.verdict) for path in result.paths for finding in path.findings)
-    return _Paths(frozenset(map(verdict_of, result.outcomes)), _worst(hops))
-
-
-def _of_status(status: ProbeStatus) -> _Paths:
-    """As far as the status has room for paths and hops."""
-    hops = ((hop.name, hop.verdict) for path in status.paths for hop in path.hops)
-    return _Paths(frozenset(path.verdict for path in status.paths), _worst(hops))
-
-
-def _worst(hops: Iterable[tuple[str, HopVerdict]]) -> Mapping[str, bool | None]:
+def _verdicts_of(hops: Iterable[tuple[str, HopVerdict]]) -> Mapping[str, set[HopVerdict]]:
+    """What each hop is on some path."""
     found: dict[str, set[HopVerdict]] = {}
     for name, verdict in hops:
         found.setdefault(name, set()).add(verdict)
-    return {name: _good(verdicts) for name, verdicts in found.items()}
-
-
-def _good(verdicts: set[HopVerdict]) -> bool | None:
-    if verdicts & {HopVerdict.BROKEN, HopVerdict.STALE}:
-        return False
-    return None if HopVerdict.UNKNOWN in verdicts else True
+    return found
 
 
 def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
     for path in result.paths:
         for finding in path.findings:
-            if finding.verdict in (HopVerdict.BROKEN, HopVerdict.STALE):
+            if finding.verdict in _BAD:
                 yield finding.hop, finding.reason
         if path.segment:
             yield SEGMENT, path.reason
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
-    """The phases that curl reached: it says 0 for the others."""
+    """The phases that curl reached: it reports 0 for the others."""
     for phase in ("name_lookup", "connect", "tls", "first_byte", "total"):
         if value := getattr(timings, phase):
             yield phase, value

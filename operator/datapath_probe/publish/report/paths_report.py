@@ -1,12 +1,16 @@
 """The paths of a run with more than one as a table, a line each, the worst first. Called by `report`."""
 
+from collections.abc import Iterator
+
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ...api.path_result import PathResult
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict
-from ..status.summary import latency_text, way_text
+from ..status.summary import latency_text
+from ..status.summary import path_text as ends_text
 from .style import VERDICT_MARKS, VERDICT_STYLES, plain
 
 
@@ -16,11 +20,19 @@ def path_text(status: ProbeStatus, path: PathResult | None) -> str:
     if path:
         namespace = source.partition("/")[0]
         source = f"{namespace}/{path.source.pod}@{path.source.node}"
-    return way_text(source, status.destination or "", path)
+    return ends_text(source, status.destination or "", path)
 
 
-def paths_table(status: ProbeStatus) -> Table:
-    """All paths that the status has."""
+def paths_table(status: ProbeStatus) -> Iterator[RenderableType]:
+    """All paths that the status has, and how many more there are."""
+    yield _table(status)
+    total = status.path_counts.total if status.path_counts else 0
+    if total > len(status.paths):
+        yield Text(f"{total - len(status.paths)} more are not listed", style="bright_black")
+    yield Text("")
+
+
+def _table(status: ProbeStatus) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
     table.add_column("")
     for name in ("source", "destination"):

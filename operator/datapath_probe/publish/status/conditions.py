@@ -1,11 +1,11 @@
-"""The conditions of a probe: Reachable, PathHealthy, Ready and Stalled. Pure.
+"""The conditions of a probe: ExpectationMet, PathHealthy, Ready and Stalled. Pure.
 
-Reachable and PathHealthy follow the last run after as many runs in a row as `spec.threshold` says; the first
-run of a spec sets them at once, and so does a run that can't tell. They come first, since `kubectl describe`
-shows them first.
+ExpectationMet and PathHealthy follow the last run after as many runs in a row as `spec.threshold` says. The first run
+of a spec sets them at once, and so does a run with an unknown result. They come first, since `kubectl describe` shows
+them first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
 from ...runs.run_result import Outcome
 
-REACHABLE = "Reachable"
+EXPECTATION_MET = "ExpectationMet"
 PATH_HEALTHY = "PathHealthy"
 READY = "Ready"
 STALLED = "Stalled"
@@ -31,7 +31,7 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What a condition should say, whenever it began to."""
+    """What a condition should be by the last run alone."""
 
     type: str
     status: ConditionStatus
@@ -41,76 +41,87 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class ReasonMessage:
-    """The last run, for conditions that are not True because of it."""
+    """A path of the last run, for conditions that are not True because of it."""
 
     reason: Reason
     message: str
 
 
+InWords = Callable[[Outcome], ReasonMessage]
+
+
 @dataclass(frozen=True, slots=True)
 class PreviousConditions:
-    """What the conditions were, and what the new ones are about."""
+    """The conditions so far; `generation` and `now` are those of the new ones."""
 
     conditions: Sequence[Condition]
     generation: int
     now: datetime
 
     def of(self, type_: str) -> Condition | None:
-        """The condition of this type as it was."""
+        """The condition of this type so far."""
         return next((condition for condition in self.conditions if condition.type == type_), None)
 
-    def becomes(self, claim: Proposed) -> Condition:
-        """The condition that says this; its transition time only changes with its status."""
-        before = self.of(claim.type)
-        unchanged = before is not None and before.status is claim.status
+    def updated(self, proposed: Proposed) -> Condition:
+        """The proposed condition; its transition time only changes with its status."""
+        before = self.of(proposed.type)
+        unchanged = before is not None and before.status is proposed.status
         return Condition(
-            type=claim.type,
-            status=claim.status,
+            type=proposed.type,
+            status=proposed.status,
             observed_generation=self.generation,
             last_transition_time=before.last_transition_time if before and unchanged else self.now,
-            reason=claim.reason,
-            message=claim.message,
+            reason=proposed.reason,
+            message=proposed.message,
         )
 
-    def becomes_after(self, claim: Proposed, streak: int, threshold: Threshold) -> Condition:
-        """As `becomes`, but between True and False it waits until `streak` runs in a row have said so."""
-        before = self.of(claim.type)
-        needed = threshold.successes if claim.status is TRUE else threshold.failures
-        settled = before is not None and before.observed_generation == self.generation
-        if before and settled and claim.status not in (UNKNOWN, before.status) and streak < needed:
-            return before
-        return self.becomes(claim)
+    def updated_after(self, proposed: Proposed, streak: int, threshold: Threshold) -> Condition:
+        """As `updated`, but a change between True and False waits for a streak of as many runs as the threshold."""
+        before = self.of(proposed.type)
+        if before is None or not self._waits(before, proposed, streak, threshold):
+            return self.updated(proposed)
+        return before
+
+    def _waits(self, before: Condition, proposed: Proposed, streak: int, threshold: Threshold) -> bool:
+        of_this_spec = before.observed_generation == self.generation
+        changes = proposed.status not in (UNKNOWN, before.status)
+        needed = threshold.successes if proposed.status is TRUE else threshold.failures
+        return of_this_spec and changes and streak < needed
 
 
 def after_run(
-    past: PreviousConditions,
+    previous: PreviousConditions,
     outcomes: Sequence[Outcome],
-    words: Callable[[Outcome], ReasonMessage],
+    in_words: InWords,
     counters: Counters,
     spec: ProbeSpec,
-) -> Iterator[Condition]:
-    """Reachable and PathHealthy. `counters`: this run included; `words`: how a path is spoken of."""
-    reachable = reachability(outcomes)
-    said = words(_deciding(outcomes, _reachable, reachable))
-    streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
-    met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
-    yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
-    healthy = path_health(outcomes)
-    said = words(_deciding(outcomes, _healthy, healthy))
-    streak = counters.consecutive_path_successes if healthy is TRUE else counters.consecutive_path_failures
-    yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
+) -> tuple[Condition, Condition]:
+    """ExpectationMet and PathHealthy. `counters`: this run included; `in_words`: the reason and message of a path."""
+    expectation = _proposed_expectation_met(outcomes, in_words, spec.expect.outcome)
+    health = _proposed_path_healthy(outcomes, in_words)
+    return (
+        previous.updated_after(expectation, _outcome_streak(counters, expectation.status), spec.threshold),
+        previous.updated_after(health, _path_streak(counters, health.status), spec.threshold),
+    )
 
 
-def _claim(type_: str, status: ConditionStatus, said: ReasonMessage, good: Reason) -> Proposed:
+def _proposed_expectation_met(
+    outcomes: Sequence[Outcome], in_words: InWords, expected: ExpectedOutcome
+) -> Proposed:
+    status = expectation_met(outcomes)
     if status is TRUE:
-        message = "the expectation is met" if type_ == REACHABLE else "no hop is Broken or Stale"
-        return Proposed(type_, status, good, message)
-    return Proposed(type_, status, said.reason, said.message)
+        reason = Reason.DENIED if expected is ExpectedOutcome.DENIED else Reason.DELIVERED
+        return Proposed(EXPECTATION_MET, status, reason, "the outcome is as expected")
+    deciding = in_words(_deciding(outcomes, _met, status))
+    return Proposed(EXPECTATION_MET, status, deciding.reason, deciding.message)
 
 
-def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
-    found = set(statuses)
-    return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
+def _proposed_path_healthy(outcomes: Sequence[Outcome], in_words: InWords) -> Proposed:
+    status = path_healthy(outcomes)
+    if status is TRUE:
+        return Proposed(PATH_HEALTHY, status, Reason.ALL_HOPS_OK, "no hop is Broken or Stale")
+    deciding = in_words(_deciding(outcomes, _healthy, status))
+    return Proposed(PATH_HEALTHY, status, deciding.reason, deciding.message)
 
 
 def _deciding(
@@ -120,13 +131,26 @@ def _deciding(
     return next(outcome for outcome in outcomes if of(outcome) is status)
 
 
-def reachability(outcomes: Sequence[Outcome]) -> ConditionStatus:
-    """Whether the expectation on the outcome was met on every path."""
-    return _worst(map(_reachable, outcomes))
+def _outcome_streak(counters: Counters, status: ConditionStatus) -> int:
+    return counters.consecutive_successes if status is TRUE else counters.consecutive_failures
 
 
-def _reachable(outcome: Outcome) -> ConditionStatus:
-    """A failure counts where it proves something: not while something is in transition."""
+def _path_streak(counters: Counters, status: ConditionStatus) -> int:
+    return counters.consecutive_path_successes if status is TRUE else counters.consecutive_path_failures
+
+
+def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
+    found = set(statuses)
+    return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
+
+
+def expectation_met(outcomes: Sequence[Outcome]) -> ConditionStatus:
+    """Whether the outcome was as expected on every path."""
+    return _worst(map(_met, outcomes))
+
+
+def _met(outcome: Outcome) -> ConditionStatus:
+    """A failure counts where it proves something: not while there is a transition."""
     if isinstance(outcome, CannotRun):
         return UNKNOWN
     return TRUE if outcome.met else FALSE if _counts(outcome) else UNKNOWN
@@ -137,7 +161,7 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def path_health(outcomes: Sequence[Outcome]) -> ConditionStatus:
+def path_healthy(outcomes: Sequence[Outcome]) -> ConditionStatus:
     """Whether no hop is Broken or Stale on any path, and none is Unknown."""
     return _worst(map(_healthy, outcomes))
 

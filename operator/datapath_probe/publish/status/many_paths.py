@@ -7,7 +7,7 @@ from ...api.probe import Probe
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import Outcome, verdict_of
-from .path_counts import path_counts
+from .counts import path_counts
 from .summary import destination_text, source_text
 
 

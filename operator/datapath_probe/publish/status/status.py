@@ -1,10 +1,10 @@
-"""Earlier status + what has just happened → the next status. Pure.
+"""Previous status + what has just happened → the next status. Pure.
 
-A status goes on from the one read from the API server, so counters, history and conditions survive a restart.
+A status continues the one read from the API server, so counters, history and conditions survive a restart.
 Called by `publisher` for every run, and by `datapath-probe replay` for what it shows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,34 +16,36 @@ from ...api.reasons import Reason
 from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
-from ...runs.run_result import NextRun, Outcome, RunRecord, RunResult, verdict_of
+from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
+from ..advice import next_step
 from . import conditions
 from .capture import captured
 from .conditions import (
+    EXPECTATION_MET,
     FALSE,
     PATH_HEALTHY,
-    REACHABLE,
     READY,
     STALLED,
     TRUE,
     UNKNOWN,
     PreviousConditions,
     Proposed,
+    ReasonMessage,
 )
+from .counts import counted, path_counts
 from .many_paths import ends_text, pair_text, paths_text
-from .path_profile_tracker import Sight
+from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
     destination_text,
     healthy_summary,
     latency_text,
-    place_text,
     source_text,
-    with_next_step,
+    verdict_text,
 )
 
-# What keeps a run from taking place until somebody changes the spec, what it names, or Cilium's configuration. What
-# passes by itself, such as a pod that starts, does not.
+# What prevents runs until the spec, the objects that it names, or Cilium's configuration are changed. What passes
+# without a change, such as a pod that starts, does not stall the probe.
 _STALLING = frozenset(
     {
         Reason.SOURCE_NOT_FOUND,
@@ -62,89 +64,93 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
     worst = result.worst
     paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
-    source, destination = (
-        ends_text(result.outcomes, probe, text) for text in (source_text, destination_text)
-    )
+    source = ends_text(result.outcomes, probe, source_text)
+    destination = ends_text(result.outcomes, probe, destination_text)
     verdict = verdict_of(worst)
+    bad = verdict is not ProbeVerdict.HEALTHY
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
     segment = worst.segment if isinstance(worst, Diagnosis) else None
     return ProbeStatus(
         source=source or None,
         destination=destination or None,
         verdict=verdict,
-        reason=None if verdict is ProbeVerdict.HEALTHY else worst.reason,
+        reason=worst.reason if bad else None,
         summary=_summary(result, f"{source} → {destination}", paths, probe),
+        next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
+        path_counts=path_counts(result.outcomes),
         paths=paths,
         capture=captured(result),
     )
 
 
 def after_run(
-    previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: NextRun, sight: Sight | None = None
+    previous: ProbeStatus,
+    probe: Probe,
+    record: RunRecord,
+    following: NextRun,
+    update: ProfileUpdate | None = None,
 ) -> ProbeStatus:
-    """The status when a run has ended. `sight`: what the run says about the way that packets take."""
+    """The status when a run has ended. `update`: what the run shows of the path's profile."""
     result = record.result
     found = findings(result, probe)
-    ended = _time(result.ended)
-    worst = result.worst
-    sight = sight or Sight(previous.way)
-    reachable = conditions.reachability(result.outcomes)
-    path_healthy = conditions.path_health(result.outcomes)
-    counters = _counted(previous.counters, reachable, path_healthy, outlook.skipped, sight)
-    entry = _history_entry(found, verdict_of(worst), ended, path_healthy, sight.change)
-    past = PreviousConditions(previous.conditions, probe.meta.generation, ended)
+    update = update or ProfileUpdate(previous.path_profile)
+    expectation_met = conditions.expectation_met(result.outcomes)
+    path_healthy = conditions.path_healthy(result.outcomes)
+    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
+    entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     return _with(
         found,
         observed_generation=probe.meta.generation,
-        conditions=(
-            *conditions.after_run(past, result.outcomes, _words(result, probe), counters, probe.spec),
-            *_readiness(past, result, probe),
-        ),
+        conditions=_conditions_after(previous, probe, result, counters),
         last_run=LastRun(
-            id=record.id, start_time=_time(result.started), end_time=ended, trigger=record.trigger
+            id=record.id,
+            start_time=_time(result.started),
+            end_time=_time(result.ended),
+            trigger=record.trigger,
         ),
-        next_run_time=None if outlook.next_run is None else _time(outlook.next_run),
+        next_run_time=None if following.next_run is None else _time(following.next_run),
         last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
         last_handled_capture=probe.meta.capture or previous.last_handled_capture,
         counters=counters,
         capture=found.capture or previous.capture,
-        way=sight.way,
+        path_profile=update.profile,
         history=(entry, *previous.history)[: probe.spec.history.limit],
     )
 
 
 def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
-    """The status of a probe that does not run for a while: what the last run said stays."""
-    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    judgements = (condition for condition in map(past.of, (REACHABLE, PATH_HEALTHY)) if condition)
-    claim = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
+    """The status of a suspended probe: the results of the last run stay."""
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
+    of_last_run = (condition for condition in map(before.of, (EXPECTATION_MET, PATH_HEALTHY)) if condition)
+    ready = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
     return _with(
         previous,
         observed_generation=probe.meta.generation,
         next_run_time=None,
-        conditions=(*judgements, past.becomes(claim)),
+        conditions=(*of_last_run, before.updated(ready)),
     )
 
 
 def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
     """The status of a probe that can't be run as the API server has it: nothing is known of its path."""
-    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    message = with_next_step(probe.message, Reason.INVALID_SPEC)
-    statuses = {REACHABLE: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
+    statuses = {EXPECTATION_MET: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
     return _with(
         previous,
         observed_generation=probe.meta.generation,
         next_run_time=None,
         verdict=ProbeVerdict.UNKNOWN,
         reason=Reason.INVALID_SPEC,
-        summary=f"{Reason.INVALID_SPEC}: {message}",
+        summary=f"{Reason.INVALID_SPEC}: {probe.message}",
+        next=next_step(Reason.INVALID_SPEC),
         divergent_hop=None,
         segment=None,
+        path_counts=None,
         paths=(),
         conditions=tuple(
-            past.becomes(Proposed(type_, status, Reason.INVALID_SPEC, message))
+            before.updated(Proposed(type_, status, Reason.INVALID_SPEC, probe.message))
             for type_, status in statuses.items()
         ),
     )
@@ -153,78 +159,57 @@ def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatu
 def _summary(result: RunResult, ends: str, paths: Sequence[PathResult], probe: Probe | None) -> str:
     """The run in one sentence. `ends`: source and destination of all its paths."""
     worst, several = result.worst, len(result.outcomes) > 1
-    if verdict_of(worst) is ProbeVerdict.HEALTHY:
+    if isinstance(worst, Diagnosis) and worst.verdict is ProbeVerdict.HEALTHY:
         if several:
             return f"{ends}: {paths_text(result.outcomes)}"
-        return healthy_summary(pair_text(worst, probe), paths[0], result.paths[0])
-    message = _words(result, probe)(worst).message
+        return healthy_summary(pair_text(worst, probe), paths[0], worst)
+    message = _in_words(result, probe)(worst).message
     return message if several else f"{message} ({pair_text(worst, probe)})"
 
 
-def _words(result: RunResult, probe: Probe | None) -> Callable[[Outcome], conditions.ReasonMessage]:
-    """How a path of this run is spoken of; one of several after how many are in which state, and with its ends."""
+def _in_words(result: RunResult, probe: Probe | None) -> conditions.InWords:
+    """How a path of this run is described. One of several: after how many have which verdict, and with its ends."""
     if len(result.outcomes) == 1:
-        return lambda outcome: conditions.ReasonMessage(outcome.reason, _in_words(outcome))
+        return lambda outcome: ReasonMessage(outcome.reason, verdict_text(outcome))
     counted = paths_text(result.outcomes)
-    return lambda outcome: conditions.ReasonMessage(
-        outcome.reason, f"{counted}. {_in_words(outcome)} ({pair_text(outcome, probe)})"
+    return lambda outcome: ReasonMessage(
+        outcome.reason, f"{counted}. {verdict_text(outcome)} ({pair_text(outcome, probe)})"
     )
 
 
-def _in_words(outcome: Outcome) -> str:
-    """ "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: … Next: …"."""
-    if verdict_of(outcome) is ProbeVerdict.HEALTHY:
-        return outcome.message
-    return f"{place_text(outcome)}: {outcome.reason}: {with_next_step(outcome.message, outcome.reason)}"
+def _conditions_after(
+    previous: ProbeStatus, probe: Probe, result: RunResult, counters: Counters
+) -> tuple[Condition, ...]:
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(result.ended))
+    in_words = _in_words(result, probe)
+    return (
+        *conditions.after_run(before, result.outcomes, in_words, counters, probe.spec),
+        *_readiness(before, result, probe),
+    )
 
 
-def _readiness(past: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
+def _readiness(before: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
     """Not ready is a probe none of whose paths can be run."""
     outcome = result.worst
     if not result.paths and outcome.reason in _STALLING:
-        yield past.becomes(Proposed(READY, FALSE, outcome.reason, outcome.message))
-        yield past.becomes(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
+        yield before.updated(Proposed(READY, FALSE, outcome.reason, outcome.message))
+        yield before.updated(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
     else:
-        yield past.becomes(
-            Proposed(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}")
-        )
-
-
-def _counted(
-    before: Counters,
-    reachable: ConditionStatus,
-    path_healthy: ConditionStatus,
-    skipped: int,
-    sight: Sight,
-) -> Counters:
-    failed, succeeded = reachable is FALSE, reachable is TRUE
-    return Counters(
-        runs=before.runs + 1,
-        failures=before.failures + failed,
-        consecutive_failures=before.consecutive_failures + 1 if failed else 0,
-        consecutive_successes=before.consecutive_successes + 1 if succeeded else 0,
-        consecutive_path_failures=before.consecutive_path_failures + 1 if path_healthy is FALSE else 0,
-        consecutive_path_successes=before.consecutive_path_successes + 1 if path_healthy is TRUE else 0,
-        skipped=before.skipped + skipped,
-        path_changes=before.path_changes + (sight.change is not None),
-    )
+        message = f"runs every {probe.spec.schedule.interval}"
+        yield before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
 
 
 def _history_entry(
-    found: ProbeStatus,
-    verdict: ProbeVerdict,
-    ended: datetime,
-    path_healthy: ConditionStatus,
-    change: str | None,
+    found: ProbeStatus, ended: datetime, path_healthy: ConditionStatus, path_change: str | None
 ) -> HistoryEntry:
     return HistoryEntry(
         time=ended,
-        verdict=verdict,
+        verdict=found.verdict or ProbeVerdict.UNKNOWN,
         hop=found.divergent_hop.name if found.divergent_hop else None,
         reason=found.reason,
         latency=latency_text(found.paths[0]) if found.paths else None,
         path_healthy=path_healthy,
-        change=change,
+        path_change=path_change,
     )
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Divergence
 from datapath_probe.plan.plan import CannotRun
@@ -19,6 +19,7 @@ from unit.publish.samples import (
     NOW,
     REPORT,
     diverging,
+    finding,
     from_pod,
     healthy,
     lost,
@@ -83,33 +84,39 @@ def test_a_broken_hop_shows_what_each_witness_says_and_ends_with_what_to_do() ->
     assert "✗ programmed: as the map has it  identity=57017" in told
     end = told.splitlines()[-5:]
     assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in end[0]
-    assert "why   ipcache-lookup says so." in end[1]
+    assert "why   ipcache-lookup says so" in end[1]
     assert "next  Compare cilium-dbg bpf ipcache get" in end[2]
 
 
 def test_a_symptom_is_told_beside_its_cause() -> None:
     symptom = Divergence(HopName.DESTINATION_RESPONSE, "node1", Reason.NO_RESPONSE, "no answer came")
-    assert "packets died at destination-response on node1: no answer came." in text(
+    assert "packets were lost at destination-response on node1: no answer came" in text(
         replace(diverging(), symptom=symptom)
     )
+
+
+def test_what_was_taken_on_trust_is_shown() -> None:
+    blind = finding(HopName.SOURCE_INTERFACE, "node2", HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+    found = replace(diverging(), findings=(blind, *diverging().findings[2:]))
+    assert "assumed  source-interface: assumed to be as intended, it could not be checked: Evi" in text(found)
 
 
 def test_a_segment_names_its_ends() -> None:
     told = text(lost())
     assert "Broken between ipcache-lookup and endpoint-lookup · LostInTransit" in told
     assert "answer   curl exit 28" in told
-    assert "why   curl exit 28: timed out." in told
+    assert "why   curl exit 28: timed out" in told
 
 
 def test_a_run_that_could_not_take_place_says_why() -> None:
     told = text(CANNOT_RUN)
     assert "Unknown · SourceNotFound" in told
-    assert "why   there is no pod default/xwing." in told
+    assert "why   there is no pod default/xwing" in told
     assert "(default/xwing" not in told
 
 
 def test_a_run_without_a_report_of_curl_says_so() -> None:
-    assert "answer   none: curl could not tell" in text(replace(unknown(), report=None))
+    assert "answer   none: curl gave no report" in text(replace(unknown(), report=None))
 
 
 def test_a_slow_answer_is_degraded_without_a_hop() -> None:
@@ -168,13 +175,14 @@ def test_several_paths_are_a_line_each_and_the_worst_is_shown_hop_by_hop() -> No
     assert sum("I P O" in line for line in told) == 1
     end = "\n".join(told[-6:])
     assert "paths  2 of 5 paths broken, all on node2" in end
-    assert "why    ipcache-lookup says so." in end
+    assert "why    ipcache-lookup says so " in end
+    assert "next   Compare" in end
 
 
 def test_why_of_several_paths_is_the_worst_one_s() -> None:
     end = "\n".join(several(lost(), healthy())[-5:])
     assert "paths  1 of 2 paths broken" in end
-    assert "why    curl exit 28: timed out." in end
+    assert "why    curl exit 28: timed out " in end
     assert "(default/" not in end
 
 
@@ -182,6 +190,11 @@ def test_several_healthy_paths_end_with_their_number() -> None:
     assert several(healthy(), from_pod(healthy(), 1))[-1] == (
         "✓ default/xwing@node2 and 1 more → default/deathstar:80: 2 of 2 paths healthy, at most 7.6ms"
     )
+
+
+def test_paths_for_which_a_status_has_no_room_are_counted() -> None:
+    told = several(diverging(), *(from_pod(healthy(), number) for number in range(63)))
+    assert "32 more are not listed" in told
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

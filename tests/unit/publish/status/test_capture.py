@@ -74,4 +74,4 @@ def test_what_several_paths_could_not_capture_is_said_once() -> None:
     bundle = Bundle(PathRun(plan(), Request(NOW, 1, None), gone))
     found = captured(replace(result, bundles=(bundle, bundle)))
     assert found
-    assert found.missing == "node1: AgentNotFound: no agent"
+    assert [(error.node, error.reason) for error in found.errors] == [("node1", "AgentNotFound")]

@@ -8,12 +8,12 @@ import pytest
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES
 from datapath_probe.api.condition import Condition
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PATHS_LIMIT, ProbeStatus
+from datapath_probe.api.status import PATHS_LIMIT, PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses
+from datapath_probe.publish.status.counts import path_counts
 from datapath_probe.publish.status.many_paths import paths_text
-from datapath_probe.publish.status.path_counts import PathCounts, path_counts
 from datapath_probe.runs.run_result import NextRun, Outcome
 from unit.publish.samples import (
     CANNOT_RUN,
@@ -98,7 +98,7 @@ def test_paths_are_counted_by_verdict_with_the_node_that_they_share(
 def test_a_path_that_could_not_be_run_counts_as_unknown() -> None:
     outcomes: list[Outcome] = [healthy(), BROKEN, BROKEN, STALE, unknown(), PENDING]
     assert path_counts(outcomes) == PathCounts(total=6, healthy=1, degraded=1, broken=2, unknown=2)
-    assert path_counts([]) == PathCounts(0, 0, 0, 0, 0)
+    assert path_counts([]) == PathCounts(total=0, healthy=0, degraded=0, broken=0, unknown=0)
 
 
 def test_the_worst_path_decides_and_comes_first() -> None:
@@ -108,19 +108,19 @@ def test_the_worst_path_decides_and_comes_first() -> None:
     assert status.divergent_hop
     assert status.divergent_hop.node == "node2"
     assert status.history[0].verdict == "Broken"
-    assert says(status) == {"Reachable": "False", "PathHealthy": "False", "Ready": "True"}
+    assert says(status) == {"ExpectationMet": "False", "PathHealthy": "False", "Ready": "True"}
 
 
 def test_one_path_that_fails_is_a_failure_of_the_probe() -> None:
     first = after(healthy(), healthy())
     second = after(healthy(), BROKEN, previous=first)
     assert (first.counters.consecutive_successes, second.counters.consecutive_failures) == (1, 1)
-    assert condition(second, "Reachable").message.startswith("1 of 2 paths broken, on node2. Broken at ")
+    assert condition(second, "ExpectationMet").message.startswith("1 of 2 paths broken, on node2. Broken at ")
 
 
 def test_each_condition_names_the_path_that_makes_it_so() -> None:
     status = after(STALE, PENDING, healthy())
-    reachable, path_healthy = condition(status, "Reachable"), condition(status, "PathHealthy")
+    reachable, path_healthy = condition(status, "ExpectationMet"), condition(status, "PathHealthy")
     assert (reachable.status, reachable.reason) == ("Unknown", "SourceNotRunning")
     assert "source pod default/xwing-9 is Pending" in reachable.message
     assert reachable.message.endswith(" (default/xwing-9 → default/deathstar:80)")
@@ -130,7 +130,7 @@ def test_each_condition_names_the_path_that_makes_it_so() -> None:
 def test_a_probe_is_stalled_when_none_of_its_paths_can_be_run() -> None:
     assert says(after(CANNOT_RUN, CANNOT_RUN))["Stalled"] == "True"
     assert says(after(CANNOT_RUN, healthy())) == {
-        "Reachable": "Unknown",
+        "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",
         "Ready": "True",
     }
