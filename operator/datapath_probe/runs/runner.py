@@ -94,12 +94,12 @@ class ProbeRunner:
             async with capturing(self._agents, questions, _agent_containers(plan)) as captured:
                 run, diagnosis = await self._run(probe, plan, port)
             run = replace(run, evidence=run.evidence.adding(questions, captured.readings))
-        return RunResult(started, self._clock(), diagnosis, Bundle(run))
+        return RunResult(started, self._clock(), diagnosis, Bundle(run, diagnosis.rule))
 
     async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
         request = Request(self._clock(), local_port, None)
         run = Run(plan, request)
-        parse_cache: ParseCache = {}
+        parse_cache = ParseCache()
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S
         ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S

@@ -115,6 +115,7 @@ def _log_end(result: RunResult) -> None:
         verdict=outcome.verdict,
         reason=outcome.reason,
         message=outcome.message,
+        rule=outcome.rule,
         hop=hop.hop if hop else None,
         hop_node=hop.node if hop else None,
         duration_s=duration_s,
