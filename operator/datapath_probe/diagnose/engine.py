@@ -13,7 +13,7 @@ from .finding.evidence_reader import ParseCache
 from .finding.finding import Finding
 from .finding.hop_check import LIVE, ConfirmationPolicy
 from .run.run import Run
-from .verdict.observed_profile import seen_way
+from .verdict.observed_profile import observed_profile
 from .verdict.rules import conclude
 
 
@@ -43,7 +43,7 @@ def diagnose(
         segment=verdict.segment,
         symptom=verdict.symptom,
         findings=verdict.findings,
-        way=None if facts.change else seen_way(context, facts.findings),
+        profile=None if facts.change else observed_profile(context, facts.findings),
         rule=verdict.rule,
         confirm=frozenset().union(*(finding.confirm for finding in facts.findings)),
         needs_second_look=may_look_again and any(map(_is_doubtful, facts.findings)),

@@ -92,7 +92,7 @@ class Examination:
             self.cache,
             context.reader,
             (
-                *(run.plan, run.request.started, run.request.local_port, run.second_look),
+                *(run.plan, run.request.started, run.request.local_port, run.second_look, run.windows),
                 *(context.path, context.backend, context.report, context.outcome, context.connection),
                 context.confirmation,
             ),
