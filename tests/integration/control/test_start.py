@@ -28,7 +28,7 @@ def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_pa
     done = command("run", kubeconfig=kubeconfig_of_nothing(served, tmp_path))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert line.startswith("Error: the probes could not be listed: ")
+    assert line.startswith("Error: cannot list the probes: ")
     assert "is the CRD datapathprobes.datapath-probe.dev installed?" in line
 
 

@@ -77,7 +77,7 @@ def test_run_without_credentials_is_said_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert line.startswith("Error: can't log in to Kubernetes through")
+    assert line.startswith("Error: cannot log in to Kubernetes with")
 
 
 def test_options_that_make_no_sense_are_refused() -> None:

@@ -1,9 +1,9 @@
-"""Pauses grow, stay bounded, and differ between those who wait."""
+"""Retry delays grow, stay bounded, and have jitter."""
 
 from datapath_probe.kube.backoff import LONGEST_S, pause_s
 
 
-def test_pauses_double_until_they_are_long_enough() -> None:
+def test_delays_double_up_to_the_maximum() -> None:
     bounds = [0.25, 0.5, 1, 2, 4, 4]
     for failures, longest in enumerate(bounds, start=1):
         pauses = [pause_s(failures) for _ in range(50)]
