@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
             "run", "--metrics-host", "127.0.0.1", "--metrics-port", str(port), kubeconfig=served.kubeconfig
         )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"Error: can't listen on port {port}: ")
+    assert done.stderr.splitlines()[-1].startswith(f"Error: cannot listen on port {port}: ")
 
 
 def test_the_report_of_a_probe_is_read_from_its_status(operator: OperatorProcess, probe: Probe) -> None:
