@@ -1,4 +1,4 @@
-"""What the soak takes for explained by a fault that it injected: anything else is a false alarm."""
+"""Which alarms an injected fault of the soak test explains; all others are false."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def alarm(
         alarm(segment=("ipcache-lookup", "destination-interface")),
     ],
 )
-def test_an_alarm_that_names_the_broken_hop_or_holds_it_is_explained(run: PastRun) -> None:
+def test_an_alarm_at_the_broken_hop_or_a_segment_around_it_is_explained(run: PastRun) -> None:
     assert INJECTION.explains(run)
 
 
@@ -48,7 +48,7 @@ def test_any_other_alarm_is_false(run: PastRun) -> None:
     assert not INJECTION.explains(run)
 
 
-def test_an_application_that_stops_in_mid_answer_resets_the_connection() -> None:
+def test_an_application_that_stops_during_a_response_resets_the_connection() -> None:
     [stopped] = [fault for fault in FAULTS if fault.name == "application stopped"]
     injection = Injection(stopped, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
     assert injection.explains(alarm(hop=stopped.hop, reason="ConnectionReset"))
