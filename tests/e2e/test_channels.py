@@ -28,7 +28,7 @@ QUESTIONS = (
 )
 
 
-def said(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
+def answer_of(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
     return (reading.exit_code, reading.stdout, reading.stderr) if isinstance(reading, Answer) else reading
 
 
@@ -49,4 +49,4 @@ async def test_questions_that_share_a_process_are_answered_as_alone(lab: Lab) ->
         await pool.close()
         await client.close()
     assert all(isinstance(reading, Answer) for reading in alone)
-    assert list(map(said, together)) == list(map(said, alone))
+    assert list(map(answer_of, together)) == list(map(answer_of, alone))

@@ -1,4 +1,4 @@
-"""Unknown instead of wrong: whatever can't be determined is said to be so, with its reason."""
+"""Unknown instead of wrong: what cannot be determined is reported as Unknown, with a reason."""
 
 from datetime import datetime
 
@@ -66,8 +66,10 @@ def test_an_agent_hangs(lab: Lab, galaxy: Galaxy, probes: Probes) -> None:
 
 
 def _condition(status: Object, type_: str) -> str:
-    said: str = next(condition["status"] for condition in status["conditions"] if condition["type"] == type_)
-    return said
+    answer_of: str = next(
+        condition["status"] for condition in status["conditions"] if condition["type"] == type_
+    )
+    return answer_of
 
 
 def _commands(lab: Lab) -> list[str]:

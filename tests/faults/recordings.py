@@ -48,7 +48,7 @@ _OLD_REASON = re.compile(rf"\b({'|'.join(_RENAMED)})\b")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was said of a fault, and the run it was said of."""
+    """The answer to a fault, and the run that gave it."""
 
     result: Result
     bundle: bytes

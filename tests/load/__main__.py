@@ -1,7 +1,7 @@
 """`make load`: the operator while the agents' tools are slow, silent, cut short or talk nonsense, and while maps are
 full.
 
-Each scenario is tried on a path that is whole and on one with a wrong tunnel endpoint: what is said is right, or
+Each scenario is tried on a path that is whole and on one with a wrong tunnel endpoint: what is answer_of is right, or
 Unknown, the run ends by itself within its time, and the operator's memory is bounded. Runs on the lab that is up. Exit
 code 1 otherwise.
 """

@@ -1,4 +1,4 @@
-"""Answers shared between runs: asked once within their maximum age, never across agents, independent of cancellation."""
+"""Answers shared between runs: asked once within their maximum age, not across agents, not lost on cancellation."""
 
 import asyncio
 from collections.abc import Sequence

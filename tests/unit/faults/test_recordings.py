@@ -1,4 +1,4 @@
-"""Passes of the fault bench, replayed: what was named on the lab is named still."""
+"""Recorded runs of the fault bench, replayed: each gets the same answer."""
 
 import re
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from datapath_probe.cli.replay import replayed
-from faults.fault import Outcome, said, within
+from faults.fault import Outcome, answer_of, within
 from faults.recordings import ARCHIVES, Recording, read
 
 PASSES = {path.name.removesuffix(".tar.xz"): path for path in sorted(ARCHIVES.glob("*.tar.xz"))}
@@ -18,16 +18,18 @@ def recordings(name: str) -> dict[str, Recording]:
 
 
 @pytest.mark.parametrize(("name", "fault"), [(name, fault) for name in PASSES for fault in recordings(name)])
-def test_a_recorded_fault_is_named_as_it_was(name: str, fault: str) -> None:
+def test_a_recorded_fault_gets_the_same_answer(name: str, fault: str) -> None:
     recording = recordings(name)[fault]
     _, status = replayed(recording.bundle)
-    told = said(status.to_object())
-    if str(told) not in recording.result.expected.split(" | "):
+    answer = answer_of(status.to_object())
+    if str(answer) not in recording.result.expected.split(" | "):
         assert recording.result.outcome is Outcome.HONEST
-        assert told.verdict == "Unknown" or (told.segment and holds(told.segment, recording.result.expected))
+        assert answer.verdict == "Unknown" or (
+            answer.segment and contains(answer.segment, recording.result.expected)
+        )
 
 
-def holds(segment: tuple[str, str], expected: str) -> bool:
-    """Whether something that is expected lies in a segment: a hop, or a stretch between two."""
+def contains(segment: tuple[str, str], expected: str) -> bool:
+    """Whether the segment contains an expected hop or segment."""
     places = re.findall(r" ([a-z-]+)(?:@| … ([a-z-]+) )", expected)
     return any(all(within(segment, hop) for hop in place if hop) for place in places)

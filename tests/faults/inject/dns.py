@@ -1,4 +1,4 @@
-"""Names: no server to ask, a pod that looks in the wrong place, names that lead elsewhere."""
+"""DNS: no server, a wrong resolver configuration, wrong addresses. Used by the catalogue."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=kube-dns"
 
 @contextmanager
 def coredns_gone(api: Api) -> Iterator[None]:
-    """A cluster that has no DNS server, nor had one just now."""
+    """A cluster without a DNS server, for longer than the transition window of its endpoints."""
 
     def gone() -> bool:
         for pod in api.items(_PODS):
@@ -33,14 +33,14 @@ def coredns_gone(api: Api) -> Iterator[None]:
 
 
 def _at_rest() -> None:
-    """Until the change of the endpoints is no transition to the operator any more."""
+    """Wait until the operator no longer treats the change of the endpoints as a transition."""
     changed = time.monotonic()
-    until("the endpoints stand", lambda: time.monotonic() - changed > AT_REST_S, 2 * AT_REST_S)
+    until("the endpoints are stable", lambda: time.monotonic() - changed > AT_REST_S, 2 * AT_REST_S)
 
 
 @contextmanager
 def file_changed(galaxy: Galaxy, pod: Pod, path: str, change: str) -> Iterator[None]:
-    """A pod with another /etc/hosts or /etc/resolv.conf; `change` is a sed script. Both are mounts: no new file."""
+    """A pod with a changed /etc/hosts or /etc/resolv.conf; `change`: a sed script. Mounts: written in place."""
     kept = "/tmp/faults-kept"
     galaxy.sh(pod.name, f"cp {path} {kept} && sed '{change}' {kept} > {path}")
     try:
