@@ -88,6 +88,7 @@ def main() -> None:
     show_envvar=True,
     help="Minimum log level.",
 )
+@click.option("--windows", default="", envvar="TRANSITION_WINDOWS", hidden=True)
 def run(
     kubeconfig: str | None,
     context: str | None,
@@ -98,10 +99,12 @@ def run(
     metrics_port: int,
     save_evidence: Path | None,
     log_level: str,
+    windows: str,
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
     from .run import run_operator
+    from .windows import parsed
 
     options = Options(
         kubeconfig=kubeconfig,
@@ -112,6 +115,7 @@ def run(
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         save_evidence=save_evidence,
+        windows=parsed(windows),
     )
     run_operator(options, log_level)
 

@@ -7,26 +7,27 @@ import pytest
 
 from datapath_probe.cli.replay import replayed
 from faults.fault import Outcome, answer_of, within
-from faults.recordings import ARCHIVES, Recording, read
+from faults.recordings import Reader, index, passes
+from faults.result import Result
 
-PASSES = {path.name.removesuffix(".tar.xz"): path for path in sorted(ARCHIVES.glob("*.tar.xz"))}
+PASSES = passes()
+RESULTS = [(name, result) for name, archive in PASSES.items() for result in index(archive).values()]
 
 
 @cache
-def recordings(name: str) -> dict[str, Recording]:
-    return read(PASSES[name])
+def reader(name: str) -> Reader:
+    return Reader(PASSES[name])
 
 
-@pytest.mark.parametrize(("name", "fault"), [(name, fault) for name in PASSES for fault in recordings(name)])
-def test_a_recorded_fault_gets_the_same_answer(name: str, fault: str) -> None:
-    recording = recordings(name)[fault]
-    _, status = replayed(recording.bundle)
+@pytest.mark.parametrize(
+    ("name", "result"), RESULTS, ids=[f"{name}-{result.fault}" for name, result in RESULTS]
+)
+def test_a_recorded_fault_gets_the_same_answer(name: str, result: Result) -> None:
+    _, status = replayed(reader(name).bundle(result.fault))
     answer = answer_of(status.to_object())
-    if str(answer) not in recording.result.expected.split(" | "):
-        assert recording.result.outcome is Outcome.HONEST
-        assert answer.verdict == "Unknown" or (
-            answer.segment and contains(answer.segment, recording.result.expected)
-        )
+    if str(answer) not in result.expected.split(" | "):
+        assert result.outcome is Outcome.HONEST
+        assert answer.verdict == "Unknown" or (answer.segment and contains(answer.segment, result.expected))
 
 
 def contains(segment: tuple[str, str], expected: str) -> bool:
