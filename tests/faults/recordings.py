@@ -85,7 +85,7 @@ class Reader:
 
 
 def record(results: Path, evidence: Path, archives: Path = ARCHIVES) -> Iterator[Path]:
-    """Add a run to the archives: its `faults.json`, and the directory with the evidence of each mode. Yields the archives."""
+    """Add a run to the archives: its `faults.json` and the evidence of each mode. Yields the archives."""
     passed = _results(results.read_bytes())
     for mode, version in dict.fromkeys((result.mode, result.version) for result in passed):
         new = {

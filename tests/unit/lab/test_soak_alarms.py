@@ -3,7 +3,7 @@
 import pytest
 
 from soak.history import PastRun
-from soak.injection import _UNDER_WAY_S, FAULTS, Injection
+from soak.injection import _IN_PROGRESS_S, FAULTS, Injection
 
 [MISSING] = [fault for fault in FAULTS if fault.name == "endpoint entry missing, other node"]
 INJECTION = Injection(MISSING, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
@@ -38,7 +38,7 @@ def test_an_alarm_at_the_broken_hop_or_a_segment_around_it_is_explained(run: Pas
         alarm(hop=MISSING.hop, reason="LookupMismatch"),
         alarm(hop=MISSING.hop, reason=MISSING.reason, probe="star"),
         alarm(hop=MISSING.hop, reason=MISSING.reason, ended=99),
-        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=121 + _UNDER_WAY_S),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=121 + _IN_PROGRESS_S),
         alarm(segment=("reply-program", "reply-delivery")),
         alarm(segment=("ipcache-lookup", "overlay-decapsulation")),
         alarm(),
