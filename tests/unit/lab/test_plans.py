@@ -101,7 +101,7 @@ def test_an_existing_policy_rc_d_is_restored(tmp_path: Path, monkeypatch: pytest
     ("attribute", "value", "sentence"),
     [
         ("sys.platform", "darwin", "it needs Linux"),
-        ("os.geteuid", lambda: 1000, "must be run as root"),
+        ("os.geteuid", lambda: 1000, "must run as root"),
         ("bpf_in_kernel", lambda: False, "no BPF file system"),
         ("supported_cgroups", lambda root: False, "cgroups must be mounted"),
         ("packages.obtainable", lambda: False, "no apt-get"),
