@@ -94,17 +94,17 @@ def test_a_denial_is_observed_and_its_policy_named_in_a_mode(
         probes.delete_all()
 
 
-def test_a_path_change_is_reported(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_path_change_is_described(galaxy: Galaxy, probes: Probes) -> None:
     """One probe, during switches that keep its pods."""
     switch(galaxy, VXLAN)
     probe = probes.create(
-        "path-change", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}})
+        "profile", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}})
     )
     probe.settle(SETTLED_S)
-    for settings, words in ((MODES["vxlan-tc"], "attach tcx → tc"), (NATIVE, "routing vxlan → native")):
+    for settings, words in ((MODES["vxlan-tc"], "attach mode tcx → tc"), (NATIVE, "routing vxlan → native")):
         switch(galaxy, settings)
         status = probe.settle(SETTLED_S)
-        changes = " ".join(run.get("change", "") for run in status["history"])
+        changes = " ".join(run.get("pathChange", "") for run in status["history"])
         assert words in changes, brief(status)
 
 

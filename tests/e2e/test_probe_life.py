@@ -95,9 +95,9 @@ def test_each_change_and_nothing_else_has_an_event(galaxy: Galaxy, probes: Probe
         ]
         return [(e["type"], e["reason"]) for e in sorted(found, key=lambda e: str(e["eventTime"]))]
 
-    changes = [("Warning", "Broken"), ("Normal", "Healthy")]
+    changes = [("Warning", "ProbeBroken"), ("Normal", "ProbeRecovered")]
     until("the Events are there", lambda: events()[-2:] == changes, RUN_S, otherwise=events)
-    assert events().count(("Warning", "Broken")) == 1
+    assert events().count(("Warning", "ProbeBroken")) == 1
 
 
 def test_each_run_is_logged(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:

@@ -6,12 +6,10 @@ replay. xz reduces the evidence to 2 %; archives are streamed, one member in mem
 
 import io
 import json
-import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from faults.fault import Outcome
 from faults.result import Result
@@ -19,31 +17,6 @@ from lab.paths import CHECKOUT
 
 ARCHIVES = CHECKOUT / "tests/data/fault-bench"
 _SUFFIX = ".tar.xz"
-# Former names of reasons, in earlier recordings.
-_RENAMED = {
-    "QueueLoses": "QdiscDrops",
-    "PacketFilterDrops": "NetfilterDrops",
-    "NeighbourWrong": "NeighborMACMismatch",
-    "NeighbourUnreachable": "NeighborUnreachable",
-    "LostOnTheWire": "LostBetweenNodes",
-    "MapNotUsed": "StaleMapInUse",
-    "DenialNotWitnessed": "DenialNotObserved",
-    "ImplausibleObject": "InvalidObject",
-    "ForeignProgramFirst": "ForeignProgram",
-    "NoEndpointRoute": "EndpointRouteMissing",
-    "NoNodeRoute": "NodeRouteMissing",
-    "NoRoute": "RouteMissing",
-    "NameServerSilent": "DNSTimeout",
-    "NameNotFound": "DNSNoAddress",
-    "NameNotResolved": "DNSLookupFailed",
-    "NameServerUnreachable": "DNSPathBroken",
-    "NoReadyNameServer": "DNSNoReadyEndpoints",
-    "NameResolvedElsewhere": "DNSUnexpectedAnswer",
-    "NoClient": "CurlNotFound",
-    "ClientFailed": "CurlFailed",
-    "PodGone": "PodNotFound",
-}
-_OLD_REASON = re.compile(rf"\b({'|'.join(_RENAMED)})\b")
 
 
 def passes() -> dict[str, Path]:
@@ -135,12 +108,7 @@ def _index_path(archive: Path) -> Path:
 
 
 def _results(text: bytes) -> list[Result]:
-    return [_result(raw) for raw in json.loads(text)]
-
-
-def _result(raw: dict[str, Any]) -> Result:
-    named = {key: _OLD_REASON.sub(lambda old: _RENAMED[old[0]], raw[key]) for key in ("expected", "got")}
-    return Result(**{**raw, **named, "outcome": Outcome(raw["outcome"])})
+    return [Result(**{**raw, "outcome": Outcome(raw["outcome"])}) for raw in json.loads(text)]
 
 
 if __name__ == "__main__":

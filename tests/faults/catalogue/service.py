@@ -136,7 +136,7 @@ LOOKUP = HopName.SERVICE_LOOKUP
 _OTHER_REVERSE_NAT = Fault(
     "frontend-with-the-reverse-nat-of-another",
     lambda s: changed(s.slot(OUTPOST, 0), patched(_REVERSE_NAT, s.slot(LOCAL, 0).read()[6:8])),
-    broken(LOOKUP, "BackendMismatch"),
+    broken(LOOKUP, "ReverseNATMismatch"),
     Target.SERVICE,
 )
 
@@ -221,7 +221,7 @@ FAULTS = (
     Fault(
         "affinity-that-nobody-asked-for",
         _unexpected_affinity,
-        degraded(LOOKUP, "BackendMismatch"),
+        degraded(LOOKUP, "AffinityMismatch"),
         Target.SERVICE,
     ),
     Fault(

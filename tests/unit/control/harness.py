@@ -101,7 +101,7 @@ class Harness:
         self.written[probe.uid] = status
         return Written()
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
+    def record(self, probe: ProbeRef, event: Event) -> None:
         self.events.append(event)
 
     def forget(self, probe: ProbeRef) -> None:

@@ -50,7 +50,7 @@ class EventRecorder:
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue(QUEUE_LIMIT)
         self._last: dict[str, Event] = {}
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
+    def record(self, probe: ProbeRef, event: Event) -> None:
         """Queue an Event, unless it equals the last one of this probe."""
         if self._last.get(probe.uid) == event:
             return

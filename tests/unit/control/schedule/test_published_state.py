@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from unit.control.harness import body, conditions, running, status_after
-from unit.publish.samples import WAY, diverging, healthy
+from unit.publish.samples import PROFILE, diverging, healthy
 
 pytestmark = pytest.mark.looptime
 
@@ -23,8 +23,8 @@ async def test_a_restart_keeps_counters_history_and_conditions() -> None:
         assert counters["runs"] > before["runs"] >= 3
         assert counters["failures"] == counters["runs"] - before["runs"]
         assert harness.status()["history"][-1] == status["history"][-1]
-        assert conditions(harness)["Reachable"][0] == "False"
-        assert [event.reason for event in harness.events] == ["Broken"]
+        assert conditions(harness)["ExpectationMet"][0] == "False"
+        assert [event.reason for event in harness.events] == ["ProbeBroken"]
 
 
 async def test_a_restart_sends_no_event_for_an_unchanged_verdict() -> None:
@@ -52,20 +52,19 @@ async def test_a_path_change_is_written_immediately_counted_and_sent_as_one_even
     async with running() as harness:
         harness.registry.observe(body(schedule={"interval": "5s"}))
         await asyncio.sleep(12)
-        verdict = harness.events[-1]
-        harness.outcome = healthy(replace(WAY, routing="native"))
+        assert harness.events == []
+        harness.outcome = healthy(replace(PROFILE, routing="native"))
         await asyncio.sleep(5.5)
         status = dict(harness.status())
-        event = harness.events[-1]
+        [event] = harness.events
         assert (event.type, event.reason) == ("Normal", "PathChanged")
         assert event.note.startswith("routing vxlan → native (default/xwing@node2 → ")
-        assert harness.events[:-1] == [verdict]
-        assert status["counters"]["pathChanges"] == 1
-        assert status["way"]["change"] == "routing vxlan → native"
-        assert [run.get("change") for run in status["history"]][:2] == ["routing vxlan → native", None]
+        assert status["pathProfile"]["changeCount"] == 1
+        assert status["pathProfile"]["lastChange"] == "routing vxlan → native"
+        assert [run.get("pathChange") for run in status["history"]][:2] == ["routing vxlan → native", None]
         assert status["verdict"] == "Healthy"
     async with running() as again:
-        again.outcome = healthy(replace(WAY, routing="native"))
+        again.outcome = healthy(replace(PROFILE, routing="native"))
         again.registry.observe(body(schedule={"interval": "5s"}, status=status))
         await asyncio.sleep(20)
         assert [sent.key for sent in again.events] in ([], [event.key])  # one key is one Event
@@ -78,9 +77,9 @@ async def test_a_changed_verdict_and_a_changed_condition_are_written_immediately
         harness.outcome = diverging()
         await asyncio.sleep(5)
         assert harness.status()["verdict"] == "Broken"
-        assert conditions(harness)["Reachable"][0] == "True"
+        assert conditions(harness)["ExpectationMet"][0] == "True"
         await asyncio.sleep(10)
-        assert conditions(harness)["Reachable"][0] == "False"
+        assert conditions(harness)["ExpectationMet"][0] == "False"
         assert harness.status()["counters"]["consecutiveFailures"] == 3
         await asyncio.sleep(10)
         assert harness.status()["counters"]["consecutiveFailures"] == 3
