@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-include tests/lab/lab.mk crds/crds.mk docs/errors.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk
+include tests/lab/lab.mk crds/crds.mk docs/architecture.mk docs/errors.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk
 
 # --- environment ---------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ lock: ## pin the dependencies anew, by hash and without index addresses
 
 # --- tests: `make test` is all of these stages in this order, whether one fails or not -----------
 
-STAGES := lint types layers crds-check docs-errors-check programs rules-test unit integration test-lab e2e
+STAGES := lint types layers crds-check docs-errors-check docs-architecture-check programs rules-test unit integration test-lab e2e
 
 .PHONY: test
 test: $(VENV) ## everything; the last line counts all tests
