@@ -22,7 +22,7 @@ $(VENV)/.stamp: requirements-dev.txt pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: ## pin the dependencies anew, by hash and without index addresses
+lock: ## pin the dependencies by hash, without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | uv pip compile -q --universal --generate-hashes --no-emit-index-url -c requirements-dev.txt - -o requirements-build.txt
@@ -38,7 +38,7 @@ test: $(VENV) ## everything; the last line counts all tests
 		PYTEST_ADDOPTS="--junitxml=build/junit/$$stage.xml" $(MAKE) --no-print-directory $$stage || failed+=" $$stage"; \
 	done; $(BIN)/python tests/closing_count.py build/junit $$failed
 
-.PHONY: fmt lint types layers
+.PHONY: fmt lint words types layers
 fmt: $(VENV) ## format the code, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -46,6 +46,9 @@ fmt: $(VENV) ## format the code, and mend what can be mended
 lint: $(VENV) ## style and common mistakes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+words: $(VENV) ## words that code and docs don't use
+	$(BIN)/python tests/words.py operator docs manifests README.md Makefile
 
 types: $(VENV) ## static types
 	$(BIN)/mypy
