@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from bench.by_hand import Names, exercises
+from bench.operator_cpu import cpu_ms_per_verdict
 from bench.result import Result
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.vocabulary import ProbeVerdict
@@ -97,7 +98,7 @@ class Bench:
             raise RuntimeError(f"curl failed: {done}")
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Bench, operator_cpu_ms: float) -> Result:
     """Rounds of all three."""
     for _ in range(WARM_UP):
         await bench.probe_run()
@@ -106,7 +107,7 @@ async def measure(bench: Bench) -> Result:
         say(f"· round {number} of {ROUNDS} …")
         rounds.append([await _seconds(work()) for work in (bench.by_hand, bench.bare_exec, bench.probe_run)])
     by_hand_s, bare_exec_s, probe_run_s = (tuple(samples) for samples in zip(*rounds, strict=True))
-    return Result(by_hand_s, bare_exec_s, probe_run_s)
+    return Result(by_hand_s, bare_exec_s, probe_run_s, operator_cpu_ms)
 
 
 async def _seconds(work: Awaitable[None]) -> float:
@@ -161,11 +162,14 @@ async def main() -> None:
     lab = Lab.current()
     with lab_api.connect(lab.kubeconfig) as api:
         names = _names(lab, galaxy.deploy(lab, api))
+        operator_cpu_ms = cpu_ms_per_verdict(lab, api, names.namespace, SHIP)
     metadata = {"namespace": names.namespace, "name": "bench", "uid": "bench", "generation": 1}
     probe = Probe.from_object({"metadata": metadata, "spec": landing(SHIP, SERVICE)})
     assert isinstance(probe, Probe)
     async with _runner(lab.kubeconfig) as (runner, source_exec):
-        result = await measure(Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS)))
+        result = await measure(
+            Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS)), operator_cpu_ms
+        )
     result.write(RESULT)
     print(f"{result.table()}\nwritten to {RESULT.relative_to(CHECKOUT)}")
 

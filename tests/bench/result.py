@@ -14,6 +14,8 @@ class Result:
     by_hand_s: tuple[float, ...]
     bare_exec_s: tuple[float, ...]
     probe_run_s: tuple[float, ...]
+    operator_cpu_ms: float
+    """CPU of the operator a verdict, everything included."""
 
     @property
     def by_hand_over_probe(self) -> float:
@@ -40,6 +42,7 @@ class Result:
             "probe_run_s": median(self.probe_run_s),
             "by_hand_over_probe": self.by_hand_over_probe,
             "probe_over_bare_exec": self.probe_over_bare_exec,
+            "operator_cpu_ms": round(self.operator_cpu_ms, 1),
             "samples": {name: [round(value, 4) for value in values] for name, values in samples.items()},
         }
 
@@ -61,6 +64,7 @@ class Result:
             "",
             f"by hand / probe        {self.by_hand_over_probe:5.1f}   (aim: 10 or more)",
             f"probe / bare exec      {self.probe_over_bare_exec:5.2f}   (aim: 2 or less)",
+            f"CPU of the operator    {self.operator_cpu_ms:5.1f} ms a verdict",
             f"{len(self.probe_run_s)} rounds",
         ]
         return "\n".join(lines)

@@ -11,11 +11,13 @@ import kopf
 from kubernetes.aio.client import ApiClient
 
 from ..api.group import GROUP, PLURAL, VERSION
+from ..backoff import Backoff
 from ..kube.client import session
 from .schedule.inventory_audit import InventoryAudit
 from .schedule.registry import Registry
 
 REQUEST_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
 
 
 def handlers(registry: Registry, inventory_audit: InventoryAudit, client: ApiClient) -> kopf.OperatorRegistry:
@@ -69,9 +71,9 @@ class _Backoffs:
     """Seconds between attempts, without end: kopf's own give up after a minute without the API server."""
 
     def __iter__(self) -> Iterator[float]:
-        yield from (0.5, 1, 2)
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         while True:
-            yield 4
+            yield backoff.failed()
 
 
 class _AllTasks(Collection[asyncio.Task[Any]]):

@@ -1,13 +1,10 @@
-"""How long to wait before trying again. Called by whatever in `kube` goes on until the API server answers."""
+"""How long to wait before the API server is asked again."""
 
-import random
+from ..backoff import Backoff
 
-FIRST_S, LONGEST_S = 0.25, 4.0
+FIRST_S, LONGEST_S, JITTER = 0.25, 4.0, 0.5
 
 
-def pause_s(failures: int) -> float:
-    """The pause after so many failures in a row (≥ 1): doubled each time up to 4 s, then shortened at random
-    by up to a half, so that not everybody comes back at once.
-    """
-    longest = min(LONGEST_S, FIRST_S * 2 ** min(failures - 1, 8))
-    return random.uniform(longest / 2, longest)  # noqa: S311 (no secret depends on it)
+def api_server_backoff() -> Backoff:
+    """For one request or watch that goes on until the API server answers."""
+    return Backoff(FIRST_S, LONGEST_S, jitter=JITTER)

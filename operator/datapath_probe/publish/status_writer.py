@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from ..api.status import ProbeStatus
+from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
 
 log = structlog.get_logger(__name__)
@@ -77,13 +78,14 @@ class StatusWriter:
 
     async def _write_until_done(self, pending: _Pending) -> None:
         now = asyncio.get_running_loop().time
-        pause_s, said_at = FIRST_PAUSE_S, float("-inf")
+        backoff, said_at = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), float("-inf")
         try:
             while pending.status is not None:
                 await self._wait(pending)
                 trouble = await self._write(pending)
                 if trouble is None:
-                    pause_s, said_at = FIRST_PAUSE_S, float("-inf")
+                    backoff.succeeded()
+                    said_at = float("-inf")
                     continue
                 self._failed(trouble)
                 if now() - said_at >= SAY_AGAIN_S:
@@ -91,9 +93,7 @@ class StatusWriter:
                     name = f"{pending.probe.namespace}/{pending.probe.name}"
                     log.warning("status not written yet", probe=name, reason=trouble.reason)
                 longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
-                pause_s = min(pause_s, longest_s)
-                await asyncio.sleep(pause_s)
-                pause_s *= 2
+                await asyncio.sleep(backoff.failed(longest_s))
         finally:
             pending.task = None
 

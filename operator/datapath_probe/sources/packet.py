@@ -1,5 +1,5 @@
 """What rules of either kind of packet filter are held against, and what becomes of a packet: the words that
-`packet_filter` (iptables) and `nftables` share.
+`iptables` and `nftables` share.
 
 Source: Linux 6.x `net/ipv4/tcp_output.c` (`tcp_syn_options`: twenty octets of options where nobody has turned any off).
 """

@@ -9,7 +9,7 @@ import pytest
 
 from datapath_probe.api.vocabulary import HopName
 from faults.bench import TRIES, ask
-from faults.fault import At, Fault, Outcome, Named, broken, judge
+from faults.fault import At, Fault, Named, Outcome, broken, judge
 from faults.inject.in_place import InPlace
 from faults.result import Result, meets_bar
 from faults.scene import Scene

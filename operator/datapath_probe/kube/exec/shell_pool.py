@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from ...backoff import Backoff
 from .failure import ExecError
 from .shell import ShellChannel
 
@@ -42,8 +43,8 @@ class AgentChannels:
         self._idle: list[_Idle] = []
         self._lent = 0
         self._retired = False
-        self._failures = 0
         self._failure: ExecError | None = None
+        self._backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
         self._retry_at_s = 0.0
 
     @property
@@ -99,10 +100,10 @@ class AgentChannels:
             channel = await self._open_channel()
         except ExecError as error:
             self._failure = error
-            self._retry_at_s = loop.time() + min(_FIRST_RETRY_S * 2**self._failures, _LAST_RETRY_S)
-            self._failures += 1
+            self._retry_at_s = loop.time() + self._backoff.failed()
             raise
-        self._failure, self._failures = None, 0
+        self._failure = None
+        self._backoff.succeeded()
         return channel
 
     def _expire(self, channel: ShellChannel) -> None:

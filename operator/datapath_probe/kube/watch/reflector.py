@@ -16,7 +16,7 @@ import structlog
 from kubernetes.aio.client import ApiClient
 
 from .. import rest
-from ..backoff import pause_s
+from ..backoff import api_server_backoff
 from ..objects.fields import Skips, at, elements, integer, text
 from ..rest import ApiError
 from .object_cache import Table
@@ -69,15 +69,16 @@ class Reflector(Generic[R]):
 
     async def run(self) -> None:
         """Never returns."""
-        failures = 0
+        backoff = api_server_backoff()
         while True:
             started = time.monotonic()
             try:
                 await self._list_and_watch()
             except ApiError as error:
                 self._lost(error)
-            failures = 1 if time.monotonic() - started > STEADY_S else failures + 1
-            await asyncio.sleep(pause_s(failures))
+            if time.monotonic() - started > STEADY_S:
+                backoff.succeeded()
+            await asyncio.sleep(backoff.failed())
 
     async def _list_and_watch(self) -> None:
         """Ends only by ApiError. `run` lists anew then: a server restored from a backup counts anew too."""

@@ -17,7 +17,7 @@ from kubernetes.aio.client import ApiClient
 from ...api.group import API_VERSION, GROUP, KIND
 from ...publish.interfaces import Event, ProbeRef
 from .. import rest
-from ..backoff import pause_s
+from ..backoff import api_server_backoff
 from ..rest import ApiError
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class EventRecorder:
     async def _send(self, told: _Told) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{told.probe.namespace}/events"
         body = _body(told, self._instance)
-        failures = 0
+        backoff = api_server_backoff()
         while True:
             try:
                 await rest.request(self._client, "POST", path, {}, body)
@@ -88,8 +88,7 @@ class EventRecorder:
                     return
                 if not error.transient or self._clock() - told.at > KEEP_TRYING_S:
                     raise
-                failures += 1
-                await asyncio.sleep(pause_s(failures))
+                await asyncio.sleep(backoff.failed())
             else:
                 return
 

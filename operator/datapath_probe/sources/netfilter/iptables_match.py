@@ -1,4 +1,4 @@
-"""Whether an iptables rule means a packet of which not everything is known. Called by `packet_filter`.
+"""Whether an iptables rule means a packet of which not everything is known. Called by `iptables`.
 
 Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic}.c`, as
 `iptables-save` prints.

@@ -8,31 +8,43 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from operator import eq, ge, gt, le, lt, ne
+from typing import TypeVar
 
 from ..packet import Match, Packet
 
-_REGISTER_OCTETS = 4
-_FIRST_SMALL_REGISTER = 8  # those before it have 16 octets: 1 begins where 8 does
-_META_LENGTH, _META_IIF_NAME, _META_OIF_NAME, _META_FAMILY, _META_L4 = 0, 6, 7, 15, 16
-_META_PROTOCOL = 1
 _NAME_OCTETS = 16
 _IPV4 = 2
-_NETWORK, _TRANSPORT = 1, 2
 _IP_LENGTH, _FLAGS_OCTET = 2, 13  # where they are in their headers
 _PROTOCOLS = {"tcp": 6, "udp": 17}
-_CT_STATE = 0
 _CT_STATES = {"ESTABLISHED": 2, "NEW": 8}
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
-_COMPARED: tuple[Callable[[bytes, bytes], bool], ...] = (eq, ne, lt, le, gt, ge)
+_COMPARED: Mapping[str, Callable[[bytes, bytes], bool]] = {
+    "NFT_CMP_EQ": eq,
+    "NFT_CMP_NEQ": ne,
+    "NFT_CMP_LT": lt,
+    "NFT_CMP_LTE": le,
+    "NFT_CMP_GT": gt,
+    "NFT_CMP_GTE": ge,
+}
+# Registers overlap: those of 16 octets begin where every fourth of those of 4 octets does.
+_PLACES = {f"NFT_REG32_{number:02}": number for number in range(16)} | {
+    f"NFT_REG_{number + 1}": 4 * number for number in range(4)
+}
 _SILENT = frozenset({"log", "notrack", "comment"})  # ask nothing
+
+Attributes = Mapping[str, object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One condition, or the load of what a later one compares; `data`: its attributes by type."""
+    """One condition, or the load of what a later one compares; `data`: its attributes, as `nft_netlink` names them."""
 
     name: str
-    data: Mapping[int, bytes]
+    data: Attributes
+
+
+Conditions = tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +78,48 @@ def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
     return found
 
 
+def attribute(attributes: Attributes, name: str, kind: type[T], default: T | None = None) -> T:
+    """The attribute of that name. KeyError if there is none of that type."""
+    value = attributes.get(name, default)
+    if not isinstance(value, kind):
+        raise KeyError(name)
+    return value
+
+
 def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -> Match:
     """One expression: loads write into the registers and always hold."""
     data = condition.data
     match condition.name:
-        case "meta" if 1 in data:
-            return _load(registers, data[1], _meta(_number(data[2]), packet))
-        case "payload" if 1 in data:
-            return _load(registers, data[1], _payload(data, packet))
-        case "ct" if 1 in data:
-            return _load(registers, data[1], _ct(_number(data[2]), packet))
+        case "meta" if "NFTA_META_DREG" in data:
+            return _load(registers, data["NFTA_META_DREG"], _meta(data["NFTA_META_KEY"], packet))
+        case "payload" if "NFTA_PAYLOAD_DREG" in data:
+            return _load(registers, data["NFTA_PAYLOAD_DREG"], _payload(data, packet))
+        case "ct" if "NFTA_CT_DREG" in data:
+            return _load(registers, data["NFTA_CT_DREG"], _ct(data["NFTA_CT_KEY"], packet))
         case "bitwise":
-            return _load(registers, data[2], _bitwise(data, registers))
+            return _load(registers, data["NFTA_BITWISE_DREG"], _bitwise(data, registers))
         case "byteorder":
-            return _load(registers, data[2], _swapped(data, registers))
+            return _load(registers, data["NFTA_BYTEORDER_DREG"], _swapped(data, registers))
         case "cmp":
-            return _compare(registers.get(_place(data[1])), _number(data[2]), _value(data[3]))
+            value = registers.get(_place(data["NFTA_CMP_SREG"]))
+            compared = _COMPARED.get(attribute(data, "NFTA_CMP_OP", str))
+            return _compare(value, compared, attribute(data, "NFTA_CMP_DATA", bytes))
         case "range":
-            value, inside = registers.get(_place(data[1])), _number(data[2]) == 0
-            if not isinstance(value, bytes):
-                return Match.YES if isinstance(value, _Size) else Match.UNKNOWN
-            return Match.YES if (_value(data[3]) <= value <= _value(data[4])) is inside else Match.NO
+            return _in_range(data, registers)
         case name:
             return Match.YES if name in _SILENT else Match.UNKNOWN
 
 
-def _load(registers: dict[int, _Value], register: bytes, value: _Value | None) -> Match:
+def _in_range(data: Attributes, registers: Mapping[int, _Value]) -> Match:
+    value = registers.get(_place(data["NFTA_RANGE_SREG"]))
+    if not isinstance(value, bytes):
+        return Match.YES if isinstance(value, _Size) else Match.UNKNOWN
+    first, last = (attribute(data, f"NFTA_RANGE_{end}_DATA", bytes) for end in ("FROM", "TO"))
+    wanted = data["NFTA_RANGE_OP"] == "NFT_RANGE_EQ"
+    return Match.YES if (first <= value <= last) is wanted else Match.NO
+
+
+def _load(registers: dict[int, _Value], register: object, value: _Value | None) -> Match:
     if value is None:
         registers.pop(_place(register), None)
     else:
@@ -99,89 +127,80 @@ def _load(registers: dict[int, _Value], register: bytes, value: _Value | None) -
     return Match.YES
 
 
-def _meta(key: int, packet: Packet) -> _Value | None:
+def _meta(key: object, packet: Packet) -> _Value | None:
     match key:
-        case _ if key == _META_LENGTH:
+        case "NFT_META_LEN":
             return _Size() if packet.octets is None else packet.octets.to_bytes(4, "little")
-        case _ if key in (_META_IIF_NAME, _META_OIF_NAME):
+        case "NFT_META_IIFNAME" | "NFT_META_OIFNAME":
             return _Device(packet.devices) if packet.devices else None
-        case _ if key == _META_FAMILY:
+        case "NFT_META_NFPROTO":
             return bytes([_IPV4])
-        case _ if key == _META_PROTOCOL:
+        case "NFT_META_PROTOCOL":
             return b"\x08\0"
-        case _ if key == _META_L4:
+        case "NFT_META_L4PROTO":
             return bytes([_PROTOCOLS[packet.protocol]])
         case _:
             return None
 
 
-def _payload(data: Mapping[int, bytes], packet: Packet) -> _Value | None:
+def _payload(data: Attributes, packet: Packet) -> _Value | None:
     """Octets of the IPv4 or the TCP or UDP header, where all of them are known."""
-    base, offset, length = (_number(data[key]) for key in (2, 3, 4))
+    offset, length = (attribute(data, f"NFTA_PAYLOAD_{name}", int) for name in ("OFFSET", "LEN"))
     known: dict[int, bytes | None] = {}
-    if base == _NETWORK:
-        if (offset, length) == (_IP_LENGTH, 2) and packet.octets is None:
-            return _Size()
-        known = {
-            _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
-            9: bytes([_PROTOCOLS[packet.protocol]]),
-            12: ip_address(packet.source).packed,
-            16: ip_address(packet.destination).packed,
-        }
-    elif base == _TRANSPORT:
-        ports = (packet.source_port, packet.destination_port)
-        known = {2 * i: None if port is None else port.to_bytes(2, "big") for i, port in enumerate(ports)}
-        if packet.flags is not None:
-            bits = sum(1 << bit for bit, name in enumerate(_TCP_FLAGS) if name in packet.flags)
-            known[_FLAGS_OCTET] = bytes([bits])
+    match data["NFTA_PAYLOAD_BASE"]:
+        case "NFT_PAYLOAD_NETWORK_HEADER":
+            if (offset, length) == (_IP_LENGTH, 2) and packet.octets is None:
+                return _Size()
+            known = {
+                _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
+                9: bytes([_PROTOCOLS[packet.protocol]]),
+                12: ip_address(packet.source).packed,
+                16: ip_address(packet.destination).packed,
+            }
+        case "NFT_PAYLOAD_TRANSPORT_HEADER":
+            ports = (packet.source_port, packet.destination_port)
+            known = {2 * i: None if port is None else port.to_bytes(2, "big") for i, port in enumerate(ports)}
+            if packet.flags is not None:
+                bits = sum(1 << bit for bit, name in enumerate(_TCP_FLAGS) if name in packet.flags)
+                known[_FLAGS_OCTET] = bytes([bits])
     octets = {at + i: octet for at, part in known.items() if part for i, octet in enumerate(part)}
     wanted = range(offset, offset + length)
     return bytes(octets[i] for i in wanted) if all(i in octets for i in wanted) else None
 
 
-def _ct(key: int, packet: Packet) -> bytes | None:
+def _ct(key: object, packet: Packet) -> bytes | None:
     state = _CT_STATES.get(packet.state or "")
-    return state.to_bytes(4, "little") if key == _CT_STATE and state else None
+    return state.to_bytes(4, "little") if key == "NFT_CT_STATE" and state else None
 
 
-def _bitwise(data: Mapping[int, bytes], registers: Mapping[int, _Value]) -> _Value | None:
-    value = registers.get(_place(data[1]))
-    if not isinstance(value, bytes) or _number(data.get(6, b"\0")):
+def _bitwise(data: Attributes, registers: Mapping[int, _Value]) -> _Value | None:
+    value = registers.get(_place(data["NFTA_BITWISE_SREG"]))
+    if not isinstance(value, bytes) or data.get("NFTA_BITWISE_OP", "NFT_BITWISE_BOOL") != "NFT_BITWISE_BOOL":
         return None
-    mask, xor = _value(data[4]), _value(data[5])
+    mask, xor = (attribute(data, f"NFTA_BITWISE_{name}", bytes) for name in ("MASK", "XOR"))
     return bytes(v & m ^ x for v, m, x in zip(value, mask, xor, strict=False))
 
 
-def _swapped(data: Mapping[int, bytes], registers: Mapping[int, _Value]) -> _Value | None:
-    value, size = registers.get(_place(data[1])), _number(data[5])
-    if not isinstance(value, bytes):
+def _swapped(data: Attributes, registers: Mapping[int, _Value]) -> _Value | None:
+    value = registers.get(_place(data["NFTA_BYTEORDER_SREG"]))
+    size = attribute(data, "NFTA_BYTEORDER_SIZE", int)
+    if not isinstance(value, bytes) or size == 0:
         return value
     return b"".join(value[i : i + size][::-1] for i in range(0, len(value), size))
 
 
-def _compare(value: _Value | None, operator: int, wanted: bytes) -> Match:
-    if value is None or operator >= len(_COMPARED):
+def _compare(value: _Value | None, compared: Callable[[bytes, bytes], bool] | None, wanted: bytes) -> Match:
+    if value is None or compared is None:
         return Match.UNKNOWN
     if isinstance(value, _Size):
         return Match.YES
     if isinstance(value, _Device):
         padded = (name.encode().ljust(_NAME_OCTETS, b"\0") for name in value.names)
         is_one = any(name[: len(wanted)] == wanted for name in padded)
-        return Match.YES if is_one is (operator == 0) else Match.NO
-    return Match.YES if _COMPARED[operator](value[: len(wanted)], wanted) else Match.NO
+        return Match.YES if is_one is (compared is eq) else Match.NO
+    return Match.YES if compared(value[: len(wanted)], wanted) else Match.NO
 
 
-def _place(register: bytes) -> int:
-    number = _number(register)
-    if number >= _FIRST_SMALL_REGISTER:
-        return number - _FIRST_SMALL_REGISTER
-    return (number - 1) * _REGISTER_OCTETS
-
-
-def _value(data: bytes) -> bytes:
-    """What a nested attribute of data holds."""
-    return data[4 : int.from_bytes(data[:2], "little")]
-
-
-def _number(octets: bytes) -> int:
-    return int.from_bytes(octets, "big")
+def _place(register: object) -> int:
+    """Where a register begins, in units of 4 octets. KeyError if it is not one for data."""
+    return _PLACES[str(register)]

@@ -1,14 +1,13 @@
 """The packet filters that `nft` or a firewall of the host has made: would they drop a packet like ours?
 
 Agents' images have no `nft`, so the kernel is asked by netlink (`nftables.pl`). What iptables has made is left to
-`packet_filter`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it may have
+`iptables`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it may have
 dropped it, and behind one that might accept, only a rule that has counted packets certainly does.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`;
 `net/netfilter/nfnetlink.c` (EINVAL for a subsystem that is not there).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -17,51 +16,30 @@ from ...evidence.reading import Answer, Unavailable
 from ..netns import inside
 from ..packet import DROPS, REDIRECTS, Loss, Match, Packet
 from ..parsing import failed, parser
-from .nft_match import Expression, matches
+from .nft_match import Attributes, Conditions, Expression, attribute, matches
+from .rule_walk import Action, Chain, Key, Rule, first_loss
 
 _PROGRAM = ("perl", "-e")
-_NEW_CHAIN, _NEW_RULE = 0x0A03, 0x0A06
-_NETLINK_HEADER, _NFNETLINK_HEADER, _ATTRIBUTE_HEADER = 16, 4, 4
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see IPv4
 _HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
 _NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device: before and after all others
-_DROP, _ACCEPT, _CONTINUE, _GOTO, _RETURN = 0, 1, -1, -4, -5
-_HAND_ON, _TRANSLATE = 3, -100  # NF_QUEUE, or to a proxy; the second is no number of the kernel's
-_DOES = {_DROP: DROPS, _HAND_ON: "lets a program decide on", _TRANSLATE: REDIRECTS}
-_DESTINATION_NAT = 1
-_VERDICT_REGISTER = 0
-_DEPTH = 16
+_POLICY_DROP = 0  # NF_DROP
+_HANDS_ON = "lets a program decide on"
+_DOES = {  # by verdict, or by the name of an expression
+    "NF_DROP": DROPS,
+    "reject": DROPS,
+    "NF_QUEUE": _HANDS_ON,
+    "queue": _HANDS_ON,
+    "tproxy": _HANDS_ON,
+    "redir": REDIRECTS,
+    "NFT_NAT_DNAT": REDIRECTS,
+}
+_ACTIONS = {"NFT_JUMP": Action.JUMP, "NFT_GOTO": Action.GOTO, "NFT_RETURN": Action.RETURN}
+_GOES_ON = "NFT_CONTINUE"
 # What the script says in a kernel without nf_tables, and in one without netlink for packet filters.
 _NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not supported")
 
-Attributes = Mapping[int, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`packets`: how many it has met, None where it does not count. `verdict` None: it goes on; `to`: a chain."""
-
-    handle: int
-    conditions: tuple[Expression, ...]
-    packets: int | None
-    verdict: int | None
-    to: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """`hook`: where the kernel calls it, "" if only other chains do. `devices`: of a netdev chain."""
-
-    family: str
-    table: str
-    name: str
-    hook: str
-    devices: frozenset[str]
-    drops: bool
-    rules: list[Rule] = field(default_factory=list)
-
-
-Chains = Mapping[tuple[str, str, str], Chain]
+Chains = Mapping[Key, Chain[Conditions]]
 
 
 def question(node: str, namespace: str | None = None) -> Question:
@@ -80,175 +58,91 @@ def parse(answer: Answer) -> Chains | Unavailable:
     """Chains with their rules, by family, table and name: none in a kernel without nf_tables."""
     if answer.exit_code:
         return {} if answer.stderr.strip() in _NO_NF_TABLES else failed(answer, "nf_tables")
-    chains: dict[tuple[str, str, str], Chain] = {}
-    for kind, family, attributes in _messages(answer.stdout):
-        try:
-            _add(chains, kind, _FAMILIES.get(family), attributes)
-        except KeyError as error:
-            raise ValueError(f"a message of type {kind} lacks attribute {error}") from None
+    if not answer.stdout:
+        return {}
+    from .nft_netlink import messages  # brings a large library: only where there is something to decode
+
+    chains: dict[Key, Chain[Conditions]] = {}
+    try:
+        for message in messages(answer.stdout):
+            if family := _FAMILIES.get(message.family):
+                _take_in(chains, family, message.attributes, is_rule=message.is_rule)
+    except KeyError as error:
+        raise ValueError(f"a chain or a rule lacks attribute {error}") from None
     return chains
 
 
-def _add(chains: dict[tuple[str, str, str], Chain], kind: int, family: str | None, told: Attributes) -> None:
-    if family and kind == _NEW_CHAIN:
-        chain = _chain(family, told)
-        chains[family, chain.table, chain.name] = chain
-    elif family and kind == _NEW_RULE:
-        chain_of = chains.get((family, _text(told[1]), _text(told[2])))
-        if chain_of:
-            chain_of.rules.append(_rule(told))
-
-
 def loss(chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
-    """The first rule that drops this packet on its way through these hooks: one that certainly means it, else one that
-    may. An accept ends but its own base chain. `translated`: it counts too if the packet is sent elsewhere.
-    """
-    doubtful: Loss | None = None
-    for hook in hooks:
-        for chain in chains.values():
-            if chain.hook == hook and (not chain.devices or chain.devices & packet.devices):
-                walk = _Walk(chains, packet, translated)
-                if walk.through(chain) is _DROP:
-                    return walk.loss
-                doubtful = doubtful or walk.suspect
-    return doubtful
-
-
-@dataclass(slots=True)
-class _Walk:
-    """A packet on its way through a base chain. `doubtful`: it may have been accepted, which can't be told; `suspect`:
-    a rule that may have dropped it.
+    """The first rule that drops this packet on its path through these hooks: one that certainly means it, else one that
+    may. `translated`: it counts too if the packet is sent elsewhere.
     """
 
-    chains: Chains
-    packet: Packet
-    translated: bool
-    doubtful: bool = False
-    loss: Loss | None = None
-    suspect: Loss | None = None
+    def meant(rule: Rule[Conditions]) -> Match:
+        return matches(rule.conditions, packet)
 
-    def through(self, chain: Chain, depth: int = 0) -> int | None:
-        """The verdict of a chain; None: it goes on behind the rule that called it."""
-        for rule in chain.rules:
-            if rule.verdict is None or rule.packets == 0:
-                continue
-            match = matches(rule.conditions, self.packet)
-            if match is Match.NO:
-                continue
-            verdict = self._verdict(chain, rule, match, depth)
-            if verdict is _RETURN:
-                return None
-            if verdict is not None:
-                return verdict
-        if chain.drops:
-            return self._lost(chain, "policy drop", None, _DROP, certain=not self.doubtful)
-        return None
-
-    def _verdict(self, chain: Chain, rule: Rule, match: Match, depth: int) -> int | None:
-        """What becomes of the packet by this rule; None: the next one decides."""
-        certain = match is not Match.UNKNOWN
-        if rule.verdict == _TRANSLATE and not (self.translated and self.packet.state == "NEW"):
-            return None
-        if rule.verdict in _DOES:
-            surely = certain and rule.verdict != _HAND_ON and not (self.doubtful and not rule.packets)
-            what = f"rule with handle {rule.handle}"
-            return self._lost(chain, what, rule.packets, rule.verdict, certain=surely)
-        called = self.chains.get((chain.family, chain.table, rule.to))
-        if called and depth < _DEPTH:
-            other = _Walk(self.chains, self.packet, self.translated, self.doubtful)
-            verdict = other.through(called, depth + 1)
-            self.doubtful = other.doubtful or (verdict is not None and not certain)
-            self.suspect = self.suspect or other.suspect or (None if certain else other.loss)
-            if verdict is not None and certain:
-                self.loss = other.loss
-                return verdict
-            return _RETURN if rule.verdict == _GOTO and certain else None
-        if not certain:
-            self.doubtful = True
-            return None
-        return _RETURN if rule.verdict == _RETURN else _ACCEPT
-
-    def _lost(
-        self, chain: Chain, what: str, packets: int | None, verdict: int, *, certain: bool
-    ) -> int | None:
-        where = f"{what} in chain {chain.name}"
-        found = Loss(f"{chain.family} {chain.table}", where, packets, _DOES[verdict], certain)
-        if certain:
-            self.loss = found
-            return _DROP
-        self.suspect = self.suspect or found
-        return None
+    return first_loss(chains, hooks, packet, meant, translated=translated)
 
 
-def _messages(octets: bytes) -> Iterator[tuple[int, int, Attributes]]:
-    """(type, family, attributes) of each netlink message. ValueError if one is cut."""
-    place = 0
-    while place < len(octets):
-        length = int.from_bytes(octets[place : place + 4], "little")
-        if length < _NETLINK_HEADER + _NFNETLINK_HEADER or place + length > len(octets):
-            raise ValueError("cut in a message")
-        body = octets[place + _NETLINK_HEADER : place + length]
-        kind = int.from_bytes(octets[place + 4 : place + 6], "little")
-        yield kind, body[0], dict(_attributes(body[_NFNETLINK_HEADER:]))
-        place += length
+def _take_in(
+    chains: dict[Key, Chain[Conditions]], family: str, attributes: Attributes, *, is_rule: bool
+) -> None:
+    place = "NFTA_RULE_" if is_rule else "NFTA_CHAIN_"
+    table = attribute(attributes, f"{place}TABLE", str)
+    name = attribute(attributes, "NFTA_RULE_CHAIN" if is_rule else "NFTA_CHAIN_NAME", str)
+    if not is_rule:
+        chains[family, table, name] = _chain(family, table, name, attributes)
+    elif (family, table, name) in chains:
+        rule = _rule((family, table, name), attributes)
+        chains[family, table, name].rules.extend([rule] if rule else [])
 
 
-def _attributes(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, contents) of each attribute, without the flags of its type."""
-    place = 0
-    while place + _ATTRIBUTE_HEADER <= len(octets):
-        length = int.from_bytes(octets[place : place + 2], "little")
-        if length < _ATTRIBUTE_HEADER or place + length > len(octets):
-            raise ValueError("cut in an attribute")
-        kind = int.from_bytes(octets[place + 2 : place + 4], "little") & 0x3FFF
-        yield kind, octets[place + _ATTRIBUTE_HEADER : place + length]
-        place += (length + 3) & ~3
-
-
-def _chain(family: str, told: Attributes) -> Chain:
-    hook = dict(_attributes(told.get(4, b"")))
-    number = _number(hook[1]) if 1 in hook else None
-    names = [hook[3]] if 3 in hook else [name for _, name in _attributes(hook.get(4, b""))]
-    called = (_NETDEV_HOOKS if family == "netdev" else _HOOKS).get(number, "") if number is not None else ""
-    drops = 5 in told and _number(told[5]) == _DROP
+def _chain(family: str, table: str, name: str, attributes: Attributes) -> Chain[Conditions]:
+    hook = attribute(attributes, "NFTA_CHAIN_HOOK", dict, {})
+    number = attribute(hook, "NFTA_HOOK_HOOKNUM", int, -1)
+    devices = [hook["NFTA_HOOK_DEV"]] if "NFTA_HOOK_DEV" in hook else hook.get("NFTA_HOOK_DEVS", [])
+    drops = bool(hook) and attributes.get("NFTA_CHAIN_POLICY") == _POLICY_DROP
     return Chain(
-        family,
-        _text(told[1]),
-        _text(told[3]),
-        called,
-        frozenset(map(_text, names)),
-        drops and number is not None,
+        hook=(_NETDEV_HOOKS if family == "netdev" else _HOOKS).get(number, ""),
+        devices=frozenset(devices),
+        translates=attributes.get("NFTA_CHAIN_TYPE") == "nat",
+        policy=Loss(f"{family} {table}", f"policy drop in chain {name}", None) if drops else None,
     )
 
 
-def _rule(told: Attributes) -> Rule:
-    """A rule by its expressions: those that ask, what it counts, and what it does."""
+def _rule(chain: Key, attributes: Attributes) -> Rule[Conditions] | None:
+    """A rule by its expressions: those that ask, what it counts, and what it does. None: it lets packets go on, or has
+    counted none.
+    """
     conditions: list[Expression] = []
     packets: int | None = None
-    verdict: int | None = None
-    to = ""
-    for _, element in _attributes(told.get(4, b"")):
-        expression = dict(_attributes(element))
-        name, data = _text(expression[1]), dict(_attributes(expression.get(2, b"")))
-        if name == "immediate" and _number(data[1]) == _VERDICT_REGISTER:
-            decided = dict(_attributes(dict(_attributes(data[2]))[2]))
-            verdict, to = _number(decided[1], signed=True), _text(decided.get(2, b""))
-        elif name == "reject":
-            verdict = _DROP
-        elif name in ("queue", "tproxy"):
-            verdict = _HAND_ON
-        elif name == "redir" or (name == "nat" and _number(data.get(1, b"\0")) == _DESTINATION_NAT):
-            verdict = _TRANSLATE
-        elif name == "counter":
-            packets = _number(data[2])
+    verdict, to = _GOES_ON, ""
+    for expression in (Expression(*of) for of in attribute(attributes, "NFTA_RULE_EXPRESSIONS", list, [])):
+        if expression.name == "counter":
+            packets = attribute(expression.data, "NFTA_COUNTER_PACKETS", int)
+        elif decided := _verdict(expression):
+            verdict, to = decided
         else:
-            conditions.append(Expression(name, data))
-    return Rule(_number(told[3]), tuple(conditions), packets, None if verdict == _CONTINUE else verdict, to)
+            conditions.append(expression)
+    handle = attribute(attributes, "NFTA_RULE_HANDLE", int)
+    if verdict == _GOES_ON or packets == 0:
+        return None
+    family, table, name = chain
+    if does := _DOES.get(verdict):
+        where = f"rule with handle {handle} in chain {name}"
+        lost = Loss(f"{family} {table}", where, packets, does, certain=does != _HANDS_ON)
+        return Rule(tuple(conditions), Action.LOSE, loss=lost, despite_doubt=packets is not None)
+    return Rule(tuple(conditions), _ACTIONS.get(verdict, Action.ACCEPT), target=(family, table, to))
 
 
-def _number(octets: bytes, *, signed: bool = False) -> int:
-    return int.from_bytes(octets, "big", signed=signed)
-
-
-def _text(octets: bytes) -> str:
-    return octets.split(b"\0", 1)[0].decode()
+def _verdict(expression: Expression) -> tuple[str, str] | None:
+    """(what becomes of the packet, the chain that it enters), if this expression decides it."""
+    data = expression.data
+    match expression.name:
+        case "immediate" if data.get("NFTA_IMMEDIATE_DREG") == "NFT_REG_VERDICT":
+            verdict = attribute(attribute(data, "NFTA_IMMEDIATE_DATA", dict), "NFTA_DATA_VERDICT", dict)
+            return str(verdict["NFTA_VERDICT_CODE"]), attribute(verdict, "NFTA_VERDICT_CHAIN", str, "")
+        case "nat" if data.get("NFTA_NAT_TYPE") == "NFT_NAT_DNAT":
+            return "NFT_NAT_DNAT", ""
+        case name if name in _DOES:
+            return name, ""
+    return None

@@ -214,3 +214,27 @@ def test_what_others_accept_by_marks_is_not_the_probes() -> None:
     found = loss(text)
     assert found is not None
     assert found.certain
+
+
+def test_who_returns_from_a_built_in_chain_meets_its_policy() -> None:
+    found = loss(saved("[5:500] -A INPUT -p udp -j RETURN", policy="DROP [7:700]"))
+    assert found is not None
+    assert (found.rule, found.certain) == ("-P INPUT DROP", True)
+
+
+def test_a_return_that_may_apply_makes_the_rest_of_its_chain_doubtful() -> None:
+    jump = "[5:500] -A INPUT -j GUARD"
+    returns, drops = "[5:500] -A GUARD -m mark --mark 0x1 -j RETURN", "[2:200] -A GUARD -j DROP"
+    found = loss(saved(jump, returns, drops))
+    assert found is not None
+    assert not found.certain
+    behind = loss(saved(jump, returns, "[2:200] -A INPUT -j DROP"))
+    assert behind is not None
+    assert behind.certain
+
+
+def test_goto_does_not_come_back() -> None:
+    entered = "[5:500] -A INPUT -p udp -g GUARD"
+    assert loss(saved(entered, "[2:200] -A GUARD -p udp -j DROP")) is not None
+    assert loss(saved(entered, "[2:200] -A INPUT -j DROP")) is None
+    assert loss(saved(entered.replace("-g", "-j"), "[2:200] -A INPUT -j DROP")) is not None

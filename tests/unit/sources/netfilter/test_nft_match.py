@@ -1,56 +1,105 @@
 """What conditions of nf_tables ask, held against packets of which more or less is known."""
 
+import pytest
+
 from datapath_probe.sources.netfilter.nft_match import Expression, matches
 from datapath_probe.sources.packet import Match, Packet
 
 SYN = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101).of_handshake()
-ONE, EQUAL, GREATER = b"\0\0\0\1", b"\0\0\0\0", b"\0\0\0\4"
+REGISTER = "NFT_REG_1"
 
 
-def number(value: int) -> bytes:
-    return value.to_bytes(4, "big")
-
-
-def data(value: bytes) -> bytes:
-    """A nested attribute with a value."""
-    return (4 + len(value)).to_bytes(2, "little") + b"\1\0" + value
-
-
-def payload(base: int, offset: int, length: int) -> Expression:
-    return Expression("payload", {1: ONE, 2: number(base), 3: number(offset), 4: number(length)})
+def payload(base: str, offset: int, length: int) -> Expression:
+    return Expression(
+        "payload",
+        {
+            "NFTA_PAYLOAD_DREG": REGISTER,
+            "NFTA_PAYLOAD_BASE": f"NFT_PAYLOAD_{base}_HEADER",
+            "NFTA_PAYLOAD_OFFSET": offset,
+            "NFTA_PAYLOAD_LEN": length,
+        },
+    )
 
 
 def masked(mask: bytes) -> Expression:
-    nothing = bytes(len(mask))
-    return Expression("bitwise", {1: ONE, 2: ONE, 3: number(len(mask)), 4: data(mask), 5: data(nothing)})
+    return Expression(
+        "bitwise",
+        {
+            "NFTA_BITWISE_SREG": REGISTER,
+            "NFTA_BITWISE_DREG": REGISTER,
+            "NFTA_BITWISE_MASK": mask,
+            "NFTA_BITWISE_XOR": bytes(len(mask)),
+        },
+    )
 
 
-def compared(value: bytes, operator: bytes = EQUAL) -> Expression:
-    return Expression("cmp", {1: ONE, 2: operator, 3: data(value)})
+def compared(value: bytes, operator: str = "EQ", register: str = REGISTER) -> Expression:
+    data = {"NFTA_CMP_SREG": register, "NFTA_CMP_OP": f"NFT_CMP_{operator}", "NFTA_CMP_DATA": value}
+    return Expression("cmp", data)
 
 
 def test_flags_tell_the_handshake_from_data() -> None:
-    syn_alone = (payload(2, 13, 1), masked(b"\x17"), compared(b"\x02"))
+    syn_alone = (payload("TRANSPORT", 13, 1), masked(b"\x17"), compared(b"\x02"))
     assert matches(syn_alone, SYN) is Match.YES
     assert matches(syn_alone, SYN.with_data()) is Match.NO
     assert matches(syn_alone, Packet("tcp", "10.0.1.2", "10.0.2.3")) is Match.UNKNOWN
 
 
 def test_states_tell_the_first_packet_from_later_ones() -> None:
-    established = Expression("ct", {1: ONE, 2: number(0)})
-    condition = (established, masked((2).to_bytes(4, "little")), compared(bytes(4), b"\0\0\0\1"))
+    established = Expression("ct", {"NFTA_CT_DREG": REGISTER, "NFTA_CT_KEY": "NFT_CT_STATE"})
+    condition = (established, masked((2).to_bytes(4, "little")), compared(bytes(4), "NEQ"))
     assert matches(condition, SYN) is Match.NO
     assert matches(condition, SYN.with_data()) is Match.YES
 
 
 def test_lengths_tell_large_packets_alone() -> None:
-    large = (payload(1, 2, 2), compared((1200).to_bytes(2, "big"), GREATER))
+    large = (payload("NETWORK", 2, 2), compared((1200).to_bytes(2, "big"), "GT"))
     assert matches(large, SYN) is Match.NO
     assert matches(large, SYN.with_data()) is Match.YES
 
 
 def test_a_set_is_not_guessed_at_unless_something_else_speaks_against_it() -> None:
-    in_set = Expression("lookup", {1: b"__set0\0", 2: ONE})
-    assert matches((payload(2, 2, 2), in_set), SYN) is Match.UNKNOWN
-    other_protocol = (payload(1, 9, 1), compared(b"\x11"))
-    assert matches((*other_protocol, payload(2, 2, 2), in_set), SYN) is Match.NO
+    in_set = Expression("lookup", {})
+    assert matches((payload("TRANSPORT", 2, 2), in_set), SYN) is Match.UNKNOWN
+    other_protocol = (payload("NETWORK", 9, 1), compared(b"\x11"))
+    assert matches((*other_protocol, payload("TRANSPORT", 2, 2), in_set), SYN) is Match.NO
+
+
+def test_small_registers_lie_within_large_ones() -> None:
+    port = payload("TRANSPORT", 2, 2)
+    assert matches((port, compared((80).to_bytes(2, "big"), register="NFT_REG32_00")), SYN) is Match.YES
+    assert matches((port, compared((80).to_bytes(2, "big"), register="NFT_REG32_04")), SYN) is Match.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        compared(b"\0\x50", "NEWER_OPERATOR"),
+        compared(b"\0\x50", register="NFT_REG32_99"),
+        Expression("cmp", {"NFTA_CMP_SREG": REGISTER, "NFTA_CMP_OP": None, "NFTA_CMP_DATA": b"\0\x50"}),
+        Expression("cmp", {"NFTA_CMP_SREG": REGISTER, "NFTA_CMP_OP": "NFT_CMP_EQ"}),
+        Expression("newer", {}),
+    ],
+)
+def test_what_only_a_newer_kernel_knows_is_a_doubt(condition: Expression) -> None:
+    assert matches((payload("TRANSPORT", 2, 2), condition), SYN) is Match.UNKNOWN
+
+
+def test_an_operation_on_bits_that_is_not_followed_makes_the_value_unknown() -> None:
+    shifted = Expression("bitwise", {**masked(b"\xff\xff").data, "NFTA_BITWISE_OP": "NFT_BITWISE_LSHIFT"})
+    assert matches((payload("TRANSPORT", 2, 2), shifted, compared(b"\0\x50")), SYN) is Match.UNKNOWN
+
+
+def test_the_order_of_octets_is_swapped_in_units() -> None:
+    swapped = {"NFTA_BYTEORDER_SREG": REGISTER, "NFTA_BYTEORDER_DREG": REGISTER, "NFTA_BYTEORDER_SIZE": 2}
+    order = Expression("byteorder", swapped)
+    assert matches((payload("TRANSPORT", 2, 2), order, compared(b"\x50\0")), SYN) is Match.YES
+    without_size = Expression("byteorder", {**swapped, "NFTA_BYTEORDER_SIZE": 0})
+    assert matches((payload("TRANSPORT", 2, 2), without_size, compared(b"\0\x50")), SYN) is Match.YES
+
+
+@pytest.mark.parametrize(("operator", "inside"), [("EQ", Match.YES), ("NEQ", Match.NO)])
+def test_ranges_hold_their_ends(operator: str, inside: Match) -> None:
+    ends = {"NFTA_RANGE_FROM_DATA": b"\0\x50", "NFTA_RANGE_TO_DATA": b"\0\x51"}
+    asked = {"NFTA_RANGE_SREG": REGISTER, "NFTA_RANGE_OP": f"NFT_RANGE_{operator}", **ends}
+    assert matches((payload("TRANSPORT", 2, 2), Expression("range", asked)), SYN) is inside

@@ -4,14 +4,18 @@ packet.
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg
 
+from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.sources.netfilter import nftables
+from datapath_probe.sources.netfilter import nft_netlink, nftables
 from datapath_probe.sources.netfilter.nftables import Chains
 from datapath_probe.sources.packet import Loss, Packet
 
@@ -94,12 +98,92 @@ def test_a_device_that_the_packet_does_not_pass_filters_nothing() -> None:
     assert loss("ingress-drop", elsewhere) is None
 
 
-@given(st.sampled_from(sorted(RECORDED)), st.integers(0, 400), st.binary(max_size=3))
-def test_damaged_answers_never_raise(name: str, place: int, patch: bytes) -> None:
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A recorded answer of which octets are flipped, cut out, replaced, or missing at the end."""
+    octets = bytearray(told(draw(st.sampled_from(sorted(set(RECORDED) - {"nothing"})))))
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(octets)))
+        match draw(st.sampled_from(["flip", "cut", "replace", "end"])):
+            case "flip" if place < len(octets):
+                octets[place] ^= 1 << draw(st.integers(0, 7))
+            case "cut":
+                del octets[place : place + draw(st.integers(1, 12))]
+            case "replace":
+                patch = draw(st.binary(max_size=4))
+                octets[place : place + len(patch)] = patch
+            case "end":
+                del octets[place:]
+    return bytes(octets)
+
+
+@given(damaged(), st.sampled_from([TUNNELED, replace(TUNNELED, protocol="tcp").with_data()]))
+def test_damaged_answers_never_raise(octets: bytes, packet: Packet) -> None:
+    chains = parsed(octets)
+    if isinstance(chains, Unavailable):
+        assert chains.reason is EvidenceError.UNPARSABLE
+    else:
+        nftables.loss(chains, ARRIVING + LEAVING, packet, translated=True)
+
+
+@given(st.binary(max_size=200))
+def test_octets_of_any_kind_never_raise(octets: bytes) -> None:
+    chains = parsed(octets)
+    assert not octets or isinstance(chains, Unavailable) or chains == {}
+
+
+@pytest.mark.parametrize("name", sorted(set(RECORDED) - {"nothing", "table-of-iptables"}))
+def test_an_answer_that_is_cut_anywhere_is_no_evidence(name: str) -> None:
     octets = told(name)
-    chains = parsed(octets[:place] + patch + octets[place + len(patch) :])
-    if not isinstance(chains, Unavailable):
-        nftables.loss(chains, ARRIVING, TUNNELED)
+    between = {0}
+    while max(between) < len(octets):
+        between.add(max(between) + int.from_bytes(octets[max(between) :][:4], "little"))
+    for end in set(range(len(octets))) - between:
+        assert isinstance(parsed(octets[:end]), Unavailable)
+
+
+def test_an_element_without_a_length_ends_the_reading() -> None:
+    octets = told("input-drop")
+    length = octets.rindex(b"immediate") - 8  # of the element, before its type and the header of its name
+    assert octets[length : length + 4] == b"\x30\0\1\0"
+    assert isinstance(parsed(octets[:length] + b"\0\0" + octets[length + 2 :]), Unavailable)
+
+
+def by_pyroute2(message: Any) -> dict[str, Any]:
+    """Attributes by name as pyroute2's own decoder has them, which is right about what is whole."""
+    found: dict[str, Any] = {}
+    for slot in message["attrs"]:
+        name, value = slot[0], slot[1]
+        if name == "NFTA_RULE_EXPRESSIONS":
+            elements = map(by_pyroute2, value)
+            value = [(element["NFTA_EXPR_NAME"], element.get("NFTA_EXPR_DATA")) for element in elements]
+        elif name == "NFTA_HOOK_DEVS":
+            value = [device[1] for device in value["attrs"]]
+        elif isinstance(value, dict) and "attrs" in value:
+            nested = by_pyroute2(value)
+            value = nested.get("NFTA_DATA_VALUE", nested)
+        found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_whole_answers_are_read_as_pyroute2_does(name: str) -> None:
+    octets, place = told(name), 0
+    for message in nft_netlink.messages(octets):
+        length = int.from_bytes(octets[place : place + 4], "little")
+        theirs = (nft_rule_msg if message.is_rule else nft_chain_msg)(octets[place : place + length])
+        theirs.decode()
+        expected = by_pyroute2(theirs)
+        ours = dict(message.attributes)
+        expressions: Any = ours.pop("NFTA_RULE_EXPRESSIONS", [])
+        assert ours.items() <= expected.items()
+        for (kind, data), (their_kind, their_data) in zip(
+            expressions, expected.get("NFTA_RULE_EXPRESSIONS", []), strict=True
+        ):
+            assert kind == their_kind
+            assert not data or data.items() <= their_data.items()
+        place += length
+    assert place == len(octets)
 
 
 @pytest.mark.parametrize(

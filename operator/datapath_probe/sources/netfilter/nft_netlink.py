@@ -1,0 +1,150 @@
+"""What netlink says of the chains and rules of nf_tables, by the names that the kernel's headers give.
+
+pyroute2 knows the attributes: their names, their types, and what their numbers mean. Octets are taken apart here, and
+strictly: pyroute2's own decoder clips an attribute that is longer than what holds it, hides one that it can't decode,
+and does not end where an element of a list has no length. Its import brings the whole library, so `nftables` imports
+this module only when there is something to decode. No socket is opened.
+Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `include/uapi/linux/netlink.h`.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pyroute2.netlink import nlmsg_atoms, nlmsg_base
+from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_NFTABLES
+from pyroute2.netlink.nfnetlink.nftsocket import (
+    NFT_MSG_NEWCHAIN,
+    NFT_MSG_NEWRULE,
+    nft_chain_msg,
+    nft_map_uint8,
+    nft_rule_msg,
+)
+
+_HEADER = struct.Struct("=IH10xB3x")  # of netlink and nfnetlink: length, type, family
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_TYPE = 0x3FFF  # the rest are flags
+# Of the other expressions the name is enough: what they ask, or do, is not followed.
+_READ = ("bitwise", "byteorder", "cmp", "counter", "ct", "immediate", "meta", "nat", "payload", "range")
+_NUMBERS = (nlmsg_atoms.be32, nlmsg_atoms.be64, nlmsg_atoms.sbe32)
+
+_Decoder = Callable[[bytes], object]
+_Layout = Mapping[int, tuple[str, _Decoder]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A chain, or a rule; `attributes` by name: numbers, text, octets, names of constants (None: an unknown one),
+    lists, and again attributes by name. An expression is its name and its attributes.
+    """
+
+    is_rule: bool
+    family: int
+    attributes: Mapping[str, object]
+
+
+def messages(octets: bytes) -> Iterator[Message]:
+    """Each message about a chain or a rule. ValueError if one is cut, KeyError if an expression has no name."""
+    place = 0
+    while place < len(octets):
+        try:
+            length, kind, family = _HEADER.unpack_from(octets, place)
+            if not _HEADER.size <= length <= len(octets) - place:
+                raise ValueError("cut in a message")
+            if kind in _LAYOUTS:
+                attributes = _attributes(octets[place + _HEADER.size : place + length], _LAYOUTS[kind])
+                yield Message(_LAYOUTS[kind] is _RULE, family, attributes)
+        except struct.error as error:
+            raise ValueError(f"too few octets, or too many: {error}") from None
+        place += length
+
+
+def _attributes(octets: bytes, layout: _Layout) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for kind, content in _split(octets):
+        if kind in layout:
+            name, decode = layout[kind]
+            found[name] = decode(content)
+    return found
+
+
+def _split(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of each attribute. ValueError if one is cut."""
+    place, end = 0, len(octets)
+    while place + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(octets, place)
+        if not _ATTRIBUTE.size <= length <= end - place:
+            raise ValueError("cut in an attribute")
+        yield kind & _TYPE, octets[place + _ATTRIBUTE.size : place + length]
+        place += (length + 3) & ~3
+
+
+def _text(octets: bytes) -> str:
+    return octets.split(b"\0", 1)[0].decode()
+
+
+def _devices(octets: bytes) -> list[str]:
+    return [_text(content) for _, content in _split(octets)]
+
+
+def _expressions(octets: bytes) -> list[tuple[object, Mapping[str, object]]]:
+    return [_expression(content) for _, content in _split(octets)]
+
+
+def _expression(octets: bytes) -> tuple[object, Mapping[str, object]]:
+    found = _attributes(octets, _EXPRESSION)
+    name, data = found["NFTA_EXPR_NAME"], found.get("NFTA_EXPR_DATA")
+    layout = _DATA.get(name)
+    return name, _attributes(data, layout) if layout and isinstance(data, bytes) else {}
+
+
+_DECODERS: Mapping[str, _Decoder] = {
+    "NFTA_HOOK_DEVS": _devices,
+    "NFTA_RULE_EXPRESSIONS": _expressions,
+    "NFTA_EXPR_DATA": bytes,  # the name decides
+}
+
+
+def _layout(owner: type[nlmsg_base]) -> _Layout:
+    """The attributes of one of pyroute2's classes, by number; those without a decoder are not read."""
+    names = [(name, _DECODERS.get(name) or _decoder(getattr(owner, kind))) for name, kind in owner.nla_map]
+    return {number: (name, decode) for number, (name, decode) in enumerate(names) if decode}
+
+
+def _decoder(kind: type[nlmsg_base]) -> _Decoder | None:
+    """How to decode an attribute of this type."""
+    if issubclass(kind, nlmsg_atoms.asciiz):
+        return _text
+    if issubclass(kind, nlmsg_atoms.cdata):
+        return bytes
+    if issubclass(kind, nft_map_uint8):
+        return _constant(struct.Struct(kind.fields[0][1]), kind.ops)
+    if issubclass(kind, _NUMBERS):
+        number = struct.Struct(kind.fields[0][1])
+        return lambda octets: number.unpack(octets)[0]
+    return _nested(_layout(kind)) if kind.nla_map else None
+
+
+def _constant(number: struct.Struct, names: Mapping[int, str]) -> _Decoder:
+    return lambda octets: names.get(number.unpack(octets)[0])
+
+
+def _nested(layout: _Layout) -> _Decoder:
+    """Of data that is nothing but a value, the value."""
+
+    def decode(octets: bytes) -> object:
+        inner = _attributes(octets, layout)
+        return inner.get("NFTA_DATA_VALUE", inner)
+
+    return decode
+
+
+_EXPRESSION = _layout(nft_rule_msg.nft_expr)
+_DATA: Mapping[object, _Layout] = {
+    name: _layout(getattr(nft_rule_msg.nft_expr, f"nft_{name}")) for name in _READ
+}
+_RULE = _layout(nft_rule_msg)
+_LAYOUTS = {
+    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN: _layout(nft_chain_msg),
+    NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE: _RULE,
+}

@@ -1,0 +1,190 @@
+"""The walk through rules of which some may or may not mean the packet, held against every case that is possible."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datapath_probe.sources.netfilter.rule_walk import Action, Chain, Fate, Key, Rule, first_loss
+from datapath_probe.sources.packet import DROPS, REDIRECTS, Loss, Match, Packet
+
+PACKET = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"}))
+BASE, GUARD, DEEP = ("t", "INPUT"), ("t", "GUARD"), ("t", "DEEP")
+POLICY = Loss("t", "policy", None)
+
+Conditions = str  # a name: of the rule that may or may not mean the packet
+Rules = list[Rule[Conditions]]
+
+
+def lost(name: str, does: str = DROPS, *, certain: bool = True) -> Loss:
+    return Loss("t", name, 1, does, certain)
+
+
+def drop(name: str, *, despite_doubt: bool = False) -> Rule[Conditions]:
+    return Rule(name, Action.LOSE, loss=lost(name), despite_doubt=despite_doubt)
+
+
+def accept(name: str, *, by_mark: bool = False) -> Rule[Conditions]:
+    return Rule(name, Action.ACCEPT, by_mark=by_mark)
+
+
+def chains(
+    base: Rules, guard: Rules | None = None, policy: Loss | None = None
+) -> dict[Key, Chain[Conditions]]:
+    return {BASE: Chain("INPUT", policy=policy, rules=base), GUARD: Chain(rules=guard or [])}
+
+
+def walked(
+    found: Mapping[Key, Chain[Conditions]],
+    *,
+    unknown: str = "",
+    packet: Packet = PACKET,
+    translated: bool = False,
+) -> Loss | None:
+    def meant(rule: Rule[Conditions]) -> Match:
+        return Match.UNKNOWN if rule.conditions in unknown.split() else Match.YES
+
+    return first_loss(found, ("INPUT",), packet, meant, translated=translated)
+
+
+ACTIONS = [
+    *[(Action.LOSE, ()), (Action.ACCEPT, ()), (Action.RETURN, ())],
+    *[(jump, to) for jump in (Action.JUMP, Action.GOTO) for to in (GUARD, DEEP)],
+]
+
+
+@st.composite
+def rules(draw: st.DrawFn, chain: str, deepest: bool = False) -> Rules:
+    made = []
+    for number in range(draw(st.integers(0, 4))):
+        action, to = draw(st.sampled_from(ACTIONS[:3] if deepest else ACTIONS))
+        if chain == "guard" and to == GUARD:
+            to = DEEP  # loops are refused by the kernel
+        name = f"{chain}{number}"
+        made.append(Rule(name, action, to, lost(name) if action is Action.LOSE else None))
+    return made
+
+
+@st.composite
+def rulesets(draw: st.DrawFn) -> dict[Key, Chain[Conditions]]:
+    return {
+        BASE: Chain("INPUT", policy=draw(st.sampled_from([None, POLICY])), rules=draw(rules("base"))),
+        GUARD: Chain(rules=draw(rules("guard"))),
+        DEEP: Chain(rules=draw(rules("deep", deepest=True))),
+    }
+
+
+def in_kernel(found: Mapping[Key, Chain[Conditions]], key: Key, met: Mapping[str, bool]) -> Fate:
+    """What the kernel does where it is known which rules mean the packet."""
+    chain = found[key]
+    for rule in chain.rules:
+        if not met[rule.conditions]:
+            continue
+        match rule.action:
+            case Action.LOSE:
+                return Fate.LOST
+            case Action.ACCEPT:
+                return Fate.ACCEPTED
+            case Action.JUMP | Action.GOTO:
+                fate = in_kernel(found, rule.target, met)
+                if fate is not Fate.PASSES:
+                    return fate
+        if rule.action in (Action.RETURN, Action.GOTO):
+            break
+    return Fate.LOST if chain.policy else Fate.PASSES
+
+
+def cases(found: Mapping[Key, Chain[Conditions]], matches: Mapping[str, Match]) -> Iterator[Fate]:
+    """What may become of the packet: each unknown rule means it, or does not."""
+    open_ = [name for name, match in matches.items() if match is Match.UNKNOWN]
+    for answers in product((True, False), repeat=len(open_)):
+        met = {name: match is Match.YES for name, match in matches.items()} | dict(
+            zip(open_, answers, strict=True)
+        )
+        yield in_kernel(found, BASE, met)
+
+
+@given(rulesets(), st.data())
+def test_what_is_certain_holds_in_every_case_and_what_is_possible_is_a_doubt_at_least(
+    found: dict[Key, Chain[Conditions]], data: st.DataObject
+) -> None:
+    names = [rule.conditions for chain in found.values() for rule in chain.rules]
+    matches = {name: data.draw(st.sampled_from(Match), label=name) for name in names}
+    loss = first_loss(found, ("INPUT",), PACKET, lambda rule: matches[rule.conditions], translated=False)
+    possible = set(cases(found, matches))
+    if loss is None:
+        assert Fate.LOST not in possible
+    elif loss.certain:
+        assert possible == {Fate.LOST}
+    if Match.UNKNOWN not in matches.values():
+        assert (loss is not None and loss.certain) is (possible == {Fate.LOST})
+
+
+def test_behind_a_doubt_what_is_certain_counts() -> None:
+    found = walked(chains([drop("maybe"), drop("surely")]), unknown="maybe")
+    assert found == lost("surely")
+
+
+def test_what_may_have_accepted_the_packet_makes_later_losses_doubtful() -> None:
+    for accepting in (
+        chains([accept("maybe"), drop("later")]),
+        chains([Rule("maybe", Action.JUMP, GUARD), drop("later")], [accept("inside")]),
+        chains([Rule("maybe", Action.RETURN), drop("later")]),
+    ):
+        assert walked(accepting, unknown="maybe") == lost("later", certain=False)
+
+
+def test_a_chain_that_drops_what_enters_it_makes_nothing_behind_it_doubtful() -> None:
+    entering: Rules = [Rule("maybe", Action.JUMP, GUARD), drop("behind")]
+    assert walked(chains(entering, [drop("inside"), accept("never")]), unknown="maybe") == lost("behind")
+
+
+def test_a_return_leaves_its_own_chain_alone() -> None:
+    guard: Rules = [Rule("maybe", Action.RETURN), drop("inside")]
+    found = walked(chains([Rule("jump", Action.JUMP, GUARD), drop("behind")], guard), unknown="maybe")
+    assert found == lost("behind")
+    assert walked(chains([Rule("jump", Action.JUMP, GUARD)], guard), unknown="maybe") == lost(
+        "inside", certain=False
+    )
+
+
+@pytest.mark.parametrize("leaving", [Rule("out", Action.RETURN), Rule("out", Action.GOTO, GUARD)])
+def test_who_leaves_a_base_chain_meets_its_policy(leaving: Rule[Conditions]) -> None:
+    assert walked(chains([leaving, accept("behind")], policy=POLICY)) == POLICY
+
+
+def test_an_accept_by_marks_counts_only_where_it_is_certain() -> None:
+    assert walked(chains([accept("marked", by_mark=True), drop("later")]), unknown="marked") == lost("later")
+    assert walked(chains([accept("marked", by_mark=True), drop("later")])) is None
+
+
+def test_packets_that_were_counted_outweigh_a_doubt() -> None:
+    found = walked(chains([accept("maybe"), drop("counted", despite_doubt=True)]), unknown="maybe")
+    assert found == lost("counted")
+    leaving: Rules = [Rule("maybe", Action.RETURN), drop("first", despite_doubt=True)]
+    assert walked(chains([*leaving, drop("second", despite_doubt=True)]), unknown="maybe") == lost("first")
+
+
+def test_what_becomes_of_a_packet_in_a_program_is_a_doubt() -> None:
+    queue: Rule[Conditions] = Rule("queue", Action.LOSE, loss=lost("queue", certain=False))
+    assert walked(chains([queue])) == lost("queue", certain=False)
+    assert walked(chains([queue, drop("behind")])) == lost("behind")
+
+
+def test_a_chain_that_is_not_there_leaves_everything_open() -> None:
+    nowhere: Rules = [Rule("jump", Action.JUMP, ("t", "GONE")), drop("behind")]
+    assert walked(chains(nowhere)) == lost("behind", certain=False)
+    loop: Rules = [Rule("jump", Action.JUMP, BASE), drop("behind")]
+    found = walked(chains(loop))
+    assert found is not None
+    assert not found.certain
+
+
+def test_chains_of_nat_see_the_first_packet_alone_and_count_where_it_may_not_be_sent_elsewhere() -> None:
+    redirect: Rule[Conditions] = Rule("redirect", Action.LOSE, loss=lost("redirect", REDIRECTS))
+    nat: dict[Key, Chain[Conditions]] = {BASE: Chain("INPUT", translates=True, rules=[redirect])}
+    assert walked(nat) is None
+    assert walked(nat, translated=True) == redirect.loss
+    assert walked(nat, translated=True, packet=PACKET.with_data()) is None
