@@ -33,7 +33,7 @@ def pure_packages(importlinter: Path = ROOT / ".importlinter") -> set[str]:
 def drawing() -> str:
     """The SVG document."""
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
-    diagnose = packages(graph, f"{PACKAGE}.diagnose")
+    diagnose = packages(graph, f"{PACKAGE}.diagnose", modules=True)
     everything = packages(graph)
     inside = {package: contents(graph, package) for package in everything.imports if package != "diagnose"}
     left = _panel("Packages", everything, captions.ALL, MARGIN, WIDTH, inside, pure_packages())

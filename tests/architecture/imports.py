@@ -20,14 +20,11 @@ class Packages:
     floors: Mapping[str, int]
 
 
-def packages(graph: ImportGraph, parent: str = PACKAGE) -> Packages:
-    """The sub-packages and modules right inside `parent`, and what remains of their imports after reduction."""
-    owner = {
-        module: child
-        for child in graph.find_children(parent)
-        for module in (child, *graph.find_descendants(child))
-    }
-    imports: dict[str, set[str]] = {_short(child): set() for child in graph.find_children(parent)}
+def packages(graph: ImportGraph, parent: str = PACKAGE, *, modules: bool = False) -> Packages:
+    """The packages right inside `parent`, with `modules` also the modules, and their imports after reduction."""
+    children = [child for child in graph.find_children(parent) if modules or graph.find_children(child)]
+    owner = {module: child for child in children for module in (child, *graph.find_descendants(child))}
+    imports: dict[str, set[str]] = {_short(child): set() for child in children}
     for module, child in owner.items():
         for imported in graph.find_modules_directly_imported_by(module):
             if imported in owner and owner[imported] != child:

@@ -38,9 +38,14 @@ def test_packages_that_import_each_other_are_refused() -> None:
         floors({"a": {"b"}, "b": {"a"}, "c": set()})
 
 
+def test_modules_are_packages_only_if_asked_for(graph: grimp.ImportGraph) -> None:
+    assert "engine" in packages(graph, f"{PACKAGE}.diagnose", modules=True).imports
+    assert "engine" not in packages(graph, f"{PACKAGE}.diagnose").imports
+
+
 @pytest.mark.parametrize("package", [PACKAGE, f"{PACKAGE}.diagnose"])
 def test_boxes_do_not_overlap_and_arrows_point_down(graph: grimp.ImportGraph, package: str) -> None:
-    found = packages(graph, package)
+    found = packages(graph, package, modules=True)
     laid = laid_out(found, 0, 0, 480)
     assert laid.boxes.keys() == found.imports.keys()
     assert not [pair for pair in combinations(laid.boxes.values(), 2) if _overlap(*pair)]
