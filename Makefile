@@ -27,16 +27,18 @@ lock: ## pin the dependencies by hash, without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | uv pip compile -q --universal --generate-hashes --no-emit-index-url -c requirements-dev.txt - -o requirements-build.txt
 
-# --- tests: `make test` is all of these stages in this order, whether one fails or not -----------
+# --- tests: `make test` is all of these stages, in two chains beside each other, whether one fails or not ---------------
 
-STAGES := lint types layers crds-check docs-errors-check docs-architecture-check programs rules-test unit integration test-lab e2e
+CHECKS := lint types layers crds-check docs-errors-check docs-architecture-check unit rules-test integration
+ON_THE_LAB := programs e2e
+NIGHTLY := programs test-lab e2e-modes
 
-.PHONY: test
+.PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
-	@rm -rf build/junit; for stage in $(STAGES); do \
-		echo "=== $$stage"; \
-		PYTEST_ADDOPTS="--junitxml=build/junit/$$stage.xml" $(MAKE) --no-print-directory $$stage || failed+=" $$stage"; \
-	done; $(BIN)/python tests/closing_count.py build/junit $$failed
+	@MAKE="$(MAKE)" $(BIN)/python tests/stages.py "$(CHECKS)" "$(ON_THE_LAB)"
+
+test-nightly: $(VENV) ## what takes long: labs are killed and switched, every mode of the datapath; ≈ 25 min. A rerun is a failure
+	@MAKE="$(MAKE)" $(BIN)/python tests/stages.py --reruns-fail "$(NIGHTLY)"
 
 .PHONY: fmt lint words types layers
 fmt: $(VENV) ## format the code, and mend what can be mended
@@ -70,7 +72,7 @@ e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEE
 	@tests/e2e/run.sh $(BIN)
 
 .PHONY: e2e-modes
-e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, not in `make test`
+e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, in `make test-nightly`
 	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
 
 # --- to deploy it --------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, connect
 from e2e.galaxy import Galaxy
 from e2e.galaxy import deploy as deploy_galaxy
@@ -22,6 +23,10 @@ from lab.paths import CHECKOUT
 
 # These take the lab through all modes, and have a target of their own: `make e2e-modes`.
 collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py"]
+
+# What is upgraded or switched while probes run is judged with the windows that people run the operator with.
+SHORT = Windows(pod_starting_s=2, endpoints_spreading_s=2, agent_starting_s=5)
+WINDOWS = DEFAULT if os.environ.get("E2E_MODES") else SHORT
 
 LONGEST_TEST_S = 420
 """The first test also waits for image, operator and demo."""
@@ -52,13 +57,13 @@ def api(lab: Lab) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def operator(lab: Lab, api: Api) -> Operator:
     """The operator of this checkout."""
-    return deploy_operator(lab, api)
+    return deploy_operator(lab, api, WINDOWS)
 
 
 @pytest.fixture(scope="session")
 def galaxy(lab: Lab, api: Api) -> Galaxy:
     """Pods to probe."""
-    return deploy_galaxy(lab, api)
+    return deploy_galaxy(lab, api, windows=WINDOWS)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, Object, is_ready, pod_path
 from e2e.waiting import until
 from lab.cluster import Lab
@@ -16,9 +17,6 @@ NAMESPACE = "e2e"
 DEATHSTARS = "class=deathstar"
 PODS = 5
 START_S = 60.0
-AT_REST_S = 10.0
-AGENT_AT_REST_S = 30.0
-"""For so long after its start a pod, or an agent, is in transition to the operator."""
 
 _AGENTS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium"
 
@@ -37,11 +35,12 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Galaxy:
-    """One namespace of pods."""
+    """One namespace of pods. `windows`: those of the operator that probes them."""
 
     lab: Lab
     api: Api
     namespace: str = NAMESPACE
+    windows: Windows = DEFAULT
 
     def wait_ready(self) -> None:
         """All pods run, and both deathstars answer."""
@@ -90,9 +89,10 @@ class Galaxy:
         return len(pods := self._list()) == PODS and all(map(is_ready, pods))
 
     def _at_rest(self) -> bool:
-        return (
-            _youngest_s(self._list()) > AT_REST_S and _youngest_s(self.api.items(_AGENTS)) > AGENT_AT_REST_S
-        )
+        windows = self.windows
+        pods_at_rest_s = max(windows.pod_starting_s, windows.endpoints_spreading_s)
+        agents_s = _youngest_s(self.api.items(_AGENTS))
+        return _youngest_s(self._list()) > pods_at_rest_s and agents_s > windows.agent_starting_s
 
     def _phases(self) -> dict[str, str]:
         return {pod["metadata"]["name"]: pod["status"].get("phase", "") for pod in self._list()}
@@ -110,10 +110,10 @@ def _youngest_s(pods: list[Object]) -> float:
     return (datetime.now(UTC) - youngest).total_seconds()
 
 
-def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS) -> Galaxy:
+def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS, windows: Windows = DEFAULT) -> Galaxy:
     """The galaxy, ready."""
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(manifests))
-    galaxy = Galaxy(lab, api)
+    galaxy = Galaxy(lab, api, windows=windows)
     galaxy.wait_ready()
     return galaxy
 

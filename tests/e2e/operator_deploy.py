@@ -5,11 +5,12 @@ Called by the fixture `operator` and by `make demo`. Does nothing that is done a
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
 
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, Object, is_ready
 from e2e.metrics import Metrics
 from e2e.waiting import until
@@ -21,7 +22,7 @@ NAMESPACE = "datapath-probe"
 IMAGE = "datapath-probe:lab"
 OVERLAY = Path(__file__).parent / "manifests/operator"
 BUILT = "lab/image"
-"""Annotation of the operator's pods: which build they run."""
+"""Annotation of the operator's pods: which build they run, with which windows if not with the default ones."""
 
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/datapath-probe"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name=datapath-probe"
@@ -69,22 +70,32 @@ class Operator:
             until("the operator is gone", lambda: not self.api.items(_PODS), timeout_s=30)
 
 
-def deploy(lab: Lab, api: Api) -> Operator:
-    """The operator as this checkout has it, ready."""
+def deploy(lab: Lab, api: Api, windows: Windows = DEFAULT) -> Operator:
+    """The operator as this checkout has it, ready. `windows`: its windows of transition."""
     archive = operatorimage.build(IMAGE)
-    built = archive.parent.name
+    built = f"{archive.parent.name} {_changed(windows)}".rstrip()
     operator = Operator(lab, api)
     if _running(api) != built:
         with step(f"installing the operator ({built})"):
             lab.load_image(archive)
             objects = list(yaml.safe_load_all(lab.kubectl("kustomize", str(OVERLAY))))
             [deployment] = [one for one in objects if one["kind"] == "Deployment"]
-            deployment["spec"]["template"]["metadata"]["annotations"] = {BUILT: built}
+            template = deployment["spec"]["template"]
+            template["metadata"]["annotations"] = {BUILT: built}
+            if windows != DEFAULT:
+                [container] = template["spec"]["containers"]
+                container["env"].append({"name": "TRANSITION_WINDOWS", "value": _changed(windows)})
             manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
             lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
             lab.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/datapath-probe", "--timeout=180s")
     operator.wait_ready()
     return operator
+
+
+def _changed(windows: Windows) -> str:
+    """The windows that differ from the default ones, as the operator's option takes them."""
+    default = asdict(DEFAULT)
+    return ",".join(f"{name}={s:g}" for name, s in asdict(windows).items() if s != default[name])
 
 
 def _running(api: Api) -> str | None:

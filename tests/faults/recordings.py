@@ -1,15 +1,16 @@
-"""Passes of the bench, kept as test data: an archive per mode and version, with results and each fault's evidence.
+"""Passes of the bench, kept as test data: for each mode and version an index of results, and beside it an archive with
+the evidence of each fault.
 
 `make faults-record` puts the last pass there, fault by fault; tests replay it. Archives, because evidence is long and
-repeats itself: xz makes 2 % of it.
+repeats itself: xz makes 2 % of it. They are read as streams, one member in memory at a time.
 """
 
 import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from faults.result import Result
 from lab.paths import CHECKOUT
 
 ARCHIVES = CHECKOUT / "tests/data/fault-bench"
-_RESULTS = "faults.json"
+_SUFFIX = ".tar.xz"
 # What passes that were recorded earlier call a reason.
 _RENAMED = {
     "QueueLoses": "QdiscDrops",
@@ -46,55 +47,92 @@ _RENAMED = {
 _OLD_REASON = re.compile(rf"\b({'|'.join(_RENAMED)})\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What was said of a fault, and the run it was said of."""
-
-    result: Result
-    bundle: bytes
+def passes() -> dict[str, Path]:
+    """The archives by name, `cilium-<version>-<mode>`."""
+    return {path.name.removesuffix(_SUFFIX): path for path in sorted(ARCHIVES.glob(f"*{_SUFFIX}"))}
 
 
-def read(archive: Path) -> dict[str, Recording]:
-    """Recordings by the names of their faults, in the order in which they were tried."""
-    with tarfile.open(archive) as tar:
-        results = {result.fault: result for result in _results(_member(tar, _RESULTS))}
-        return {fault: Recording(result, _member(tar, f"{fault}.json")) for fault, result in results.items()}
+def index(archive: Path) -> dict[str, Result]:
+    """Results by the names of their faults, in the order of the archive's members. The archive is not read."""
+    path = _index_path(archive)
+    return {result.fault: result for result in _results(path.read_bytes())} if path.exists() else {}
 
 
-def record(results: Path, evidence: Path) -> Iterator[Path]:
+def bundles(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The evidence of each fault of the index, by the fault's name, in that order; read as it is asked for."""
+    faults = index(archive)
+    with tarfile.open(archive, "r|xz") as tar:
+        for member in tar:
+            fault = member.name.removesuffix(".json")
+            if fault in faults:
+                yield fault, _content(tar, member)
+
+
+class Reader:
+    """Evidence by the name of the fault, for who asks in the order of the index: going back starts the stream again."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._ahead = bundles(archive)
+
+    def bundle(self, fault: str) -> bytes:
+        """KeyError if the archive has none of this fault."""
+        for _ in range(2):
+            for name, bundle in self._ahead:
+                if name == fault:
+                    return bundle
+            self._ahead = bundles(self._archive)
+        raise KeyError(f"{self._archive.name} has no evidence of {fault}")
+
+
+def record(results: Path, evidence: Path, archives: Path = ARCHIVES) -> Iterator[Path]:
     """Put a pass into the archives: its `faults.json`, and the folder with the evidence of each mode. Yields them."""
     passed = _results(results.read_bytes())
     for mode, version in dict.fromkeys((result.mode, result.version) for result in passed):
-        archive = ARCHIVES / f"cilium-{version}-{mode}.tar.xz"
-        known = read(archive) if archive.exists() else {}
         new = {
-            result.fault: Recording(result, (evidence / mode / f"{result.fault}.json").read_bytes())
+            result.fault: result
             for result in passed
             if (result.mode, result.version) == (mode, version) and result.outcome is not Outcome.UNDONE
         }
-        _write(known | new, archive)
+        archive = archives / f"cilium-{version}-{mode}{_SUFFIX}"
+        _write(new, evidence / mode, archive)
         yield archive
 
 
-def _write(recordings: Mapping[str, Recording], archive: Path) -> None:
-    archive.parent.mkdir(exist_ok=True)
-    results = json.dumps([asdict(recording.result) for recording in recordings.values()], indent=1)
-    with tarfile.open(archive, "w:xz") as tar:
-        _add(tar, _RESULTS, results.encode())
-        for fault, recording in recordings.items():
-            _add(tar, f"{fault}.json", recording.bundle)
+def _write(new: dict[str, Result], evidence: Path, archive: Path) -> None:
+    """Known faults keep their place, and their evidence unless there is newer; others follow."""
+    known = index(archive)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    written = archive.with_suffix(".new")
+    with tarfile.open(written, "w:xz") as tar:
+        for fault, old in bundles(archive) if known else ():
+            _add(tar, fault, _evidence(evidence, fault) if fault in new else old)
+        for fault in new:
+            if fault not in known:
+                _add(tar, fault, _evidence(evidence, fault))
+    written.replace(archive)
+    lines = ",\n".join(json.dumps(asdict(result)) for result in (known | new).values())
+    _index_path(archive).write_text(f"[\n{lines}\n]\n")
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+def _evidence(folder: Path, fault: str) -> bytes:
+    return (folder / f"{fault}.json").read_bytes()
 
 
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    file = tar.extractfile(name)
-    assert file is not None, f"{name} is no file"
+def _add(tar: tarfile.TarFile, fault: str, bundle: bytes) -> None:
+    member = tarfile.TarInfo(f"{fault}.json")
+    member.size = len(bundle)
+    tar.addfile(member, io.BytesIO(bundle))
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None, f"{member.name} is no file"
     return file.read()
+
+
+def _index_path(archive: Path) -> Path:
+    return archive.with_name(archive.name.removesuffix(_SUFFIX) + ".json")
 
 
 def _results(text: bytes) -> list[Result]:
@@ -107,5 +145,5 @@ def _result(raw: dict[str, Any]) -> Result:
 
 
 if __name__ == "__main__":
-    for written in record(CHECKOUT / "build/faults.json", CHECKOUT / "build/faults"):
-        print(f"{len(read(written))} faults in {written.relative_to(CHECKOUT)}")
+    for recorded in record(CHECKOUT / "build/faults.json", CHECKOUT / "build/faults"):
+        print(f"{len(index(recorded))} faults in {recorded.relative_to(CHECKOUT)}")

@@ -39,5 +39,5 @@ lab-image: $(VENV) ## build the operator's image and load it on all nodes (IMAGE
 	@$(LAB) image $(if $(IMAGE),--name "$(IMAGE)")
 
 .PHONY: test-lab
-test-lab: $(VENV) ## test the lab itself: it is taken down, killed, switched
-	$(BIN)/pytest tests/lab/tests
+test-lab: $(VENV) ## test the lab itself: it is taken down, killed, switched; ≈ 6 min, in `make test-nightly`
+	$(BIN)/pytest -v -p no:randomly tests/lab/tests

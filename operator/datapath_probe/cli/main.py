@@ -83,6 +83,7 @@ def main() -> None:
     show_envvar=True,
     help="Least level to log.",
 )
+@click.option("--windows", default="", envvar="TRANSITION_WINDOWS", hidden=True)
 def run(
     kubeconfig: str | None,
     context: str | None,
@@ -93,10 +94,12 @@ def run(
     metrics_port: int,
     save_evidence: Path | None,
     log_level: str,
+    windows: str,
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
     from .run import run_operator
+    from .windows import parsed
 
     options = Options(
         kubeconfig=kubeconfig,
@@ -107,6 +110,7 @@ def run(
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         save_evidence=save_evidence,
+        windows=parsed(windows),
     )
     run_operator(options, log_level)
 

@@ -19,6 +19,7 @@ from kubernetes.aio.client import ApiClient
 
 from .. import __version__
 from ..api.group import GROUP, PLURAL
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..kube.client import connect, load_configuration
 from ..kube.writes.events import EventRecorder
 from ..kube.writes.probes import Probes
@@ -51,7 +52,7 @@ class StartError(Exception):
 @dataclass(frozen=True, slots=True)
 class Options:
     """What can be set. `namespaces`: those whose probes are run, none means all. `metrics_host`: None means
-    every address. `save_evidence`: a folder.
+    every address. `save_evidence`: a folder. `windows`: other than the default ones in tests alone.
     """
 
     kubeconfig: str | None = None
@@ -62,9 +63,10 @@ class Options:
     metrics_host: str | None = None
     metrics_port: int = 8080
     save_evidence: Path | None = None
+    windows: Windows = DEFAULT
 
 
-OpenCluster = Callable[[ApiClient, str], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[[ApiClient, str, Windows], AbstractAsyncContextManager[Cluster]]
 
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
@@ -77,7 +79,7 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _first_contact(Probes(client))
-            async with open_cluster(client, options.cilium_namespace) as cluster:
+            async with open_cluster(client, options.cilium_namespace, options.windows) as cluster:
                 await Operator(options, client, cluster, take_signals).serve()
     except asyncio.CancelledError:
         log.info("stopped")

@@ -11,6 +11,7 @@ from typing import Protocol
 from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..kube.exec.agents import ShellAgents
 from ..kube.exec.connect import ExecClient
 from ..kube.exec.one_shot import SourceExec
@@ -52,7 +53,9 @@ class LiveCluster:
 
 
 @asynccontextmanager
-async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT
+) -> AsyncIterator[Cluster]:
     """The cluster behind this client; in the end all channels are hung up."""
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
@@ -60,7 +63,8 @@ async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterato
     answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
-        yield LiveCluster(inventory, ProbeRunner(inventory, answers, containers, agents=containers))
+        runner = ProbeRunner(inventory, answers, containers, agents=containers, windows=windows)
+        yield LiveCluster(inventory, runner)
     finally:
         await pool.close()
         await exec_client.close()

@@ -25,6 +25,7 @@ from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import Request, Run
+from ..diagnose.run.windows import DEFAULT, Windows
 from ..evidence.question import Question
 from ..evidence.reading import Reading
 from ..plan.endpoint_churn import destination_churn, dns_churn
@@ -67,6 +68,7 @@ class ProbeRunner:
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
+        windows: Windows = DEFAULT,
     ) -> None:
         self._inventory = inventory
         self._answers = answers
@@ -74,6 +76,7 @@ class ProbeRunner:
         self._clock = clock
         self._ports = ports or SourcePorts()
         self._agents = agents
+        self._windows = windows
 
     async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
         """Run the probe once; `capture`: also its packets; `anew`: what other runs have just heard does not count,
@@ -98,7 +101,7 @@ class ProbeRunner:
 
     async def _run(self, probe: Probe, plan: Plan, local_port: int) -> tuple[Run, Diagnosis]:
         request = Request(self._clock(), local_port, None)
-        run = Run(plan, request)
+        run = Run(plan, request, windows=self._windows)
         parse_cache: ParseCache = {}
         loop = asyncio.get_running_loop()
         hanging_at = loop.time() + HANGING_S

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from datapath_probe.diagnose.run.windows import DEFAULT
 from e2e.api import Api, is_ready
-from e2e.galaxy import AT_REST_S, Galaxy, Pod
+from e2e.galaxy import Galaxy, Pod
 from e2e.waiting import until
 
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -35,7 +36,8 @@ def coredns_gone(api: Api) -> Iterator[None]:
 def _at_rest() -> None:
     """Until the change of the endpoints is no transition to the operator any more."""
     changed = time.monotonic()
-    until("the endpoints stand", lambda: time.monotonic() - changed > AT_REST_S, 2 * AT_REST_S)
+    window_s = DEFAULT.endpoints_spreading_s
+    until("the endpoints are at rest", lambda: time.monotonic() - changed > window_s, 2 * window_s)
 
 
 @contextmanager

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kubernetes.aio.client import ApiClient
-
 from datapath_probe.api.probe import Probe
 from datapath_probe.control import logs
 from datapath_probe.control.app import Options, serve
@@ -47,7 +45,7 @@ class FakeCluster:
 
 async def main(kubeconfig: str, folder: Path) -> None:
     @asynccontextmanager
-    async def open_cluster(client: ApiClient, cilium_namespace: str) -> AsyncIterator[Cluster]:
+    async def open_cluster(*_: object) -> AsyncIterator[Cluster]:
         yield FakeCluster(folder)
 
     await serve(Options(kubeconfig=kubeconfig, metrics_host="127.0.0.1", metrics_port=0), open_cluster)

@@ -1,7 +1,6 @@
 """The operator against a real API server, its runs told by a file: the life of probes, kills and restarts."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,7 +92,9 @@ def test_run_now_asked_for_while_the_operator_was_away_is_served(
     eventually(lambda: probe.status().get("lastHandledRunNow") == "please")
 
 
-def test_a_suspended_probe_rests_until_it_is_resumed(operator: OperatorProcess, probe: Probe) -> None:
+def test_a_suspended_probe_rests_until_it_is_resumed(
+    operator: OperatorProcess, probe: Probe, served: ApiServer
+) -> None:
     probe.apply(interval="1s")
     eventually(probe.status)
     probe.apply(interval="1s", suspend=True)
@@ -101,9 +102,10 @@ def test_a_suspended_probe_rests_until_it_is_resumed(operator: OperatorProcess, 
     assert "nextRunTime" not in probe.status()
     assert probe.status()["verdict"] == "Healthy"
     assert operator.metric("datapath_probe_next_run_timestamp_seconds", probe=probe.name) is None
-    began = len(operator.started)
-    time.sleep(2.5)
-    assert len(operator.started) == began
+    began, other = len(operator.started), Probe(served, f"{probe.name}-other")
+    other.apply(interval="1s")  # its runs show how time passes for the scheduler
+    eventually(lambda: operator.started[began:].count(other.name) >= 4)
+    assert set(operator.started[began:]) == {other.name}
     probe.apply(interval="1s")
     eventually(lambda: probe.ready() == "Scheduled")
     assert probe.status()["lastRun"]["trigger"] == "SpecChange"
@@ -186,7 +188,7 @@ def test_the_operator_survives_a_restart_of_the_api_server(
     eventually(probe.status)
     served.kill()
     operator.tell("broken")
-    time.sleep(3)
+    eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
     assert operator.get("/healthz")[0] == 200
     served.start()
     served.wait_ready()

@@ -6,10 +6,13 @@ the end. Can be told to misbehave. For all tests that run commands in pods.
 
 import asyncio
 import json
+import os
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -73,7 +76,9 @@ class ExecServer:
     async def _run(self, websocket: web.WebSocketResponse, command: list[str]) -> dict[str, Any]:
         pipe = asyncio.subprocess.PIPE
         try:
-            process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            )
         except OSError:  # as containerd and runc say it
             message = f'OCI runtime exec failed: exec: "{command[0]}": executable file not found in $PATH'
             return {"status": "Failure", "reason": "InternalError", "code": 500, "message": message}
@@ -114,7 +119,15 @@ async def exec_server() -> AsyncIterator[ExecServer]:
     server.server.app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", server._exec)
     async with server.server:
         yield server
-        for process in server.processes:
+        for pid in _in_sessions({process.pid for process in server.processes}):
             with suppress(ProcessLookupError):
-                process.kill()
+                os.kill(pid, signal.SIGKILL)
         await asyncio.gather(*server.serving)
+
+
+def _in_sessions(leaders: set[int]) -> Iterator[int]:
+    """The processes of these sessions: those that a shell started too, in groups of their own."""
+    for proc in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int((proc / "stat").read_text().rpartition(")")[2].split()[3]) in leaders:
+                yield int(proc.name)

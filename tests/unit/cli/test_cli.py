@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from click.testing import CliRunner, Result
 
 from datapath_probe import __version__
 from datapath_probe.cli.main import main
+from datapath_probe.cli.windows import parsed
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.windows import DEFAULT
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from unit.publish.samples import NOW, plan
@@ -85,8 +88,16 @@ def test_options_that_make_no_sense_are_refused() -> None:
         ("--metrics-port", "70000"),
         ("--max-concurrent-runs", "0"),
         ("--log-level", "LOUD"),
+        ("--windows", "pod_starting_s=soon"),
+        ("--windows", "no_such_window_s=1"),
+        ("--windows", "pod_starting_s"),
     ):
         assert command("run", option, value).exit_code == 2
+
+
+def test_windows_are_the_default_ones_but_for_those_that_are_given() -> None:
+    assert parsed("") == DEFAULT
+    assert parsed("pod_starting_s=2,draining_s=0.5") == replace(DEFAULT, pod_starting_s=2, draining_s=0.5)
 
 
 def test_the_version_is_told() -> None:

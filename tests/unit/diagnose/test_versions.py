@@ -8,7 +8,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.sources.bpf import map_layout
 from datapath_probe.sources.bpf.map_layout import Layout
-from faults.recordings import ARCHIVES, read
+from faults.recordings import bundles, index, passes
 from unit.diagnose.versions import VERSIONS, Version, as_of
 from unit.recorded import names, recorded
 
@@ -48,17 +48,21 @@ def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> N
         assert {finding.verdict for finding in after.findings} == {HopVerdict.OK}
 
 
-@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+@pytest.mark.timeout(180)  # dozens of runs, each judged as four versions
 @pytest.mark.parametrize("mode", ["tc", "no-hubble"])
-def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str, version: Version) -> None:
-    faults = read(ARCHIVES / f"cilium-1.18.5-{mode}.tar.xz")
-    compared = sorted(faults.keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
+def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> None:
+    archive = passes()[f"cilium-1.18.5-{mode}"]
+    compared = sorted(index(archive).keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
     assert len(compared) > 10
-    for fault in compared:
-        run = Bundle.from_json(faults[fault].bundle).run
-        before, after = diagnose(run), diagnose(as_of(run, version))
-        assert told(after) == told(before), fault
-        assert end(after) >= end(before), fault
+    for fault, bundle in bundles(archive):
+        if fault not in compared:
+            continue
+        run = Bundle.from_json(bundle).run
+        before = diagnose(run)
+        for version in VERSIONS.values():
+            after = diagnose(as_of(run, version))
+            assert told(after) == told(before), (fault, version)
+            assert end(after) >= end(before), (fault, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))

@@ -7,24 +7,27 @@ import pytest
 
 from datapath_probe.cli.replay import replayed
 from faults.fault import Outcome, said, within
-from faults.recordings import ARCHIVES, Recording, read
+from faults.recordings import Reader, index, passes
+from faults.result import Result
 
-PASSES = {path.name.removesuffix(".tar.xz"): path for path in sorted(ARCHIVES.glob("*.tar.xz"))}
+PASSES = passes()
+RESULTS = [(name, result) for name, archive in PASSES.items() for result in index(archive).values()]
 
 
 @cache
-def recordings(name: str) -> dict[str, Recording]:
-    return read(PASSES[name])
+def reader(name: str) -> Reader:
+    return Reader(PASSES[name])
 
 
-@pytest.mark.parametrize(("name", "fault"), [(name, fault) for name in PASSES for fault in recordings(name)])
-def test_a_recorded_fault_is_named_as_it_was(name: str, fault: str) -> None:
-    recording = recordings(name)[fault]
-    _, status = replayed(recording.bundle)
+@pytest.mark.parametrize(
+    ("name", "result"), RESULTS, ids=[f"{name}-{result.fault}" for name, result in RESULTS]
+)
+def test_a_recorded_fault_is_named_as_it_was(name: str, result: Result) -> None:
+    _, status = replayed(reader(name).bundle(result.fault))
     told = said(status.to_object())
-    if str(told) not in recording.result.expected.split(" | "):
-        assert recording.result.outcome is Outcome.HONEST
-        assert told.verdict == "Unknown" or (told.segment and holds(told.segment, recording.result.expected))
+    if str(told) not in result.expected.split(" | "):
+        assert result.outcome is Outcome.HONEST
+        assert told.verdict == "Unknown" or (told.segment and holds(told.segment, result.expected))
 
 
 def holds(segment: tuple[str, str], expected: str) -> bool:

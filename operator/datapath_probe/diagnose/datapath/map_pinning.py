@@ -24,9 +24,6 @@ from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..finding.finding import Finding, Stage, Statement
 
-# An agent that has not loaded an endpoint's programs anew by now will not do so by itself.
-_RELOADED_S = 180.0
-
 # The first is where a pod's packets are load-balanced and where packets leave the tunnel; with load-balancing in the
 # pod's own program, the rest of its work is in the second.
 _FROM_LXC, _FROM_LXC_CONT = 7, 26
@@ -179,7 +176,8 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
     summary = f"programs use map {instead}, the agent fills map {pinned}"
     evidence = {**finding.evidence, Witness.PROGRAMMED: Statement(Stance.CONTRADICTS, summary, facts)}
     what = f"programs on {finding.node} do not use {name} as it is pinned (map {pinned}), but map {instead}"
-    if agent and context.run.request.started - agent.started_at < _RELOADED_S:
+    run = context.run
+    if agent and run.request.started - agent.started_at < run.windows.programs_reloading_s:
         message = f"{what}: the agent has re-created it and is still loading programs anew"
         return replace(
             finding,

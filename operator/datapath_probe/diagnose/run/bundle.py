@@ -8,7 +8,7 @@ Latin-1 so that they can be read by people.
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pydantic import TypeAdapter
@@ -22,6 +22,7 @@ from ...plan.plan import CannotRun, Plan
 from ...sources.curl import strip_progress
 from .redaction import starred, without_values
 from .run import Request, Run
+from .windows import DEFAULT, Windows
 
 FORMAT = 1
 # What a bundle of an earlier version may call a reason.
@@ -69,6 +70,8 @@ class Bundle:
                 for question, readings in run.evidence
             ],
         }
+        if run.windows != DEFAULT:
+            document["windows"] = asdict(run.windows)
         return _JSON.dump_json(document, indent=1)
 
     @classmethod
@@ -97,6 +100,7 @@ class Bundle:
                     view_age_s=_number(document["viewAge"]),
                     destination_churn=_CHURN.validate_python(document.get("behind")),
                     dns_churn=_CHURN.validate_python(document.get("dns")),
+                    windows=_windows(document.get("windows", {})),
                 )
             )
         except NotABundleError:
@@ -155,6 +159,11 @@ def _in_json(text: str) -> str:
 def _in_json_of_go(text: str) -> str:
     """Source: Go `encoding/json`, which escapes what means something in HTML."""
     return _in_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _windows(saved: dict[str, object]) -> Windows:
+    """The default ones unless others were saved. TypeError for a window that this version does not know."""
+    return Windows(**{name: _number(seconds) for name, seconds in saved.items()})
 
 
 def _number(saved: object) -> float:

@@ -6,6 +6,7 @@ from ...evidence.reading import Reading
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
+from .windows import DEFAULT, Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Run:
     `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
     unseen, because the API server was not heard. `hanging`: the request is under way for longer than good ones take.
     `destination_churn`, `dns_churn`: what changed behind the destination's Service, and behind the cluster's DNS,
-    at the second look.
+    at the second look. `windows`: for how long a change counts as being in transition.
     """
 
     plan: Plan
@@ -38,3 +39,4 @@ class Run:
     hanging: bool = False
     destination_churn: EndpointChurn | None = None
     dns_churn: EndpointChurn | None = None
+    windows: Windows = DEFAULT

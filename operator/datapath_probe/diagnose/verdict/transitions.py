@@ -13,24 +13,7 @@ from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
 from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
 from ..run.run import Run
-
-# A watch that is cut is as a rule back within seconds; beyond that, what objects say may be long untrue.
-_TRUSTED_VIEW_S = 10.0
-# An application that has just been started may not listen yet, nor Cilium have told its address to all nodes.
-_STARTING_S = 10.0
-# Ready endpoints are in the maps of all nodes within a second, on busy nodes a few.
-_SPREADING_S = 10.0
-# A pod that was created is pulled, started and given an address within this, or something is wrong with it.
-_COMING_S = 60.0
-# An agent compiles and loads the programs of its endpoints anew after it was started.
-_AGENT_STARTING_S = 30.0
-# Beyond this an agent or a node that is not ready is down.
-_NOT_READY_S = 120.0
-# Agents write their endpoints' states every 10 s, so for a moment what a CiliumEndpoint says may be over; beyond this
-# its endpoint is stuck in that state, or somebody else has written it.
-_REGENERATING_S = 30.0
-# Pods leave a node within seconds of its cordon if it is drained.
-_DRAINING_S = 30.0
+from ..run.windows import Windows
 
 
 def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
@@ -38,7 +21,7 @@ def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName
 
     `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
     """
-    if run.view_age_s > _TRUSTED_VIEW_S:
+    if run.view_age_s > run.windows.trusted_view_s:
         return f"the API server has not been heard for {run.view_age_s:.0f} s, so objects may have changed unseen"
     if isinstance(run.plan_after, CannotRun):
         return run.plan_after.message
@@ -46,57 +29,57 @@ def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName
 
 
 def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
-    before, after, now = run.plan, run.plan_after, run.request.started
+    before, after, now, windows = run.plan, run.plan_after, run.request.started, run.windows
     is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
     concerned = (chosen,) if chosen and is_settled else before.backends
-    yield from _changing(before, concerned, now)
+    yield from _changing(before, concerned, now, windows)
     if not is_settled and run.destination_churn:
-        yield from _endpoint_churn(run.destination_churn, now, has_endpoints=bool(before.backends))
+        yield from _endpoint_churn(run.destination_churn, now, windows, has_endpoints=bool(before.backends))
     if HopName.NAME_RESOLUTION in doubtful and run.dns_churn:
-        yield from _endpoint_churn(run.dns_churn, now, has_endpoints=True)
+        yield from _endpoint_churn(run.dns_churn, now, windows, has_endpoints=True)
     if isinstance(after, Plan):
         yield from _changed(before, after, concerned, is_settled)
 
 
-def _changing(plan: Plan, concerned: Sequence[Backend], now: float) -> Iterator[str]:
+def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
     """What the objects of one moment say about themselves."""
     pods = [plan.source, *(backend.target for backend in concerned if backend.target)]
     for facts in pods:
         name = _name(facts.pod)
         if facts.pod.terminating:
             yield f"pod {name} is being deleted"
-        if now - facts.pod.started_at < _STARTING_S:
+        if now - facts.pod.started_at < windows.pod_starting_s:
             yield f"pod {name} has just been started"
         endpoint = facts.endpoint
         is_ready = endpoint is None or endpoint.state in ("ready", "")
-        if endpoint and not is_ready and _is_recent(endpoint.written_at, now, _REGENERATING_S):
+        if endpoint and not is_ready and _is_recent(endpoint.written_at, now, windows.regenerating_s):
             yield f"the CiliumEndpoint of pod {name} is {endpoint.state}"
     for node in {facts.node.name: facts.node for facts in pods}.values():
-        yield from _node_changing(node, now)
+        yield from _node_changing(node, now, windows)
 
 
-def _node_changing(facts: NodeFacts, now: float) -> Iterator[str]:
+def _node_changing(facts: NodeFacts, now: float, windows: Windows) -> Iterator[str]:
     agent, node = facts.agent, facts.node
     if agent is None:
         yield f"node {facts.name} has no Cilium agent"
-    elif not agent.ready and _is_recent(agent.ready_changed_at, now, _NOT_READY_S):
+    elif not agent.ready and _is_recent(agent.ready_changed_at, now, windows.not_ready_s):
         yield f"the Cilium agent on {facts.name} is not ready"
-    elif now - agent.started_at < _AGENT_STARTING_S:
+    elif now - agent.started_at < windows.agent_starting_s:
         yield f"the Cilium agent on {facts.name} was started {_ago(agent.started_at, now)}"
-    if node and not node.ready and _is_recent(node.ready_changed_at, now, _NOT_READY_S):
+    if node and not node.ready and _is_recent(node.ready_changed_at, now, windows.not_ready_s):
         yield f"node {facts.name} is not ready"
-    if node and node.unschedulable and now - node.cordoned_at < _DRAINING_S:
+    if node and node.unschedulable and now - node.cordoned_at < windows.draining_s:
         yield f"node {facts.name} was cordoned {_ago(node.cordoned_at, now)}, and may be draining"
 
 
-def _endpoint_churn(churn: EndpointChurn, now: float, has_endpoints: bool) -> Iterator[str]:
+def _endpoint_churn(churn: EndpointChurn, now: float, windows: Windows, has_endpoints: bool) -> Iterator[str]:
     """What comes and goes behind a Service. One that nobody is about to serve has no endpoints for good."""
     for pod in churn.unready:
         if pod.terminating:
             yield f"pod {_name(pod)} behind Service {churn.service} is being deleted"
-        elif now - max(pod.created_at, pod.started_at) < _COMING_S:
+        elif now - max(pod.created_at, pod.started_at) < windows.pod_coming_s:
             yield f"pod {_name(pod)} behind Service {churn.service} is about to become ready"
-    if has_endpoints and now - churn.endpoints_changed_at < _SPREADING_S:
+    if has_endpoints and now - churn.endpoints_changed_at < windows.endpoints_spreading_s:
         when = _ago(churn.endpoints_changed_at, now)
         yield f"the endpoints of Service {churn.service} changed {when}"
 

@@ -11,6 +11,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
 from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
@@ -164,3 +165,18 @@ def test_a_damaged_document_is_no_bundle(member: tuple[str, ...], value: object)
     place[last] = value
     with pytest.raises(NotABundleError, match="not an evidence bundle"):
         Bundle.from_json(json.dumps(document).encode())
+
+
+def test_windows_are_saved_with_the_run_unless_they_are_the_default_ones() -> None:
+    run = recorded("healthy-cross-node")
+    assert "windows" not in json.loads(Bundle(run).to_json())
+    assert replayed(run).windows == DEFAULT
+    short = Windows(pod_starting_s=1.5, agent_starting_s=3)
+    assert replayed(replace(run, windows=short)).windows == short
+
+
+@pytest.mark.parametrize("windows", [{"no_such_window_s": 1}, {"pod_starting_s": "soon"}, [1]])
+def test_windows_that_make_no_sense_are_no_bundle(windows: object) -> None:
+    document = json.loads(Bundle(recorded("healthy-cross-node")).to_json())
+    with pytest.raises(NotABundleError):
+        Bundle.from_json(json.dumps({**document, "windows": windows}).encode())

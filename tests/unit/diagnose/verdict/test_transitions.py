@@ -8,6 +8,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.windows import Windows
 from datapath_probe.diagnose.verdict.transitions import in_transition
 from datapath_probe.plan.endpoint_churn import EndpointChurn
 from datapath_probe.plan.objects import Pod
@@ -213,3 +214,18 @@ def test_a_cilium_endpoint_that_was_written_again_as_it_was_has_not_changed() ->
         inventory.cilium_endpoints["default/xwing"] = replace(known, written_at=NOW)
 
     assert told(run(plan(), plan(rewritten))) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "windows"),
+    [
+        (_pod("deathstar-0", started_at=NOW - 5), Windows(pod_starting_s=2)),
+        (_agent("node2", started_at=NOW - 5), Windows(agent_starting_s=2)),
+        (_agent("node1", ready=False, ready_changed_at=NOW - 5), Windows(not_ready_s=2)),
+        (_node("node1", unschedulable=True, cordoned_at=NOW - 5), Windows(draining_s=2)),
+    ],
+)
+def test_windows_are_handed_in(change: Callable[[Cluster], None], windows: Windows) -> None:
+    one = run(plan(change), None)
+    assert told(one)
+    assert told(replace(one, windows=windows)) is None
