@@ -23,7 +23,7 @@ def test_four_probes_are_healthy_on_every_hop(demo: Demo, name: str) -> None:
     assert {hop["verdict"] for hop in status["paths"][0]["hops"]} == {"Ok"}
     assert "divergentHop" not in status
     conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
-    assert conditions == {"Ready": "True", "Reachable": "True", "PathHealthy": "True"}
+    assert conditions == {"Ready": "True", "ExpectationMet": "True", "PathHealthy": "True"}
 
 
 def test_the_exhaust_port_is_broken_by_the_application(demo: Demo) -> None:
@@ -61,8 +61,10 @@ def test_kubectl_describe_begins_with_what_is_wrong_and_what_to_do(lab: Lab, dem
         status, _, events = described.partition("\nStatus:")[2].partition("\nEvents:")
         return status, events
 
-    until("the Event is there", lambda: "Warning  Broken" in describe()[1], RUN_S, otherwise=describe)
+    until("the Event is there", lambda: "Warning  ProbeBroken" in describe()[1], RUN_S, otherwise=describe)
     status, _ = describe()
     first_message = next(line for line in status.splitlines() if line.strip().startswith("Message:"))
-    for text in ("Broken at destination-response on node", "ConnectionRefused", "Next: "):
+    for text in ("Broken at destination-response on node", "ConnectionRefused"):
         assert text in first_message
+    divergent_hop = status.partition("Divergent Hop:")[2].splitlines()[1:6]
+    assert any(line.strip().startswith("Next:") for line in divergent_hop)

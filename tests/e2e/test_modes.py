@@ -94,15 +94,17 @@ def test_a_denial_is_witnessed_and_its_policy_named_in_a_mode(
         probes.delete_all()
 
 
-def test_a_new_way_is_told_in_words(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_path_change_is_described(galaxy: Galaxy, probes: Probes) -> None:
     """One probe, over switches that leave its pods as they are."""
     switch(galaxy, VXLAN)
-    probe = probes.create("way", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}}))
+    probe = probes.create(
+        "profile", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}})
+    )
     probe.settle(SETTLED_S)
-    for settings, words in ((MODES["vxlan-tc"], "attach tcx → tc"), (NATIVE, "routing vxlan → native")):
+    for settings, words in ((MODES["vxlan-tc"], "attach mode tcx → tc"), (NATIVE, "routing vxlan → native")):
         switch(galaxy, settings)
         status = probe.settle(SETTLED_S)
-        told = " ".join(run.get("change", "") for run in status["history"])
+        told = " ".join(run.get("pathChange", "") for run in status["history"])
         assert words in told, brief(status)
 
 

@@ -121,8 +121,8 @@ def assert_denied_as_expected(status: Object, owner: Pod, denial: Denial) -> Non
     """Healthy, and the path ends at the hop that denied."""
     assert status["verdict"] == "Healthy", brief(status)
     assert denial.name in status["summary"]
-    [reachable] = [one for one in status["conditions"] if one["type"] == "Reachable"]
-    assert (reachable["status"], reachable["reason"]) == ("True", "Denied")
+    [met] = [one for one in status["conditions"] if one["type"] == "ExpectationMet"]
+    assert (met["status"], met["reason"]) == ("True", "Denied")
     last = status["paths"][0]["hops"][-1]
     where = f"{denial.direction.name.lower()}-policy"
     assert (last["name"], last["node"], last["verdict"]) == (where, owner.node, "Ok")

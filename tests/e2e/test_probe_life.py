@@ -95,9 +95,9 @@ def test_an_event_tells_of_each_change_and_of_nothing_else(galaxy: Galaxy, probe
         ]
         return [(e["type"], e["reason"]) for e in sorted(events, key=lambda e: str(e["eventTime"]))]
 
-    changes = [("Warning", "Broken"), ("Normal", "Healthy")]
+    changes = [("Warning", "ProbeBroken"), ("Normal", "ProbeRecovered")]
     until("the Events are there", lambda: told()[-2:] == changes, RUN_S, otherwise=told)
-    assert told().count(("Warning", "Broken")) == 1
+    assert told().count(("Warning", "ProbeBroken")) == 1
 
 
 def test_the_log_tells_of_each_run(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:

@@ -43,7 +43,7 @@ def test_an_agent_is_not_ready(galaxy: Galaxy, probes: Probes) -> None:
         assert status["verdict"] == "Unknown"
         assert hop(status, "endpoint-lookup")["verdict"] == "Unknown"
         assert hop(status, "ipcache-lookup")["verdict"] == "Ok"
-        assert _condition(status, "Reachable") == "True"
+        assert _condition(status, "ExpectationMet") == "True"
     probe.settle()
 
 
@@ -56,11 +56,11 @@ def test_an_agent_hangs(lab: Lab, galaxy: Galaxy, probes: Probes) -> None:
         with faults.wrong_tunnel_endpoint(lab, galaxy.pod("xwing").node, star):
             broken = probe.run_now()
         until("only shells are left in the agents", lambda: not _commands(lab), 15)
-    assert (whole["verdict"], _condition(whole, "Reachable")) == ("Unknown", "True")
+    assert (whole["verdict"], _condition(whole, "ExpectationMet")) == ("Unknown", "True")
     assert star.node in whole["summary"]
     assert hop(whole, "ipcache-lookup")["verdict"] == "Ok", "the other node has answered"
     assert _seconds(whole) < 15
-    assert (broken["verdict"], _condition(broken, "Reachable")) == ("Broken", "False")
+    assert (broken["verdict"], _condition(broken, "ExpectationMet")) == ("Broken", "False")
     assert broken["divergentHop"]["name"] == "ipcache-lookup"
     probe.settle()
 

@@ -44,6 +44,12 @@ _RENAMED = {
     "ClientFailed": "CurlFailed",
     "PodGone": "PodNotFound",
 }
+# What they call BackendMismatch, where that has several names now, by fault.
+_SPLIT = {
+    "affinity-that-nobody-asked-for": "AffinityMismatch",
+    "frontend-taken-for-an-external-ip": "ServiceFlagsMismatch",
+    "frontend-with-the-reverse-nat-of-another": "ReverseNATMismatch",
+}
 _OLD_REASON = re.compile(rf"\b({'|'.join(_RENAMED)})\b")
 
 
@@ -141,6 +147,8 @@ def _results(text: bytes) -> list[Result]:
 
 def _result(raw: dict[str, Any]) -> Result:
     named = {key: _OLD_REASON.sub(lambda old: _RENAMED[old[0]], raw[key]) for key in ("expected", "got")}
+    if split := _SPLIT.get(raw["fault"]):
+        named = {key: text.replace("BackendMismatch", split) for key, text in named.items()}
     return Result(**{**raw, **named, "outcome": Outcome(raw["outcome"])})
 
 

@@ -23,8 +23,8 @@ def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeSta
     """
     if status.capture and _size_bytes(status) > limit_bytes:
         capture = status.capture
-        left_out = capture.left_out + len(capture.packets)
-        shorter = capture.model_copy(update={"packets": (), "left_out": left_out})
+        omitted = capture.omitted_packets + len(capture.packets)
+        shorter = capture.model_copy(update={"packets": (), "omitted_packets": omitted})
         status = status.model_copy(update={"capture": shorter})
     paths = list(status.paths)
     sizes = [_size_bytes(path) for path in paths]
@@ -63,4 +63,4 @@ def _without_evidence(path: PathResult) -> PathResult:
 
 
 def _without_hops(path: PathResult) -> PathResult:
-    return path.model_copy(update={"hops": ()})
+    return path.model_copy(update={"hops": (), "assumptions": ()})

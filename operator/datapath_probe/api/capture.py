@@ -3,62 +3,76 @@
 from typing import Annotated
 
 from .model import ApiModel, Clip
-from .status_fields import Count, IpcacheMatch, Latency, Short, Text, Time
+from .status_fields import BriefName, Count, Latency, Reason, Short, Text, Time
 
 PACKETS_LIMIT = 96
+ERRORS_LIMIT = 8
 
 
 class CapturedPacket(ApiModel):
     """One packet on one interface: headers only."""
 
-    at: Latency
-    """When, by its node's clock, from the first packet on that node."""
+    offset: Latency
+    """Time since the first packet on the same node, by that node's clock."""
 
-    node: IpcacheMatch
-    """Node on which it was seen."""
+    node: BriefName
+    """Name of the node on which the packet was captured."""
 
     interface: Annotated[str, Clip(16)]
-    """Interface on which it was seen."""
+    """Interface on which the packet was captured."""
 
     direction: Annotated[str, Clip(3)]
-    """out or in, as the node sees it."""
+    """Direction from the node's point of view: out or in."""
 
-    outer: Annotated[str, Clip(64)] | None = None
-    """Nodes that the tunnel's packet goes between: source → destination."""
+    outer_addresses: Annotated[str, Clip(64)] | None = None
+    """Addresses of the tunnel packet: source → destination. Absent without encapsulation."""
 
     encapsulation: Short | None = None
-    """The tunnel's protocol."""
+    """Tunnel protocol: vxlan or geneve. Absent without encapsulation."""
 
     vni: int | None = None
-    """The tunnel's network identifier: the security identity of the source."""
+    """Network identifier of the tunnel packet, which carries the security identity of the source."""
 
     source: Annotated[str, Clip(24)]
-    """Address and port."""
+    """Source address and port."""
 
     destination: Annotated[str, Clip(24)]
-    """Address and port."""
+    """Destination address and port."""
 
     flags: Annotated[str, Clip(40)]
     """TCP flags."""
 
     length: Count
-    """Bytes of the outermost IP packet."""
+    """Length of the outermost IP packet in bytes."""
 
     payload: Count
-    """Bytes of the request or response in it; they are not kept."""
+    """Length of the TCP payload in bytes. The payload itself is not stored."""
+
+
+class CaptureError(ApiModel):
+    """A node on which packets could not be captured."""
+
+    node: BriefName
+    """Name of the node."""
+
+    reason: Reason
+    """Why, in one CamelCase word. docs/errors.md describes each reason."""
+
+    message: Text
+    """Why, in one sentence."""
 
 
 class Capture(ApiModel):
-    """The packets of a run, captured because somebody asked for it."""
+    """The packets of one run, captured on request."""
 
     time: Time
-    """When that run ended."""
+    """Time when the run ended."""
 
     packets: Annotated[tuple[CapturedPacket, ...], Clip(PACKETS_LIMIT)] = ()
-    """What was seen, node by node in the order of the path."""
+    """The captured packets, grouped by node in path order."""
 
-    left_out: Count = 0
-    """Packets that were seen and are not listed, or that the capture had no room for."""
+    omitted_packets: Count = 0
+    """Number of packets that were captured but are not listed, or that exceeded the limit of the capture."""
 
-    missing: Text | None = None
-    """On which nodes nothing could be captured, and why."""
+    errors: Annotated[tuple[CaptureError, ...], Clip(ERRORS_LIMIT)] = ()
+    """Nodes on which packets could not be captured."""

@@ -19,20 +19,21 @@ class Condition(ApiModel):
     """A condition, as Kubernetes writes them."""
 
     type: Annotated[str, Clip(64)]
-    """Ready: the spec is valid and being run on schedule. Stalled: it can't be run. Reachable: the outcome is
-    as expected. PathHealthy: no hop is Broken or Stale."""
+    """ExpectationMet: the outcome is as expected, delivered or denied. PathHealthy: no hop is Broken or Stale.
+    Ready: the spec is valid and the probe runs on schedule. Stalled: the probe cannot run until something is
+    changed."""
 
     status: ConditionStatus
     """True, False or Unknown."""
 
     observed_generation: int | None = None
-    """Generation of the probe that this condition is about."""
+    """Generation of the probe that this condition is based on."""
 
     last_transition_time: Time
-    """When status changed last."""
+    """Time when the status of the condition changed last."""
 
     reason: Reason
     """Why, in one CamelCase word."""
 
     message: Text
-    """Why, for people."""
+    """Why, in one sentence."""

@@ -11,7 +11,7 @@ from .vocabulary import Encapsulation, ExpectedOutcome, Locality
 
 
 class ExpectedPath(ApiModel):
-    """The way that packets should take."""
+    """Expected properties of the path."""
 
     rules: ClassVar = (
         Rule(
@@ -25,21 +25,21 @@ class ExpectedPath(ApiModel):
     )
 
     locality: Locality | None = None
-    """Whether source and destination are on one node. Needs destination.pod."""
+    """Whether source and destination are on the same node (SameNode) or not (CrossNode). Requires destination.pod."""
 
     encapsulation: Encapsulation | None = None
-    """How packets travel between nodes: in a vxlan or geneve tunnel, or routed as they are (none). Not judged
-    when they stay on one node."""
+    """How packets travel between nodes: in a vxlan or geneve tunnel, or without encapsulation (none). Ignored if
+    they stay on one node."""
 
 
 class Expect(ApiModel):
-    """What makes a run a success."""
+    """The expected result of the request."""
 
     rules: ClassVar = (
         Rule(
             "self.outcome != 'Denied' "
             "|| !(has(self.status) || has(self.bodyContains) || has(self.maxLatency) || has(self.path))",
-            "a request that is Denied has no answer: leave out status, bodyContains, maxLatency and path",
+            "a request that is Denied has no response: leave out status, bodyContains, maxLatency and path",
             lambda expect: (
                 expect.outcome is not ExpectedOutcome.DENIED
                 or not (expect.status or expect.body_contains or expect.max_latency or expect.path)
@@ -48,21 +48,22 @@ class Expect(ApiModel):
     )
 
     outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED
-    """What should become of the request. Delivered: it is answered as status and bodyContains say. Denied: a policy
-    drops it, and the drop of this very connection is witnessed; a refusal or a mere timeout is Unknown."""
+    """The expected outcome. Delivered: a response arrives that matches status and bodyContains. Denied: a policy drops
+    the request, and the drop of this very connection is observed; a refusal or a timeout alone is Unknown."""
 
     status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] = ()
-    """HTTP status codes of a good response, 200 to 599. Default: any from 200 to 299."""
+    """Accepted HTTP status codes, 200 to 599. Default: any from 200 to 299."""
 
     body_contains: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """Text that the body of the response must hold, compared byte for byte, within its first 64 KiB. Of a body that
-    is still not through after 1 MiB nothing is known."""
+    """Text that the first 64 KiB of the response body must contain, compared byte by byte. Bodies larger than 1 MiB
+    cannot be matched and make the result Unknown."""
 
     max_latency: Annotated[Duration, duration_between("1ms", "60s")] | None = None
-    """Time that a request may take before the probe is Degraded: 1ms to 60s, as curl measures it."""
+    """Maximum duration of the request as curl measures it: 1ms to 60s. A request that takes longer makes the probe
+    Degraded."""
 
     path: ExpectedPath | None = None
-    """The way that packets should take; another one makes the probe Degraded."""
+    """Expected properties of the path. A mismatch makes the probe Degraded."""
 
     @property
     def max_latency_s(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What the last run says of a hop, with what its three witnesses say. Part of the status."""
+"""What the last run found at a hop, with the evidence of the three witnesses. Part of the status."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -11,80 +11,87 @@ FACTS_LIMIT = 32
 
 
 class HopRef(ApiModel):
-    """A hop that is singled out."""
+    """A reference to a hop, with what was found there."""
 
     name: Hop
     """Name of the hop."""
 
     node: Name
-    """Node on which the hop is."""
+    """Node of the hop."""
 
     reason: Reason
-    """Why, in one CamelCase word; docs/errors.md explains each."""
+    """Why, in one CamelCase word. docs/errors.md describes each reason."""
 
     message: Text
-    """Why, for people, and what to do next."""
+    """Why, in one sentence."""
+
+    next: Line | None = None
+    """What to do next."""
 
 
 class Segment(ApiModel):
-    """The stretch of the path on which the packets were lost, when no hop can be named."""
+    """The part of the path on which packets were lost, if no single hop can be named."""
 
     after: Hop
-    """Last hop that is known to have been passed."""
+    """Last hop that the packets are known to have passed."""
 
     before: Hop
-    """First hop that is known not to have been reached."""
+    """First hop that the packets are known not to have reached."""
 
     node: Name | None = None
-    """Node on which the stretch lies, if it is one."""
+    """Node of the segment. Absent if the segment spans several nodes."""
 
 
 class WitnessReport(ApiModel):
-    """What one witness says about a hop."""
+    """What one witness reports about a hop."""
 
     stance: Stance
     """Agrees, Contradicts or Silent."""
 
     summary: Line = ""
-    """What the witness says, for people."""
+    """What the witness reports, in one sentence."""
 
     facts: Annotated[Mapping[str, Annotated[str, Clip(256)]], Clip(FACTS_LIMIT)] = {}
-    """The values it goes by."""
+    """The values behind the summary."""
 
 
 class HopEvidence(ApiModel):
-    """What the three witnesses say about a hop; one that had nothing to say is left out."""
+    """What the three witnesses report about a hop. A witness without a report is absent."""
 
     intent: WitnessReport | None = None
-    """What should be true, by the objects of Kubernetes and Cilium."""
+    """Expected state, from Kubernetes and Cilium objects."""
 
     programmed: WitnessReport | None = None
-    """What the datapath is programmed to do, by eBPF maps and attached programs."""
+    """Programmed state, from eBPF maps and attached programs."""
 
     observed: WitnessReport | None = None
-    """What happened to this request, by curl, conntrack and events."""
+    """Observed behavior of this request, from curl, conntrack and events."""
 
 
 class HopResult(ApiModel):
-    """One hop of the path."""
+    """Result of one hop."""
 
     name: Hop
     """Name of the hop."""
 
     node: Name
-    """Node on which the hop is."""
+    """Node of the hop."""
 
     object: Name | None = None
-    """What was judged: a device, a map entry, an object."""
+    """What was checked: a device, a map entry or an API object."""
 
     verdict: HopVerdict
-    """Ok, Stale (programmed otherwise than intended), Broken (the request failed here) or Unknown."""
+    """Ok: the hop is as intended. Stale: it is programmed differently from what is intended. Broken: the request
+    failed here. Unknown: the hop could not be checked."""
 
     reason: Reason | None = None
-    """Why not Ok, in one CamelCase word; docs/errors.md explains each."""
+    """Why the verdict is not Ok, in one CamelCase word. docs/errors.md describes each reason."""
 
     message: Text | None = None
-    """What was found, for people."""
+    """What was found, in one sentence."""
+
+    next: Line | None = None
+    """What to do next. Absent if the verdict is Ok."""
 
     evidence: HopEvidence = HopEvidence()
-    """What the three witnesses say about the hop."""
+    """What the three witnesses report about the hop."""

@@ -1,6 +1,6 @@
-"""What the models of spec and status have in common: names, strictness, bounds, and rules that are told once.
+"""What the models of spec and status have in common: names, strictness, bounds, and rules that are written once.
 
-A `Rule` stands beside the field or model that it is about. It goes into the CRD as CEL, for the API server,
+A `Rule` is declared beside the field or model that it is about. It goes into the CRD as CEL, for the API server,
 and is checked here in Python, because the API server may hold objects older than the schema.
 """
 
@@ -18,9 +18,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One condition on a value, told twice: `cel` for the API server, `holds` for Python.
+    """One condition on a value, in two languages: `cel` for the API server, `holds` for Python.
 
-    `message` tells the fix. Annotates a type (`Annotated[str, Rule(…)]`) or stands in `ApiModel.rules`.
+    `message` says how to fix it. Annotates a type (`Annotated[str, Rule(…)]`) or is listed in `ApiModel.rules`.
     """
 
     cel: str

@@ -1,67 +1,73 @@
-"""The way that packets take, in words that outlive a restart of the operator. Part of the status."""
+"""The profile of a probe's path: facts that stay the same from run to run. Part of the status."""
 
 from typing import Annotated
 
 from .model import ApiModel, Clip
-from .status_fields import Count, IpcacheMatch, Line, Name, Short, Time
+from .status_fields import BriefName, Count, Line, Name, Short, Time
+from .vocabulary import LoadBalancing
 
 SOURCES_LIMIT = 8
 BACKENDS_LIMIT = 32
+PROGRAMS_LIMIT = 4
 
 
-class Place(ApiModel):
+class PodPlacement(ApiModel):
     """A pod and its node."""
 
-    pod: IpcacheMatch
+    pod: BriefName
     """Name of the pod."""
 
-    node: IpcacheMatch
-    """Its node."""
+    node: BriefName
+    """Name of the pod's node."""
 
 
-class NodeEntry(ApiModel):
-    """How packets of pods come under Cilium's care on a node."""
+class NodeAttachment(ApiModel):
+    """The programs that process packets from pods on a node, and how they are attached."""
 
-    node: IpcacheMatch
+    node: BriefName
     """Name of the node."""
 
-    attach: Short
-    """How programs are attached: tcx, tc or netkit."""
+    attach_mode: Short
+    """How the programs are attached to the pods' interfaces: tcx, tc or netkit."""
 
-    programs: IpcacheMatch
+    programs: Annotated[tuple[Short, ...], Clip(PROGRAMS_LIMIT)] = ()
     """Names of the programs, in the order in which they run."""
 
 
-class Way(ApiModel):
-    """The way that packets take, as it was when it last stood still: what a new run is compared with."""
+class PathProfile(ApiModel):
+    """Facts about the path that do not change from run to run. Each run is compared with them; a difference is a path
+    change."""
 
-    since: Time
-    """When the way was first seen to be this one."""
+    last_change_time: Time
+    """Time when the path changed last, or when it was first observed."""
 
-    change: Line | None = None
-    """What changed then, in words; absent while the way is the first that was seen."""
+    last_change: Line | None = None
+    """Description of the last change. Absent until the first change."""
+
+    change_count: Count = 0
+    """Number of path changes since the probe was created."""
 
     destination: Name
-    """What is asked for: namespace/name:port."""
+    """Destination that is requested: namespace/name:port."""
 
     routing: Short
     """How packets travel between nodes: vxlan, geneve or native."""
 
-    load_balancing: Short
-    """Who chooses the Service's backend: per packet (the source's program), socket (connect() in the pod), or none
-    when no Service is asked."""
+    load_balancing: LoadBalancing
+    """Where the backend of the Service is selected. PerPacket: in the datapath of the source's interface. Socket: in
+    connect(), inside the pod. None: the destination is not a Service."""
 
     endpoint_routes: bool = False
-    """Whether pods have routes of their own."""
+    """Whether each endpoint has its own route (endpoint routes)."""
 
-    sources: Annotated[tuple[Place, ...], Clip(SOURCES_LIMIT)] = ()
-    """The pods that send requests."""
+    sources: Annotated[tuple[PodPlacement, ...], Clip(SOURCES_LIMIT)] = ()
+    """Pods that send requests."""
 
-    backends: Annotated[tuple[Place, ...], Clip(BACKENDS_LIMIT)] = ()
-    """The pods that may answer."""
+    backends: Annotated[tuple[PodPlacement, ...], Clip(BACKENDS_LIMIT)] = ()
+    """Pods that can answer requests."""
 
     backend_count: Count = 0
-    """How many may answer: more than are listed, if they are too many."""
+    """Number of pods that can answer requests, including those that are not listed."""
 
-    entries: Annotated[tuple[NodeEntry, ...], Clip(SOURCES_LIMIT + BACKENDS_LIMIT)] = ()
-    """What is attached where packets of pods enter these nodes, as far as it was seen."""
+    node_attachments: Annotated[tuple[NodeAttachment, ...], Clip(SOURCES_LIMIT + BACKENDS_LIMIT)] = ()
+    """Programs attached on the nodes of sources and backends, as far as runs have observed them."""

@@ -1,4 +1,4 @@
-"""One pair of source and destination: who, the request, the hops between them. Part of the status."""
+"""Result of one pair of source and destination: both ends, the request, the hops. Part of the status."""
 
 from typing import Annotated
 
@@ -6,10 +6,11 @@ from pydantic import Field
 
 from .hop_result import HopRef, HopResult
 from .model import ApiModel, Clip
-from .status_fields import Address, Latency, Line, Name
+from .status_fields import Address, Hop, Latency, Line, Name
 from .vocabulary import ProbeVerdict
 
 HOPS_LIMIT = 32
+ASSUMPTIONS_LIMIT = 8
 
 
 class PathSource(ApiModel):
@@ -22,23 +23,23 @@ class PathSource(ApiModel):
     """Node of the pod."""
 
     ip: Address
-    """Address of the pod."""
+    """IP address of the pod."""
 
     identity: int | None = None
     """Security identity of the pod."""
 
 
 class PathDestination(ApiModel):
-    """What answered, or should have."""
+    """The pod that answered the request, or that the request was sent to."""
 
     name: Name | None = None
-    """Name of the pod, if it is known which."""
+    """Name of the pod. Absent if the selected backend is not known."""
 
     node: Name | None = None
     """Node of the pod."""
 
     ip: Address | None = None
-    """Address of the pod."""
+    """IP address of the pod."""
 
     port: int | None = None
     """Port of the pod."""
@@ -47,26 +48,26 @@ class PathDestination(ApiModel):
     """Security identity of the pod."""
 
     service_ip: Address | None = Field(default=None, alias="serviceIP")
-    """Address of the Service that was requested."""
+    """IP address of the Service that was requested."""
 
 
 class Timings(ApiModel):
-    """What curl measured, from the start of the request."""
+    """Durations measured by curl, each from the start of the request. Phases that were not reached are absent."""
 
     name_lookup: Latency | None = None
     """Until the name was resolved."""
 
     connect: Latency | None = None
-    """Until the connection stood."""
+    """Until the TCP connection was established."""
 
     tls: Latency | None = None
-    """Until TLS was negotiated."""
+    """Until the TLS handshake was complete."""
 
     first_byte: Latency | None = None
-    """Until the first byte of the response."""
+    """Until the first byte of the response arrived."""
 
     total: Latency | None = None
-    """Until the end."""
+    """Until the request ended."""
 
 
 class RequestResult(ApiModel):
@@ -76,45 +77,58 @@ class RequestResult(ApiModel):
     """Exit code of curl."""
 
     http_status: int | None = None
-    """Status code of the response."""
+    """HTTP status code of the response."""
 
     local_port: int | None = None
-    """Port from which the request came."""
+    """Source port of the request."""
 
     remote_ip: Address | None = Field(default=None, alias="remoteIP")
-    """Address that curl connected to."""
+    """IP address that curl connected to."""
 
     remote_port: int | None = None
     """Port that curl connected to."""
 
     error: Line | None = None
-    """What curl said went wrong."""
+    """Error message of curl."""
 
     timings: Timings = Timings()
-    """What curl measured, from the start of the request."""
+    """Durations measured by curl, each from the start of the request."""
+
+
+class Assumption(ApiModel):
+    """Something that the verdict relies on and that no evidence confirms."""
+
+    hop: Hop
+    """Name of the hop."""
+
+    message: Line
+    """What was taken on trust, and why it could not be checked."""
 
 
 class PathResult(ApiModel):
-    """One pair of source and destination, and the way between them."""
+    """Result of one pair of source and destination."""
 
     source: PathSource
     """The pod that sent the request."""
 
     destination: PathDestination
-    """What answered, or should have."""
+    """The pod that answered the request, or that the request was sent to."""
 
     verdict: ProbeVerdict
     """Healthy, Degraded, Broken or Unknown."""
 
     fingerprint: Annotated[str, Clip(80)] | None = None
-    """Digest of the way that packets take to this destination; changes when the way does, not when a load
-    balancer chooses another backend. Absent while not all of the way is known, or something is in transition."""
+    """Digest of the path to this destination. It changes if the path changes, but not if the load balancer selects
+    another backend on the same node. Absent if the path is not completely known or is in transition."""
 
     request: RequestResult | None = None
     """What curl reported."""
 
     symptom: HopRef | None = None
-    """Where the packets died, when that is not the cause, or nobody can tell whether it is."""
+    """Hop at which the packets were lost, if it differs from the cause, or if the cause is not certain."""
+
+    assumptions: Annotated[tuple[Assumption, ...], Clip(ASSUMPTIONS_LIMIT)] = ()
+    """What the verdict takes on trust, in path order."""
 
     hops: Annotated[tuple[HopResult, ...], Clip(HOPS_LIMIT)] = ()
-    """The hops of the path, in the order in which packets take them."""
+    """The hops of the path, in path order."""

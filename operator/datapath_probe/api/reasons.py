@@ -1,4 +1,4 @@
-"""Every reason that can stand in a condition, a hop or a metric label. docs/errors.md has an entry for each:
+"""Every reason that a condition, a hop or a metric label can have. docs/errors.md has an entry for each:
 cause, evidence, what to do next (a test compares the two).
 """
 
@@ -86,6 +86,8 @@ class Reason(StrEnum):
     BACKEND_MISSING = "BackendMissing"
     BACKEND_STALE = "BackendStale"
     BACKEND_MISMATCH = "BackendMismatch"
+    SERVICE_FLAGS_MISMATCH = "ServiceFlagsMismatch"
+    AFFINITY_MISMATCH = "AffinityMismatch"
     NO_READY_BACKENDS = "NoReadyBackends"
     NOT_TRANSLATED = "NotTranslated"
     REVERSE_NAT_MISSING = "ReverseNATMissing"

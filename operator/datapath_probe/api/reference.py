@@ -7,6 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from . import group
 from .schema import crd
+from .upgrade import DEPRECATED
 
 _HEAD = f"""\
 <!-- Made by `make crds` from operator/datapath_probe/api. -->
@@ -14,7 +15,7 @@ _HEAD = f"""\
 # {group.KIND}
 
 `apiVersion: {group.API_VERSION}`, short name `{group.SHORT_NAME}`, namespaced. Required fields are in bold.
-`kubectl explain {group.PLURAL}.spec` tells the same.
+`kubectl explain {group.PLURAL}.spec` shows the same.
 """
 
 
@@ -32,6 +33,8 @@ def _section(name: str, schema: JsonSchemaValue) -> Iterator[str]:
 
 def _rows(prefix: str, schema: JsonSchemaValue) -> Iterator[str]:
     for name, field in schema.get("properties", {}).items():
+        if field["description"] == DEPRECATED:
+            continue
         path = f"{prefix}{name}"
         shown = f"**`{path}`**" if name in schema.get("required", ()) else f"`{path}`"
         default = f"`{json.dumps(field['default'])}`" if "default" in field else ""

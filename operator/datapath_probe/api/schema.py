@@ -15,20 +15,21 @@ from pydantic_core import core_schema
 from . import group
 from .spec import ProbeSpec
 from .status import ProbeStatus
+from .upgrade import DEPRECATED, RETIRED
 
 _HEADER = (
-    "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` tells if it is out of date.\n"
+    "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"
 )
 
 _COLUMNS = (
-    ("Source", "string", ".status.source", "Pod that sends the request, with its node"),
-    ("Destination", "string", ".status.destination", "What is requested"),
-    ("Verdict", "string", ".status.verdict", "What the last run said"),
-    ("Hop", "string", ".status.divergentHop.name", "The hop that is to blame"),
-    ("Reason", "string", ".status.reason", "Why"),
-    ("Latency", "string", ".status.paths[0].request.timings.total", "Time that the last request took"),
+    ("Source", "string", ".status.source", "Pod that sends the request, and its node"),
+    ("Destination", "string", ".status.destination", "Destination of the request"),
+    ("Verdict", "string", ".status.verdict", "Verdict of the last run"),
+    ("Hop", "string", ".status.divergentHop.name", "The hop that causes the verdict"),
+    ("Reason", "string", ".status.reason", "Why the verdict is not Healthy"),
+    ("Latency", "string", ".status.paths[0].request.timings.total", "Duration of the last request"),
     ("Last run", "date", ".status.lastRun.endTime", "Time since the last run"),
-    ("Age", "date", ".metadata.creationTimestamp", "Time since the probe was made"),
+    ("Age", "date", ".metadata.creationTimestamp", "Time since the probe was created"),
 )
 
 
@@ -64,7 +65,7 @@ def _structural(model: type[BaseModel], generator: type[GenerateJsonSchema]) -> 
 
 def _inlined(schema: JsonSchemaValue, definitions: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
     """A copy of a schema in the API server's dialect."""
-    if "$ref" in schema:  # what stands beside the reference is about the field, and goes first
+    if "$ref" in schema:  # what is beside the reference is about the field, and takes precedence
         schema = definitions[schema["$ref"].removeprefix("#/$defs/")] | schema
     node = {keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "title")}
     if "description" in node:
@@ -125,17 +126,28 @@ def _version() -> dict[str, Any]:
 
 def _root() -> dict[str, Any]:
     return {
-        "description": "A path through Cilium's datapath that is requested and walked on schedule.",
+        "description": "A path through Cilium's datapath that is requested and checked hop by hop on schedule.",
         "type": "object",
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string", "description": "Version of this schema of the object."},
-            "kind": {"type": "string", "description": "What kind of object this is."},
+            "apiVersion": {"type": "string", "description": "Version of the schema of this object."},
+            "kind": {"type": "string", "description": "Kind of this object."},
             "metadata": {"type": "object"},
             "spec": _structural(ProbeSpec, _SpecSchema),
-            "status": _structural(ProbeStatus, _StatusSchema),
+            "status": _with_retired(_structural(ProbeStatus, _StatusSchema)),
         },
     }
+
+
+def _with_retired(status: JsonSchemaValue) -> JsonSchemaValue:
+    """The schema of the status with the fields that are only read from earlier versions."""
+    for (*parents, name), schema in RETIRED.items():
+        node = status
+        for parent in parents:
+            node = node["properties"][parent]
+            node = node.get("items", node)
+        node["properties"][name] = {"description": DEPRECATED, **schema}
+    return status
 
 
 if __name__ == "__main__":

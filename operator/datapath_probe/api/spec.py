@@ -1,4 +1,4 @@
-"""The spec: what people write. Read by `plan` and `control`; the CRD is made from it.
+"""The spec: what users write. Read by `plan` and `control`; the CRD is generated from it.
 
 Only what works is in here: a field that the operator would ignore must not be accepted. Every string and list
 is bounded, which is also what keeps the cost of the CEL rules within the API server's budget.
@@ -27,7 +27,7 @@ from .scalars import (
 from .vocabulary import ExpectedOutcome, FrontendType
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
-"""The packet is sent again after 1 s, which makes the first drop readable: a ring keeps back its newest event."""
+"""The packet is sent again after 1 s, which makes the first drop visible: a ring holds back its newest event."""
 
 
 class Client(StrEnum):
@@ -37,7 +37,7 @@ class Client(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What is spoken to the destination."""
+    """Protocol of the request."""
 
     HTTP = "HTTP"
 
@@ -58,8 +58,8 @@ class Schedule(ApiModel):
     """When runs start."""
 
     interval: Annotated[Duration, duration_between("1s", "24h")]
-    """Time from the start of one run to the start of the next: 1s to 24h. A run that would start while the
-    one before it still lasts is skipped and counted."""
+    """Time from the start of one run to the start of the next: 1s to 24h. A run that is due while the previous run is
+    still in progress is skipped and counted."""
 
     @property
     def interval_s(self) -> float:
@@ -67,53 +67,53 @@ class Schedule(ApiModel):
 
 
 class Source(ApiModel):
-    """Where the request comes from; always in the probe's own namespace."""
+    """The pod that sends the request, in the namespace of the probe."""
 
     pod: PodName
     """Name of the pod that sends the request."""
 
     container: Label | None = None
-    """Container of the pod in which curl runs. Default: the one that the pod's annotation
-    kubectl.kubernetes.io/default-container names, else the first."""
+    """Container of the pod in which curl runs. Default: the container that the pod's annotation
+    kubectl.kubernetes.io/default-container names, otherwise the first container."""
 
     client: Client = Client.CONTAINER
-    """Where curl runs. Container: in the container itself, which must have curl 7.70 or later."""
+    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later."""
 
 
 class PodDestination(ApiModel):
-    """A pod, requested at its own address; one in the host's network at its node's."""
+    """A pod, requested at its own IP address; a pod in the host network at the IP address of its node."""
 
     name: PodName
     """Name of the pod."""
 
     namespace: Label | None = None
-    """Namespace of the pod. Default: the probe's."""
+    """Namespace of the pod. Default: the namespace of the probe."""
 
     port: PortNumber
-    """Port number that is requested: 1 to 65535."""
+    """Port number of the request: 1 to 65535."""
 
 
 class ServiceDestination(ApiModel):
-    """A Service of any type but ExternalName, requested as NAME.NAMESPACE.svc: by its ClusterIP, or headless by the
-    addresses of its pods. Or requested at its NodePort."""
+    """A Service of any type except ExternalName, requested as NAME.NAMESPACE.svc: at its ClusterIP, or if it is
+    headless at the IP addresses of its pods. Or requested at its NodePort."""
 
     name: Label
     """Name of the Service."""
 
     namespace: Label | None = None
-    """Namespace of the Service. Default: the probe's."""
+    """Namespace of the Service. Default: the namespace of the probe."""
 
     port: PortNumberOrName
     """Port of the Service: its number, 1 to 65535, or its name. The port of a headless Service is not translated: a
-    number is requested as it is, a name stands for the port of the pods."""
+    number is used as it is, a name refers to the port of the pods."""
 
     frontend: FrontendType = FrontendType.CLUSTER_IP
-    """Which address is requested. ClusterIP: the one that the name resolves to. NodePort: the InternalIP of the
-    source's own node with the NodePort of the port, without any name; only where Cilium replaces kube-proxy."""
+    """Which address is requested. ClusterIP: the address that the name resolves to. NodePort: the InternalIP of the
+    source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
 
 
 class Destination(ApiModel):
-    """Where the request goes: exactly one of pod and service."""
+    """The destination of the request: exactly one of pod and service."""
 
     rules: ClassVar = (
         Rule(
@@ -124,21 +124,21 @@ class Destination(ApiModel):
     )
 
     pod: PodDestination | None = None
-    """A pod, requested at its own address."""
+    """A pod, requested at its own IP address."""
 
     service: ServiceDestination | None = None
-    """A Service, requested as NAME.NAMESPACE.svc, or at its NodePort."""
+    """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
 
 
 class Header(ApiModel):
     """A header of the request."""
 
     name: HeaderName
-    """Name of the header. Connection, Content-Length, Expect, Transfer-Encoding and Upgrade are refused: they
-    frame the request, which is for curl to do. Host is allowed."""
+    """Name of the header. Connection, Content-Length, Expect, Transfer-Encoding and Upgrade are rejected because curl
+    sets them. Host is allowed."""
 
     value: HeaderValue
-    """Value of the header, sent as it is; empty sends the header without a value."""
+    """Value of the header, sent as it is. If it is empty, the header is sent without a value."""
 
 
 class Request(ApiModel):
@@ -153,23 +153,23 @@ class Request(ApiModel):
     )
 
     protocol: Protocol = Protocol.HTTP
-    """What is spoken to the destination. HTTP: HTTP/1.1 in plain text, redirects are not followed."""
+    """Protocol of the request. HTTP: HTTP/1.1 without TLS; redirects are not followed."""
 
     method: Method = Method.GET
     """Method of the request."""
 
     path: RequestPath = "/"
-    """Path and query, sent as they are. Visible ASCII only; percent-encode all other characters."""
+    """Path and query, sent as they are. Only visible ASCII characters; percent-encode all others."""
 
     headers: Annotated[tuple[Header, ...], Field(max_length=16)] = ()
-    """Headers sent besides those that curl sends by itself."""
+    """Headers to send in addition to those that curl sends by default."""
 
     body: Body = ""
-    """Body of the request, at most 4096 bytes of UTF-8 without NUL. Its Content-Type is
-    application/x-www-form-urlencoded unless headers say otherwise."""
+    """Body of the request: at most 4096 bytes of UTF-8 without NUL. Its Content-Type is
+    application/x-www-form-urlencoded unless set in headers."""
 
     timeout: Annotated[Duration, duration_between("100ms", "60s")] = "5s"
-    """Time that the whole request may take, name resolution included: 100ms to 60s."""
+    """Maximum duration of the whole request, including name resolution: 100ms to 60s."""
 
     @property
     def timeout_s(self) -> float:
@@ -177,29 +177,29 @@ class Request(ApiModel):
 
 
 class Threshold(ApiModel):
-    """How many runs in a row it takes to change the conditions Reachable and PathHealthy."""
+    """Numbers of consecutive runs that change the conditions ExpectationMet and PathHealthy."""
 
     failures: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-    """Failed runs in a row before a condition becomes False: 1 to 100."""
+    """Number of consecutive failed runs after which a condition becomes False: 1 to 100."""
 
     successes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-    """Good runs in a row before a condition becomes True again: 1 to 100."""
+    """Number of consecutive successful runs after which a condition becomes True: 1 to 100."""
 
 
 class HistorySpec(ApiModel):
-    """How much of the past is kept in the status."""
+    """Which earlier runs the status keeps."""
 
     limit: Annotated[int, Field(strict=True, ge=0, le=50)] = 10
-    """Entries kept in status.history: 0 to 50."""
+    """Number of runs in status.history: 0 to 50."""
 
 
 class ProbeSpec(ApiModel):
-    """What is probed, how often, and what is expected."""
+    """Specification of the probe: what is requested, how often, and what is expected."""
 
     rules: ClassVar = (
         Rule(
             "!has(self.expect.path) || !has(self.expect.path.locality) || has(self.destination.pod)",
-            "expect.path.locality needs destination.pod: the backends of a Service may be on any node",
+            "expect.path.locality requires destination.pod: the backends of a Service may be on any node",
             lambda spec: (
                 spec.expect.path is None
                 or spec.expect.path.locality is None
@@ -213,7 +213,7 @@ class ProbeSpec(ApiModel):
         ),
         Rule(
             "self.expect.outcome != 'Denied' || duration(self.request.timeout) >= duration('2s')",
-            "expect.outcome Denied needs a request.timeout of 2s or more: the drop of a lone packet shows up late",
+            "expect.outcome Denied requires a request.timeout of 2s or more: the first drop is reported late",
             lambda spec: (
                 spec.expect.outcome is not ExpectedOutcome.DENIED
                 or spec.request.timeout_s >= LEAST_TIMEOUT_TO_BE_DENIED_S
@@ -222,25 +222,25 @@ class ProbeSpec(ApiModel):
     )
 
     suspend: StrictBool = False
-    """Whether to stop starting runs. The status stays as it is."""
+    """Whether the probe is suspended: no run is started, and the status stays as it is."""
 
     schedule: Schedule = Schedule(interval="60s")
     """When runs start."""
 
     source: Source
-    """Where the request comes from; always in the probe's own namespace."""
+    """The pod that sends the request, in the namespace of the probe."""
 
     destination: Destination
-    """Where the request goes: exactly one of pod and service."""
+    """The destination of the request: exactly one of pod and service."""
 
     request: Request = Request()
     """The request that curl sends."""
 
     expect: Expect = Expect()
-    """What makes a run a success."""
+    """The expected result of the request."""
 
     threshold: Threshold = Threshold()
-    """How many runs in a row it takes to change the conditions Reachable and PathHealthy."""
+    """Numbers of consecutive runs that change the conditions ExpectationMet and PathHealthy."""
 
     history: HistorySpec = HistorySpec()
-    """How much of the past is kept in the status."""
+    """Which earlier runs the status keeps."""

@@ -20,7 +20,7 @@ Text = Annotated[str, Clip(1024)]
 Reason = Annotated[str, Clip(64)]
 Latency = Annotated[str, Clip(24)]
 Short = Annotated[str, Clip(24)]
-IpcacheMatch = Annotated[str, Clip(64)]
+BriefName = Annotated[str, Clip(64)]
 Address = Annotated[str, Clip(45)]
 Count = Annotated[int, Field(ge=0)]
 # Plain strings outside: a status with a hop of the next version must not be refused by the CRD of this one.

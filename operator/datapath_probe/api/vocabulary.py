@@ -109,3 +109,11 @@ class Encapsulation(StrEnum):
     VXLAN = "vxlan"
     GENEVE = "geneve"
     NONE = "none"
+
+
+class LoadBalancing(StrEnum):
+    """Where the backend of a Service is selected."""
+
+    PER_PACKET = "PerPacket"
+    SOCKET = "Socket"
+    NONE = "None"

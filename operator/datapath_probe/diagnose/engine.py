@@ -45,7 +45,7 @@ from .verdict.agent_config_drift import disagreement, unjudgeable
 from .verdict.data_transfer import transfer_zone
 from .verdict.event_evidence import attach_events, hints, lost_events
 from .verdict.loss_counters import count, wire_loss
-from .verdict.observed_profile import seen_way
+from .verdict.observed_profile import observed_profile
 from .verdict.root_cause import with_shared_cause
 from .verdict.rules import Circumstances, conclude
 from .verdict.transitions import in_transition
@@ -115,7 +115,7 @@ def diagnose(run: Run, parse_cache: ParseCache | None = None) -> Diagnosis:
         segment=conclusion.segment,
         symptom=conclusion.symptom,
         findings=conclusion.findings,
-        way=None if transition else seen_way(context, findings),
+        profile=None if transition else observed_profile(context, findings),
         confirm=frozenset().union(*(finding.confirm for finding in findings)),
         needs_second_look=not (run.second_look or unjudged) and any(map(_is_doubtful, findings)),
         events_to_reread=context.connection.events.events_to_reread,
@@ -194,7 +194,7 @@ def questions_of(run: Run, parse_cache: ParseCache | None = None) -> Sequence[Qu
         cases.insert(0, context)
     for context in cases:
         findings = _examine(context)
-        seen_way(context, findings)
+        observed_profile(context, findings)
         disagreement(context)
         unjudgeable(context)
     return list(reader.missing)

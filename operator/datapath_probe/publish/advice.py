@@ -1,7 +1,7 @@
 """The reason catalogue: what each reason means and what to do next. The one place for these texts is
 `advice.toml`.
 
-Called by `paths` and `status` for the next step, and by `error_page` for docs/errors.md. A test compares it
+Called by `publish.status` for the next step, and by `error_page` for docs/errors.md. A test compares it
 with `api.reasons`.
 """
 
@@ -16,13 +16,16 @@ from ..api.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`cause` and `evidence` are sentences; `next` is an imperative without a full stop, to stand after
-    "Next: ".
-    """
+    """`cause` and `evidence` are sentences; `next` is an imperative in lower case, without a full stop."""
 
     cause: str
     evidence: str
     next: str
+
+    @property
+    def next_sentence(self) -> str:
+        """What to do next, as a sentence."""
+        return f"{self.next[0].upper()}{self.next[1:]}."
 
 
 @cache
@@ -37,9 +40,11 @@ def catalogue() -> Mapping[str, Mapping[Reason, Advice]]:
 
 @cache
 def _next_steps() -> Mapping[Reason, str]:
-    return {reason: advice.next for family in catalogue().values() for reason, advice in family.items()}
+    return {
+        reason: advice.next_sentence for family in catalogue().values() for reason, advice in family.items()
+    }
 
 
 def next_step(reason: Reason) -> str:
-    """What to do next, in one short imperative."""
+    """What to do next, in one sentence."""
     return _next_steps()[reason]

@@ -1,4 +1,4 @@
-"""The doors through which people are told; `kube` implements them, tests fake them."""
+"""Where `publish` writes to. `kube` implements these interfaces, tests replace them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no such probe any more, at most another one under its name."""
+    """The probe does not exist any more; another one may have its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class StatusApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is told about a probe. `reason` and `action` are CamelCase; `note` is cut to 1 kB. `key`: what it is
-    about; of one probe and key only the first Event is kept, whichever operator told it. Empty: every one is.
+    """An Event about a probe. `reason` and `action` are CamelCase; `note` is cut to 1 kB. `key`: what it is about; of
+    one probe and key only the first Event is kept, whichever operator sent it. Empty: every one is.
     """
 
     type: Literal["Normal", "Warning"]
@@ -63,12 +63,12 @@ class Event:
 class Events(Protocol):
     """Where Events go."""
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
-        """Hand an Event over to be sent; never waits and never raises. The same one twice running is sent
+    def record(self, probe: ProbeRef, event: Event) -> None:
+        """Hand an Event over to be sent; never waits and never raises. The same one twice in a row is sent
         once.
         """
         ...
 
     def forget(self, probe: ProbeRef) -> None:
-        """The probe is gone: nothing more will be told of it."""
+        """The probe is gone: send nothing more about it."""
         ...

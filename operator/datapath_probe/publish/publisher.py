@@ -1,7 +1,7 @@
-"""Tells everyone what has become of a probe: status, Events and metrics always agree.
+"""Publishes the state of probes: status, Events and metrics always agree.
 
 In: probes as they appear, and runs as they end. Out: `StatusWriter`, `Events`, `Metrics`. Holds the newest status
-of each probe, from which the next one goes on. Called by `control`; never waits.
+of each probe, which the next one continues. Called by `control`; never waits.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from .events.events import headline
 from .interfaces import Events, ProbeRef
 from .metrics.metrics import Metrics
 from .status import status as statuses
-from .status.path_profile_tracker import Ways
+from .status.path_profile_tracker import PathProfileTracker
 from .status_writer import StatusWriter
 
-# An operator that died may have written a change of the way and not told it; what was told is not told twice.
-RETELL_S = 60.0
+# An operator that died may have written a path change and not sent its Event. One that was sent is not sent twice.
+REPORT_AGAIN_S = 60.0
 
 
 class Publisher:
@@ -33,32 +33,32 @@ class Publisher:
         self._metrics = metrics
         self._clock = clock
         self._statuses: dict[str, ProbeStatus] = {}
-        self._ways: dict[str, Ways] = {}
-        self._news: dict[str, EventLimiter] = {}
+        self._profiles: dict[str, PathProfileTracker] = {}
+        self._limiters: dict[str, EventLimiter] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
-        """A probe that was not known: go on from the status in the API server."""
+        """A probe that was not known: continue the status in the API server."""
         self._statuses[probe.meta.uid] = probe.status
-        self._ways[probe.meta.uid] = Ways(probe.status.way)
-        self._news[probe.meta.uid] = EventLimiter(probe.status, self._clock())
+        self._profiles[probe.meta.uid] = PathProfileTracker(probe.status.path_profile)
+        self._limiters[probe.meta.uid] = EventLimiter(probe.status, self._clock())
         self._metrics.show(probe, probe.status)
-        way = probe.status.way
-        if way and self._clock() - way.since.timestamp() < RETELL_S:
-            self._tell_change(probe, ProbeStatus(), probe.status)
+        profile = probe.status.path_profile
+        if profile and self._clock() - profile.last_change_time.timestamp() < REPORT_AGAIN_S:
+            self._report_path_change(probe, ProbeStatus(), probe.status)
 
     def relabel(self, probe: Probe | InvalidSpec) -> None:
         """The probe's spec or labels changed; its status is what it was."""
         self._metrics.show(probe, self._statuses[probe.meta.uid])
 
-    def run_ended(self, probe: Probe, record: RunRecord, outlook: NextRun) -> None:
+    def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> None:
         """A run has ended, and the probe is still there. `probe`: as it was when the run started."""
         previous = self._statuses[probe.meta.uid]
-        sight = self._ways[probe.meta.uid].take(record.result)
-        current = statuses.after_run(previous, probe, record, outlook, sight)
-        asked_for = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
-        self._publish(probe, previous, current, urgent=asked_for or sight.change is not None)
+        update = self._profiles[probe.meta.uid].update(record.result)
+        current = statuses.after_run(previous, probe, record, following, update)
+        requested = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
+        self._publish(probe, previous, current, urgent=requested or update.change is not None)
         self._metrics.count(probe, record)
-        self._tell_change(probe, previous, current)
+        self._report_path_change(probe, previous, current)
 
     def suspended(self, probe: Probe) -> None:
         """The probe is not run for a while."""
@@ -66,15 +66,15 @@ class Publisher:
         self._publish(probe, previous, statuses.suspended(previous, probe, self._clock()), urgent=True)
 
     def invalid(self, probe: InvalidSpec) -> None:
-        """The probe can't be run as it stands."""
+        """The probe can't be run with this spec."""
         previous = self._statuses[probe.meta.uid]
         self._publish(probe, previous, statuses.invalid(previous, probe, self._clock()), urgent=True)
 
     def forget(self, meta: ProbeMeta) -> None:
         """The probe is gone."""
         self._statuses.pop(meta.uid, None)
-        self._ways.pop(meta.uid, None)
-        self._news.pop(meta.uid, None)
+        self._profiles.pop(meta.uid, None)
+        self._limiters.pop(meta.uid, None)
         for listener in (self._status_writer, self._events, self._metrics):
             listener.forget(_ref(meta))
 
@@ -86,9 +86,11 @@ class Publisher:
         """The value of the annotation capture that was served last."""
         return self._statuses[uid].last_handled_capture
 
-    def _tell_change(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
-        if event := self._news[probe.meta.uid].for_path_change(previous, current, self._clock()):
-            self._events.tell(_ref(probe.meta), event)
+    def _report_path_change(
+        self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus
+    ) -> None:
+        if event := self._limiters[probe.meta.uid].for_path_change(previous, current, self._clock()):
+            self._events.record(_ref(probe.meta), event)
 
     def _publish(
         self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus, *, urgent: bool
@@ -101,8 +103,8 @@ class Publisher:
             urgent or headline(current) != headline(previous) or _conditions(current) != _conditions(previous)
         )
         self._status_writer.put(_ref(probe.meta), current, urgent=urgent)
-        if event := self._news[probe.meta.uid].of_verdict(previous, current, self._clock()):
-            self._events.tell(_ref(probe.meta), event)
+        if event := self._limiters[probe.meta.uid].for_verdict(previous, current, self._clock()):
+            self._events.record(_ref(probe.meta), event)
 
 
 def _ref(meta: ProbeMeta) -> ProbeRef:

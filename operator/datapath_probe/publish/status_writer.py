@@ -2,7 +2,7 @@
 
 In: what `publisher` puts in. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` with each
 write that failed. What could not be written is tried again until it is, or until something newer takes its place: less
-often where the API server refuses it, for somebody has to do something first. Owned by `control.app`.
+often where the API server refuses it, which ends when something is changed. Owned by `control.app`.
 """
 
 import asyncio

@@ -70,7 +70,7 @@ FAULTS = (
     Fault(
         "frontend-taken-for-an-external-ip",
         lambda s: _set(s.slot(OUTPOST, 0), _OF_FRONTEND, _EXTERNAL_IP),
-        broken(HopName.SERVICE_LOOKUP, "BackendMismatch"),
+        broken(HopName.SERVICE_LOOKUP, "ServiceFlagsMismatch"),
         Target.SERVICE,
         modes=NODE_PORTS,  # sockets alone go by it
     ),

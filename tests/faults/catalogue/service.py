@@ -134,7 +134,7 @@ LOOKUP = HopName.SERVICE_LOOKUP
 _ANOTHERS_REVERSE_NAT = Fault(
     "frontend-with-the-reverse-nat-of-another",
     lambda s: changed(s.slot(OUTPOST, 0), patched(_REVERSE_NAT, s.slot(LOCAL, 0).read()[6:8])),
-    broken(LOOKUP, "BackendMismatch"),
+    broken(LOOKUP, "ReverseNATMismatch"),
     Target.SERVICE,
 )
 
@@ -216,7 +216,7 @@ FAULTS = (
     ),
     replace(_ANOTHERS_REVERSE_NAT, modes=PER_PACKET_LB),
     latent(_ANOTHERS_REVERSE_NAT, NODE_PORTS),
-    Fault("affinity-that-nobody-asked-for", _sticking, degraded(LOOKUP, "BackendMismatch"), Target.SERVICE),
+    Fault("affinity-that-nobody-asked-for", _sticking, degraded(LOOKUP, "AffinityMismatch"), Target.SERVICE),
     Fault(
         "sockets-detached",
         lambda s: _unsocketed(s, unpinned=False),

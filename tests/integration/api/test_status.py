@@ -115,6 +115,6 @@ def test_a_table_of_probes_tells_the_essentials(apiserver: ApiServer, probe: str
 
 def test_every_field_is_explained(apiserver: ApiServer, probes: client.CustomObjectsApi) -> None:
     explained = apiserver.run_kubectl("explain", "datapathprobes.status.paths.hops", "--recursive").stdout
-    assert "The hops of the path, in the order in which packets take them." in explained
+    assert "The hops of the path, in path order." in explained
     assert "enum: Ok, Stale, Broken, Unknown" in explained
     assert "<no description>" not in explained

@@ -1,6 +1,7 @@
 """The operator against a real API server, its runs told by a file: the life of probes, kills and restarts."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,19 +17,21 @@ from integration.kube.proxy import Proxy
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_a_new_probe_gets_its_status_an_event_and_series(operator: OperatorProcess, probe: Probe) -> None:
+def test_a_new_probe_gets_its_status_and_series_and_no_event_while_it_is_healthy(
+    operator: OperatorProcess, probe: Probe
+) -> None:
     probe.apply(expect={"maxLatency": "250ms"})
     status = eventually(probe.status)
     assert status["verdict"] == "Healthy"
     assert status["lastRun"]["trigger"] == "Start"
     assert {each["type"]: each["status"] for each in status["conditions"]} == {
-        "Reachable": "True",
+        "ExpectationMet": "True",
         "PathHealthy": "True",
         "Ready": "True",
     }
-    (event,) = eventually(probe.events)
-    assert event.startswith("Normal")
-    assert "6/6 hops ok" in event
+    assert "6/6 hops ok" in status["summary"]
+    assert probe.events() == []
+    assert operator.metric("datapath_probe_paths", probe=probe.name, verdict="Healthy") == 1
     assert operator.metric("datapath_probe_success", probe=probe.name) == 1
     assert operator.metric("datapath_probe_latency_limit_seconds", probe=probe.name) == 0.25
     assert "finalizers" not in probe.get()["metadata"]
@@ -44,8 +47,10 @@ def test_describe_starts_and_ends_with_what_matters(operator: OperatorProcess, p
     told = probe.kubectl("describe", "dpp", probe.name).partition("Status:")[2]
     place = "Broken at ipcache-lookup on node2"
     assert place in told[:600]
-    assert "Next: compare" in told[:800]
+    divergent_hop = told.partition("Divergent Hop:")[2][:600]
+    assert re.search(r"Next: +Compare cilium-dbg bpf ipcache get", divergent_hop)
     assert place in told[-900:]
+    assert "Next: Compare cilium-dbg bpf ipcache get" in told[-900:]
 
 
 def test_a_verdict_that_changes_is_told_at_once_and_once(operator: OperatorProcess, probe: Probe) -> None:
@@ -54,7 +59,14 @@ def test_a_verdict_that_changes_is_told_at_once_and_once(operator: OperatorProce
     operator.tell("broken")
     eventually(lambda: probe.status()["verdict"] == "Broken", within_s=5)
     eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
-    assert [event.split()[0] for event in probe.events()] == ["Normal", "Warning"]
+    assert [event.split()[:2] for event in probe.events()] == [["Warning", "ProbeBroken"]]
+    operator.tell("healthy")
+    eventually(lambda: probe.status()["verdict"] == "Healthy", within_s=5)
+    operator.tell("broken")
+    eventually(lambda: probe.status()["verdict"] == "Broken", within_s=5)
+    eventually(lambda: len(probe.events()) == 3)
+    reasons = [event.split()[1] for event in probe.events()]
+    assert sorted(reasons) == ["ProbeBroken", "ProbeBroken", "ProbeRecovered"]
     assert operator.metric("datapath_probe_success", probe=probe.name) == 0
     assert operator.metric("datapath_probe_divergent_hop", hop="ipcache-lookup", node="node2") == 1
 

@@ -25,8 +25,8 @@ def recorder_on(client: ApiClient) -> EventRecorder:
 async def test_events_are_found_with_their_probe(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-1")
     async with running(recorder_on(kube)) as recorder:
-        recorder.tell(probe, BROKEN)
-        recorder.tell(probe, HEALTHY)
+        recorder.record(probe, BROKEN)
+        recorder.record(probe, HEALTHY)
         first, second = await events_about(kube, probe, 2)
     assert (first["type"], first["reason"], first["action"]) == ("Warning", "ConnectionRefused", "Probe")
     assert first["message"] == BROKEN.note
@@ -42,7 +42,7 @@ async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-2")
     async with running(recorder_on(kube)) as recorder:
         for event in (BROKEN, BROKEN, HEALTHY, BROKEN):
-            recorder.tell(probe, event)
+            recorder.record(probe, event)
         found = await events_about(kube, probe, 3)
     assert [event["reason"] for event in found] == ["ConnectionRefused", "AllHopsOk", "ConnectionRefused"]
 
@@ -52,8 +52,8 @@ async def test_what_a_key_is_about_is_told_once_also_by_another_operator(kube: A
     changed = replace(HEALTHY, key="PathChanged/1")
     for count in (2, 3):
         async with running(recorder_on(kube)) as recorder:
-            recorder.tell(probe, changed)
-            recorder.tell(probe, BROKEN)
+            recorder.record(probe, changed)
+            recorder.record(probe, BROKEN)
             found = await events_about(kube, probe, count)
     assert [event["reason"] for event in found] == ["AllHopsOk", "ConnectionRefused", "ConnectionRefused"]
 
@@ -61,7 +61,7 @@ async def test_what_a_key_is_about_is_told_once_also_by_another_operator(kube: A
 async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiClient) -> None:
     probe = ProbeRef("default", "n" * 219 + "-" + "n" * 33, "e-3")
     async with running(recorder_on(kube)) as recorder:
-        recorder.tell(probe, Event("Normal", "AllHopsOk", "Probe", "→" * 1000))
+        recorder.record(probe, Event("Normal", "AllHopsOk", "Probe", "→" * 1000))
         (found,) = await events_about(kube, probe, 1)
     assert found["message"] == "→" * 341
 
@@ -73,7 +73,7 @@ async def test_events_of_a_time_without_api_server_arrive_after_it(
     async with running(recorder_on(kube)) as recorder:
         apiserver.kill()
         try:
-            recorder.tell(probe, BROKEN)
+            recorder.record(probe, BROKEN)
             await eventually(lambda: recorder._queue.empty())
         finally:
             apiserver.start()
@@ -86,8 +86,8 @@ async def test_event_that_arrived_unnoticed_is_not_an_error() -> None:
     script = Script(Answer(b"", status=503), Answer(b'{"message": "exists"}', status=409), Answer(b"{}"))
     with capture_logs() as logs:
         async with serving(script) as client, running(recorder_on(client)) as recorder:
-            recorder.tell(probe, BROKEN)
-            recorder.tell(probe, HEALTHY)
+            recorder.record(probe, BROKEN)
+            recorder.record(probe, HEALTHY)
             await eventually(lambda: len(script.queries) == 3)
     assert logs == []
 
@@ -97,8 +97,8 @@ async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
     script = Script(Answer(b'{"message": "the namespace is being deleted"}', status=403), Answer(b"{}"))
     with capture_logs() as logs:
         async with serving(script) as client, running(recorder_on(client)) as recorder:
-            recorder.tell(probe, BROKEN)
-            recorder.tell(probe, HEALTHY)
+            recorder.record(probe, BROKEN)
+            recorder.record(probe, HEALTHY)
             await eventually(lambda: len(script.queries) == 2)
     assert [(log["event"], log["probe"], log["reason"]) for log in logs] == [
         ("event dropped", "default/landing", "the namespace is being deleted")
@@ -108,7 +108,7 @@ async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
 async def test_event_that_is_too_old_by_now_is_dropped(kube: ApiClient) -> None:
     times = iter([0.0, events.KEEP_TRYING_S + 1])
     recorder = EventRecorder(kube, "datapath-probe-0", clock=lambda: next(times))
-    recorder.tell(ProbeRef("default", "landing", "e-7"), BROKEN)
+    recorder.record(ProbeRef("default", "landing", "e-7"), BROKEN)
     with capture_logs() as logs:
         async with serving(Script(Answer(b"", status=503))) as client:
             recorder._client = client
@@ -122,14 +122,14 @@ async def test_telling_never_waits_even_when_nothing_is_sent(kube: ApiClient) ->
     recorder = recorder_on(kube)
     with capture_logs() as logs:
         for number in range(events.QUEUE_LIMIT + 1):
-            recorder.tell(ProbeRef("default", f"probe-{number}", f"uid-{number}"), BROKEN)
+            recorder.record(ProbeRef("default", f"probe-{number}", f"uid-{number}"), BROKEN)
     assert [log["probe"] for log in logs] == [f"default/probe-{events.QUEUE_LIMIT}"]
 
 
 async def test_probe_of_the_same_uid_is_told_again_after_it_was_forgotten(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-8")
     recorder = recorder_on(kube)
-    recorder.tell(probe, BROKEN)
+    recorder.record(probe, BROKEN)
     recorder.forget(probe)
-    recorder.tell(probe, BROKEN)
+    recorder.record(probe, BROKEN)
     assert recorder._queue.qsize() == 2

@@ -42,7 +42,7 @@ async def test_status_and_events_may_be_written(kube: ApiClient, operator: ApiCl
         assert await Probes(operator).list_refs() == frozenset({probe})
         assert await Probes(operator).write(probe, {"observedGeneration": 1}) == Written()
         async with running(EventRecorder(operator, "datapath-probe-0")) as recorder:
-            recorder.tell(probe, Event("Normal", "AllHopsOk", "Probe", "21/21 hops ok"))
+            recorder.record(probe, Event("Normal", "AllHopsOk", "Probe", "21/21 hops ok"))
             await events_about(kube, probe, 1)
     finally:
         await delete(kube, f"{PROBES}/landing")

@@ -1,12 +1,14 @@
 """Status reaches the very probe it is about, and no other; what exists is listed completely or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from kubernetes.aio.client import ApiClient
 
+from datapath_probe.api.status import ProbeStatus
 from datapath_probe.kube import rest
 from datapath_probe.kube.writes.probes import Probes
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, Written
@@ -14,7 +16,10 @@ from integration.apiserver import ApiServer
 from integration.kube.cluster import PROBES, Json, create_probe, delete, merge
 from integration.kube.scripted import Answer, Script, serving
 
-CRD = Path(__file__).parents[3] / "crds/datapathprobes.yaml"
+ROOT = Path(__file__).parents[3]
+CRD = ROOT / "crds/datapathprobes.yaml"
+OLD_CRD = ROOT / "tests/data/crds/datapathprobes-2026-11-29.yaml"
+OLD_STATUS = ROOT / "tests/data/status/2026-11-29.json"
 CONDITION = {
     "status": "True",
     "reason": "Ok",
@@ -59,6 +64,47 @@ async def test_what_others_put_into_the_status_is_left_or_taken_over(
     status = (await stored(kube))["status"]
     assert status["summary"] == "ours"
     assert {condition["type"] for condition in status["conditions"]} == {"Approved", "Ready"}
+
+
+async def test_a_status_of_an_earlier_version_is_read_after_the_upgrade_and_leaves_no_trace(
+    apiserver: ApiServer, kube: ApiClient, probe: ProbeRef
+) -> None:
+    old = json.loads(OLD_STATUS.read_bytes())
+    probes = Probes(kube)
+    assert apiserver.run_kubectl("replace", "-f", OLD_CRD).returncode == 0
+    await until(lambda: keeps(kube, probe, old))
+    assert apiserver.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD).returncode == 0
+    await until(lambda: prunes(kube))
+
+    status = ProbeStatus.from_object((await stored(kube))["status"])
+    assert status == ProbeStatus.from_object(old)
+    assert status.path_profile is not None
+    assert await probes.write(probe, status.to_object()) == Written()
+    found = (await stored(kube))["status"]
+    assert found == json.loads(json.dumps(status.to_object()))
+    assert {condition["type"] for condition in found["conditions"]} == {
+        "ExpectationMet",
+        "PathHealthy",
+        "Ready",
+    }
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the API server uses a schema: it does a moment after it was written."""
+    async with asyncio.timeout(30):
+        while not await holds():  # noqa: ASYNC110 (the server gives no sign)
+            await asyncio.sleep(0.1)
+
+
+async def keeps(kube: ApiClient, probe: ProbeRef, status: Json) -> bool:
+    """Whether this status is stored as a whole."""
+    assert await Probes(kube).write(probe, status) == Written()
+    return bool((await stored(kube))["status"] == status)
+
+
+async def prunes(kube: ApiClient) -> bool:
+    """Whether fields that are no longer in the schema are dropped when an object is read."""
+    return "leftOut" not in (await stored(kube))["status"]["capture"]
 
 
 async def test_probe_that_was_made_anew_does_not_get_the_old_ones_status(

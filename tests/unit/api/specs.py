@@ -207,18 +207,18 @@ INVALID: dict[str, Refused] = {
         "leave out status, bodyContains, maxLatency and path",
     ),
     "the latency of a denial": Refused(
-        spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no answer"
+        spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no response"
     ),
     "the body of a denial": Refused(
-        spec(expect={"outcome": "Denied", "bodyContains": "no"}), "a request that is Denied has no answer"
+        spec(expect={"outcome": "Denied", "bodyContains": "no"}), "a request that is Denied has no response"
     ),
     "the path of a denial": Refused(
         spec(expect={"outcome": "Denied", "path": {"encapsulation": "vxlan"}}),
-        "a request that is Denied has no answer",
+        "a request that is Denied has no response",
     ),
     "a denial that can't be witnessed in time": Refused(
         spec(expect={"outcome": "Denied"}, request={"timeout": "1999ms"}),
-        "needs a request.timeout of 2s or more",
+        "requires a request.timeout of 2s or more",
     ),
     "a status that is not final": Refused(
         spec(expect={"status": [100]}), "should be greater than or equal to 200"
@@ -230,7 +230,8 @@ INVALID: dict[str, Refused] = {
     ),
     "no latency": Refused(spec(expect={"maxLatency": "0ms"}), "must be a duration from 1ms to 60s"),
     "locality of a Service's backends": Refused(
-        expected_path({"service": SERVICE}, locality="SameNode"), "expect.path.locality needs destination.pod"
+        expected_path({"service": SERVICE}, locality="SameNode"),
+        "expect.path.locality requires destination.pod",
     ),
     "an unknown locality": Refused(
         expected_path({"pod": POD}, locality="Near"), 'supported values: "SameNode", "CrossNode"'

@@ -4,22 +4,23 @@ from datetime import UTC, datetime
 
 from datapath_probe.api.condition import Condition, ConditionStatus
 from datapath_probe.api.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
-from datapath_probe.api.path_profile import NodeEntry, Place, Way
+from datapath_probe.api.path_profile import NodeAttachment, PathProfile, PodPlacement
 from datapath_probe.api.path_result import (
+    Assumption,
     PathDestination,
     PathResult,
     PathSource,
     RequestResult,
     Timings,
 )
-from datapath_probe.api.status import Counters, HistoryEntry, LastRun, ProbeStatus
-from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Trigger
+from datapath_probe.api.status import Counters, HistoryEntry, LastRun, PathCounts, ProbeStatus
+from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Stance, Trigger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LONG = "星" * 5000
 BIG = 2**62
 
-_HOP = HopRef(name=HopName.OVERLAY_ENCAPSULATION, node=LONG, reason=LONG, message=LONG)
+_HOP = HopRef(name=HopName.OVERLAY_ENCAPSULATION, node=LONG, reason=LONG, message=LONG, next=LONG)
 _REPORT = WitnessReport(
     stance=Stance.CONTRADICTS, summary=LONG, facts={f"fact number {n}": LONG for n in range(100)}
 )
@@ -33,6 +34,7 @@ def hop(verdict: HopVerdict) -> HopResult:
         verdict=verdict,
         reason=LONG,
         message=LONG,
+        next=LONG,
         evidence=HopEvidence(intent=_REPORT, programmed=_REPORT, observed=_REPORT),
     )
 
@@ -55,6 +57,7 @@ def path(hops: int) -> PathResult:
             timings=Timings(name_lookup=timing, connect=timing, tls=timing, first_byte=timing, total=timing),
         ),
         symptom=_HOP,
+        assumptions=(Assumption(hop=HopName.OVERLAY_ENCAPSULATION, message=LONG),) * 100,
         hops=tuple(hop(verdict) for verdict in verdicts),
     )
 
@@ -76,9 +79,9 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         reason=LONG,
         latency=LONG,
         path_healthy=ConditionStatus.UNKNOWN,
-        change=LONG,
+        path_change=LONG,
     )
-    place = Place(pod=LONG, node=LONG)
+    placement = PodPlacement(pod=LONG, node=LONG)
     return ProbeStatus(
         observed_generation=BIG,
         source=LONG,
@@ -86,6 +89,7 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
         verdict=ProbeVerdict.DEGRADED,
         reason=LONG,
         summary=LONG,
+        next=LONG,
         divergent_hop=_HOP,
         segment=Segment(after=HopName.IPAM, before=HopName.OVERLAY_ENCAPSULATION, node=LONG),
         conditions=tuple(condition.model_copy(update={"type": f"Type{n}"}) for n in range(8)),
@@ -100,20 +104,21 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             consecutive_path_failures=BIG,
             consecutive_path_successes=BIG,
             skipped=BIG,
-            path_changes=BIG,
         ),
+        path_counts=PathCounts(total=BIG, healthy=BIG, degraded=BIG, broken=BIG, unknown=BIG, not_run=BIG),
         paths=(path(hops),) * paths,
-        way=Way(
-            since=NOW,
-            change=LONG,
+        path_profile=PathProfile(
+            last_change_time=NOW,
+            last_change=LONG,
+            change_count=BIG,
             destination=LONG,
             routing=LONG,
-            load_balancing=LONG,
+            load_balancing=LoadBalancing.PER_PACKET,
             endpoint_routes=True,
-            sources=(place,) * 100,
-            backends=(place,) * 100,
+            sources=(placement,) * 100,
+            backends=(placement,) * 100,
             backend_count=BIG,
-            entries=(NodeEntry(node=LONG, attach=LONG, programs=LONG),) * 100,
+            node_attachments=(NodeAttachment(node=LONG, attach_mode=LONG, programs=(LONG,) * 100),) * 100,
         ),
         history=(entry,) * 100,
     )

@@ -88,6 +88,7 @@ def test_the_schema_holds_only_what_the_api_server_knows() -> None:
             "x-kubernetes-list-map-keys",
         ),
         "x-kubernetes-int-or-string",
+        "x-kubernetes-preserve-unknown-fields",
     }
     assert {keyword for node in fields().values() for keyword in node} <= known
     assert not any({"properties", "additionalProperties"} <= set(node) for node in fields().values())

@@ -54,7 +54,16 @@ def test_times_without_a_zone_are_refused() -> None:
 def test_fields_are_written_under_the_names_of_the_contract() -> None:
     written = largest_status().to_object()
     assert set(written) == {
-        *("observedGeneration", "source", "destination", "verdict", "reason", "summary", "divergentHop"),
+        *(
+            "observedGeneration",
+            "source",
+            "destination",
+            "verdict",
+            "reason",
+            "summary",
+            "next",
+            "divergentHop",
+        ),
         *(
             "segment",
             "conditions",
@@ -62,8 +71,9 @@ def test_fields_are_written_under_the_names_of_the_contract() -> None:
             "nextRunTime",
             "lastHandledRunNow",
             "counters",
+            "pathCounts",
             "paths",
-            "way",
+            "pathProfile",
             "history",
         ),
     }
@@ -88,7 +98,6 @@ def test_what_is_not_known_is_left_out() -> None:
             "consecutivePathFailures": 0,
             "consecutivePathSuccesses": 0,
             "skipped": 0,
-            "pathChanges": 0,
         },
         "paths": [],
         "history": [],
@@ -97,7 +106,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_captured_packets_go_first() -> None:
     packet = CapturedPacket(
-        at=LONG,
+        offset=LONG,
         node=LONG,
         interface=LONG,
         direction=LONG,
@@ -110,7 +119,7 @@ def test_captured_packets_go_first() -> None:
     capture = Capture(time=NOW, packets=(packet,) * 200)
     assert len(capture.packets) == 96
     smaller = fitted(largest_status().model_copy(update={"capture": capture}))
-    assert smaller.capture == Capture(time=NOW, left_out=96)
+    assert smaller.capture == Capture(time=NOW, omitted_packets=96)
     assert smaller.paths
 
 

@@ -116,7 +116,7 @@ class Months:
     async def write(self, probe: ProbeRef, status: object) -> WriteResult:
         return Written()
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
+    def record(self, probe: ProbeRef, event: Event) -> None:
         """Nobody listens."""
 
     def forget(self, probe: ProbeRef) -> None:

@@ -98,7 +98,7 @@ class World:
         self.written[probe.uid] = status
         return Written()
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
+    def record(self, probe: ProbeRef, event: Event) -> None:
         self.told.append(event)
 
     def forget(self, probe: ProbeRef) -> None:

@@ -155,7 +155,7 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     for question, readings in run.evidence:
         evidence = evidence.adding([question], [readings[-1]])
     told = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
-    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
+    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.AFFINITY_MISMATCH)
     assert told.divergence is not None
     assert told.divergence.hop is HopName.SERVICE_LOOKUP
     assert "without session affinity" in told.message

@@ -1,4 +1,4 @@
-"""Runs as diagnosis tells of them, for tests of what people are told."""
+"""Runs as diagnosis reports them, for tests of what is published."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from datapath_probe.api.vocabulary import (
     Encapsulation,
     HopName,
     HopVerdict,
+    LoadBalancing,
     Locality,
     ProbeVerdict,
     Stance,
@@ -17,7 +18,7 @@ from datapath_probe.api.vocabulary import (
 )
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Divergence, Finding, Segment, Statement
-from datapath_probe.diagnose.finding.path_profile import Entry, Way
+from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.runs.run_result import RunRecord, RunResult
@@ -88,19 +89,21 @@ def finding(
     )
 
 
-WAY = Way(
+PROFILE = ObservedPathProfile(
     destination="default/deathstar:80",
     routing="vxlan",
-    load_balancing="per packet",
+    load_balancing=LoadBalancing.PER_PACKET,
     endpoint_routes=False,
     sources={"xwing": "node2"},
     backends={"deathstar-0": "node1", "deathstar-1": "node2"},
     backend_count=2,
-    entries={node: Entry("tcx", "cil_from_container") for node in ("node1", "node2")},
+    node_attachments={
+        node: ObservedAttachment("tcx", ("cil_from_container",)) for node in ("node1", "node2")
+    },
 )
 
 
-def healthy(way: Way | None = WAY) -> Diagnosis:
+def healthy(profile: ObservedPathProfile | None = PROFILE) -> Diagnosis:
     """Every hop ok."""
     made = plan()
     return Diagnosis(
@@ -118,7 +121,7 @@ def healthy(way: Way | None = WAY) -> Diagnosis:
         segment=None,
         symptom=None,
         findings=tuple(finding(hop, node) for hop, node in HOPS),
-        way=way,
+        profile=profile,
     )
 
 

@@ -6,10 +6,9 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.publish.advice import Advice, catalogue, next_step
-from datapath_probe.publish.events.events import PATH_CHANGED, event_for
+from datapath_probe.publish.events.events import PATH_CHANGED, PROBE_RECOVERED, WARNINGS, event_for
 from datapath_probe.publish.report.error_page import error_page
 from datapath_probe.publish.status.status import findings
 from unit.publish.samples import diverging, record
@@ -33,8 +32,8 @@ def test_an_entry_reads_well(reason: Reason) -> None:
     advice = ENTRIES[reason]
     assert advice.cause.endswith(".")
     assert advice.evidence.endswith(".")
-    step = next_step(reason)
-    assert step == advice.next
+    step = advice.next
+    assert next_step(reason) == f"{step[0].upper()}{step[1:]}."
     assert not step.endswith(".")
     assert step[0].islower()
     assert len(step) <= 160
@@ -44,8 +43,9 @@ def test_the_page_is_what_the_catalogue_says() -> None:
     assert PAGE.read_text() == error_page(), "run make docs-errors"
 
 
-def test_the_page_tells_an_events_own_reason_from_those_in_its_message() -> None:
+def test_the_page_names_the_reasons_of_events_themselves() -> None:
     event = event_for(ProbeStatus(), findings(record(diverging()).result))
     assert event is not None
-    assert event.reason in set(ProbeVerdict)
-    assert f"The reason of an Event itself is the verdict, or `{PATH_CHANGED}`." in error_page()
+    assert event.reason in WARNINGS.values()
+    for reason in (*WARNINGS.values(), PROBE_RECOVERED, PATH_CHANGED):
+        assert f"`{reason}`" in error_page()

@@ -179,7 +179,7 @@ def _affinity(
     message = (
         f"{node} balances {'with' if has_it else 'without'} session affinity, that of the Service is {wanted}"
     )
-    return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=rests_on)
+    return Contradiction(Reason.AFFINITY_MISMATCH, message, rests_on=rests_on)
 
 
 def _remembered(

@@ -58,7 +58,7 @@ def _of_another_kind(
     if not kinds:
         return None
     message = f"{node} has the ClusterIP {frontend.address} as {' and '.join(kinds)}, which sockets do not translate"
-    return Contradiction(Reason.BACKEND_MISMATCH, message, _NOT_TRANSLATED, master.rests_on)
+    return Contradiction(Reason.SERVICE_FLAGS_MISMATCH, message, _NOT_TRANSLATED, master.rests_on)
 
 
 def _of_another_service(
@@ -74,4 +74,4 @@ def _of_another_service(
     )
     predicts = _NOT_TRANSLATED_BACK if context.translates else frozenset[Stage]()
     rests_on = (*master.rests_on, lbmap.slot(node, master.address, 1))
-    return Contradiction(Reason.BACKEND_MISMATCH, message, predicts, rests_on)
+    return Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, rests_on)

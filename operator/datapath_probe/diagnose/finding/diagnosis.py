@@ -8,7 +8,7 @@ from ...evidence.question import Question
 from ...plan.plan import Backend, Plan
 from ...sources.curl import CurlReport
 from .finding import Divergence, Finding, Segment
-from .path_profile import Way
+from .path_profile import ObservedPathProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Diagnosis:
     segment: Segment | None
     symptom: Divergence | None
     findings: tuple[Finding, ...]
-    way: Way | None  # None while something is in transition
+    profile: ObservedPathProfile | None  # None while something is in transition
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     events_to_reread: tuple[Question, ...] = ()

@@ -1,7 +1,7 @@
-"""The way that packets take, and how two ways differ, in words. What comes in: facts that stay the same while all is
-well; no addresses, ifindexes, program ids or ports, which are new with every pod and every agent.
+"""The profile of a path, and how two profiles differ, in words. A profile holds facts that stay the same while all is
+well: no addresses, ifindexes, program ids or ports, which are new with every pod and every agent.
 
-Made by `seen_way`, remembered and compared by `publish.status.path_profile_tracker`. Pure.
+Made by `observed_profile`, remembered and compared by `publish.status.path_profile_tracker`. Pure.
 """
 
 import hashlib
@@ -10,73 +10,74 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
-NO_LOAD_BALANCING = "none"
+from ...api.vocabulary import LoadBalancing
+
 _NAMED = 4  # backends of a changed set that are named one by one
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """How packets of a node's pods come under Cilium's care: `attach` is tcx, tc or netkit; `programs` in order."""
+class ObservedAttachment:
+    """What processes packets from pods on a node: `attach_mode` is tcx, tc or netkit; `programs` in order."""
 
-    attach: str
-    programs: str
+    attach_mode: str
+    programs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ObservedPathProfile:
     """From the sources of a probe to the backends of its destination.
 
-    `routing`: vxlan, geneve or native; `load_balancing`: per packet, socket, or none where no Service is asked.
-    `sources`, `backends`: the node of each pod; `backend_count` is larger when not all backends are kept. `entries`: by
-    node, as far as seen: a run tells of the nodes that its packets passed.
+    `routing`: vxlan, geneve or native. `sources`, `backends`: the node of each pod; `backend_count` is larger when not
+    all backends are kept. `node_attachments`: by node, as far as observed: a run shows the nodes that its packets
+    passed.
     """
 
     destination: str  # namespace/name:port
     routing: str
-    load_balancing: str
+    load_balancing: LoadBalancing
     endpoint_routes: bool
     sources: Mapping[str, str]
     backends: Mapping[str, str]
     backend_count: int
-    entries: Mapping[str, Entry]
+    node_attachments: Mapping[str, ObservedAttachment]
 
     def fingerprint(self, source: str, backend: str) -> str | None:
-        """`sha256:` and the first 32 digits of the digest of the way between these two pods, as JSON with sorted keys.
-        The pods' names are not part of it: another backend on the same node is reached the same way. None while
-        something is not known.
+        """`sha256:` and the first 32 digits of the digest of the path between these two pods, as JSON with sorted keys.
+        The pods' names are not part of it: another backend on the same node has the same path. None while something is
+        not known.
         """
         nodes = self.sources.get(source), self.backends.get(backend)
-        entries = [self.entries.get(node or "") for node in nodes]
-        if None in entries:
+        attachments = [self.node_attachments.get(node or "") for node in nodes]
+        if None in attachments:
             return None
         facts = {
             "nodes": nodes,
             "routing": self.routing if nodes[0] != nodes[1] else None,
             "loadBalancing": self.load_balancing,
             "endpointRoutes": self.endpoint_routes,
-            "entries": [asdict(entry) for entry in entries if entry],
+            "nodeAttachments": [asdict(attachment) for attachment in attachments if attachment],
         }
         return f"sha256:{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]}"
 
-    def with_entries_of(self, earlier: "Way") -> "Way":
-        """This way with what was seen before on those of its nodes that this run did not pass."""
+    def with_attachments_of(self, earlier: "ObservedPathProfile") -> "ObservedPathProfile":
+        """This profile with what was observed earlier on those of its nodes that this run did not pass."""
         nodes = {*self.sources.values(), *self.backends.values()}
-        known = {node: entry for node, entry in earlier.entries.items() if node in nodes}
-        return replace(self, entries={**known, **self.entries})
+        known = {node: found for node, found in earlier.node_attachments.items() if node in nodes}
+        return replace(self, node_attachments={**known, **self.node_attachments})
 
 
-def changes(before: Way, after: Way) -> tuple[str, ...]:
+def changes(before: ObservedPathProfile, after: ObservedPathProfile) -> tuple[str, ...]:
     """What is different now, in words; facts that only one of both knows are not compared."""
     return (
         *_moves(before, after),
         *_backend_set(before, after),
         *_settings(before, after),
-        *_entries(before, after),
+        *_attachments(before, after),
     )
 
 
-def _moves(before: Way, after: Way) -> Iterator[str]:
-    to_pod = after.load_balancing == NO_LOAD_BALANCING
+def _moves(before: ObservedPathProfile, after: ObservedPathProfile) -> Iterator[str]:
+    to_pod = after.load_balancing is LoadBalancing.NONE
     for role, old, new in (
         ("source" if len(after.sources) == 1 else "source {}", before.sources, after.sources),
         ("destination" if to_pod else "backend {}", before.backends, after.backends),
@@ -86,7 +87,7 @@ def _moves(before: Way, after: Way) -> Iterator[str]:
                 yield f"{role.format(name)} moved {old[name]} → {new[name]}"
 
 
-def _backend_set(before: Way, after: Way) -> Iterator[str]:
+def _backend_set(before: ObservedPathProfile, after: ObservedPathProfile) -> Iterator[str]:
     if _partial(before) or _partial(after):
         if before.backend_count != after.backend_count:
             yield f"backend set changed: {before.backend_count} → {after.backend_count} backends"
@@ -96,8 +97,8 @@ def _backend_set(before: Way, after: Way) -> Iterator[str]:
         yield f"backend set changed: {_some(sorted(new) + sorted(gone))}"
 
 
-def _partial(way: Way) -> bool:
-    return way.backend_count > len(way.backends)
+def _partial(profile: ObservedPathProfile) -> bool:
+    return profile.backend_count > len(profile.backends)
 
 
 def _some(names: list[str]) -> str:
@@ -105,27 +106,27 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _settings(before: Way, after: Way) -> Iterator[str]:
+def _settings(before: ObservedPathProfile, after: ObservedPathProfile) -> Iterator[str]:
     if before.routing != after.routing and _leaves_node(before) and _leaves_node(after):
         yield f"routing {before.routing} → {after.routing}"
-    if before.load_balancing != after.load_balancing:
+    if before.load_balancing is not after.load_balancing:
         yield f"load balancing {before.load_balancing} → {after.load_balancing}"
     if before.endpoint_routes != after.endpoint_routes:
-        yield "per-endpoint routes " + ("off → on" if after.endpoint_routes else "on → off")
+        yield "endpoint routes " + ("off → on" if after.endpoint_routes else "on → off")
 
 
-def _leaves_node(way: Way) -> bool:
-    return len({*way.sources.values(), *way.backends.values()}) > 1
+def _leaves_node(profile: ObservedPathProfile) -> bool:
+    return len({*profile.sources.values(), *profile.backends.values()}) > 1
 
 
-def _entries(before: Way, after: Way) -> Iterator[str]:
-    """The same change on several nodes is told once."""
+def _attachments(before: ObservedPathProfile, after: ObservedPathProfile) -> Iterator[str]:
+    """The same change on several nodes is reported once."""
     nodes: defaultdict[str, list[str]] = defaultdict(list)
-    for node in sorted(before.entries.keys() & after.entries.keys()):
-        old, new = before.entries[node], after.entries[node]
-        if old.attach != new.attach:
-            nodes[f"attach {old.attach} → {new.attach}"].append(node)
+    for node in sorted(before.node_attachments.keys() & after.node_attachments.keys()):
+        old, new = before.node_attachments[node], after.node_attachments[node]
+        if old.attach_mode != new.attach_mode:
+            nodes[f"attach mode {old.attach_mode} → {new.attach_mode}"].append(node)
         if old.programs != new.programs:
-            nodes[f"programs {old.programs} → {new.programs}"].append(node)
-    for words, where in nodes.items():
-        yield f"{words} on {_some(where)}"
+            nodes[f"programs {', '.join(old.programs)} → {', '.join(new.programs)}"].append(node)
+    for change, where in nodes.items():
+        yield f"{change} on {_some(where)}"

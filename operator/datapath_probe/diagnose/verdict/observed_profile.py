@@ -1,22 +1,22 @@
-"""A case and its findings → the `Way` that this run saw, or None where that can't be said. Called by `diagnose`."""
+"""A run's context and findings → the profile of the path that this run observed, or None. Called by `engine`."""
 
 from collections.abc import Iterator, Sequence
 
 from ...api.path_profile import BACKENDS_LIMIT
 from ...api.reasons import Reason
-from ...api.vocabulary import HopName, HopVerdict, Witness
+from ...api.vocabulary import HopName, HopVerdict, LoadBalancing, Witness
 from ...evidence.reading import Unavailable
 from ...sources.agent.agent_config import AgentConfig
 from ..context import CheckContext
 from ..finding.finding import Finding
-from ..finding.path_profile import NO_LOAD_BALANCING, Entry, Way
+from ..finding.path_profile import ObservedAttachment, ObservedPathProfile
 
-_ENTRY_HOPS = (HopName.REPLY_PROGRAM, HopName.SOURCE_PROGRAM)
+_ATTACHMENT_HOPS = (HopName.REPLY_PROGRAM, HopName.SOURCE_PROGRAM)
 
 
-def seen_way(context: CheckContext, findings: Sequence[Finding]) -> Way | None:
-    """The way as agents run it, which may be another than the ConfigMap will make it when they restart. None while
-    agents differ, as in a roll-out, or can't be asked.
+def observed_profile(context: CheckContext, findings: Sequence[Finding]) -> ObservedPathProfile | None:
+    """The profile as the agents run it, which differs from the ConfigMap until they restart. None while agents differ,
+    as in a roll-out, or can't be asked.
     """
     config = _agents_config(context)
     if config is None or any(finding.reason is Reason.IN_TRANSITION for finding in findings):
@@ -27,10 +27,10 @@ def seen_way(context: CheckContext, findings: Sequence[Finding]) -> Way | None:
         for backend in plan.backends
     }
     kept = sorted(backends)[:BACKENDS_LIMIT]
-    balancing = NO_LOAD_BALANCING
+    balancing = LoadBalancing.NONE
     if plan.frontend:
-        balancing = "socket" if config.socket_lb else "per packet"
-    return Way(
+        balancing = LoadBalancing.SOCKET if config.socket_lb else LoadBalancing.PER_PACKET
+    return ObservedPathProfile(
         destination=plan.destination,
         routing=config.tunnel_protocol if config.routing_mode == "tunnel" else config.routing_mode,
         load_balancing=balancing,
@@ -38,7 +38,7 @@ def seen_way(context: CheckContext, findings: Sequence[Finding]) -> Way | None:
         sources={context.source.pod.name: context.source.node.name},
         backends={name: backends[name] for name in kept},
         backend_count=len(backends),
-        entries=dict(_entries(findings)),
+        node_attachments=dict(_attachments(findings)),
     )
 
 
@@ -48,18 +48,18 @@ def _agents_config(context: CheckContext) -> AgentConfig | None:
     nodes = {pod.node.name for pod in pods}
     configs = [context.agent_config(node) for node in sorted(nodes)]
     known = [config for config in configs if not isinstance(config, Unavailable)]
-    agree = len(known) == len(configs) and len({_of_the_way(config) for config in known}) == 1
+    agree = len(known) == len(configs) and len({_profile_key(config) for config in known}) == 1
     return known[0] if agree else None
 
 
-def _of_the_way(config: AgentConfig) -> tuple[object, ...]:
+def _profile_key(config: AgentConfig) -> tuple[object, ...]:
     return config.routing_mode, config.tunnel_protocol, config.socket_lb, config.endpoint_routes
 
 
-def _entries(findings: Sequence[Finding]) -> Iterator[tuple[str, Entry]]:
-    """What is attached where packets enter; a hop that is not Ok tells of a fault, not of a new way."""
-    for hop in _ENTRY_HOPS:
+def _attachments(findings: Sequence[Finding]) -> Iterator[tuple[str, ObservedAttachment]]:
+    """What is attached to the interfaces of pods; a hop that is not Ok shows a fault, not a path change."""
+    for hop in _ATTACHMENT_HOPS:
         for finding in findings:
             if finding.hop is hop and finding.verdict is HopVerdict.OK:
                 facts = finding.evidence[Witness.PROGRAMMED].facts
-                yield finding.node, Entry(facts["attach"], facts["programs"])
+                yield finding.node, ObservedAttachment(facts["attach"], tuple(facts["programs"].split(", ")))

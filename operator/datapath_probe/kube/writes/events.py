@@ -50,7 +50,7 @@ class EventRecorder:
         self._queue: asyncio.Queue[_Told] = asyncio.Queue(QUEUE_LIMIT)
         self._last: dict[str, Event] = {}
 
-    def tell(self, probe: ProbeRef, event: Event) -> None:
+    def record(self, probe: ProbeRef, event: Event) -> None:
         """Queue an Event; the one told last about this probe is not told again."""
         if self._last.get(probe.uid) == event:
             return

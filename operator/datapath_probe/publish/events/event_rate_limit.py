@@ -6,6 +6,7 @@ In: each status and the one before it. Out: the Event to send now, if any. Kept 
 from dataclasses import replace
 
 from ...api.status import ProbeStatus
+from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
 from .events import change_event, event_for, headline
 
@@ -15,29 +16,33 @@ EARNED_IN_S = 60.0
 
 
 class EventLimiter:
-    """Compares with what people were told last: what could not be told then is told once it can, if it still holds.
+    """Compares with the status that was reported last: what could not be reported then is reported as soon as possible,
+    if it still holds.
 
-    `told`: the status that they know. Times are seconds since the epoch.
+    `reported`: the status that people know. Times are seconds since the epoch.
     """
 
-    def __init__(self, told: ProbeStatus, now: float) -> None:
-        self._told = told
+    def __init__(self, reported: ProbeStatus, now: float) -> None:
+        self._reported = reported
         self._left = float(BURST)
         self._left_at = now
         self._suppressed = 0  # changes since the last Event
 
-    def of_verdict(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
+    def for_verdict(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
         """The Event about the verdict that a status is worth now."""
+        if self._reported.verdict is None and current.verdict is ProbeVerdict.HEALTHY:
+            self._reported = current  # as expected: no Event
+            return None
         changed = headline(previous) != headline(current)
-        event = event_for(self._told, current)
+        event = event_for(self._reported, current)
         if event and self._spend(now):
-            self._told = current
+            self._reported = current
             return self._counting(event, self._suppressed - (not changed))
         self._suppressed += changed
         return None
 
     def for_path_change(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
-        """The Event about a new way that packets take."""
+        """The Event about a path change."""
         event = change_event(previous, current)
         if event and self._spend(now):
             return self._counting(event, self._suppressed)
@@ -52,9 +57,9 @@ class EventLimiter:
         self._left -= 1
         return True
 
-    def _counting(self, event: Event, untold: int) -> Event:
+    def _counting(self, event: Event, suppressed: int) -> Event:
         self._suppressed = 0
-        if untold <= 0:
+        if suppressed <= 0:
             return event
-        changes = "1 change before this was" if untold == 1 else f"{untold} changes before this were"
-        return replace(event, note=f"{changes} not told; {event.note}")
+        changes = "1 earlier change was" if suppressed == 1 else f"{suppressed} earlier changes were"
+        return replace(event, note=f"{changes} not reported; {event.note}")

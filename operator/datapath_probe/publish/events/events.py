@@ -1,4 +1,4 @@
-"""Which Events a new status is worth: one when verdict, hop or reason change, one when the way does, none for every
+"""Which Events a new status is worth: one when verdict, hop or reason change, one when the path does, none for every
 run. Pure.
 """
 
@@ -7,33 +7,47 @@ from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
 
 ACTION = "Probe"
+PROBE_RECOVERED = "ProbeRecovered"
 PATH_CHANGED = "PathChanged"
+WARNINGS = {
+    ProbeVerdict.BROKEN: "ProbeBroken",
+    ProbeVerdict.DEGRADED: "ProbeDegraded",
+    ProbeVerdict.UNKNOWN: "ProbeUnknown",
+}
+"""The reason of an Event by the verdict that it reports."""
 
 
 def headline(status: ProbeStatus) -> tuple[object, ...]:
-    """What people act upon; while it stays the same there is no news."""
+    """What people act upon; while it stays the same, no Event is sent."""
     hop = status.divergent_hop
     failed = status.verdict is ProbeVerdict.UNKNOWN and status.counters.consecutive_failures > 0
     return status.verdict, status.reason, status.segment, (hop.name, hop.node) if hop else None, failed
 
 
 def event_for(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
-    """The Event that tells of the change, or None if there is none. Its reason is the verdict."""
+    """The Event that reports the change; None if there is none, or if the first verdict is Healthy."""
     if current.verdict is None or headline(previous) == headline(current):
         return None
-    note = current.summary or ""
-    if current.verdict is ProbeVerdict.HEALTHY:
-        recovered = f"was {previous.verdict} ({previous.reason}); " if previous.reason else ""
-        return Event("Normal", current.verdict, ACTION, recovered + note)
-    return Event("Warning", current.verdict, ACTION, note)
+    if current.verdict is not ProbeVerdict.HEALTHY:
+        note = " Next: ".join(filter(None, (current.summary, current.next)))
+        return Event("Warning", WARNINGS[current.verdict], ACTION, note)
+    if previous.verdict is None:
+        return None
+    note = f"was {previous.verdict} ({previous.reason}); {current.summary}"
+    return Event("Normal", PROBE_RECOVERED, ACTION, note)
 
 
 def change_event(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
-    """The Event that tells of a new way that packets take, or None if it is the same. The number of the change is
-    its key: an operator that dies before its status is written finds the change anew, and tells nobody twice.
+    """The Event that reports a path change, or None if there is none. The number of the change is its key: an operator
+    that dies before its status is written detects the change again, and the Event is the same.
     """
-    number, way = current.counters.path_changes, current.way
-    if number == previous.counters.path_changes or way is None or way.change is None:
+    profile = current.path_profile
+    number = _change_count(current)
+    if profile is None or profile.last_change is None or number == _change_count(previous):
         return None
-    note = f"{way.change} ({current.source} → {current.destination})"
+    note = f"{profile.last_change} ({current.source} → {current.destination})"
     return Event("Normal", PATH_CHANGED, ACTION, note, key=f"{PATH_CHANGED}/{number}")
+
+
+def _change_count(status: ProbeStatus) -> int:
+    return status.path_profile.change_count if status.path_profile else 0

@@ -1,8 +1,7 @@
-"""The operator's metrics, made anew from what is known at every scrape; section 5 of the design is the
-contract.
+"""The operator's metrics, made from what is known at every scrape.
 
-A probe that is forgotten has no series left, because nothing but its `ProbeSeries` holds them. Fed by
-`publisher`, scraped through the `registry`.
+A probe that is gone has no series left, because nothing but its `ProbeSeries` holds them. Fed by `publisher`, scraped
+through the `registry`.
 """
 
 from collections import Counter
@@ -64,7 +63,7 @@ class Metrics(Collector):
         self._probes[probe.namespace, probe.name].status = status
 
     def count(self, probe: Probe, record: RunRecord) -> None:
-        """A run has ended, and `update` was told what it found."""
+        """A run has ended, and `update` has its status."""
         result = record.result
         self._run_durations.observe(result.ended - result.started)
         self._schedule_lags.observe(max(0.0, result.started - record.due))
@@ -83,30 +82,64 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, for prometheus_client."""
+        yield from self._verdicts()
         yield from self._last_runs()
         yield from self._counts()
         yield from self._operator()
 
-    def _last_runs(self) -> Iterator[Metric]:
-        success = _gauge("success", "Last run, worst path: 1 if the expectation was met, 0 if not.")
-        verdict = _gauge("verdict", "1 for the verdict of the last run.", "verdict")
-        hop = _gauge("hop_success", "1 if the hop is Ok on every path, 0 if Broken or Stale on one.", "hop")
-        divergent = _gauge("divergent_hop", "1 for the hop or segment to blame.", "hop", "reason", "node")
-        phase = _gauge("request_phase_seconds", "Phases of the last request, from its start.", "phase")
-        limit = _gauge("latency_limit_seconds", "What spec.expect.maxLatency allows.")
-        last_run = _gauge("last_run_timestamp_seconds", "When the last run ended.")
-        next_run = _gauge("next_run_timestamp_seconds", "When the next run is due.")
-        info = InfoMetricFamily("datapath_probe", "What is set on the probe.", labels=_PROBE)
+    def _verdicts(self) -> Iterator[Metric]:
+        success = _gauge(
+            "success",
+            "Whether the last run met the expectation on every path: 1 if it did, 0 if not. Absent if it is unknown.",
+        )
+        verdict = _gauge(
+            "verdict", "Verdict of the last run: 1 for the one that applies, 0 for others.", "verdict"
+        )
+        paths = _gauge(
+            "paths", "Number of pairs of source and destination in the last run, by verdict.", "verdict"
+        )
+        hop = _gauge(
+            "hop_success",
+            "Whether the hop is Ok on every path: 1 if it is, 0 if it is Broken or Stale on at least one. "
+            "Absent if it is Unknown or not on the path.",
+            "hop",
+        )
+        divergent = _gauge(
+            "divergent_hop",
+            "The hop that causes the verdict of the last run, always 1. The hop is 'segment' if packets were lost and "
+            "no single hop can be named. Absent if there is neither.",
+            *("hop", "reason", "node"),
+        )
         for key, series in tuple(self._probes.items()):
-            probe, status = series.probe, series.status
+            status = series.status
             if series.success is not None:
                 success.add_metric(key, series.success)
             for state in ProbeVerdict if status.verdict else ():
                 verdict.add_metric((*key, state), status.verdict is state)
+            for state, count in series.path_counts():
+                paths.add_metric((*key, state), count)
             for name, good in series.hop_success():
                 hop.add_metric((*key, name), good)
             if series.divergence:
                 divergent.add_metric((*key, *series.divergence), 1)
+        yield from (success, verdict, paths, hop, divergent)
+
+    def _last_runs(self) -> Iterator[Metric]:
+        phase = _gauge(
+            "request_phase_seconds",
+            "Time from the start of the last request to the end of the phase. Absent if it was not reached.",
+            "phase",
+        )
+        limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
+        last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
+        next_run = _gauge(
+            "next_run_timestamp_seconds", "Time when the next run is due. Absent if the probe is suspended."
+        )
+        info = InfoMetricFamily(
+            "datapath_probe", "Labels of the probe that alerts use, always 1.", labels=_PROBE
+        )
+        for key, series in tuple(self._probes.items()):
+            probe, status = series.probe, series.status
             for name, value in series.phases.items():
                 phase.add_metric((*key, name), value)
             if isinstance(probe, Probe) and probe.spec.expect.max_latency_s is not None:
@@ -116,43 +149,62 @@ class Metrics(Collector):
             if status.next_run_time:
                 next_run.add_metric(key, status.next_run_time.timestamp())
             info.add_metric(key, {"severity": probe.meta.severity or ""})
-        yield from (success, verdict, hop, divergent, phase, limit, last_run, next_run, info)
+        yield from (phase, limit, last_run, next_run, info)
 
     def _counts(self) -> Iterator[Metric]:
-        runs = _counter("runs", "Runs that ended.", *_PROBE, "verdict")
+        runs = _counter("runs", "Number of runs that ended, by verdict.", *_PROBE, "verdict")
         failures = _counter(
-            "hop_failures", "Runs in which a hop was Broken or Stale.", *_PROBE, "hop", "reason"
+            "hop_failures", "Number of runs that found the hop Broken or Stale.", *_PROBE, "hop", "reason"
         )
-        changes = _counter("path_changes", "Changes of the way that packets take.", *_PROBE)
+        changes = _counter("path_changes", "Number of path changes since the probe was created.", *_PROBE)
         latency = HistogramMetricFamily(
-            "datapath_probe_request_duration_seconds", "Time that requests took.", labels=_PROBE
+            "datapath_probe_request_duration_seconds", "Duration of requests.", labels=_PROBE
         )
         for key, series in tuple(self._probes.items()):
             for verdict, count in tuple(series.runs.items()):
                 runs.add_metric((*key, verdict), count)
             for pair, count in tuple(series.hop_failures.items()):
                 failures.add_metric((*key, *pair), count)
-            changes.add_metric(key, series.status.counters.path_changes)
+            changes.add_metric(key, series.path_changes)
             latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
         yield from (runs, failures, changes, latency)
 
     def _operator(self) -> Iterator[Metric]:
-        yield _histogram("run_duration_seconds", "Time that runs took, with evidence.", self._run_durations)
-        yield _histogram("schedule_lag_seconds", "How late runs started.", self._schedule_lags)
-        errors = _counter("evidence_errors", "Evidence that could not be had.", "collector", "reason")
+        yield _histogram(
+            "run_duration_seconds",
+            "Duration of runs, including the collection of evidence.",
+            self._run_durations,
+        )
+        yield _histogram(
+            "schedule_lag_seconds",
+            "Delay between the time when a run was due and its start.",
+            self._schedule_lags,
+        )
+        errors = _counter(
+            "evidence_errors",
+            "Number of pieces of evidence that could not be collected or parsed.",
+            "collector",
+            "reason",
+        )
         for labels, count in tuple(self._evidence_errors.items()):
             errors.add_metric(labels, count)
         yield errors
-        unwritten = _counter("status_write_errors", "Attempts to write a status that failed.", "code")
+        unwritten = _counter(
+            "status_write_errors", "Number of failed attempts to write a status, by HTTP status code.", "code"
+        )
         for code, count in tuple(self._status_write_errors.items()):
             unwritten.add_metric((code,), count)
         yield unwritten
         yield GaugeMetricFamily(
             "datapath_probe_scheduler_heartbeat_timestamp_seconds",
-            "When the scheduler last looked at what is due.",
+            "Time when the scheduler last checked which runs are due.",
             value=self._heartbeat(),
         )
-        yield InfoMetricFamily("datapath_probe_build", "The operator.", value={"version": __version__})
+        yield InfoMetricFamily(
+            "datapath_probe_build",
+            "Build information of the operator, always 1.",
+            value={"version": __version__},
+        )
 
 
 def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:

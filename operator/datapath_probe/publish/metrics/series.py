@@ -49,7 +49,7 @@ class ProbeSeries:
 
     @property
     def success(self) -> bool | None:
-        """Whether the expectation was met on every path; None if that can't be said, or nothing but that."""
+        """Whether the expectation was met on every path; None if it is unknown."""
         verdicts = {path.verdict for path in self.status.paths}
         if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
             counters = self.status.counters
@@ -60,8 +60,23 @@ class ProbeSeries:
             return False
         return True if verdicts and ProbeVerdict.UNKNOWN not in verdicts else None
 
+    def path_counts(self) -> Iterator[tuple[ProbeVerdict, int]]:
+        """How many paths of the last run have each verdict."""
+        counts = self.status.path_counts
+        if counts:
+            yield ProbeVerdict.HEALTHY, counts.healthy
+            yield ProbeVerdict.DEGRADED, counts.degraded
+            yield ProbeVerdict.BROKEN, counts.broken
+            yield ProbeVerdict.UNKNOWN, counts.unknown
+
+    @property
+    def path_changes(self) -> int:
+        """How often the path has changed; the status keeps it over restarts."""
+        profile = self.status.path_profile
+        return profile.change_count if profile else 0
+
     def hop_success(self) -> Iterator[tuple[str, bool]]:
-        """Each hop's worst verdict over all paths, left out where that can't be said."""
+        """Whether each hop is Ok on all paths; left out if it is Unknown."""
         found: dict[str, set[HopVerdict]] = {}
         for hop in _hops(self.status):
             found.setdefault(hop.name, set()).add(hop.verdict)
@@ -73,8 +88,8 @@ class ProbeSeries:
 
     @property
     def divergence(self) -> tuple[str, str, str] | None:
-        """(hop, reason, node) of the hop or segment to blame. A segment's reason is one and the same, whatever more is
-        known of the loss.
+        """(hop, reason, node) of the divergent hop or the segment. All segments have the same reason, whatever else
+        is known of the loss.
         """
         hop, segment = self.status.divergent_hop, self.status.segment
         if hop:
@@ -96,7 +111,7 @@ def _failures(status: ProbeStatus) -> Iterator[tuple[str, str]]:
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
-    """The phases that curl reached: it says 0 for the others."""
+    """The phases that curl reached: it reports 0 for the others."""
     for phase in ("name_lookup", "connect", "tls", "first_byte", "total"):
         if value := getattr(timings, phase):
             yield phase, value

@@ -5,8 +5,9 @@ from ..advice import catalogue
 HEAD = """\
 # Reasons
 
-Every reason that can stand in a condition, a hop, a metric label or the message of an Event: what causes it, which
-evidence shows it, and what to do next. The reason of an Event itself is the verdict, or `PathChanged`.
+Every reason that a condition, a hop, a metric label or the note of an Event can have: what causes it, which evidence
+shows it, and what to do next. The reason of an Event itself is `ProbeBroken`, `ProbeDegraded`, `ProbeRecovered`,
+`ProbeUnknown` or `PathChanged`.
 
 <!-- Made from operator/datapath_probe/publish/advice.toml by `make docs-errors`; do not edit here. -->
 """
@@ -22,7 +23,7 @@ def error_page() -> str:
                 f"### {reason}\n",
                 f"{advice.cause}\n",
                 f"- **Evidence**: {advice.evidence}",
-                f"- **Next**: {advice.next[0].upper()}{advice.next[1:]}.\n",
+                f"- **Next**: {advice.next_sentence}\n",
             ]
     return "\n".join(lines)
 

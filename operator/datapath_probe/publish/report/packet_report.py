@@ -10,29 +10,30 @@ from ...api.capture import Capture, CapturedPacket
 
 
 def packet_report(capture: Capture) -> Iterator[RenderableType]:
-    """The packets, and what is missing."""
+    """The packets, and the nodes without any."""
     when = capture.time.strftime("%H:%M:%S UTC")
     yield Text(f"packets of the run that ended at {when}, headers only", style="bright_black")
     if capture.packets:
         yield _table(capture.packets)
-    if capture.left_out:
-        yield Text(f"{capture.left_out} more are not listed", style="bright_black")
-    if capture.missing:
-        yield Text(f"not captured on {capture.missing}", style="yellow")
+    if capture.omitted_packets:
+        yield Text(f"{capture.omitted_packets} more are not listed", style="bright_black")
+    for error in capture.errors:
+        yield Text(f"not captured on {error.node}: {error.reason}: {error.message}", style="yellow")
     yield Text("")
 
 
 def _table(packets: tuple[CapturedPacket, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
-    for name in ("at", "node", "interface", "outer headers", "packet", "TCP", "bytes"):
+    for name in ("offset", "node", "interface", "outer headers", "packet", "TCP", "bytes"):
         table.add_column(
-            name, no_wrap=name != "packet", justify="right" if name in ("at", "bytes") else "left"
+            name, no_wrap=name != "packet", justify="right" if name in ("offset", "bytes") else "left"
         )
     for packet in packets:
         arrow = "→" if packet.direction == "out" else "←"
-        outer = f"{packet.outer.replace(' ', '')} VNI {packet.vni}" if packet.outer else ""
+        addresses = packet.outer_addresses
+        outer = f"{addresses.replace(' ', '')} VNI {packet.vni}" if addresses else ""
         table.add_row(
-            *(packet.at, packet.node, f"{arrow} {packet.interface}", Text(outer, style="cyan")),
+            *(packet.offset, packet.node, f"{arrow} {packet.interface}", Text(outer, style="cyan")),
             *(f"{packet.source}→{packet.destination}", packet.flags, str(packet.length)),
         )
     return table

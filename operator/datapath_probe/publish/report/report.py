@@ -13,11 +13,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ...api.hop_result import HopResult, WitnessReport
+from ...api.hop_result import HopRef, HopResult, WitnessReport
 from ...api.path_result import PathResult, RequestResult, Timings
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict, Stance
-from ..status.summary import way_text
+from ..status.summary import path_text
 from .packet_report import packet_report
 
 _VERDICT_STYLES = {
@@ -41,12 +41,12 @@ _SILENT = ("–", "bright_black")
 _NODE_STYLES = ("cyan", "blue", "bright_magenta", "bright_yellow")
 _PHASE_STYLES = ("magenta", "cyan", "blue", "yellow", "green")
 _BAR_CELLS = 32
-_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath does · O observed: what this request met"
+_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath does · O observed: what this request did"
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the status does not tell: the probe's name, and the request, "POST http://…"."""
+    """What the status does not contain: the probe's name, and the request, "POST http://…"."""
 
     probe: str
     request: str
@@ -56,7 +56,7 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
     """The report, part by part. `facts`: also the values that each hop was judged by."""
     yield _title(heading, status)
     for path in status.paths:
-        yield _plain(way_text(status.source or "", status.destination or "", path))
+        yield _plain(path_text(status.source or "", status.destination or "", path))
         yield Text("")
         yield _request(heading, path.source.ip, path.request)
         yield Text("")
@@ -88,7 +88,7 @@ def _request(heading: Heading, source_ip: str, request: RequestResult | None) ->
     table.add_column(style="bright_black")
     table.add_row("request", _plain(heading.request))
     if request is None:
-        table.add_row("answer", "none: curl could not tell")
+        table.add_row("answer", "none: curl gave no report")
         return table
     remote = f" to {request.remote_ip}:{request.remote_port}" if request.remote_ip else ""
     table.add_row("sent", _plain(f"from {source_ip}:{request.local_port}{remote}"))
@@ -171,7 +171,7 @@ def _found(hop: HopResult, facts: bool) -> Text:
     evidence = hop.evidence
     witnesses = {"intent": evidence.intent, "programmed": evidence.programmed, "observed": evidence.observed}
     if hop.verdict is not HopVerdict.OK:
-        lines += [_testimony(name, witness) for name, witness in witnesses.items() if witness]
+        lines += [_witness_line(name, witness) for name, witness in witnesses.items() if witness]
     elif facts:
         values = _values(evidence.programmed, evidence.observed) or _values(evidence.intent)
         if values:
@@ -179,7 +179,7 @@ def _found(hop: HopResult, facts: bool) -> Text:
     return Text("\n").join(lines)
 
 
-def _testimony(name: str, witness: WitnessReport) -> Text:
+def _witness_line(name: str, witness: WitnessReport) -> Text:
     mark, style = _STANCE_MARKS[witness.stance]
     text = (
         Text(f"{mark} ", style=style).append(f"{name}: ", "bright_black").append_text(_plain(witness.summary))
@@ -212,17 +212,21 @@ def _conclusion(status: ProbeStatus) -> RenderableType:
     body = Table.grid(padding=(0, 2))
     body.add_column(style="bright_black", no_wrap=True)
     body.add_column(ratio=1)
-    why, _, step = _why(status).partition(" Next: ")
-    body.add_row("why", _plain(why))
+    body.add_row("why", _plain(_why(status)))
+    step = status.divergent_hop.next if status.divergent_hop else status.next
     if step:
-        body.add_row("next", _plain(step[:1].upper() + step[1:], "bold"))
+        body.add_row("next", _plain(step, "bold"))
     for path in status.paths:
         if path.symptom:
-            symptom = path.symptom
-            message = symptom.message.partition(" Next: ")[0]
-            body.add_row("seen", _plain(f"packets died at {symptom.name} on {symptom.node}: {message}"))
+            body.add_row("symptom", _plain(_symptom(path.symptom)))
+        for assumption in path.assumptions:
+            body.add_row("assumed", _plain(f"{assumption.hop}: {assumption.message}"))
     title = _plain(f"{_place(status)} · {status.reason}", f"bold {style}")
     return Panel(body, title=title, title_align="left", border_style=style)
+
+
+def _symptom(symptom: HopRef) -> str:
+    return f"packets were lost at {symptom.name} on {symptom.node}: {symptom.message}"
 
 
 def _place(status: ProbeStatus) -> str:
@@ -238,6 +242,6 @@ def _why(status: ProbeStatus) -> str:
     if status.divergent_hop:
         return status.divergent_hop.message
     path = status.paths[0] if status.paths else None
-    way = way_text(status.source or "", status.destination or "", path)
+    ends = path_text(status.source or "", status.destination or "", path)
     prefix = f"{_place(status)}: {status.reason}: "
-    return (status.summary or "").removeprefix(prefix).removesuffix(f" ({way})")
+    return (status.summary or "").removeprefix(prefix).removesuffix(f" ({ends})")

@@ -6,7 +6,7 @@ Called by `status`, for what people see, and by those who write files.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket
+from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
 from ...api.durations import duration
 from ...diagnose.run.run import Run
 from ...evidence.errors import EvidenceError
@@ -17,27 +17,28 @@ from ...sources.capture.pcap import Packet
 
 
 def captured(result: RunResult) -> Capture | None:
-    """What the run captured; None if nobody asked for it."""
+    """What the run captured; None if no capture was requested."""
     shown: list[CapturedPacket] = []
-    missing: list[str] = []
-    asked = left_out = 0
+    errors: list[CaptureError] = []
+    requested = omitted = 0
     for question, readings in result.bundle.run.evidence if result.bundle else ():
         if not pcap.is_capture(question):
             continue
-        asked += 1
+        requested += 1
         node = pcap.parse(readings[-1])
         if isinstance(node, Unavailable):
-            missing.append(f"{question.node}: {node.reason}: {node.message}{_instead(node)}")
+            message = f"{node.message}{_instead(node)}"
+            errors.append(CaptureError(node=question.node, reason=node.reason, message=message))
             continue
-        left_out += node.lost
+        omitted += node.lost
         shown += [_shown(question.node, packet, node.packets[0].at) for packet in node.packets]
-    if not asked:
+    if not requested:
         return None
     return Capture(
         time=datetime.fromtimestamp(result.ended, UTC),
         packets=tuple(shown),
-        left_out=left_out + max(0, len(shown) - PACKETS_LIMIT),
-        missing="; ".join(missing) or None,
+        omitted_packets=omitted + max(0, len(shown) - PACKETS_LIMIT),
+        errors=tuple(errors),
     )
 
 
@@ -49,18 +50,18 @@ def pcaps(run: Run) -> Iterator[tuple[str, bytes]]:
 
 
 def _instead(why: Unavailable) -> str:
-    """What to do where the agent's image has no perl; those of Cilium and of Debian have."""
+    """What to do where the agent's image has no perl. The images of Cilium and of Debian have it."""
     return " (use tcpdump on that node)" if why.reason == EvidenceError.NO_SUCH_EXECUTABLE else ""
 
 
 def _shown(node: str, packet: Packet, first: float) -> CapturedPacket:
     outer = packet.outer
     return CapturedPacket(
-        at=duration(max(0.0, packet.at - first)),
+        offset=duration(max(0.0, packet.at - first)),
         node=node,
         interface=packet.interface,
         direction="out" if packet.outgoing else "in",
-        outer=f"{outer.source} → {outer.destination}" if outer else None,
+        outer_addresses=f"{outer.source} → {outer.destination}" if outer else None,
         encapsulation=outer.encapsulation if outer else None,
         vni=outer.vni if outer else None,
         source=f"{packet.source}:{packet.source_port}",

@@ -1,11 +1,11 @@
-"""The conditions of a probe: Reachable, PathHealthy, Ready and Stalled. Pure.
+"""The conditions of a probe: ExpectationMet, PathHealthy, Ready and Stalled. Pure.
 
-Reachable and PathHealthy follow the last run after as many runs in a row as `spec.threshold` says; the first
-run of a spec sets them at once, and so does a run that can't tell. They come first, since `kubectl describe`
-shows them first.
+ExpectationMet and PathHealthy follow the last run after as many runs in a row as `spec.threshold` says. The first run
+of a spec sets them at once, and so does a run with an unknown result. They come first, since `kubectl describe` shows
+them first.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from ...api.status import Counters
 from ...api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 
-REACHABLE = "Reachable"
+EXPECTATION_MET = "ExpectationMet"
 PATH_HEALTHY = "PathHealthy"
 READY = "Ready"
 STALLED = "Stalled"
@@ -29,7 +29,7 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What a condition should say, whenever it began to."""
+    """What a condition should be by the last run alone."""
 
     type: str
     status: ConditionStatus
@@ -47,61 +47,82 @@ class ReasonMessage:
 
 @dataclass(frozen=True, slots=True)
 class PreviousConditions:
-    """What the conditions were, and what the new ones are about."""
+    """The conditions so far; `generation` and `now` are those of the new ones."""
 
     conditions: Sequence[Condition]
     generation: int
     now: datetime
 
     def of(self, type_: str) -> Condition | None:
-        """The condition of this type as it was."""
+        """The condition of this type so far."""
         return next((condition for condition in self.conditions if condition.type == type_), None)
 
-    def becomes(self, claim: Proposed) -> Condition:
-        """The condition that says this; its transition time only changes with its status."""
-        before = self.of(claim.type)
-        unchanged = before is not None and before.status is claim.status
+    def updated(self, proposed: Proposed) -> Condition:
+        """The proposed condition; its transition time only changes with its status."""
+        before = self.of(proposed.type)
+        unchanged = before is not None and before.status is proposed.status
         return Condition(
-            type=claim.type,
-            status=claim.status,
+            type=proposed.type,
+            status=proposed.status,
             observed_generation=self.generation,
             last_transition_time=before.last_transition_time if before and unchanged else self.now,
-            reason=claim.reason,
-            message=claim.message,
+            reason=proposed.reason,
+            message=proposed.message,
         )
 
-    def becomes_after(self, claim: Proposed, streak: int, threshold: Threshold) -> Condition:
-        """As `becomes`, but between True and False it waits until `streak` runs in a row have said so."""
-        before = self.of(claim.type)
-        needed = threshold.successes if claim.status is TRUE else threshold.failures
-        settled = before is not None and before.observed_generation == self.generation
-        if before and settled and claim.status not in (UNKNOWN, before.status) and streak < needed:
-            return before
-        return self.becomes(claim)
+    def updated_after(self, proposed: Proposed, streak: int, threshold: Threshold) -> Condition:
+        """As `updated`, but a change between True and False waits for a streak of as many runs as the threshold."""
+        before = self.of(proposed.type)
+        if before is None or not self._waits(before, proposed, streak, threshold):
+            return self.updated(proposed)
+        return before
+
+    def _waits(self, before: Condition, proposed: Proposed, streak: int, threshold: Threshold) -> bool:
+        of_this_spec = before.observed_generation == self.generation
+        changes = proposed.status not in (UNKNOWN, before.status)
+        needed = threshold.successes if proposed.status is TRUE else threshold.failures
+        return of_this_spec and changes and streak < needed
 
 
 def after_run(
-    past: PreviousConditions,
+    previous: PreviousConditions,
     paths: Sequence[Diagnosis],
-    said: ReasonMessage,
+    last_run: ReasonMessage,
     counters: Counters,
     spec: ProbeSpec,
-) -> Iterator[Condition]:
-    """Reachable and PathHealthy. `counters`: this run included."""
-    reachable = reachability(paths)
-    streak = counters.consecutive_successes if reachable is TRUE else counters.consecutive_failures
-    met = Reason.DENIED if spec.expect.outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
-    yield past.becomes_after(_claim(REACHABLE, reachable, said, met), streak, spec.threshold)
-    healthy = path_health(paths)
-    streak = counters.consecutive_path_successes if healthy is TRUE else counters.consecutive_path_failures
-    yield past.becomes_after(_claim(PATH_HEALTHY, healthy, said, Reason.ALL_HOPS_OK), streak, spec.threshold)
+) -> tuple[Condition, Condition]:
+    """ExpectationMet and PathHealthy. `counters`: this run included."""
+    expectation = _proposed_expectation_met(paths, last_run, spec.expect.outcome)
+    health = _proposed_path_healthy(paths, last_run)
+    return (
+        previous.updated_after(expectation, _outcome_streak(counters, expectation.status), spec.threshold),
+        previous.updated_after(health, _path_streak(counters, health.status), spec.threshold),
+    )
 
 
-def _claim(type_: str, status: ConditionStatus, said: ReasonMessage, good: Reason) -> Proposed:
+def _proposed_expectation_met(
+    paths: Sequence[Diagnosis], last_run: ReasonMessage, outcome: ExpectedOutcome
+) -> Proposed:
+    status = expectation_met(paths)
     if status is TRUE:
-        message = "the expectation is met" if type_ == REACHABLE else "no hop is Broken or Stale"
-        return Proposed(type_, status, good, message)
-    return Proposed(type_, status, said.reason, said.message)
+        reason = Reason.DENIED if outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
+        return Proposed(EXPECTATION_MET, status, reason, "the outcome is as expected")
+    return Proposed(EXPECTATION_MET, status, last_run.reason, last_run.message)
+
+
+def _proposed_path_healthy(paths: Sequence[Diagnosis], last_run: ReasonMessage) -> Proposed:
+    status = path_healthy(paths)
+    if status is TRUE:
+        return Proposed(PATH_HEALTHY, status, Reason.ALL_HOPS_OK, "no hop is Broken or Stale")
+    return Proposed(PATH_HEALTHY, status, last_run.reason, last_run.message)
+
+
+def _outcome_streak(counters: Counters, status: ConditionStatus) -> int:
+    return counters.consecutive_successes if status is TRUE else counters.consecutive_failures
+
+
+def _path_streak(counters: Counters, status: ConditionStatus) -> int:
+    return counters.consecutive_path_successes if status is TRUE else counters.consecutive_path_failures
 
 
 def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
@@ -109,9 +130,9 @@ def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
     return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
 
 
-def reachability(paths: Sequence[Diagnosis]) -> ConditionStatus:
-    """Whether the expectation on the outcome was met on every path. A failure counts where it proves something: not
-    while something is in transition.
+def expectation_met(paths: Sequence[Diagnosis]) -> ConditionStatus:
+    """Whether the outcome was as expected on every path. A failure counts where it proves something: not while there is
+    a transition.
     """
     return _worst(TRUE if path.met else FALSE if _counts(path) else UNKNOWN for path in paths)
 
@@ -121,7 +142,7 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def path_health(paths: Sequence[Diagnosis]) -> ConditionStatus:
+def path_healthy(paths: Sequence[Diagnosis]) -> ConditionStatus:
     """Whether no hop is Broken or Stale on any path, and none is Unknown."""
     return _worst(_one_path_healthy(path) for path in paths)
 

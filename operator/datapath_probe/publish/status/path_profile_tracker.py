@@ -1,103 +1,110 @@
-"""Which way packets take, run by run: tells when it has changed. Remembers the way in the status, so that a change is
-told once, whatever becomes of the operator meanwhile.
+"""The profile of a probe's path, run by run: detects changes. The status remembers the profile, so that a change is
+reported once, even if the operator restarts.
 
-In: runs. Out: `Sight`, for the status. Held by `publisher`, one per probe.
+In: runs. Out: `ProfileUpdate`, for the status. Held by `publisher`, one per probe.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...api.path_profile import NodeEntry, Place
-from ...api.path_profile import Way as WayResult
-from ...diagnose.finding.path_profile import Entry, Way, changes
+from ...api.path_profile import NodeAttachment, PathProfile, PodPlacement
+from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes
 from ...runs.run_result import RunResult
 
-# A roll-out changes the backends pod by pod: what they are counts when it has stood for so long.
-BACKENDS_STAND_S = 10.0
+# A roll-out replaces backends pod by pod: a new set counts after it has been the same for so long.
+BACKENDS_STABLE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """The way as it now stands. `change`: what this run changed in it, in words."""
+class ProfileUpdate:
+    """The profile as it is now. `change`: what this run changed in it, in words."""
 
-    way: WayResult | None
+    profile: PathProfile | None
     change: str | None = None
 
 
-class Ways:
-    """`known`: the way in the status."""
+class PathProfileTracker:
+    """`known`: the profile in the status."""
 
-    def __init__(self, known: WayResult | None) -> None:
+    def __init__(self, known: PathProfile | None) -> None:
         self._known = known
-        self._backends: frozenset[str] | None = None  # another set than the known one, since when
+        self._backends: frozenset[str] | None = None  # a set that differs from the known one, since when
         self._since = 0.0
 
-    def take(self, result: RunResult) -> Sight:
-        """Compare the way of a run with the one known. A run that can't tell changes nothing."""
+    def update(self, result: RunResult) -> ProfileUpdate:
+        """Compare the profile of a run with the known one. A run without a profile changes nothing."""
         for path in result.paths:
-            if path.way is not None:
-                return self._take(path.way, result.ended)
-        return Sight(self._known)
+            if path.profile is not None:
+                return self._compare(path.profile, result.ended)
+        return ProfileUpdate(self._known)
 
-    def _take(self, seen: Way, now: float) -> Sight:
-        first = _to_result(seen, now, None)
-        if self._known is None or self._known.destination != first.destination:
+    def _compare(self, observed: ObservedPathProfile, now: float) -> ProfileUpdate:
+        known = self._known
+        count = known.change_count if known else 0
+        first = _to_status(observed, now, None, count)
+        if known is None or known.destination != first.destination:
             self._known = first
-            return Sight(first)
-        known, seen = _from_result(self._known), _from_result(first)  # both as the status keeps them
-        seen = self._without_readiness(known, seen, now).with_entries_of(known)
-        if seen == known:
-            return Sight(self._known)
-        change = "; ".join(changes(known, seen)) or None
-        since = now if change else self._known.since.timestamp()
-        self._known = _to_result(seen, since, change or self._known.change)
-        return Sight(self._known, change)
+            return ProfileUpdate(first)
+        before, observed = _from_status(known), _from_status(first)  # both as the status keeps them
+        observed = self._without_unready(before, observed, now).with_attachments_of(before)
+        if observed == before:
+            return ProfileUpdate(known)
+        change = "; ".join(changes(before, observed)) or None
+        since = now if change else known.last_change_time.timestamp()
+        self._known = _to_status(observed, since, change or known.last_change, count + (change is not None))
+        return ProfileUpdate(self._known, change)
 
-    def _without_readiness(self, known: Way, seen: Way, now: float) -> Way:
-        """The way that was seen, but with the backends that are known while others have not stood long enough."""
-        backends = frozenset(seen.backends)
-        if backends == known.backends.keys() and seen.backend_count == known.backend_count:
+    def _without_unready(
+        self, known: ObservedPathProfile, observed: ObservedPathProfile, now: float
+    ) -> ObservedPathProfile:
+        """The observed profile, but with the known backends until a new set has been stable long enough."""
+        backends = frozenset(observed.backends)
+        if backends == known.backends.keys() and observed.backend_count == known.backend_count:
             self._backends = None
-            return seen
+            return observed
         if backends != self._backends:
             self._backends, self._since = backends, now
-        if now - self._since >= BACKENDS_STAND_S:
-            return seen
-        nodes = {name: seen.backends.get(name, node) for name, node in known.backends.items()}
-        return replace(seen, backends=nodes, backend_count=known.backend_count)
+        if now - self._since >= BACKENDS_STABLE_S:
+            return observed
+        nodes = {name: observed.backends.get(name, node) for name, node in known.backends.items()}
+        return replace(observed, backends=nodes, backend_count=known.backend_count)
 
 
-def _to_result(way: Way, since: float, change: str | None) -> WayResult:
-    return WayResult(
-        since=datetime.fromtimestamp(since, UTC),
-        change=change,
-        destination=way.destination,
-        routing=way.routing,
-        load_balancing=way.load_balancing,
-        endpoint_routes=way.endpoint_routes,
-        sources=_places(way.sources),
-        backends=_places(way.backends),
-        backend_count=way.backend_count,
-        entries=tuple(
-            NodeEntry(node=node, attach=entry.attach, programs=entry.programs)
-            for node, entry in sorted(way.entries.items())
+def _to_status(profile: ObservedPathProfile, since: float, change: str | None, count: int) -> PathProfile:
+    return PathProfile(
+        last_change_time=datetime.fromtimestamp(since, UTC),
+        last_change=change,
+        change_count=count,
+        destination=profile.destination,
+        routing=profile.routing,
+        load_balancing=profile.load_balancing,
+        endpoint_routes=profile.endpoint_routes,
+        sources=_placements(profile.sources),
+        backends=_placements(profile.backends),
+        backend_count=profile.backend_count,
+        node_attachments=tuple(
+            NodeAttachment(node=node, attach_mode=attachment.attach_mode, programs=attachment.programs)
+            for node, attachment in sorted(profile.node_attachments.items())
         ),
     )
 
 
-def _from_result(result: WayResult) -> Way:
-    return Way(
-        destination=result.destination,
-        routing=result.routing,
-        load_balancing=result.load_balancing,
-        endpoint_routes=result.endpoint_routes,
-        sources={place.pod: place.node for place in result.sources},
-        backends={place.pod: place.node for place in result.backends},
-        backend_count=result.backend_count,
-        entries={entry.node: Entry(entry.attach, entry.programs) for entry in result.entries},
+def _from_status(profile: PathProfile) -> ObservedPathProfile:
+    return ObservedPathProfile(
+        destination=profile.destination,
+        routing=profile.routing,
+        load_balancing=profile.load_balancing,
+        endpoint_routes=profile.endpoint_routes,
+        sources={placement.pod: placement.node for placement in profile.sources},
+        backends={placement.pod: placement.node for placement in profile.backends},
+        backend_count=profile.backend_count,
+        node_attachments={
+            found.node: ObservedAttachment(found.attach_mode, found.programs)
+            for found in profile.node_attachments
+        },
     )
 
 
-def _places(pods: Mapping[str, str]) -> tuple[Place, ...]:
-    return tuple(Place(pod=pod, node=node) for pod, node in sorted(pods.items()))
+def _placements(pods: Mapping[str, str]) -> tuple[PodPlacement, ...]:
+    return tuple(PodPlacement(pod=pod, node=node) for pod, node in sorted(pods.items()))

@@ -10,7 +10,8 @@ from ...api.vocabulary import HopVerdict, Witness
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement
 from ...sources.curl import CurlReport
-from .summary import with_next_step
+from ..advice import next_step
+from .assumptions import assumptions
 
 
 def path_result(diagnosis: Diagnosis) -> PathResult:
@@ -22,29 +23,31 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
         fingerprint=_fingerprint(diagnosis),
         request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
         symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
+        assumptions=tuple(assumptions(diagnosis)),
         hops=tuple(_hop(finding) for finding in diagnosis.findings),
     )
 
 
 def _fingerprint(diagnosis: Diagnosis) -> str | None:
     target = diagnosis.backend.target if diagnosis.backend else None
-    if diagnosis.way is None or target is None:
+    if diagnosis.profile is None or target is None:
         return None
-    return diagnosis.way.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
+    return diagnosis.profile.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
 
 
 def hop_ref(divergence: Divergence) -> HopRef:
-    """A hop that is singled out; its message ends with what to do next."""
+    """A hop that is singled out, and what to do next."""
     return HopRef(
         name=divergence.hop,
         node=divergence.node,
         reason=divergence.reason,
-        message=with_next_step(divergence.message, divergence.reason),
+        message=divergence.message,
+        next=next_step(divergence.reason),
     )
 
 
 def segment_result(segment: Segment) -> SegmentResult:
-    """The stretch on which the packets were lost."""
+    """The part of the path on which the packets were lost."""
     return SegmentResult(after=segment.after, before=segment.before, node=segment.node or None)
 
 
@@ -72,7 +75,7 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
 
 
 def _request(report: CurlReport, local_port: int) -> RequestResult:
-    """On a failed connect curl reports no port of its own: the one it was given says which it was."""
+    """On a failed connect curl reports no local port: it is the one that curl was given."""
     timings = report.timings
     return RequestResult(
         exit_code=int(report.exit_code),
@@ -92,7 +95,7 @@ def _request(report: CurlReport, local_port: int) -> RequestResult:
 
 
 def _measured(seconds: float | None) -> str | None:
-    """curl says 0 for a phase that it did not reach."""
+    """curl reports 0 for a phase that it did not reach."""
     return duration(seconds) if seconds else None
 
 
@@ -106,6 +109,7 @@ def _hop(finding: Finding) -> HopResult:
         verdict=finding.verdict,
         reason=None if ok else finding.reason,
         message=finding.message,
+        next=None if ok else next_step(finding.reason),
         evidence=HopEvidence(
             intent=_witness(evidence.get(Witness.INTENT)),
             programmed=_witness(evidence.get(Witness.PROGRAMMED)),

@@ -1,15 +1,16 @@
-"""Earlier status + what has just happened → the next status. Pure.
+"""Previous status + what has just happened → the next status. Pure.
 
-A status goes on from the one read from the API server, so counters, history and conditions survive a restart.
+A status continues the one read from the API server, so counters, history and conditions survive a restart.
 Called by `publisher` for every run, and by `datapath-probe replay` for what it shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ...api.bounds import fitted
 from ...api.condition import Condition, ConditionStatus
+from ...api.path_result import PathResult
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
 from ...api.status import Counters, HistoryEntry, LastRun, ProbeStatus
@@ -17,35 +18,37 @@ from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
 from ...runs.run_result import NextRun, RunRecord, RunResult
+from ..advice import next_step
 from . import conditions
 from .capture import captured
 from .conditions import (
+    EXPECTATION_MET,
     FALSE,
     PATH_HEALTHY,
-    REACHABLE,
     READY,
     STALLED,
     TRUE,
     UNKNOWN,
     PreviousConditions,
     Proposed,
+    ReasonMessage,
 )
-from .path_profile_tracker import Sight
+from .counts import counted, path_counts
+from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
     destination_text,
     healthy_summary,
     latency_text,
-    place_text,
+    path_text,
     source_text,
-    way_text,
-    with_next_step,
+    verdict_text,
 )
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
-# What keeps a run from taking place until somebody changes the spec, what it names, or Cilium's configuration. What
-# passes by itself, such as a pod that starts, does not.
+# What prevents runs until the spec, the objects that it names, or Cilium's configuration are changed. What passes
+# without a change, such as a pod that starts, does not stall the probe.
 _STALLING = frozenset(
     {
         Reason.SOURCE_NOT_FOUND,
@@ -64,91 +67,91 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
     worst = _worst(result)
     paths = tuple(path_result(path) for path in sorted(result.paths, key=_rank))
-    source, destination = source_text(worst, probe), destination_text(worst, probe)
-    way = way_text(source, destination, paths[0] if paths else None)
     verdict = _verdict(worst)
+    bad = verdict is not ProbeVerdict.HEALTHY
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
     segment = worst.segment if isinstance(worst, Diagnosis) else None
     return ProbeStatus(
-        source=source or None,
-        destination=destination or None,
+        source=source_text(worst, probe) or None,
+        destination=destination_text(worst, probe) or None,
         verdict=verdict,
-        reason=None if verdict is ProbeVerdict.HEALTHY else worst.reason,
-        summary=healthy_summary(way, paths[0], worst)
-        if isinstance(worst, Diagnosis) and verdict is ProbeVerdict.HEALTHY
-        else f"{_in_words(worst)} ({way})",
+        reason=worst.reason if bad else None,
+        summary=_summary(worst, probe, paths),
+        next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
+        path_counts=path_counts(result.paths or (result.outcome,)),
         paths=paths,
         capture=captured(result),
     )
 
 
 def after_run(
-    previous: ProbeStatus, probe: Probe, record: RunRecord, outlook: NextRun, sight: Sight | None = None
+    previous: ProbeStatus,
+    probe: Probe,
+    record: RunRecord,
+    following: NextRun,
+    update: ProfileUpdate | None = None,
 ) -> ProbeStatus:
-    """The status when a run has ended. `sight`: what the run says about the way that packets take."""
+    """The status when a run has ended. `update`: what the run shows of the path's profile."""
     result = record.result
     found = findings(result, probe)
-    ended = _time(result.ended)
-    worst = _worst(result)
-    sight = sight or Sight(previous.way)
-    reachable = conditions.reachability(result.paths)
-    path_healthy = conditions.path_health(result.paths)
-    counters = _counted(previous.counters, reachable, path_healthy, outlook.skipped, sight)
-    entry = _history_entry(found, _verdict(worst), ended, path_healthy, sight.change)
-    past = PreviousConditions(previous.conditions, probe.meta.generation, ended)
-    said = conditions.ReasonMessage(worst.reason, _in_words(worst))
+    update = update or ProfileUpdate(previous.path_profile)
+    expectation_met = conditions.expectation_met(result.paths)
+    path_healthy = conditions.path_healthy(result.paths)
+    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
+    entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     return _with(
         found,
         observed_generation=probe.meta.generation,
-        conditions=(
-            *conditions.after_run(past, result.paths, said, counters, probe.spec),
-            *_readiness(past, worst, probe),
-        ),
+        conditions=_conditions_after(previous, probe, result, counters),
         last_run=LastRun(
-            id=record.id, start_time=_time(result.started), end_time=ended, trigger=record.trigger
+            id=record.id,
+            start_time=_time(result.started),
+            end_time=_time(result.ended),
+            trigger=record.trigger,
         ),
-        next_run_time=None if outlook.next_run is None else _time(outlook.next_run),
+        next_run_time=None if following.next_run is None else _time(following.next_run),
         last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
         last_handled_capture=probe.meta.capture or previous.last_handled_capture,
         counters=counters,
         capture=found.capture or previous.capture,
-        way=sight.way,
+        path_profile=update.profile,
         history=(entry, *previous.history)[: probe.spec.history.limit],
     )
 
 
 def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
-    """The status of a probe that does not run for a while: what the last run said stays."""
-    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    judgements = (condition for condition in map(past.of, (REACHABLE, PATH_HEALTHY)) if condition)
-    claim = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
+    """The status of a suspended probe: the results of the last run stay."""
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
+    of_last_run = (condition for condition in map(before.of, (EXPECTATION_MET, PATH_HEALTHY)) if condition)
+    ready = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
     return _with(
         previous,
         observed_generation=probe.meta.generation,
         next_run_time=None,
-        conditions=(*judgements, past.becomes(claim)),
+        conditions=(*of_last_run, before.updated(ready)),
     )
 
 
 def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
     """The status of a probe that can't be run as the API server has it: nothing is known of its path."""
-    past = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    message = with_next_step(probe.message, Reason.INVALID_SPEC)
-    statuses = {REACHABLE: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
+    statuses = {EXPECTATION_MET: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
     return _with(
         previous,
         observed_generation=probe.meta.generation,
         next_run_time=None,
         verdict=ProbeVerdict.UNKNOWN,
         reason=Reason.INVALID_SPEC,
-        summary=f"{Reason.INVALID_SPEC}: {message}",
+        summary=f"{Reason.INVALID_SPEC}: {probe.message}",
+        next=next_step(Reason.INVALID_SPEC),
         divergent_hop=None,
         segment=None,
+        path_counts=None,
         paths=(),
         conditions=tuple(
-            past.becomes(Proposed(type_, status, Reason.INVALID_SPEC, message))
+            before.updated(Proposed(type_, status, Reason.INVALID_SPEC, probe.message))
             for type_, status in statuses.items()
         ),
     )
@@ -163,62 +166,52 @@ def _rank(outcome: Diagnosis | CannotRun) -> int:
 
 
 def _worst(result: RunResult) -> Diagnosis | CannotRun:
-    """The path that decides; what kept the run from taking place if there is none."""
+    """The path that decides; what prevented the run if there is none."""
     return min(result.paths, key=_rank, default=result.outcome)
 
 
-def _in_words(outcome: Diagnosis | CannotRun) -> str:
-    """ "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: … Next: …"."""
-    if _verdict(outcome) is ProbeVerdict.HEALTHY:
-        return outcome.message
-    return f"{place_text(outcome)}: {outcome.reason}: {with_next_step(outcome.message, outcome.reason)}"
+def _summary(worst: Diagnosis | CannotRun, probe: Probe | None, paths: Sequence[PathResult]) -> str:
+    first = paths[0] if paths else None
+    ends = path_text(source_text(worst, probe), destination_text(worst, probe), first)
+    if isinstance(worst, Diagnosis) and first and worst.verdict is ProbeVerdict.HEALTHY:
+        return healthy_summary(ends, first, worst)
+    return f"{verdict_text(worst)} ({ends})"
 
 
-def _readiness(past: PreviousConditions, outcome: Diagnosis | CannotRun, probe: Probe) -> Iterator[Condition]:
-    if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
-        yield past.becomes(Proposed(READY, FALSE, outcome.reason, outcome.message))
-        yield past.becomes(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
-    else:
-        yield past.becomes(
-            Proposed(READY, TRUE, Reason.SCHEDULED, f"runs every {probe.spec.schedule.interval}")
-        )
-
-
-def _counted(
-    before: Counters,
-    reachable: ConditionStatus,
-    path_healthy: ConditionStatus,
-    skipped: int,
-    sight: Sight,
-) -> Counters:
-    failed, succeeded = reachable is FALSE, reachable is TRUE
-    return Counters(
-        runs=before.runs + 1,
-        failures=before.failures + failed,
-        consecutive_failures=before.consecutive_failures + 1 if failed else 0,
-        consecutive_successes=before.consecutive_successes + 1 if succeeded else 0,
-        consecutive_path_failures=before.consecutive_path_failures + 1 if path_healthy is FALSE else 0,
-        consecutive_path_successes=before.consecutive_path_successes + 1 if path_healthy is TRUE else 0,
-        skipped=before.skipped + skipped,
-        path_changes=before.path_changes + (sight.change is not None),
+def _conditions_after(
+    previous: ProbeStatus, probe: Probe, result: RunResult, counters: Counters
+) -> tuple[Condition, ...]:
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(result.ended))
+    worst = _worst(result)
+    last_run = ReasonMessage(worst.reason, verdict_text(worst))
+    return (
+        *conditions.after_run(before, result.paths, last_run, counters, probe.spec),
+        *_readiness(before, worst, probe),
     )
 
 
+def _readiness(
+    before: PreviousConditions, outcome: Diagnosis | CannotRun, probe: Probe
+) -> Iterator[Condition]:
+    if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
+        yield before.updated(Proposed(READY, FALSE, outcome.reason, outcome.message))
+        yield before.updated(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
+    else:
+        message = f"runs every {probe.spec.schedule.interval}"
+        yield before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
+
+
 def _history_entry(
-    found: ProbeStatus,
-    verdict: ProbeVerdict,
-    ended: datetime,
-    path_healthy: ConditionStatus,
-    change: str | None,
+    found: ProbeStatus, ended: datetime, path_healthy: ConditionStatus, path_change: str | None
 ) -> HistoryEntry:
     return HistoryEntry(
         time=ended,
-        verdict=verdict,
+        verdict=found.verdict or ProbeVerdict.UNKNOWN,
         hop=found.divergent_hop.name if found.divergent_hop else None,
         reason=found.reason,
         latency=latency_text(found.paths[0]) if found.paths else None,
         path_healthy=path_healthy,
-        change=change,
+        path_change=path_change,
     )
 
 

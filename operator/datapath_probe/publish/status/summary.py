@@ -1,6 +1,6 @@
 """A run in words, for `kubectl describe`, Events and the head of a report. Pure.
 
-When something is wrong, the hop comes first, then what to do next, then which path it was.
+When something is wrong, the hop comes first, then why, then which path it was.
 """
 
 from ...api.path_result import PathResult
@@ -9,7 +9,6 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
-from ..advice import next_step
 
 
 def source_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> str:
@@ -32,7 +31,7 @@ def destination_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None)
     return f"{target.namespace or probe.meta.namespace}/{target.name}:{target.port}" if target else ""
 
 
-def way_text(source: str, destination: str, path: PathResult | None) -> str:
+def path_text(source: str, destination: str, path: PathResult | None) -> str:
     """ "default/xwing@node2 → default/deathstar:80 → 10.244.0.157@node1"."""
     ends = [source, destination]
     if path and path.destination.ip:
@@ -46,11 +45,18 @@ def latency_text(path: PathResult) -> str | None:
     return path.request.timings.total if path.request else None
 
 
-def healthy_summary(way: str, path: PathResult, diagnosis: Diagnosis) -> str:
+def healthy_summary(ends: str, path: PathResult, diagnosis: Diagnosis) -> str:
     """ "… → …: 21/21 hops ok, 7.6ms", or what denied the request, as expected."""
     ok = sum(hop.verdict is HopVerdict.OK for hop in path.hops)
-    told = diagnosis.message if diagnosis.reason is Reason.DENIED else latency_text(path)
-    return f"{way}: {ok}/{len(path.hops)} hops ok" + (f", {told}" if told else "")
+    outcome = diagnosis.message if diagnosis.reason is Reason.DENIED else latency_text(path)
+    return f"{ends}: {ok}/{len(path.hops)} hops ok" + (f", {outcome}" if outcome else "")
+
+
+def verdict_text(outcome: Diagnosis | CannotRun) -> str:
+    """ "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: the ipcache of node2 leads …"."""
+    if isinstance(outcome, Diagnosis) and outcome.verdict is ProbeVerdict.HEALTHY:
+        return outcome.message
+    return f"{place_text(outcome)}: {outcome.reason}: {outcome.message}"
 
 
 def place_text(outcome: Diagnosis | CannotRun) -> str:
@@ -62,8 +68,3 @@ def place_text(outcome: Diagnosis | CannotRun) -> str:
     if outcome.segment:
         return f"{outcome.verdict} between {outcome.segment.after} and {outcome.segment.before}"
     return outcome.verdict
-
-
-def with_next_step(message: str, reason: Reason) -> str:
-    """The message as a sentence, then the advice for its reason."""
-    return f"{message.rstrip('.')}. Next: {next_step(reason)}."

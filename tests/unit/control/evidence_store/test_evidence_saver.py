@@ -14,14 +14,15 @@ from datapath_probe.control.evidence_store import evidence_saver
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
 from datapath_probe.control.evidence_store.evidence_saver import EvidenceSaver
 from datapath_probe.control.schedule.run_executor import Ended, RunExecutor
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.runs.run_result import NextRun, RunRecord
 from unit.control.evidence_store.test_evidence_files import BUNDLE
 from unit.control.world import World
-from unit.publish.samples import CANNOT_RUN, healthy, probe, record
+from unit.publish.samples import CANNOT_RUN, diverging, healthy, probe, record
 
 
-def run(name: str) -> RunRecord:
-    made = record(healthy(), id_=name)
+def run(name: str, outcome: Diagnosis | None = None) -> RunRecord:
+    made = record(outcome or healthy(), id_=name)
     return replace(made, result=replace(made.result, bundle=BUNDLE))
 
 
@@ -63,8 +64,8 @@ async def test_a_verdict_is_told_before_its_evidence_is_saved() -> None:
         made = World()
         made.publisher.adopt(probe())
         run_executor = RunExecutor(made.registry, made, made.publisher, made.scheduler._clock, saver)
-        run_executor.ended(Ended(probe(), run("a")), NextRun(None))
-        assert [event.reason for event in made.told] == ["Healthy"]
+        run_executor.ended(Ended(probe(), run("a", diverging())), NextRun(None))
+        assert [event.reason for event in made.told] == ["ProbeBroken"]
         assert disk.saved == []
         disk.free.set()
         await disk.has_saved(1)

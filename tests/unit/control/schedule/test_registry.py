@@ -11,7 +11,7 @@ from datapath_probe.control.schedule.run_executor import RUN_MARGIN_S
 from datapath_probe.control.schedule.scheduler import BEAT_S
 from datapath_probe.plan.plan import CannotRun
 from unit.control.world import World, body, world
-from unit.publish.samples import WAY, diverging, healthy
+from unit.publish.samples import PROFILE, diverging, healthy
 
 pytestmark = pytest.mark.looptime
 
@@ -158,8 +158,8 @@ async def test_a_restart_goes_on_with_counters_history_and_conditions() -> None:
         assert counters["runs"] > before["runs"] >= 3
         assert counters["failures"] == counters["runs"] - before["runs"]
         assert made.status()["history"][-1] == status["history"][-1]
-        assert conditions(made)["Reachable"][0] == "False"
-        assert [event.reason for event in made.told] == ["Broken"]
+        assert conditions(made)["ExpectationMet"][0] == "False"
+        assert [event.reason for event in made.told] == ["ProbeBroken"]
 
 
 async def test_a_restart_tells_no_event_of_what_is_as_it_was() -> None:
@@ -187,20 +187,19 @@ async def test_a_new_way_is_written_at_once_told_and_counted_and_a_restart_tells
     async with world() as made:
         made.registry.observe(body(schedule={"interval": "5s"}))
         await asyncio.sleep(12)
-        verdict = made.told[-1]
-        made.outcome = healthy(replace(WAY, routing="native"))
+        assert made.told == []
+        made.outcome = healthy(replace(PROFILE, routing="native"))
         await asyncio.sleep(5.5)
         status = dict(made.status())
-        event = made.told[-1]
+        [event] = made.told
         assert (event.type, event.reason) == ("Normal", "PathChanged")
         assert event.note.startswith("routing vxlan → native (default/xwing@node2 → ")
-        assert made.told[:-1] == [verdict]
-        assert status["counters"]["pathChanges"] == 1
-        assert status["way"]["change"] == "routing vxlan → native"
-        assert [run.get("change") for run in status["history"]][:2] == ["routing vxlan → native", None]
+        assert status["pathProfile"]["changeCount"] == 1
+        assert status["pathProfile"]["lastChange"] == "routing vxlan → native"
+        assert [run.get("pathChange") for run in status["history"]][:2] == ["routing vxlan → native", None]
         assert status["verdict"] == "Healthy"
     async with world() as again:
-        again.outcome = healthy(replace(WAY, routing="native"))
+        again.outcome = healthy(replace(PROFILE, routing="native"))
         again.registry.observe(body(schedule={"interval": "5s"}, status=status))
         await asyncio.sleep(20)
         assert [told.key for told in again.told] in ([], [event.key])  # one key is one Event
@@ -213,9 +212,9 @@ async def test_a_verdict_and_a_condition_that_change_are_written_at_once_each() 
         made.outcome = diverging()
         await asyncio.sleep(5)
         assert made.status()["verdict"] == "Broken"
-        assert conditions(made)["Reachable"][0] == "True"
+        assert conditions(made)["ExpectationMet"][0] == "True"
         await asyncio.sleep(10)
-        assert conditions(made)["Reachable"][0] == "False"
+        assert conditions(made)["ExpectationMet"][0] == "False"
         assert made.status()["counters"]["consecutiveFailures"] == 3
         await asyncio.sleep(10)
         assert made.status()["counters"]["consecutiveFailures"] == 3

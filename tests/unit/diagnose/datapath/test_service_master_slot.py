@@ -70,7 +70,7 @@ def test_a_frontend_with_another_reverse_nat_is_the_cause_of_replies_that_are_re
     diagnosis = diagnose(with_another_reverse_nat("reverse-nat-missing"))
     assert diagnosis.divergence is not None
     assert (diagnosis.verdict, diagnosis.divergence.hop) == (ProbeVerdict.BROKEN, LOOKUP)
-    assert diagnosis.reason is Reason.BACKEND_MISMATCH
+    assert diagnosis.reason is Reason.REVERSE_NAT_MISMATCH
     assert told(diagnosis, TRANSLATION).verdict is HopVerdict.OK
 
 
@@ -97,7 +97,7 @@ def test_what_slots_of_backends_say_of_reverse_nat_is_read_by_nobody() -> None:
 def test_a_cluster_ip_that_sockets_do_not_translate_is_the_cause(flag: int, kind: str) -> None:
     run = altered(recorded("kpr/healthy-service@1.18.5"), 0, FLAGS, bytes((flag,)))
     found = told(diagnose(run), LOOKUP)
-    assert (found.verdict, found.reason) == (HopVerdict.STALE, Reason.BACKEND_MISMATCH)
+    assert (found.verdict, found.reason) == (HopVerdict.STALE, Reason.SERVICE_FLAGS_MISMATCH)
     assert kind in found.message
     assert found.predicts
 

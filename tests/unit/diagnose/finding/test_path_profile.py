@@ -1,4 +1,4 @@
-"""What counts as another way, and in which words it is told."""
+"""What counts as a path change, and how it is described."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from datapath_probe.api.vocabulary import LoadBalancing
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.path_profile import Entry, Way, changes
+from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
-from unit.publish.samples import WAY
+from unit.publish.samples import PROFILE
 from unit.recorded import names, recorded
 
-TC = Entry("tc", "cil_from_container")
-TO_POD: Mapping[str, Any] = {"load_balancing": "none", "backend_count": 1}
+TC = ObservedAttachment("tc", ("cil_from_container",))
+TO_POD: Mapping[str, Any] = {"load_balancing": LoadBalancing.NONE, "backend_count": 1}
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,8 @@ TO_POD: Mapping[str, Any] = {"load_balancing": "none", "backend_count": 1}
     [
         ({}, {}, ()),
         ({}, {"routing": "native"}, ("routing vxlan → native",)),
-        ({}, {"load_balancing": "socket"}, ("load balancing per packet → socket",)),
-        ({}, {"endpoint_routes": True}, ("per-endpoint routes off → on",)),
+        ({}, {"load_balancing": LoadBalancing.SOCKET}, ("load balancing PerPacket → Socket",)),
+        ({}, {"endpoint_routes": True}, ("endpoint routes off → on",)),
         ({}, {"sources": {"xwing": "node1"}}, ("source moved node2 → node1",)),
         (
             {"backends": {"deathstar-0": "node1"}, **TO_POD},
@@ -47,87 +48,91 @@ TO_POD: Mapping[str, Any] = {"load_balancing": "none", "backend_count": 1}
         ),
         (
             {},
-            {"entries": {"node1": TC, "node2": TC}},
-            ("attach tcx → tc on node1, node2",),
+            {"node_attachments": {"node1": TC, "node2": TC}},
+            ("attach mode tcx → tc on node1, node2",),
         ),
         (
             {},
-            {"entries": {"node2": Entry("tcx", "cil_from_container, tracer")}},
+            {"node_attachments": {"node2": ObservedAttachment("tcx", ("cil_from_container", "tracer"))}},
             ("programs cil_from_container → cil_from_container, tracer on node2",),
         ),
-        ({}, {"entries": {}}, ()),  # not seen is not changed
+        ({}, {"node_attachments": {}}, ()),  # not seen is not changed
         (
             {},
-            {"routing": "native", "entries": {"node2": TC}},
-            ("routing vxlan → native", "attach tcx → tc on node2"),
+            {"routing": "native", "node_attachments": {"node2": TC}},
+            ("routing vxlan → native", "attach mode tcx → tc on node2"),
         ),
     ],
 )
 def test_what_differs_is_told_in_words(
     before: dict[str, Any], after: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    assert changes(replace(WAY, **before), replace(WAY, **after)) == words
+    assert changes(replace(PROFILE, **before), replace(PROFILE, **after)) == words
 
 
 def test_routing_does_not_matter_to_a_path_that_stays_on_its_node() -> None:
-    near = replace(WAY, backends={"deathstar-1": "node2"}, backend_count=1)
+    near = replace(PROFILE, backends={"deathstar-1": "node2"}, backend_count=1)
     native = replace(near, routing="native")
     assert changes(near, native) == ()
     assert near.fingerprint("xwing", "deathstar-1") == native.fingerprint("xwing", "deathstar-1")
-    assert WAY.fingerprint("xwing", "deathstar-0") != replace(WAY, routing="native").fingerprint(
+    assert PROFILE.fingerprint("xwing", "deathstar-0") != replace(PROFILE, routing="native").fingerprint(
         "xwing", "deathstar-0"
     )
 
 
 def test_a_large_changed_set_is_told_shortly() -> None:
-    after = replace(WAY, backends={f"star-{n}": "node1" for n in range(9)}, backend_count=9)
-    [words] = changes(WAY, after)
+    after = replace(PROFILE, backends={f"star-{n}": "node1" for n in range(9)}, backend_count=9)
+    [words] = changes(PROFILE, after)
     assert words.endswith("+star-3@node1 and 7 more")
 
 
 def test_the_fingerprint_is_of_the_way_to_one_backend() -> None:
-    near, far = WAY.fingerprint("xwing", "deathstar-1"), WAY.fingerprint("xwing", "deathstar-0")
+    near, far = PROFILE.fingerprint("xwing", "deathstar-1"), PROFILE.fingerprint("xwing", "deathstar-0")
     assert near
     assert near.startswith("sha256:")
     assert near != far
-    more = replace(WAY, backends={**WAY.backends, "deathstar-2": "node1"}, backend_count=3)
+    more = replace(PROFILE, backends={**PROFILE.backends, "deathstar-2": "node1"}, backend_count=3)
     assert more.fingerprint("xwing", "deathstar-0") == more.fingerprint("xwing", "deathstar-2") == far
-    assert replace(WAY, load_balancing="socket").fingerprint("xwing", "deathstar-0") != far
+    assert replace(PROFILE, load_balancing=LoadBalancing.SOCKET).fingerprint("xwing", "deathstar-0") != far
 
 
 def test_there_is_no_fingerprint_of_what_is_not_known() -> None:
-    unseen = replace(WAY, entries={"node2": WAY.entries["node2"]})
+    unseen = replace(PROFILE, node_attachments={"node2": PROFILE.node_attachments["node2"]})
     assert unseen.fingerprint("xwing", "deathstar-0") is None
     assert unseen.fingerprint("xwing", "deathstar-1")
     assert unseen.fingerprint("xwing", "deathstar-7") is None
 
 
-def way_of(name: str) -> Way:
-    way = diagnose(recorded(name)).way
-    assert way is not None
-    return way
+def profile_of(name: str) -> ObservedPathProfile:
+    profile = diagnose(recorded(name)).profile
+    assert profile is not None
+    return profile
 
 
 def test_a_recorded_run_tells_its_way() -> None:
-    way = way_of("healthy-service-cross-node")
-    assert (way.routing, way.load_balancing, way.endpoint_routes) == ("vxlan", "per packet", False)
-    assert set(way.entries.values()) == {Entry("tcx", "cil_from_container")}
-    assert set(way.entries) == {"node1", "node2"}
-    assert way.backend_count == len(way.backends) == 2
+    profile = profile_of("healthy-service-cross-node")
+    assert (profile.routing, profile.load_balancing, profile.endpoint_routes) == (
+        "vxlan",
+        LoadBalancing.PER_PACKET,
+        False,
+    )
+    assert set(profile.node_attachments.values()) == {ObservedAttachment("tcx", ("cil_from_container",))}
+    assert set(profile.node_attachments) == {"node1", "node2"}
+    assert profile.backend_count == len(profile.backends) == 2
 
 
 def test_the_load_balancers_choice_and_a_fault_are_no_other_way() -> None:
-    healthy = way_of("healthy-service-cross-node")
+    healthy = profile_of("healthy-service-cross-node")
     for name in names():
         run = recorded(name)
-        if run.plan.frontend is None or diagnose(run).way is None:
+        if run.plan.frontend is None or diagnose(run).profile is None:
             continue
-        way = way_of(name)
+        profile = profile_of(name)
         if (
-            "/" in name or way.sources != healthy.sources
+            "/" in name or profile.sources != healthy.sources
         ):  # in another mode, or recorded in another lab, where the ship is on the other node
             continue
-        assert [words for words in changes(healthy, way) if "backend" not in words] == [], name
+        assert [words for words in changes(healthy, profile) if "backend" not in words] == [], name
 
 
 def test_agents_that_differ_are_in_a_roll_out_and_show_no_way() -> None:
@@ -139,4 +144,4 @@ def test_agents_that_differ_are_in_a_roll_out_and_show_no_way() -> None:
     switched = replace(last, stdout=last.stdout.replace(b"routing-mode:tunnel", b"routing-mode:native"))
     assert switched != last
     readings[question] = (switched,)
-    assert diagnose(replace(run, evidence=Evidence(readings))).way is None
+    assert diagnose(replace(run, evidence=Evidence(readings))).profile is None

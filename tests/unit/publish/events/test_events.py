@@ -1,4 +1,6 @@
-"""An Event when there is news, and none when there is not."""
+"""An Event when something changes, and none when nothing does."""
+
+import pytest
 
 from datapath_probe.api.status import Counters, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
@@ -14,11 +16,30 @@ def found(outcome: Diagnosis | CannotRun) -> ProbeStatus:
     return findings(RunResult(NOW, NOW, outcome))
 
 
-def test_the_first_verdict_is_news() -> None:
-    event = event_for(ProbeStatus(), found(healthy()))
+def test_a_first_verdict_is_reported_unless_it_is_healthy() -> None:
+    assert event_for(ProbeStatus(), found(healthy())) is None
+    event = event_for(ProbeStatus(), found(diverging()))
     assert event is not None
-    assert (event.type, event.reason) == ("Normal", "Healthy")
-    assert "6/6 hops ok" in event.note
+    assert (event.type, event.reason, event.action) == ("Warning", "ProbeBroken", "Probe")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (diverging(), "ProbeBroken"),
+        (lost(), "ProbeBroken"),
+        (diverging(ProbeVerdict.DEGRADED), "ProbeDegraded"),
+        (unjudged(met=True), "ProbeUnknown"),
+        (CANNOT_RUN, "ProbeUnknown"),
+    ],
+)
+def test_the_reason_says_what_became_of_the_probe(outcome: Diagnosis | CannotRun, reason: str) -> None:
+    event = event_for(found(healthy()), found(outcome))
+    assert event is not None
+    assert (event.type, event.reason) == ("Warning", reason)
+    event = event_for(found(outcome), found(healthy()))
+    assert event is not None
+    assert (event.type, event.reason) == ("Normal", "ProbeRecovered")
 
 
 def test_the_same_verdict_again_is_none() -> None:
@@ -26,13 +47,13 @@ def test_the_same_verdict_again_is_none() -> None:
         assert event_for(found(outcome), found(outcome)) is None
 
 
-def test_another_hop_reason_or_verdict_is_news() -> None:
+def test_another_hop_reason_or_verdict_is_reported() -> None:
     before = found(diverging())
     for outcome in (diverging(hop=HopName.IPAM), diverging(ProbeVerdict.DEGRADED), lost(), CANNOT_RUN):
         event = event_for(before, found(outcome))
         assert event is not None
         assert event.type == "Warning"
-        assert "Next: " in event.note
+        assert f" Next: {found(outcome).next}" in event.note
 
 
 def test_another_outcome_is_news_where_the_path_can_not_be_judged() -> None:
@@ -41,7 +62,7 @@ def test_another_outcome_is_news_where_the_path_can_not_be_judged() -> None:
     for before, after in ((good, bad), (bad, good)):
         event = event_for(before, after)
         assert event is not None
-        assert (event.type, event.reason) == ("Warning", "Unknown")
+        assert (event.type, event.reason) == ("Warning", "ProbeUnknown")
     assert event_for(bad, bad) is None
 
 

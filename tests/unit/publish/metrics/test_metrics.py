@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import generate_latest
@@ -10,10 +10,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from datapath_probe.api.path_profile import PathProfile
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import Counters, ProbeStatus
-from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import Request, Run
@@ -100,6 +101,14 @@ def test_one_verdict_is_1_and_the_others_0() -> None:
     }
 
 
+def test_paths_are_counted_by_verdict() -> None:
+    none = {("Healthy",): 0, ("Degraded",): 0, ("Broken",): 0, ("Unknown",): 0}
+    assert of(scrape(after([])), "paths") == {}
+    assert of(scrape(after([healthy()])), "paths") == {**none, ("Healthy",): 1}
+    assert of(scrape(after([healthy(), diverging()])), "paths") == {**none, ("Broken",): 1}
+    assert of(scrape(after([CANNOT_RUN])), "paths") == {**none, ("Unknown",): 1}
+
+
 def test_a_hop_that_cannot_be_judged_has_no_sample() -> None:
     outcome = replace(diverging(), findings=(*diverging().findings[:4], *unknown().findings[4:]))
     hops = of(scrape(after([outcome])), "hop_success")
@@ -169,8 +178,16 @@ def test_what_is_set_on_the_probe() -> None:
     assert of(samples, "info") == {("page",): 1}
 
 
-def test_changes_of_the_way_go_on_counting_after_a_restart() -> None:
-    status = ProbeStatus(counters=Counters(path_changes=3))
+def test_path_changes_go_on_counting_after_a_restart() -> None:
+    profile = PathProfile(
+        last_change_time=datetime.fromtimestamp(NOW, UTC),
+        last_change="routing vxlan → native",
+        change_count=3,
+        destination="default/deathstar:80",
+        routing="native",
+        load_balancing=LoadBalancing.PER_PACKET,
+    )
+    status = ProbeStatus(path_profile=profile)
     metrics = Metrics(lambda: NOW)
     metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
     assert of(scrape(metrics), "path_changes_total") == {(): 3}

@@ -7,14 +7,25 @@ from rich.console import Console
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Divergence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.report.report import Heading, report
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun, RunResult
-from unit.publish.samples import CANNOT_RUN, NOW, REPORT, diverging, healthy, lost, probe, record, unknown
+from unit.publish.samples import (
+    CANNOT_RUN,
+    NOW,
+    REPORT,
+    diverging,
+    finding,
+    healthy,
+    lost,
+    probe,
+    record,
+    unknown,
+)
 
 HEADING = Heading("default/landing", "POST http://deathstar.default.svc:80/v1/request-landing")
 
@@ -72,33 +83,39 @@ def test_a_broken_hop_shows_what_each_witness_says_and_ends_with_what_to_do() ->
     assert "✗ programmed: as the map has it  identity=57017" in told
     end = told.splitlines()[-5:]
     assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in end[0]
-    assert "why   ipcache-lookup says so." in end[1]
+    assert "why   ipcache-lookup says so" in end[1]
     assert "next  Compare cilium-dbg bpf ipcache get" in end[2]
 
 
 def test_a_symptom_is_told_beside_its_cause() -> None:
     symptom = Divergence(HopName.DESTINATION_RESPONSE, "node1", Reason.NO_RESPONSE, "no answer came")
-    assert "packets died at destination-response on node1: no answer came." in text(
+    assert "packets were lost at destination-response on node1: no answer came" in text(
         replace(diverging(), symptom=symptom)
     )
+
+
+def test_what_was_taken_on_trust_is_shown() -> None:
+    blind = finding(HopName.SOURCE_INTERFACE, "node2", HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
+    found = replace(diverging(), findings=(blind, *diverging().findings[2:]))
+    assert "assumed  source-interface: assumed to be as intended, it could not be checked: Evi" in text(found)
 
 
 def test_a_segment_names_its_ends() -> None:
     told = text(lost())
     assert "Broken between ipcache-lookup and endpoint-lookup · LostInTransit" in told
     assert "answer   curl exit 28" in told
-    assert "why   curl exit 28: timed out." in told
+    assert "why   curl exit 28: timed out" in told
 
 
 def test_a_run_that_could_not_take_place_says_why() -> None:
     told = text(CANNOT_RUN)
     assert "Unknown · SourceNotFound" in told
-    assert "why   there is no pod default/xwing." in told
+    assert "why   there is no pod default/xwing" in told
     assert "(default/xwing" not in told
 
 
 def test_a_run_without_a_report_of_curl_says_so() -> None:
-    assert "answer   none: curl could not tell" in text(replace(unknown(), report=None))
+    assert "answer   none: curl gave no report" in text(replace(unknown(), report=None))
 
 
 def test_a_slow_answer_is_degraded_without_a_hop() -> None:

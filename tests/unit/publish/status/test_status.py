@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,19 @@ import pytest
 from datapath_probe.api.condition import Condition, ConditionStatus
 from datapath_probe.api.probe import InvalidSpec, Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status import PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
+from datapath_probe.publish.advice import next_step
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun, RunResult
 from unit.diagnose.netstack.test_netfilter import ruled
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
 from unit.recorded import recorded
+
+DATA = Path(__file__).parents[3] / "data"
 
 
 def after(
@@ -54,19 +58,37 @@ def test_a_healthy_run_is_told_in_one_sentence() -> None:
     assert (status.source, status.destination) == ("default/xwing@node2", "default/deathstar:80")
 
 
-def test_a_broken_run_names_the_hop_first_then_what_to_do_next_then_the_path() -> None:
-    summary = after([diverging()]).summary or ""
-    assert summary.startswith(
-        "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: ipcache-lookup says so. Next: "
+def test_a_broken_run_names_the_hop_first_then_why_then_the_path() -> None:
+    assert after([diverging()]).summary == (
+        "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: ipcache-lookup says so "
+        "(default/xwing@node2 → default/deathstar:80 → 10.244.0.172@node1)"
     )
-    assert summary.endswith(". (default/xwing@node2 → default/deathstar:80 → 10.244.0.172@node1)")
 
 
 def test_the_divergent_hop_says_what_to_do_next() -> None:
     hop = after([diverging()]).divergent_hop
     assert hop is not None
     assert (hop.name, hop.node, hop.reason) == ("ipcache-lookup", "node2", "WrongTunnelEndpoint")
-    assert "Next: compare cilium-dbg bpf ipcache get" in hop.message
+    assert hop.message == "ipcache-lookup says so"
+    assert (hop.next or "").startswith("Compare cilium-dbg bpf ipcache get")
+    assert (hop.next or "").endswith(".")
+
+
+def test_each_hop_that_is_not_ok_says_what_to_do_next() -> None:
+    status = after([diverging()])
+    hops = {hop.name: hop.next for hop in status.paths[0].hops}
+    assert status.divergent_hop
+    assert hops.pop(HopName.IPCACHE_LOOKUP) == status.divergent_hop.next
+    assert set(hops.values()) == {None}
+    [blind] = [hop for hop in after([unknown()]).paths[0].hops if hop.verdict is HopVerdict.UNKNOWN]
+    assert blind.next
+
+
+@pytest.mark.parametrize("outcome", [lost(), unknown(), CANNOT_RUN, unjudged(met=True)])
+def test_what_to_do_next_is_known_without_a_hop_too(outcome: Diagnosis | CannotRun) -> None:
+    status = after([outcome])
+    assert status.next == next_step(Reason(status.reason or ""))
+    assert after([healthy()], previous=status).next is None
 
 
 def test_a_loss_without_a_culprit_names_a_segment_and_no_hop() -> None:
@@ -83,7 +105,10 @@ def test_a_run_that_could_not_take_place_is_unknown_and_says_why() -> None:
     status = after([CANNOT_RUN])
     assert (status.verdict, status.reason, status.paths) == ("Unknown", "SourceNotFound", ())
     assert (status.source, status.destination) == ("default/xwing", "default/deathstar:80")
-    assert (status.summary or "").startswith("Unknown: SourceNotFound: there is no pod default/xwing. Next: ")
+    assert status.path_counts == PathCounts(total=1, unknown=1)
+    assert status.summary == (
+        "Unknown: SourceNotFound: there is no pod default/xwing (default/xwing → default/deathstar:80)"
+    )
 
 
 def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> None:
@@ -117,7 +142,7 @@ def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> 
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reachable", "path_healthy"),
+    ("outcome", "expectation_met", "path_healthy"),
     [
         (healthy(), "True", "True"),
         (diverging(ProbeVerdict.DEGRADED), "True", "False"),
@@ -129,24 +154,28 @@ def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> 
         (unjudged(met=False), "False", "Unknown"),
     ],
 )
-def test_conditions_of_the_first_run(outcome: Diagnosis, reachable: str, path_healthy: str) -> None:
-    assert says(after([outcome])) == {"Reachable": reachable, "PathHealthy": path_healthy, "Ready": "True"}
+def test_conditions_of_the_first_run(outcome: Diagnosis, expectation_met: str, path_healthy: str) -> None:
+    assert says(after([outcome])) == {
+        "ExpectationMet": expectation_met,
+        "PathHealthy": path_healthy,
+        "Ready": "True",
+    }
 
 
-def test_a_failure_while_something_is_in_transition_is_not_unreachable() -> None:
+def test_a_failure_while_something_is_in_transition_does_not_count() -> None:
     outcome = unknown(met=False)
-    assert says(after([healthy(), outcome]))["Reachable"] == "Unknown"
+    assert says(after([healthy(), outcome]))["ExpectationMet"] == "Unknown"
 
 
 def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
     of = probe(threshold={"failures": 2, "successes": 2})
     good, bad = unjudged(met=True), unjudged(met=False)
     runs = [healthy(), bad, bad, good, good]
-    seen = [says(after(runs[: count + 1], of))["Reachable"] for count in range(len(runs))]
+    seen = [says(after(runs[: count + 1], of))["ExpectationMet"] for count in range(len(runs))]
     assert seen == ["True", "True", "False", "False", "True"]
     status = after([healthy(), unjudged(met=False)])
     assert (status.counters.failures, status.counters.consecutive_failures) == (1, 1)
-    condition = next(c for c in status.conditions if c.type == "Reachable")
+    condition = next(c for c in status.conditions if c.type == "ExpectationMet")
     assert (condition.reason, "Cilium runs with netkit" in condition.message) == (
         "UnsupportedConfiguration",
         True,
@@ -168,7 +197,7 @@ def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
 )
 def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -> None:
     assert says(after([CannotRun(reason, "IPv6 alone")])) == {
-        "Reachable": "Unknown",
+        "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",
         "Ready": "False",
         "Stalled": "True",
@@ -189,32 +218,32 @@ def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -
 )
 def test_what_passes_by_itself_stalls_nothing(reason: Reason) -> None:
     seen = says(after([CannotRun(reason, "it starts")]))
-    assert seen == {"Reachable": "Unknown", "PathHealthy": "Unknown", "Ready": "True"}
+    assert seen == {"ExpectationMet": "Unknown", "PathHealthy": "Unknown", "Ready": "True"}
 
 
 def test_conditions_wait_for_as_many_runs_as_the_threshold_says() -> None:
     of = probe(threshold={"failures": 3, "successes": 2})
     good, bad = [healthy()], [diverging()]
     seen = [says(after(good + bad * count, of)) for count in range(4)]
-    assert [(each["Reachable"], each["PathHealthy"]) for each in seen] == [("True", "True")] * 3 + [
+    assert [(each["ExpectationMet"], each["PathHealthy"]) for each in seen] == [("True", "True")] * 3 + [
         ("False", "False")
     ]
     seen = [says(after(bad * 3 + good * count, of)) for count in range(3)]
-    assert [(each["Reachable"], each["PathHealthy"]) for each in seen] == [("False", "False")] * 2 + [
+    assert [(each["ExpectationMet"], each["PathHealthy"]) for each in seen] == [("False", "False")] * 2 + [
         ("True", "True")
     ]
 
 
 def test_a_good_run_between_failures_starts_the_count_again() -> None:
     of = probe(threshold={"failures": 2})
-    assert says(after([healthy(), diverging(), healthy(), diverging()], of))["Reachable"] == "True"
+    assert says(after([healthy(), diverging(), healthy(), diverging()], of))["ExpectationMet"] == "True"
 
 
 def test_a_stale_hop_counts_for_the_path_alone() -> None:
     of = probe(threshold={"failures": 2})
     degraded = diverging(ProbeVerdict.DEGRADED)
     assert says(after([healthy(), degraded], of)) == {
-        "Reachable": "True",
+        "ExpectationMet": "True",
         "PathHealthy": "True",
         "Ready": "True",
     }
@@ -256,7 +285,7 @@ def test_the_threshold_does_not_depend_on_how_much_history_is_kept(limit: int) -
     seen = []
     for outcome in [broken] * 20 + [well] * 5:
         status = after([outcome], of, ProbeStatus.from_object(status.to_object()))
-        seen.append((says(status)["Reachable"], says(status)["PathHealthy"]))
+        seen.append((says(status)["ExpectationMet"], says(status)["PathHealthy"]))
     assert seen == [("True", "True")] * 19 + [("False", "False")] * 5 + [("True", "True")]
 
 
@@ -305,25 +334,39 @@ def test_what_an_earlier_version_counted_is_counted_once() -> None:
     assert (status.counters.consecutive_path_failures, says(status)["PathHealthy"]) == (4, "False")
 
 
+def test_a_recorded_status_of_an_earlier_version_goes_on() -> None:
+    of = probe(threshold={"failures": 3, "successes": 2})
+    recorded_status = json.loads((DATA / "status/2026-11-29.json").read_bytes())
+    before = ProbeStatus.from_object(recorded_status)
+    status = after([diagnose(recorded("ipcache-wrong-tunnel-endpoint"))], of, before)
+    assert says(before)["ExpectationMet"] == "True"
+    assert says(status) == {"ExpectationMet": "False", "PathHealthy": "False", "Ready": "True"}
+    ready, before_ready = condition(status, "Ready"), condition(before, "Ready")
+    assert ready.last_transition_time == before_ready.last_transition_time
+    assert (status.counters.runs, status.counters.consecutive_failures) == (6, 3)
+    assert status.path_profile == before.path_profile
+    assert len(status.history) == 6
+
+
 def test_the_first_run_of_a_changed_spec_sets_conditions_at_once() -> None:
     before = after([healthy()], probe(threshold={"failures": 3}))
     changed = probe(generation=2, threshold={"failures": 3})
-    assert says(after([diverging()], changed, before))["Reachable"] == "False"
+    assert says(after([diverging()], changed, before))["ExpectationMet"] == "False"
 
 
 def test_the_transition_time_only_changes_with_the_status() -> None:
-    first = condition(after([healthy()]), "Reachable")
-    second = condition(after([healthy(), healthy()]), "Reachable")
-    third = condition(after([healthy(), healthy(), diverging()]), "Reachable")
+    first = condition(after([healthy()]), "ExpectationMet")
+    second = condition(after([healthy(), healthy()]), "ExpectationMet")
+    third = condition(after([healthy(), healthy(), diverging()]), "ExpectationMet")
     assert first.last_transition_time == second.last_transition_time
     assert third.last_transition_time == datetime.fromtimestamp(NOW + 120.1, UTC)
 
 
 def test_the_conditions_that_tell_most_come_first() -> None:
     status = after([diverging()])
-    assert [found.type for found in status.conditions] == ["Reachable", "PathHealthy", "Ready"]
+    assert [found.type for found in status.conditions] == ["ExpectationMet", "PathHealthy", "Ready"]
     assert "ipcache-lookup on node2" in status.conditions[0].message
-    assert "Next: " in status.conditions[0].message
+    assert "Next: " not in status.conditions[0].message
 
 
 def test_a_destination_that_can_never_work_stalls_the_probe() -> None:
@@ -392,7 +435,7 @@ def test_suspending_keeps_what_was_said_and_promises_no_next_run() -> None:
         before.counters,
     )
     assert condition(status, "Ready").reason == "Suspended"
-    assert condition(status, "Reachable") == condition(before, "Reachable")
+    assert condition(status, "ExpectationMet") == condition(before, "ExpectationMet")
     assert status.observed_generation == 2
 
 
@@ -406,7 +449,7 @@ def test_an_invalid_spec_is_stalled_and_nothing_is_claimed_of_the_path() -> None
     of = InvalidSpec(probe().meta, ProbeStatus(), "spec.schedule.interval: must be a duration")
     status = statuses.invalid(after([healthy()]), of, NOW)
     assert says(status) == {
-        "Reachable": "Unknown",
+        "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",
         "Ready": "False",
         "Stalled": "True",
@@ -423,7 +466,8 @@ def test_several_paths_the_worst_decides_and_comes_first(monkeypatch: pytest.Mon
     status = after([healthy()])
     assert status.verdict == "Broken"
     assert [path.verdict for path in status.paths] == ["Broken", "Degraded", "Unknown", "Healthy"]
-    assert says(status)["Reachable"] == "False"
+    assert status.path_counts == PathCounts(total=4, healthy=1, degraded=1, broken=1, unknown=1)
+    assert says(status)["ExpectationMet"] == "False"
 
 
 def test_a_status_of_a_long_path_stays_small() -> None:

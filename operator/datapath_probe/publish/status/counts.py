@@ -1,0 +1,44 @@
+"""What the status counts: runs by outcome, and the paths of the last run by verdict. Pure. Called by `status`."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ...api.condition import ConditionStatus
+from ...api.status import Counters, PathCounts
+from ...api.vocabulary import ProbeVerdict
+from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.plan import CannotRun
+from .conditions import FALSE, TRUE
+
+
+def counted(
+    before: Counters, expectation_met: ConditionStatus, path_healthy: ConditionStatus, skipped: int
+) -> Counters:
+    """The counters with one more run, and with the runs that were skipped before it."""
+    return Counters(
+        runs=before.runs + 1,
+        failures=before.failures + (expectation_met is FALSE),
+        consecutive_failures=_streak(before.consecutive_failures, expectation_met is FALSE),
+        consecutive_successes=_streak(before.consecutive_successes, expectation_met is TRUE),
+        consecutive_path_failures=_streak(before.consecutive_path_failures, path_healthy is FALSE),
+        consecutive_path_successes=_streak(before.consecutive_path_successes, path_healthy is TRUE),
+        skipped=before.skipped + skipped,
+    )
+
+
+def _streak(before: int, goes_on: bool) -> int:
+    return before + 1 if goes_on else 0
+
+
+def path_counts(outcomes: Sequence[Diagnosis | CannotRun]) -> PathCounts:
+    """The paths of a run by verdict; one on which no request could be sent is Unknown."""
+    by_verdict = Counter(
+        outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN for outcome in outcomes
+    )
+    return PathCounts(
+        total=by_verdict.total(),
+        healthy=by_verdict[ProbeVerdict.HEALTHY],
+        degraded=by_verdict[ProbeVerdict.DEGRADED],
+        broken=by_verdict[ProbeVerdict.BROKEN],
+        unknown=by_verdict[ProbeVerdict.UNKNOWN],
+    )
