@@ -11,13 +11,15 @@ ALL: Mapping[str, str] = {
     "collect": "collects evidence in rounds",
     "diagnose": "evidence → findings → verdict",
     "plan": "what Kubernetes intends",
-    "sources": "what can be asked, and parsers for the answers",
-    "evidence": "what was asked and answered",
+    "sources": "facts of each tool, and parsers for the answers",
+    "evidence": "facts, and their readings",
     "api": "spec, status, the CRD",
 }
 
 DIAGNOSE: Mapping[str, str] = {
     "engine": "a run → its diagnosis, or its open questions",
+    "examination": "all checks of one path",
+    "context_builder": "what a check is given, from a run",
     "checks": "one function for each hop",
     "verdict": "rules in their order",
     "datapath": "Cilium: maps, programs, policy, load balancing",
@@ -26,5 +28,6 @@ DIAGNOSE: Mapping[str, str] = {
     "connection": "conntrack entries and events of this 5-tuple",
     "lookup": "look-ups that several checks share",
     "finding": "what a check can say",
+    "failure_model": "what a defect does to packets",
     "run": "the record of a run",
 }
