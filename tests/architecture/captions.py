@@ -19,7 +19,7 @@ ALL: Mapping[str, str] = {
 DIAGNOSE: Mapping[str, str] = {
     "engine": "a run → its diagnosis, or its open questions",
     "examination": "all checks of one path",
-    "context_builder": "what a check is given, from a run",
+    "context_builder": "a run → what a check is given",
     "checks": "one function for each hop",
     "verdict": "rules in their order",
     "datapath": "Cilium: maps, programs, policy, load balancing",
@@ -28,6 +28,6 @@ DIAGNOSE: Mapping[str, str] = {
     "connection": "conntrack entries and events of this 5-tuple",
     "lookup": "look-ups that several checks share",
     "finding": "what a check can say",
-    "failure_model": "what a defect does to packets",
+    "failure_model": "what defects do to packets",
     "run": "the record of a run",
 }
