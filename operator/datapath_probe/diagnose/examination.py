@@ -129,7 +129,7 @@ class Examination:
         if not self.run.second_look:
             return None
         first_look = replace(self.run, evidence=self.run.evidence.first_readings(), second_look=False)
-        first = Examination.of(first_look, self.cache.records_alone(), self.context.confirmation)
+        first = Examination.of(first_look, self.cache, self.context.confirmation)
         doubted = {
             finding.hop: finding
             for finding in first.findings(first.context)

@@ -21,15 +21,9 @@ class ParseCache:
     """The records that were parsed of one run's readings; and the findings that rest on them, see `finding_cache`."""
 
     def __init__(self) -> None:
-        self.records: dict[tuple[Question, Reading, object], object] = {}
+        self.records: dict[tuple[int, object], tuple[Reading, object]] = {}
         self.contexts: list[tuple[object, ...]] = []
         self.findings: dict[tuple[int, HopName], tuple[Finding, Lookups]] = {}
-
-    def records_alone(self) -> "ParseCache":
-        """The same records, for a look at other readings of the same questions."""
-        other = ParseCache()
-        other.records = self.records
-        return other
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +57,12 @@ class EvidenceReader:
 
     def read(self, question: Question, parse: Parser[Record]) -> Record:
         """The newest reading of a question, parsed; `Unavailable(NotCollected)` when there is none yet."""
-        self.want(question)
-        return self._parsed(question, self._evidence.latest(question), parse)
+        self._looked_at[question] = True
+        readings = self._evidence.readings.get(question)
+        if not readings:
+            self.missing[question] = None
+            return parse(self._evidence.latest(question))
+        return self._parsed(question, readings[-1], parse)
 
     def series(self, question: Question, parse: Parser[Record]) -> tuple[Record, ...]:
         """All readings of a question, oldest first, parsed. It does not have the question asked."""
@@ -104,7 +102,7 @@ class EvidenceReader:
     def repeat(self, lookups: Lookups) -> bool:
         """Look at the same again, if all of it has the same readings as it had; False if not."""
         readings = self._evidence.readings
-        if any(readings.get(question, ()) is not known for question, known in lookups.readings):
+        if any(readings.get(question, ()) != known for question, known in lookups.readings):
             return False
         for question in lookups.wanted:
             if question not in readings:
@@ -117,10 +115,12 @@ class EvidenceReader:
         return self._evidence.all(question)
 
     def _parsed(self, question: Question, reading: Reading, parse: Parser[Record]) -> Record:
-        key = (question, reading, parse)
+        if isinstance(reading, Unavailable):
+            return parse(reading)
+        key = id(reading), parse
         if key not in self._records:
-            self._records[key] = parse(reading)
-        parsed = self._records[key]
-        if isinstance(parsed, Unavailable) and isinstance(reading, Answer):
+            self._records[key] = reading, parse(reading)  # held, so that its id stays its own
+        _, parsed = self._records[key]
+        if isinstance(parsed, Unavailable):
             self.unread[question] = parsed.reason
         return parsed  # type: ignore[return-value]  # keyed by the parser that made it
