@@ -1,8 +1,8 @@
-"""One log, on stderr: JSON lines for programs, colored lines on a terminal. Whatever uses `logging` goes
-there too.
+"""Logging to stderr: JSON lines, or colored lines on a terminal. Libraries that use `logging` are included.
 
-Context bound by `structlog.contextvars` stands on every line of its run: probe, run_id and, once the source pod is
-found, node (the source's). Header values and bodies of requests are never handed to a logger. Called by `cli`.
+In: a level. Out: the logging setup of the process. Called by `cli`. Context bound with `structlog.contextvars` is on
+every line of a run: probe, run_id and, once the source pod is found, node (that of the source). Header values and
+bodies of requests are never passed to a logger.
 """
 
 import logging
@@ -13,7 +13,7 @@ from structlog.typing import Processor
 
 
 def configure(level: str) -> None:
-    """Set up logging of the whole process."""
+    """Configure logging for the whole process."""
     terminal = sys.stderr.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -42,4 +42,4 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # says of every event that it was handled
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # logs every handled event at INFO

@@ -1,7 +1,7 @@
-"""The live cluster: inventory, agents' channels, source containers, and the runner that works on them.
+"""The live cluster: inventory, exec channels to agents and source containers, and the runner that uses them.
 
-In: a connected client. Out: what the operator and the command line need of a cluster. The only place where `kube`'s
-adapters meet the interfaces of `collect`.
+In: a connected client. Out: a `Cluster`. Called by `control.app` and `cli.capture`. The only place that connects the
+adapters of `kube` to the interfaces of `collect`.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +22,7 @@ from .watch.inventory import ClusterInventory
 
 
 class Cluster(Protocol):
-    """What probes are run against. `unsynced`: what is not known completely yet, each with its reason."""
+    """The cluster that probes run in. `unsynced`: the resources that are not complete yet, each with the reason."""
 
     @property
     def runner(self) -> Runner: ...
@@ -33,7 +33,7 @@ class Cluster(Protocol):
     async def wait_synced(self) -> None: ...
 
     async def serve(self) -> None:
-        """Keep the view of the cluster current; never returns."""
+        """Keep the inventory in sync; never returns."""
         ...
 
 
@@ -56,7 +56,7 @@ class LiveCluster:
 async def open_cluster(
     client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT
 ) -> AsyncIterator[Cluster]:
-    """The cluster behind this client; in the end all channels are hung up."""
+    """Open the cluster of this client; all exec channels are closed on exit."""
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
     pool = ChannelPool(exec_client)

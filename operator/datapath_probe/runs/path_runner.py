@@ -55,7 +55,7 @@ class PathRunner:
     ) -> None:
         self._access = access
         self._collector = shared.collector
-        self._parse_cache = shared.parse_cache
+        self._parse_cache = shared.parse_cache.for_path()
         self._probe = probe
         self._plan = plan
         self._local_port = local_port

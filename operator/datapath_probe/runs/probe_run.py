@@ -18,6 +18,8 @@ from ..collect.answer_cache import AnswerCache
 from ..collect.collector import Collector
 from ..collect.source_ports import SourcePorts
 from ..diagnose.finding.diagnosis import Diagnosis
+from ..diagnose.finding.evidence_reader import ParseCache
+from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
 from .cluster_access import ClusterAccess
@@ -38,6 +40,13 @@ class EndedPath:
     outcome: Diagnosis | CannotRun
     run: PathRun | None = None
 
+    @property
+    def bundle(self) -> Bundle | None:
+        """The path as it can be saved."""
+        if self.run is None or isinstance(self.outcome, CannotRun):
+            return None
+        return Bundle(self.run, self.outcome.rule)
+
 
 class ProbeRun:
     """Runs each plan of a probe; `ports` hands out the ports to send from."""
@@ -52,7 +61,7 @@ class ProbeRun:
     async def run(self, plans: Sequence[Plan], *, capture: bool) -> tuple[EndedPath, ...]:
         """One end for each plan, in this order. Raises nothing but CancelledError."""
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
-        shared = SharedByPaths(Collector(self._answers, incarnations), {})
+        shared = SharedByPaths(Collector(self._answers, incarnations), ParseCache())
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [group.create_task(self._bounded(plan, shared, capture)) for plan in plans]

@@ -12,7 +12,6 @@ from ..api.probe import Probe
 from ..collect.answer_cache import AnswerCache
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..collect.source_ports import SourcePorts
-from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
@@ -60,5 +59,5 @@ class ProbeRunner:
                 *(path.outcome for path in paths),
                 *(plan for plan in plans if isinstance(plan, CannotRun)),
             ),
-            bundles=tuple(Bundle(path.run) for path in paths if path.run),
+            bundles=tuple(path.bundle for path in paths if path.bundle),
         )

@@ -1,4 +1,4 @@
-"""Log lines, as a program beside us reads them."""
+"""Log lines, as a log collector reads them."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def logged(program: str) -> list[dict[str, Any]]:
-    """What a process that runs this logs when its stderr is no terminal."""
+    """The log of a process that runs this program, with stderr not a terminal."""
     setup = "import logging, structlog\nfrom datapath_probe.cli import logs\nlogs.configure('INFO')\n"
     done = subprocess.run([sys.executable, "-c", setup + program], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stderr.splitlines()]
@@ -30,7 +30,7 @@ def test_lines_are_json_with_the_context_of_their_run() -> None:
     }
 
 
-def test_other_libraries_lines_go_the_same_way_with_the_same_context() -> None:
+def test_lines_of_other_libraries_have_the_same_format_and_context() -> None:
     (line,) = logged(
         "with structlog.contextvars.bound_contextvars(run_id='abc'):\n"
         "    logging.getLogger('kopf.x').warning('watch %s', 'lost')\n"

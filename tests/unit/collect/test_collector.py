@@ -1,4 +1,4 @@
-"""Collection goes on until nobody wants to know more, and ends in any case."""
+"""Collection continues until there are no open questions, and always ends."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SILENT = Unavailable(EvidenceError.TIMEOUT, "ask did not answer within 5 s")
 
 
 class Echo:
-    """An agent that answers with the question's last word; counts round trips. `gate` holds answers back;
+    """An agent that answers with the last argument of the question; counts round trips. `gate` holds answers back;
     `unanswered`: what comes instead of them.
     """
 
@@ -51,7 +51,7 @@ async def test_a_question_may_follow_from_an_answer() -> None:
     assert set(evidence.readings) == {link(1), link(2), link(3)}
 
 
-async def test_a_chain_without_end_is_cut() -> None:
+async def test_an_endless_chain_of_questions_is_cut_off() -> None:
     echo = Echo()
     await gather(
         Evidence(), lambda evidence: [link(len(evidence.readings))], Collector(AnswerCache(echo), {})
@@ -59,7 +59,7 @@ async def test_a_chain_without_end_is_cut() -> None:
     assert echo.rounds == MAX_ROUNDS
 
 
-async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip() -> None:
+async def test_a_question_from_a_cached_answer_needs_no_extra_round_trip() -> None:
     def wants(evidence: Evidence) -> list[Question]:
         chain = [link(1), link(2)] if link(1) in evidence.readings else [link(1), link(3)]
         return [question for question in chain if question not in evidence.readings]
@@ -72,7 +72,7 @@ async def test_what_follows_from_an_answer_that_is_here_waits_for_no_round_trip(
     assert set(evidence.readings) == {link(1), link(2)}
 
 
-async def test_when_the_time_is_up_nothing_more_is_asked() -> None:
+async def test_no_question_is_asked_after_the_deadline() -> None:
     echo = Echo()
     collector = Collector(AnswerCache(echo), {})
     evidence = await collector.ask(Evidence(), [link(1)], ends_at=asyncio.get_running_loop().time())
@@ -82,7 +82,7 @@ async def test_when_the_time_is_up_nothing_more_is_asked() -> None:
     assert latest.reason == EvidenceError.TIMEOUT
 
 
-async def test_who_was_silent_once_is_not_asked_again() -> None:
+async def test_an_unresponsive_agent_is_not_queried_again() -> None:
     echo = Echo(unanswered=SILENT)
     collector = Collector(AnswerCache(echo), {})
     evidence = await collector.ask(Evidence(), [link(1)])
@@ -91,7 +91,7 @@ async def test_who_was_silent_once_is_not_asked_again() -> None:
     assert evidence.latest(link(2)) is SILENT
 
 
-async def test_who_was_silent_to_one_path_is_not_asked_by_another() -> None:
+async def test_an_agent_that_is_unresponsive_to_one_path_is_not_queried_by_another() -> None:
     echo = Echo(unanswered=SILENT)
     collector = Collector(AnswerCache(echo), {})
     await collector.ask(Evidence(), [link(1)])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
@@ -141,7 +141,7 @@ def test_a_fault_that_one_witness_alone_shows_is_unknown_without_it(
 
 @pytest.mark.parametrize("name", names())
 def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name: str) -> None:
-    run, parse_cache = recorded(name), dict[Any, Any]()
+    run, parse_cache = recorded(name), ParseCache()
     before = diagnose(run, parse_cache)
     for what, is_lost in LOSSES.items():
         for where, is_there in PLACES.items():
@@ -156,7 +156,7 @@ def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name
 
 @pytest.mark.parametrize("name", names())
 def test_every_single_trace_that_is_lost_leaves_the_hop_of_the_whole_run(name: str) -> None:
-    run, parse_cache = recorded(name), dict[Any, Any]()
+    run, parse_cache = recorded(name), ParseCache()
     before = diagnose(run, parse_cache)
     for trace in filter(LOSSES["conntrack"], run.evidence.readings):
         after = diagnose(_without(run, {trace}), parse_cache)

@@ -8,7 +8,8 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.finding import Finding, Stage
+from datapath_probe.diagnose.failure_model.stage import Stage
+from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading

@@ -1,4 +1,4 @@
-"""Which program answers a question."""
+"""The program that answers a question."""
 
 import pytest
 
@@ -21,5 +21,5 @@ from datapath_probe.sources.netfilter import iptables, nftables
         (Question("node1", ("timeout", "4")), "timeout"),
     ],
 )
-def test_the_program_is_what_answers_not_what_it_is_wrapped_in(question: Question, program: str) -> None:
+def test_the_program_is_the_wrapped_one(question: Question, program: str) -> None:
     assert question.program == program

@@ -1,4 +1,4 @@
-"""Who was silent once in a run: an agent's process, a tool, or all of a node."""
+"""Which questions are skipped in a run after a timeout: those to an agent process, to a tool, or to a whole node."""
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
@@ -30,36 +30,36 @@ def unanswered(question: Question, *readings: Reading) -> set[Question]:
     return {asked for asked in ALL if silence.of(asked)}
 
 
-def test_an_agent_that_does_not_respond_leaves_the_tools_beside_it() -> None:
+def test_an_unresponsive_agent_does_not_affect_other_tools() -> None:
     assert unanswered(ENDPOINT, NOT_RESPONDING) == {ENDPOINT, EVENTS}
 
 
-def test_a_tool_that_hangs_leaves_the_others() -> None:
+def test_a_hanging_tool_does_not_affect_other_tools() -> None:
     assert unanswered(LOOKUP, TIMEOUT) == {LOOKUP, OTHER_LOOKUP}
 
 
-def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
+def test_a_hanging_tool_cannot_query_the_agent() -> None:
     assert unanswered(METRICS, TIMEOUT) == {METRICS, ENDPOINT}
 
 
-def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
+def test_a_hanging_tool_in_a_pod_does_not_affect_other_tools_there() -> None:
     inside_filters = Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "iptables-save", "-c"))
     silence = after(inside_filters, TIMEOUT)
     assert silence.of(Question("node1", ("iptables-save", "-c"))) is TIMEOUT
     assert silence.of(Question("node1", ("nsenter", "--net=/var/run/cilium/netns/a", "ip", "route"))) is None
 
 
-def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
+def test_without_a_channel_no_question_can_be_asked() -> None:
     assert unanswered(LOOKUP, NOT_RESPONDING) == set(ALL) - {ELSEWHERE}
 
 
-def test_the_reason_is_that_of_the_first_silence() -> None:
+def test_the_reason_is_that_of_the_first_timeout() -> None:
     assert after(ENDPOINT, NOT_RESPONDING).of(EVENTS) is NOT_RESPONDING
 
 
-def test_an_earlier_silence_counts() -> None:
+def test_an_earlier_timeout_counts() -> None:
     assert unanswered(ENDPOINT, NOT_RESPONDING, FINE) == {ENDPOINT, EVENTS}
 
 
-def test_other_trouble_is_no_silence() -> None:
+def test_other_errors_are_not_timeouts() -> None:
     assert unanswered(LOOKUP, Unavailable(EvidenceError.CHANNEL_LOST, "gone")) == set()

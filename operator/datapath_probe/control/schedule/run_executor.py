@@ -86,7 +86,11 @@ def _log_end(result: RunResult) -> None:
     more: dict[str, object] = {}
     if isinstance(outcome, Diagnosis):
         hop = outcome.divergence
-        more = {"hop": hop.hop if hop else None, "hop_node": hop.node if hop else None}
+        more = {
+            "rule": outcome.rule,
+            "hop": hop.hop if hop else None,
+            "hop_node": hop.node if hop else None,
+        }
     if len(result.outcomes) > 1:
         more["paths"] = len(result.outcomes)
     log.info(

@@ -45,9 +45,9 @@ def _failed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
         feigned = host_sockets.doubt(context)
         if feigned:
             return hop.unknown(feigned)
-        why = "although something listens" if listens(context) else "nothing listens"
-        message = f"{context.server} refused the connection: the pod answered with a RST, {why} on that port"
-        return hop.broken(Reason.CONNECTION_REFUSED, message)
+        return hop.broken(
+            Reason.CONNECTION_REFUSED, f"{context.server} refused the connection: {_why_refused(context)}"
+        )
     if connection.connected and report.failure in _ENDED_EARLY and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
@@ -63,6 +63,13 @@ def _failed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
     if report.failure is ClientFailure.NOT_HTTP:
         return hop.broken(Reason.NO_RESPONSE, f"{context.server} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+
+
+def _why_refused(context: CheckContext) -> str:
+    if context.connection.answered_by_other:
+        return "a RST came back, although no packet of this connection reached the pod"
+    why = "although something listens" if listens(context) else "nothing listens"
+    return f"the pod answered with a RST, {why} on that port"
 
 
 def _unexpected(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:

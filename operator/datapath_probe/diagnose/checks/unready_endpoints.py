@@ -2,25 +2,12 @@
 of the hops that the request would take.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
-from ...api.vocabulary import HopName
 from ...plan.plan import PodFacts, ServiceTarget
-from ..context import Check, CheckContext
+from ..context import CheckContext
 from ..finding.finding import Finding
-from .endpoint_map import check_endpoint_lookup
-from .interface import check_destination_interface
-from .program import check_destination_program, check_reply_program
 from .subpath import WALKED, is_harmful, walk_to
-
-_MET_BY_KUBELETS: Final[Mapping[HopName, Check]] = {
-    HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
-    HopName.DESTINATION_PROGRAM: check_destination_program,
-    HopName.DESTINATION_INTERFACE: check_destination_interface,
-    HopName.REPLY_PROGRAM: check_reply_program,
-}
 
 
 def why_unready(context: CheckContext) -> Finding | None:
@@ -30,7 +17,7 @@ def why_unready(context: CheckContext) -> Finding | None:
         return None
     pods = [endpoint for endpoint in target.unready[:WALKED] if isinstance(endpoint.target, PodFacts)]
     plan = replace(context.plan, target=replace(target, backends=target.unready))
-    findings = (found for pod in pods for found in walk_to(context, plan, pod, _MET_BY_KUBELETS))
+    findings = (found for pod in pods for found in walk_to(context, plan, pod, context.registry.of_kubelets))
     return next(filter(is_harmful, findings), None)
 
 

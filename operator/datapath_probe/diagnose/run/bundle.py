@@ -41,9 +41,10 @@ class NotABundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A run that can be saved."""
+    """A run that can be saved. `rule`: the one that decided on its verdict, for people: replay finds it again."""
 
     run: PathRun
+    rule: str = ""
 
     def to_json(self) -> bytes:
         """The document, UTF-8, without secrets."""
@@ -51,6 +52,7 @@ class Bundle:
         request = run.request
         document = {
             "format": FORMAT,
+            "rule": self.rule,
             "plan": _PLAN.dump_python(run.plan, mode="json"),
             "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
             "secondLook": run.second_look,
@@ -102,7 +104,8 @@ class Bundle:
                     destination_churn=_CHURN.validate_python(document.get("behind")),
                     dns_churn=_CHURN.validate_python(document.get("dns")),
                     windows=_windows(document.get("windows", {})),
-                )
+                ),
+                rule=str(document.get("rule", "")),
             )
         except NotABundleError:
             raise

@@ -58,10 +58,15 @@ def _printed(shown: object, exit_code: int = 0) -> Answer:
 
 def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
     """The recorded run's diagnosis once everything that is still wanted has been answered."""
-    run = _with_agents(recorded(name), agent_age_s)
+    return diagnose(completed(recorded(name), kernel, agent_age_s))
+
+
+def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRun:
+    """The run, once the kernel has answered whatever is still wanted."""
+    run = _with_agents(run, agent_age_s)
     while questions := [question for question in questions_of(run) if question.argv[0] == "bpftool"]:
         run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
-    return diagnose(run)
+    return run
 
 
 def _with_agents(run: PathRun, age_s: float) -> PathRun:

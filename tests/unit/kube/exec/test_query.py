@@ -1,4 +1,4 @@
-"""Questions into readings over several batches, against a model of the shell at the other end."""
+"""Questions become readings over several batches, with a fake shell."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ NOW = 1_700_000_000.0
 
 @dataclass(frozen=True)
 class Command:
-    """How a command behaves: bytes it prints, seconds it takes, whether it takes the batch with it."""
+    """Behavior of a command: bytes it prints, seconds it takes, whether it ends the batch."""
 
     prints: int = 10
     takes_s: float = 0.0
@@ -45,7 +45,7 @@ def question(number: int, timeout_s: float = 5.0) -> Question:
 
 
 def run(batch: Batch, commands: list[Command]) -> Reply:
-    """What the real shell would answer (tests/unit/kube/test_exec_framing.py shows that it does)."""
+    """The reply of the real shell, as `test_framing` verifies."""
     results: list[Result] = []
     printed, elapsed_s = 0, 0.0
     for asked in batch.questions:
@@ -64,7 +64,7 @@ def run(batch: Batch, commands: list[Command]) -> Reply:
 
 
 def ask(commands: list[Command], timeout_s: float = 5.0) -> tuple[list[Answer | Unavailable], int]:
-    """The readings, and the number of batches it took."""
+    """The readings, and the number of batches."""
     asking = Query([question(number, timeout_s) for number in range(len(commands))], reply_limit=LIMIT)
     batches = 0
     while batch := asking.next_batch():
@@ -74,7 +74,7 @@ def ask(commands: list[Command], timeout_s: float = 5.0) -> tuple[list[Answer | 
     return list(asking.readings()), batches
 
 
-def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> None:
+def test_a_hanging_tool_in_a_pod_does_not_affect_other_tools_there() -> None:
     tools = ("iptables-save",), ("iptables-save", "-c"), ("ip", "route")
     words = ("nsenter", "--net=/var/run/cilium/netns/a")
     filters, again, route = (Question("node1", (*words, *tool)) for tool in tools)
@@ -86,7 +86,7 @@ def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> Non
     assert list(batch.questions) == [route]
 
 
-def test_as_a_rule_it_is_one_batch() -> None:
+def test_normally_one_batch_suffices() -> None:
     readings, batches = ask([FINE] * 15)
     assert batches == 1
     assert [reading.stdout for reading in readings if isinstance(reading, Answer)] == [
@@ -94,7 +94,7 @@ def test_as_a_rule_it_is_one_batch() -> None:
     ]
 
 
-def test_nothing_asked_is_nothing_sent() -> None:
+def test_without_questions_nothing_is_sent() -> None:
     assert ask([]) == ([], 0)
 
 
@@ -104,7 +104,7 @@ def test_nothing_asked_is_nothing_sent() -> None:
         max_size=12,
     )
 )
-def test_each_command_is_judged_by_its_own_deeds(commands: list[Command]) -> None:
+def test_each_command_has_its_own_result(commands: list[Command]) -> None:
     readings, _ = ask(commands)
     for number, (command, reading) in enumerate(zip(commands, readings, strict=True)):
         if command in REASONS:
@@ -116,12 +116,12 @@ def test_each_command_is_judged_by_its_own_deeds(commands: list[Command]) -> Non
             assert reading.stdout == f"command-{number}".encode()
 
 
-def test_a_hanging_command_costs_its_time_once() -> None:
+def test_a_hanging_command_costs_its_timeout_once() -> None:
     _, batches = ask([FINE, HANGING, FINE])
     assert batches == 2
 
 
-def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> None:
+def test_a_hanging_agent_costs_its_timeout_once_and_affects_no_other_tool() -> None:
     agent = [replace(question(number, 7.0), by_agent=True) for number in (0, 1)]
     tools = [question(2), question(3)]
     asking = Query([agent[0], tools[0], agent[1], tools[1]], reply_limit=LIMIT)
@@ -141,7 +141,7 @@ def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> 
     )
 
 
-def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
+def test_a_hanging_tool_is_not_queried_again() -> None:
     lookups = [Question("node1", ("bpftool", "-j", "map", "lookup", str(number))) for number in range(3)]
     asking = Query([*lookups, question(3)], reply_limit=LIMIT)
     assert asking.next_batch()
@@ -152,19 +152,19 @@ def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
     assert asking.readings()[:3] == (why, why, why)
 
 
-def test_a_command_that_had_less_than_its_time_is_asked_again() -> None:
+def test_a_command_that_had_less_than_its_timeout_is_retried() -> None:
     readings, batches = ask([Command(takes_s=4.0), Command(takes_s=4.0)])
     assert batches == 2
     assert all(isinstance(reading, Answer) for reading in readings)
 
 
-def test_an_answer_tells_when_its_command_started() -> None:
+def test_an_answer_has_the_start_time_of_its_command() -> None:
     asking = Query([question(0)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", age_s=1.5, duration_s=0.5),), None), NOW)
     assert asking.readings() == (Answer(0, b"", b"", at=NOW - 1.5, duration_s=0.5),)
 
 
-def test_giving_up_keeps_what_was_answered() -> None:
+def test_giving_up_keeps_earlier_answers() -> None:
     asking = Query([question(0), question(1)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", 0.0, 0.0),), Cut(EvidenceError.COMMAND_FAILED, "cut off")), NOW)
     asking.give_up(channel_lost("gone"), NOW)
@@ -175,7 +175,7 @@ def test_giving_up_keeps_what_was_answered() -> None:
     )
 
 
-def test_a_key_that_may_well_be_absent_comes_behind_those_that_it_would_make_wait() -> None:
+def test_questions_that_may_fail_come_last_in_a_batch() -> None:
     often_absent = bpftool.lookup("node1", "cilium_lxc", b"1", often_absent=True)
     present = bpftool.lookup("node1", "cilium_lxc", b"2")
     batch = Query([often_absent, present], reply_limit=LIMIT).next_batch()

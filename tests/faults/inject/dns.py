@@ -1,4 +1,4 @@
-"""Names: no server to ask, a pod that looks in the wrong place, names that lead elsewhere."""
+"""DNS: no server, a wrong resolver configuration, wrong addresses. Used by the catalogue."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=kube-dns"
 
 @contextmanager
 def coredns_gone(api: Api) -> Iterator[None]:
-    """A cluster that has no DNS server, nor had one just now."""
+    """A cluster without a DNS server, for longer than the transition window of its endpoints."""
 
     def gone() -> bool:
         for pod in api.items(_PODS):
@@ -34,15 +34,15 @@ def coredns_gone(api: Api) -> Iterator[None]:
 
 
 def _at_rest() -> None:
-    """Until the change of the endpoints is no transition to the operator any more."""
+    """Wait until the operator no longer treats the change of the endpoints as a transition."""
     changed = time.monotonic()
     window_s = DEFAULT.endpoints_spreading_s
-    until("the endpoints are at rest", lambda: time.monotonic() - changed > window_s, 2 * window_s)
+    until("the endpoints are stable", lambda: time.monotonic() - changed > window_s, 2 * window_s)
 
 
 @contextmanager
 def file_changed(galaxy: Galaxy, pod: Pod, path: str, change: str) -> Iterator[None]:
-    """A pod with another /etc/hosts or /etc/resolv.conf; `change` is a sed script. Both are mounts: no new file."""
+    """A pod with a changed /etc/hosts or /etc/resolv.conf; `change`: a sed script. Mounts: written in place."""
     kept = "/tmp/faults-kept"
     galaxy.sh(pod.name, f"cp {path} {kept} && sed '{change}' {kept} > {path}")
     try:

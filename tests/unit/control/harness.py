@@ -1,4 +1,7 @@
-"""The operator's parts put together around a runner and an API server that tests control. Simulated time."""
+"""The operator's components around a fake runner and a fake API server. Simulated time.
+
+Used by the tests of `control`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -38,7 +41,7 @@ def body(
     status: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """A DatapathProbe as the API server shows it."""
+    """A DatapathProbe as the API server returns it."""
     annotations = {"datapath-probe.dev/run-now": run_now} if run_now else {}
     if capture:
         annotations["datapath-probe.dev/capture"] = capture
@@ -61,17 +64,17 @@ def body(
     }
 
 
-class World:
-    """`outcome` is what runs find, `takes_s` how long they take; `written`, `told` is what the API server got."""
+class Harness:
+    """`outcome`, `takes_s`: result and duration of each run. `written`, `events`: what the API server received."""
 
     def __init__(self) -> None:
         self.outcome: Diagnosis | CannotRun | Exception = healthy()
         self.takes_s = 0.1
         self.runs: list[tuple[float, Probe]] = []
         self.captures: list[bool] = []
-        self.anew: list[bool] = []
+        self.fresh: list[bool] = []
         self.written: dict[str, Mapping[str, Any]] = {}
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.gone: set[str] = set()
         self.scheduler = Scheduler(clock, 8)
         self.metrics = Metrics(lambda: self.scheduler.heartbeat)
@@ -82,11 +85,11 @@ class World:
         self.registry = Registry(self.scheduler, self.publisher)
         self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
 
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
         started = clock()
         self.runs.append((started - EPOCH, probe))
         self.captures.append(capture)
-        self.anew.append(anew)
+        self.fresh.append(fresh)
         await asyncio.sleep(self.takes_s)
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -99,32 +102,50 @@ class World:
         return Written()
 
     def record(self, probe: ProbeRef, event: Event) -> None:
-        self.told.append(event)
+        self.events.append(event)
 
     def forget(self, probe: ProbeRef) -> None:
-        """Nothing is kept."""
+        """Keeps no state per probe."""
 
     def status(self, name: str = "probe") -> Mapping[str, Any]:
-        """What the API server has."""
+        """The status in the API server."""
         return self.written[f"uid-{name}"]
 
     def has_series(self, name: str) -> bool:
-        """Whether a scrape shows the probe."""
+        """Whether the metrics contain the probe."""
         return f'probe="{name}"' in self.scraped()
 
     def scraped(self) -> str:
-        """What a scrape shows."""
+        """The metrics as text."""
         return generate_latest(self.metrics.registry).decode()
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    """A world in which time passes."""
-    made = World()
-    task = asyncio.create_task(made.scheduler.serve(made.run_executor))
+async def running() -> AsyncIterator[Harness]:
+    """A harness whose scheduler is running."""
+    harness = Harness()
+    task = asyncio.create_task(harness.scheduler.serve(harness.run_executor))
     try:
-        yield made
+        yield harness
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await made.status_writer.close(1)
+        await harness.status_writer.close(1)
+
+
+async def status_after(seconds: float, **changes: Any) -> dict[str, Any]:
+    """The status that an operator leaves in the API server after it has run a probe for this time."""
+    async with running() as harness:
+        harness.registry.observe(body(**changes))
+        await asyncio.sleep(seconds)
+    return dict(harness.status())
+
+
+def trigger(harness: Harness, name: str = "probe") -> str:
+    """Trigger of the last run."""
+    return str(harness.status(name)["lastRun"]["trigger"])
+
+
+def conditions(harness: Harness, name: str = "probe") -> dict[str, tuple[str, str]]:
+    """Status and reason of each condition."""
+    return {each["type"]: (each["status"], each["reason"]) for each in harness.status(name)["conditions"]}

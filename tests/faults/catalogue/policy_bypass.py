@@ -1,5 +1,5 @@
-"""Packets that are judged by another policy than theirs, or by none: what lets through what should be denied, or denies
-what should pass, lies before the policy.
+"""Packets that bypass their policy or are matched with a wrong identity: they pass although denied, or the reverse. The
+fault lies before the policy.
 """
 
 from datapath_probe.api.vocabulary import HopName
@@ -12,10 +12,10 @@ from faults.inject.in_place import Injected
 from faults.inject.maps import changed, ipcache_entry, patched
 from faults.inject.policies import CILIUM, Direction, enforced, map_entry, policy
 from faults.inject.probing import all_of, expected_denied
-from faults.modes import BY_ROUTES, Mode
+from faults.modes import WITH_ENDPOINT_ROUTES, Mode
 from faults.scene import SHIP, Scene, Target
 
-_STRANGER = (4242).to_bytes(4, "little")
+_OTHER_IDENTITY = (4242).to_bytes(4, "little")
 _NO_STARS: Object = {
     "endpointSelector": SHIPS,
     "egress": [{"toEntities": ["all"]}],
@@ -50,16 +50,18 @@ def _denied_on_ingress(scene: Scene, fault: Injected) -> Injected:
 
 
 def _only_to_the_stars(scene: Scene) -> Injected:
-    """A policy that lets the ship speak to the deathstars."""
+    """A policy that allows the ship to reach the deathstars only."""
     entry = map_entry(scene.lab, scene.ship, Direction.EGRESS, scene.far.identity)
     others = map_entry(scene.lab, scene.ship, Direction.EGRESS, 0)
     path = f"{CILIUM}/namespaces/{NAMESPACE}/ciliumnetworkpolicies"
-    made = policy(CNP, _ONLY_STARS)
-    return objects.made(scene.api, path, made, lambda: entry.find() is not None and others.find() is None)
+    only_stars = policy(CNP, _ONLY_STARS)
+    return objects.created(
+        scene.api, path, only_stars, lambda: entry.find() is not None and others.find() is None
+    )
 
 
-def _taken_for_a_stranger(scene: Scene, node: str, ip: str) -> Injected:
-    return changed(ipcache_entry(scene.lab, node, ip), patched(0, _STRANGER))
+def _wrong_identity(scene: Scene, node: str, ip: str) -> Injected:
+    return changed(ipcache_entry(scene.lab, node, ip), patched(0, _OTHER_IDENTITY))
 
 
 FAULTS = (
@@ -70,12 +72,12 @@ FAULTS = (
     ),
     Fault(
         "denial-passed-by-a-wrong-identity-of-the-destination",
-        lambda s: _denied_on_egress(s, _taken_for_a_stranger(s, s.source, s.far.ip)),
+        lambda s: _denied_on_egress(s, _wrong_identity(s, s.source, s.far.ip)),
         broken(HopName.IPCACHE_LOOKUP, "WrongIdentity"),
     ),
     Fault(
         "denial-passed-by-a-wrong-identity-of-the-source",
-        lambda s: _denied_on_ingress(s, _taken_for_a_stranger(s, s.destination, s.ship.ip)),
+        lambda s: _denied_on_ingress(s, _wrong_identity(s, s.destination, s.ship.ip)),
         broken(HopName.SOURCE_IDENTITY, "WrongIdentity", At.DESTINATION),
         modes=frozenset({Mode.NATIVE}),
     ),
@@ -83,16 +85,16 @@ FAULTS = (
         "denial-bypassed-without-the-destinations-program",
         lambda s: _denied_on_ingress(s, programs.detached_from_pod(s.lab, s.far, "cil_to_container")),
         broken(HopName.DESTINATION_PROGRAM, "ProgramMissing", At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "denied-for-a-wrong-identity-of-the-destination",
-        lambda s: all_of(_only_to_the_stars(s), _taken_for_a_stranger(s, s.source, s.far.ip)),
+        lambda s: all_of(_only_to_the_stars(s), _wrong_identity(s, s.source, s.far.ip)),
         broken(HopName.IPCACHE_LOOKUP, "WrongIdentity"),
     ),
     Fault(
         "denied-for-a-wrong-identity-of-the-destination-service",
-        lambda s: all_of(_only_to_the_stars(s), _taken_for_a_stranger(s, s.source, s.far.ip)),
+        lambda s: all_of(_only_to_the_stars(s), _wrong_identity(s, s.source, s.far.ip)),
         broken(HopName.IPCACHE_LOOKUP, "WrongIdentity"),
         Target.SERVICE,
     ),

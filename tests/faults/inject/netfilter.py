@@ -1,23 +1,23 @@
-"""Packet filters of a node: rules that drop or reject what Cilium would have let pass."""
+"""Netfilter rules of nodes and pods that drop, reject or rewrite packets. Used by the catalogue."""
 
 from contextlib import AbstractContextManager
 
 from e2e.galaxy import Pod
 from faults.inject import devices
-from faults.inject.undo import done
+from faults.inject.commands import applied
 from lab.cluster import Lab
 
 
 def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") -> AbstractContextManager[None]:
-    """A rule that comes first in its chain."""
+    """A rule at the start of its chain."""
     iptables = ("iptables", "--wait", "--table", table)
-    return done(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
+    return applied(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
 
 
 def rule_in_pod(
     lab: Lab, pod: Pod, chain: str, *words: str, table: str = "filter", program: str = "iptables"
 ) -> AbstractContextManager[None]:
-    """The same inside a pod; `program`: which of iptables' backends holds it."""
+    """The same in a pod's network namespace; `program`: selects the iptables backend."""
     enter = ("ip", "netns", "exec", devices.netns(lab, pod))
     iptables = (*enter, program, "--wait", "--table", table)
-    return done(lab, pod.node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
+    return applied(lab, pod.node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))

@@ -1,25 +1,25 @@
-"""What swallows packets and is not seen at first sight: rules that not everybody can read, filters that are no
-programs, queues that hold packets back, an application that does not take its connections.
+"""Packet loss that is hard to see: complex netfilter rules, classic BPF filters, slow qdiscs, an application that
+accepts no connections.
 """
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken
-from faults.inject import application, devices, filters, strangers
+from faults.inject import application, devices, foreign_programs, netfilter
 from faults.inject.in_place import Injected
-from faults.modes import EVERY, TUNNELED, Mode
+from faults.modes import ALL_MODES, TUNNELED, Mode
 from faults.scene import Scene, Target
 
 DESTINATION, RESPONSE = HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE
 DROPS = "NetfilterDrops"
 PER_POD = frozenset(
     {Mode.VXLAN, Mode.NATIVE}
-)  # with the others a program of Cilium's ends the chain there, or passes the device by
+)  # in other modes a Cilium program ends the chain there, or bypasses the device
 UPLINK = frozenset({Mode.VXLAN})
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
 _REDIRECT = ("--dport", "80", "-j", "REDIRECT", "--to-ports", "81")
 _TUNNEL = ("-p", "udp", "--dport", "8472")
 
-# Answers until somebody inside the pod has asked; then takes no connections any more, and as many wait as may.
+# Responds until a request from inside the pod (the readiness check); then accepts no connections, with a full backlog.
 _TAKES_NONE = """
 import socket, time
 server = socket.socket()
@@ -44,11 +44,11 @@ time.sleep(600)
 def _in_far(
     scene: Scene, chain: str, *words: str, table: str = "filter", program: str = "iptables"
 ) -> Injected:
-    return filters.rule_in_pod(scene.lab, scene.far, chain, *words, table=table, program=program)
+    return netfilter.rule_in_pod(scene.lab, scene.far, chain, *words, table=table, program=program)
 
 
 def _inside(name: str, *words: str, chain: str = "INPUT") -> Fault:
-    """A rule inside the destination."""
+    """A rule in the destination pod."""
     return Fault(name, lambda s: _in_far(s, chain, *words), broken(DESTINATION, DROPS, At.DESTINATION))
 
 
@@ -88,7 +88,7 @@ FAULTS = (
     ),
     Fault(
         "rule-by-length-drops-the-tunnel",
-        lambda s: filters.rule(
+        lambda s: netfilter.rule(
             s.lab, s.destination, "INPUT", *_TUNNEL, "-m", "length", "--length", "40:65535", "-j", "DROP"
         ),
         broken(HopName.OVERLAY_DECAPSULATION, DROPS, At.DESTINATION),
@@ -96,29 +96,29 @@ FAULTS = (
     ),
     Fault(
         "classic-filter-on-the-destinations-device",
-        lambda s: strangers.classic_filter_on(s.lab, s.destination, s.lxc(s.far), "egress"),
+        lambda s: foreign_programs.classic_filter_on(s.lab, s.destination, s.lxc(s.far), "egress"),
         broken(DESTINATION, DROPS, At.DESTINATION),
         modes=PER_POD,
     ),
     Fault(
         "classic-filter-inside-the-destination",
-        lambda s: strangers.classic_filter_on(
+        lambda s: foreign_programs.classic_filter_on(
             s.lab, s.destination, "eth0", "ingress", inside=devices.netns(s.lab, s.far)
         ),
         broken(DESTINATION, DROPS, At.DESTINATION),
-        modes=EVERY,
+        modes=ALL_MODES,
     ),
     Fault(
         "classic-filter-on-the-source-nodes-device",
-        lambda s: strangers.classic_filter_on(s.lab, s.source, "eth0", "egress"),
+        lambda s: foreign_programs.classic_filter_on(s.lab, s.source, "eth0", "egress"),
         broken(HopName.NODE_ROUTING, DROPS),
         modes=UPLINK,
     ),
     Fault(
         "queue-holds-back-what-goes-to-the-destination",
-        lambda s: devices.slow_queue(s.lab, s.destination, s.lxc(s.far)),
+        lambda s: devices.slow_qdisc(s.lab, s.destination, s.lxc(s.far)),
         broken(DESTINATION, "QdiscDrops", At.DESTINATION),
-        modes=UPLINK,  # elsewhere packets may pass the device by
+        modes=UPLINK,  # elsewhere packets may bypass the device
     ),
     Fault(
         "takes-no-connections",

@@ -1,13 +1,13 @@
-"""Programs of another make beside Cilium's, and kernels that refuse what routing tables and Cilium would let pass."""
+"""Foreign programs in addition to Cilium's, and stacks that drop packets which routes and Cilium would accept."""
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken
-from faults.inject import devices, filters, strangers
-from faults.modes import BY_ROUTES, EVERY, TUNNELED, Mode
+from faults.inject import devices, foreign_programs, netfilter
+from faults.modes import ALL_MODES, TUNNELED, WITH_ENDPOINT_ROUTES, Mode
 from faults.scene import Scene, Target
 
 FOREIGN = "ForeignProgram"
-# With the other modes a program of Cilium's ends the chain there, or packets do not pass there.
+# In other modes a Cilium program ends the chain there, or packets do not pass there.
 PER_POD, UPLINK = frozenset({Mode.VXLAN, Mode.TC}), frozenset({Mode.VXLAN})
 
 
@@ -18,44 +18,44 @@ def _inside(scene: Scene) -> str:
 FAULTS = (
     Fault(
         "filter-before-the-destinations-device",
-        lambda s: filters.rule(s.lab, s.destination, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
+        lambda s: netfilter.rule(s.lab, s.destination, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
         broken(HopName.ENDPOINT_LOOKUP, "NetfilterDrops", At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "filter-before-the-destinations-device-same-node",
-        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.near.ip, "-j", "DROP"),
+        lambda s: netfilter.rule(s.lab, s.source, "FORWARD", "-d", s.near.ip, "-j", "DROP"),
         broken(HopName.ENDPOINT_LOOKUP, "NetfilterDrops"),
         Target.NEAR,
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "filter-before-the-sources-device",
-        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.ship.ip, "-j", "DROP"),
+        lambda s: netfilter.rule(s.lab, s.source, "FORWARD", "-d", s.ship.ip, "-j", "DROP"),
         broken(HopName.REPLY_DELIVERY, "NetfilterDrops"),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "filter-on-the-destinations-device",
-        lambda s: strangers.filter_on(s.lab, s.destination, s.lxc(s.far), "egress"),
+        lambda s: foreign_programs.tc_filter_on(s.lab, s.destination, s.lxc(s.far), "egress"),
         broken(HopName.DESTINATION_INTERFACE, FOREIGN, At.DESTINATION),
         modes=PER_POD,
     ),
     Fault(
         "filter-inside-the-destination-by-bpf",
-        lambda s: strangers.filter_on(s.lab, s.destination, "eth0", "ingress", inside=_inside(s)),
+        lambda s: foreign_programs.tc_filter_on(s.lab, s.destination, "eth0", "ingress", inside=_inside(s)),
         broken(HopName.DESTINATION_INTERFACE, FOREIGN, At.DESTINATION),
-        modes=EVERY,
+        modes=ALL_MODES,
     ),
     Fault(
         "filter-on-the-source-nodes-device",
-        lambda s: strangers.filter_on(s.lab, s.source, "eth0", "egress"),
+        lambda s: foreign_programs.tc_filter_on(s.lab, s.source, "eth0", "egress"),
         broken(HopName.NODE_ROUTING, FOREIGN),
         modes=UPLINK,
     ),
     Fault(
         "xdp-drops-at-the-destinations-node",
-        lambda s: strangers.xdp_on(s.lab, s.destination, "eth0"),
+        lambda s: foreign_programs.xdp_on(s.lab, s.destination, "eth0"),
         broken(HopName.OVERLAY_DECAPSULATION, FOREIGN, At.DESTINATION),
         modes=TUNNELED,
     ),
@@ -77,7 +77,7 @@ FAULTS = (
     ),
     Fault(
         "filter-by-state-drops-the-tunnel",
-        lambda s: filters.rule(
+        lambda s: netfilter.rule(
             s.lab,
             s.destination,
             "INPUT",
@@ -89,7 +89,9 @@ FAULTS = (
     ),
     Fault(
         "filter-rejects-inside-the-source-service",
-        lambda s: filters.rule_in_pod(s.lab, s.ship, "OUTPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT"),
+        lambda s: netfilter.rule_in_pod(
+            s.lab, s.ship, "OUTPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT"
+        ),
         broken(HopName.SOURCE_INTERFACE, "NetfilterDrops"),
         Target.SERVICE,
     ),

@@ -1,28 +1,28 @@
-"""The name of the Service, as the ship resolves it."""
+"""Faults of name resolution in the ship."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
 from faults.fault import Fault, broken, degraded
+from faults.inject.dns import coredns_gone, file_changed
 from faults.inject.in_place import Injected
-from faults.inject.names import coredns_gone, file_changed
 from faults.inject.policies import Direction, enforced, policy
 from faults.scene import BOTH, OUTPOST, Scene, Target
 
 RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "DNSLookupFailed"
 
 
-def _leads_to(scene: Scene, ip: str) -> Injected:
+def _resolves_to(scene: Scene, ip: str) -> Injected:
     line = f"$a {ip} {OUTPOST}.{NAMESPACE}.svc"
     return file_changed(scene.galaxy, scene.ship, "/etc/hosts", line)
 
 
 def _dns_denied(scene: Scene) -> Injected:
-    """The ship may talk to deathstars, and to nobody else."""
+    """The ship may reach deathstars only."""
     rules = [{"toEndpoints": [{"matchLabels": {"class": "deathstar"}}]}]
     spec = {"endpointSelector": {"matchLabels": {"class": "xwing"}}, "egress": rules}
-    stranger = 1  # the host, which stands for everybody else
+    other = 1  # the host, as an example of all others
     return enforced(
-        scene.lab, scene.api, policy("CiliumNetworkPolicy", spec), scene.ship, Direction.EGRESS, stranger
+        scene.lab, scene.api, policy("CiliumNetworkPolicy", spec), scene.ship, Direction.EGRESS, other
     )
 
 
@@ -36,7 +36,8 @@ FAULTS = (
     Fault(
         "name-does-not-exist",
         lambda s: file_changed(s.galaxy, s.ship, "/etc/resolv.conf", "/^search/d"),
-        broken(RESOLUTION, "DNSNoAddress") + broken(RESOLUTION, UNRESOLVED),  # the second if it took its time
+        broken(RESOLUTION, "DNSNoAddress")
+        + broken(RESOLUTION, UNRESOLVED),  # the second if resolution is slow
         Target.SERVICE,
     ),
     Fault(
@@ -49,19 +50,19 @@ FAULTS = (
     ),
     Fault(
         "name-resolves-to-another-service",
-        lambda s: _leads_to(s, s.service_ip(BOTH)),
+        lambda s: _resolves_to(s, s.service_ip(BOTH)),
         degraded(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
     Fault(
         "name-resolves-to-nobody",
-        lambda s: _leads_to(s, "203.0.113.9"),
+        lambda s: _resolves_to(s, "203.0.113.9"),
         broken(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
     Fault(
         "name-resolves-to-the-backend-itself",
-        lambda s: _leads_to(s, s.far.ip),
+        lambda s: _resolves_to(s, s.far.ip),
         degraded(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),

@@ -1,6 +1,6 @@
-"""Programs of another make that drop what is meant for the demo: filters of a clsact qdisc, or XDP.
+"""Foreign programs that drop the traffic of the scene: tc filters of a clsact qdisc, or XDP.
 
-In: a node, a device, be it inside a pod. Compiled by the clang that agents' images have. Used by the catalogue.
+In: a node and a device, possibly inside a pod. Compiled with the clang of the agent image. Used by the catalogue.
 """
 
 import json
@@ -12,9 +12,9 @@ from faults.inject.in_place import InPlace
 from faults.inject.maps import MapEntry, program_replaced
 from lab.cluster import Lab
 
-_PINNED = "/sys/fs/bpf/faults-strangers"
+_PINNED = "/sys/fs/bpf/faults-foreign"
 _PRIORITY = "7"
-# IPv4 and UDP to port 8472, or TCP: drop (2), else go on
+# IPv4 and UDP to port 8472, or TCP: drop (2), else continue
 _DROP_TUNNEL = (
     "9,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,177 0 0 14,72 0 0 16,21 1 0 8472,6 0 0 4294967295,6 0 0 2"
 )
@@ -24,35 +24,35 @@ typedef unsigned int u32; typedef unsigned short u16; typedef unsigned char u8;
 #define SEC(name) __attribute__((section(name), used))
 struct skb { u32 fields[19]; u32 data; u32 data_end; };
 struct xdp { u32 data; u32 data_end; };
-static __attribute__((always_inline)) int is_meant(u8 *packet, u8 *end) {
+static __attribute__((always_inline)) int matches(u8 *packet, u8 *end) {
   if (packet + 54 > end || packet[12] != 8 || packet[13])
     return 0;
   u16 source = packet[34] << 8 | packet[35], destination = packet[36] << 8 | packet[37];
   return packet[23] == 17 ? destination == 8472 : packet[23] == 6 && (source == 80 || destination == 80);
 }
-SEC("tc") int stranger_tc(struct skb *c) { return is_meant((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 2 : -1; }
-SEC("xdp") int stranger_xdp(struct xdp *c) { return is_meant((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 1 : 2; }
+SEC("tc") int foreign_tc(struct skb *c) { return matches((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 2 : -1; }
+SEC("xdp") int foreign_xdp(struct xdp *c) { return matches((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 1 : 2; }
 char terms[] SEC("license") = "GPL";
 """
 _LOAD = f"""
-printf %s "$0" > /tmp/faults-stranger.c
-clang -O2 -target bpf -c /tmp/faults-stranger.c -o /tmp/faults-stranger.o
+printf %s "$0" > /tmp/faults-foreign.c
+clang -O2 -target bpf -c /tmp/faults-foreign.c -o /tmp/faults-foreign.o
 mkdir -p {_PINNED}
-bpftool prog loadall /tmp/faults-stranger.o {_PINNED}
+bpftool prog loadall /tmp/faults-foreign.o {_PINNED}
 """
 
 
 @contextmanager
-def filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
-    """A filter at `ingress` or `egress` of a device."""
-    program = ("bpf", "da", "pinned", f"{_PINNED}/stranger_tc")
+def tc_filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
+    """A tc filter at `ingress` or `egress` of a device."""
+    program = ("bpf", "da", "pinned", f"{_PINNED}/foreign_tc")
     with _loaded(lab, node), _filtered(lab, node, device, side, program, _enter(inside)):
         yield
 
 
 @contextmanager
 def classic_filter_on(lab: Lab, node: str, device: str, side: str, *, inside: str = "") -> Iterator[None]:
-    """The same by a classic program, which no tool for eBPF tells of in full."""
+    """The same with a classic BPF program, which bpftool does not list."""
     program = ("bpf", "da", "bytecode", _DROP_TUNNEL if device == "eth0" and not inside else _DROP_TCP)
     with _filtered(lab, node, device, side, program, _enter(inside)):
         yield
@@ -62,11 +62,11 @@ def classic_filter_on(lab: Lab, node: str, device: str, side: str, *, inside: st
 def _filtered(
     lab: Lab, node: str, device: str, side: str, program: Sequence[str], enter: Sequence[str]
 ) -> Iterator[None]:
-    """A filter, and the place for it where there is none: with tc it is Cilium's own."""
+    """A filter, with a clsact qdisc if there is none: in tc mode Cilium has one."""
     at = ("dev", device)
-    queues = json.loads(in_agent(lab, node, *enter, "tc", "-j", "qdisc", "show", *at))
-    made = all(queue["kind"] != "clsact" for queue in queues)
-    if made:
+    qdiscs = json.loads(in_agent(lab, node, *enter, "tc", "-j", "qdisc", "show", *at))
+    added = all(qdisc["kind"] != "clsact" for qdisc in qdiscs)
+    if added:
         in_agent(lab, node, *enter, "tc", "qdisc", "add", *at, "clsact")
     where = (*at, side, "prio", _PRIORITY)
     try:
@@ -74,16 +74,16 @@ def _filtered(
         yield
     finally:
         in_agent(lab, node, *enter, "tc", "filter", "del", *where)
-        if made:
+        if added:
             in_agent(lab, node, *enter, "tc", "qdisc", "del", *at, "clsact")
 
 
 @contextmanager
 def xdp_on(lab: Lab, node: str, device: str) -> Iterator[None]:
-    """A program that sees packets before all others."""
+    """A generic XDP program, which runs before all others."""
     change = ("ip", "link", "set", "dev", device, "xdpgeneric")
     with _loaded(lab, node):
-        in_agent(lab, node, *change, "pinned", f"{_PINNED}/stranger_xdp")
+        in_agent(lab, node, *change, "pinned", f"{_PINNED}/foreign_xdp")
         try:
             yield
         finally:
@@ -92,10 +92,10 @@ def xdp_on(lab: Lab, node: str, device: str) -> Iterator[None]:
 
 @contextmanager
 def in_place_of(lab: Lab, entry: MapEntry) -> Iterator[InPlace]:
-    """A program in the place of Cilium's own in a program array."""
+    """A foreign program instead of Cilium's in a program array."""
     with (
         _loaded(lab, entry.node),
-        program_replaced(entry, "pinned", f"{_PINNED}/stranger_tc") as in_place,
+        program_replaced(entry, "pinned", f"{_PINNED}/foreign_tc") as in_place,
     ):
         yield in_place
 
