@@ -1,4 +1,4 @@
-"""The agents' own bpftool: many questions that share a process are answered as each would be alone."""
+"""The bpftool of real agents: batched questions get the same answers as separate ones."""
 
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.reading import Answer, Reading
@@ -31,11 +31,11 @@ FACTS = (
 )
 
 
-def said(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
+def content(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
     return (reading.exit_code, reading.stdout, reading.stderr) if isinstance(reading, Answer) else reading
 
 
-async def test_questions_that_share_a_process_are_answered_as_alone(lab: Lab) -> None:
+async def test_batched_questions_get_the_same_answers_as_separate_ones(lab: Lab) -> None:
     agent = Agent(NODE, "kube-system", lab.agent_pod(NODE), "cilium-agent", ready=True, incarnation="")
     client = ExecClient(await load_configuration(str(lab.kubeconfig)))
     pool = ChannelPool(client)
@@ -52,4 +52,4 @@ async def test_questions_that_share_a_process_are_answered_as_alone(lab: Lab) ->
         await pool.close()
         await client.close()
     assert all(isinstance(reading, Answer) for reading in alone)
-    assert list(map(said, together)) == list(map(said, alone))
+    assert list(map(content, together)) == list(map(content, alone))

@@ -15,6 +15,11 @@ LASTING_S = 60.0
 """What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
 
 
+def late(node: str) -> Unavailable:
+    """Instead of an answer that did not come in time."""
+    return Unavailable(EvidenceError.TIMEOUT, f"{node} had not answered when the run's time was up")
+
+
 class AnswerCache:
     """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time. `clock`: one
     that is never set back, or answers would seem to be new for so long.
@@ -124,8 +129,7 @@ class _NodeAnswers:
         # `wait` cancels none of them: a run that ends takes no answer away from those who share it
         for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
             readings = batch.result() | readings
-        late = Unavailable(EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up")
-        return dict.fromkeys(questions, late) | readings
+        return dict.fromkeys(questions, late(self._node)) | readings
 
     def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
         task = asyncio.create_task(self._ask_agent(questions))

@@ -1,9 +1,10 @@
-"""The case that checks work on: a run seen through a lens, with its path and what its packets left in conntrack."""
+"""What checks work on: a run and its evidence, with the expected path and what the run's packets left in conntrack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
+from ..api.vocabulary import HopName
 from ..evidence.reading import Absent, Unavailable
 from ..plan.path import ExpectedHop, ExpectedPath
 from ..plan.plan import Backend, Plan, PodFacts
@@ -12,29 +13,33 @@ from ..sources.agent.agent_config import AgentConfig
 from ..sources.agent.agent_endpoint import AgentEndpoint
 from ..sources.bpf import map_layout
 from ..sources.bpf.map_layout import Layout
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .connection.connection import Connection
 from .connection.outcome import Outcome
 from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
-from .finding.hop_check import Hop
-from .run.run import Run
+from .finding.hop_check import LIVE, ConfirmationPolicy, Hop
+from .run.run import PathRun
 
 SENT_AGAIN_S = 0.9
-"""After a second the kernel sends the first packet of a connection again (RFC 6298), if nobody has answered it."""
+"""After a second the kernel sends the first packet of a connection again (RFC 6298), if there was no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """`report` is None while the request is under way; `connection` is then empty."""
+    """`report` is None while the request is under way; `connection` is then empty. `registry`: which check judges which
+    hop; `confirmation`: how often a contradiction is read before it counts.
+    """
 
-    run: Run
+    run: PathRun
     reader: EvidenceReader
     path: ExpectedPath
     backend: Backend | None
-    report: CurlReport | Unavailable | None
+    report: ClientReport | Unavailable | None
     outcome: Outcome
     connection: Connection
+    registry: "Registry"
+    confirmation: ConfirmationPolicy = LIVE
 
     @property
     def plan(self) -> Plan:
@@ -53,8 +58,13 @@ class CheckContext:
 
     @property
     def destination(self) -> PodFacts | None:
-        """The pod that answers, once it is known; None too where the host's network has no endpoint for it."""
-        return self.backend.target if self.backend and not self.backend.host else None
+        """The pod with an endpoint that answers; None until it is known, and where there is none: see `to_endpoint`."""
+        return self.backend.target if self.backend and isinstance(self.backend.target, PodFacts) else None
+
+    @property
+    def to_endpoint(self) -> bool:
+        """Whether the packets are known to go to an endpoint: not to a host, nor out of the cluster."""
+        return self.destination is not None
 
     @property
     def protocol(self) -> str:
@@ -74,11 +84,11 @@ class CheckContext:
 
     @property
     def needs_loss_search(self) -> bool:
-        """Whether to look for what keeps packets from their way: the request failed, or was answered although no packet
-        of it was noted, or late, or only after a packet was sent again.
+        """Whether to look for what loses packets: the request failed, or was answered although no conntrack entry knows
+        of it, or late, or only after a packet was sent again.
         """
         outcome, report = self.outcome, self.report
-        if not outcome.met or not isinstance(report, CurlReport):
+        if not outcome.met or not isinstance(report, ClientReport):
             return outcome.met is False
         late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
         handshake_s = report.timings.connect - report.timings.name_lookup
@@ -91,12 +101,16 @@ class CheckContext:
 
     @property
     def server(self) -> str:
-        """Who is spoken to, as "ip:port"; while the backend is not known, the destination as people name it."""
+        """The address that is called, as "ip:port"; the destination as people name it while that is not known."""
         return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
 
     def hop(self, expected: ExpectedHop, object_: str) -> Hop:
         """A hop to be judged."""
-        return Hop(expected, object_, self.reader, self.run.second_look)
+        return Hop(expected, object_, self.reader, self.run.second_look, self.confirmation)
+
+    def check(self, expected: ExpectedHop) -> Finding:
+        """The hop, judged by the check that is registered for it."""
+        return self.registry.check_for(self, expected.name)(self, expected)
 
     def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
         """The pod's endpoint as the agent of its node set it up: by the number that the CiliumEndpoint says, or without
@@ -133,3 +147,26 @@ class CheckContext:
 
 Check = Callable[[CheckContext, ExpectedHop], Finding]
 """One hop, judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Which check judges which hop.
+
+    `to_host`, `from_host`: those that stand in where the destination, or the source, has no endpoint. `of_queries`: the
+    hops that are judged of a path to a name server; `of_kubelets`: those that a kubelet's probe of a pod passes.
+    """
+
+    checks: Mapping[HopName, Check]
+    to_host: Mapping[HopName, Check]
+    from_host: Mapping[HopName, Check]
+    of_queries: frozenset[HopName]
+    of_kubelets: frozenset[HopName]
+
+    def check_for(self, context: CheckContext, hop: HopName) -> Check:
+        """The check that judges this hop on the context's path."""
+        if context.backend and not context.to_endpoint and hop in self.to_host:
+            return self.to_host[hop]
+        if context.source.pod.host_network and hop in self.from_host:
+            return self.from_host[hop]
+        return self.checks[hop]

@@ -18,7 +18,9 @@ class Evidence:
         """The newest reading, or `Unavailable(NotCollected)`."""
         readings = self.readings.get(question)
         if not readings:
-            return Unavailable(EvidenceError.NOT_COLLECTED, f"not collected: {question}")
+            return Unavailable(
+                EvidenceError.NOT_COLLECTED, f"{question.kind} on {question.node} was not collected"
+            )
         return readings[-1]
 
     def all(self, question: Question) -> tuple[Reading, ...]:

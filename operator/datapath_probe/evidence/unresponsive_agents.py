@@ -1,10 +1,9 @@
-"""Who has not answered so far in a run, as its evidence shows: to ask them once more would be to wait once more."""
+"""Who has not answered so far in a run: to ask them once more would be to wait once more."""
 
 from .delivery import delivery
 from .errors import EvidenceError
 from .question import Question
-from .reading import Unavailable
-from .store import Evidence
+from .reading import Reading, Unavailable
 
 _ALL, _AGENT = "", "the agent's process"
 
@@ -12,17 +11,17 @@ _ALL, _AGENT = "", "the agent's process"
 class UnresponsiveAgents:
     """What silence a run has met: an agent's process, a tool on a node, or all that is asked of a node."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self) -> None:
         self._met: dict[tuple[str, str], Unavailable] = {}
-        for question, readings in evidence:
-            for reading in readings:
-                if not isinstance(reading, Unavailable):
-                    continue
-                if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
-                    whom = _AGENT if delivery(question).by_agent else _ALL
-                    self._met[question.node, whom] = reading
-                elif reading.reason == EvidenceError.TIMEOUT:
-                    self._met[question.node, delivery(question).tool] = reading
+
+    def note(self, question: Question, reading: Reading) -> None:
+        """What came of a question."""
+        if not isinstance(reading, Unavailable):
+            return
+        if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
+            self._met[question.node, _AGENT if delivery(question).by_agent else _ALL] = reading
+        elif reading.reason == EvidenceError.TIMEOUT:
+            self._met[question.node, delivery(question).tool] = reading
 
     def of(self, question: Question) -> Unavailable | None:
         """Why the question would not be answered; None if it may well be."""

@@ -1,4 +1,4 @@
-"""A capture lasts from before the request until after it, and leaves nothing behind."""
+"""A capture runs from before the request until after it, and leaves no process behind."""
 
 import asyncio
 from ipaddress import IPv4Address
@@ -22,7 +22,7 @@ TARGETS = {
 
 
 class Agents:
-    """Listens after `delay_s`, then until it is told to stop."""
+    """Starts to capture after `delay_s`, then captures until stopped."""
 
     def __init__(self, delay_s: float = 0.5) -> None:
         self.delay_s = delay_s
@@ -45,7 +45,7 @@ class Agents:
             started.set()
             await stop.wait()
         except asyncio.CancelledError:
-            await asyncio.sleep(0.1)  # hanging up takes a moment
+            await asyncio.sleep(0.1)  # closing takes time
             self.cancelled.add(target.pod)
             raise
         return Answer(0, target.pod.encode(), b"", 0.0, 1.0)
@@ -55,7 +55,7 @@ def implements(agents: Agents) -> AgentContainers:
     return agents
 
 
-async def test_all_listen_before_the_request_and_answer_after_it() -> None:
+async def test_all_captures_start_before_the_request_and_return_after_it() -> None:
     agents = Agents()
     async with capturing(implements(agents), QUESTIONS, TARGETS) as capture:
         assert agents.listening == {"cilium-node1", "cilium-node2"}
@@ -65,13 +65,13 @@ async def test_all_listen_before_the_request_and_answer_after_it() -> None:
     ]
 
 
-async def test_a_node_that_is_slow_does_not_hold_up_the_request_for_long() -> None:
+async def test_a_slow_node_delays_the_request_only_briefly() -> None:
     began = asyncio.get_running_loop().time()
     async with capturing(Agents(delay_s=60), QUESTIONS, TARGETS):
         assert asyncio.get_running_loop().time() - began == pytest.approx(READY_S)
 
 
-async def test_a_node_that_falls_silent_does_not_hold_up_the_run_for_long() -> None:
+async def test_an_unresponsive_node_delays_the_run_only_briefly() -> None:
     agents = Agents(delay_s=60)
     async with capturing(agents, QUESTIONS, TARGETS) as capture:
         pass
@@ -79,7 +79,7 @@ async def test_a_node_that_falls_silent_does_not_hold_up_the_run_for_long() -> N
     assert agents.cancelled == {"cilium-node1", "cilium-node2"}
 
 
-async def test_a_node_without_an_agent_says_so_at_once() -> None:
+async def test_a_node_without_an_agent_is_reported_immediately() -> None:
     async with capturing(Agents(), QUESTIONS, {"node1": TARGETS["node1"]}) as capture:
         pass
     _, missing = capture.readings
@@ -87,7 +87,7 @@ async def test_a_node_without_an_agent_says_so_at_once() -> None:
     assert missing.reason == "AgentNotFound"
 
 
-async def test_a_run_that_is_cancelled_ends_its_capture() -> None:
+async def test_a_canceled_run_ends_its_capture() -> None:
     agents = Agents()
 
     async def run() -> None:

@@ -1,115 +1,136 @@
-"""A connection that stood though a policy denies it, or that one denied by mistake: what led its packets past their own
-policy is named, not the policy.
+"""A connection that was established though a policy denies it, or that one denied by mistake: what kept its packets
+from their own policy is named, not the policy.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.diagnose.connection.outcome import Outcome
-from datapath_probe.diagnose.connection.progress import Progress
-from datapath_probe.diagnose.finding.finding import Finding, Stage
-from datapath_probe.diagnose.verdict.rules import Circumstances, Conclusion, conclude
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.diagnose.verdict.rules import conclude
+from datapath_probe.diagnose.verdict.verdict_input import Verdict, VerdictInput
+from datapath_probe.evidence.fact_kinds import FactKind
+from unit.diagnose.datapath.test_map_pinning import OLD, Kernel, completed
+from unit.diagnose.test_impostors import attached_first, pinned
+from unit.diagnose.told import dropped, ends, telling, without
+from unit.diagnose.verdict.inputs import checked, facts, facts_of, found, of_bench, with_findings
+from unit.recorded import recorded
 
-STOOD = Outcome(False, Reason.POLICY_NOT_ENFORCED, "a connection that should be denied stood: HTTP 200")
-TIMED_OUT = Outcome(False, Reason.LOST_IN_TRANSIT, "curl exit 28: timed out")
-DELIVERED = Progress(Stage.DELIVERED, Stage.DELIVERED)
-PATH = (
-    HopName.SOURCE_PROGRAM,
-    HopName.IPCACHE_LOOKUP,
-    HopName.EGRESS_POLICY,
-    HopName.SOURCE_IDENTITY,
-    HopName.ENDPOINT_LOOKUP,
-    HopName.DESTINATION_PROGRAM,
-    HopName.INGRESS_POLICY,
-    HopName.DESTINATION_RESPONSE,
-)
-PASSED = frozenset({Stage.SENT})
-
-
-def ok(hop: HopName) -> Finding:
-    return Finding(hop, "node1", "object", HopVerdict.OK, Reason.OK, "fine", {})
-
-
-def stale(hop: HopName, reason: Reason, predicts: frozenset[Stage] = PASSED) -> Finding:
-    return replace(ok(hop), verdict=HopVerdict.STALE, reason=reason, predicts=predicts)
-
-
-def broken(hop: HopName, reason: Reason, predicts: frozenset[Stage] = PASSED) -> Finding:
-    return replace(stale(hop, reason, predicts), verdict=HopVerdict.BROKEN)
-
-
-def judged(*findings: Finding, outcome: Outcome = STOOD, progress: Progress = DELIVERED) -> Conclusion:
-    told = {finding.hop: finding for finding in findings}
-    return conclude([told.get(hop, ok(hop)) for hop in PATH], outcome, progress, Circumstances())
-
-
-def named(conclusion: Conclusion) -> HopName | None:
-    return conclusion.divergence.hop if conclusion.divergence else None
-
-
+PASSED_BY = "denial-passed-by-a-wrong-identity-of-the-source"
 EGRESS, INGRESS = HopName.EGRESS_POLICY, HopName.INGRESS_POLICY
+NOT_ENFORCED = {
+    EGRESS: lambda: of_bench("vxlan", "denial-bypassed-without-the-sources-program"),
+    INGRESS: lambda: of_bench("native", PASSED_BY),
+}
+HEALTHY, LOST = "healthy-cross-node", "overlay-dropped-on-the-wire"
 
 
-@pytest.mark.parametrize(
-    ("shown_at", "cause", "reason"),
-    [
-        (EGRESS, HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
-        (EGRESS, HopName.SOURCE_PROGRAM, Reason.FOREIGN_PROGRAM),
-        (EGRESS, HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
-        (EGRESS, HopName.IPCACHE_LOOKUP, Reason.IPCACHE_ENTRY_MISSING),
-        (EGRESS, HopName.IPCACHE_LOOKUP, Reason.STALE_MAP_IN_USE),
-        (INGRESS, HopName.SOURCE_IDENTITY, Reason.WRONG_IDENTITY),
-        (INGRESS, HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
-        (INGRESS, HopName.DESTINATION_PROGRAM, Reason.PROGRAM_MISSING),
-    ],
-)
-def test_what_led_packets_past_a_denial_is_named_and_the_policy_its_symptom(
-    shown_at: HopName, cause: HopName, reason: Reason
+def established(shown_at: HopName) -> VerdictInput:
+    """A connection that this policy denies, with every hop before it as it should be."""
+    at_fault = facts(NOT_ENFORCED[shown_at]())
+    before = [finding for finding in facts_of(HEALTHY).findings if finding.hop is not shown_at]
+    return with_findings(at_fault, *before)
+
+
+def named(verdict: Verdict) -> HopName | None:
+    return verdict.divergence.hop if verdict.divergence else None
+
+
+def impostor() -> PathRun:
+    """A run whose source has another program under the name of the agent's own."""
+    taken = recorded("endpoint-taken-for-the-host")
+    return pinned(attached_first(taken, "tcx/ingress", "cil_from_container"), 4321)
+
+
+def in_recording(name: str, hop: HopName) -> Callable[[], Finding]:
+    return lambda: found(facts_of(name), hop)
+
+
+def on_bench(mode: str, fault: str, hop: HopName) -> Callable[[], Finding]:
+    return lambda: found(facts(of_bench(mode, fault)), hop)
+
+
+CAUSES = {
+    (EGRESS, Reason.PROGRAM_MISSING): in_recording("source-program-detached-direct", HopName.SOURCE_PROGRAM),
+    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(facts(impostor()), HopName.SOURCE_PROGRAM),
+    (EGRESS, Reason.WRONG_IDENTITY): in_recording("ipcache-wrong-identity", HopName.IPCACHE_LOOKUP),
+    (EGRESS, Reason.IPCACHE_ENTRY_MISSING): in_recording("ipcache-entry-missing", HopName.IPCACHE_LOOKUP),
+    (EGRESS, Reason.STALE_MAP_IN_USE): on_bench("vxlan", "ipcache-not-used", HopName.IPCACHE_LOOKUP),
+    (INGRESS, Reason.WRONG_IDENTITY): on_bench("native", PASSED_BY, HopName.SOURCE_IDENTITY),
+    (INGRESS, Reason.ENDPOINT_ENTRY_MISMATCH): in_recording("endpoint-wrong-id", HopName.ENDPOINT_LOOKUP),
+    (INGRESS, Reason.PROGRAM_MISSING): on_bench(
+        "endpoint-routes",
+        "denial-bypassed-without-the-destinations-program",
+        HopName.DESTINATION_PROGRAM,
+    ),
+}
+
+
+@pytest.mark.parametrize(("shown_at", "reason"), CAUSES)
+def test_what_kept_packets_from_a_denial_is_named_and_the_policy_its_symptom(
+    shown_at: HopName, reason: Reason
 ) -> None:
-    conclusion = judged(stale(cause, reason), broken(shown_at, Reason.POLICY_NOT_ENFORCED))
-    assert named(conclusion) is cause
-    assert conclusion.reason is reason
-    assert conclusion.symptom is not None
-    assert conclusion.symptom.hop is shown_at
+    cause = CAUSES[shown_at, reason]()
+    verdict = conclude(with_findings(established(shown_at), cause))
+    assert (verdict.rule, named(verdict), verdict.reason) == ("policy_bypassed", cause.hop, reason)
+    assert verdict.symptom is not None
+    assert verdict.symptom.hop is shown_at
 
 
 @pytest.mark.parametrize(
     "harmless",
     [
-        stale(HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
-        stale(HopName.SOURCE_PROGRAM, Reason.FOREIGN_PROGRAM, frozenset()),  # it only watches
-        stale(HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),  # no part of the way out
+        in_recording("ipcache-wrong-tunnel-endpoint", HopName.IPCACHE_LOOKUP),
+        in_recording("endpoint-entry-missing", HopName.ENDPOINT_LOOKUP),  # no part of the way out
     ],
 )
-def test_what_has_no_part_in_a_policy_is_not_named_for_it(harmless: Finding) -> None:
-    assert named(judged(harmless, broken(EGRESS, Reason.POLICY_NOT_ENFORCED))) is EGRESS
+def test_what_has_no_part_in_a_policy_is_not_named_for_it(harmless: Callable[[], Finding]) -> None:
+    verdict = conclude(with_findings(established(EGRESS), harmless()))
+    assert (verdict.rule, named(verdict)) == ("observed_failure", EGRESS)
 
 
-def test_where_no_policy_denies_nothing_was_passed_by() -> None:
-    bypassed = stale(HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING)
-    no_policy = broken(EGRESS, Reason.POLICY_NOT_ENFORCED, frozenset())
-    assert named(judged(bypassed, no_policy)) is EGRESS
+def test_a_program_that_lacks_a_tail_call_lets_nothing_pass() -> None:
+    run = recorded("endpoint-routes/destination-tail-call-missing@1.18.5")
+    lacking = checked(run, HopName.DESTINATION_PROGRAM)
+    assert lacking.reason is Reason.PROGRAM_MISSING
+    assert named(conclude(with_findings(established(INGRESS), lacking))) is INGRESS
 
 
-def test_who_is_taken_for_another_for_want_of_a_program_names_the_program() -> None:
-    bypassed = stale(HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING)
-    mistaken = broken(HopName.SOURCE_IDENTITY, Reason.WRONG_IDENTITY, frozenset())
-    assert named(judged(bypassed, mistaken)) is HopName.SOURCE_PROGRAM
+def test_where_no_policy_denies_none_was_bypassed() -> None:
+    bypassed = CAUSES[EGRESS, Reason.PROGRAM_MISSING]()
+    given = established(EGRESS)
+    unmeant = replace(found(given, EGRESS), certain=False)
+    assert named(conclude(with_findings(given, bypassed, unmeant))) is EGRESS
+
+
+def test_a_source_that_is_taken_for_another_for_want_of_a_program_names_the_program() -> None:
+    """The packets leave masqueraded: who the source is taken for is no fault of the node that takes it so."""
+    bypassed = CAUSES[EGRESS, Reason.PROGRAM_MISSING]()
+    given = established(INGRESS)
+    mistaken = replace(
+        found(given, INGRESS), hop=HopName.SOURCE_IDENTITY, reason=Reason.WRONG_IDENTITY, certain=False
+    )
+    of_policy = found(facts_of(HEALTHY), INGRESS)
+    assert named(conclude(with_findings(given, bypassed, mistaken, of_policy))) is HopName.SOURCE_PROGRAM
 
 
 def test_a_policy_map_that_is_not_used_is_named_for_a_denial_that_did_not_come() -> None:
-    assert named(judged(stale(INGRESS, Reason.STALE_MAP_IN_USE))) is INGRESS
+    run = completed(recorded("denial-not-programmed"), Kernel(used=(OLD,)), agent_age_s=600)
+    verdict = conclude(facts(run))
+    assert named(verdict) in (EGRESS, INGRESS)
+    assert verdict.reason is Reason.STALE_MAP_IN_USE
 
 
-def test_a_denial_of_somebody_taken_for_another_is_not_the_policys() -> None:
-    mistaken = stale(HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY, frozenset({Stage.TRANSLATED}))
-    denied = broken(EGRESS, Reason.POLICY_DENIED, frozenset())
-    nothing = Progress(Stage.NOTHING, Stage.NOTHING)
-    conclusion = judged(mistaken, denied, outcome=TIMED_OUT, progress=nothing)
-    assert conclusion.divergence is None
-    assert conclusion.segment is not None
-    elsewhere = stale(HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT)
-    assert named(judged(elsewhere, denied, outcome=TIMED_OUT, progress=nothing)) is EGRESS
+def test_a_denial_of_a_pod_taken_for_another_is_not_the_policys() -> None:
+    run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
+    here, _ = ends(run)
+    denied = facts(telling(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
+    mistaken = found(facts_of("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)
+    elsewhere = found(facts_of("ipcache-skips-the-tunnel"), HopName.IPCACHE_LOOKUP)
+    assert named(conclude(denied)) is EGRESS
+    assert named(conclude(with_findings(denied, mistaken))) is HopName.IPCACHE_LOOKUP
+    assert named(conclude(with_findings(denied, replace(elsewhere, defects=())))) is EGRESS

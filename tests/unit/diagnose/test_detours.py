@@ -10,7 +10,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
@@ -24,7 +24,7 @@ SUBNET = {"dst": "172.30.0.0/24", "dev": "eth0", "protocol": "kernel", "scope": 
 DEFAULT = {"dst": "default", "gateway": "172.30.0.1", "dev": "eth0", "flags": []}
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Answer]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -35,14 +35,14 @@ def shown(value: object) -> Answer:
     return Answer(0, json.dumps(value).encode(), b"", 0.0, 0.0)
 
 
-def other_node(run: Run) -> str:
-    target = run.plan.backends[0].target
+def other_node(run: PathRun) -> str:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.node.cilium is not None
     return target.node.cilium.internal_ips[0]
 
 
-def routed(run: Run, way: Mapping[str, object], routes: object = None) -> Run:
+def routed(run: PathRun, way: Mapping[str, object], routes: object = None) -> PathRun:
     """The run with this way from the source's node to the other, and the routes of its table."""
     node, ip = ends(run)[0], other_node(run)
     answers = {links.route_to(node, ip): shown([{"dst": ip, "flags": [], **way}])}

@@ -8,7 +8,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -19,7 +19,7 @@ ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 RUN = recorded("native/healthy-cross-node@1.18.5")
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -28,7 +28,7 @@ def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
 def entries() -> tuple[Question, Question]:
     """The IN entry of the run's connection, and that of one from the node's own address."""
     [backend] = RUN.plan.backends
-    source, target = RUN.plan.source, backend.target
+    source, target = RUN.plan.source, backend.pod_facts
     assert target is not None
     assert source.node.cilium is not None
     own, of_node = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
@@ -18,7 +18,7 @@ FAILED = "endpoint-taken-for-the-host"
 LOST = "overlay-dropped-on-the-wire"
 
 
-def attached_first(run: Run, hook: str, program: str) -> Run:
+def attached_first(run: PathRun, hook: str, program: str) -> PathRun:
     """The run as if a stranger, program 7777, came first wherever Cilium has a program at this hook."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -38,7 +38,7 @@ def _with_stranger(answer: Reading, hook: str, program: str) -> Reading:
     return replace(answer, stdout=json.dumps([shown]).encode())
 
 
-def pinned(run: Run, program_id: int) -> Run:
+def pinned(run: PathRun, program_id: int) -> PathRun:
     """The run whose agents pinned links of this program for all endpoints' `cil_from_container`."""
     answer = Answer(0, json.dumps({"id": 5, "prog_id": program_id, "ifindex": 9}).encode(), b"", 0.0, 0.0)
     endpoint = run.plan.source.endpoint
@@ -64,7 +64,7 @@ def test_the_agents_own_program_alone_is_fine() -> None:
     assert Reason.FOREIGN_PROGRAM not in {finding.reason for finding in findings}
 
 
-def coded(run: Run, *code: str) -> Run:
+def coded(run: PathRun, *code: str) -> PathRun:
     """The run as if the stranger's instructions had been read."""
     shown = json.dumps([{"disasm": text} for text in code]).encode()
     nodes = {run.plan.source.node.name, *(known.name for known in run.plan.nodes)}

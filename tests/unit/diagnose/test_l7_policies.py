@@ -13,7 +13,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -61,7 +61,9 @@ TO_PEERS = rule(PEERS, 80, "TCP", None)
 ALLOW_ALL = rule(ANY, 0, "ANY", None, synthesized=True)
 
 
-def with_policy(run: Run, pod: PodFacts, direction: str, rules: Sequence[Mapping[str, object]]) -> Run:
+def with_policy(
+    run: PathRun, pod: PodFacts, direction: str, rules: Sequence[Mapping[str, object]]
+) -> PathRun:
     """The run with these rules, realized by the agent of the pod's node."""
     assert pod.endpoint is not None
     endpoint = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
@@ -82,13 +84,13 @@ def with_policy(run: Run, pod: PodFacts, direction: str, rules: Sequence[Mapping
     return replace(run, evidence=Evidence(readings))
 
 
-def target(run: Run) -> PodFacts:
-    found = run.plan.backends[0].target
+def target(run: PathRun) -> PodFacts:
+    found = run.plan.backends[0].pod_facts
     assert found is not None
     return found
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found
 
@@ -131,7 +133,7 @@ def test_rules_of_different_priorities_are_not_followed(ranked: Mapping[str, obj
 TO_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
 
 
-def behind_l7_policy(name: str) -> Run:
+def behind_l7_policy(name: str) -> PathRun:
     """The run, with an L7 policy for HTTP at the destination, in the agent's words and in the policy map."""
     run = recorded(name)
     http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})

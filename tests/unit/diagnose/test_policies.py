@@ -11,7 +11,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
@@ -23,12 +23,12 @@ from unit.recorded import recorded
 INGRESS, EGRESS = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found
 
 
-def without(run: Run, which: Callable[[Question], bool]) -> Run:
+def without(run: PathRun, which: Callable[[Question], bool]) -> PathRun:
     """The run, if these questions had not been answered."""
 
     def gone(reading: Reading) -> Reading:
@@ -41,7 +41,7 @@ def without(run: Run, which: Callable[[Question], bool]) -> Run:
     return replace(run, evidence=Evidence(readings))
 
 
-def rewritten(run: Run, which: Callable[[Question], bool], old: bytes, new: bytes) -> Run:
+def rewritten(run: PathRun, which: Callable[[Question], bool], old: bytes, new: bytes) -> PathRun:
     """The run, if these answers had other words."""
 
     def other(reading: Reading) -> Reading:
@@ -128,7 +128,7 @@ def test_answers_of_different_moments_are_asked_for_again() -> None:
     assert all(any(map(which, diagnosis.confirm)) for which in (SELECTORS, ENDPOINTS))
 
 
-def _only_first_revision(run: Run) -> Evidence:
+def _only_first_revision(run: PathRun) -> Evidence:
     """The realized revision comes first in the agent's answer; the wanted one is left as it is."""
 
     def other(reading: Reading) -> Reading:
@@ -213,7 +213,7 @@ BY_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00",
 AUTHENTICATED = b'{"key":["0x00"],"value":["0x00","0x00","0xc0","0x81","0x01","0x00","0x00","0x00"]}'
 
 
-def with_entry(run: Run, answer: bytes) -> Run:
+def with_entry(run: PathRun, answer: bytes) -> PathRun:
     """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
     own_map = f"cilium_policy_v2_{_endpoint(run):05d}"
     readings = {
@@ -225,7 +225,7 @@ def with_entry(run: Run, answer: bytes) -> Run:
     return replace(run, evidence=Evidence(readings))
 
 
-def with_rule(run: Run, details: bytes) -> Run:
+def with_rule(run: PathRun, details: bytes) -> PathRun:
     """Derived: the policy asks for more than who it is."""
     return rewritten(run, ENDPOINTS, b':null}]}"', b":" + details + b'}]}"')
 
@@ -256,8 +256,8 @@ def test_who_has_authenticated_as_a_policy_wants_it_passes() -> None:
     assert finding(run, INGRESS).verdict is HopVerdict.OK
 
 
-def _endpoint(run: Run) -> int:
-    target = run.plan.backends[0].target
+def _endpoint(run: PathRun) -> int:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     return target.endpoint.endpoint_id

@@ -23,8 +23,8 @@ def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
         conntrack.service_entry(source, client, port, run.plan.frontend.ip, run.plan.frontend.port.port)
     }
     for backend in run.plan.backends:
-        assert backend.target
-        node = backend.target.node.name
+        assert backend.pod_facts
+        node = backend.pod_facts.node.name
         expected |= {
             uptime.uptime(node),
             conntrack.out_entry(source, client, port, backend.ip, backend.port),

@@ -9,20 +9,21 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.lookup.service_frontend import address_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.byte_order import L4Protocol
 from datapath_probe.sources.maps import lbmap
+from unit.plans import with_backends, with_frontend
 from unit.recorded import recorded
 
 FLAGS_2, STATE = 9, 7  # octets of the values
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def with_entries_of_any_protocol(run: Run) -> Run:
+def with_entries_of_any_protocol(run: PathRun) -> PathRun:
     """The run as if its node had the Service under protocol ANY alone, as Cilium made it before 1.17."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -44,7 +45,7 @@ def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same()
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
 
 
-def with_octet(run: Run, kind: FactKind, place: int, octet: int, slot: int | None = None) -> Run:
+def with_octet(run: PathRun, kind: FactKind, place: int, octet: int, slot: int | None = None) -> PathRun:
     """The run, all its answers heard twice, as if entries of this kind had another octet; `slot`: those of it alone."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -95,12 +96,14 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
     backends = tuple(
         replace(
             backend,
-            target=replace(backend.target, pod=replace(backend.target.pod, ready=False, terminating=True)),
+            target=replace(
+                backend.pod_facts, pod=replace(backend.pod_facts.pod, ready=False, terminating=True)
+            ),
         )
         for backend in run.plan.backends
-        if backend.target
+        if backend.pod_facts
     )
-    plan = replace(run.plan, backends=backends)
+    plan = with_backends(run.plan, *backends)
     lookup = next(
         finding
         for finding in diagnose(replace(run, plan=plan, plan_after=plan)).findings
@@ -109,13 +112,12 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
     assert lookup.verdict is HopVerdict.OK
 
 
-def without_affinity(run: Run) -> Run:
+def without_affinity(run: PathRun) -> PathRun:
     """The run as if neither Kubernetes nor the node had clients stick to a backend."""
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(
-        run.plan, frontend=replace(frontend, service=replace(frontend.service, session_affinity="None"))
-    )
+    service = replace(frontend.service, session_affinity="None")
+    plan = with_frontend(run.plan, replace(frontend, service=service))
     slot = lbmap.slot(plan.source.node.name, address_of(frontend), 0)
     readings = dict(run.evidence)
     readings[slot] = tuple(
@@ -141,7 +143,7 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     frontend = run.plan.frontend
     assert frontend is not None
     sticking = replace(frontend, service=replace(frontend.service, session_affinity="ClientIP"))
-    plan = replace(run.plan, frontend=sticking)
+    plan = with_frontend(run.plan, sticking)
     evidence = run.evidence
     for question, readings in run.evidence:
         evidence = evidence.adding([question], [readings[-1]])

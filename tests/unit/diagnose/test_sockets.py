@@ -9,7 +9,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
@@ -37,13 +37,13 @@ def printed(shown: object, exit_code: int = 0) -> Answer:
     return Answer(exit_code, json.dumps(shown).encode(), b"", 0.0, 0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def unresolved() -> Run:
+def unresolved() -> PathRun:
     """curl got no address, and nobody else is at fault as far as is known."""
     run = recorded("kpr/healthy-service@1.18.5")
     reading = run.request.reading

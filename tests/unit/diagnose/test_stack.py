@@ -8,8 +8,9 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.finding import Finding, Stage
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.failure_model.stage import Stage
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -24,7 +25,7 @@ NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-
 TUNNEL = "overlay-dropped-on-the-wire"
 
 
-def answered(run: Run, answers: dict[Question, str]) -> Run:
+def answered(run: PathRun, answers: dict[Question, str]) -> PathRun:
     """The run with these answers too, heard twice."""
     readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
     for question, text in answers.items():
@@ -32,7 +33,7 @@ def answered(run: Run, answers: dict[Question, str]) -> Run:
     return replace(run, evidence=Evidence(readings))
 
 
-def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run:
+def sends_to(run: PathRun, pod: PodFacts, mac: str, state: str = "PERMANENT") -> PathRun:
     """The run with a pod that knows its gateway by this MAC address."""
     node = pod.node.name
     namespaces = netns.parse(run.evidence.latest(netns.find(node)))
@@ -45,13 +46,13 @@ def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run
     return answered(run, {neighbors.neighbors_in_pod(node, inside, "eth0"): json.dumps(shown)})
 
 
-def destination(run: Run) -> PodFacts:
-    target = run.plan.backends[0].target
+def destination(run: PathRun) -> PodFacts:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 
 
-def found(run: Run, hop: HopName) -> Finding:
+def found(run: PathRun, hop: HopName) -> Finding:
     [finding] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return finding
 
@@ -88,7 +89,7 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
 DROPS, WATCHES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
 
 
-def behind_a_stranger(run: Run, device: str, program: str, code: tuple[str, ...]) -> Run:
+def behind_a_stranger(run: PathRun, device: str, program: str, code: tuple[str, ...]) -> PathRun:
     """The run with a stranger that comes before Cilium's program at the egress of a device."""
     node = destination(run).node.name
     kinds = [("stranger", 7777), (program, 7778)]

@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
@@ -33,7 +33,7 @@ KEEPS_WAITING = [
 ]
 
 
-def reporting(run: Run, **changes: object) -> Run:
+def reporting(run: PathRun, **changes: object) -> PathRun:
     """The run with another report by curl."""
     reading = run.request.reading
     assert isinstance(reading, Answer)
@@ -43,14 +43,14 @@ def reporting(run: Run, **changes: object) -> Run:
     return replace(run, request=replace(run.request, reading=said))
 
 
-def told(run: Run, question: Question, text: str) -> Run:
+def told(run: PathRun, question: Question, text: str) -> PathRun:
     """The run with this answer, heard twice."""
     answer = Answer(0, text.encode(), b"", 0.0, 0.0)
     readings = {q: r * 2 for q, r in run.evidence.readings.items()} | {question: (answer, answer)}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def asked_inside(run: Run, node: str) -> Question:
+def asked_inside(run: PathRun, node: str) -> Question:
     """The question for the packet filters inside the pod on this node."""
     return next(q for q in questions_of(run) if q == iptables.question(node, str(q.get("namespace"))))
 

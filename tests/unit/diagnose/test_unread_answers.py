@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader, ParseCache
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
@@ -23,7 +23,7 @@ def _no_parser(reading: Reading) -> Unavailable:
 
 
 def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before() -> None:
-    parse_cache: dict[tuple[Question, Reading, object], object] = {}
+    parse_cache = ParseCache()
     for _ in range(2):
         reader = EvidenceReader(Evidence().adding([QUESTION], [GARBLED]), parse_cache)
         reader.read(QUESTION, _no_parser)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
@@ -16,7 +16,7 @@ from unit.sources.golden import printed
 AT = "2026-11-23T21:00:0{}.0Z"
 
 
-def packet(run: Run, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
+def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
     """A line about a packet of the run's connection to its (first) backend."""
     source = (run.plan.source.pod.ip, run.request.local_port)
     backend = run.plan.backends[0] if run.plan.backends else None
@@ -36,12 +36,12 @@ def packet(run: Run, *, reply: bool = False, flags: str = "SYN", **told: object)
     return json.dumps({"flow": flow, "time": AT.format(0)})
 
 
-def dropped(run: Run, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
+def dropped(run: PathRun, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
     """A line about a packet that was dropped."""
     return packet(run, reply=reply, drop_reason=code, file={"name": file}, traffic_direction=direction)
 
 
-def telling(run: Run, node: str, lines: Sequence[str], *, moved_on: bool = True) -> Run:
+def telling(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = True) -> PathRun:
     """The run with these lines from the node's ring, which has moved on since the request ended."""
     ip, port = run.plan.source.pod.ip, run.request.local_port
     since_s = int(run.plan.request.timeout_s) + _MARGIN_S
@@ -58,20 +58,20 @@ def telling(run: Run, node: str, lines: Sequence[str], *, moved_on: bool = True)
     return replace(run, evidence=evidence)
 
 
-def ends(run: Run) -> tuple[str, str]:
+def ends(run: PathRun) -> tuple[str, str]:
     """The nodes of source and destination."""
     here = run.plan.source.node.name
-    target = run.plan.backends[0].target if run.plan.backends else None
+    target = run.plan.backends[0].pod_facts if run.plan.backends else None
     return here, target.node.name if target else here
 
 
-def without(run: Run, *kinds: FactKind) -> Run:
+def without(run: PathRun, *kinds: FactKind) -> PathRun:
     """The run without facts of these kinds."""
     kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
     return replace(run, evidence=type(run.evidence)(kept))
 
 
-def no_conntrack_entries(run: Run) -> Run:
+def no_conntrack_entries(run: PathRun) -> PathRun:
     """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
     readings = {
         question: tuple(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.parameters import Value
 from datapath_probe.evidence.question import Question
@@ -70,7 +70,7 @@ VERSIONS = {
 }
 
 
-def as_of(run: Run, version: Version) -> Run:
+def as_of(run: PathRun, version: Version) -> PathRun:
     """The run with agents of this version on all nodes."""
     readings: dict[Question, tuple[Reading, ...]] = {}
     for question, answers in run.evidence:
@@ -95,7 +95,7 @@ def _with(question: Question, **parameters: Value) -> Question:
     return Question.of(question.kind, question.node, **{**dict(question.parameters), **parameters})
 
 
-def _told(run: Run, question: Question, reading: Reading, version: Version) -> Reading:
+def _told(run: PathRun, question: Question, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
     if question.kind is FactKind.AGENT_VERSION:
@@ -107,7 +107,7 @@ def _told(run: Run, question: Question, reading: Reading, version: Version) -> R
     return _laid_out(reading, version.policy) if question.kind is FactKind.POLICY_ENTRY else reading
 
 
-def _by_pod_cidr(run: Run, question: Question, answer: Answer) -> bool:
+def _by_pod_cidr(run: PathRun, question: Question, answer: Answer) -> bool:
     """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
     wider = _with(question, prefix_length=31)
     return question == wider or any(

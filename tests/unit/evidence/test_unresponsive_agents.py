@@ -1,9 +1,8 @@
-"""Who was silent once in a run: an agent's process, a tool, or all of a node."""
+"""Which questions are skipped in a run after a timeout: those to an agent process, to a tool, or to a whole node."""
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.evidence.store import Evidence
 from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
 from datapath_probe.sources.agent import agent_endpoint, bpf_metrics
 from datapath_probe.sources.bpf import bpftool
@@ -25,41 +24,48 @@ TIMEOUT = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
 FINE = Answer(0, b"", b"", 0.0, 0.0)
 
 
+def after(question: Question, *readings: Reading) -> UnresponsiveAgents:
+    silence = UnresponsiveAgents()
+    for reading in readings:
+        silence.note(question, reading)
+    return silence
+
+
 def unanswered(question: Question, *readings: Reading) -> set[Question]:
-    silence = UnresponsiveAgents(Evidence({question: readings}))
+    silence = after(question, *readings)
     return {asked for asked in ALL if silence.of(asked)}
 
 
-def test_an_agent_that_does_not_respond_leaves_the_tools_beside_it() -> None:
+def test_an_unresponsive_agent_does_not_affect_other_tools() -> None:
     assert unanswered(ENDPOINT, NOT_RESPONDING) == {ENDPOINT, EVENTS}
 
 
-def test_a_tool_that_hangs_leaves_the_others() -> None:
+def test_a_hanging_tool_does_not_affect_other_tools() -> None:
     assert unanswered(LOOKUP, TIMEOUT) == {LOOKUP, OTHER_LOOKUP}
 
 
-def test_a_tool_that_hangs_can_not_ask_the_agent_either() -> None:
+def test_a_hanging_tool_cannot_query_the_agent() -> None:
     assert unanswered(METRICS, TIMEOUT) == {METRICS, ENDPOINT}
 
 
-def test_a_tool_that_hangs_inside_a_pod_leaves_the_other_tools_there() -> None:
+def test_a_hanging_tool_in_a_pod_does_not_affect_other_tools_there() -> None:
     inside_filters = iptables.question("node1", "a")
-    silence = UnresponsiveAgents(Evidence({inside_filters: (TIMEOUT,)}))
+    silence = after(inside_filters, TIMEOUT)
     assert silence.of(iptables.question("node1")) is TIMEOUT
     assert silence.of(links.pod_routes("node1", "a")) is None
 
 
-def test_where_no_tool_could_be_started_nothing_can_be_asked() -> None:
+def test_without_a_channel_no_question_can_be_asked() -> None:
     assert unanswered(LOOKUP, NOT_RESPONDING) == set(ALL) - {ELSEWHERE}
 
 
-def test_the_reason_is_that_of_the_first_silence() -> None:
-    assert UnresponsiveAgents(Evidence({ENDPOINT: (NOT_RESPONDING,)})).of(EVENTS) is NOT_RESPONDING
+def test_the_reason_is_that_of_the_first_timeout() -> None:
+    assert after(ENDPOINT, NOT_RESPONDING).of(EVENTS) is NOT_RESPONDING
 
 
-def test_an_earlier_silence_counts() -> None:
+def test_an_earlier_timeout_counts() -> None:
     assert unanswered(ENDPOINT, NOT_RESPONDING, FINE) == {ENDPOINT, EVENTS}
 
 
-def test_other_trouble_is_no_silence() -> None:
+def test_other_errors_are_not_timeouts() -> None:
     assert unanswered(LOOKUP, Unavailable(EvidenceError.CHANNEL_LOST, "gone")) == set()

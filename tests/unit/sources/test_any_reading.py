@@ -23,6 +23,7 @@ from datapath_probe.sources.agent import (
     policy_selectors,
 )
 from datapath_probe.sources.bpf import bpftool, map_layout
+from datapath_probe.sources.client_report import ClientReport
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.flows.flow import Flows
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss, tc_filters, uptime
@@ -63,7 +64,7 @@ PARSERS = MAPS | {
     "sockets": (ss.parse, tuple),
     "filters of tc": (tc_filters.parse, tuple),
     "neighbour": (neighbors.parse_neighbor, neighbors.Neighbor),
-    "curl": (curl.parse_report, curl.CurlReport),
+    "curl": (curl.parse_report, ClientReport),
 }
 REASONS = {
     EvidenceError.COMMAND_FAILED,

@@ -3,57 +3,20 @@ hop `name-resolution`. Judged by the same checks as any other way through a Serv
 the request can tell.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
-from ...plan.plan import Backend, Nameserver
+from ...plan.plan import Backend, Nameserver, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_lookup import CLOCK_TOLERANCE_S, of_this_run
-from ..context import Check, CheckContext
+from ..context import CheckContext
 from ..finding.finding import Finding
-from .endpoint_map import check_endpoint_lookup, check_locality_lookup, check_reply_delivery
-from .interface import check_destination_interface, check_source_interface
-from .ipcache import check_ipcache_lookup, check_reply_ipcache
-from .overlay import (
-    check_overlay_decapsulation,
-    check_overlay_encapsulation,
-    check_reply_decapsulation,
-    check_reply_encapsulation,
-)
-from .policy import check_egress_policy, check_ingress_policy
-from .program import check_destination_program, check_reply_program, check_source_program
-from .routing import check_node_routing, check_reply_routing
-from .service import check_service_lookup
 from .subpath import WALKED, is_harmful, walk_to
-from .translation import check_reply_translation
 
-_CHECKS: Final[Mapping[HopName, Check]] = {
-    HopName.SOURCE_INTERFACE: check_source_interface,
-    HopName.SOURCE_PROGRAM: check_source_program,
-    HopName.SERVICE_LOOKUP: check_service_lookup,
-    HopName.IPCACHE_LOOKUP: check_ipcache_lookup,
-    HopName.EGRESS_POLICY: check_egress_policy,
-    HopName.LOCALITY_LOOKUP: check_locality_lookup,
-    HopName.OVERLAY_ENCAPSULATION: check_overlay_encapsulation,
-    HopName.NODE_ROUTING: check_node_routing,
-    HopName.OVERLAY_DECAPSULATION: check_overlay_decapsulation,
-    HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
-    HopName.DESTINATION_PROGRAM: check_destination_program,
-    HopName.INGRESS_POLICY: check_ingress_policy,
-    HopName.DESTINATION_INTERFACE: check_destination_interface,
-    HopName.REPLY_PROGRAM: check_reply_program,
-    HopName.REPLY_IPCACHE: check_reply_ipcache,
-    HopName.REPLY_ENCAPSULATION: check_reply_encapsulation,
-    HopName.REPLY_ROUTING: check_reply_routing,
-    HopName.REPLY_DECAPSULATION: check_reply_decapsulation,
-    HopName.REPLY_DELIVERY: check_reply_delivery,
-    HopName.REPLY_TRANSLATION: check_reply_translation,
-}
 _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 
@@ -61,13 +24,15 @@ def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
     """Every hop to and from each name server, as it is programmed."""
     plan = replace(
         context.plan,
-        frontend=nameserver.frontend,
-        backends=nameserver.backends,
-        headless=None,
+        target=ServiceTarget(context.plan.destination, nameserver.frontend, nameserver.backends),
         nameserver=None,
     )
     servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
-    return [finding for server in servers for finding in walk_to(context, plan, server, _CHECKS)]
+    return [
+        finding
+        for server in servers
+        for finding in walk_to(context, plan, server, context.registry.of_queries)
+    ]
 
 
 def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:

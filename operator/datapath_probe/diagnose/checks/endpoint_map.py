@@ -29,14 +29,12 @@ from ..datapath.local_delivery import (
 )
 from ..datapath.policy_program import not_its_own, owner_is_known
 from ..datapath.tail_calls import call_missing, to_pod_calls
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..netstack.netfilter import FORWARDED, filtered
 from ..netstack.packet_model import request_packet
-
-_NOWHERE: frozenset[Stage] = frozenset()
-_CUT_OFF = frozenset({Stage.ANSWERED, Stage.REPLIED})
 
 
 def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -53,7 +51,7 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.ok(f"{expected.node} does not take {address} for one of its own")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
     home = context.path.destination_node or "no node"
-    return hop.stale(_kept_here(expected.node, address, home, Stage.SENT, question))
+    return hop.stale(_kept_here(expected.node, address, home, question))
 
 
 def replies_kept_here(context: CheckContext, node: str) -> Fault:
@@ -67,41 +65,31 @@ def replies_kept_here(context: CheckContext, node: str) -> Fault:
         return if_expected(record)
     if isinstance(record, Absent):
         return None
-    return _kept_here(node, address, context.path.source_node, Stage.ANSWERED, question)
+    return _kept_here(node, address, context.path.source_node, question)
 
 
-def _kept_here(node: str, address: str, home: str, last: Stage, question: Question) -> Contradiction:
+def _kept_here(node: str, address: str, home: str, question: Question) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
         "not the pod's"
     )
-    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, frozenset({last}), (question,))
+    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (question,))
 
 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must have the destination, with the interface, MACs and number that the agent gave it."""
     assert context.destination is not None  # the path has this hop only with a destination
-    return _delivery(
-        context,
-        expected,
-        context.destination,
-        missed=Stage.SENT,
-        misled=Stage.RECEIVED,
-        seen=context.connection.received,
-    )
+    return _delivery(context, expected, context.destination, seen=context.connection.received)
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
     agent = context.agent_endpoint(context.source)
-    replied = context.connection.replied
-    delivery = _delivery(
-        context, expected, context.source, missed=Stage.ANSWERED, misled=Stage.REPLIED, seen=replied
-    )
+    delivery = _delivery(context, expected, context.source, seen=context.connection.replied)
     if isinstance(agent, Unavailable):
         return delivery
     hop = context.hop(expected, f"programs before endpoint {agent.id}")
-    gap = missing_program(context, hop, agent, _CUT_OFF)
+    gap = missing_program(context, hop, agent)
     if isinstance(gap, Unavailable):
         return hop.unknown(gap)
     if gap:
@@ -117,20 +105,18 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
             message = (
                 f"endpoint {agent.id} on {expected.node} has no policy program: replies are dropped (203)"
             )
-            predicts = frozenset({Stage.ANSWERED})
-            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-        alien = not_its_own(context, expected.node, agent.id, program, _CUT_OFF, _CUT_OFF)
+            defects = (Defect.NO_POLICY_PROGRAM,)
+            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, defects, (question,)))
+        alien = not_its_own(context, expected.node, agent.id, program)
         delivery = worst_of(hop, delivery, alien)
         if not owner_is_known(context, expected.node):
             delivery = replace(delivery, inconclusive=True)
-    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context), _CUT_OFF)
+    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context))
     return worst_of(hop, delivery, hole)
 
 
-def _delivery(
-    context: CheckContext, expected: ExpectedHop, pod: PodFacts, missed: Stage, misled: Stage, seen: bool
-) -> Finding:
-    """`missed`, `misled`: how far packets come if the entry is not there, or leads to a wrong interface."""
+def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
+    """The endpoint map's entry for the pod, the node's route to it, and what its stack does to packets on that way."""
     address = pod.pod.ip
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     agent = context.agent_endpoint(pod)
@@ -141,7 +127,7 @@ def _delivery(
     missing = Contradiction(
         Reason.ENDPOINT_ENTRY_MISSING,
         f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
-        frozenset({missed}) if uses_endpoint_map(context) else _NOWHERE,
+        (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
         (question,),
     )
     if isinstance(agent, Unavailable):
@@ -150,7 +136,7 @@ def _delivery(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
-    astray = wrong_route(context, hop, pod, agent, frozenset({missed}))
+    astray = wrong_route(context, hop, pod, agent)
     if isinstance(astray, Unavailable):
         return hop.unknown(astray)
     if astray:
@@ -160,11 +146,11 @@ def _delivery(
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(missing)
-    contradiction = _mismatch(context, hop, record, agent, missed, misled, question)
+    contradiction = _mismatch(context, hop, record, agent, question)
     if contradiction:
         return hop.stale(contradiction)
     leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
-    kept = _kept_by_stack(context, pod, agent, frozenset({missed}))
+    kept = _kept_by_stack(context, pod, agent)
     return worst_of(hop, leads, *kept, _mistaken(hop, record, agent))
 
 
@@ -173,8 +159,6 @@ def _mismatch(
     hop: Hop,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
-    missed: Stage,
-    misled: Stage,
     question: Question,
 ) -> Contradiction | None:
     """How the entry differs from what the agent set up."""
@@ -192,24 +176,18 @@ def _mismatch(
     if not wrong:
         return None
     message = f"{hop.object} of {hop.expected.node} has {', '.join(wrong)}"
-    predicts = _ends(record, agent, missed, misled) if uses_endpoint_map(context) else _NOWHERE
-    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, predicts, (question,))
+    defects = (_misdelivery(record, agent),) if uses_endpoint_map(context) else ()
+    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, defects, (question,))
 
 
-def _ends(
-    record: lxcmap.EndpointRecord, agent: AgentEndpoint, missed: Stage, misled: Stage
-) -> frozenset[Stage]:
-    """How far packets come by an entry that is wrong. The program of another endpoint notes them too, if there is one
-    of that number.
-    """
+def _misdelivery(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Defect:
+    """What an entry that is wrong does to packets."""
     if record.flags & TO_HOST:
-        return frozenset({missed})
-    return frozenset({misled} if record.endpoint_id == agent.id else {missed, misled})
+        return Defect.HANDED_TO_HOST
+    return Defect.WRONG_INTERFACE if record.endpoint_id == agent.id else Defect.OTHER_ENDPOINT
 
 
-def _kept_by_stack(
-    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Stage]
-) -> Iterator[Fault]:
+def _kept_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Iterator[Fault]:
     """The node's stack, where it takes packets to the pod's own device: filters, and what it does not forward. From the
     other node it is natively asked by the check of the route.
     """
@@ -226,9 +204,9 @@ def _kept_by_stack(
     packet = request_packet(context, frozenset({device, agent.interface_name}), reply=pod is context.source)
     if packet is None:
         return
-    yield not_forwarded(context, pod, agent, packet, device, Reason.ENDPOINT_ROUTE_MISSING, predicts)
+    yield not_forwarded(context, pod, agent, packet, device, Reason.ENDPOINT_ROUTE_MISSING)
     if not context.config.kube_proxy_replacement or not context.path.cross_node:
-        yield filtered(context, node, FORWARDED, packet, predicts)
+        yield filtered(context, node, FORWARDED, packet)
 
 
 def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:

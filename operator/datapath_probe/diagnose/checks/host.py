@@ -4,11 +4,10 @@ What such an end is to Cilium depends on who looks: a node is `host` to itself, 
 to others. Source: Cilium 1.18 `bpf/bpf_host.c`, `bpf/lib/identity.h`, `pkg/identity/numericidentity.go`.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from ...api.reasons import Reason
-from ...api.vocabulary import HopName
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
@@ -18,10 +17,11 @@ from ...sources.maps.ipcache import IpcacheRecord
 from ...sources.maps.lxcmap import EndpointFlag
 from ...sources.maps.policymap import TrafficDirection
 from ..connection.conntrack_lookup import client_address
-from ..context import Check, CheckContext
+from ..context import CheckContext
 from ..datapath.crd_effects import Role
+from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction
 from ..netstack.host_path import input_blocked
 from .ipam import judge_ipam
@@ -33,8 +33,7 @@ HOST: Final = frozenset({1})
 REMOTE_NODE: Final = frozenset({6, 7})  # the second where a Kubernetes API server runs
 WORLD: Final = frozenset({2, 9, 10})
 FIRST_OF_CIDRS: Final = 1 << 24
-# Between here and a host nobody notes how far packets came.
-_LOST: Final = frozenset({Stage.SENT})
+_ANSWERS_LOST: Final = dict.fromkeys((Defect.LOST, Defect.LATE, Defect.FILTERED), Defect.HOST_ANSWERS_LOST)
 
 
 def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
@@ -44,14 +43,13 @@ def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
 # ---- the destination
 
 
-def _ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must take the address for what it is: a node, or nothing of this cluster."""
     host = context.backend.host if context.backend else None
     if host is None:
         return _world(context, expected)
-    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
     intent = ExpectedRecord(context.address, _identities(host, expected.node), behind=(), tunneled=False)
-    return judge_record(context, expected, intent, frozenset({last}), frozenset({Stage.SENT}))
+    return judge_record(context, expected, intent, identity_counts=True)
 
 
 def _world(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -73,7 +71,7 @@ def _world(context: CheckContext, expected: ExpectedHop) -> Finding:
     return hop.ok(f"{context.address} is identity {record.identity}")
 
 
-def _egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's policy map, asked for the identity that the program would find."""
     record = _record(context, expected.node, context.address)
     found = (
@@ -82,53 +80,43 @@ def _egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
         else record
     )
     identity = found.identity if isinstance(found, IpcacheRecord) else found
-    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
-    gate = Gate(context.source, identity, TrafficDirection.EGRESS, last, context.connection.sent)
+    gate = Gate(context.source, identity, TrafficDirection.EGRESS, context.connection.sent)
     return judge_gate(context, expected, gate)
 
 
-def _endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The node must take the address for one of its own, or it lets packets go."""
-    finding = _own_address(context, expected, context.address, Stage.SENT, seen=context.connection.replied)
+    finding = _own_address(context, expected, context.address, seen=context.connection.replied)
     hop = context.hop(expected, f"way into {expected.node}")
-    return worst_of(hop, finding, input_blocked(context, expected.node, _LOST))
+    return worst_of(hop, finding, input_blocked(context, expected.node))
 
 
-def _node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """What is meant for a node goes there as it is, without tunnel."""
     assert context.backend is not None
     assert context.backend.host is not None  # the path has this hop only to another node
-    return judge_route(
-        context, expected, context.backend.host, context.address, _LOST, context.connection.replied
-    )
+    return judge_route(context, expected, context.backend.host, context.address, context.connection.replied)
 
 
-def _reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """Where pods' addresses are routed, replies go to the pod; else it was given its node's address on its way out."""
     routed = context.config.routing_mode != "tunnel"
     address = context.source.pod.ip if routed else None
-    return judge_route(context, expected, context.source.node, address, _LOST, context.connection.replied)
-
-
-TO_HOST: Final[Mapping[HopName, Check]] = {
-    HopName.IPCACHE_LOOKUP: _ipcache_lookup,
-    HopName.EGRESS_POLICY: _egress_policy,
-    HopName.ENDPOINT_LOOKUP: _endpoint_lookup,
-    HopName.NODE_ROUTING: _node_routing,
-    HopName.REPLY_ROUTING: _reply_routing,
-}
+    finding = judge_route(context, expected, context.source.node, address, context.connection.replied)
+    defects = (_ANSWERS_LOST.get(defect, defect) for defect in finding.defects)
+    return replace(finding, defects=tuple(dict.fromkeys(defects)))
 
 
 # ---- the source
 
 
-def _ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination alone has a pod's address."""
     assert context.destination is not None  # the path has this hop only with a pod
     return judge_ipam(context, expected, [(Role.DESTINATION, context.destination)])
 
 
-def _source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The identity that the entry of this connection was written with."""
     wanted = _identities(context.source.node, expected.node)
     hop = context.hop(expected, f"identity of node {context.source.node.name}")
@@ -150,20 +138,18 @@ def _source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
     return hop.ok(f"{expected.node} took the source for identity {entry.source_identity}")
 
 
-def _ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's policy map, asked for the host."""
     assert context.destination is not None  # the path has this hop only with a pod
     entry = context.connection.incoming
     seen = entry.source_identity if isinstance(entry, CtEntry) else 0
     wanted = _identities(context.source.node, expected.node)
     identity = seen if seen in wanted else min(wanted)
-    gate = Gate(
-        context.destination, identity, TrafficDirection.INGRESS, Stage.SENT, context.connection.received
-    )
+    gate = Gate(context.destination, identity, TrafficDirection.INGRESS, context.connection.received)
     return judge_gate(context, expected, gate)
 
 
-def _reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must know the way back to the address that the host spoke from."""
     client = _client(context)
     if isinstance(client, Unavailable):
@@ -175,24 +161,15 @@ def _reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
     behind = facts.cilium.internal_ips if routed and facts.cilium else ()
     tunneled = bool(behind) and context.config.routing_mode == "tunnel"
     intent = ExpectedRecord(client, _identities(facts, expected.node), behind, tunneled)
-    return judge_record(context, expected, intent, frozenset(), frozenset({Stage.ANSWERED}))
+    return judge_record(context, expected, intent, identity_counts=False)
 
 
-def _reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
+def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must take the address for one of its own."""
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
-    return _own_address(context, expected, client, Stage.ANSWERED, seen=context.connection.connected)
-
-
-FROM_HOST: Final[Mapping[HopName, Check]] = {
-    HopName.IPAM: _ipam,
-    HopName.SOURCE_IDENTITY: _source_identity,
-    HopName.INGRESS_POLICY: _ingress_policy,
-    HopName.REPLY_IPCACHE: _reply_ipcache,
-    HopName.REPLY_DELIVERY: _reply_delivery,
-}
+    return _own_address(context, expected, client, seen=context.connection.connected)
 
 
 # ---- both
@@ -210,10 +187,8 @@ def _record(context: CheckContext, node: str, address: str) -> IpcacheRecord | A
     return context.reader.read(ipcache.lookup(node, layout, address), ipcache.parse)
 
 
-def _own_address(
-    context: CheckContext, expected: ExpectedHop, address: str, lost: Stage, seen: bool
-) -> Finding:
-    """The endpoint map's entry for an address of the node itself. `lost`: how far packets come without it."""
+def _own_address(context: CheckContext, expected: ExpectedHop, address: str, *, seen: bool) -> Finding:
+    """The endpoint map's entry for an address of the node itself."""
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"an address of {expected.node} itself", {"address": address})
     if seen:
@@ -225,12 +200,16 @@ def _own_address(
     if isinstance(record, Absent):
         hop.programmed("no entry")
         message = f"the endpoint map of {expected.node} does not have {address} for one of its own addresses"
-        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, frozenset({lost}), (question,))
+        contradiction = Contradiction(
+            Reason.ENDPOINT_ENTRY_MISSING, message, (Defect.LED_ELSEWHERE,), (question,)
+        )
         return hop.stale(contradiction)
     if EndpointFlag.HOST not in record.flags:
         hop.programmed("an endpoint", {"endpointID": record.endpoint_id, "ifindex": record.ifindex})
         message = f"the endpoint map of {expected.node} takes {address} for endpoint {record.endpoint_id}"
-        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, frozenset({lost}), (question,))
+        contradiction = Contradiction(
+            Reason.ENDPOINT_ENTRY_MISMATCH, message, (Defect.LED_ELSEWHERE,), (question,)
+        )
         return hop.stale(contradiction)
     hop.programmed("an address of the host")
     return hop.ok(f"{expected.node} takes {address} for its own")

@@ -13,7 +13,8 @@ from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_lookup import of_this_run
 from ..context import CheckContext
 from ..datapath.ipcache_match import known
-from ..finding.finding import Finding, Stage
+from ..failure_model.effect import Defect
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 
 
@@ -102,11 +103,10 @@ def _ipcache_mistaken(context: CheckContext, hop: Hop, identity: int) -> Contrad
     hop.programmed(f"identity {taken_for}", {"identity": taken_for or ""})
     if taken_for == identity:
         return None
-    predicts = frozenset({Stage.SENT})
     if record.own is None:
         message = (
             f"the ipcache of {node} has no entry for pod {address}: it takes it for identity {taken_for}"
         )
-        return Contradiction(Reason.IPCACHE_ENTRY_MISSING, message, predicts, record.rests_on)
+        return Contradiction(Reason.IPCACHE_ENTRY_MISSING, message, (Defect.WRONG_IDENTITY,), record.rests_on)
     message = f"{node} takes {address} for identity {taken_for}, but it is {identity}"
-    return Contradiction(Reason.WRONG_IDENTITY, message, predicts, record.rests_on)
+    return Contradiction(Reason.WRONG_IDENTITY, message, (Defect.WRONG_IDENTITY,), record.rests_on)

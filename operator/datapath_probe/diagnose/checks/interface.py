@@ -17,8 +17,9 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links, neighbors, qdisc
 from ..context import CheckContext
 from ..datapath.local_delivery import stack_forwards, uses_policy_program
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..netstack.fib import refused, unsendable
 from ..netstack.foreign_programs import strangers
@@ -29,18 +30,10 @@ from ..netstack.pod_sockets import doubt
 from ..netstack.qdisc import qdisc_drops
 from ..netstack.veth import Pair, problem_of, read_pair, too_small
 
-_NEVER_LEFT = frozenset({Stage.NOTHING})
-_NEVER_ARRIVED = frozenset({Stage.RECEIVED})
-_NOT_TAKEN_IN = frozenset({Stage.REPLIED})
-# A filter that rejects answers in the pod's name: to the source that is a refusal.
-_REFUSED_INSIDE = frozenset({Stage.RECEIVED, Stage.ANSWERED, Stage.REPLIED})
-
 
 def check_source_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source pod's pair: if it is broken, no packet reaches the node, or the pod takes none of the replies."""
-    return _judge(
-        context, expected, context.source, _NEVER_LEFT | _NOT_TAKEN_IN, seen=context.connection.left
-    )
+    return _judge(context, expected, context.source, (Defect.PAIR_BROKEN,), seen=context.connection.left)
 
 
 def check_destination_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -48,13 +41,16 @@ def check_destination_interface(context: CheckContext, expected: ExpectedHop) ->
     has gone with its device.
     """
     assert context.destination is not None  # the path has this hop only with a destination
-    predicts = _NEVER_ARRIVED | {Stage.SENT} if context.config.routes_to_endpoints else _NEVER_ARRIVED
-    return _judge(context, expected, context.destination, predicts, seen=context.connection.answered)
+    broken: tuple[Defect, ...] = (Defect.PAIR_BROKEN,)
+    if context.config.routes_to_endpoints:
+        broken = (Defect.PAIR_BROKEN, Defect.ROUTE_GONE)
+    return _judge(context, expected, context.destination, broken, seen=context.connection.answered)
 
 
 def _judge(
-    context: CheckContext, expected: ExpectedHop, pod: PodFacts, predicts: frozenset[Stage], seen: bool
+    context: CheckContext, expected: ExpectedHop, pod: PodFacts, broken: tuple[Defect, ...], *, seen: bool
 ) -> Finding:
+    """`broken`: the defects of a pair that is not whole."""
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     hop = context.hop(expected, f"eth0 of {name}")
     agent = context.agent_endpoint(pod)
@@ -82,10 +78,10 @@ def _judge(
     if problem:
         reason, message = problem
         if reason is Reason.MAC_MISMATCH:
-            predicts |= _not_forwarded(context, pod)
+            broken += _not_forwarded(context)
         shown_by_node = problem == problem_of(replace(pair, pod=None))
         rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
-        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", predicts, rests_on))
+        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", broken, rests_on))
     for unread in (home, pair.unread):
         if isinstance(unread, Unavailable):
             return hop.unknown(unread, ask_again=_where(context, expected.node))
@@ -96,19 +92,17 @@ def _judge(
     return worst_of(hop, finding, *dropped_on_output, gateway, too_small(pair, expected.node))
 
 
-def _not_forwarded(context: CheckContext, pod: PodFacts) -> frozenset[Stage]:
-    """How far packets of the pod come that bear another MAC address than the node's: Cilium's program notes them, the
-    stack throws them away.
+def _not_forwarded(context: CheckContext) -> tuple[Defect, ...]:
+    """Packets of the pod that bear another MAC address than the node's: Cilium's program notes them, the stack drops
+    them.
     """
-    if not stack_forwards(context):
-        return frozenset()
-    return frozenset({Stage.SENT if pod is context.source else Stage.ANSWERED})
+    return (Defect.FRAMES_REFUSED,) if stack_forwards(context) else ()
 
 
 def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, namespace: str) -> Fault:
     """A pod that sends its packets to another MAC address than that of the node's end. Asked only after a failure."""
     default = next((route for route in pair.routes if route.destination == "default"), None)
-    lost = _not_forwarded(context, pod)
+    lost = _not_forwarded(context)
     if context.outcome.met is not False or context.config.datapath_mode != "veth" or not lost:
         return None
     if default is None or default.gateway is None:
@@ -138,7 +132,7 @@ def _dropped_on_output(
 ) -> Iterator[Fault]:
     """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
     source = pod is context.source
-    inwards, outwards = (_NOT_TAKEN_IN, _NEVER_LEFT) if source else (_REFUSED_INSIDE, _NEVER_ARRIVED)
+    inwards, outwards = Defect.LOST_INTO_POD, Defect.LOST_OUT_OF_POD
     inside = qdisc.losing_in_pod(node, namespace)
     yield from astray_inside(context, pod, agent, namespace, outwards)
     yield qdisc_drops(context, node, agent.interface_name, inwards)
@@ -151,12 +145,12 @@ def _dropped_on_output(
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
         yield refused(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
-        yield filtered(context, node, ARRIVING, packet, inwards, namespace)
-        yield hooked(context, node, agent.interface_name, "EGRESS", packet, inwards)
+        yield filtered(context, node, ARRIVING, packet, Defect.FILTERED_INTO_POD, namespace)
+        yield hooked(context, node, agent.interface_name, "EGRESS", packet, Defect.FILTERED_INTO_POD)
     for packet in leaving:
         yield unsendable(context, node, packet, Reason.ROUTE_MISSING, outwards, namespace)
-        yield filtered(context, node, LEAVING, packet, outwards, namespace)
-        yield hooked(context, node, agent.interface_name, "INGRESS", packet, outwards)
+        yield filtered(context, node, LEAVING, packet, Defect.FILTERED_OUT_OF_POD, namespace)
+        yield hooked(context, node, agent.interface_name, "INGRESS", packet, Defect.FILTERED_OUT_OF_POD)
     yield None if source else doubt(context)
 
 

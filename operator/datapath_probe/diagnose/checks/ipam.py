@@ -21,13 +21,14 @@ from ..datapath.crd_effects import (
     by_identity,
     by_no_node,
     by_node,
-    stages_without_endpoint,
+    without_endpoint,
 )
-from ..finding.finding import Finding, Stage
+from ..failure_model.effect import Defect
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction
 
-# How far packets come if other nodes look for a pod's node elsewhere.
-_MISLED = frozenset({Stage.SENT, Stage.ANSWERED})
+# Other nodes look for the pod's node at another address.
+_MISLED = (Defect.REQUESTS_LED_ELSEWHERE, Defect.REPLIES_LED_ELSEWHERE)
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
 
@@ -85,13 +86,13 @@ def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: Ag
         Reason.CILIUM_ENDPOINT_MISMATCH,
         f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
         f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
-        by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else frozenset(),
+        by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else (),
         (agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id),),
     )
 
 
 def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Contradiction | None:
-    """What the objects say against each other, and how far packets come where the datapath follows them."""
+    """What the objects say against each other, and what becomes of packets where the datapath follows them."""
     name = f"{facts.pod.namespace}/{facts.pod.name}"
     endpoint, node, ipam = facts.endpoint, facts.node, context.config.ipam
     if endpoint is None:
@@ -100,8 +101,8 @@ def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Con
         unknown = isinstance(context.reader.read(asked, agent_endpoint.parse), Absent)
         if unknown:
             message += f", and the agent on {node.name} no endpoint with its address {facts.pod.ip}"
-        predicts, rests_on = stages_without_endpoint(context, role, facts), (asked,) if unknown else ()
-        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, predicts, rests_on)
+        defects, rests_on = without_endpoint(context, role, facts), (asked,) if unknown else ()
+        return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, defects, rests_on)
     if facts.pod.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,

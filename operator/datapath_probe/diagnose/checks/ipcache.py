@@ -14,22 +14,18 @@ from ...plan.plan import PodFacts
 from ...sources.maps.ipcache import IpcacheFlag, IpcacheRecord
 from ..context import CheckContext
 from ..datapath.ipcache_match import IpcacheMatch, known
+from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from .endpoint_map import replies_kept_here
-
-_NOWHERE: frozenset[Stage] = frozenset()
 
 
 def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must know the destination."""
     destination = context.destination
     assert destination is not None  # the path has this hop only with a destination
-    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
-    return _judge(
-        context, expected, destination, identity_rungs=frozenset({last}), tunnel_rungs=frozenset({Stage.SENT})
-    )
+    return _judge(context, expected, destination, identity_counts=True)
 
 
 def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -37,13 +33,7 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
     it also takes the source's identity from its record.
     """
     native = context.path.encapsulation is Encapsulation.NONE and context.path.cross_node
-    finding = _judge(
-        context,
-        expected,
-        context.source,
-        identity_rungs=frozenset({Stage.SENT}) if native else _NOWHERE,
-        tunnel_rungs=frozenset({Stage.ANSWERED}),
-    )
+    finding = _judge(context, expected, context.source, identity_counts=native)
     address = context.source.pod.ip
     return worst_of(
         context.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(context, expected.node)
@@ -65,13 +55,7 @@ class ExpectedRecord:
         return " or ".join(map(str, sorted(self.identities)))
 
 
-def _judge(
-    context: CheckContext,
-    expected: ExpectedHop,
-    pod: PodFacts,
-    identity_rungs: frozenset[Stage],
-    tunnel_rungs: frozenset[Stage],
-) -> Finding:
+def _judge(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, identity_counts: bool) -> Finding:
     """Compare the node's record for the pod with its CiliumEndpoint and its node's address."""
     address = pod.pod.ip
     if pod.endpoint is None or pod.node.cilium is None:
@@ -87,32 +71,30 @@ def _judge(
         behind=pod.node.cilium.internal_ips if pod.node.name != expected.node else (),
         tunneled=pod.node.name != expected.node and context.path.encapsulation is not Encapsulation.NONE,
     )
-    return judge_record(context, expected, intent, identity_rungs, tunnel_rungs)
+    return judge_record(context, expected, intent, identity_counts=identity_counts)
 
 
 def judge_record(
     context: CheckContext,
     expected: ExpectedHop,
     intent: ExpectedRecord,
-    identity_rungs: frozenset[Stage],
-    tunnel_rungs: frozenset[Stage],
+    *,
+    identity_counts: bool,
 ) -> Finding:
-    """Compare the node's record with intent.
-
-    `identity_rungs`, `tunnel_rungs`: how far packets come if that part of the record is wrong.
-    """
+    """Compare the node's record with intent. `identity_counts`: some policy judges packets of this path by it."""
     hop = context.hop(expected, f"ipcache[{intent.address}]")
     hop.intent(
         f"identity {intent.identity_text}"
         + (f" behind {intent.behind[0]}" if intent.behind else " on this node"),
         {"identity": intent.identity_text, "tunnelEndpoint": intent.behind[0] if intent.behind else ""},
     )
+    of_identity = (Defect.WRONG_IDENTITY,) if identity_counts else ()
     match = known(context, expected.node, intent.address)
     if isinstance(match, Unavailable):
         return hop.unknown(match)
     record = match.own
     if record is None:
-        return _unknown_pod(hop, intent, match, identity_rungs, tunnel_rungs)
+        return _unknown_pod(hop, intent, match, of_identity)
     behind = f" behind {record.tunnel_endpoint}" if record.tunnel_endpoint else ""
     hop.programmed(
         f"identity {record.identity}{behind}",
@@ -126,9 +108,9 @@ def judge_record(
     if fault is None:
         return hop.ok(f"{intent.address} is identity {record.identity}{behind}")
     reason, message = fault
-    led = tunnel_rungs if intent.tunneled else _NOWHERE
-    predicts = identity_rungs if reason is Reason.WRONG_IDENTITY else led
-    return hop.stale(Contradiction(reason, message, predicts, match.rests_on))
+    led = (Defect.LED_ELSEWHERE,) if intent.tunneled else ()
+    defects = of_identity if reason is Reason.WRONG_IDENTITY else led
+    return hop.stale(Contradiction(reason, message, defects, match.rests_on))
 
 
 def _fault(
@@ -160,8 +142,7 @@ def _unknown_pod(
     hop: Hop,
     intent: ExpectedRecord,
     match: IpcacheMatch,
-    identity_rungs: frozenset[Stage],
-    tunnel_rungs: frozenset[Stage],
+    of_identity: tuple[Defect, ...],
 ) -> Finding:
     """No /32 (/128): traffic goes by a wider prefix, with the identity of that prefix, or not at all."""
     wider = match.found
@@ -179,7 +160,7 @@ def _unknown_pod(
         Contradiction(
             Reason.IPCACHE_ENTRY_MISSING,
             f"the ipcache of {hop.expected.node} has no entry for {intent.address}: {what_happens}",
-            identity_rungs | (tunnel_rungs if lost else _NOWHERE),
+            (*of_identity, *((Defect.LED_ELSEWHERE,) if lost else ())),
             match.rests_on,
         )
     )

@@ -7,7 +7,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
 from ..finding.hop_check import Hop
@@ -32,7 +32,7 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
         wanted = f"one of {len(right)} ready endpoint(s)"
         hop.intent(wanted, {"backends": ", ".join(sorted(right))})
     report = context.report
-    if not isinstance(report, CurlReport):
+    if not isinstance(report, ClientReport):
         return hop.ok("not asked yet") if report is None else hop.unknown(report)
     took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
     if is_unresolved(context, report):
@@ -62,7 +62,7 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
     return _slowed(context, hop, report) or hop.ok(f"resolved in {took['nameLookup']}")
 
 
-def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | None:
+def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | None:
     """A name server that can't be reached, where another one, or a second query, gave the answer."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
     if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
@@ -77,7 +77,7 @@ def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | No
 
 
 def _why_unresolved(
-    context: CheckContext, hop: Hop, report: CurlReport
+    context: CheckContext, hop: Hop, report: ClientReport
 ) -> tuple[Reason, str, Finding | None]:
     """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop on that way
     that it comes of.
@@ -108,7 +108,7 @@ def _why_unresolved(
     return reason, unresolved + why, None
 
 
-def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
+def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
     """What the name server, or the resolver in the pod, made of the question: nothing is wrong on the way between them.
     `judged`: that is known.
     """
@@ -120,9 +120,9 @@ def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) 
         return Reason.DNS_LOOKUP_FAILED, f": no query of this run went to {where}"
     if sent.asked is None:
         return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} can't be told"
-    if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
+    if report.failure is ClientFailure.NAME_NOT_RESOLVED and report.timings.total < _ANSWERED_S:
         return Reason.DNS_NO_ADDRESS, f": {where} answered, but with no address"
-    if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
+    if report.failure is ClientFailure.TIMED_OUT or report.timings.total >= _UNANSWERED_S:
         return (
             Reason.DNS_TIMEOUT,
             f": nothing was found wrong on the way to {where}, but no answer came",
@@ -162,10 +162,10 @@ def _told(findings: Sequence[Finding]) -> str:
     return f"{ok} of {len(findings)} hops ok"
 
 
-def is_unresolved(context: CheckContext, report: CurlReport) -> bool:
+def is_unresolved(context: CheckContext, report: ClientReport) -> bool:
     """Whether curl never had an address to connect to."""
-    return report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
-        report.exit_code == CurlExit.OPERATION_TIMEDOUT
+    return report.failure is ClientFailure.NAME_NOT_RESOLVED or (
+        report.failure is ClientFailure.TIMED_OUT
         and report.timings.name_lookup == 0
         and not context.connection.left
     )

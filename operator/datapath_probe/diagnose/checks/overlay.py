@@ -15,8 +15,9 @@ from ...sources.iproute2 import links
 from ...sources.maps.conntrack import CtEntry, CtFlag
 from ..context import CheckContext
 from ..datapath.tail_calls import overlay_call_missing
+from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..lookup.attached_programs import programs
 from ..netstack.fib import refused
@@ -26,8 +27,6 @@ from ..netstack.packet_model import tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
-_LOST_ON_THE_WAY = frozenset({Stage.SENT})
-_LOST_ON_THE_WAY_BACK = frozenset({Stage.ANSWERED})
 
 
 def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -35,8 +34,8 @@ def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) ->
     hop = _hop(context, expected, TO_OVERLAY)
     if context.connection.received:
         hop.observed("packets of this connection reached the other node")
-    finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY)
-    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context), _LOST_ON_THE_WAY))
+    finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS)
+    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context)))
 
 
 def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -46,26 +45,24 @@ def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) ->
     if isinstance(incoming, CtEntry) and CtFlag.FROM_TUNNEL in incoming.flags:
         names = ", ".join(flag.name or "" for flag in CtFlag if flag in incoming.flags)
         hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": names})
-    finding = _device(context, hop) or _program(
-        context, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY
-    )
-    return _unless_lost(context, hop, finding, context.source, context.destination, _LOST_ON_THE_WAY)
+    finding = _device(context, hop) or _program(context, hop, FROM_OVERLAY, Direction.INGRESS)
+    return _unless_lost(context, hop, finding, context.source, context.destination)
 
 
 def check_reply_encapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node: `cil_to_overlay`."""
     hop = _hop(context, expected, TO_OVERLAY)
     _observe_reply(context, hop)
-    finding = _program(context, hop, TO_OVERLAY, Direction.EGRESS, _LOST_ON_THE_WAY_BACK)
-    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context), _LOST_ON_THE_WAY_BACK))
+    finding = _program(context, hop, TO_OVERLAY, Direction.EGRESS)
+    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context)))
 
 
 def check_reply_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node: `cil_from_overlay`."""
     hop = _hop(context, expected, FROM_OVERLAY)
     _observe_reply(context, hop)
-    finding = _program(context, hop, FROM_OVERLAY, Direction.INGRESS, _LOST_ON_THE_WAY_BACK)
-    return _unless_lost(context, hop, finding, context.destination, context.source, _LOST_ON_THE_WAY_BACK)
+    finding = _program(context, hop, FROM_OVERLAY, Direction.INGRESS)
+    return _unless_lost(context, hop, finding, context.destination, context.source)
 
 
 def _hop(context: CheckContext, expected: ExpectedHop, program: str) -> Hop:
@@ -127,28 +124,25 @@ def _unless_lost(
     finding: Finding,
     sender: PodFacts | None,
     receiver: PodFacts | None,
-    predicts: frozenset[Stage],
 ) -> Finding:
     """The finding, unless tunnel packets are kept from the program that unpacks them, or it from handing them on."""
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
     node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
-    dropped = filtered(context, node, ARRIVING, packet, predicts) if packet else None
+    dropped = filtered(context, node, ARRIVING, packet) if packet else None
     suspects = [dropped]
     for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
-        suspects.append(strangers(context, node, device, Direction.INGRESS, predicts))
+        suspects.append(strangers(context, node, device, Direction.INGRESS))
         if packet:
-            suspects.append(refused(context, node, packet, device, Reason.NODE_ROUTE_MISSING, predicts))
-    return worst_of(hop, finding, *suspects, overlay_call_missing(context, node, predicts))
+            suspects.append(refused(context, node, packet, device, Reason.NODE_ROUTE_MISSING))
+    return worst_of(hop, finding, *suspects, overlay_call_missing(context, node))
 
 
 def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:
-    return hop.stale(Contradiction(reason, message, _LOST_ON_THE_WAY, (question,)))
+    return hop.stale(Contradiction(reason, message, (Defect.LOST,), (question,)))
 
 
-def _program(
-    context: CheckContext, hop: Hop, program: str, direction: Direction, predicts: frozenset[Stage]
-) -> Finding:
+def _program(context: CheckContext, hop: Hop, program: str, direction: Direction) -> Finding:
     """Whether the program is attached to the node's tunnel device."""
     node, device = hop.expected.node, _name(context)
     pin = bpftool.device_link(node, device, program)
@@ -160,6 +154,6 @@ def _program(
     question = bpftool.attached(node, device)
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, predicts, (question,)))
-    foreign = foreign_program_first(context, node, program, chain, predicts)
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (question,)))
+    foreign = foreign_program_first(context, node, program, chain)
     return hop.stale(foreign) if foreign else hop.ok(f"{device} has {program}")

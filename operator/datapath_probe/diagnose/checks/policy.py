@@ -17,7 +17,8 @@ from ...sources.maps import policymap
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
 from ..datapath.resolved_policy import Intent, intent_of, questions
-from ..finding.finding import Finding, Stage
+from ..failure_model.effect import Defect
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from .expected_denial import denied_by, denies, let_through
 
@@ -31,13 +32,12 @@ _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no Cilium
 class Gate:
     """One endpoint's policy in one direction, and who wants to pass: the `identity` at the other end.
 
-    `stage`: how far a packet comes that is denied here; `passed`: one of this connection came further.
+    `passed`: a packet of this connection came further.
     """
 
     owner: PodFacts
     identity: int | Unavailable
     direction: TrafficDirection
-    stage: Stage
     passed: bool
 
     @property
@@ -49,9 +49,8 @@ class Gate:
 def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's map, asked for the destination. Passed if the connection has an entry: it is written afterwards."""
     assert context.destination is not None  # the path has this hop only with a destination
-    last = Stage.TRANSLATED if context.translates else Stage.NOTHING
     identity = _identity(context.destination)
-    gate = Gate(context.source, identity, TrafficDirection.EGRESS, last, context.connection.sent)
+    gate = Gate(context.source, identity, TrafficDirection.EGRESS, context.connection.sent)
     return judge_gate(context, expected, gate)
 
 
@@ -59,9 +58,7 @@ def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Findin
     """The destination's map, asked for the source."""
     assert context.destination is not None  # the path has this hop only with a destination
     identity = _identity(context.source)
-    gate = Gate(
-        context.destination, identity, TrafficDirection.INGRESS, Stage.SENT, context.connection.received
-    )
+    gate = Gate(context.destination, identity, TrafficDirection.INGRESS, context.connection.received)
     return judge_gate(context, expected, gate)
 
 
@@ -103,15 +100,16 @@ def _compare(
     if isinstance(missed, Unavailable):
         return hop.unknown(missed)
     if missed:
-        stops = frozenset({gate.stage}) if denies(intent) else frozenset[Stage]()
-        return hop.broken(Reason.POLICY_NOT_ENFORCED, missed, stops)
+        return hop.broken(Reason.POLICY_NOT_ENFORCED, missed, certain=denies(intent))
     if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):
-        stops = frozenset({gate.stage}) if intent.decision.allowed else frozenset[Stage]()
-        return _mismatch(context, hop, gate, intent, programmed, questions, stops)
+        defects = (Defect.DENIED,) if intent.decision.allowed else ()
+        return _mismatch(context, hop, gate, intent, programmed, questions, defects)
     if isinstance(entry, PolicyEntry) and _allows(entry):
         detour = _detour(context, hop.expected.node, gate, entry, intent)
         if detour and isinstance(intent, Intent):
-            return _mismatch(context, hop, gate, intent, f"{programmed}{detour.how}", questions, detour.stops)
+            return _mismatch(
+                context, hop, gate, intent, f"{programmed}{detour.how}", questions, (detour.defect,)
+            )
         return _let_pass(context, hop, gate, entry, intent, who)
     if isinstance(intent, Intent) and intent.audited:
         return hop.ok(f"{who} passes in spite of {intent.in_words}")
@@ -121,7 +119,7 @@ def _compare(
         return hop.ok(f"{who} passes")
     said = intent.in_words if isinstance(intent, Intent) else _decision(entry)
     message = f"the {gate.name} on {hop.expected.node} does not let {who} pass: {said}"
-    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, frozenset({gate.stage}), questions))
+    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), questions))
 
 
 def _look_up(
@@ -185,10 +183,10 @@ def _let_pass(
 
 @dataclass(frozen=True, slots=True)
 class _Detour:
-    """`how` the map lets pass what policies let pass as it is, and where packets may end that way."""
+    """`how` the map lets pass what policies let pass as it is, and what that does to packets."""
 
     how: str
-    stops: frozenset[Stage]
+    defect: Defect
 
 
 def _detour(
@@ -198,14 +196,11 @@ def _detour(
     if isinstance(intent, Unavailable):
         return None
     if entry.auth_type and not intent.decision.authenticated:
-        return _Detour(", if authenticated", frozenset({gate.stage}))
+        return _Detour(", if authenticated", Defect.DENIED)
     layout = context.layout(node)
     by_annotation = isinstance(layout, Unavailable) or layout.version.startswith(_PROXIED_BY_ANNOTATION)
     if entry.proxy_port and not intent.decision.proxied and not by_annotation:
-        beyond = Stage.SENT if gate.direction is TrafficDirection.EGRESS else Stage.RECEIVED
-        return _Detour(
-            f", if the L7 proxy (port {entry.proxy_port}) does", frozenset(r for r in Stage if r >= beyond)
-        )
+        return _Detour(f", if the L7 proxy (port {entry.proxy_port}) does", Defect.PROXIED)
     return None
 
 
@@ -226,14 +221,14 @@ def _mismatch(
     intent: Intent,
     programmed: str,
     questions: tuple[Question, ...],
-    stops: frozenset[Stage],
+    defects: tuple[Defect, ...],
 ) -> Finding:
     """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked for
-    again with it, and may be heard for the first time then. `stops`: how far packets come by what the map says.
+    again with it, and may be heard for the first time then.
     """
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"
     rests_on = questions if context.run.second_look else (*questions, *intent.rests_on)
-    return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, stops, rests_on))
+    return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, defects, rests_on))
 
 
 def _meant(intent: Intent | Unavailable) -> dict[str, object]:

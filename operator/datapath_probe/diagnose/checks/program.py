@@ -17,45 +17,25 @@ from ..context import CheckContext
 from ..datapath.local_delivery import TO_CONTAINER, as_inconclusive, missing_program, uses_policy_program
 from ..datapath.policy_program import not_its_own, owner_is_known
 from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..lookup.attached_programs import programs
 from ..netstack.foreign_programs import program_before
 
 FROM_CONTAINER = "cil_from_container"
-# Without the program packets go to the host's stack; they may even arrive, but the program's entry is not written.
-_BYPASSED_BY_SOURCE = frozenset({Stage.NOTHING, Stage.RECEIVED, Stage.ANSWERED})
-_BYPASSED_BY_REPLY = frozenset({Stage.RECEIVED, Stage.REPLIED, Stage.CONNECTED})
-_DROPPED_AT_SOURCE = frozenset({Stage.NOTHING, Stage.TRANSLATED})
-_REPLY_DROPPED = frozenset({Stage.RECEIVED, Stage.ANSWERED})
-_NOT_DECIDED = frozenset({Stage.SENT})
-_DECIDED_FOR_ANOTHER = frozenset({Stage.SENT, Stage.RECEIVED})
 
 
 def check_source_program(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The program that puts the source's packets under Cilium's care."""
-    return _from_container(
-        context,
-        expected,
-        context.source,
-        _BYPASSED_BY_SOURCE,
-        _DROPPED_AT_SOURCE,
-        seen=context.connection.left,
-    )
+    return _from_container(context, expected, context.source, seen=context.connection.left)
 
 
 def check_reply_program(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The same for the destination's replies."""
     assert context.destination is not None  # the path has this hop only with a destination
-    return _from_container(
-        context,
-        expected,
-        context.destination,
-        _BYPASSED_BY_REPLY,
-        _REPLY_DROPPED,
-        seen=context.connection.answered,
-    )
+    return _from_container(context, expected, context.destination, seen=context.connection.answered)
 
 
 def check_destination_program(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -67,12 +47,12 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
         return hop.unknown(agent)
     hop.object = f"cilium_call_policy[{agent.id}]"
     hop.intent(f"a policy program for endpoint {agent.id}")
-    gap = missing_program(context, hop, agent, _NOT_DECIDED)
+    gap = missing_program(context, hop, agent)
     if isinstance(gap, Unavailable):
         return hop.unknown(gap)
     if gap:
         return hop.stale(gap)
-    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context), _NOT_DECIDED)
+    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context))
     if not uses_policy_program(context):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
         decides = hop.ok(f"{TO_CONTAINER} decides for endpoint {agent.id}")
@@ -88,24 +68,19 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
         message = (
             f"endpoint {agent.id} on {expected.node} has no policy program: packets to it are dropped (203)"
         )
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, _NOT_DECIDED, (question,)))
+        return hop.stale(
+            Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (question,))
+        )
     hop.programmed(f"program {program}", {"programID": program})
-    alien = not_its_own(context, expected.node, agent.id, program, _NOT_DECIDED, _DECIDED_FOR_ANOTHER)
+    alien = not_its_own(context, expected.node, agent.id, program)
     decides = as_inconclusive(context, hop.ok(f"program {program} decides for endpoint {agent.id}"))
     if not owner_is_known(context, expected.node):
         decides = replace(decides, inconclusive=True)
     return worst_of(hop, decides, hole, alien)
 
 
-def _from_container(
-    context: CheckContext,
-    expected: ExpectedHop,
-    pod: PodFacts,
-    bypassed: frozenset[Stage],
-    holes: frozenset[Stage],
-    seen: bool,
-) -> Finding:
-    """`bypassed`, `holes`: how far packets come without the program, or without what it calls."""
+def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
+    """The program at the ingress of the pod's device on its node."""
     hop = context.hop(expected, FROM_CONTAINER)
     agent = context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
@@ -123,15 +98,15 @@ def _from_container(
     rests_on = (bpftool.attached(expected.node, device),)
     if not any(bpftool.is_program(attached.program, FROM_CONTAINER) for attached in chain):
         message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, bypassed, rests_on))
-    foreign = program_before(context, expected.node, FROM_CONTAINER, chain, bypassed)
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), rests_on))
+    foreign = program_before(context, expected.node, FROM_CONTAINER, chain)
     if foreign:
         return hop.stale(foreign)
     if pod is context.source and context.connection.no_conntrack_entries and context.outcome.met is False:
         message = f"{FROM_CONTAINER} noted no packet of this connection, though somebody answered"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    impostor = _impostor(context, chain, pin, bypassed, rests_on)
-    hole = call_missing(context, expected.node, agent.id, from_pod_calls(context), holes)
+    impostor = _impostor(context, chain, pin, rests_on)
+    hole = call_missing(context, expected.node, agent.id, from_pod_calls(context))
     return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)
 
 
@@ -139,7 +114,6 @@ def _impostor(
     context: CheckContext,
     chain: tuple[Attachment, ...],
     pin: Question,
-    predicts: frozenset[Stage],
     rests_on: tuple[Question, ...],
 ) -> Fault:
     """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
@@ -157,7 +131,7 @@ def _impostor(
         f"program {first.program_id} comes first on {first.device} under the name {FROM_CONTAINER}, "
         f"but the agent's own is program {link.program_id}"
     )
-    return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts, (*rests_on, pin))
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (*rests_on, pin))
 
 
 def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:

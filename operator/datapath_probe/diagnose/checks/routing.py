@@ -19,8 +19,9 @@ from ...sources.packet import Packet
 from ..context import CheckContext
 from ..datapath.local_delivery import not_forwarded
 from ..datapath.native_device_programs import detached_at_uplinks
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..netstack import host_path
 from ..netstack.fib import unforwarded, unsendable
@@ -36,21 +37,19 @@ _LOOPBACK = "lo"
 def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """From the source's node to the destination's."""
     assert context.destination is not None  # the path has this hop only with a destination
-    return _judge(context, expected, context.destination, Stage.SENT, seen=context.connection.received)
+    return _judge(context, expected, context.destination, seen=context.connection.received)
 
 
 def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """From the destination's node to the source's."""
-    return _judge(context, expected, context.source, Stage.ANSWERED, seen=context.connection.replied)
+    return _judge(context, expected, context.source, seen=context.connection.replied)
 
 
-def _judge(
-    context: CheckContext, expected: ExpectedHop, towards: PodFacts, stage: Stage, seen: bool
-) -> Finding:
+def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
     """To the pod itself in native routing, else to its node."""
     address = towards.pod.ip if context.path.encapsulation is Encapsulation.NONE else None
     pod = None if context.source.pod.host_network else towards
-    return judge_route(context, expected, towards.node, address, frozenset({stage}), seen, pod)
+    return judge_route(context, expected, towards.node, address, seen, pod)
 
 
 def judge_route(
@@ -58,7 +57,6 @@ def judge_route(
     expected: ExpectedHop,
     towards: NodeFacts,
     address: str | None,
-    predicts: frozenset[Stage],
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
@@ -83,19 +81,17 @@ def judge_route(
     if isinstance(route, Absent):
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, predicts, (question,)))
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (question,)))
     way = _way(route)
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
     astray = _astray(context, expected.node, target, node_ips, route)
     if astray:
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, predicts, (question,)))
-    neighbor = _neighbor(context, expected, towards, target, route, predicts)
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, (Defect.LOST,), (question,)))
+    neighbor = _neighbor(context, expected, towards, target, route)
     dropped_on_output = (
-        _dropped_on_output(context, hop, pod, route, predicts)
-        if pod
-        else _of_hosts(context, hop, route, predicts)
+        _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
     )
     too_small = _too_small(context, pod)
     finding = worst_of(hop, hop.ok(f"{target} {way}"), neighbor, *dropped_on_output, too_small)
@@ -103,12 +99,10 @@ def judge_route(
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
-def _of_hosts(
-    context: CheckContext, hop: Hop, route: links.Route, predicts: frozenset[Stage]
-) -> Iterator[Fault]:
+def _of_hosts(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[Fault]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
-    return host_path.dropped_on_output(context, route.device, predicts, reply=reply)
+    return host_path.dropped_on_output(context, route.device, reply=reply)
 
 
 def _astray(
@@ -160,7 +154,6 @@ def _neighbor(
     towards: NodeFacts,
     target: str,
     route: links.Route,
-    predicts: frozenset[Stage],
 ) -> Fault:
     """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
@@ -176,7 +169,7 @@ def _neighbor(
     if neighbor.unreachable:
         who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
         message = f"{who} does not answer {expected.node} on {route.device}"
-        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, predicts, (question,))
+        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (question,))
     if next_hop not in node_ips:
         return None
     own = _facing(context, towards, expected.node)
@@ -187,7 +180,7 @@ def _neighbor(
     message = (
         f"{expected.node} sends packets for {next_hop} to {neighbor.mac}, but {own.name} there is {own.mac}"
     )
-    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, predicts, (question,))
+    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, (Defect.LOST,), (question,))
 
 
 def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
@@ -202,24 +195,24 @@ def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | 
 
 
 def _dropped_on_output(
-    context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route, predicts: frozenset[Stage]
+    context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route
 ) -> Iterator[Fault]:
     """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
     assert context.destination is not None
     node = hop.expected.node
     sender = context.source if towards is context.destination else context.destination
-    yield qdisc_drops(context, node, route.device, predicts)
-    yield strangers(context, node, route.device, Direction.EGRESS, predicts)
+    yield qdisc_drops(context, node, route.device)
+    yield strangers(context, node, route.device, Direction.EGRESS)
     if context.path.encapsulation is not Encapsulation.NONE:
         outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
-            yield filtered(context, node, LEAVING, outer, predicts)
-            yield unsendable(context, node, outer, Reason.NODE_ROUTE_MISSING, predicts)
+            yield filtered(context, node, LEAVING, outer)
+            yield unsendable(context, node, outer, Reason.NODE_ROUTE_MISSING)
         return
     packet = request_packet(context, frozenset(), reply=towards is context.source)
     assert packet is not None
-    yield from _forwarded(context, node, sender, packet, route.device, predicts)
-    for arrival in _arriving(context, sender, towards, packet, predicts):
+    yield from _forwarded(context, node, sender, packet, route.device)
+    for arrival in _arriving(context, sender, towards, packet):
         yield replace(arrival, node=towards.node.name) if isinstance(arrival, Contradiction) else arrival
 
 
@@ -229,28 +222,23 @@ def _forwarded(
     sender: PodFacts,
     packet: Packet,
     uplink: str,
-    predicts: frozenset[Stage],
 ) -> Iterator[Fault]:
     """The sender's node, whose stack passes on what comes from the pod's device."""
     device = pod_device(context, sender)
-    yield filtered(
-        context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}), predicts
-    )
+    yield filtered(context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}))
     if not context.config.bpf_host_routing:
         for name in device:
-            yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING, predicts)
+            yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING)
 
 
-def _arriving(
-    context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet, predicts: frozenset[Stage]
-) -> Iterator[Fault]:
+def _arriving(context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet) -> Iterator[Fault]:
     """The node that packets come to, whose stack passes on what comes from its uplink."""
     there = towards.node.name
     arrived = uplinks(context, sender.node, towards.node, of=there)
     devices = arrived | pod_device(context, towards) | {CILIUM_HOST}
-    yield filtered(context, there, FORWARDED, replace(packet, devices=devices), predicts)
+    yield filtered(context, there, FORWARDED, replace(packet, devices=devices))
     agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
-        yield strangers(context, there, device, Direction.INGRESS, predicts)
+        yield strangers(context, there, device, Direction.INGRESS)
         if isinstance(agent, AgentEndpoint):
-            yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING, predicts)
+            yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING)

@@ -25,8 +25,9 @@ from ..datapath.service_backends import (
     sticks,
 )
 from ..datapath.service_master_slot import mistaken
-from ..finding.finding import Finding, Stage
-from ..finding.hop_check import ANYWHERE, Contradiction, Hop
+from ..failure_model.effect import Defect
+from ..finding.finding import Finding
+from ..finding.hop_check import Contradiction, Hop
 from ..lookup.service_frontend import ServiceEntry, address_of
 from .unready_endpoints import unready_pods, why_unready
 
@@ -35,8 +36,6 @@ _REDIRECTED = {
     lbmap.ServiceFlag.LOCAL_REDIRECT: "a local redirect policy",
     lbmap.ServiceFlag.L7_LOAD_BALANCER: "L7 load balancing by a proxy",
 }
-
-_NOT_TRANSLATED = frozenset({Stage.NOTHING})
 
 
 def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -132,8 +131,8 @@ def _no_frontend(node: str, frontend: Frontend, master: ServiceEntry) -> Contrad
     message = f"{node} has no load-balancing entry for {frontend.address}"
     if master.surrogate:
         message = f"{message}; sockets find the one of {master.address.ip}:{master.address.port}"
-    predicts = ANYWHERE if master.surrogate else _NOT_TRANSLATED
-    return Contradiction(Reason.FRONTEND_MISSING, message, predicts, master.rests_on)
+    defects = (Defect.OTHER_BACKEND,) if master.surrogate else (Defect.NOT_TRANSLATED,)
+    return Contradiction(Reason.FRONTEND_MISSING, message, defects, master.rests_on)
 
 
 def _compare(
@@ -148,7 +147,7 @@ def _compare(
             f"{node} balances to {programmed.count} backends, but does not know {', '.join(programmed.dangling)}: "
             "connections sent there are dropped"
         )
-        return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
+        return Contradiction(Reason.BACKEND_MISSING, message, (Defect.NOT_TRANSLATED,), rests_on)
     chosen = context.connection.chosen
     if not missing and not stale:
         affinity = sticks(context, master)
@@ -156,11 +155,11 @@ def _compare(
         return remembered or _inactive(context, programmed, node)
     if not have:
         message = f"{node} has no backend at all, Kubernetes has {missing}"
-        return Contradiction(Reason.BACKEND_MISSING, message, _NOT_TRANSLATED, rests_on)
+        return Contradiction(Reason.BACKEND_MISSING, message, (Defect.NOT_TRANSLATED,), rests_on)
     if not stale:
         message = f"{node} does not balance to {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, rests_on=rests_on)
-    hit_stale = ANYWHERE if chosen and f"{chosen.ip}:{chosen.port}" in have - wanted else frozenset()
+    hit_stale = (Defect.OTHER_BACKEND,) if chosen and f"{chosen.ip}:{chosen.port}" in have - wanted else ()
     if missing:
         message = f"{node} balances to {stale} instead of {missing}"
         return Contradiction(Reason.BACKEND_MISMATCH, message, hit_stale, rests_on)
@@ -192,7 +191,7 @@ def _remembered(
         f"{node} sent this connection to {chosen.ip}:{chosen.port}, which is no ready endpoint and in none of the "
         "Service's slots: session affinity remembers it"
     )
-    return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, rests_on)
+    return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), rests_on)
 
 
 def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contradiction | None:
@@ -201,7 +200,7 @@ def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contr
     """
     for backend in context.plan.backends:
         state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
-        ready = backend.target and backend.target.pod.ready and not backend.target.pod.terminating
+        ready = backend.pod_facts and backend.pod_facts.pod.ready and not backend.pod_facts.pod.terminating
         if ready and state != lbmap.BackendState.ACTIVE:
             known = state in set(lbmap.BackendState)
             name = lbmap.BackendState(state).name.lower() if known else f"of state {state}"
@@ -224,7 +223,7 @@ def _compare_many(context: CheckContext, wanted: set[str], programmed: Programme
     node, chosen = context.path.source_node, context.connection.chosen
     if chosen and f"{chosen.ip}:{chosen.port}" not in wanted:
         message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is no ready endpoint"
-        return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, programmed.rests_on)
+        return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), programmed.rests_on)
     if programmed.count == len(wanted):
         return None
     message = f"{node} has {programmed.count} backends, Kubernetes has {len(wanted)}"

@@ -14,8 +14,9 @@ from ..context import CheckContext
 from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
 from ..datapath.service_master_slot import reverse_nat_of
 from ..datapath.socket_lb import untranslating
-from ..finding.finding import Finding, Stage
-from ..finding.hop_check import ANYWHERE, Contradiction, Hop
+from ..failure_model.effect import Defect
+from ..finding.finding import Finding
+from ..finding.hop_check import Contradiction, Hop
 
 
 def check_service_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -67,7 +68,9 @@ def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradicti
         f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
         f"older than the connection, and was made for another one from port {port}"
     )
-    return Contradiction(Reason.BACKEND_STALE, message, ANYWHERE, (question, *programmed.rests_on))
+    return Contradiction(
+        Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), (question, *programmed.rests_on)
+    )
 
 
 def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -96,17 +99,17 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
 def _judge_reverse_nat(
     hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, question: Question
 ) -> Finding:
-    predicts = frozenset({Stage.REPLIED})
+    defects = (Defect.NOT_TRANSLATED_BACK,)
     if isinstance(entry, Absent):
         hop.programmed("no entry")
         message = (
             f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
         )
-        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, predicts, (question,)))
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, defects, (question,)))
     hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
     if (entry.ip, entry.port) != (frontend.ip, frontend.number):
         message = (
             f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
         )
-        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, (question,)))
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, defects, (question,)))
     return hop.ok(f"{hop.object} restores {entry.ip}:{entry.port}")

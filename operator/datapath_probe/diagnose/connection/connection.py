@@ -4,29 +4,29 @@ tell it.
 Entries count only if they were written during the run: maps keep closed connections for minutes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
-from ..finding.finding import Stage
+from ..failure_model.stage import Stage
 from .flow_events import Events
 from .progress import Progress
 
 
 class Seen(Enum):
-    """What was seen of packets at one rung of the ladder."""
+    """What was seen of packets at one stage."""
 
     YES = "yes"
-    NO = "no"  # who would have noted them did not
-    UNHEARD = "unheard"  # nobody notes them there, nobody was asked, or there was no answer
+    NO = "no"  # the witness was asked, and has no trace of them
+    UNKNOWN = "unknown"  # there is no witness of this stage, it was not asked, or it did not answer
 
 
 class Unwritten:
-    """Nobody notes these packets: their end is in the host's network, or they never leave it."""
+    """No entry is written for these packets: their end is in the host's network, or they never leave it."""
 
 
 Trace = CtEntry | Absent | Unavailable | Unwritten | None  # None: not looked for (yet)
@@ -45,10 +45,10 @@ class Connection:
     service: Trace = None
     outgoing: Trace = None
     incoming: Trace = None
-    untranslated_entry: Trace = None  # OUT to the ClusterIP itself: nobody translated it
+    untranslated_entry: Trace = None  # OUT to the ClusterIP itself, which was not translated
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
-    report: CurlReport | None = None
+    report: ClientReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
     source_node: str = ""
     events: Events = field(default_factory=Events)
@@ -94,7 +94,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """curl had a connection."""
-        return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
+        return self.report is not None and self.report.connected
 
     @property
     def no_conntrack_entries(self) -> bool:
@@ -105,9 +105,7 @@ class Connection:
     @property
     def delivered(self) -> bool:
         """curl got a whole response."""
-        return (
-            self.report is not None and self.report.exit_code == CurlExit.OK and self.report.http_status > 0
-        )
+        return self.report is not None and self.report.answered and self.report.status > 0
 
     @property
     def refused(self) -> bool:
@@ -174,33 +172,61 @@ class Connection:
             )
         )
 
+    @property
+    def answered_by_other(self) -> bool:
+        """A RST was seen, although no packet reached the destination's policy program: something else sent it."""
+        return self.refused and not self.received and isinstance(self.incoming, Absent)
+
     def progress(self, translates: bool) -> Progress:
         """How far the packets came. `translates`: a SVC entry is to be expected."""
-        # a reply that is not translated back is noted by none but the entry of the reset that it is answered with
-        replies = self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
-        steps = [
-            (
-                Stage.TRANSLATED,
-                _seen(self.service, self.translated) if translates else _seen(self.outgoing, self.sent),
-            ),
-            (Stage.SENT, _seen(self.outgoing, self.sent)),
-            (Stage.RECEIVED, _seen(self.incoming, self.received)),
-            (Stage.ANSWERED, _seen(self.incoming, self.answered)),
-            (Stage.REPLIED, _seen(replies, self.replied and (self.answered or not self.syn_rejected))),
-            (Stage.CONNECTED, _seen(self.report, self.connected and not self.no_conntrack_entries)),
-            (Stage.DELIVERED, _seen(self.report, self.delivered and not self.no_conntrack_entries)),
-        ]
-        reached = max((stage for stage, seen in steps if seen is Seen.YES), default=Stage.NOTHING)
-        beyond = [stage for stage, seen in steps if seen is Seen.NO and stage > reached]
+        seen = {mark.stage: mark.seen_of(self) for mark in _MARKS}
+        if not translates:
+            seen[Stage.TRANSLATED] = seen[Stage.SENT]
+        reached = max((stage for stage in seen if seen[stage] is Seen.YES), default=Stage.NOTHING)
+        beyond = [stage for stage in seen if seen[stage] is Seen.NO and stage > reached]
         at_most = Stage(min(beyond) - 1) if beyond else Stage.DELIVERED
-        return Progress(reached, at_most)
+        sent = Stage.SENT if seen[Stage.SENT] is Seen.YES else Stage.NOTHING
+        return Progress(
+            reached,
+            at_most,
+            translates=translates,
+            answered_instead=sent if self.answered_by_other else None,
+        )
+
+    @property
+    def reply_witness(self) -> Trace:
+        """A reply that is not translated back leaves a trace only in the entry of the RST that it is answered with."""
+        return self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
 
 
-def _seen(witness: Trace | CurlReport, seen: bool) -> Seen:
-    """What was seen counts, whoever saw it; that nothing was, only if the witness of this rung could be heard."""
-    if seen:
-        return Seen.YES
-    return Seen.NO if isinstance(witness, CtEntry | Absent | CurlReport) else Seen.UNHEARD
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A stage, the witness that would have a trace of packets there, and whether any witness has."""
+
+    stage: Stage
+    witness: Callable[[Connection], Trace | ClientReport]
+    seen: Callable[[Connection], bool]
+
+    def seen_of(self, connection: Connection) -> Seen:
+        """What any witness saw counts; that there is no trace counts only if the witness of this stage answered."""
+        if self.seen(connection):
+            return Seen.YES
+        witness = self.witness(connection)
+        return Seen.NO if isinstance(witness, CtEntry | Absent | ClientReport) else Seen.UNKNOWN
+
+
+_MARKS = (
+    _Mark(Stage.TRANSLATED, lambda c: c.service, lambda c: c.translated),
+    _Mark(Stage.SENT, lambda c: c.outgoing, lambda c: c.sent),
+    _Mark(Stage.RECEIVED, lambda c: c.incoming, lambda c: c.received),
+    _Mark(Stage.ANSWERED, lambda c: c.incoming, lambda c: c.answered),
+    # a RST that the destination did not send is no reply of it
+    _Mark(
+        Stage.REPLIED, lambda c: c.reply_witness, lambda c: c.replied and (c.answered or not c.syn_rejected)
+    ),
+    _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.no_conntrack_entries),
+    _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.no_conntrack_entries),
+)
 
 
 def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:

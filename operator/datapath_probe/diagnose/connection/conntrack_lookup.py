@@ -11,15 +11,15 @@ from ...api.reasons import Reason
 from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import is_hairpin, stays_inside
-from ...plan.plan import Backend, Frontend, Plan
+from ...plan.plan import Backend, Frontend, Plan, PodFacts, PodTarget
 from ...sources.agent.agent_config import AgentConfig
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.iproute2 import links, uptime
 from ...sources.maps import conntrack, lbmap
 from ...sources.maps.conntrack import CtEntry
 from ..finding.evidence_reader import EvidenceReader
 from ..lookup.service_frontend import lookup_service
-from ..run.run import Request, Run
+from ..run.run import PathRun, Request
 from .connection import Connection, Trace, Unwritten
 from .flow_events import Events, observe
 
@@ -32,7 +32,9 @@ MAX_CANDIDATES = 4
 _UNPLANNED = 16
 
 
-def trace(run: Run, report: CurlReport | None, reader: EvidenceReader, config: AgentConfig) -> Connection:
+def trace(
+    run: PathRun, report: ClientReport | None, reader: EvidenceReader, config: AgentConfig
+) -> Connection:
     """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
     plan = run.plan
     if config.conntrack_in_jiffies:
@@ -73,11 +75,11 @@ def _seen_chosen(plan: Plan, events: Events) -> Backend | None:
 
 def only_backend(plan: Plan) -> Backend | None:
     """The backend that needs no choice: a pod's own address."""
-    return None if plan.frontend or plan.headless else plan.backends[0]
+    return plan.target.backend if isinstance(plan.target, PodTarget) else None
 
 
 def _chosen(
-    plan: Plan, request: Request, report: CurlReport | None, reader: EvidenceReader, config: AgentConfig
+    plan: Plan, request: Request, report: ClientReport | None, reader: EvidenceReader, config: AgentConfig
 ) -> Connection:
     """The backend and what shows that it was chosen; where nothing does, what was left instead."""
     if plan.frontend is None:
@@ -117,14 +119,14 @@ def _untranslated_entry(plan: Plan, frontend: Frontend, request: Request, reader
     return entry
 
 
-def _itself(plan: Plan, report: CurlReport | None, config: AgentConfig) -> Backend | None:
+def _itself(plan: Plan, report: ClientReport | None, config: AgentConfig) -> Backend | None:
     """The source, where it is the only backend and was answered: what its sockets keep inside leaves no trace."""
     only = plan.backends[0] if len(plan.backends) == 1 else None
-    answered = report is not None and report.exit_code == CurlExit.OK
+    answered = report is not None and report.answered
     return only if only and answered and stays_inside(plan, only, config.socket_lb) else None
 
 
-def _said(plan: Plan, report: CurlReport | None) -> Backend | None:
+def _said(plan: Plan, report: ClientReport | None) -> Backend | None:
     """Of a headless Service, curl picks the backend."""
     return next((b for b in plan.backends if report and b.ip == report.remote_ip), None)
 
@@ -180,7 +182,7 @@ def _incoming(
     plan: Plan, request: Request, backend: Backend, reader: EvidenceReader, config: AgentConfig
 ) -> tuple[Trace, float | None]:
     """The IN entry, with the uptime since which it counts."""
-    if backend.target is None or backend.host:
+    if not isinstance(backend.target, PodFacts):
         return Unwritten(), None
     client = client_address(plan, backend, reader, config)
     if isinstance(client, Unavailable):

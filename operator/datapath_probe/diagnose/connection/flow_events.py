@@ -14,11 +14,11 @@ from ...api.vocabulary import HopName
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.plan import Plan
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.flows import hubble, monitor
 from ...sources.flows.flow import Flow, Flows, Point
 from ..finding.evidence_reader import EvidenceReader
-from ..run.run import Run
+from ..run.run import PathRun
 from .drops import Drop, Scene, owner
 
 # What may pass between the request and the question, beyond the request's own timeout.
@@ -77,7 +77,7 @@ class Events:
 
 
 def observe(
-    reader: EvidenceReader, run: Run, report: CurlReport | None, destination_node: str | None
+    reader: EvidenceReader, run: PathRun, report: ClientReport | None, destination_node: str | None
 ) -> Events:
     """What the nodes of the path tell of the run's connection; None: only the source's is known."""
     source_node = run.plan.source.node.name
@@ -89,7 +89,7 @@ def observe(
     if report is None:  # nobody says that a packet was sent
         return Events()
     if not run.second_look:
-        if report.exit_code != CurlExit.OK and _hubble_is_on(run.plan):
+        if not report.answered and _hubble_is_on(run.plan):
             for node in nodes:
                 reader.read(hubble.newest(node), hubble.parse)
         return Events()
@@ -122,7 +122,7 @@ def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
 
 def _traces(plan: Plan, node: str) -> Iterator[Question]:
     """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
-    pods = (plan.source, *(backend.target for backend in plan.backends if backend.target))
+    pods = (plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts))
     here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
     endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
     if endpoints:
@@ -139,19 +139,19 @@ def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
     return Flows(tuple(flow for flows in heard for flow in flows.flows), max(flows.lost for flows in heard))
 
 
-def _connection(run: Run, node: str) -> Question:
+def _connection(run: PathRun, node: str) -> Question:
     return hubble.connection(node, run.plan.source.pod.ip, run.request.local_port, _since_s(run))
 
 
-def _icmp_question(run: Run, node: str) -> Question:
+def _icmp_question(run: PathRun, node: str) -> Question:
     return hubble.icmp(node, run.plan.source.pod.ip, _since_s(run))
 
 
-def _since_s(run: Run) -> int:
+def _since_s(run: PathRun) -> int:
     return int(run.plan.request.timeout_s) + _MARGIN_S
 
 
-def _ask(reader: EvidenceReader, run: Run, node: str) -> Flows | Unavailable:
+def _ask(reader: EvidenceReader, run: PathRun, node: str) -> Flows | Unavailable:
     """What Hubble has of the connection; else what the monitor caught, if it was started."""
     answer: Flows | Unavailable = Unavailable(Reason.NOT_COLLECTED, f"Hubble is off on {node}")
     if _hubble_is_on(run.plan):
@@ -163,7 +163,7 @@ def _ask(reader: EvidenceReader, run: Run, node: str) -> Flows | Unavailable:
     return answer
 
 
-def _lagging(reader: EvidenceReader, run: Run, node: str) -> tuple[Question, ...]:
+def _lagging(reader: EvidenceReader, run: PathRun, node: str) -> tuple[Question, ...]:
     """What to ask again as long as the newest event that can be read is the one of the first look."""
     newest = hubble.newest(node)
     readings = [flows for flows in reader.series(newest, hubble.parse) if isinstance(flows, Flows)]
@@ -172,16 +172,16 @@ def _lagging(reader: EvidenceReader, run: Run, node: str) -> tuple[Question, ...
     return newest, _connection(run, node), _icmp_question(run, node)
 
 
-def _is_ours(flow: Flow, run: Run) -> bool:
+def _is_ours(flow: Flow, run: PathRun) -> bool:
     ends = {(flow.source, flow.source_port), (flow.destination, flow.destination_port)}
     return flow.protocol == "TCP" and (run.plan.source.pod.ip, run.request.local_port) in ends
 
 
-def _is_reply(flow: Flow, run: Run) -> bool:
+def _is_reply(flow: Flow, run: PathRun) -> bool:
     return (flow.destination, flow.destination_port) == (run.plan.source.pod.ip, run.request.local_port)
 
 
-def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
+def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
     """A denial shows twice, as policy verdict (with the policies) and as drop (with the file)."""
     alike: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
     frontend = run.plan.frontend
@@ -215,7 +215,7 @@ def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Fl
     )
 
 
-def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
+def _sightings(run: PathRun, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
     flags: dict[tuple[str, Point, bool, tuple[str, int]], set[str]] = {}
     for node, flow in flows:
         if flow.point and not flow.drop_code:
@@ -227,7 +227,7 @@ def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation
     )
 
 
-def _icmp(reader: EvidenceReader, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
+def _icmp(reader: EvidenceReader, run: PathRun, nodes: Sequence[str]) -> tuple[str, ...]:
     source = run.plan.source.pod.ip
     errors = {
         f"{flow.source}: {flow.summary}"

@@ -1,7 +1,7 @@
-"""The ladder: how far this run's packets came, and so where they can have died.
+"""How far this run's packets came, and so where they can have died.
 
-Conntrack entries are written where packets pass, so the last fresh one bounds the segment. A rung exonerates only
-what the packet has used so far: a wrong tunnel endpoint leaves the source's entry intact.
+Conntrack entries are written where packets pass, so the last fresh one bounds the segment. A stage clears only what the
+packet has used so far: a wrong tunnel endpoint leaves the source's entry intact.
 Source: Cilium 1.18 `bpf/lib/conntrack.h`, and the order of `bpf/bpf_lxc.c`.
 """
 
@@ -9,57 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ...api.vocabulary import HOP_ORDER, HopName, HopVerdict
-from ..finding.finding import Finding, Segment, Stage
-
-_SENT_ZONE = (
-    HopName.IPCACHE_LOOKUP,
-    HopName.LOCALITY_LOOKUP,
-    HopName.OVERLAY_ENCAPSULATION,
-    HopName.NODE_ROUTING,
-    HopName.OVERLAY_DECAPSULATION,
-    HopName.SOURCE_IDENTITY,
-    HopName.ENDPOINT_LOOKUP,
-    HopName.DESTINATION_PROGRAM,
-    HopName.INGRESS_POLICY,
-)
-_ANSWERED_ZONE = (
-    HopName.REPLY_IPCACHE,
-    HopName.REPLY_ENCAPSULATION,
-    HopName.REPLY_ROUTING,
-    HopName.REPLY_DECAPSULATION,
-    HopName.REPLY_DELIVERY,
-)
-
-# Where data can have died that was sent over a connection: on its way, at the other end, and on its way back.
-THERE = (HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM, *_SENT_ZONE)
-DESTINATION_HOPS = (HopName.DESTINATION_INTERFACE, HopName.DESTINATION_RESPONSE, HopName.REPLY_PROGRAM)
-REPLY_HOPS = (*_ANSWERED_ZONE, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE)
-
-# Where packets can have died whose last trace is this rung.
-HOPS_BY_STAGE: dict[Stage, tuple[HopName, ...]] = {
-    Stage.NOTHING: (
-        HopName.SOURCE_INTERFACE,
-        HopName.SOURCE_PROGRAM,
-        HopName.NAME_RESOLUTION,
-        HopName.SERVICE_LOOKUP,
-        HopName.SERVICE_TRANSLATION,
-        HopName.IPCACHE_LOOKUP,
-        HopName.EGRESS_POLICY,
-    ),
-    Stage.TRANSLATED: (HopName.IPCACHE_LOOKUP, HopName.EGRESS_POLICY),
-    Stage.SENT: _SENT_ZONE,
-    Stage.RECEIVED: (
-        HopName.ENDPOINT_LOOKUP,
-        HopName.DESTINATION_INTERFACE,
-        HopName.DESTINATION_RESPONSE,
-        HopName.REPLY_PROGRAM,
-    ),
-    Stage.ANSWERED: _ANSWERED_ZONE,
-    # to the node, which is not yet into the pod
-    Stage.REPLIED: (HopName.REPLY_DELIVERY, HopName.REPLY_TRANSLATION, HopName.SOURCE_INTERFACE),
-    Stage.CONNECTED: (*THERE, *DESTINATION_HOPS, *REPLY_HOPS),
-    Stage.DELIVERED: (HopName.DESTINATION_RESPONSE,),
-}
+from ..failure_model.model import HOPS_BY_STAGE
+from ..failure_model.stage import Stage
+from ..finding.finding import Finding, Segment
 
 # Judged by a complete comparison with intent: if Ok, they are not where packets were lost.
 _PURE_LOOKUPS = frozenset(
@@ -80,17 +32,30 @@ _PURE_LOOKUPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`reached`: the last rung with evidence; `at_most`: the last one that evidence does not exclude. `transfer`: where
-    data can have died, if they died once the connection stood.
+    """`reached`: the last stage with evidence; `at_most`: the last one that evidence does not exclude.
+
+    `transfer`: where data can have died of a connection that was established. `translates`: the source's program
+    chooses a backend. `answered_instead`: the last stage of requests, if a RST came although no request reached the
+    destination's endpoint.
     """
 
     reached: Stage
     at_most: Stage
-    transfer: frozenset[HopName] = frozenset(HOPS_BY_STAGE[Stage.CONNECTED])
+    transfer: frozenset[HopName] = HOPS_BY_STAGE[Stage.CONNECTED]
+    translates: bool = True
+    answered_instead: Stage | None = None
 
     def fits(self, predicted: frozenset[Stage]) -> bool:
-        """Whether packets that died at one of these rungs would have left this evidence."""
-        return any(self.reached <= stage <= self.at_most for stage in predicted)
+        """Whether packets whose last trace is of one of these stages would have left this evidence."""
+        return any(self.reached <= self._stage(stage) <= self.at_most for stage in predicted)
+
+    def fits_answer(self, predicted: frozenset[Stage]) -> bool:
+        """Whether something else than the destination answered packets whose last trace is of one of these stages."""
+        return any(self._stage(stage) is self.answered_instead for stage in predicted)
+
+    def _stage(self, stage: Stage) -> Stage:
+        """Where no backend is chosen, packets that do not leave stop at nothing."""
+        return Stage.NOTHING if stage is Stage.TRANSLATED and not self.translates else stage
 
     @property
     def arrived(self) -> bool:

@@ -1,8 +1,8 @@
 """What comes of a CiliumEndpoint or CiliumNode that is wrong or missing: other nodes go by it, and so do their maps.
 
 An object explains a failure only as far as the datapath is seen to follow it: a map that is right all the same, or
-wrong in another way, is not its doing. In: a case, a pod and its role. Out: the last rungs of packets that meet the
-consequence. Called by `checks.ipam`.
+wrong in another way, is not its doing. In: a context, a pod and its role. Out: the defects that follow. Called by
+`checks.ipam`.
 Source: Cilium 1.18 `pkg/k8s/watchers/cilium_endpoint.go`, `pkg/datapath/linux/node.go` (direct routes).
 """
 
@@ -14,11 +14,10 @@ from ...plan.plan import PodFacts
 from ...sources.agent import agent_endpoint
 from ...sources.iproute2 import links
 from ..context import CheckContext
-from ..finding.finding import Stage
+from ..failure_model.effect import Defect
 from .ipcache_match import IpcacheMatch, known
 
-Rungs = frozenset[Stage]
-_NOWHERE: Rungs = frozenset()
+Defects = tuple[Defect, ...]
 
 
 class Role(StrEnum):
@@ -28,57 +27,54 @@ class Role(StrEnum):
     DESTINATION = "destination"
 
 
-# A pod that its own agent does not know has neither programs nor map entries.
-_UNKNOWN_AT_HOME = {
-    Role.SOURCE: frozenset({Stage.NOTHING, Stage.ANSWERED, Stage.REPLIED}),
-    Role.DESTINATION: frozenset({Stage.NOTHING, Stage.TRANSLATED, Stage.SENT, Stage.RECEIVED}),
-}
+_UNKNOWN = {Role.SOURCE: Defect.SOURCE_UNKNOWN, Role.DESTINATION: Defect.DESTINATION_UNKNOWN}
+_LED = {Role.SOURCE: Defect.REPLIES_LED_ELSEWHERE, Role.DESTINATION: Defect.REQUESTS_LED_ELSEWHERE}
 
 
-def stages_without_endpoint(context: CheckContext, role: Role, pod: PodFacts) -> Rungs:
+def without_endpoint(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """No CiliumEndpoint: the pod's agent may know no such endpoint either, or the other node has forgotten it."""
     agent = context.reader.read(agent_endpoint.at(pod.node.name, pod.pod.ip), agent_endpoint.parse)
-    return _UNKNOWN_AT_HOME[role] if isinstance(agent, Absent) else by_address(context, role, pod)
+    return (_UNKNOWN[role],) if isinstance(agent, Absent) else by_address(context, role, pod)
 
 
-def by_address(context: CheckContext, role: Role, pod: PodFacts) -> Rungs:
+def by_address(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """A CiliumEndpoint without the pod's address: the other node's ipcache has no entry for the pod."""
     record = _record(context, role, pod)
     if record is None or record.own:
-        return _NOWHERE
+        return ()
     lost = _tunneled(context) and (record.found is None or record.found.tunnel_endpoint is None)
-    return _judged(context, role) | (_led(role) if lost else _NOWHERE)
+    return (*_judged(context, role), *((_LED[role],) if lost else ()))
 
 
-def by_identity(context: CheckContext, role: Role, pod: PodFacts) -> Rungs:
+def by_identity(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """A CiliumEndpoint with another identity than the agent's."""
     record = _record(context, role, pod)
     found = record.found if record else None
     followed = found and pod.endpoint and found.identity == pod.endpoint.identity
-    return _judged(context, role) if followed else _NOWHERE
+    return _judged(context, role) if followed else ()
 
 
-def by_node(context: CheckContext, role: Role, pod: PodFacts) -> Rungs:
+def by_node(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """A CiliumEndpoint on another node: tunnels lead there."""
     record = _record(context, role, pod)
     found = record.found if record else None
     followed = found and pod.endpoint and found.tunnel_endpoint == pod.endpoint.node_ip
-    return _led(role) if followed and _tunneled(context) else _NOWHERE
+    return (_LED[role],) if followed and _tunneled(context) else ()
 
 
-def by_no_node(context: CheckContext, role: Role, pod: PodFacts) -> Rungs:
+def by_no_node(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """No CiliumNode: the other node has no direct route to its pods."""
     other = _other(context, role)
     if other is None or not _routed_directly(context) or pod.node.node is None:
-        return _NOWHERE
+        return ()
     route = context.reader.read(links.route_to(other, pod.pod.ip), links.parse_route)
     led = isinstance(route, links.Route) and route.gateway in pod.node.node.internal_ips
-    return _led(role) if isinstance(route, links.Route | Absent) and not led else _NOWHERE
+    return (_LED[role],) if isinstance(route, links.Route | Absent) and not led else ()
 
 
-def by_cidr(context: CheckContext, role: Role) -> Rungs:
+def by_cidr(context: CheckContext, role: Role) -> Defects:
     """An address outside its node's CIDR: direct routes lead to CIDRs, a tunnel to addresses."""
-    return _led(role) if _routed_directly(context) else _NOWHERE
+    return (_LED[role],) if _routed_directly(context) else ()
 
 
 def _record(context: CheckContext, role: Role, pod: PodFacts) -> IpcacheMatch | None:
@@ -101,15 +97,10 @@ def _routed_directly(context: CheckContext) -> bool:
     return context.path.cross_node and direct
 
 
-def _led(role: Role) -> Rungs:
-    """Packets to the pod go elsewhere: requests, or replies."""
-    return frozenset({Stage.ANSWERED if role is Role.SOURCE else Stage.SENT})
-
-
-def _judged(context: CheckContext, role: Role) -> Rungs:
+def _judged(context: CheckContext, role: Role) -> Defects:
     """Policies take the pod for someone else: the source's node where it is the destination; the destination's where
     packets do not bring the identity along.
     """
     if role is Role.DESTINATION:
-        return frozenset({Stage.TRANSLATED if context.translates else Stage.NOTHING})
-    return _NOWHERE if _tunneled(context) else frozenset({Stage.SENT})
+        return (Defect.DESTINATION_MISJUDGED,)
+    return () if _tunneled(context) else (Defect.SOURCE_MISJUDGED,)

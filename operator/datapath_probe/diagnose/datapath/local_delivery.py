@@ -24,8 +24,9 @@ from ...sources.iproute2 import links
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.packet import Packet
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault
-from ..finding.finding import Finding, Stage
+from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..lookup.attached_programs import programs
 from ..netstack.fib import unforwarded
@@ -56,7 +57,7 @@ def uses_endpoint_map(context: CheckContext) -> bool:
 
 
 def missing_program(
-    context: CheckContext, hop: Hop, agent: AgentEndpoint, predicts: frozenset[Stage]
+    context: CheckContext, hop: Hop, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
     """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
     packets; None if it is there and first, or there is none to miss.
@@ -72,15 +73,16 @@ def missing_program(
         {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
     )
     if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
-        return foreign_program_first(context, node, gate.program, chain, predicts)
+        return foreign_program_first(context, node, gate.program, chain)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
         message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
-    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, (bpftool.attached(node, gate.device),))
+    rests_on = (bpftool.attached(node, gate.device),)
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), rests_on)
 
 
 def wrong_route(
-    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint, predicts: frozenset[Stage]
+    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
     """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked.
 
@@ -99,7 +101,7 @@ def wrong_route(
             return None
     found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
     message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
-    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, predicts, (question,))
+    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, (Defect.ROUTED_ELSEWHERE,), (question,))
 
 
 def stack_delivers(context: CheckContext) -> bool:
@@ -117,7 +119,7 @@ def stack_forwards(context: CheckContext) -> bool:
         return False
     if context.path.cross_node:
         return context.path.encapsulation is Encapsulation.NONE
-    to_or_from_host = context.destination is None or context.source.pod.host_network
+    to_or_from_host = not context.to_endpoint or context.source.pod.host_network
     return context.config.routes_to_endpoints or to_or_from_host
 
 
@@ -133,7 +135,6 @@ def not_forwarded(
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Stage],
 ) -> Fault:
     """How the node's stack does not take this packet to the pod as it comes in by a device, though its routes lead
     there: where they do not, `wrong_route` says so.
@@ -144,7 +145,7 @@ def not_forwarded(
     route = context.reader.read(links.route_to(node, pod.pod.ip), links.parse_route)
     if not isinstance(route, links.Route) or route.device != out:
         return None
-    return unforwarded(context, node, packet, device, reason, predicts, out)
+    return unforwarded(context, node, packet, device, reason, out)
 
 
 def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> _Gate | None:

@@ -23,24 +23,13 @@ from ...sources.maps import ipcache, lbmap, lxcmap, policymap
 from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
-from ..finding.finding import Finding, Stage, Statement
+from ..failure_model.effect import Defect
+from ..failure_model.model import has
+from ..finding.finding import Finding, Statement
 
 # The first is where a pod's packets are load-balanced and where packets leave the tunnel; with load-balancing in the
 # pod's own program, the rest of its work is in the second.
 _FROM_LXC, _FROM_LXC_CONT = 7, 26
-
-# How far packets come if the map at this hop is not the one that the agent fills.
-_PREDICTS = {
-    HopName.SERVICE_LOOKUP: frozenset({Stage.NOTHING, Stage.SENT}),
-    HopName.IPCACHE_LOOKUP: frozenset({Stage.NOTHING, Stage.TRANSLATED, Stage.SENT}),
-    HopName.EGRESS_POLICY: frozenset({Stage.NOTHING, Stage.TRANSLATED}),
-    HopName.LOCALITY_LOOKUP: frozenset({Stage.SENT}),
-    HopName.ENDPOINT_LOOKUP: frozenset({Stage.SENT, Stage.RECEIVED}),
-    HopName.INGRESS_POLICY: frozenset({Stage.SENT}),
-    HopName.REPLY_IPCACHE: frozenset({Stage.ANSWERED}),
-    HopName.REPLY_DELIVERY: frozenset({Stage.ANSWERED, Stage.REPLIED}),
-    HopName.REPLY_TRANSLATION: frozenset({Stage.REPLIED}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,8 @@ def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
     in_doubt = finding.verdict in (HopVerdict.STALE, HopVerdict.BROKEN) or (
         finding.verdict is HopVerdict.OK and context.outcome.met is False
     )
-    use = _use(context, finding.hop) if context.run.second_look and in_doubt else None
+    looked_again = context.run.second_look or not context.confirmation.takes_second_look
+    use = _use(context, finding.hop) if looked_again and in_doubt else None
     if use is None:
         return finding
     for lookup in use.lookups:
@@ -69,7 +59,8 @@ def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
 def reloading(findings: Sequence[Finding]) -> str | None:
     """What `check_map_in_use` found in transition, as one sentence."""
     return next(
-        (f.message for f in findings if f.hop in _PREDICTS and f.reason is Reason.IN_TRANSITION), None
+        (f.message for f in findings if has(f.hop, Defect.STALE_MAP) and f.reason is Reason.IN_TRANSITION),
+        None,
     )
 
 
@@ -194,5 +185,5 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
         reason=Reason.STALE_MAP_IN_USE,
         message=message,
         evidence=evidence,
-        predicts=_PREDICTS[finding.hop],
+        defects=(Defect.STALE_MAP,),
     )

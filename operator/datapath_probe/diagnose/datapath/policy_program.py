@@ -14,8 +14,8 @@ from ...sources.maps import policymap
 from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 from .tail_calls import CALLS_FROM_POD, knows_calls
 
@@ -33,12 +33,8 @@ def not_its_own(
     node: str,
     endpoint: int,
     number: int,
-    taken: frozenset[Stage],
-    misled: frozenset[Stage],
 ) -> Fault:
-    """A program, by its number, that is not this endpoint's. `taken`, `misled`: how far packets come if it is a
-    stranger, or decides for another endpoint.
-    """
+    """A program, by its number, that is not this endpoint's."""
     if context.outcome.met is not False:
         return None
     layout = context.layout(node)
@@ -53,7 +49,7 @@ def not_its_own(
     where = f"cilium_call_policy[{endpoint}] on {node} holds program {number}"
     if not bpftool.is_program(program.name, _POLICY_PROGRAM):
         message = f"{where} ({program.name or 'without a name'}), which is not Cilium's"
-        return Contradiction(Reason.FOREIGN_PROGRAM, message, taken, (slot, shown))
+        return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (slot, shown))
     anyone = policymap.lookup(
         node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
     )
@@ -69,7 +65,9 @@ def not_its_own(
     if calls in program.map_ids:  # with IPv6 too, its own programs do the work
         return None
     message = f"{where}, which is another endpoint's: it uses neither this one's policy map nor its programs"
-    return Contradiction(Reason.FOREIGN_PROGRAM, message, misled, (slot, shown, own_map))
+    return Contradiction(
+        Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (slot, shown, own_map)
+    )
 
 
 def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:

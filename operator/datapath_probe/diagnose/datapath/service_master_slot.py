@@ -8,13 +8,10 @@ from ...api.reasons import Reason
 from ...sources.maps import lbmap
 from ...sources.maps.lbmap import ServiceFlag
 from ..context import CheckContext
-from ..finding.finding import Stage
+from ..failure_model.effect import Defect
 from ..finding.hop_check import Contradiction
 from ..lookup.service_frontend import ServiceEntry
 from .service_backends import COMPARED_BACKENDS, frontend_of
-
-_NOT_TRANSLATED = frozenset({Stage.NOTHING})
-_NOT_TRANSLATED_BACK = frozenset({Stage.REPLIED})
 
 # Sockets do not translate what is asked of these, unless the address is the node's own.
 _NOT_FOR_SOCKETS = {ServiceFlag.EXTERNAL_IP: "an external IP", ServiceFlag.HOST_PORT: "a host port"}
@@ -58,7 +55,7 @@ def _of_another_kind(
     if not kinds:
         return None
     message = f"{node} has the ClusterIP {frontend.address} as {' and '.join(kinds)}, which sockets do not translate"
-    return Contradiction(Reason.SERVICE_FLAGS_MISMATCH, message, _NOT_TRANSLATED, master.rests_on)
+    return Contradiction(Reason.SERVICE_FLAGS_MISMATCH, message, (Defect.NOT_TRANSLATED,), master.rests_on)
 
 
 def _of_another_service(
@@ -72,6 +69,6 @@ def _of_another_service(
         f"{node} has {frontend_of(context).address} with reverse NAT {slot_0.rev_nat_id}, its backends with {own}: "
         "replies do not get the Service's address back"
     )
-    predicts = _NOT_TRANSLATED_BACK if context.translates else frozenset[Stage]()
+    defects = (Defect.NOT_TRANSLATED_BACK,) if context.translates else ()
     rests_on = (*master.rests_on, lbmap.slot(node, master.address, 1))
-    return Contradiction(Reason.REVERSE_NAT_MISMATCH, message, predicts, rests_on)
+    return Contradiction(Reason.REVERSE_NAT_MISMATCH, message, defects, rests_on)

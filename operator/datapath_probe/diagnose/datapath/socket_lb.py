@@ -9,8 +9,8 @@ from ...evidence.question import Question
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import socket_lb
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 
@@ -29,4 +29,4 @@ def untranslating(context: CheckContext, node: str) -> Fault:
     if attached:
         return None
     message = f"{socket_lb.PROGRAM} is not attached to the cgroup of {node}: sockets connect to Services' own addresses"
-    return Contradiction(Reason.PROGRAM_MISSING, message, frozenset({Stage.NOTHING}), rests_on)
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NOT_TRANSLATED,), rests_on)

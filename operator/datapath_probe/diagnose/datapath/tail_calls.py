@@ -11,8 +11,8 @@ from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.map_layout import Layout
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 # CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
@@ -44,23 +44,19 @@ def knows_calls(layout: Layout) -> bool:
     return layout.version.startswith(_VERSIONS_OF_CALLS)
 
 
-def call_missing(
-    context: CheckContext, node: str, endpoint: int, calls: Sequence[int], predicts: frozenset[Stage]
-) -> Fault:
+def call_missing(context: CheckContext, node: str, endpoint: int, calls: Sequence[int]) -> Fault:
     """A hole among the tail calls that this endpoint's packets need."""
     questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
-    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)), predicts)
+    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)))
 
 
-def overlay_call_missing(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
+def overlay_call_missing(context: CheckContext, node: str) -> Fault:
     """The same for packets that come out of the tunnel."""
     questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
-    return _hole(context, node, "the tunnel device", questions, predicts)
+    return _hole(context, node, "the tunnel device", questions)
 
 
-def _hole(
-    context: CheckContext, node: str, owner: str, questions: dict[int, Question], predicts: frozenset[Stage]
-) -> Fault:
+def _hole(context: CheckContext, node: str, owner: str, questions: dict[int, Question]) -> Fault:
     if context.outcome.met is not False:
         return None
     layout = context.layout(node)
@@ -76,4 +72,4 @@ def _hole(
     numbers = ", ".join(map(str, missing))
     message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
     rests_on = tuple(questions[call] for call in missing)
-    return Contradiction(Reason.PROGRAM_MISSING, message, predicts, rests_on)
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.TAIL_CALL_MISSING,), rests_on)

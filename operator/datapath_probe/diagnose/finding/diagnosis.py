@@ -6,14 +6,15 @@ from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, Locality, ProbeVerdict
 from ...evidence.question import Question
 from ...plan.plan import Backend, Plan
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from .finding import Divergence, Finding, Segment
 from .path_profile import ObservedPathProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown.
+    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown; `rule` is the
+    name of the rule that decided.
 
     `needs_second_look`: some contradiction has been seen only once; ask the questions of `confirm` again.
     `events_to_reread`: what may show more in a moment, if it matters. `unread`: the programs whose answers
@@ -22,7 +23,7 @@ class Diagnosis:
 
     plan: Plan
     backend: Backend | None
-    report: CurlReport | None
+    report: ClientReport | None
     local_port: int
     locality: Locality | None
     encapsulation: Encapsulation
@@ -35,6 +36,7 @@ class Diagnosis:
     symptom: Divergence | None
     findings: tuple[Finding, ...]
     profile: ObservedPathProfile | None  # None while something is in transition
+    rule: str = ""
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
     events_to_reread: tuple[Question, ...] = ()

@@ -2,24 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict, Stance, Witness
 from ...evidence.question import Question
-
-
-class Stage(IntEnum):
-    """How far this run's packets came, as the conntrack entries tell; each rung implies the ones below."""
-
-    NOTHING = 0  # no entry of this run on the source node
-    TRANSLATED = 1  # SVC entry: a backend was chosen
-    SENT = 2  # OUT entry: the source's program let the packet go
-    RECEIVED = 3  # IN entry on the destination's node
-    ANSWERED = 4  # IN entry has replies
-    REPLIED = 5  # OUT entry has replies: they came back to the source's node
-    CONNECTED = 6  # curl says that the connection stood
-    DELIVERED = 7  # curl got a response
+from ..failure_model.effect import Defect, Effect
+from ..failure_model.model import effects_of, stages_of
+from ..failure_model.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +24,13 @@ class Statement:
 class Finding:
     """One hop's verdict.
 
-    `predicts`: the last rungs that a run can reach if this Stale hop is what broke it (empty: it breaks nothing by
-    itself), or could have reached if this hop had stopped it. `needs_second_look`: a contradiction seen once; it counts
-    when the questions of `confirm` have been asked again and the objects have not changed meanwhile.
-    `unfollowed_beyond`: no check follows the packets from here on. `inconclusive`: packets can have been lost here
-    although all that was compared is right. `cause`: what this failure comes of, at another hop.
+    `defects`: what is wrong with it, as far as packets can tell; none if it harms no packet of this path.
+    `needs_second_look`: a contradiction seen once; it counts when the questions of `confirm` have been asked again and
+    the objects have not changed meanwhile. `unconfirmed`: it counts, although it was seen once. `unfollowed_beyond`: no
+    check follows the packets from here on. `inconclusive`: packets can have been lost here although all that was
+    compared is right. `certain`: what was observed here is the hop's own failure, by what is wrong with it.
+    `of_sender`: what was observed happened to packets that this hop sent, wherever on their path. `cause`: what this
+    failure comes of, at another hop.
     """
 
     hop: HopName
@@ -49,12 +40,25 @@ class Finding:
     reason: Reason
     message: str
     evidence: Mapping[Witness, Statement]
-    predicts: frozenset[Stage] = frozenset()
+    defects: tuple[Defect, ...] = ()
     confirm: frozenset[Question] = frozenset()
     needs_second_look: bool = False
+    unconfirmed: bool = False
     unfollowed_beyond: bool = False
     inconclusive: bool = False
+    certain: bool = False
+    of_sender: bool = False
     cause: "Finding | None" = None
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What its defects do to packets."""
+        return effects_of(self.hop, self.defects)
+
+    @property
+    def predicts(self) -> frozenset[Stage]:
+        """The stages where packets that meet its defects may leave their last trace."""
+        return stages_of(self.hop, self.defects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,27 +12,44 @@ from ...api.vocabulary import HopVerdict, Stance, Witness
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
+from ..failure_model.effect import Defect
 from .evidence_reader import EvidenceReader
-from .finding import Finding, Stage, Statement
+from .finding import Finding, Statement
 
 Facts = Mapping[str, object]
-
-ANYWHERE = frozenset(Stage)
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
     """The datapath differs from intent.
 
-    `predicts`: the last rungs a run can reach because of it. `rests_on`: the questions whose answers show it. `node`:
-    where it is, if not where the hop is.
+    `defects`: what that means to packets; none if it harms no packet of this path. `rests_on`: the questions whose
+    answers show it. `node`: where it is, if not where the hop is.
     """
 
     reason: Reason
     message: str
-    predicts: frozenset[Stage] = frozenset()
+    defects: tuple[Defect, ...] = ()
     rests_on: tuple[Question, ...] = ()
     node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationPolicy:
+    """How often a contradiction is read before it counts. With one reading, as a snapshot has it, findings count and
+    are marked as unconfirmed.
+    """
+
+    reads_needed: int = 2
+
+    @property
+    def takes_second_look(self) -> bool:
+        """Whether a run looks again at what is in doubt."""
+        return self.reads_needed > 1
+
+
+LIVE = ConfirmationPolicy()
+SNAPSHOT = ConfirmationPolicy(reads_needed=1)
 
 
 @dataclass(slots=True)
@@ -43,6 +60,7 @@ class Hop:
     object: str
     reader: EvidenceReader
     second_look: bool
+    confirmation: ConfirmationPolicy = LIVE
     statements: dict[Witness, Statement] = field(default_factory=dict)
 
     def intent(self, summary: str, facts: Facts | None = None, stance: Stance = Stance.AGREES) -> None:
@@ -74,7 +92,7 @@ class Hop:
             Reason(why.reason),
             why.message,
             confirm=frozenset(ask_again),
-            needs_second_look=bool(ask_again) and not self.second_look,
+            needs_second_look=bool(ask_again) and self._may_look_again,
         )
 
     def not_followed(self, why: str) -> Finding:
@@ -82,35 +100,42 @@ class Hop:
         unknown = self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
         return replace(unknown, unfollowed_beyond=True)
 
-    def broken(self, reason: Reason, message: str, predicts: frozenset[Stage] = frozenset()) -> Finding:
-        """This connection was observed to die here; or not to, though it should have: `predicts` says how far it would
-        have come.
+    def broken(self, reason: Reason, message: str, *, certain: bool = False) -> Finding:
+        """This connection was observed to die here, or not to although it should have. `certain`: by the hop's own
+        failure, whatever else is wrong.
         """
         self._contradict(Witness.OBSERVED)
-        return self._finding(HopVerdict.BROKEN, reason, message, predicts=predicts)
+        return replace(self._finding(HopVerdict.BROKEN, reason, message), certain=certain)
 
     def stale(self, contradiction: Contradiction) -> Finding:
-        """The datapath contradicts intent."""
+        """The datapath contradicts intent, as often as it takes."""
         self._contradict(Witness.PROGRAMMED if contradiction.rests_on else Witness.INTENT)
-        if not self.second_look or any(
-            self.reader.reads(question) < 2 for question in contradiction.rests_on
-        ):
-            return self._finding(
-                HopVerdict.UNKNOWN,
-                Reason.UNCONFIRMED,
-                f"seen only once: {contradiction.message}",
-                node=contradiction.node,
-                predicts=contradiction.predicts,
-                confirm=frozenset(contradiction.rests_on),
-                needs_second_look=not self.second_look,
-            )
-        return self._finding(
+        finding = self._finding(
             HopVerdict.STALE,
             contradiction.reason,
             contradiction.message,
             node=contradiction.node,
-            predicts=contradiction.predicts,
+            defects=contradiction.defects,
         )
+        if self._is_confirmed(contradiction):
+            return replace(finding, unconfirmed=not self.confirmation.takes_second_look)
+        return replace(
+            finding,
+            verdict=HopVerdict.UNKNOWN,
+            reason=Reason.UNCONFIRMED,
+            message=f"seen only once: {contradiction.message}",
+            confirm=frozenset(contradiction.rests_on),
+            needs_second_look=self._may_look_again,
+        )
+
+    def _is_confirmed(self, contradiction: Contradiction) -> bool:
+        needed = self.confirmation.reads_needed
+        looked = self.second_look or not self.confirmation.takes_second_look
+        return looked and all(self.reader.reads(question) >= needed for question in contradiction.rests_on)
+
+    @property
+    def _may_look_again(self) -> bool:
+        return self.confirmation.takes_second_look and not self.second_look
 
     def _contradict(self, witness: Witness) -> None:
         statement = self.statements.get(witness)
@@ -123,7 +148,7 @@ class Hop:
         reason: Reason,
         message: str,
         node: str = "",
-        predicts: frozenset[Stage] = frozenset(),
+        defects: tuple[Defect, ...] = (),
         confirm: frozenset[Question] = frozenset(),
         needs_second_look: bool = False,
     ) -> Finding:
@@ -135,7 +160,7 @@ class Hop:
             reason=reason,
             message=message,
             evidence={witness: self.statements[witness] for witness in Witness if witness in self.statements},
-            predicts=predicts,
+            defects=defects,
             confirm=confirm,
             needs_second_look=needs_second_look,
         )

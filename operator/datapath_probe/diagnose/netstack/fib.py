@@ -10,9 +10,9 @@ from ...evidence.reading import Absent, Unavailable
 from ...sources.iproute2 import links
 from ...sources.packet import Packet
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.evidence_reader import Parser, Record
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 
@@ -22,7 +22,7 @@ def refused(
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Stage],
+    defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
     """A kernel, of a node or of a pod by its namespace, that does not take this packet for one of its own."""
@@ -34,7 +34,7 @@ def refused(
         f"{_kernel(node, namespace)} refuses packets from {packet.source} to {packet.destination} at {device}: "
         "no such address, a rule, or its reverse path filter"
     )
-    return Contradiction(reason, message, predicts, (question,))
+    return Contradiction(reason, message, (defect,), (question,))
 
 
 def unsendable(
@@ -42,7 +42,7 @@ def unsendable(
     node: str,
     packet: Packet,
     reason: Reason,
-    predicts: frozenset[Stage],
+    defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
     """A kernel that has no way for this very packet, whatever its routing table says of the address."""
@@ -52,7 +52,7 @@ def unsendable(
         return route if isinstance(route, Unavailable) else None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
     message = f"{_kernel(node, namespace)} has no way for packets to {to}: a rule keeps them from its routes"
-    return Contradiction(reason, message, predicts, (question,))
+    return Contradiction(reason, message, (defect,), (question,))
 
 
 def unforwarded(
@@ -61,7 +61,6 @@ def unforwarded(
     packet: Packet,
     device: str,
     reason: Reason,
-    predicts: frozenset[Stage],
     out: str | None = None,
 ) -> Fault:
     """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
@@ -78,7 +77,7 @@ def unforwarded(
         message = f"the kernel of {node} sends {way} through {route.device}, not {out}"
     else:
         return None
-    return Contradiction(reason, message, predicts, (question,))
+    return Contradiction(reason, message, (Defect.LOST,), (question,))
 
 
 def _decision(

@@ -14,15 +14,15 @@ from ...sources.bpf import bpf_returns, bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
 from ...sources.iproute2 import qdisc, tc_filters
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 _OWN = "cil_"
 
 
 def program_before(
-    context: CheckContext, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Stage]
+    context: CheckContext, node: str, program: str, chain: Sequence[Attachment]
 ) -> Contradiction | None:
     """What comes before Cilium's program in its chain; it explains a loss if its code may keep a packet from going on.
     None if Cilium's comes first.
@@ -37,17 +37,17 @@ def program_before(
     )
     can_take = any(_takes(context, node, one, before_another=True) is not False for one in before)
     rests_on = (bpftool.attached(node, first.device),)
-    return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts if can_take else frozenset(), rests_on)
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,) if can_take else (), rests_on)
 
 
 def foreign_program_first(
-    context: CheckContext, node: str, program: str, chain: Sequence[Attachment], predicts: frozenset[Stage]
+    context: CheckContext, node: str, program: str, chain: Sequence[Attachment]
 ) -> Contradiction | None:
     """The same after a failed request, and only if it explains the loss: elsewhere than at a pod's device, others may
     well come first.
     """
-    first = program_before(context, node, program, chain, predicts) if context.outcome.met is False else None
-    return first if first and first.predicts else None
+    first = program_before(context, node, program, chain) if context.outcome.met is False else None
+    return first if first and first.defects else None
 
 
 def strangers(
@@ -55,7 +55,7 @@ def strangers(
     node: str,
     device: str,
     direction: Direction,
-    predicts: frozenset[Stage],
+    defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
     """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace. One that is
@@ -80,10 +80,10 @@ def strangers(
                 "and drops packets or takes them"
             )
             rests_on = (question, bpf_returns.question(node, program.program_id))
-            return Contradiction(Reason.FOREIGN_PROGRAM, message, predicts, rests_on)
+            return Contradiction(Reason.FOREIGN_PROGRAM, message, (defect,), rests_on)
     if any(program.attach is not AttachKind.TC and program.program.startswith(_OWN) for program in chain):
         return unread  # Cilium's own comes before all filters, and ends the chain
-    return _filter(context, node, device, direction, predicts, namespace) or unread
+    return _filter(context, node, device, direction, defect, namespace) or unread
 
 
 def _filter(
@@ -91,7 +91,7 @@ def _filter(
     node: str,
     device: str,
     direction: Direction,
-    predicts: frozenset[Stage],
+    defect: Defect,
     namespace: str | None,
 ) -> Fault:
     """The same for filters of tc that are no programs, or classic ones. Asked where there is a place for them."""
@@ -110,7 +110,7 @@ def _filter(
     first = filters[0]
     name = f"a filter of tc ({first.kind}, pref {first.preference})"
     message = f"{name} at {direction} of {device} on {node} {first.does}"
-    return Contradiction(Reason.NETFILTER_DROPS, message, predicts, (question,))
+    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (question,))
 
 
 def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:

@@ -18,7 +18,6 @@ from ...sources.packet import Packet
 from ..connection.conntrack_lookup import client_address
 from ..context import CheckContext
 from ..finding.faults import Fault
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 from .foreign_programs import strangers
 from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
@@ -36,9 +35,7 @@ class _Ends:
     to_host: bool
 
 
-def dropped_on_output(
-    context: CheckContext, uplink: str, predicts: frozenset[Stage], *, reply: bool = False
-) -> Iterator[Fault]:
+def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False) -> Iterator[Fault]:
     """From one node to the other: what it meets where it leaves, by this uplink, and where it arrives."""
     if context.outcome.met is not False:
         return
@@ -46,46 +43,44 @@ def dropped_on_output(
     if ends is None or packet is None:
         return
     here, there = ends.sender.name, ends.receiver.name
-    yield qdisc_drops(context, here, uplink, predicts)
-    yield strangers(context, here, uplink, Direction.EGRESS, predicts)
+    yield qdisc_drops(context, here, uplink)
+    yield strangers(context, here, uplink, Direction.EGRESS)
     tunneled = context.path.encapsulation is not Encapsulation.NONE
     outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
     if outer:
-        yield filtered(context, here, LEAVING, outer, predicts)
+        yield filtered(context, here, LEAVING, outer)
     devices = (
         pod_device(context, context.source) | pod_device(context, context.destination) | {uplink, CILIUM_HOST}
     )
     packet = replace(packet, devices=devices)
     if ends.from_host:
-        yield filtered(context, here, LEAVING, packet, predicts)
+        yield filtered(context, here, LEAVING, packet)
     elif not tunneled and not context.config.bpf_host_routing:
-        yield filtered(context, here, FORWARDED, packet, predicts)
-    for suspect in _arriving(context, ends, packet, predicts, tunneled=tunneled):
+        yield filtered(context, here, FORWARDED, packet)
+    for suspect in _arriving(context, ends, packet, tunneled=tunneled):
         yield replace(suspect, node=there) if isinstance(suspect, Contradiction) else suspect
 
 
-def input_blocked(context: CheckContext, node: str, predicts: frozenset[Stage]) -> Fault:
+def input_blocked(context: CheckContext, node: str) -> Fault:
     """On one node: what a pod's packets meet on their way into the host's stack."""
     packet = _packet(context, reply=False) if context.outcome.met is False else None
     if packet is None:
         return None
     devices = pod_device(context, context.source) | {CILIUM_HOST}
-    return filtered(context, node, ARRIVING, replace(packet, devices=devices), predicts)
+    return filtered(context, node, ARRIVING, replace(packet, devices=devices))
 
 
-def _arriving(
-    context: CheckContext, ends: _Ends, packet: Packet, predicts: frozenset[Stage], *, tunneled: bool
-) -> Iterator[Fault]:
+def _arriving(context: CheckContext, ends: _Ends, packet: Packet, *, tunneled: bool) -> Iterator[Fault]:
     """Where packets arrive; what is still in a tunnel there is judged by the hop that takes it out."""
     there = ends.receiver.name
     arrived = uplinks(context, ends.sender, ends.receiver, of=there)
     packet = replace(_masqueraded(context, ends, packet), devices=packet.devices | arrived)
     if ends.to_host:
-        yield filtered(context, there, ARRIVING, packet, predicts)
+        yield filtered(context, there, ARRIVING, packet)
     elif not tunneled and not context.config.bpf_host_routing:
-        yield filtered(context, there, FORWARDED, packet, predicts)
+        yield filtered(context, there, FORWARDED, packet)
     for device in sorted(arrived) if not tunneled else ():
-        yield strangers(context, there, device, Direction.INGRESS, predicts)
+        yield strangers(context, there, device, Direction.INGRESS)
 
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
@@ -100,7 +95,7 @@ def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
     here, there = context.source.node, context.backend.place if context.backend else None
     if there is None:
         return None
-    from_host, to_host = context.source.pod.host_network, context.destination is None
+    from_host, to_host = context.source.pod.host_network, not context.to_endpoint
     return _Ends(there, here, to_host, from_host) if reply else _Ends(here, there, from_host, to_host)
 
 

@@ -15,11 +15,10 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import NodeFacts, PodFacts
 from ...sources.iproute2 import links
 from ..context import CheckContext
-from ..finding.finding import Stage
+from ..failure_model.effect import Defect
 from ..finding.hop_check import Contradiction
 from .netns import home_of
 
-BY_SIZE = frozenset({Stage.CONNECTED})
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
 OUTER_HEADERS = 14 + 20 + 8 + 8
 
@@ -71,7 +70,7 @@ def too_small_uplink(
                 f"{receiver.name} on {node} takes packets of up to {receiver.octets} octets, "
                 f"and gets some of up to {sent}"
             )
-            return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, rests_on, node)
+            return Contradiction(Reason.MTU_TOO_SMALL, message, (Defect.DATA_LOST,), rests_on, node)
     return None
 
 

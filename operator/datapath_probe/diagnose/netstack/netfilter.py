@@ -12,14 +12,13 @@ from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
 from ...evidence.question import Question
 from ...evidence.reading import Unavailable
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ...sources.netfilter import iptables, nftables
 from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
-from .mtu import BY_SIZE
 
 # The hooks of netfilter that a packet meets.
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING", "EGRESS"), ("INGRESS", "PREROUTING", "INPUT")
@@ -33,7 +32,7 @@ def filtered(
     node: str,
     hooks: Sequence[str],
     packet: Packet,
-    predicts: frozenset[Stage],
+    defect: Defect = Defect.FILTERED,
     namespace: str | None = None,
 ) -> Fault:
     """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks, or a later one
@@ -42,7 +41,7 @@ def filtered(
     """
     if not context.needs_loss_search:
         return None
-    suspect = _filtering(context, node, hooks, packet, predicts, namespace)
+    suspect = _filtering(context, node, hooks, packet, defect, namespace)
     return suspect if context.outcome.met is False or isinstance(suspect, Contradiction) else None
 
 
@@ -51,7 +50,7 @@ def _filtering(
     node: str,
     hooks: Sequence[str],
     packet: Packet,
-    predicts: frozenset[Stage],
+    defect: Defect,
     namespace: str | None,
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
@@ -60,18 +59,16 @@ def _filtering(
         if isinstance(search, Unavailable):
             silent.append(search)
             continue
-        for met, stages in ((packet, predicts), (packet.with_data(), BY_SIZE)):
+        for met, harm in ((packet, defect), (packet.with_data(), Defect.DATA_LOST)):
             loss = search(hooks, met)
             if loss and loss.certain and _counts(context, loss):
-                return _filters(where, loss, question, stages)
+                return _filters(where, loss, question, harm)
             if loss:
                 silent.insert(0, _may_filter(where, loss))
     return next((reading for reading in map(if_expected, silent) if reading), None)
 
 
-def hooked(
-    context: CheckContext, node: str, device: str, hook: str, packet: Packet, predicts: frozenset[Stage]
-) -> Fault:
+def hooked(context: CheckContext, node: str, device: str, hook: str, packet: Packet, defect: Defect) -> Fault:
     """A rule of the node at one side of a device itself, where packets may not pass: redirected ones don't. So it must
     have counted some.
     """
@@ -82,10 +79,10 @@ def hooked(
     if isinstance(chains, Unavailable):
         return if_expected(chains)
     at, where = replace(packet, devices=frozenset({device})), f"at {device} on {node}"
-    for met, stages in ((at, predicts), (at.with_data(), BY_SIZE)):
+    for met, harm in ((at, defect), (at.with_data(), Defect.DATA_LOST)):
         loss = nftables.loss(chains, (hook,), met)
         if loss and loss.certain and loss.packets:
-            return _filters(where, loss, question, stages)
+            return _filters(where, loss, question, harm)
         if loss:
             return _may_filter(where, loss)
     return None
@@ -123,7 +120,7 @@ def _counts(context: CheckContext, loss: Loss) -> bool:
     if loss.does not in (REDIRECTS, DIVERTS):
         return True
     syn_rejected = (
-        isinstance(context.report, CurlReport) and context.report.exit_code == CurlExit.COULDNT_CONNECT
+        isinstance(context.report, ClientReport) and context.report.failure is ClientFailure.NOT_CONNECTED
     )
     return syn_rejected or (loss.does == DIVERTS and context.connection.no_conntrack_entries)
 
@@ -134,9 +131,9 @@ def _iptables(filters: iptables.Filters | Unavailable, *, translated: bool) -> _
     return partial(iptables.loss, filters, translated=translated)
 
 
-def _filters(where: str, loss: Loss, question: Question, predicts: frozenset[Stage]) -> Contradiction:
+def _filters(where: str, loss: Loss, question: Question, defect: Defect) -> Contradiction:
     message = f"a packet filter rule {where} {loss.does} the packets: {_rule(loss)}"
-    return Contradiction(Reason.NETFILTER_DROPS, message, predicts, (question,))
+    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (question,))
 
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:

@@ -14,8 +14,8 @@ from ...sources.iproute2 import links
 from ...sources.packet import Packet
 from ..connection.conntrack_lookup import MAX_CANDIDATES
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
 
 
@@ -45,14 +45,14 @@ def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[l
 
 
 def astray_inside(
-    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, predicts: frozenset[Stage]
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, defect: Defect
 ) -> Iterator[Fault]:
     """A pod that does not send its packets of this connection through its interface, or not from its own address."""
     if context.outcome.met is not False:
         return
     for target, _ in peers(context, pod):
         if target not in pod.pod.ips:
-            yield _astray(context, pod, agent, namespace, target, predicts)
+            yield _astray(context, pod, agent, namespace, target, defect)
 
 
 def _astray(
@@ -61,7 +61,7 @@ def _astray(
     agent: AgentEndpoint,
     namespace: str,
     target: str,
-    predicts: frozenset[Stage],
+    defect: Defect,
 ) -> Fault:
     asks = pod is context.source
     question = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
@@ -73,11 +73,11 @@ def _astray(
         message = (
             f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
         )
-        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (question,))
     if route.device != agent.container_interface_name:
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
-        return Contradiction(Reason.ROUTE_MISSING, message, predicts, (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (question,))
     if asks and route.source and route.source not in pod.pod.ips:
         message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.pod.ip}"
-        return Contradiction(Reason.INTERFACE_MISMATCH, message, predicts, (question,))
+        return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (question,))
     return None

@@ -5,10 +5,10 @@ from ...evidence.question import Question
 from ...evidence.reading import Unavailable
 from ...sources.iproute2 import qdisc
 from ..context import CheckContext
+from ..failure_model.effect import Defect
+from ..failure_model.model import delayed
 from ..finding.faults import Fault, if_expected
-from ..finding.finding import Stage
 from ..finding.hop_check import Contradiction
-from .mtu import BY_SIZE
 
 # Shares: of a request's timeout by which a packet is delayed, of packets that are damaged.
 _TOO_LATE, _DAMAGED = 0.5, 0.05
@@ -18,7 +18,7 @@ def qdisc_drops(
     context: CheckContext,
     node: str,
     device: str,
-    predicts: frozenset[Stage],
+    defect: Defect = Defect.LOST,
     question: Question | None = None,
 ) -> Fault:
     """A queue of the device that loses packets, or with which a request came late."""
@@ -34,9 +34,11 @@ def qdisc_drops(
     message = f"the queueing discipline of {device} on {node} is {queue.told}"
     late = queue.delay_s is not None and queue.delay_s >= context.plan.request.timeout_s * _TOO_LATE
     if context.outcome.met:
-        predicts = frozenset()
-    elif late or queue.damaged >= _DAMAGED:  # what comes late or damaged may be seen further on
-        predicts |= {stage for stage in Stage if min(predicts) <= stage <= Stage.CONNECTED}
-    elif not queue.loses:
+        defects: tuple[Defect, ...] = ()
+    elif late or queue.damaged >= _DAMAGED:
+        defects = (delayed(defect),)
+    elif queue.loses:
+        defects = (defect,)
+    else:
         return Unavailable(Reason.NOT_OBSERVED, message) if queue.delay_s is None else None
-    return Contradiction(Reason.QDISC_DROPS, message, predicts | BY_SIZE, (question,))
+    return Contradiction(Reason.QDISC_DROPS, message, (*defects, Defect.DATA_LOST), (question,))

@@ -11,9 +11,10 @@ from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.iproute2 import links
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
-from .mtu import BY_SIZE, largest_packet, route_mtu
+from .mtu import largest_packet, route_mtu
 from .netns import NetworkNamespace
 
 
@@ -117,4 +118,4 @@ def too_small(pair: Pair, node: str) -> Fault:
         )
     else:
         return None
-    return Contradiction(Reason.MTU_TOO_SMALL, message, BY_SIZE, pair.rests_on)
+    return Contradiction(Reason.MTU_TOO_SMALL, message, (Defect.DATA_LOST,), pair.rests_on)

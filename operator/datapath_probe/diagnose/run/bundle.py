@@ -23,7 +23,7 @@ from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
 from ...sources.curl import strip_progress
 from .redaction import starred, without_values
-from .run import Request, Run
+from .run import PathRun, Request
 from .upgrade import entry_of, upgraded
 from .windows import DEFAULT, Windows
 
@@ -41,9 +41,12 @@ class NotABundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A run that can be saved. `notes`: what of a saved document was left out, in sentences."""
+    """A run that can be saved. `rule`: the one that decided on its verdict, for people: replay finds it again. `notes`:
+    what of a saved document was left out, in sentences.
+    """
 
-    run: Run
+    run: PathRun
+    rule: str = ""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
@@ -52,6 +55,7 @@ class Bundle:
         request = run.request
         document = {
             "format": FORMAT,
+            "rule": self.rule,
             "plan": _PLAN.dump_python(run.plan, mode="json"),
             "planAfter": _PLAN_AFTER.dump_python(run.plan_after, mode="json"),
             "secondLook": run.second_look,
@@ -82,7 +86,7 @@ class Bundle:
                 _to_fact(entry): tuple(map(_to_reading, entry["readings"])) for entry in document["evidence"]
             }
             return cls(
-                Run(
+                PathRun(
                     plan=_PLAN.validate_python(document["plan"]),
                     request=Request(
                         started=_number(request["started"]),
@@ -97,7 +101,8 @@ class Bundle:
                     dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),
                 ),
-                tuple(notes),
+                rule=str(document.get("rule", "")),
+                notes=tuple(notes),
             )
         except NotABundleError:
             raise
@@ -124,7 +129,7 @@ def _to_fact(entry: dict[str, Any]) -> Fact:
     return Fact.of(FactKind(entry["kind"]), entry["node"], **parameters)
 
 
-def _redacted(run: Run) -> Run:
+def _redacted(run: PathRun) -> PathRun:
     after, path = run.plan_after, run.plan.request.path
     reading = run.request.reading
     if isinstance(reading, Answer):

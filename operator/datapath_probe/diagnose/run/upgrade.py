@@ -12,6 +12,7 @@ from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from . import format_1
+from .upgrade_plan import upgraded_plan
 
 Saved = dict[str, Any]
 """A member of the document, as JSON has it."""
@@ -26,10 +27,10 @@ _NO_ENDPOINT = {**_NOTHING, "exitCode": 1, "stderr": "[GET /endpoint/{id}][404] 
 
 def upgraded(document: Saved) -> tuple[Saved, list[str]]:
     """The document in format 2, and a sentence for each answer that is left out."""
-    plan: Saved = document["plan"]
+    plan: Saved = upgraded_plan(document["plan"]) or {}
     facts, more, notes = _by_fact(document["evidence"])
     _complete_config(facts, more, plan["config"])
-    for fact, readings in [*_services_of_any_protocol(facts), *_endpoints(document), *_devices(facts)]:
+    for fact, readings in [*_services_of_any_protocol(facts), *_endpoints(plan, document), *_devices(facts)]:
         facts.setdefault(fact, readings)
     request = document["request"]
     return {
@@ -37,6 +38,8 @@ def upgraded(document: Saved) -> tuple[Saved, list[str]]:
         "dns": None,
         **document,
         "format": 2,
+        "plan": plan,
+        "planAfter": upgraded_plan(document["planAfter"]),
         "request": {**request, "reading": _renamed(request["reading"]) if request["reading"] else None},
         "evidence": [entry_of(fact, [_renamed(one) for one in said]) for fact, said in facts.items()],
     }, notes
@@ -119,11 +122,13 @@ def _services_of_any_protocol(facts: Mapping[Fact, list[Saved]]) -> Filled:
             yield Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), "protocol": 0}), readings
 
 
-def _endpoints(document: Saved) -> Filled:
+def _endpoints(plan: Saved, document: Saved) -> Filled:
     """A pod without a CiliumEndpoint was taken to have no endpoint."""
-    plan, reads = document["plan"], 2 if document["secondLook"] else 1
-    for pod in (plan["source"], *(backend["target"] for backend in plan["backends"])):
-        for address in pod["pod"]["ips"][:1] if pod and not pod["endpoint"] else ():
+    reads = 2 if document["secondLook"] else 1
+    target = plan["target"]
+    backends = target["backends"] if "backends" in target else [target["backend"]]
+    for pod in (plan["source"], *(backend["target"] for backend in backends)):
+        for address in pod["pod"]["ips"][:1] if pod and "pod" in pod and not pod["endpoint"] else ():
             fact = Fact.of(FactKind.AGENT_ENDPOINT_BY_ADDRESS, pod["node"]["name"], address=address)
             yield fact, [_NO_ENDPOINT] * reads
 

@@ -28,6 +28,15 @@ _DECISIVE = {
 }
 
 
+def want_agents(context: CheckContext) -> None:
+    """Have the agents of the path asked how they run, and of which version they are: the verdict depends on it."""
+    nodes = _nodes(context)
+    for node in sorted(nodes):
+        context.agent_config(node)
+    for node in nodes:
+        context.layout(node)
+
+
 def unjudgeable(context: CheckContext) -> Unavailable | None:
     """The first thing on this path that no check knows; whatever else was found then proves nothing."""
     configurations = [

@@ -8,8 +8,8 @@ Source: Cilium 1.18 `bpf/lib/conntrack.h` (`__ct_update_timeout`), `monitor-aggr
 from ...api.vocabulary import HopName
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.maps.conntrack import CtEntry
-from ..connection.progress import DESTINATION_HOPS, REPLY_HOPS, THERE
 from ..context import CheckContext
+from ..failure_model.model import DESTINATION_HOPS, REPLY_HOPS, REQUEST_HOPS
 
 _ALL_FLAGS = "all"
 _PSH = "psh"
@@ -19,7 +19,7 @@ def transfer_zone(context: CheckContext) -> frozenset[HopName]:
     """The hops where data of this connection can have died. That none was noted counts only where all would be."""
     connection, request = context.connection, context.plan.request
     whole = connection.request_arrived and request.protocol == "http" and request.fits_one_segment
-    zone = set[HopName]() if whole else set(THERE)
+    zone = set[HopName]() if whole else set(REQUEST_HOPS)
     noted = isinstance(connection.incoming, CtEntry) and _notes_data(context)
     if connection.request_arrived or not noted:
         zone.update(DESTINATION_HOPS)

@@ -67,7 +67,8 @@ def _with_drops(
         "drops": str(sum(drop.count for drop in drops)),
         "deniedBy": _distinct(policy for drop in drops for policy in drop.policies),
     }
-    can_be_here = finding.hop in progress.zone or any(drop.is_of_its_sender for drop in drops)
+    of_sender = any(drop.is_of_its_sender for drop in drops)
+    can_be_here = finding.hop in progress.zone or of_sender
     fatal = context.outcome.met is False and can_be_here
     stance = Stance.CONTRADICTS if fatal else Stance.AGREES
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
@@ -76,9 +77,10 @@ def _with_drops(
     told = "; ".join(map(str, drops))
     # what is wrong with it, or not followed, says more than that it dropped
     if finding.verdict is HopVerdict.STALE or finding.unfollowed_beyond:
-        return replace(finding, verdict=HopVerdict.BROKEN, message=f"{finding.message}; {told}")
+        message, certain = f"{finding.message}; {told}", bool(finding.defects)
+        return replace(finding, verdict=HopVerdict.BROKEN, message=message, certain=certain)
     most = max(drops, key=lambda drop: drop.count)
-    return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told)
+    return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told, of_sender=of_sender)
 
 
 def _with_losses(context: CheckContext, finding: Finding) -> Finding:

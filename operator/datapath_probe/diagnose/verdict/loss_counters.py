@@ -17,8 +17,9 @@ from ...sources.iproute2 import links
 from ...sources.iproute2.links import DeviceCounters
 from ..connection.progress import Progress
 from ..context import CheckContext
+from ..failure_model.stage import Stage
 from ..finding.evidence_reader import EvidenceReader
-from ..finding.finding import Segment, Stage
+from ..finding.finding import Segment
 
 # A SYN that is not answered is sent again so many seconds after the first (also where the kernel starts linearly).
 _RETRANSMITS_S = (1, 3, 7, 15, 31)

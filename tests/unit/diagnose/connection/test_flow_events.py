@@ -14,7 +14,7 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Sta
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.flows import hubble, monitor
@@ -40,7 +40,7 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, str, Reason] | None:
     return (blamed.hop, blamed.node, blamed.reason) if blamed else None
 
 
-def asked(run: Run) -> set[FactKind]:
+def asked(run: PathRun) -> set[FactKind]:
     return {question.kind for question in questions_of(run)} & {*RINGS, *MONITOR}
 
 
@@ -245,7 +245,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     assert asked(hanging) == set()
     unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
     listening = [q for q in questions_of(replace(hanging, evidence=unserved)) if q.kind in MONITOR]
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     assert listening == [
@@ -262,7 +262,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
 
 
-def monitored(run: Run, node: str, point: str | None = None) -> Run:
+def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
     """The run without Hubble, with what the monitor saw of its connection on this node: no drop, and this."""
     plan = replace(run.plan, config={**run.plan.config, "enable-hubble": "false"})
     seen = {
@@ -274,7 +274,7 @@ def monitored(run: Run, node: str, point: str | None = None) -> Run:
             "l4": {"src": str(run.request.local_port), "dst": str(run.plan.backends[0].port)},
         },
     }
-    pods = [run.plan.source, *(backend.target for backend in run.plan.backends if backend.target)]
+    pods = [run.plan.source, *(backend.pod_facts for backend in run.plan.backends if backend.pod_facts)]
     ids = [pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node]
     answers = {monitor.question(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
     caught = [printed(said, 124) for said in answers.values()]

@@ -9,13 +9,14 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
 from unit.kinds import tool_of
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 STALE = "ipcache-entry-missing"  # and the request succeeded
@@ -60,17 +61,22 @@ def _printed(shown: object, exit_code: int = 0) -> Answer:
 
 def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
     """The recorded run's diagnosis once everything that is still wanted has been answered."""
-    run = _with_agents(recorded(name), agent_age_s)
+    return diagnose(completed(recorded(name), kernel, agent_age_s))
+
+
+def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRun:
+    """The run, once the kernel has answered whatever is still wanted."""
+    run = _with_agents(run, agent_age_s)
     while questions := list(filter(_is_told_by_bpftool, questions_of(run))):
         run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
-    return diagnose(run)
+    return run
 
 
 def _is_told_by_bpftool(question: Question) -> bool:
     return tool_of(question) == "bpftool" and not question.get("namespace")
 
 
-def _with_agents(run: Run, age_s: float) -> Run:
+def _with_agents(run: PathRun, age_s: float) -> PathRun:
     """The agents started so long before the run, though not so that this alone counts as a transition."""
     started_at = run.request.started - max(age_s, 31)
 
@@ -81,11 +87,9 @@ def _with_agents(run: Run, age_s: float) -> Run:
         )
 
     [backend] = run.plan.backends
-    assert backend.target is not None
-    backends = (replace(backend, target=aged(backend.target)),)
-    return replace(
-        run, plan=replace(run.plan, source=aged(run.plan.source), backends=backends), plan_after=None
-    )
+    assert backend.pod_facts is not None
+    plan = with_backends(run.plan, replace(backend, target=aged(backend.pod_facts)))
+    return replace(run, plan=replace(plan, source=aged(plan.source)), plan_after=None)
 
 
 @pytest.mark.parametrize("name", [STALE, FAILED])

@@ -9,7 +9,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -24,7 +24,7 @@ THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 HOOKS = {FROM: "tcx/ingress", TO: "tcx/egress"}
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -51,7 +51,7 @@ NO_LINK = shown({"error": "bpf obj get (/sys/fs/bpf/cilium/…): No such file or
 DETACHED, OLD = link(devname="(detached)", ifindex=0), link()
 
 
-def with_programs(chains: tuple[Answer, Answer], links: Mapping[tuple[int, str], Answer]) -> Run:
+def with_programs(chains: tuple[Answer, Answer], links: Mapping[tuple[int, str], Answer]) -> PathRun:
     """A healthy run with these programs at the uplinks of the source's node (0) and the destination's (1)."""
     run = recorded(HEALTHY)
     nodes = ends(run)

@@ -8,7 +8,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -20,13 +20,13 @@ LOST = "overlay-dropped-on-the-wire"
 OWN_MAP, OWN_CALLS, OTHERS_MAP = 11, 12, 99
 
 
-def destination(run: Run) -> PodFacts:
-    target = run.plan.backends[0].target
+def destination(run: PathRun) -> PodFacts:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 
 
-def slot_of(run: Run, pod: PodFacts, name: str, *map_ids: int) -> Run:
+def slot_of(run: PathRun, pod: PodFacts, name: str, *map_ids: int) -> PathRun:
     """The run with a program of this name and these maps in the pod's slot. The pod's other programs use its map."""
     assert pod.endpoint is not None
     node, endpoint = pod.node.name, pod.endpoint.endpoint_id
@@ -51,7 +51,7 @@ def program(number: int, name: str, map_ids: tuple[int, ...]) -> dict[str, objec
     return {"id": number, "name": name, "type": "sched_cls", "tag": "0", "map_ids": list(map_ids)}
 
 
-def verdict(run: Run, hop: HopName) -> tuple[HopVerdict, Reason]:
+def verdict(run: PathRun, hop: HopName) -> tuple[HopVerdict, Reason]:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found.verdict, found.reason
 

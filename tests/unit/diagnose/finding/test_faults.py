@@ -17,7 +17,7 @@ from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.diagnose.finding.faults import worst_of
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.finding.hop_check import Contradiction, Hop
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -52,20 +52,20 @@ NO_ANSWER = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
 NO_NF_TABLES = Answer(255, b"", b"the kernel refuses: -22\n", 0.0, 0.0)
 
 
-def reread(run: Run, question: Question, reading: Reading) -> Run:
+def reread(run: PathRun, question: Question, reading: Reading) -> PathRun:
     """The run with this reading of a question, twice, and no other."""
     others = {known: readings for known, readings in run.evidence if known != question}
     return replace(run, evidence=Evidence({**others, question: (reading, reading)}))
 
 
-def arrival(run: Run) -> str:
+def arrival(run: PathRun) -> str:
     """The node that the run's tunnel packets should come to."""
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target.node.name
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     return next(finding for finding in diagnose(run).findings if finding.hop is hop)
 
 
@@ -113,9 +113,9 @@ def test_programs_at_a_device_that_cannot_be_seen_leave_its_hop_unknown() -> Non
     assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
 
 
-def _outer(run: Run) -> tuple[Packet, str]:
+def _outer(run: PathRun) -> tuple[Packet, str]:
     """The tunnel packet of the run's request, and the node that sends it."""
-    source, target = run.plan.source.node, run.plan.backends[0].target
+    source, target = run.plan.source.node, run.plan.backends[0].pod_facts
     assert source.cilium is not None
     assert target is not None
     assert target.node.cilium is not None

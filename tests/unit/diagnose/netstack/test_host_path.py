@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose, questions_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -25,7 +25,7 @@ NO_ANSWER = Unavailable("EvidenceTimeout", "no answer within 5 s")
 NO_MAP_ENTRY = Answer(254, b"null", b"", 0.0, 0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -36,7 +36,7 @@ def printed(text: str) -> Answer:
     return Answer(0, text.encode(), b"", 0.0, 0.0)
 
 
-def ends(run: Run) -> tuple[str, str]:
+def ends(run: PathRun) -> tuple[str, str]:
     host = run.plan.backends[0].host
     assert host is not None
     return run.plan.source.node.name, host.name
@@ -119,7 +119,7 @@ def test_a_host_where_nobody_listens_has_refused(text: str) -> None:
     assert (divergence.hop, divergence.reason) == (RESPONSE, Reason.CONNECTION_REFUSED)
 
 
-def failed(name: str) -> Run:
+def failed(name: str) -> PathRun:
     """A healthy run as if curl had not got a connection, and nobody had seen any of its packets."""
     run, report = recorded(name), recorded(REFUSED).request.reading
     gone = {q: NO_MAP_ENTRY for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY}

@@ -10,7 +10,7 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.netstack.mtu import largest_packet
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
@@ -23,7 +23,7 @@ STALLED, HEALTHY = "mtu-too-small-for-a-large-body", "healthy-cross-node"
 OUTER = 1500  # a pod's routes take 1450, and the tunnel's headers 50
 
 
-def read_again(run: Run) -> Run:
+def read_again(run: PathRun) -> PathRun:
     """Everything that the run read, once more."""
     evidence = run.evidence
     for question, readings in run.evidence:
@@ -31,7 +31,7 @@ def read_again(run: Run) -> Run:
     return replace(run, evidence=evidence, second_look=True)
 
 
-def with_uplinks(run: Run, source_mtu: int, destination_mtu: int) -> Run:
+def with_uplinks(run: PathRun, source_mtu: int, destination_mtu: int) -> PathRun:
     """The run between nodes whose devices take so much."""
     evidence = run.evidence
     nodes = {facts.name: facts for facts in run.plan.nodes}
@@ -49,7 +49,7 @@ def with_uplinks(run: Run, source_mtu: int, destination_mtu: int) -> Run:
     return read_again(replace(run, evidence=evidence))
 
 
-def _known(run: Run, link: Question) -> dict[str, object]:
+def _known(run: PathRun, link: Question) -> dict[str, object]:
     """The device as it was read, or as one might be."""
     reading = run.evidence.latest(link)
     if isinstance(reading, Answer):
@@ -58,7 +58,7 @@ def _known(run: Run, link: Question) -> dict[str, object]:
     return {"ifindex": 2, "ifname": "eth0", "flags": ["UP"], "linkinfo": {"info_kind": "veth"}}
 
 
-def node_routing(run: Run) -> Finding:
+def node_routing(run: PathRun) -> Finding:
     return next(finding for finding in diagnose(run).findings if finding.hop is HopName.NODE_ROUTING)
 
 
@@ -83,7 +83,7 @@ def test_what_is_cut_where_it_is_sent_arrives(mtus: tuple[int, int]) -> None:
     assert node_routing(with_uplinks(recorded(HEALTHY), *mtus)).verdict is HopVerdict.OK
 
 
-def with_pod_taking(run: Run, mtu: int) -> Run:
+def with_pod_taking(run: PathRun, mtu: int) -> PathRun:
     """The run to a pod whose own device takes so much."""
     evidence, there = run.evidence, ends(run)[1]
     for question, _ in run.evidence:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from datapath_probe.diagnose.engine import questions_of
 from datapath_probe.evidence.fact_kinds import FactKind
+from unit.plans import with_frontend
 from unit.recorded import recorded
 
 
@@ -11,7 +12,7 @@ def test_a_pod_that_calls_a_node_port_is_asked_for_that_port() -> None:
     run = recorded("egress-policy-deny-service")
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(run.plan, frontend=replace(frontend, node_port=30080))
+    plan = with_frontend(run.plan, replace(frontend, node_port=30080))
     asked = questions_of(replace(run, plan=plan, plan_after=plan))
     sent = [q for q in asked if q.kind is FactKind.ROUTE and q.get("namespace")]
     ports = {q.get("destination_port") for q in sent if q.get("destination") == frontend.ip}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from datapath_probe.api.reasons import Reason
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact_kinds import FactKind
@@ -21,24 +21,24 @@ from datapath_probe.plan.plan import CannotRun
 from unit.recorded import names, recorded
 
 
-def replayed(run: Run) -> Run:
+def replayed(run: PathRun) -> PathRun:
     return Bundle.from_json(Bundle(run).to_json()).run
 
 
-def assert_judged_alike(run: Run) -> None:
+def assert_judged_alike(run: PathRun) -> None:
     """All but the secrets of the plan is the same."""
     live, again = diagnose(run), diagnose(replayed(run))
     assert replace(again, plan=live.plan) == live
 
 
-def sending(run: Run, body: str, *values: str) -> Run:
+def sending(run: PathRun, body: str, *values: str) -> PathRun:
     """The run, of a request with this body and these header values."""
     headers = tuple((f"X-{number}", value) for number, value in enumerate(values))
     request = replace(run.plan.request, body=body, headers=headers)
     return replace(run, plan=replace(run.plan, request=request))
 
 
-def left_waiting() -> Run:
+def left_waiting() -> PathRun:
     """A last segment arrived, and nobody looked at what may have swallowed those before it: whether the application is
     to blame hangs on the size of the request.
     """
@@ -47,7 +47,7 @@ def left_waiting() -> Run:
     return replace(run, evidence=Evidence(seen))
 
 
-def with_secrets() -> Run:
+def with_secrets() -> PathRun:
     run = recorded("healthy-cross-node")
     request = replace(run.plan.request, headers=(("Authorization", "Bearer s3cret"),), body="s3cret")
     reading = run.request.reading
@@ -116,7 +116,7 @@ def test_what_is_no_bundle_is_refused(text: bytes) -> None:
 ASKED = "/login?token=s3cret&s3cret&x="
 
 
-def asking_with_secrets() -> Run:
+def asking_with_secrets() -> PathRun:
     run = recorded("healthy-cross-node")
     reading = run.request.reading
     assert isinstance(reading, Answer)

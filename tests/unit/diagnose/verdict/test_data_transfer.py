@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.diagnose.connection.progress import DESTINATION_HOPS, REPLY_HOPS, THERE
 from datapath_probe.diagnose.context import CheckContext
-from datapath_probe.diagnose.engine import _case
-from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
+from datapath_probe.diagnose.examination import Examination
+from datapath_probe.diagnose.failure_model.model import DESTINATION_HOPS, REPLY_HOPS, REQUEST_HOPS
 from datapath_probe.diagnose.verdict.data_transfer import transfer_zone
 from datapath_probe.sources.maps.conntrack import CtEntry, TcpFlag
 from unit.recorded import recorded
@@ -21,7 +20,7 @@ def context(received: TcpFlag, sent: TcpFlag, protocol: str = "http") -> CheckCo
     """A connection whose destination noted these flags."""
     run = recorded("healthy-cross-node")
     run = replace(run, plan=replace(run.plan, request=replace(run.plan.request, protocol=protocol)))
-    found = _case(run, EvidenceReader(run.evidence))
+    found = Examination.of(run).context
     entry = found.connection.incoming
     assert isinstance(entry, CtEntry)
     entry = replace(entry, rx_flags=received, tx_flags=sent)
@@ -31,7 +30,7 @@ def context(received: TcpFlag, sent: TcpFlag, protocol: str = "http") -> CheckCo
 @pytest.mark.parametrize(
     ("received", "sent", "zone"),
     [
-        (SHAKEN, SHAKEN, {*THERE}),
+        (SHAKEN, SHAKEN, {*REQUEST_HOPS}),
         (DATA, SHAKEN, {*DESTINATION_HOPS}),
         (DATA, DATA, {*DESTINATION_HOPS, *REPLY_HOPS}),
     ],
@@ -43,10 +42,14 @@ def test_data_died_after_the_last_place_that_noted_it(
 
 
 def test_data_of_a_tls_handshake_is_not_the_request() -> None:
-    assert transfer_zone(context(DATA, DATA, protocol="https")) == {*THERE, *DESTINATION_HOPS, *REPLY_HOPS}
+    assert transfer_zone(context(DATA, DATA, protocol="https")) == {
+        *REQUEST_HOPS,
+        *DESTINATION_HOPS,
+        *REPLY_HOPS,
+    }
 
 
 def test_without_an_entry_data_can_have_died_anywhere() -> None:
     found = context(DATA, DATA)
     unknown = replace(found, connection=replace(found.connection, incoming=None))
-    assert transfer_zone(unknown) == {*THERE, *DESTINATION_HOPS, *REPLY_HOPS}
+    assert transfer_zone(unknown) == {*REQUEST_HOPS, *DESTINATION_HOPS, *REPLY_HOPS}

@@ -8,7 +8,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
@@ -40,8 +40,8 @@ def programs(overlay: int, denied: int = 0) -> str:
 
 
 def counting(
-    run: Run, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
-) -> Run:
+    run: PathRun, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
+) -> PathRun:
     """The run with the node's counters (device, programs) so long after its start, and in the second look."""
     questions = [links.counters(node, "cilium_vxlan"), bpf_metrics.question(node)]
     evidence = run.evidence
@@ -51,7 +51,9 @@ def counting(
     return replace(run, evidence=evidence)
 
 
-def silent(run: Run, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S) -> Run:
+def silent(
+    run: PathRun, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S
+) -> PathRun:
     here, there = ends(run)
     run = counting(run, here, (device(5, 10), programs(4)), (device(5, 10 + sent), programs(4)), read_s)
     after = (device(7 + arrived, 9), programs(6 + seen))
@@ -113,7 +115,7 @@ def test_only_a_request_that_hangs_has_its_packets_counted() -> None:
 
     of_counters = (FactKind.BPF_METRICS, FactKind.LINK_COUNTERS)
 
-    def counters(run: Run) -> set[Question]:
+    def counters(run: PathRun) -> set[Question]:
         return {q for q in questions_of(run) if q.kind in of_counters}
 
     assert counters(waiting) == set()

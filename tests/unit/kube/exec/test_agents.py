@@ -1,4 +1,4 @@
-"""When commands to one agent start, over channels that are made up; time is the loop's."""
+"""When commands to one agent start, over fake channels, in simulated time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ LOOK_UP = Command("node1", ("ip", "route"))
 
 
 class Channel:
-    """A shell that runs the commands of a batch one after another: who listens takes the window, others 10 ms."""
+    """A shell that runs the commands of a batch in sequence: event listeners take the window, others 10 ms."""
 
     lost: ExecError | None = None
 
@@ -50,11 +50,11 @@ class Channel:
         return Reply(tuple(results), None)
 
     def hang_up(self) -> None:
-        """Nothing to do."""
+        """No resources to release."""
 
 
 class Pool(ChannelPool):
-    """Opens channels of the above kind."""
+    """Opens fake channels."""
 
     def __init__(self) -> None:
         super().__init__(client=None)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ async def ask(pool: Pool, commands: Sequence[Command]) -> Sequence[Reading]:
     return await ShellAgents(pool, lambda _: agent).run("node1", commands)
 
 
-async def test_who_listens_listens_at_once_and_once() -> None:
+async def test_event_listeners_start_immediately_and_once() -> None:
     pool = Pool()
     readings = await ask(pool, (DROPS, LOOK_UP, TRACES))
     assert pool.started_s == {DROPS: [0.0], TRACES: [0.0], LOOK_UP: [0.0]}
@@ -77,7 +77,7 @@ async def test_who_listens_listens_at_once_and_once() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)
 
 
-async def test_who_listens_keeps_nobody_waiting_who_does_not() -> None:
+async def test_event_listeners_do_not_delay_other_questions() -> None:
     pool = Pool()
     listening = asyncio.create_task(ask(pool, (DROPS, TRACES)))
     await asyncio.sleep(1)
@@ -86,7 +86,7 @@ async def test_who_listens_keeps_nobody_waiting_who_does_not() -> None:
     await listening
 
 
-async def test_nobody_waits_for_a_moment_that_will_be_over() -> None:
+async def test_a_listener_does_not_wait_for_a_window_that_will_have_ended() -> None:
     pool = Pool()
     many = [listening("--related-to", str(endpoint)) for endpoint in range(6)]
     readings = await ask(pool, (*many, LOOK_UP))

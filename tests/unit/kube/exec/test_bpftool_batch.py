@@ -1,4 +1,4 @@
-"""Commands that share one bpftool: each gets what it would have got alone, or is asked alone."""
+"""Commands batched into one bpftool process: each gets its own result, or runs in its own process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, Reply
 from datapath_probe.kube.exec.query import Query
 
-# As bpftool 7.5 does: stops behind the first command that fails, with its exit code. Keys that end in `00` are absent.
+# Like bpftool 7.5: stops after the first failed command, with its exit code. Keys that end in `00` are absent.
 BPFTOOL = """
 say() { for word; do case $word in 00) found=254; out=null;; *) found=0; out="{\\"key\\":\\"$word\\"}";; esac; done; }
 [ "$2" = batch ] || { say "$@"; echo "$out"; exit $found; }
@@ -60,7 +60,7 @@ def run(batch: Batch, shell: list[str], path: str) -> Reply:
 
 @pytest.fixture
 def converse(shell: list[str], tmp_path: Path) -> Converse:
-    """Ask everything in this shell, with a model of bpftool on its path."""
+    """Ask all questions in this shell, with a fake bpftool in its PATH."""
     program = tmp_path / "bpftool"
     program.write_text("#!/bin/sh\n" + BPFTOOL.replace("@LOG@", shlex.quote(str(tmp_path / "started"))))
     program.chmod(0o755)
@@ -74,7 +74,7 @@ def converse(shell: list[str], tmp_path: Path) -> Converse:
     return ask
 
 
-def test_each_question_has_its_answer_whoever_shares_the_process(converse: Converse, tmp_path: Path) -> None:
+def test_batched_questions_get_their_own_answers(converse: Converse, tmp_path: Path) -> None:
     commands = [lookup(1), lookup(0), Command("node1", ("echo", "x")), lookup(2), lookup(0, 0), lookup(3)]
     absent = (254, b"null\n")
     assert converse(commands) == [
@@ -90,7 +90,7 @@ def test_each_question_has_its_answer_whoever_shares_the_process(converse: Conve
     )
 
 
-def test_without_bpftool_each_question_says_so(shell: list[str], tmp_path: Path) -> None:
+def test_without_bpftool_each_question_reports_it(shell: list[str], tmp_path: Path) -> None:
     for name in ("sh", "timeout", "head", "dd"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
     asking = Query([lookup(1), lookup(2)], reply_limit=100_000)
@@ -102,7 +102,7 @@ def test_without_bpftool_each_question_says_so(shell: list[str], tmp_path: Path)
 
 
 @pytest.mark.parametrize("word", ["a b", "#", "'", '"', "\\", "a\nb", "", "$(id)"])
-def test_a_word_that_a_batch_file_would_read_otherwise_goes_alone(word: str) -> None:
+def test_an_argument_with_special_characters_is_not_batched(word: str) -> None:
     assert not bpftool_batch.fits(Command("node1", ("bpftool", "-j", "map", word)))
 
 
@@ -112,7 +112,7 @@ def test_the_last_answer_has_the_exit_code_of_the_process() -> None:
     assert bpftool_batch.results(commands, output, 254) == [(b'{"value":[]}\n', 0), (b"null\n", 254)]
 
 
-def test_a_complaint_about_the_batch_is_no_command_s_failure() -> None:
+def test_an_error_of_the_batch_is_not_the_failure_of_a_command() -> None:
     output = printed(lookup(1), outputs=["{}"]).replace(
         b"}]\n", b'},{"error":"reading batch file failed: Invalid argument"}]\n'
     )
@@ -130,5 +130,5 @@ def test_a_complaint_about_the_batch_is_no_command_s_failure() -> None:
         printed(lookup(1), outputs=["{}"]),  # it says that all went well, and left one out
     ],
 )
-def test_what_is_not_understood_answers_nothing(output: bytes) -> None:
+def test_unexpected_output_answers_no_question(output: bytes) -> None:
     assert bpftool_batch.results([lookup(1), lookup(2)], output, 0) == []

@@ -1,4 +1,4 @@
-"""Commands into readings over several batches, against a model of the shell at the other end."""
+"""Commands become readings over several batches, with a fake shell."""
 
 from dataclasses import dataclass, replace
 
@@ -74,7 +74,7 @@ def ask(behaviors: list[Behavior], timeout_s: float = 5.0) -> tuple[list[Answer 
     return list(asking.readings()), batches
 
 
-def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> None:
+def test_a_hanging_tool_in_a_pod_does_not_affect_other_tools_there() -> None:
     tools = ("iptables-save",), ("iptables-save", "-c"), ("ip", "route")
     words = ("nsenter", "--net=/var/run/cilium/netns/a")
     filters, again, route = (Command("node1", (*words, *tool)) for tool in tools)
@@ -86,7 +86,7 @@ def test_a_tool_that_hangs_in_one_pod_takes_no_other_tool_there_with_it() -> Non
     assert list(batch.commands) == [route]
 
 
-def test_as_a_rule_it_is_one_batch() -> None:
+def test_normally_one_batch_suffices() -> None:
     readings, batches = ask([FINE] * 15)
     assert batches == 1
     assert [reading.stdout for reading in readings if isinstance(reading, Answer)] == [
@@ -94,7 +94,7 @@ def test_as_a_rule_it_is_one_batch() -> None:
     ]
 
 
-def test_nothing_asked_is_nothing_sent() -> None:
+def test_without_questions_nothing_is_sent() -> None:
     assert ask([]) == ([], 0)
 
 
@@ -106,7 +106,7 @@ def test_nothing_asked_is_nothing_sent() -> None:
         max_size=12,
     )
 )
-def test_each_command_is_judged_by_its_own_deeds(behaviors: list[Behavior]) -> None:
+def test_each_command_has_its_own_result(behaviors: list[Behavior]) -> None:
     readings, _ = ask(behaviors)
     for number, (behavior, reading) in enumerate(zip(behaviors, readings, strict=True)):
         if behavior in REASONS:
@@ -118,12 +118,12 @@ def test_each_command_is_judged_by_its_own_deeds(behaviors: list[Behavior]) -> N
             assert reading.stdout == f"command-{number}".encode()
 
 
-def test_a_hanging_command_costs_its_time_once() -> None:
+def test_a_hanging_command_costs_its_timeout_once() -> None:
     _, batches = ask([FINE, HANGING, FINE])
     assert batches == 2
 
 
-def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> None:
+def test_a_hanging_agent_costs_its_timeout_once_and_affects_no_other_tool() -> None:
     agent = [replace(command(number, 7.0), by_agent=True) for number in (0, 1)]
     tools = [command(2), command(3)]
     asking = Query([agent[0], tools[0], agent[1], tools[1]], reply_limit=LIMIT)
@@ -143,7 +143,7 @@ def test_an_agent_that_hangs_costs_its_time_once_and_takes_nothing_with_it() -> 
     )
 
 
-def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
+def test_a_hanging_tool_is_not_queried_again() -> None:
     lookups = [Command("node1", ("bpftool", "-j", "map", "lookup", str(number))) for number in range(3)]
     asking = Query([*lookups, command(3)], reply_limit=LIMIT)
     assert asking.next_batch()
@@ -154,19 +154,19 @@ def test_a_tool_that_hangs_is_not_asked_once_more() -> None:
     assert asking.readings()[:3] == (why, why, why)
 
 
-def test_a_command_that_had_less_than_its_time_is_asked_again() -> None:
+def test_a_command_that_had_less_than_its_timeout_is_retried() -> None:
     readings, batches = ask([Behavior(takes_s=4.0), Behavior(takes_s=4.0)])
     assert batches == 2
     assert all(isinstance(reading, Answer) for reading in readings)
 
 
-def test_an_answer_tells_when_its_command_started() -> None:
+def test_an_answer_has_the_start_time_of_its_command() -> None:
     asking = Query([command(0)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", age_s=1.5, duration_s=0.5),), None), NOW)
     assert asking.readings() == (Answer(0, b"", b"", at=NOW - 1.5, duration_s=0.5),)
 
 
-def test_giving_up_keeps_what_was_answered() -> None:
+def test_giving_up_keeps_earlier_answers() -> None:
     asking = Query([command(0), command(1)], reply_limit=LIMIT)
     asking.take(Reply((Result(0, b"", b"", 0.0, 0.0),), Cut(EvidenceError.COMMAND_FAILED, "cut off")), NOW)
     asking.give_up(channel_lost("gone"), NOW)
@@ -177,7 +177,7 @@ def test_giving_up_keeps_what_was_answered() -> None:
     )
 
 
-def test_a_key_that_may_well_be_absent_comes_behind_those_that_it_would_make_wait() -> None:
+def test_questions_that_may_fail_come_last_in_a_batch() -> None:
     often_absent = replace(LOOKUP, argv=(*LOOKUP.argv, "01"), often_absent=True)
     present = replace(LOOKUP, argv=(*LOOKUP.argv, "02"))
     batch = Query([often_absent, present], reply_limit=LIMIT).next_batch()

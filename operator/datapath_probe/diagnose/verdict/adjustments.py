@@ -1,0 +1,108 @@
+"""What is done to findings before the rules see them: some do not count, since what seems wrong may be right.
+
+Each adjustment is applied to what the one before it left. Their docstrings are part of docs/verdict.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...api.reasons import Reason
+from ...api.vocabulary import HopName, HopVerdict, Witness
+from ..finding.finding import Finding
+from .verdict_input import VerdictInput
+
+Adjustment = Callable[[VerdictInput], tuple[Finding, ...]]
+
+# Programs are attached to a device: another device under its name lacks them too.
+_DEVICE_OF: dict[HopName, HopName] = {
+    HopName.SOURCE_PROGRAM: HopName.SOURCE_INTERFACE,
+    HopName.DESTINATION_PROGRAM: HopName.DESTINATION_INTERFACE,
+    HopName.REPLY_PROGRAM: HopName.DESTINATION_INTERFACE,
+    HopName.REPLY_DELIVERY: HopName.SOURCE_INTERFACE,
+}
+
+
+def doubt_programs_of_unknown_devices(facts: VerdictInput) -> tuple[Finding, ...]:
+    """A missing program is Unknown if its device could not be read.
+
+    The device may be another one under the pod's interface name, which has no programs either. It comes first because
+    it depends on nothing but the evidence of two hops.
+    """
+    device = {finding.hop: finding for finding in facts.findings}
+
+    def adjusted(finding: Finding) -> Finding:
+        of = device.get(_DEVICE_OF.get(finding.hop, finding.hop))
+        if finding.reason is not Reason.PROGRAM_MISSING or of is None or of is finding:
+            return finding
+        if of.verdict is not HopVerdict.UNKNOWN or Witness.PROGRAMMED in of.evidence:
+            return finding
+        return withheld(finding, f"{of.hop} can't be judged ({of.message})", of.reason)
+
+    return tuple(map(adjusted, facts.findings))
+
+
+def withhold_beyond_not_followed(facts: VerdictInput) -> tuple[Finding, ...]:
+    """From the first hop on that is not followed (an L7 proxy, authentication), findings are Unknown.
+
+    Packets take a path there that no check knows. Hops before it are judged as usual.
+    """
+    start, reason = facts.not_followed, Reason.UNSUPPORTED_CONFIGURATION
+    if start is None:
+        return facts.findings
+
+    def adjusted(finding: Finding) -> Finding:
+        if finding is start:
+            return replace(finding, verdict=HopVerdict.UNKNOWN, reason=reason)
+        return finding if facts.is_followed_to(finding.hop) else withheld(finding, start.message, reason)
+
+    return tuple(map(adjusted, facts.findings))
+
+
+def withhold_unsupported(facts: VerdictInput) -> tuple[Finding, ...]:
+    """With a setting or a version that no check knows, all findings are Unknown.
+
+    It precedes the next adjustment, because its reason outlasts a change.
+    """
+    if facts.unsupported is None:
+        return facts.findings
+    reason, why = Reason(facts.unsupported.reason), facts.unsupported.message
+    return tuple(withheld(finding, why, reason) for finding in facts.findings)
+
+
+def withhold_during_change(facts: VerdictInput) -> tuple[Finding, ...]:
+    """While Kubernetes or Cilium changes something on the path, findings are Unknown (`InTransition`).
+
+    What contradicts intent may be neither the old state nor the new one.
+    """
+    if facts.change is None:
+        return facts.findings
+    return tuple(withheld(finding, facts.change) for finding in facts.findings)
+
+
+def demote_drops_of_success(facts: VerdictInput) -> tuple[Finding, ...]:
+    """If the expectation was met, Broken becomes Stale.
+
+    A packet that was dropped and sent again broke nothing. It comes last, so that what is Unknown stays so.
+    """
+    if not facts.outcome.met:
+        return facts.findings
+    return tuple(
+        replace(f, verdict=HopVerdict.STALE) if f.verdict is HopVerdict.BROKEN else f for f in facts.findings
+    )
+
+
+ADJUSTMENTS: tuple[Adjustment, ...] = (
+    doubt_programs_of_unknown_devices,
+    withhold_beyond_not_followed,
+    withhold_unsupported,
+    withhold_during_change,
+    demote_drops_of_success,
+)
+
+
+def withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
+    """The finding as Unknown. What is Unknown anyway keeps its own, more exact reason."""
+    if finding.verdict in (HopVerdict.OK, HopVerdict.UNKNOWN):
+        return finding
+    message = f"{why}; seen meanwhile: {finding.message}"
+    return replace(finding, verdict=HopVerdict.UNKNOWN, reason=reason, message=message)

@@ -1,0 +1,80 @@
+"""Within a run, a check runs again only for readings that are new to it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.vocabulary import HopName
+from datapath_probe.diagnose.context import CheckContext
+from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.finding.evidence_reader import ParseCache
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.path import ExpectedHop
+from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from unit.diagnose.told import without
+from unit.recorded import names, recorded
+
+HEALTHY, BROKEN = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint"
+
+
+@pytest.fixture(name="checked")
+def checked_fixture(monkeypatch: pytest.MonkeyPatch) -> list[HopName]:
+    """The hops whose checks ran."""
+    ran: list[HopName] = []
+    check: Callable[[CheckContext, ExpectedHop], Finding] = CheckContext.check
+
+    def counted(context: CheckContext, expected: ExpectedHop) -> Finding:
+        ran.append(expected.name)
+        return check(context, expected)
+
+    monkeypatch.setattr(CheckContext, "check", counted)
+    return ran
+
+
+def reread(run: PathRun, question: Question) -> PathRun:
+    """The run with the same answer to this question, given once more."""
+    [*_, answer] = run.evidence.all(question)
+    assert isinstance(answer, Answer)
+    return replace(run, evidence=run.evidence.adding([question], [replace(answer, at=answer.at + 1)]))
+
+
+def test_no_check_runs_again_for_what_is_known(checked: list[HopName]) -> None:
+    cache, run = ParseCache(), recorded(HEALTHY)
+    first = diagnose(run, cache)
+    assert len(checked) == len(first.findings)
+    checked.clear()
+    assert diagnose(run, cache) == first
+    questions_of(run, cache)
+    assert checked == []
+
+
+def test_only_checks_that_look_at_a_new_reading_run_again(checked: list[HopName]) -> None:
+    cache, run = ParseCache(), recorded(HEALTHY)
+    before = diagnose(run, cache)
+    checked.clear()
+    changed = reread(run, links.link(run.plan.source.node.name, "cilium_vxlan"))
+    assert diagnose(changed, cache).findings == before.findings
+    assert checked == [HopName.OVERLAY_ENCAPSULATION]
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_is_asked_and_found_is_the_same_with_what_is_known(name: str) -> None:
+    run, cache = recorded(name), ParseCache()
+    first_look = replace(run, evidence=run.evidence.first_readings(), second_look=False)
+    under_way = replace(first_look, request=replace(run.request, reading=None))
+    steps = [
+        replace(under_way, evidence=Evidence()),
+        under_way,
+        without(first_look, *MAP_KEYS),
+        first_look,
+        run,
+    ]
+    for step in steps:
+        assert questions_of(step, cache) == questions_of(step)
+        assert diagnose(step, cache) == diagnose(step)

@@ -1,0 +1,101 @@
+"""A refusal that did not come from the pod: the hop that handed its packets over is named, not the application.
+
+Derived from recorded faults by which packets went to a node's own stack: what that does where it has the pod's address.
+"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.diagnose.verdict.rules import conclude
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.curl import CurlExit
+from datapath_probe.sources.maps import conntrack
+from unit.diagnose.test_troubled import reporting
+from unit.diagnose.told import ends, packet, telling
+from unit.diagnose.verdict.inputs import facts_of, finding_of, with_findings
+from unit.recorded import recorded
+
+RX_FLAGS, LAST_TX, LAST_RX = 43, 48, 52
+RST_ACK = 0x14
+
+
+def refused(run: PathRun) -> PathRun:
+    """The run as if a RST had come back from the destination's node: in the source's entry, in curl's report, and in
+    the events of that node.
+    """
+    backend = run.plan.backends[0]
+    entry = conntrack.out_entry(
+        run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port, backend.ip, backend.port
+    )
+    readings = dict(run.evidence.readings)
+    readings[entry] = tuple(map(_with_rst, readings[entry]))
+    run = reporting(replace(run, evidence=Evidence(readings)), errormsg="Connection refused")
+    assert isinstance(run.request.reading, Answer)
+    reading = replace(run.request.reading, exit_code=CurlExit.COULDNT_CONNECT)
+    run = replace(run, request=replace(run.request, reading=reading))
+    point = "TO_OVERLAY" if run.plan.config["routing-mode"] == "tunnel" else "TO_STACK"
+    rst = packet(run, reply=True, flags="RST ACK", trace_observation_point=point)
+    return telling(run, ends(run)[1], [rst])
+
+
+def _with_rst(reading: Reading) -> Reading:
+    """The entry after a RST was received in the second in which the last packet was sent."""
+    assert isinstance(reading, Answer)
+    shown = json.loads(reading.stdout)
+    octets = shown["value"]
+    octets[RX_FLAGS] = f"0x{RST_ACK:02x}"
+    octets[LAST_RX : LAST_RX + 4] = octets[LAST_TX : LAST_TX + 4]
+    return replace(reading, stdout=json.dumps(shown).encode())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "endpoint-taken-for-the-host",
+        "endpoint-entry-missing",
+        "native/endpoint-taken-for-the-host@1.18.5",
+        "kpr/endpoint-entry-missing@1.18.5",
+    ],
+)
+def test_packets_that_are_handed_to_the_nodes_stack_are_why_the_connection_is_refused(name: str) -> None:
+    before, after = diagnose(recorded(name)), diagnose(refused(recorded(name)))
+    assert after.rule == "root_cause"
+    assert after.verdict is ProbeVerdict.BROKEN
+    assert after.divergence == before.divergence
+    assert after.divergence is not None
+    assert after.divergence.hop is HopName.ENDPOINT_LOOKUP
+    assert after.symptom is not None
+    assert (after.symptom.hop, after.symptom.reason) == (
+        HopName.DESTINATION_RESPONSE,
+        Reason.CONNECTION_REFUSED,
+    )
+
+
+def test_a_pod_that_got_the_packets_answers_for_itself() -> None:
+    handed_over = finding_of("endpoint-taken-for-the-host", HopName.ENDPOINT_LOOKUP)
+    verdict = conclude(with_findings(facts_of("connection-refused"), handed_over))
+    assert verdict.rule == "observed_failure"
+    assert verdict.divergence is not None
+    assert verdict.divergence.hop is HopName.DESTINATION_RESPONSE
+
+
+@pytest.mark.parametrize("name", ["overlay-dropped-on-the-wire", "ipcache-wrong-tunnel-endpoint"])
+def test_where_no_hop_is_known_to_hand_packets_over_the_application_is_not_blamed(name: str) -> None:
+    diagnosis = diagnose(refused(recorded(name)))
+    assert diagnosis.rule == "answered_by_another"
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.CONNECTION_REFUSED)
+    assert "although no packet of this connection reached the pod" in diagnosis.message
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    assert diagnosis.segment.after in (
+        HopName.SOURCE_PROGRAM,
+        HopName.LOCALITY_LOOKUP,
+        HopName.IPCACHE_LOOKUP,
+    )
