@@ -1,4 +1,4 @@
-"""The bpftool of real agents: batched questions get the same answers as separate ones."""
+"""The bpftool of real agents: batched facts get the same answers as separate ones."""
 
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.reading import Answer, Reading
@@ -25,7 +25,7 @@ FACTS = (
     ipcache.lookup(NODE, WRONG_KEY, "10.0.0.1"),
     bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),  # its exit code means nothing
     bpftool.prog(NODE, 2**31),
-    agent_config.question(NODE),
+    agent_config.fact(NODE),
     bpftool.attached(NODE, "eth0"),
     bpftool.map_id(NODE, "cilium_ipcache_v2"),
 )
@@ -35,7 +35,7 @@ def content(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
     return (reading.exit_code, reading.stdout, reading.stderr) if isinstance(reading, Answer) else reading
 
 
-async def test_batched_questions_get_the_same_answers_as_separate_ones(lab: Lab) -> None:
+async def test_batched_facts_get_the_same_answers_as_separate_ones(lab: Lab) -> None:
     agent = Agent(NODE, "kube-system", lab.agent_pod(NODE), "cilium-agent", ready=True, incarnation="")
     client = ExecClient(await load_configuration(str(lab.kubeconfig)))
     pool = ChannelPool(client)

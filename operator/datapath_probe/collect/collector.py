@@ -1,4 +1,4 @@
-"""Evidence for one run: ask what the checks want to know, until they have no further question, or the time is up.
+"""Evidence for one run: ask what the checks want to know, until they ask for nothing more, or the time is up.
 
 The paths of a run share a `Collector`: what they ask of a node in the same moment is one round trip, and a tool that
 did not respond to one of them is not asked by the others.
@@ -10,25 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..evidence.errors import EvidenceError
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..evidence.store import Evidence
 from ..evidence.unresponsive_agents import UnresponsiveAgents
 from .answer_cache import AnswerCache, late
 from .cancellation import end
 
-# A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 questions.
+# A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 links.
 MAX_ROUNDS = 8
 
-Wants = Callable[[Evidence], Sequence[Question]]
-Answers = dict[Question, Reading]
+Wants = Callable[[Evidence], Sequence[Fact]]
+Answers = dict[Fact, Reading]
 
 
 @dataclass(slots=True)
 class _RoundTrip:
     """What is asked of one node in one moment. `within_s`: how long the most patient path waits."""
 
-    questions: dict[Question, None] = field(default_factory=dict)
+    facts: dict[Fact, None] = field(default_factory=dict)
     within_s: float = 0.0
 
 
@@ -39,38 +39,37 @@ class Collector:
         self._answers = answers
         self._incarnations = incarnations
         self._unresponsive = UnresponsiveAgents()
-        # by node and `afresh`: the round trips that still take questions
+        # by node and `afresh`: the round trips that still take facts
         self._open: dict[tuple[str, bool], tuple[_RoundTrip, asyncio.Task[Answers]]] = {}
         self._under_way: set[asyncio.Task[Answers]] = set()
 
-    def heard(self, questions: Sequence[Question]) -> Answers:
+    def heard(self, facts: Sequence[Fact]) -> Answers:
         """Readings that need not be asked for."""
-        return self._answers.heard(questions, self._incarnations)
+        return self._answers.heard(facts, self._incarnations)
 
     async def ask(
         self,
         evidence: Evidence,
-        questions: Sequence[Question],
+        facts: Sequence[Fact],
         *,
         afresh: bool = False,
         ends_at: float = math.inf,
     ) -> Evidence:
-        """One more reading of each question. `afresh`: whatever was heard before; `ends_at`: when the time of this path
+        """One more reading of each fact. `afresh`: whatever was heard before; `ends_at`: when the time of this path
         is up, by the event loop's clock.
         """
-        readings: Answers = {q: why for q in questions if (why := self._unresponsive.of(q))}
-        to_ask = [question for question in questions if question not in readings]
+        readings: Answers = {q: why for q in facts if (why := self._unresponsive.of(q))}
+        to_ask = [fact for fact in facts if fact not in readings]
         left_s = ends_at - asyncio.get_running_loop().time()
         if left_s <= 0:
             over = Unavailable(EvidenceError.TIMEOUT, "the run's time was up before this could be asked")
             readings |= dict.fromkeys(to_ask, over)
         elif to_ask:
-            tasks = {question: self._joined(question, afresh, left_s) for question in to_ask}
+            tasks = {fact: self._joined(fact, afresh, left_s) for fact in to_ask}
             # `wait` cancels none of them: other paths may wait for the same round trip, with more time
             await asyncio.wait(set(tasks.values()), timeout=left_s)
             readings |= {
-                question: task.result()[question] if task.done() else late(question.node)
-                for question, task in tasks.items()
+                fact: task.result()[fact] if task.done() else late(fact.node) for fact, task in tasks.items()
             }
         return evidence.adding(tuple(readings), tuple(readings.values()))
 
@@ -78,9 +77,9 @@ class Collector:
         """Cancel what no path waits for any more."""
         await end(*self._under_way)
 
-    def _joined(self, question: Question, afresh: bool, within_s: float) -> asyncio.Task[Answers]:
-        """The round trip to the question's node that has not begun yet, or a new one; with the question."""
-        key = question.node, afresh
+    def _joined(self, fact: Fact, afresh: bool, within_s: float) -> asyncio.Task[Answers]:
+        """The round trip to the fact's node that has not begun yet, or a new one; with the fact."""
+        key = fact.node, afresh
         if key not in self._open:
             trip = _RoundTrip()
             task = asyncio.create_task(self._carry_out(key, trip))
@@ -88,7 +87,7 @@ class Collector:
             task.add_done_callback(self._under_way.discard)
             self._open[key] = trip, task
         trip, task = self._open[key]
-        trip.questions[question] = None
+        trip.facts[fact] = None
         trip.within_s = max(trip.within_s, within_s)
         return task
 
@@ -96,12 +95,12 @@ class Collector:
         """Runs when all paths that are awake in this turn of the event loop have said what they want to know."""
         del self._open[key]
         _, afresh = key
-        questions = list(trip.questions)
-        asked = await self._answers.ask(questions, self._incarnations, afresh=afresh, within_s=trip.within_s)
-        answers = dict(zip(questions, asked, strict=True))
-        for question, reading in answers.items():
-            if reading != late(question.node):  # another path may have more time
-                self._unresponsive.note(question, reading)
+        facts = list(trip.facts)
+        asked = await self._answers.ask(facts, self._incarnations, afresh=afresh, within_s=trip.within_s)
+        answers = dict(zip(facts, asked, strict=True))
+        for fact, reading in answers.items():
+            if reading != late(fact.node):  # another path may have more time
+                self._unresponsive.note(fact, reading)
         return answers
 
 
@@ -117,11 +116,11 @@ async def gather(
     What was heard already comes first: what follows from it need not wait for a round trip.
     """
     for _ in range(rounds):
-        questions = wants(evidence)
-        while heard := collector.heard(questions):
+        facts = wants(evidence)
+        while heard := collector.heard(facts):
             evidence = evidence.adding(tuple(heard), tuple(heard.values()))
-            questions = wants(evidence)
-        if not questions:
+            facts = wants(evidence)
+        if not facts:
             break
-        evidence = await collector.ask(evidence, questions, ends_at=ends_at)
+        evidence = await collector.ask(evidence, facts, ends_at=ends_at)
     return evidence

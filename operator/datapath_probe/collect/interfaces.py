@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..evidence.fact import Fact
-from ..evidence.question import Question
 from ..evidence.reading import Reading
 
 
@@ -23,8 +22,8 @@ class ContainerRef:
 class Agents(Protocol):
     """The Cilium agents, one per node."""
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """Run the questions on that node's agent in one round trip; one reading each, in this order; never raises."""
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        """These facts of a node, as a rule in one round trip; one reading each, in this order; never raises."""
         ...
 
 

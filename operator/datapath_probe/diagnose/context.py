@@ -120,7 +120,7 @@ class CheckContext:
         if pod.endpoint is None:
             return self._endpoint_at(pod, f"pod {name} has no CiliumEndpoint")
         node, number = pod.node.name, pod.endpoint.endpoint_id
-        endpoint = self.reader.read(agent_endpoint.question(node, number), agent_endpoint.parse)
+        endpoint = self.reader.read(agent_endpoint.fact(node, number), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
             message = f"the agent on {node} has no endpoint {number}, which should be {name}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
@@ -138,7 +138,7 @@ class CheckContext:
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:
         """What the node's agent runs with."""
-        return self.reader.read(agent_config.question(node), agent_config.parse)
+        return self.reader.read(agent_config.fact(node), agent_config.parse)
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ..api.vocabulary import HopVerdict
 from ..evidence.delivery import delivery
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Answer, Unavailable
 from ..sources.client_report import ClientReport
 from .context import CheckContext
@@ -53,16 +53,16 @@ def diagnose(
     )
 
 
-def questions_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Question]:
+def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fact]:
     """What the checks ask for and was not collected yet, in the order in which they ask for it."""
-    return Examination.of(run, parse_cache).questions()
+    return Examination.of(run, parse_cache).facts()
 
 
 def _unread(context: CheckContext) -> Iterator[tuple[str, str]]:
     """(tool, reason) of each answer that came and could not be used."""
     if isinstance(context.report, Unavailable) and isinstance(context.run.request.reading, Answer):
         yield "curl", context.report.reason
-    yield from ((delivery(question).tool, reason) for question, reason in context.reader.unread.items())
+    yield from ((delivery(fact).tool, reason) for fact, reason in context.reader.unread.items())
 
 
 def _is_doubtful(finding: Finding) -> bool:

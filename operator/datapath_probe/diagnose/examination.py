@@ -1,6 +1,6 @@
 """One run as far as it is known: its context, what the checks find, and what they still ask for.
 
-In: a run, and what earlier examinations of it have parsed. Out: `VerdictInput`, and open questions. Called by the
+In: a run, and what earlier examinations of it have parsed. Out: `VerdictInput`, and open facts. Called by the
 engine.
 """
 
@@ -10,7 +10,7 @@ from typing import Self
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .connection.conntrack_lookup import MAX_CANDIDATES
@@ -54,7 +54,7 @@ class Examination:
         """The run that is examined."""
         return self.context.run
 
-    def questions(self) -> list[Question]:
+    def facts(self) -> list[Fact]:
         """What is asked for and was not collected yet, in order. While the chosen backend is not known, that is what
         the checks ask for of each candidate.
         """

@@ -1,4 +1,4 @@
-"""A reading: the answer to a question, or why there is none. Parsed values follow the same pattern.
+"""A reading: what a collector got of a fact, or why it got nothing. Parsed values follow the same pattern.
 
 Three outcomes, never mixed up: a record (found), `Absent` (the map was asked and has no such key: that is
 evidence), `Unavailable` (no evidence: error, timeout, garbage).

@@ -2,7 +2,7 @@
 
 from .delivery import delivery
 from .errors import EvidenceError
-from .question import Question
+from .fact import Fact
 from .reading import Reading, Unavailable
 
 _ALL, _AGENT = "", "the agent's process"
@@ -14,19 +14,17 @@ class UnresponsiveAgents:
     def __init__(self) -> None:
         self._met: dict[tuple[str, str], Unavailable] = {}
 
-    def note(self, question: Question, reading: Reading) -> None:
-        """What came of a question."""
+    def note(self, fact: Fact, reading: Reading) -> None:
+        """What came of a fact."""
         if not isinstance(reading, Unavailable):
             return
         if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
-            self._met[question.node, _AGENT if delivery(question).by_agent else _ALL] = reading
+            self._met[fact.node, _AGENT if delivery(fact).by_agent else _ALL] = reading
         elif reading.reason == EvidenceError.TIMEOUT:
-            self._met[question.node, delivery(question).tool] = reading
+            self._met[fact.node, delivery(fact).tool] = reading
 
-    def of(self, question: Question) -> Unavailable | None:
-        """Why the question would not be answered; None if it may well be."""
-        how = delivery(question)
+    def of(self, fact: Fact) -> Unavailable | None:
+        """Why the fact would not be had; None if it may well be."""
+        how = delivery(fact)
         whoms = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
-        return next(
-            (self._met[question.node, whom] for whom in whoms if (question.node, whom) in self._met), None
-        )
+        return next((self._met[fact.node, whom] for whom in whoms if (fact.node, whom) in self._met), None)

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address
 
 from ..collect.interfaces import ContainerRef
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..plan.plan import Plan
 from ..sources.agent.agent_config import from_config_map
 from ..sources.capture import pcap
@@ -13,16 +13,14 @@ CAPTURE_MARGIN_S = 10.0
 CAPTURE_NODES = 4
 
 
-def capture_questions(plan: Plan, local_port: int) -> list[Question]:
+def capture_facts(plan: Plan, local_port: int) -> list[Fact]:
     """Captures on the source's node and on those of the first backends, for the Service's choice comes later."""
     config = from_config_map(plan.config)
     tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
     lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S
     clients = [address for address in sorted(plan.source.addresses) if ":" not in address]
     return [
-        pcap.question(
-            node.name, [IPv4Address(client) for client in clients], local_port, tunnel_port, lasts_s
-        )
+        pcap.fact(node.name, [IPv4Address(client) for client in clients], local_port, tunnel_port, lasts_s)
         for node in plan.nodes[:CAPTURE_NODES]
     ]
 

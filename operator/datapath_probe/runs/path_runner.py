@@ -13,22 +13,22 @@ from ..collect.cancellation import end
 from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
 from ..collect.collector import MAX_ROUNDS, Collector, gather
-from ..diagnose.engine import diagnose, questions_of
+from ..diagnose.engine import diagnose, facts_of
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.run import PathRun, Request
 from ..evidence.delivery import delivery
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.plan import Plan
 from ..plan.resolve import resolve_again
 from .cluster_access import ClusterAccess
-from .path_capture import agent_containers, capture_questions
+from .path_capture import agent_containers, capture_facts
 from .request import send
 
 # How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
 SETTLE_S = 1.0
-# The request is on its way before anybody thinks of questions: it takes longest.
+# The request is on its way before anything is collected: it takes longest.
 HEAD_START_S = 0.002
 # How long a good request takes at most: beyond that packets may be lost, and what counts them is read.
 HANGING_S = 0.4
@@ -67,10 +67,10 @@ class PathRunner:
         plan = self._plan
         if not (capture and self._access.agents):
             return await self._run()
-        questions = capture_questions(plan, self._local_port)
-        async with capturing(self._access.agents, questions, agent_containers(plan)) as captured:
+        facts = capture_facts(plan, self._local_port)
+        async with capturing(self._access.agents, facts, agent_containers(plan)) as captured:
             run, diagnosis = await self._run()
-        return replace(run, evidence=run.evidence.adding(questions, captured.readings)), diagnosis
+        return replace(run, evidence=run.evidence.adding(facts, captured.readings)), diagnosis
 
     async def _run(self) -> tuple[PathRun, Diagnosis]:
         run = await self._requested()
@@ -92,7 +92,7 @@ class PathRunner:
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
             run = await self._collect(run, rounds=1)  # what follows from it goes with the next
-            questions_of(run, self._parse_cache)  # has the answers parsed while the request is under way
+            facts_of(run, self._parse_cache)  # has the answers parsed while the request is under way
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
                 run = await self._collect(replace(run, hanging=True))
@@ -105,7 +105,7 @@ class PathRunner:
         """What the checks want to know at this point of the run, in so many round trips at most."""
         evidence = await gather(
             run.evidence,
-            lambda evidence: questions_of(replace(run, evidence=evidence), self._parse_cache),
+            lambda evidence: facts_of(replace(run, evidence=evidence), self._parse_cache),
             self._collector,
             rounds,
             self._ends_at,
@@ -117,12 +117,10 @@ class PathRunner:
         between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
         """
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
-        repeatable = (question for question in doubted if delivery(question).repeatable)
-        questions = sorted(
-            repeatable, key=lambda question: (question.node, question.kind, question.parameters)
-        )
+        repeatable = (fact for fact in doubted if delivery(fact).repeatable)
+        facts = sorted(repeatable, key=lambda fact: (fact.node, fact.kind, fact.parameters))
         await asyncio.sleep(SETTLE_S)
-        run = await self._read_again(run, questions)
+        run = await self._read_again(run, facts)
         inventory = self._access.inventory
         return replace(
             run,
@@ -145,8 +143,8 @@ class PathRunner:
             diagnosis = diagnose(run, self._parse_cache)
         return run, diagnosis
 
-    async def _read_again(self, run: PathRun, questions: Sequence[Question]) -> PathRun:
-        evidence = await self._collector.ask(run.evidence, questions, afresh=True, ends_at=self._ends_at)
+    async def _read_again(self, run: PathRun, facts: Sequence[Fact]) -> PathRun:
+        evidence = await self._collector.ask(run.evidence, facts, afresh=True, ends_at=self._ends_at)
         return replace(run, evidence=evidence)
 
     def _view_age_s(self) -> float:

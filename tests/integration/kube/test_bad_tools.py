@@ -112,12 +112,12 @@ class Bench:
         """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
         answers = [
             (
-                argv_of(question),
+                argv_of(fact),
                 reading.exit_code,
                 reading.stdout.decode("latin-1"),
                 reading.stderr.decode("latin-1"),
             )
-            for question, readings in run.evidence
+            for fact, readings in run.evidence
             if isinstance(reading := readings[-1], Answer)
         ]
         (self.folder / "recorded.json").write_text(json.dumps(answers))
@@ -128,7 +128,7 @@ class Bench:
             tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
 
     async def diagnosis(self, run: PathRun, budget_s: float) -> Diagnosis:
-        """One run of the recorded probe; an agent has so long for each round of questions."""
+        """One run of the recorded probe; an agent has so long for each round of facts."""
         agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
         runner = ProbeRunner(
             inventory_of(run.plan),

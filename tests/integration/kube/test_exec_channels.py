@@ -1,4 +1,4 @@
-"""Questions to an agent over command channels, end to end: real shells behind a server that can misbehave."""
+"""Commands to an agent over command channels, end to end: real shells behind a server that can misbehave."""
 
 import asyncio
 import os
@@ -87,7 +87,7 @@ def stdouts(readings: list[Reading]) -> list[bytes | str]:
 HI = ("echo", "hi")
 
 
-async def test_a_batch_is_one_exec_and_each_question_has_its_answer(cluster: Cluster) -> None:
+async def test_a_batch_is_one_exec_and_each_command_has_its_answer(cluster: Cluster) -> None:
     readings = await cluster.ask(HI, ("sh", "-c", "echo err >&2; exit 254"), ("nothing",), ("printf", "null"))
     assert stdouts(readings) == [b"hi\n", b"", EvidenceError.NO_SUCH_EXECUTABLE, b"null"]
     assert isinstance(readings[1], Answer)
@@ -214,7 +214,7 @@ async def test_huge_output_is_truncated_and_the_others_are_answered(cluster: Clu
         (500, "error dialing backend: EOF", EvidenceError.EXEC_FAILED),
     ],
 )
-async def test_a_refusal_is_told_to_each_question_and_not_asked_for_again_at_once(
+async def test_a_refusal_is_told_to_each_command_and_not_asked_for_again_at_once(
     cluster: Cluster, status: int, message: str, expected: str
 ) -> None:
     cluster.server.refusal = (status, message)

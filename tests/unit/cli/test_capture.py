@@ -27,7 +27,7 @@ from unit.control.harness import body
 from unit.publish.samples import NOW, healthy, plan
 
 PCAP = (Path(__file__).parents[2] / "data/captures/cilium-1.18.5/vxlan-node1.pcap").read_bytes()
-CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+CAPTURE = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
 
 
 class FakeCluster:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.sources import netns
 from datapath_probe.sources.agent import policy_repository, policy_selectors
 from datapath_probe.sources.iproute2 import uptime
 
-SHARED = policy_repository.question("node1")
+SHARED = policy_repository.fact("node1")
 OWN = uptime.uptime("node1")
 LASTING = netns.find("node1")
 AGE_S = delivery(SHARED).max_age_s
@@ -20,21 +20,21 @@ AGENT = {"node1": "agent/0"}
 
 
 class Agents:
-    """Answers each question with the number of the call; `gate` delays answers."""
+    """Answers each fact with the number of the call; `gate` delays answers."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.asked: list[Question] = []
+        self.asked: list[Fact] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.failing = False
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
-        self.asked += questions
+    async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
+        self.asked += facts
         await self.gate.wait()
         if self.failing:
-            return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in questions]
-        return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in questions]
+            return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in facts]
+        return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in facts]
 
     async def has_been_asked(self, times: int) -> None:
         async with asyncio.timeout(5):
@@ -71,9 +71,9 @@ async def test_answers_age_also_when_the_wall_clock_is_set_back() -> None:
 async def test_the_age_of_an_answer_counts_from_its_own_time_in_the_batch() -> None:
     agents, since_boot = Agents(), iter((7.0, 7.0, 47.0, 47.0))
     shared = AnswerCache(agents, clock=lambda: next(since_boot))
-    slow = policy_selectors.question("node1")
+    slow = policy_selectors.fact("node1")
 
-    async def ask(node: str, questions: Sequence[Question]) -> list[Reading]:
+    async def ask(node: str, facts: Sequence[Fact]) -> list[Reading]:
         return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, AGE_S + 10.0)]
 
     agents.ask = ask  # type: ignore[method-assign]
@@ -81,7 +81,7 @@ async def test_the_age_of_an_answer_counts_from_its_own_time_in_the_batch() -> N
     assert not shared.heard([SHARED, slow], AGENT)
 
 
-async def test_concurrent_runs_share_one_question() -> None:
+async def test_concurrent_runs_share_one_answer() -> None:
     agents, shared = answers()
     agents.gate.clear()
     first = asyncio.create_task(shared.ask([SHARED], AGENT))
@@ -93,7 +93,7 @@ async def test_concurrent_runs_share_one_question() -> None:
     assert agents.asked == [SHARED, OWN]
 
 
-async def test_unshared_questions_are_asked_each_time() -> None:
+async def test_unshared_facts_are_collected_each_time() -> None:
     agents, shared = answers()
     await asyncio.gather(shared.ask([OWN], AGENT), shared.ask([OWN], AGENT))
     assert agents.asked == [OWN, OWN]
@@ -106,7 +106,7 @@ async def test_a_repeated_read_ignores_cached_answers() -> None:
     assert len(agents.asked) == 2
 
 
-async def test_answers_and_pending_questions_from_before_forget_are_not_shared() -> None:
+async def test_answers_and_pending_facts_from_before_forget_are_not_shared() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
     shared.forget()
@@ -184,9 +184,9 @@ async def test_a_run_out_of_time_does_not_affect_the_others() -> None:
 
 async def test_a_slow_node_does_not_affect_the_others() -> None:
     class Agents:
-        async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+        async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
             await asyncio.sleep(60.0 if node == "node1" else 0.0)
-            return [Answer(0, b"", b"", 0.0, 0.0) for _ in questions]
+            return [Answer(0, b"", b"", 0.0, 0.0) for _ in facts]
 
     elsewhere = uptime.uptime("node2")
     late, in_time = await AnswerCache(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
@@ -194,7 +194,7 @@ async def test_a_slow_node_does_not_affect_the_others() -> None:
     assert isinstance(in_time, Answer)
 
 
-async def test_readings_are_in_the_order_of_the_questions() -> None:
+async def test_readings_are_in_the_order_of_the_facts() -> None:
     _, shared = answers()
     elsewhere = uptime.uptime("node2")
     await shared.ask([SHARED], AGENT)

@@ -13,9 +13,7 @@ from datapath_probe.sources.capture import pcap
 
 pytestmark = pytest.mark.looptime
 
-QUESTIONS = [
-    pcap.question(node, [IPv4Address("10.244.1.27")], 20001, 8472, 10) for node in ("node1", "node2")
-]
+FACTS = [pcap.fact(node, [IPv4Address("10.244.1.27")], 20001, 8472, 10) for node in ("node1", "node2")]
 TARGETS = {
     node: ContainerRef("kube-system", f"cilium-{node}", "cilium-agent", "1") for node in ("node1", "node2")
 }
@@ -57,7 +55,7 @@ def implements(agents: Agents) -> AgentContainers:
 
 async def test_all_captures_start_before_the_request_and_return_after_it() -> None:
     agents = Agents()
-    async with capturing(implements(agents), QUESTIONS, TARGETS) as capture:
+    async with capturing(implements(agents), FACTS, TARGETS) as capture:
         assert agents.listening == {"cilium-node1", "cilium-node2"}
         assert list(capture.readings) == []
     assert [reading.stdout for reading in capture.readings if isinstance(reading, Answer)] == [
@@ -67,20 +65,20 @@ async def test_all_captures_start_before_the_request_and_return_after_it() -> No
 
 async def test_a_slow_node_delays_the_request_only_briefly() -> None:
     began = asyncio.get_running_loop().time()
-    async with capturing(Agents(delay_s=60), QUESTIONS, TARGETS):
+    async with capturing(Agents(delay_s=60), FACTS, TARGETS):
         assert asyncio.get_running_loop().time() - began == pytest.approx(READY_S)
 
 
 async def test_an_unresponsive_node_delays_the_run_only_briefly() -> None:
     agents = Agents(delay_s=60)
-    async with capturing(agents, QUESTIONS, TARGETS) as capture:
+    async with capturing(agents, FACTS, TARGETS) as capture:
         pass
     assert [isinstance(r, Unavailable) and r.reason for r in capture.readings] == ["EvidenceTimeout"] * 2
     assert agents.cancelled == {"cilium-node1", "cilium-node2"}
 
 
 async def test_a_node_without_an_agent_is_reported_immediately() -> None:
-    async with capturing(Agents(), QUESTIONS, {"node1": TARGETS["node1"]}) as capture:
+    async with capturing(Agents(), FACTS, {"node1": TARGETS["node1"]}) as capture:
         pass
     _, missing = capture.readings
     assert isinstance(missing, Unavailable)
@@ -91,7 +89,7 @@ async def test_a_canceled_run_ends_its_capture() -> None:
     agents = Agents()
 
     async def run() -> None:
-        async with capturing(agents, QUESTIONS, TARGETS):
+        async with capturing(agents, FACTS, TARGETS):
             await asyncio.sleep(60)
 
     task = asyncio.create_task(run())

@@ -1,4 +1,4 @@
-"""Collection continues until there are no open questions, and always ends."""
+"""Collection continues until nothing is left to collect, and always ends."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.collect.collector import MAX_ROUNDS, Collector, gather
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import bpftool
@@ -23,28 +23,28 @@ class Echo:
 
     def __init__(self, unanswered: Unavailable | None = None) -> None:
         self.rounds = 0
-        self.asked: list[Question] = []
+        self.asked: list[Fact] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self._unanswered = unanswered
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+    async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
         self.rounds += 1
-        self.asked += questions
+        self.asked += facts
         await self.gate.wait()
         if self._unanswered:
-            return [self._unanswered for _ in questions]
-        return [Answer(0, str(question.number("id")).encode(), b"", 0.0, 0.0) for question in questions]
+            return [self._unanswered for _ in facts]
+        return [Answer(0, str(fact.number("id")).encode(), b"", 0.0, 0.0) for fact in facts]
 
 
-def link(number: int) -> Question:
+def link(number: int) -> Fact:
     return bpftool.prog("node1", number)
 
 
-async def test_a_question_may_follow_from_an_answer() -> None:
-    def wants(evidence: Evidence) -> list[Question]:
+async def test_a_fact_may_follow_from_an_answer() -> None:
+    def wants(evidence: Evidence) -> list[Fact]:
         chain = [link(1), link(2), link(3)]
-        return [question for question in chain if question not in evidence.readings][:1]
+        return [fact for fact in chain if fact not in evidence.readings][:1]
 
     echo = Echo()
     evidence = await gather(Evidence(), wants, Collector(AnswerCache(echo), {}))
@@ -52,7 +52,7 @@ async def test_a_question_may_follow_from_an_answer() -> None:
     assert set(evidence.readings) == {link(1), link(2), link(3)}
 
 
-async def test_an_endless_chain_of_questions_is_cut_off() -> None:
+async def test_an_endless_chain_of_facts_is_cut_off() -> None:
     echo = Echo()
     await gather(
         Evidence(), lambda evidence: [link(len(evidence.readings))], Collector(AnswerCache(echo), {})
@@ -60,10 +60,10 @@ async def test_an_endless_chain_of_questions_is_cut_off() -> None:
     assert echo.rounds == MAX_ROUNDS
 
 
-async def test_a_question_from_a_cached_answer_needs_no_extra_round_trip() -> None:
-    def wants(evidence: Evidence) -> list[Question]:
+async def test_a_fact_from_a_cached_answer_needs_no_extra_round_trip() -> None:
+    def wants(evidence: Evidence) -> list[Fact]:
         chain = [link(1), link(2)] if link(1) in evidence.readings else [link(1), link(3)]
-        return [question for question in chain if question not in evidence.readings]
+        return [fact for fact in chain if fact not in evidence.readings]
 
     echo = Echo()
     answers = AnswerCache(echo, clock=lambda: 0.0)
@@ -73,7 +73,7 @@ async def test_a_question_from_a_cached_answer_needs_no_extra_round_trip() -> No
     assert set(evidence.readings) == {link(1), link(2)}
 
 
-async def test_no_question_is_asked_after_the_deadline() -> None:
+async def test_no_fact_is_asked_for_after_the_deadline() -> None:
     echo = Echo()
     collector = Collector(AnswerCache(echo), {})
     evidence = await collector.ask(Evidence(), [link(1)], ends_at=asyncio.get_running_loop().time())

@@ -21,7 +21,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Written
 from datapath_probe.publish.metrics.metrics import Metrics
@@ -92,11 +92,11 @@ class Months:
         if number % RUNS_OF_A_PROBE == RUNS_OF_A_PROBE - 1:
             self.registry.forget(uid)
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        return [self._answer(question) for question in questions]
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        return [self._answer(fact) for fact in facts]
 
-    def _answer(self, question: Question) -> Reading:
-        readings = self.run_.evidence.readings.get(question, ())
+    def _answer(self, fact: Fact) -> Reading:
+        readings = self.run_.evidence.readings.get(fact, ())
         if readings and isinstance(readings[-1], Answer):
             return replace(readings[-1], at=self.now)
         return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.now)

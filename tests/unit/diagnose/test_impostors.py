@@ -7,8 +7,8 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import bpf_returns, bpftool
@@ -20,11 +20,11 @@ LOST = "overlay-dropped-on-the-wire"
 
 def attached_first(run: PathRun, hook: str, program: str) -> PathRun:
     """The run as if a stranger, program 7777, came first wherever Cilium has a program at this hook."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = answers
-        if question.kind is FactKind.ATTACHED_PROGRAMS and not question.get("namespace"):
-            readings[question] = tuple(_with_stranger(answer, hook, program) for answer in answers)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = answers
+        if fact.kind is FactKind.ATTACHED_PROGRAMS and not fact.get("namespace"):
+            readings[fact] = tuple(_with_stranger(answer, hook, program) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 
 
@@ -43,8 +43,8 @@ def pinned(run: PathRun, program_id: int) -> PathRun:
     answer = Answer(0, json.dumps({"id": 5, "prog_id": program_id, "ifindex": 9}).encode(), b"", 0.0, 0.0)
     endpoint = run.plan.source.endpoint
     assert endpoint is not None
-    question = bpftool.endpoint_link(run.plan.source.node.name, endpoint.endpoint_id, "cil_from_container")
-    return replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+    fact = bpftool.endpoint_link(run.plan.source.node.name, endpoint.endpoint_id, "cil_from_container")
+    return replace(run, evidence=run.evidence.adding([fact], [answer]).adding([fact], [answer]))
 
 
 def test_another_program_under_the_name_of_the_agents_own_is_told() -> None:
@@ -69,8 +69,8 @@ def coded(run: PathRun, *code: str) -> PathRun:
     shown = json.dumps([{"disasm": text} for text in code]).encode()
     nodes = {run.plan.source.node.name, *(known.name for known in run.plan.nodes)}
     for node in sorted(nodes):
-        question, answer = bpf_returns.question(node, 7777), Answer(0, shown, b"", 0.0, 0.0)
-        run = replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+        fact, answer = bpf_returns.fact(node, 7777), Answer(0, shown, b"", 0.0, 0.0)
+        run = replace(run, evidence=run.evidence.adding([fact], [answer]).adding([fact], [answer]))
     return run
 
 

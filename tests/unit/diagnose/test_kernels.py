@@ -8,7 +8,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.packet import Packet
@@ -20,10 +20,10 @@ PASSED_ON = b'[{"dst":"10.244.1.5","gateway":"10.244.1.1","dev":"eth0","flags":[
 REFUSED = b"RTNETLINK answers: Invalid argument\n"
 
 
-def answered(run: PathRun, question: Question, stdout: bytes = b"", stderr: bytes = b"") -> PathRun:
+def answered(run: PathRun, fact: Fact, stdout: bytes = b"", stderr: bytes = b"") -> PathRun:
     """The run with this answer, read twice."""
     answer = Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)
-    evidence = run.evidence.adding([question], [answer]).adding([question], [answer])
+    evidence = run.evidence.adding([fact], [answer]).adding([fact], [answer])
     return replace(run, evidence=evidence)
 
 

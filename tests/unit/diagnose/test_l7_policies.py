@@ -66,7 +66,7 @@ def with_policy(
 ) -> PathRun:
     """The run with these rules, realized by the agent of the pod's node."""
     assert pod.endpoint is not None
-    endpoint = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    endpoint = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
     [answer, *_] = run.evidence.all(endpoint)
     assert isinstance(answer, Answer)
     shown = json.loads(answer.stdout)
@@ -78,9 +78,9 @@ def with_policy(
     selectors = f"{ANY}\t{every}\n{DNS}\t[99]\n{PEERS}\t{every}\n"
     changed = {
         endpoint: replace(answer, stdout=json.dumps(shown).encode()),
-        policy_selectors.question(pod.node.name): replace(printed(selectors), at=answer.at),
+        policy_selectors.fact(pod.node.name): replace(printed(selectors), at=answer.at),
     }
-    readings = {**run.evidence.readings, **{question: (told, told) for question, told in changed.items()}}
+    readings = {**run.evidence.readings, **{fact: (told, told) for fact, told in changed.items()}}
     return replace(run, evidence=Evidence(readings))
 
 
@@ -140,10 +140,10 @@ def behind_l7_policy(name: str) -> PathRun:
     run = with_policy(run, target(run), "ingress", [http])
     own_map = f"cilium_policy_v2_{_number(target(run)):05d}"
     readings = {
-        question: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
-        if entry_of(question) == own_map
+        fact: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
+        if entry_of(fact) == own_map
         else answers
-        for question, answers in run.evidence
+        for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 

@@ -16,8 +16,8 @@ from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from unit.diagnose.told import no_conntrack_entries
@@ -58,22 +58,22 @@ changes = st.sampled_from(sorted(CHANGES))
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> tuple[PathRun, PathRun, list[Question]]:
+def damaged(draw: st.DrawFn) -> tuple[PathRun, PathRun, list[Fact]]:
     """A recorded run, the same with some of its evidence damaged, and which."""
     run = recorded(draw(runs))
-    questions = sorted(run.evidence.readings, key=str)
-    chosen = draw(st.lists(st.sampled_from(questions), min_size=1, unique=True))
+    facts = sorted(run.evidence.readings, key=str)
+    chosen = draw(st.lists(st.sampled_from(facts), min_size=1, unique=True))
     change = CHANGES[draw(changes)]
     readings = dict(run.evidence.readings)
-    for question in chosen:
-        readings[question] = tuple(map(change, readings[question]))
+    for fact in chosen:
+        readings[fact] = tuple(map(change, readings[fact]))
     return run, replace(run, evidence=Evidence(readings)), chosen
 
 
 @settings(max_examples=150)
 @given(damaged())
 def test_damaged_evidence_never_turns_a_fault_into_health(
-    context: tuple[PathRun, PathRun, list[Question]],
+    context: tuple[PathRun, PathRun, list[Fact]],
 ) -> None:
     whole, damaged_run, _ = context
     before, after = diagnose(whole), diagnose(damaged_run)
@@ -87,16 +87,16 @@ def test_damaged_evidence_never_turns_a_fault_into_health(
 
 @settings(max_examples=150)
 @given(damaged())
-def test_damaged_evidence_never_blames_another_hop(context: tuple[PathRun, PathRun, list[Question]]) -> None:
+def test_damaged_evidence_never_blames_another_hop(context: tuple[PathRun, PathRun, list[Fact]]) -> None:
     whole, damaged_run, _ = context
     _assert_blames_no_other(diagnose(whole), diagnose(damaged_run))
 
 
-def _told_by(*tools: str) -> Callable[[Question], bool]:
-    return lambda question: tool_of(question) in tools
+def _told_by(*tools: str) -> Callable[[Fact], bool]:
+    return lambda fact: tool_of(fact) in tools
 
 
-LOSSES: dict[str, Callable[[Question], bool]] = {
+LOSSES: dict[str, Callable[[Fact], bool]] = {
     "all": lambda _: True,
     "conntrack": of_kind(FactKind.CONNTRACK_ENTRY),
     "clock": of_kind(FactKind.UPTIME),
@@ -109,17 +109,15 @@ LOSSES: dict[str, Callable[[Question], bool]] = {
     "kernels": of_kind(FactKind.ROUTE),
     "attachments": of_kind(FactKind.ATTACHED_PROGRAMS),
 }
-PLACES: dict[str, Callable[[PathRun, Question], bool]] = {
+PLACES: dict[str, Callable[[PathRun, Fact], bool]] = {
     "everywhere": lambda _, __: True,
-    "at the source": lambda run, question: question.node == run.plan.source.node.name,
-    "elsewhere": lambda run, question: question.node != run.plan.source.node.name,
+    "at the source": lambda run, fact: fact.node == run.plan.source.node.name,
+    "elsewhere": lambda run, fact: fact.node != run.plan.source.node.name,
 }
 
 
-def _without(run: PathRun, lost: Collection[Question]) -> PathRun:
-    readings = {
-        question: tuple(map(_gone, told)) if question in lost else told for question, told in run.evidence
-    }
+def _without(run: PathRun, lost: Collection[Fact]) -> PathRun:
+    readings = {fact: tuple(map(_gone, told)) if fact in lost else told for fact, told in run.evidence}
     return replace(run, evidence=Evidence(readings))
 
 
@@ -147,11 +145,7 @@ def test_what_is_blamed_without_a_witness_contains_the_hop_of_the_whole_run(name
     before = diagnose(run, parse_cache)
     for what, is_lost in LOSSES.items():
         for where, is_there in PLACES.items():
-            gone = {
-                question
-                for question in run.evidence.readings
-                if is_lost(question) and is_there(run, question)
-            }
+            gone = {fact for fact in run.evidence.readings if is_lost(fact) and is_there(run, fact)}
             after = diagnose(_without(run, gone), parse_cache)
             _assert_blames_no_other(before, after, f"without {what} {where}")
 
@@ -189,7 +183,7 @@ def _stretch(diagnosis: Diagnosis) -> tuple[int, int]:
 
 @settings(max_examples=100)
 @given(damaged())
-def test_a_hop_without_what_it_needs_is_not_ok(context: tuple[PathRun, PathRun, list[Question]]) -> None:
+def test_a_hop_without_what_it_needs_is_not_ok(context: tuple[PathRun, PathRun, list[Fact]]) -> None:
     """Neither where the whole run was healthy: what was intended or programmed has to be known."""
     whole, damaged_run, _ = context
     needed = {finding.hop: _needed(finding) for finding in diagnose(whole).findings}
@@ -205,7 +199,7 @@ def _needed(finding: Finding) -> set[Witness]:
 @settings(max_examples=100)
 @given(damaged(), st.randoms(use_true_random=False))
 def test_more_of_the_evidence_makes_nothing_worse(
-    context: tuple[PathRun, PathRun, list[Question]], random: Random
+    context: tuple[PathRun, PathRun, list[Fact]], random: Random
 ) -> None:
     """Of the answers that are missing some come after all: what was well stays well, what was named stays named."""
     whole, less, lost = context
@@ -248,7 +242,7 @@ def test_without_any_evidence_every_programmed_hop_is_unknown(name: str) -> None
 @pytest.mark.parametrize("name", names())
 def test_one_look_is_not_enough_for_a_contradiction(name: str) -> None:
     run = recorded(name)
-    once = Evidence({question: readings[:1] for question, readings in run.evidence})
+    once = Evidence({fact: readings[:1] for fact, readings in run.evidence})
     diagnosis = diagnose(replace(run, evidence=once, second_look=False))
     assert all(finding.verdict is not HopVerdict.STALE for finding in diagnosis.findings)
 
@@ -266,10 +260,10 @@ def test_the_client_is_not_believed_when_its_report_does_not_fit() -> None:
 def test_conntrack_without_a_clock_is_no_evidence() -> None:
     run = recorded("connection-refused")
     probed = b"/tmp/cilium/config-map/enable-bpf-clock-probe:true\n"
-    for question, readings in run.evidence:
-        if question.kind is FactKind.AGENT_CONFIG:
+    for fact, readings in run.evidence:
+        if fact.kind is FactKind.AGENT_CONFIG:
             told = [replace(r, stdout=r.stdout + probed) for r in readings if isinstance(r, Answer)]
-            run = replace(run, evidence=Evidence({**run.evidence.readings, question: tuple(told)}))
+            run = replace(run, evidence=Evidence({**run.evidence.readings, fact: tuple(told)}))
     config = {**run.plan.config, "enable-bpf-clock-probe": "true"}
     diagnosis = diagnose(replace(run, plan=replace(run.plan, config=config), plan_after=None))
     assert diagnosis.verdict is ProbeVerdict.BROKEN

@@ -9,10 +9,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.finding import Segment
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
@@ -27,7 +27,7 @@ from unit.recorded import recorded
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (reading, reading) for q, reading in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -60,8 +60,8 @@ def queried(run: PathRun, *, refused: bool = False, sent: bool = True) -> PathRu
     entry = {"key": [], "value": [f"0x{octet:02x}" for octet in value]}
     found = Answer(0, json.dumps(entry).encode(), b"", at=0.0, duration_s=0.0)
     servers = [backend.ip for backend in run.plan.backends]
-    questions = [conntrack.icmp_related(node, client, server) for server in servers]
-    return answering(run, dict.fromkeys(questions, found if sent else ABSENT))
+    facts = [conntrack.icmp_related(node, client, server) for server in servers]
+    return answering(run, dict.fromkeys(facts, found if sent else ABSENT))
 
 
 def reason(run: PathRun) -> Reason:
@@ -154,9 +154,7 @@ def test_a_rule_inside_the_source_that_drops_queries_is_named_there() -> None:
     run = replace(run, plan=replace(run.plan, nameserver=nameserver))
     rules = RULES.format("udp", "udp", port.port).replace("FORWARD", "OUTPUT")
     inside = next(
-        question
-        for question in questions_of(run)
-        if question == iptables.question(ends(run)[0], str(question.get("namespace")))
+        fact for fact in facts_of(run) if fact == iptables.fact(ends(run)[0], str(fact.get("namespace")))
     )
     diagnosis = diagnose(answering(run, {inside: Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)}))
     assert diagnosis.divergence is not None
@@ -193,8 +191,8 @@ def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
     plan = replace(run.plan, nameserver=replace(nameserver, frontend=replace(nameserver.frontend, port=port)))
     rules = RULES.format(protocol, protocol, nameserver.backends[0].port)
     told = Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)
-    question = iptables.question(run.plan.source.node.name)
-    diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
+    fact = iptables.fact(run.plan.source.node.name)
+    diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {fact: told}))
     assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is is_named
     assert ("--dport" in diagnosis.message) is is_named
 

@@ -76,9 +76,9 @@ def test_endpoints_that_are_not_ready_are_named() -> None:
 def test_what_keeps_the_kubelet_from_the_endpoint_is_the_cause() -> None:
     run = with_an_unready_endpoint()
     absent = Answer(254, b"null", b"", 0.0, 0.0)
-    question = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], service(run).unready[0].ip)
+    fact = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], service(run).unready[0].ip)
     for _ in range(2):
-        run = replace(run, evidence=run.evidence.adding([question], [absent]))
+        run = replace(run, evidence=run.evidence.adding([fact], [absent]))
     diagnosis = diagnose(run)
     assert diagnosis.divergence is not None
     assert diagnosis.symptom is not None

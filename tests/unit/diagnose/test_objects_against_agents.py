@@ -22,8 +22,8 @@ from unit.recorded import recorded
 def looked_at_twice(run: PathRun) -> PathRun:
     """The run with every answer given once more."""
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     return replace(run, evidence=evidence, second_look=True)
 
 
@@ -121,7 +121,7 @@ def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_a
     run = recorded("endpoint-wrong-mac")
     pod = destination(run)
     assert pod.endpoint is not None
-    known = run.evidence.latest(agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id))
+    known = run.evidence.latest(agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id))
     gone = with_destination(run, replace(pod, endpoint=None))
     asked = agent_endpoint.at(pod.node.name, pod.pod.ip)
     evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
@@ -133,7 +133,7 @@ def test_an_entry_that_is_not_there_is_missing_whatever_the_agent_says() -> None
     run = recorded("endpoint-entry-missing")
     pod = destination(run)
     assert pod.endpoint is not None
-    asked = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    asked = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
     evidence = run.evidence.adding([asked], [NOBODY])
     [finding] = [
         f for f in diagnose(replace(run, evidence=evidence)).findings if f.hop is HopName.ENDPOINT_LOOKUP

@@ -13,8 +13,8 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from unit.kinds import entry_of, of_kind
@@ -28,20 +28,17 @@ def finding(run: PathRun, hop: HopName) -> Finding:
     return found
 
 
-def without(run: PathRun, which: Callable[[Question], bool]) -> PathRun:
-    """The run, if these questions had not been answered."""
+def without(run: PathRun, which: Callable[[Fact], bool]) -> PathRun:
+    """The run, if these facts had not been answered."""
 
     def gone(reading: Reading) -> Reading:
         return Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s", reading.at)
 
-    readings = {
-        question: tuple(map(gone, answers)) if which(question) else answers
-        for question, answers in run.evidence
-    }
+    readings = {fact: tuple(map(gone, answers)) if which(fact) else answers for fact, answers in run.evidence}
     return replace(run, evidence=Evidence(readings))
 
 
-def rewritten(run: PathRun, which: Callable[[Question], bool], old: bytes, new: bytes) -> PathRun:
+def rewritten(run: PathRun, which: Callable[[Fact], bool], old: bytes, new: bytes) -> PathRun:
     """The run, if these answers had other words."""
 
     def other(reading: Reading) -> Reading:
@@ -52,8 +49,7 @@ def rewritten(run: PathRun, which: Callable[[Question], bool], old: bytes, new: 
         )
 
     readings = {
-        question: tuple(map(other, answers)) if which(question) else answers
-        for question, answers in run.evidence
+        fact: tuple(map(other, answers)) if which(fact) else answers for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 
@@ -99,7 +95,7 @@ def test_without_the_rules_a_default_deny_has_no_name() -> None:
 
 @pytest.mark.parametrize("missing", [SELECTORS, ENDPOINTS])
 def test_a_policy_that_lets_pass_is_not_ok_if_the_agents_own_is_not_known(
-    missing: Callable[[Question], bool],
+    missing: Callable[[Fact], bool],
 ) -> None:
     run = without(recorded("policy-map-lets-through"), missing)
     assert finding(run, INGRESS).verdict is HopVerdict.UNKNOWN
@@ -190,9 +186,7 @@ def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> No
     run = recorded("denial-not-enforced")
     of_source = run.plan.source.endpoint
     assert of_source is not None
-    run = without(
-        run, lambda question: ENDPOINTS(question) and question.get("endpoint") == of_source.endpoint_id
-    )
+    run = without(run, lambda fact: ENDPOINTS(fact) and fact.get("endpoint") == of_source.endpoint_id)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.POLICY_NOT_ENFORCED)
     assert diagnosis.divergence is None
@@ -217,10 +211,10 @@ def with_entry(run: PathRun, answer: bytes) -> PathRun:
     """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
     own_map = f"cilium_policy_v2_{_endpoint(run):05d}"
     readings = {
-        question: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
-        if entry_of(question) == own_map
+        fact: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
+        if entry_of(fact) == own_map
         else answers
-        for question, answers in run.evidence
+        for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 

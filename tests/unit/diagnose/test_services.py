@@ -10,8 +10,8 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.lookup.service_frontend import address_of
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.byte_order import L4Protocol
@@ -25,13 +25,13 @@ ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 def with_entries_of_any_protocol(run: PathRun) -> PathRun:
     """The run as if its node had the Service under protocol ANY alone, as Cilium made it before 1.17."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = answers
-        if question.kind is FactKind.SERVICE_SLOT:
-            of_any = {**dict(question.parameters), "protocol": L4Protocol.ANY}
-            readings[Question.of(question.kind, question.node, **of_any)] = answers
-            readings[question] = (ABSENT,) * len(answers)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = answers
+        if fact.kind is FactKind.SERVICE_SLOT:
+            of_any = {**dict(fact.parameters), "protocol": L4Protocol.ANY}
+            readings[Fact.of(fact.kind, fact.node, **of_any)] = answers
+            readings[fact] = (ABSENT,) * len(answers)
     return replace(run, evidence=Evidence(readings))
 
 
@@ -47,12 +47,12 @@ def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same()
 
 def with_octet(run: PathRun, kind: FactKind, place: int, octet: int, slot: int | None = None) -> PathRun:
     """The run, all its answers heard twice, as if entries of this kind had another octet; `slot`: those of it alone."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = (answers[0], answers[0])
-        if question.kind is not kind or (slot is not None and question.get("slot") != slot):
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = (answers[0], answers[0])
+        if fact.kind is not kind or (slot is not None and fact.get("slot") != slot):
             continue
-        readings[question] = (_with_octet(answers[0], place, octet),) * 2
+        readings[fact] = (_with_octet(answers[0], place, octet),) * 2
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
@@ -145,8 +145,8 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     sticking = replace(frontend, service=replace(frontend.service, session_affinity="ClientIP"))
     plan = with_frontend(run.plan, sticking)
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     told = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
     assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.AFFINITY_MISMATCH)
     assert told.divergence is not None

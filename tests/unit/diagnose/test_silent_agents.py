@@ -14,7 +14,7 @@ SILENT = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "the shell did not answ
 
 
 def silenced(run: PathRun) -> PathRun:
-    readings = {question: tuple(SILENT for _ in answers) for question, answers in run.evidence}
+    readings = {fact: tuple(SILENT for _ in answers) for fact, answers in run.evidence}
     return replace(run, evidence=Evidence(readings))
 
 

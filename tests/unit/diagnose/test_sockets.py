@@ -8,10 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import socket_lb
@@ -37,7 +37,7 @@ def printed(shown: object, exit_code: int = 0) -> Answer:
     return Answer(exit_code, json.dumps(shown).encode(), b"", 0.0, 0.0)
 
 
-def answering(run: PathRun, answers: Mapping[Question, Answer]) -> PathRun:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -102,7 +102,7 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     assert frontend is not None
     node, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
     untranslated_entry = conntrack.out_entry(node, client, port, frontend.ip, frontend.number)
-    assert untranslated_entry in questions_of(run)
+    assert untranslated_entry in facts_of(run)
     entry = recorded("source-policy-program-missing")
     sample = next(
         r[-1]

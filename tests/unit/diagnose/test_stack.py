@@ -11,7 +11,7 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.failure_model.stage import Stage
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -25,11 +25,11 @@ NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-
 TUNNEL = "overlay-dropped-on-the-wire"
 
 
-def answered(run: PathRun, answers: dict[Question, str]) -> PathRun:
+def answered(run: PathRun, answers: dict[Fact, str]) -> PathRun:
     """The run with these answers too, heard twice."""
-    readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
-    for question, text in answers.items():
-        readings[question] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
+    readings: dict[Fact, tuple[Reading, ...]] = dict(run.evidence)
+    for fact, text in answers.items():
+        readings[fact] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
     return replace(run, evidence=Evidence(readings))
 
 
@@ -81,7 +81,7 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     run = recorded(ROUTES)
     pod = destination(run)
     rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
-    run = answered(run, {iptables.question(pod.node.name): rules})
+    run = answered(run, {iptables.fact(pod.node.name): rules})
     finding = found(run, HopName.ENDPOINT_LOOKUP)
     assert (finding.reason, finding.predicts) == (Reason.NETFILTER_DROPS, frozenset({Stage.SENT}))
 
@@ -100,7 +100,7 @@ def behind_a_stranger(run: PathRun, device: str, program: str, code: tuple[str, 
         run,
         {
             bpftool.attached(node, device): json.dumps([{"xdp": [], "tc": shown}]),
-            bpf_returns.question(node, 7777): json.dumps([{"disasm": text} for text in code]),
+            bpf_returns.fact(node, 7777): json.dumps([{"disasm": text} for text in code]),
         },
     )
 

@@ -73,7 +73,7 @@ def test_what_is_asked_is_what_each_version_has(version: Version) -> None:
     maps = map_layout.parse(run.evidence.latest(map_layout.version(node)))
     assert isinstance(maps, Layout)
     assert maps.version == version.number
-    pinned = {entry_of(question) or question.get("map") or "" for question, _ in run.evidence}
+    pinned = {entry_of(fact) or fact.get("map") or "" for fact, _ in run.evidence}
     assert {name for name in pinned if str(name).startswith("cilium_ipcache")} == {maps.ipcache_map}
     policies = [str(name) for name in pinned if str(name).startswith("cilium_policy_")]
     assert policies

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.flows import hubble
@@ -46,15 +46,15 @@ def telling(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = T
     ip, port = run.plan.source.pod.ip, run.request.local_port
     since_s = int(run.plan.request.timeout_s) + _MARGIN_S
     rings = [AT.format(1), AT.format(2 if moved_on else 1)]
-    answers: dict[Question, list[Answer]] = {
+    answers: dict[Fact, list[Answer]] = {
         hubble.newest(node): [printed(json.dumps({"flow": {"IP": {}}, "time": at})) for at in rings],
         hubble.connection(node, ip, port, since_s): [printed("\n".join(lines))],
         hubble.icmp(node, ip, since_s): [printed("")],
     }
     evidence = run.evidence
-    for question, readings in answers.items():
+    for fact, readings in answers.items():
         for reading in readings:
-            evidence = evidence.adding([question], [reading])
+            evidence = evidence.adding([fact], [reading])
     return replace(run, evidence=evidence)
 
 
@@ -67,19 +67,19 @@ def ends(run: PathRun) -> tuple[str, str]:
 
 def without(run: PathRun, *kinds: FactKind) -> PathRun:
     """The run without facts of these kinds."""
-    kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
+    kept: dict[Fact, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
     return replace(run, evidence=type(run.evidence)(kept))
 
 
 def no_conntrack_entries(run: PathRun) -> PathRun:
     """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
     readings = {
-        question: tuple(
+        fact: tuple(
             replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
             for reading in told
         )
-        if question.kind is FactKind.CONNTRACK_ENTRY
+        if fact.kind is FactKind.CONNTRACK_ENTRY
         else told
-        for question, told in run.evidence
+        for fact, told in run.evidence
     }
     return replace(run, evidence=Evidence(readings))

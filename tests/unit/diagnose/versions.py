@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.parameters import Value
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.byte_order import L4Protocol
@@ -72,12 +72,12 @@ VERSIONS = {
 
 def as_of(run: PathRun, version: Version) -> PathRun:
     """The run with agents of this version on all nodes."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        told = tuple(_told(run, question, answer, version) for answer in answers)
-        asked = _with(question, **{n: _named(str(v), version) for n, v in question.parameters if n in _NAMES})
-        if not version.protocols and question.kind is FactKind.SERVICE_SLOT:
-            if question.number("protocol") == L4Protocol.ANY:
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        told = tuple(_told(run, fact, answer, version) for answer in answers)
+        asked = _with(fact, **{n: _named(str(v), version) for n, v in fact.parameters if n in _NAMES})
+        if not version.protocols and fact.kind is FactKind.SERVICE_SLOT:
+            if fact.number("protocol") == L4Protocol.ANY:
                 continue
             readings[asked] = tuple(map(_absent, told))
             asked = _with(asked, protocol=L4Protocol.ANY)
@@ -91,26 +91,26 @@ def _named(word: str, version: Version) -> str:
     return word
 
 
-def _with(question: Question, **parameters: Value) -> Question:
-    return Question.of(question.kind, question.node, **{**dict(question.parameters), **parameters})
+def _with(fact: Fact, **parameters: Value) -> Fact:
+    return Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), **parameters})
 
 
-def _told(run: PathRun, question: Question, reading: Reading, version: Version) -> Reading:
+def _told(run: PathRun, fact: Fact, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
-    if question.kind is FactKind.AGENT_VERSION:
+    if fact.kind is FactKind.AGENT_VERSION:
         return replace(reading, stdout=reading.stdout.replace(b"1.18.5", version.number.encode()))
-    if question.kind is FactKind.IPCACHE_ENTRY:
-        if not version.knows_pod_cidrs and _by_pod_cidr(run, question, reading):
+    if fact.kind is FactKind.IPCACHE_ENTRY:
+        if not version.knows_pod_cidrs and _by_pod_cidr(run, fact, reading):
             return _laid_out(reading, lambda _: _THE_WORLD)
         return _laid_out(reading, version.ipcache)
-    return _laid_out(reading, version.policy) if question.kind is FactKind.POLICY_ENTRY else reading
+    return _laid_out(reading, version.policy) if fact.kind is FactKind.POLICY_ENTRY else reading
 
 
-def _by_pod_cidr(run: PathRun, question: Question, answer: Answer) -> bool:
+def _by_pod_cidr(run: PathRun, fact: Fact, answer: Answer) -> bool:
     """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
-    wider = _with(question, prefix_length=31)
-    return question == wider or any(
+    wider = _with(fact, prefix_length=31)
+    return fact == wider or any(
         isinstance(other, Answer) and _value(other) == _value(answer) for other in run.evidence.all(wider)
     )
 

@@ -92,11 +92,11 @@ def test_devices_that_lead_to_other_nodes_change_rarely() -> None:
 
 
 def test_what_happens_while_it_is_listened_to_is_waited_for_and_not_asked_for_again() -> None:
-    for fact in (monitor.question("n", 4), monitor.traces("n", (689, 580), 4)):
+    for fact in (monitor.fact("n", 4), monitor.traces("n", (689, 580), 4)):
         assert delivery(fact).timeout_s > 5
         assert not delivery(fact).repeatable
 
 
 def test_rules_of_a_node_are_as_they_are_now() -> None:
-    assert delivery(iptables.question("n")).max_age_s == 0
-    assert delivery(iptables.question("n", "cni-1")).max_age_s > 0
+    assert delivery(iptables.fact("n")).max_age_s == 0
+    assert delivery(iptables.fact("n", "cni-1")).max_age_s > 0

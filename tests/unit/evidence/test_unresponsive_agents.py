@@ -1,7 +1,7 @@
-"""Which questions are skipped in a run after a timeout: those to an agent process, to a tool, or to a whole node."""
+"""Which facts are skipped in a run after a timeout: those to an agent process, to a tool, or to a whole node."""
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.unresponsive_agents import UnresponsiveAgents
 from datapath_probe.sources.agent import agent_endpoint, bpf_metrics
@@ -11,12 +11,12 @@ from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.maps import lxcmap
 from datapath_probe.sources.netfilter import iptables
 
-ENDPOINT = agent_endpoint.question("node1", 1)
+ENDPOINT = agent_endpoint.fact("node1", 1)
 EVENTS = hubble.newest("node1")
-METRICS = bpf_metrics.question("node1")
+METRICS = bpf_metrics.fact("node1")
 LOOKUP = lxcmap.lookup("node1", "10.0.0.1")
 OTHER_LOOKUP = bpftool.map_id("node1", "cilium_lxc")
-ELSEWHERE = agent_endpoint.question("node2", 1)
+ELSEWHERE = agent_endpoint.fact("node2", 1)
 ALL = (ENDPOINT, EVENTS, METRICS, LOOKUP, OTHER_LOOKUP, ELSEWHERE)
 
 NOT_RESPONDING = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "no answer within 8 s")
@@ -24,15 +24,15 @@ TIMEOUT = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
 FINE = Answer(0, b"", b"", 0.0, 0.0)
 
 
-def after(question: Question, *readings: Reading) -> UnresponsiveAgents:
+def after(fact: Fact, *readings: Reading) -> UnresponsiveAgents:
     silence = UnresponsiveAgents()
     for reading in readings:
-        silence.note(question, reading)
+        silence.note(fact, reading)
     return silence
 
 
-def unanswered(question: Question, *readings: Reading) -> set[Question]:
-    silence = after(question, *readings)
+def unanswered(fact: Fact, *readings: Reading) -> set[Fact]:
+    silence = after(fact, *readings)
     return {asked for asked in ALL if silence.of(asked)}
 
 
@@ -49,13 +49,13 @@ def test_a_hanging_tool_cannot_query_the_agent() -> None:
 
 
 def test_a_hanging_tool_in_a_pod_does_not_affect_other_tools_there() -> None:
-    inside_filters = iptables.question("node1", "a")
+    inside_filters = iptables.fact("node1", "a")
     silence = after(inside_filters, TIMEOUT)
-    assert silence.of(iptables.question("node1")) is TIMEOUT
+    assert silence.of(iptables.fact("node1")) is TIMEOUT
     assert silence.of(links.pod_routes("node1", "a")) is None
 
 
-def test_without_a_channel_no_question_can_be_asked() -> None:
+def test_without_a_channel_no_fact_can_be_had() -> None:
     assert unanswered(LOOKUP, NOT_RESPONDING) == set(ALL) - {ELSEWHERE}
 
 

@@ -15,7 +15,7 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.runs import path_runner
@@ -31,12 +31,12 @@ class Many(Recording):
     """Counts requests under way and round trips; the pods named in `broken` can't even start one."""
 
     under_way = most = 0
-    round_trips: list[tuple[str, frozenset[Question]]]
+    round_trips: list[tuple[str, frozenset[Fact]]]
     broken: frozenset[str] = frozenset()
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        self.round_trips = [*getattr(self, "round_trips", []), (node, frozenset(questions))]
-        return await super().ask(node, questions)
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        self.round_trips = [*getattr(self, "round_trips", []), (node, frozenset(facts))]
+        return await super().ask(node, facts)
 
     async def run(
         self,
@@ -94,8 +94,8 @@ async def test_paths_share_the_readings_that_each_is_judged_by() -> None:
     assert first
     assert second
     assert set(first.evidence.readings) == set(second.evidence.readings)
-    for question, readings in first.evidence:
-        assert all(a is b for a, b in zip(readings, second.evidence.readings[question], strict=True))
+    for fact, readings in first.evidence:
+        assert all(a is b for a, b in zip(readings, second.evidence.readings[fact], strict=True))
 
 
 async def test_what_is_in_doubt_on_several_paths_is_read_a_second_time_once(
@@ -109,9 +109,9 @@ async def test_what_is_in_doubt_on_several_paths_is_read_a_second_time_once(
     assert {outcome.verdict for outcome in outcomes if isinstance(outcome, Diagnosis)} == {
         ProbeVerdict.DEGRADED
     }
-    doubted = {question for question in one.asked if one.asked.count(question) == 2}
+    doubted = {fact for fact in one.asked if one.asked.count(fact) == 2}
     assert doubted
-    assert all(many.asked.count(question) == 2 for question in doubted)
+    assert all(many.asked.count(fact) == 2 for fact in doubted)
 
 
 async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.runs import path_runner
@@ -42,7 +41,7 @@ class Recording:
     """
 
     run_: PathRun
-    asked: list[Question] = field(default_factory=list)
+    asked: list[Fact] = field(default_factory=list)
     sent: list[tuple[str, ...]] = field(default_factory=list)
     stdins: list[bytes | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -51,18 +50,18 @@ class Recording:
     sending: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        self.asked += questions
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        self.asked += facts
         if node == self.mute:
             await asyncio.Event().wait()
-        return [self._answer(question) for question in questions]
+        return [self._answer(fact) for fact in facts]
 
-    def _answer(self, question: Question) -> Reading:
-        if delivery(question).by_agent and question.node == self.silent:
+    def _answer(self, fact: Fact) -> Reading:
+        if delivery(fact).by_agent and fact.node == self.silent:
             return Unavailable(
                 EvidenceError.AGENT_NOT_RESPONDING, f"the agent on {self.silent} does not respond"
             )
-        readings = self.run_.evidence.readings.get(question)
+        readings = self.run_.evidence.readings.get(fact)
         if not readings:
             return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.run_.request.started)
         return readings[-1]
@@ -196,8 +195,8 @@ async def test_a_contradiction_is_read_twice_before_it_counts() -> None:
     result = await runner.run(probe_of(run))
     assert isinstance(result.worst, Diagnosis)
     assert result.worst.verdict is ProbeVerdict.DEGRADED
-    twice = {question for question in recording.asked if recording.asked.count(question) > 1}
-    assert {entry_of(question) for question in twice} == {"cilium_ipcache_v2"}
+    twice = {fact for fact in recording.asked if recording.asked.count(fact) > 1}
+    assert {entry_of(fact) for fact in twice} == {"cilium_ipcache_v2"}
 
 
 async def test_after_a_failed_request_everything_is_read_again() -> None:
@@ -207,9 +206,9 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     assert isinstance(result.worst, Diagnosis)
     assert result.worst.divergence is not None
     assert result.worst.divergence.hop is HopName.ENDPOINT_LOOKUP
-    asked_before = {question for question in recording.asked if question in run.evidence.readings}
-    programmed = [question for question in asked_before if tool_of(question) != "hubble"]
-    assert all(recording.asked.count(question) == 2 for question in programmed)
+    asked_before = {fact for fact in recording.asked if fact in run.evidence.readings}
+    programmed = [fact for fact in asked_before if tool_of(fact) != "hubble"]
+    assert all(recording.asked.count(fact) == 2 for fact in programmed)
 
 
 async def test_packets_are_counted_while_a_request_hangs_and_when_it_has_failed(
@@ -233,7 +232,7 @@ async def test_a_request_that_does_not_hang_is_not_counted() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    assert not any(question.kind is FactKind.BPF_METRICS for question in recording.asked)
+    assert not any(fact.kind is FactKind.BPF_METRICS for fact in recording.asked)
 
 
 async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_named(
@@ -245,15 +244,15 @@ async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_na
         run = telling(run, node, [], moved_on=False)
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    rings = [question for question in recording.asked if question.kind is FactKind.NEWEST_FLOW]
-    assert [rings.count(question) for question in set(rings)] == [4, 4]
+    rings = [fact for fact in recording.asked if fact.kind is FactKind.NEWEST_FLOW]
+    assert [rings.count(fact) for fact in set(rings)] == [4, 4]
 
 
 async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    look_ups = [question for question in recording.asked if delivery(question).max_age_s < LASTING_S]
+    look_ups = [fact for fact in recording.asked if delivery(fact).max_age_s < LASTING_S]
     await runner.run(probe_of(run))
     shared = len(recording.asked)
     await runner.run(probe_of(run), anew=True)
@@ -305,7 +304,7 @@ async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
     assert isinstance(outcome, Diagnosis)
     assert outcome.divergence is not None
     assert (outcome.verdict, outcome.divergence.hop) == (ProbeVerdict.BROKEN, HopName.IPCACHE_LOOKUP)
-    unanswered = [question for question in recording.asked if delivery(question).by_agent]
+    unanswered = [fact for fact in recording.asked if delivery(fact).by_agent]
     assert all(recording.asked.count(q) == 1 for q in unanswered if q.node == recording.silent)
     assert any(recording.asked.count(q) > 1 for q in unanswered if q.node != recording.silent)
 

@@ -20,7 +20,7 @@ AT = 1_700_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One question and its answer."""
+    """One fact and its answer."""
 
     argv: tuple[str, ...]
     answer: Answer
@@ -29,7 +29,7 @@ class Recording:
     saved: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
 
     @property
-    def question(self) -> Fact:
+    def fact(self) -> Fact:
         fact = self.saved or format_1.fact_of(self.node, self.argv)
         assert fact is not None
         return fact
@@ -61,9 +61,9 @@ def answer(module: str, name: str) -> Answer:
     return recordings(module)[name].answer
 
 
-def question(module: str, name: str) -> Fact:
-    """The question of that name: what the builder should make."""
-    return recordings(module)[name].question
+def fact(module: str, name: str) -> Fact:
+    """The fact of that name: what the builder should make."""
+    return recordings(module)[name].fact
 
 
 def everything() -> Iterator[tuple[str, Recording]]:

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.byte_order import L4Protocol
@@ -31,9 +31,9 @@ XWING, DEATHSTAR, VIP = "10.244.1.27", "10.244.0.172", "10.96.57.217"
 PAIR = f"fd {'00 ' * 14}01 fd {'00 ' * 14}02"  # fd00::1, fd00::2
 
 
-def key(question: Question) -> tuple[str, str]:
+def key(fact: Fact) -> tuple[str, str]:
     """Name of the map and key of a look-up."""
-    entry = MAP_KEYS[question.kind](question)
+    entry = MAP_KEYS[fact.kind](fact)
     return entry.map, entry.key.hex(" ")
 
 
@@ -133,8 +133,8 @@ KEYS = {
 
 @pytest.mark.parametrize("name", KEYS)
 def test_a_key_is_laid_out_as_the_datapath_does_it(name: str) -> None:
-    question, pinned_map, octets = KEYS[name]
-    assert key(question) == (pinned_map, octets)
+    fact, pinned_map, octets = KEYS[name]
+    assert key(fact) == (pinned_map, octets)
 
 
 ZEROS = " ".join(["00"] * 12)

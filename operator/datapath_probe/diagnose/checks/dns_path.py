@@ -63,8 +63,8 @@ def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     asked: bool | None = None if context.source.pod.host_network else False
     refused_by: str | None = None
     for server in nameserver.backends[:WALKED]:
-        question = conntrack.icmp_related(node, client, server.ip)
-        entry, since_s = of_this_run(question, context.run.request, context.reader)
+        fact = conntrack.icmp_related(node, client, server.ip)
+        entry, since_s = of_this_run(fact, context.run.request, context.reader)
         if isinstance(entry, CtEntry) and since_s is not None:
             # within the tolerance, or the second in which this run began, the query may be of the run before
             asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -42,8 +42,8 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     address = context.address
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
-    question = lxcmap.lookup(expected.node, address)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(expected.node, address)
+    record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -51,7 +51,7 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.ok(f"{expected.node} does not take {address} for one of its own")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
     home = context.path.destination_node or "no node"
-    return hop.stale(_kept_here(expected.node, address, home, question))
+    return hop.stale(_kept_here(expected.node, address, home, fact))
 
 
 def replies_kept_here(context: CheckContext, node: str) -> Fault:
@@ -59,21 +59,21 @@ def replies_kept_here(context: CheckContext, node: str) -> Fault:
     if not context.path.cross_node:
         return None
     address = context.source.pod.ip
-    question = lxcmap.lookup(node, address)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(node, address)
+    record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return if_expected(record)
     if isinstance(record, Absent):
         return None
-    return _kept_here(node, address, context.path.source_node, question)
+    return _kept_here(node, address, context.path.source_node, fact)
 
 
-def _kept_here(node: str, address: str, home: str, question: Question) -> Contradiction:
+def _kept_here(node: str, address: str, home: str, fact: Fact) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
         "not the pod's"
     )
-    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (question,))
+    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (fact,))
 
 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -95,8 +95,8 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
     if gap:
         return hop.stale(gap)
     if uses_policy_program(context):
-        question = bpftool.policy_call(expected.node, agent.id)
-        program = context.reader.read(question, bpftool.parse_call)
+        fact = bpftool.policy_call(expected.node, agent.id)
+        program = context.reader.read(fact, bpftool.parse_call)
         hop = context.hop(expected, f"cilium_call_policy[{agent.id}]")
         if isinstance(program, Unavailable):
             return hop.unknown(program)
@@ -106,7 +106,7 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
                 f"endpoint {agent.id} on {expected.node} has no policy program: replies are dropped (203)"
             )
             defects = (Defect.NO_POLICY_PROGRAM,)
-            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, defects, (question,)))
+            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, defects, (fact,)))
         alien = not_its_own(context, expected.node, agent.id, program)
         delivery = worst_of(hop, delivery, alien)
         if not owner_is_known(context, expected.node):
@@ -120,15 +120,15 @@ def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, se
     address = pod.pod.ip
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     agent = context.agent_endpoint(pod)
-    question = lxcmap.lookup(expected.node, address)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(expected.node, address)
+    record = context.reader.read(fact, lxcmap.parse)
     if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
     missing = Contradiction(
         Reason.ENDPOINT_ENTRY_MISSING,
         f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
         (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
-        (question,),
+        (fact,),
     )
     if isinstance(agent, Unavailable):
         return hop.stale(missing) if isinstance(record, Absent) else hop.unknown(agent)
@@ -146,7 +146,7 @@ def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, se
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(missing)
-    contradiction = _mismatch(context, hop, record, agent, question)
+    contradiction = _mismatch(context, hop, record, agent, fact)
     if contradiction:
         return hop.stale(contradiction)
     leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
@@ -159,7 +159,7 @@ def _mismatch(
     hop: Hop,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
-    question: Question,
+    fact: Fact,
 ) -> Contradiction | None:
     """How the entry differs from what the agent set up."""
     hop.programmed(
@@ -177,7 +177,7 @@ def _mismatch(
         return None
     message = f"{hop.object} of {hop.expected.node} has {', '.join(wrong)}"
     defects = (_misdelivery(record, agent),) if uses_endpoint_map(context) else ()
-    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, defects, (question,))
+    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, defects, (fact,))
 
 
 def _misdelivery(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Defect:
@@ -215,7 +215,7 @@ def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> 
         return None
     node = hop.expected.node
     message = f"the endpoint map of {node} has for {agent.ipv4} identity {record.identity} instead of {agent.identity}"
-    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.question(node, agent.id))
+    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.fact(node, agent.id))
     return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, rests_on=rests_on)
 
 

@@ -66,7 +66,7 @@ def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
         for address in (context.source.node.cilium.internal_ips if context.source.node.cilium else ())
         if (":" in address) is (":" in backend.ip)
     ]
-    entries = [of_this_run(question, context.run.request, context.reader)[0] for question in asked]
+    entries = [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
     for entry in entries:
         if isinstance(entry, CtEntry):
             hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})

@@ -109,7 +109,7 @@ def _why_unresolved(
 
 
 def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
-    """What the name server, or the resolver in the pod, made of the question: nothing is wrong on the way between them.
+    """What the name server, or the resolver in the pod, made of the query: nothing is wrong on the way between them.
     `judged`: that is known.
     """
     if sent.refused_by:

@@ -8,7 +8,7 @@ Source: Cilium 1.18 `bpf/lib/policy.h` (`__policy_can_access`).
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -16,13 +16,13 @@ from ...sources.byte_order import L4Protocol
 from ...sources.maps import policymap
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
-from ..datapath.resolved_policy import Intent, intent_of, questions
+from ..datapath.resolved_policy import Intent, facts, intent_of
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from .expected_denial import denied_by, denies, let_through
 
-_LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
+_LookedUp = tuple[PolicyEntry | Absent, tuple[Fact, ...]]
 # Of pods whose L7 traffic people want to see, whatever policies say.
 _PROXIED_BY_ANNOTATION = ("1.16.", "1.17.")
 _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
@@ -94,7 +94,7 @@ def _compare(
     context: CheckContext, hop: Hop, gate: Gate, intent: Intent | Unavailable, looked_up: _LookedUp, who: str
 ) -> Finding:
     """What the map says, what policies mean, and what became of the connection."""
-    entry, questions = looked_up
+    entry, facts = looked_up
     programmed = f"{_decision(entry)} for {who}"
     missed = let_through(context, gate.direction, intent, programmed)
     if isinstance(missed, Unavailable):
@@ -103,13 +103,11 @@ def _compare(
         return hop.broken(Reason.POLICY_NOT_ENFORCED, missed, certain=denies(intent))
     if isinstance(intent, Intent) and intent.decision.allowed is not _allows(entry):
         defects = (Defect.DENIED,) if intent.decision.allowed else ()
-        return _mismatch(context, hop, gate, intent, programmed, questions, defects)
+        return _mismatch(context, hop, gate, intent, programmed, facts, defects)
     if isinstance(entry, PolicyEntry) and _allows(entry):
         detour = _detour(context, hop.expected.node, gate, entry, intent)
         if detour and isinstance(intent, Intent):
-            return _mismatch(
-                context, hop, gate, intent, f"{programmed}{detour.how}", questions, (detour.defect,)
-            )
+            return _mismatch(context, hop, gate, intent, f"{programmed}{detour.how}", facts, (detour.defect,))
         return _let_pass(context, hop, gate, entry, intent, who)
     if isinstance(intent, Intent) and intent.audited:
         return hop.ok(f"{who} passes in spite of {intent.in_words}")
@@ -119,18 +117,18 @@ def _compare(
         return hop.ok(f"{who} passes")
     said = intent.in_words if isinstance(intent, Intent) else _decision(entry)
     message = f"the {gate.name} on {hop.expected.node} does not let {who} pass: {said}"
-    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), questions))
+    return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), facts))
 
 
 def _look_up(
     context: CheckContext, expected: ExpectedHop, gate: Gate, identity: int, port: int
 ) -> _LookedUp | Unavailable:
-    """The decisive entry of the map, and the questions that led to it."""
+    """The decisive entry of the map, and the facts that led to it."""
     assert gate.owner.endpoint is not None
     layout = context.layout(expected.node)
     if isinstance(layout, Unavailable):
         return layout
-    questions = tuple(
+    facts = tuple(
         policymap.lookup(
             expected.node,
             layout,
@@ -142,12 +140,12 @@ def _look_up(
         )
         for who in (identity, policymap.ANY_IDENTITY)
     )
-    of_identity, of_any = (context.reader.read(question, policymap.parse) for question in questions)
+    of_identity, of_any = (context.reader.read(fact, policymap.parse) for fact in facts)
     if isinstance(of_identity, Unavailable):
         return of_identity
     if isinstance(of_any, Unavailable):
         return of_any
-    return policymap.decide(of_identity, of_any), questions
+    return policymap.decide(of_identity, of_any), facts
 
 
 def _allows(entry: PolicyEntry | Absent) -> bool:
@@ -204,14 +202,14 @@ def _detour(
     return None
 
 
-def _heard(context: CheckContext, owner: PodFacts) -> tuple[Question, ...]:
+def _heard(context: CheckContext, owner: PodFacts) -> tuple[Fact, ...]:
     """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one of
     them, heard before, may be too old.
     """
     if owner.endpoint is None:
         return ()
-    asked = questions(owner.endpoint, owner.node.name)
-    return tuple(question for question in asked if context.reader.reads(question))
+    asked = facts(owner.endpoint, owner.node.name)
+    return tuple(fact for fact in asked if context.reader.reads(fact))
 
 
 def _mismatch(
@@ -220,14 +218,14 @@ def _mismatch(
     gate: Gate,
     intent: Intent,
     programmed: str,
-    questions: tuple[Question, ...],
+    facts: tuple[Fact, ...],
     defects: tuple[Defect, ...],
 ) -> Finding:
     """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked for
     again with it, and may be heard for the first time then.
     """
     message = f"the map of the {gate.name} says {programmed}, but the agent's policy is: {intent.in_words}"
-    rests_on = questions if context.run.second_look else (*questions, *intent.rests_on)
+    rests_on = facts if context.run.second_look else (*facts, *intent.rests_on)
     return hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, defects, rests_on))
 
 

@@ -7,7 +7,7 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -57,8 +57,8 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
         decides = hop.ok(f"{TO_CONTAINER} decides for endpoint {agent.id}")
         return worst_of(hop, as_inconclusive(context, decides), hole)
-    question = bpftool.policy_call(expected.node, agent.id)
-    program = context.reader.read(question, bpftool.parse_call)
+    fact = bpftool.policy_call(expected.node, agent.id)
+    program = context.reader.read(fact, bpftool.parse_call)
     if isinstance(program, Unavailable):
         return hop.unknown(program)
     if context.connection.received:
@@ -68,9 +68,7 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
         message = (
             f"endpoint {agent.id} on {expected.node} has no policy program: packets to it are dropped (203)"
         )
-        return hop.stale(
-            Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (question,))
-        )
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (fact,)))
     hop.programmed(f"program {program}", {"programID": program})
     alien = not_its_own(context, expected.node, agent.id, program)
     decides = as_inconclusive(context, hop.ok(f"program {program} decides for endpoint {agent.id}"))
@@ -113,8 +111,8 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
 def _impostor(
     context: CheckContext,
     chain: tuple[Attachment, ...],
-    pin: Question,
-    rests_on: tuple[Question, ...],
+    pin: Fact,
+    rests_on: tuple[Fact, ...],
 ) -> Fault:
     """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
     another, or the request failed; tc keeps no link to compare with.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
@@ -168,7 +168,7 @@ def _compare(
 
 
 def _affinity(
-    context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Question, ...]
+    context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Fact, ...]
 ) -> Contradiction | None:
     """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
     node, wanted = context.path.source_node, frontend_of(context).service.session_affinity
@@ -182,7 +182,7 @@ def _affinity(
 
 
 def _remembered(
-    chosen: Backend | None, wanted: set[str], rests_on: tuple[Question, ...], node: str
+    chosen: Backend | None, wanted: set[str], rests_on: tuple[Fact, ...], node: str
 ) -> Contradiction | None:
     """A backend that no slot names, and this connection was sent to: only session affinity still knows it."""
     if chosen is None or f"{chosen.ip}:{chosen.port}" in wanted:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import is_hairpin, stays_inside
 from ...plan.plan import Backend, Frontend, Plan, PodFacts, PodTarget
@@ -174,8 +174,8 @@ def _outgoing(
     if isinstance(client, Unavailable):
         return client, None
     node = plan.source.node.name
-    question = conntrack.out_entry(node, client, request.local_port, backend.ip, backend.port)
-    return of_this_run(question, request, reader)
+    fact = conntrack.out_entry(node, client, request.local_port, backend.ip, backend.port)
+    return of_this_run(fact, request, reader)
 
 
 def _incoming(
@@ -188,8 +188,8 @@ def _incoming(
     if isinstance(client, Unavailable):
         return client, None
     node = backend.target.node.name
-    question = conntrack.in_entry(node, client, request.local_port, backend.ip, backend.port)
-    return of_this_run(question, request, reader)
+    fact = conntrack.in_entry(node, client, request.local_port, backend.ip, backend.port)
+    return of_this_run(fact, request, reader)
 
 
 def client_address(
@@ -213,14 +213,14 @@ def _backend(plan: Plan, ip: str, port: int) -> Backend:
     return next(known, Backend(ip, port, None))
 
 
-def of_this_run(question: Question, request: Request, reader: EvidenceReader) -> tuple[Trace, float | None]:
+def of_this_run(fact: Fact, request: Request, reader: EvidenceReader) -> tuple[Trace, float | None]:
     """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
-    clock_question = uptime.uptime(question.node)
-    uptime_s = reader.read(clock_question, uptime.parse)
-    entry = reader.read(question, conntrack.parse)
+    clock_fact = uptime.uptime(fact.node)
+    uptime_s = reader.read(clock_fact, uptime.parse)
+    entry = reader.read(fact, conntrack.parse)
     if not isinstance(entry, CtEntry):
         return entry, None
     if not isinstance(uptime_s, float):
         return uptime_s, None
-    since_s = uptime_s - (reader.at(clock_question) - request.started) - CLOCK_TOLERANCE_S
+    since_s = uptime_s - (reader.at(clock_fact) - request.started) - CLOCK_TOLERANCE_S
     return (entry if entry.fresh(since_s) else Absent()), since_s

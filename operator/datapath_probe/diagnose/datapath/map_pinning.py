@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName, HopVerdict, Stance, Witness
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.plan import PodFacts
 from ...sources.bpf import bpftool
@@ -36,8 +36,8 @@ _FROM_LXC, _FROM_LXC_CONT = 7, 26
 class _Use:
     """Maps by a look-up in each, and where to find the programs that use them."""
 
-    lookups: tuple[Question, ...]
-    calls: tuple[Question, ...]
+    lookups: tuple[Fact, ...]
+    calls: tuple[Fact, ...]
 
 
 def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
@@ -71,8 +71,8 @@ def _use(context: CheckContext, hop: HopName) -> _Use | None:
         return _service_use(context, hop)
     if destination is None or destination.endpoint is None or source.endpoint is None:
         return None
-    lookup: Question | None = None
-    programs: tuple[Question, ...] = ()
+    lookup: Fact | None = None
+    programs: tuple[Fact, ...] = ()
     match hop:
         case HopName.IPCACHE_LOOKUP:
             lookup, programs = _ipcache(context, source, destination), _programs(source)
@@ -104,12 +104,12 @@ def _service_use(context: CheckContext, hop: HopName) -> _Use | None:
     return _Use((slot, lbmap.backend(node, 1)), _programs(context.source))
 
 
-def _ipcache(context: CheckContext, pod: PodFacts, peer: PodFacts) -> Question | None:
+def _ipcache(context: CheckContext, pod: PodFacts, peer: PodFacts) -> Fact | None:
     layout = context.layout(pod.node.name)
     return ipcache.lookup(pod.node.name, layout, peer.pod.ip) if isinstance(layout, Layout) else None
 
 
-def _policy(context: CheckContext, pod: PodFacts) -> Question | None:
+def _policy(context: CheckContext, pod: PodFacts) -> Fact | None:
     node, layout = pod.node.name, context.layout(pod.node.name)
     if pod.endpoint is None or not isinstance(layout, Layout):
         return None
@@ -117,7 +117,7 @@ def _policy(context: CheckContext, pod: PodFacts) -> Question | None:
     return policymap.lookup(node, layout, number, TrafficDirection.EGRESS, anyone, 0)
 
 
-def _programs(pod: PodFacts) -> tuple[Question, ...]:
+def _programs(pod: PodFacts) -> tuple[Fact, ...]:
     """Where the programs of a pod's endpoint are: all of them are loaded together, with the same maps."""
     if pod.endpoint is None:
         return ()
@@ -126,7 +126,7 @@ def _programs(pod: PodFacts) -> tuple[Question, ...]:
     return (*calls, bpftool.policy_call(node, endpoint))
 
 
-def _delivering(context: CheckContext, sender: PodFacts, receiver: PodFacts) -> tuple[Question, ...]:
+def _delivering(context: CheckContext, sender: PodFacts, receiver: PodFacts) -> tuple[Fact, ...]:
     """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
     if not context.path.cross_node:
         return _programs(sender)
@@ -135,9 +135,7 @@ def _delivering(context: CheckContext, sender: PodFacts, receiver: PodFacts) -> 
     return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
 
 
-def _used_instead(
-    context: CheckContext, lookup: Question, calls: Sequence[Question]
-) -> tuple[int, int] | None:
+def _used_instead(context: CheckContext, lookup: Fact, calls: Sequence[Fact]) -> tuple[int, int] | None:
     """(the pinned map, the map of the same name that the programs use); None if they use the pinned one, or if that
     can't be said.
     """

@@ -34,8 +34,8 @@ def _detached(context: CheckContext, node: str, device: str, program: str) -> Co
     """A program that a link is pinned for, and that is not in the device's chain. Without a link, as always with tc,
     or where it can't be seen, nothing is held against the device.
     """
-    question = bpftool.attached(node, device)
-    chain = context.reader.read(question, bpftool.parse_attached)
+    fact = bpftool.attached(node, device)
+    chain = context.reader.read(fact, bpftool.parse_attached)
     if isinstance(chain, Unavailable) or any(bpftool.is_program(one.program, program) for one in chain):
         return None
     pin = bpftool.device_link(node, device, program)
@@ -46,4 +46,4 @@ def _detached(context: CheckContext, node: str, device: str, program: str) -> Co
     if link.ifindex or (link.ifindex is None and not lists_tcx):  # this bpftool is too old to list it
         return None
     message = f"{program} is not attached to {device} on {node}: the agent's link is detached"
-    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(question, pin), node=node)
+    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(fact, pin), node=node)

@@ -6,7 +6,7 @@ Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
@@ -75,7 +75,7 @@ def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> b
     return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
 
 
-def _maps(context: CheckContext, call: Question) -> tuple[int, ...]:
+def _maps(context: CheckContext, call: Fact) -> tuple[int, ...]:
     number = context.reader.read(call, bpftool.parse_call)
     if not isinstance(number, int):
         return ()

@@ -68,8 +68,8 @@ class Bundle:
                 "reading": _from_reading(request.reading) if request.reading else None,
             },
             "evidence": [
-                entry_of(question, [_from_reading(reading) for reading in readings])
-                for question, readings in run.evidence
+                entry_of(fact, [_from_reading(reading) for reading in readings])
+                for fact, readings in run.evidence
             ],
         }
         if run.windows != DEFAULT:
@@ -143,8 +143,8 @@ def _redacted(run: PathRun) -> PathRun:
         request=replace(run.request, reading=_without_query(reading, path) if reading else None),
         evidence=Evidence(
             {
-                question: tuple(_without_query(answer, path) for answer in readings)
-                for question, readings in run.evidence
+                fact: tuple(_without_query(answer, path) for answer in readings)
+                for fact, readings in run.evidence
             }
         ),
     )

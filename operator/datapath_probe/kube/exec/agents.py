@@ -1,6 +1,6 @@
-"""The agents as `collect` sees them: questions to a node, readings back.
+"""The agents as `collect` sees them: facts of a node in, readings back.
 
-In: questions. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
+In: facts. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
 from .command import Command
@@ -41,9 +41,9 @@ class ShellAgents:
         self._clock = clock
         self._resting: dict[str, tuple[ExecError, float]] = {}  # by incarnation, until when
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """One reading of each question, in this order; never raises."""
-        return await self.run(node, [command_of(question) for question in questions])
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        """One reading of each fact, in this order; never raises."""
+        return await self.run(node, [command_of(fact) for fact in facts])
 
     async def run(self, node: str, commands: Sequence[Command]) -> Sequence[Reading]:
         """Run the commands in the container of the node's agent, as a rule in one round trip. One reading each, in this

@@ -23,7 +23,7 @@ from ...api.probe import InvalidSpec, Probe
 from ...api.status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...evidence.delivery import delivery
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...runs.run_result import RunRecord, RunResult
 from ..interfaces import ProbeRef, Retry
@@ -213,17 +213,17 @@ def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
     """(collector, reason) of what this run missed or could not read; a collector is the tool that was to tell it."""
     for path in result.paths:
         yield from path.unread
-    missed: Counter[tuple[Question, str]] = Counter()
+    missed: Counter[tuple[Fact, str]] = Counter()
     for run in (bundle.run for bundle in result.bundles):
         if isinstance(run.request.reading, Unavailable):
             yield "curl", run.request.reading.reason
         missed |= Counter(  # the most of any path, for they share readings
-            (question, reading.reason)
-            for question, readings in run.evidence
+            (fact, reading.reason)
+            for fact, readings in run.evidence
             for reading in readings
             if isinstance(reading, Unavailable)
         )
-    yield from ((delivery(question).tool, reason) for question, reason in missed.elements())
+    yield from ((delivery(fact).tool, reason) for fact, reason in missed.elements())
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

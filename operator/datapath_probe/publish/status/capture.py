@@ -10,8 +10,8 @@ from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
 from ...api.durations import duration
 from ...diagnose.run.run import PathRun
 from ...evidence.errors import EvidenceError
+from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
-from ...evidence.question import Question
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...runs.run_result import RunResult
 from ...sources.capture import pcap
@@ -23,16 +23,16 @@ def captured(result: RunResult) -> Capture | None:
     shown: list[CapturedPacket] = []
     errors: list[CaptureError] = []
     requested = omitted = 0
-    for question, readings in _captures(result):
+    for fact, readings in _captures(result):
         requested += 1
         node = pcap.parse(readings[-1])
         if isinstance(node, Unavailable):
             message = f"{node.message}{_instead(node)}"
-            error = CaptureError(node=question.node, reason=node.reason, message=message)
+            error = CaptureError(node=fact.node, reason=node.reason, message=message)
             errors += [error] if error not in errors else []  # of several paths, said once
             continue
         omitted += node.lost
-        shown += [_shown(question.node, packet, node.packets[0].at) for packet in node.packets]
+        shown += [_shown(fact.node, packet, node.packets[0].at) for packet in node.packets]
     if not requested:
         return None
     return Capture(
@@ -43,11 +43,11 @@ def captured(result: RunResult) -> Capture | None:
     )
 
 
-def _captures(result: RunResult) -> Iterator[tuple[Question, tuple[Reading, ...]]]:
+def _captures(result: RunResult) -> Iterator[tuple[Fact, tuple[Reading, ...]]]:
     for bundle in result.bundles:
-        for question, readings in bundle.run.evidence:
-            if question.kind is FactKind.CAPTURE:
-                yield question, readings
+        for fact, readings in bundle.run.evidence:
+            if fact.kind is FactKind.CAPTURE:
+                yield fact, readings
 
 
 def numbered(name: str, path: int) -> str:
@@ -57,9 +57,9 @@ def numbered(name: str, path: int) -> str:
 
 def pcaps(run: PathRun) -> Iterator[tuple[str, bytes]]:
     """(node, pcap file) of each node on which packets were captured."""
-    for question, readings in run.evidence:
-        if question.kind is FactKind.CAPTURE and isinstance(readings[-1], Answer):
-            yield question.node, readings[-1].stdout
+    for fact, readings in run.evidence:
+        if fact.kind is FactKind.CAPTURE and isinstance(readings[-1], Answer):
+            yield fact.node, readings[-1].stdout
 
 
 def _instead(why: Unavailable) -> str:

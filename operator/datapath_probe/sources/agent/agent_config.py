@@ -81,7 +81,7 @@ class AgentConfig:
         return self.endpoint_routes and not self.bpf_host_routing
 
 
-def question(node: str) -> Fact:
+def fact(node: str) -> Fact:
     """The keys that matter, as files of the agent: those that are not set do not exist."""
     return Fact.of(FactKind.AGENT_CONFIG, node)
 

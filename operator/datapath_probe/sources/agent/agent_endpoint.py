@@ -27,7 +27,7 @@ class AgentEndpoint:
     host_mac: str
 
 
-def question(node: str, endpoint: int) -> Fact:
+def fact(node: str, endpoint: int) -> Fact:
     """The endpoint with this number on the node."""
     return Fact.of(FactKind.AGENT_ENDPOINT, node, endpoint=endpoint)
 

@@ -32,7 +32,7 @@ class Counter:
         return code_of(self.reason)
 
 
-def question(node: str) -> Fact:
+def fact(node: str) -> Fact:
     """All counters; costs a process start. Always asked afresh."""
     return Fact.of(FactKind.BPF_METRICS, node)
 

@@ -24,7 +24,7 @@ class Rule:
     closes: frozenset[TrafficDirection]
 
 
-def question(node: str) -> Fact:
+def fact(node: str) -> Fact:
     """All rules of the node's agent."""
     return Fact.of(FactKind.POLICY_RULES, node)
 

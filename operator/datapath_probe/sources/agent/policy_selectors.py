@@ -14,7 +14,7 @@ from ..parsing import Json, parser
 Selections = Mapping[str, frozenset[int]]
 
 
-def question(node: str) -> Fact:
+def fact(node: str) -> Fact:
     """All selectors that policies of the node's endpoints use."""
     return Fact.of(FactKind.POLICY_SELECTORS, node)
 

@@ -35,7 +35,7 @@ _Registers = tuple[Values, ...]
 _UNKNOWN: _Registers = (None,) * 10
 
 
-def question(node: str, program_id: int) -> Fact:
+def fact(node: str, program_id: int) -> Fact:
     """The program's instructions."""
     return Fact.of(FactKind.PROGRAM_CODE, node, id=program_id)
 

@@ -1,4 +1,4 @@
-"""Packets of a run's own connection, captured on a node: the question that captures them, and the pcap that comes back
+"""Packets of a run's own connection, captured on a node: the fact that is captured, and the pcap that comes back
 → `Packet` records, outer and inner headers.
 
 Asked by `collect.capture` when somebody asked for a capture, never else; read by `publish.status.capture` and `replay`.
@@ -63,7 +63,7 @@ class Captured:
     lost: int
 
 
-def question(
+def fact(
     node: str, clients: Sequence[IPv4Address], port: int, tunnel_port: int | None, duration_s: float
 ) -> Fact:
     """Capture the connection of this port of the client for so long, or until stdin ends; `clients`: its addresses."""

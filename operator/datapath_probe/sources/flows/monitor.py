@@ -50,7 +50,7 @@ _POLICY_DENIED = 133
 _FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
-def question(node: str, window_s: int) -> Fact:
+def fact(node: str, window_s: int) -> Fact:
     """What is dropped on the node from now on, for so long. Not to be asked again: it would be another window."""
     return Fact.of(FactKind.MONITOR_DROPS, node, window_s=window_s)
 

@@ -200,7 +200,7 @@ def parse_arrival(answer: Answer) -> bool | Unavailable:
 
 
 def _route(route: Json, way: Json) -> Route:
-    """ValueError where names or addresses are none: questions are made of them."""
+    """ValueError where names or addresses are none: facts are made of them."""
     mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
     return Route(
         destination=route["dst"].text(),

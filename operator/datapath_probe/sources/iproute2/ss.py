@@ -42,7 +42,7 @@ class Socket:
         return self.state == _HALF_OPEN
 
 
-def question(node: str, namespace: str, port: int) -> Fact:
+def fact(node: str, namespace: str, port: int) -> Fact:
     """The sockets inside a pod at this port of its own; `namespace` as `netns.find` tells it."""
     return Fact.of(FactKind.SOCKETS, node, port=port, namespace=namespace)
 

@@ -32,7 +32,7 @@ class Filter:
     does: str
 
 
-def question(node: str, device: str, direction: Direction, namespace: str | None = None) -> Fact:
+def fact(node: str, device: str, direction: Direction, namespace: str | None = None) -> Fact:
     """The filters at one side of a device, be it inside a pod."""
     return Fact.of(FactKind.TC_FILTERS, node, device=device, direction=direction.value, namespace=namespace)
 

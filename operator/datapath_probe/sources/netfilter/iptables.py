@@ -40,7 +40,7 @@ Words = tuple[str, ...]
 Filters = Mapping[Key, Chain[Words]]
 
 
-def question(node: str, namespace: str | None = None, backend: str | None = None) -> Fact:
+def fact(node: str, namespace: str | None = None, backend: str | None = None) -> Fact:
     """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it; `backend`: legacy or
     nft, None: of the agent's own choice. Long where a kube-proxy writes thousands: asked only after a failure.
     """

@@ -39,7 +39,7 @@ _NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not s
 Chains = Mapping[Key, Chain[Conditions]]
 
 
-def question(node: str, namespace: str | None = None) -> Fact:
+def fact(node: str, namespace: str | None = None) -> Fact:
     """All chains and rules of the node, or inside a pod; `namespace` as `netns.find` tells it."""
     return Fact.of(FactKind.NFTABLES_RULES, node, namespace=namespace)
 

@@ -33,8 +33,8 @@ def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
 
 
 def test_captures_are_saved_and_deleted_with_their_run(tmp_path: Path) -> None:
-    question = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
-    evidence = Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)})
+    fact = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    evidence = Evidence({fact: (Answer(0, b"pcap", b"", NOW, 1.0),)})
     captured = run(0)
     bundle = Bundle(replace(BUNDLE.run, evidence=evidence))
     files = EvidenceFiles(tmp_path)
@@ -133,8 +133,8 @@ def test_an_unwritable_directory_raises_nothing(tmp_path: Path) -> None:
 
 
 def test_each_path_of_a_run_has_its_file_and_all_go_together(tmp_path: Path) -> None:
-    question = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
-    captured = replace(BUNDLE.run, evidence=Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)}))
+    fact = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    captured = replace(BUNDLE.run, evidence=Evidence({fact: (Answer(0, b"pcap", b"", NOW, 1.0),)}))
     files, several = EvidenceFiles(tmp_path), run(0)
     bundles = (BUNDLE, BUNDLE, Bundle(captured))
     files.save("default", "landing", replace(several, result=replace(several.result, bundles=bundles)))

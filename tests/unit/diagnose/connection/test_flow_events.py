@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Witness
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
@@ -41,7 +41,7 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, str, Reason] | None:
 
 
 def asked(run: PathRun) -> set[FactKind]:
-    return {question.kind for question in questions_of(run)} & {*RINGS, *MONITOR}
+    return {fact.kind for fact in facts_of(run)} & {*RINGS, *MONITOR}
 
 
 def test_a_drop_that_was_seen_is_named_where_nothing_is_programmed_wrong() -> None:
@@ -215,10 +215,10 @@ def test_a_healthy_run_asks_for_no_events() -> None:
 
 def test_after_a_failed_request_the_rings_are_marked_and_read_in_the_second_look() -> None:
     run = recorded(LOST)
-    marks = [q for q in questions_of(replace(run, second_look=False)) if tool_of(q) == "hubble"]
+    marks = [q for q in facts_of(replace(run, second_look=False)) if tool_of(q) == "hubble"]
     assert sorted(marks, key=str) == sorted(map(hubble.newest, ends(run)), key=str)
     marked = replace(run, evidence=run.evidence.adding(marks, [Answer(0, b"", b"", 0.0, 0.0)] * len(marks)))
-    ring = [question for question in questions_of(marked) if tool_of(question) == "hubble"]
+    ring = [fact for fact in facts_of(marked) if tool_of(fact) == "hubble"]
     assert len(ring) == 2 * len(set(ends(run)))
     assert ring[0].number("port") == run.request.local_port
 
@@ -227,7 +227,7 @@ def test_a_ring_that_has_not_moved_on_is_asked_again() -> None:
     run = recorded(LOST)
     here, there = ends(run)
     events_to_reread = diagnose(telling(telling(run, here, []), there, [], moved_on=False)).events_to_reread
-    assert {question.node for question in events_to_reread} == {there}
+    assert {fact.node for fact in events_to_reread} == {there}
     assert events_to_reread[0] == hubble.newest(there)
     assert diagnose(telling(telling(run, here, []), there, [])).events_to_reread == ()
 
@@ -244,12 +244,12 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     hanging = replace(run, request=replace(run.request, reading=None), hanging=True)
     assert asked(hanging) == set()
     unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
-    listening = [q for q in questions_of(replace(hanging, evidence=unserved)) if q.kind in MONITOR]
+    listening = [q for q in facts_of(replace(hanging, evidence=unserved)) if q.kind in MONITOR]
     target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     assert listening == [
-        monitor.question(there, 4),
+        monitor.fact(there, 4),
         monitor.traces(there, (target.endpoint.endpoint_id,), 4),
     ]
     line = (
@@ -258,7 +258,7 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
         f'"l4":{{"src":"{run.request.local_port}","dst":"80"}}}}}}'
     )
     caught = Answer(124, line.encode(), b"", 0.0, 4.0)
-    heard = replace(off, evidence=off.evidence.adding([monitor.question(there, 4)], [caught]))
+    heard = replace(off, evidence=off.evidence.adding([monitor.fact(there, 4)], [caught]))
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
 
 
@@ -276,7 +276,7 @@ def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
     }
     pods = [run.plan.source, *(backend.pod_facts for backend in run.plan.backends if backend.pod_facts)]
     ids = [pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node]
-    answers = {monitor.question(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
+    answers = {monitor.fact(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
     caught = [printed(said, 124) for said in answers.values()]
     return replace(run, plan=plan, plan_after=plan, evidence=run.evidence.adding(tuple(answers), caught))
 

@@ -7,11 +7,11 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
@@ -34,8 +34,8 @@ class Kernel:
     of_one_name: tuple[int, ...] = (PINNED, OLD)
     has_programs: bool = True
 
-    def answer(self, question: Question) -> Answer:
-        match question.kind:
+    def answer(self, fact: Fact) -> Answer:
+        match fact.kind:
             case kind if kind in MAP_KEYS:
                 octets = [f"0x{octet:02x}" for octet in PROGRAM.to_bytes(4, "little")]
                 return _printed({"value": octets})
@@ -46,13 +46,13 @@ class Kernel:
             case FactKind.PINNED_MAP:
                 return _printed({"id": self.pinned})
             case FactKind.MAPS_BY_NAME:
-                assert len(question.text("name")) <= 15
+                assert len(fact.text("name")) <= 15
                 return _printed([{"id": number} for number in self.of_one_name])
             case FactKind.ATTACHED_PROGRAMS:  # of a device that was not asked about when the run was recorded
                 return _printed([{"xdp": [], "tc": []}])
             case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
                 return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
-        raise AssertionError(question)
+        raise AssertionError(fact)
 
 
 def _printed(shown: object, exit_code: int = 0) -> Answer:
@@ -67,13 +67,13 @@ def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
 def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRun:
     """The run, once the kernel has answered whatever is still wanted."""
     run = _with_agents(run, agent_age_s)
-    while questions := list(filter(_is_told_by_bpftool, questions_of(run))):
-        run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
+    while facts := list(filter(_is_told_by_bpftool, facts_of(run))):
+        run = replace(run, evidence=run.evidence.adding(facts, [kernel.answer(q) for q in facts]))
     return run
 
 
-def _is_told_by_bpftool(question: Question) -> bool:
-    return tool_of(question) == "bpftool" and not question.get("namespace")
+def _is_told_by_bpftool(fact: Fact) -> bool:
+    return tool_of(fact) == "bpftool" and not fact.get("namespace")
 
 
 def _with_agents(run: PathRun, age_s: float) -> PathRun:
@@ -138,7 +138,7 @@ def test_what_can_not_be_compared_changes_nothing(kernel: Kernel) -> None:
 
 
 def test_a_healthy_run_does_not_ask() -> None:
-    assert not [q for q in questions_of(recorded("healthy-cross-node")) if q.kind is FactKind.PROGRAM]
+    assert not [q for q in facts_of(recorded("healthy-cross-node")) if q.kind is FactKind.PROGRAM]
 
 
 def test_a_hop_that_reads_no_map_is_left_as_it_is() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import bpftool
@@ -24,7 +24,7 @@ THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 HOOKS = {FROM: "tcx/ingress", TO: "tcx/egress"}
 
 
-def answering(run: PathRun, answers: Mapping[Question, Reading]) -> PathRun:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -89,9 +89,9 @@ def test_links_are_asked_for_where_a_program_is_not_seen_alone() -> None:
     nodes = ends(run)
     pins = {bpftool.device_link(node, "eth0", name) for node in nodes for name in (FROM, TO)}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM) for node in nodes})
-    assert pins & set(questions_of(seen)) == {bpftool.device_link(node, "eth0", TO) for node in nodes}
+    assert pins & set(facts_of(seen)) == {bpftool.device_link(node, "eth0", TO) for node in nodes}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM, TO) for node in nodes})
-    assert not pins & set(questions_of(seen))
+    assert not pins & set(facts_of(seen))
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_what_bpftool_does_not_answer_leaves_the_path_healthy() -> None:
 def test_it_explains_no_failure_and_is_not_asked_then() -> None:
     run = recorded("overlay-dropped-on-the-wire")
     pins = {bpftool.device_link(node, "eth0", name) for node in ends(run) for name in (FROM, TO)}
-    assert not pins & set(questions_of(run))
+    assert not pins & set(facts_of(run))

@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -33,7 +33,7 @@ def slot_of(run: PathRun, pod: PodFacts, name: str, *map_ids: int) -> PathRun:
     number = bpftool.parse_call(run.evidence.latest(bpftool.policy_call(node, endpoint)))
     assert isinstance(number, int)
     call = {"key": ["0x07"], "value": [f"{octet:#04x}" for octet in (7777).to_bytes(4, "little")]}
-    shown: dict[Question, object] = {
+    shown: dict[Fact, object] = {
         bpftool.prog(node, number): program(number, name, map_ids),
         bpftool.endpoint_call(node, endpoint, 7): call,
         bpftool.endpoint_call(node, endpoint, 26): call,
@@ -41,9 +41,9 @@ def slot_of(run: PathRun, pod: PodFacts, name: str, *map_ids: int) -> PathRun:
         bpftool.map_id(node, f"cilium_policy_v2_{endpoint:05d}"): {"id": OWN_MAP},
         bpftool.map_id(node, bpftool.calls_of(endpoint)): {"id": OWN_CALLS},
     }
-    readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
-    for question, answer in shown.items():
-        readings[question] = (Answer(0, json.dumps(answer).encode(), b"", 0.0, 0.0),) * 2
+    readings: dict[Fact, tuple[Reading, ...]] = dict(run.evidence)
+    for fact, answer in shown.items():
+        readings[fact] = (Answer(0, json.dumps(answer).encode(), b"", 0.0, 0.0),) * 2
     return replace(run, evidence=Evidence(readings))
 
 

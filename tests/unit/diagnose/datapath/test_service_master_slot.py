@@ -12,7 +12,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.lookup.service_frontend import address_of
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.maps import lbmap
@@ -27,7 +27,7 @@ ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 def altered(run: PathRun, number: int, octets: slice, value: bytes) -> PathRun:
     """The run, all its answers heard twice, with other octets in one slot of its Service."""
     assert run.plan.frontend is not None
-    readings: dict[Question, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
+    readings: dict[Fact, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
     slot = lbmap.slot(run.plan.source.node.name, address_of(run.plan.frontend), number)
     answer = readings[slot][-1]
     assert isinstance(answer, Answer)
@@ -38,8 +38,8 @@ def altered(run: PathRun, number: int, octets: slice, value: bytes) -> PathRun:
 
 
 def with_reverse_nat(run: PathRun, number: int, reading: Reading) -> PathRun:
-    question = lbmap.revnat(run.plan.source.node.name, number)
-    return replace(run, evidence=Evidence({**run.evidence.readings, question: (reading, reading)}))
+    fact = lbmap.revnat(run.plan.source.node.name, number)
+    return replace(run, evidence=Evidence({**run.evidence.readings, fact: (reading, reading)}))
 
 
 def own_reverse_nat(run: PathRun) -> tuple[int, Answer]:

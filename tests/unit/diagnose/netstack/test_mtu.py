@@ -11,8 +11,8 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.netstack.mtu import largest_packet
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.iproute2 import links
 from unit.diagnose.told import ends, without
@@ -26,8 +26,8 @@ OUTER = 1500  # a pod's routes take 1450, and the tunnel's headers 50
 def read_again(run: PathRun) -> PathRun:
     """Everything that the run read, once more."""
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     return replace(run, evidence=evidence, second_look=True)
 
 
@@ -41,15 +41,15 @@ def with_uplinks(run: PathRun, source_mtu: int, destination_mtu: int) -> PathRun
         assert cilium is not None
         route = {"dst": cilium.internal_ips[0], "dev": "eth0", "flags": []}
         link = links.link(node, "eth0")
-        for question, shown in (
+        for fact, shown in (
             (links.route_to(node, cilium.internal_ips[0]), route),
             (link, {**_known(run, link), "mtu": mtu}),
         ):
-            evidence = evidence.adding([question], [printed(json.dumps([shown]))])
+            evidence = evidence.adding([fact], [printed(json.dumps([shown]))])
     return read_again(replace(run, evidence=evidence))
 
 
-def _known(run: PathRun, link: Question) -> dict[str, object]:
+def _known(run: PathRun, link: Fact) -> dict[str, object]:
     """The device as it was read, or as one might be."""
     reading = run.evidence.latest(link)
     if isinstance(reading, Answer):
@@ -86,11 +86,9 @@ def test_what_is_cut_where_it_is_sent_arrives(mtus: tuple[int, int]) -> None:
 def with_pod_taking(run: PathRun, mtu: int) -> PathRun:
     """The run to a pod whose own device takes so much."""
     evidence, there = run.evidence, ends(run)[1]
-    for question, _ in run.evidence:
-        if question.node == there and question.kind is FactKind.LINK and question.get("namespace"):
-            evidence = evidence.adding(
-                [question], [printed(json.dumps([{**_known(run, question), "mtu": mtu}]))]
-            )
+    for fact, _ in run.evidence:
+        if fact.node == there and fact.kind is FactKind.LINK and fact.get("namespace"):
+            evidence = evidence.adding([fact], [printed(json.dumps([{**_known(run, fact), "mtu": mtu}]))])
     return read_again(replace(run, evidence=evidence))
 
 

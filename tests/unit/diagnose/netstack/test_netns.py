@@ -11,7 +11,7 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -26,7 +26,7 @@ FOLDER = "/var/run/cilium/netns"
 NO_DEVICE = Answer(1, b"", b'Device "lxc" does not exist.\n', 0.0, 0.0)
 
 
-def answering(run: PathRun, answers: Mapping[Question, Answer]) -> PathRun:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -39,7 +39,7 @@ def destination() -> tuple[PodFacts, AgentEndpoint, str]:
     assert pod is not None
     assert pod.endpoint is not None
     node = pod.node.name
-    asked = agent_endpoint.question(node, pod.endpoint.endpoint_id)
+    asked = agent_endpoint.fact(node, pod.endpoint.endpoint_id)
     agent = agent_endpoint.parse(RUN.evidence.latest(asked))
     namespaces = netns.parse(RUN.evidence.latest(netns.find(node)))
     assert isinstance(agent, AgentEndpoint)
@@ -64,7 +64,7 @@ def end(namespace: str, index: int, *addresses: str, mac: str = "", name: str = 
     return f"{FOLDER}/{namespace}\n{json.dumps([device])}\n"
 
 
-def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Question, Answer]:
+def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Fact, Answer]:
     """Both ends as the agent set them up."""
     host = {
         "ifindex": agent.ifindex,

@@ -13,8 +13,8 @@ from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
@@ -90,14 +90,14 @@ def test_redaction_does_not_change_the_verdict() -> None:
 
 def test_outputs_are_kept_byte_for_byte() -> None:
     run = recorded("healthy-cross-node")
-    question = Question(FactKind.UPTIME, "node1")
+    fact = Fact(FactKind.UPTIME, "node1")
     readings = [Answer(1, bytes(range(256)), b"\xff\x00", 1.5, 0.25, truncated=True)]
-    odd = replace(run, evidence=run.evidence.adding([question], readings))
+    odd = replace(run, evidence=run.evidence.adding([fact], readings))
     odd = replace(
-        odd, evidence=odd.evidence.adding([question], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
+        odd, evidence=odd.evidence.adding([fact], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
     )
     again = Bundle.from_json(Bundle(odd).to_json()).run
-    assert again.evidence.readings[question] == odd.evidence.readings[question]
+    assert again.evidence.readings[fact] == odd.evidence.readings[fact]
 
 
 def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
@@ -130,9 +130,7 @@ def asking_with_secrets() -> PathRun:
         run,
         plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
         request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
-        evidence=run.evidence.adding(
-            [Question(FactKind.NEWEST_FLOW, "node1")], [Answer(0, told, b"", 0.0, 0.0)]
-        ),
+        evidence=run.evidence.adding([Fact(FactKind.NEWEST_FLOW, "node1")], [Answer(0, told, b"", 0.0, 0.0)]),
     )
 
 

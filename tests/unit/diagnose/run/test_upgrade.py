@@ -134,7 +134,7 @@ def test_reasons_have_the_names_of_today() -> None:
     st.none() | st.integers(1, 65535),
 )
 def test_a_capture_is_known_by_its_filter(clients: list[str], port: int, tunnel_port: int | None) -> None:
-    fact = pcap.question("node1", [IPv4Address(client) for client in clients], port, tunnel_port, 12)
+    fact = pcap.fact("node1", [IPv4Address(client) for client in clients], port, tunnel_port, 12)
     assert fact_of("node1", argv_of(fact)) == fact
 
 

@@ -9,7 +9,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.agent import agent_config
@@ -21,11 +21,11 @@ FOLDER = b"/tmp/cilium/config-map/"
 HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
 
 
-def changed(run: PathRun, question: Question, change: Callable[[bytes], bytes]) -> PathRun:
-    """The run with another answer to this question."""
+def changed(run: PathRun, fact: Fact, change: Callable[[bytes], bytes]) -> PathRun:
+    """The run with another answer to this fact."""
     readings = dict(run.evidence.readings)
-    answers = [reading for reading in readings[question] if isinstance(reading, Answer)]
-    readings[question] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
+    answers = [reading for reading in readings[fact] if isinstance(reading, Answer)]
+    readings[fact] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 
 
@@ -40,7 +40,7 @@ def configured(name: str, key: str, value: str) -> tuple[PathRun, str]:
         kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
         return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
 
-    return changed(run, agent_config.question(node), change), node
+    return changed(run, agent_config.fact(node), change), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
@@ -70,7 +70,7 @@ def set_apart(name: str, *settings: str) -> tuple[PathRun, str]:
     """The same with other keys than those that were recorded."""
     run, node = configured(name, "ipam", "kubernetes")
     said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
-    return changed(run, agent_config.question(node), lambda before: before + said), node
+    return changed(run, agent_config.fact(node), lambda before: before + said), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])

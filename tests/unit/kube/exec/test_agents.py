@@ -77,7 +77,7 @@ async def test_event_listeners_start_immediately_and_once() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)
 
 
-async def test_event_listeners_do_not_delay_other_questions() -> None:
+async def test_event_listeners_do_not_delay_other_commands() -> None:
     pool = Pool()
     listening = asyncio.create_task(ask(pool, (DROPS, TRACES)))
     await asyncio.sleep(1)

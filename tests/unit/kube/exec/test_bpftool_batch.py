@@ -60,7 +60,7 @@ def run(batch: Batch, shell: list[str], path: str) -> Reply:
 
 @pytest.fixture
 def converse(shell: list[str], tmp_path: Path) -> Converse:
-    """Ask all questions in this shell, with a fake bpftool in its PATH."""
+    """Ask all facts in this shell, with a fake bpftool in its PATH."""
     program = tmp_path / "bpftool"
     program.write_text("#!/bin/sh\n" + BPFTOOL.replace("@LOG@", shlex.quote(str(tmp_path / "started"))))
     program.chmod(0o755)
@@ -74,7 +74,7 @@ def converse(shell: list[str], tmp_path: Path) -> Converse:
     return ask
 
 
-def test_batched_questions_get_their_own_answers(converse: Converse, tmp_path: Path) -> None:
+def test_batched_commands_get_their_own_answers(converse: Converse, tmp_path: Path) -> None:
     commands = [lookup(1), lookup(0), Command("node1", ("echo", "x")), lookup(2), lookup(0, 0), lookup(3)]
     absent = (254, b"null\n")
     assert converse(commands) == [
@@ -90,7 +90,7 @@ def test_batched_questions_get_their_own_answers(converse: Converse, tmp_path: P
     )
 
 
-def test_without_bpftool_each_question_reports_it(shell: list[str], tmp_path: Path) -> None:
+def test_without_bpftool_each_command_reports_it(shell: list[str], tmp_path: Path) -> None:
     for name in ("sh", "timeout", "head", "dd"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
     asking = Query([lookup(1), lookup(2)], reply_limit=100_000)
@@ -130,5 +130,5 @@ def test_an_error_of_the_batch_is_not_the_failure_of_a_command() -> None:
         printed(lookup(1), outputs=["{}"]),  # it says that all went well, and left one out
     ],
 )
-def test_unexpected_output_answers_no_question(output: bytes) -> None:
+def test_unexpected_output_answers_no_command(output: bytes) -> None:
     assert bpftool_batch.results([lookup(1), lookup(2)], output, 0) == []

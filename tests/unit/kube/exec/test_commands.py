@@ -41,7 +41,7 @@ INSIDE = "nsenter --net=/var/run/cilium/netns/cni-1 "
         (neighbors.neighbor("n", "10.0.0.2", "eth0"), "ip -j neigh show to 10.0.0.2 dev eth0"),
         (qdisc.losing("n"), "tc -j -s qdisc show"),
         (ss.of_host("n", 80), "ss -H -t -a -n sport = :80"),
-        (iptables.question("n", "cni-1", "legacy"), INSIDE + "iptables-legacy-save -c"),
+        (iptables.fact("n", "cni-1", "legacy"), INSIDE + "iptables-legacy-save -c"),
         (agent_endpoint.at("n", "10.0.0.1"), "cilium-dbg endpoint get ipv4:10.0.0.1 -o json"),
         (
             hubble.connection("n", "10.0.1.1", 20000, 35),
@@ -63,13 +63,13 @@ def test_a_fact_is_one_command(fact: Fact, words: str) -> None:
 
 
 def test_the_agents_configuration_is_one_file_a_key() -> None:
-    assert argv_of(agent_config.question("n"))[:3] == ("grep", "-sH", "")
-    assert len(argv_of(agent_config.question("n"))) == 3 + len(agent_config.KEYS)
+    assert argv_of(agent_config.fact("n"))[:3] == ("grep", "-sH", "")
+    assert len(argv_of(agent_config.fact("n"))) == 3 + len(agent_config.KEYS)
 
 
 def test_scripts_get_their_arguments_behind_them() -> None:
-    assert argv_of(nftables.question("n"))[:2] == ("perl", "-e")
-    capture = argv_of(pcap.question("n", [IPv4Address("10.0.0.1")], 20001, 8472, 12.4))
+    assert argv_of(nftables.fact("n"))[:2] == ("perl", "-e")
+    capture = argv_of(pcap.fact("n", [IPv4Address("10.0.0.1")], 20001, 8472, 12.4))
     assert capture[:2] == ("perl", "-e")
     assert capture[-2:] == ("12", "200")
 
@@ -79,9 +79,7 @@ def test_each_kind_without_needs_has_a_command() -> None:
     assert len({argv_of(fact) for fact in plain}) == len(plain)
 
 
-@pytest.mark.parametrize(
-    "fact", [hubble.newest("n"), monitor.question("n", 4), lxcmap.lookup("n", "10.0.0.1")]
-)
+@pytest.mark.parametrize("fact", [hubble.newest("n"), monitor.fact("n", 4), lxcmap.lookup("n", "10.0.0.1")])
 def test_a_command_is_delivered_as_its_fact_is(fact: Fact) -> None:
     command, how = command_of(fact), delivery(fact)
     assert (command.node, command.timeout_s, command.program) == (fact.node, how.timeout_s, how.tool)
@@ -118,6 +116,6 @@ def test_a_command_starts_with_a_program_and_holds_no_nul(argv: tuple[str, ...])
 
 
 def test_a_command_is_told_in_one_line_without_its_script() -> None:
-    text = command_of(nftables.question("n", "cni-1")).text
+    text = command_of(nftables.fact("n", "cni-1")).text
     assert text.startswith(f"{INSIDE}perl -e '")
     assert len(text) < 400

@@ -241,7 +241,7 @@ def test_a_reply_that_does_not_match_the_batch_is_an_error(reply: str) -> None:
         batch.decode(reply.format(n=batch.nonce).encode())
 
 
-QUESTION = Command("n", ("true",))
+FACT = Command("n", ("true",))
 
 
 @given(
@@ -252,7 +252,7 @@ QUESTION = Command("n", ("true",))
     )
 )
 def test_garbage_raises_only_a_framing_error(pieces: list[bytes]) -> None:
-    batch = Batch((QUESTION, QUESTION), 1000)
+    batch = Batch((FACT, FACT), 1000)
     reply = b"".join(pieces).replace(b"NONCE", batch.nonce.encode())
     batch.is_whole(reply)
     try:

@@ -94,7 +94,7 @@ def test_normally_one_batch_suffices() -> None:
     ]
 
 
-def test_without_questions_nothing_is_sent() -> None:
+def test_without_commands_nothing_is_sent() -> None:
     assert ask([]) == ([], 0)
 
 
@@ -177,7 +177,7 @@ def test_giving_up_keeps_earlier_answers() -> None:
     )
 
 
-def test_questions_that_may_fail_come_last_in_a_batch() -> None:
+def test_commands_that_may_fail_come_last_in_a_batch() -> None:
     often_absent = replace(LOOKUP, argv=(*LOOKUP.argv, "01"), often_absent=True)
     present = replace(LOOKUP, argv=(*LOOKUP.argv, "02"))
     batch = Query([often_absent, present], reply_limit=LIMIT).next_batch()

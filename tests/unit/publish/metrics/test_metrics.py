@@ -19,8 +19,8 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
@@ -247,9 +247,7 @@ def test_a_probe_never_has_more_than_100_series() -> None:
 
 def test_missing_evidence_is_counted_by_tool_and_reason() -> None:
     missing = Unavailable(EvidenceError.TIMEOUT, "too slow")
-    evidence = Evidence().adding(
-        [Question(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))], [missing]
-    )
+    evidence = Evidence().adding([Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))], [missing])
     lost_evidence = Bundle(PathRun(plan(), Request(NOW, 20001, missing), evidence))
     metrics = after([])
     run = record(healthy())
@@ -354,11 +352,11 @@ def test_success_is_that_of_all_paths(
 
 
 def test_evidence_that_paths_miss_together_counts_once() -> None:
-    question = Question(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))
+    fact = Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))
     missing = Unavailable(EvidenceError.TIMEOUT, "no answer", NOW)
     answer = Answer(0, b"", b"", NOW, 0.1)
     bundles = tuple(
-        Bundle(PathRun(plan(), Request(NOW, port, answer), Evidence({question: (missing, missing)})))
+        Bundle(PathRun(plan(), Request(NOW, port, answer), Evidence({fact: (missing, missing)})))
         for port in (20001, 20002)
     )
     metrics, run = Metrics(lambda: NOW), record_of(healthy(), healthy())

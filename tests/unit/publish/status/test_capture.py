@@ -8,7 +8,7 @@ from datapath_probe.api.status import ProbeStatus
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.publish.status import status as statuses
@@ -21,13 +21,13 @@ from unit.publish.samples import NOW, lost, plan, probe, record
 PCAP = (
     Path(__file__).parents[3] / "data/captures/cilium-1.18.5/vxlan-node1.pcap"
 ).read_bytes()  # of the lab, see test_packets
-CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
-FILTERS = (nftables.question("node1"), nftables.question("node2", "cni-1"))
+CAPTURE = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+FILTERS = (nftables.fact("node1"), nftables.fact("node2", "cni-1"))
 
 
-def failed_run(*questions: Question, at: float = NOW) -> RunRecord:
+def failed_run(*facts: Fact, at: float = NOW) -> RunRecord:
     """A failed run that asked these, and heard the same of all."""
-    evidence = Evidence({question: (Answer(0, PCAP, b"", NOW, 1.0),) for question in questions})
+    evidence = Evidence({fact: (Answer(0, PCAP, b"", NOW, 1.0),) for fact in facts})
     made = record(lost(), at)
     return replace(
         made, result=replace(made.result, bundles=(Bundle(PathRun(plan(), Request(NOW, 1, None), evidence)),))
@@ -41,7 +41,7 @@ def test_what_was_asked_of_packet_filters_is_no_capture() -> None:
     assert list(pcaps(bundle.run)) == []
 
 
-def test_packets_are_captured_beside_questions_to_packet_filters() -> None:
+def test_packets_are_captured_beside_rules_of_packet_filters() -> None:
     result = failed_run(*FILTERS, CAPTURE).result
     (bundle,) = result.bundles
     found = captured(result)

@@ -98,7 +98,7 @@ def test_what_is_in_transition_or_could_not_run_changes_nothing() -> None:
     assert tracker.update(RunResult(NOW, NOW, (CANNOT_RUN,))) == ProfileUpdate(before.profile)
 
 
-def test_another_destination_is_another_question() -> None:
+def test_another_destination_is_another_fact() -> None:
     other = replace(PROFILE, destination="default/alderaan:80", routing="native")
     assert follow(PathProfileTracker(None), (0, PROFILE), (5, other), (10, other)) == [None] * 3
 

@@ -164,9 +164,9 @@ def test_the_filter_ends_on_any_packet(packet: bytes) -> None:
     assert not kept(connection_filter([IPv4Address(XWING)], PORT, 8472), packet) or len(packet) >= 24
 
 
-def test_the_question_is_of_typed_values_and_is_asked_once() -> None:
-    question = pcap.question("node2", [IPv4Address(XWING)], PORT, 8472, 12.4)
-    words = argv_of(question)
+def test_the_fact_is_of_typed_values_and_is_asked_for_once() -> None:
+    fact = pcap.fact("node2", [IPv4Address(XWING)], PORT, 8472, 12.4)
+    words = argv_of(fact)
     assert words[:2] == ("perl", "-e")
     assert words[3:] == (connection_filter([IPv4Address(XWING)], PORT, 8472), "12", "200")
-    assert not delivery(question).repeatable
+    assert not delivery(fact).repeatable

@@ -8,7 +8,7 @@ from datapath_probe.evidence.reading import Absent
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.maps import policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection, decide
-from unit.sources.golden import answer, looked_up, question
+from unit.sources.golden import answer, fact, looked_up
 
 V1_16 = Layout("1.16.19", "cilium_ipcache", "cilium_policy")
 V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
@@ -21,8 +21,8 @@ ALLOW_ALL = PolicyEntry(deny=False, proxy_port=0, precedence=0, prefix_bits=0)
 def test_without_policies_any_identity_may_pass() -> None:
     of_server = policymap.lookup("node2", V1_18, 732, EGRESS, 35535, 80)
     of_any = policymap.lookup("node2", V1_18, 732, EGRESS, ANY_IDENTITY, 80)
-    assert of_server == question("policymap", "server's identity")
-    assert of_any == question("policymap", "any identity")
+    assert of_server == fact("policymap", "server's identity")
+    assert of_any == fact("policymap", "any identity")
     assert policymap.parse(answer("policymap", "server's identity")) == Absent()
     assert policymap.parse(answer("policymap", "any identity")) == ALLOW_ALL
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from datapath_probe.diagnose.engine import questions_of
+from datapath_probe.diagnose.engine import facts_of
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import uptime
@@ -12,10 +12,8 @@ from unit.recorded import recorded
 
 def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
     run = recorded("healthy-service-cross-node")
-    before = questions_of(replace(run, request=replace(run.request, reading=None), evidence=Evidence()))
-    assert not [question for question in before if question.kind is FactKind.CONNTRACK_ENTRY], (
-        "nothing was sent yet"
-    )
+    before = facts_of(replace(run, request=replace(run.request, reading=None), evidence=Evidence()))
+    assert not [fact for fact in before if fact.kind is FactKind.CONNTRACK_ENTRY], "nothing was sent yet"
 
     source, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
     assert run.plan.frontend
@@ -31,8 +29,8 @@ def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
             conntrack.in_entry(node, client, port, backend.ip, backend.port),
         }
     assert len(run.plan.backends) == 2
-    assert expected <= set(questions_of(replace(run, evidence=Evidence())))
+    assert expected <= set(facts_of(replace(run, evidence=Evidence())))
 
 
 def test_a_run_whose_evidence_is_whole_asks_nothing_more() -> None:
-    assert questions_of(recorded("healthy-cross-node")) == []
+    assert facts_of(recorded("healthy-cross-node")) == []

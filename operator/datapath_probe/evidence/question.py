@@ -1,5 +1,0 @@
-"""The name that callers still have for a fact."""
-
-from .fact import Fact as Question
-
-__all__ = ["Question"]
