@@ -8,8 +8,9 @@ from ..plan.plan import Backend
 from ..sources import curl
 from ..sources.client_report import ClientReport
 from .checks.registry import REGISTRY
+from .connection.backend_selection import only_backend
 from .connection.connection import Connection
-from .connection.conntrack_lookup import only_backend, trace
+from .connection.conntrack_lookup import trace
 from .connection.flow_events import observe
 from .connection.outcome import Outcome, judge_outcome
 from .context import CheckContext

@@ -13,7 +13,7 @@ from ..api.vocabulary import HopName, HopVerdict
 from ..evidence.fact import Fact
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
-from .connection.conntrack_lookup import MAX_CANDIDATES
+from .connection.backend_selection import MAX_CANDIDATES
 from .connection.progress import Progress
 from .context import CheckContext
 from .context_builder import ContextBuilder

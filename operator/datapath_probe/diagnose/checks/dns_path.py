@@ -12,7 +12,7 @@ from ...evidence.reading import Absent
 from ...plan.plan import Backend, Nameserver, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
-from ..connection.conntrack_lookup import CLOCK_TOLERANCE_S, of_this_run
+from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
 from ..context import CheckContext
 from ..finding.finding import Finding
 from .subpath import WALKED, is_harmful, walk_to

@@ -16,7 +16,7 @@ from ...sources.maps.conntrack import CtEntry
 from ...sources.maps.ipcache import IpcacheRecord
 from ...sources.maps.lxcmap import EndpointFlag
 from ...sources.maps.policymap import TrafficDirection
-from ..connection.conntrack_lookup import client_address
+from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
 from ..datapath.crd_effects import Role
 from ..failure_model.effect import Defect

@@ -10,7 +10,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
-from ..connection.conntrack_lookup import of_this_run
+from ..connection.conntrack_entries import of_this_run
 from ..context import CheckContext
 from ..datapath.ipcache_match import known
 from ..failure_model.effect import Defect

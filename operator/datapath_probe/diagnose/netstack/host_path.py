@@ -15,7 +15,7 @@ from ...plan.plan import NodeFacts
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.packet import Packet
-from ..connection.conntrack_lookup import client_address
+from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction

@@ -12,7 +12,7 @@ from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.iproute2 import links
 from ...sources.packet import Packet
-from ..connection.conntrack_lookup import MAX_CANDIDATES
+from ..connection.backend_selection import MAX_CANDIDATES
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
