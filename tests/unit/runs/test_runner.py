@@ -252,7 +252,7 @@ async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> 
     look_ups = [question for question in recording.asked if question.max_age_s < LASTING_S]
     await runner.run(probe_of(run))
     shared = len(recording.asked)
-    await runner.run(probe_of(run), anew=True)
+    await runner.run(probe_of(run), fresh=True)
     assert set(recording.asked[shared:]) == set(look_ups)
 
 
