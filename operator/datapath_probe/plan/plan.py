@@ -6,6 +6,7 @@ A `Plan` is complete: diagnosis needs nothing else of the cluster's objects, so 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..addresses import IpAddress, IpFamily, family_of
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
@@ -24,7 +25,7 @@ class NodeFacts:
     agent: Agent | None
 
     @property
-    def addresses(self) -> frozenset[str]:
+    def addresses(self) -> frozenset[IpAddress]:
         """The node's own addresses, Cilium's router among them."""
         known = self.node.internal_ips if self.node else ()
         of_cilium = (*self.cilium.internal_ips, *self.cilium.cilium_internal_ips) if self.cilium else ()
@@ -40,7 +41,14 @@ class PodFacts:
     node: NodeFacts
 
     @property
-    def addresses(self) -> frozenset[str]:
+    def ip(self) -> IpAddress:
+        """The first of the pod's addresses. ValueError if it has none: such a pod is in no plan."""
+        if not self.pod.ips:
+            raise ValueError(f"pod {self.pod.namespace}/{self.pod.name} has no address")
+        return self.pod.ips[0]
+
+    @property
+    def addresses(self) -> frozenset[IpAddress]:
         """All that it can speak from: in the host's network any address of the node."""
         return frozenset(self.pod.ips) | (self.node.addresses if self.pod.host_network else frozenset())
 
@@ -59,7 +67,7 @@ class Backend:
     the cluster.
     """
 
-    ip: str
+    ip: IpAddress
     port: int
     target: PodFacts | HostFacts | None
 
@@ -87,7 +95,7 @@ class Frontend:
 
     service: Service
     port: ServicePort
-    ip: str
+    ip: IpAddress
     node_port: int | None = None
 
     @property
@@ -206,6 +214,11 @@ class Plan:
     def destination(self) -> str:
         """The target, for people: namespace/name:port."""
         return self.target.display
+
+    @property
+    def family(self) -> IpFamily:
+        """The version of IP that the source speaks."""
+        return family_of(self.source.ip)
 
     @property
     def backends(self) -> tuple[Backend, ...]:

@@ -6,6 +6,8 @@ It runs in a container that is not trusted: `diagnose.connection.outcome` decide
 from dataclasses import dataclass
 from enum import Enum
 
+from ..addresses import IpAddress
+
 
 class ClientFailure(Enum):
     """What kept a request from a whole response."""
@@ -33,7 +35,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ClientReport:
-    """One request. Without a connection a client may know no addresses and ports: "" and 0.
+    """One request. Without a connection a client may know no addresses and ports: None and 0.
 
     `failure`: None where the response came whole. `status`: of HTTP, 0 without one. `exit_code` and `error` are the
     program's own words, for people: nothing is decided by them. `body_cut`: only the beginning of the response's body
@@ -45,9 +47,9 @@ class ClientReport:
     error: str
     connected: bool
     status: int
-    local_ip: str
+    local_ip: IpAddress | None
     local_port: int
-    remote_ip: str
+    remote_ip: IpAddress | None
     remote_port: int
     timings: Timings
     body: bytes

@@ -251,7 +251,7 @@ def test_the_client_is_not_believed_when_its_report_does_not_fit() -> None:
     run = recorded("healthy-cross-node")
     reading = run.request.reading
     assert isinstance(reading, Answer)
-    forged = replace(reading, stderr=reading.stderr.replace(run.plan.source.pod.ip.encode(), b"192.0.2.1"))
+    forged = replace(reading, stderr=reading.stderr.replace(str(run.plan.source.ip).encode(), b"192.0.2.1"))
     diagnosis = diagnose(replace(run, request=replace(run.request, reading=forged)))
     assert diagnosis.verdict is ProbeVerdict.UNKNOWN
     assert diagnosis.reason == "ImplausibleClientReport"

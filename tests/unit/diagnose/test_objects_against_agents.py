@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
@@ -59,7 +60,7 @@ def test_a_cilium_node_with_another_address_than_the_node_is_named_itself() -> N
     run = recorded("healthy-cross-node")
     pod = destination(run)
     assert pod.node.cilium is not None
-    moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=("172.30.0.99",)))
+    moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=(ip_address("172.30.0.99"),)))
     found = blamed(with_destination(run, replace(pod, node=moved)))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_NODE_MISMATCH)
 
@@ -76,7 +77,7 @@ def edited(run: PathRun, **changes: object) -> PathRun:
 
 def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> None:
     run = recorded("ipcache-wrong-tunnel-endpoint")
-    here, pod = run.plan.source.node.name, destination(run).pod
+    here, pod = run.plan.source.node.name, destination(run)
     layout = parse_layout(run.evidence.latest(layout_version(here)))
     assert isinstance(layout, Layout)
     record = ipcache.parse(run.evidence.latest(ipcache.lookup(here, layout, pod.ip)))
@@ -87,9 +88,9 @@ def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> 
 
 
 def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_no_cause() -> None:
-    found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip="172.30.0.77"))
+    found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip=ip_address("172.30.0.77")))
     assert found.reason is Reason.NETFILTER_DROPS
-    found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip="172.30.0.77"))
+    found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip=ip_address("172.30.0.77")))
     assert found.hop is HopName.IPCACHE_LOOKUP
 
 
@@ -111,7 +112,7 @@ def test_a_pod_that_its_agent_does_not_know_explains_that_nothing_leads_to_it() 
     gone = with_destination(run, replace(pod, endpoint=None))
     evidence = gone.evidence
     for _ in range(2):
-        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.pod.ip)], [NOBODY])
+        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.ip)], [NOBODY])
     found = blamed(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISSING)
     assert "no endpoint with its address" in found.message
@@ -123,7 +124,7 @@ def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_a
     assert pod.endpoint is not None
     known = run.evidence.latest(agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id))
     gone = with_destination(run, replace(pod, endpoint=None))
-    asked = agent_endpoint.at(pod.node.name, pod.pod.ip)
+    asked = agent_endpoint.at(pod.node.name, pod.ip)
     evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
     found = blamed(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
@@ -144,7 +145,7 @@ def test_an_entry_that_is_not_there_is_missing_whatever_the_agent_says() -> None
 def test_another_identity_in_the_endpoint_map_is_told_and_breaks_nothing() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
-    asked = lxcmap.lookup(pod.node.name, pod.pod.ip)
+    asked = lxcmap.lookup(pod.node.name, pod.ip)
     reading = run.evidence.latest(asked)
     assert isinstance(reading, Answer)
     shown = json.loads(reading.stdout)

@@ -1,6 +1,7 @@
 """The hops that a packet should pass, by place and mode."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
 from datapath_probe.plan.path import ExpectedPath, expected_path
@@ -89,4 +90,7 @@ def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:
 def test_a_backend_that_only_the_datapath_knows_leaves_the_rest_open() -> None:
     (plan,) = resolve(probe(SERVICE), cluster())
     assert isinstance(plan, Plan)
-    assert expected_path(plan, Backend("192.0.2.1", 80, None)).hops[-1].name is HopName.SERVICE_TRANSLATION
+    assert (
+        expected_path(plan, Backend(ip_address("192.0.2.1"), 80, None)).hops[-1].name
+        is HopName.SERVICE_TRANSLATION
+    )

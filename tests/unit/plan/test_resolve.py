@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan import resolve as resolving
 from datapath_probe.plan.objects import Container
@@ -38,8 +40,11 @@ def test_a_service_is_requested_by_name_and_knows_its_backends() -> None:
     plan = planned(SERVICE)
     assert plan.request.host == "deathstar.default.svc"
     assert plan.frontend is not None
-    assert plan.frontend.ip == "10.96.57.217"
-    assert [(b.ip, b.port) for b in plan.backends] == [("10.244.0.172", 80), ("10.244.1.101", 80)]
+    assert plan.frontend.ip == ip_address("10.96.57.217")
+    assert [(b.ip, b.port) for b in plan.backends] == [
+        (ip_address("10.244.0.172"), 80),
+        (ip_address("10.244.1.101"), 80),
+    ]
 
 
 def test_a_service_without_ready_endpoints_can_be_planned() -> None:
@@ -68,7 +73,7 @@ def test_a_node_port_is_requested_at_the_sources_own_node_without_a_name() -> No
     inventory = with_node_port(30080)
     plan = planned(NODE_PORT, inventory)
     own = inventory.nodes["node2"].internal_ips[0]
-    assert (plan.request.host, plan.request.port) == (own, 30080)
+    assert (plan.request.host, plan.request.port) == (str(own), 30080)
     assert plan.frontend is not None
     assert plan.frontend.address == f"{own}:30080"
     assert plan.nameserver is None
@@ -101,7 +106,7 @@ def test_a_node_port_that_cilium_does_not_serve_is_not_requested(
 
 def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port() -> None:
     inventory = with_node_port(30080)
-    inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=("fd00::2",))
+    inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=(ip_address("fd00::2"),))
     (refused,) = resolve(probe(NODE_PORT), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.NO_COMMON_IP_VERSION
@@ -156,7 +161,7 @@ def _without_destination(inventory: Cluster) -> None:
 
 
 def _external_name(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="", type="ExternalName")
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, type="ExternalName")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def _external_name(inventory: Cluster) -> None:
         (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(terminating=True), Reason.IN_TRANSITION),
-        (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
+        (POD, _source(ips=(ip_address("fd00::1"),)), Reason.NO_COMMON_IP_VERSION),
         (POD, _endpoint(endpoint_id=1 << 16), Reason.INVALID_OBJECT),
         (POD, _endpoint(identity=-1), Reason.INVALID_OBJECT),
         (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
@@ -197,7 +202,7 @@ def _dns_alone_over_udp(inventory: Cluster) -> None:
 
 
 def _without_cluster_ip(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="")
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None)
 
 
 @pytest.mark.parametrize(
@@ -293,24 +298,26 @@ def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
 def test_of_two_ip_versions_ipv4_is_followed() -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=("fd00::27", *xwing.ips))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+    inventory.pods["default/xwing"] = replace(xwing, ips=(ip_address("fd00::27"), *xwing.ips))
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, headless=True)
     far, near = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (far, replace(far, ip="fd00::172"), near)
+    inventory.endpoints["default/deathstar"] = (far, replace(far, ip=ip_address("fd00::172")), near)
     plan = planned(POD, inventory)
-    assert plan.source.pod.ips == (xwing.ip, "fd00::27")
+    assert plan.source.pod.ips == (xwing.ip, ip_address("fd00::27"))
     dual = planned(SERVICE, inventory)
     assert {backend.ip for backend in dual.backends} == {far.ip, near.ip}
 
 
-@pytest.mark.parametrize("cluster_ip", ["fd00::96", "None"])
-def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: str) -> None:
+@pytest.mark.parametrize("cluster_ip", [ip_address("fd00::96"), None])
+def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: IpAddress | None) -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, "fd00::27"))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=cluster_ip)
+    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, ip_address("fd00::27")))
+    inventory.services["default/deathstar"] = replace(
+        DEATHSTAR, cluster_ip=cluster_ip, headless=cluster_ip is None
+    )
     far, _ = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (replace(far, ip="fd00::172"),)
+    inventory.endpoints["default/deathstar"] = (replace(far, ip=ip_address("fd00::172")),)
     (refused,) = resolve(probe(SERVICE), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.UNSUPPORTED_DESTINATION

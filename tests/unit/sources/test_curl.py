@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,8 @@ def test_a_plain_request_and_its_report(server: Server) -> None:
     assert received.line == b"POST /v1/request-landing HTTP/1.1"
     assert received.peer_port == request.local_port
     assert received.body == b""
-    assert (report.local_ip, report.local_port) == ("127.0.0.1", request.local_port)
-    assert (report.remote_ip, report.remote_port) == (server.host, server.port)
+    assert (report.local_ip, report.local_port) == (ip_address("127.0.0.1"), request.local_port)
+    assert (report.remote_ip, report.remote_port) == (ip_address(server.host), server.port)
     assert (report.status, report.body, report.error) == (200, b"ok", "")
     timings = report.timings
     assert 0 < timings.connect < timings.first_byte <= timings.total < 10
@@ -270,15 +271,19 @@ def test_settings_of_the_container_change_nothing(server: Server, tmp_path: Path
 
 def test_a_client_that_could_choose_is_told_to_speak_ipv4() -> None:
     with serving(socket.AF_INET6) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ""
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip is None
     with serving(socket.AF_INET) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip == "127.0.0.1"
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ip_address("127.0.0.1")
 
 
 def test_ipv6_addresses_are_put_into_brackets() -> None:
     with serving(socket.AF_INET6) as server:
         report = report_of(request_to(server))
-        assert (report.status, report.local_ip, report.remote_ip) == (200, "::1", "::1")
+        assert (report.status, report.local_ip, report.remote_ip) == (
+            200,
+            ip_address("::1"),
+            ip_address("::1"),
+        )
         (received,) = server.take()
         assert received.headers[0] == f"Host: [::1]:{server.port}".encode()
 
@@ -300,7 +305,7 @@ def test_refused(server: Server) -> None:
     report = report_of(request_to(server, port=free_port()))
     assert (report.exit_code, report.failure) == (CurlExit.COULDNT_CONNECT, ClientFailure.NOT_CONNECTED)
     assert not report.connected
-    assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == ("", 0, "", 0)
+    assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == (None, 0, None, 0)
     assert report.timings.connect == 0
 
 
@@ -392,7 +397,7 @@ def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
     seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
     report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
-    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", "", 0)
+    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", None, 0)
     assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
 
 

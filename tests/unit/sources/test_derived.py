@@ -1,5 +1,7 @@
 """Outputs that the recorded lab does not give: derived from the programs' sources, or seen elsewhere."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
@@ -200,7 +202,7 @@ def endpoint(**networking: str) -> object:
 def test_an_endpoint_may_lack_the_name_of_the_pods_interface_and_an_ipv4_address() -> None:
     found = endpoint(addressing='[{"ipv6":"fd00::1"}]')
     assert isinstance(found, agent_endpoint.AgentEndpoint)
-    assert (found.container_interface_name, found.ipv4) == ("eth0", "")
+    assert (found.container_interface_name, found.ipv4) == ("eth0", None)
     assert (found.mac, found.host_mac) == ("aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02")
 
 
@@ -258,7 +260,7 @@ def test_a_multipath_route_is_several_ways_out_and_a_blackhole_is_none() -> None
         '{"type":"blackhole","dst":"10.1.0.0/16","flags":[]}]'
     )
     assert links.parse_routes(printed(output)) == (
-        Route("default", "10.0.0.1", "eth0", None, 1400),
+        Route("default", ip_address("10.0.0.1"), "eth0", None, 1400),
         Route("default", None, "eth1", None, 1400),
     )
 
@@ -299,13 +301,15 @@ ONE = f'{FOLDER}/cni-1\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.1"}}]}
 def test_namespaces_that_have_gone_meanwhile_are_left_out() -> None:
     gone = f"{FOLDER}/cni-2\n"
     stderr = f"nsenter: cannot open {FOLDER}/cni-2: No such file or directory\n"
-    assert netns.parse(printed(gone + ONE + gone, exit_code=1, stderr=stderr)) == {"10.0.0.1": ("cni-1",)}
+    assert netns.parse(printed(gone + ONE + gone, exit_code=1, stderr=stderr)) == {
+        ip_address("10.0.0.1"): ("cni-1",)
+    }
 
 
 def test_interfaces_without_addresses_and_names_of_others_are_passed_over() -> None:
     empty = f'{FOLDER}/cni-2\n[{{}},{{"ifname":"lo","addr_info":[]}}]\n'
     strange = f'{FOLDER}/my ns\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.2"}}]}}]\n'
-    assert netns.parse(printed(empty + ONE + strange)) == {"10.0.0.1": ("cni-1",)}
+    assert netns.parse(printed(empty + ONE + strange)) == {ip_address("10.0.0.1"): ("cni-1",)}
 
 
 @pytest.mark.parametrize(
@@ -329,14 +333,14 @@ def test_namespaces_that_can_not_be_entered_are_no_evidence(stdout: str, exit_co
 
 def test_namespaces_with_the_same_address_are_all_named() -> None:
     other = ONE.replace("cni-1", "cni-2")
-    assert netns.parse(printed(ONE + other + other)) == {"10.0.0.1": ("cni-1", "cni-2")}
+    assert netns.parse(printed(ONE + other + other)) == {ip_address("10.0.0.1"): ("cni-1", "cni-2")}
 
 
 def test_a_survey_tells_of_all_devices_with_their_peers_and_addresses() -> None:
     pair = '{"ifname":"eth0","link_index":15,"link_netnsid":0,"address":"C6:4D:80:8C:D5:44","addr_info":[]}'
     assert netns.survey("node1") != netns.find("node1")
     assert netns.parse_survey(printed(f"{ONE}{FOLDER}/cni-2\n[{pair}]\n")) == (
-        netns.Device("cni-1", "eth0", None, "", ("10.0.0.1",)),
+        netns.Device("cni-1", "eth0", None, "", (ip_address("10.0.0.1"),)),
         netns.Device("cni-2", "eth0", 15, "c6:4d:80:8c:d5:44", ()),
     )
     assert isinstance(netns.parse_survey(printed(f"{FOLDER}/cni-1\n", 0, "find: no nsenter\n")), Unavailable)

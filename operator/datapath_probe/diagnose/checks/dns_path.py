@@ -6,6 +6,7 @@ the request can tell.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
@@ -52,16 +53,16 @@ class Queries:
     """What conntrack tells of this run's packets to the name servers: `asked` None: it does not tell."""
 
     asked: bool | None
-    refused_by: str | None
+    refused_by: IpAddress | None
 
 
 def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     """Each connection to an address writes anew what is to come of ICMP errors about it; an error means that nothing
     listens there.
     """
-    node, client = context.source.node.name, context.source.pod.ip
+    node, client = context.source.node.name, context.source.ip
     asked: bool | None = None if context.source.pod.host_network else False
-    refused_by: str | None = None
+    refused_by: IpAddress | None = None
     for server in nameserver.backends[:WALKED]:
         fact = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(fact, context.run.request, context.reader)

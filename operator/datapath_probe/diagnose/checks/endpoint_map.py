@@ -7,6 +7,7 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...evidence.fact import Fact
@@ -58,7 +59,7 @@ def replies_kept_here(context: CheckContext, node: str) -> Fault:
     """The same for replies: the destination's node takes the source for one of its own endpoints."""
     if not context.path.cross_node:
         return None
-    address = context.source.pod.ip
+    address = context.source.ip
     fact = lxcmap.lookup(node, address)
     record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
@@ -68,7 +69,7 @@ def replies_kept_here(context: CheckContext, node: str) -> Fault:
     return _kept_here(node, address, context.path.source_node, fact)
 
 
-def _kept_here(node: str, address: str, home: str, fact: Fact) -> Contradiction:
+def _kept_here(node: str, address: IpAddress, home: str, fact: Fact) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
         "not the pod's"
@@ -117,7 +118,7 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
 
 def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
     """The endpoint map's entry for the pod, the node's route to it, and what its stack does to packets on that way."""
-    address = pod.pod.ip
+    address = pod.ip
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     agent = context.agent_endpoint(pod)
     fact = lxcmap.lookup(expected.node, address)
@@ -211,11 +212,13 @@ def _kept_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -
 
 def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
     """Another identity in the entry, which on these paths nobody reads."""
-    if record.identity == agent.identity:
+    node, ip = hop.expected.node, agent.ipv4
+    if record.identity == agent.identity or ip is None:
         return None
-    node = hop.expected.node
-    message = f"the endpoint map of {node} has for {agent.ipv4} identity {record.identity} instead of {agent.identity}"
-    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.fact(node, agent.id))
+    message = (
+        f"the endpoint map of {node} has for {ip} identity {record.identity} instead of {agent.identity}"
+    )
+    rests_on = (lxcmap.lookup(node, ip), agent_endpoint.fact(node, agent.id))
     return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, rests_on=rests_on)
 
 

@@ -4,6 +4,7 @@ packet (VNI); in native routing the node's own ipcache tells it.
 Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 """
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.reading import Absent, Unavailable
@@ -64,7 +65,7 @@ def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
     asked = [
         conntrack.in_entry(node, address, port, backend.ip, backend.port)
         for address in (context.source.node.cilium.internal_ips if context.source.node.cilium else ())
-        if (":" in address) is (":" in backend.ip)
+        if family_of(address) is family_of(backend.ip)
     ]
     entries = [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
     for entry in entries:
@@ -95,7 +96,7 @@ def _ipcache_mistaken(context: CheckContext, hop: Hop, identity: int) -> Contrad
     """How the node's ipcache takes the source for another, where packets do not carry the identity themselves."""
     if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:
         return None
-    node, address = hop.expected.node, context.source.pod.ip
+    node, address = hop.expected.node, context.source.ip
     record = known(context, node, address)
     if isinstance(record, Unavailable):
         return record

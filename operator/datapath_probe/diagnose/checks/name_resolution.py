@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...addresses import IpAddress, family_of
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...evidence.reading import Absent, Unavailable
@@ -30,11 +31,14 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
     else:
         right = {backend.ip for backend in context.plan.backends}
         wanted = f"one of {len(right)} ready endpoint(s)"
-        hop.intent(wanted, {"backends": ", ".join(sorted(right))})
+        hop.intent(wanted, {"backends": ", ".join(sorted(map(str, right)))})
     report = context.report
     if not isinstance(report, ClientReport):
         return hop.ok("not asked yet") if report is None else hop.unknown(report)
-    took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
+    took = {
+        "remoteIP": str(report.remote_ip or ""),
+        "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms",
+    }
     if is_unresolved(context, report):
         hop.observed("curl got no address", took)
         if not right:
@@ -42,14 +46,14 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
             return hop.broken(Reason.NO_READY_BACKENDS, message)
         reason, message, cause = _why_unresolved(context, hop, report)
         return replace(hop.broken(reason, message), cause=cause)
-    if report.remote_ip and (":" in report.remote_ip) != (":" in context.source.pod.ip):
+    if report.remote_ip and family_of(report.remote_ip) is not context.plan.family:
         message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     # curl is shown the address that it called, also where its socket was led to a backend
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
     if called and called not in right | {backend.ip for backend in backends}:
-        hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
+        hop.observed(f"curl spoke to {called}", {**took, "remoteIP": str(called)})
         return hop.broken(
             Reason.DNS_UNEXPECTED_ANSWER,
             f"{context.plan.request.host} led to {called}, but it should lead to {wanted}",
@@ -94,7 +98,7 @@ def _why_unresolved(
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = walk(context, nameserver)
     found = culprit(findings)
-    servers = ", ".join(backend.ip for backend in nameserver.backends)
+    servers = ", ".join(str(backend.ip) for backend in nameserver.backends)
     hop.programmed(
         f"the way to {where}: {_told(findings)}",
         {"nameServer": nameserver.frontend.ip, "nameServers": servers},
@@ -130,9 +134,9 @@ def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool
     return Reason.DNS_LOOKUP_FAILED, ""
 
 
-def _called(context: CheckContext) -> str:
+def _called(context: CheckContext) -> IpAddress | None:
     """Where packets of this connection were seen to go though nobody translated them: curl tells no address of a
-    connection that never stood. "" if none were, or if they may have been translated unnoticed: sockets tell nobody,
+    connection that never stood. None if none were, or if they may have been translated unnoticed: sockets tell nobody,
     but choose none other than the backends that the node balances to.
     """
     connection, port = context.connection, context.plan.request.port
@@ -141,20 +145,20 @@ def _called(context: CheckContext) -> str:
         by_socket and balances_as_planned(context)
     )
     if connection.chosen or connection.translated or connection.untranslated or not noticed:
-        return ""
+        return None
     sent = connection.events.sent_on(context.path.source_node)
-    return next((observation.to[0] for observation in sent if observation.to[1] == port), "")
+    return next((observation.to[0] for observation in sent if observation.to[1] == port), None)
 
 
-def _shown(context: CheckContext) -> str:
-    """The right address, where packets of this connection show that curl spoke to it; "" if none do."""
+def _shown(context: CheckContext) -> IpAddress | None:
+    """The right address, where packets of this connection show that curl spoke to it; None if none do."""
     connection, frontend = context.connection, context.plan.frontend
     if frontend is None:
-        return connection.chosen.ip if connection.chosen else ""
+        return connection.chosen.ip if connection.chosen else None
     to = {observation.to for observation in connection.events.sightings if not observation.reply}
     to |= {drop.to for drop in connection.events.drops if not drop.reply}
     known = connection.translated or connection.untranslated or connection.chosen
-    return frontend.ip if known or (frontend.ip, frontend.number) in to else ""
+    return frontend.ip if known or (frontend.ip, frontend.number) in to else None
 
 
 def _told(findings: Sequence[Finding]) -> str:

@@ -5,6 +5,7 @@ or for the pod itself in native routing; and nothing on the way out swallows it.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.fact import Fact
@@ -47,7 +48,7 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 
 def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
     """To the pod itself in native routing, else to its node."""
-    address = towards.pod.ip if context.path.encapsulation is Encapsulation.NONE else None
+    address = towards.ip if context.path.encapsulation is Encapsulation.NONE else None
     pod = None if context.source.pod.host_network else towards
     return judge_route(context, expected, towards.node, address, seen, pod)
 
@@ -56,7 +57,7 @@ def judge_route(
     context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
-    address: str | None,
+    address: IpAddress | None,
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
@@ -106,7 +107,7 @@ def _of_hosts(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[F
 
 
 def _astray(
-    context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
+    context: CheckContext, node: str, target: IpAddress, node_ips: tuple[IpAddress, ...], route: links.Route
 ) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
     if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
@@ -118,7 +119,7 @@ def _way(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fact: Fact) -> Fault:
+def _detour(context: CheckContext, hop: Hop, target: IpAddress, route: links.Route, fact: Fact) -> Fault:
     """A router on the way to a node that is a neighbour: its subnet is at the very device."""
     if route.gateway is None or context.outcome.met is False:
         return None
@@ -152,7 +153,7 @@ def _neighbor(
     context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
-    target: str,
+    target: IpAddress,
     route: links.Route,
 ) -> Fault:
     """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""

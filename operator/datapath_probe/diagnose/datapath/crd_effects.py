@@ -33,7 +33,7 @@ _LED = {Role.SOURCE: Defect.REPLIES_LED_ELSEWHERE, Role.DESTINATION: Defect.REQU
 
 def without_endpoint(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """No CiliumEndpoint: the pod's agent may know no such endpoint either, or the other node has forgotten it."""
-    agent = context.reader.read(agent_endpoint.at(pod.node.name, pod.pod.ip), agent_endpoint.parse)
+    agent = context.reader.read(agent_endpoint.at(pod.node.name, pod.ip), agent_endpoint.parse)
     return (_UNKNOWN[role],) if isinstance(agent, Absent) else by_address(context, role, pod)
 
 
@@ -67,7 +67,7 @@ def by_no_node(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     other = _other(context, role)
     if other is None or not _routed_directly(context) or pod.node.node is None:
         return ()
-    route = context.reader.read(links.route_to(other, pod.pod.ip), links.parse_route)
+    route = context.reader.read(links.route_to(other, pod.ip), links.parse_route)
     led = isinstance(route, links.Route) and route.gateway in pod.node.node.internal_ips
     return (_LED[role],) if isinstance(route, links.Route | Absent) and not led else ()
 
@@ -80,7 +80,7 @@ def by_cidr(context: CheckContext, role: Role) -> Defects:
 def _record(context: CheckContext, role: Role, pod: PodFacts) -> IpcacheMatch | None:
     """What the other node's ipcache has of the pod; None: not known."""
     other = _other(context, role)
-    record = known(context, other, pod.pod.ip) if other else None
+    record = known(context, other, pod.ip) if other else None
     return None if isinstance(record, Unavailable) else record
 
 

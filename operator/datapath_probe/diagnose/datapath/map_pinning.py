@@ -88,7 +88,7 @@ def _use(context: CheckContext, hop: HopName) -> _Use | None:
             lookup = lxcmap.lookup(destination.node.name, context.address)
             programs = _delivering(context, sender=source, receiver=destination)
         case HopName.REPLY_DELIVERY:
-            lookup = lxcmap.lookup(source.node.name, source.pod.ip)
+            lookup = lxcmap.lookup(source.node.name, source.ip)
             programs = _delivering(context, sender=destination, receiver=source)
     return _Use((lookup,), programs) if lookup else None
 
@@ -106,7 +106,7 @@ def _service_use(context: CheckContext, hop: HopName) -> _Use | None:
 
 def _ipcache(context: CheckContext, pod: PodFacts, peer: PodFacts) -> Fact | None:
     layout = context.layout(pod.node.name)
-    return ipcache.lookup(pod.node.name, layout, peer.pod.ip) if isinstance(layout, Layout) else None
+    return ipcache.lookup(pod.node.name, layout, peer.ip) if isinstance(layout, Layout) else None
 
 
 def _policy(context: CheckContext, pod: PodFacts) -> Fact | None:

@@ -4,6 +4,7 @@ In: a case. Out: that the program for it is not attached. Asked only after a fai
 `service-translation`.
 """
 
+from ...addresses import IpFamily
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -16,7 +17,11 @@ from ..finding.hop_check import Contradiction
 
 def untranslating(context: CheckContext, node: str) -> Fault:
     """`cil_sock4_connect` is not attached: no connection of a pod is translated, those to a name server neither."""
-    if context.outcome.met is not False or not context.config.socket_lb or ":" in context.source.pod.ip:
+    if (
+        context.outcome.met is not False
+        or not context.config.socket_lb
+        or context.plan.family is IpFamily.IPV6
+    ):
         return None
     of_link, of_program = socket_lb.link(node), socket_lb.program(node)
     attached = context.reader.read(of_link, socket_lb.parse_link)

@@ -6,6 +6,7 @@ In: a case, a pod and its agent's endpoint. Called by the checks of the interfac
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
@@ -26,7 +27,7 @@ class NetworkNamespace:
 
 def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> NetworkNamespace | Unavailable:
     """The pod's namespace; `Unavailable(NetworkNamespaceNotFound)` where none that the agent sees is known for it."""
-    node, ip = pod.node.name, pod.pod.ip
+    node, ip = pod.node.name, pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)
     namespaces = context.reader.read(by_address, netns.parse)
     if isinstance(namespaces, Unavailable):
@@ -53,7 +54,7 @@ def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Netwo
     return NetworkNamespace(end.namespace, ip not in end.addresses, (by_address, of_all))
 
 
-def _named_before(context: CheckContext, by_address: Fact, ip: str) -> tuple[str, ...]:
+def _named_before(context: CheckContext, by_address: Fact, ip: IpAddress) -> tuple[str, ...]:
     """The namespaces that had the address when an earlier look of this run found any."""
     looks = (
         look.get(ip, ())
@@ -63,6 +64,6 @@ def _named_before(context: CheckContext, by_address: Fact, ip: str) -> tuple[str
     return next(filter(None, reversed(tuple(looks))), ())
 
 
-def _not_found(node: str, ip: str) -> Unavailable:
+def _not_found(node: str, ip: IpAddress) -> Unavailable:
     message = f"no network namespace that the agent on {node} sees has {ip}"
     return Unavailable(Reason.NAMESPACE_NOT_FOUND, message)

@@ -7,6 +7,8 @@ What `hubble` and `monitor` read; `diagnose` draws its conclusions. Source: Cili
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ...addresses import IpAddress
+
 
 class Point(StrEnum):
     """Where a packet was seen that was let through. With aggregation, as is the default, only these."""
@@ -32,9 +34,9 @@ class Flow:
 
     at: float
     protocol: str  # "TCP", "UDP", "ICMPv4" …
-    source: str
+    source: IpAddress | None
     source_port: int
-    destination: str
+    destination: IpAddress | None
     destination_port: int
     drop_code: int | None = None
     point: Point | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def encrypted(run: PathRun) -> PathRun:
 
 def changing(run: PathRun) -> PathRun:
     """The run, after which no backend was left where it was."""
-    moved = (replace(backend, ip="10.244.9.9") for backend in run.plan.backends)
+    moved = (replace(backend, ip=ip_address("10.244.9.9")) for backend in run.plan.backends)
     return replace(run, plan_after=with_backends(run.plan, *moved))
 
 
