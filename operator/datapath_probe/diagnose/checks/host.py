@@ -26,7 +26,8 @@ from ..finding.hop_check import Contradiction
 from ..netstack.host_path import input_blocked
 from .ipam import judge_ipam
 from .ipcache import ExpectedRecord, judge_record
-from .policy import Gate, judge_gate
+from .policy import judge_gate
+from .policy_comparison import Gate
 from .routing import judge_route
 
 HOST: Final = frozenset({1})

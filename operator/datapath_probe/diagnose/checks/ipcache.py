@@ -35,9 +35,8 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
     native = context.path.encapsulation is Encapsulation.NONE and context.path.cross_node
     finding = _judge(context, expected, context.source, identity_counts=native)
     address = context.source.pod.ip
-    return worst_of(
-        context.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(context, expected.node)
-    )
+    hop = context.hop(expected, f"cilium_lxc[{address}]")
+    return worst_of(hop, finding, replies_kept_here(context, hop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,7 @@ def judge_record(
     match = known(context, expected.node, intent.address)
     if isinstance(match, Unavailable):
         return hop.unknown(match)
+    hop.rests_on_maps(match.rests_on[0])
     record = match.own
     if record is None:
         return _unknown_pod(hop, intent, match, of_identity)

@@ -1,7 +1,7 @@
 """Hop `name-resolution`: the name led to an address of the Service. Exercise 7."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
@@ -19,47 +19,76 @@ _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
 _OTHER_RESOLVERS = ("Default", "None")
 
 
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """The addresses that the name should lead to, in words and as facts."""
+
+    addresses: frozenset[str]
+    text: str
+    facts: Mapping[str, str]
+
+
 def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Finding:
     """curl's report, held against what the name should lead to."""
-    frontend = context.plan.frontend
-    hop = context.hop(expected, context.plan.request.host)
-    if frontend:
-        wanted = f"the ClusterIP of the Service, {frontend.ip}"
-        hop.intent(wanted, {"clusterIP": frontend.ip})
-        right = {frontend.ip}
-    else:
-        right = {backend.ip for backend in context.plan.backends}
-        wanted = f"one of {len(right)} ready endpoint(s)"
-        hop.intent(wanted, {"backends": ", ".join(sorted(right))})
-    report = context.report
+    hop, right, report = context.hop(expected, context.plan.request.host), _expected(context), context.report
+    hop.intent(right.text, right.facts)
     if not isinstance(report, CurlReport):
         return hop.ok("not asked yet") if report is None else hop.unknown(report)
-    took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
     if is_unresolved(context, report):
-        hop.observed("curl got no address", took)
-        if not right:
-            message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
-            return hop.broken(Reason.NO_READY_BACKENDS, message)
-        reason, message, cause = _why_unresolved(context, hop, report)
-        return replace(hop.broken(reason, message), cause=cause)
+        return _unresolved(context, hop, report, right)
     if report.remote_ip and (":" in report.remote_ip) != (":" in context.source.pod.ip):
-        message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
+        message = f"curl called {report.remote_ip}; paths of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
-    # curl is shown the address that it called, also where its socket was led to a backend
+    return _led_elsewhere(context, hop, report, right) or _led_right(context, hop, report)
+
+
+def _expected(context: CheckContext) -> _Expected:
+    """The ClusterIP; of a headless Service, its endpoints."""
+    frontend = context.plan.frontend
+    if frontend:
+        text = f"the ClusterIP of the Service, {frontend.ip}"
+        return _Expected(frozenset({frontend.ip}), text, {"clusterIP": frontend.ip})
+    addresses = frozenset(backend.ip for backend in context.plan.backends)
+    text = f"one of {len(addresses)} ready endpoint(s)"
+    return _Expected(addresses, text, {"backends": ", ".join(sorted(addresses))})
+
+
+def _unresolved(context: CheckContext, hop: Hop, report: CurlReport, right: _Expected) -> Finding:
+    """curl never had an address to connect to."""
+    hop.observed("curl got no address", _facts(report))
+    if not right.addresses:
+        message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
+        return hop.broken(Reason.NO_READY_BACKENDS, message)
+    reason, message, cause = _why_unresolved(context, hop, report)
+    return replace(hop.broken(reason, message), cause=cause)
+
+
+def _led_elsewhere(context: CheckContext, hop: Hop, report: CurlReport, right: _Expected) -> Finding | None:
+    """curl reports the address that it called, also where its socket was led to a backend."""
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
-    if called and called not in right | {backend.ip for backend in backends}:
-        hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
-        return hop.broken(
-            Reason.DNS_UNEXPECTED_ANSWER,
-            f"{context.plan.request.host} led to {called}, but it should lead to {wanted}",
-        )
-    shown = report.remote_ip or _shown(context)
-    if not shown:
+    if not called or called in right.addresses | {backend.ip for backend in backends}:
+        return None
+    hop.observed(f"curl called {called}", {**_facts(report), "remoteIP": called})
+    return hop.broken(
+        Reason.DNS_UNEXPECTED_ANSWER,
+        f"{context.plan.request.host} led to {called}, but it should lead to {right.text}",
+    )
+
+
+def _led_right(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
+    """The address that was called is right, if there is any trace of it."""
+    called = report.remote_ip or _shown(context)
+    if not called:
         message = f"no trace of this connection shows where {context.plan.request.host} led"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    hop.observed(f"curl spoke to {shown}", took)
-    return _slowed(context, hop, report) or hop.ok(f"resolved in {took['nameLookup']}")
+    facts = _facts(report)
+    hop.observed(f"curl called {called}", facts)
+    return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
+
+
+def _facts(report: CurlReport) -> dict[str, str]:
+    return {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
 
 
 def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | None:
@@ -72,7 +101,7 @@ def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | No
         return None
     reason, cause = found
     told = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
-    message = f"{told}: on the way to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
+    message = f"{told}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
     return replace(hop.broken(reason, message), cause=cause)
 
 

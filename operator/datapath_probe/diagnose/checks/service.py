@@ -54,6 +54,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
             lbmap.slot(expected.node, address_of(frontend), number)
         )  # as many as there should be
     master = master_at(context, expected.node)
+    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1))
     if isinstance(master.slot, Unavailable):
         told = not wanted and context.outcome.met is False
         return _nobody(context, hop, frontend) if told else hop.unknown(master.slot)

@@ -88,6 +88,7 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
     number = reverse_nat_of(context, expected.node, master, master.slot)
     hop.object = f"reverse NAT {number}"
     question = lbmap.revnat(expected.node, number)
+    hop.rests_on_maps(question)
     entry = context.reader.read(question, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)

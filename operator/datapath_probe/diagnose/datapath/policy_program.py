@@ -7,7 +7,7 @@ Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader
 
 from ...api.reasons import Reason
 from ...evidence.question import Question
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
 from ...sources.maps import policymap
@@ -15,7 +15,7 @@ from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.hop_check import Contradiction
+from ..finding.hop_check import Contradiction, Hop
 from .tail_calls import CALLS_FROM_POD, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
@@ -25,6 +25,20 @@ def owner_is_known(context: CheckContext, node: str) -> bool:
     """Whether it can be told whose program is in a slot: names and maps of programs go with the version."""
     layout = context.layout(node)
     return not isinstance(layout, Unavailable) and knows_calls(layout)
+
+
+def program_in_slot(
+    context: CheckContext, hop: Hop, endpoint: int, lost: str
+) -> int | Contradiction | Unavailable:
+    """The number of the program in the endpoint's slot. Without one, packets are dropped: `lost` says which."""
+    node = hop.expected.node
+    question = bpftool.policy_call(node, endpoint)
+    program = context.reader.read(question, bpftool.parse_call)
+    if not isinstance(program, Absent):
+        return program
+    hop.programmed("no program")
+    message = f"endpoint {endpoint} on {node} has no policy program: {lost} are dropped (203)"
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (question,))
 
 
 def not_its_own(
