@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-include tests/lab/lab.mk crds/crds.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk
+include tests/lab/lab.mk crds/crds.mk docs/architecture.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk
 
 # --- environment ---------------------------------------------------------------------------------
 
@@ -22,14 +22,14 @@ $(VENV)/.stamp: requirements-dev.txt pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: ## pin the dependencies anew, by hash and without index addresses
+lock: ## pin the dependencies by hash, without index addresses
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | uv pip compile -q --universal --generate-hashes --no-emit-index-url -c requirements-dev.txt - -o requirements-build.txt
 
 # --- tests: `make test` is all of these stages, in two chains beside each other, whether one fails or not ---------------
 
-CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check unit rules-test integration
+CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check unit rules-test integration
 ON_THE_LAB := programs e2e
 NIGHTLY := programs test-lab e2e-modes
 
@@ -40,7 +40,7 @@ test: $(VENV) ## everything; the last line counts all tests
 test-nightly: $(VENV) ## what takes long: labs are killed and switched, every mode of the datapath; ≈ 25 min. A rerun is a failure
 	@MAKE="$(MAKE)" $(BIN)/python tests/stages.py --reruns-fail "$(NIGHTLY)"
 
-.PHONY: fmt lint types layers
+.PHONY: fmt lint words types layers
 fmt: $(VENV) ## format the code, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -48,6 +48,9 @@ fmt: $(VENV) ## format the code, and mend what can be mended
 lint: $(VENV) ## style and common mistakes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+words: $(VENV) ## words that code and docs don't use
+	$(BIN)/python tests/words.py operator docs manifests README.md Makefile
 
 types: $(VENV) ## static types
 	$(BIN)/mypy

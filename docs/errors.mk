@@ -1,6 +1,6 @@
 .PHONY: docs-errors docs-errors-check
-docs-errors: $(VENV) ## write docs/errors.md anew from the reason catalogue
+docs-errors: $(VENV) ## generate docs/errors.md from the reason catalog
 	$(BIN)/python -m datapath_probe.publish.report.error_page > docs/errors.md
 
-docs-errors-check: $(VENV) ## fail if docs/errors.md is not what the catalogue says
+docs-errors-check: $(VENV) ## fail if docs/errors.md does not match the catalog
 	@$(BIN)/python -m datapath_probe.publish.report.error_page | diff -u docs/errors.md - || { echo "out of date: run make docs-errors"; exit 1; }

@@ -1,7 +1,7 @@
-"""`make bench`: what a probe run costs, beside the same work by hand and beside a bare exec of its curl.
+"""`make bench`: the duration of a probe run, compared with the same work by hand and with a bare exec of its curl.
 
-Runs on the lab that is up. Each round takes one sample of each, so that whatever else the machine does troubles all
-three alike. The probe runs in this process with the operator's own parts, over command channels that are open already.
+Uses the running lab. Each round takes one sample of each, so that other load on the machine affects all three alike.
+The probe runs in this process with the operator's own components, over exec channels that are already open.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from datapath_probe.kube.watch.inventory import ClusterInventory
 from datapath_probe.runs.runner import ProbeRunner
 from e2e import api as lab_api
 from e2e import galaxy
-from e2e.by_hand import Hands
+from e2e.by_hand import Commands
 from e2e.specs import SERVICE, landing
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
@@ -43,12 +43,12 @@ ROUNDS = 15
 WARM_UP = 3
 SHIP = "xwing"
 RESULT = CHECKOUT / "build/bench.json"
-# Not those that probes use, nor the last bench's: curl can't bind to one that was used a moment ago.
+# Not the ports of probes or of the last bench: curl cannot bind to a port that was used just now.
 _OTHER_PORTS = 15_000 + int(time.time()) % 4_000
 
 
-class RememberingExec(SourceExec):
-    """The operator's way to run curl; remembers what it ran last, so that just that can be run again."""
+class RecordingExec(SourceExec):
+    """Runs curl like the operator, and records the last call so that it can be repeated."""
 
     last: tuple[ContainerRef, tuple[str, ...], bytes | None, float, int]
 
@@ -67,13 +67,13 @@ class RememberingExec(SourceExec):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """All that is measured, ready to be run again and again."""
+    """The measured operations, ready to be repeated."""
 
     lab: Lab
     names: Names
     probe: Probe
     runner: ProbeRunner
-    source_exec: RememberingExec
+    source_exec: RecordingExec
     ports: Iterator[int]
 
     async def by_hand(self) -> None:
@@ -81,8 +81,8 @@ class Bench:
             await asyncio.to_thread(self.lab.kubectl, *command)
 
     async def probe_run(self) -> None:
-        """Raises RuntimeError if the probe is not Healthy: then its time tells nothing."""
-        outcome = (await self.runner.run(self.probe)).outcome
+        """Raises RuntimeError if the probe is not Healthy: then the measurement is meaningless."""
+        outcome = (await self.runner.run(self.probe)).worst
         if not isinstance(outcome, Diagnosis) or outcome.verdict is not ProbeVerdict.HEALTHY:
             raise RuntimeError(f"the probe is not Healthy: {outcome.message}")
 
@@ -99,7 +99,7 @@ class Bench:
 
 
 async def measure(bench: Bench, operator_cpu_ms: float) -> Result:
-    """Rounds of all three."""
+    """Measure all three in rounds."""
     for _ in range(WARM_UP):
         await bench.probe_run()
     rounds = []
@@ -117,14 +117,14 @@ async def _seconds(work: Awaitable[None]) -> float:
 
 
 @asynccontextmanager
-async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, RememberingExec]]:
-    """The operator's runner on the lab, put together as `control.cluster` does."""
+async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, RecordingExec]]:
+    """The operator's runner on the lab, assembled as in `kube.cluster`."""
     configuration = await load_configuration(str(kubeconfig))
     async with connect(configuration) as client:
         inventory = ClusterInventory(client, "kube-system")
         following = asyncio.create_task(inventory.run())
         exec_client = ExecClient(configuration)
-        pool, source_exec = ChannelPool(exec_client), RememberingExec(exec_client)
+        pool, source_exec = ChannelPool(exec_client), RecordingExec(exec_client)
         try:
             await inventory.wait_synced()
             answers = AnswerCache(ShellAgents(pool, inventory.agent))
@@ -139,11 +139,11 @@ async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, Remember
 
 def _names(lab: Lab, pods: galaxy.Galaxy) -> Names:
     source, destination = pods.pod(SHIP), pods.far(SHIP)
-    hands = Hands(lab)
+    commands = Commands(lab)
 
     def lxc(pod: galaxy.Pod) -> str:
-        inside = hands.pods_interface(pod.namespace, pod.name)
-        return str(hands.nodes_interface(pod.node, inside["link_index"])["ifname"])
+        inside = commands.pod_interface(pod.namespace, pod.name)
+        return str(commands.node_interface(pod.node, inside["link_index"])["ifname"])
 
     return Names(
         namespace=source.namespace,

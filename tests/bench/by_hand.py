@@ -1,7 +1,7 @@
-"""Exercises 2 to 7 as a person types them at the terminal, one kubectl after the other.
+"""Exercises 2 to 7 as a sequence of kubectl commands at the terminal.
 
-Generous to the person: the names of pods, agents and interfaces are known beforehand, nothing is read or thought about,
-nothing is typed twice, and the packet dump of exercise 6 is left out.
+A lower bound: the names of pods, agents and interfaces are known, no time is spent on reading or typing, no command is
+repeated, and the packet dump of exercise 6 is left out. Called by `__main__`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the person knows by now. `source_agent`, `destination_agent`: pods; `lxc`: interface on the node."""
+    """The known names. `source_agent`, `destination_agent`: pods; `lxc`: interface on the node."""
 
     namespace: str
     source: str
@@ -47,7 +47,7 @@ def exercises(names: Names) -> list[Command]:
     def on_destination_node(*words: str) -> Command:
         return ("exec", "-n", "kube-system", names.destination_agent, "-c", AGENT, "--", *words)
 
-    def ask_to_land(host: str) -> Command:
+    def request_landing(host: str) -> Command:
         return in_source("curl", "-s", "-X", "POST", f"http://{host}/v1/request-landing")
 
     return [
@@ -63,7 +63,7 @@ def exercises(names: Names) -> list[Command]:
         # 4 the program at the source's interface
         on_source_node("bpftool", "net", "show", "dev", names.source_lxc),
         # 5 pod to pod
-        ask_to_land(names.destination_ip),
+        request_landing(names.destination_ip),
         on_source_node("cilium-dbg", "bpf", "ipcache", "list"),
         on_destination_node("cilium-dbg", "bpf", "endpoint", "list"),
         # 6 between nodes
@@ -74,7 +74,7 @@ def exercises(names: Names) -> list[Command]:
         on_destination_node("cilium-dbg", "bpf", "ipcache", "list"),
         # 7 Service
         ("get", "service", "deathstar", "-n", names.namespace),
-        ask_to_land("deathstar"),
+        request_landing("deathstar"),
         on_source_node("cilium-dbg", "bpf", "lb", "list"),
         on_source_node("cilium-dbg", "bpf", "ct", "list", "global"),
         on_destination_node("cilium-dbg", "bpf", "ct", "list", "global"),

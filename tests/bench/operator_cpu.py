@@ -1,6 +1,7 @@
-"""What a verdict costs the operator itself, all that it does for one included: schedule, run, status, Events, metrics.
+"""CPU time of the operator per verdict, including schedule, run, status, Events and metrics.
 
-In: the lab and its pods. Out: milliseconds of CPU a verdict, as the kernel of the operator's node counts them.
+In: the lab and its pods. Out: milliseconds, as the kernel of the operator's node counts them. Called by
+`__main__`.
 """
 
 import os
@@ -21,7 +22,7 @@ _USER_TICKS, _SYSTEM_TICKS = 13, 14  # fields of /proc/PID/stat, from 0
 
 
 def cpu_ms_per_verdict(lab: Lab, api: Api, namespace: str, ship: str) -> float:
-    """CPU time of the operator over a stretch of healthy runs, divided by their number."""
+    """CPU time of the operator during a period of healthy runs, divided by their number."""
     say("· CPU of the operator …")
     operator = deploy(lab, api)
     probes = Probes(api, namespace)
@@ -35,7 +36,7 @@ def cpu_ms_per_verdict(lab: Lab, api: Api, namespace: str, ship: str) -> float:
         cpu_s, verdicts = _cpu_s(operator) - cpu_s, operator.metrics().total(_VERDICTS) - verdicts
         healthy = operator.metrics().total("datapath_probe_verdict", verdict="Healthy")
         if healthy < PROBES or not verdicts:
-            raise RuntimeError(f"{healthy:g} of {PROBES} probes are Healthy: their cost says nothing")
+            raise RuntimeError(f"{healthy:g} of {PROBES} probes are Healthy: the measurement is meaningless")
         return cpu_s * 1000 / verdicts
     finally:
         probes.delete_all()

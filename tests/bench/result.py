@@ -1,4 +1,4 @@
-"""Samples → medians and ratios: as a table for people, as `build/bench.json` for programs."""
+"""Samples → medians and ratios, as a table and as `build/bench.json`. Called by `__main__`."""
 
 import json
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ class Result:
     bare_exec_s: tuple[float, ...]
     probe_run_s: tuple[float, ...]
     operator_cpu_ms: float
-    """CPU of the operator a verdict, everything included."""
+    """CPU time of the operator per verdict, in total."""
 
     @property
     def by_hand_over_probe(self) -> float:
-        """How many times faster the probe is. Aim: at least 10."""
+        """The speedup of the probe. Target: at least 10."""
         return median(self.by_hand_s) / median(self.probe_run_s)
 
     @property
     def probe_over_bare_exec(self) -> float:
-        """How many bare execs of its curl a whole run costs. Aim: at most 2."""
+        """The duration of a whole run in bare execs of its curl. Target: at most 2."""
         return median(self.probe_run_s) / median(self.bare_exec_s)
 
     def to_object(self) -> dict[str, Any]:
-        """Medians and ratios, and the samples they come from; a ratio's sample is that of one round."""
+        """Medians and ratios with their samples; a sample of a ratio is that of one round."""
         samples = {
             "by_hand_s": self.by_hand_s,
             "bare_exec_s": self.bare_exec_s,
@@ -62,9 +62,9 @@ class Result:
             lines.append(f"{name:42}" + "".join(f"{value * 1000:>7.0f} ms" for value in values))
         lines += [
             "",
-            f"by hand / probe        {self.by_hand_over_probe:5.1f}   (aim: 10 or more)",
-            f"probe / bare exec      {self.probe_over_bare_exec:5.2f}   (aim: 2 or less)",
-            f"CPU of the operator    {self.operator_cpu_ms:5.1f} ms a verdict",
+            f"by hand / probe        {self.by_hand_over_probe:5.1f}   (target: 10 or more)",
+            f"probe / bare exec      {self.probe_over_bare_exec:5.2f}   (target: 2 or less)",
+            f"CPU of the operator    {self.operator_cpu_ms:5.1f} ms per verdict",
             f"{len(self.probe_run_s)} rounds",
         ]
         return "\n".join(lines)

@@ -1,12 +1,14 @@
-"""What `record` asks: by module and name, each question that a run through a Service has, and some without answer.
+"""What `record` asks: by module and name, each fact that a run through a Service has, and some without answer.
 
-Pure: the two pods, and what was heard so far, go in; questions come out.
+Pure: the two pods, and what was heard so far, go in; facts come out.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.kube.exec.command import Command
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.agent import agent_config, agent_endpoint, bpf_metrics
 from datapath_probe.sources.agent.agent_endpoint import AgentEndpoint
 from datapath_probe.sources.bpf import bpftool
@@ -15,7 +17,7 @@ from datapath_probe.sources.iproute2 import links, uptime
 from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, TrafficDirection
 
-Asked = tuple[str, str, Question]  # module, name, question
+Asked = tuple[str, str, Fact | Command]  # module, name, fact; a command where no fact is told by it
 UNUSED_ID = 65000
 
 
@@ -39,15 +41,18 @@ def unused(ip: str) -> str:
 def of_endpoints(client: End, server: End) -> Iterator[Asked]:
     """What the agent knows, and the endpoint maps."""
     node = client.node
-    yield "agent_config", "files", agent_config.question(node)
-    yield "agent_config", "more files", agent_config.more(node)
+    yield "agent_config", "files", agent_config.fact(node)
     yield "uptime", "uptime", uptime.uptime(node)
-    yield "bpf_metrics", "counters", bpf_metrics.question(node)
-    yield "agent_endpoint", "unknown", agent_endpoint.question(node, UNUSED_ID)
+    yield "bpf_metrics", "counters", bpf_metrics.fact(node)
+    yield "agent_endpoint", "unknown", agent_endpoint.fact(node, UNUSED_ID)
     yield "lxcmap", "client", lxcmap.lookup(node, client.ip)
     yield "lxcmap", "server", lxcmap.lookup(server.node, server.ip)
     yield "lxcmap", "server on the client's node", lxcmap.lookup(node, server.ip)
     yield "lxcmap", "address of the node", lxcmap.lookup(node, client.node_ip)
+
+
+def _in_map(client: End, name: str) -> Fact:
+    return ipcache.lookup(client.node, Layout("", ipcache_map=name, policy_map=""), client.ip)
 
 
 def of_programs(client: End, agent: AgentEndpoint, policy_program: int) -> Iterator[Asked]:
@@ -55,8 +60,8 @@ def of_programs(client: End, agent: AgentEndpoint, policy_program: int) -> Itera
     node, endpoint = client.node, client.endpoint
     yield "bpftool", "map", bpftool.map_id(node, "cilium_lxc")
     yield "bpftool", "unknown map", bpftool.map_id(node, "cilium_unknown")
-    yield "bpftool", "value in an unknown map", bpftool.lookup(node, "cilium_unknown", bytes(4))
-    yield "bpftool", "value of a key of the wrong size", bpftool.lookup(node, "cilium_lxc", bytes(2))
+    yield "bpftool", "value in an unknown map", _in_map(client, "cilium_unknown")
+    yield "bpftool", "value of a key of the wrong size", _in_map(client, "cilium_lxc")
     yield "bpftool", "policy program of an unknown endpoint", bpftool.policy_call(node, UNUSED_ID)
     yield "bpftool", "program", bpftool.prog(node, policy_program)
     yield "bpftool", "unknown program", bpftool.prog(node, 2**32 - 1)
@@ -88,7 +93,7 @@ def of_devices(client: End, server: End, agent: AgentEndpoint, namespace: str) -
     route = links.route_to(node, server.node_ip)
     yield "links", "route to the server's node", route
     yield "links", "route to the server", links.route_to(node, server.ip)
-    yield "links", "no route", replace(route, argv=("unshare", "--net", *route.argv))
+    yield "links", "no route", Command(node, ("unshare", "--net", *argv_of(route)))
 
 
 def of_ipcache(client: End, server: End, maps: Layout) -> Iterator[Asked]:
@@ -109,10 +114,10 @@ def of_ipcache(client: End, server: End, maps: Layout) -> Iterator[Asked]:
 def of_policy(client: End, server: End, maps: Layout) -> Iterator[Asked]:
     """The client's policy map."""
     for name, identity in (("server's identity", server.identity), ("any identity", ANY_IDENTITY)):
-        question = policymap.lookup(
+        fact = policymap.lookup(
             client.node, maps, client.endpoint, TrafficDirection.EGRESS, identity, server.port
         )
-        yield "policymap", name, question
+        yield "policymap", name, fact
 
 
 def of_service(node: str, frontend: lbmap.Frontend, master: lbmap.ServiceSlot) -> Iterator[Asked]:

@@ -4,7 +4,7 @@
 
 In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both of the lab's image `tests/lab/images/app`, the
 server one of the Service's. Out: in FOLDER one JSON file for each module of `cilium`: by name, what was asked
-(node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
+(fact, node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
 changes nothing.
 """
 
@@ -38,11 +38,11 @@ MAX_REQUESTS = 50  # until the Service chooses the server
 
 
 async def record_node(recorder: Recorder, client: End, server: End) -> None:
-    """What the agent knows and has programmed, in the order in which answers lead to further questions."""
+    """What the agent knows and has programmed, in the order in which answers lead to further facts."""
     node = client.node
     await recorder.ask_all(asked.of_endpoints(client, server))
     maps = map_layout.parse(await recorder.ask("layout", "version", map_layout.version(node)))
-    endpoint = agent_endpoint.question(node, client.endpoint)
+    endpoint = agent_endpoint.fact(node, client.endpoint)
     agent = agent_endpoint.parse(await recorder.ask("agent_endpoint", "client", endpoint))
     namespaces = netns.parse(await recorder.ask("netns", "namespaces", netns.find(node)))
     policy = bpftool.policy_call(node, client.endpoint)
@@ -64,8 +64,8 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
     assert isinstance(slot, ServiceSlot), slot
     for _ in range(MAX_REQUESTS):
         port = await recorder.request("delivered", name)
-        question = conntrack.service_entry(node, client.ip, port, vip.ip, vip.port)
-        entry = conntrack.parse(await recorder.ask("conntrack", "service: SVC", question))
+        fact = conntrack.service_entry(node, client.ip, port, vip.ip, vip.port)
+        entry = conntrack.parse(await recorder.ask("conntrack", "service: SVC", fact))
         assert isinstance(entry, CtEntry), entry
         chosen = lbmap.backend(node, entry.backend_id)
         backend = lbmap.parse_backend(await recorder.ask("lbmap", "backend", chosen))

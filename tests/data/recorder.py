@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from data.asked import Asked
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.command import Command
+from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.sources import curl
 from datapath_probe.sources.curl import CurlRequest
@@ -26,13 +28,17 @@ class Recorder:
     files: dict[str, dict[str, object]] = field(default_factory=lambda: defaultdict(dict))
     ports: SourcePorts = field(default_factory=SourcePorts)
 
-    async def ask(self, module: str, name: str, question: Question) -> Answer:
-        (reading,) = await self.agents.ask(question.node, [question])
-        return self._keep(module, name, {"node": question.node, "argv": question.argv}, reading)
+    async def ask(self, module: str, name: str, fact: Fact | Command) -> Answer:
+        command = fact if isinstance(fact, Command) else command_of(fact)
+        (reading,) = await self.agents.run(command.node, [command])
+        what: dict[str, object] = {"node": command.node, "argv": command.argv}
+        if isinstance(fact, Fact):
+            what |= {"kind": fact.kind, "parameters": dict(fact.parameters)}
+        return self._keep(module, name, what, reading)
 
-    async def ask_all(self, questions: Iterable[Asked]) -> None:
-        for module, name, question in questions:
-            await self.ask(module, name, question)
+    async def ask_all(self, facts: Iterable[Asked]) -> None:
+        for module, name, fact in facts:
+            await self.ask(module, name, fact)
 
     async def request(self, name: str, host: str, **changes: object) -> int:
         """Send a request from the client; the source port that it had."""

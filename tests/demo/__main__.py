@@ -1,6 +1,6 @@
-"""`make demo`: the operator at work, from nothing to verdicts; then how to look further and how to remove it all.
+"""`make demo`: deploys the operator and five probes, and shows their verdicts, the next commands, and how to clean up.
 
-`DEMO=kind` takes kind instead of the lab. Where neither is possible, a recorded run is shown.
+`DEMO=kind` uses kind instead of the lab. If neither is possible, it shows a recorded run.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from demo.place import NoPlaceError, Place, on_kind, on_lab
+from demo.place import NoClusterError, Place, on_kind, on_lab
 from e2e.metrics import Metrics
 from e2e.operator_deploy import NAMESPACE
 from e2e.waiting import until
@@ -50,7 +50,7 @@ def statuses(place: Place) -> dict[str, dict[str, Any]]:
 
 
 def wait_for_verdicts(place: Place) -> None:
-    """Until every probe could make up its mind: it can't about pods that have just been started."""
+    """Wait until every probe has a verdict other than Unknown; pods that have just started are in transition."""
 
     def verdicts() -> dict[str, str]:
         return {name: status.get("verdict", "none yet") for name, status in statuses(place).items()}
@@ -62,13 +62,13 @@ def wait_for_verdicts(place: Place) -> None:
 
 
 def longest_path(place: Place) -> str:
-    """The probe with the most to show: a Service's backend is on another node now and then."""
+    """The probe with the most hops: the backend of a Service may be on either node."""
     hops = {name: len(status["paths"][0]["hops"]) for name, status in statuses(place).items()}
     return max(hops, key=lambda name: hops[name])
 
 
 def changed(before: Metrics, after: Metrics) -> list[str]:
-    """The lines of interest that are new, or have another value."""
+    """The selected metrics that are new or changed."""
     known = [(name, labels, value) for name, labels, value in before.samples]
     names = {f"datapath_probe_{name}" for name in SHOWN}
     return [
@@ -88,18 +88,18 @@ def show(place: Place) -> None:
     reported = f"default/{longest_path(place)}"
     title(f"One of them, hop by hop: datapath-probe report {reported}")
     place.show(DATAPATH_PROBE, "report", reported)
-    title("What Prometheus sees now and did not before")
+    title("New and changed metrics")
     print("\n".join(changed(before, scrape(place))))
-    title("Look further")
+    title("Next commands")
     print(
         f"""{place.enter}
-kubectl describe dpp exhaust-port                 # what is wrong, and what to do next
+kubectl describe dpp exhaust-port                 # the problem and the next step
 kubectl get events --field-selector involvedObject.kind=DatapathProbe
 kubectl logs -n {NAMESPACE} deployment/datapath-probe
 kubectl port-forward -n {NAMESPACE} service/datapath-probe 8080   # then http://localhost:8080/metrics
 {Path(DATAPATH_PROBE).relative_to(CHECKOUT)} report default/exhaust-port
-Break something, as tests/e2e/faults.py does, and look again.
-Remove it all: {place.remove}"""
+Inject a fault, as tests/e2e/faults.py does, and run the report again.
+Clean up: {place.remove}"""
     )
 
 
@@ -111,8 +111,8 @@ def title(text: str) -> None:
 def main(where: str = "lab") -> None:
     try:
         place = on_kind() if where == "kind" else on_lab()
-    except NoPlaceError as reason:
-        say(f"{reason} Instead, this is a run that was recorded on the lab:\n")
+    except NoClusterError as reason:
+        say(f"{reason} Here is a recorded run instead:\n")
         subprocess.run([DATAPATH_PROBE, "replay", "--example"], check=True)
         return
     show(place)

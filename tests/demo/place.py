@@ -1,6 +1,6 @@
-"""Where the demo takes place: the lab, or kind. In: a machine. Out: a cluster with the operator in it.
+"""The cluster of the demo: the lab or kind.
 
-Called by `__main__`. What a machine lacks is said in one sentence.
+In: a machine. Out: a cluster with the operator, or one sentence that says what the machine lacks. Called by `__main__`.
 """
 
 import os
@@ -26,13 +26,13 @@ INSTALLED = (
 )
 
 
-class NoPlaceError(Exception):
-    """The demo can't take place here; the message says why."""
+class NoClusterError(Exception):
+    """The demo cannot run here; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cluster. `environment` makes kubectl and datapath-probe find it, `enter` does so in people's shells."""
+    """A cluster. `environment`: for kubectl and datapath-probe to find it; `enter`: the same as a shell command."""
 
     enter: str
     remove: str
@@ -46,14 +46,14 @@ class Place:
         ).stdout
 
     def show(self, *argv: str) -> None:
-        """Run a program for people to see. Raises CalledProcessError."""
+        """Run a program with visible output. Raises CalledProcessError."""
         subprocess.run(argv, env={**os.environ, **self.environment}, check=True)
 
 
 def on_lab() -> Place:
-    """The lab, brought up if it is not, with the operator of this checkout. Raises NoPlaceError."""
+    """The lab with the operator of this checkout; brings it up if necessary. Raises NoClusterError."""
     if reason := preconditions.unmet():
-        raise NoPlaceError(f"The lab can't run on this machine: {reason}.")
+        raise NoClusterError(f"The lab cannot run on this machine: {reason}.")
     _run(sys.executable, "-m", "lab", "up")
     lab = Lab.current()
     with api.connect(lab.kubeconfig) as connected:
@@ -65,11 +65,13 @@ def on_lab() -> Place:
 
 
 def on_kind() -> Place:
-    """kind in Docker, with the same Cilium settings. Not exercised by this project's CI. Raises NoPlaceError."""
+    """kind in Docker, with the same Cilium settings. Not exercised by this project's CI. Raises NoClusterError."""
     if missing := [
         program for program in ("docker", "kind", "cilium", "kubectl") if not shutil.which(program)
     ]:
-        raise NoPlaceError(f"The demo on kind needs {', '.join(missing)}, which this machine has not.")
+        raise NoClusterError(
+            f"The demo on kind needs {', '.join(missing)}, which this machine does not have."
+        )
     clusters = subprocess.run(
         ["kind", "get", "clusters"], check=True, text=True, stdout=subprocess.PIPE
     ).stdout
@@ -85,5 +87,5 @@ def on_kind() -> Place:
 
 
 def _run(*argv: str) -> None:
-    """Run a program whose output people shall see."""
+    """Run a program with visible output."""
     subprocess.run(argv, check=True, cwd=CHECKOUT)

@@ -1,5 +1,7 @@
-"""Objects in the lab's API server, as plain JSON over one connection: tests poll a lot, and a kubectl each would cost
-more than what is tested. In: paths. Out: objects. Used by everything beside it.
+"""Objects in the lab's API server, as plain JSON over one connection: tests poll often, and a kubectl per request would
+be too slow.
+
+In: paths. Out: objects. Used by the e2e tests, the fault bench, and the soak and load tests.
 """
 
 import json
@@ -18,8 +20,8 @@ _NOT_FOUND = 404
 _TIMEOUT_S = 10.0
 
 
-class Refused(Exception):  # noqa: N818 (it is the answer, not an error)
-    """The API server answered with an HTTP error; the text is its message."""
+class Refused(Exception):  # noqa: N818 (an expected response, not an error)
+    """The API server responded with an HTTP error; the text is its message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -27,17 +29,17 @@ class Refused(Exception):  # noqa: N818 (it is the answer, not an error)
 
 
 class Api:
-    """The API server, as the administrator. Raises Refused, or urllib3's errors when it is away."""
+    """The API server, as cluster admin. Raises Refused, or errors of urllib3 if it is not reachable."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
     def get(self, path: str) -> Object | None:
-        """The object at this path; None if there is none."""
+        """The object at this path; None if it does not exist."""
         try:
             return self._call("GET", path)
-        except Refused as answer:
-            if answer.status == _NOT_FOUND:
+        except Refused as refused:
+            if refused.status == _NOT_FOUND:
                 return None
             raise
 
@@ -47,7 +49,7 @@ class Api:
         return found
 
     def create(self, path: str, body: Object) -> Object:
-        """Make an object; `path` is that of the list."""
+        """Create an object; `path`: that of the list."""
         return self._call("POST", path, body)
 
     def patch(self, path: str, changes: Object) -> Object:
@@ -55,11 +57,11 @@ class Api:
         return self._call("PATCH", path, changes, MERGE_PATCH)
 
     def delete(self, path: str) -> None:
-        """Delete an object at once; one that is gone already is fine."""
+        """Delete an object immediately; no error if it does not exist."""
         try:
             self._call("DELETE", f"{path}?gracePeriodSeconds=0&propagationPolicy=Background")
-        except Refused as answer:
-            if answer.status != _NOT_FOUND:
+        except Refused as refused:
+            if refused.status != _NOT_FOUND:
                 raise
 
     def _call(
@@ -80,7 +82,7 @@ class Api:
 
 @contextmanager
 def connect(kubeconfig: Path) -> Iterator[Api]:
-    """The API server that this kubeconfig leads to, by its client certificate."""
+    """Connect to the API server of this kubeconfig, with its client certificate."""
     client = new_client_from_config(str(kubeconfig))
     try:
         yield Api(client)
@@ -93,7 +95,7 @@ def pod_path(namespace: str, name: str) -> str:
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    """A pod that is Ready and is to stay."""
+    """Whether a pod is Ready and not terminating."""
     conditions = pod.get("status", {}).get("conditions", ())
-    staying = "deletionTimestamp" not in pod["metadata"]
-    return staying and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    permanent = "deletionTimestamp" not in pod["metadata"]
+    return permanent and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

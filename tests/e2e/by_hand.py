@@ -1,6 +1,7 @@
-"""The exercises by hand: what a person types to see the same values, and what is printed then.
+"""The exercises by hand: the commands that print the same values as a probe's status.
 
-In: pods and nodes. Out: the printed values. Nothing here is the product's: it is what the product is compared with.
+In: pods and nodes. Out: the printed values. Independent of the product: its results are compared with these. Used by
+`test_evidence` and the bench.
 Source of the formats: cilium-dbg 1.18, bpftool 7.5, iproute2.
 """
 
@@ -15,8 +16,8 @@ _WORDS = re.compile(r"(\w+)=(\S*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
-    """A person at the terminal."""
+class Commands:
+    """The commands of a person at the terminal."""
 
     lab: Lab
 
@@ -42,13 +43,13 @@ class Hands:
         """Exercises 2 and 6: kubectl get configmap cilium-config."""
         return str(self._get("configmap", "cilium-config", "-n", "kube-system")["data"][name])
 
-    def pods_interface(self, namespace: str, pod: str) -> dict[str, Any]:
+    def pod_interface(self, namespace: str, pod: str) -> dict[str, Any]:
         """Exercise 3: ip link in the pod."""
         shown = self.lab.kubectl("exec", "-n", namespace, pod, "--", "ip", "-j", "link", "show", "eth0")
         return _only(shown)
 
-    def nodes_interface(self, node: str, ifindex: int) -> dict[str, Any]:
-        """Exercise 3: the other end of the pair, on the node."""
+    def node_interface(self, node: str, ifindex: int) -> dict[str, Any]:
+        """Exercise 3: the other end of the veth pair, on the node."""
         links = json.loads(self.lab.run(node, "ip", "-j", "link").stdout)
         return next(link for link in links if link["ifindex"] == ifindex)
 
@@ -59,11 +60,11 @@ class Hands:
         return found
 
     def ipcache(self, node: str, ip: str) -> dict[str, str]:
-        """Exercises 5 and 6: what the node's ipcache holds of this very address."""
+        """Exercises 5 and 6: the node's ipcache entry of exactly this address."""
         return self._line(node, "ipcache", f"{ip}/32")
 
     def endpoint(self, node: str, ip: str) -> dict[str, str]:
-        """Exercise 5: what the node's endpoint map holds of this address."""
+        """Exercise 5: the node's endpoint map entry of this address."""
         return self._line(node, "endpoint", f"{ip}:0")
 
     def backends(self, node: str, frontend: str) -> str:
@@ -74,7 +75,7 @@ class Hands:
         return ", ".join(sorted(found))
 
     def connections(self, node: str, *parts: str) -> list[dict[str, str]]:
-        """Exercise 7: the node's conntrack entries whose line holds all these parts, word by word."""
+        """Exercise 7: the node's conntrack entries whose line contains all these parts, as key-value pairs."""
         shown = self.lab.agent_exec(node, "cilium-dbg", "bpf", "ct", "list", "global")
         found = [line for line in shown.splitlines() if all(part in line for part in parts)]
         return [dict(_WORDS.findall(line)) for line in found]

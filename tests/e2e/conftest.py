@@ -1,6 +1,6 @@
-"""Fixtures of the e2e tests: the lab, the operator in it, pods to probe, probes that go when the test ends.
+"""Fixtures of the e2e tests: the lab, the operator, pods to probe, and probes that are deleted when the test ends.
 
-`make e2e` brings the lab up; here it is only used. On a machine that can have no lab, every test is skipped.
+`make e2e` brings the lab up. On a machine without the prerequisites of the lab, every test is skipped.
 """
 
 import os
@@ -21,10 +21,10 @@ from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
-# These take the lab through all modes, and have a target of their own: `make e2e-modes`.
+# These switch the lab through all modes and have their own target: `make e2e-modes`.
 collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py"]
 
-# What is upgraded or switched while probes run is judged with the windows that people run the operator with.
+# Tests of upgrades and mode switches use the default windows.
 SHORT = Windows(pod_starting_s=2, endpoints_spreading_s=2, agent_starting_s=5)
 WINDOWS = DEFAULT if os.environ.get("E2E_MODES") else SHORT
 
@@ -39,12 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.lab)
         item.add_marker(pytest.mark.timeout(LONGEST_TEST_S))
         if reason:
-            item.add_marker(pytest.mark.skip(reason=f"the lab can't run here: {reason}"))
+            item.add_marker(pytest.mark.skip(reason=f"the lab cannot run here: {reason}"))
 
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    """The lab that is up. Raises LabError if there is none."""
+    """The running lab. Raises LabError if there is none."""
     return Lab.current()
 
 
@@ -68,7 +68,7 @@ def galaxy(lab: Lab, api: Api) -> Galaxy:
 
 @pytest.fixture(scope="session")
 def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
-    """The demo's probes by name. Its pods are ready, and every probe has run since they all are."""
+    """The probes of the demo by name. Every probe has run since all pods are ready."""
     lab.kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests/demo/overlays/lab"))
     lab.kubectl("rollout", "status", "-n", "default", "statefulset/deathstar", "--timeout=180s")
     lab.kubectl(
@@ -84,8 +84,8 @@ def demo(lab: Lab, api: Api, operator: Operator) -> dict[str, Probe]:
 
 @pytest.fixture
 def probes(operator: Operator, galaxy: Galaxy) -> Iterator[Probes]:
-    """Makes probes in the galaxy's namespace; they are gone when the test ends. What a test before has done to the
-    operator is over by now.
+    """Creates probes in the galaxy's namespace and deletes them when the test ends. The operator is ready, also after a
+    test that restarted it.
     """
     operator.wait_ready(timeout_s=120)
     probes = Probes(galaxy.api, galaxy.namespace)

@@ -1,6 +1,6 @@
 """Faults of the e2e tests: each is a context in which something is broken; leaving it restores what was there.
 
-In: a galaxy, and the pods concerned. What is broken is the real thing. The fault bench has many more (tests/faults).
+In: a galaxy and pods. The faults are real. Used by the e2e and load tests; `tests/faults` has many more.
 """
 
 import signal
@@ -18,19 +18,19 @@ from lab.cluster import Lab
 
 
 def ipcache_entry(lab: Lab, node: str, pod: Pod) -> maps.MapEntry:
-    """What a node's ipcache holds of a pod."""
+    """A node's ipcache entry of a pod."""
     return maps.ipcache_entry(lab, node, pod.ip)
 
 
 def endpoint_entry(lab: Lab, pod: Pod) -> maps.MapEntry:
-    """What the pod's node holds of it in the endpoint map."""
+    """The entry of a pod in the endpoint map of its node."""
     return maps.endpoint_entry(lab, pod.node, pod.ip)
 
 
 def wrong_tunnel_endpoint(lab: Lab, node: str, pod: Pod) -> Injected:
-    """A node that looks for a pod behind a node that does not exist."""
-    nobody = ip_address("172.30.0.99").packed
-    return maps.changed(ipcache_entry(lab, node, pod), maps.patched(4, nobody))
+    """A node whose ipcache entry of a pod points to a node that does not exist."""
+    unused = ip_address("172.30.0.99").packed
+    return maps.changed(ipcache_entry(lab, node, pod), maps.patched(4, unused))
 
 
 def program_detached(lab: Lab, pod: Pod) -> Injected:
@@ -51,13 +51,13 @@ def scaled_to_zero(galaxy: Galaxy) -> Iterator[None]:
 
 
 def application_stopped(galaxy: Galaxy, pod: Pod) -> AbstractContextManager[object]:
-    """A pod that runs on without its server."""
+    """A running pod without its server."""
     return application.stopped(galaxy, pod)
 
 
 @contextmanager
 def role_binding_removed(galaxy: Galaxy, name: str) -> Iterator[None]:
-    """An operator that has lost a permission in this namespace."""
+    """An operator without a permission in this namespace."""
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{galaxy.namespace}/rolebindings"
     binding = galaxy.api.get(f"{path}/{name}")
     assert binding is not None
@@ -71,7 +71,7 @@ def role_binding_removed(galaxy: Galaxy, name: str) -> Iterator[None]:
 
 @contextmanager
 def agent_unready(galaxy: Galaxy, node: str) -> Iterator[None]:
-    """A node whose agent pod is not Ready. Its kubelet, which knows better, stands still meanwhile."""
+    """A node whose agent pod is not Ready. Its kubelet, which would correct that, is stopped meanwhile."""
     agent = pod_path("kube-system", galaxy.lab.agent_pod(node))
     kubelet = galaxy.lab.node(node).role("kubelet")
     found = galaxy.api.get(agent)

@@ -1,6 +1,6 @@
-"""The pods that the e2e tests probe (manifests/galaxy), as they are at the moment of asking.
+"""The pods that the e2e tests probe (manifests/galaxy), in their current state.
 
-In: names. Out: where a pod runs and how Cilium knows it. Used by the tests and by `faults`.
+In: names. Out: node, address, endpoint and identity of a pod. Used by the tests and by `faults`.
 """
 
 from dataclasses import dataclass
@@ -43,20 +43,20 @@ class Galaxy:
     windows: Windows = DEFAULT
 
     def wait_ready(self) -> None:
-        """All pods run, and both deathstars answer."""
+        """Wait until all pods are ready."""
         until("two deathstars and all ships are ready", self._ready, START_S, otherwise=self._phases)
 
     def wait_at_rest(self) -> None:
-        """Nothing counts as in transition any more: whatever fails from now on is broken."""
-        until("nothing has just been started", self._at_rest, START_S, otherwise=self._phases)
+        """Wait until all transition windows have passed: later failures are not attributed to a transition."""
+        until("all transition windows have passed", self._at_rest, START_S, otherwise=self._phases)
 
     def pod(self, name: str) -> Pod:
-        """A pod that runs. Fails the test if there is none, or Cilium does not know it."""
+        """A running pod. Fails the test if there is none, or if it has no CiliumEndpoint."""
         pod = self.api.get(pod_path(self.namespace, name))
         path = f"/apis/cilium.io/v2/namespaces/{self.namespace}/ciliumendpoints/{name}"
         endpoint = self.api.get(path)
         assert pod is not None, f"there is no pod {name}"
-        assert endpoint is not None, f"Cilium does not know pod {name}"
+        assert endpoint is not None, f"pod {name} has no CiliumEndpoint"
         return Pod(
             namespace=self.namespace,
             name=name,
@@ -75,7 +75,7 @@ class Galaxy:
         return next(star for star in self._deathstars() if star.node != self.pod(ship).node)
 
     def has_deathstars(self) -> bool:
-        """Whether there is any, be it on its way out."""
+        """Whether there is any, including terminating ones."""
         return bool(self._list(f"?labelSelector={DEATHSTARS}"))
 
     def sh(self, pod: str, command: str) -> str:
@@ -102,7 +102,7 @@ class Galaxy:
 
 
 def _youngest_s(pods: list[Object]) -> float:
-    """The age of the container that was started last; 0 while not all run."""
+    """The age of the youngest container; 0 unless all run."""
     states = [status["state"] for pod in pods for status in pod["status"].get("containerStatuses", ())]
     if not all("running" in state for state in states):
         return 0.0
@@ -119,7 +119,7 @@ def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS, windows: Windows = D
 
 
 def delete_pods(lab: Lab, api: Api, namespace: str = NAMESPACE) -> None:
-    """All pods, gone. `kubectl delete --wait` may wait for good where a StatefulSet makes the next of that name."""
+    """Delete all pods and wait. `kubectl delete --wait` can hang if a StatefulSet recreates a pod."""
 
     def uids() -> set[str]:
         return {pod["metadata"]["uid"] for pod in api.items(f"/api/v1/namespaces/{namespace}/pods")}

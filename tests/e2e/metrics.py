@@ -1,4 +1,4 @@
-"""The operator's metrics as Prometheus would scrape them. In: the text of /metrics. Out: samples by name and labels."""
+"""The operator's metrics, as Prometheus scrapes them. In: the text of /metrics. Out: samples by name and labels."""
 
 from dataclasses import dataclass
 

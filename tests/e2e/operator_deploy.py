@@ -1,7 +1,7 @@
-"""The operator in the lab: its image built from this checkout, installed as people install it, with its own
-ServiceAccount and permissions.
+"""The operator in the lab: its image is built from this checkout and installed with the published manifests.
 
-Called by the fixture `operator` and by `make demo`. Does nothing that is done already.
+In: a lab. Out: the running operator. Called by the fixture `operator`, by `make demo` and the bench. Skips steps that
+are already done.
 """
 
 import json
@@ -40,11 +40,11 @@ class Operator:
         return next((pod for pod in self.api.items(_PODS) if is_ready(pod)), None)
 
     def wait_ready(self, timeout_s: float = 60) -> Object:
-        """Its pod, once it is ready: it knows the cluster and every probe."""
+        """Wait for its pod to be ready: inventory and probes are synced."""
         return until("the operator is ready", self.pod, timeout_s, otherwise=self.logs)
 
     def get(self, path: str) -> str:
-        """What its web server says, asked on its own node."""
+        """A response of its web server, requested on its own node."""
         pod = self.wait_ready()
         url = f"http://{pod['status']['podIP']}:8080{path}"
         return self.lab.run(
@@ -56,13 +56,13 @@ class Operator:
         return Metrics.parse(self.get("/metrics"))
 
     def logs(self, *which: str) -> str:
-        """Lines of its log, by options of `kubectl logs`; the last ones."""
+        """Lines of its log, selected by options of `kubectl logs`; default: the last ones."""
         return self.lab.kubectl(
             "logs", "-n", NAMESPACE, "deployment/datapath-probe", *(which or ("--tail=20",))
         )
 
     def scale(self, replicas: int) -> None:
-        """Start or stop it; returns when that has happened."""
+        """Start or stop it, and wait until that is done."""
         self.api.patch(_DEPLOYMENT, {"spec": {"replicas": replicas}})
         if replicas:
             self.wait_ready()
@@ -71,7 +71,7 @@ class Operator:
 
 
 def deploy(lab: Lab, api: Api, windows: Windows = DEFAULT) -> Operator:
-    """The operator as this checkout has it, ready. `windows`: its windows of transition."""
+    """Deploy the operator of this checkout and wait until it is ready. `windows`: its transition windows."""
     archive = operatorimage.build(IMAGE)
     built = f"{archive.parent.name} {_changed(windows)}".rstrip()
     operator = Operator(lab, api)

@@ -1,6 +1,6 @@
-"""DatapathProbes of the tests: made, asked to run, waited for, read as anybody reads them.
+"""DatapathProbes of the tests: created, run, waited for, and read through the API.
 
-In: specs as people write them. Out: `.status` as JSON. Used by the tests through the fixture `probes`.
+In: specs. Out: `.status` as JSON. Used by the tests through the fixture `probes`.
 """
 
 import itertools
@@ -16,12 +16,12 @@ from e2e.waiting import until
 API_VERSION = "datapath-probe.dev/v1alpha1"
 RUN_NOW = "datapath-probe.dev/run-now"
 RUN_S = 40.0
-"""What the slowest run may take on a busy machine, from being asked for to being written."""
+"""Maximum time of a run on a busy machine, from its request to its status."""
 UNCHANGED_S = 30.0
-"""A status that says the same as before is written at most so often."""
+"""Minimum time between writes of an otherwise unchanged status."""
 
-_asked = itertools.count(time.time_ns())
-"""Never a value that was used before, be it by an earlier process."""
+_requests = itertools.count(time.time_ns())
+"""Values that no earlier process has used."""
 
 
 def probes_path(namespace: str) -> str:
@@ -51,14 +51,14 @@ class Probe:
         return status
 
     def wait(self, what: str, condition: Callable[[Object], bool], timeout_s: float = RUN_S) -> Object:
-        """The first status for which the condition holds; every change of verdict, hop or reason is written."""
+        """The first status for which the condition holds."""
 
-        def look() -> Object | None:
+        def check() -> Object | None:
             status = self.status()
             return status if condition(status) else None
 
         return until(
-            f"{self.namespace}/{self.name}: {what}", look, timeout_s, otherwise=lambda: brief(self.status())
+            f"{self.namespace}/{self.name}: {what}", check, timeout_s, otherwise=lambda: brief(self.status())
         )
 
     def wait_for(self, verdict: str, timeout_s: float = 2 * RUN_S) -> Object:
@@ -76,25 +76,25 @@ class Probe:
 
     def run_now(self, timeout_s: float = RUN_S) -> Object:
         """The status written by a run that starts after this call."""
-        value = f"e2e-{next(_asked)}"
+        value = f"e2e-{next(_requests)}"
         self.api.patch(self.path, {"metadata": {"annotations": {RUN_NOW: value}}})
         return self.wait(f"run {value}", lambda status: status.get("lastHandledRunNow") == value, timeout_s)
 
     def run_until(self, what: str, condition: Callable[[Object], bool], timeout_s: float = 60) -> Object:
-        """The first status that fulfils the condition, of runs one after the other: for what the operator hears of by a
-        watch, and so may hear of after it was asked to run.
+        """Repeat runs until the status meets the condition: for changes that the operator observes by a watch, possibly
+        after the request to run.
         """
 
-        def look() -> Object | None:
+        def check() -> Object | None:
             status = self.run_now()
             return status if condition(status) else None
 
         return until(
-            f"{self.namespace}/{self.name}: {what}", look, timeout_s, otherwise=lambda: brief(self.status())
+            f"{self.namespace}/{self.name}: {what}", check, timeout_s, otherwise=lambda: brief(self.status())
         )
 
     def settle(self, timeout_s: float = 60) -> Object:
-        """Run until it is Healthy: what a test starts from, on a machine that may be busy with other things."""
+        """Repeat runs until the probe is Healthy: the initial state of a test."""
         return self.run_until("Healthy", lambda status: status["verdict"] == "Healthy", timeout_s)
 
     def change(self, spec: Object) -> None:
@@ -107,14 +107,14 @@ class Probe:
 
 @dataclass(slots=True)
 class Probes:
-    """Makes probes in one namespace and removes them in the end."""
+    """Creates probes in one namespace and deletes them afterwards."""
 
     api: Api
     namespace: str
-    _made: list[Probe] = field(default_factory=list)
+    _created: list[Probe] = field(default_factory=list)
 
     def create(self, name: str, spec: Object) -> Probe:
-        """A new probe. Without a schedule it runs when it is asked to, after its first run."""
+        """Create a probe. Without a schedule, it runs on request only, after its first run."""
         body = {
             "apiVersion": API_VERSION,
             "kind": "DatapathProbe",
@@ -123,13 +123,13 @@ class Probes:
         }
         self.api.create(probes_path(self.namespace), body)
         probe = Probe(self.api, self.namespace, name)
-        self._made.append(probe)
+        self._created.append(probe)
         return probe
 
     def delete_all(self) -> None:
-        for probe in self._made:
+        for probe in self._created:
             probe.delete()
-        self._made.clear()
+        self._created.clear()
 
 
 def hop(status: Object, name: str) -> Object:
@@ -141,18 +141,18 @@ def hop(status: Object, name: str) -> Object:
 
 
 def facts(status: Object, hop_name: str, witness: str) -> dict[str, str]:
-    """What one witness says of a hop, value by value."""
+    """The facts of one witness at a hop."""
     found: dict[str, str] = hop(status, hop_name)["evidence"][witness].get("facts", {})
     return found
 
 
 def divergence(status: Object) -> tuple[Any, ...]:
-    """(verdict, hop, node, reason) that the status names."""
+    """(verdict, hop, node, reason) of the status."""
     blamed = status.get("divergentHop", {})
     return status.get("verdict"), blamed.get("name"), blamed.get("node"), status.get("reason")
 
 
 def brief(status: Object) -> str:
-    """What a status says, in a line for whoever reads a failed test."""
+    """A status in one line, for the message of a failed test."""
     run = status.get("lastRun", {})
     return f"{status.get('summary', 'no run yet')} [run {run.get('id')}, {run.get('trigger')}, {run.get('endTime')}]"

@@ -1,6 +1,7 @@
-"""Processes in containers, as the node's containerd and kernel see them.
+"""Processes in containers, as seen by the node's containerd and kernel.
 
-In: a node and a container's id. Out: what was started there by exec, which is all that an operator can leave behind.
+In: a node and a container id. Out: processes started by exec, the only ones that the operator can leave behind. Used by
+the e2e and soak tests.
 """
 
 import signal
@@ -12,10 +13,10 @@ _CTR = ("ctr", "--namespace=k8s.io", "tasks")
 
 
 def started_by_exec(lab: Lab, node: str, container_id: str) -> list[str]:
-    """What runs in the container and does not descend from its own first process, as "pid command line"."""
+    """Processes in the container that do not descend from its first process, as "pid command line"."""
     first = first_pid(lab, node, container_id)
     own = {first}
-    strangers = []
+    foreign = []
     pids = [line.split()[0] for line in lab.run(node, *_CTR, "ps", container_id).stdout.splitlines()[1:]]
     shown = lab.run(
         node,
@@ -33,8 +34,8 @@ def started_by_exec(lab: Lab, node: str, container_id: str) -> list[str]:
         if pid in own or parent in own:
             own.add(pid)
         elif not state.startswith("Z"):
-            strangers.append(f"{pid} {command}")
-    return strangers
+            foreign.append(f"{pid} {command}")
+    return foreign
 
 
 def in_agents(lab: Lab) -> list[str]:
@@ -55,13 +56,13 @@ def container(pod: Object, name: str) -> str:
 
 
 def send(lab: Lab, pod: Object, name: str, number: signal.Signals) -> None:
-    """Send a signal to the first process of a container, past everything that would soften it."""
+    """Send a signal to the first process of a container, directly on the node."""
     node = pod["spec"]["nodeName"]
     pid = first_pid(lab, node, container(pod, name))
     lab.run(node, "kill", f"-{number.name.removeprefix('SIG')}", pid)
 
 
 def first_pid(lab: Lab, node: str, container_id: str) -> str:
-    """The first process of a container, by its number on the node."""
+    """The pid of the first process of a container, in the node's pid namespace."""
     tasks = (line.split() for line in lab.run(node, *_CTR, "list").stdout.splitlines()[1:])
     return next(pid for task, pid, _ in tasks if task == container_id)

@@ -1,7 +1,7 @@
 #!/bin/bash
-# `make e2e`: the e2e tests on a new lab of their own, which is removed in the end; one such run at a time on a machine.
-# That the lab comes up and leaves nothing behind are the first and the last of the tests, unless others are asked for.
-# With LAB_KEEP=1 they run on the lab that is up, which stays. usage: run.sh FOLDER-OF-PROGRAMS [TESTS]
+# `make e2e`: the e2e tests on a new lab, which is removed afterwards; one run at a time per machine.
+# The first test brings the lab up and the last one removes it, unless TESTS selects others.
+# With LAB_KEEP=1 they use the running lab and keep it. usage: run.sh FOLDER-OF-PROGRAMS [TESTS]
 set -euo pipefail
 programs=$1
 tests=${2:-tests/e2e}
@@ -9,12 +9,12 @@ lock=/run/lock/datapath-probe-e2e.lock
 lab_tests=tests/lab/tests/test_up_and_down.py
 
 lab() { PYTHONPATH=tests "$programs/python" -m lab "$@"; }
-# A cluster under way, on a machine that others may use, has its hiccups: what fails is tried once more, and pytest says so.
+# Failed tests are retried once, since the machine may be busy; pytest reports retries.
 e2e() { "$programs/pytest" -v -p no:randomly --reruns 1 -r R "$@"; }
 with_lab_tests() { e2e "$lab_tests::test_it_comes_up_once" "$tests" "$lab_tests::test_down_leaves_nothing_behind"; }
 
 if ! lab possible; then
-    with_lab_tests # every test is skipped, and says why
+    with_lab_tests # every test is skipped, with the reason
 elif [ -n "${LAB_KEEP:-}" ]; then
     lab status || lab up
     e2e "$tests"

@@ -1,4 +1,4 @@
-"""Packets on request: exercise 6's dump, of this probe's own connection, once for each time it was asked for."""
+"""Packet capture on request: the dump of exercise 6, of this probe's connection, once per request."""
 
 from e2e import processes
 from e2e.api import Object
@@ -15,7 +15,7 @@ def captured(probe: Probe, value: str) -> Object:
     return probe.wait(f"capture {value}", lambda status: status.get("lastHandledCapture") == value, 2 * RUN_S)
 
 
-def test_a_capture_shows_outer_and_inner_headers_on_both_nodes_and_leaves_nothing(
+def test_a_capture_has_outer_and_inner_headers_on_both_nodes_and_leaves_no_process(
     galaxy: Galaxy, probes: Probes
 ) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
@@ -29,17 +29,17 @@ def test_a_capture_shows_outer_and_inner_headers_on_both_nodes_and_leaves_nothin
     ends = {(packet["source"], packet["destination"]) for packet in capture["packets"]}
     assert ends == {(client, server), (server, client)}
     assert {packet["node"] for packet in capture["packets"]} == {ship.node, star.node}
-    tunnelled = [packet for packet in capture["packets"] if "vni" in packet]
-    assert {(packet["source"], packet["vni"]) for packet in tunnelled} == {
+    tunneled = [packet for packet in capture["packets"] if "vni" in packet]
+    assert {(packet["source"], packet["vni"]) for packet in tunneled} == {
         (client, ship.identity),
         (server, star.identity),
     }
-    assert {packet["encapsulation"] for packet in tunnelled} == {"vxlan"}
-    assert "SYN" in {packet["flags"] for packet in tunnelled if packet["direction"] == "in"}
+    assert {packet["encapsulation"] for packet in tunneled} == {"vxlan"}
+    assert "SYN" in {packet["flags"] for packet in tunneled if packet["direction"] == "in"}
 
     def sniffers() -> list[str]:
         return [line for line in processes.in_agents(galaxy.lab) if "perl" in line]
 
     until("no capture runs any more", lambda: not sniffers(), RUN_S, otherwise=sniffers)
     again = probe.run_now()
-    assert again["capture"] == capture  # another run is not captured, and takes nothing away
+    assert again["capture"] == capture  # a later run captures nothing and keeps the capture

@@ -1,52 +1,55 @@
-"""The agents' own bpftool: many questions that share a process are answered as each would be alone."""
+"""The bpftool of real agents: batched facts get the same answers as separate ones."""
 
 from datapath_probe.collect.interfaces import ContainerRef
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
-from datapath_probe.sources.maps import conntrack
+from datapath_probe.sources.bpf.map_layout import Layout
+from datapath_probe.sources.maps import conntrack, ipcache
 from lab.cluster import Lab
 
 NODE = "node1"
-QUESTIONS = (
+WRONG_KEY = Layout("", ipcache_map="cilium_lxc", policy_map="")  # whose keys are shorter
+FACTS = (
     bpftool.attached(NODE, "cilium_vxlan"),
     bpftool.map_id(NODE, "cilium_lxc"),
     conntrack.out_entry(NODE, "10.0.0.1", 1, "10.0.0.2", 80),  # absent
     bpftool.map_id(NODE, "no_such_map"),
-    bpftool.lookup(NODE, "cilium_lxc", b"too short a key"),
+    ipcache.lookup(NODE, WRONG_KEY, "10.0.0.1"),
     bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),  # its exit code means nothing
     bpftool.prog(NODE, 2**31),
-    Question(NODE, ("cat", "/etc/hostname")),
+    agent_config.fact(NODE),
     bpftool.attached(NODE, "eth0"),
     bpftool.map_id(NODE, "cilium_ipcache_v2"),
 )
 
 
-def said(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
+def content(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
     return (reading.exit_code, reading.stdout, reading.stderr) if isinstance(reading, Answer) else reading
 
 
-async def test_questions_that_share_a_process_are_answered_as_alone(lab: Lab) -> None:
+async def test_batched_facts_get_the_same_answers_as_separate_ones(lab: Lab) -> None:
     agent = Agent(NODE, "kube-system", lab.agent_pod(NODE), "cilium-agent", ready=True, incarnation="")
     client = ExecClient(await load_configuration(str(lab.kubeconfig)))
     pool = ChannelPool(client)
     container = ContainerRef(agent.namespace, agent.pod, agent.container, uid="")
     try:
-        together = await ShellAgents(pool, lambda _: agent).ask(NODE, QUESTIONS)
+        together = await ShellAgents(pool, lambda _: agent).ask(NODE, FACTS)
         alone = [
             await SourceExec(client).run(
-                container, question.argv, stdin=None, timeout_s=20, stdout_limit=100_000
+                container, argv_of(fact), stdin=None, timeout_s=20, stdout_limit=100_000
             )
-            for question in QUESTIONS
+            for fact in FACTS
         ]
     finally:
         await pool.close()
         await client.close()
     assert all(isinstance(reading, Answer) for reading in alone)
-    assert list(map(said, together)) == list(map(said, alone))
+    assert list(map(content, together)) == list(map(content, alone))

@@ -1,4 +1,4 @@
-"""The demo as it is shipped: four probes are Healthy, the fifth is Broken on purpose; and what people see of it."""
+"""The demo: four probes are Healthy, the fifth is Broken on purpose; and the output of kubectl."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_four_probes_are_healthy_on_every_hop(demo: Demo, name: str) -> None:
     assert conditions == {"Ready": "True", "ExpectationMet": "True", "PathHealthy": "True"}
 
 
-def test_the_exhaust_port_is_broken_by_the_application(demo: Demo) -> None:
+def test_the_exhaust_port_is_broken_at_the_application(demo: Demo) -> None:
     status = demo[BROKEN].wait_for("Broken")
     node = status["paths"][0]["destination"]["node"]
     assert divergence(status) == ("Broken", "destination-response", node, "ConnectionRefused")
@@ -53,7 +53,7 @@ def test_kubectl_get_shows_verdict_hop_and_reason(lab: Lab, demo: Demo) -> None:
     assert {by_name[name][2] for name in HEALTHY} == {"Healthy"}
 
 
-def test_kubectl_describe_begins_with_what_is_wrong_and_what_to_do(lab: Lab, demo: Demo) -> None:
+def test_kubectl_describe_starts_with_the_problem_and_the_next_step(lab: Lab, demo: Demo) -> None:
     demo[BROKEN].wait_for("Broken")
 
     def describe() -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""Sources and destinations of every kind: pods, hosts, Services with and without address, a pod's own Service.
+"""Sources and destinations of every kind: pods, hosts, Services with and without ClusterIP, a pod's own Service.
 
-What is Healthy is judged by the hops that its packets take, in the mode that the lab is in; what can't work says where.
+Healthy probes have the hops of their path in the current mode of the lab; others name the broken hop.
 """
 
 from collections.abc import Iterator
@@ -83,12 +83,12 @@ def mode() -> Mode:
     return Lab.current().settings.mode
 
 
-def test_ends_of_every_kind_are_judged_by_the_hops_that_they_have(kinds: Probes) -> None:
-    judge_ends(kinds)
+def test_every_kind_of_source_and_destination_is_healthy_with_its_hops(kinds: Probes) -> None:
+    assert_kinds_healthy(kinds)
 
 
-def judge_ends(kinds: Probes) -> None:
-    """Every kind is Healthy, by its own hops."""
+def assert_kinds_healthy(kinds: Probes) -> None:
+    """Every kind is Healthy, with its own hops."""
     probes = {
         name: probe(kinds, name, source, destination) for name, (source, destination, _) in HEALTHY.items()
     }
@@ -102,12 +102,12 @@ def judge_ends(kinds: Probes) -> None:
             assert (hop in hops) == (mode() in modes), (name, brief(status))
 
 
-def test_a_node_port_is_judged_where_cilium_serves_it_and_refused_elsewhere(lab: Lab, kinds: Probes) -> None:
-    judge_node_ports(lab, kinds)
+def test_a_node_port_is_supported_only_where_cilium_serves_it(lab: Lab, kinds: Probes) -> None:
+    assert_node_ports(lab, kinds)
 
 
-def judge_node_ports(lab: Lab, kinds: Probes) -> None:
-    """With backends far and near, and where only clients outside the cluster are kept to local ones."""
+def assert_node_ports(lab: Lab, kinds: Probes) -> None:
+    """With a far and a near backend, and with `externalTrafficPolicy: Local`."""
     probes = {name: probe(kinds, name, "ship", node_port(name)) for name in NODE_PORTS}
     for name, one in probes.items():
         if mode() is not Mode.KPR:
@@ -126,7 +126,7 @@ def judge_node_ports(lab: Lab, kinds: Probes) -> None:
         assert path["destination"]["serviceIP"] == lab.node(node_of(lab, "ship")).ip
 
 
-def test_a_node_port_without_its_entries_is_named(lab: Lab, kinds: Probes) -> None:
+def test_missing_node_port_entries_are_named(lab: Lab, kinds: Probes) -> None:
     if mode() is not Mode.KPR:
         pytest.skip("without kube-proxy replacement Cilium serves no NodePort")
     ship, name = node_of(lab, "ship"), "node-port"
@@ -140,12 +140,12 @@ def test_a_node_port_without_its_entries_is_named(lab: Lab, kinds: Probes) -> No
         assert divergence(status) == ("Broken", "service-lookup", ship, "BackendMissing"), brief(status)
     one.settle()
     with faults.deleted(frontend):
-        status = one.run_now()  # sockets find the entry of any address
+        status = one.run_now()  # socket load balancing finds the wildcard entry
         assert divergence(status) == ("Degraded", "service-lookup", ship, "FrontendMissing"), brief(status)
     one.settle()
 
 
-def test_the_kubernetes_api_is_a_host_behind_a_service(kinds: Probes) -> None:
+def test_the_kubernetes_service_has_a_host_as_backend(kinds: Probes) -> None:
     spec = {
         "source": {"pod": "ship"},
         "destination": {"service": {"name": "kubernetes", "namespace": "default", "port": "https"}},
@@ -155,14 +155,14 @@ def test_the_kubernetes_api_is_a_host_behind_a_service(kinds: Probes) -> None:
     assert status["paths"][0]["destination"]["node"] == "node1"
 
 
-def test_a_local_service_has_no_backend_on_other_nodes(lab: Lab, kinds: Probes) -> None:
+def test_a_service_with_local_traffic_policy_has_no_backend_on_other_nodes(lab: Lab, kinds: Probes) -> None:
     one = probe(kinds, "local-elsewhere", "ship", service("local"))
     status = one.run_until("Broken", lambda status: status["verdict"] == "Broken")  # the pods may be new
     ship = node_of(lab, "ship")
     assert divergence(status) == ("Broken", "service-lookup", ship, "NoReadyBackends"), brief(status)
 
 
-def test_a_name_server_that_the_node_does_not_know_is_named(lab: Lab, kinds: Probes) -> None:
+def test_a_missing_entry_of_the_dns_service_is_named(lab: Lab, kinds: Probes) -> None:
     one = probe(kinds, "dns", "ship", service("sticky"))
     one.settle()
     ship = node_of(lab, "ship")

@@ -1,8 +1,8 @@
-"""What a status tells equals what the exercises print by hand."""
+"""The values in a status equal those that the exercises print by hand."""
 
 import pytest
 
-from e2e.by_hand import Hands
+from e2e.by_hand import Commands
 from e2e.probes import Probe, facts
 from lab.cluster import Lab
 
@@ -11,28 +11,28 @@ PATHS = ["same-node", "cross-node", "service-from-tiefighter", "service-from-xwi
 
 
 @pytest.fixture(scope="module")
-def hands(lab: Lab) -> Hands:
-    return Hands(lab)
+def commands(lab: Lab) -> Commands:
+    return Commands(lab)
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_exercise_2_addresses_and_identities(demo: Demo, hands: Hands, name: str) -> None:
+def test_exercise_2_addresses_and_identities(demo: Demo, commands: Commands, name: str) -> None:
     status = demo[name].wait_for("Healthy")
     [path] = status["paths"]
     seen = facts(status, "ipam", "intent")
-    assert seen["ipam"] == hands.setting("ipam")
+    assert seen["ipam"] == commands.setting("ipam")
     for role, pod in (("source", path["source"]["pod"]), ("destination", path["destination"]["name"])):
-        identity, ip = hands.identity_and_ip("default", pod)
+        identity, ip = commands.identity_and_ip("default", pod)
         assert (seen[f"{role}Identity"], seen[f"{role}IP"]) == (identity, ip)
         assert (str(path[role]["identity"]), path[role]["ip"]) == (identity, ip)
-        assert seen[f"{role}PodCIDRs"] == hands.pod_cidrs(path[role]["node"])
-    assert facts(status, "ipam", "programmed")["endpointID"] == hands.endpoint_id(
+        assert seen[f"{role}PodCIDRs"] == commands.pod_cidrs(path[role]["node"])
+    assert facts(status, "ipam", "programmed")["endpointID"] == commands.endpoint_id(
         "default", path["source"]["pod"]
     )
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_exercise_3_both_ends_of_the_veth_pairs(demo: Demo, hands: Hands, name: str) -> None:
+def test_exercise_3_both_ends_of_the_veth_pairs(demo: Demo, commands: Commands, name: str) -> None:
     status = demo[name].wait_for("Healthy")
     [path] = status["paths"]
     ends = (
@@ -41,8 +41,8 @@ def test_exercise_3_both_ends_of_the_veth_pairs(demo: Demo, hands: Hands, name: 
     )
     for hop, pod, node in ends:
         seen = facts(status, hop, "programmed")
-        inside = hands.pods_interface("default", pod)
-        outside = hands.nodes_interface(node, inside["link_index"])
+        inside = commands.pod_interface("default", pod)
+        outside = commands.node_interface(node, inside["link_index"])
         assert (seen["podIfindex"], seen["podPeerIfindex"]) == (
             str(inside["ifindex"]),
             str(inside["link_index"]),
@@ -56,75 +56,77 @@ def test_exercise_3_both_ends_of_the_veth_pairs(demo: Demo, hands: Hands, name: 
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_exercise_4_the_program_at_the_sources_interface(demo: Demo, hands: Hands, name: str) -> None:
+def test_exercise_4_the_program_at_the_sources_interface(demo: Demo, commands: Commands, name: str) -> None:
     status = demo[name].wait_for("Healthy")
     device = facts(status, "source-interface", "intent")["interface"]
-    [program] = hands.programs(status["paths"][0]["source"]["node"], device)
+    [program] = commands.programs(status["paths"][0]["source"]["node"], device)
     seen = facts(status, "source-program", "programmed")
     assert (seen["programs"], seen["programID"]) == (program["name"], str(program["prog_id"]))
     assert program["kind"] == f"{seen['attach']}/ingress"
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_exercise_5_ipcache_and_endpoint_map(demo: Demo, hands: Hands, name: str) -> None:
+def test_exercise_5_ipcache_and_endpoint_map(demo: Demo, commands: Commands, name: str) -> None:
     status = demo[name].wait_for("Healthy")
     source, destination = status["paths"][0]["source"], status["paths"][0]["destination"]
     for hop, node, of in (
         ("ipcache-lookup", source["node"], destination["ip"]),
         ("reply-ipcache", destination["node"], source["ip"]),
     ):
-        seen, printed = facts(status, hop, "programmed"), hands.ipcache(node, of)
+        seen, printed = facts(status, hop, "programmed"), commands.ipcache(node, of)
         assert seen["identity"] == printed["identity"]
         assert (seen["tunnelEndpoint"] or "0.0.0.0") == printed["tunnelendpoint"]  # noqa: S104 (means "none")
     seen, printed = (
         facts(status, "endpoint-lookup", "programmed"),
-        hands.endpoint(destination["node"], destination["ip"]),
+        commands.endpoint(destination["node"], destination["ip"]),
     )
     assert (seen["endpointID"], seen["ifindex"]) == (printed["id"], printed["ifindex"])
     assert (seen["mac"], seen["nodeMAC"]) == (printed["mac"].lower(), printed["nodemac"].lower())
 
 
-def test_exercise_6_the_tunnel_between_the_nodes(demo: Demo, hands: Hands) -> None:
+def test_exercise_6_the_tunnel_between_the_nodes(demo: Demo, commands: Commands) -> None:
     status = demo["cross-node"].wait_for("Healthy")
     source, destination = status["paths"][0]["source"], status["paths"][0]["destination"]
-    assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == hands.node_ip(
+    assert facts(status, "ipcache-lookup", "programmed")["tunnelEndpoint"] == commands.node_ip(
         destination["node"]
     )
-    assert facts(status, "reply-ipcache", "programmed")["tunnelEndpoint"] == hands.node_ip(source["node"])
-    protocol = hands.setting("tunnel-protocol")
+    assert facts(status, "reply-ipcache", "programmed")["tunnelEndpoint"] == commands.node_ip(source["node"])
+    protocol = commands.setting("tunnel-protocol")
     for hop, node, direction in (
         ("overlay-encapsulation", source["node"], "egress"),
         ("overlay-decapsulation", destination["node"], "ingress"),
     ):
         assert facts(status, hop, "intent")["tunnelProtocol"] == protocol
         seen = facts(status, hop, "programmed")
-        attached = [p for p in hands.programs(node, f"cilium_{protocol}") if p["kind"] == f"tcx/{direction}"]
+        attached = [
+            p for p in commands.programs(node, f"cilium_{protocol}") if p["kind"] == f"tcx/{direction}"
+        ]
         assert seen["programs"] == ", ".join(program["name"] for program in attached)
         assert {seen["ifindex"]} == {str(program["ifindex"]) for program in attached}
 
 
 @pytest.mark.parametrize("name", ["service-from-tiefighter", "service-from-xwing"])
-def test_exercise_7_the_service(demo: Demo, hands: Hands, name: str) -> None:
+def test_exercise_7_the_service(demo: Demo, commands: Commands, name: str) -> None:
     status = demo[name].wait_for("Healthy")
     source, destination = status["paths"][0]["source"], status["paths"][0]["destination"]
     frontend = f"{destination['serviceIP']}:80"
     backend = f"{destination['ip']}:{destination['port']}"
-    listed = hands.backends(source["node"], frontend)
+    listed = commands.backends(source["node"], frontend)
     assert facts(status, "service-lookup", "programmed")["backends"] == listed
     assert backend in listed
     local = f"{source['ip']}:{status['paths'][0]['request']['localPort']}"
-    [translated] = hands.connections(source["node"], "SVC", f"{local} -> {frontend}")
+    [translated] = commands.connections(source["node"], "SVC", f"{local} -> {frontend}")
     seen = facts(status, "service-translation", "observed")
     assert (seen["backend"], seen["backendID"]) == (backend, translated["BackendID"])
     assert seen["revNAT"] == translated["RevNAT"]
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_exercise_7_the_connection_in_conntrack(demo: Demo, hands: Hands, name: str) -> None:
-    """Both nodes have entries of the very connection that the status tells of."""
+def test_exercise_7_the_connection_in_conntrack(demo: Demo, commands: Commands, name: str) -> None:
+    """Both nodes have entries of exactly the connection in the status."""
     status = demo[name].wait_for("Healthy")
     source, destination = status["paths"][0]["source"], status["paths"][0]["destination"]
     five_tuple = f"{source['ip']}:{status['paths'][0]['request']['localPort']} -> {destination['ip']}:80"
-    assert len(hands.connections(source["node"], "TCP OUT", five_tuple)) == 1
-    [incoming] = hands.connections(destination["node"], "TCP IN", five_tuple)
+    assert len(commands.connections(source["node"], "TCP OUT", five_tuple)) == 1
+    [incoming] = commands.connections(destination["node"], "TCP IN", five_tuple)
     assert incoming["SourceSecurityID"] == str(source["identity"])

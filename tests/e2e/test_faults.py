@@ -1,4 +1,4 @@
-"""What is broken is named: the hop, its node, the reason. What is repaired is Healthy at the next run."""
+"""Each fault is named with hop, node and reason. After the repair, the next run is Healthy."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,28 +26,28 @@ def settled(probes: Probes, name: str, spec: Object) -> Probe:
 
 
 def run_in(probe: Probe, fault: Callable[[], Injected]) -> Object:
-    """The status of a run that met the fault from beginning to end: some faults the agent repairs by itself."""
+    """The status of a run with the fault in place from start to end: the agent may repair some faults."""
     for _ in range(3):
         with fault() as is_in_place:
             status = probe.run_now()
             if is_in_place is None or is_in_place():
                 return status
-    raise AssertionError("the agent repairs this at once")
+    raise AssertionError("the agent repairs this fault immediately")
 
 
 def assert_healthy_again(probe: Probe) -> None:
-    """The very next run is."""
+    """The next run is Healthy."""
     status = probe.run_now()
     assert status["verdict"] == "Healthy", brief(status)
 
 
-def test_a_pod_missing_in_the_sources_ipcache_is_a_latent_fault(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_missing_ipcache_entry_on_the_source_node_is_a_latent_fault(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     probe = settled(probes, "ipcache-entry-missing", to_pod("xwing", star))
     status = run_in(probe, lambda: faults.deleted(faults.ipcache_entry(galaxy.lab, ship.node, star)))
     assert divergence(status) == ("Degraded", "ipcache-lookup", ship.node, "IpcacheEntryMissing")
     assert status["paths"][0]["request"]["httpStatus"] == 200
-    assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # the world's
+    assert facts(status, "ipcache-lookup", "programmed")["identity"] == "2"  # reserved:world
     assert_healthy_again(probe)
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_tunnel_endpoint_breaks_the_path(galaxy: Galaxy, probes: Probes)
 
 @pytest.mark.parametrize("ship", ["xwing", "tiefighter"])
 @pytest.mark.parametrize("where", ["far", "near"])
-def test_an_endpoint_missing_on_its_own_node_is_not_blamed_on_the_application(
+def test_a_missing_endpoint_entry_is_not_attributed_to_the_application(
     galaxy: Galaxy, probes: Probes, ship: str, where: str
 ) -> None:
     star = galaxy.far(ship) if where == "far" else galaxy.near(ship)
@@ -79,7 +79,7 @@ def test_a_detached_program_is_named(galaxy: Galaxy, probes: Probes, where: str)
     probe = settled(probes, f"program-detached-{where}", to_pod("xwing", star))
     status = run_in(probe, lambda: faults.program_detached(galaxy.lab, ship))
     verdict, *blamed = divergence(status)
-    assert verdict in ("Broken", "Degraded")  # the host may route the packets all the same
+    assert verdict in ("Broken", "Degraded")  # the host may still route the packets
     assert blamed == ["source-program", ship.node, "ProgramMissing"]
     assert_healthy_again(probe)
 
@@ -109,14 +109,14 @@ def test_a_probe_on_schedule_sees_fault_and_repair_within_one_interval(
     repaired = datetime.now(UTC)
     status = probe.wait_for("Healthy", interval_s + RUN_S)
     since = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > repaired]
-    under_way_at_the_repair = 1
-    assert len([run for run in since if run["verdict"] != "Healthy"]) <= under_way_at_the_repair
+    in_progress_at_the_repair = 1
+    assert len([run for run in since if run["verdict"] != "Healthy"]) <= in_progress_at_the_repair
 
 
 def test_a_service_without_ready_backends_is_named(galaxy: Galaxy, probes: Probes) -> None:
     ship = galaxy.pod("xwing")
     probe = settled(probes, "no-ready-backends", landing("xwing", SERVICE))
     with faults.scaled_to_zero(galaxy):
-        named = ("Broken", "service-lookup", ship.node, "NoReadyBackends")
-        probe.run_until("named", lambda status: divergence(status) == named)
-    probe.settle()  # the new pods have to be known first
+        expected = ("Broken", "service-lookup", ship.node, "NoReadyBackends")
+        probe.run_until("the fault is named", lambda status: divergence(status) == expected)
+    probe.settle()  # the operator has to observe the new pods first

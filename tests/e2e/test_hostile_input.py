@@ -1,6 +1,6 @@
-"""Hostile input arrives byte for byte, or is refused by the API server; nothing else happens.
+"""Hostile input arrives byte for byte or is rejected by the API server, without side effects.
 
-The server's /echo answers with what it got, and the probe looks for that in the answer.
+The server's /echo returns the request, and the probe expects it in the response.
 """
 
 import base64
@@ -14,7 +14,7 @@ from e2e.probes import Probes, brief
 
 SHELL = "\"'`touch /tmp/pwned`$(touch /tmp/pwned);|&<>\\ %s{1,2}[3-4]~*?!"
 BODIES = {
-    "a shell's words": SHELL,
+    "shell syntax": SHELL,
     "a file to read": "@/etc/passwd",
     "an option": "--output /tmp/pwned",
     "lines": f'line 1\r\n\nurl = "http://0.0.0.0"\n{SHELL}\n',
@@ -22,14 +22,14 @@ BODIES = {
     "not ASCII": "데스스타 ☠ é",
 }
 VALUES = {
-    "a shell's words": SHELL.strip(),
+    "shell syntax": SHELL.strip(),
     "a file to read": "@/etc/passwd",
     "an option": "-X DELETE",
     "not ASCII": "데스스타",
     "empty": "",
 }
 PATHS = {
-    "a shell's words": "\"'`touch$IFS/tmp/pwned`$(touch$IFS/tmp/pwned);|&<>\\{1,2}[3-4]~*?!",
+    "shell syntax": "\"'`touch$IFS/tmp/pwned`$(touch$IFS/tmp/pwned);|&<>\\{1,2}[3-4]~*?!",
     "dots": "../../%2e%2e//./etc/passwd",
     "an option": "?-o=/tmp/pwned&--config=/etc/passwd",
     "escapes": "%0d%0aHost:%20evil?q=%00%s%n",
@@ -37,7 +37,7 @@ PATHS = {
 
 
 def echoing(path: str = "/echo", contains: str = "", **request: Object | list[Object] | str) -> Object:
-    """A probe that succeeds if the server's answer contains this."""
+    """A probe that succeeds if the response contains this."""
     return {
         "source": {"pod": "xwing"},
         "destination": {"service": {"name": "deathstar", "port": 80}},
@@ -82,14 +82,14 @@ REFUSED = {
     "header value with a line break": {"request": {"headers": [{"name": "X", "value": "a\r\nHost: evil"}]}},
     "header that frames the request": {"request": {"headers": [{"name": "Content-Length", "value": "0"}]}},
     "path with a line break": {"request": {"path": "/ HTTP/1.1\r\nHost: evil\r\n\r\n"}},
-    "path with a blank": {"request": {"path": "/a b"}},
+    "path with a space": {"request": {"path": "/a b"}},
     "path with a fragment": {"request": {"path": "/a#b"}},
     "NUL in the body": {"request": {"body": "a\0b"}},
 }
 
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
-def test_what_could_be_misread_is_refused(probes: Probes, change: Object) -> None:
+def test_ambiguous_input_is_rejected(probes: Probes, change: Object) -> None:
     with pytest.raises(Refused) as raised:
         probes.create("refused", {**echoing(contains="x"), **change})
     assert raised.value.status == 422

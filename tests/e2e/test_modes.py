@@ -1,6 +1,6 @@
-"""Every mode of the datapath, each switched to in place, and an upgrade of Cilium while probes run: `make e2e-modes`.
+"""Every datapath mode, switched in place, and an upgrade of Cilium while probes run: `make e2e-modes`.
 
-No part of `make e2e`: it takes the lab through all of its settings.
+Not part of `make e2e`: it switches the lab through all its settings.
 """
 
 from dataclasses import replace
@@ -14,10 +14,10 @@ from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief
 from e2e.specs import SERVICE, landing, to_pod
-from e2e.test_destinations import judge_ends, judge_node_ports
+from e2e.test_destinations import assert_kinds_healthy, assert_node_ports
 from e2e.test_destinations import kinds as kinds
 from e2e.test_destinations import places as places
-from e2e.test_policy import DENIALS, judge_denial
+from e2e.test_policy import DENIALS, assert_denial
 from lab import lifecycle
 from lab.cluster import Lab
 from lab.settings import Attach, Mode, Settings
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def switch(galaxy: Galaxy, settings: Settings) -> None:
-    """Switch the lab in place. Pods keep the kind of route they were made with: for another they are made anew."""
+    """Switch the lab in place. Pods keep their kind of route, so they are recreated for another one."""
     before = Lab.current().settings
     lifecycle.up(settings)
     if before.endpoint_routes != settings.endpoint_routes:
@@ -56,7 +56,7 @@ def switch(galaxy: Galaxy, settings: Settings) -> None:
 
 
 def specs(galaxy: Galaxy, ship: str) -> dict[str, Object]:
-    """To the deathstar on the ship's own node, to the one on the other, and to their Service."""
+    """To the deathstar on the ship's node, to the one on the other node, and to their Service."""
     return {
         "near": to_pod(ship, galaxy.near(ship)),
         "far": to_pod(ship, galaxy.far(ship)),
@@ -85,17 +85,17 @@ def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes
 
 
 @pytest.mark.parametrize("mode", ["kpr", "native", "endpoint-routes", "no-hubble", "1.19-vxlan"])
-def test_a_denial_is_witnessed_and_its_policy_named_in_a_mode(
+def test_a_denial_is_observed_and_its_policy_named_in_a_mode(
     galaxy: Galaxy, probes: Probes, operator: Operator, mode: str
 ) -> None:
     switch(galaxy, MODES[mode])
     for denial in DENIALS.values():
-        judge_denial(galaxy, probes, operator, denial)
+        assert_denial(galaxy, probes, operator, denial)
         probes.delete_all()
 
 
 def test_a_path_change_is_described(galaxy: Galaxy, probes: Probes) -> None:
-    """One probe, over switches that leave its pods as they are."""
+    """One probe, during switches that keep its pods."""
     switch(galaxy, VXLAN)
     probe = probes.create(
         "profile", landing("xwing", {"pod": {"name": galaxy.far("xwing").name, "port": 80}})
@@ -104,20 +104,22 @@ def test_a_path_change_is_described(galaxy: Galaxy, probes: Probes) -> None:
     for settings, words in ((MODES["vxlan-tc"], "attach mode tcx → tc"), (NATIVE, "routing vxlan → native")):
         switch(galaxy, settings)
         status = probe.settle(SETTLED_S)
-        told = " ".join(run.get("pathChange", "") for run in status["history"])
-        assert words in told, brief(status)
+        changes = " ".join(run.get("pathChange", "") for run in status["history"])
+        assert words in changes, brief(status)
 
 
 @pytest.mark.parametrize("mode", ["kpr", "native"])
-def test_destinations_of_every_kind_are_judged_in_a_mode(galaxy: Galaxy, kinds: Probes, mode: str) -> None:
+def test_every_kind_of_source_and_destination_is_healthy_in_a_mode(
+    galaxy: Galaxy, kinds: Probes, mode: str
+) -> None:
     switch(galaxy, MODES[mode])
-    judge_ends(kinds)
-    judge_node_ports(galaxy.lab, kinds)
+    assert_kinds_healthy(kinds)
+    assert_node_ports(galaxy.lab, kinds)
 
 
-def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Probes) -> None:
-    """Every run that begins before all is settled is Healthy, or Unknown because of what is in transition: the agents
-    are not ready for a while, and what fails meanwhile proves nothing.
+def test_an_upgrade_in_place_is_never_reported_as_broken(galaxy: Galaxy, probes: Probes) -> None:
+    """Every run during the upgrade is Healthy, or Unknown because of a transition or an agent that is not ready:
+    failures then prove nothing.
     """
     switch(galaxy, MODES["vxlan"])
     often = {"schedule": {"interval": "2s"}, "history": {"limit": 50}}
@@ -133,8 +135,8 @@ def test_an_upgrade_in_place_is_never_called_broken(galaxy: Galaxy, probes: Prob
         status = healthy_since(probe, upgraded)
         runs = [run for run in status["history"] if datetime.fromisoformat(run["time"]) > began]
         assert len(runs) > 1, brief(status)
-        told = {(run["verdict"], run.get("reason")) for run in runs if run["verdict"] != "Healthy"}
-        assert told <= {("Unknown", "InTransition"), ("Unknown", "AgentNotReady")}, runs
+        unhealthy = {(run["verdict"], run.get("reason")) for run in runs if run["verdict"] != "Healthy"}
+        assert unhealthy <= {("Unknown", "InTransition"), ("Unknown", "AgentNotReady")}, runs
 
 
 def healthy_since(probe: Probe, moment: datetime) -> Object:

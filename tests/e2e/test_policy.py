@@ -1,4 +1,4 @@
-"""Policies: who denies is named, a denial that is expected must have been seen, and a map that differs is no policy."""
+"""Policies: the denying policy is named, an expected denial must be observed, and a differing policy map is a fault."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from faults.inject.maps import deleted
 from faults.inject.policies import Direction, allow_all_entry, enforced, policy
 
 SHIPS, STARS = {"matchLabels": {"class": "xwing"}}, {"matchLabels": {"class": "deathstar"}}
-HEALTHY = ""  # has no reason
+HEALTHY = ""  # no reason
 DNS = {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"}}
 FROM_SHIPS, TO_STARS = {"fromEndpoints": [SHIPS]}, {"toEndpoints": [STARS]}
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A policy that keeps a ship from landing; `words`: how its name is told."""
+    """A policy that denies the request. `decision`, `name`: how the status shows it."""
 
     kind: str
     spec: Object
@@ -70,49 +70,51 @@ def _at_rest(galaxy: Galaxy) -> None:
 
 
 def denied(spec: Object) -> Object:
-    """The same request, expected to be denied."""
+    """The same request with an expected denial."""
     return {**spec, "expect": {"outcome": "Denied"}}
 
 
-def told(probe: Probe, reason: str, fits: Callable[[Object], bool] = lambda _: True) -> Object:
-    """The first status with this reason ("": Healthy) that fits; a run may lack some evidence, as long as an agent is
-    realizing a policy or the machine is busy.
+def wait_for_reason(probe: Probe, reason: str, fits: Callable[[Object], bool] = lambda _: True) -> Object:
+    """The first status with this reason ("": Healthy) that fits. Runs may lack evidence while an agent realizes a
+    policy or the machine is busy.
     """
 
-    def is_told(status: Object) -> bool:
+    def matches(status: Object) -> bool:
         return status.get("reason", "") == reason and fits(status)
 
     probe.wait("first run", lambda status: "verdict" in status, 2 * RUN_S)
 
-    def look() -> Object | None:
+    def check() -> Object | None:
         status = probe.status()
-        if not is_told(status):
+        if not matches(status):
             status = probe.run_now()
-        return status if is_told(status) else None
+        return status if matches(status) else None
 
-    return until(f"{probe.name}: {reason}", look, 60, otherwise=lambda: brief(probe.status()))
+    return until(f"{probe.name}: {reason}", check, 60, otherwise=lambda: brief(probe.status()))
 
 
 @pytest.mark.parametrize("denial", DENIALS.values(), ids=DENIALS.keys())
-def test_a_denial_is_witnessed_and_its_policy_named(
+def test_a_denial_is_observed_and_its_policy_named(
     galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial
 ) -> None:
-    judge_denial(galaxy, probes, operator, denial)
+    assert_denial(galaxy, probes, operator, denial)
 
 
-def judge_denial(galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial) -> None:
-    """A probe that expects the denial is Healthy, and one that does not is Broken, at the hop of this very policy."""
+def assert_denial(galaxy: Galaxy, probes: Probes, operator: Operator, denial: Denial) -> None:
+    """A probe that expects the denial is Healthy; another one is Broken at the hop of this policy."""
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     owner, peer = (star, ship) if denial.direction is Direction.INGRESS else (ship, star)
     made = policy(denial.kind, denial.spec)
     with enforced(galaxy.lab, galaxy.api, made, owner, denial.direction, peer.identity):
         expecting = probes.create("expects-denial", denied(to_pod("xwing", star)))
-        surprised = probes.create("expects-delivery", to_pod("xwing", star))
+        unexpecting = probes.create("expects-delivery", to_pod("xwing", star))
         where = f"{denial.direction.name.lower()}-policy"
-        status = told(expecting, HEALTHY, lambda status: "policies" in facts(status, where, "intent"))
+        status = wait_for_reason(
+            expecting, HEALTHY, lambda status: "policies" in facts(status, where, "intent")
+        )
         assert_denied_as_expected(status, owner, denial)
         assert success(operator.metrics(), expecting) == 1
-        status = told(surprised, "PolicyDenied", lambda status: denial.name in status["summary"])
+        status = wait_for_reason(unexpecting, "PolicyDenied", lambda status: denial.name in status["summary"])
         assert divergence(status) == ("Broken", where, owner.node, "PolicyDenied"), brief(status)
         assert denial.name in status["divergentHop"]["message"]
 
@@ -135,37 +137,37 @@ def success(metrics: Metrics, probe: Probe) -> float | None:
     return metrics.value("datapath_probe_success", namespace=probe.namespace, probe=probe.name)
 
 
-def test_a_connection_that_no_policy_denies_is_not_enforced(
+def test_an_allowed_connection_with_an_expected_denial_is_not_enforced(
     galaxy: Galaxy, probes: Probes, operator: Operator
 ) -> None:
     star = galaxy.far("xwing")
     probe = probes.create("not-enforced", denied(to_pod("xwing", star)))
-    status = told(probe, "PolicyNotEnforced")
+    status = wait_for_reason(probe, "PolicyNotEnforced")
     assert divergence(status) == ("Broken", "ingress-policy", star.node, "PolicyNotEnforced"), brief(status)
     assert success(operator.metrics(), probe) == 0
 
 
-def test_a_refusal_is_no_denial(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_refused_connection_is_not_a_denial(galaxy: Galaxy, probes: Probes) -> None:
     probe = probes.create("refused", denied(to_pod("xwing", galaxy.far("xwing"), port=81)))
-    status = told(probe, "DenialNotObserved")
+    status = wait_for_reason(probe, "DenialNotObserved")
     assert status["verdict"] == "Unknown"
     assert "refused" in status["summary"]
 
 
-def test_a_name_that_can_not_be_asked_for_is_no_denial(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_failed_dns_lookup_is_not_a_denial(galaxy: Galaxy, probes: Probes) -> None:
     ship, star = galaxy.pod("xwing"), galaxy.far("xwing")
     spec = {"endpointSelector": SHIPS, "egressDeny": [{"toEndpoints": [DNS]}, TO_STARS]}
     deny_dns = policy("CiliumNetworkPolicy", spec)
     with enforced(galaxy.lab, galaxy.api, deny_dns, ship, Direction.EGRESS, star.identity):
         to_service = {"source": {"pod": "xwing"}, "destination": SERVICE, "request": LANDING}
-        status = told(probes.create("no-name", denied(to_service)), "DenialNotObserved")
+        status = wait_for_reason(probes.create("no-name", denied(to_service)), "DenialNotObserved")
         assert status["verdict"] == "Unknown"
 
 
-def test_a_map_that_denies_what_no_policy_denies_is_told_apart(galaxy: Galaxy, probes: Probes) -> None:
+def test_a_policy_map_that_denies_without_a_policy_is_distinguished(galaxy: Galaxy, probes: Probes) -> None:
     star = galaxy.far("xwing")
     with deleted(allow_all_entry(galaxy.lab, star, Direction.INGRESS)):
-        status = told(probes.create("map-differs", to_pod("xwing", star)), "PolicyMapMismatch")
+        status = wait_for_reason(probes.create("map-differs", to_pod("xwing", star)), "PolicyMapMismatch")
         expected = ("Broken", "ingress-policy", star.node, "PolicyMapMismatch")
         assert divergence(status) == expected, brief(status)
         assert hop(status, "ingress-policy")["evidence"]["intent"]["facts"]["decision"] == "allow"

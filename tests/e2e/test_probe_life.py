@@ -1,4 +1,4 @@
-"""A probe's life: refused or taken, run when asked, suspended, told of, deleted without a trace."""
+"""The life of a probe: validation, requested runs, suspension, Events, logs, deletion."""
 
 import json
 
@@ -29,16 +29,16 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("spec", "says"), REFUSED.values(), ids=REFUSED.keys())
-def test_kubectl_tells_what_is_wrong_with_a_spec(
-    galaxy: Galaxy, operator: Operator, spec: Object, says: str
+@pytest.mark.parametrize(("spec", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_kubectl_reports_what_is_wrong_with_a_spec(
+    galaxy: Galaxy, operator: Operator, spec: Object, message: str
 ) -> None:
-    del operator  # it brings the CRD
+    del operator  # it installs the CRD
     metadata = {"name": "refused", "namespace": galaxy.namespace}
     probe = {"apiVersion": API_VERSION, "kind": "DatapathProbe", "metadata": metadata, "spec": spec}
     with pytest.raises(LabError) as raised:
         galaxy.lab.kubectl("apply", "-f", "-", stdin=json.dumps(probe))
-    assert says in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_run_now_runs_once(galaxy: Galaxy, probes: Probes) -> None:
@@ -48,7 +48,7 @@ def test_run_now_runs_once(galaxy: Galaxy, probes: Probes) -> None:
     status = probe.run_now()
     assert status["lastRun"]["trigger"] == "RunNow"
     assert status["counters"]["runs"] == before["counters"]["runs"] + 1
-    # Any other change of the probe is no reason to run.
+    # Other changes of the metadata do not start a run.
     galaxy.api.patch(probe.path, {"metadata": {"labels": {"datapath-probe.dev/severity": "page"}}})
     status = probe.run_now()
     assert status["counters"]["runs"] == before["counters"]["runs"] + 2
@@ -69,13 +69,13 @@ def test_a_suspended_probe_is_not_run(galaxy: Galaxy, probes: Probes, operator: 
         )
 
     runs_before, others_before = runs(suspended), runs(other)
-    until("the other probe has run thrice", lambda: runs(other) >= others_before + 3, 3 * RUN_S)
+    until("the other probe has run three times", lambda: runs(other) >= others_before + 3, 3 * RUN_S)
     assert runs(suspended) == runs_before
     suspended.change({"suspend": False})
     until("it runs again", lambda: runs(suspended) > runs_before, RUN_S)
 
 
-def test_an_event_tells_of_each_change_and_of_nothing_else(galaxy: Galaxy, probes: Probes) -> None:
+def test_each_change_and_nothing_else_has_an_event(galaxy: Galaxy, probes: Probes) -> None:
     star = galaxy.near("xwing")
     probe = probes.create("events", to_pod("xwing", star))
     probe.settle()
@@ -86,21 +86,21 @@ def test_an_event_tells_of_each_change_and_of_nothing_else(galaxy: Galaxy, probe
     for _ in range(2):
         assert probe.run_now()["verdict"] == "Healthy"
 
-    def told() -> list[tuple[str, str]]:
+    def events() -> list[tuple[str, str]]:
         path = f"/apis/events.k8s.io/v1/namespaces/{galaxy.namespace}/events"
-        events = [
+        found = [
             e
             for e in galaxy.api.items(path)
             if e["regarding"].get("uid") == probe.object()["metadata"]["uid"]
         ]
-        return [(e["type"], e["reason"]) for e in sorted(events, key=lambda e: str(e["eventTime"]))]
+        return [(e["type"], e["reason"]) for e in sorted(found, key=lambda e: str(e["eventTime"]))]
 
     changes = [("Warning", "ProbeBroken"), ("Normal", "ProbeRecovered")]
-    until("the Events are there", lambda: told()[-2:] == changes, RUN_S, otherwise=told)
-    assert told().count(("Warning", "ProbeBroken")) == 1
+    until("the Events are there", lambda: events()[-2:] == changes, RUN_S, otherwise=events)
+    assert events().count(("Warning", "ProbeBroken")) == 1
 
 
-def test_the_log_tells_of_each_run(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:
+def test_each_run_is_logged(galaxy: Galaxy, probes: Probes, operator: Operator) -> None:
     probe = probes.create("logged", to_pod("xwing", galaxy.near("xwing")))
     run_id = probe.run_now()["lastRun"]["id"]
     lines = [line for line in map(json.loads, operator.logs("--since=2m").splitlines()) if line.get("run_id")]

@@ -1,4 +1,4 @@
-"""Killed, stopped, cut off: the operator goes on where it was, and leaves nothing behind."""
+"""Killed, stopped, disconnected: the operator resumes and leaves no process behind."""
 
 import signal
 import time
@@ -18,11 +18,11 @@ SLOW_MS = 3000
 SLOW_TIMEOUT_S = 9
 STEADY_S = 2
 LOST_S = 30
-"""So much of the counters may be lost when the operator dies."""
+"""Runs of this period may be missing from the counters when the operator is killed."""
 RECOVERY_S = 30
-"""So soon after the API server is back, probes run and are told of as before."""
+"""Maximum time after the return of the API server until probes run and publish again."""
 FORGOTTEN_S = 60
-"""So soon after the API server is back, what was deleted unseen is forgotten."""
+"""Maximum time after the return of the API server until a missed deletion is detected."""
 
 
 def every(interval: str, spec: Object) -> Object:
@@ -30,7 +30,7 @@ def every(interval: str, spec: Object) -> Object:
 
 
 def in_ships(galaxy: Galaxy) -> list[str]:
-    """What was exec'd into the source pods and still runs."""
+    """Running processes that were started by exec in the source pods."""
     pods = [galaxy.api.get(pod_path(galaxy.namespace, ship)) or {} for ship in SHIPS]
     return [
         line
@@ -41,8 +41,8 @@ def in_ships(galaxy: Galaxy) -> list[str]:
     ]
 
 
-def left(galaxy: Galaxy) -> list[str]:
-    """What was exec'd into agents and source pods and still runs."""
+def exec_processes(galaxy: Galaxy) -> list[str]:
+    """Running processes that were started by exec in agents and source pods."""
     return [*processes.in_agents(galaxy.lab), *in_ships(galaxy)]
 
 
@@ -57,14 +57,14 @@ def counted(operator: Operator, probe: Probe) -> int:
     return int(operator.metrics().total("datapath_probe_runs_total", **labels))
 
 
-def is_well(operator: Operator, probe: Probe, since: float) -> bool:
-    """A run since then was a success."""
+def is_healthy(operator: Operator, probe: Probe, since: float) -> bool:
+    """Whether a run since then was a success."""
     metrics, labels = operator.metrics(), {"namespace": probe.namespace, "probe": probe.name}
     return (metrics.value(LAST_RUN, **labels) or 0) > since and metrics.value(SUCCESS, **labels) == 1
 
 
 def wait_for_runs(operator: Operator, probes: list[Probe], since: float, timeout_s: float) -> None:
-    """Every one of these probes has ended a run since then."""
+    """Wait until each of these probes has completed a run since then."""
 
     def waiting() -> list[str]:
         metrics = operator.metrics()
@@ -74,7 +74,7 @@ def wait_for_runs(operator: Operator, probes: list[Probe], since: float, timeout
     until("every probe has run", lambda: not waiting(), timeout_s, otherwise=waiting)
 
 
-def test_killed_in_mid_run_it_goes_on_where_it_was(
+def test_an_operator_killed_during_a_run_resumes(
     galaxy: Galaxy, probes: Probes, operator: Operator, demo: dict[str, Probe]
 ) -> None:
     star = galaxy.near("xwing")
@@ -88,14 +88,16 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(
     before = steady.run_now()["counters"]
     counted_before = counted(operator, steady)
     restarts_before = restarts(operator)
-    until("some runs are in no status yet", lambda: counted(operator, steady) >= counted_before + 5, LOST_S)
+    until(
+        "some runs are not in the status yet", lambda: counted(operator, steady) >= counted_before + 5, LOST_S
+    )
 
-    def under_way() -> bool:
-        own = f"--max-time {SLOW_TIMEOUT_S} "  # the path has a query, and is not shown
+    def in_progress() -> bool:
+        own = f"--max-time {SLOW_TIMEOUT_S} "  # the path is not in the command line
         return any(own in line for line in in_ships(galaxy))
 
-    until("curl is under way", under_way, RUN_S, otherwise=lambda: in_ships(galaxy))
-    started = set(left(galaxy))
+    until("curl is running", in_progress, RUN_S, otherwise=lambda: in_ships(galaxy))
+    started = set(exec_processes(galaxy))
     runs_at_kill = before["runs"] + counted(operator, steady) - counted_before
     killed_at = time.time()
     processes.send(galaxy.lab, operator.wait_ready(), "operator", signal.SIGKILL)
@@ -106,22 +108,27 @@ def test_killed_in_mid_run_it_goes_on_where_it_was(
     )
 
     wait_for_runs(operator, [slow, steady, *demo.values()], killed_at, timeout_s=40)
-    until("nothing of it is left", lambda: not started & set(left(galaxy)), timeout_s=20)
+    until("its processes are gone", lambda: not started & set(exec_processes(galaxy)), timeout_s=20)
     after = steady.run_now()["counters"]
     assert after["runs"] > before["runs"] > 0
-    assert after["runs"] - after["consecutiveSuccesses"] <= before["runs"]  # no run since was a failure
+    assert after["runs"] - after["consecutiveSuccesses"] <= before["runs"]  # no later run failed
 
 
-def test_nothing_is_left_when_it_ends_and_what_was_deleted_meanwhile_is_forgotten(
+def test_shutdown_leaves_no_process_and_a_probe_deleted_meanwhile_is_forgotten(
     galaxy: Galaxy, probes: Probes, operator: Operator
 ) -> None:
     spec = every("2s", to_pod("xwing", galaxy.far("xwing")))
     kept, doomed = probes.create("kept", spec), probes.create("doomed", spec)
     kept.settle()
     doomed.settle()
-    assert processes.in_agents(galaxy.lab)  # the command channels
+    assert processes.in_agents(galaxy.lab)  # the exec channels
     operator.scale(0)
-    until("its processes are gone", lambda: not left(galaxy), timeout_s=20, otherwise=lambda: left(galaxy))
+    until(
+        "its processes are gone",
+        lambda: not exec_processes(galaxy),
+        timeout_s=20,
+        otherwise=lambda: exec_processes(galaxy),
+    )
 
     doomed.delete()
     started_at = time.time()
@@ -130,7 +137,7 @@ def test_nothing_is_left_when_it_ends_and_what_was_deleted_meanwhile_is_forgotte
     assert not operator.metrics().series_of(galaxy.namespace, doomed.name)
 
 
-def test_it_recovers_by_itself_when_the_api_server_is_restarted(
+def test_it_recovers_from_a_restart_of_the_api_server(
     galaxy: Galaxy, probes: Probes, operator: Operator
 ) -> None:
     probe = probes.create("unharmed", every(f"{STEADY_S}s", to_pod("xwing", galaxy.far("xwing"))))
@@ -140,13 +147,18 @@ def test_it_recovers_by_itself_when_the_api_server_is_restarted(
     galaxy.lab.restart("kube-apiserver", signum=signal.SIGKILL)
     back_at = time.time()
 
-    until("it is well", lambda: is_well(operator, probe, back_at), RECOVERY_S, otherwise=operator.logs)
-    probe.run_now()  # it hears of changes, and its status is written
+    until(
+        "the probe is healthy",
+        lambda: is_healthy(operator, probe, back_at),
+        RECOVERY_S,
+        otherwise=operator.logs,
+    )
+    probe.run_now()  # changes are observed, and the status is written
     assert time.time() - back_at <= RECOVERY_S
     assert restarts(operator) == restarts_before
 
 
-def test_cut_off_from_the_api_server_it_recovers_and_forgets_what_was_deleted_unseen(
+def test_it_recovers_from_a_disconnection_and_detects_a_missed_deletion(
     galaxy: Galaxy, probes: Probes, operator: Operator
 ) -> None:
     spec = every("2s", to_pod("xwing", galaxy.far("xwing")))
@@ -166,8 +178,8 @@ def test_cut_off_from_the_api_server_it_recovers_and_forgets_what_was_deleted_un
         processes.send(galaxy.lab, pod, "operator", signal.SIGCONT)
     back_at = time.time()
     until(
-        "the other probe is well again",
-        lambda: is_well(operator, kept, back_at),
+        "the other probe is healthy again",
+        lambda: is_healthy(operator, kept, back_at),
         RECOVERY_S,
         otherwise=lambda: brief(kept.status()),
     )

@@ -1,4 +1,4 @@
-"""Unknown instead of wrong: whatever can't be determined is said to be so, with its reason."""
+"""Unknown instead of wrong: what cannot be determined is reported as Unknown, with a reason."""
 
 from datetime import datetime
 
@@ -21,14 +21,14 @@ def test_the_source_pod_is_missing(galaxy: Galaxy, probes: Probes) -> None:
 def test_the_source_container_has_no_curl(galaxy: Galaxy, probes: Probes) -> None:
     status = probes.create("no-client", to_pod("droid", galaxy.far("xwing"))).run_now()
     assert (status["verdict"], status["reason"]) == ("Unknown", "CurlNotFound")
-    assert "spec.source.container" in status["summary"]  # what to do
+    assert "spec.source.container" in status["summary"]  # the next step
 
 
 def test_exec_into_the_source_pod_is_forbidden(galaxy: Galaxy, probes: Probes) -> None:
     probe = probes.create("exec-forbidden", to_pod("xwing", galaxy.far("xwing")))
     probe.settle()
     with faults.role_binding_removed(galaxy, "datapath-probe-source-exec"):
-        # the API server itself hears of the change by a watch
+        # the API server observes the change by a watch
         status = probe.run_until("forbidden", lambda status: status["reason"] == "ExecForbidden")
         assert status["verdict"] == "Unknown"
     probe.settle()
@@ -49,29 +49,29 @@ def test_an_agent_is_not_ready(galaxy: Galaxy, probes: Probes) -> None:
 
 def test_an_agent_hangs(lab: Lab, galaxy: Galaxy, probes: Probes) -> None:
     star = galaxy.far("xwing")
-    with agent_hangs(lab, star.node):  # not for so long that the kubelet takes it for not ready
+    with agent_hangs(lab, star.node):  # shorter than the failure threshold of its readiness probe
         probe = probes.create("agent-hangs", to_pod("xwing", star))
-        # answers that are not too old yet are as good as new ones
-        whole = probe.run_until("unknown", lambda status: status.get("reason") == "AgentNotResponding")
+        # cached answers may still be valid
+        unknown = probe.run_until("unknown", lambda status: status.get("reason") == "AgentNotResponding")
         with faults.wrong_tunnel_endpoint(lab, galaxy.pod("xwing").node, star):
             broken = probe.run_now()
-        until("only shells are left in the agents", lambda: not _commands(lab), 15)
-    assert (whole["verdict"], _condition(whole, "ExpectationMet")) == ("Unknown", "True")
-    assert star.node in whole["summary"]
-    assert hop(whole, "ipcache-lookup")["verdict"] == "Ok", "the other node has answered"
-    assert _seconds(whole) < 15
+        until("only shells remain in the agents", lambda: not _commands(lab), 15)
+    assert (unknown["verdict"], _condition(unknown, "ExpectationMet")) == ("Unknown", "True")
+    assert star.node in unknown["summary"]
+    assert hop(unknown, "ipcache-lookup")["verdict"] == "Ok", "the other node has responded"
+    assert _seconds(unknown) < 15
     assert (broken["verdict"], _condition(broken, "ExpectationMet")) == ("Broken", "False")
     assert broken["divergentHop"]["name"] == "ipcache-lookup"
     probe.settle()
 
 
 def _condition(status: Object, type_: str) -> str:
-    said: str = next(condition["status"] for condition in status["conditions"] if condition["type"] == type_)
-    return said
+    found: str = next(condition["status"] for condition in status["conditions"] if condition["type"] == type_)
+    return found
 
 
 def _commands(lab: Lab) -> list[str]:
-    """What runs in the agents at the operator's command: not the shells that wait for commands."""
+    """Commands of the operator that run in the agents, without the shells that wait for commands."""
     return [line for line in processes.in_agents(lab) if line.split(None, 1)[1] != "sh"]
 
 

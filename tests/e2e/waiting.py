@@ -1,4 +1,4 @@
-"""Waiting: a condition is polled until it holds; nothing sleeps for a fixed time and hopes."""
+"""Polls a condition until it holds. In: a condition and a timeout. Used by the tests on a lab."""
 
 import time
 from collections.abc import Callable
@@ -13,24 +13,24 @@ POLL_S = 0.1
 
 def until(
     what: str,
-    look: Callable[[], Found | None],
+    check: Callable[[], Found | None],
     timeout_s: float,
     *,
     otherwise: Callable[[], object] = lambda: "",
 ) -> Found:
-    """What `look` finds as soon as it finds something true. Fails the test after `timeout_s`; `otherwise` then
-    tells what is seen instead. An API server that does not answer is asked again: it may be as busy as the machine.
+    """Return the first true result of `check`. Fails the test after `timeout_s`, with the result of `otherwise` in the
+    message. An API server that does not respond is retried: the machine may be busy.
     """
     deadline = time.monotonic() + timeout_s
-    while not (found := _answer(look)):
+    while not (found := _result(check)):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_s:g} s: {what}. Instead: {otherwise()}")
         time.sleep(POLL_S)
     return found
 
 
-def _answer(look: Callable[[], Found | None]) -> Found | None:
+def _result(check: Callable[[], Found | None]) -> Found | None:
     try:
-        return look()
+        return check()
     except HTTPError:
         return None

@@ -1,6 +1,6 @@
-"""`make faults`: the fault bench. Exit code 1 if the bar is missed.
+"""`make faults`: the fault bench. Exit code 1 if the target is missed.
 
-Environment: FAULTS_MODES (names of `modes.Mode`, default "vxlan"), FAULTS_ONLY (parts of names), LAB_CILIUM.
+Environment: FAULTS_MODES (names of `modes.Mode`, default "vxlan"), FAULTS_ONLY (substrings of names), LAB_CILIUM.
 """
 
 import os
@@ -27,7 +27,7 @@ FOLDER = CHECKOUT / "build/faults"
 
 
 def run_mode(mode: Mode, version: str, only: list[str], console: Console) -> list[Result]:
-    """All faults of a mode, on a lab that is switched to it."""
+    """Try all faults of a mode, on a lab in that mode."""
     lab = lifecycle.up(settings_of(mode, version))
     results = []
     with connect(lab.kubeconfig) as api, operator(lab, FOLDER) as evidence:
@@ -50,11 +50,11 @@ def main() -> None:
     result.write(results, RESULT)
     result.show(results, console)
     console.print(f"written to {RESULT.relative_to(CHECKOUT)}; evidence in {FOLDER.relative_to(CHECKOUT)}")
-    sys.exit(0 if result.meets_bar(results) else 1)
+    sys.exit(0 if result.meets_target(results) else 1)
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:
-    """Ended from outside, a fault is repaired as after Ctrl-C."""
+    """On SIGTERM, repair the current fault as after Ctrl-C."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,7 @@
-"""A fault: how it is injected, and what may be said about it. Then what was said, held against that."""
+"""A fault: how it is injected and which answers are right; and the comparison of an answer with those.
+
+In: declarations of the catalogue, and statuses. Out: outcomes. Called by `bench`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,20 +10,20 @@ from enum import StrEnum
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName
 from e2e.api import Object
 from faults.inject.in_place import Injected
-from faults.modes import EVERY, Mode
+from faults.modes import ALL_MODES, Mode
 from faults.scene import Scene, Target
 
 
 class At(StrEnum):
-    """A node by its part in the path."""
+    """A node by its role in the path."""
 
     SOURCE = "source"
     DESTINATION = "destination"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A verdict with what it blames; "" where it blames nothing. `node` is a name."""
+class Answer:
+    """A verdict and what it blames; "" for nothing. `node` is a name."""
 
     verdict: str
     reason: str
@@ -36,7 +39,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An answer that is right. Without a hop nothing is blamed, or a stretch where no hop is at fault."""
+    """A right answer. Without a hop it blames nothing, or a segment."""
 
     verdict: str
     reason: str
@@ -44,27 +47,27 @@ class Expected:
     at: At = At.SOURCE
     segment: tuple[HopName, HopName] | None = None
 
-    def on(self, scene: Scene) -> Named:
-        """With the name of the node."""
+    def on(self, scene: Scene) -> Answer:
+        """The answer with the name of the node."""
         if self.hop is None:
-            return Named(self.verdict, self.reason, segment=self.segment)
+            return Answer(self.verdict, self.reason, segment=self.segment)
         node = scene.source if self.at is At.SOURCE else scene.destination
-        return Named(self.verdict, self.reason, self.hop, node)
+        return Answer(self.verdict, self.reason, self.hop, node)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`expected`: any of these is right; the first is the best. `modes`: where the fault is possible."""
+    """`expected`: the right answers, the best first. `modes`: where the fault is possible."""
 
     name: str
     inject: Callable[[Scene], Injected]
     expected: tuple[Expected, ...]
     to: Target = Target.FAR
-    modes: frozenset[Mode] = EVERY
+    modes: frozenset[Mode] = ALL_MODES
 
 
 class Outcome(StrEnum):
-    """Right, or honest about not knowing, or wrong; or nothing to judge, because the agent repaired it each time."""
+    """Right, honest (unknown or imprecise), or wrong; undone if the agent repaired the fault in every attempt."""
 
     RIGHT = "right"
     HONEST = "honest"
@@ -72,11 +75,11 @@ class Outcome(StrEnum):
     UNDONE = "undone"
 
 
-def said(status: Object) -> Named:
-    """What a status says."""
+def answer_of(status: Object) -> Answer:
+    """The answer in a status."""
     blamed = status.get("divergentHop", {})
     segment = status.get("segment")
-    return Named(
+    return Answer(
         verdict=status["verdict"],
         reason=status.get("reason", ""),  # a Healthy probe has none
         hop=blamed.get("name", ""),
@@ -85,32 +88,32 @@ def said(status: Object) -> Named:
     )
 
 
-def judge(fault: Fault, scene: Scene, answer: Named) -> Outcome:
-    """Unknown is honest, and so is a segment that contains the fault. All else that is not expected is wrong."""
+def judge(fault: Fault, scene: Scene, answer: Answer) -> Outcome:
+    """Unknown is honest, and so is a segment that contains the fault. Every other unexpected answer is wrong."""
     if answer in [expected.on(scene) for expected in fault.expected]:
         return Outcome.RIGHT
     if answer.verdict == "Unknown":
         return Outcome.HONEST
-    if answer.segment and any(_holds(answer.segment, expected) for expected in fault.expected):
+    if answer.segment and any(_contains(answer.segment, expected) for expected in fault.expected):
         return Outcome.HONEST
     return Outcome.WRONG
 
 
-def _holds(segment: tuple[str, str], expected: Expected) -> bool:
-    """Whether what is expected lies in a segment."""
+def _contains(segment: tuple[str, str], expected: Expected) -> bool:
+    """Whether the segment contains the expected hop or segment."""
     if expected.segment:
         return within(segment, expected.segment[0]) and within(segment, expected.segment[1])
     return within(segment, expected.hop)
 
 
 def within(segment: tuple[str, str], hop: str | None) -> bool:
-    """Whether a hop lies in a segment, (after, before), ends and all."""
+    """Whether a hop lies in the segment (after, before), including its ends."""
     after, before = (HOP_ORDER[HopName(end)] for end in segment)
     return hop is not None and after <= HOP_ORDER[HopName(hop)] <= before
 
 
 def latent(fault: Fault, modes: frozenset[Mode]) -> Fault:
-    """The same fault in modes in which it harms no request."""
+    """The same fault in modes where it breaks no request."""
     expected = tuple(replace(answer, verdict="Degraded") for answer in fault.expected)
     return replace(fault, expected=tuple(dict.fromkeys(expected)), modes=modes)
 
@@ -121,15 +124,15 @@ def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...
 
 
 def lost_between(after: HopName, before: HopName) -> tuple[Expected, ...]:
-    """Packets left at one hop and never came to the other: neither is at fault."""
+    """Packets are lost between two hops, and neither hop is broken."""
     return (Expected("Broken", "LostBetweenNodes", segment=(after, before)),)
 
 
 def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
-    """The request succeeds all the same."""
+    """The request succeeds."""
     return (Expected("Degraded", reason, hop, at),)
 
 
 def either(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
-    """Whether the request succeeds depends on the mode, or on chance."""
+    """Whether the request succeeds depends on the mode or on timing."""
     return broken(hop, reason, at) + degraded(hop, reason, at)

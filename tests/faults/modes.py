@@ -1,4 +1,4 @@
-"""The modes in which faults are tried, each a setting of the lab. In: names. Out: settings."""
+"""The modes in which faults are tried. In: names. Out: settings of the lab. Called by `__main__` and the catalogue."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from lab.settings import Mode as Routing
 
 
 class Mode(StrEnum):
-    """How the lab's datapath is set."""
+    """A configuration of the lab's datapath."""
 
     VXLAN = "vxlan"
     KPR = "kpr"
@@ -31,21 +31,21 @@ _SETTINGS = {
 NODES = 3
 """One for the control plane, two for the pods."""
 
-EVERY = frozenset(Mode)
-TUNNELED = EVERY - {Mode.NATIVE}
+ALL_MODES = frozenset(Mode)
+TUNNELED = ALL_MODES - {Mode.NATIVE}
 NODE_PORTS = frozenset({Mode.KPR})
-"""Where Cilium serves them."""
-PER_PACKET_LB = EVERY - {Mode.KPR}
-BY_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
-"""The node's stack finds the pods, by a route for each."""
-BY_ENDPOINT_MAP = EVERY - BY_ROUTES
+"""The modes in which Cilium serves NodePorts."""
+PER_PACKET_LB = ALL_MODES - {Mode.KPR}
+WITH_ENDPOINT_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
+"""The node's stack delivers packets to pods by one route per endpoint."""
+WITHOUT_ENDPOINT_ROUTES = ALL_MODES - WITH_ENDPOINT_ROUTES
 
 
 def settings_of(mode: Mode, version: str) -> Settings:
-    """The lab that has this mode and Cilium version."""
+    """The settings of a lab with this mode and Cilium version."""
     return replace(_SETTINGS[mode], cilium=version, nodes=NODES)
 
 
 def parse(words: Sequence[str]) -> list[Mode]:
-    """Modes by their names. ValueError for another name."""
+    """Modes by name. Raises ValueError for an unknown name."""
     return [Mode(word) for word in words]

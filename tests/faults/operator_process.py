@@ -1,4 +1,7 @@
-"""The operator of this checkout, a process beside the lab: it stays when a node goes, and its evidence is at hand."""
+"""The operator of this checkout as a process outside the lab: it survives node failures, and its evidence is local.
+
+In: a lab. Out: a running operator. Called by `__main__`.
+"""
 
 import signal
 import subprocess
@@ -13,13 +16,13 @@ from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
 _PROGRAM = Path(sys.executable).with_name("datapath-probe")
-_STARTS_S = 120.0
-_STOPS_S = 20
+_START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 20
 
 
 @contextmanager
 def operator(lab: Lab, folder: Path) -> Iterator[Path]:
-    """It runs the probes of the scene, as the administrator. Yields the folder of its evidence; its log is beside."""
+    """Run the probes of the scene as cluster admin. Yields the directory of its evidence; the log is beside it."""
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(CHECKOUT / "crds"))
     evidence = folder / "evidence"
     evidence.mkdir(parents=True, exist_ok=True)
@@ -30,12 +33,12 @@ def operator(lab: Lab, folder: Path) -> Iterator[Path]:
             argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            until("the operator has started", lambda: _has_started(folder / "operator.log"), _STARTS_S)
+            until("the operator has started", lambda: _has_started(folder / "operator.log"), _START_TIMEOUT_S)
             yield evidence
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(_STOPS_S)
+                process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -1,8 +1,7 @@
-"""Passes of the bench, kept as test data: for each mode and version an index of results, and beside it an archive with
-the evidence of each fault.
+"""Runs of the bench as test data: for each mode and version an index of results and an archive of evidence.
 
-`make faults-record` puts the last pass there, fault by fault; tests replay it. Archives, because evidence is long and
-repeats itself: xz makes 2 % of it. They are read as streams, one member in memory at a time.
+In: the results and evidence of the last run, saved by `make faults-record`. Out: indexes and bundles, which tests
+replay. xz reduces the evidence to 2 %; archives are streamed, one member in memory at a time.
 """
 
 import io
@@ -26,13 +25,13 @@ def passes() -> dict[str, Path]:
 
 
 def index(archive: Path) -> dict[str, Result]:
-    """Results by the names of their faults, in the order of the archive's members. The archive is not read."""
+    """Results by fault name, in the order of the archive's members. Does not read the archive."""
     path = _index_path(archive)
     return {result.fault: result for result in _results(path.read_bytes())} if path.exists() else {}
 
 
 def bundles(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The evidence of each fault of the index, by the fault's name, in that order; read as it is asked for."""
+    """Stream the evidence of each fault in the index, in its order."""
     faults = index(archive)
     with tarfile.open(archive, "r|xz") as tar:
         for member in tar:
@@ -42,14 +41,14 @@ def bundles(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class Reader:
-    """Evidence by the name of the fault, for who asks in the order of the index: going back starts the stream again."""
+    """Evidence by fault name, efficient in the order of the index: going back restarts the stream."""
 
     def __init__(self, archive: Path) -> None:
         self._archive = archive
         self._ahead = bundles(archive)
 
     def bundle(self, fault: str) -> bytes:
-        """KeyError if the archive has none of this fault."""
+        """The evidence of a fault. Raises KeyError if the archive has none."""
         for _ in range(2):
             for name, bundle in self._ahead:
                 if name == fault:
@@ -59,7 +58,7 @@ class Reader:
 
 
 def record(results: Path, evidence: Path, archives: Path = ARCHIVES) -> Iterator[Path]:
-    """Put a pass into the archives: its `faults.json`, and the folder with the evidence of each mode. Yields them."""
+    """Add a run to the archives: its `faults.json` and the evidence of each mode. Yields the archives."""
     passed = _results(results.read_bytes())
     for mode, version in dict.fromkeys((result.mode, result.version) for result in passed):
         new = {
@@ -73,7 +72,7 @@ def record(results: Path, evidence: Path, archives: Path = ARCHIVES) -> Iterator
 
 
 def _write(new: dict[str, Result], evidence: Path, archive: Path) -> None:
-    """Known faults keep their place, and their evidence unless there is newer; others follow."""
+    """Known faults keep their position, and their evidence unless there is newer; new ones are appended."""
     known = index(archive)
     archive.parent.mkdir(parents=True, exist_ok=True)
     written = archive.with_suffix(".new")
@@ -100,7 +99,7 @@ def _add(tar: tarfile.TarFile, fault: str, bundle: bytes) -> None:
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
-    assert file is not None, f"{member.name} is no file"
+    assert file is not None, f"{member.name} is not a file"
     return file.read()
 
 

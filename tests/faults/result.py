@@ -1,4 +1,4 @@
-"""Results: a table for people, `build/faults.json` for programs, and whether the bar is met."""
+"""Results: a table, `build/faults.json`, and whether the target is met. Called by `__main__`."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def write(results: Sequence[Result], path: Path) -> None:
 
 
 def line(result: Result) -> str:
-    """For whoever watches."""
+    """A line of progress."""
     color = _COLORS[result.outcome]
     named = f"[{color}]{result.outcome:6}[/] {result.mode:6} {result.fault}: {result.got}"
     instead = "" if result.outcome is Outcome.RIGHT else f"\n{'':9}expected {result.expected}"
@@ -41,7 +41,7 @@ def line(result: Result) -> str:
 
 
 def show(results: Sequence[Result], console: Console) -> None:
-    """All results, then the count of each mode."""
+    """Print all results, then the counts of each mode."""
     table = Table("fault", "mode", "named", "outcome", "seconds")
     for result in results:
         color = _COLORS[result.outcome]
@@ -52,12 +52,12 @@ def show(results: Sequence[Result], console: Console) -> None:
     for mode in dict.fromkeys(result.mode for result in results):
         of_mode = [result for result in results if result.mode == mode]
         counts = ", ".join(f"{_count(of_mode, outcome)} {outcome}" for outcome in Outcome)
-        verdict = "met" if meets_bar(of_mode) else "[red]missed[/]"
-        console.print(f"{mode}: {len(of_mode)} faults, {counts}; the bar is {verdict}")
+        verdict = "met" if meets_target(of_mode) else "[red]missed[/]"
+        console.print(f"{mode}: {len(of_mode)} faults, {counts}; the target is {verdict}")
 
 
-def meets_bar(results: Sequence[Result]) -> bool:
-    """At least 95 % named right in every mode, of all that were tried, and nothing named wrong."""
+def meets_target(results: Sequence[Result]) -> bool:
+    """At least 95 % right and nothing wrong in every mode."""
     return all(
         _count(of_mode, Outcome.RIGHT) >= NAMED_RIGHT * len(of_mode) and not _count(of_mode, Outcome.WRONG)
         for mode in {result.mode for result in results}

@@ -1,7 +1,7 @@
-"""The scene of a fault: a ship, the deathstars near and far, two Services, and a probe from the ship to each of them.
+"""The scene of a fault: a ship, deathstars on its node and on another, Services, and probes from the ship to each.
 
-Made once per lab, away from its control plane: a fault between the pods' nodes cuts no agent off.
-In: a lab. Out: who is where, at the moment of asking. Used by injectors and bench.
+Deployed once per lab, not on the control-plane node: a fault between the pods' nodes does not disconnect an agent.
+In: a lab. Out: current names and addresses of pods and nodes. Used by injectors, catalogue and bench.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from lab.cluster import Lab
 MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
 SHIP = "xwing"
-SHIP_BESIDE_FAR = "tiefighter"
+SHIP_ON_FAR_NODE = "tiefighter"
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 LOCAL = "hangar"
@@ -31,13 +31,13 @@ LOCAL = "hangar"
 BOTH = "deathstar"
 """The Service of both deathstars."""
 HEALTH_PORT = 4240
-"""Where Cilium's agents answer in their nodes' own network."""
+"""The health port of Cilium agents, in the host network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
-_CALM_S = 120.0
+_STABLE_TIMEOUT_S = 120.0
 
 
 class Target(StrEnum):
-    """Whom the probe asks."""
+    """The destination of the probe."""
 
     FAR = "far"
     NEAR = "near"
@@ -54,14 +54,14 @@ class Target(StrEnum):
 
 
 _SERVICES = {Target.SERVICE: OUTPOST, Target.BOTH: BOTH, Target.LOCAL: LOCAL}
-# Octets that are echoed: a request of several packets, and what fills just one, which no device has a hand in cutting:
-# the request, or the answer (in base64, so it is the longer one).
+# Bytes that are echoed: a request of several packets; or a request or a response (longer: in base64) that fills exactly
+# one packet, so that segmentation offload does not split it.
 _ECHOES = {Target.LARGE: 4000, Target.FULL_REQUEST: 1180, Target.FULL_ANSWER: 820}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that injectors need. Looked up when first asked for: make a new one for each fault."""
+    """Everything that injectors need. Looked up on first use: create a new one for each fault."""
 
     lab: Lab
     api: Api
@@ -84,9 +84,9 @@ class Scene:
         return self.galaxy.near(SHIP)
 
     @cached_property
-    def beside_far(self) -> Pod:
-        """Another ship, on the node of the deathstar far away."""
-        return self.galaxy.pod(SHIP_BESIDE_FAR)
+    def on_far_node(self) -> Pod:
+        """Another ship, on the node of the far deathstar."""
+        return self.galaxy.pod(SHIP_ON_FAR_NODE)
 
     @property
     def source(self) -> str:
@@ -95,7 +95,7 @@ class Scene:
 
     @property
     def destination(self) -> str:
-        """The node of the deathstar far away."""
+        """The node of the far deathstar."""
         return self.far.node
 
     def node_ip(self, node: str) -> str:
@@ -103,7 +103,7 @@ class Scene:
         return self.lab.node(node).ip
 
     def lxc(self, pod: Pod) -> str:
-        """The node's end of a pod's pair of interfaces."""
+        """The host end of a pod's veth pair."""
         return devices.lxc(self.lab, pod)
 
     @property
@@ -133,24 +133,24 @@ class Scene:
         return maps.service_slot(self.lab, self.source, self.node_ip(self.source), port, number)
 
     def slots_are(self, name: str, count: int) -> Callable[[], bool]:
-        """Whether the ship's node counts so many backends of a Service."""
+        """Whether the master slot on the ship's node has this backend count."""
         slot = self.slot(name, 0)
         return lambda: int.from_bytes(slot.read()[4:6], "little") == count
 
     @classmethod
     def set_up(cls, lab: Lab, api: Api, mode: Mode) -> Self:
-        """New pods, for they keep the kind of route they were made with, and Services; ready."""
-        aside = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
-        api.patch(_COREDNS, {"spec": {"template": {"spec": aside}}})
+        """Create Services and new pods, ready. New, because a pod keeps the kind of route it was created with."""
+        on_control_plane = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
+        api.patch(_COREDNS, {"spec": {"template": {"spec": on_control_plane}}})
         delete_pods(lab, api)
         galaxy = deploy(lab, api, MANIFESTS)
         scene = cls(lab, api, galaxy, mode)
-        scene._serve(OUTPOST, scene.far, {"type": "NodePort"})
-        scene._serve(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
+        scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
+        scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
         return scene
 
-    def _serve(self, name: str, pod: Pod, spec: Object) -> None:
-        """A Service of one pod, unless there is one already."""
+    def _create_service(self, name: str, pod: Pod, spec: Object) -> None:
+        """Create a Service with one pod, unless it exists."""
         if self.api.get(service_path(name)) is not None:
             return
         one = {
@@ -162,30 +162,30 @@ class Scene:
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": one | spec},
         )
 
-    def wait_calm(self) -> None:
-        """All nodes and the pods of the system are ready, and no agent was just started: what a fault did to them, or
-        its repair, is over.
+    def wait_stable(self) -> None:
+        """Wait until all nodes and system pods are ready and no agent has just started: the effects of a fault and its
+        repair are over.
         """
         paths = ("/api/v1/nodes", "/api/v1/namespaces/kube-system/pods")
         until(
             "nodes and system pods are ready",
             lambda: all(is_ready(one) for path in paths for one in self.api.items(path)),
-            _CALM_S,
+            _STABLE_TIMEOUT_S,
         )
         self.galaxy.wait_at_rest()
 
-    def renew(self) -> None:
-        """All pods made anew: whatever a fault has left behind in them does not spoil the next."""
+    def recreate_pods(self) -> None:
+        """Recreate all pods, so that leftovers of one fault do not affect the next."""
         delete_pods(self.lab, self.api)
         deploy(self.lab, self.api, MANIFESTS)
-        self.wait_calm()
+        self.wait_stable()
 
     def probe(self, target: Target) -> Probe:
-        """The probe of the ship to this target; made if there is none yet."""
+        """The probe from the ship to this target; created if missing."""
         name = f"{SHIP}-to-{target}"
         try:
             return Probes(self.api, NAMESPACE).create(name, self._spec(target))
-        except Refused:  # it is there already
+        except Refused:  # it exists
             self.api.patch(f"{probes_path(NAMESPACE)}/{name}", {"spec": self._spec(target)})
             return Probe(self.api, NAMESPACE, name)
 
@@ -217,7 +217,7 @@ class Scene:
                 return far
 
     def _to_host(self, node: str) -> Object:
-        """The agent of a node, in the node's own network."""
+        """To the agent of a node, in the host network."""
         agent = {"name": self.lab.agent_pod(node), "namespace": "kube-system", "port": HEALTH_PORT}
         request = {"method": "GET", "path": "/hello", "timeout": "2s"}
         return {"source": {"pod": SHIP}, "destination": {"pod": agent}, "request": request, "expect": {}}

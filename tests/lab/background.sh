@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a program in the background, inside a node; its pid, as the node sees it, goes to PIDFILE.
+# Starts a program in the background, inside a node; its pid in the node's pid namespace is written to PIDFILE.
 # usage: background.sh PIDFILE LOG PROGRAM ARG...
 set -eu
 pidfile=$1 log=$2

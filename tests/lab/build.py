@@ -1,4 +1,7 @@
-"""Everything that is built once per machine: programs, images, and the containerd store made of them."""
+"""Builds everything that is built once per machine: programs, images, and the containerd store with them.
+
+In: settings. Out: paths in the cache. Called by `lifecycle` and `cli`.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +12,7 @@ from lab.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """Paths in the cache. Their names tell their contents, so equal artifacts are the same build."""
+    """Paths in the cache. Their names contain a hash of the contents, so equal artifacts are the same build."""
 
     kubernetes: Path
     init: Path
@@ -17,7 +20,7 @@ class Artifacts:
 
 
 def build(settings: Settings) -> Artifacts:
-    """Build what the cache does not have; with all in the cache, only look-ups."""
+    """Build what is not in the cache."""
     kubernetes = gobuild.KUBERNETES.build()
     gobuild.HELM.build()
     archives = images.all_images(settings.cilium)

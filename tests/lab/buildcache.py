@@ -1,4 +1,7 @@
-"""Folders of the cache that are named by what went into them: made once, then only looked up."""
+"""The build cache: directories named by a hash of their inputs.
+
+In: inputs and a build function. Out: a directory. Called by all modules that build.
+"""
 
 import fcntl
 import hashlib
@@ -12,11 +15,11 @@ from lab.shell import step
 
 _KEY_LENGTH = 16
 _KEPT = 3
-"""Builds of one thing that stay in the cache, so that changing between checkouts builds nothing."""
+"""Number of builds per name that stay in the cache, so that switching between checkouts builds nothing."""
 
 
 def digest(*parts: str | bytes | Path) -> str:
-    """Hash of strings, of files, and of all files below folders (names and contents), bytecode aside."""
+    """Hash of strings, files, and all files below directories (names and contents), except bytecode."""
     whole = hashlib.sha256()
     for part in parts:
         for blob in _blobs(part):
@@ -39,10 +42,10 @@ def _blobs(part: str | bytes | Path) -> Iterable[bytes]:
 
 
 def cached(kind: str, name: str, key: str, make: Callable[[Path], None]) -> Path:
-    """The folder `kind/name-key` of the cache; when it is not there, `make` fills it.
+    """The directory `kind/name-key` of the cache; if it is missing, `make` fills it.
 
-    A `make` that fails or is killed leaves nothing that a later call would take for whole; of two callers at
-    the same time one makes it and the other waits.
+    A `make` that fails or is killed leaves no complete entry. Of two concurrent callers, one builds and the other
+    waits.
     """
     folder = cache() / kind / f"{name}-{key}"
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The lab's cgroups: a folder a node in every hierarchy, `CGROUP/NODE`, and one for the fabric.
+"""The lab's cgroups: in every hierarchy one per node, `CGROUP/NODE`, and one for the fabric.
 
-Every process of the lab is in one of them, so cleaning up needs no pid files: what is in there is ours.
-Knows both layouts: v1 controllers with a v2 tree under `unified` (hybrid), and v2 alone.
+Every process of the lab is in one of them, so cleanup needs no pid files. Supports both layouts: v1 controllers with a
+v2 tree under `unified` (hybrid), and v2 only. Called by `node`, `network`, `forward` and `cleanup`.
 """
 
 import contextlib
@@ -31,23 +31,23 @@ def hierarchies(root: Path = ROOT) -> list[Path]:
 
 
 def create(member: str, root: Path = ROOT) -> None:
-    """Make the cgroups of a node, or of the fabric."""
+    """Create the cgroups of a node or of the fabric."""
     for hierarchy in hierarchies(root):
         lab = hierarchy / CGROUP
         for folder in (lab, lab / member):
             folder.mkdir(exist_ok=True)
-            for name in ("cpuset.cpus", "cpuset.mems"):  # a v1 cpuset is born empty and takes no process
+            for name in ("cpuset.cpus", "cpuset.mems"):  # a new v1 cpuset is empty and accepts no process
                 if not is_unified(root) and (folder / name).exists():
                     (folder / name).write_text((folder.parent / name).read_text())
         if is_unified(root):
-            _hand_down_controllers(hierarchy)
-            _hand_down_controllers(lab)
+            _delegate_controllers(hierarchy)
+            _delegate_controllers(lab)
 
 
-def settle(member: str, root: Path = ROOT) -> None:
-    """Make room for pods in a node's cgroup once its init has made it the root of a cgroup namespace.
+def prepare_for_pods(member: str, root: Path = ROOT) -> None:
+    """Prepare a node's cgroup for pods, after its init has made it the root of a cgroup namespace.
 
-    On v2 a cgroup whose children have controllers must hold no process itself: those there move to a leaf.
+    On v2 a cgroup whose children have controllers must contain no process: they move to a leaf.
     """
     if not is_unified(root):
         return
@@ -56,7 +56,7 @@ def settle(member: str, root: Path = ROOT) -> None:
     leaf.mkdir()
     for pid in (folder / "cgroup.procs").read_text().split():
         (leaf / "cgroup.procs").write_text(pid)
-    _hand_down_controllers(folder)
+    _delegate_controllers(folder)
 
 
 def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
@@ -66,7 +66,7 @@ def joining(member: str, *argv: str, root: Path = ROOT) -> list[str]:
     return [str(HERE / "join.sh"), *procs, "--", *argv]
 
 
-def _hand_down_controllers(folder: Path) -> None:
+def _delegate_controllers(folder: Path) -> None:
     available = set((folder / "cgroup.controllers").read_text().split())
     (folder / "cgroup.subtree_control").write_text(
         " ".join(f"+{c}" for c in sorted(available & _CONTROLLERS))
@@ -84,11 +84,11 @@ def pids(root: Path = ROOT) -> set[int]:
 
 
 def kill_all(timeout_s: float = 20) -> None:
-    """SIGKILL every process of the lab, until there is none."""
+    """Send SIGKILL to every process of the lab until none remains."""
     deadline = time.monotonic() + timeout_s
     while alive := pids():
         if time.monotonic() > deadline:
-            raise LabError(f"processes of the lab do not end: {sorted(alive)}")
+            raise LabError(f"processes of the lab do not exit: {sorted(alive)}")
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ def kill_all(timeout_s: float = 20) -> None:
 
 
 def remove_all(timeout_s: float = 10) -> None:
-    """Remove the lab's cgroups, leaves first, once their last process is gone."""
+    """Remove the lab's cgroups, leaves first, after their last process has exited."""
     deadline = time.monotonic() + timeout_s
     while left := trees():
         for tree in left:
@@ -105,7 +105,7 @@ def remove_all(timeout_s: float = 10) -> None:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         if time.monotonic() > deadline:
-            raise LabError(f"cgroups of the lab stay busy: {', '.join(map(str, left))}")
+            raise LabError(f"cgroups of the lab are still busy: {', '.join(map(str, left))}")
         time.sleep(0.02)
 
 

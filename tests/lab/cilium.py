@@ -1,7 +1,7 @@
-"""Cilium's manifests for a lab: the chart inside Cilium's Go module, rendered with the lab's settings.
+"""Cilium's manifests for a lab: the chart in Cilium's Go module, rendered with the lab's settings.
 
-The chart, not a manifest of our own: what the operator under test meets (config keys, mounts, labels) must be
-what real clusters have, for every Cilium version.
+In: settings. Out: manifests. Called by `lifecycle`. Uses the official chart, so that config keys, mounts and labels are
+those of real clusters, for every Cilium version.
 """
 
 import json

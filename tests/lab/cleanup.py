@@ -1,4 +1,7 @@
-"""Leaves nothing of a lab behind, however it ended: no process, mount, namespace or cgroup, no state."""
+"""Removes all traces of a lab, however it ended: processes, mounts, namespaces, cgroups, state.
+
+Called by `lifecycle`.
+"""
 
 import contextlib
 import shutil
@@ -10,7 +13,7 @@ from lab.shell import run
 
 
 def remains() -> list[str]:
-    """What is there of a lab, running or killed."""
+    """The traces of a lab, running or killed."""
     found = [f"process {pid}" for pid in sorted(cgroups.pids())]
     found += [f"cgroup {tree}" for tree in cgroups.trees()]
     found += [f"mount {mount}" for mount in _mounts()]
@@ -18,7 +21,7 @@ def remains() -> list[str]:
 
 
 def remove_everything() -> None:
-    """Kill by cgroup, which takes the namespaces and their mounts along; then remove cgroups and state."""
+    """Kill by cgroup, which also ends the namespaces and their mounts; then remove cgroups and state."""
     cgroups.kill_all()
     cgroups.remove_all()
     for mount in reversed(_mounts()):
@@ -28,6 +31,6 @@ def remove_everything() -> None:
 
 
 def _mounts() -> list[str]:
-    """Mounts below the state folder that the machine itself sees: there should be none at any time."""
+    """Mounts below the state directory in the machine's mount namespace; normally none."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [point for line in lines if (point := line.split()[4]).startswith(f"{STATE}/")]

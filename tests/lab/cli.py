@@ -1,4 +1,4 @@
-"""`python -m lab`: the commands behind `make lab-*`."""
+"""`python -m lab`: the commands of `make lab-*`."""
 
 import functools
 import sys
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options for all settings; the command gets them as one."""
+    """Add options for all settings; the command gets a `Settings`."""
 
     @functools.wraps(command)
     def with_settings(
@@ -61,7 +61,7 @@ def _choice(kind: type[StrEnum]) -> click.Choice[str]:
 
 @main.command()
 @_settings_options
-@click.option("--fresh", is_flag=True, help="Replace a running lab even if it is the one asked for.")
+@click.option("--fresh", is_flag=True, help="Replace a running lab even if its settings match.")
 def up(settings: Settings, fresh: bool) -> None:
     """Bring the lab up, or switch a running one to other settings."""
     lab = lifecycle.up(settings, fresh)
@@ -70,13 +70,13 @@ def up(settings: Settings, fresh: bool) -> None:
 
 @main.command()
 def down() -> None:
-    """Remove the lab and everything that is left of it."""
+    """Remove the lab and all its traces."""
     lifecycle.down()
 
 
 @main.command()
 def status() -> None:
-    """Say whether a lab is up and healthy; exit code 1 if not."""
+    """Report whether a lab is up and healthy; exit code 1 if not."""
     lab = Lab.current()
     settings = ", ".join(f"{name} {value}" for name, value in lab.settings.to_dict().items())
     click.echo(f"{settings}\nkubeconfig {lab.kubeconfig}")
@@ -111,7 +111,7 @@ def in_node(node: str, command: str) -> None:
 
 @main.command()
 def possible() -> None:
-    """Exit code 0 if this machine can have a lab; else say why not."""
+    """Exit code 0 if the lab can run on this machine; otherwise print the reason."""
     reason = preconditions.unmet()
     if reason:
         click.echo(reason)
@@ -136,7 +136,7 @@ def load(archive: Path) -> None:
 
 @main.command()
 @click.option(
-    "--name", default="datapath-probe:lab", show_default=True, help="Image name, as manifests ask for it."
+    "--name", default="datapath-probe:lab", show_default=True, help="Image name, as in the manifests."
 )
 def image(name: str) -> None:
     """Build the operator's image from this checkout and load it on all nodes."""

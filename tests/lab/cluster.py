@@ -1,4 +1,4 @@
-"""A lab that is up: its record on disk, and all that tests and commands do with it.
+"""A running lab: its record on disk, and the operations of tests and commands.
 
 lab = Lab.current()
 lab.kubectl("get", "pods", "-A")
@@ -34,11 +34,11 @@ class Lab:
 
     @classmethod
     def current(cls) -> Self:
-        """The lab that was brought up on this machine. Raises LabError when there is none."""
+        """The running lab of this machine. Raises LabError if there is none."""
         try:
             raw = json.loads(_RECORD.read_text())
         except (OSError, ValueError):
-            raise LabError("no lab is up on this machine: `make lab-up` starts one") from None
+            raise LabError("no lab is running on this machine: `make lab-up` starts one") from None
         return cls(
             Settings.from_dict(raw["settings"]),
             Artifacts(**{k: Path(v) for k, v in raw["artifacts"].items()}),
@@ -97,12 +97,12 @@ class Lab:
         """Import a docker-archive on every node."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda node: kubelet.load_image(node, archive), self.nodes))
-        self.note_images([archive])
+        self.record_images([archive])
 
-    def note_images(self, archives: list[Path]) -> None:
-        """Remember archives of the cache as loaded: their paths tell their contents."""
-        with _IMAGES.open("a") as noted:
-            noted.writelines(f"{archive}\n" for archive in archives)
+    def record_images(self, archives: list[Path]) -> None:
+        """Record archives of the cache as loaded; their paths contain a hash of the contents."""
+        with _IMAGES.open("a") as record:
+            record.writelines(f"{archive}\n" for archive in archives)
 
     def has_image(self, archive: Path) -> bool:
         return _IMAGES.exists() and str(archive) in _IMAGES.read_text().splitlines()
@@ -112,9 +112,9 @@ class Lab:
         self.node(node).stop_role(role, signum)
 
     def restart(self, role: str, node: str = "node1", signum: signal.Signals = signal.SIGTERM) -> None:
-        """Start a role of a node anew, whether it still ran or not; returns when it answers.
+        """Restart a role of a node, running or not, and wait until it responds.
 
-        The API server takes 20 s to end by SIGTERM while somebody watches; SIGKILL spares that.
+        With open watches, the API server takes 20 s to exit on SIGTERM; SIGKILL avoids that.
         """
         self.node(node).restart_role(role, signum)
         match role:
@@ -123,22 +123,22 @@ class Lab:
             case "containerd":
                 kubelet.wait_for_containerd(self.node(node))
             case "kubelet":
-                self._wait_for_answer(f"/api/v1/nodes/{node}/proxy/healthz")
+                self._wait_for_response(f"/api/v1/nodes/{node}/proxy/healthz")
 
     def wait_for_api(self) -> None:
-        self._wait_for_answer("/readyz")
+        self._wait_for_response("/readyz")
 
-    def _wait_for_answer(self, path: str) -> None:
-        def answers() -> bool:
+    def _wait_for_response(self, path: str) -> None:
+        def responds() -> bool:
             try:
                 return self.kubectl("get", f"--raw={path}").strip() == "ok"
             except LabError:
                 return False
 
-        wait_until(f"{path} answers", answers, 60)
+        wait_until(f"{path} responds", responds, 60)
 
     def problems(self) -> list[str]:
-        """What is not as it should be; empty when the lab is healthy."""
+        """The problems of the lab; empty if it is healthy."""
         if stopped := self.stopped():
             return stopped
         try:
@@ -147,7 +147,7 @@ class Lab:
             return [str(error)]
 
     def stopped(self) -> list[str]:
-        """Processes of the lab that do not run."""
+        """Processes of the lab that are not running."""
         return [
             f"{role} of {node.name} is not running"
             for node in self.nodes
@@ -179,7 +179,7 @@ class Lab:
             raise LabError(f"{error}: {'; '.join(problems)}") from None
 
 
-def _is_ready(thing: dict[str, Any]) -> bool:
-    conditions = thing.get("status", {}).get("conditions", [])
-    deleting = "deletionTimestamp" in thing["metadata"]
+def _is_ready(object_: dict[str, Any]) -> bool:
+    conditions = object_.get("status", {}).get("conditions", [])
+    deleting = "deletionTimestamp" in object_["metadata"]
     return not deleting and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

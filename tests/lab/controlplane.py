@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver, kube-controller-manager and kube-scheduler, as processes of node1."""
+"""etcd, kube-apiserver, kube-controller-manager and kube-scheduler, as processes of node1. Called by `lifecycle`."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
             f"--listen-client-urls={_ETCD}",
             f"--advertise-client-urls={_ETCD}",
             "--listen-peer-urls=http://127.0.0.1:2380",
-            "--unsafe-no-fsync",  # a lab outlives no power cut
+            "--unsafe-no-fsync",  # a lab does not survive a power failure
             "--log-level=warn",
         ],
         "kube-apiserver": [

@@ -1,7 +1,7 @@
-"""The one way in: a listener on the machine's loopback, forwarded to the API server inside node1.
+"""The only entry to the lab: a listener on the machine's loopback, forwarded to the API server in node1.
 
-A socket belongs to the network namespace that it was made in: `start` makes the listener here and hands it to
-this module, run as a program inside node1's network namespace, where its outgoing connections are made.
+A socket belongs to the network namespace in which it was created: `start` creates the listener here and passes it to
+this module, run as a program in node1's network namespace, which opens the outgoing connections. Called by `lifecycle`.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ class GoModule:
         return " ".join(["-s -w", *(f"-X '{name}={value}'" for name, value in self.variables.items())])
 
     def build(self) -> Path:
-        """Folder with the programs, from the cache when they were built before."""
+        """Directory with the programs, built if not in the cache."""
         return cached("bin", self.folder, digest(self.source, repr(self)), self._build)
 
     def _build(self, out: Path) -> None:
@@ -41,7 +41,7 @@ class GoModule:
             (out / package.rpartition("/")[2]).rename(out / program)
 
     def module_dir(self, module: str) -> Path:
-        """Where Go unpacked the module's source; its chart and BPF templates are there."""
+        """Directory with the module's source, including chart and BPF templates."""
         listed = run(
             *(toolchain.go(), "list", "-m", "-f", "{{.Dir}}", module),
             cwd=self.source,
@@ -76,7 +76,7 @@ def cilium(version: str) -> GoModule:
             f"{base}/plugins/cilium-cni": "cilium-cni",
             f"{base}/tools/mount": "cilium-mount",
         },
-        # A release says "VERSION REVISION DATE"; without them `cilium-dbg status` shows an empty version.
+        # A release has "VERSION REVISION DATE"; without them `cilium-dbg status` shows an empty version.
         {
             f"{base}/pkg/version.ciliumVersion": f"{version} lab 1970-01-01",
             f"{base}/hubble/pkg.Version": f"v{version}",

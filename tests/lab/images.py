@@ -1,6 +1,6 @@
 """The lab's container images, as docker-archives: built with buildah, once per recipe.
 
-Their names are what `manifests/` and the Cilium values ask for. Called by `build` and `operatorimage`.
+Their names are those in `manifests/` and in the Cilium values. Called by `build` and `operatorimage`.
 """
 
 import shutil
@@ -26,7 +26,7 @@ _AGENT_BIN = ("cilium-agent", "cilium-dbg", "cilium-health", "cilium-health-resp
 
 
 def pause_program() -> Path:
-    """The sandbox process, in Go: its toolchain is here anyway, a C compiler may not be."""
+    """The sandbox process, in Go: the Go toolchain is required anyway, a C compiler is not."""
     source = HERE / "images/pause"
 
     def make(out: Path) -> None:
@@ -78,7 +78,7 @@ def cilium_agent(version: str) -> Path:
 
 
 def all_images(cilium_version: str) -> list[Path]:
-    """The archives that every node starts with."""
+    """The archives that are loaded on every node."""
     return [
         pause(),
         coredns(),
@@ -93,7 +93,7 @@ def _image(name: str, files: Mapping[str, Path], recipe: str = "", base: Path | 
     """Build `images/RECIPE/Containerfile` with its own folder and `files` as the context."""
     short = name.rpartition("/")[2].partition(":")[0]
     recipe_dir = HERE / "images" / (recipe or short)
-    # Cached folders and Go modules are named by their contents or version: their path says what is in them.
+    # Paths of cached directories and Go modules contain a hash or version: they identify the contents.
     inputs = [f"{target}={source}" for target, source in sorted(files.items())]
 
     def make(out: Path) -> None:
@@ -117,7 +117,7 @@ def _image(name: str, files: Mapping[str, Path], recipe: str = "", base: Path | 
 
 
 def provide_base(archive: Path) -> None:
-    """Make this build of the Python image the one that `FROM localhost/lab/python:1` means."""
+    """Make `FROM localhost/lab/python:1` refer to this build of the Python image."""
     provided = cache() / "buildah/base"
     if not provided.exists() or provided.read_text() != str(archive):
         buildah("pull", f"docker-archive:{archive}")
@@ -125,12 +125,12 @@ def provide_base(archive: Path) -> None:
 
 
 def buildah(*argv: str | Path, check: bool = True) -> CompletedProcess[str]:
-    """buildah with a storage of the lab's own, so that it sees and leaves nothing of the user's."""
+    """Run buildah with the lab's own storage, separate from the user's."""
     storage = cache() / "buildah"
     return run("buildah", "--root", storage / "root", "--runroot", storage / "run", *argv, check=check)
 
 
-def forget_old_steps() -> None:
-    """Cached build steps pile up, some 300 MB a build: drop those of no current image once there are many."""
+def prune_build_steps() -> None:
+    """Remove cached build steps of old images, about 300 MB per build, once there are many."""
     if len(buildah("images", "--all", "--quiet").stdout.split()) > _MANY_STEPS:
         buildah("rmi", "--prune", "--force")

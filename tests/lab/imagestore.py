@@ -1,7 +1,7 @@
-"""A containerd store with all images unpacked: made once, then given to each node in a second.
+"""A containerd store with all images unpacked: built once, then copied to each node in a second.
 
-Importing a gigabyte of images takes half a minute a node. Blobs and committed snapshots never change, so
-nodes share their inodes by hard links (and the page cache with them); only two small databases are copied.
+Importing a gigabyte of images takes half a minute per node. Blobs and committed snapshots never change, so nodes share
+their inodes (and page cache) by hard links; only two small databases are copied. Called by `build` and `lifecycle`.
 """
 
 import shutil
@@ -16,16 +16,16 @@ _DATABASES = ("io.containerd.metadata.v1.bolt/meta.db", "io.containerd.snapshott
 
 
 def prepared(archives: list[Path]) -> Path:
-    """The store that holds these images, from the cache when it was made before."""
+    """The store with these images, built if not in the cache."""
     return cached(
         "containerd", "store", digest(*(str(a) for a in archives)), lambda out: _make(out, archives)
     )
 
 
-def give(store: Path, containerd_root: Path) -> None:
-    """Fill a node's (empty) containerd root from the store."""
+def copy_to(store: Path, containerd_root: Path) -> None:
+    """Copy the store to a node's (empty) containerd root."""
     linked = run("cp", "--archive", "--link", f"{store}/.", containerd_root, check=False)
-    if linked.returncode != 0:  # the cache lies on another file system
+    if linked.returncode != 0:  # the cache is on another file system
         run("cp", "--archive", f"{store}/.", containerd_root)
         return
     for database in _DATABASES:
@@ -49,7 +49,7 @@ def _make(out: Path, archives: list[Path]) -> None:
             "--address",
             socket,
         ]
-        # In a mount namespace of its own, so that no mount outlives it.
+        # In its own mount namespace, so that no mount outlives it.
         daemon = start_detached(["unshare", "--mount", *argv], Path(tmp, "log"))
         try:
             ctr = ("ctr", "--address", socket, "--namespace", "k8s.io")

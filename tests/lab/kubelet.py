@@ -1,4 +1,4 @@
-"""containerd and kubelet of one node."""
+"""containerd and kubelet of one node. Called by `lifecycle` and `cluster`."""
 
 from pathlib import Path
 
@@ -35,10 +35,10 @@ def kubelet_config(node: Node) -> dict[str, object]:
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
         "clusterDNS": [DNS_SERVICE_IP],
         "clusterDomain": "cluster.local",
-        "resolvConf": "/dev/null",  # nothing outside can be resolved anyway
+        "resolvConf": "/dev/null",  # there is no DNS server outside the cluster
         "failSwapOn": False,
         "failCgroupV1": False,
-        # All nodes share the machine's disk and memory: one node must not evict for what another uses.
+        # All nodes share the machine's disk and memory: a node must not evict pods because of another's usage.
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "syncFrequency": "5s",
@@ -54,7 +54,7 @@ def start_containerd(node: Node) -> None:
 
 
 def wait_for_containerd(node: Node) -> None:
-    """A kubelet that finds no container runtime ends."""
+    """Wait until containerd responds: a kubelet without a container runtime exits."""
     wait_until(
         f"containerd of {node.name} answers",
         lambda: node.run("ctr", "version", check=False).returncode == 0,

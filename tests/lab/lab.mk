@@ -7,11 +7,11 @@ lab-up: $(VENV) ## bring the lab up, or switch it to other settings (LAB_MODE=�
 	@$(LAB) up $(if $(FRESH),--fresh)
 
 .PHONY: lab-down
-lab-down: $(VENV) ## remove the lab and all that is left of it
+lab-down: $(VENV) ## remove the lab and all its traces
 	@$(LAB) down
 
 .PHONY: lab-status
-lab-status: $(VENV) ## say whether the lab is up and healthy
+lab-status: $(VENV) ## report whether the lab is up and healthy
 	@$(LAB) status
 
 .PHONY: lab-kubeconfig
@@ -19,7 +19,7 @@ lab-kubeconfig: $(VENV) ## print the path of the admin kubeconfig
 	@$(LAB) kubeconfig
 
 .PHONY: lab-env
-lab-env: $(VENV) ## print what to eval for a shell with the lab's kubectl
+lab-env: $(VENV) ## print shell commands that select the lab's cluster and kubectl
 	@$(LAB) env
 
 .PHONY: lab-node
@@ -27,7 +27,7 @@ lab-node: $(VENV) ## run CMD='…' in the namespaces of NODE
 	@$(LAB) node "$$NODE" "$$CMD"
 
 .PHONY: lab-build
-lab-build: $(VENV) ## build the lab's programs and images, start nothing
+lab-build: $(VENV) ## build the lab's programs and images only
 	@$(LAB) build
 
 .PHONY: lab-load
@@ -39,5 +39,5 @@ lab-image: $(VENV) ## build the operator's image and load it on all nodes (IMAGE
 	@$(LAB) image $(if $(IMAGE),--name "$(IMAGE)")
 
 .PHONY: test-lab
-test-lab: $(VENV) ## test the lab itself: it is taken down, killed, switched; ≈ 6 min, in `make test-nightly`
+test-lab: $(VENV) ## test the lab itself: killed, switched, removed; ≈ 6 min, in `make test-nightly`
 	$(BIN)/pytest -v -p no:randomly tests/lab/tests

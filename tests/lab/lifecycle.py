@@ -1,4 +1,7 @@
-"""From nothing, from remains, or from another lab, to the lab that is wanted; and back to nothing."""
+"""Brings the lab up, switches it to other settings, and removes it.
+
+In: settings. Out: a running lab. Called by `cli` and by tests.
+"""
 
 import fcntl
 from collections.abc import Iterator
@@ -25,9 +28,9 @@ from lab.shell import LabError, say, step
 
 
 def up(settings: Settings, fresh: bool = False) -> Lab:
-    """Bring up the lab that is wanted.
+    """Bring up a lab with these settings, or switch the running one.
 
-    Raises LabError when this machine cannot have it, or when it does not become healthy.
+    Raises LabError if the machine lacks a prerequisite or the lab does not become healthy.
     """
     preconditions.check()
     with _lock():
@@ -40,7 +43,7 @@ def up(settings: Settings, fresh: bool = False) -> Lab:
             _switch(running, wanted)
         else:
             if remains := cleanup.remains():
-                with step(f"removing what is left of a lab ({len(remains)} things)"):
+                with step(f"removing the traces of a lab ({len(remains)} items)"):
                     cleanup.remove_everything()
             _start(wanted)
         return wanted
@@ -52,7 +55,7 @@ def down() -> None:
 
 
 def _running() -> Lab | None:
-    """The lab that is up, if it is healthy or soon becomes so."""
+    """The running lab, if it is healthy or becomes healthy soon."""
     try:
         lab = Lab.current()
     except LabError:
@@ -68,7 +71,7 @@ def _running() -> Lab | None:
 
 
 def _only_cilium_differs(running: Lab, wanted: Lab) -> bool:
-    """Whether new settings for Cilium, or another version of it, are all that is needed."""
+    """Whether the labs differ in settings or version of Cilium only."""
     same_programs = running.artifacts.kubernetes == wanted.artifacts.kubernetes
     same_images = running.artifacts.store == wanted.artifacts.store
     other_version = running.settings.cilium != wanted.settings.cilium
@@ -84,7 +87,7 @@ def _switch(running: Lab, wanted: Lab) -> None:
                 running.load_image(archive)
     _apply_cilium(wanted)
     if running.settings.endpoint_routes != wanted.settings.endpoint_routes:
-        # Endpoints keep the kind of route they were made with.
+        # Endpoints keep the kind of route they were created with.
         wanted.kubectl("rollout", "restart", "-n", "kube-system", "deployment/coredns")
         wanted.wait_until_healthy()
 
@@ -99,18 +102,18 @@ def _start(lab: Lab) -> None:
         pki.create(lab.settings, forward.start(node1))
         controlplane.start(node1, lab.artifacts.kubernetes)
         for node in lab.nodes:
-            imagestore.give(lab.artifacts.store, node.dir / "var/lib/containerd")
+            imagestore.copy_to(lab.artifacts.store, node.dir / "var/lib/containerd")
             kubelet.start_containerd(node)
         lab.wait_for_api()
         for node in lab.nodes:
             kubelet.start_kubelet(node, lab.artifacts.kubernetes)
-    lab.note_images(images.all_images(lab.settings.cilium))
+    lab.record_images(images.all_images(lab.settings.cilium))
     lab.kubectl("apply", "--server-side", "-f", str(HERE / "manifests/coredns.yaml"))
     _apply_cilium(lab)
 
 
 def _apply_cilium(lab: Lab) -> None:
-    """Install Cilium, or give a running one other settings; returns when every pod is ready."""
+    """Install or reconfigure Cilium and wait until every pod is ready."""
     settings = lab.settings
     with step(f"Cilium {settings.cilium}, {settings.mode}, {settings.attach}: until all pods are ready"):
         manifests = cilium.manifests(settings)
@@ -122,7 +125,7 @@ def _apply_cilium(lab: Lab) -> None:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """One change at a time on this machine, from whichever checkout."""
+    """Allow one change at a time on this machine, across checkouts."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
         try:

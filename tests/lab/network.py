@@ -1,7 +1,8 @@
-"""The wires of the lab: a bridge in a network namespace of its own, the fabric, joins the nodes.
+"""The network of the lab: a bridge in its own network namespace, the fabric, connects the nodes.
 
-Nothing leads out; the machine's own network namespace sees only a listener on loopback (`forward`). No
-namespace has a name: each lives as long as its processes, so nothing of it can be left behind.
+There is no route out; the machine's network namespace has only a listener on loopback (`forward`). Namespaces are
+unnamed: each lives as long as its processes, so none can be left behind. Called by `lifecycle`, `node` and the fault
+bench.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from lab.shell import LabError, run, wait_until
 
 BRIDGE = "fabric"
 _RECORD = STATE / "fabric.json"
-# IPv4, UDP, port 8472: drop (2), else go on; as classic BPF, for kernels may have no other classifier
+# IPv4, UDP, port 8472: drop (2), else continue; classic BPF, since kernels may lack other classifiers
 _DROP_TUNNEL = (
     "9,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,177 0 0 14,72 0 0 16,21 1 0 8472,6 0 0 4294967295,6 0 0 2"
 )
@@ -36,7 +37,7 @@ def start_fabric(init_program: Path) -> None:
 
 
 def attach(node: str, init: Process, address: str) -> None:
-    """Wire a node's network namespace to the bridge, as its `eth0`."""
+    """Connect a node's network namespace to the bridge, as its `eth0`."""
     fabric = Process.load(_RECORD)
     if fabric is None:
         raise LabError("the fabric between the nodes is not running")
@@ -50,7 +51,7 @@ def attach(node: str, init: Process, address: str) -> None:
 
 @contextmanager
 def tunnel_cut(sender: str) -> Iterator[None]:
-    """The fabric swallows VXLAN packets of one node, and nothing else."""
+    """The fabric drops the VXLAN packets of one node, and no others."""
     fabric = Process.load(_RECORD)
     if fabric is None:
         raise LabError("the fabric between the nodes is not running")

@@ -1,11 +1,11 @@
 #!/bin/sh
-# The first process of a node: makes the node's view of the file system, then becomes its init.
-# It runs in mount, network, pid, uts, ipc and cgroup namespaces of its own (see node.py), like a node of kind.
+# The first process of a node: creates the node's view of the file system, then becomes its init.
+# It runs in its own mount, network, pid, uts, ipc and cgroup namespaces (see node.py), like a node of kind.
 # usage: node-init.sh NAME STATE INIT_PROGRAM
 set -eu
 name=$1 state=$2 init=$3 node=$2/nodes/$1
 
-# /proc still is the machine's: the pid it shows for us is the one that the machine knows us by.
+# /proc is still the machine's: it shows our pid in the machine's pid namespace.
 read -r pid _ < /proc/self/stat
 echo "$pid" > "$node/init.pid"
 
@@ -34,7 +34,7 @@ else
     done < /proc/self/cgroup
 fi
 
-# The machine's own folders, with a layer of the node's over them: nothing that a node writes reaches the machine.
+# The machine's directories with a writable overlay per node: writes of a node do not reach the machine.
 for dir in etc opt var; do
     mkdir -p "/run/lab/$dir/upper" "/run/lab/$dir/work"
     mount -t overlay -o "lowerdir=/$dir,upperdir=/run/lab/$dir/upper,workdir=/run/lab/$dir/work" overlay "/$dir"

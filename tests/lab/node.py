@@ -1,7 +1,7 @@
-"""One node: namespaces held by an init process, an address on the fabric, and the programs that run inside.
+"""One node: namespaces held by an init process, an address on the fabric, and the programs in it.
 
-A node is what a node of kind is, without Docker: network, mount, pid, uts, ipc and cgroup namespaces.
-Whatever runs in it ends with its init process, and its mounts go with it.
+Like a node of kind, without Docker: network, mount, pid, uts, ipc and cgroup namespaces. All processes and mounts of a
+node end with its init process. Called by `lifecycle` and `cluster`.
 """
 
 import signal
@@ -34,7 +34,7 @@ class Node:
         return STATE / "log" / f"{self.name}-{role}.log"
 
     def start(self, init_program: Path) -> None:
-        """Make the namespaces and the node's view of the file system."""
+        """Create the namespaces and the node's view of the file system."""
         self.dir.mkdir(parents=True)
         (self.dir / "machine-id").write_text(uuid.uuid4().hex + "\n")
         (self.dir / "boot-id").write_text(str(uuid.uuid4()) + "\n")
@@ -51,13 +51,13 @@ class Node:
             self.log("init"),
         )
         wait_until(f"{self.name} starts (see {self.log('init')})", (self.dir / "ready").exists, 20, 0.02)
-        cgroups.settle(self.name)
+        cgroups.prepare_for_pods(self.name)
         init = Process.of(int((self.dir / "init.pid").read_text()))
         init.save(self.dir / "init.json")
         network.attach(self.name, init, self.ip)
 
     def init(self) -> Process:
-        """Raises LabError when the node does not run."""
+        """The init process. Raises LabError if the node is not running."""
         process = Process.load(self.dir / "init.json")
         if process is None:
             raise LabError(f"{self.name} is not running")
@@ -71,11 +71,11 @@ class Node:
     def run(
         self, *argv: str, check: bool = True, timeout_s: float | None = None, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of the machine in the node's namespaces, to its end."""
+        """Run a program of the machine in the node's namespaces and wait for it."""
         return run(*self.enter(*argv), check=check, timeout_s=timeout_s, stdin=stdin)
 
     def start_role(self, role: str, argv: Sequence[str]) -> None:
-        """Run a program in the background; `role` names it for `stop_role` and the log."""
+        """Run a program in the background; `role`: its name for `stop_role` and the log."""
         pidfile = self.dir / f"{role}.pid"
         pidfile.unlink(missing_ok=True)
         self.log(role).parent.mkdir(parents=True, exist_ok=True)

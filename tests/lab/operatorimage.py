@@ -1,7 +1,8 @@
-"""The operator's image for the lab: the project's Dockerfile, a local base, and wheels fetched beforehand.
+"""The operator's image for the lab: the project's Dockerfile, a local base image, and prefetched wheels.
 
-A build container may reach no package index (no CA of the machine, no proxy), so the wheels are put into its
-context. They are fetched for the Python of the base image and checked against the hashes of requirements.txt.
+A build container may have no access to a package index (CA, proxy), so the wheels are in its context. They are fetched
+for the Python version of the base image and verified with the hashes in requirements.txt. Called by `cli` and the e2e
+tests.
 """
 
 import shutil
@@ -27,11 +28,11 @@ _SOURCES = (
 
 
 def build(name: str) -> Path:
-    """A docker-archive with the operator's image called `name`; built when the sources changed."""
+    """A docker-archive with the operator's image `name`; built if the sources changed."""
     base = images.python()
     with tempfile.TemporaryDirectory(prefix="datapath-probe-image-") as tmp:
         context = Path(tmp, "context")
-        _copy_sources(context)  # first: the key must tell what is built, also while somebody edits
+        _copy_sources(context)  # first, so that the key matches the build also while files are edited
 
         def make(out: Path) -> None:
             images.provide_base(base)
@@ -42,7 +43,7 @@ def build(name: str) -> Path:
             how = ("--layers", "--isolation=chroot", "--pull-never")
             images.buildah("bud", *how, *local, "--tag", name, context)
             images.buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
-            images.forget_old_steps()
+            images.prune_build_steps()
 
         return cached("images", "datapath-probe", digest(name, str(base), context), make) / "image.tar"
 

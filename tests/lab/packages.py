@@ -1,4 +1,7 @@
-"""Debian packages that the lab needs; what is missing is installed, without starting any of its services."""
+"""Debian packages that the lab needs; missing ones are installed without starting their services.
+
+Called by `lifecycle`, `cli` and `preconditions`.
+"""
 
 import os
 import shutil
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from lab.shell import run, step
 
-# package → a file that shows that it is there
+# package → a file that it installs
 NEEDED = {
     "buildah": "/usr/bin/buildah",
     "containerd": "/usr/bin/containerd",
@@ -31,7 +34,7 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Install what is missing. Raises LabError when apt fails."""
+    """Install missing packages. Raises LabError if apt fails."""
     packages = missing()
     if not packages:
         return
@@ -47,7 +50,7 @@ def obtainable() -> bool:
 
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """containerd and etcd would start as services; Debian asks this script first."""
+    """Prevent that containerd and etcd start as services: Debian calls this script first."""
     if _POLICY.exists():
         kept = _POLICY.with_name("policy-rc.d.lab")
         _POLICY.rename(kept)

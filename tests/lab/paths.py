@@ -1,6 +1,6 @@
-"""Where things lie: the cache, outside the checkout, and the state of a lab.
+"""Paths: the cache, outside the checkout, and the state of a lab. Used by all modules of the lab.
 
-There is one lab on a machine, unless LAB_NAME gives another one its own name: labs see nothing of each other.
+There is one lab per machine, unless LAB_NAME names another one: labs are isolated from each other.
 """
 
 import os
@@ -13,7 +13,7 @@ _SUFFIX = f"-{name}" if (name := os.environ.get("LAB_NAME")) else ""
 STATE = Path(f"/var/lib/datapath-probe-lab{_SUFFIX}")
 LOCK = Path(f"/run/lock/datapath-probe-lab{_SUFFIX}.lock")
 CGROUP = f"dplab{_SUFFIX}"
-"""The lab's cgroup in every hierarchy: cleaning up goes by it."""
+"""The lab's cgroup in every hierarchy, by which cleanup finds its processes."""
 
 
 def cache() -> Path:

@@ -1,4 +1,7 @@
-"""The cluster's certificates and kubeconfigs, made with openssl; the lab is its own certificate authority."""
+"""The cluster's certificates and kubeconfigs, created with openssl; the lab is its own certificate authority.
+
+Called by `lifecycle`.
+"""
 
 import base64
 from pathlib import Path

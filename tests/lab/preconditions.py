@@ -1,4 +1,7 @@
-"""What a machine must have for a lab, checked before anything is changed; one sentence when it has not."""
+"""The prerequisites of the lab, checked before any change; a missing one is reported in one sentence.
+
+Called by `lifecycle`, `cli` and the tests that need the lab.
+"""
 
 import os
 import sys
@@ -10,17 +13,17 @@ from lab.shell import LabError
 
 
 def check() -> None:
-    """Raises LabError with the first thing that is missing."""
+    """Raises LabError with the first missing prerequisite."""
     if reason := unmet():
-        raise LabError(f"the lab can't run here: {reason}")
+        raise LabError(f"the lab cannot run here: {reason}")
 
 
 def unmet() -> str | None:
-    """Why this machine cannot have a lab; None if it can."""
+    """The reason why the lab cannot run on this machine; None if it can."""
     if sys.platform != "linux":
         return f"it needs Linux, this is {sys.platform}"
     if os.geteuid() != 0:
-        return "it makes namespaces and mounts, so it must be run as root"
+        return "it creates namespaces and mounts, so it must run as root"
     if not bpf_in_kernel():
         return "the kernel has no BPF file system (CONFIG_BPF_SYSCALL)"
     if not supported_cgroups(ROOT):

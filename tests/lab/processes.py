@@ -1,7 +1,7 @@
-"""Processes that outlive the command that started them: known by pid, start time and boot, never by name.
+"""Processes that outlive the command that started them: identified by pid, start time and boot id, never by name.
 
-A record on disk that no longer matches the process of that pid (it ended and the pid was given to another, or
-the machine was rebooted) counts as "not running".
+A record on disk that no longer matches the process with that pid (reused pid, or a reboot) counts as "not running".
+Called by `node`, `network`, `forward` and `imagestore`.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class Process:
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
-        """The process that was recorded, if it still runs."""
+        """The recorded process, if it is still running."""
         try:
             process = cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -52,9 +52,9 @@ class Process:
         return self.boot_id == _BOOT_ID.read_text().strip() and _start_time(self.pid) == self.start_time
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to this very process; does nothing if it has ended."""
+        """Send a signal to exactly this process; no effect if it has exited."""
         with contextlib.suppress(ProcessLookupError):
-            handle = os.pidfd_open(self.pid)  # from here on the pid cannot change hands
+            handle = os.pidfd_open(self.pid)  # from here on the pid cannot be reused
             try:
                 if self.alive():
                     signal.pidfd_send_signal(handle, signum)
@@ -62,7 +62,7 @@ class Process:
                 os.close(handle)
 
     def stop(self, timeout_s: float = 20) -> None:
-        """SIGTERM, then SIGKILL when it does not end in time."""
+        """Send SIGTERM, then SIGKILL if it does not exit in time."""
         self.signal(signal.SIGTERM)
         try:
             wait_until(f"process {self.pid} ends", lambda: not self.alive(), timeout_s, 0.05)
@@ -72,9 +72,9 @@ class Process:
 
 
 def _start_time(pid: int) -> int | None:
-    """None if there is no such process, or if only its exit status is left of it.
+    """None if there is no such process, or if it is a zombie.
 
-    A killed process whose first thread is gone keeps its sockets until its last thread is.
+    A killed process whose first thread has exited keeps its sockets until its last thread exits.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -85,21 +85,21 @@ def _start_time(pid: int) -> int | None:
 
 
 def from_namespace(init: Process, inner_pid: int) -> Process:
-    """The process that the pid namespace of `init` calls `inner_pid`."""
+    """The process with `inner_pid` in the pid namespace of `init`."""
     namespace = Path(f"/proc/{init.pid}/ns/pid").readlink()
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
             ids = next(x for x in status.read_text().splitlines() if x.startswith("NSpid:")).split()[1:]
             if ids[-1] == str(inner_pid) and (status.parent / "ns/pid").readlink() == namespace:
                 return Process.of(int(ids[0]))
-    raise LabError(f"process {inner_pid} ended at once")
+    raise LabError(f"process {inner_pid} exited immediately")
 
 
 def start_detached(argv: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> Process:
     """Start a program of the machine's own namespaces in a session of its own."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        child = subprocess.Popen(  # it outlives us on purpose
+        child = subprocess.Popen(  # outlives this process on purpose
             argv,
             stdin=subprocess.DEVNULL,
             stdout=out,

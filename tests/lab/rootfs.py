@@ -1,4 +1,4 @@
-"""Debian root file systems as tar files, for the images that need more than a static binary."""
+"""Debian root file systems as tar files, for images that need more than a static binary. Called by `images`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a lab can be asked for: read from environment and flags by `cli`, kept while the lab runs."""
+"""The settings of a lab: read from environment and flags by `cli`, stored while the lab runs."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ MAX_NODES = 9
 
 
 class Mode(StrEnum):
-    """How packets travel: VXLAN overlay, VXLAN + kube-proxy replacement (socket LB), or native routing."""
+    """Datapath mode: VXLAN overlay, VXLAN with kube-proxy replacement (socket LB), or native routing."""
 
     VXLAN = "vxlan"
     KPR = "kpr"
@@ -33,7 +33,7 @@ class Attach(StrEnum):
 
 
 class SettingsError(ValueError):
-    """A setting that no lab can have; the message says what is allowed."""
+    """An invalid setting; the message lists the valid values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Settings:
     endpoint_routes: bool = False
     """A route per endpoint and a program towards it, instead of a redirect between devices."""
     hubble: bool = True
-    """Without it, only `cilium-dbg monitor` tells of events."""
+    """Without it, `cilium-dbg monitor` is the only source of events."""
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:

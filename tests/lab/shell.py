@@ -1,4 +1,4 @@
-"""Runs programs and tells what is being done."""
+"""Runs programs and prints progress. Used by all modules of the lab and by the tests on it."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 class LabError(Exception):
-    """What went wrong, in one sentence for the person at the terminal."""
+    """An error, in one sentence for the user."""
 
 
 def run(
@@ -21,9 +21,9 @@ def run(
     stdin: str | BinaryIO | None = None,
     timeout_s: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and capture what it says.
+    """Run a program, wait for it and capture its output.
 
-    Raises LabError with the tail of its output when it fails and `check` is set.
+    Raises LabError with the end of its output if it fails and `check` is set.
     """
     done = subprocess.run(
         [str(a) for a in argv],
@@ -56,7 +56,7 @@ def step(what: str) -> Iterator[None]:
 
 
 def wait_until(what: str, ready: Callable[[], bool], timeout_s: float, interval_s: float = 0.2) -> None:
-    """Poll `ready`. Raises LabError when it stays False for `timeout_s`."""
+    """Poll `ready`. Raises LabError if it is still False after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not ready():
         if time.monotonic() > deadline:

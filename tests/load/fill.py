@@ -1,4 +1,4 @@
-"""Full maps: a hundred thousand entries that belong to nobody in the lab. In: a lab. Used by the scenarios."""
+"""Full maps: a hundred thousand entries for addresses outside the lab. In: a lab. Used by the scenarios."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ ENTRIES = 100_000
 _MAPS = "/sys/fs/bpf/tc/globals"
 _BATCH = "/tmp/load-batch"  # in the agent's container
 
-# 10.128.0.0 and on, a range that no pod has. Values are those of a pod behind a node that does not exist, and of a
-# connection that ended long ago.
+# From 10.128.0.0, a range without pods. The values are those of a pod on a node that does not exist, and of an expired
+# connection.
 _ADDRESS = "0a %02x %02x %02x"
 _IPCACHE = (
     "cilium_ipcache_v2",
@@ -33,8 +33,8 @@ awk -v n="$1" -v verb="$2" -v map="$3" -v key="$4" -v value="$5" 'BEGIN {
 
 @contextmanager
 def full(lab: Lab) -> Iterator[None]:
-    """ipcache and conntrack of all nodes hold so many entries more. Those of conntrack are left to the agents' garbage
-    collection, which may take them at any time.
+    """Add the entries to ipcache and conntrack of all nodes. Those in conntrack are left to the agents' garbage
+    collection, which may remove them at any time.
     """
     try:
         _batch(lab, "update", _IPCACHE, _CONNTRACK)

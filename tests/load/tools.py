@@ -1,7 +1,7 @@
-"""The agent's own tools, made bad: slow, hanging, cut short, talkative, endless; and shells that are killed.
+"""Faulty tools in the agent: slow, hanging, truncated, verbose, endless; and killed shells.
 
-In: a lab and a node. Leaving a context puts the tools back. What stands in for bpftool is a script of the same name in
-the agent's container, so that everything between it and the operator is the real thing. Used by the scenarios.
+In: a lab. Leaving a context restores the tools. bpftool is replaced by a script of the same name in the agent's
+container, so that everything between it and the operator is real. Used by the scenarios.
 """
 
 import threading
@@ -15,12 +15,12 @@ from lab.shell import LabError
 
 _BPFTOOL = "/usr/sbin/bpftool"
 _REAL = f"{_BPFTOOL}.real"
-_KILLS_EVERY_S = 0.3
+_KILL_INTERVAL_S = 0.3
 
 SLOW = f'sleep 0.5; exec {_REAL} "$@"'
 HANGING = "sleep 300"
-CUT_SHORT = f'{_REAL} "$@" | head -c 25'
-TALKATIVE = (
+TRUNCATED = f'{_REAL} "$@" | head -c 25'
+VERBOSE = (
     f'echo "libbpf: kernel BTF is missing at {{/sys}}"; {_REAL} "$@"; code=$?; echo "WARN: [1]"; exit $code'
 )
 ENDLESS = "exec yes '{\"id\":1}'"
@@ -28,7 +28,7 @@ ENDLESS = "exec yes '{\"id\":1}'"
 
 @contextmanager
 def bpftool(lab: Lab, script: str) -> Iterator[None]:
-    """On all nodes, bpftool is this script; `bpftool.real` is what it was."""
+    """Replace bpftool on all nodes by this script; `bpftool.real` is the original."""
     nodes = [node.name for node in lab.nodes]
     for node in nodes:
         write = (
@@ -44,28 +44,28 @@ def bpftool(lab: Lab, script: str) -> Iterator[None]:
 
 @contextmanager
 def shells_killed(lab: Lab) -> Iterator[None]:
-    """In all agents, the operator's shells are killed again and again."""
-    over = threading.Event()
+    """Kill the operator's shells in all agents repeatedly."""
+    stop = threading.Event()
     kill = "for p in $(pgrep -x sh); do [ $p = $$ ] || kill -9 $p; done"
 
-    def go_on() -> None:
-        while not over.wait(_KILLS_EVERY_S):
+    def kill_repeatedly() -> None:
+        while not stop.wait(_KILL_INTERVAL_S):
             for node in lab.nodes:
                 with suppress(LabError):
                     in_agent(lab, node.name, "sh", "-c", kill)
 
-    thread = threading.Thread(target=go_on, name="shells")
+    thread = threading.Thread(target=kill_repeatedly, name="shells")
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         thread.join()
 
 
 @contextmanager
 def agents_stopped(lab: Lab) -> Iterator[None]:
-    """The agents' processes stand still: whatever asks them waits. Programs and maps work on."""
+    """Stop the agents' processes: their clients wait. Programs and maps keep working."""
     with ExitStack() as stopped:
         for node in lab.nodes:
             stopped.enter_context(agent_hangs(lab, node.name))

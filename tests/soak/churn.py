@@ -1,7 +1,7 @@
-"""What goes on in a cluster while the probes run: roll-outs, deletions, restarts, a drain.
+"""Changes in the cluster while the probes run: roll-outs, deletions, restarts, drains.
 
-Each action is begun and waited for; when it returns, nothing of it is under way any more, though much has only just
-become so. In: a scene. Called by `__main__`.
+In: a scene. Out: completed actions: each returns when its change is complete, although transition windows may still be
+open. Called by `__main__`.
 """
 
 import random
@@ -18,21 +18,21 @@ from e2e.waiting import until
 from lab.shell import LabError, say
 from soak.scene import DEATHSTARS, NAMESPACE, Scene
 
-_WITHIN_S = 120.0
+_TIMEOUT_S = 120.0
 _AGENTS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium"
 _DNS = ("deployment/coredns", "-n", "kube-system")
 
 
 @dataclass(slots=True)
 class Churn:
-    """Actions by chance, from a seed. `done` counts them."""
+    """Random actions from a seed. `done` counts them."""
 
     scene: Scene
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
 
-    def go_on(self, where: str) -> None:
-        """One action. The API server may be too busy for it: that is churn as well."""
+    def act(self, where: str) -> None:
+        """Perform one action. A failure, for example of a busy API server, is counted and ignored."""
         actions = {
             "stars": self.among_deathstars,
             "anywhere": self.anywhere,
@@ -40,16 +40,16 @@ class Churn:
         }
         try:
             actions[where]()
-        except (LabError, HTTPError, Refused, AssertionError) as trouble:
-            self.done["trouble"] += 1
-            say(f"· {where}: {trouble}")
+        except (LabError, HTTPError, Refused, AssertionError) as error:
+            self.done["failed"] += 1
+            say(f"· {where}: {error}")
 
     def among_deathstars(self) -> None:
-        """One action that touches the deathstars alone."""
+        """One action on the deathstars only."""
         self._do(self.chance.choice([self.roll_out, self.roll_out, self.delete_pod, self.kill_pod]))
 
     def anywhere(self) -> None:
-        """One action that leaves the operator alone."""
+        """One action that does not affect the operator."""
         self._do(
             self.chance.choice(
                 [self.roll_out, self.delete_pod, self.restart_agent, self.drain_node, self.restart_dns]
@@ -57,38 +57,38 @@ class Churn:
         )
 
     def on_the_operator(self) -> None:
-        """The operator ends, by chance softly or not."""
+        """Kill the operator or delete its pod."""
         self._do(self.chance.choice([self.kill_operator, self.delete_operator]))
 
     def roll_out(self) -> None:
-        """All deathstars, one after another."""
+        """Restart all deathstars, one after another."""
         self._kubectl("rollout", "restart", "statefulset/deathstar", "-n", NAMESPACE)
         self._rolled_out("statefulset/deathstar", "-n", NAMESPACE)
 
     def delete_pod(self) -> None:
-        """A deathstar, in good order."""
+        """Delete a deathstar gracefully."""
         self._kubectl("delete", "pod", "-n", NAMESPACE, self.chance.choice(DEATHSTARS))
-        self.scene.wait_ready(_WITHIN_S)
+        self.scene.wait_ready(_TIMEOUT_S)
 
     def kill_pod(self) -> None:
-        """A deathstar, without a word before."""
+        """Delete a deathstar without grace period."""
         star = self.chance.choice(DEATHSTARS)
         self._kubectl("delete", "pod", "-n", NAMESPACE, star, "--grace-period=0", "--force")
-        self.scene.wait_ready(_WITHIN_S)
+        self.scene.wait_ready(_TIMEOUT_S)
 
     def restart_agent(self) -> None:
-        """The Cilium agent of a node."""
+        """Restart the Cilium agent of a node."""
         lab, node = self.scene.lab, self.chance.choice(self.scene.lab.settings.node_names)
         self._kubectl("delete", "pod", "-n", "kube-system", lab.agent_pod(node), "--wait=false")
         self._agents_ready()
 
     def restart_dns(self) -> None:
-        """CoreDNS."""
+        """Restart CoreDNS."""
         self._kubectl("rollout", "restart", *_DNS)
         self._rolled_out(*_DNS)
 
     def drain_node(self) -> None:
-        """A node that does not run the operator is cordoned, drained, and taken back."""
+        """Drain and uncordon a node that does not run the operator."""
         operator = self.scene.operator.wait_ready()["spec"]["nodeName"]
         node = self.chance.choice([n for n in self.scene.lab.settings.node_names if n != operator])
         try:
@@ -96,25 +96,25 @@ class Churn:
             self._kubectl("drain", node, *evict)
         finally:
             self._kubectl("uncordon", node)
-        self.scene.wait_ready(_WITHIN_S)
+        self.scene.wait_ready(_TIMEOUT_S)
 
     def kill_operator(self) -> None:
-        """SIGKILL; the kubelet starts it again."""
+        """Send SIGKILL to the operator; the kubelet restarts it."""
         pod = self.scene.operator.wait_ready()
         processes.send(self.scene.lab, pod, "operator", signal.SIGKILL)
         restarts = pod["status"]["containerStatuses"][0]["restartCount"]
 
-        def again() -> bool:
+        def restarted() -> bool:
             now = self.scene.operator.pod()
             return bool(now and now["status"]["containerStatuses"][0]["restartCount"] > restarts)
 
-        until("the operator runs again", again, _WITHIN_S)
+        until("the operator runs again", restarted, _TIMEOUT_S)
 
     def delete_operator(self) -> None:
-        """Its pod; the Deployment makes another."""
+        """Delete the operator's pod; the Deployment creates another one."""
         name = self.scene.operator.wait_ready()["metadata"]["name"]
         self._kubectl("delete", "pod", "-n", operator_deploy.NAMESPACE, name)
-        self.scene.operator.wait_ready(_WITHIN_S)
+        self.scene.operator.wait_ready(_TIMEOUT_S)
 
     def _do(self, action: Callable[[], None]) -> None:
         self.done[action.__name__] += 1
@@ -125,10 +125,10 @@ class Churn:
             pods = self.scene.api.items(_AGENTS)
             return len(pods) == len(self.scene.lab.nodes) and all(map(is_ready, pods))
 
-        until("all agents are ready", ready, _WITHIN_S)
+        until("all agents are ready", ready, _TIMEOUT_S)
 
     def _rolled_out(self, *what: str) -> None:
-        self._kubectl("rollout", "status", *what, f"--timeout={_WITHIN_S:g}s")
+        self._kubectl("rollout", "status", *what, f"--timeout={_TIMEOUT_S:g}s")
 
     def _kubectl(self, *argv: str) -> None:
         self.scene.lab.kubectl(*argv)

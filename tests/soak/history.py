@@ -1,7 +1,7 @@
-"""Every run that the probes had, as their statuses tell it: the history is longer than the time between two writes.
+"""All runs of the probes, collected from their statuses: the history covers more than the time between two writes.
 
-In: polls of the API server, in a thread. Out: runs, and the whole status of each that was an alarm. What an
-operator had not written yet when it was killed is lost, as to anybody who looks. Called by `__main__`.
+In: polls of the API server, in a thread. Out: runs, and the full status of each alarm. Runs that a killed operator had
+not yet written are lost. Called by `__main__`.
 """
 
 import json
@@ -27,8 +27,8 @@ _ALARMS = ("Broken", "Degraded")
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run. `ended`: seconds since the epoch; `hop` and `reason` are "" where there is none. `segment`: None also
-    for a run of which only the history told, as that does not keep segments.
+    """One run. `ended`: seconds since the epoch; `hop` and `reason` are "" if absent. `segment`: also None for a
+    run that is known from the history only, which has no segments.
     """
 
     probe: str
@@ -40,7 +40,7 @@ class PastRun:
 
 
 class History:
-    """A context: while it is open, runs are gathered. `folder` takes the statuses and evidence of alarms."""
+    """A context that collects runs while it is open. `folder` receives the statuses and evidence of alarms."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.runs: dict[tuple[str, str], PastRun] = {}
@@ -48,8 +48,8 @@ class History:
         self._folder = folder
         self._kept: set[str] = set()
         self._segments: dict[tuple[str, str], tuple[str, str]] = {}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="history")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="history")
 
     def __enter__(self) -> "History":
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -58,20 +58,20 @@ class History:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
-    def _follow(self) -> None:
+    def _poll(self) -> None:
         with connect(self._lab.kubeconfig) as api:
             operator = Operator(self._lab, api)
-            while not self._over.wait(_POLL_S):
+            while not self._stop.wait(_POLL_S):
                 try:
                     for probe in api.items(probes_path(NAMESPACE)):
-                        self._note(probe, operator.pod)
+                        self._record(probe, operator.pod)
                 except (HTTPError, Refused):
                     continue
 
-    def _note(self, probe: Object, operator_pod: Callable[[], Object | None]) -> None:
+    def _record(self, probe: Object, operator_pod: Callable[[], Object | None]) -> None:
         name, status = probe["metadata"]["name"], probe.get("status", {})
         if segment := status.get("segment"):
             self._segments[name, status["lastRun"]["endTime"]] = (segment["after"], segment["before"])
@@ -93,8 +93,8 @@ class History:
 
 
 def _copy_evidence(node: Node, pod: Object, run: str, folder: Path) -> None:
-    """The bundle of a run, if its operator still has it: `datapath-probe replay` tells more of it."""
-    script = 'for _ in 1 2 3 4 5; do cat "$0"/*."$1".json && exit; sleep 0.5; done; exit 1'  # saved behind the status
+    """Copy the bundle of a run, if its operator still has it, for `datapath-probe replay`."""
+    script = 'for _ in 1 2 3 4 5; do cat "$0"/*."$1".json && exit; sleep 0.5; done; exit 1'  # saved after the status
     found = node.run("sh", "-c", script, evidence_folder(pod), run, check=False)
     if found.returncode == 0:
         (folder / f"{run}.bundle.json").write_text(found.stdout)

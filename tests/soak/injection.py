@@ -1,6 +1,6 @@
-"""Real faults in the midst of it: injected, found within a bounded time, repaired, Healthy again.
+"""Real faults during the soak test: injected, found within a bounded time, repaired, Healthy again.
 
-In: a scene at rest on the way of the probe concerned. Out: what became of each fault. Called by `__main__`.
+In: a scene without open transition windows on the probe's path. Out: the outcome of each fault. Called by `__main__`.
 """
 
 import threading
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from urllib3.exceptions import HTTPError
 
-from datapath_probe.runs.runner import EVIDENCE_S
+from datapath_probe.runs.path_runner import EVIDENCE_S
 from e2e.probes import Probe, brief
 from e2e.waiting import until
 from faults.fault import within
@@ -21,18 +21,18 @@ from faults.inject.in_place import Injected
 from soak.history import PastRun
 from soak.scene import NAMESPACE, REQUEST_TIMEOUT_S, Scene
 
-_FOUND_S = 45.0
-_HEALTHY_S = 60.0
-# Roll-outs make agents write their maps anew, the broken entries among them.
+_FIND_TIMEOUT_S = 45.0
+_HEALTHY_TIMEOUT_S = 60.0
+# Roll-outs make agents rewrite their maps, including the broken entries.
 _TRIES = 3
-# A run that began before the repair may end so long after it: the request's timeout, and the time for evidence.
-_UNDER_WAY_S = REQUEST_TIMEOUT_S + EVIDENCE_S
+# A run that started before the repair may end this long after it: request timeout plus time for evidence.
+_IN_PROGRESS_S = REQUEST_TIMEOUT_S + EVIDENCE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is broken, the probe that goes that way, and what it has to say; `under_way`: the reason that it may give
-    when its request was under way as the fault began.
+    """A fault, the probe whose path it breaks, and the expected answer. `mid_request`: the reason that is also right if
+    the fault began during the request.
     """
 
     name: str
@@ -41,18 +41,18 @@ class Fault:
     verdict: str
     hop: str
     reason: str
-    under_way: str | None = None
+    mid_request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault that was there from `began` to `repaired` (seconds since the epoch). None: not within the time.
+    """A fault that was in place from `began` to `repaired` (seconds since the epoch). None: not within the timeout.
 
-    `undone`: how often the agent put it right by itself before it was found; then it is injected again.
+    `undone`: how often the agent repaired it before it was found; then it is injected again.
     """
 
     fault: Fault
-    amid: str
+    during: str
     began: float
     repaired: float
     found_s: float | None
@@ -65,9 +65,9 @@ class Injection:
         return self.healthy_s is None or (self.found_s is None and was_there)
 
     def explains(self, run: PastRun) -> bool:
-        """Whether a run's alarm is right because of this fault: its hop is named, or lies in the segment that is."""
-        in_time = self.began <= run.ended <= self.repaired + _UNDER_WAY_S
-        named = run.hop == self.fault.hop and run.reason in (self.fault.reason, self.fault.under_way)
+        """Whether this fault explains the alarm of a run: its hop is named or lies in the named segment."""
+        in_time = self.began <= run.ended <= self.repaired + _IN_PROGRESS_S
+        named = run.hop == self.fault.hop and run.reason in (self.fault.reason, self.fault.mid_request)
         named = named or (run.segment is not None and within(run.segment, self.fault.hop))
         return run.probe == self.fault.probe and in_time and named
 
@@ -81,7 +81,7 @@ def _pod_entry(probe_pod: str) -> Callable[[Scene], Injected]:
 
 
 def _ipcache(scene: Scene) -> maps.MapEntry:
-    """What the xwing's node knows of the outpost far away."""
+    """The ipcache entry of the far outpost on the xwing's node."""
     far, ship = scene.galaxy.pod("outpost-far-0"), scene.galaxy.pod("xwing-0")
     return maps.ipcache_entry(scene.lab, ship.node, far.ip)
 
@@ -111,7 +111,7 @@ FAULTS = (
         "Broken",
         "destination-response",
         "ConnectionRefused",
-        under_way="ConnectionReset",
+        mid_request="ConnectionReset",
     ),
     Fault(
         "ipcache entry missing",
@@ -132,47 +132,52 @@ FAULTS = (
 )
 
 
-def try_fault(scene: Scene, fault: Fault, amid: Callable[[], None] | None = None) -> Injection:
-    """Inject, wait for it to be found, repair, wait for Healthy. `amid`: goes on meanwhile, again and again."""
+def try_fault(scene: Scene, fault: Fault, during: Callable[[], None] | None = None) -> Injection:
+    """Inject, wait until found, repair, wait for Healthy. `during`: an action that is repeated meanwhile."""
     probe = Probe(scene.api, NAMESPACE, fault.probe)
     until(
-        f"{fault.probe} is Healthy", lambda: _is(probe, "Healthy"), _HEALTHY_S, otherwise=lambda: _said(probe)
+        f"{fault.probe} is Healthy",
+        lambda: _is(probe, "Healthy"),
+        _HEALTHY_TIMEOUT_S,
+        otherwise=lambda: _brief(probe),
     )
-    with _meanwhile(amid):
+    with _meanwhile(during):
         began, undone, found_s = time.time(), 0, None
         while found_s is None and undone < _TRIES:
             with fault.inject(scene) as in_place:
-                found_s = _seconds(lambda: _is(probe, fault.verdict, fault.hop, fault.reason), _FOUND_S)
+                found_s = _seconds(
+                    lambda: _is(probe, fault.verdict, fault.hop, fault.reason), _FIND_TIMEOUT_S
+                )
                 if found_s is None and (in_place is None or in_place()):
                     break
             undone += found_s is None
         repaired = time.time()
-        healthy_s = _seconds(lambda: _is(probe, "Healthy"), _HEALTHY_S)
-    kind = "roll-outs" if amid else "calm"
+        healthy_s = _seconds(lambda: _is(probe, "Healthy"), _HEALTHY_TIMEOUT_S)
+    kind = "roll-outs" if during else "calm"
     return Injection(fault, kind, began, repaired, found_s, healthy_s, undone)
 
 
 @contextmanager
 def _meanwhile(action: Callable[[], None] | None) -> Iterator[None]:
-    over = threading.Event()
+    stop = threading.Event()
 
-    def go_on() -> None:
-        while action and not over.is_set():
+    def repeat() -> None:
+        while action and not stop.is_set():
             action()
 
-    thread = threading.Thread(target=go_on, name="churn")
+    thread = threading.Thread(target=repeat, name="churn")
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         thread.join()
 
 
 def _is(probe: Probe, verdict: str, hop: str = "", reason: str = "") -> bool:
     try:
         status = probe.status()
-    except HTTPError:  # an API server that is busy
+    except HTTPError:  # a busy API server
         return False
     blamed = status.get("divergentHop", {})
     return status.get("verdict") == verdict and (
@@ -180,7 +185,7 @@ def _is(probe: Probe, verdict: str, hop: str = "", reason: str = "") -> bool:
     )
 
 
-def _said(probe: Probe) -> str:
+def _brief(probe: Probe) -> str:
     return brief(probe.status())
 
 

@@ -1,4 +1,7 @@
-"""The operator's resident memory, as the kernel of its node has it. In: the operator. Called by `__main__`."""
+"""The operator's resident memory, from the kernel of its node.
+
+In: the operator. Out: samples. Called by `__main__` and by the load test.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,26 +12,26 @@ from e2e import processes
 from e2e.operator_deploy import Operator
 
 _WARM_S = 30.0
-"""By then an operator has read the cluster and run every probe."""
+"""After this time, an operator has synced its inventory and run every probe."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """Samples of the operator's processes, one after the other, by container: a restart begins anew."""
+    """Samples of the operator's processes by container: a restart starts a new series."""
 
     operator: Operator
     _by_container: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def samples_mb(self) -> list[float]:
-        """Those of the process that lived longest, in MB: there growth shows best."""
+        """The samples of the longest-running process in MB, which shows growth best."""
         return max(self._by_container.values(), key=len, default=[])
 
     def sample(self) -> None:
-        """Take one, if the operator runs and is warm."""
+        """Take a sample if the operator runs and is warm."""
         try:
             pod = self.operator.pod()
-        except HTTPError:  # an API server that is busy
+        except HTTPError:  # a busy API server
             return
         if pod is None:
             return

@@ -1,4 +1,4 @@
-"""What the soak found: a table for people, `build/soak.json` for programs, and whether the bar is met."""
+"""The result of the soak test: a table, `build/soak.json`, and whether the target is met. Called by `__main__`."""
 
 import json
 from collections import Counter
@@ -12,12 +12,12 @@ from soak.history import PastRun
 from soak.injection import Injection
 
 _GROWTH = 1.25
-"""What the resident memory may grow by: an allocator's play, not a leak."""
+"""Tolerated growth of the resident memory: allocator effects, not a leak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`leaked`: processes that were left in agents and source pods, as "pid command line"."""
+    """`leaked`: processes that remain in agents and source pods, as "pid command line"."""
 
     seconds: float
     runs: Sequence[PastRun]
@@ -29,7 +29,7 @@ class Result:
 
     @property
     def alarms(self) -> list[PastRun]:
-        """Runs that blamed something that was not broken."""
+        """Runs that no injected fault explains."""
         return [
             run
             for run in self.runs
@@ -49,8 +49,8 @@ class Result:
         return self.rss_end_mb <= self.rss_start_mb * _GROWTH
 
     @property
-    def meets_bar(self) -> bool:
-        """Nothing blamed wrongly, nothing missed, nothing left behind, flat memory — and it was tried at all."""
+    def meets_target(self) -> bool:
+        """No false alarm, no missed fault, no leak, flat memory, and at least one run and one fault."""
         tried = bool(self.runs and self.injections)
         return tried and self.is_flat and not (self.alarms or self.missed_faults or self.leaked)
 
@@ -78,17 +78,17 @@ class Result:
 
     def table(self) -> str:
         found = self.to_object()
-        lines = [f"{fault['fault']:36}{fault['amid']:12}{_told(fault)}" for fault in found["faults"]]
+        lines = [f"{fault['fault']:36}{fault['during']:12}{_outcome(fault)}" for fault in found["faults"]]
         lines += [f"false alarm: {alarm}" for alarm in found["false_alarms"]]
-        lines += [f"left behind: {process}" for process in self.leaked]
+        lines += [f"leaked: {process}" for process in self.leaked]
         lines += [f"{key:18}{found[key]}" for key in found if not isinstance(found[key], list)]
-        return "\n".join([*lines, f"the bar is {'met' if self.meets_bar else 'missed'}"])
+        return "\n".join([*lines, f"the target is {'met' if self.meets_target else 'missed'}"])
 
 
 def _fault(injection: Injection) -> dict[str, Any]:
     return {
         "fault": injection.fault.name,
-        "amid": injection.amid,
+        "during": injection.during,
         "began": _when(injection.began),
         "repaired": _when(injection.repaired),
         "found_s": injection.found_s,
@@ -98,7 +98,7 @@ def _fault(injection: Injection) -> dict[str, Any]:
     }
 
 
-def _told(fault: dict[str, Any]) -> str:
+def _outcome(fault: dict[str, Any]) -> str:
     if fault["found_s"] is None:
         return "missed" if fault["missed"] else f"undone by the agent {fault['undone']} times"
     healthy = (

@@ -1,4 +1,4 @@
-"""Where the soak takes place: its pods, its probes, and the operator, which keeps the evidence of its runs.
+"""The scene of the soak test: pods, probes, and the operator, which saves the evidence of its runs.
 
 In: a lab. Out: the scene. Called by `__main__`.
 """
@@ -25,23 +25,23 @@ STEADY = (*SHIPS, "outpost-near-0", "outpost-far-0")
 DEATHSTARS = ("deathstar-0", "deathstar-1")
 INTERVAL_S = 2
 REQUEST_TIMEOUT_S = 10
-"""All of the churn is on one machine: an application that answers late there is not broken."""
-_STARTS_S = 180.0
+"""All churn is on one machine: a slow response there is not a fault."""
+_START_TIMEOUT_S = 180.0
 _EVIDENCE = "/evidence"
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{operator_deploy.NAMESPACE}/deployments/datapath-probe"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that the others need."""
+    """Everything that the other modules need."""
 
     lab: Lab
     api: Api
     galaxy: Galaxy
     operator: Operator
 
-    def wait_ready(self, timeout_s: float = _STARTS_S) -> None:
-        """All pods run, wherever they are."""
+    def wait_ready(self, timeout_s: float = _START_TIMEOUT_S) -> None:
+        """Wait until all pods are ready."""
 
         def unready() -> list[str]:
             pods = {name: self.api.get(pod_path(NAMESPACE, name)) for name in (*STEADY, *DEATHSTARS)}
@@ -50,7 +50,7 @@ class Scene:
         until("all pods are ready", lambda: not unready(), timeout_s, otherwise=unready)
 
     def wait_at_rest(self) -> None:
-        """Nothing has just been started. On a busy machine that may take a while."""
+        """Wait until all transition windows have passed, which takes longer on a busy machine."""
 
         def at_rest() -> bool:
             try:
@@ -59,14 +59,14 @@ class Scene:
                 return False
             return True
 
-        until("the cluster is at rest", at_rest, 3 * _STARTS_S)
+        until("all transition windows have passed", at_rest, 3 * _START_TIMEOUT_S)
 
     def ships(self) -> list[Object]:
         """The pods in which curl runs."""
         return [pod for name in SHIPS if (pod := self.api.get(pod_path(NAMESPACE, name)))]
 
-    def left_behind(self) -> list[str]:
-        """What was started by exec in agents and ships and still runs."""
+    def exec_processes(self) -> list[str]:
+        """Running processes that were started by exec in agents and ships."""
         in_ships = (
             processes.started_by_exec(
                 self.lab, pod["spec"]["nodeName"], processes.container(pod, "spaceship")
@@ -77,16 +77,16 @@ class Scene:
 
 
 def deploy(lab: Lab, api: Api) -> Scene:
-    """Pods and operator, ready."""
+    """Deploy pods and operator and wait until they are ready."""
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS))
     scene = Scene(lab, api, Galaxy(lab, api, NAMESPACE), operator_deploy.deploy(lab, api))
-    _keep_evidence(scene)
+    _save_evidence(scene)
     scene.wait_ready()
     return scene
 
 
 def create_probes(scene: Scene) -> list[Probe]:
-    """Same node and cross node to where nothing changes, to a pod and to a Service that are rolled out."""
+    """Probes to stable pods on the same and on another node, and to a pod and a Service with roll-outs."""
     probes = Probes(scene.api, NAMESPACE)
     service = {"service": {"name": "deathstar", "port": 80}}
     wanted = {
@@ -96,16 +96,16 @@ def create_probes(scene: Scene) -> list[Probe]:
         "service": ("xwing-0", service),
         "service-back": ("tiefighter-0", service),
     }
-    for old in scene.api.items(probes_path(NAMESPACE)):  # the lab may have seen a soak before
+    for old in scene.api.items(probes_path(NAMESPACE)):  # of an earlier soak test on this lab
         Probe(scene.api, NAMESPACE, old["metadata"]["name"]).delete()
-    made = [probes.create(name, _spec(ship, to)) for name, (ship, to) in wanted.items()]
-    for probe in made:
-        probe.wait_for("Healthy", _STARTS_S)
-    return made
+    created = [probes.create(name, _spec(ship, to)) for name, (ship, to) in wanted.items()]
+    for probe in created:
+        probe.wait_for("Healthy", _START_TIMEOUT_S)
+    return created
 
 
 def evidence_folder(pod: Object) -> str:
-    """Where the operator's pod keeps the evidence of its runs, as a path on its node."""
+    """The evidence directory of the operator's pod, as a path on its node."""
     return f"/var/lib/kubelet/pods/{pod['metadata']['uid']}/volumes/kubernetes.io~empty-dir/evidence"
 
 
@@ -124,8 +124,8 @@ def _spec(ship: str, destination: Object) -> Object:
     }
 
 
-def _keep_evidence(scene: Scene) -> None:
-    """Have the operator save its runs: a false alarm is to be looked at."""
+def _save_evidence(scene: Scene) -> None:
+    """Make the operator save its runs, to analyze false alarms."""
     deployment = scene.api.get(_DEPLOYMENT)
     assert deployment is not None
     pod = deployment["spec"]["template"]["spec"]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 
 BUNDLES = Path(__file__).parents[1] / "data" / "bundles"
 _SHORT = ("vxlan", "1.18.5")
@@ -22,7 +22,7 @@ _PATHS = {_name(path): path for path in sorted(BUNDLES.glob("cilium-*/*/*.json")
 
 
 @cache
-def recorded(name: str) -> Run:
+def recorded(name: str) -> PathRun:
     """The run of that name."""
     return Bundle.from_json(_PATHS[name].read_bytes()).run
 

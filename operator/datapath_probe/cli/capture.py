@@ -8,17 +8,17 @@ from pathlib import Path
 import click
 
 from ..api.probe import InvalidSpec, Probe
+from ..api.reasons import Reason
 from ..api.status import ProbeStatus
-from ..control import logs
-from ..control.cluster import Cluster, open_cluster
-from ..control.schedule.run_executor import RUN_MARGIN_S
 from ..kube.client import LoginError, connect, load_configuration
+from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.probes import Probes
 from ..publish.interfaces import Gone, Retry
 from ..publish.report.report import Heading
-from ..publish.status.capture import pcaps
+from ..publish.status.capture import numbered, pcaps
 from ..publish.status.status import findings
 from ..runs.run_result import RunResult
+from . import logs
 
 # What knowing the cluster may take.
 SYNC_S = 30.0
@@ -38,9 +38,8 @@ def captured_run(
         probe, result = asyncio.run(_run(namespace, name, kubeconfig, context, cilium_namespace))
     except LoginError as error:
         raise click.ClickException(str(error)) from error
-    if write and result.bundle:
-        for node, pcap in pcaps(result.bundle.run):
-            _write(write.with_name(f"{write.name}.{node}.pcap"), pcap)
+    if write:
+        _write_all(write, result)
     request = probe.spec.request
     return Heading(f"{namespace}/{name}", f"{request.method} {request.path}"), findings(result, probe)
 
@@ -83,13 +82,17 @@ async def _synced(cluster: Cluster, serving: asyncio.Task[None]) -> None:
 
 
 async def _captured(cluster: Cluster, probe: Probe) -> RunResult:
-    """Run the probe. Raises ClickException if the run does not end."""
-    bound_s = probe.spec.request.timeout_s + RUN_MARGIN_S
-    try:
-        async with asyncio.timeout(bound_s):
-            return await cluster.runner.run(probe, capture=True)
-    except TimeoutError as error:
-        raise click.ClickException(f"the run did not end within {bound_s:g} s") from error
+    """Run the probe. Raises ClickException if the run had to be cancelled."""
+    result = await cluster.runner.run(probe, capture=True)
+    if result.worst.reason is Reason.RUN_TIMEOUT:
+        raise click.ClickException(result.worst.message)
+    return result
+
+
+def _write_all(prefix: Path, result: RunResult) -> None:
+    for number, bundle in enumerate(result.bundles, 1):
+        for node, pcap in pcaps(bundle.run):
+            _write(prefix.with_name(f"{numbered(prefix.name, number)}.{node}.pcap"), pcap)
 
 
 def _write(file: Path, pcap: bytes) -> None:

@@ -1,4 +1,7 @@
-"""The commands and their options; what they do is in a module each."""
+"""The commands and their options.
+
+In: arguments and environment. Out: calls of one module per command. Called by the entry point `datapath-probe`.
+"""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -8,23 +11,25 @@ import click
 from .. import __version__
 
 _kubeconfig = click.option(
-    "--kubeconfig", metavar="FILE", help="Default: the pod's ServiceAccount, else kubectl's."
+    "--kubeconfig",
+    metavar="FILE",
+    help="Path to a kubeconfig. Default: the pod's ServiceAccount, else the file that kubectl uses.",
 )
-_context = click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+_context = click.option("--context", metavar="NAME", help="Context in the kubeconfig.")
 _output = click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="Form of the report.",
+    help="Output format.",
 )
-_facts = click.option("--facts/--no-facts", default=True, help="Show the values that hops were judged by.")
+_facts = click.option("--facts/--no-facts", default=True, help="Show the evidence values of each hop.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="datapath-probe")
 def main() -> None:
-    """Probe paths through Cilium and name the broken hop."""
+    """Probe network paths through Cilium and name the broken hop."""
 
 
 @main.command()
@@ -37,14 +42,14 @@ def main() -> None:
     multiple=True,
     envvar="NAMESPACES",
     show_envvar=True,
-    help="Run the probes of this namespace; repeatable. Default: of all.",
+    help="Run only the probes in this namespace; repeatable. Default: all namespaces.",
 )
 @click.option(
     "--cilium-namespace",
     default="kube-system",
     envvar="CILIUM_NAMESPACE",
     show_envvar=True,
-    help="Where Cilium's agents are.",
+    help="Namespace of the Cilium agents.",
 )
 @click.option(
     "--max-concurrent-runs",
@@ -52,13 +57,13 @@ def main() -> None:
     default=16,
     envvar="MAX_CONCURRENT_RUNS",
     show_envvar=True,
-    help="Runs at the same time, in all.",
+    help="Maximum number of concurrent runs.",
 )
 @click.option(
     "--metrics-host",
     envvar="METRICS_HOST",
     show_envvar=True,
-    help="Address to serve /metrics, /healthz and /readyz on. Default: every.",
+    help="Listen address for /metrics, /healthz and /readyz. Default: all addresses.",
 )
 @click.option(
     "--metrics-port",
@@ -66,14 +71,14 @@ def main() -> None:
     default=8080,
     envvar="METRICS_PORT",
     show_envvar=True,
-    help="Port to serve them on.",
+    help="Listen port for /metrics, /healthz and /readyz.",
 )
 @click.option(
     "--save-evidence",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="SAVE_EVIDENCE",
     show_envvar=True,
-    help="Save the evidence of runs in this folder.",
+    help="Save the evidence of each run in this directory.",
 )
 @click.option(
     "--log-level",
@@ -81,7 +86,7 @@ def main() -> None:
     default="INFO",
     envvar="LOG_LEVEL",
     show_envvar=True,
-    help="Least level to log.",
+    help="Minimum log level.",
 )
 @click.option("--windows", default="", envvar="TRANSITION_WINDOWS", hidden=True)
 def run(
@@ -117,16 +122,16 @@ def run(
 
 @main.command()
 @click.argument("bundle", type=click.File("rb"), required=False)
-@click.option("--example", is_flag=True, help="Replay a run that was recorded on the lab.")
+@click.option("--example", is_flag=True, help="Replay a recorded run that comes with the program.")
 @_output
 @_facts
 def replay(bundle: BinaryIO | None, example: bool, output: str, facts: bool) -> None:
-    """Diagnose a saved run anew, without a cluster, and print the report. BUNDLE is a file, or - for stdin."""
+    """Diagnose a saved run again, without a cluster, and print the report. BUNDLE is a file, or - for stdin."""
     from .replay import example_bundle, replayed
     from .show import show
 
     if (bundle is None) is not example:
-        raise click.UsageError("give either a BUNDLE or --example")
+        raise click.UsageError("specify either BUNDLE or --example")
     document = bundle.read() if bundle else example_bundle()
     show(*replayed(document), output=output, facts=facts)
 
@@ -138,7 +143,7 @@ def replay(bundle: BinaryIO | None, example: bool, output: str, facts: bool) -> 
 @_output
 @_facts
 def report(probe: str, kubeconfig: str | None, context: str | None, output: str, facts: bool) -> None:
-    """Print the report of a probe's last run, from its status."""
+    """Print the report of a probe's last run, read from its status."""
     from .report import last_run
     from .show import show
 
@@ -150,13 +155,13 @@ def report(probe: str, kubeconfig: str | None, context: str | None, output: str,
 @click.argument("probe", metavar="NAMESPACE/NAME")
 @_kubeconfig
 @_context
-@click.option("--cilium-namespace", default="kube-system", help="Where Cilium's agents are.")
+@click.option("--cilium-namespace", default="kube-system", help="Namespace of the Cilium agents.")
 @click.option(
     "-w",
     "--write",
     type=click.Path(path_type=Path),
     metavar="PREFIX",
-    help="Write PREFIX.<node>.pcap, one file a node: headers, without data.",
+    help="Write the packets to PREFIX.<node>.pcap, one file per node: headers without payload.",
 )
 @_output
 @_facts
@@ -169,7 +174,7 @@ def capture(
     output: str,
     facts: bool,
 ) -> None:
-    """Run a probe once from here and capture its packets on the nodes of source and destination."""
+    """Run a probe once from here and capture its packets on the source and destination nodes."""
     from .capture import captured_run
     from .show import show
 
@@ -181,5 +186,5 @@ def capture(
 def _probe_name(probe: str) -> tuple[str, str]:
     namespace, slash, name = probe.partition("/")
     if not (namespace and slash and name):
-        raise click.UsageError("name the probe as NAMESPACE/NAME")
+        raise click.UsageError("specify the probe as NAMESPACE/NAME")
     return namespace, name

@@ -1,4 +1,7 @@
-"""`datapath-probe replay`: a saved run, diagnosed anew. Needs neither a cluster nor its libraries."""
+"""`datapath-probe replay`: diagnoses a saved run again. Needs neither a cluster nor a Kubernetes client.
+
+In: a bundle. Out: heading and status for the report. Called by `main`.
+"""
 
 from importlib.resources import files
 
@@ -13,17 +16,21 @@ from ..runs.run_result import RunResult
 
 
 def example_bundle() -> bytes:
-    """A run from one node to a Service's pod on another, recorded on the lab."""
+    """A recorded run from a pod to a Service whose backend is on another node."""
     return files(__package__).joinpath("example/cross-node-service.json").read_bytes()
 
 
 def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
-    """What the run found, as far as one run by itself can tell."""
+    """Diagnose the bundle; the status has only what a single run shows. Raises ClickException."""
     try:
-        run = Bundle.from_json(document).run
+        bundle = Bundle.from_json(document)
     except NotABundleError as error:
         raise click.ClickException(" ".join(str(error).split())) from error
+    for note in bundle.notes:
+        click.echo(f"note: {note}", err=True)
+    run = bundle.run
     request = run.plan.request
     line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
-    result = RunResult(run.request.started, run.request.started, diagnose(run), Bundle(run))
+    started = run.request.started
+    result = RunResult(started, started, (diagnose(run),), (bundle,))
     return Heading(run.plan.probe, line), findings(result)

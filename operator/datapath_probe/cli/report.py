@@ -1,4 +1,7 @@
-"""`datapath-probe report`: the last run of a probe, as its status has it."""
+"""`datapath-probe report`: the last run of a probe, read from its status.
+
+In: namespace and name. Out: heading and status for the report. Called by `main`.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ from ..publish.report.report import Heading
 def last_run(
     namespace: str, name: str, kubeconfig: str | None, context: str | None
 ) -> tuple[Heading, ProbeStatus]:
-    """Read the probe. Raises ClickException if there is none."""
+    """Read the probe. Raises ClickException if it does not exist or cannot be read."""
     try:
         found = asyncio.run(_read(namespace, name, kubeconfig, context))
     except LoginError as error:
@@ -40,4 +43,4 @@ def _request_line(probe: Probe | InvalidSpec) -> str:
     if isinstance(probe, InvalidSpec):
         return ""
     request = probe.spec.request
-    return f"{request.method} {request.path} to {probe.status.destination or 'its destination'}"
+    return f"{request.method} {request.path} to {probe.status.destination or 'the destination'}"

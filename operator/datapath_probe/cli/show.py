@@ -1,4 +1,7 @@
-"""Prints a status: as a report for people, or as JSON for programs."""
+"""Prints a status as a report or as JSON.
+
+In: heading and status. Out: stdout. Called by `main`.
+"""
 
 import json
 
@@ -12,7 +15,7 @@ PLAIN_WIDTH = 120
 
 
 def show(heading: Heading, status: ProbeStatus, *, output: str, facts: bool) -> None:
-    """In color on a terminal, plain and of a fixed width elsewhere."""
+    """Print in color on a terminal; elsewhere as plain text with a fixed width."""
     if output == "json":
         click.echo(json.dumps(status.to_object(), indent=2, ensure_ascii=False))
         return

@@ -1,4 +1,7 @@
-"""`--windows`: other windows of transition than the default ones, for tests on a real cluster."""
+"""`--windows`: transition windows that differ from the default, for tests on a real cluster.
+
+In: the value of the option. Out: `Windows`. Called by `main`.
+"""
 
 from dataclasses import replace
 
@@ -8,7 +11,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 
 
 def parsed(text: str) -> Windows:
-    """The windows of `NAME=SECONDS,…`; the others stay as they are by default. Raises BadParameter."""
+    """Parse `NAME=SECONDS,…`; other windows keep their defaults. Raises BadParameter."""
     try:
         pairs = (pair.split("=") for pair in text.split(",") if pair)
         return replace(DEFAULT, **{name: float(seconds) for name, seconds in pairs})

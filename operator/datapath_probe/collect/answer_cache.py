@@ -5,8 +5,9 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ..evidence.delivery import delivery
 from ..evidence.errors import EvidenceError
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Answer, Reading, Unavailable
 from .interfaces import Agents
 
@@ -14,8 +15,13 @@ LASTING_S = 60.0
 """What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
 
 
+def late(node: str) -> Unavailable:
+    """Instead of an answer that did not come in time."""
+    return Unavailable(EvidenceError.TIMEOUT, f"{node} had not answered when the run's time was up")
+
+
 class AnswerCache:
-    """Asks the agents, at most once per question and `max_age_s`, and never twice at the same time. `clock`: one
+    """Asks the agents, at most once per fact and `max_age_s`, and never twice at the same time. `clock`: one
     that is never set back, or answers would seem to be new for so long.
     """
 
@@ -24,16 +30,13 @@ class AnswerCache:
         self._clock = clock
         self._nodes: dict[str, _NodeAnswers] = {}
 
-    def heard(
-        self, questions: Sequence[Question], incarnations: Mapping[str, str]
-    ) -> dict[Question, Reading]:
-        """Readings of those questions that need not be asked: the answers are here, and not too old."""
+    def heard(self, facts: Sequence[Fact], incarnations: Mapping[str, str]) -> dict[Fact, Reading]:
+        """Readings of those facts that need not be asked: the answers are here, and not too old."""
         now = self._clock()
         answers = {
-            question: self._node(question.node, incarnations.get(question.node, "")).heard(question, now)
-            for question in questions
+            fact: self._node(fact.node, incarnations.get(fact.node, "")).heard(fact, now) for fact in facts
         }
-        return {question: answer for question, answer in answers.items() if answer}
+        return {fact: answer for fact, answer in answers.items() if answer}
 
     def forget(self) -> None:
         """What was heard or asked until now is of an earlier moment: nobody shares it any more, unless it lasts."""
@@ -42,28 +45,28 @@ class AnswerCache:
 
     async def ask(
         self,
-        questions: Sequence[Question],
+        facts: Sequence[Fact],
         incarnations: Mapping[str, str],
         *,
         afresh: bool = False,
         within_s: float = math.inf,
     ) -> list[Reading]:
-        """One reading per question, in order; nodes are asked at the same time, each in one round trip.
+        """One reading per fact, in order; nodes are asked at the same time, each in one round trip.
 
         `incarnations`: the agent of each node; an answer never outlives the agent that gave it. `afresh` ignores what
         was heard before. What is not here `within_s` is unavailable; whoever else waits for it goes on waiting.
         """
-        by_node: dict[str, list[Question]] = {}
-        for question in questions:
-            by_node.setdefault(question.node, []).append(question)
+        by_node: dict[str, list[Fact]] = {}
+        for fact in facts:
+            by_node.setdefault(fact.node, []).append(fact)
         groups = await asyncio.gather(
             *(
                 self._node(node, incarnations.get(node, "")).ask(asked, afresh, within_s)
                 for node, asked in by_node.items()
             )
         )
-        readings = {question: reading for group in groups for question, reading in group.items()}
-        return [readings[question] for question in questions]
+        readings = {fact: reading for group in groups for fact, reading in group.items()}
+        return [readings[fact] for fact in facts]
 
     def _node(self, node: str, incarnation: str) -> "_NodeAnswers":
         known = self._nodes.get(node)
@@ -82,72 +85,69 @@ class _NodeAnswers:
         self._node = node
         self._agents = agents
         self._clock = clock
-        self._heard: dict[Question, tuple[Answer, float]] = {}  # since when, by our clock
-        self._asking: dict[Question, asyncio.Task[dict[Question, Reading]]] = {}
+        self._heard: dict[Fact, tuple[Answer, float]] = {}  # since when, by our clock
+        self._asking: dict[Fact, asyncio.Task[dict[Fact, Reading]]] = {}
         self._moment = 0
 
     @property
     def are_of_use(self) -> bool:
         """Something is being asked, or was heard and is not too old."""
         now = self._clock()
-        return bool(self._asking) or any(self.heard(question, now) for question in self._heard)
+        return bool(self._asking) or any(self.heard(fact, now) for fact in self._heard)
 
-    def heard(self, question: Question, now: float) -> Answer | None:
+    def heard(self, fact: Fact, now: float) -> Answer | None:
         """The answer that is here, if it is not too old."""
-        answer, since = self._heard.get(question, (None, 0.0))
-        return answer if now - since <= question.max_age_s else None
+        answer, since = self._heard.get(fact, (None, 0.0))
+        return answer if now - since <= delivery(fact).max_age_s else None
 
     def forget(self) -> None:
         self._heard = {q: heard for q, heard in self._heard.items() if _lasts(q)}
         self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
         self._moment += 1
 
-    async def ask(
-        self, questions: Sequence[Question], afresh: bool, within_s: float
-    ) -> dict[Question, Reading]:
+    async def ask(self, facts: Sequence[Fact], afresh: bool, within_s: float) -> dict[Fact, Reading]:
         now = self._clock()
-        readings: dict[Question, Reading] = {}
-        to_ask: list[Question] = []
-        batches: set[asyncio.Task[dict[Question, Reading]]] = set()
-        for question in dict.fromkeys(questions):
-            shareable = not afresh and question.max_age_s > 0
-            heard = self.heard(question, now)
+        readings: dict[Fact, Reading] = {}
+        to_ask: list[Fact] = []
+        batches: set[asyncio.Task[dict[Fact, Reading]]] = set()
+        for fact in dict.fromkeys(facts):
+            shareable = not afresh and delivery(fact).max_age_s > 0
+            heard = self.heard(fact, now)
             if shareable and heard:
-                readings[question] = heard
-            elif shareable and question in self._asking:
-                batches.add(self._asking[question])
+                readings[fact] = heard
+            elif shareable and fact in self._asking:
+                batches.add(self._asking[fact])
             else:
-                to_ask.append(question)
+                to_ask.append(fact)
         if to_ask:
             batches.add(self._start(to_ask))
         # `wait` cancels none of them: a run that ends takes no answer away from those who share it
         for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
             readings = batch.result() | readings
-        late = Unavailable(EvidenceError.TIMEOUT, f"{self._node} had not answered when the run's time was up")
-        return dict.fromkeys(questions, late) | readings
+        return dict.fromkeys(facts, late(self._node)) | readings
 
-    def _start(self, questions: list[Question]) -> asyncio.Task[dict[Question, Reading]]:
-        task = asyncio.create_task(self._ask_agent(questions))
-        self._asking |= dict.fromkeys(questions, task)
+    def _start(self, facts: list[Fact]) -> asyncio.Task[dict[Fact, Reading]]:
+        task = asyncio.create_task(self._ask_agent(facts))
+        self._asking |= dict.fromkeys(facts, task)
         return task
 
-    async def _ask_agent(self, questions: list[Question]) -> dict[Question, Reading]:
+    async def _ask_agent(self, facts: list[Fact]) -> dict[Fact, Reading]:
         moment, asked = self._moment, self._clock()
         try:
-            answered = dict(zip(questions, await self._agents.ask(self._node, questions), strict=True))
+            answered = dict(zip(facts, await self._agents.ask(self._node, facts), strict=True))
         finally:
             this = asyncio.current_task()
-            self._asking = {question: task for question, task in self._asking.items() if task is not this}
+            self._asking = {fact: task for fact, task in self._asking.items() if task is not this}
         now = self._clock()
         answers = {q: reading for q, reading in answered.items() if isinstance(reading, Answer)}
         ended = max((answer.at + answer.duration_s for answer in answers.values()), default=0.0)
-        for question, answer in answers.items():
-            if question.max_age_s > 0 and (moment == self._moment or _lasts(question)):
+        for fact, answer in answers.items():
+            if delivery(fact).max_age_s > 0 and (moment == self._moment or _lasts(fact)):
                 # the last has just ended, and the others so long before: that needs no common clock
-                self._heard[question] = answer, max(asked, now - (ended - answer.at))
+                self._heard[fact] = answer, max(asked, now - (ended - answer.at))
         self._heard = {q: heard for q, heard in self._heard.items() if self.heard(q, now)}
         return answered
 
 
-def _lasts(question: Question) -> bool:
-    return question.max_age_s >= LASTING_S
+def _lasts(fact: Fact) -> bool:
+    return delivery(fact).max_age_s >= LASTING_S

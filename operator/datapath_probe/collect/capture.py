@@ -1,7 +1,7 @@
 """Packet capture of one run, on request: on every node that may see the connection, from before the request is sent
 until it has ended.
 
-In: the questions of `sources.capture.pcap`, which name the nodes. Out: a reading each. Called by `runs.runner`.
+In: the facts of `sources.capture.pcap`, which name the nodes. Out: a reading each. Called by `runs.runner`.
 What was
 started ends when we hang up, when the operator dies (its stdin ends) and at the latest after its own time.
 """
@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from ..evidence.delivery import delivery
 from ..evidence.errors import EvidenceError
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..sources.capture.pcap import PCAP_LIMIT_BYTES
 from .cancellation import end
@@ -37,14 +38,14 @@ class Capture:
 
 @asynccontextmanager
 async def capturing(
-    agents: AgentContainers, questions: Sequence[Question], targets: Mapping[str, ContainerRef]
+    agents: AgentContainers, facts: Sequence[Fact], targets: Mapping[str, ContainerRef]
 ) -> AsyncIterator[Capture]:
     """While the context lasts, capture. `targets`: the agent's container on each node that has one."""
     capture, stop = Capture(), asyncio.Event()
-    started = [asyncio.Event() for _ in questions]
+    started = [asyncio.Event() for _ in facts]
     tasks = [
-        asyncio.create_task(_attend(agents, question, targets.get(question.node), listening, stop))
-        for question, listening in zip(questions, started, strict=True)
+        asyncio.create_task(_attend(agents, fact, targets.get(fact.node), listening, stop))
+        for fact, listening in zip(facts, started, strict=True)
     ]
     try:
         with suppress(TimeoutError):
@@ -56,33 +57,32 @@ async def capturing(
         stop.set()
         done, _ = await asyncio.wait(tasks, timeout=HANDING_OVER_S) if tasks else ((), ())
         capture.readings = tuple(
-            task.result() if task in done else _late(question)
-            for question, task in zip(questions, tasks, strict=True)
+            task.result() if task in done else _late(fact) for fact, task in zip(facts, tasks, strict=True)
         )
     finally:
         await end(*tasks)
 
 
-def _late(question: Question) -> Unavailable:
-    message = f"the capture on {question.node} did not end within {HANDING_OVER_S:g} s"
+def _late(fact: Fact) -> Unavailable:
+    message = f"the capture on {fact.node} did not end within {HANDING_OVER_S:g} s"
     return Unavailable(EvidenceError.TIMEOUT, message)
 
 
 async def _attend(
     agents: AgentContainers,
-    question: Question,
+    fact: Fact,
     target: ContainerRef | None,
     started: asyncio.Event,
     stop: asyncio.Event,
 ) -> Reading:
     if target is None:
         started.set()
-        return Unavailable(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {question.node}")
+        return Unavailable(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {fact.node}")
     return await agents.attend(
         target,
-        question.argv,
+        fact,
         started=started,
         stop=stop,
-        timeout_s=question.timeout_s,
+        timeout_s=delivery(fact).timeout_s,
         stdout_limit=PCAP_LIMIT_BYTES,
     )

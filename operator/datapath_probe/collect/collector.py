@@ -1,68 +1,126 @@
-"""Evidence for one run: ask what the checks want to know, until they have no further question, or the time is up."""
+"""Evidence for one run: ask what the checks want to know, until they ask for nothing more, or the time is up.
+
+The paths of a run share a `Collector`: what they ask of a node in the same moment is one round trip, and a tool that
+did not respond to one of them is not asked by the others.
+"""
 
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..evidence.errors import EvidenceError
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..evidence.store import Evidence
 from ..evidence.unresponsive_agents import UnresponsiveAgents
-from .answer_cache import AnswerCache
+from .answer_cache import AnswerCache, late
+from .cancellation import end
 
-# A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 questions.
+# A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 links.
 MAX_ROUNDS = 8
 
-Wants = Callable[[Evidence], Sequence[Question]]
+Wants = Callable[[Evidence], Sequence[Fact]]
+Answers = dict[Fact, Reading]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _RoundTrip:
+    """What is asked of one node in one moment. `within_s`: how long the most patient path waits."""
+
+    facts: dict[Fact, None] = field(default_factory=dict)
+    within_s: float = 0.0
+
+
 class Collector:
-    """Whom one run asks: each node's agent, in its present incarnation; and until when, by the event loop's clock."""
+    """Asks each node's agent, in its present incarnation, for the paths of one run."""
 
-    answers: AnswerCache
-    incarnations: Mapping[str, str]
-    ends_at: float = math.inf
+    def __init__(self, answers: AnswerCache, incarnations: Mapping[str, str]) -> None:
+        self._answers = answers
+        self._incarnations = incarnations
+        self._unresponsive = UnresponsiveAgents()
+        # by node and `afresh`: the round trips that still take facts
+        self._open: dict[tuple[str, bool], tuple[_RoundTrip, asyncio.Task[Answers]]] = {}
+        self._under_way: set[asyncio.Task[Answers]] = set()
 
-    def heard(self, questions: Sequence[Question]) -> dict[Question, Reading]:
+    def heard(self, facts: Sequence[Fact]) -> Answers:
         """Readings that need not be asked for."""
-        return self.answers.heard(questions, self.incarnations)
+        return self._answers.heard(facts, self._incarnations)
 
     async def ask(
-        self, evidence: Evidence, questions: Sequence[Question], *, afresh: bool = False
+        self,
+        evidence: Evidence,
+        facts: Sequence[Fact],
+        *,
+        afresh: bool = False,
+        ends_at: float = math.inf,
     ) -> Evidence:
-        """One more reading of each question. `afresh`: whatever was heard before.
-
-        Who was silent once in this run is not asked again.
+        """One more reading of each fact. `afresh`: whatever was heard before; `ends_at`: when the time of this path
+        is up, by the event loop's clock.
         """
-        silence = UnresponsiveAgents(evidence)
-        readings: dict[Question, Reading] = {q: why for q in questions if (why := silence.of(q))}
-        to_ask = [question for question in questions if question not in readings]
-        left_s = self.ends_at - asyncio.get_running_loop().time()
+        readings: Answers = {q: why for q in facts if (why := self._unresponsive.of(q))}
+        to_ask = [fact for fact in facts if fact not in readings]
+        left_s = ends_at - asyncio.get_running_loop().time()
         if left_s <= 0:
-            late = Unavailable(EvidenceError.TIMEOUT, "the run's time was up before this could be asked")
-            readings |= dict.fromkeys(to_ask, late)
+            over = Unavailable(EvidenceError.TIMEOUT, "the run's time was up before this could be asked")
+            readings |= dict.fromkeys(to_ask, over)
         elif to_ask:
-            asked = await self.answers.ask(to_ask, self.incarnations, afresh=afresh, within_s=left_s)
-            readings |= zip(to_ask, asked, strict=True)
+            tasks = {fact: self._joined(fact, afresh, left_s) for fact in to_ask}
+            # `wait` cancels none of them: other paths may wait for the same round trip, with more time
+            await asyncio.wait(set(tasks.values()), timeout=left_s)
+            readings |= {
+                fact: task.result()[fact] if task.done() else late(fact.node) for fact, task in tasks.items()
+            }
         return evidence.adding(tuple(readings), tuple(readings.values()))
+
+    async def close(self) -> None:
+        """Cancel what no path waits for any more."""
+        await end(*self._under_way)
+
+    def _joined(self, fact: Fact, afresh: bool, within_s: float) -> asyncio.Task[Answers]:
+        """The round trip to the fact's node that has not begun yet, or a new one; with the fact."""
+        key = fact.node, afresh
+        if key not in self._open:
+            trip = _RoundTrip()
+            task = asyncio.create_task(self._carry_out(key, trip))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            self._open[key] = trip, task
+        trip, task = self._open[key]
+        trip.facts[fact] = None
+        trip.within_s = max(trip.within_s, within_s)
+        return task
+
+    async def _carry_out(self, key: tuple[str, bool], trip: _RoundTrip) -> Answers:
+        """Runs when all paths that are awake in this turn of the event loop have said what they want to know."""
+        del self._open[key]
+        _, afresh = key
+        facts = list(trip.facts)
+        asked = await self._answers.ask(facts, self._incarnations, afresh=afresh, within_s=trip.within_s)
+        answers = dict(zip(facts, asked, strict=True))
+        for fact, reading in answers.items():
+            if reading != late(fact.node):  # another path may have more time
+                self._unresponsive.note(fact, reading)
+        return answers
 
 
 async def gather(
-    evidence: Evidence, wants: Wants, respondents: Collector, rounds: int = MAX_ROUNDS
+    evidence: Evidence,
+    wants: Wants,
+    collector: Collector,
+    rounds: int = MAX_ROUNDS,
+    ends_at: float = math.inf,
 ) -> Evidence:
     """Ask what `wants` returns, tell it the answers, and so on until it wants nothing more.
 
     What was heard already comes first: what follows from it need not wait for a round trip.
     """
     for _ in range(rounds):
-        questions = wants(evidence)
-        while heard := respondents.heard(questions):
+        facts = wants(evidence)
+        while heard := collector.heard(facts):
             evidence = evidence.adding(tuple(heard), tuple(heard.values()))
-            questions = wants(evidence)
-        if not questions:
+            facts = wants(evidence)
+        if not facts:
             break
-        evidence = await respondents.ask(evidence, questions)
+        evidence = await collector.ask(evidence, facts, ends_at=ends_at)
     return evidence

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..evidence.reading import Reading
 
 
@@ -22,8 +22,8 @@ class ContainerRef:
 class Agents(Protocol):
     """The Cilium agents, one per node."""
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """Run the questions on that node's agent in one round trip; one reading each, in this order; never raises."""
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        """These facts of a node, as a rule in one round trip; one reading each, in this order; never raises."""
         ...
 
 
@@ -44,19 +44,17 @@ class SourceContainers(Protocol):
 
 
 class AgentContainers(Protocol):
-    """The containers of the Cilium agents, for commands that last as long as something else does."""
+    """The containers of the Cilium agents, for facts that are had while something else lasts."""
 
     async def attend(
         self,
         target: ContainerRef,
-        argv: Sequence[str],
+        fact: Fact,
         *,
         started: asyncio.Event,
         stop: asyncio.Event,
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Run one command to its end; never raises. It says something on stderr when it has begun, or ends: then
-        `started` is set. `stop` ends it, by a word on its stdin.
-        """
+        """Collect until `stop` is set, or to the end; never raises. `started` is set when it has begun, or ends."""
         ...

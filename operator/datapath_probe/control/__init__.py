@@ -1,5 +1,5 @@
-"""Holds it all together: kopf's watch → known probes → schedule → runs → what people see.
+"""The operator process: kopf's watch → registry of probes → schedule → runs → status, Events and metrics.
 
-In: events of the API server and the clock. Out: calls of `Runner.run`, and of `publish` with what it found.
+In: watch events of the API server, and the clock. Out: calls of `Runner.run`, and of `publish` with each result.
 `app` is the composition root, called by `cli`.
 """

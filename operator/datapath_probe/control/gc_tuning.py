@@ -1,22 +1,22 @@
-"""Frees what runs leave behind, soon and cheaply. Run by `app` once the cluster is known.
+"""Collects reference cycles that runs leave behind, early and cheaply. Run by `app` once the inventory is synced.
 
-The WebSocket of every exec ends as a cycle of aiohttp's objects, with its TLS state 14 kB a run, which reference counts
-do not free. Python looks for old cycles only when new objects come to a quarter of all old ones: with 190,000 of them,
-most of them modules, that is after some 5,000 runs and 70 MB.
+In, out: nothing. The WebSocket of every exec ends as a reference cycle of aiohttp objects, 14 kB per run with its TLS
+state. Python collects the oldest generation only when new objects reach a quarter of the old ones: with 190,000 old
+objects, most of them from modules, that is after about 5,000 runs and 70 MB.
 """
 
 import asyncio
 import gc
 
-EVERY_S = 30.0
+INTERVAL_S = 30.0
 
 
 async def collect_garbage() -> None:
-    """Never returns. What is there at the start (modules, models, the inventory) is never looked at again: so a
-    collection takes milliseconds. Objects of it that are replaced are freed by their reference counts.
+    """Collect periodically; never returns. Objects that exist at the start (modules, models, the inventory) are frozen,
+    so a collection takes milliseconds. Reference counting still frees those that are replaced.
     """
     gc.collect()
     gc.freeze()
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(INTERVAL_S)
         gc.collect()

@@ -1,6 +1,6 @@
-"""kopf's part: it watches the probes and tells the registry. No finalizer, no annotation, no write of its own.
+"""The kopf handlers: they watch the probes and pass them to the registry. kopf adds no finalizer and no annotation.
 
-Called by `app`, once.
+In: watch events. Out: calls of `Registry` and `InventoryAudit`. Called by `app`, once.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
 
 
 def handlers(registry: Registry, inventory_audit: InventoryAudit, client: ApiClient) -> kopf.OperatorRegistry:
-    """kopf's registry with all handlers; kopf logs in as the client does."""
-    found = kopf.OperatorRegistry()
+    """Create kopf's registry with all handlers; kopf authenticates like the client."""
+    kopf_registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(id="login", registry=found)
+    @kopf.on.login(id="login", registry=kopf_registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
         return kopf.AiohttpSession(server=client.configuration.host, aiohttp_session=session(client))
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, id="observe", registry=found)
+    @kopf.on.event(GROUP, VERSION, PLURAL, id="observe", registry=kopf_registry)
     async def observe(event: kopf.RawEvent, **_: Any) -> None:
         probe = event["object"]
         if event["type"] == "DELETED":
@@ -38,14 +38,16 @@ def handlers(registry: Registry, inventory_audit: InventoryAudit, client: ApiCli
             inventory_audit.relisted()
         registry.observe(probe)
 
-    return found
+    return kopf_registry
 
 
 async def watch(
-    found: kopf.OperatorRegistry, namespaces: Collection[str], take_signals: Callable[[], None]
+    kopf_registry: kopf.OperatorRegistry,
+    namespaces: Collection[str],
+    install_signal_handlers: Callable[[], None],
 ) -> None:
-    """Run kopf in this loop until cancelled. `namespaces`: none means all. kopf takes SIGTERM and SIGINT for
-    itself; `take_signals` takes them back.
+    """Run kopf in this event loop until canceled. `namespaces`: empty means all. kopf replaces the handlers of SIGTERM
+    and SIGINT; `install_signal_handlers` restores them.
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -56,19 +58,19 @@ async def watch(
     settings.networking.connect_timeout = CONNECT_TIMEOUT_S
     settings.networking.error_backoffs = _Backoffs()
     tasks = await kopf.spawn_tasks(
-        registry=found,
+        registry=kopf_registry,
         settings=settings,
         standalone=True,
-        identity="",  # type: ignore[arg-type]  # or kopf looks for a user name, which a container need not have
+        identity="",  # type: ignore[arg-type]  # otherwise kopf looks up a user name, which a container may not have
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
-    take_signals()
+    install_signal_handlers()
     await kopf.run_tasks(tasks, ignored=_AllTasks())
 
 
 class _Backoffs:
-    """Seconds between attempts, without end: kopf's own give up after a minute without the API server."""
+    """Seconds between retries, without end: kopf's default gives up after a minute without the API server."""
 
     def __iter__(self) -> Iterator[float]:
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
@@ -77,7 +79,7 @@ class _Backoffs:
 
 
 class _AllTasks(Collection[asyncio.Task[Any]]):
-    """kopf takes every task in the loop for its own and cancels it at its end, unless told to ignore it."""
+    """kopf cancels every task in the event loop when it ends, except those it is configured to ignore."""
 
     def __contains__(self, task: object) -> bool:
         return True

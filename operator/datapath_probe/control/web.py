@@ -1,4 +1,7 @@
-"""The operator's own HTTP server: /metrics, /healthz, /readyz. Owned by `app`."""
+"""The operator's HTTP server: /metrics, /healthz, /readyz.
+
+In: a metrics registry and two health checks. Out: HTTP responses. Run by `app`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -9,19 +12,19 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-Trouble = Callable[[], Mapping[str, str]]
-"""What is wrong, by name; nothing if all is well."""
+HealthCheck = Callable[[], Mapping[str, str]]
+"""The problems by component; empty if healthy."""
 
 
 class PortError(Exception):
-    """The port can't be listened on; the message says why."""
+    """Cannot listen on the port; the message gives the reason."""
 
 
 @asynccontextmanager
 async def serving(
-    host: str | None, port: int, metrics: CollectorRegistry, unhealthy: Trouble, unready: Trouble
+    host: str | None, port: int, metrics: CollectorRegistry, unhealthy: HealthCheck, unready: HealthCheck
 ) -> AsyncIterator[str]:
-    """Serve on this host (None: every address) and port (0: any free one); gives "host:port". Raises
+    """Serve on this host (None: all addresses) and port (0: any free port); yields "host:port". Raises
     PortError.
     """
     app = web.Application()
@@ -34,7 +37,7 @@ async def serving(
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise PortError(f"can't listen on port {port}: {error.strerror or error}") from error
+            raise PortError(f"cannot listen on port {port}: {error.strerror or error}") from error
         yield "{}:{}".format(*runner.addresses[0])
     finally:
         await runner.cleanup()
@@ -46,16 +49,18 @@ def _metrics(registry: CollectorRegistry) -> Handler:
     async def answer(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         async with one_at_a_time:
-            body = await asyncio.to_thread(encode, registry)  # it takes longer than runs may be held up
+            body = await asyncio.to_thread(
+                encode, registry
+            )  # encoding would block the event loop for too long
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     return answer
 
 
-def _check(trouble: Trouble) -> Handler:
+def _check(check: HealthCheck) -> Handler:
     async def answer(_: web.Request) -> web.Response:
-        found = trouble()
-        text = "".join(f"{name}: {reason}\n" for name, reason in found.items())
-        return web.Response(text=text or "ok\n", status=503 if found else 200)
+        problems = check()
+        text = "".join(f"{name}: {reason}\n" for name, reason in problems.items())
+        return web.Response(text=text or "ok\n", status=503 if problems else 200)
 
     return answer

@@ -13,13 +13,13 @@ from ..sources.agent.agent_config import AgentConfig
 from ..sources.agent.agent_endpoint import AgentEndpoint
 from ..sources.bpf import map_layout
 from ..sources.bpf.map_layout import Layout
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .connection.connection import Connection
 from .connection.outcome import Outcome
 from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
 from .finding.hop_check import LIVE, ConfirmationPolicy, Hop
-from .run.run import Run
+from .run.run import PathRun
 
 SENT_AGAIN_S = 0.9
 """After a second the kernel sends the first packet of a connection again (RFC 6298), if there was no answer."""
@@ -31,11 +31,11 @@ class CheckContext:
     hop; `confirmation`: how often a contradiction is read before it counts.
     """
 
-    run: Run
+    run: PathRun
     reader: EvidenceReader
     path: ExpectedPath
     backend: Backend | None
-    report: CurlReport | Unavailable | None
+    report: ClientReport | Unavailable | None
     outcome: Outcome
     connection: Connection
     registry: "Registry"
@@ -58,8 +58,13 @@ class CheckContext:
 
     @property
     def destination(self) -> PodFacts | None:
-        """The pod that answers, once it is known; None too where the host's network has no endpoint for it."""
-        return self.backend.target if self.backend and not self.backend.host else None
+        """The pod with an endpoint that answers; None until it is known, and where there is none: see `to_endpoint`."""
+        return self.backend.target if self.backend and isinstance(self.backend.target, PodFacts) else None
+
+    @property
+    def to_endpoint(self) -> bool:
+        """Whether the packets are known to go to an endpoint: not to a host, nor out of the cluster."""
+        return self.destination is not None
 
     @property
     def protocol(self) -> str:
@@ -83,7 +88,7 @@ class CheckContext:
         of it, or late, or only after a packet was sent again.
         """
         outcome, report = self.outcome, self.report
-        if not outcome.met or not isinstance(report, CurlReport):
+        if not outcome.met or not isinstance(report, ClientReport):
             return outcome.met is False
         late = outcome.shortfall is not None and outcome.shortfall[0] is Reason.TOO_SLOW
         handshake_s = report.timings.connect - report.timings.name_lookup
@@ -115,7 +120,7 @@ class CheckContext:
         if pod.endpoint is None:
             return self._endpoint_at(pod, f"pod {name} has no CiliumEndpoint")
         node, number = pod.node.name, pod.endpoint.endpoint_id
-        endpoint = self.reader.read(agent_endpoint.question(node, number), agent_endpoint.parse)
+        endpoint = self.reader.read(agent_endpoint.fact(node, number), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
             message = f"the agent on {node} has no endpoint {number}, which should be {name}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, message)
@@ -129,15 +134,11 @@ class CheckContext:
         if isinstance(endpoint, Absent):
             message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
-        if isinstance(endpoint, Unavailable) and endpoint.reason == Reason.NOT_COLLECTED:
-            return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
         return endpoint
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:
         """What the node's agent runs with."""
-        keys = self.reader.read(agent_config.question(node), agent_config.parse)
-        other_keys = self.reader.read(agent_config.more(node), agent_config.parse_more)
-        return agent_config.of_node(keys, other_keys, self.plan.config)
+        return self.reader.read(agent_config.fact(node), agent_config.parse)
 
     def layout(self, node: str) -> Layout | Unavailable:
         """Which maps that node's Cilium has."""
@@ -164,7 +165,7 @@ class Registry:
 
     def check_for(self, context: CheckContext, hop: HopName) -> Check:
         """The check that judges this hop on the context's path."""
-        if context.backend and context.destination is None and hop in self.to_host:
+        if context.backend and not context.to_endpoint and hop in self.to_host:
             return self.to_host[hop]
         if context.source.pod.host_network and hop in self.from_host:
             return self.from_host[hop]

@@ -6,7 +6,7 @@ from ..evidence.reading import Unavailable
 from ..plan.path import ExpectedPath, expected_path
 from ..plan.plan import Backend
 from ..sources import curl
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .checks.registry import REGISTRY
 from .connection.backend_selection import only_backend
 from .connection.connection import Connection
@@ -16,7 +16,7 @@ from .connection.outcome import Outcome, judge_outcome
 from .context import CheckContext
 from .finding.evidence_reader import EvidenceReader
 from .finding.hop_check import ConfirmationPolicy
-from .run.run import Run
+from .run.run import PathRun
 from .verdict.loss_counters import count
 
 
@@ -26,7 +26,7 @@ class ContextBuilder:
     behind, the path to that backend, and whether the expectation was met on it.
     """
 
-    run: Run
+    run: PathRun
     reader: EvidenceReader
     confirmation: ConfirmationPolicy
 
@@ -54,17 +54,17 @@ class ContextBuilder:
             confirmation=self.confirmation,
         )
 
-    def _report(self) -> CurlReport | Unavailable | None:
+    def _report(self) -> ClientReport | Unavailable | None:
         """What curl reports; None while the request is under way."""
         reading = self.run.request.reading
         return None if reading is None else curl.parse_report(reading)
 
-    def _connection(self, report: CurlReport | Unavailable | None, candidate: Backend | None) -> Connection:
+    def _connection(self, report: ClientReport | Unavailable | None, candidate: Backend | None) -> Connection:
         """What the request's packets left behind; nothing yet while it is under way."""
         if report is None:
             return Connection(chosen=candidate or only_backend(self.run.plan))
         config = expected_path(self.run.plan, None).config
-        return trace(self.run, report if isinstance(report, CurlReport) else None, self.reader, config)
+        return trace(self.run, report if isinstance(report, ClientReport) else None, self.reader, config)
 
     def _watch(self, path: ExpectedPath) -> None:
         """A request that hangs is watched: events that are not kept, and counters to compare with later."""
@@ -72,6 +72,6 @@ class ContextBuilder:
         count(self.reader, path)
 
     def _outcome(
-        self, report: CurlReport | Unavailable | None, path: ExpectedPath, connection: Connection
+        self, report: ClientReport | Unavailable | None, path: ExpectedPath, connection: Connection
     ) -> Outcome:
         return judge_outcome(self.run.plan, report, self.run.request.local_port, path, connection)

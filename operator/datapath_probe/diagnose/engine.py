@@ -3,22 +3,23 @@
 from collections.abc import Iterator, Sequence
 
 from ..api.vocabulary import HopVerdict
-from ..evidence.question import Question
+from ..evidence.delivery import delivery
+from ..evidence.fact import Fact
 from ..evidence.reading import Answer, Unavailable
-from ..sources.curl import CurlReport
+from ..sources.client_report import ClientReport
 from .context import CheckContext
 from .examination import Examination
 from .finding.diagnosis import Diagnosis
 from .finding.evidence_reader import ParseCache
 from .finding.finding import Finding
 from .finding.hop_check import LIVE, ConfirmationPolicy
-from .run.run import Run
+from .run.run import PathRun
 from .verdict.observed_profile import observed_profile
 from .verdict.rules import conclude
 
 
 def diagnose(
-    run: Run, parse_cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
+    run: PathRun, parse_cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
 ) -> Diagnosis:
     """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis.
 
@@ -31,7 +32,7 @@ def diagnose(
     return Diagnosis(
         plan=run.plan,
         backend=context.backend,
-        report=context.report if isinstance(context.report, CurlReport) else None,
+        report=context.report if isinstance(context.report, ClientReport) else None,
         local_port=run.request.local_port,
         locality=context.path.locality,
         encapsulation=context.path.encapsulation,
@@ -52,16 +53,16 @@ def diagnose(
     )
 
 
-def questions_of(run: Run, parse_cache: ParseCache | None = None) -> Sequence[Question]:
+def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fact]:
     """What the checks ask for and was not collected yet, in the order in which they ask for it."""
-    return Examination.of(run, parse_cache).questions()
+    return Examination.of(run, parse_cache).facts()
 
 
 def _unread(context: CheckContext) -> Iterator[tuple[str, str]]:
-    """(program, reason) of each answer that came and could not be used."""
+    """(tool, reason) of each answer that came and could not be used."""
     if isinstance(context.report, Unavailable) and isinstance(context.run.request.reading, Answer):
         yield "curl", context.report.reason
-    yield from ((question.program, reason) for question, reason in context.reader.unread.items())
+    yield from ((delivery(fact).tool, reason) for fact, reason in context.reader.unread.items())
 
 
 def _is_doubtful(finding: Finding) -> bool:

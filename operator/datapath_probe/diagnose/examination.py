@@ -1,6 +1,6 @@
 """One run as far as it is known: its context, what the checks find, and what they still ask for.
 
-In: a run, and what earlier examinations of it have parsed. Out: `VerdictInput`, and open questions. Called by the
+In: a run, and what earlier examinations of it have parsed. Out: `VerdictInput`, and open facts. Called by the
 engine.
 """
 
@@ -10,7 +10,7 @@ from typing import Self
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
-from ..evidence.question import Question
+from ..evidence.fact import Fact
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .connection.backend_selection import MAX_CANDIDATES
@@ -22,7 +22,7 @@ from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
 from .finding.finding_cache import FindingCache
 from .finding.hop_check import LIVE, ConfirmationPolicy
-from .run.run import Run
+from .run.run import PathRun
 from .verdict.agent_config_drift import disagreement, unjudgeable, want_agents
 from .verdict.data_transfer import transfer_zone
 from .verdict.event_evidence import attach_events, hints, lost_events
@@ -41,18 +41,20 @@ class Examination:
     cache: ParseCache
 
     @classmethod
-    def of(cls, run: Run, cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE) -> Self:
+    def of(
+        cls, run: PathRun, cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
+    ) -> Self:
         """The examination of a run. `cache`: what earlier ones of the same run have parsed and found."""
         cache = ParseCache() if cache is None else cache
         builder = ContextBuilder(run, EvidenceReader(run.evidence, cache), confirmation)
         return cls(builder.build(), builder, cache)
 
     @property
-    def run(self) -> Run:
+    def run(self) -> PathRun:
         """The run that is examined."""
         return self.context.run
 
-    def questions(self) -> list[Question]:
+    def facts(self) -> list[Fact]:
         """What is asked for and was not collected yet, in order. While the chosen backend is not known, that is what
         the checks ask for of each candidate.
         """

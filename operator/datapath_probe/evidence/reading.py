@@ -1,15 +1,17 @@
-"""A reading: the answer to a question, or why there is none. Parsed values follow the same pattern.
+"""A reading: what a collector got of a fact, or why it got nothing. Parsed values follow the same pattern.
 
 Three outcomes, never mixed up: a record (found), `Absent` (the map was asked and has no such key: that is
 evidence), `Unavailable` (no evidence: error, timeout, garbage).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command printed. `at`: start, seconds since the epoch (UTC); `truncated`: output hit its cap."""
+    """What a tool printed. `at`: start, seconds since the epoch (UTC); `truncated`: output hit its cap; `source`: how
+    it was had, for people.
+    """
 
     exit_code: int
     stdout: bytes
@@ -17,6 +19,7 @@ class Answer:
     at: float
     duration_s: float
     truncated: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

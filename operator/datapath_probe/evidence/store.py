@@ -1,46 +1,44 @@
-"""The evidence of one run: each question with its readings, oldest first."""
+"""The evidence of one run: each fact with its readings, oldest first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .errors import EvidenceError
-from .question import Question
+from .fact import Fact
 from .reading import Answer, Reading, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Readings by question. Immutable: `adding` gives a new store."""
+    """Readings by fact. Immutable: `adding` gives a new store."""
 
-    readings: Mapping[Question, tuple[Reading, ...]] = field(default_factory=dict)
+    readings: Mapping[Fact, tuple[Reading, ...]] = field(default_factory=dict)
 
-    def latest(self, question: Question) -> Reading:
+    def latest(self, fact: Fact) -> Reading:
         """The newest reading, or `Unavailable(NotCollected)`."""
-        readings = self.readings.get(question)
+        readings = self.readings.get(fact)
         if not readings:
-            return Unavailable(
-                EvidenceError.NOT_COLLECTED, f"{question.program} was not run on {question.node}"
-            )
+            return Unavailable(EvidenceError.NOT_COLLECTED, f"{fact.kind} on {fact.node} was not collected")
         return readings[-1]
 
-    def all(self, question: Question) -> tuple[Reading, ...]:
-        """Every reading of a question, oldest first."""
-        return self.readings.get(question, ())
+    def all(self, fact: Fact) -> tuple[Reading, ...]:
+        """Every reading of a fact, oldest first."""
+        return self.readings.get(fact, ())
 
     def first_readings(self) -> "Evidence":
-        """The evidence as it was before any question was asked again."""
-        return Evidence({question: readings[:1] for question, readings in self.readings.items()})
+        """The evidence as it was before any fact was asked again."""
+        return Evidence({fact: readings[:1] for fact, readings in self.readings.items()})
 
-    def reads(self, question: Question) -> int:
-        """How often the question was answered (an `Unavailable` is no answer)."""
-        return sum(isinstance(reading, Answer) for reading in self.readings.get(question, ()))
+    def reads(self, fact: Fact) -> int:
+        """How often the fact was had (an `Unavailable` is no answer)."""
+        return sum(isinstance(reading, Answer) for reading in self.readings.get(fact, ()))
 
-    def adding(self, questions: Sequence[Question], readings: Sequence[Reading]) -> "Evidence":
-        """A store that also holds one new reading for each of these questions."""
+    def adding(self, facts: Sequence[Fact], readings: Sequence[Reading]) -> "Evidence":
+        """A store that also holds one new reading for each of these facts."""
         merged = dict(self.readings)
-        for question, reading in zip(questions, readings, strict=True):
-            merged[question] = (*merged.get(question, ()), reading)
+        for fact, reading in zip(facts, readings, strict=True):
+            merged[fact] = (*merged.get(fact, ()), reading)
         return Evidence(merged)
 
-    def __iter__(self) -> Iterator[tuple[Question, tuple[Reading, ...]]]:
+    def __iter__(self) -> Iterator[tuple[Fact, tuple[Reading, ...]]]:
         return iter(self.readings.items())

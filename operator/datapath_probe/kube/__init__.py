@@ -1,5 +1,5 @@
-"""Adapters to the API server: login, inventory, command channels, writes of status and Events.
+"""Adapters to the API server: authentication, inventory, exec channels, writes of status and Events.
 
-In: the cluster. Out: implementations of the protocols that `plan`, `collect` and `publish` declare. Put
-together by `control`. All I/O with Kubernetes happens here; nothing here judges what it brings.
+In: the cluster. Out: implementations of the protocols that `plan`, `collect` and `publish` declare. Assembled
+by `cluster`. All I/O with Kubernetes happens here; nothing here interprets the results.
 """

@@ -1,4 +1,4 @@
-"""How long to wait before the API server is asked again."""
+"""Delays between requests to an API server that fails. Called by the other modules of `kube`."""
 
 from ..backoff import Backoff
 
@@ -6,5 +6,5 @@ FIRST_S, LONGEST_S, JITTER = 0.25, 4.0, 0.5
 
 
 def api_server_backoff() -> Backoff:
-    """For one request or watch that goes on until the API server answers."""
+    """The backoff of one request or watch that is retried until the API server responds."""
     return Backoff(FIRST_S, LONGEST_S, jitter=JITTER)

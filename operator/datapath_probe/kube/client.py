@@ -1,7 +1,7 @@
-"""The login and the one connection pool to the API server: for `kubernetes.aio`, exec channels and kopf.
+"""Authentication and the one connection pool to the API server, shared by `kubernetes.aio`, exec channels and kopf.
 
 In: a kubeconfig, or the pod's ServiceAccount. Out: an `ApiClient`, and aiohttp sessions on the same pool.
-Called by the composition root in `control`.
+Called by the composition root in `control`, and by `cli`.
 """
 
 import socket
@@ -18,23 +18,23 @@ from .. import __version__
 
 USER_AGENT = f"datapath-probe/{__version__}"
 
-# Each watch and each agent's command channel holds its connection for good: a full pool would not fail,
-# it would let everything else wait without a word.
+# Each watch and each agent's exec channel holds its connection permanently: an exhausted pool would not fail,
+# it would block all other requests silently.
 UNLIMITED = 0
 
-# A peer that vanished without closing is noticed after 25 s, on watches and command channels too.
+# A peer that disappears without closing is detected after 25 s, on watches and exec channels too.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 
 class LoginError(Exception):
-    """There are no usable credentials; the message says where they were looked for."""
+    """No usable credentials; the message names the source that was tried."""
 
 
 async def load_configuration(kubeconfig: str | None = None, context: str | None = None) -> Configuration:
-    """The named kubeconfig or context, else the pod's ServiceAccount, else kubectl's default file.
+    """Load the given kubeconfig or context, else the pod's ServiceAccount, else kubectl's default file.
 
-    The ServiceAccount's token is projected and expires: kubernetes.aio's hook reads the file again when a
-    request needs it and the last look is a minute old. Raises LoginError.
+    The ServiceAccount token is projected and expires: kubernetes.aio rereads the file on a request when the last
+    read is a minute old. Raises LoginError.
     """
     configuration = Configuration()
     try:
@@ -47,16 +47,16 @@ async def load_configuration(kubeconfig: str | None = None, context: str | None 
                 await load_kube_config(client_configuration=configuration)
     except (ConfigException, OSError) as error:
         source = kubeconfig or "the pod's ServiceAccount or the default kubeconfig"
-        raise LoginError(f"can't log in to Kubernetes through {source}: {error}") from error
-    # As kubectl does: chain and host name are verified, but a cluster's CA need not be as strictly RFC 5280
-    # as Python 3.13 would have it.
+        raise LoginError(f"cannot log in to Kubernetes with {source}: {error}") from error
+    # As kubectl does: verify the chain and the host name, but accept a cluster CA that does not meet the strict
+    # RFC 5280 checks of Python 3.13.
     configuration.disable_strict_ssl_verification = True
     return configuration
 
 
 @asynccontextmanager
 async def connect(configuration: Configuration, connections: int = UNLIMITED) -> AsyncIterator[ApiClient]:
-    """An ApiClient on a connection pool of its own; other clients of this configuration share the pool."""
+    """Open an ApiClient with a new connection pool; other clients of this configuration share the pool."""
     client = ApiClient(configuration)
     client.user_agent = USER_AGENT
     connector = aiohttp.TCPConnector(
@@ -71,9 +71,9 @@ async def connect(configuration: Configuration, connections: int = UNLIMITED) ->
 
 
 def session(client: ApiClient) -> aiohttp.ClientSession:
-    """A session on the client's pool that sends its current token: for kopf, as `kopf.AiohttpSession`.
+    """Create a session on the client's pool that sends its current token, for `kopf.AiohttpSession`.
 
-    Whoever takes the session closes it; the pool stays open.
+    The caller closes the session; the pool stays open.
     """
     configuration = client.configuration
 
@@ -83,11 +83,11 @@ def session(client: ApiClient) -> aiohttp.ClientSession:
         try:
             return await send(request)
         except Exception as error:
-            if made.closed:  # by kopf, whose login was refused meanwhile; this makes kopf try anew
+            if created.closed:  # by kopf, after a rejected login; on this error kopf logs in again
                 raise RuntimeError("Session is closed") from error
             raise
 
-    made = aiohttp.ClientSession(
+    created = aiohttp.ClientSession(
         connector=configuration.client_session_kwargs["connector"],
         connector_owner=False,
         headers={"User-Agent": USER_AGENT},
@@ -95,7 +95,7 @@ def session(client: ApiClient) -> aiohttp.ClientSession:
         proxy=configuration.proxy,
         trust_env=True,
     )
-    return made
+    return created
 
 
 def _keepalive_socket(address: AddrInfoType) -> socket.socket:
@@ -103,6 +103,6 @@ def _keepalive_socket(address: AddrInfoType) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
-        if option := getattr(socket, name, None):  # not every system has all of them
+        if option := getattr(socket, name, None):  # not every platform has all of them
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
     return sock

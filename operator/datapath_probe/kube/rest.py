@@ -1,9 +1,9 @@
-"""Plain JSON through an `ApiClient`: single requests, and watches line by line.
+"""Plain JSON over an `ApiClient`: single requests, paginated lists, and watches line by line.
 
-In: a path of the API and its query. Out: JSON, or `ApiError` for whatever kept the answer away. Called by
-the other modules of `kube`. The client's models are left out on purpose: they cost much and refuse what they
-don't know. Its `watch.Watch` is not fit either: it reconnects for ever in silence, takes an error page for an
-event, and tries an expired version again.
+In: an API path and its query. Out: JSON, or `ApiError` for every kind of failure. Called by the other modules of
+`kube`. The client's typed models are avoided on purpose: they are slow and reject unknown values. So is its
+`watch.Watch`: it reconnects forever without reporting it, parses an error page as an event, and retries an expired
+resourceVersion.
 """
 
 import json
@@ -18,7 +18,7 @@ from .objects.fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0
-PAGE_OBJECTS = 250  # bounds what one answer costs in memory, and how long parsing it holds the loop up
+PAGE_OBJECTS = 250  # bounds the memory of one response, and how long parsing it blocks the event loop
 
 JSON = "application/json"
 
@@ -29,7 +29,7 @@ TOO_MANY_REQUESTS = 429
 
 
 class ApiError(Exception):
-    """No usable answer. `status`: of HTTP; None when the server could not be reached or understood."""
+    """No usable response. `status`: the HTTP status; None if the server was unreachable or sent no valid response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class ApiError(Exception):
 
     @property
     def transient(self) -> bool:
-        """Whether the same request may succeed later."""
+        """Whether a retry of the same request may succeed."""
         return self.status is None or self.status == TOO_MANY_REQUESTS or self.status >= 500
 
 
@@ -49,22 +49,22 @@ async def request(
     body: Mapping[str, object] | None = None,
     content_type: str = JSON,
 ) -> object:
-    """Send one request; the JSON value that came back. Raises ApiError."""
-    async with _answer(client, method, path, query, TIMEOUT_S, body, content_type) as response:
+    """Send one request and return the JSON value of the response. Raises ApiError."""
+    async with _response(client, method, path, query, TIMEOUT_S, body, content_type) as response:
         return json.loads(await response.read())
 
 
 async def pages(
     client: ApiClient, path: str, query: Mapping[str, str]
 ) -> AsyncIterator[Mapping[str, object]]:
-    """The pages of a list: each holds `items` and the `metadata` of the list. Raises ApiError, also when an
-    answer is no list: taken for an empty one it would make everything disappear.
+    """Yield the pages of a list, each with `items` and list `metadata`. Raises ApiError, also for a response that is
+    not a list: treated as an empty list, it would remove every cached object.
     """
     query = {**query, "limit": str(PAGE_OBJECTS)}
     while True:
         page = await request(client, "GET", path, query)
         if not isinstance(page, dict) or "items" not in page or not text(page, "metadata", "resourceVersion"):
-            raise ApiError("the answer is no list")
+            raise ApiError("the response is not a list")
         yield page
         query["continue"] = text(page, "metadata", "continue")
         if not query["continue"]:
@@ -75,13 +75,13 @@ async def pages(
 async def watch(
     client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The lines of a watch, which is open once entered. Raises ApiError, also after `timeout_s` in all."""
-    async with _answer(client, "GET", path, query, timeout_s) as response:
+    """Open a watch and yield its lines. Raises ApiError, also when `timeout_s` has passed in total."""
+    async with _response(client, "GET", path, query, timeout_s) as response:
         yield aiter(response.content)
 
 
 @asynccontextmanager
-async def _answer(
+async def _response(
     client: ApiClient,
     method: str,
     path: str,
@@ -100,19 +100,19 @@ async def _answer(
             body=body,
             auth_settings=["BearerToken"],
         )
-        answer = await client.call_api(*serialized, _request_timeout=timeout, _preload_content=False)
-        async with answer.response as response:
+        called = await client.call_api(*serialized, _request_timeout=timeout, _preload_content=False)
+        async with called.response as response:
             if not response.ok:
                 raise ApiError(await _reason(response), response.status)
             yield response
     except TimeoutError as error:
-        raise ApiError(f"no answer in time ({timeout_s:g} s)") from error
+        raise ApiError(f"no response within {timeout_s:g} s") from error
     except (aiohttp.ClientError, OSError, ValueError, ConfigException) as error:
         raise ApiError(str(error) or type(error).__name__) from error
 
 
 async def _reason(response: aiohttp.ClientResponse) -> str:
-    """What the server says about its refusal: the message of its Status, else the HTTP reason."""
+    """The server's error message: that of its Status object, else the HTTP reason phrase."""
     try:
         status: object = json.loads(await response.content.read(16 * 1024))
     except ValueError:

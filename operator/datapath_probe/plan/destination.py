@@ -5,13 +5,25 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from ..api.reasons import Reason
-from ..api.spec import Destination, PodDestination, ServiceDestination
+from ..api.spec import Destination as DestinationSpec
+from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
-from .facts import node_facts, pod_facts, state_text
+from .facts import node_facts, pod_facts, pod_or_host, state_text
 from .objects import Inventory, Service, ServicePort, SliceEndpoint
-from .plan import Backend, CannotRun, Frontend, Nameserver, NodeFacts
+from .plan import (
+    Backend,
+    CannotRun,
+    Frontend,
+    HeadlessTarget,
+    HostFacts,
+    Nameserver,
+    NodeFacts,
+    PodTarget,
+    ServiceTarget,
+    Target,
+)
 
 # Where every distribution keeps the Service of the cluster's DNS, whatever program answers.
 _DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53
@@ -19,23 +31,17 @@ _EXTERNAL_NAME = "ExternalName"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What is requested (`host`, `port`) and what may answer; a pod is its own only backend. `unready`: who might, if
-    nobody else does.
-    """
+class Destination:
+    """A target, and what is put into the URL to request it."""
 
-    display: str
+    target: Target
     host: str
     port: int
-    backends: tuple[Backend, ...]
-    frontend: Frontend | None = None
-    headless: Service | None = None
-    unready: tuple[Backend, ...] = ()
 
 
 def resolve_destination(
-    spec: Destination, namespace: str, inventory: Inventory, source: NodeFacts
-) -> Target | CannotRun:
+    spec: DestinationSpec, namespace: str, inventory: Inventory, source: NodeFacts
+) -> Destination | CannotRun:
     """The destination as seen from the source's node; `namespace` is the probe's."""
     if spec.pod is not None:
         return _pod(spec.pod, spec.pod.namespace or namespace, inventory)
@@ -56,7 +62,7 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     )
 
 
-def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Target | CannotRun:
+def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destination | CannotRun:
     name = f"{namespace}/{spec.name}"
     display = f"{name}:{spec.port}"
     pod = inventory.pod(namespace, spec.name)
@@ -72,12 +78,13 @@ def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Target |
             f"destination pod {name} {state_text(pod)}",
             destination=display,
         )
-    return Target(display, pod.ip, spec.port, (Backend(pod.ip, spec.port, pod_facts(inventory, pod)),))
+    backend = Backend(pod.ip, spec.port, pod_or_host(pod_facts(inventory, pod)))
+    return Destination(PodTarget(display, backend), pod.ip, spec.port)
 
 
 def _service(
     spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts
-) -> Target | CannotRun:
+) -> Destination | CannotRun:
     name = f"{namespace}/{spec.name}"
     at_node = spec.frontend is FrontendType.NODE_PORT
     display = f"{name}:{spec.port}" + (" at its NodePort" if at_node else "")
@@ -106,7 +113,7 @@ def _service(
         return _headless(display, host, spec.port, port, service, backends)
     unready = () if backends else _unready(service, port, inventory, source)
     frontend = Frontend(service, port, service.cluster_ip)
-    return Target(display, host, port.port, backends, frontend, unready=unready)
+    return Destination(ServiceTarget(display, frontend, backends, unready), host, port.port)
 
 
 def _at_node_port(
@@ -116,7 +123,7 @@ def _at_node_port(
     backends: tuple[Backend, ...],
     inventory: Inventory,
     source: NodeFacts,
-) -> Target | CannotRun:
+) -> Destination | CannotRun:
     """At the source's own node. `backends` is right as it is: what comes from inside the cluster is balanced by the
     internal traffic policy, whatever address it asks for (Cilium 1.18 `bpf/lib/lb.h`, `lb4_lookup_service`).
     """
@@ -136,7 +143,7 @@ def _at_node_port(
     if ip is None:
         message = f"node {source.name} has no InternalIP of the Service's IP version, {version}"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=display)
-    return Target(display, ip, number, backends, frontend=Frontend(service, port, ip, number))
+    return Destination(ServiceTarget(display, Frontend(service, port, ip, number), backends), ip, number)
 
 
 def _headless(
@@ -146,11 +153,11 @@ def _headless(
     port: ServicePort,
     service: Service,
     backends: Sequence[Backend],
-) -> Target:
+) -> Destination:
     """Nobody translates the port: a number is requested as it is, a name stands for the pods' own port (as in SRV)."""
     number = backends[0].port if isinstance(wanted, str) and backends else port.port
     reached = tuple(replace(backend, port=number) for backend in backends)
-    return Target(display, host, number, reached, headless=service)
+    return Destination(HeadlessTarget(display, service, reached), host, number)
 
 
 def _port_text(port: ServicePort) -> str:
@@ -188,6 +195,8 @@ def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> B
     # endpoints that people have written need not name their pod
     pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else inventory.pod_with(endpoint.ip)
     if pod:
-        return Backend(endpoint.ip, endpoint.port, pod_facts(inventory, pod, endpoint.ip))
+        facts = pod_facts(inventory, pod, endpoint.ip)
+        return Backend(endpoint.ip, endpoint.port, pod_or_host(facts))
     node = inventory.node_with(endpoint.ip)
-    return Backend(endpoint.ip, endpoint.port, None, node_facts(inventory, node.name) if node else None)
+    host = HostFacts(node_facts(inventory, node.name), pod_facts=None) if node else None
+    return Backend(endpoint.ip, endpoint.port, host)

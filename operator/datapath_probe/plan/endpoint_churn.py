@@ -25,7 +25,7 @@ class EndpointChurn:
 
 def destination_churn(plan: Plan, inventory: Inventory) -> EndpointChurn | None:
     """Behind the Service of the plan; None where a pod is addressed by itself."""
-    service = plan.frontend.service if plan.frontend else plan.headless
+    service = plan.service
     return _churn_of(inventory, service.namespace, service.name) if service else None
 
 

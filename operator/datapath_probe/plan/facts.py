@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .objects import Inventory, Pod
-from .plan import NodeFacts, PodFacts
+from .plan import HostFacts, NodeFacts, PodFacts
 
 
 def node_facts(inventory: Inventory, name: str) -> NodeFacts:
@@ -16,6 +16,11 @@ def pod_facts(inventory: Inventory, pod: Pod, ip: str | None = None) -> PodFacts
     if ip in pod.ips:
         pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
     return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
+
+
+def pod_or_host(facts: PodFacts) -> PodFacts | HostFacts:
+    """What has the pod's address: the pod, or the node in whose network it is."""
+    return HostFacts(facts.node, facts) if facts.pod.host_network else facts
 
 
 def state_text(pod: Pod) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..api.vocabulary import Encapsulation, HopName, Locality
 from ..sources.agent.agent_config import AgentConfig, from_config_map
-from .plan import Backend, Plan
+from .plan import Backend, Plan, PodFacts
 
 # What else the ConfigMap may say is no path that anyone judges (`support`).
 _ENCAPSULATIONS = {str(protocol): protocol for protocol in (Encapsulation.VXLAN, Encapsulation.GENEVE)}
@@ -98,7 +98,7 @@ class _Way:
 
     @property
     def to_pod(self) -> bool:
-        return self.backend is not None and self.backend.target is not None and self.backend.host is None
+        return self.backend is not None and isinstance(self.backend.target, PodFacts)
 
     @property
     def across(self) -> bool:
@@ -142,7 +142,7 @@ def _leaving(way: _Way) -> _Hops:
 
 def _naming(way: _Way) -> _Hops:
     """From a name to one backend. What leaves a host is translated by its sockets, or by others than Cilium."""
-    if way.plan.headless or (way.plan.frontend and not way.plan.frontend.node_port):
+    if way.plan.by_name:
         yield HopName.NAME_RESOLUTION, way.source
     if way.plan.frontend and (way.from_pod or way.socket_lb):
         yield HopName.SERVICE_LOOKUP, way.source

@@ -46,23 +46,37 @@ class PodFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFacts:
+    """A node's own network, where there is no endpoint; with the pod in it that answers, if it is known."""
+
+    node: NodeFacts
+    pod_facts: PodFacts | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """One address that may answer: a pod's (`target`), a node's own (`node`), or one outside the cluster (neither)."""
+    """One address that may answer. `target`: what has it, a pod with a network of its own, or a host; None: nothing in
+    the cluster.
+    """
 
     ip: str
     port: int
-    target: PodFacts | None
-    node: NodeFacts | None = None
+    target: PodFacts | HostFacts | None
+
+    @property
+    def pod_facts(self) -> PodFacts | None:
+        """The pod that answers, in whatever network it is."""
+        return self.target.pod_facts if isinstance(self.target, HostFacts) else self.target
 
     @property
     def host(self) -> NodeFacts | None:
-        """The node in whose own network the address is: there is no endpoint then."""
-        return self.target.node if self.target and self.target.pod.host_network else self.node
+        """The node in whose own network the address is."""
+        return self.target.node if isinstance(self.target, HostFacts) else None
 
     @property
     def place(self) -> NodeFacts | None:
         """The node that the address is on; None: outside the cluster."""
-        return self.target.node if self.target else self.node
+        return self.target.node if self.target else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,44 @@ class Frontend:
     def address(self) -> str:
         """`ip:number`."""
         return f"{self.ip}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class PodTarget:
+    """A pod, requested at its own address."""
+
+    display: str  # namespace/name:port
+    backend: Backend
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """A pod is its own only backend."""
+        return (self.backend,)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTarget:
+    """A Service, requested at its frontend. `unready`: without any backend, the endpoints that are not Ready."""
+
+    display: str
+    frontend: Frontend
+    backends: tuple[Backend, ...]
+    unready: tuple[Backend, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlessTarget:
+    """A Service without an address of its own: its name leads to its backends, and curl picks one."""
+
+    display: str
+    service: Service
+    backends: tuple[Backend, ...]
+
+
+Target = PodTarget | ServiceTarget | HeadlessTarget
+"""What a plan leads to. A pod of a workload is a `PodTarget` too. An address outside the cluster, whose path ends where
+packets leave it, would be one more kind here.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +190,70 @@ class Nameserver:
 class Plan:
     """One (source, destination) pair, ready to run. `config` is the ConfigMap `cilium-config`.
 
-    `headless`: the Service whose name is requested, if it has no address of its own: curl picks one of the backends.
     `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or nobody knows where it is.
-    `unready`: without any backend, the endpoints that are not Ready.
     """
 
     probe: str  # namespace/name
     source: PodFacts
     container: str
-    destination: str  # display: namespace/name:port
-    frontend: Frontend | None
-    backends: tuple[Backend, ...]
+    target: Target
     request: Request
     expect: Expectation
     config: Mapping[str, str]
-    headless: Service | None = None
     nameserver: Nameserver | None = None
-    unready: tuple[Backend, ...] = ()
+
+    @property
+    def destination(self) -> str:
+        """The target, for people: namespace/name:port."""
+        return self.target.display
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The addresses that may answer."""
+        return self.target.backends
+
+    @property
+    def frontend(self) -> Frontend | None:
+        """Where a Service is requested; None if the target has no frontend."""
+        return self.target.frontend if isinstance(self.target, ServiceTarget) else None
+
+    @property
+    def service(self) -> Service | None:
+        """The Service that is requested, if one is."""
+        match self.target:
+            case ServiceTarget(frontend=frontend):
+                return frontend.service
+            case HeadlessTarget(service=service):
+                return service
+        return None
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the request is for a name, which has to be resolved."""
+        match self.target:
+            case ServiceTarget(frontend=frontend):
+                return not frontend.node_port
+            case HeadlessTarget():
+                return True
+        return False
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
         """Every node that may have a part in the path, the source's first."""
         nodes = (self.source.node, *(backend.place for backend in self.backends if backend.place))
         return tuple({node.name: node for node in nodes}.values())
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The agents on those nodes, and on those of the name servers."""
+        nameservers = self.nameserver.backends if self.nameserver else ()
+        nodes = (*self.nodes, *(backend.place for backend in nameservers if backend.place))
+        return tuple({node.name: node.agent for node in nodes if node.agent}.values())
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Which of a probe's paths it is: source and destination by name, whatever pods have these names."""
+        return f"{self.source.pod.namespace}/{self.source.pod.name}", self.destination
 
 
 @dataclass(frozen=True, slots=True)

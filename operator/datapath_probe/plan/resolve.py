@@ -1,14 +1,15 @@
-"""Spec + inventory → `Plan`, or `CannotRun`. The only place that turns names into addresses."""
+"""Spec + inventory → a `Plan`, or `CannotRun`, for each path. The only place that turns names into addresses."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..sources.agent.agent_config import from_config_map
-from .destination import Target, cluster_dns, resolve_destination
+from .destination import cluster_dns, resolve_destination
 from .objects import Inventory
-from .plan import CannotRun, Expectation, Plan, PodFacts, Request
+from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, ServiceTarget, Target
 from .source import resolve_source
 from .support import unsupported
 
@@ -16,8 +17,24 @@ from .support import unsupported
 _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: ("ClusterFirstWithHostNet",)}
 
 
-def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
-    """The plan for one run of the probe, as the cluster is now."""
+def resolve(probe: Probe, inventory: Inventory) -> Sequence[Plan | CannotRun]:
+    """The plans for one run of the probe, as the cluster is now: one for each pair of source and destination. A spec
+    names one of each.
+    """
+    return (_plan(probe, inventory),)
+
+
+def resolve_again(plan: Plan, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
+    """The plan of the same path, as the cluster is now."""
+    plans = resolve(probe, inventory)
+    same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
+    refusals = (again for again in plans if isinstance(again, CannotRun))
+    source, destination = plan.pair
+    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no path of the probe any more")
+    return next(same, None) or next(refusals, gone)
+
+
+def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     config = from_config_map(inventory.cilium_config())
     if not config.ipv4:  # any other setting that can't be judged still lets the request be sent
         message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"
@@ -27,29 +44,28 @@ def resolve(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         return found
     source, container = found
     origin = f"{source.pod.namespace}/{source.pod.name}"
-    target = resolve_destination(probe.spec.destination, probe.meta.namespace, inventory, source.node)
-    ends = target if isinstance(target, CannotRun) else _of_one_ip_version(source, target)
+    destination = resolve_destination(probe.spec.destination, probe.meta.namespace, inventory, source.node)
+    if isinstance(destination, CannotRun):
+        return replace(destination, source=origin)
+    ends = _of_one_ip_version(source, destination.target)
     if isinstance(ends, CannotRun):
         return replace(ends, source=origin)
     source, target = ends
     implausible = _implausible(source, target)
     if implausible:
         return CannotRun(Reason.INVALID_OBJECT, implausible, source=origin, destination=target.display)
-    asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
-    named = target.headless or (target.frontend and not target.frontend.node_port)
-    return Plan(
+    plan = Plan(
         probe=f"{probe.meta.namespace}/{probe.meta.name}",
         source=source,
         container=container,
-        destination=target.display,
-        frontend=target.frontend,
-        backends=target.backends,
-        request=_request(probe, target.host, target.port),
+        target=target,
+        request=_request(probe, destination.host, destination.port),
         expect=_expectation(probe),
         config=dict(inventory.cilium_config()),
-        headless=target.headless,
-        nameserver=cluster_dns(inventory, source.node) if named and asks_dns else None,
-        unready=target.unready,
+    )
+    asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
+    return (
+        replace(plan, nameserver=cluster_dns(inventory, source.node)) if plan.by_name and asks_dns else plan
     )
 
 
@@ -57,7 +73,9 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
     """The source with the address first that it speaks from, and only such backends as it can speak to: over IPv4,
     which alone is judged.
     """
-    reached = [target.frontend.ip] if target.frontend else [backend.ip for backend in target.backends]
+    reached = [backend.ip for backend in target.backends]
+    if isinstance(target, ServiceTarget):
+        reached = [target.frontend.ip]
     if not reached:
         return source, target
     common = {_version(ip) for ip in reached} & {_version(ip) for ip in source.pod.ips}
@@ -70,9 +88,10 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
             "which this version of the operator can't judge"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
-    backends = tuple(backend for backend in target.backends if _version(backend.ip) == 4)
+    if not isinstance(target, PodTarget):
+        target = replace(target, backends=tuple(b for b in target.backends if _version(b.ip) == 4))
     ips = tuple(sorted(source.pod.ips, key=_version))  # stable: of each version the first stays the first
-    return replace(source, pod=replace(source.pod, ips=ips)), replace(target, backends=backends)
+    return replace(source, pod=replace(source.pod, ips=ips)), target
 
 
 def _version(ip: str) -> int:
@@ -81,7 +100,7 @@ def _version(ip: str) -> int:
 
 def _implausible(source: PodFacts, target: Target) -> str | None:
     """A number that no Cilium gives: nothing in a map can be asked for under it."""
-    for pod in (source, *(backend.target for backend in target.backends if backend.target)):
+    for pod in (source, *(backend.pod_facts for backend in target.backends if backend.pod_facts)):
         endpoint = pod.endpoint
         if endpoint and not (0 <= endpoint.endpoint_id < 1 << 16 and 0 <= endpoint.identity < 1 << 32):
             name = f"{endpoint.namespace}/{endpoint.name}"

@@ -1,4 +1,4 @@
-"""The reason catalogue: what each reason means and what to do next. The one place for these texts is
+"""The reason catalog: what each reason means and what to do next. The one place for these texts is
 `advice.toml`.
 
 Called by `publish.status` for the next step, and by `error_page` for docs/errors.md. A test compares it
@@ -29,7 +29,7 @@ class Advice:
 
 
 @cache
-def catalogue() -> Mapping[str, Mapping[Reason, Advice]]:
+def catalog() -> Mapping[str, Mapping[Reason, Advice]]:
     """Every reason's entry, by family. Raises ValueError for an entry that is no `Reason`."""
     families = tomllib.loads(files(__package__).joinpath("advice.toml").read_text())
     return {
@@ -41,7 +41,7 @@ def catalogue() -> Mapping[str, Mapping[Reason, Advice]]:
 @cache
 def _next_steps() -> Mapping[Reason, str]:
     return {
-        reason: advice.next_sentence for family in catalogue().values() for reason, advice in family.items()
+        reason: advice.next_sentence for family in catalog().values() for reason, advice in family.items()
     }
 
 

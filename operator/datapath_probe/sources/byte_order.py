@@ -4,11 +4,10 @@ Addresses and ports are in network byte order, all other integers in the machine
 wherever Cilium runs. Called by the modules beside it. Source: Cilium 1.16–1.20 `bpf/lib/common.h`.
 """
 
-import re
 from enum import IntEnum
 from ipaddress import IPv6Address, ip_address
 
-_DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
+from ..evidence.parameters import fitting
 
 
 class L4Protocol(IntEnum):
@@ -63,22 +62,3 @@ def ip_text(value: bytes) -> str:
 def mac_text(value: bytes) -> str:
     """`aa:bb:cc:dd:ee:ff`, of the first six bytes: a `mac_t` is padded to eight."""
     return value[:6].hex(":")
-
-
-def device_name(name: str) -> str:
-    """The name itself; ValueError if it could be an option or a path."""
-    if not _DEVICE.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a network device")
-    return name
-
-
-def endpoint_id(number: int) -> int:
-    """The id itself; ValueError beyond the 16 bits that Cilium gives it."""
-    return fitting(number, 16)
-
-
-def fitting(number: int, bits: int) -> int:
-    """The number itself; ValueError if it is negative or needs more bits."""
-    if not 0 <= number < 1 << bits:
-        raise ValueError(f"{number} does not fit into {bits} bits")
-    return number

@@ -1,4 +1,4 @@
-"""The request: curl's command line, and the report that it writes about it.
+"""The request: curl's command line, and the report that it writes about it → `ClientReport`.
 
 Nothing of a request becomes a shell word, an option or a file read. Header values, body and query never stand in
 argv, which audit logs keep: they go through a config file on stdin.
@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, ip_address
 
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Answer, Reading, Unavailable
+from .client_report import ClientFailure, ClientReport, Timings
 from .parsing import Json, line, parser
 
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
@@ -37,6 +38,21 @@ class CurlExit(IntEnum):
     RECV_ERROR = 56
 
 
+_FAILURES: dict[int, ClientFailure | None] = {
+    CurlExit.OK: None,
+    CurlExit.UNSUPPORTED_PROTOCOL: ClientFailure.NOT_HTTP,
+    CurlExit.COULDNT_RESOLVE_HOST: ClientFailure.NAME_NOT_RESOLVED,
+    CurlExit.COULDNT_CONNECT: ClientFailure.NOT_CONNECTED,
+    CurlExit.WEIRD_SERVER_REPLY: ClientFailure.NOT_HTTP,
+    CurlExit.PARTIAL_FILE: ClientFailure.CUT_SHORT,
+    CurlExit.OPERATION_TIMEDOUT: ClientFailure.TIMED_OUT,
+    CurlExit.INTERFACE_FAILED: ClientFailure.LOCAL_PORT_IN_USE,
+    CurlExit.GOT_NOTHING: ClientFailure.NO_RESPONSE,
+    CurlExit.SEND_ERROR: ClientFailure.CUT_SHORT,
+    CurlExit.RECV_ERROR: ClientFailure.CUT_SHORT,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CurlRequest:
     """What to send.
@@ -57,36 +73,6 @@ class CurlRequest:
     local_port: int
     keep_body: bool
     over_ipv4: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds from the start of the request to the end of each phase, as curl counts them; 0: not reached."""
-
-    name_lookup: float
-    connect: float
-    tls: float
-    first_byte: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class CurlReport:
-    """What curl says of the request. On a failed connect it knows no addresses and ports: "" and 0.
-
-    `body_cut`: only the beginning of the response's body was kept.
-    """
-
-    exit_code: int
-    error: str
-    http_status: int
-    local_ip: str
-    local_port: int
-    remote_ip: str
-    remote_port: int
-    timings: Timings
-    body: bytes
-    body_cut: bool = False
 
 
 def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
@@ -175,38 +161,44 @@ def strip_progress(stderr: bytes) -> bytes:
     return stderr[:start] + json.dumps(told).encode()
 
 
-def parse_report(reading: Reading) -> CurlReport | Unavailable:
+def parse_report(reading: Reading) -> ClientReport | Unavailable:
     """The report; Unavailable(UnparsableOutput) where this curl writes none (before 7.70). A body that was cut does not
     spoil it.
     """
     if isinstance(reading, Unavailable):
         return reading
     report = _parse_report(replace(reading, truncated=False))
-    return replace(report, body_cut=True) if reading.truncated and isinstance(report, CurlReport) else report
+    return (
+        replace(report, body_cut=True) if reading.truncated and isinstance(report, ClientReport) else report
+    )
 
 
 @parser("curl", exit_codes=range(126))
-def _parse_report(answer: Answer) -> CurlReport | Unavailable:
+def _parse_report(answer: Answer) -> ClientReport | Unavailable:
     text = answer.stderr[answer.stderr.find(b"{") :] if b"{" in answer.stderr else b""
     if not text:
         said = line(answer.stderr) or "nothing"
         message = f"curl exit {answer.exit_code} without a report (is it older than 7.70?): {said}"
         return Unavailable(EvidenceError.UNPARSABLE, message, answer.at)
     report = Json(json.loads(text))
-    return CurlReport(
+    status = report["http_code"].integer(0)
+    timings = Timings(
+        name_lookup=report["time_namelookup"].number(0.0),
+        connect=report["time_connect"].number(0.0),
+        tls=report["time_appconnect"].number(0.0),
+        first_byte=report["time_starttransfer"].number(0.0),
+        total=report["time_total"].number(0.0),
+    )
+    return ClientReport(
+        failure=_FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
         exit_code=answer.exit_code,
         error=line(report["errormsg"].text("")),
-        http_status=report["http_code"].integer(0),
+        connected=timings.connect > 0 or status > 0,
+        status=status,
         local_ip=report["local_ip"].text(""),
         local_port=max(0, report["local_port"].integer(0)),  # curl 8 says -1
         remote_ip=report["remote_ip"].text(""),
         remote_port=max(0, report["remote_port"].integer(0)),
-        timings=Timings(
-            name_lookup=report["time_namelookup"].number(0.0),
-            connect=report["time_connect"].number(0.0),
-            tls=report["time_appconnect"].number(0.0),
-            first_byte=report["time_starttransfer"].number(0.0),
-            total=report["time_total"].number(0.0),
-        ),
+        timings=timings,
         body=answer.stdout,
     )

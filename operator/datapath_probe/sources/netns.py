@@ -5,16 +5,17 @@ for their addresses; that is one command, and its answer is kept for long.
 Source: Cilium 1.16–1.20, chart `cilium-agent/daemonset.yaml` (volume `cilium-netns`); GNU find, util-linux.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..evidence.question import LONG_S, Question
+from ..evidence.fact import Fact
+from ..evidence.fact_kinds import FactKind
+from ..evidence.parameters import is_namespace_name
 from ..evidence.reading import Answer, Unavailable
 from .parsing import Json, failed, parser
 
-_FOLDER = "/var/run/cilium/netns"
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+FOLDER = "/var/run/cilium/netns"
+"""Where the agent sees them, one file each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,16 @@ class Device:
     addresses: tuple[str, ...]
 
 
-def find(node: str) -> Question:
+def find(node: str) -> Fact:
     """The addresses in every namespace of the node; costs some milliseconds a pod."""
-    return _in_each(node, 300.0, "ip", "-j", "-4", "addr", "show", "scope", "global")
+    return Fact.of(FactKind.NAMESPACE_ADDRESSES, node)
 
 
-def survey(node: str) -> Question:
+def survey(node: str) -> Fact:
     """Every device in every namespace of the node, and its addresses, as they are now. For a pod that `find` does not
     tell of, or of which it tells twice.
     """
-    return _in_each(node, 0.2, "ip", "-j", "addr", "show")
-
-
-def _in_each(node: str, max_age_s: float, *show: str) -> Question:
-    enter = ("nsenter", "--net={}", *show)
-    argv = ("find", _FOLDER, "-mindepth", "1", "-maxdepth", "1", "-type", "f", "-print", "-exec", *enter, ";")
-    return Question(node, argv, timeout_s=LONG_S, max_age_s=max_age_s)
+    return Fact.of(FactKind.NAMESPACE_DEVICES, node)
 
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace went away meanwhile
@@ -80,16 +75,9 @@ def _devices(answer: Answer) -> Iterator[tuple[str, Json]]:
     """What was shown of each device, with the name of its namespace."""
     name = None
     for line in answer.stdout.decode().splitlines():
-        if line.startswith(f"{_FOLDER}/"):
-            name = line.removeprefix(f"{_FOLDER}/")
+        if line.startswith(f"{FOLDER}/"):
+            name = line.removeprefix(f"{FOLDER}/")
         elif name is None:
             raise ValueError(f"{line!r} belongs to no namespace")
-        elif _NAME.fullmatch(name):  # people may have made others
+        elif is_namespace_name(name):  # people may have made others
             yield from ((name, device) for device in Json.parse(line))
-
-
-def inside(node: str, namespace: str, *argv: str) -> Question:
-    """A command in that namespace. ValueError if it is no name of one."""
-    if not _NAME.fullmatch(namespace):
-        raise ValueError(f"{namespace!r} is no name of a network namespace")
-    return Question(node, ("nsenter", f"--net={_FOLDER}/{namespace}", *argv))

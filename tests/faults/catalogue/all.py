@@ -1,49 +1,49 @@
-"""Every fault, in path order."""
+"""All faults, in path order. Called by `make faults`."""
 
 from collections.abc import Collection
 
 from faults.catalogue import (
     application,
     cluster,
+    dns,
     endpoint_map,
     flags,
+    foreign_programs,
     forwarding,
-    hosts,
-    inside,
+    host_network,
     interface,
     ipcache,
-    mistaken,
-    names,
+    native_devices,
     objects,
     overlay,
+    pod_namespace,
     policy,
+    policy_bypass,
     program,
     routing,
     service,
-    strangers,
-    swallowing,
-    uplinks,
+    silent_drops,
 )
 from faults.fault import Fault
 from faults.modes import Mode
 
 FAULTS: tuple[Fault, ...] = (
     *interface.FAULTS,
-    *inside.FAULTS,
+    *pod_namespace.FAULTS,
     *program.FAULTS,
-    *names.FAULTS,
+    *dns.FAULTS,
     *service.FAULTS,
     *ipcache.FAULTS,
     *policy.FAULTS,
     *flags.FAULTS,
-    *mistaken.FAULTS,
+    *policy_bypass.FAULTS,
     *overlay.FAULTS,
     *routing.FAULTS,
-    *uplinks.FAULTS,
+    *native_devices.FAULTS,
     *forwarding.FAULTS,
-    *hosts.FAULTS,
-    *strangers.FAULTS,
-    *swallowing.FAULTS,
+    *host_network.FAULTS,
+    *foreign_programs.FAULTS,
+    *silent_drops.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,
@@ -52,6 +52,6 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def faults_of(mode: Mode, only: Collection[str]) -> list[Fault]:
-    """Those that are possible in a mode; `only`: parts of names, none means all."""
+    """The faults that are possible in a mode. `only`: substrings of names; empty means all."""
     possible = [fault for fault in FAULTS if mode in fault.modes]
     return [fault for fault in possible if not only or any(part in fault.name for part in only)]

@@ -1,4 +1,4 @@
-"""The application: the path is right, and the answer is not."""
+"""Faults of the application: the path works, the response does not."""
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Expected, Fault, broken
@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, b"fine")
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        {trouble}
+        {behavior}
     def reset(self):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
@@ -29,15 +29,15 @@ http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
 """
 
 
-def _with(trouble: str) -> str:
-    return _SERVER.replace("{trouble}", trouble)
+def _with(behavior: str) -> str:
+    return _SERVER.replace("{behavior}", behavior)
 
 
-def _misbehaving(name: str, trouble: str, reason: str) -> Fault:
-    """One that answers its readiness probe well, and a landing not."""
+def _misbehaving(name: str, behavior: str, reason: str) -> Fault:
+    """A server that passes its readiness probe and fails the request."""
     return Fault(
         name,
-        lambda s: application.replaced(s.galaxy, s.far, _with(trouble)),
+        lambda s: application.replaced(s.galaxy, s.far, _with(behavior)),
         broken(RESPONSE, reason, At.DESTINATION),
     )
 

@@ -1,4 +1,4 @@
-"""Nodes, agents and Cilium's objects."""
+"""Faults of nodes, agents and Cilium's objects."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
@@ -12,7 +12,7 @@ HEALTHY = (Expected("Healthy", ""),)
 
 
 def _unknown(*reasons: str) -> tuple[Expected, ...]:
-    """The request succeeds, and what it says of the path nobody can tell."""
+    """The request succeeds, and the path cannot be verified."""
     return tuple(Expected("Unknown", reason) for reason in reasons)
 
 
@@ -22,18 +22,18 @@ def _endpoint_missing(scene: Scene, pod: str) -> Injected:
 
 
 def _other_cidr(scene: Scene, node: str) -> Injected:
-    """The node's CiliumNode allots addresses that its pods do not have."""
+    """The pod CIDR in the CiliumNode does not contain the addresses of its pods."""
     path = f"{CILIUM}/ciliumnodes/{node}"
     found = scene.api.get(path)
     assert found is not None
     before = {"spec": {"ipam": {"podCIDRs": found["spec"]["ipam"]["podCIDRs"]}}}
     after = {"spec": {"ipam": {"podCIDRs": ["10.244.99.0/24"]}}}
 
-    def followed() -> bool:
+    def applied() -> bool:
         now = scene.api.get(path)
         return now is not None and now["spec"]["ipam"]["podCIDRs"] == ["10.244.99.0/24"]
 
-    return objects.changed(scene.api, path, after, before, followed)
+    return objects.changed(scene.api, path, after, before, applied)
 
 
 NOT_READY = _unknown("InTransition", "AgentNotReady", "ExecFailed", "ChannelLost")
@@ -82,7 +82,7 @@ FAULTS = (
     Fault(
         "pod-outside-the-cidr-of-its-node",
         lambda s: _other_cidr(s, s.destination),
-        # natively routed, the routes follow
+        # with native routing, the routes change too
         either(HopName.IPAM, "AddressOutsidePodCIDR"),
     ),
 )

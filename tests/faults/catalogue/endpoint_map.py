@@ -1,6 +1,6 @@
-"""The endpoint map, which leads to the pods of a node, and only to those.
+"""Faults of the endpoint map, by which a node delivers packets to its own pods.
 
-With a route per endpoint it is the node's stack that does: what is wrong in the map then harms no request.
+With endpoint routes the node's stack delivers them: then a wrong map breaks no request.
 """
 
 from dataclasses import replace
@@ -10,12 +10,12 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, deleted, endpoint_entry, patched
-from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES
+from faults.modes import WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES
 from faults.scene import Scene, Target
 
 _IFINDEX, _ENDPOINT, _MAC, _IDENTITY = 0, 6, 16, 32
 _LOOPBACK = (1).to_bytes(4, "little")
-_NOBODY = bytes.fromhex("020000000099")
+_UNUSED_MAC = bytes.fromhex("020000000099")
 
 
 def _entry(scene: Scene, pod: Pod) -> MapEntry:
@@ -23,18 +23,18 @@ def _entry(scene: Scene, pod: Pod) -> MapEntry:
 
 
 def _copied_to_the_source(scene: Scene) -> Injected:
-    """The ship's node takes the far deathstar for one of its own."""
+    """The ship's node has an entry for the far deathstar."""
     value = _entry(scene, scene.far).read()
     return added(endpoint_entry(scene.lab, scene.source, scene.far.ip), value)
 
 
 def _source_copied_to_the_destination(scene: Scene) -> Injected:
-    """The far deathstar's node takes the ship for one of its own."""
+    """The far deathstar's node has an entry for the ship."""
     value = endpoint_entry(scene.lab, scene.source, scene.ship.ip).read()
     return added(endpoint_entry(scene.lab, scene.destination, scene.ship.ip), value)
 
 
-FORWARD, BACK = HopName.ENDPOINT_LOOKUP, HopName.REPLY_DELIVERY
+FORWARD, REPLY = HopName.ENDPOINT_LOOKUP, HopName.REPLY_DELIVERY
 MISSING, WRONG = "EndpointEntryMissing", "EndpointEntryMismatch"
 
 _OF_PODS = (
@@ -63,30 +63,30 @@ _OF_PODS = (
     ),
     Fault(
         "endpoint-wrong-mac",
-        lambda s: changed(_entry(s, s.far), patched(_MAC, _NOBODY)),
+        lambda s: changed(_entry(s, s.far), patched(_MAC, _UNUSED_MAC)),
         broken(FORWARD, WRONG, At.DESTINATION),
     ),
     Fault(
         "endpoint-of-another-pod",
-        lambda s: changed(_entry(s, s.far), lambda _: _entry(s, s.beside_far).read()),
+        lambda s: changed(_entry(s, s.far), lambda _: _entry(s, s.on_far_node).read()),
         broken(FORWARD, WRONG, At.DESTINATION),
     ),
-    Fault("reply-endpoint-missing", lambda s: deleted(_entry(s, s.ship)), broken(BACK, MISSING)),
+    Fault("reply-endpoint-missing", lambda s: deleted(_entry(s, s.ship)), broken(REPLY, MISSING)),
     Fault(
         "reply-endpoint-wrong-ifindex",
         lambda s: changed(_entry(s, s.ship), patched(_IFINDEX, _LOOPBACK)),
-        either(BACK, WRONG),
+        either(REPLY, WRONG),
     ),
     Fault(
         "reply-endpoint-wrong-mac",
-        lambda s: changed(_entry(s, s.ship), patched(_MAC, _NOBODY)),
-        broken(BACK, WRONG),
+        lambda s: changed(_entry(s, s.ship), patched(_MAC, _UNUSED_MAC)),
+        broken(REPLY, WRONG),
     ),
 )
 
 FAULTS = (
-    *(replace(fault, modes=BY_ENDPOINT_MAP) for fault in _OF_PODS),
-    *(latent(fault, BY_ROUTES) for fault in _OF_PODS),
+    *(replace(fault, modes=WITHOUT_ENDPOINT_ROUTES) for fault in _OF_PODS),
+    *(latent(fault, WITH_ENDPOINT_ROUTES) for fault in _OF_PODS),
     Fault(
         "endpoint-with-another-identity",
         lambda s: changed(_entry(s, s.far), patched(_IDENTITY, (99).to_bytes(4, "little"))),
@@ -96,12 +96,12 @@ FAULTS = (
         "endpoint-of-another-node",
         _copied_to_the_source,
         broken(HopName.LOCALITY_LOOKUP, "UnexpectedLocalEndpoint"),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
     Fault(
         "source-endpoint-of-another-node",
         _source_copied_to_the_destination,
         broken(HopName.REPLY_IPCACHE, "UnexpectedLocalEndpoint", At.DESTINATION),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
 )

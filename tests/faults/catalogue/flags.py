@@ -1,4 +1,4 @@
-"""Single bits of map entries, and entries that nobody asked for: all else in them is as it should be."""
+"""Faults of single bits in map entries, and of unexpected entries; the rest of each entry is correct."""
 
 from dataclasses import replace
 
@@ -8,17 +8,17 @@ from faults.fault import At, Fault, broken, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, endpoint_entry, ipcache_entry, patched
 from faults.inject.policies import Direction, allow_all_entry, map_entry
-from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, NODE_PORTS, TUNNELED
+from faults.modes import NODE_PORTS, TUNNELED, WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES
 from faults.scene import OUTPOST, Scene, Target
 
-# octet of the flags, and the bits for the host's own addresses and for what is in its network
+# offset of the flags, and the bits for addresses of the host and for endpoints in the host network
 _OF_ENDPOINT, _HOST, _AT_HOST = 8, 1, 2
 _OF_IPCACHE, _SKIP_TUNNEL = 23, 1
 _OF_FRONTEND, _EXTERNAL_IP = 8, 1
 _DENY_THIS_PORT = bytes((0, 0, 24 << 3 & 0xFF | 1, 0))  # all bits of protocol and port count
-# where an entry of a policy map has its kind of authentication, and its proxy's port
+# offsets of authentication type and proxy port in a policy map entry
 _AUTHENTICATED, _TO_A_PROXY = (3, bytes((1 << 7 | 1,))), (0, (10999).to_bytes(2, "big"))
-_SIZE_1_18 = 8  # of an entry of a policy map; later ones have a precedence
+_SIZE_1_18 = 8  # of a policy map entry; later versions have a precedence
 
 
 def _set(entry: MapEntry, octet: int, bit: int) -> Injected:
@@ -32,35 +32,35 @@ def _denied(scene: Scene, pod: Pod, direction: Direction, peer: Pod) -> Injected
     return added(map_entry(scene.lab, pod, direction, peer.identity), value)
 
 
-TAKEN = "EndpointEntryMismatch"
+MISMATCH = "EndpointEntryMismatch"
 
-_TAKEN_FOR_THE_HOST = (
+_HOST_FLAGS = (
     Fault(
         "endpoint-taken-for-the-host",
         lambda s: _set(endpoint_entry(s.lab, s.destination, s.far.ip), _OF_ENDPOINT, _HOST),
-        broken(HopName.ENDPOINT_LOOKUP, TAKEN, At.DESTINATION),
+        broken(HopName.ENDPOINT_LOOKUP, MISMATCH, At.DESTINATION),
     ),
     Fault(
         "endpoint-taken-for-the-host-same-node",
         lambda s: _set(endpoint_entry(s.lab, s.source, s.near.ip), _OF_ENDPOINT, _HOST),
-        broken(HopName.ENDPOINT_LOOKUP, TAKEN),
+        broken(HopName.ENDPOINT_LOOKUP, MISMATCH),
         Target.NEAR,
     ),
     Fault(
         "endpoint-taken-for-one-of-the-hosts-network",
         lambda s: _set(endpoint_entry(s.lab, s.destination, s.far.ip), _OF_ENDPOINT, _AT_HOST),
-        broken(HopName.ENDPOINT_LOOKUP, TAKEN, At.DESTINATION),
+        broken(HopName.ENDPOINT_LOOKUP, MISMATCH, At.DESTINATION),
     ),
     Fault(
         "reply-endpoint-taken-for-the-host",
         lambda s: _set(endpoint_entry(s.lab, s.source, s.ship.ip), _OF_ENDPOINT, _HOST),
-        broken(HopName.REPLY_DELIVERY, TAKEN),
+        broken(HopName.REPLY_DELIVERY, MISMATCH),
     ),
 )
 
 FAULTS = (
-    *(replace(fault, modes=TUNNELED & BY_ENDPOINT_MAP) for fault in _TAKEN_FOR_THE_HOST),
-    *(latent(fault, BY_ROUTES) for fault in _TAKEN_FOR_THE_HOST),
+    *(replace(fault, modes=TUNNELED & WITHOUT_ENDPOINT_ROUTES) for fault in _HOST_FLAGS),
+    *(latent(fault, WITH_ENDPOINT_ROUTES) for fault in _HOST_FLAGS),
     Fault(
         "ipcache-skips-the-tunnel",
         lambda s: _set(ipcache_entry(s.lab, s.source, s.far.ip), _OF_IPCACHE, _SKIP_TUNNEL),
@@ -72,7 +72,7 @@ FAULTS = (
         lambda s: _set(s.slot(OUTPOST, 0), _OF_FRONTEND, _EXTERNAL_IP),
         broken(HopName.SERVICE_LOOKUP, "ServiceFlagsMismatch"),
         Target.SERVICE,
-        modes=NODE_PORTS,  # sockets alone go by it
+        modes=NODE_PORTS,  # only socket load balancing uses it
     ),
     Fault(
         "policy-map-wants-an-authentication-source",

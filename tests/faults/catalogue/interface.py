@@ -1,4 +1,4 @@
-"""The pairs of interfaces between pods and their nodes, and what a pod needs to use its own."""
+"""Faults of the veth pairs between pods and nodes, and of the routes and addresses on them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Expected, Fault, broken, degraded, either
 from faults.inject import devices
+from faults.inject.commands import applied
 from faults.inject.in_place import Injected
-from faults.inject.undo import done
 from faults.scene import Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
 DOWN, MISMATCH, MISSING, TOO_SMALL = "InterfaceDown", "InterfaceMismatch", "InterfaceMissing", "MTUTooSmall"
 _MTU = 1000
-_ELSEWHERE = "faults-elsewhere"
+_OTHER_NETNS = "faults-other"
 
 
 def _down(scene: Scene, pod: Pod) -> Injected:
@@ -26,7 +26,7 @@ def _down_inside(scene: Scene, pod: Pod) -> Injected:
 
 
 def _replaced(scene: Scene, pod: Pod) -> Injected:
-    return devices.replaced_by_another_pair(scene.lab, pod.node, scene.lxc(pod))
+    return devices.replaced_by_another_veth(scene.lab, pod.node, scene.lxc(pod))
 
 
 def _small(scene: Scene, pod: Pod) -> Injected:
@@ -38,7 +38,7 @@ def _small_inside(scene: Scene, pod: Pod) -> Injected:
 
 
 def _gone(hop: HopName, at: At = At.SOURCE) -> tuple[Expected, ...]:
-    """The pod has no interface, and that of the node no peer which is up."""
+    """The pod has no interface, and the peer of the host end is not up."""
     return broken(hop, MISSING, at) + broken(hop, DOWN, at)
 
 
@@ -47,26 +47,26 @@ def _without_default_route(scene: Scene, pod: Pod) -> Injected:
 
 
 @contextmanager
-def _until_renewed(scene: Scene, harm: Callable[[], None]) -> Iterator[None]:
-    """What nothing but new pods puts right."""
+def _until_pods_recreated(scene: Scene, inject: Callable[[], None]) -> Iterator[None]:
+    """A fault that only new pods repair."""
     try:
-        harm()
+        inject()
         yield
     finally:
-        scene.renew()
+        scene.recreate_pods()
 
 
 def _deleted(scene: Scene, pod: Pod) -> Injected:
-    return _until_renewed(scene, lambda: devices.deleted(scene.lab, pod.node, scene.lxc(pod)))
+    return _until_pods_recreated(scene, lambda: devices.deleted(scene.lab, pod.node, scene.lxc(pod)))
 
 
 @contextmanager
 def _moved(scene: Scene, pod: Pod) -> Iterator[None]:
-    """Into a namespace that nobody lives in."""
-    add, remove = ("ip", "netns", "add", _ELSEWHERE), ("ip", "netns", "del", _ELSEWHERE)
+    """The interface is in another, otherwise empty network namespace."""
+    add, remove = ("ip", "netns", "add", _OTHER_NETNS), ("ip", "netns", "del", _OTHER_NETNS)
     with (
-        done(scene.lab, pod.node, add, remove),
-        _until_renewed(scene, lambda: devices.moved_away(scene.lab, pod, _ELSEWHERE)),
+        applied(scene.lab, pod.node, add, remove),
+        _until_pods_recreated(scene, lambda: devices.moved_to_namespace(scene.lab, pod, _OTHER_NETNS)),
     ):
         yield
 

@@ -1,4 +1,4 @@
-"""CiliumEndpoints and CiliumNodes that somebody has edited or deleted, and endpoints that their agent has let go."""
+"""Faults of edited or deleted CiliumEndpoints and CiliumNodes, and of endpoints that the agent has disconnected."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from faults.scene import CONTROL_PLANE, Scene
 
 IPAM, MISMATCH, MISSING = HopName.IPAM, "CiliumEndpointMismatch", "CiliumEndpointMissing"
 NATIVE = frozenset({Mode.NATIVE})
-_FOLLOWS_S = 20.0
+_APPLY_TIMEOUT_S = 20.0
 _STUCK_S = 32.0
 
 
@@ -28,7 +28,7 @@ def _path(pod: str) -> str:
 
 
 def _edited(scene: Scene, pod: Pod, member: str, value: object, observer: str) -> Injected:
-    """A CiliumEndpoint that says another thing of its pod; the ipcache of the observer follows."""
+    """A CiliumEndpoint with a wrong field; the ipcache of the observer changes with it."""
     found = scene.api.get(_path(pod.name))
     assert found is not None
     before = {"status": {member: found["status"][member]}}
@@ -48,7 +48,7 @@ def _on_another_node(scene: Scene, pod: Pod, observer: str) -> Injected:
 
 @contextmanager
 def _another_address(scene: Scene) -> Iterator[None]:
-    """Under a policy that lets the ship speak to deathstars alone: the far one is none any more."""
+    """With a policy that allows the ship to reach deathstars only: the far one no longer counts as one."""
     found = scene.api.get(_path(scene.far.name))
     assert found is not None
     addressing = [{"ipv4": "10.99.99.99"}]
@@ -66,12 +66,12 @@ def _another_address(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _not_ready(scene: Scene, pod: Pod) -> Iterator[None]:
-    """For longer than an endpoint that is being regenerated."""
+    """Longer than a regeneration takes."""
     path = _path(pod.name)
     scene.api.patch(path, {"status": {"state": "not-ready"}})
     changed = time.monotonic()
     try:
-        until("that is nothing new", lambda: time.monotonic() - changed > _STUCK_S, 2 * _STUCK_S)
+        until("the state is no transition", lambda: time.monotonic() - changed > _STUCK_S, 2 * _STUCK_S)
         yield
     finally:
         scene.api.patch(path, {"status": {"state": "ready"}})
@@ -79,13 +79,13 @@ def _not_ready(scene: Scene, pod: Pod) -> Iterator[None]:
 
 @contextmanager
 def _disconnected(scene: Scene, pod: Pod) -> Iterator[None]:
-    """An endpoint that its agent has let go: nothing but a new pod brings it back."""
+    """An endpoint that the agent has disconnected. Only a new pod restores it."""
     try:
         in_agent(scene.lab, pod.node, "cilium-dbg", "endpoint", "disconnect", str(pod.endpoint))
-        until("the CiliumEndpoint is gone", lambda: scene.api.get(_path(pod.name)) is None, _FOLLOWS_S)
+        until("the CiliumEndpoint is gone", lambda: scene.api.get(_path(pod.name)) is None, _APPLY_TIMEOUT_S)
         yield
     finally:
-        scene.renew()
+        scene.recreate_pods()
 
 
 def _node_missing(scene: Scene, node: str) -> Injected:

@@ -1,8 +1,8 @@
-"""Between the nodes, in tunnel mode: the device, its programs, the wire."""
+"""Faults between the nodes in tunnel mode: the device, its programs, the network."""
 
 from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, either, lost_between
-from faults.inject import devices, filters, programs
+from faults.inject import devices, netfilter, programs
 from faults.inject.in_place import Injected
 from faults.inject.maps import overlay_tail_call, program_missing
 from faults.modes import TUNNELED
@@ -19,7 +19,7 @@ def _detached(scene: Scene, node: str, program: str) -> Injected:
 
 
 def _dropped(scene: Scene, node: str, chain: str, *words: str) -> Injected:
-    return filters.rule(scene.lab, node, chain, *_TUNNEL, *words, "-j", "DROP")
+    return netfilter.rule(scene.lab, node, chain, *_TUNNEL, *words, "-j", "DROP")
 
 
 ENCAP, DECAP = HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION

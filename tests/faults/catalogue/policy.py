@@ -1,4 +1,4 @@
-"""Policies, of every kind, that keep the ship from landing; and policy maps that differ from the policies."""
+"""Policies of every kind that deny the request, and policy maps that differ from the policies."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.api import Object
@@ -9,18 +9,18 @@ from faults.inject.policies import Direction, allow_all_entry, enforced, policy
 from faults.scene import Scene, Target
 
 SHIPS, STARS = {"matchLabels": {"class": "xwing"}}, {"matchLabels": {"class": "deathstar"}}
-NOBODY = {"matchLabels": {"class": "nobody"}}
+NO_POD = {"matchLabels": {"class": "none"}}
 CNP, CCNP, NETPOL = "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"
 
 
 def _ingress(scene: Scene, kind: str, spec: Object) -> Injected:
-    made = policy(kind, spec)
-    return enforced(scene.lab, scene.api, made, scene.far, Direction.INGRESS, scene.ship.identity)
+    denying = policy(kind, spec)
+    return enforced(scene.lab, scene.api, denying, scene.far, Direction.INGRESS, scene.ship.identity)
 
 
 def _egress(scene: Scene, kind: str, spec: Object) -> Injected:
-    made = policy(kind, spec)
-    return enforced(scene.lab, scene.api, made, scene.ship, Direction.EGRESS, scene.far.identity)
+    denying = policy(kind, spec)
+    return enforced(scene.lab, scene.api, denying, scene.ship, Direction.EGRESS, scene.far.identity)
 
 
 INGRESS, EGRESS, DENIED = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY, "PolicyDenied"
@@ -41,7 +41,7 @@ FAULTS = (
     Fault(
         "ingress-default-deny",
         lambda s: _ingress(
-            s, CNP, {"endpointSelector": STARS, "ingress": [{"fromEndpoints": [NOBODY]}, FROM_THE_HOST]}
+            s, CNP, {"endpointSelector": STARS, "ingress": [{"fromEndpoints": [NO_POD]}, FROM_THE_HOST]}
         ),
         broken(INGRESS, DENIED, At.DESTINATION),
         Target.SERVICE,

@@ -1,9 +1,9 @@
-"""Programs at the pods: detached, or with holes where they call each other."""
+"""Faults of programs at pods: detached, or missing tail calls."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
-from faults.inject import programs, strangers
+from faults.inject import foreign_programs, programs
 from faults.inject.in_place import Injected
 from faults.inject.maps import (
     host_tail_call,
@@ -12,7 +12,7 @@ from faults.inject.maps import (
     program_replaced,
     tail_call,
 )
-from faults.modes import BY_ENDPOINT_MAP, BY_ROUTES, Mode
+from faults.modes import WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES, Mode
 from faults.scene import Scene, Target
 
 FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
@@ -28,7 +28,7 @@ def _no_policy_program(scene: Scene, pod: Pod) -> Injected:
     return program_missing(policy_program(scene.lab, pod.node, pod.endpoint))
 
 
-def _hole(scene: Scene, pod: Pod, index: int) -> Injected:
+def _tail_call_missing(scene: Scene, pod: Pod, index: int) -> Injected:
     return program_missing(tail_call(scene.lab, pod.node, pod.endpoint, index))
 
 
@@ -53,7 +53,11 @@ FAULTS = (
         either(SOURCE, MISSING),
         Target.SERVICE,
     ),
-    Fault("source-tail-call-missing", lambda s: _hole(s, s.ship, IPV4_TAIL_CALL), broken(SOURCE, MISSING)),
+    Fault(
+        "source-tail-call-missing",
+        lambda s: _tail_call_missing(s, s.ship, IPV4_TAIL_CALL),
+        broken(SOURCE, MISSING),
+    ),
     Fault("reply-program-detached", lambda s: _detached(s, s.far), either(REPLY, MISSING, At.DESTINATION)),
     Fault(
         "reply-program-detached-service",
@@ -63,53 +67,53 @@ FAULTS = (
     ),
     Fault(
         "reply-tail-call-missing",
-        lambda s: _hole(s, s.far, IPV4_TAIL_CALL),
+        lambda s: _tail_call_missing(s, s.far, IPV4_TAIL_CALL),
         broken(REPLY, MISSING, At.DESTINATION),
     ),
     Fault(
         "destination-policy-program-missing",
         lambda s: _no_policy_program(s, s.far),
         broken(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
     Fault(
         "destination-policy-program-of-another-make",
-        lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.destination, s.far.endpoint)),
+        lambda s: foreign_programs.in_place_of(s.lab, policy_program(s.lab, s.destination, s.far.endpoint)),
         broken(HopName.DESTINATION_PROGRAM, "ForeignProgram", At.DESTINATION),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
     Fault(
         "destination-policy-program-of-another-pod",
-        lambda s: _of_another(s, s.far, s.beside_far),
+        lambda s: _of_another(s, s.far, s.on_far_node),
         either(HopName.DESTINATION_PROGRAM, "ForeignProgram", At.DESTINATION),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
     Fault(
         "source-policy-program-of-another-make",
-        lambda s: strangers.in_place_of(s.lab, policy_program(s.lab, s.source, s.ship.endpoint)),
+        lambda s: foreign_programs.in_place_of(s.lab, policy_program(s.lab, s.source, s.ship.endpoint)),
         broken(HopName.REPLY_DELIVERY, "ForeignProgram"),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
     Fault(
         "source-policy-program-missing",
         lambda s: _no_policy_program(s, s.ship),
         broken(HopName.REPLY_DELIVERY, MISSING),
-        modes=BY_ENDPOINT_MAP,
+        modes=WITHOUT_ENDPOINT_ROUTES,
     ),
-    # with a route per endpoint it is the policy program
+    # with endpoint routes it is the policy program
     Fault(
         "destination-program-detached",
         lambda s: _detached(s, s.far, TO_CONTAINER),
         either(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "source-delivery-program-detached",
         lambda s: _detached(s, s.ship, TO_CONTAINER),
         either(HopName.REPLY_DELIVERY, MISSING),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
-    # natively routed packets come to the pod by the program of `cilium_host`
+    # natively routed packets reach the pod through the program of `cilium_host`
     Fault(
         "host-tail-call-missing-at-the-destination",
         lambda s: program_missing(host_tail_call(s.lab, s.destination, IPV4_FROM_HOST_TAIL_CALL)),
@@ -118,14 +122,14 @@ FAULTS = (
     ),
     Fault(
         "destination-tail-call-missing",
-        lambda s: _hole(s, s.far, IPV4_CT_INGRESS_TAIL_CALL),
+        lambda s: _tail_call_missing(s, s.far, IPV4_CT_INGRESS_TAIL_CALL),
         broken(HopName.DESTINATION_PROGRAM, MISSING, At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "source-delivery-tail-call-missing",
-        lambda s: _hole(s, s.ship, IPV4_CT_INGRESS_TAIL_CALL),
+        lambda s: _tail_call_missing(s, s.ship, IPV4_CT_INGRESS_TAIL_CALL),
         broken(HopName.REPLY_DELIVERY, MISSING),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
 )

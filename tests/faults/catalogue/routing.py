@@ -1,25 +1,25 @@
-"""Between the nodes: routes, neighbours, packet filters, the wire."""
+"""Faults between the nodes: routes, neighbors, netfilter, queues."""
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, either
-from faults.inject import devices, filters
+from faults.inject import devices, netfilter
 from faults.inject.in_place import Injected
-from faults.modes import BY_ROUTES, TUNNELED, Mode
-from faults.scene import CONTROL_PLANE, SHIP_BESIDE_FAR, Scene, Target
+from faults.modes import TUNNELED, WITH_ENDPOINT_ROUTES, Mode
+from faults.scene import CONTROL_PLANE, SHIP_ON_FAR_NODE, Scene, Target
 
-THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
+FORWARD, REPLY = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 NATIVE = frozenset({Mode.NATIVE})
 ROUTE_MISSING, ENDPOINT_ROUTE_MISSING = "NodeRouteMissing", "EndpointRouteMissing"
 
 
 def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
-    """Towards the other node, or towards the pod where that is what is routed."""
+    """A blackhole route to the other node or, with native routing, to the pod."""
     return devices.route(scene.lab, node, "blackhole", f"{towards}/32")
 
 
 def _outer(scene: Scene, node: str, pod: str) -> str:
-    """The address that packets to a pod are routed by."""
+    """The destination address by which packets to a pod are routed."""
     return pod if scene.mode is Mode.NATIVE else scene.node_ip(node)
 
 
@@ -35,19 +35,19 @@ def _endpoint_route_missing(scene: Scene, pod: Pod) -> Injected:
 
 
 def _endpoint_route_to_another(scene: Scene, pod: Pod) -> Injected:
-    """It leads to the ship beside the pod."""
-    beside = scene.galaxy.pod(SHIP_BESIDE_FAR)
-    return devices.rerouted(scene.lab, pod.node, pod.ip, "dev", scene.lxc(beside))
+    """The endpoint route points to the ship on the same node."""
+    other = scene.galaxy.pod(SHIP_ON_FAR_NODE)
+    return devices.rerouted(scene.lab, pod.node, pod.ip, "dev", scene.lxc(other))
 
 
 def _detour(scene: Scene, node: str, pod: Pod) -> Injected:
-    """To a pod by way of a node that does not have it, and sends on what comes for it."""
+    """A route to a pod through a third node, which forwards the packets."""
     via = scene.node_ip(CONTROL_PLANE)
     return devices.route(scene.lab, node, f"{pod.ip}/32", "via", via)
 
 
 def _node_detour(scene: Scene, node: str, other: str) -> Injected:
-    """To a node that is a neighbour, by way of a third."""
+    """A route to a directly connected node through a third node."""
     return devices.route(scene.lab, node, f"{scene.node_ip(other)}/32", "via", scene.node_ip(CONTROL_PLANE))
 
 
@@ -59,117 +59,119 @@ FAULTS = (
     Fault(
         "route-blackhole",
         lambda s: _blackhole(s, s.source, _outer(s, s.destination, s.far.ip)),
-        broken(THERE, ROUTE_MISSING),
+        broken(FORWARD, ROUTE_MISSING),
     ),
     Fault(
         "reply-route-blackhole",
         lambda s: _blackhole(s, s.destination, _outer(s, s.source, s.ship.ip)),
-        broken(BACK, ROUTE_MISSING, At.DESTINATION),
+        broken(REPLY, ROUTE_MISSING, At.DESTINATION),
     ),
     Fault(
         "route-missing",
         lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
-        broken(THERE, ROUTE_MISSING),
+        broken(FORWARD, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "reply-route-missing",
         lambda s: devices.without_route(s.lab, s.destination, _pod_cidr(s, s.source)),
-        broken(BACK, ROUTE_MISSING, At.DESTINATION),
+        broken(REPLY, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "route-to-the-wrong-node",
         lambda s: devices.route(s.lab, s.source, f"{s.far.ip}/32", "via", "172.30.0.99"),
-        broken(THERE, ROUTE_MISSING),
+        broken(FORWARD, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "route-by-way-of-another-node",
         lambda s: _detour(s, s.source, s.far),
-        either(THERE, ROUTE_MISSING),
+        either(FORWARD, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "reply-route-by-way-of-another-node",
         lambda s: _detour(s, s.destination, s.ship),
-        either(BACK, ROUTE_MISSING, At.DESTINATION),
+        either(REPLY, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
     Fault(
         "route-to-the-node-by-way-of-another",
         lambda s: _node_detour(s, s.source, s.destination),
-        either(THERE, ROUTE_MISSING),
+        either(FORWARD, ROUTE_MISSING),
         modes=TUNNELED,
     ),
     Fault(
         "reply-route-to-the-node-by-way-of-another",
         lambda s: _node_detour(s, s.destination, s.source),
-        either(BACK, ROUTE_MISSING, At.DESTINATION),
+        either(REPLY, ROUTE_MISSING, At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "route-to-the-node-leads-back",
         lambda s: devices.route(s.lab, s.source, "local", f"{s.node_ip(s.destination)}/32", "dev", "lo"),
-        broken(THERE, ROUTE_MISSING),
+        broken(FORWARD, ROUTE_MISSING),
         modes=TUNNELED,
     ),
     Fault(
         "endpoint-route-missing",
         lambda s: _endpoint_route_missing(s, s.far),
         either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING, At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "endpoint-route-missing-same-node",
         lambda s: _endpoint_route_missing(s, s.near),
         either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING),
         Target.NEAR,
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "endpoint-route-to-another-pod",
         lambda s: _endpoint_route_to_another(s, s.far),
         either(HopName.ENDPOINT_LOOKUP, ENDPOINT_ROUTE_MISSING, At.DESTINATION),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "reply-endpoint-route-missing",
         lambda s: _endpoint_route_missing(s, s.ship),
         either(HopName.REPLY_DELIVERY, ENDPOINT_ROUTE_MISSING),
-        modes=BY_ROUTES,
+        modes=WITH_ENDPOINT_ROUTES,
     ),
     Fault(
         "neighbour-wrong",
         lambda s: _wrong_neighbor(s, s.source, s.destination),
-        broken(THERE, "NeighborMACMismatch"),
+        broken(FORWARD, "NeighborMACMismatch"),
     ),
     Fault(
         "reply-neighbour-wrong",
         lambda s: _wrong_neighbor(s, s.destination, s.source),
-        broken(BACK, "NeighborMACMismatch", At.DESTINATION),
+        broken(REPLY, "NeighborMACMismatch", At.DESTINATION),
     ),
     Fault(
         "forward-filter-drops-pod",
-        lambda s: filters.rule(s.lab, s.source, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
-        broken(THERE, "NetfilterDrops"),
+        lambda s: netfilter.rule(s.lab, s.source, "FORWARD", "-d", s.far.ip, "-j", "DROP"),
+        broken(FORWARD, "NetfilterDrops"),
         modes=NATIVE,
     ),
     Fault(
         "reply-tunnel-dropped-by-its-sender",
-        lambda s: filters.rule(s.lab, s.destination, "OUTPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
-        broken(BACK, "NetfilterDrops", At.DESTINATION),
+        lambda s: netfilter.rule(
+            s.lab, s.destination, "OUTPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"
+        ),
+        broken(REPLY, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
     Fault(
         "reply-tunnel-dropped-by-its-receiver",
-        lambda s: filters.rule(s.lab, s.source, "INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
+        lambda s: netfilter.rule(s.lab, s.source, "INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"),
         broken(HopName.REPLY_DECAPSULATION, "NetfilterDrops"),
         modes=TUNNELED,
     ),
     Fault(
         "raw-filter-drops-at-destination",
-        lambda s: filters.rule(
+        lambda s: netfilter.rule(
             s.lab,
             s.destination,
             "PREROUTING",
@@ -186,29 +188,29 @@ FAULTS = (
     ),
     Fault(
         "queue-loses-all-to-the-destination",
-        lambda s: devices.loses_all(s.lab, s.destination, s.lxc(s.far)),
+        lambda s: devices.blackhole_qdisc(s.lab, s.destination, s.lxc(s.far)),
         broken(HopName.DESTINATION_INTERFACE, "QdiscDrops", At.DESTINATION),
     ),
     Fault(
         "queue-loses-all-to-the-source",
-        lambda s: devices.loses_all(s.lab, s.source, s.lxc(s.ship)),
+        lambda s: devices.blackhole_qdisc(s.lab, s.source, s.lxc(s.ship)),
         broken(HopName.SOURCE_INTERFACE, "QdiscDrops"),
     ),
     Fault(
         "filter-drops-inside-the-destination",
-        lambda s: filters.rule_in_pod(s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"),
+        lambda s: netfilter.rule_in_pod(s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"),
         broken(HopName.DESTINATION_INTERFACE, "NetfilterDrops", At.DESTINATION),
     ),
     Fault(
         "filter-rejects-inside-the-destination",
-        lambda s: filters.rule_in_pod(
+        lambda s: netfilter.rule_in_pod(
             s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "REJECT", "--reject-with", "tcp-reset"
         ),
         broken(HopName.DESTINATION_INTERFACE, "NetfilterDrops", At.DESTINATION),
     ),
     Fault(
         "queue-loses-all-to-the-tunnel",
-        lambda s: devices.loses_all(s.lab, s.source, "cilium_vxlan"),
+        lambda s: devices.blackhole_qdisc(s.lab, s.source, "cilium_vxlan"),
         broken(HopName.OVERLAY_ENCAPSULATION, "QdiscDrops"),
         modes=TUNNELED,
     ),

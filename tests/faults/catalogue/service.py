@@ -1,4 +1,4 @@
-"""Load balancing on the ship's node, and the Service's objects."""
+"""Faults of load balancing on the ship's node, and of Service objects."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from faults.inject import conntrack, maps, objects, programs
 from faults.inject.in_place import Injected, InPlace
 from faults.inject.maps import (
     added,
+    affinity,
     affinity_match,
+    affinity_value,
     changed,
     deleted,
     patched,
-    remembered,
-    remembered_value,
     reverse_nat,
     service_backend,
 )
@@ -26,12 +26,12 @@ from faults.scene import BOTH, LOCAL, OUTPOST, Scene, Target, service_path
 _ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
 _COUNT, _REVERSE_NAT = 4, 6  # of slot 0
 _FLAGS, _HAS_AFFINITY = 8, 0x10  # of slot 0
-_REMEMBERED = slice(8, 12)  # the backend, of an affinity
+_AFFINITY_BACKEND = slice(8, 12)  # of a session affinity value
 _FREE_ADDRESS = 250
 
 
 def _moved_backend(scene: Scene) -> Injected:
-    """The backend has an address of the right node that no pod has."""
+    """The backend has an unused address of the right node."""
     address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
     return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_ADDRESS, address))
 
@@ -40,20 +40,20 @@ def _wrong_port(scene: Scene) -> Injected:
     return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_PORT, (81).to_bytes(2, "big")))
 
 
-def _nobody_selected(scene: Scene) -> Injected:
+def _no_pod_selected(scene: Scene) -> Injected:
     selects = "statefulset.kubernetes.io/pod-name"
     return objects.changed(
         scene.api,
         service_path(OUTPOST),
-        {"spec": {"selector": {selects: "nobody"}}},
+        {"spec": {"selector": {selects: "none"}}},
         {"spec": {"selector": {selects: scene.far.name}}},
         scene.slots_are(OUTPOST, 0),
     )
 
 
 @contextmanager
-def _one_backend_too_many(scene: Scene) -> Iterator[InPlace]:
-    """The deathstar near the ship is behind a Service that does not select it."""
+def _extra_backend(scene: Scene) -> Iterator[InPlace]:
+    """The near deathstar is a backend of a Service that does not select it."""
     near = next(
         slot
         for slot in (scene.slot(BOTH, 1), scene.slot(BOTH, 2))
@@ -68,70 +68,72 @@ def _one_backend_too_many(scene: Scene) -> Iterator[InPlace]:
 
 
 @contextmanager
-def _remembers_a_dead_backend(scene: Scene) -> Iterator[InPlace]:
-    """Session affinity still knows a backend, of an address that no pod has, that no slot names any more."""
-    frontend, dead = scene.slot(OUTPOST, 0), (60_001).to_bytes(4, "little")
+def _affinity_to_stale_backend(scene: Scene) -> Iterator[InPlace]:
+    """Session affinity refers to a backend with an unused address that is in no slot."""
+    frontend, stale = scene.slot(OUTPOST, 0), (60_001).to_bytes(4, "little")
     backend = service_backend(scene.slot(OUTPOST, 1))
     address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
     wanted, back = ({"spec": {"sessionAffinity": kind}} for kind in ("ClientIP", "None"))
 
-    def followed() -> bool:
+    def applied() -> bool:
         return bool(frontend.read()[_FLAGS] & _HAS_AFFINITY)
 
     with (
-        objects.changed(scene.api, service_path(OUTPOST), wanted, back, followed),
-        added(replace(backend, key=dead), address + backend.read()[4:]),
-        added(affinity_match(frontend, dead), b"\0"),
+        objects.changed(scene.api, service_path(OUTPOST), wanted, back, applied),
+        added(replace(backend, key=stale), address + backend.read()[4:]),
+        added(affinity_match(frontend, stale), b"\0"),
     ):
-        known = remembered(frontend, scene.ship.ip)
-        known.write(remembered_value(scene.lab, scene.source, dead))
+        known = affinity(frontend, scene.ship.ip)
+        known.write(affinity_value(scene.lab, scene.source, stale))
         try:
-            yield lambda: (known.find() or b"")[_REMEMBERED] == dead  # the rest of it changes with each use
+            yield (
+                lambda: (known.find() or b"")[_AFFINITY_BACKEND] == stale
+            )  # the other bytes change with each use
         finally:
             if known.find() is not None:
                 known.delete()
 
 
 def _wrong_target_port(scene: Scene) -> Injected:
-    """The Service leads to a port that nobody listens on, and the datapath follows."""
+    """The Service has a targetPort without a listener, and the datapath follows."""
 
-    def followed() -> bool:
-        backend = service_backend(scene.slot(OUTPOST, 1)).find()  # None: it is just being replaced
+    def applied() -> bool:
+        backend = service_backend(scene.slot(OUTPOST, 1)).find()  # None while it is replaced
         return backend is not None and backend[_PORT:6] == (81).to_bytes(2, "big")
 
     path = service_path(OUTPOST)
     ports = [[{"name": "http", "port": 80, "targetPort": target}] for target in (81, 80)]
     wrong, right = ({"spec": {"ports": spec}} for spec in ports)
-    return objects.changed(scene.api, path, wrong, right, followed)
+    return objects.changed(scene.api, path, wrong, right, applied)
 
 
 def _one_of_two_backends(scene: Scene) -> maps.MapEntry:
-    """The backend far from the ship, of the Service of both."""
+    """The far backend of the Service of both deathstars."""
     slots = (scene.slot(BOTH, number) for number in (1, 2))
     backends = (service_backend(slot) for slot in slots)
     return next(one for one in backends if one.read()[:4] == ip_address(scene.far.ip).packed)
 
 
-def _left_over_entry(scene: Scene) -> Injected:
-    """Conntrack sends the ship's next connections to the deathstar near it, which is not behind that Service."""
+def _leftover_entry(scene: Scene) -> Injected:
+    """Conntrack sends the ship's next connections to the near deathstar, which is not a backend of that Service."""
     near = scene.slot(LOCAL, 1).read()[:4]
     return conntrack.backend_chosen_before(scene.lab, scene.ship, scene.service_ip(OUTPOST), near)
 
 
-def _sticking(scene: Scene) -> Injected:
-    """A frontend whose clients stick to their backend, though those of the Service do not."""
+def _unexpected_affinity(scene: Scene) -> Injected:
+    """A frontend with session affinity, although the Service has none."""
     frontend = scene.slot(OUTPOST, 0)
     flags = frontend.read()[_FLAGS] | _HAS_AFFINITY
     return changed(frontend, patched(_FLAGS, bytes((flags,))))
 
 
-def _unsocketed(scene: Scene, *, unpinned: bool) -> Injected:
-    return programs.sockets_untranslated(scene.lab, scene.api, scene.source, unpinned=unpinned)
+def _socket_lb_detached(scene: Scene, *, unpinned: bool) -> Injected:
+    return programs.socket_lb_detached(scene.lab, scene.api, scene.source, unpinned=unpinned)
 
 
 LOOKUP = HopName.SERVICE_LOOKUP
 
-_ANOTHERS_REVERSE_NAT = Fault(
+_OTHER_REVERSE_NAT = Fault(
     "frontend-with-the-reverse-nat-of-another",
     lambda s: changed(s.slot(OUTPOST, 0), patched(_REVERSE_NAT, s.slot(LOCAL, 0).read()[6:8])),
     broken(LOOKUP, "ReverseNATMismatch"),
@@ -141,7 +143,7 @@ _ANOTHERS_REVERSE_NAT = Fault(
 FAULTS = (
     Fault(
         "backend-chosen-by-an-older-entry",
-        _left_over_entry,
+        _leftover_entry,
         degraded(HopName.SERVICE_TRANSLATION, "BackendStale"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
@@ -184,7 +186,7 @@ FAULTS = (
         modes=NODE_PORTS,
     ),
     Fault(
-        "node-port-frontend-missing",  # sockets find the entry of any address
+        "node-port-frontend-missing",  # socket load balancing finds the wildcard entry
         lambda s: deleted(s.node_port_slot(OUTPOST, 0)),
         degraded(LOOKUP, "FrontendMissing"),
         Target.NODE_PORT,
@@ -192,10 +194,10 @@ FAULTS = (
     ),
     Fault("backend-wrong-address", _moved_backend, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
     Fault("backend-wrong-port", _wrong_port, broken(LOOKUP, "BackendMismatch"), Target.SERVICE),
-    Fault("backend-stale", _one_backend_too_many, either(LOOKUP, "BackendStale"), Target.SERVICE),
+    Fault("backend-stale", _extra_backend, either(LOOKUP, "BackendStale"), Target.SERVICE),
     Fault(
         "affinity-remembers-a-dead-backend",
-        _remembers_a_dead_backend,
+        _affinity_to_stale_backend,
         broken(LOOKUP, "BackendStale"),
         Target.SERVICE,
         modes=PER_PACKET_LB,
@@ -214,19 +216,24 @@ FAULTS = (
         Target.SERVICE,
         modes=PER_PACKET_LB,
     ),
-    replace(_ANOTHERS_REVERSE_NAT, modes=PER_PACKET_LB),
-    latent(_ANOTHERS_REVERSE_NAT, NODE_PORTS),
-    Fault("affinity-that-nobody-asked-for", _sticking, degraded(LOOKUP, "AffinityMismatch"), Target.SERVICE),
+    replace(_OTHER_REVERSE_NAT, modes=PER_PACKET_LB),
+    latent(_OTHER_REVERSE_NAT, NODE_PORTS),
+    Fault(
+        "affinity-that-nobody-asked-for",
+        _unexpected_affinity,
+        degraded(LOOKUP, "AffinityMismatch"),
+        Target.SERVICE,
+    ),
     Fault(
         "sockets-detached",
-        lambda s: _unsocketed(s, unpinned=False),
+        lambda s: _socket_lb_detached(s, unpinned=False),
         broken(HopName.SERVICE_TRANSLATION, "ProgramMissing"),
         Target.SERVICE,
         modes=NODE_PORTS,
     ),
     Fault(
         "sockets-unpinned",
-        lambda s: _unsocketed(s, unpinned=True),
+        lambda s: _socket_lb_detached(s, unpinned=True),
         broken(HopName.SERVICE_TRANSLATION, "ProgramMissing"),
         Target.SERVICE,
         modes=NODE_PORTS,
@@ -238,5 +245,5 @@ FAULTS = (
         broken(HopName.DESTINATION_RESPONSE, "ConnectionRefused", At.DESTINATION),
         Target.SERVICE,
     ),
-    Fault("no-ready-endpoints", _nobody_selected, broken(LOOKUP, "NoReadyBackends"), Target.SERVICE),
+    Fault("no-ready-endpoints", _no_pod_selected, broken(LOOKUP, "NoReadyBackends"), Target.SERVICE),
 )

@@ -1,6 +1,6 @@
-"""Programs in the namespaces of a node's Cilium agent: its own bpftool, without the API server or kubectl between.
+"""Runs programs in the namespaces of a node's Cilium agent, without the API server or kubectl.
 
-So a fault can be repaired whatever it has done to the cluster. Used by the injectors beside it.
+So a fault can be repaired whatever its effect on the cluster. Used by the other injectors.
 """
 
 from lab.cluster import Lab
@@ -9,5 +9,5 @@ _ENTER = 'exec nsenter --target "$(pgrep -xo cilium-agent)" --mount --pid -- "$@
 
 
 def in_agent(lab: Lab, node: str, *argv: str) -> str:
-    """stdout. Raises LabError when the program fails, or no agent runs."""
+    """Return stdout. Raises LabError if the program fails or no agent runs."""
     return lab.run(node, "sh", "-c", _ENTER, "sh", *argv).stdout

@@ -1,6 +1,6 @@
-"""The application in its pod: stopped, or replaced by one that misbehaves. The pod itself is not touched.
+"""The application in its pod: stopped, or replaced by a faulty one. The pod itself is not changed.
 
-The server runs in a loop that looks at these files first (tests/e2e/manifests/galaxy/deathstar.yaml).
+The server runs in a loop that checks these files first (tests/e2e/manifests/galaxy/deathstar.yaml).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _RESTART = "kill $(cat /tmp/server.pid)"
 
 @contextmanager
 def stopped(galaxy: Galaxy, pod: Pod) -> Iterator[None]:
-    """A pod that runs on without its server."""
+    """A running pod without its server."""
     galaxy.sh(pod.name, f"touch /tmp/stopped; {_RESTART}")
     try:
         yield
@@ -24,7 +24,7 @@ def stopped(galaxy: Galaxy, pod: Pod) -> Iterator[None]:
 
 @contextmanager
 def replaced(galaxy: Galaxy, pod: Pod, source: str, port: int = 80) -> Iterator[None]:
-    """A pod with another server: a Python program that listens on this port and answers GET /v1/."""
+    """A pod with another server: a Python program that listens on this port and responds to GET /v1/."""
     alive = _ALIVE.format(port=port)
     galaxy.sh(pod.name, f"cat > /tmp/server.py <<'END'\n{source}\nEND\n{_RESTART}; sleep 0.2; {alive}")
     try:

@@ -1,4 +1,4 @@
-"""Conntrack entries that are there before the connection: those that choose a Service's backend, for its next ports.
+"""Service conntrack entries that exist before the connection: they select the backend for the next source ports.
 
 In: a lab, a pod, a Service's address, a backend's id. Used by the catalogue.
 """
@@ -18,18 +18,18 @@ _PINNED = f"/sys/fs/bpf/tc/globals/{_MAP}"
 _TCP_SERVICE = bytes((6, 4))
 _PORT = slice(8, 10)  # of the client, in the key
 _BACKEND, _LIFETIME, _FLAGS = slice(8, 16), slice(32, 36), slice(36, 38)
-_LASTS_S = 600
+_LIFETIME_S = 600
 _PORTS = 12
 
 
 @contextmanager
 def backend_chosen_before(lab: Lab, pod: Pod, service_ip: str, backend: bytes) -> Iterator[None]:
-    """The pod's next connections to a Service go to this backend, whatever its slots say."""
+    """The pod's next connections to a Service go to this backend, regardless of its slots."""
     uptime_s = int(float(lab.run(pod.node, "cat", "/proc/uptime").stdout.split()[0]))
     key, value = _last(lab, pod, service_ip)
     poisoned = bytearray(value)
     poisoned[_BACKEND] = backend.ljust(8, b"\0")
-    poisoned[_LIFETIME] = (uptime_s + _LASTS_S).to_bytes(4, "little")
+    poisoned[_LIFETIME] = (uptime_s + _LIFETIME_S).to_bytes(4, "little")
     poisoned[_FLAGS] = bytes(2)
     last = int.from_bytes(key[_PORT], "big")
     entries = [
@@ -46,7 +46,7 @@ def backend_chosen_before(lab: Lab, pod: Pod, service_ip: str, backend: bytes) -
 
 
 def _last(lab: Lab, pod: Pod, service_ip: str) -> tuple[bytes, bytes]:
-    """The entry of the pod's latest connection to the Service: ports are handed out in turn."""
+    """The entry of the pod's latest connection to the Service: source ports are assigned in order."""
     ends = ip_address(service_ip).packed + ip_address(pod.ip).packed
     shown = json.loads(in_agent(lab, pod.node, "bpftool", "-j", "map", "dump", "pinned", _PINNED))
     entries = [(_octets(entry["key"]), _octets(entry["value"])) for entry in shown]

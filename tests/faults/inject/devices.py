@@ -1,4 +1,7 @@
-"""Devices, routes and neighbours of a node and inside pods: down, gone, wrong."""
+"""Devices, routes and neighbors of nodes and pods: down, missing, wrong.
+
+In: a lab, a node or pod, a device. Used by the catalogue.
+"""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +10,8 @@ from typing import Any
 
 from e2e.galaxy import Pod
 from faults.inject.agent import in_agent
+from faults.inject.commands import applied
 from faults.inject.in_place import InPlace
-from faults.inject.undo import done
 from lab.cluster import Lab
 
 _PODS = (
@@ -17,14 +20,14 @@ _PODS = (
 
 
 def lxc(lab: Lab, pod: Pod) -> str:
-    """The node's end of the pod's pair of interfaces."""
+    """The host end of the pod's veth pair."""
     [endpoint] = json.loads(in_agent(lab, pod.node, "cilium-dbg", "endpoint", "get", str(pod.endpoint)))
     name: str = endpoint["status"]["networking"]["interface-name"]
     return name
 
 
 def link(lab: Lab, node: str, device: str, *, inside: str = "") -> dict[str, Any]:
-    """A device as `ip` shows it; `inside` a pod's namespace."""
+    """A device as `ip` shows it; `inside`: a pod's network namespace."""
     argv = ("ip", *_in(inside), "-j", "link", "show", "dev", device)
     [shown] = json.loads(lab.run(node, *argv).stdout)
     found: dict[str, Any] = shown
@@ -38,20 +41,24 @@ def netns(lab: Lab, pod: Pod) -> str:
 
 @contextmanager
 def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[InPlace]:
-    """A device that is down. The routes that go with it come back with it."""
+    """A device that is down. Its routes are restored with it."""
     enter = ("ip", *_in(inside))
     routes = lab.run(node, *enter, "route", "show").stdout.splitlines()
     try:
-        with done(lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")):
+        with applied(
+            lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")
+        ):
             yield lambda: "UP" not in link(lab, node, device, inside=inside)["flags"]
     finally:
-        for route in sorted(routes, key=lambda line: " via " in line):  # gateways last: they need the others
+        for route in sorted(
+            routes, key=lambda line: " via " in line
+        ):  # routes with a gateway last: they depend on the others
             lab.run(node, *enter, "route", "replace", *route.split())
 
 
 @contextmanager
-def replaced_by_another_pair(lab: Lab, node: str, device: str) -> Iterator[None]:
-    """Another pair of interfaces under the name of this one, which goes by another name."""
+def replaced_by_another_veth(lab: Lab, node: str, device: str) -> Iterator[None]:
+    """Another veth pair with the name of this one, which is renamed."""
     kept = "faults-kept"
     lab.run(node, "ip", "link", "set", device, "name", kept)
     try:
@@ -63,18 +70,18 @@ def replaced_by_another_pair(lab: Lab, node: str, device: str) -> Iterator[None]
 
 
 def deleted(lab: Lab, node: str, device: str) -> None:
-    """A pair of interfaces less. Nothing brings it back but a new pod."""
+    """Delete a veth pair. Only a new pod restores it."""
     lab.run(node, "ip", "link", "del", device)
 
 
-def moved_away(lab: Lab, pod: Pod, namespace: str) -> None:
-    """A pod whose interface is in another namespace. Nothing brings it back as it was but a new pod."""
+def moved_to_namespace(lab: Lab, pod: Pod, namespace: str) -> None:
+    """Move a pod's interface to another network namespace. Only a new pod restores it."""
     lab.run(pod.node, "ip", *_in(netns(lab, pod)), "link", "set", "eth0", "netns", namespace)
 
 
 @contextmanager
 def without_address(lab: Lab, pod: Pod) -> Iterator[None]:
-    """A pod whose interface has no address, and so no routes."""
+    """A pod whose interface has no address, and therefore no routes."""
     enter = ("ip", *_in(netns(lab, pod)))
     routes = lab.run(pod.node, *enter, "route", "show").stdout.splitlines()
     lab.run(pod.node, *enter, "address", "flush", "dev", "eth0")
@@ -82,34 +89,36 @@ def without_address(lab: Lab, pod: Pod) -> Iterator[None]:
         yield
     finally:
         lab.run(pod.node, *enter, "address", "add", f"{pod.ip}/32", "dev", "eth0")
-        for route in sorted(routes, key=lambda line: " via " in line):  # gateways last: they need the others
+        for route in sorted(
+            routes, key=lambda line: " via " in line
+        ):  # routes with a gateway last: they depend on the others
             lab.run(pod.node, *enter, "route", "replace", *route.split())
 
 
-def setting(lab: Lab, node: str, name: str, value: str) -> AbstractContextManager[None]:
-    """A kernel's setting of networking, as `ipv4/ip_forward`, that is another."""
+def sysctl(lab: Lab, node: str, name: str, value: str) -> AbstractContextManager[None]:
+    """Another value of a network sysctl, such as `ipv4/ip_forward`."""
     path = f"/proc/sys/net/{name}"
     before = lab.run(node, "cat", path).stdout.strip()
     write = ("sh", "-c", 'echo "$1" > "$0"', path)
-    return done(lab, node, (*write, value), (*write, before))
+    return applied(lab, node, (*write, value), (*write, before))
 
 
 def mtu(lab: Lab, node: str, device: str, value: int, *, inside: str = "") -> AbstractContextManager[None]:
-    """A device with another MTU; `inside`: a pod's namespace."""
+    """A device with another MTU; `inside`: a pod's network namespace."""
     change = ("ip", *_in(inside), "link", "set", device, "mtu")
-    return done(
+    return applied(
         lab, node, (*change, str(value)), (*change, str(link(lab, node, device, inside=inside)["mtu"]))
     )
 
 
 def route(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
-    """A route more, such as one to the wrong node or a black hole."""
-    return done(lab, node, ("ip", "route", "add", *words), ("ip", "route", "del", *words))
+    """An additional route, such as one to the wrong node or a blackhole."""
+    return applied(lab, node, ("ip", "route", "add", *words), ("ip", "route", "del", *words))
 
 
 @contextmanager
 def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iterator[InPlace]:
-    """A route less."""
+    """A missing route."""
     enter = ("ip", *_in(inside))
 
     def find() -> list[str]:
@@ -125,19 +134,19 @@ def without_route(lab: Lab, node: str, prefix: str, *, inside: str = "") -> Iter
 
 
 def rerouted(lab: Lab, node: str, prefix: str, *words: str) -> AbstractContextManager[None]:
-    """A route that leads elsewhere."""
+    """A route with another target."""
     shown = lab.run(node, "ip", "route", "show", prefix).stdout.split()
     assert shown, f"{node} has no route to {prefix}"
     change = ("ip", "route", "replace")
-    return done(lab, node, (*change, prefix, *words), (*change, *shown))
+    return applied(lab, node, (*change, prefix, *words), (*change, *shown))
 
 
 def wrong_neighbor(
     lab: Lab, node: str, ip: str, device: str, *, inside: str = ""
 ) -> AbstractContextManager[None]:
-    """A neighbour at a MAC address that nobody has."""
+    """A neighbor entry with an unused MAC address."""
     enter = ("ip", *_in(inside), "neigh")
-    return done(
+    return applied(
         lab,
         node,
         (*enter, "replace", ip, "lladdr", "02:00:00:00:00:99", "dev", device, "nud", "permanent"),
@@ -145,15 +154,17 @@ def wrong_neighbor(
     )
 
 
-def blackhole_inside(lab: Lab, pod: Pod, address: str) -> AbstractContextManager[None]:
-    """A pod whose kernel throws away what it sends to an address."""
+def blackhole_in_pod(lab: Lab, pod: Pod, address: str) -> AbstractContextManager[None]:
+    """A pod with a blackhole route to an address."""
     change = ("ip", *_in(netns(lab, pod)), "route")
-    return done(lab, pod.node, (*change, "add", "blackhole", address), (*change, "del", "blackhole", address))
+    return applied(
+        lab, pod.node, (*change, "add", "blackhole", address), (*change, "del", "blackhole", address)
+    )
 
 
 @contextmanager
 def other_source_address(lab: Lab, pod: Pod) -> Iterator[None]:
-    """A pod that has another address beside its own, and prefers it."""
+    """A pod with a second address, which it prefers as source."""
     enter, other = ("ip", *_in(netns(lab, pod))), "10.99.99.99"
     route = lab.run(pod.node, *enter, "route", "show", "default").stdout.split()
     lab.run(pod.node, *enter, "address", "add", f"{other}/32", "dev", "eth0")
@@ -165,33 +176,33 @@ def other_source_address(lab: Lab, pod: Pod) -> Iterator[None]:
         lab.run(pod.node, *enter, "address", "del", f"{other}/32", "dev", "eth0")
 
 
-def wrong_mac_inside(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
-    """A pod's end of its pair with a MAC address that Cilium does not know."""
+def wrong_pod_mac(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
+    """A pod's interface with a MAC address that Cilium does not know."""
     return wrong_mac(lab, pod.node, "eth0", inside=netns(lab, pod))
 
 
 def wrong_mac(lab: Lab, node: str, device: str, *, inside: str = "") -> AbstractContextManager[None]:
-    """A device with another MAC address than it was given."""
+    """A device with another MAC address."""
     before: str = link(lab, node, device, inside=inside)["address"]
     change = ("ip", *_in(inside), "link", "set", device, "address")
-    return done(lab, node, (*change, "02:00:00:00:00:77"), (*change, before))
+    return applied(lab, node, (*change, "02:00:00:00:00:77"), (*change, before))
 
 
 def gateway(lab: Lab, pod: Pod) -> str:
-    """Whom a pod sends its packets to."""
+    """The gateway of a pod's default route."""
     shown = lab.run(pod.node, "ip", *_in(netns(lab, pod)), "route", "show", "default").stdout.split()
     return shown[shown.index("via") + 1]
 
 
 def arp_off(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
-    """A pod that asks for no neighbour."""
+    """A pod that sends no ARP requests."""
     change = ("ip", *_in(netns(lab, pod)), "link", "set", "eth0", "arp")
-    return done(lab, pod.node, (*change, "off"), (*change, "on"))
+    return applied(lab, pod.node, (*change, "off"), (*change, "on"))
 
 
 @contextmanager
 def without_local_address(lab: Lab, pod: Pod) -> Iterator[None]:
-    """A pod whose kernel does not take its own address for its own."""
+    """A pod without the local route to its own address."""
     enter = ("ip", *_in(netns(lab, pod)), "route")
     shown = lab.run(pod.node, *enter, "show", "table", "local", "type", "local").stdout.splitlines()
     own = next(line.split() for line in shown if line.split()[1] == pod.ip)
@@ -203,15 +214,15 @@ def without_local_address(lab: Lab, pod: Pod) -> Iterator[None]:
 
 
 def rule(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
-    """A rule that comes before all routing tables but the local one."""
+    """A routing rule before all routing tables except the local one."""
     change = ("ip", "rule")
-    return done(lab, node, (*change, "add", "pref", "5", *words), (*change, "del", "pref", "5", *words))
+    return applied(lab, node, (*change, "add", "pref", "5", *words), (*change, "del", "pref", "5", *words))
 
 
-def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
-    """A device that loses whatever is sent out of it."""
+def blackhole_qdisc(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
+    """A device with a blackhole qdisc: it drops every packet it sends."""
     qdisc = ("tc", "qdisc")
-    return done(
+    return applied(
         lab,
         node,
         (*qdisc, "replace", "dev", device, "root", "blackhole"),
@@ -219,11 +230,11 @@ def loses_all(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
     )
 
 
-def slow_queue(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
-    """A device that lets out the packets of a handshake, and holds back the request."""
+def slow_qdisc(lab: Lab, node: str, device: str) -> AbstractContextManager[None]:
+    """A device with a token bucket that sends the packets of a handshake and delays the request."""
     qdisc = ("tc", "qdisc")
     shaper = ("tbf", "rate", "80bit", "burst", "240", "latency", "600s")
-    return done(
+    return applied(
         lab,
         node,
         (*qdisc, "replace", "dev", device, "root", *shaper),

@@ -1,10 +1,10 @@
-"""Whether a fault is still there. The agent writes some of what is broken again when it likes."""
+"""Whether a fault is still in place: the agent may repair some faults at any time. Used by injectors and bench."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 InPlace = Callable[[], bool]
-"""Asked at the end of a run: False if somebody has undone the fault meanwhile."""
+"""Called at the end of a run: False if the fault was repaired meanwhile."""
 
 Injected = AbstractContextManager[InPlace | None]
-"""A fault while it lasts; None where nobody else undoes it."""
+"""A fault as a context; it yields None if nothing else can repair the fault."""

@@ -1,5 +1,5 @@
-"""Entries of pinned maps: changed, deleted, added. Leaving the context puts back what was there, byte for byte, unless
-the agent has done so already.
+"""Entries of pinned maps: changed, deleted, added. Leaving the context restores the entry byte for byte, unless the
+agent has already done so.
 
 In: a lab, a node, addresses and ids. Used by the catalogue and by the e2e tests.
 """
@@ -30,7 +30,7 @@ class MapEntry:
     key: bytes
 
     def find(self) -> bytes | None:
-        """The value; None if there is no such entry. A longest-prefix map answers with its best match."""
+        """The value; None if there is no entry. A longest-prefix map returns its best match."""
         words = ("lookup", "pinned", f"{_MAPS}/{self.map}", "key", "hex", *_octets(self.key))
         found = in_agent(self.lab, self.node, "sh", "-c", 'bpftool -j map "$@" || true', "sh", *words)
         if found.strip() == _NO_SUCH_KEY:
@@ -38,7 +38,7 @@ class MapEntry:
         return bytes(int(octet, 16) for octet in json.loads(found)["value"])
 
     def read(self) -> bytes:
-        """The value, which must be there."""
+        """The value, which must exist."""
         value = self.find()
         assert value is not None, f"{self.map} on {self.node} has no {self.key.hex()}"
         return value
@@ -50,20 +50,20 @@ class MapEntry:
         self._bpftool("delete")
 
     def program(self) -> int:
-        """The id of the program in this place of a program array."""
+        """The id of the program at this index of a program array."""
         return int.from_bytes(self.read(), "little")
 
-    def keep_program(self) -> None:
-        """Keep the program in this place of a program array alive while nothing refers to it."""
+    def pin_program(self) -> None:
+        """Pin the program at this index of a program array, so that it is not freed."""
         number = self.program()
         in_agent(self.lab, self.node, "bpftool", "prog", "pin", "id", str(number), _KEPT)
 
     def write_program(self, *program: str) -> None:
-        """Put back the program that was kept, or another in its place, as bpftool calls it."""
+        """Restore the pinned program, or write another one, in the notation of bpftool."""
         self._bpftool("update", "value", *(program or ("pinned", _KEPT)))
 
-    def forget_program(self) -> None:
-        """Keep it no longer."""
+    def unpin_program(self) -> None:
+        """Remove the pin."""
         in_agent(self.lab, self.node, "rm", _KEPT)
 
     def _bpftool(self, verb: str, *words: str) -> None:
@@ -82,7 +82,7 @@ def changed(entry: MapEntry, change: Callable[[bytes], bytes]) -> Iterator[InPla
     try:
         yield lambda: entry.find() == wrong
     finally:
-        # agents delete what looks like an address that their host had once
+        # agents delete entries that look like a former address of their host
         if entry.find() in (wrong, None):
             entry.write(value)
 
@@ -92,41 +92,41 @@ def deleted(entry: MapEntry) -> Iterator[InPlace]:
     """A map without one of its entries."""
     value = entry.read()
     entry.delete()
-    with _until_put_back(lambda: entry.find() != value, lambda: entry.write(value)) as in_place:
+    with _restored(lambda: entry.find() != value, lambda: entry.write(value)) as in_place:
         yield in_place
 
 
 @contextmanager
 def added(entry: MapEntry, value: bytes) -> Iterator[InPlace]:
-    """A map with an entry that does not belong there."""
+    """A map with an additional entry."""
     assert entry.find() is None, f"{entry.map} on {entry.node} has {entry.key.hex()} already"
     entry.write(value)
-    with _until_put_back(lambda: entry.find() == value, entry.delete) as in_place:
+    with _restored(lambda: entry.find() == value, entry.delete) as in_place:
         yield in_place
 
 
 @contextmanager
 def program_missing(entry: MapEntry) -> Iterator[InPlace]:
-    """A program array with a hole."""
-    entry.keep_program()
+    """A program array without the program at this index."""
+    entry.pin_program()
     entry.delete()
     try:
-        with _until_put_back(lambda: entry.find() is None, entry.write_program) as in_place:
+        with _restored(lambda: entry.find() is None, entry.write_program) as in_place:
             yield in_place
     finally:
-        entry.forget_program()
+        entry.unpin_program()
 
 
 @contextmanager
 def program_replaced(entry: MapEntry, *program: str) -> Iterator[InPlace]:
-    """A program array with another program in this place, as bpftool calls it: "id" or "pinned", and which."""
-    entry.keep_program()
+    """A program array with another program at this index, in the notation of bpftool: "id" or "pinned", and a value."""
+    entry.pin_program()
     entry.write_program(*program)
     try:
-        with _until_put_back(_unchanged(entry), entry.write_program) as in_place:
+        with _restored(_unchanged(entry), entry.write_program) as in_place:
             yield in_place
     finally:
-        entry.forget_program()
+        entry.unpin_program()
 
 
 def _unchanged(entry: MapEntry) -> InPlace:
@@ -135,8 +135,8 @@ def _unchanged(entry: MapEntry) -> InPlace:
 
 
 @contextmanager
-def not_used(lab: Lab, node: str, name: str) -> Iterator[InPlace]:
-    """Another, empty map under this name, as an agent leaves it that did not load its programs anew."""
+def replaced_by_empty(lab: Lab, node: str, name: str) -> Iterator[InPlace]:
+    """Another, empty map under this name, as an agent leaves it that did not reload its programs."""
     pinned = f"{_MAPS}/{name}"
     shown = _shown(lab, node, pinned)
     sizes = {"key": "bytes_key", "value": "bytes_value", "entries": "max_entries", "flags": "flags"}
@@ -145,20 +145,20 @@ def not_used(lab: Lab, node: str, name: str) -> Iterator[InPlace]:
     try:
         create = ("map", "create", pinned, "type", shown["type"], *words, "name", shown["name"])
         in_agent(lab, node, "bpftool", *create)
-        own = _shown(lab, node, pinned)["id"]
-        yield lambda: _shown(lab, node, pinned)["id"] == own
+        empty = _shown(lab, node, pinned)["id"]
+        yield lambda: _shown(lab, node, pinned)["id"] == empty
     finally:
         in_agent(lab, node, "mv", "-f", _KEPT, pinned)
 
 
 @contextmanager
-def _until_put_back(in_place: InPlace, put_back: Callable[[], None]) -> Iterator[InPlace]:
-    """What the agent has put right meanwhile is left as it is."""
+def _restored(in_place: InPlace, restore: Callable[[], None]) -> Iterator[InPlace]:
+    """Restore the entry, unless the agent has repaired it meanwhile."""
     try:
         yield in_place
     finally:
         if in_place():
-            put_back()
+            restore()
 
 
 def _shown(lab: Lab, node: str, pinned: str) -> dict[str, Any]:
@@ -167,17 +167,17 @@ def _shown(lab: Lab, node: str, pinned: str) -> dict[str, Any]:
 
 
 def patched(offset: int, patch: bytes) -> Callable[[bytes], bytes]:
-    """A change of some bytes of a value."""
+    """Overwrites some bytes of a value."""
     return lambda value: value[:offset] + patch + value[offset + len(patch) :]
 
 
 def ipcache_entry(lab: Lab, node: str, ip: str) -> MapEntry:
-    """What a node's ipcache holds of a pod (/32): prefix length, cluster id, padding, family, address."""
+    """A node's ipcache entry of a pod (/32): prefix length, cluster id, padding, family, address."""
     return MapEntry(lab, node, "cilium_ipcache_v2", bytes.fromhex("40000000 0000 00 01") + _packed16(ip))
 
 
 def endpoint_entry(lab: Lab, node: str, ip: str) -> MapEntry:
-    """What a node's endpoint map holds of an address: address, family, key, cluster id."""
+    """A node's endpoint map entry of an address: address, family, key, cluster id."""
     return MapEntry(lab, node, "cilium_lxc", _packed16(ip) + bytes.fromhex("01 00 0000"))
 
 
@@ -188,7 +188,7 @@ def service_slot(lab: Lab, node: str, ip: str, port: int, number: int) -> MapEnt
 
 
 def service_backend(slot: MapEntry) -> MapEntry:
-    """The backend that a slot names."""
+    """The backend entry of a slot."""
     return MapEntry(slot.lab, slot.node, "cilium_lb4_backends_v3", slot.read()[:4])
 
 
@@ -198,46 +198,46 @@ def reverse_nat(frontend: MapEntry) -> MapEntry:
 
 
 def affinity_match(frontend: MapEntry, backend: bytes) -> MapEntry:
-    """Whether session affinity of a Service may choose this backend."""
+    """The entry that allows this backend for session affinity of a Service."""
     return replace(frontend, map="cilium_lb_affinity_match", key=backend + frontend.read()[6:8] + b"\0\0")
 
 
-def remembered(frontend: MapEntry, client: str) -> MapEntry:
-    """The backend that session affinity of a Service remembers of a client."""
+def affinity(frontend: MapEntry, client: str) -> MapEntry:
+    """The session affinity entry of a Service and a client."""
     key = ip_address(client).packed + b"\0\0\0\0" + frontend.read()[6:8] + b"\0\0\0\0\0\0"
     return replace(frontend, map="cilium_lb4_affinity", key=key)
 
 
-def remembered_value(lab: Lab, node: str, backend: bytes) -> bytes:
-    """When it was used, by the kernel's clock in seconds: now; and the backend."""
+def affinity_value(lab: Lab, node: str, backend: bytes) -> bytes:
+    """Value of a session affinity entry: last use (now, seconds since boot) and backend."""
     uptime_s = int(float(lab.run(node, "cat", "/proc/uptime").stdout.split()[0]))
     return uptime_s.to_bytes(8, "little") + backend + b"\0\0\0\0"
 
 
 def policy_program(lab: Lab, node: str, endpoint: int) -> MapEntry:
-    """The place of an endpoint's policy program."""
+    """The entry of an endpoint's policy program."""
     return MapEntry(lab, node, "cilium_call_policy", endpoint.to_bytes(4, "little"))
 
 
 def tail_call(lab: Lab, node: str, endpoint: int, index: int) -> MapEntry:
-    """The place of one of an endpoint's tail calls."""
+    """The entry of an endpoint's tail call."""
     return MapEntry(lab, node, f"cilium_calls_{endpoint:05d}", index.to_bytes(4, "little"))
 
 
 def host_tail_call(lab: Lab, node: str, index: int) -> MapEntry:
-    """The place of one of the tail calls of `cilium_host`, which is the host's endpoint."""
+    """The entry of a tail call of `cilium_host`, the host endpoint."""
     shown = json.loads(in_agent(lab, node, "cilium-dbg", "endpoint", "list", "-o", "json"))
     host = next(e["id"] for e in shown if "reserved:host" in e["status"]["identity"]["labels"])
     return MapEntry(lab, node, f"cilium_calls_hostns_{host:05d}", index.to_bytes(4, "little"))
 
 
 def overlay_tail_call(lab: Lab, node: str, index: int) -> MapEntry:
-    """The place of one of the tunnel device's tail calls."""
+    """The entry of a tail call of the tunnel device."""
     return MapEntry(lab, node, "cilium_calls_overlay_2", index.to_bytes(4, "little"))
 
 
 def _packed16(ip: str) -> bytes:
-    """An IPv4 address as Cilium's keys hold it."""
+    """An IPv4 address in the format of Cilium's map keys."""
     return ip_address(ip).packed.ljust(16, b"\0")
 
 

@@ -1,4 +1,4 @@
-"""Nodes and their agents: cordoned, cut off, without an agent that answers."""
+"""Nodes and their agents: cordoned, agent killed, hanging or not ready. Used by the catalogue and by the e2e tests."""
 
 import signal
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _AGENT_BACK_S = 90.0
 
 @contextmanager
 def cordoned(api: Api, node: str) -> Iterator[None]:
-    """A node that takes no new pods."""
+    """An unschedulable node."""
     path = f"/api/v1/nodes/{node}"
     api.patch(path, {"spec": {"unschedulable": True}})
     try:
@@ -24,7 +24,7 @@ def cordoned(api: Api, node: str) -> Iterator[None]:
 
 @contextmanager
 def _kubelet_stopped(lab: Lab, node: str) -> Iterator[None]:
-    """A node whose pods nobody looks after. Exec into them does not work meanwhile."""
+    """A node with a stopped kubelet. Exec into its pods does not work meanwhile."""
     kubelet = lab.node(node).role("kubelet")
     assert kubelet is not None
     kubelet.signal(signal.SIGSTOP)
@@ -36,7 +36,7 @@ def _kubelet_stopped(lab: Lab, node: str) -> Iterator[None]:
 
 @contextmanager
 def agent_killed(lab: Lab, api: Api, node: str) -> Iterator[None]:
-    """A node without an agent, while the API server believes that it is there. The datapath works on."""
+    """A node without an agent, which the API server still lists as running. The datapath keeps working."""
     agent = pod_path("kube-system", lab.agent_pod(node))
     restarts = _restarts(api, agent)
     with _kubelet_stopped(lab, node):
@@ -48,7 +48,7 @@ def agent_killed(lab: Lab, api: Api, node: str) -> Iterator[None]:
 
 @contextmanager
 def agent_hangs(lab: Lab, node: str) -> Iterator[None]:
-    """An agent that does not answer."""
+    """An agent that does not respond."""
     lab.run(node, "pkill", "-STOP", "-x", "cilium-agent")
     try:
         yield
@@ -58,7 +58,7 @@ def agent_hangs(lab: Lab, node: str) -> Iterator[None]:
 
 @contextmanager
 def agent_unready(lab: Lab, api: Api, node: str) -> Iterator[None]:
-    """A node whose agent pod is not Ready. Its kubelet, which knows better, stands still meanwhile."""
+    """A node whose agent pod is not Ready. Its kubelet, which would correct that, is stopped meanwhile."""
     agent = pod_path("kube-system", lab.agent_pod(node))
     with _kubelet_stopped(lab, node):
         found = api.get(agent)

@@ -1,4 +1,7 @@
-"""Objects in the API server: made, deleted, changed. Leaving the context restores them; Cilium has time to follow."""
+"""API objects: created, deleted, changed. Leaving the context restores them. Both wait until Cilium has applied it.
+
+Used by the other injectors and the catalogue.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,25 +10,25 @@ from e2e.api import Api, Object
 from e2e.waiting import until
 from faults.inject.in_place import InPlace
 
-_FOLLOWS_S = 20.0
+_APPLY_TIMEOUT_S = 20.0
 
 
 @contextmanager
-def made(api: Api, path: str, body: Object, followed: InPlace) -> Iterator[InPlace]:
-    """One object more. `path` is that of the list; `followed` tells whether the datapath goes by it."""
+def created(api: Api, path: str, body: Object, applied: InPlace) -> Iterator[InPlace]:
+    """An additional object. `path`: that of the list. `applied`: whether the datapath reflects the object."""
     name = body["metadata"]["name"]
     api.create(path, body)
     try:
-        until(f"{name} is enforced", followed, _FOLLOWS_S)
-        yield followed
+        until(f"{name} is enforced", applied, _APPLY_TIMEOUT_S)
+        yield applied
     finally:
         api.delete(f"{path}/{name}")
-        until(f"{name} is not enforced any more", lambda: not followed(), _FOLLOWS_S)
+        until(f"{name} is not enforced any more", lambda: not applied(), _APPLY_TIMEOUT_S)
 
 
 @contextmanager
 def deleted(api: Api, path: str, back: Callable[[], bool] | None = None) -> Iterator[InPlace]:
-    """One object less. It is created again unless somebody else does that, whom `back` waits for."""
+    """A deleted object. It is created again, unless a controller does that; `back` waits for it."""
     found = api.get(path)
     assert found is not None, f"there is no {path}"
     api.delete(path)
@@ -41,12 +44,12 @@ def deleted(api: Api, path: str, back: Callable[[], bool] | None = None) -> Iter
 
 
 @contextmanager
-def changed(api: Api, path: str, change: Object, back: Object, followed: InPlace) -> Iterator[InPlace]:
-    """An object with other contents; `change` and `back` are merge patches."""
+def changed(api: Api, path: str, change: Object, back: Object, applied: InPlace) -> Iterator[InPlace]:
+    """A changed object; `change` and `back` are merge patches."""
     api.patch(path, change)
     try:
-        until(f"{path} is followed", followed, _FOLLOWS_S)
-        yield followed
+        until(f"{path} is applied", applied, _APPLY_TIMEOUT_S)
+        yield applied
     finally:
         api.patch(path, back)
-        until(f"{path} is as before", lambda: not followed(), _FOLLOWS_S)
+        until(f"{path} is as before", lambda: not applied(), _APPLY_TIMEOUT_S)

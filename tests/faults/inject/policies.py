@@ -1,4 +1,4 @@
-"""Policies that deny. Each is enforced when this returns: the endpoint's policy map says so.
+"""Policies that deny. Each is enforced on entry, as the endpoint's policy map shows.
 
 In: a scene's API and pods. Used by the catalogue.
 """
@@ -16,18 +16,18 @@ from lab.cluster import Lab
 
 CILIUM = "/apis/cilium.io/v2"
 _NAME = "faults"
-_ANYBODY = 0
+_ANY_IDENTITY = 0
 
 
 class Direction(IntEnum):
-    """Seen from the pod whose policy it is."""
+    """The direction from the view of the selected pod."""
 
     INGRESS = 0
     EGRESS = 1
 
 
 def map_entry(lab: Lab, pod: Pod, direction: Direction, identity: int, port: int = 80) -> MapEntry:
-    """What a pod's policy map says of a peer and a TCP port: prefix length, identity, direction, protocol, port."""
+    """A pod's policy map entry of a peer and a TCP port: prefix length, identity, direction, protocol, port."""
     key = (
         (64).to_bytes(4, "little")
         + identity.to_bytes(4, "little")
@@ -38,7 +38,7 @@ def map_entry(lab: Lab, pod: Pod, direction: Direction, identity: int, port: int
 
 
 def allow_all_entry(lab: Lab, pod: Pod, direction: Direction) -> MapEntry:
-    """What lets everything pass in a direction without policy."""
+    """The entry that allows everything in a direction without policy."""
     key = (40).to_bytes(4, "little") + bytes(4) + bytes((direction, 0, 0, 0))
     return MapEntry(lab, pod.node, f"cilium_policy_v2_{pod.endpoint:05d}", key)
 
@@ -47,13 +47,13 @@ def allow_all_entry(lab: Lab, pod: Pod, direction: Direction) -> MapEntry:
 def enforced(
     lab: Lab, api: Api, policy: Object, owner: Pod, direction: Direction, peer: int
 ) -> Iterator[InPlace]:
-    """A policy that keeps `peer` (an identity) from (or away from) the owner's pod."""
+    """A policy of the owner's pod that denies traffic with `peer` (an identity)."""
 
     def denies() -> bool:
-        found = [map_entry(lab, owner, direction, who).find() for who in (peer, _ANYBODY)]
+        found = [map_entry(lab, owner, direction, identity).find() for identity in (peer, _ANY_IDENTITY)]
         return found == [None, None] or any(value and value[2] & 1 for value in found)
 
-    with objects.made(api, _path(policy["kind"]), policy, denies) as in_place:
+    with objects.created(api, _path(policy["kind"]), policy, denies) as in_place:
         yield in_place
 
 
@@ -68,6 +68,6 @@ def _path(kind: str) -> str:
 
 
 def policy(kind: str, spec: Object) -> Object:
-    """An object of that kind."""
+    """A policy object of this kind."""
     version = "networking.k8s.io/v1" if kind == "NetworkPolicy" else "cilium.io/v2"
     return {"apiVersion": version, "kind": kind, "metadata": {"name": _NAME}, "spec": spec}

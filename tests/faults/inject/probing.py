@@ -1,4 +1,4 @@
-"""Another expectation of a probe while a fault lasts: that a policy denies what it asks for.
+"""Combined faults, and a probe that expects a policy to deny its request while they last.
 
 In: a scene's API. Used by the catalogue.
 """
@@ -16,7 +16,7 @@ _DENIED = {"outcome": "Denied"}
 
 @contextmanager
 def expected_denied(api: Api, probe: str, *faults: Injected) -> Iterator[InPlace]:
-    """The faults, one after another, and a probe that expects its request to be denied."""
+    """The faults, injected in order, and a probe that expects its request to be denied."""
     path = f"{probes_path(NAMESPACE)}/{probe}"
     found = api.get(path)
     assert found is not None
@@ -32,7 +32,7 @@ def expected_denied(api: Api, probe: str, *faults: Injected) -> Iterator[InPlace
 
 @contextmanager
 def all_of(*faults: AbstractContextManager[InPlace | None]) -> Iterator[InPlace]:
-    """Several faults at once; undone in the reverse order."""
+    """Several faults at once; repaired in the reverse order."""
     if not faults:
         yield lambda: True
         return

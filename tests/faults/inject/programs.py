@@ -1,4 +1,4 @@
-"""Programs taken off devices. The agent itself attaches them again, so nothing of another make is left behind.
+"""Programs detached from devices. The agent itself attaches them again, so no foreign program is left behind.
 
 In: a lab and a device. Used by the catalogue and by the e2e tests.
 """
@@ -24,15 +24,18 @@ _CONNECT = "/sys/fs/bpf/cilium/socketlb/links/cgroup/cil_sock4_connect"
 
 @contextmanager
 def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[InPlace]:
-    """A pod's device without its program. Another option of its endpoint makes the agent attach it anew."""
+    """A pod's device without its program. Changing an option of the endpoint makes the agent attach it again."""
     device = devices.lxc(lab, pod)
 
     def configure(value: str) -> None:
         before = _ids(lab, pod.node, device)
         argv = ("cilium-dbg", "endpoint", "config", str(pod.endpoint), f"{_TOGGLED}={value}")
         in_agent(lab, pod.node, *argv)
-        done = f"{program} is attached again"
-        until(done, lambda: _ids(lab, pod.node, device) not in (before, []), _COMPILED_S)
+        until(
+            f"{program} is attached again",
+            lambda: _ids(lab, pod.node, device) not in (before, []),
+            _COMPILED_S,
+        )
 
     def attach() -> None:
         configure("Disabled")
@@ -44,10 +47,10 @@ def detached_from_pod(lab: Lab, pod: Pod, program: str) -> Iterator[InPlace]:
 
 @contextmanager
 def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str) -> Iterator[InPlace]:
-    """A device of the node without its program. A new agent attaches it anew."""
+    """A device of the node without its program. A new agent attaches it again."""
 
     def attach() -> None:
-        _renew_agent(lab, api, node)
+        _replace_agent(lab, api, node)
         until(f"{program} is attached again", lambda: _ids(lab, node, device, program), _AGENT_BACK_S)
 
     with _detached(lab, node, device, program, attach) as in_place:
@@ -55,25 +58,25 @@ def detached_from_node(lab: Lab, api: Api, node: str, device: str, program: str)
 
 
 @contextmanager
-def sockets_untranslated(lab: Lab, api: Api, node: str, *, unpinned: bool) -> Iterator[InPlace]:
-    """A node whose sockets nobody translates: the link of `connect` is detached, or gone. A new agent attaches it."""
+def socket_lb_detached(lab: Lab, api: Api, node: str, *, unpinned: bool) -> Iterator[InPlace]:
+    """A node without socket load balancing: the link of `connect` is detached or unpinned. A new agent attaches it."""
     detach = ("rm", _CONNECT) if unpinned else ("bpftool", "link", "detach", "pinned", _CONNECT)
 
-    def attached() -> bool:
+    def is_attached() -> bool:
         shown = in_agent(lab, node, "sh", "-c", f"bpftool -j link show pinned {_CONNECT} || true")
         return bool(json.loads(shown).get("cgroup_id"))
 
     in_agent(lab, node, *detach)
     try:
-        yield lambda: not attached()
+        yield lambda: not is_attached()
     finally:
         if not unpinned:
             in_agent(lab, node, "rm", _CONNECT)
-        _renew_agent(lab, api, node)
-        until("sockets are translated again", attached, _AGENT_BACK_S)
+        _replace_agent(lab, api, node)
+        until("socket load balancing is attached again", is_attached, _AGENT_BACK_S)
 
 
-def _renew_agent(lab: Lab, api: Api, node: str) -> None:
+def _replace_agent(lab: Lab, api: Api, node: str) -> None:
     api.delete(f"/api/v1/namespaces/kube-system/pods/{lab.agent_pod(node)}")
     path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium&fieldSelector=spec.nodeName="
     until("there is a new agent", lambda: any(map(is_ready, api.items(path + node))), _AGENT_BACK_S)
@@ -95,7 +98,7 @@ def _detached(
 
 
 def _ids(lab: Lab, node: str, device: str, program: str = "") -> list[int]:
-    """The programs on a device that are called so."""
+    """The ids of the programs on a device with this name prefix."""
     return [
         one.get("prog_id") or one["id"]
         for one in attached(lab, node, device)

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.control import logs
+from datapath_probe.cli import logs
 from datapath_probe.control.app import Options, serve
-from datapath_probe.control.cluster import Cluster
+from datapath_probe.kube.cluster import Cluster
 from datapath_probe.runs.run_result import RunResult
 from unit.publish.samples import diverging, healthy
 
@@ -40,7 +40,8 @@ class FakeCluster:
             notes.write(f"{probe.meta.name}\n")
         told = json.loads((self._folder / "runs.json").read_text())
         await asyncio.sleep(told["takes_s"])
-        return RunResult(started, time.time(), healthy() if told["outcome"] == "healthy" else diverging())
+        outcome = healthy() if told["outcome"] == "healthy" else diverging()
+        return RunResult(started, time.time(), (outcome,))
 
 
 async def main(kubeconfig: str, folder: Path) -> None:

@@ -28,7 +28,7 @@ def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_pa
     done = command("run", kubeconfig=kubeconfig_of_nothing(served, tmp_path))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert line.startswith("Error: the probes could not be listed: ")
+    assert line.startswith("Error: cannot list the probes: ")
     assert "is the CRD datapathprobes.datapath-probe.dev installed?" in line
 
 
@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
             "run", "--metrics-host", "127.0.0.1", "--metrics-port", str(port), kubeconfig=served.kubeconfig
         )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"Error: can't listen on port {port}: ")
+    assert done.stderr.splitlines()[-1].startswith(f"Error: cannot listen on port {port}: ")
 
 
 def test_the_report_of_a_probe_is_read_from_its_status(operator: OperatorProcess, probe: Probe) -> None:

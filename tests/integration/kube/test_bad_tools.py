@@ -18,9 +18,10 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
@@ -107,16 +108,16 @@ class Bench:
         """How often these were started."""
         return sum(name in programs for name in (self.folder / "starts").read_text().split())
 
-    def install(self, run: Run, mode: str) -> None:
+    def install(self, run: PathRun, mode: str) -> None:
         """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
         answers = [
             (
-                question.argv,
+                argv_of(fact),
                 reading.exit_code,
                 reading.stdout.decode("latin-1"),
                 reading.stderr.decode("latin-1"),
             )
-            for question, readings in run.evidence
+            for fact, readings in run.evidence
             if isinstance(reading := readings[-1], Answer)
         ]
         (self.folder / "recorded.json").write_text(json.dumps(answers))
@@ -126,8 +127,8 @@ class Bench:
             tool.write_text(TOOL.format(python=sys.executable))
             tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
 
-    async def diagnosis(self, run: Run, budget_s: float) -> Diagnosis:
-        """One run of the recorded probe; an agent has so long for each round of questions."""
+    async def diagnosis(self, run: PathRun, budget_s: float) -> Diagnosis:
+        """One run of the recorded probe; an agent has so long for each round of facts."""
         agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
         runner = ProbeRunner(
             inventory_of(run.plan),
@@ -136,7 +137,7 @@ class Bench:
             time.time,
             RecordedPort(run.request.local_port),
         )
-        outcome = (await runner.run(probe_of(run))).outcome
+        outcome = (await runner.run(probe_of(run))).worst
         assert isinstance(outcome, Diagnosis)
         return outcome
 

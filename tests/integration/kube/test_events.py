@@ -106,7 +106,7 @@ async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
 
 
 async def test_event_that_is_too_old_by_now_is_dropped(kube: ApiClient) -> None:
-    times = iter([0.0, events.KEEP_TRYING_S + 1])
+    times = iter([0.0, events.RETRY_WINDOW_S + 1])
     recorder = EventRecorder(kube, "datapath-probe-0", clock=lambda: next(times))
     recorder.record(ProbeRef("default", "landing", "e-7"), BROKEN)
     with capture_logs() as logs:

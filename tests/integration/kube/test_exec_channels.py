@@ -1,4 +1,4 @@
-"""Questions to an agent over command channels, end to end: real shells behind a server that can misbehave."""
+"""Commands to an agent over command channels, end to end: real shells behind a server that can misbehave."""
 
 import asyncio
 import os
@@ -12,13 +12,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from datapath_probe.collect.interfaces import Agents
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec import connect
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
@@ -36,20 +35,18 @@ class Cluster:
         self.client = ExecClient(server.configuration())
         self.pool = ChannelPool(self.client, idle_s=60.0)
 
-    async def ask_by_agent(self, agents: Agents, argv: tuple[str, ...]) -> tuple[Reading, float]:
+    async def ask_by_agent(self, agents: ShellAgents, argv: tuple[str, ...]) -> tuple[Reading, float]:
         """The answer to what the agent's process has to answer, and how long it took (seconds)."""
-        question = Question("node1", argv, timeout_s=1.0, by_agent=True)
+        command = Command("node1", argv, timeout_s=1.0, by_agent=True)
         began = time.monotonic()
-        (reading,) = await agents.ask("node1", [question])
+        (reading,) = await agents.run("node1", [command])
         return reading, time.monotonic() - began
 
     async def ask(
         self, *argvs: tuple[str, ...], budget_s: float = 10.0, reply_limit: int = 100_000
     ) -> list[Reading]:
-        agents: Agents = ShellAgents(
-            self.pool, lambda _: self.agent, budget_s=budget_s, reply_limit=reply_limit
-        )
-        return list(await agents.ask("node1", [Question("node1", argv) for argv in argvs]))
+        agents = ShellAgents(self.pool, lambda _: self.agent, budget_s=budget_s, reply_limit=reply_limit)
+        return list(await agents.run("node1", [Command("node1", argv) for argv in argvs]))
 
     async def shells_ended(self) -> None:
         """Wait for all remote shells to exit, of their own accord."""
@@ -90,7 +87,7 @@ def stdouts(readings: list[Reading]) -> list[bytes | str]:
 HI = ("echo", "hi")
 
 
-async def test_a_batch_is_one_exec_and_each_question_has_its_answer(cluster: Cluster) -> None:
+async def test_a_batch_is_one_exec_and_each_command_has_its_answer(cluster: Cluster) -> None:
     readings = await cluster.ask(HI, ("sh", "-c", "echo err >&2; exit 254"), ("nothing",), ("printf", "null"))
     assert stdouts(readings) == [b"hi\n", b"", EvidenceError.NO_SUCH_EXECUTABLE, b"null"]
     assert isinstance(readings[1], Answer)
@@ -217,7 +214,7 @@ async def test_huge_output_is_truncated_and_the_others_are_answered(cluster: Clu
         (500, "error dialing backend: EOF", EvidenceError.EXEC_FAILED),
     ],
 )
-async def test_a_refusal_is_told_to_each_question_and_not_asked_for_again_at_once(
+async def test_a_refusal_is_told_to_each_command_and_not_asked_for_again_at_once(
     cluster: Cluster, status: int, message: str, expected: str
 ) -> None:
     cluster.server.refusal = (status, message)
@@ -270,7 +267,7 @@ async def test_a_closed_pool_ends_its_shells_and_opens_no_more(cluster: Cluster,
 OPERATOR = """
 import asyncio, sys
 from kubernetes.aio.client import Configuration
-from datapath_probe.evidence.question import Question
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec import connect
 from datapath_probe.kube.exec.agents import ShellAgents
@@ -281,8 +278,8 @@ from datapath_probe.plan.objects import Agent
 async def main():
     agent = Agent("node1", "kube-system", "cilium-x", "cilium-agent", True, "1")
     agents = ShellAgents(ChannelPool(ExecClient(Configuration(host=sys.argv[1]))), lambda node: agent)
-    await asyncio.gather(*(agents.ask("node1", [Question("node1", ("true",))]) for _ in range(2)))
-    await agents.ask("node1", [Question("node1", ("sh", "-c", sys.argv[2]))])
+    await asyncio.gather(*(agents.run("node1", [Command("node1", ("true",))]) for _ in range(2)))
+    await agents.run("node1", [Command("node1", ("sh", "-c", sys.argv[2]))])
 
 asyncio.run(main())
 """
@@ -313,6 +310,6 @@ async def test_an_agent_that_does_not_respond_is_left_alone_for_a_while(
     assert silent.reason == EvidenceError.AGENT_NOT_RESPONDING
     assert refused.message == silent.message
     assert refused_s < 1.0
-    assert isinstance((await agents.ask("node1", [Question("node1", HI)]))[0], Answer), "its tools work"
+    assert isinstance((await agents.run("node1", [Command("node1", HI)]))[0], Answer), "its tools work"
     cluster.agent = replace(AGENT, incarnation="2")
     assert isinstance((await cluster.ask_by_agent(agents, HI))[0], Answer), "it was started anew"

@@ -201,7 +201,7 @@ async def test_without_cilium_there_is_a_reason_until_it_comes(cilium: ApiServer
             assert inventory.unsynced == {
                 "ciliumendpoints.cilium.io": unknown.format("ciliumendpoints.cilium.io"),
                 "ciliumnodes.cilium.io": unknown.format("ciliumnodes.cilium.io"),
-                config_map: f"there is no {config_map}",
+                config_map: f"no {config_map} found",
             }
             install_cilium(cilium)
             await create(kube, CONFIG_MAPS, CILIUM_CONFIG)

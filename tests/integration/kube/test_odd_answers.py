@@ -33,7 +33,7 @@ async def following(script: Script) -> AsyncIterator[Reflector[Node]]:
 
 
 def has(nodes: Reflector[Node], *names: str) -> bool:
-    return len(nodes.table) == len(names) and all(nodes.table.get(("", name)) for name in names)
+    return len(nodes.cache) == len(names) and all(nodes.cache.get(("", name)) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ async def test_server_that_fails_for_long_is_asked_ever_more_seldom_and_logged_o
             took_s = await eventually(nodes.synced.is_set)
     assert took_s > (0.25 + 0.5 + 1 + 2) / 2
     assert [entry["reason"] for entry in logs if entry["log_level"] == "warning"] == ["etcd is sad"]
-    assert [entry["event"] for entry in logs if entry["log_level"] == "info"] == ["resource followed"]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "info"] == ["resource synced"]

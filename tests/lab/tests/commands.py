@@ -1,4 +1,4 @@
-"""`python -m lab …`, as make calls it, for a lab of a given name."""
+"""`python -m lab …`, as called by make, for a lab with a given name. Used by the tests of the lab."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from lab.paths import CHECKOUT
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """The commands of one lab. `settings`: as environment, LAB_…; without any, the default ones."""
+    """The commands of one lab. `settings`: environment variables LAB_…; default: none."""
 
     name: str
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
-        """What the lab keeps on the machine."""
+        """The state directory of the lab."""
         return Path(f"/var/lib/datapath-probe-lab-{self.name}")
 
     def lab(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -45,7 +45,7 @@ class Commands:
         return subprocess.run(["kubectl", *argv], env=env, capture_output=True, text=True, check=True).stdout
 
     def host_pid(self, node: str, role: str) -> int:
-        """A process of the lab, as the machine numbers it."""
+        """The pid of a process of the lab, in the machine's pid namespace."""
         return int(json.loads((self.state / "nodes" / node / f"{role}.json").read_text())["pid"])
 
     def api_port(self) -> int:

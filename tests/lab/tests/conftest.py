@@ -1,4 +1,4 @@
-"""Fixtures of the lab's own tests, and what they have in common."""
+"""Fixtures of the tests of the lab."""
 
 import os
 import time
@@ -21,14 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.path.is_relative_to(Path(__file__).parent):
             continue
         item.add_marker(pytest.mark.lab)
-        item.add_marker(pytest.mark.timeout(400, func_only=True))  # a build, if one is needed, comes before
+        item.add_marker(pytest.mark.timeout(400, func_only=True))  # excludes fixtures, which may build
         if reason:
-            item.add_marker(pytest.mark.skip(reason=f"the lab can't run here: {reason}"))
+            item.add_marker(pytest.mark.skip(reason=f"the lab cannot run here: {reason}"))
 
 
 @dataclass(frozen=True, slots=True)
 class BroughtUp:
-    """A new lab. `machine`: as it was before; `seconds`: what bringing it up took."""
+    """A new lab. `machine`: its state before; `seconds`: the time to bring the lab up."""
 
     commands: Commands
     machine: Machine
@@ -38,15 +38,15 @@ class BroughtUp:
 
 @pytest.fixture(scope="session")
 def brought_up() -> Iterator[BroughtUp]:
-    """The lab that e2e tests of the same session use, by LAB_NAME; removed in the end."""
+    """The lab that the e2e tests of this session use (LAB_NAME); removed afterwards."""
     name = os.environ.get("LAB_NAME", NAME)
     settings = {key: value for key, value in os.environ.items() if key.startswith("LAB_")}
     commands, footprint = Commands(name, settings), Footprint(f"dplab-{name}")
-    commands.lab("build")  # is not timed
+    commands.lab("build")  # not timed
     commands.lab("down")
     machine, began = Machine.now(), time.monotonic()
     commands.lab("up")
     seconds = time.monotonic() - began
-    footprint.look()
+    footprint.observe()
     yield BroughtUp(commands, machine, footprint, seconds)
     commands.lab("down")

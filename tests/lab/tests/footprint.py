@@ -1,4 +1,4 @@
-"""What a lab leaves on the machine, counted without the lab's own book-keeping."""
+"""The traces of a lab on the machine, found independently of the lab's own records. Used by the tests of the lab."""
 
 import contextlib
 import subprocess
@@ -10,7 +10,7 @@ _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine's own namespaces see: equal before and after a lab."""
+    """The state of the machine's own namespaces: equal before and after a lab."""
 
     mounts: tuple[str, ...]
     links: tuple[str, ...]
@@ -33,38 +33,38 @@ class Machine:
 
 @dataclass(slots=True)
 class Footprint:
-    """Processes and namespaces that were seen to belong to a lab, found by its cgroup's name."""
+    """The processes and namespaces of a lab, found by the name of its cgroup."""
 
     cgroup: str
     processes: set[tuple[int, int]] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
-    looked_at: int = 0
+    last_start: int = 0
 
-    def look(self) -> None:
-        """Add what runs now: every process of the lab's cgroups, and whoever shares a namespace with one."""
+    def observe(self) -> None:
+        """Add the current processes of the lab's cgroups, and those that share a namespace with one."""
         foreign = {str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in _NAMESPACES}
         for _ in range(2):
             for process in _processes():
                 if f"/{self.cgroup}/" in process.cgroups or process.namespaces & self.namespaces:
                     self.processes.add((process.pid, process.start))
                     self.namespaces |= process.namespaces - foreign
-                self.looked_at = max(self.looked_at, process.start)
+                self.last_start = max(self.last_start, process.start)
 
     def survivors(self) -> list[str]:
-        """What still runs, or holds a namespace, of all that was seen.
+        """Observed processes that still run, and processes that hold an observed namespace.
 
-        The kernel gives a namespace's number to a new one: who started after the last look holds a new one.
+        The kernel reuses namespace numbers: a process that started after the last observation holds a new one.
         """
         found = []
         for process in _processes():
             if (process.pid, process.start) in self.processes:
                 found.append(f"process {process.pid}")
-            if process.start <= self.looked_at:
+            if process.start <= self.last_start:
                 found += [f"{ns} held by {process.pid}" for ns in process.namespaces & self.namespaces]
         return found
 
     def left(self) -> list[str]:
-        """Survivors, and whatever else goes by the lab's name."""
+        """Survivors, and remaining cgroups with the lab's name and their processes."""
         named = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{self.cgroup}")]
         members = [f"process {p.pid}" for p in _processes() if f"/{self.cgroup}/" in p.cgroups]
         return [*self.survivors(), *named, *members]

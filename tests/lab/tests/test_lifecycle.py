@@ -1,6 +1,6 @@
-"""The lab itself, on a lab of its own name: it is killed in parts, switched, given more nodes, leaves nothing behind.
+"""The life cycle of a separate lab: partial kills, switches, more nodes, complete removal.
 
-Leaves the machine's main lab alone. Run by `make test-lab`, every night.
+Does not affect the machine's main lab. Run by `make test-lab`, every night.
 """
 
 import os
@@ -17,29 +17,29 @@ from lab.tests.footprint import Footprint, Machine
 LAB = Commands(NAME)
 lab = LAB.lab
 SWITCH_S = 45
-"""What switching a running lab to another mode may take."""
+"""Maximum time to switch a running lab to another mode."""
 
 
 @pytest.fixture(scope="module")
 def _build() -> None:
-    """Building is not what these tests time."""
+    """Build in advance: the tests measure times without it."""
     lab("build")
 
 
 @pytest.fixture
 def machine(_build: None) -> Iterator[Machine]:
-    """The machine without this lab; removed again afterwards, whatever the test did."""
+    """The machine without this lab, which is removed before and after the test."""
     lab("down")
     yield Machine.now()
     lab("down")
 
 
-def test_a_lab_killed_in_parts_is_replaced_and_leaves_nothing(machine: Machine) -> None:
+def test_a_partially_killed_lab_is_replaced_and_leaves_nothing(machine: Machine) -> None:
     lab("up")
     footprint = Footprint(f"dplab-{NAME}")
-    footprint.look()
+    footprint.observe()
     os.kill(LAB.host_pid("node1", "etcd"), signal.SIGKILL)
-    os.kill(LAB.host_pid("node1", "init"), signal.SIGKILL)  # takes all of node1 along
+    os.kill(LAB.host_pid("node1", "init"), signal.SIGKILL)  # ends all processes of node1
     os.kill(LAB.host_pid("node2", "containerd"), signal.SIGKILL)
     assert lab("status", check=False).returncode == 1
 
@@ -47,8 +47,8 @@ def test_a_lab_killed_in_parts_is_replaced_and_leaves_nothing(machine: Machine) 
     assert lab("status").stdout.splitlines()[-1] == "healthy"
     assert footprint.survivors() == []
 
-    footprint.look()
-    (LAB.state / "lab.json").unlink()  # even with its records lost
+    footprint.observe()
+    (LAB.state / "lab.json").unlink()  # removal works without records
     for record in LAB.state.glob("nodes/*/*.json"):
         record.unlink()
     lab("down")
@@ -72,8 +72,8 @@ def test_other_settings_switch_the_running_lab(machine: Machine) -> None:
         lab("up", *argv)
         seconds.append(time.monotonic() - began)
         in_agent = ("-n", "kube-system", "daemonset/cilium", "-c", "cilium-agent", "--")
-        says = " ".join(LAB.kubectl("exec", *in_agent, "cilium-dbg", "status").split())
-        assert [words for words in expected if words not in says] == []
+        output = " ".join(LAB.kubectl("exec", *in_agent, "cilium-dbg", "status").split())
+        assert [words for words in expected if words not in output] == []
         assert lab("status").stdout.splitlines()[-1] == "healthy"
     assert LAB.host_pid("node1", "init") == init
     assert max(seconds) <= SWITCH_S, seconds

@@ -1,4 +1,4 @@
-"""A lab comes up, and leaves nothing behind. `make e2e` runs its own tests between the two, on this very lab."""
+"""A lab comes up and leaves nothing behind. `make e2e` runs its tests in between, on this lab."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ from lab.tests.conftest import BroughtUp
 from lab.tests.footprint import Machine
 
 WARM_UP_S = 120
-"""What bringing a lab up may take once everything is built."""
+"""Maximum time to bring a lab up after the build."""
 
 
 def test_it_comes_up_once(brought_up: BroughtUp) -> None:
@@ -23,7 +23,7 @@ def test_it_comes_up_once(brought_up: BroughtUp) -> None:
 
 def test_down_leaves_nothing_behind(brought_up: BroughtUp) -> None:
     commands, footprint = brought_up.commands, brought_up.footprint
-    footprint.look()
+    footprint.observe()
     port = commands.api_port()
 
     commands.lab("down")

@@ -1,4 +1,4 @@
-"""`datapath-probe capture`: what is written and shown, and what is said when it can't be done."""
+"""`datapath-probe capture`: output, files and error messages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,47 +11,53 @@ from click.testing import CliRunner, Result
 from kubernetes.aio.client import Configuration
 
 from datapath_probe.api.probe import Probe
+from datapath_probe.api.reasons import Reason
 from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
-from datapath_probe.control.cluster import Cluster
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.kube.cluster import Cluster
 from datapath_probe.kube.writes.probes import Probes
+from datapath_probe.plan.plan import CannotRun
 from datapath_probe.runs.run_result import RunResult
 from datapath_probe.sources.capture import pcap
-from unit.control.world import body
+from unit.control.harness import body
 from unit.publish.samples import NOW, healthy, plan
 
 PCAP = (Path(__file__).parents[2] / "data/captures/cilium-1.18.5/vxlan-node1.pcap").read_bytes()
-CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+CAPTURE = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
 
 
 class FakeCluster:
-    """Synced at once, and healthy, unless a test says otherwise."""
+    """Synced immediately and healthy, unless a test changes that."""
 
     def __init__(self) -> None:
         self.runner = self
         self.unsynced: Mapping[str, str] = {}
-        self.trouble: Exception | None = None
+        self.error: Exception | None = None
         self.ends = True
 
     async def wait_synced(self) -> None:
-        if self.unsynced or self.trouble:
+        if self.unsynced or self.error:
             await asyncio.Event().wait()
 
     async def serve(self) -> None:
-        if self.trouble:
-            raise self.trouble
+        if self.error:
+            raise self.error
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
         if not self.ends:
-            await asyncio.Event().wait()
+            return RunResult(
+                NOW, NOW + 1, (CannotRun(Reason.RUN_TIMEOUT, "the run did not end within 42 s"),)
+            )
         assert capture
         evidence = Evidence({CAPTURE: (Answer(0, PCAP, b"", NOW, 1.0),)})
-        return RunResult(NOW, NOW + 1, healthy(), Bundle(Run(plan(), Request(NOW, 20001, None), evidence)))
+        return RunResult(
+            NOW, NOW + 1, (healthy(),), (Bundle(PathRun(plan(), Request(NOW, 20001, None), evidence)),)
+        )
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ def capture(*options: str) -> Result:
     return CliRunner().invoke(main, ("capture", "default/probe", *options))
 
 
-def test_packets_are_shown_and_written_one_file_a_node(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_packets_are_shown_and_written_to_one_file_per_node(cluster: FakeCluster, tmp_path: Path) -> None:
     done = capture("-w", str(tmp_path / "landing"))
     assert done.exit_code == 0, done.output
     assert (tmp_path / "landing.node1.pcap").read_bytes() == PCAP
@@ -86,7 +92,7 @@ def test_packets_are_shown_and_written_one_file_a_node(cluster: FakeCluster, tmp
     assert "SYN" in done.stdout
 
 
-def test_nothing_is_written_unasked(
+def test_without_the_option_no_file_is_written(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -99,7 +105,7 @@ def not_listed(cluster: FakeCluster) -> None:
 
 
 def not_served(cluster: FakeCluster) -> None:
-    cluster.trouble = ValueError("odd")
+    cluster.error = ValueError("odd")
 
 
 def not_ended(cluster: FakeCluster) -> None:
@@ -107,27 +113,26 @@ def not_ended(cluster: FakeCluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("break_cluster", "message"),
     [
         (not_listed, "Error: the cluster was not known within 0.05 s: pods: pods is forbidden\n"),
         (not_served, "Error: the cluster can't be watched: ValueError('odd')\n"),
-        (not_ended, "Error: the run did not end within 0.05 s\n"),
+        (not_ended, "Error: the run did not end within 42 s\n"),
     ],
 )
-def test_why_there_is_no_capture_is_said_in_one_line(
+def test_a_failed_capture_is_reported_in_one_line(
     cluster: FakeCluster,
     monkeypatch: pytest.MonkeyPatch,
-    spoil: Callable[[FakeCluster], None],
-    said: str,
+    break_cluster: Callable[[FakeCluster], None],
+    message: str,
 ) -> None:
-    spoil(cluster)
+    break_cluster(cluster)
     monkeypatch.setattr(command, "SYNC_S", 0.05)
-    monkeypatch.setattr(command, "RUN_MARGIN_S", 0.05 - 5)
     done = capture()
-    assert (done.exit_code, done.stderr) == (1, said)
+    assert (done.exit_code, done.stderr) == (1, message)
 
 
-def test_a_file_that_cannot_be_written_is_said_in_one_line(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported_in_one_line(cluster: FakeCluster, tmp_path: Path) -> None:
     done = capture("-w", str(tmp_path / "missing" / "landing"))
     assert done.exit_code == 1
     assert (

@@ -1,4 +1,4 @@
-"""The commands, as they are typed."""
+"""The commands on the command line."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from datapath_probe import __version__
 from datapath_probe.cli.main import main
 from datapath_probe.cli.windows import parsed
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.diagnose.run.windows import DEFAULT
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
@@ -26,9 +26,9 @@ def command(*argv: str, stdin: bytes | None = None) -> Result:
 
 @pytest.fixture
 def bundle() -> bytes:
-    """A run in which curl was not to be had."""
+    """A run without curl in the source container."""
     reading = Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, "there is no curl")
-    return Bundle(Run(plan(), Request(NOW, 20001, reading))).to_json()
+    return Bundle(PathRun(plan(), Request(NOW, 20001, reading))).to_json()
 
 
 def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) -> None:
@@ -45,6 +45,14 @@ def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) 
     assert "\x1b" not in done.output
 
 
+def test_replay_says_what_it_left_out(bundle: bytes) -> None:
+    document = {**json.loads(bundle), "format": 1}
+    document["evidence"] = [{"node": "node1", "argv": ["uname", "-a"], "readings": []}]
+    done = CliRunner().invoke(main, ("replay", "-"), input=json.dumps(document).encode())
+    assert done.exit_code == 0
+    assert "note: an answer of uname -a on node1 is left out: no version asked so" in done.stderr
+
+
 def test_replay_reads_stdin_and_writes_json(bundle: bytes) -> None:
     done = command("replay", "-", "-o", "json", stdin=bundle)
     status = json.loads(done.output)
@@ -53,37 +61,37 @@ def test_replay_reads_stdin_and_writes_json(bundle: bytes) -> None:
 
 
 @pytest.mark.parametrize("document", [b"", b"{}", b"[]", b'{"format": 99}', b"\xff\x00"])
-def test_what_is_no_bundle_is_said_in_one_line(document: bytes) -> None:
+def test_an_invalid_bundle_is_reported_in_one_line(document: bytes) -> None:
     done = command("replay", "-", stdin=document)
     assert done.exit_code == 1
     assert done.output.startswith("Error: ")
     assert len(done.output.splitlines()) == 1
 
 
-def test_replay_wants_either_a_bundle_or_the_example(bundle: bytes) -> None:
+def test_replay_requires_either_a_bundle_or_the_example(bundle: bytes) -> None:
     for argv in ((), ("-", "--example")):
         done = command("replay", *argv, stdin=bundle)
         assert done.exit_code == 2
-        assert "give either a BUNDLE or --example" in done.output
+        assert "specify either BUNDLE or --example" in done.output
 
 
-def test_report_wants_namespace_and_name() -> None:
+def test_report_requires_namespace_and_name() -> None:
     for name in ("landing", "default/", "/landing"):
         done = command("report", name)
         assert done.exit_code == 2
         assert "NAMESPACE/NAME" in done.output
 
 
-def test_run_without_credentials_is_said_in_one_line(tmp_path: Path) -> None:
+def test_missing_credentials_are_reported_in_one_line(tmp_path: Path) -> None:
     program = "from datapath_probe.cli.main import main; main()"
     argv = [sys.executable, "-c", program, "run", "--kubeconfig", str(tmp_path / "missing")]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert line.startswith("Error: can't log in to Kubernetes through")
+    assert line.startswith("Error: cannot log in to Kubernetes with")
 
 
-def test_options_that_make_no_sense_are_refused() -> None:
+def test_invalid_options_are_rejected() -> None:
     for option, value in (
         ("--metrics-port", "70000"),
         ("--max-concurrent-runs", "0"),
@@ -95,10 +103,10 @@ def test_options_that_make_no_sense_are_refused() -> None:
         assert command("run", option, value).exit_code == 2
 
 
-def test_windows_are_the_default_ones_but_for_those_that_are_given() -> None:
+def test_windows_default_except_for_the_given_ones() -> None:
     assert parsed("") == DEFAULT
     assert parsed("pod_starting_s=2,draining_s=0.5") == replace(DEFAULT, pod_starting_s=2, draining_s=0.5)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert command("--version").output == f"datapath-probe, version {__version__}\n"

@@ -1,39 +1,44 @@
-"""Answers shared between runs: asked once per moment, never across agents, never lost by a cancelled run."""
+"""Answers shared between runs: asked once within their maximum age, not across agents, not lost on cancellation."""
 
 import asyncio
 from collections.abc import Sequence
 
 from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.sources import netns
+from datapath_probe.sources.agent import policy_repository, policy_selectors
+from datapath_probe.sources.iproute2 import uptime
 
-SHARED = Question("node1", ("shared",), max_age_s=1.0)
-OWN = Question("node1", ("own",), max_age_s=0.0)
-LASTING = Question("node1", ("lasting",), max_age_s=300.0)
+SHARED = policy_repository.fact("node1")
+OWN = uptime.uptime("node1")
+LASTING = netns.find("node1")
+AGE_S = delivery(SHARED).max_age_s
 AGENT = {"node1": "agent/0"}
 
 
 class Agents:
-    """Answers everything with the number of the call; `gate` holds answers back."""
+    """Answers each fact with the number of the call; `gate` delays answers."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.asked: list[tuple[str, ...]] = []
+        self.asked: list[Fact] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.failing = False
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
-        self.asked += [question.argv for question in questions]
+    async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
+        self.asked += facts
         await self.gate.wait()
         if self.failing:
-            return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in questions]
-        return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in questions]
+            return [Unavailable(EvidenceError.TIMEOUT, "no answer", self.now) for _ in facts]
+        return [Answer(0, str(len(self.asked)).encode(), b"", self.now, 0.0) for _ in facts]
 
-    async def asked_so_often(self, times: int) -> None:
+    async def has_been_asked(self, times: int) -> None:
         async with asyncio.timeout(5):
-            while len(self.asked) < times:  # noqa: ASYNC110 (nobody tells)
+            while len(self.asked) < times:  # noqa: ASYNC110 (no event to wait for)
                 await asyncio.sleep(0)
 
 
@@ -42,10 +47,10 @@ def answers() -> tuple[Agents, AnswerCache]:
     return agents, AnswerCache(agents, clock=lambda: agents.now)
 
 
-async def test_an_answer_serves_until_its_age_is_reached() -> None:
+async def test_an_answer_is_shared_until_its_maximum_age() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    agents.now += 1.0
+    agents.now += AGE_S
     await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 1
     agents.now += 0.1
@@ -53,30 +58,30 @@ async def test_an_answer_serves_until_its_age_is_reached() -> None:
     assert len(agents.asked) == 2
 
 
-async def test_answers_grow_old_also_when_the_wall_clock_is_set_back() -> None:
+async def test_answers_age_also_when_the_wall_clock_is_set_back() -> None:
     agents, since_boot = Agents(), 7.0
     shared = AnswerCache(agents, clock=lambda: since_boot)
     await shared.ask([SHARED], AGENT)
-    agents.now, since_boot = agents.now - 3600, since_boot + 1.1
+    agents.now, since_boot = agents.now - 3600, since_boot + AGE_S + 0.1
     assert not shared.heard([SHARED], AGENT)
     await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 2
 
 
-async def test_what_was_answered_long_before_the_last_of_a_batch_is_that_old() -> None:
-    agents, since_boot = Agents(), iter((7.0, 7.0, 11.0, 11.0))
+async def test_the_age_of_an_answer_counts_from_its_own_time_in_the_batch() -> None:
+    agents, since_boot = Agents(), iter((7.0, 7.0, 47.0, 47.0))
     shared = AnswerCache(agents, clock=lambda: next(since_boot))
-    slow = Question("node1", ("slow",), max_age_s=1.0)
+    slow = policy_selectors.fact("node1")
 
-    async def ask(node: str, questions: Sequence[Question]) -> list[Reading]:
-        return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, 4.0)]
+    async def ask(node: str, facts: Sequence[Fact]) -> list[Reading]:
+        return [Answer(0, b"", b"", 100.0, 0.0), Answer(0, b"", b"", 100.0, AGE_S + 10.0)]
 
     agents.ask = ask  # type: ignore[method-assign]
     await shared.ask([SHARED, slow], AGENT)
     assert not shared.heard([SHARED, slow], AGENT)
 
 
-async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
+async def test_concurrent_runs_share_one_answer() -> None:
     agents, shared = answers()
     agents.gate.clear()
     first = asyncio.create_task(shared.ask([SHARED], AGENT))
@@ -85,48 +90,48 @@ async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
     agents.gate.set()
     (one,), (other, _) = await first, await second
     assert one is other
-    assert agents.asked == [("shared",), ("own",)]
+    assert agents.asked == [SHARED, OWN]
 
 
-async def test_what_may_not_be_shared_is_asked_each_time() -> None:
+async def test_unshared_facts_are_collected_each_time() -> None:
     agents, shared = answers()
     await asyncio.gather(shared.ask([OWN], AGENT), shared.ask([OWN], AGENT))
-    assert agents.asked == [("own",), ("own",)]
+    assert agents.asked == [OWN, OWN]
 
 
-async def test_a_second_look_ignores_what_was_heard() -> None:
+async def test_a_repeated_read_ignores_cached_answers() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
     await shared.ask([SHARED], AGENT, afresh=True)
     assert len(agents.asked) == 2
 
 
-async def test_nobody_shares_what_was_heard_or_asked_before_all_was_forgotten() -> None:
+async def test_answers_and_pending_facts_from_before_forget_are_not_shared() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
     shared.forget()
     agents.gate.clear()
     asked = asyncio.create_task(shared.ask([SHARED], AGENT))
-    await agents.asked_so_often(2)
+    await agents.has_been_asked(2)
     shared.forget()
     again = asyncio.create_task(shared.ask([SHARED], AGENT))
-    await agents.asked_so_often(3)
+    await agents.has_been_asked(3)
     agents.gate.set()
     await asyncio.gather(asked, again)
 
 
-async def test_what_came_too_late_to_be_forgotten_is_not_shared_either() -> None:
+async def test_an_answer_that_arrives_after_forget_is_not_shared() -> None:
     agents, shared = answers()
     agents.gate.clear()
     asked = asyncio.create_task(shared.ask([SHARED, LASTING], AGENT))
-    await agents.asked_so_often(2)
+    await agents.has_been_asked(2)
     shared.forget()
     agents.gate.set()
     await asked
     assert list(shared.heard([SHARED, LASTING], AGENT)) == [LASTING]
 
 
-async def test_what_lasts_is_not_forgotten() -> None:
+async def test_lasting_answers_survive_forget() -> None:
     agents, shared = answers()
     await shared.ask([LASTING], AGENT)
     shared.forget()
@@ -134,14 +139,14 @@ async def test_what_lasts_is_not_forgotten() -> None:
     assert len(agents.asked) == 1
 
 
-async def test_answers_of_an_earlier_agent_are_forgotten() -> None:
+async def test_answers_of_an_earlier_agent_are_discarded() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
     await shared.ask([SHARED], {"node1": "agent/1"})
     assert len(agents.asked) == 2
 
 
-async def test_a_failure_is_not_remembered() -> None:
+async def test_a_failure_is_not_cached() -> None:
     agents, shared = answers()
     agents.failing = True
     (failed,) = await shared.ask([SHARED], AGENT)
@@ -151,21 +156,21 @@ async def test_a_failure_is_not_remembered() -> None:
     assert isinstance(answered, Answer)
 
 
-async def test_a_cancelled_run_takes_no_answer_away_from_the_others() -> None:
+async def test_a_canceled_run_does_not_affect_the_others() -> None:
     agents, shared = answers()
     agents.gate.clear()
-    cancelled = asyncio.create_task(shared.ask([SHARED], AGENT))
+    canceled = asyncio.create_task(shared.ask([SHARED], AGENT))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(shared.ask([SHARED], AGENT))
     await asyncio.sleep(0)
-    cancelled.cancel()
+    canceled.cancel()
     agents.gate.set()
     (reading,) = await waiting
     assert isinstance(reading, Answer)
-    assert agents.asked == [("shared",)]
+    assert agents.asked == [SHARED]
 
 
-async def test_who_has_no_more_time_takes_no_answer_away_from_the_others() -> None:
+async def test_a_run_out_of_time_does_not_affect_the_others() -> None:
     agents, shared = answers()
     agents.gate.clear()
     patient = asyncio.create_task(shared.ask([SHARED], AGENT))
@@ -174,35 +179,35 @@ async def test_who_has_no_more_time_takes_no_answer_away_from_the_others() -> No
     assert isinstance(late, Unavailable)
     assert late.reason == EvidenceError.TIMEOUT
     assert isinstance((await patient)[0], Answer)
-    assert agents.asked == [("shared",)]
+    assert agents.asked == [SHARED]
 
 
-async def test_a_node_that_is_late_takes_nothing_away_from_the_others() -> None:
+async def test_a_slow_node_does_not_affect_the_others() -> None:
     class Agents:
-        async def ask(self, node: str, questions: Sequence[Question]) -> list[Reading]:
+        async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
             await asyncio.sleep(60.0 if node == "node1" else 0.0)
-            return [Answer(0, b"", b"", 0.0, 0.0) for _ in questions]
+            return [Answer(0, b"", b"", 0.0, 0.0) for _ in facts]
 
-    elsewhere = Question("node2", ("elsewhere",))
+    elsewhere = uptime.uptime("node2")
     late, in_time = await AnswerCache(Agents()).ask([SHARED, elsewhere], AGENT, within_s=0.1)
     assert isinstance(late, Unavailable)
     assert isinstance(in_time, Answer)
 
 
-async def test_readings_come_in_the_order_of_the_questions() -> None:
+async def test_readings_are_in_the_order_of_the_facts() -> None:
     _, shared = answers()
-    elsewhere = Question("node2", ("elsewhere",))
+    elsewhere = uptime.uptime("node2")
     await shared.ask([SHARED], AGENT)
     readings = await shared.ask([elsewhere, SHARED, OWN], AGENT)
     assert [isinstance(reading, Answer) and reading.stdout for reading in readings] == [b"2", b"1", b"3"]
 
 
-async def test_a_node_that_is_gone_is_forgotten_when_another_comes() -> None:
+async def test_a_node_without_current_answers_is_removed_when_another_is_added() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    agents.now += 0.5
-    await shared.ask([Question("node2", ("shared",), max_age_s=9.0)], {"node2": "agent/0"})
+    agents.now += AGE_S / 2
+    await shared.ask([netns.find("node2")], {"node2": "agent/0"})
     assert set(shared._nodes) == {"node1", "node2"}
-    agents.now += 1.0
-    await shared.ask([Question("node3", ("shared",))], {"node3": "agent/0"})
+    agents.now += AGE_S
+    await shared.ask([netns.find("node3")], {"node3": "agent/0"})
     assert set(shared._nodes) == {"node2", "node3"}

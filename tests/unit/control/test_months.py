@@ -1,4 +1,4 @@
-"""What months bring: pods, agents and probes that are ever new. Nothing that is gone is remembered."""
+"""Memory over months of churn: no reference remains to pods, agents and probes that are gone."""
 
 import asyncio
 import gc
@@ -19,9 +19,9 @@ from datapath_probe.control.schedule.scheduler import Scheduler
 from datapath_probe.control.schedule.timetable import Due
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Written
 from datapath_probe.publish.metrics.metrics import Metrics
@@ -30,7 +30,7 @@ from datapath_probe.publish.status_writer import StatusWriter
 from datapath_probe.runs.run_result import NextRun
 from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
-from unit.control.world import body
+from unit.control.harness import body
 from unit.recorded import BUNDLES
 from unit.runs.test_runner import inventory_of
 
@@ -41,7 +41,7 @@ INTERVAL_S = 3600.0
 
 
 class Months:
-    """The operator's parts on a recorded cluster, whose pods and agents are others in every run."""
+    """The operator's components on a recorded cluster whose pods and agents are new in every run."""
 
     def __init__(self) -> None:
         self.now = 1_790_000_000.0
@@ -49,10 +49,10 @@ class Months:
         self._recorded = (BUNDLES / "cilium-1.18.5/vxlan/healthy-cross-node.json").read_text()
         plan = Bundle.from_json(self._recorded.encode()).run.plan
         agents = [node.agent.incarnation for node in plan.nodes if node.agent]
-        backends = [backend.target.pod for backend in plan.backends if backend.target]
+        backends = [backend.pod_facts.pod for backend in plan.backends if backend.pod_facts]
         pods = [plan.source.pod, *backends]
         self._new_each_run = [name for pod in pods for name in (pod.name, pod.uid)] + agents
-        self._run: Run | None = None
+        self._run: PathRun | None = None
         self._inventory = Cluster()
         scheduler = Scheduler(self.clock, 8)
         metrics = Metrics(lambda: scheduler.heartbeat)
@@ -63,18 +63,18 @@ class Months:
         self.registry = Registry(scheduler, self._publisher)
         answers = AnswerCache(self, self.clock)
         runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
-        self._conductor = RunExecutor(self.registry, runner, self._publisher, self.clock)
+        self._executor = RunExecutor(self.registry, runner, self._publisher, self.clock)
 
     def clock(self) -> float:
         return self.now
 
     @property
-    def run_(self) -> Run:
+    def run_(self) -> PathRun:
         assert self._run
         return self._run
 
-    async def pass_by(self, number: int) -> None:
-        """One run, an hour later."""
+    async def run_next(self, number: int) -> None:
+        """One run, an hour after the last."""
         text = self._recorded
         for name in self._new_each_run:
             text = text.replace(name, f"{name}-run-{number}x")
@@ -84,19 +84,19 @@ class Months:
         self.now += INTERVAL_S
         uid = f"probe-run-{number // RUNS_OF_A_PROBE * RUNS_OF_A_PROBE}x"
         self.registry.observe(_probe(run, uid, generation=number))
-        ended = await self._conductor.run(Due(uid, Trigger.SCHEDULE, self.now))
-        assert isinstance(ended.record.result.outcome, Diagnosis)
-        self.verdicts.add(ended.record.result.outcome.verdict)
-        self._conductor.ended(ended, NextRun(self.now + INTERVAL_S))
+        ended = await self._executor.run(Due(uid, Trigger.SCHEDULE, self.now))
+        assert isinstance(ended.record.result.worst, Diagnosis)
+        self.verdicts.add(ended.record.result.worst.verdict)
+        self._executor.ended(ended, NextRun(self.now + INTERVAL_S))
         await asyncio.sleep(0)
         if number % RUNS_OF_A_PROBE == RUNS_OF_A_PROBE - 1:
             self.registry.forget(uid)
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        return [self._answer(question) for question in questions]
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        return [self._answer(fact) for fact in facts]
 
-    def _answer(self, question: Question) -> Reading:
-        readings = self.run_.evidence.readings.get(question, ())
+    def _answer(self, fact: Fact) -> Reading:
+        readings = self.run_.evidence.readings.get(fact, ())
         if readings and isinstance(readings[-1], Answer):
             return replace(readings[-1], at=self.now)
         return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.now)
@@ -117,14 +117,14 @@ class Months:
         return Written()
 
     def record(self, probe: ProbeRef, event: Event) -> None:
-        """Nobody listens."""
+        """Discards the Event."""
 
     def forget(self, probe: ProbeRef) -> None:
-        """Nothing is kept."""
+        """Keeps no state per probe."""
 
 
 class RecordedPorts(SourcePorts):
-    """Those of the recorded runs, though it also remembers its pods as ever."""
+    """The ports of the recorded runs; still keeps its state per pod."""
 
     def __init__(self, months: Months) -> None:
         super().__init__(limit=KEPT)
@@ -135,8 +135,8 @@ class RecordedPorts(SourcePorts):
         return self._months.run_.request.local_port
 
 
-def _probe(run: Run, uid: str, generation: int) -> dict[str, object]:
-    target, source = run.plan.backends[0].target, run.plan.source.pod
+def _probe(run: PathRun, uid: str, generation: int) -> dict[str, object]:
+    target, source = run.plan.backends[0].pod_facts, run.plan.source.pod
     assert target
     made = body(
         uid,
@@ -150,8 +150,8 @@ def _probe(run: Run, uid: str, generation: int) -> dict[str, object]:
     return made
 
 
-def _remembered() -> set[int]:
-    """The runs of whose pods, agents or probes something is still known, by any object there is."""
+def _referenced_runs() -> set[int]:
+    """The runs whose pods, agents or probes are named by any object in memory."""
     gc.collect()
     found: set[int] = set()
     for holder in gc.get_objects():
@@ -164,16 +164,16 @@ def _runs_in(holder: object) -> Iterator[int]:
         if isinstance(part, str | bytes):
             text = part if isinstance(part, str) else part.decode("latin-1")
             yield from (int(number) for number in re.findall(r"-run-(\d+)x", text))
-        elif not gc.is_tracked(part):  # what can't be part of a cycle is no holder of its own
+        elif not gc.is_tracked(part):  # untracked objects are not listed by `gc.get_objects`
             yield from _runs_in(part)
 
 
-async def test_what_is_gone_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timetable, "OUTDATED", 0)
+async def test_objects_that_are_gone_are_not_referenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timetable, "MAX_OUTDATED", 0)
     months = Months()
     for number in range(RUNS):
-        await months.pass_by(number)
+        await months.run_next(number)
     assert months.verdicts == {ProbeVerdict.HEALTHY}
-    remembered = _remembered()
-    assert RUNS - 1 in remembered, "it is seen what is remembered"
-    assert min(remembered) >= RUNS - KEPT
+    referenced = _referenced_runs()
+    assert RUNS - 1 in referenced, "the scan finds references"
+    assert min(referenced) >= RUNS - KEPT

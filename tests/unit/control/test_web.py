@@ -1,4 +1,4 @@
-"""The operator's own web server."""
+"""The operator's web server."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from datapath_probe.control.web import PortError, serving
 
 
 class Server:
-    """A server whose health tests control."""
+    """A server with controllable health checks."""
 
     def __init__(self) -> None:
         self.unhealthy: dict[str, str] = {}
@@ -40,7 +40,7 @@ async def server() -> AsyncIterator[Server]:
         yield made
 
 
-async def test_metrics_are_served_in_the_form_that_is_asked_for(server: Server) -> None:
+async def test_metrics_are_served_in_the_accepted_format(server: Server) -> None:
     status, kind, text = await server.get("/metrics")
     assert (status, kind.split(";")[0]) == (200, "text/plain")
     assert "answer 42.0" in text
@@ -49,9 +49,9 @@ async def test_metrics_are_served_in_the_form_that_is_asked_for(server: Server) 
     assert text.endswith("# EOF\n")
 
 
-async def test_a_scrape_holds_nothing_else_up() -> None:
+async def test_a_slow_scrape_does_not_block_other_requests() -> None:
     class Slow(Collector):
-        """A scrape that ends only when something else was served."""
+        """A scrape that ends only after another response."""
 
         held = True
 
@@ -72,7 +72,7 @@ async def test_a_scrape_holds_nothing_else_up() -> None:
     assert not slow.held
 
 
-async def test_health_and_readiness_say_what_is_wrong(server: Server) -> None:
+async def test_health_and_readiness_list_the_problems(server: Server) -> None:
     assert (await server.get("/healthz"))[0] == 200
     assert (await server.get("/readyz"))[0] == 200
     server.unhealthy = {"scheduler": "no heartbeat for 42 s"}
@@ -81,8 +81,8 @@ async def test_health_and_readiness_say_what_is_wrong(server: Server) -> None:
     assert (await server.get("/readyz"))[::2] == (503, "pods: not listed yet\nnodes: forbidden\n")
 
 
-async def test_a_port_that_is_taken_is_said_in_one_line(server: Server) -> None:
+async def test_a_port_in_use_is_reported_in_one_line(server: Server) -> None:
     port = int(server.address.rpartition(":")[2])
-    with pytest.raises(PortError, match=f"can't listen on port {port}: .*in use"):
+    with pytest.raises(PortError, match=f"cannot listen on port {port}: .*in use"):
         async with serving("127.0.0.1", port, CollectorRegistry(), dict, dict):
             pass

@@ -11,7 +11,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.rules import conclude
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
@@ -26,7 +26,7 @@ RX_FLAGS, LAST_TX, LAST_RX = 43, 48, 52
 RST_ACK = 0x14
 
 
-def refused(run: Run) -> Run:
+def refused(run: PathRun) -> PathRun:
     """The run as if a RST had come back from the destination's node: in the source's entry, in curl's report, and in
     the events of that node.
     """

@@ -10,9 +10,10 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.rules import conclude
 from datapath_probe.diagnose.verdict.verdict_input import Verdict, VerdictInput
+from datapath_probe.evidence.fact_kinds import FactKind
 from unit.diagnose.datapath.test_map_pinning import OLD, Kernel, completed
 from unit.diagnose.test_impostors import attached_first, pinned
 from unit.diagnose.told import dropped, ends, telling, without
@@ -39,7 +40,7 @@ def named(verdict: Verdict) -> HopName | None:
     return verdict.divergence.hop if verdict.divergence else None
 
 
-def impostor() -> Run:
+def impostor() -> PathRun:
     """A run whose source has another program under the name of the agent's own."""
     taken = recorded("endpoint-taken-for-the-host")
     return pinned(attached_first(taken, "tcx/ingress", "cil_from_container"), 4321)
@@ -125,7 +126,7 @@ def test_a_policy_map_that_is_not_used_is_named_for_a_denial_that_did_not_come()
 
 
 def test_a_denial_of_a_pod_taken_for_another_is_not_the_policys() -> None:
-    run = without(recorded(LOST), "cilium_ct4_global")
+    run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
     here, _ = ends(run)
     denied = facts(telling(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
     mistaken = found(facts_of("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)

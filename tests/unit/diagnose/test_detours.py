@@ -8,10 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import links
@@ -24,7 +24,7 @@ SUBNET = {"dst": "172.30.0.0/24", "dev": "eth0", "protocol": "kernel", "scope": 
 DEFAULT = {"dst": "default", "gateway": "172.30.0.1", "dev": "eth0", "flags": []}
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -35,14 +35,14 @@ def shown(value: object) -> Answer:
     return Answer(0, json.dumps(value).encode(), b"", 0.0, 0.0)
 
 
-def other_node(run: Run) -> str:
-    target = run.plan.backends[0].target
+def other_node(run: PathRun) -> str:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.node.cilium is not None
     return target.node.cilium.internal_ips[0]
 
 
-def routed(run: Run, way: Mapping[str, object], routes: object = None) -> Run:
+def routed(run: PathRun, way: Mapping[str, object], routes: object = None) -> PathRun:
     """The run with this way from the source's node to the other, and the routes of its table."""
     node, ip = ends(run)[0], other_node(run)
     answers = {links.route_to(node, ip): shown([{"dst": ip, "flags": [], **way}])}
@@ -75,8 +75,8 @@ def test_a_router_on_the_way_to_another_subnet_is_as_it_should_be(routes: tuple[
 def test_the_table_is_asked_for_where_there_is_a_router_alone() -> None:
     run = recorded(HEALTHY)
     asked = links.routes_for(ends(run)[0], other_node(run))
-    assert asked not in questions_of(run)
-    assert asked in questions_of(routed(run, {"gateway": THIRD, "dev": "eth0"}))
+    assert asked not in facts_of(run)
+    assert asked in facts_of(routed(run, {"gateway": THIRD, "dev": "eth0"}))
 
 
 def test_a_node_that_keeps_packets_to_another_for_itself_is_the_cause() -> None:

@@ -9,8 +9,8 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -26,7 +26,7 @@ OLD_REVERSE_PATH = Answer(2, b"", b"RTNETLINK answers: Invalid cross-device link
 RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -i {} -j DROP\nCOMMIT\n"
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -41,8 +41,8 @@ def route(destination: str, device: str, gateway: str | None = None) -> Answer:
     return printed([{"dst": destination, "dev": device, "flags": [], **way}])
 
 
-def far(run: Run) -> PodFacts:
-    target = run.plan.backends[0].target
+def far(run: PathRun) -> PodFacts:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 
@@ -52,16 +52,16 @@ def node_ip(pod: PodFacts) -> str:
     return pod.node.cilium.internal_ips[0]
 
 
-def device(run: Run, pod: PodFacts) -> str:
+def device(run: PathRun, pod: PodFacts) -> str:
     """The node's end of the pod's pair."""
     assert pod.endpoint is not None
-    asked = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    asked = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
     agent = agent_endpoint.parse(run.evidence.latest(asked))
     assert isinstance(agent, AgentEndpoint)
     return agent.interface_name
 
 
-def lost() -> tuple[Run, Packet]:
+def lost() -> tuple[PathRun, Packet]:
     """A native run whose request was lost, where all routes are as they should be; and its packet."""
     run = recorded("native/node-route-missing@1.18.5")
     source, destination = run.plan.source, far(run)
@@ -117,7 +117,7 @@ def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
     run, _ = lost()
     here = run.plan.source.node.name
     rules = RULES.format(device(run, run.plan.source))
-    answers = {iptables.question(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
+    answers = {iptables.fact(here): Answer(0, rules.encode(), b"", 0.0, 0.0)}
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
     assert (found.hop, found.reason) == (HopName.NODE_ROUTING, Reason.NETFILTER_DROPS)

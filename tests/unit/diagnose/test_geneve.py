@@ -6,11 +6,11 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import Encapsulation, HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from unit.recorded import recorded
 
 
-def with_geneve(name: str) -> Run:
+def with_geneve(name: str) -> PathRun:
     """The run with `cilium_geneve` on its own port in place of `cilium_vxlan`."""
     text = Bundle(recorded(name)).to_json()
     return Bundle.from_json(text.replace(b"vxlan", b"geneve").replace(b"8472", b"6081")).run

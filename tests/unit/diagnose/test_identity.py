@@ -7,9 +7,9 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.maps import conntrack
@@ -19,16 +19,16 @@ ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 RUN = recorded("native/healthy-cross-node@1.18.5")
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def entries() -> tuple[Question, Question]:
+def entries() -> tuple[Fact, Fact]:
     """The IN entry of the run's connection, and that of one from the node's own address."""
     [backend] = RUN.plan.backends
-    source, target = RUN.plan.source, backend.target
+    source, target = RUN.plan.source, backend.pod_facts
     assert target is not None
     assert source.node.cilium is not None
     own, of_node = (
@@ -42,7 +42,7 @@ def test_a_source_whose_packets_come_from_its_nodes_address_is_masqueraded() -> 
     own, of_node = entries()
     known = RUN.evidence.latest(own)
     run = answering(RUN, {own: ABSENT})
-    assert of_node in questions_of(run)
+    assert of_node in facts_of(run)
     told = diagnose(answering(run, {of_node: known}))
     assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
     assert told.divergence is not None
@@ -61,4 +61,4 @@ def test_a_connection_that_its_destination_has_not_noted_is_not_known_to_be_well
 
 def test_where_all_was_noted_nobody_asks_for_more() -> None:
     _, of_node = entries()
-    assert of_node not in questions_of(RUN)
+    assert of_node not in facts_of(RUN)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import bpf_returns, bpftool
@@ -17,13 +18,13 @@ FAILED = "endpoint-taken-for-the-host"
 LOST = "overlay-dropped-on-the-wire"
 
 
-def attached_first(run: Run, hook: str, program: str) -> Run:
+def attached_first(run: PathRun, hook: str, program: str) -> PathRun:
     """The run as if a stranger, program 7777, came first wherever Cilium has a program at this hook."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = answers
-        if question.argv[2:4] == ("net", "show"):
-            readings[question] = tuple(_with_stranger(answer, hook, program) for answer in answers)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = answers
+        if fact.kind is FactKind.ATTACHED_PROGRAMS and not fact.get("namespace"):
+            readings[fact] = tuple(_with_stranger(answer, hook, program) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 
 
@@ -37,13 +38,13 @@ def _with_stranger(answer: Reading, hook: str, program: str) -> Reading:
     return replace(answer, stdout=json.dumps([shown]).encode())
 
 
-def pinned(run: Run, program_id: int) -> Run:
+def pinned(run: PathRun, program_id: int) -> PathRun:
     """The run whose agents pinned links of this program for all endpoints' `cil_from_container`."""
     answer = Answer(0, json.dumps({"id": 5, "prog_id": program_id, "ifindex": 9}).encode(), b"", 0.0, 0.0)
     endpoint = run.plan.source.endpoint
     assert endpoint is not None
-    question = bpftool.endpoint_link(run.plan.source.node.name, endpoint.endpoint_id, "cil_from_container")
-    return replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+    fact = bpftool.endpoint_link(run.plan.source.node.name, endpoint.endpoint_id, "cil_from_container")
+    return replace(run, evidence=run.evidence.adding([fact], [answer]).adding([fact], [answer]))
 
 
 def test_another_program_under_the_name_of_the_agents_own_is_told() -> None:
@@ -63,13 +64,13 @@ def test_the_agents_own_program_alone_is_fine() -> None:
     assert Reason.FOREIGN_PROGRAM not in {finding.reason for finding in findings}
 
 
-def coded(run: Run, *code: str) -> Run:
+def coded(run: PathRun, *code: str) -> PathRun:
     """The run as if the stranger's instructions had been read."""
     shown = json.dumps([{"disasm": text} for text in code]).encode()
     nodes = {run.plan.source.node.name, *(known.name for known in run.plan.nodes)}
     for node in sorted(nodes):
-        question, answer = bpf_returns.question(node, 7777), Answer(0, shown, b"", 0.0, 0.0)
-        run = replace(run, evidence=run.evidence.adding([question], [answer]).adding([question], [answer]))
+        fact, answer = bpf_returns.fact(node, 7777), Answer(0, shown, b"", 0.0, 0.0)
+        run = replace(run, evidence=run.evidence.adding([fact], [answer]).adding([fact], [answer]))
     return run
 
 

@@ -7,8 +7,8 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.packet import Packet
@@ -20,16 +20,16 @@ PASSED_ON = b'[{"dst":"10.244.1.5","gateway":"10.244.1.1","dev":"eth0","flags":[
 REFUSED = b"RTNETLINK answers: Invalid argument\n"
 
 
-def answered(run: Run, question: Question, stdout: bytes = b"", stderr: bytes = b"") -> Run:
+def answered(run: PathRun, fact: Fact, stdout: bytes = b"", stderr: bytes = b"") -> PathRun:
     """The run with this answer, read twice."""
     answer = Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)
-    evidence = run.evidence.adding([question], [answer]).adding([question], [answer])
+    evidence = run.evidence.adding([fact], [answer]).adding([fact], [answer])
     return replace(run, evidence=evidence)
 
 
-def outer(run: Run) -> tuple[Packet, str, str]:
+def outer(run: PathRun) -> tuple[Packet, str, str]:
     """The tunnel packet of the run's request, and the names of the nodes where it begins and ends."""
-    source, target = run.plan.source.node, run.plan.backends[0].target
+    source, target = run.plan.source.node, run.plan.backends[0].pod_facts
     assert source.cilium is not None
     assert target is not None
     assert target.node.cilium is not None
@@ -37,7 +37,7 @@ def outer(run: Run) -> tuple[Packet, str, str]:
     return Packet("udp", *ends, 8472), source.name, target.node.name
 
 
-def uplinked(run: Run) -> Run:
+def uplinked(run: PathRun) -> PathRun:
     """The run with a device by which the destination's node reaches the source's."""
     packet, _, there = outer(run)
     route = f'[{{"dst":"{packet.source}","dev":"eth0","prefsrc":"{packet.destination}","flags":[]}}]'
@@ -73,9 +73,3 @@ def test_a_node_that_takes_tunnel_packets_in_is_not_blamed() -> None:
 )
 def test_only_what_is_local_is_taken_in(stdout: bytes, stderr: bytes, taken_in: bool) -> None:
     assert links.parse_arrival(Answer(2 if stderr else 0, stdout, stderr, 0.0, 0.0)) is taken_in
-
-
-def test_the_kernel_is_asked_by_ports_too() -> None:
-    packet = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
-    asked = " ".join(links.arrival("node1", packet, "eth0").argv)
-    assert asked == "ip -j route get 10.0.0.2 from 10.0.0.1 iif eth0 ipproto tcp sport 20001 dport 80"

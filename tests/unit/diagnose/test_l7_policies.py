@@ -13,12 +13,13 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.agent import agent_endpoint, policy_selectors
 from unit.diagnose.verdict.test_loss_counters import silent
+from unit.kinds import entry_of
 from unit.recorded import recorded
 from unit.sources.golden import printed
 
@@ -60,10 +61,12 @@ TO_PEERS = rule(PEERS, 80, "TCP", None)
 ALLOW_ALL = rule(ANY, 0, "ANY", None, synthesized=True)
 
 
-def with_policy(run: Run, pod: PodFacts, direction: str, rules: Sequence[Mapping[str, object]]) -> Run:
+def with_policy(
+    run: PathRun, pod: PodFacts, direction: str, rules: Sequence[Mapping[str, object]]
+) -> PathRun:
     """The run with these rules, realized by the agent of the pod's node."""
     assert pod.endpoint is not None
-    endpoint = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    endpoint = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
     [answer, *_] = run.evidence.all(endpoint)
     assert isinstance(answer, Answer)
     shown = json.loads(answer.stdout)
@@ -75,19 +78,19 @@ def with_policy(run: Run, pod: PodFacts, direction: str, rules: Sequence[Mapping
     selectors = f"{ANY}\t{every}\n{DNS}\t[99]\n{PEERS}\t{every}\n"
     changed = {
         endpoint: replace(answer, stdout=json.dumps(shown).encode()),
-        policy_selectors.question(pod.node.name): replace(printed(selectors), at=answer.at),
+        policy_selectors.fact(pod.node.name): replace(printed(selectors), at=answer.at),
     }
-    readings = {**run.evidence.readings, **{question: (told, told) for question, told in changed.items()}}
+    readings = {**run.evidence.readings, **{fact: (told, told) for fact, told in changed.items()}}
     return replace(run, evidence=Evidence(readings))
 
 
-def target(run: Run) -> PodFacts:
-    found = run.plan.backends[0].target
+def target(run: PathRun) -> PodFacts:
+    found = run.plan.backends[0].pod_facts
     assert found is not None
     return found
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found
 
@@ -130,17 +133,17 @@ def test_rules_of_different_priorities_are_not_followed(ranked: Mapping[str, obj
 TO_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00","0x00","0x00"]}'
 
 
-def behind_l7_policy(name: str) -> Run:
+def behind_l7_policy(name: str) -> PathRun:
     """The run, with an L7 policy for HTTP at the destination, in the agent's words and in the policy map."""
     run = recorded(name)
     http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})
     run = with_policy(run, target(run), "ingress", [http])
-    layout = f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_number(target(run)):05d}"
+    own_map = f"cilium_policy_v2_{_number(target(run)):05d}"
     readings = {
-        question: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
-        if layout in question.argv
+        fact: tuple(replace(a, exit_code=0, stdout=TO_PROXY) for a in answers if isinstance(a, Answer))
+        if entry_of(fact) == own_map
         else answers
-        for question, answers in run.evidence
+        for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 

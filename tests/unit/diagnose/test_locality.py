@@ -19,7 +19,7 @@ def test_replies_that_stay_where_they_are_sent_are_told_by_the_nodes_endpoint_ma
     entry = run.evidence.latest(lxcmap.lookup(here, address))
     evidence = run.evidence
     for _ in range(2):
-        evidence = evidence.adding([lxcmap.lookup(there, address, elsewhere=True)], [entry])
+        evidence = evidence.adding([lxcmap.lookup(there, address)], [entry])
     divergence = diagnose(replace(run, evidence=evidence)).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.node) == (HopName.REPLY_IPCACHE, there)

@@ -9,10 +9,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.finding import Segment
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import Nameserver
@@ -21,18 +21,19 @@ from datapath_probe.sources.maps import conntrack, lxcmap
 from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (reading, reading) for q, reading in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> Run:
+def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> PathRun:
     """A recorded run through a Service, as if curl had got no address; the Service is also the name server."""
     run = recorded(name)
     reading, frontend = run.request.reading, run.plan.frontend
@@ -49,7 +50,7 @@ def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> Run:
     )
 
 
-def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
+def queried(run: PathRun, *, refused: bool = False, sent: bool = True) -> PathRun:
     """What conntrack has of this run's queries: that they left, and whether an ICMP error came back."""
     node, client = run.plan.source.node.name, run.plan.source.pod.ip
     clock = uptime.parse(run.evidence.latest(uptime.uptime(node)))
@@ -59,11 +60,11 @@ def queried(run: Run, *, refused: bool = False, sent: bool = True) -> Run:
     entry = {"key": [], "value": [f"0x{octet:02x}" for octet in value]}
     found = Answer(0, json.dumps(entry).encode(), b"", at=0.0, duration_s=0.0)
     servers = [backend.ip for backend in run.plan.backends]
-    questions = [conntrack.icmp_related(node, client, server) for server in servers]
-    return answering(run, dict.fromkeys(questions, found if sent else ABSENT))
+    facts = [conntrack.icmp_related(node, client, server) for server in servers]
+    return answering(run, dict.fromkeys(facts, found if sent else ABSENT))
 
 
-def reason(run: Run) -> Reason:
+def reason(run: PathRun) -> Reason:
     """What is said of the name, be it as the symptom of what the request would meet too."""
     diagnosis = diagnose(run)
     assert diagnosis.verdict is ProbeVerdict.BROKEN
@@ -113,17 +114,19 @@ def test_without_a_known_name_server_the_way_is_not_walked(policy: str) -> None:
     assert reason(replace(run, plan=plan, plan_after=plan)) is Reason.DNS_LOOKUP_FAILED
 
 
-def with_far_server_unknown() -> Run:
+def with_far_server_unknown() -> PathRun:
     """A name server on the other node, which has no entry for it in its endpoint map."""
     run = queried(unresolved(HEALTHY))
-    far = next(one for one in run.plan.backends if one.target and one.target.node.name == ends(run)[1])
+    far = next(one for one in run.plan.backends if one.pod_facts and one.pod_facts.node.name == ends(run)[1])
     return answering(run, {lxcmap.lookup(ends(run)[1], far.ip): ABSENT})
 
 
 def test_what_the_request_does_not_meet_is_named_in_the_message() -> None:
     run = with_far_server_unknown()
-    near = tuple(one for one in run.plan.backends if one.target and one.target.node.name != ends(run)[1])
-    plan = replace(run.plan, backends=near)
+    near = tuple(
+        one for one in run.plan.backends if one.pod_facts and one.pod_facts.node.name != ends(run)[1]
+    )
+    plan = with_backends(run.plan, *near)
     diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
     assert (diagnosis.reason, diagnosis.symptom) == (Reason.DNS_PATH_BROKEN, None)
     assert diagnosis.divergence is not None
@@ -151,9 +154,7 @@ def test_a_rule_inside_the_source_that_drops_queries_is_named_there() -> None:
     run = replace(run, plan=replace(run.plan, nameserver=nameserver))
     rules = RULES.format("udp", "udp", port.port).replace("FORWARD", "OUTPUT")
     inside = next(
-        question
-        for question in questions_of(run)
-        if {"nsenter", "iptables-save"} <= set(question.argv) and question.node == ends(run)[0]
+        fact for fact in facts_of(run) if fact == iptables.fact(ends(run)[0], str(fact.get("namespace")))
     )
     diagnosis = diagnose(answering(run, {inside: Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)}))
     assert diagnosis.divergence is not None
@@ -190,8 +191,8 @@ def test_a_filter_that_drops_queries_is_found_on_the_way_to_the_name_server(
     plan = replace(run.plan, nameserver=replace(nameserver, frontend=replace(nameserver.frontend, port=port)))
     rules = RULES.format(protocol, protocol, nameserver.backends[0].port)
     told = Answer(0, rules.encode(), b"", at=0.0, duration_s=0.0)
-    question = iptables.question(run.plan.source.node.name)
-    diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {question: told}))
+    fact = iptables.fact(run.plan.source.node.name)
+    diagnosis = diagnose(answering(replace(run, plan=plan, plan_after=plan), {fact: told}))
     assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is is_named
     assert ("--dport" in diagnosis.message) is is_named
 
@@ -203,8 +204,8 @@ def test_a_name_server_that_can_not_be_reached_is_told_where_another_had_to_be_a
     plan = replace(run.plan, nameserver=Nameserver(run.plan.frontend, run.plan.backends))
     chosen = diagnose(run).backend
     other = next(backend for backend in run.plan.backends if backend != chosen)
-    assert other.target is not None
+    assert other.pod_facts is not None
     run = reporting(replace(run, plan=plan, plan_after=plan), time_namelookup=lookup_s)
-    diagnosis = diagnose(answering(run, {lxcmap.lookup(other.target.node.name, other.ip): ABSENT}))
+    diagnosis = diagnose(answering(run, {lxcmap.lookup(other.pod_facts.node.name, other.ip): ABSENT}))
     assert (diagnosis.reason is Reason.DNS_PATH_BROKEN) is (lookup_s > 1)
     assert diagnosis.verdict is (ProbeVerdict.DEGRADED if lookup_s > 1 else ProbeVerdict.HEALTHY)

@@ -7,8 +7,10 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
+from datapath_probe.plan.plan import ServiceTarget
 from datapath_probe.sources.maps import lxcmap
 from unit.diagnose.told import ends, without
 from unit.recorded import recorded
@@ -16,7 +18,7 @@ from unit.recorded import recorded
 BY_PACKET, BY_SOCKET = "no-ready-backends", "kpr/no-ready-backends@1.18.5"
 
 
-def from_host(run: Run) -> Run:
+def from_host(run: PathRun) -> PathRun:
     """The run as if its source were in the host's network."""
     node = run.plan.source.node
     assert node.cilium is not None
@@ -25,7 +27,7 @@ def from_host(run: Run) -> Run:
     return replace(run, plan=plan, plan_after=plan)
 
 
-def named(run: Run) -> tuple[ProbeVerdict, HopName | None, Reason]:
+def named(run: PathRun) -> tuple[ProbeVerdict, HopName | None, Reason]:
     told = diagnose(run)
     return told.verdict, told.divergence.hop if told.divergence else None, told.reason
 
@@ -39,38 +41,44 @@ def test_a_host_that_asks_for_a_service_without_endpoints_is_told_so(name: str) 
 
 
 def test_nothing_is_asked_of_cilium_where_others_translate() -> None:
-    assert named(without(from_host(recorded(BY_PACKET)), "_services_v2")) == NOBODY
+    assert named(without(from_host(recorded(BY_PACKET)), FactKind.SERVICE_SLOT)) == NOBODY
 
 
 @pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
 def test_it_is_told_where_the_node_does_not_answer(name: str) -> None:
-    assert named(without(recorded(name), "_services_v2")) == NOBODY
+    assert named(without(recorded(name), FactKind.SERVICE_SLOT)) == NOBODY
 
 
-def with_an_unready_endpoint() -> Run:
+def service(run: PathRun) -> ServiceTarget:
+    assert isinstance(run.plan.target, ServiceTarget)
+    return run.plan.target
+
+
+def with_an_unready_endpoint() -> PathRun:
     """The request failed, and the only pod behind the Service, on the other node, is not Ready."""
     run = recorded("healthy-service-cross-node")
     there = ends(run)[1]
-    [far] = [one for one in run.plan.backends if one.target and one.target.node.name == there]
-    plan = replace(run.plan, backends=(), unready=(far,))
+    [far] = [one for one in run.plan.backends if one.pod_facts and one.pod_facts.node.name == there]
+    plan = replace(run.plan, target=replace(service(run), backends=(), unready=(far,)))
     failed = replace(recorded(BY_PACKET).request, started=run.request.started)
     run = replace(run, plan=plan, plan_after=plan, request=failed, second_look=True)
-    return without(run, "_services_v2")
+    return without(run, FactKind.SERVICE_SLOT)
 
 
 def test_endpoints_that_are_not_ready_are_named() -> None:
     run = with_an_unready_endpoint()
     assert named(run) == NOBODY
-    assert run.plan.unready[0].target
-    assert f"{run.plan.unready[0].target.pod.name} not Ready" in diagnose(run).message
+    [unready] = service(run).unready
+    assert unready.pod_facts
+    assert f"{unready.pod_facts.pod.name} not Ready" in diagnose(run).message
 
 
 def test_what_keeps_the_kubelet_from_the_endpoint_is_the_cause() -> None:
     run = with_an_unready_endpoint()
     absent = Answer(254, b"null", b"", 0.0, 0.0)
-    question = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], run.plan.unready[0].ip)
+    fact = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], service(run).unready[0].ip)
     for _ in range(2):
-        run = replace(run, evidence=run.evidence.adding([question], [absent]))
+        run = replace(run, evidence=run.evidence.adding([fact], [absent]))
     diagnosis = diagnose(run)
     assert diagnosis.divergence is not None
     assert diagnosis.symptom is not None

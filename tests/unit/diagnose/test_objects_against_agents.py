@@ -7,7 +7,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Divergence
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import Backend, PodFacts
 from datapath_probe.sources.agent import agent_endpoint
@@ -15,31 +15,32 @@ from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.bpf.map_layout import parse as parse_layout
 from datapath_probe.sources.bpf.map_layout import version as layout_version
 from datapath_probe.sources.maps import ipcache, lxcmap
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 
-def looked_at_twice(run: Run) -> Run:
+def looked_at_twice(run: PathRun) -> PathRun:
     """The run with every answer given once more."""
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     return replace(run, evidence=evidence, second_look=True)
 
 
-def with_destination(run: Run, change: PodFacts) -> Run:
+def with_destination(run: PathRun, change: PodFacts) -> PathRun:
     """The run to a destination that objects describe so."""
     [backend] = run.plan.backends
-    plan = replace(run.plan, backends=(Backend(backend.ip, backend.port, change),))
+    plan = with_backends(run.plan, Backend(backend.ip, backend.port, change))
     return looked_at_twice(replace(run, plan=plan, plan_after=plan))
 
 
-def destination(run: Run) -> PodFacts:
+def destination(run: PathRun) -> PodFacts:
     [backend] = run.plan.backends
-    assert backend.target is not None
-    return backend.target
+    assert backend.pod_facts is not None
+    return backend.pod_facts
 
 
-def blamed(run: Run) -> Divergence:
+def blamed(run: PathRun) -> Divergence:
     found = diagnose(run).divergence
     assert found is not None
     return found
@@ -66,7 +67,7 @@ def test_a_cilium_node_with_another_address_than_the_node_is_named_itself() -> N
 NOBODY = Answer(1, b"", b"Error: Cannot get endpoint ipv4:10.0.0.1: [GET /endpoint/{id}][404]\n", 0.0, 0.0)
 
 
-def edited(run: Run, **changes: object) -> Run:
+def edited(run: PathRun, **changes: object) -> PathRun:
     """The run to a destination whose CiliumEndpoint says other things."""
     pod = destination(run)
     assert pod.endpoint is not None
@@ -95,12 +96,12 @@ def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_n
 def test_a_cilium_endpoint_with_another_identity_that_the_ipcache_does_not_have_is_no_cause() -> None:
     run = recorded("egress-policy-deny-service")
     [chosen] = [b for b in run.plan.backends if b == diagnose(run).backend]
-    assert chosen.target is not None
-    assert chosen.target.endpoint is not None
-    identity = chosen.target.endpoint.identity + 1
-    stale = replace(chosen.target, endpoint=replace(chosen.target.endpoint, identity=identity))
+    assert chosen.pod_facts is not None
+    assert chosen.pod_facts.endpoint is not None
+    identity = chosen.pod_facts.endpoint.identity + 1
+    stale = replace(chosen.pod_facts, endpoint=replace(chosen.pod_facts.endpoint, identity=identity))
     backends = tuple(replace(b, target=stale) if b is chosen else b for b in run.plan.backends)
-    plan = replace(run.plan, backends=backends)
+    plan = with_backends(run.plan, *backends)
     assert blamed(looked_at_twice(replace(run, plan=plan, plan_after=plan))).hop is not HopName.IPAM
 
 
@@ -120,10 +121,9 @@ def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_a
     run = recorded("endpoint-wrong-mac")
     pod = destination(run)
     assert pod.endpoint is not None
-    known = run.evidence.latest(agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id))
+    known = run.evidence.latest(agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id))
     gone = with_destination(run, replace(pod, endpoint=None))
     asked = agent_endpoint.at(pod.node.name, pod.pod.ip)
-    assert asked.argv[3] == f"ipv4:{pod.pod.ip}"
     evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
     found = blamed(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
@@ -133,7 +133,7 @@ def test_an_entry_that_is_not_there_is_missing_whatever_the_agent_says() -> None
     run = recorded("endpoint-entry-missing")
     pod = destination(run)
     assert pod.endpoint is not None
-    asked = agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id)
+    asked = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
     evidence = run.evidence.adding([asked], [NOBODY])
     [finding] = [
         f for f in diagnose(replace(run, evidence=evidence)).findings if f.hop is HopName.ENDPOINT_LOOKUP

@@ -11,42 +11,34 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from unit.kinds import entry_of, of_kind
 from unit.recorded import recorded
 
 INGRESS, EGRESS = HopName.INGRESS_POLICY, HopName.EGRESS_POLICY
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found
 
 
-def asks_for(*words: str) -> Callable[[Question], bool]:
-    """Questions whose command has these words in this order, side by side."""
-    return lambda question: any(
-        question.argv[at : at + len(words)] == words for at in range(len(question.argv))
-    )
-
-
-def without(run: Run, which: Callable[[Question], bool]) -> Run:
-    """The run, if these questions had not been answered."""
+def without(run: PathRun, which: Callable[[Fact], bool]) -> PathRun:
+    """The run, if these facts had not been answered."""
 
     def gone(reading: Reading) -> Reading:
         return Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s", reading.at)
 
-    readings = {
-        question: tuple(map(gone, answers)) if which(question) else answers
-        for question, answers in run.evidence
-    }
+    readings = {fact: tuple(map(gone, answers)) if which(fact) else answers for fact, answers in run.evidence}
     return replace(run, evidence=Evidence(readings))
 
 
-def rewritten(run: Run, which: Callable[[Question], bool], old: bytes, new: bytes) -> Run:
+def rewritten(run: PathRun, which: Callable[[Fact], bool], old: bytes, new: bytes) -> PathRun:
     """The run, if these answers had other words."""
 
     def other(reading: Reading) -> Reading:
@@ -57,17 +49,16 @@ def rewritten(run: Run, which: Callable[[Question], bool], old: bytes, new: byte
         )
 
     readings = {
-        question: tuple(map(other, answers)) if which(question) else answers
-        for question, answers in run.evidence
+        fact: tuple(map(other, answers)) if which(fact) else answers for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 
 
-HUBBLE = asks_for("hubble", "observe")
-MONITOR = asks_for("cilium-dbg", "monitor")
-SELECTORS = asks_for("policy", "selectors")
-ENDPOINTS = asks_for("endpoint", "get")
-REPOSITORY = asks_for("policy", "get")
+HUBBLE = of_kind(FactKind.FLOWS, FactKind.ICMP_FLOWS, FactKind.NEWEST_FLOW)
+MONITOR = of_kind(FactKind.MONITOR_DROPS, FactKind.MONITOR_TRACES)
+SELECTORS = of_kind(FactKind.POLICY_SELECTORS)
+ENDPOINTS = of_kind(FactKind.AGENT_ENDPOINT, FactKind.AGENT_ENDPOINT_BY_ADDRESS)
+REPOSITORY = of_kind(FactKind.POLICY_RULES)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +95,7 @@ def test_without_the_rules_a_default_deny_has_no_name() -> None:
 
 @pytest.mark.parametrize("missing", [SELECTORS, ENDPOINTS])
 def test_a_policy_that_lets_pass_is_not_ok_if_the_agents_own_is_not_known(
-    missing: Callable[[Question], bool],
+    missing: Callable[[Fact], bool],
 ) -> None:
     run = without(recorded("policy-map-lets-through"), missing)
     assert finding(run, INGRESS).verdict is HopVerdict.UNKNOWN
@@ -133,7 +124,7 @@ def test_answers_of_different_moments_are_asked_for_again() -> None:
     assert all(any(map(which, diagnosis.confirm)) for which in (SELECTORS, ENDPOINTS))
 
 
-def _only_first_revision(run: Run) -> Evidence:
+def _only_first_revision(run: PathRun) -> Evidence:
     """The realized revision comes first in the agent's answer; the wanted one is left as it is."""
 
     def other(reading: Reading) -> Reading:
@@ -195,7 +186,7 @@ def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> No
     run = recorded("denial-not-enforced")
     of_source = run.plan.source.endpoint
     assert of_source is not None
-    run = without(run, lambda question: ENDPOINTS(question) and str(of_source.endpoint_id) in question.argv)
+    run = without(run, lambda fact: ENDPOINTS(fact) and fact.get("endpoint") == of_source.endpoint_id)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.POLICY_NOT_ENFORCED)
     assert diagnosis.divergence is None
@@ -216,21 +207,19 @@ BY_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00",
 AUTHENTICATED = b'{"key":["0x00"],"value":["0x00","0x00","0xc0","0x81","0x01","0x00","0x00","0x00"]}'
 
 
-def with_entry(run: Run, answer: bytes) -> Run:
+def with_entry(run: PathRun, answer: bytes) -> PathRun:
     """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
-    lookups = asks_for(
-        "map", "lookup", "pinned", f"/sys/fs/bpf/tc/globals/cilium_policy_v2_{_endpoint(run):05d}"
-    )
+    own_map = f"cilium_policy_v2_{_endpoint(run):05d}"
     readings = {
-        question: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
-        if lookups(question)
+        fact: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
+        if entry_of(fact) == own_map
         else answers
-        for question, answers in run.evidence
+        for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
 
 
-def with_rule(run: Run, details: bytes) -> Run:
+def with_rule(run: PathRun, details: bytes) -> PathRun:
     """Derived: the policy asks for more than who it is."""
     return rewritten(run, ENDPOINTS, b':null}]}"', b":" + details + b'}]}"')
 
@@ -261,8 +250,8 @@ def test_who_has_authenticated_as_a_policy_wants_it_passes() -> None:
     assert finding(run, INGRESS).verdict is HopVerdict.OK
 
 
-def _endpoint(run: Run) -> int:
-    target = run.plan.backends[0].target
+def _endpoint(run: PathRun) -> int:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     return target.endpoint.endpoint_id

@@ -9,31 +9,29 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.lookup.service_frontend import address_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.byte_order import L4Protocol
 from datapath_probe.sources.maps import lbmap
+from unit.plans import with_backends, with_frontend
 from unit.recorded import recorded
 
-_PROTOCOL = 8  # octet of the key that holds it
-SLOT = 6  # of the key
-FLAGS_2, STATE = 9, 7  # of the values
+FLAGS_2, STATE = 9, 7  # octets of the values
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
-def with_entries_of_any_protocol(run: Run) -> Run:
+def with_entries_of_any_protocol(run: PathRun) -> PathRun:
     """The run as if its node had the Service under protocol ANY alone, as Cilium made it before 1.17."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = answers
-        if any(word.endswith("cilium_lb4_services_v2") for word in question.argv):
-            argv = list(question.argv)
-            at = argv.index("hex") + 1 + _PROTOCOL
-            assert argv[at] == "06"
-            argv[at] = "00"
-            readings[replace(question, argv=tuple(argv))] = answers
-            readings[question] = (ABSENT,) * len(answers)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = answers
+        if fact.kind is FactKind.SERVICE_SLOT:
+            of_any = {**dict(fact.parameters), "protocol": L4Protocol.ANY}
+            readings[Fact.of(fact.kind, fact.node, **of_any)] = answers
+            readings[fact] = (ABSENT,) * len(answers)
     return replace(run, evidence=Evidence(readings))
 
 
@@ -47,18 +45,14 @@ def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same()
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
 
 
-def with_octet(run: Run, map_name: str, place: int, octet: int, key: tuple[int, str] | None = None) -> Run:
-    """The run, all its answers heard twice, as if values of this map had another octet; `key`: those alone with this
-    octet in their keys.
-    """
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        readings[question] = (answers[0], answers[0])
-        if not any(word.endswith(map_name) for word in question.argv):
+def with_octet(run: PathRun, kind: FactKind, place: int, octet: int, slot: int | None = None) -> PathRun:
+    """The run, all its answers heard twice, as if entries of this kind had another octet; `slot`: those of it alone."""
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        readings[fact] = (answers[0], answers[0])
+        if fact.kind is not kind or (slot is not None and fact.get("slot") != slot):
             continue
-        if key and question.argv[question.argv.index("hex") + 1 + key[0]] != key[1]:
-            continue
-        readings[question] = (_with_octet(answers[0], place, octet),) * 2
+        readings[fact] = (_with_octet(answers[0], place, octet),) * 2
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
@@ -75,16 +69,14 @@ def _with_octet(reading: Reading, place: int, octet: int) -> Reading:
 def test_a_service_whose_packets_are_redirected_is_not_held_against_its_endpoints(
     flag: int, told: str
 ) -> None:
-    run = with_octet(
-        recorded("healthy-service-cross-node"), "cilium_lb4_services_v2", FLAGS_2, flag, (SLOT, "00")
-    )
+    run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_SLOT, FLAGS_2, flag, slot=0)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert told in diagnosis.message
 
 
 def test_behind_a_redirection_no_hop_is_named() -> None:
-    run = with_octet(recorded("egress-policy-deny-service"), "cilium_lb4_services_v2", FLAGS_2, 0x04)
+    run = with_octet(recorded("egress-policy-deny-service"), FactKind.SERVICE_SLOT, FLAGS_2, 0x04)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
 
@@ -94,22 +86,24 @@ def test_behind_a_redirection_no_hop_is_named() -> None:
 )
 def test_a_ready_backend_that_the_node_keeps_as_inactive_is_a_latent_fault(state: int, told: str) -> None:
     run = recorded("healthy-service-cross-node")
-    diagnosis = diagnose(with_octet(run, "cilium_lb4_backends_v3", STATE, state))
+    diagnosis = diagnose(with_octet(run, FactKind.SERVICE_BACKEND, STATE, state))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
     assert told in diagnosis.message
 
 
 def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
-    run = with_octet(recorded("healthy-service-cross-node"), "cilium_lb4_backends_v3", STATE, 1)
+    run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_BACKEND, STATE, 1)
     backends = tuple(
         replace(
             backend,
-            target=replace(backend.target, pod=replace(backend.target.pod, ready=False, terminating=True)),
+            target=replace(
+                backend.pod_facts, pod=replace(backend.pod_facts.pod, ready=False, terminating=True)
+            ),
         )
         for backend in run.plan.backends
-        if backend.target
+        if backend.pod_facts
     )
-    plan = replace(run.plan, backends=backends)
+    plan = with_backends(run.plan, *backends)
     lookup = next(
         finding
         for finding in diagnose(replace(run, plan=plan, plan_after=plan)).findings
@@ -118,13 +112,12 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
     assert lookup.verdict is HopVerdict.OK
 
 
-def without_affinity(run: Run) -> Run:
+def without_affinity(run: PathRun) -> PathRun:
     """The run as if neither Kubernetes nor the node had clients stick to a backend."""
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(
-        run.plan, frontend=replace(frontend, service=replace(frontend.service, session_affinity="None"))
-    )
+    service = replace(frontend.service, session_affinity="None")
+    plan = with_frontend(run.plan, replace(frontend, service=service))
     slot = lbmap.slot(plan.source.node.name, address_of(frontend), 0)
     readings = dict(run.evidence)
     readings[slot] = tuple(
@@ -150,10 +143,10 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     frontend = run.plan.frontend
     assert frontend is not None
     sticking = replace(frontend, service=replace(frontend.service, session_affinity="ClientIP"))
-    plan = replace(run.plan, frontend=sticking)
+    plan = with_frontend(run.plan, sticking)
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     told = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
     assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.AFFINITY_MISMATCH)
     assert told.divergence is not None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.evidence.store import Evidence
@@ -13,8 +13,8 @@ from unit.recorded import recorded
 SILENT = Unavailable(EvidenceError.AGENT_NOT_RESPONDING, "the shell did not answer within 10 s")
 
 
-def silenced(run: Run) -> Run:
-    readings = {question: tuple(SILENT for _ in answers) for question, answers in run.evidence}
+def silenced(run: PathRun) -> PathRun:
+    readings = {fact: tuple(SILENT for _ in answers) for fact, answers in run.evidence}
     return replace(run, evidence=Evidence(readings))
 
 

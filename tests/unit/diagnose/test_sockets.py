@@ -8,9 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import socket_lb
@@ -36,13 +37,13 @@ def printed(shown: object, exit_code: int = 0) -> Answer:
     return Answer(exit_code, json.dumps(shown).encode(), b"", 0.0, 0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def unresolved() -> Run:
+def unresolved() -> PathRun:
     """curl got no address, and nobody else is at fault as far as is known."""
     run = recorded("kpr/healthy-service@1.18.5")
     reading = run.request.reading
@@ -53,9 +54,7 @@ def unresolved() -> Run:
     said = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
     failed = replace(reading, exit_code=6, stderr=said, stdout=b"")
     absent = {
-        q: Answer(254, b"null", b"", 0.0, 0.0)
-        for q, _ in run.evidence
-        if "cilium_ct4_global" in " ".join(q.argv)
+        q: Answer(254, b"null", b"", 0.0, 0.0) for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY
     }
     return answering(replace(run, request=replace(run.request, reading=failed)), absent)
 
@@ -103,12 +102,12 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     assert frontend is not None
     node, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
     untranslated_entry = conntrack.out_entry(node, client, port, frontend.ip, frontend.number)
-    assert untranslated_entry in questions_of(run)
+    assert untranslated_entry in facts_of(run)
     entry = recorded("source-policy-program-missing")
     sample = next(
         r[-1]
         for q, r in entry.evidence
-        if "cilium_ct4_global" in " ".join(q.argv) and isinstance(conntrack.parse(r[-1]), conntrack.CtEntry)
+        if q.kind is FactKind.CONNTRACK_ENTRY and isinstance(conntrack.parse(r[-1]), conntrack.CtEntry)
     )
     found = conntrack.parse(sample)
     assert isinstance(found, conntrack.CtEntry)

@@ -10,8 +10,8 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.failure_model.stage import Stage
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -25,15 +25,15 @@ NATIVE, ROUTES = "native/node-route-blackhole@1.18.5", "endpoint-routes/ipcache-
 TUNNEL = "overlay-dropped-on-the-wire"
 
 
-def answered(run: Run, answers: dict[Question, str]) -> Run:
+def answered(run: PathRun, answers: dict[Fact, str]) -> PathRun:
     """The run with these answers too, heard twice."""
-    readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
-    for question, text in answers.items():
-        readings[question] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
+    readings: dict[Fact, tuple[Reading, ...]] = dict(run.evidence)
+    for fact, text in answers.items():
+        readings[fact] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
     return replace(run, evidence=Evidence(readings))
 
 
-def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run:
+def sends_to(run: PathRun, pod: PodFacts, mac: str, state: str = "PERMANENT") -> PathRun:
     """The run with a pod that knows its gateway by this MAC address."""
     node = pod.node.name
     namespaces = netns.parse(run.evidence.latest(netns.find(node)))
@@ -46,13 +46,13 @@ def sends_to(run: Run, pod: PodFacts, mac: str, state: str = "PERMANENT") -> Run
     return answered(run, {neighbors.neighbors_in_pod(node, inside, "eth0"): json.dumps(shown)})
 
 
-def destination(run: Run) -> PodFacts:
-    target = run.plan.backends[0].target
+def destination(run: PathRun) -> PodFacts:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 
 
-def found(run: Run, hop: HopName) -> Finding:
+def found(run: PathRun, hop: HopName) -> Finding:
     [finding] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return finding
 
@@ -81,7 +81,7 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     run = recorded(ROUTES)
     pod = destination(run)
     rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
-    run = answered(run, {iptables.question(pod.node.name): rules})
+    run = answered(run, {iptables.fact(pod.node.name): rules})
     finding = found(run, HopName.ENDPOINT_LOOKUP)
     assert (finding.reason, finding.predicts) == (Reason.NETFILTER_DROPS, frozenset({Stage.SENT}))
 
@@ -89,7 +89,7 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
 DROPS, WATCHES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
 
 
-def behind_a_stranger(run: Run, device: str, program: str, code: tuple[str, ...]) -> Run:
+def behind_a_stranger(run: PathRun, device: str, program: str, code: tuple[str, ...]) -> PathRun:
     """The run with a stranger that comes before Cilium's program at the egress of a device."""
     node = destination(run).node.name
     kinds = [("stranger", 7777), (program, 7778)]
@@ -100,7 +100,7 @@ def behind_a_stranger(run: Run, device: str, program: str, code: tuple[str, ...]
         run,
         {
             bpftool.attached(node, device): json.dumps([{"xdp": [], "tc": shown}]),
-            bpf_returns.question(node, 7777): json.dumps([{"disasm": text} for text in code]),
+            bpf_returns.fact(node, 7777): json.dumps([{"disasm": text} for text in code]),
         },
     )
 

@@ -7,10 +7,11 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import qdisc
@@ -32,7 +33,7 @@ KEEPS_WAITING = [
 ]
 
 
-def reporting(run: Run, **changes: object) -> Run:
+def reporting(run: PathRun, **changes: object) -> PathRun:
     """The run with another report by curl."""
     reading = run.request.reading
     assert isinstance(reading, Answer)
@@ -42,16 +43,16 @@ def reporting(run: Run, **changes: object) -> Run:
     return replace(run, request=replace(run.request, reading=said))
 
 
-def told(run: Run, question: Question, text: str) -> Run:
+def told(run: PathRun, fact: Fact, text: str) -> PathRun:
     """The run with this answer, heard twice."""
     answer = Answer(0, text.encode(), b"", 0.0, 0.0)
-    readings = {q: r * 2 for q, r in run.evidence.readings.items()} | {question: (answer, answer)}
+    readings = {q: r * 2 for q, r in run.evidence.readings.items()} | {fact: (answer, answer)}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def asked_inside(run: Run, node: str) -> Question:
-    """The question for the packet filters inside the pod on this node."""
-    return next(q for q in questions_of(run) if q.node == node and {"nsenter", "iptables-save"} <= {*q.argv})
+def asked_inside(run: PathRun, node: str) -> Fact:
+    """The fact for the packet filters inside the pod on this node."""
+    return next(q for q in facts_of(run) if q == iptables.fact(node, str(q.get("namespace"))))
 
 
 def named(diagnosis: Diagnosis) -> tuple[HopName, Reason] | None:
@@ -99,7 +100,5 @@ def test_a_queue_that_keeps_packets_waiting_is_told_if_the_answer_came_late(conn
 
 
 def test_a_request_that_went_well_has_no_filters_looked_for() -> None:
-    programs = {
-        question.argv[0] for question in questions_of(replace(recorded(HEALTHY), evidence=Evidence()))
-    }
-    assert iptables.question("any").argv[0] not in programs
+    kinds = {fact.kind for fact in facts_of(replace(recorded(HEALTHY), evidence=Evidence()))}
+    assert FactKind.IPTABLES_RULES not in kinds

@@ -1,4 +1,4 @@
-"""Answers that came and could not be read are told, question by question."""
+"""Answers that came and could not be read are told, fact by fact."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,12 +8,13 @@ import pytest
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader, ParseCache
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from unit.recorded import names, recorded
 
-QUESTION = Question("node1", ("bpftool", "-j"))
+FACT = Fact(FactKind.UPTIME, "node1")
 GARBLED = Answer(0, b"{]", b"", 0.0, 0.0)
 
 
@@ -24,15 +25,15 @@ def _no_parser(reading: Reading) -> Unavailable:
 def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before() -> None:
     parse_cache = ParseCache()
     for _ in range(2):
-        reader = EvidenceReader(Evidence().adding([QUESTION], [GARBLED]), parse_cache)
-        reader.read(QUESTION, _no_parser)
-        reader.series(QUESTION, _no_parser)
-        assert reader.unread == {QUESTION: EvidenceError.UNPARSABLE}
+        reader = EvidenceReader(Evidence().adding([FACT], [GARBLED]), parse_cache)
+        reader.read(FACT, _no_parser)
+        reader.series(FACT, _no_parser)
+        assert reader.unread == {FACT: EvidenceError.UNPARSABLE}
 
 
 def test_what_never_came_is_not_unread() -> None:
-    reader = EvidenceReader(Evidence().adding([QUESTION], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
-    reader.read(QUESTION, _no_parser)
+    reader = EvidenceReader(Evidence().adding([FACT], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
+    reader.read(FACT, _no_parser)
     assert reader.unread == {}
 
 
@@ -44,8 +45,8 @@ def test_answers_of_a_healthy_run_can_all_be_read(name: str) -> None:
 def test_a_diagnosis_tells_programs_whose_output_has_changed() -> None:
     run = recorded("healthy-cross-node")
     garbled = {
-        question: tuple(replace(a, stdout=b"{]") if isinstance(a, Answer) else a for a in readings)
-        for question, readings in run.evidence
+        fact: tuple(replace(a, stdout=b"{]") if isinstance(a, Answer) else a for a in readings)
+        for fact, readings in run.evidence
     }
     unread = Counter(diagnose(replace(run, evidence=Evidence(garbled))).unread)
     assert unread["bpftool", EvidenceError.UNPARSABLE] > 5

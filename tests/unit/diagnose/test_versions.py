@@ -10,6 +10,7 @@ from datapath_probe.sources.bpf import map_layout
 from datapath_probe.sources.bpf.map_layout import Layout
 from faults.recordings import bundles, index, passes
 from unit.diagnose.versions import VERSIONS, Version, as_of
+from unit.kinds import entry_of
 from unit.recorded import names, recorded
 
 OF_1_18 = [name for name in names() if "@" not in name or name.endswith("@1.18.5")]
@@ -72,9 +73,8 @@ def test_what_is_asked_is_what_each_version_has(version: Version) -> None:
     maps = map_layout.parse(run.evidence.latest(map_layout.version(node)))
     assert isinstance(maps, Layout)
     assert maps.version == version.number
-    words = (word for question, _ in run.evidence for word in question.argv)
-    pinned = {word.rpartition("/")[2] for word in words if "/cilium_" in word}
-    assert {name for name in pinned if name.startswith("cilium_ipcache")} == {maps.ipcache_map}
-    policies = [name for name in pinned if name.startswith("cilium_policy_")]
+    pinned = {entry_of(fact) or fact.get("map") or "" for fact, _ in run.evidence}
+    assert {name for name in pinned if str(name).startswith("cilium_ipcache")} == {maps.ipcache_map}
+    policies = [str(name) for name in pinned if str(name).startswith("cilium_policy_")]
     assert policies
-    assert all(name.removeprefix(maps.policy_map).isdecimal() for name in policies)
+    assert all(name.removeprefix(f"{maps.policy_map}_").isdecimal() for name in policies)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.flows import hubble
@@ -15,7 +16,7 @@ from unit.sources.golden import printed
 AT = "2026-11-23T21:00:0{}.0Z"
 
 
-def packet(run: Run, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
+def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
     """A line about a packet of the run's connection to its (first) backend."""
     source = (run.plan.source.pod.ip, run.request.local_port)
     backend = run.plan.backends[0] if run.plan.backends else None
@@ -35,54 +36,50 @@ def packet(run: Run, *, reply: bool = False, flags: str = "SYN", **told: object)
     return json.dumps({"flow": flow, "time": AT.format(0)})
 
 
-def dropped(run: Run, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
+def dropped(run: PathRun, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
     """A line about a packet that was dropped."""
     return packet(run, reply=reply, drop_reason=code, file={"name": file}, traffic_direction=direction)
 
 
-def telling(run: Run, node: str, lines: Sequence[str], *, moved_on: bool = True) -> Run:
+def telling(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = True) -> PathRun:
     """The run with these lines from the node's ring, which has moved on since the request ended."""
     ip, port = run.plan.source.pod.ip, run.request.local_port
     since_s = int(run.plan.request.timeout_s) + _MARGIN_S
     rings = [AT.format(1), AT.format(2 if moved_on else 1)]
-    answers: dict[Question, list[Answer]] = {
+    answers: dict[Fact, list[Answer]] = {
         hubble.newest(node): [printed(json.dumps({"flow": {"IP": {}}, "time": at})) for at in rings],
         hubble.connection(node, ip, port, since_s): [printed("\n".join(lines))],
         hubble.icmp(node, ip, since_s): [printed("")],
     }
     evidence = run.evidence
-    for question, readings in answers.items():
+    for fact, readings in answers.items():
         for reading in readings:
-            evidence = evidence.adding([question], [reading])
+            evidence = evidence.adding([fact], [reading])
     return replace(run, evidence=evidence)
 
 
-def ends(run: Run) -> tuple[str, str]:
+def ends(run: PathRun) -> tuple[str, str]:
     """The nodes of source and destination."""
     here = run.plan.source.node.name
-    target = run.plan.backends[0].target if run.plan.backends else None
+    target = run.plan.backends[0].pod_facts if run.plan.backends else None
     return here, target.node.name if target else here
 
 
-def without(run: Run, *parts: str) -> Run:
-    """The run without the answers to questions that have one of these in their words."""
-
-    def keep(question: Question) -> bool:
-        return not any(part in word for part in parts for word in question.argv)
-
-    kept: dict[Question, tuple[Reading, ...]] = {q: r for q, r in run.evidence if keep(q)}
+def without(run: PathRun, *kinds: FactKind) -> PathRun:
+    """The run without facts of these kinds."""
+    kept: dict[Fact, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
     return replace(run, evidence=type(run.evidence)(kept))
 
 
-def no_conntrack_entries(run: Run) -> Run:
+def no_conntrack_entries(run: PathRun) -> PathRun:
     """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
     readings = {
-        question: tuple(
+        fact: tuple(
             replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
             for reading in told
         )
-        if any("cilium_ct" in word for word in question.argv)
+        if fact.kind is FactKind.CONNTRACK_ENTRY
         else told
-        for question, told in run.evidence
+        for fact, told in run.evidence
     }
     return replace(run, evidence=Evidence(readings))

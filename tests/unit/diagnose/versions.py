@@ -7,14 +7,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.parameters import Value
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.byte_order import L4Protocol
 
-_MAPS = "/sys/fs/bpf/tc/globals/"
-_ANY_PROTOCOL = "00"
-_PROTOCOL = 8 + 8  # of a service's key, behind `bpftool -j map lookup pinned MAP key hex`
+_NAMES = ("map", "name")  # parameters that hold those of maps
 _NAME = 15  # so much of a map's name does the kernel keep
 _NULL = b"null\n"
 _THE_WORLD = bytes((2, *([0] * 11)))  # up to 1.17 there is no row for a node's pod CIDR
@@ -59,28 +60,27 @@ _EARLIER = {"cilium_ipcache_v2": "cilium_ipcache"}
 VERSIONS = {
     "1.16": Version(
         "1.16.19",
-        {**_EARLIER, "cilium_policy_v2_": "cilium_policy_"},
+        {**_EARLIER, "cilium_policy_v2": "cilium_policy"},
         _short_ipcache,
         _with_counters,
         protocols=False,
     ),
     "1.17": Version("1.17.0", _EARLIER, _short_ipcache, _with_counters),
-    "1.20": Version("1.20.2", {"cilium_policy_v2_": "cilium_policy_v3_"}, _same, _with_precedence),
+    "1.20": Version("1.20.2", {"cilium_policy_v2": "cilium_policy_v3"}, _same, _with_precedence),
 }
 
 
-def as_of(run: Run, version: Version) -> Run:
+def as_of(run: PathRun, version: Version) -> PathRun:
     """The run with agents of this version on all nodes."""
-    readings: dict[Question, tuple[Reading, ...]] = {}
-    for question, answers in run.evidence:
-        told = tuple(_told(run, question, answer, version) for answer in answers)
-        asked = replace(question, argv=tuple(_named(word, version) for word in question.argv))
-        if not version.protocols and _map(question) == "cilium_lb4_services_v2":
-            if question.argv[_PROTOCOL] == _ANY_PROTOCOL:
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        told = tuple(_told(run, fact, answer, version) for answer in answers)
+        asked = _with(fact, **{n: _named(str(v), version) for n, v in fact.parameters if n in _NAMES})
+        if not version.protocols and fact.kind is FactKind.SERVICE_SLOT:
+            if fact.number("protocol") == L4Protocol.ANY:
                 continue
             readings[asked] = tuple(map(_absent, told))
-            words = (*asked.argv[:_PROTOCOL], _ANY_PROTOCOL, *asked.argv[_PROTOCOL + 1 :])
-            asked = replace(asked, argv=words)
+            asked = _with(asked, protocol=L4Protocol.ANY)
         readings[asked] = told
     return replace(run, evidence=Evidence(readings))
 
@@ -91,29 +91,26 @@ def _named(word: str, version: Version) -> str:
     return word
 
 
-def _map(question: Question) -> str:
-    """The map that is looked into; "" where none is."""
-    looked_up = question.argv[:5] == ("bpftool", "-j", "map", "lookup", "pinned")
-    return question.argv[5].removeprefix(_MAPS) if looked_up else ""
+def _with(fact: Fact, **parameters: Value) -> Fact:
+    return Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), **parameters})
 
 
-def _told(run: Run, question: Question, reading: Reading, version: Version) -> Reading:
+def _told(run: PathRun, fact: Fact, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
-    if question.argv == ("cilium-agent", "--version"):
+    if fact.kind is FactKind.AGENT_VERSION:
         return replace(reading, stdout=reading.stdout.replace(b"1.18.5", version.number.encode()))
-    name = _map(question)
-    if name == "cilium_ipcache_v2":
-        if not version.knows_pod_cidrs and _by_pod_cidr(run, question, reading):
+    if fact.kind is FactKind.IPCACHE_ENTRY:
+        if not version.knows_pod_cidrs and _by_pod_cidr(run, fact, reading):
             return _laid_out(reading, lambda _: _THE_WORLD)
         return _laid_out(reading, version.ipcache)
-    return _laid_out(reading, version.policy) if name.startswith("cilium_policy_v2_") else reading
+    return _laid_out(reading, version.policy) if fact.kind is FactKind.POLICY_ENTRY else reading
 
 
-def _by_pod_cidr(run: Run, question: Question, answer: Answer) -> bool:
+def _by_pod_cidr(run: PathRun, fact: Fact, answer: Answer) -> bool:
     """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
-    wider = replace(question, argv=(*question.argv[:8], "3f", *question.argv[9:]))
-    return question == wider or any(
+    wider = _with(fact, prefix_length=31)
+    return fact == wider or any(
         isinstance(other, Answer) and _value(other) == _value(answer) for other in run.evidence.all(wider)
     )
 

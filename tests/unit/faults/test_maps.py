@@ -1,4 +1,4 @@
-"""Entries of maps that a fault has changed: put back as they were, unless somebody else has put them right."""
+"""A changed map entry is restored, unless the agent has repaired it."""
 
 from typing import cast
 
@@ -28,9 +28,7 @@ class _Entry:
     ("meanwhile", "in_the_end"),
     [(WRONG, RIGHT), (None, RIGHT), (RIGHT, RIGHT), (RENEWED, RENEWED)],
 )
-def test_an_entry_is_put_back_unless_the_agent_wrote_it_anew(
-    meanwhile: bytes | None, in_the_end: bytes
-) -> None:
+def test_an_entry_is_restored_unless_the_agent_wrote_it(meanwhile: bytes | None, in_the_end: bytes) -> None:
     entry = _Entry()
     with changed(cast(MapEntry, entry), lambda _: WRONG) as in_place:
         assert in_place()

@@ -1,4 +1,4 @@
-"""Passes of the fault bench, replayed: what was named on the lab is named still."""
+"""Recorded runs of the fault bench, replayed: each gets the same answer."""
 
 import re
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from datapath_probe.cli.replay import replayed
-from faults.fault import Outcome, said, within
+from faults.fault import Outcome, answer_of, within
 from faults.recordings import Reader, index, passes
 from faults.result import Result
 
@@ -22,15 +22,15 @@ def reader(name: str) -> Reader:
 @pytest.mark.parametrize(
     ("name", "result"), RESULTS, ids=[f"{name}-{result.fault}" for name, result in RESULTS]
 )
-def test_a_recorded_fault_is_named_as_it_was(name: str, result: Result) -> None:
+def test_a_recorded_fault_gets_the_same_answer(name: str, result: Result) -> None:
     _, status = replayed(reader(name).bundle(result.fault))
-    told = said(status.to_object())
-    if str(told) not in result.expected.split(" | "):
+    answer = answer_of(status.to_object())
+    if str(answer) not in result.expected.split(" | "):
         assert result.outcome is Outcome.HONEST
-        assert told.verdict == "Unknown" or (told.segment and holds(told.segment, result.expected))
+        assert answer.verdict == "Unknown" or (answer.segment and contains(answer.segment, result.expected))
 
 
-def holds(segment: tuple[str, str], expected: str) -> bool:
-    """Whether something that is expected lies in a segment: a hop, or a stretch between two."""
+def contains(segment: tuple[str, str], expected: str) -> bool:
+    """Whether the segment contains an expected hop or segment."""
     places = re.findall(r" ([a-z-]+)(?:@| … ([a-z-]+) )", expected)
     return any(all(within(segment, hop) for hop in place if hop) for place in places)

@@ -1,4 +1,4 @@
-"""API objects as a cluster with Cilium 1.18 sends them, cut to the fields that count."""
+"""API objects of a cluster with Cilium 1.18, reduced to the relevant fields. Used by the tests of `kube`."""
 
 from typing import Any
 

@@ -36,11 +36,11 @@ def test_bytecode_does_not_change_the_key(tmp_path: Path) -> None:
     assert digest(tmp_path) == before
 
 
-def test_parts_do_not_run_into_each_other() -> None:
+def test_the_boundaries_of_parts_matter() -> None:
     assert digest("ab", "c") != digest("a", "bc")
 
 
-def test_what_was_built_is_not_built_again() -> None:
+def test_a_cached_build_is_reused() -> None:
     first = cached("bin", "tool", digest("1"), _made)
 
     def again(_: Path) -> None:
@@ -50,7 +50,7 @@ def test_what_was_built_is_not_built_again() -> None:
     assert (first / "program").read_text() == "made"
 
 
-def test_a_failed_build_leaves_nothing_that_looks_whole() -> None:
+def test_a_failed_build_leaves_no_complete_entry() -> None:
     def fails(out: Path) -> None:
         (out / "half").write_text("")
         raise RuntimeError("disk full")
@@ -61,10 +61,10 @@ def test_a_failed_build_leaves_nothing_that_looks_whole() -> None:
     assert [p.name for p in folder.iterdir()] == ["program"]
 
 
-def test_only_the_builds_used_last_are_kept() -> None:
+def test_only_the_most_recently_used_builds_are_kept() -> None:
     folders = [cached("bin", "tool", digest(str(i)), _made) for i in range(3)]
     other = cached("bin", "tool-agent", digest("x"), _made)
-    cached("bin", "tool", digest("0"), _made)  # the oldest is in use again
+    cached("bin", "tool", digest("0"), _made)  # the oldest is used again
     newest = cached("bin", "tool", digest("new"), _made)
     assert [f.exists() for f in folders] == [True, False, True]
     assert newest.exists()

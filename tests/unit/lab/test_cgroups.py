@@ -41,7 +41,7 @@ def test_a_process_of_a_node_joins_every_hierarchy(hybrid: Path) -> None:
     ]
 
 
-def test_on_v2_processes_move_to_a_leaf_so_that_pods_get_controllers(unified: Path) -> None:
+def test_on_v2_processes_move_to_a_leaf_so_that_pods_have_controllers(unified: Path) -> None:
     node = unified / "dplab/node1"
     for folder in (node.parent, node):  # the kernel fills this file in each new cgroup
         folder.mkdir()
@@ -51,7 +51,7 @@ def test_on_v2_processes_move_to_a_leaf_so_that_pods_get_controllers(unified: Pa
     assert not (node / "cgroup.subtree_control").exists()
 
     (node / "cgroup.procs").write_text("41\n")
-    cgroups.settle("node1", unified)
+    cgroups.prepare_for_pods("node1", unified)
     assert (node / "system/cgroup.procs").read_text() == "41"
     assert cgroups.joining("node1", root=unified)[1] == f"{node}/system/cgroup.procs"
     assert (node / "cgroup.subtree_control").read_text() == "+cpu +memory"

@@ -7,7 +7,7 @@ from lab import forward
 
 
 async def _shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers only once the client has ended its side."""
+    """Replies only after the client has closed its side."""
     writer.write((await reader.read()).upper())
     writer.close()
 
@@ -32,7 +32,7 @@ async def test_bytes_pass_both_ways_and_a_half_closed_connection_stays_open(
         serving.cancel()
 
 
-async def test_while_nobody_listens_inside_connections_end_and_the_next_is_tried_anew(
+async def test_without_a_server_connections_end_and_later_ones_are_forwarded(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:

@@ -1,4 +1,4 @@
-"""What the lab would start and install, as data: command lines, configuration, chart values."""
+"""Command lines, configuration and chart values of the lab, as data."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_a_mode_becomes_chart_values(mode: Mode, expected: dict[str, object]) ->
     assert values.items() >= expected.items()
 
 
-def test_the_shared_values_say_vxlan_so_that_each_mode_says_only_what_differs() -> None:
+def test_the_shared_values_are_those_of_vxlan() -> None:
     shared = yaml.safe_load(cilium.VALUE_FILES[0].read_text())
     assert (shared["routingMode"], shared["tunnelProtocol"], shared["kubeProxyReplacement"]) == (
         "tunnel",
@@ -34,11 +34,11 @@ def test_the_shared_values_say_vxlan_so_that_each_mode_says_only_what_differs() 
     )
 
 
-def test_attach_by_tc_switches_tcx_off() -> None:
+def test_attach_tc_disables_tcx() -> None:
     assert cilium.values(Settings(attach=Attach.TC))["bpf"] == {"enableTCX": False}
 
 
-def test_the_agent_has_no_capability_that_the_machine_may_lack() -> None:
+def test_the_agent_needs_no_capability_that_the_machine_may_lack() -> None:
     lab_values = yaml.safe_load(cilium.VALUE_FILES[1].read_text())
     granted = lab_values["securityContext"]["capabilities"].values()
     assert all("SYS_RESOURCE" not in names for names in granted)
@@ -50,14 +50,14 @@ def test_the_api_server_starts_after_etcd() -> None:
     assert roles.index("etcd") < roles.index("kube-apiserver")
 
 
-def test_dns_in_manifest_and_kubelet_agree() -> None:
+def test_manifest_and_kubelet_have_the_same_dns_address() -> None:
     documents = yaml.safe_load_all((HERE / "manifests/coredns.yaml").read_text())
     service = next(d for d in documents if d["kind"] == "Service")
     assert kubelet_config(Node("node1"))["clusterDNS"] == [service["spec"]["clusterIP"]] == [DNS_SERVICE_IP]
 
 
 @pytest.mark.parametrize("version", CILIUM_MODULES)
-def test_a_cilium_build_knows_its_version(version: str) -> None:
+def test_a_cilium_build_contains_its_version(version: str) -> None:
     """cilium-dbg shows an empty version unless the variable has the three words of a release."""
     ldflags = gobuild.cilium(version).ldflags
     assert f"-X 'github.com/cilium/cilium/pkg/version.ciliumVersion={version} lab 1970-01-01'" in ldflags
@@ -78,9 +78,7 @@ def test_every_program_is_a_tool_of_its_module() -> None:
         assert set(module.programs) <= set(tools)
 
 
-def test_debian_may_not_start_the_services_it_installs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installed_services_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = tmp_path / "policy-rc.d"
     monkeypatch.setattr(packages, "_POLICY", policy)
     with packages._no_service_starts():
@@ -89,7 +87,7 @@ def test_debian_may_not_start_the_services_it_installs(
     assert not policy.exists()
 
 
-def test_a_policy_of_the_machine_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_policy_rc_d_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = tmp_path / "policy-rc.d"
     policy.write_text("the machine's own")
     monkeypatch.setattr(packages, "_POLICY", policy)
@@ -103,14 +101,14 @@ def test_a_policy_of_the_machine_is_put_back(tmp_path: Path, monkeypatch: pytest
     ("attribute", "value", "sentence"),
     [
         ("sys.platform", "darwin", "it needs Linux"),
-        ("os.geteuid", lambda: 1000, "must be run as root"),
+        ("os.geteuid", lambda: 1000, "must run as root"),
         ("bpf_in_kernel", lambda: False, "no BPF file system"),
         ("supported_cgroups", lambda root: False, "cgroups must be mounted"),
         ("packages.obtainable", lambda: False, "no apt-get"),
         ("toolchain.obtainable", lambda: False, "Go toolchain"),
     ],
 )
-def test_a_missing_precondition_is_one_clear_sentence(
+def test_a_missing_precondition_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, attribute: str, value: object, sentence: str
 ) -> None:
     for name in (

@@ -25,7 +25,7 @@ def test_a_recorded_process_is_found_again(sleeper: subprocess.Popen[bytes], tmp
     assert Process.load(tmp_path / "deep/role.json") == process
 
 
-def test_a_pid_that_was_given_to_another_process_is_never_signalled(sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_reused_pid_is_never_signaled(sleeper: subprocess.Popen[bytes]) -> None:
     recycled = replace(Process.of(sleeper.pid), start_time=1)
     assert not recycled.alive()
     recycled.signal(signal.SIGKILL)
@@ -54,7 +54,7 @@ def test_stop_kills_a_process_that_ignores_sigterm() -> None:
         assert child.wait(1) == -signal.SIGKILL
 
 
-def test_an_ended_process_is_not_alive_although_nobody_reaped_it() -> None:
+def test_a_zombie_process_is_not_alive() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         process = Process.of(child.pid)
         child.kill()

@@ -1,9 +1,9 @@
-"""What the soak takes for explained by a fault that it injected: anything else is a false alarm."""
+"""Which alarms an injected fault of the soak test explains; all others are false."""
 
 import pytest
 
 from soak.history import PastRun
-from soak.injection import _UNDER_WAY_S, FAULTS, Injection
+from soak.injection import _IN_PROGRESS_S, FAULTS, Injection
 
 [MISSING] = [fault for fault in FAULTS if fault.name == "endpoint entry missing, other node"]
 INJECTION = Injection(MISSING, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
@@ -27,7 +27,7 @@ def alarm(
         alarm(segment=("ipcache-lookup", "destination-interface")),
     ],
 )
-def test_an_alarm_that_names_the_broken_hop_or_holds_it_is_explained(run: PastRun) -> None:
+def test_an_alarm_at_the_broken_hop_or_a_segment_around_it_is_explained(run: PastRun) -> None:
     assert INJECTION.explains(run)
 
 
@@ -38,7 +38,7 @@ def test_an_alarm_that_names_the_broken_hop_or_holds_it_is_explained(run: PastRu
         alarm(hop=MISSING.hop, reason="LookupMismatch"),
         alarm(hop=MISSING.hop, reason=MISSING.reason, probe="star"),
         alarm(hop=MISSING.hop, reason=MISSING.reason, ended=99),
-        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=121 + _UNDER_WAY_S),
+        alarm(hop=MISSING.hop, reason=MISSING.reason, ended=121 + _IN_PROGRESS_S),
         alarm(segment=("reply-program", "reply-delivery")),
         alarm(segment=("ipcache-lookup", "overlay-decapsulation")),
         alarm(),
@@ -48,7 +48,7 @@ def test_any_other_alarm_is_false(run: PastRun) -> None:
     assert not INJECTION.explains(run)
 
 
-def test_an_application_that_stops_in_mid_answer_resets_the_connection() -> None:
+def test_an_application_that_stops_during_a_response_resets_the_connection() -> None:
     [stopped] = [fault for fault in FAULTS if fault.name == "application stopped"]
     injection = Injection(stopped, "calm", began=100, repaired=120, found_s=3, healthy_s=4)
     assert injection.explains(alarm(hop=stopped.hop, reason="ConnectionReset"))

@@ -20,7 +20,7 @@ def selecting() -> Cluster:
 
 
 def planned(inventory: Cluster, destination: dict[str, object]) -> Plan:
-    plan = resolve(probe(destination), inventory)
+    (plan,) = resolve(probe(destination), inventory)
     assert isinstance(plan, Plan)
     return plan
 

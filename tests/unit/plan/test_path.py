@@ -25,7 +25,7 @@ OF_SERVICES = {
 def path(destination: dict[str, dict[str, object]], backend: int | None = 0, **config: str) -> ExpectedPath:
     inventory = cluster()
     inventory.config = VXLAN | {key.replace("_", "-"): value for key, value in config.items()}
-    plan = resolve(probe(destination), inventory)
+    (plan,) = resolve(probe(destination), inventory)
     assert isinstance(plan, Plan)
     return expected_path(plan, None if backend is None else plan.backends[backend])
 
@@ -74,7 +74,7 @@ def test_a_node_port_has_the_hops_of_a_service_but_no_name() -> None:
     inventory.config = VXLAN | {"kube-proxy-replacement": "true"}
     port = replace(DEATHSTAR.ports[0], node_port=30080)
     inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=(port,))
-    plan = resolve(probe({"service": {**SERVICE["service"], "frontend": "NodePort"}}), inventory)
+    (plan,) = resolve(probe({"service": {**SERVICE["service"], "frontend": "NodePort"}}), inventory)
     assert isinstance(plan, Plan)
     by_name = path(SERVICE, kube_proxy_replacement="true")
     assert names(by_name) - names(expected_path(plan, plan.backends[0])) == {HopName.NAME_RESOLUTION}
@@ -87,6 +87,6 @@ def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:
 
 
 def test_a_backend_that_only_the_datapath_knows_leaves_the_rest_open() -> None:
-    plan = resolve(probe(SERVICE), cluster())
+    (plan,) = resolve(probe(SERVICE), cluster())
     assert isinstance(plan, Plan)
     assert expected_path(plan, Backend("192.0.2.1", 80, None)).hops[-1].name is HopName.SERVICE_TRANSLATION

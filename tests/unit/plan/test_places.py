@@ -24,7 +24,7 @@ def in_host_network(inventory: Cluster, name: str) -> None:
 
 
 def plan(inventory: Cluster, destination: dict[str, dict[str, object]]) -> Plan:
-    made = resolve(probe(destination), inventory)
+    (made,) = resolve(probe(destination), inventory)
     assert isinstance(made, Plan), made
     return made
 
@@ -143,8 +143,8 @@ def test_an_endpoint_that_people_have_written_need_not_name_its_pod() -> None:
     inventory = cluster()
     inventory.endpoints["default/deathstar"] = (slice_endpoint("", "10.244.0.172", "node1", pod=None),)
     [backend] = plan(inventory, SERVICE).backends
-    assert backend.target is not None
-    assert backend.target.pod.name == "deathstar-0"
+    assert backend.pod_facts is not None
+    assert backend.pod_facts.pod.name == "deathstar-0"
 
 
 @pytest.mark.parametrize("change", [{"phase": "Succeeded"}, {"host_network": True}])

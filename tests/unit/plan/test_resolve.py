@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
+from datapath_probe.plan import resolve as resolving
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun, Plan
@@ -20,7 +21,7 @@ NODE_PORT = {"service": {"name": "deathstar", "port": 80, "frontend": "NodePort"
 
 
 def planned(destination: Mapping[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
-    plan = resolve(probe(destination, **spec), inventory or cluster())
+    (plan,) = resolve(probe(destination, **spec), inventory or cluster())
     assert isinstance(plan, Plan), plan
     return plan
 
@@ -30,7 +31,7 @@ def test_a_pod_is_requested_at_its_own_address() -> None:
     assert (plan.request.host, plan.request.port) == ("10.244.0.172", 80)
     assert plan.destination == "default/deathstar-0:80"
     assert plan.frontend is None
-    assert [b.target and b.target.pod.name for b in plan.backends] == ["deathstar-0"]
+    assert [b.pod_facts and b.pod_facts.pod.name for b in plan.backends] == ["deathstar-0"]
 
 
 def test_a_service_is_requested_by_name_and_knows_its_backends() -> None:
@@ -79,7 +80,7 @@ def test_a_node_port_is_balanced_by_the_internal_traffic_policy() -> None:
     inventory = with_node_port(30080)
     service = inventory.services["default/deathstar"]
     inventory.services["default/deathstar"] = replace(service, internal_traffic_policy="Local")
-    assert [b.target and b.target.pod.node for b in planned(NODE_PORT, inventory).backends] == ["node2"]
+    assert [b.pod_facts and b.pod_facts.pod.node for b in planned(NODE_PORT, inventory).backends] == ["node2"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_node_port_is_balanced_by_the_internal_traffic_policy() -> None:
 def test_a_node_port_that_cilium_does_not_serve_is_not_requested(
     inventory: Cluster, reason: Reason, said: str
 ) -> None:
-    refused = resolve(probe(NODE_PORT), inventory)
+    (refused,) = resolve(probe(NODE_PORT), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is reason
     assert said in refused.message
@@ -101,7 +102,7 @@ def test_a_node_port_that_cilium_does_not_serve_is_not_requested(
 def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port() -> None:
     inventory = with_node_port(30080)
     inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=("fd00::2",))
-    refused = resolve(probe(NODE_PORT), inventory)
+    (refused,) = resolve(probe(NODE_PORT), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.NO_COMMON_IP_VERSION
 
@@ -183,7 +184,7 @@ def test_what_can_not_run_says_why(
 ) -> None:
     inventory = cluster()
     change(inventory)
-    result = resolve(probe(destination), inventory)
+    (result,) = resolve(probe(destination), inventory)
     assert isinstance(result, CannotRun)
     assert result.reason is reason
     assert result.source == "default/xwing"
@@ -223,7 +224,7 @@ def test_a_message_does_not_contradict_itself(
 ) -> None:
     inventory = cluster()
     change(inventory)
-    result = resolve(probe(destination), inventory)
+    (result,) = resolve(probe(destination), inventory)
     assert isinstance(result, CannotRun)
     assert result.message == message
 
@@ -258,7 +259,7 @@ def test_a_setting_that_can_not_be_judged_is_said_and_the_request_sent_all_the_s
 def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
     inventory = cluster()
     inventory.config["enable-ipv4"] = "false"
-    refused = resolve(probe(POD), inventory)
+    (refused,) = resolve(probe(POD), inventory)
     assert isinstance(refused, CannotRun)
     assert (refused.reason, "IPv6 alone" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
 
@@ -310,8 +311,24 @@ def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: str
     inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=cluster_ip)
     far, _ = inventory.endpoints["default/deathstar"]
     inventory.endpoints["default/deathstar"] = (replace(far, ip="fd00::172"),)
-    refused = resolve(probe(SERVICE), inventory)
+    (refused,) = resolve(probe(SERVICE), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.UNSUPPORTED_DESTINATION
     assert "IPv6 alone in common" in refused.message
     assert refused.destination == "default/deathstar:80"
+
+
+def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = planned(POD)
+    other = replace(before, source=replace(before.source, pod=replace(before.source.pod, name="tiefighter")))
+    refused = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing")
+    found: tuple[Plan | CannotRun, ...] = (other, refused, replace(before, container="other"))
+    monkeypatch.setattr(resolving, "resolve", lambda *_: found)
+    assert resolving.resolve_again(before, probe(POD), cluster()) == replace(before, container="other")
+    found = (other, refused)
+    assert resolving.resolve_again(before, probe(POD), cluster()) is refused
+    found = (other,)
+    gone = resolving.resolve_again(before, probe(POD), cluster())
+    assert isinstance(gone, CannotRun)
+    assert gone.reason is Reason.IN_TRANSITION
+    assert gone.message == "default/xwing → default/deathstar-0:80 is no path of the probe any more"

@@ -22,7 +22,7 @@ from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, Obs
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
 from datapath_probe.runs.run_result import RunRecord, RunResult
-from datapath_probe.sources.curl import CurlExit, CurlReport, Timings
+from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
 from unit.cluster import cluster
 from unit.cluster import probe as cluster_probe
 
@@ -48,14 +48,16 @@ def probe(
 
 def plan() -> Plan:
     """The plan of that probe."""
-    made = resolve(probe(), cluster())
+    (made,) = resolve(probe(), cluster())
     assert isinstance(made, Plan)
     return made
 
 
-REPORT = CurlReport(
-    exit_code=CurlExit.OK,
-    http_status=200,
+REPORT = ClientReport(
+    failure=None,
+    exit_code=0,
+    connected=True,
+    status=200,
     error="",
     local_ip="10.244.1.27",
     local_port=20001,
@@ -154,7 +156,7 @@ def lost() -> Diagnosis:
         reason=Reason.LOST_IN_TRANSIT,
         message="curl exit 28: timed out",
         report=replace(
-            REPORT, exit_code=CurlExit.OPERATION_TIMEDOUT, http_status=0, remote_ip="", remote_port=0
+            REPORT, failure=ClientFailure.TIMED_OUT, exit_code=28, status=0, remote_ip="", remote_port=0
         ),
         segment=Segment(HopName.IPCACHE_LOOKUP, HopName.ENDPOINT_LOOKUP, ""),
     )
@@ -185,7 +187,21 @@ def record(
     outcome: Diagnosis | CannotRun, at: float = NOW, trigger: Trigger = Trigger.SCHEDULE, id_: str = "run"
 ) -> RunRecord:
     """A run that ended 0.1 s after `at`."""
-    return RunRecord(id_, trigger, at, RunResult(at, at + 0.1, outcome))
+    return RunRecord(id_, trigger, at, RunResult(at, at + 0.1, (outcome,)))
+
+
+def from_pod(found: Diagnosis, number: int, node: str = "node2") -> Diagnosis:
+    """The same, of another source pod: `xwing-<number>` on this node."""
+    source = found.plan.source
+    pod = replace(source.pod, name=f"xwing-{number}", node=node)
+    moved = replace(source, pod=pod, node=replace(source.node, name=node))
+    profile = found.profile and replace(found.profile, sources={pod.name: node})
+    return replace(found, plan=replace(found.plan, source=moved), profile=profile)
+
+
+def record_of(*outcomes: Diagnosis | CannotRun, at: float = NOW) -> RunRecord:
+    """A run with these paths."""
+    return RunRecord("run", Trigger.SCHEDULE, at, RunResult(at, at + 0.1, outcomes))
 
 
 def findings_of(verdicts: Sequence[tuple[HopName, HopVerdict]]) -> Diagnosis:

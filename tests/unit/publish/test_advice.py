@@ -1,4 +1,4 @@
-"""The reason catalogue is complete, and docs/errors.md is made from it."""
+"""The reason catalog is complete, and docs/errors.md is made from it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.publish.advice import Advice, catalogue, next_step
+from datapath_probe.publish.advice import Advice, catalog, next_step
 from datapath_probe.publish.events.events import PATH_CHANGED, PROBE_RECOVERED, WARNINGS, event_for
 from datapath_probe.publish.report.error_page import error_page
 from datapath_probe.publish.status.status import findings
@@ -15,12 +15,12 @@ from unit.publish.samples import diverging, record
 
 PAGE = Path(__file__).parents[3] / "docs/errors.md"
 ENTRIES: dict[Reason, Advice] = {
-    reason: advice for family in catalogue().values() for reason, advice in family.items()
+    reason: advice for family in catalog().values() for reason, advice in family.items()
 }
 
 
 def test_every_reason_has_exactly_one_entry() -> None:
-    assert sorted(reason for family in catalogue().values() for reason in family) == sorted(Reason)
+    assert sorted(reason for family in catalog().values() for reason in family) == sorted(Reason)
 
 
 def test_every_kind_of_missing_evidence_is_a_reason() -> None:
@@ -39,7 +39,7 @@ def test_an_entry_reads_well(reason: Reason) -> None:
     assert len(step) <= 160
 
 
-def test_the_page_is_what_the_catalogue_says() -> None:
+def test_the_page_is_what_the_catalog_says() -> None:
     assert PAGE.read_text() == error_page(), "run make docs-errors"
 
 

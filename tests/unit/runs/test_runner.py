@@ -14,18 +14,22 @@ from datapath_probe.collect.answer_cache import LASTING_S, AnswerCache
 from datapath_probe.collect.capture import ADDED_S as CAPTURE_S
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
-from datapath_probe.control.schedule.run_executor import RUN_MARGIN_S
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.runs import runner as runner_module
-from datapath_probe.runs.runner import EVIDENCE_S, OVERTIME_S, SETTLE_S, ProbeRunner
+from datapath_probe.runs import path_runner
+from datapath_probe.runs.path_runner import EVIDENCE_S, OVERTIME_S, SETTLE_S
+from datapath_probe.runs.probe_run import PATH_MARGIN_S
+from datapath_probe.runs.runner import ProbeRunner
 from datapath_probe.sources.iproute2 import links
 from unit.cluster import Cluster
 from unit.diagnose.told import ends, telling
+from unit.kinds import entry_of, tool_of
 from unit.recorded import recorded
 
 
@@ -36,8 +40,8 @@ class Recording:
     `silent`: the node whose agent does not respond, its tools do; `mute`: the one that never answers at all.
     """
 
-    run_: Run
-    asked: list[Question] = field(default_factory=list)
+    run_: PathRun
+    asked: list[Fact] = field(default_factory=list)
     sent: list[tuple[str, ...]] = field(default_factory=list)
     stdins: list[bytes | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -46,18 +50,18 @@ class Recording:
     sending: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        self.asked += questions
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        self.asked += facts
         if node == self.mute:
             await asyncio.Event().wait()
-        return [self._answer(question) for question in questions]
+        return [self._answer(fact) for fact in facts]
 
-    def _answer(self, question: Question) -> Reading:
-        if question.by_agent and question.node == self.silent:
+    def _answer(self, fact: Fact) -> Reading:
+        if delivery(fact).by_agent and fact.node == self.silent:
             return Unavailable(
                 EvidenceError.AGENT_NOT_RESPONDING, f"the agent on {self.silent} does not respond"
             )
-        readings = self.run_.evidence.readings.get(question)
+        readings = self.run_.evidence.readings.get(fact)
         if not readings:
             return Unavailable(EvidenceError.COMMAND_FAILED, "not recorded", self.run_.request.started)
         return readings[-1]
@@ -87,7 +91,7 @@ class Recording:
     async def attend(
         self,
         target: ContainerRef,
-        argv: Sequence[str],
+        fact: Fact,
         *,
         started: asyncio.Event,
         stop: asyncio.Event,
@@ -115,7 +119,7 @@ class RecordedPort(SourcePorts):
 def inventory_of(plan: Plan) -> Cluster:
     """The cluster as the plan knew it."""
     inventory = Cluster(config=dict(plan.config))
-    pods = [plan.source, *(backend.target for backend in plan.backends if backend.target)]
+    pods = [plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts)]
     for facts in pods:
         key = f"{facts.pod.namespace}/{facts.pod.name}"
         inventory.pods[key] = facts.pod
@@ -128,17 +132,17 @@ def inventory_of(plan: Plan) -> Cluster:
     return inventory
 
 
-def probe_of(run: Run, **request: object) -> Probe:
+def probe_of(run: PathRun, **request: object) -> Probe:
     """The probe that was recorded, a pod's."""
     target = run.plan.backends[0]
-    assert target.target is not None
+    assert target.pod_facts is not None
     pod = run.plan.source.pod
     made = Probe.from_object(
         {
             "metadata": {"name": "probe", "namespace": pod.namespace, "uid": "uid", "generation": 1},
             "spec": {
                 "source": {"pod": pod.name},
-                "destination": {"pod": {"name": target.target.pod.name, "port": target.port}},
+                "destination": {"pod": {"name": target.pod_facts.pod.name, "port": target.port}},
                 "request": {"method": "POST", "path": "/v1/request-landing", **request},
                 "expect": {"bodyContains": "Ship landed"},
             },
@@ -148,7 +152,7 @@ def probe_of(run: Run, **request: object) -> Probe:
     return made
 
 
-def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
+def play(run: PathRun) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
     answers = AnswerCache(recording, recording.clock)
@@ -159,7 +163,7 @@ def play(run: Run) -> tuple[Recording, ProbeRunner, Cluster]:
 
 @pytest.fixture(autouse=True)
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "SETTLE_S", 0.0)
+    monkeypatch.setattr(path_runner, "SETTLE_S", 0.0)
 
 
 async def test_log_lines_of_a_run_tell_the_source_s_node() -> None:
@@ -179,8 +183,8 @@ async def test_a_healthy_run_reads_once() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     result = await runner.run(probe_of(run))
-    assert isinstance(result.outcome, Diagnosis)
-    assert result.outcome.verdict is ProbeVerdict.HEALTHY
+    assert isinstance(result.worst, Diagnosis)
+    assert result.worst.verdict is ProbeVerdict.HEALTHY
     assert len(recording.sent) == 1
     assert len(set(recording.asked)) == len(recording.asked)
 
@@ -189,28 +193,28 @@ async def test_a_contradiction_is_read_twice_before_it_counts() -> None:
     run = recorded("ipcache-entry-missing")
     recording, runner, _ = play(run)
     result = await runner.run(probe_of(run))
-    assert isinstance(result.outcome, Diagnosis)
-    assert result.outcome.verdict is ProbeVerdict.DEGRADED
-    twice = {question for question in recording.asked if recording.asked.count(question) > 1}
-    assert {question.argv[5].rsplit("/")[-1] for question in twice} == {"cilium_ipcache_v2"}
+    assert isinstance(result.worst, Diagnosis)
+    assert result.worst.verdict is ProbeVerdict.DEGRADED
+    twice = {fact for fact in recording.asked if recording.asked.count(fact) > 1}
+    assert {entry_of(fact) for fact in twice} == {"cilium_ipcache_v2"}
 
 
 async def test_after_a_failed_request_everything_is_read_again() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     result = await runner.run(probe_of(run))
-    assert isinstance(result.outcome, Diagnosis)
-    assert result.outcome.divergence is not None
-    assert result.outcome.divergence.hop is HopName.ENDPOINT_LOOKUP
-    asked_before = {question for question in recording.asked if question in run.evidence.readings}
-    programmed = [question for question in asked_before if question.argv[0] != "hubble"]
-    assert all(recording.asked.count(question) == 2 for question in programmed)
+    assert isinstance(result.worst, Diagnosis)
+    assert result.worst.divergence is not None
+    assert result.worst.divergence.hop is HopName.ENDPOINT_LOOKUP
+    asked_before = {fact for fact in recording.asked if fact in run.evidence.readings}
+    programmed = [fact for fact in asked_before if tool_of(fact) != "hubble"]
+    assert all(recording.asked.count(fact) == 2 for fact in programmed)
 
 
 async def test_packets_are_counted_while_a_request_hangs_and_when_it_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "HANGING_S", 0.0)
+    monkeypatch.setattr(path_runner, "HANGING_S", 0.0)
     run = recorded("overlay-dropped-on-the-wire")
     recording, runner, _ = play(run)
     recording.hold = asyncio.Event()
@@ -228,27 +232,27 @@ async def test_a_request_that_does_not_hang_is_not_counted() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    assert not any("metrics" in question.argv for question in recording.asked)
+    assert not any(fact.kind is FactKind.BPF_METRICS for fact in recording.asked)
 
 
 async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "EVENT_PAUSE_S", 0.0)
+    monkeypatch.setattr(path_runner, "EVENT_PAUSE_S", 0.0)
     run = recorded("overlay-dropped-on-the-wire")
     for node in ends(run):
         run = telling(run, node, [], moved_on=False)
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    rings = [question for question in recording.asked if question.argv[-2:] == ("--last", "1")]
-    assert [rings.count(question) for question in set(rings)] == [4, 4]
+    rings = [fact for fact in recording.asked if fact.kind is FactKind.NEWEST_FLOW]
+    assert [rings.count(fact) for fact in set(rings)] == [4, 4]
 
 
 async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
-    look_ups = [question for question in recording.asked if question.max_age_s < LASTING_S]
+    look_ups = [fact for fact in recording.asked if delivery(fact).max_age_s < LASTING_S]
     await runner.run(probe_of(run))
     shared = len(recording.asked)
     await runner.run(probe_of(run), anew=True)
@@ -264,7 +268,7 @@ async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:
     key = next(key for key in inventory.pods if "deathstar" in key)
     inventory.pods[key] = replace(inventory.pods[key], uid="re-created")
     recording.hold.set()
-    outcome = (await running).outcome
+    outcome = (await running).worst
     assert isinstance(outcome, Diagnosis)
     assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 
@@ -273,7 +277,7 @@ async def test_a_cut_view_of_the_cluster_leaves_it_open() -> None:
     run = recorded("endpoint-entry-missing")
     _, runner, inventory = play(run)
     inventory.stale_since = run.request.started - 60
-    outcome = (await runner.run(probe_of(run))).outcome
+    outcome = (await runner.run(probe_of(run))).worst
     assert isinstance(outcome, Diagnosis)
     assert outcome.reason is Reason.IN_TRANSITION
 
@@ -282,7 +286,7 @@ async def test_an_agent_that_does_not_respond_is_asked_once_and_what_else_is_kno
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     _, recording.silent = ends(run)
-    outcome = (await runner.run(probe_of(run))).outcome
+    outcome = (await runner.run(probe_of(run))).worst
     assert isinstance(outcome, Diagnosis)
     assert outcome.met
     assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.AGENT_NOT_RESPONDING)
@@ -296,22 +300,22 @@ async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
     run = recorded("ipcache-wrong-tunnel-endpoint")
     recording, runner, _ = play(run)
     _, recording.silent = ends(run)
-    outcome = (await runner.run(probe_of(run))).outcome
+    outcome = (await runner.run(probe_of(run))).worst
     assert isinstance(outcome, Diagnosis)
     assert outcome.divergence is not None
     assert (outcome.verdict, outcome.divergence.hop) == (ProbeVerdict.BROKEN, HopName.IPCACHE_LOOKUP)
-    unanswered = [question for question in recording.asked if question.by_agent]
+    unanswered = [fact for fact in recording.asked if delivery(fact).by_agent]
     assert all(recording.asked.count(q) == 1 for q in unanswered if q.node == recording.silent)
     assert any(recording.asked.count(q) > 1 for q in unanswered if q.node != recording.silent)
 
 
 async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "EVIDENCE_S", 0.5)
+    monkeypatch.setattr(path_runner, "EVIDENCE_S", 0.5)
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     source, recording.mute = ends(run)
     async with asyncio.timeout(run.plan.request.timeout_s + 20):
-        outcome = (await runner.run(probe_of(run))).outcome
+        outcome = (await runner.run(probe_of(run))).worst
     assert isinstance(outcome, Diagnosis)
     assert outcome.met
     assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
@@ -322,7 +326,7 @@ async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.Mon
 async def test_a_captured_run_in_which_everything_is_late_ends_before_it_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_module, "SETTLE_S", SETTLE_S)
+    monkeypatch.setattr(path_runner, "SETTLE_S", SETTLE_S)
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     _, recording.mute = ends(run)
@@ -331,9 +335,9 @@ async def test_a_captured_run_in_which_everything_is_late_ends_before_it_is_cut_
     loop.call_later(probe.spec.request.timeout_s, recording.hold.set)
     began = loop.time()
     result = await runner.run(probe, capture=True)
-    assert isinstance(result.outcome, Diagnosis)
+    assert isinstance(result.worst, Diagnosis)
     took_s = loop.time() - began - probe.spec.request.timeout_s
-    assert EVIDENCE_S + CAPTURE_S <= took_s <= OVERTIME_S < RUN_MARGIN_S
+    assert EVIDENCE_S + CAPTURE_S <= took_s <= OVERTIME_S < PATH_MARGIN_S
 
 
 async def test_a_cancelled_run_cancels_its_request() -> None:
@@ -346,6 +350,21 @@ async def test_a_cancelled_run_cancels_its_request() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert recording.cancelled
+
+
+@pytest.mark.looptime
+async def test_a_run_that_does_not_end_is_cancelled_and_says_so() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    recording.hold = asyncio.Event()
+    loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+    result = await runner.run(probe_of(run, timeout="2s"))
+    assert loop.time() - began == pytest.approx(2 + PATH_MARGIN_S, abs=0.1)
+    assert isinstance(result.worst, CannotRun)
+    assert result.worst.reason is Reason.RUN_TIMEOUT
+    assert f"within {2 + PATH_MARGIN_S:g} s" in result.worst.message
+    assert recording.cancelled
+    assert result.bundles == ()
 
 
 async def test_header_values_and_body_do_not_stand_in_the_command() -> None:
@@ -361,7 +380,7 @@ async def test_nothing_is_sent_when_there_is_no_source() -> None:
     recording, runner, inventory = play(run)
     inventory.pods.clear()
     result = await runner.run(probe_of(run))
-    assert isinstance(result.outcome, CannotRun)
-    assert result.outcome.reason is Reason.SOURCE_NOT_FOUND
+    assert isinstance(result.worst, CannotRun)
+    assert result.worst.reason is Reason.SOURCE_NOT_FOUND
     assert not recording.sent
     assert not recording.asked

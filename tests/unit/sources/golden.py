@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run import format_1
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 
 DATA = Path(__file__).parents[2] / "data"
@@ -17,15 +20,19 @@ AT = 1_700_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One question and its answer."""
+    """One fact and its answer."""
 
     argv: tuple[str, ...]
     answer: Answer
     node: str = ""  # "" for curl, which runs in the pod
 
+    saved: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
+
     @property
-    def question(self) -> Question:
-        return Question(self.node, self.argv)
+    def fact(self) -> Fact:
+        fact = self.saved or format_1.fact_of(self.node, self.argv)
+        assert fact is not None
+        return fact
 
 
 @cache
@@ -37,9 +44,16 @@ def recordings(module: str, of: str = FIRST) -> dict[str, Recording]:
             argv=tuple(one["argv"]),
             answer=printed(one["stdout"], one["exitCode"], one["stderr"]),
             node=one.get("node", ""),
+            saved=_fact(one),
         )
         for name, one in saved.items()
     }
+
+
+def _fact(one: dict[str, Any]) -> Fact | None:
+    if "kind" not in one:
+        return None
+    return Fact(FactKind(one["kind"]), one["node"], tuple(one["parameters"].items()))
 
 
 def answer(module: str, name: str) -> Answer:
@@ -47,9 +61,9 @@ def answer(module: str, name: str) -> Answer:
     return recordings(module)[name].answer
 
 
-def question(module: str, name: str) -> Question:
-    """The question of that name: what the builder should make."""
-    return recordings(module)[name].question
+def fact(module: str, name: str) -> Fact:
+    """The fact of that name: what the builder should make."""
+    return recordings(module)[name].fact
 
 
 def everything() -> Iterator[tuple[str, Recording]]:

@@ -23,6 +23,7 @@ from datapath_probe.sources.agent import (
     policy_selectors,
 )
 from datapath_probe.sources.bpf import bpftool, map_layout
+from datapath_probe.sources.client_report import ClientReport
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.flows.flow import Flows
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss, tc_filters, uptime
@@ -53,7 +54,7 @@ PARSERS = MAPS | {
     "agent's policy": (endpoint_policy.parse, endpoint_policy.EndpointPolicy),
     "selectors": (policy_selectors.parse, dict),
     "policies": (policy_repository.parse, tuple),
-    "configuration": (agent_config.parse, dict),
+    "configuration": (agent_config.parse, agent_config.AgentConfig),
     "layout": (map_layout.parse, map_layout.Layout),
     "device's counters": (links.parse_counters, links.DeviceCounters),
     "uptime": (uptime.parse, float),
@@ -63,7 +64,7 @@ PARSERS = MAPS | {
     "sockets": (ss.parse, tuple),
     "filters of tc": (tc_filters.parse, tuple),
     "neighbour": (neighbors.parse_neighbor, neighbors.Neighbor),
-    "curl": (curl.parse_report, curl.CurlReport),
+    "curl": (curl.parse_report, ClientReport),
 }
 REASONS = {
     EvidenceError.COMMAND_FAILED,

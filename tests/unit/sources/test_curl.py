@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.sources import curl
-from datapath_probe.sources.curl import CurlExit, CurlReport, CurlRequest, Timings
+from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
+from datapath_probe.sources.curl import CurlExit, CurlRequest
 from unit.sources.http_server import OK, Received, Server, serving
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -59,7 +60,7 @@ def request_to(server: Server, **changes: object) -> CurlRequest:
     return replace(plain, **changes)  # type: ignore[arg-type]  # a test's shorthand
 
 
-def run(request: CurlRequest, **environment: str) -> CurlReport | Unavailable:
+def run(request: CurlRequest, **environment: str) -> ClientReport | Unavailable:
     """Send it, and read the report."""
     argv, stdin = curl.argv(request)
     done = subprocess.run(
@@ -68,16 +69,16 @@ def run(request: CurlRequest, **environment: str) -> CurlReport | Unavailable:
     return curl.parse_report(Answer(done.returncode, done.stdout, done.stderr, at=0.0, duration_s=0.0))
 
 
-def report_of(request: CurlRequest, **environment: str) -> CurlReport:
+def report_of(request: CurlRequest, **environment: str) -> ClientReport:
     report = run(request, **environment)
-    assert isinstance(report, CurlReport), report
+    assert isinstance(report, ClientReport), report
     return report
 
 
 def delivered(server: Server, **changes: object) -> Received:
     """Send a request with these changes: what the server got, once."""
     report = report_of(request_to(server, **changes))
-    assert (report.exit_code, report.http_status) == (CurlExit.OK, 200), report
+    assert (report.exit_code, report.status) == (CurlExit.OK, 200), report
     (received,) = server.take()
     return received
 
@@ -91,7 +92,7 @@ def test_a_plain_request_and_its_report(server: Server) -> None:
     assert received.body == b""
     assert (report.local_ip, report.local_port) == ("127.0.0.1", request.local_port)
     assert (report.remote_ip, report.remote_port) == (server.host, server.port)
-    assert (report.http_status, report.body, report.error) == (200, b"ok", "")
+    assert (report.status, report.body, report.error) == (200, b"ok", "")
     timings = report.timings
     assert 0 < timings.connect < timings.first_byte <= timings.total < 10
     assert timings.tls == 0
@@ -262,7 +263,7 @@ def test_settings_of_the_container_change_nothing(server: Server, tmp_path: Path
     report = report_of(
         request_to(server), HOME=home, CURL_HOME=home, XDG_CONFIG_HOME=home, no_proxy="", **proxies
     )
-    assert report.http_status == 200
+    assert report.status == 200
     (received,) = server.take()
     assert not [line for line in received.headers if b"vil" in line or line.startswith(b"Authorization")]
 
@@ -277,14 +278,14 @@ def test_a_client_that_could_choose_is_told_to_speak_ipv4() -> None:
 def test_ipv6_addresses_are_put_into_brackets() -> None:
     with serving(socket.AF_INET6) as server:
         report = report_of(request_to(server))
-        assert (report.http_status, report.local_ip, report.remote_ip) == (200, "::1", "::1")
+        assert (report.status, report.local_ip, report.remote_ip) == (200, "::1", "::1")
         (received,) = server.take()
         assert received.headers[0] == f"Host: [::1]:{server.port}".encode()
 
 
 def test_redirects_are_reported_and_not_followed(server: Server) -> None:
     server.response = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
-    assert report_of(request_to(server)).http_status == 302
+    assert report_of(request_to(server)).status == 302
     assert len(server.take()) == 1
 
 
@@ -297,7 +298,8 @@ def test_a_body_comes_back_byte_for_byte_or_not_at_all(server: Server) -> None:
 
 def test_refused(server: Server) -> None:
     report = report_of(request_to(server, port=free_port()))
-    assert report.exit_code == CurlExit.COULDNT_CONNECT
+    assert (report.exit_code, report.failure) == (CurlExit.COULDNT_CONNECT, ClientFailure.NOT_CONNECTED)
+    assert not report.connected
     assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == ("", 0, "", 0)
     assert report.timings.connect == 0
 
@@ -305,7 +307,8 @@ def test_refused(server: Server) -> None:
 def test_a_server_that_does_not_answer_is_waited_for_so_long(server: Server) -> None:
     server.response = None
     report = report_of(request_to(server, timeout_s=0.5))
-    assert report.exit_code == CurlExit.OPERATION_TIMEDOUT
+    assert (report.exit_code, report.failure) == (CurlExit.OPERATION_TIMEDOUT, ClientFailure.TIMED_OUT)
+    assert report.connected
     assert report.timings.connect > 0
     assert report.timings.first_byte == 0
     assert 0.4 < report.timings.total < 5  # curl rounds its clock down
@@ -320,30 +323,54 @@ def test_whole_seconds_need_no_decimal_separator(server: Server, timeout_s: floa
 def test_a_port_that_is_in_use_is_told_from_a_refusal(server: Server) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104  # whichever address curl binds
         report = report_of(request_to(server, local_port=taken.getsockname()[1]))
-    assert report.exit_code == CurlExit.INTERFACE_FAILED
+    assert (report.exit_code, report.failure) == (
+        CurlExit.INTERFACE_FAILED,
+        ClientFailure.LOCAL_PORT_IN_USE,
+    )
     assert server.take() == []
 
 
 @pytest.mark.parametrize(
-    ("response", "exit_code", "status"),
+    ("response", "exit_code", "failure", "status"),
     [
-        (b"", CurlExit.GOT_NOTHING, 0),
-        (b"SSH-2.0-OpenSSH_9.7\r\n", CurlExit.UNSUPPORTED_PROTOCOL, 0),
-        (b"HTTP/9.9 hello\r\n\r\n", CurlExit.UNSUPPORTED_PROTOCOL, 0),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", CurlExit.PARTIAL_FILE, 200),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", CurlExit.RECV_ERROR, 200),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", CurlExit.OK, 503),
-        (b"HTTP/1.1 204 None\r\n\r\n", CurlExit.OK, 204),
+        (b"", CurlExit.GOT_NOTHING, ClientFailure.NO_RESPONSE, 0),
+        (b"SSH-2.0-OpenSSH_9.7\r\n", CurlExit.UNSUPPORTED_PROTOCOL, ClientFailure.NOT_HTTP, 0),
+        (b"HTTP/9.9 hello\r\n\r\n", CurlExit.UNSUPPORTED_PROTOCOL, ClientFailure.NOT_HTTP, 0),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            CurlExit.PARTIAL_FILE,
+            ClientFailure.CUT_SHORT,
+            200,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            CurlExit.RECV_ERROR,
+            ClientFailure.CUT_SHORT,
+            200,
+        ),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", CurlExit.OK, None, 503),
+        (b"HTTP/1.1 204 None\r\n\r\n", CurlExit.OK, None, 204),
     ],
 )
-def test_what_a_server_does_wrong_has_its_exit_code(
-    server: Server, response: bytes, exit_code: CurlExit, status: int
+def test_what_a_server_does_wrong_has_its_exit_code_and_is_told_apart(
+    server: Server, response: bytes, exit_code: CurlExit, failure: ClientFailure | None, status: int
 ) -> None:
     server.response = response
     report = report_of(request_to(server))
-    assert (report.exit_code, report.http_status) == (exit_code, status)
+    assert (report.exit_code, report.failure, report.status) == (exit_code, failure, status)
+    assert report.connected
     assert report.timings.connect > 0
-    assert bool(report.error) == (exit_code != CurlExit.OK)
+    assert bool(report.error) == (failure is not None)
+    assert report.answered == (failure is None)
+
+
+@pytest.mark.parametrize("exit_code", [2, 3, 22, 23, 27, 47, 61, 77, 125])
+def test_other_trouble_is_curl_s_own(exit_code: int) -> None:
+    told = b'{"errormsg":"out of memory","http_code":0}'
+    report = curl.parse_report(Answer(exit_code, b"", told, at=0.0, duration_s=0.0))
+    assert isinstance(report, ClientReport)
+    assert report.failure is ClientFailure.CLIENT_FAILED
+    assert report.error_text == f"curl exit {exit_code}: out of memory"
 
 
 @pytest.mark.parametrize(
@@ -364,7 +391,7 @@ def test_a_curl_that_is_too_old_to_report_is_said_to_be_so(stderr: bytes, said: 
 def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
     seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
     report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
-    assert isinstance(report, CurlReport)
+    assert isinstance(report, ClientReport)
     assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", "", 0)
     assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
 

@@ -9,7 +9,7 @@ from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.sources.agent import bpf_metrics
 from datapath_probe.sources.agent.bpf_metrics import Counter
 from datapath_probe.sources.drop_reasons import DROP_REASONS, FIRST_DROP, code_of, describe
-from unit.sources.golden import answer, printed, question
+from unit.sources.golden import answer, fact, printed
 
 
 @pytest.mark.parametrize("code", range(FIRST_DROP, 208))
@@ -47,7 +47,7 @@ def test_any_text_is_a_drop_or_none(text: str) -> None:
 
 
 def test_the_counters_of_a_live_node() -> None:
-    assert bpf_metrics.question("node2") == question("bpf_metrics", "counters")
+    assert bpf_metrics.fact("node2") == fact("bpf_metrics", "counters")
     counters = bpf_metrics.parse(answer("bpf_metrics", "counters"))
     assert isinstance(counters, tuple)
     assert {(counter.reason, counter.drop_code) for counter in counters} >= {

@@ -30,14 +30,6 @@ def only(text: str) -> Flow:
     return flow
 
 
-def test_a_question_is_one_process_of_bounded_output() -> None:
-    question = hubble.connection("n", "10.0.1.1", 20000, 35)
-    words = "hubble observe -o jsonpb --ip 10.0.1.1 --port 20000 --since 35s --last 100"
-    assert question.argv == tuple(words.split())
-    assert question.max_age_s == 0
-    assert hubble.icmp("n", "10.0.1.1", 35).argv[4:8] == ("--ip", "10.0.1.1", "--protocol", "icmp")
-
-
 def test_a_packet_that_was_let_through() -> None:
     flow = only(line(verdict="FORWARDED", trace_observation_point="TO_OVERLAY", event_type={"type": 4}))
     assert flow == Flow(
@@ -197,13 +189,6 @@ def test_the_monitor_prints_where_packets_were_seen() -> None:
         assert (flow.drop_code, flow.flags) == (None, ())
 
 
-def test_traces_are_asked_for_of_the_endpoints_that_matter() -> None:
-    question = monitor.traces("n", (689, 580), 4)
-    assert question.argv[:4] == ("timeout", "-k", "1", "4")
-    assert question.argv[-4:] == ("--related-to", "689", "--related-to", "580")
-    assert not question.repeatable
-
-
 def test_a_line_that_was_cut_is_passed_over() -> None:
     flows = monitor.parse(printed(f"{json.dumps(DROP)}\n{json.dumps(DROP)[:50]}", 124))
     assert isinstance(flows, Flows)
@@ -212,10 +197,3 @@ def test_a_line_that_was_cut_is_passed_over() -> None:
 
 def test_an_allowed_packet_is_no_drop() -> None:
     assert monitor.parse(printed(VERDICT.replace("deny", "allow"), 124)) == Flows(())
-
-
-def test_the_monitor_ends_by_itself_and_is_not_asked_twice() -> None:
-    question = monitor.question("n", 4)
-    assert question.argv[:4] == ("timeout", "-k", "1", "4")
-    assert question.timeout_s > 5
-    assert not question.repeatable

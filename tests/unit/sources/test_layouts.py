@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.byte_order import L4Protocol
@@ -21,22 +21,20 @@ from datapath_probe.sources.maps.lbmap import (
     ServiceSlot,
 )
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
 from unit.sources.golden import looked_up
 
-MAPS = "/sys/fs/bpf/tc/globals/"
-V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2_")
-V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2")
+V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 XWING, DEATHSTAR, VIP = "10.244.1.27", "10.244.0.172", "10.96.57.217"
 
 PAIR = f"fd {'00 ' * 14}01 fd {'00 ' * 14}02"  # fd00::1, fd00::2
 
 
-def key(question: Question) -> tuple[str, str]:
+def key(fact: Fact) -> tuple[str, str]:
     """Name of the map and key of a look-up."""
-    program, path, octets = question.argv[:5], question.argv[5], question.argv[6:]
-    assert program == ("bpftool", "-j", "map", "lookup", "pinned")
-    assert octets[:2] == ("key", "hex")
-    return path.removeprefix(MAPS), " ".join(octets[2:])
+    entry = MAP_KEYS[fact.kind](fact)
+    return entry.map, entry.key.hex(" ")
 
 
 KEYS = {
@@ -135,8 +133,8 @@ KEYS = {
 
 @pytest.mark.parametrize("name", KEYS)
 def test_a_key_is_laid_out_as_the_datapath_does_it(name: str) -> None:
-    question, pinned_map, octets = KEYS[name]
-    assert key(question) == (pinned_map, octets)
+    fact, pinned_map, octets = KEYS[name]
+    assert key(fact) == (pinned_map, octets)
 
 
 ZEROS = " ".join(["00"] * 12)

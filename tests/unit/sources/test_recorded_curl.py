@@ -7,16 +7,17 @@ import pytest
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.sources import curl
-from datapath_probe.sources.curl import CurlExit, CurlReport, CurlRequest, Timings
+from datapath_probe.sources.client_report import ClientReport, Timings
+from datapath_probe.sources.curl import CurlExit, CurlRequest
 from unit.sources.golden import answer, recordings
 
 XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
 
 
-def report(name: str) -> CurlReport:
+def report(name: str) -> ClientReport:
     """The report of that name."""
     read = curl.parse_report(answer("curl", name))
-    assert isinstance(read, CurlReport)
+    assert isinstance(read, ClientReport)
     return read
 
 
@@ -39,10 +40,12 @@ def test_the_recorded_command_is_the_one_that_is_built() -> None:
 
 
 def test_a_request_that_was_answered() -> None:
-    assert report("delivered") == CurlReport(
+    assert report("delivered") == ClientReport(
+        failure=None,
         exit_code=0,
         error="",
-        http_status=200,
+        connected=True,
+        status=200,
         local_ip=XWING,
         local_port=24337,
         remote_ip=SERVICE,
@@ -77,7 +80,7 @@ def test_a_body_that_was_cut_leaves_the_report_whole() -> None:
 )
 def test_without_a_connection_curl_knows_no_addresses(name: str, exit_code: CurlExit, error: str) -> None:
     failed = report(name)
-    assert (failed.exit_code, failed.error, failed.http_status) == (exit_code, error, 0)
+    assert (failed.exit_code, failed.error, failed.status) == (exit_code, error, 0)
     assert (failed.local_ip, failed.local_port, failed.remote_ip, failed.remote_port) == ("", 0, "", 0)
     assert (failed.timings.connect, failed.timings.first_byte, failed.body) == (0, 0, b"")
     assert failed.timings.total > 0
@@ -103,7 +106,7 @@ def test_with_a_connection_curl_knows_both_ends(
     name: str, local_port: int, exit_code: CurlExit, status: int, body: bytes, error: str
 ) -> None:
     ended = report(name)
-    assert (ended.exit_code, ended.http_status, ended.body, ended.error) == (exit_code, status, body, error)
+    assert (ended.exit_code, ended.status, ended.body, ended.error) == (exit_code, status, body, error)
     assert (ended.local_ip, ended.local_port) == (XWING, local_port)
     assert (ended.remote_ip, ended.remote_port) == (DEATHSTAR, 80)
     assert ended.timings.connect > 0

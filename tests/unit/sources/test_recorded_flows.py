@@ -4,7 +4,7 @@ import pytest
 
 from datapath_probe.sources.flows import hubble
 from datapath_probe.sources.flows.flow import Flow, Flows, Point
-from unit.sources.golden import answer, question
+from unit.sources.golden import answer, fact
 
 
 def flows(name: str) -> tuple[Flow, ...]:
@@ -23,10 +23,10 @@ def seen(name: str) -> list[tuple[str, int, int, tuple[str, ...]]]:
 
 
 @pytest.mark.parametrize("name", ["missed tail call, source", "refused, destination"])
-def test_the_question_is_the_one_that_was_asked(name: str) -> None:
-    asked = question("hubble", name)
-    ip, port, since = asked.argv[5], int(asked.argv[7]), int(asked.argv[9].rstrip("s"))
-    assert hubble.connection(asked.node, ip, port, since) == asked
+def test_the_fact_is_the_one_that_was_asked_for(name: str) -> None:
+    asked = fact("hubble", name)
+    ip, port, since_s = asked.text("address"), asked.number("port"), asked.number("since_s")
+    assert hubble.connection(asked.node, ip, port, since_s) == asked
 
 
 def test_the_source_sends_and_the_other_node_drops() -> None:

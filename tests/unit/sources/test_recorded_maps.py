@@ -14,10 +14,10 @@ from datapath_probe.sources.maps.lbmap import (
     ServiceSlot,
 )
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
-from unit.sources.golden import AT, answer, question
+from unit.sources.golden import AT, answer, fact
 
 XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
-LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 FRONTEND = Frontend(SERVICE, 80)
 PORT, PORT_REFUSED = 24337, 24338
 ALL_FLAGS = TcpFlag.SYN | TcpFlag.ACK | TcpFlag.PSH | TcpFlag.FIN
@@ -25,7 +25,7 @@ RST_ACK = TcpFlag.RST | TcpFlag.ACK
 
 
 def test_an_endpoint_of_the_node() -> None:
-    assert lxcmap.lookup("node2", XWING) == question("lxcmap", "client")
+    assert lxcmap.lookup("node2", XWING) == fact("lxcmap", "client")
     assert lxcmap.parse(answer("lxcmap", "client")) == EndpointRecord(
         ifindex=13,
         endpoint_id=732,
@@ -35,7 +35,7 @@ def test_an_endpoint_of_the_node() -> None:
         identity=18506,
         parent_ifindex=0,
     )
-    assert lxcmap.lookup("node1", DEATHSTAR) == question("lxcmap", "server")
+    assert lxcmap.lookup("node1", DEATHSTAR) == fact("lxcmap", "server")
     assert lxcmap.parse(answer("lxcmap", "server")) == EndpointRecord(
         ifindex=13,
         endpoint_id=614,
@@ -48,7 +48,7 @@ def test_an_endpoint_of_the_node() -> None:
 
 
 def test_an_endpoint_of_another_node_is_absent() -> None:
-    assert lxcmap.lookup("node2", DEATHSTAR) == question("lxcmap", "server on the client's node")
+    assert lxcmap.lookup("node2", DEATHSTAR) == fact("lxcmap", "server on the client's node")
     assert lxcmap.parse(answer("lxcmap", "server on the client's node")) == Absent()
 
 
@@ -59,13 +59,13 @@ def test_the_node_itself_is_an_endpoint_without_interface() -> None:
 
 
 def test_a_pod_on_another_node_has_its_identity_and_a_tunnel_endpoint() -> None:
-    assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == question("ipcache", "server")
+    assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server")
     record = ipcache.parse(answer("ipcache", "server"))
     assert record == IpcacheRecord(35535, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
 
 
 def test_one_bit_less_finds_the_pod_cidr() -> None:
-    assert ipcache.lookup_wider("node2", LAYOUT, DEATHSTAR) == question("ipcache", "server, wider")
+    assert ipcache.lookup_wider("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server, wider")
     record = ipcache.parse(answer("ipcache", "server, wider"))
     assert record == IpcacheRecord(2, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
 
@@ -85,8 +85,8 @@ def test_another_node_is_a_remote_node_without_tunnel() -> None:
 
 
 def test_an_address_that_no_prefix_matches_is_absent() -> None:
-    assert ipcache.lookup("node2", LAYOUT, "2001:db8::1") == question("ipcache", "IPv6")
-    assert ipcache.lookup_wider("node2", LAYOUT, "2001:db8::1") == question("ipcache", "IPv6, wider")
+    assert ipcache.lookup("node2", LAYOUT, "2001:db8::1") == fact("ipcache", "IPv6")
+    assert ipcache.lookup_wider("node2", LAYOUT, "2001:db8::1") == fact("ipcache", "IPv6, wider")
     assert ipcache.parse(answer("ipcache", "IPv6")) == Absent()
 
 
@@ -100,40 +100,40 @@ def test_a_map_that_does_not_exist_is_no_evidence() -> None:
 
 
 def test_a_frontend_counts_its_backends() -> None:
-    assert lbmap.slot("node2", FRONTEND, 0) == question("lbmap", "slot 0")
+    assert lbmap.slot("node2", FRONTEND, 0) == fact("lbmap", "slot 0")
     assert lbmap.parse_slot(answer("lbmap", "slot 0")) == ServiceSlot(0, 2, 6, ServiceFlag(0), 0)
 
 
 def test_each_further_slot_names_a_backend() -> None:
     for number, backend_id in ((1, 7), (2, 8)):
         name = f"slot {number}"
-        assert lbmap.slot("node2", FRONTEND, number) == question("lbmap", name)
+        assert lbmap.slot("node2", FRONTEND, number) == fact("lbmap", name)
         assert lbmap.parse_slot(answer("lbmap", name)) == ServiceSlot(backend_id, 0, 6, ServiceFlag(0), 0)
 
 
 def test_a_slot_too_many_is_absent() -> None:
-    assert lbmap.slot("node2", FRONTEND, 3) == question("lbmap", "slot 3")
+    assert lbmap.slot("node2", FRONTEND, 3) == fact("lbmap", "slot 3")
     assert lbmap.parse_slot(answer("lbmap", "slot 3")) == Absent()
 
 
 def test_a_service_that_the_node_does_not_know_is_absent() -> None:
     name = "slot 0 of an unknown frontend"
-    assert lbmap.slot("node2", Frontend(SERVICE, 9), 0) == question("lbmap", name)
+    assert lbmap.slot("node2", Frontend(SERVICE, 9), 0) == fact("lbmap", name)
     assert lbmap.parse_slot(answer("lbmap", name)) == Absent()
 
 
 def test_a_backend() -> None:
-    assert lbmap.backend("node2", 7) == question("lbmap", "backend")
+    assert lbmap.backend("node2", 7) == fact("lbmap", "backend")
     backend = lbmap.parse_backend(answer("lbmap", "backend"))
     assert backend == BackendRecord(DEATHSTAR, 80, protocol=6, state=0)
-    assert lbmap.backend("node2", 2**32 - 1) == question("lbmap", "unknown backend")
+    assert lbmap.backend("node2", 2**32 - 1) == fact("lbmap", "unknown backend")
     assert lbmap.parse_backend(answer("lbmap", "unknown backend")) == Absent()
 
 
 def test_reverse_nat_has_the_services_address() -> None:
-    assert lbmap.revnat("node2", 6) == question("lbmap", "reverse NAT")
+    assert lbmap.revnat("node2", 6) == fact("lbmap", "reverse NAT")
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
-    assert lbmap.revnat("node2", 65535) == question("lbmap", "unknown reverse NAT")
+    assert lbmap.revnat("node2", 65535) == fact("lbmap", "unknown reverse NAT")
     assert lbmap.parse_revnat(answer("lbmap", "unknown reverse NAT")) == Absent()
 
 
@@ -157,7 +157,7 @@ def entry(**values: object) -> CtEntry:
 
 def test_the_service_entry_names_the_backend() -> None:
     built = conntrack.service_entry("node2", XWING, PORT, SERVICE, 80)
-    assert built == question("conntrack", "service: SVC")
+    assert built == fact("conntrack", "service: SVC")
     assert conntrack.parse(answer("conntrack", "service: SVC")) == entry(
         backend_id=7,
         rev_nat_id=6,
@@ -169,7 +169,7 @@ def test_the_service_entry_names_the_backend() -> None:
 
 
 def test_the_out_entry_tells_of_both_directions() -> None:
-    assert conntrack.out_entry("node2", XWING, PORT, DEATHSTAR, 80) == question("conntrack", "service: OUT")
+    assert conntrack.out_entry("node2", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", "service: OUT")
     assert conntrack.parse(answer("conntrack", "service: OUT")) == entry(
         rev_nat_id=6,
         lifetime_s=4951,
@@ -181,7 +181,7 @@ def test_the_out_entry_tells_of_both_directions() -> None:
 
 
 def test_the_in_entry_says_that_packets_came_out_of_the_tunnel() -> None:
-    assert conntrack.in_entry("node1", XWING, PORT, DEATHSTAR, 80) == question("conntrack", "service: IN")
+    assert conntrack.in_entry("node1", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", "service: IN")
     assert conntrack.parse(answer("conntrack", "service: IN")) == entry(
         lifetime_s=4951,
         flags=CtFlag.RX_CLOSING | CtFlag.TX_CLOSING | CtFlag.SEEN_NON_SYN | CtFlag.FROM_TUNNEL,
@@ -194,13 +194,13 @@ def test_the_in_entry_says_that_packets_came_out_of_the_tunnel() -> None:
 
 def test_there_is_no_in_entry_where_the_packets_did_not_go() -> None:
     name = "service: IN on the client's node"
-    assert conntrack.in_entry("node2", XWING, PORT, DEATHSTAR, 80) == question("conntrack", name)
+    assert conntrack.in_entry("node2", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", name)
     assert conntrack.parse(answer("conntrack", name)) == Absent()
 
 
 def test_a_refusal_is_a_reset_that_the_pod_sent() -> None:
     out = conntrack.out_entry("node2", XWING, PORT_REFUSED, DEATHSTAR, 81)
-    assert out == question("conntrack", "refused: OUT")
+    assert out == fact("conntrack", "refused: OUT")
     at_the_client = conntrack.parse(answer("conntrack", "refused: OUT"))
     at_the_server = conntrack.parse(answer("conntrack", "refused: IN"))
     assert isinstance(at_the_client, CtEntry)
@@ -211,7 +211,7 @@ def test_a_refusal_is_a_reset_that_the_pod_sent() -> None:
 
 def test_icmp_errors_have_an_entry_before_there_is_one() -> None:
     built = conntrack.icmp_related("node2", XWING, DEATHSTAR)
-    assert built == question("conntrack", "service: ICMP errors")
+    assert built == fact("conntrack", "service: ICMP errors")
     related = conntrack.parse(answer("conntrack", "service: ICMP errors"))
     assert related == entry(
         flags=CtFlag(0), rev_nat_id=6, lifetime_s=5001, tx_flags=TcpFlag.SYN, last_tx_s=4941

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Answer
 from datapath_probe.sources import netns
 from datapath_probe.sources.agent import agent_config, agent_endpoint, bpf_metrics
@@ -31,7 +31,7 @@ XWING, DEATHSTAR, SERVICE = "10.244.1.191", "10.244.0.94", "10.96.212.49"
 ENDPOINT, IDENTITY, DEATHSTARS = 16, 16005, 2429
 LXC, MAC, HOST_MAC = "lxc25c7bee1c0e7", "aa:53:60:ae:c7:6c", "02:af:33:39:7c:39"
 NAMESPACE = "cni-11b067ce-7681-b8c1-6827-1dac7ff5fee0"
-LAYOUT = Layout("1.19.5", "cilium_ipcache_v2", "cilium_policy_v2_")
+LAYOUT = Layout("1.19.5", "cilium_ipcache_v2", "cilium_policy_v2")
 FRONTEND = Frontend(SERVICE, 80)
 ALL_FLAGS = TcpFlag.SYN | TcpFlag.ACK | TcpFlag.PSH | TcpFlag.FIN
 RST_ACK = TcpFlag.RST | TcpFlag.ACK
@@ -41,8 +41,8 @@ def answer(module: str, name: str) -> Answer:
     return golden.recordings(module, VERSION)[name].answer
 
 
-def question(module: str, name: str) -> Question:
-    return golden.recordings(module, VERSION)[name].question
+def fact(module: str, name: str) -> Fact:
+    return golden.recordings(module, VERSION)[name].fact
 
 
 def test_its_maps_have_the_names_of_1_18() -> None:
@@ -55,7 +55,7 @@ def test_the_agent_is_configured_as_1_18_is() -> None:
 
 
 def test_an_endpoint_of_the_agent_and_of_the_datapath() -> None:
-    assert agent_endpoint.question("node2", ENDPOINT) == question("agent_endpoint", "client")
+    assert agent_endpoint.fact("node2", ENDPOINT) == fact("agent_endpoint", "client")
     assert agent_endpoint.parse(answer("agent_endpoint", "client")) == AgentEndpoint(
         id=ENDPOINT,
         state="ready",
@@ -67,7 +67,7 @@ def test_an_endpoint_of_the_agent_and_of_the_datapath() -> None:
         mac=MAC,
         host_mac=HOST_MAC,
     )
-    assert lxcmap.lookup("node2", XWING) == question("lxcmap", "client")
+    assert lxcmap.lookup("node2", XWING) == fact("lxcmap", "client")
     assert lxcmap.parse(answer("lxcmap", "client")) == EndpointRecord(
         11, ENDPOINT, EndpointFlag(0), MAC, HOST_MAC, IDENTITY, 0
     )
@@ -75,7 +75,7 @@ def test_an_endpoint_of_the_agent_and_of_the_datapath() -> None:
 
 
 def test_the_ipcache() -> None:
-    assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == question("ipcache", "server")
+    assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server")
     server = IpcacheRecord(DEATHSTARS, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
     assert ipcache.parse(answer("ipcache", "server")) == server
     assert ipcache.parse(answer("ipcache", "server, wider")) == replace(server, identity=2)
@@ -85,7 +85,7 @@ def test_the_ipcache() -> None:
 
 def test_a_policy_map_without_policy_allows_any_identity() -> None:
     asked = policymap.lookup("node2", LAYOUT, ENDPOINT, TrafficDirection.EGRESS, ANY_IDENTITY, 80)
-    assert asked == question("policymap", "any identity")
+    assert asked == fact("policymap", "any identity")
     entry = policymap.parse(answer("policymap", "any identity"))
     assert isinstance(entry, PolicyEntry)
     assert not entry.deny
@@ -93,11 +93,11 @@ def test_a_policy_map_without_policy_allows_any_identity() -> None:
 
 
 def test_a_service() -> None:
-    assert lbmap.slot("node2", FRONTEND, 0) == question("lbmap", "slot 0")
+    assert lbmap.slot("node2", FRONTEND, 0) == fact("lbmap", "slot 0")
     assert lbmap.parse_slot(answer("lbmap", "slot 0")) == ServiceSlot(0, 2, 5, ServiceFlag(0), 0)
     assert lbmap.parse_slot(answer("lbmap", "slot 1")) == ServiceSlot(5, 0, 5, ServiceFlag(0), 0)
     assert lbmap.parse_slot(answer("lbmap", "slot 3")) == Absent()
-    assert lbmap.backend("node2", 5) == question("lbmap", "backend")
+    assert lbmap.backend("node2", 5) == fact("lbmap", "backend")
     assert lbmap.parse_backend(answer("lbmap", "backend")) == BackendRecord(DEATHSTAR, 80, 6, 0)
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
 
@@ -130,13 +130,13 @@ def test_programs_are_attached_and_pinned_where_1_18_has_them() -> None:
     assert attached == (
         Attachment(LXC, 11, "tcx/ingress", Direction.INGRESS, AttachKind.TCX, "cil_from_container", 35596),
     )
-    assert bpftool.endpoint_link("node2", ENDPOINT, "cil_from_container") == question(
+    assert bpftool.endpoint_link("node2", ENDPOINT, "cil_from_container") == fact(
         "bpftool", "endpoint's link"
     )
     assert bpftool.parse_link(answer("bpftool", "endpoint's link")) == PinnedLink(2203, 35596, 11)
-    assert bpftool.policy_call("node2", ENDPOINT) == question("bpftool", "policy program")
+    assert bpftool.policy_call("node2", ENDPOINT) == fact("bpftool", "policy program")
     assert bpftool.parse_call(answer("bpftool", "policy program")) == 35595
-    assert bpftool.overlay_call("node2", 7) == question("bpftool", "overlay tail call")
+    assert bpftool.overlay_call("node2", 7) == fact("bpftool", "overlay tail call")
     assert isinstance(bpftool.parse_call(answer("bpftool", "overlay tail call")), int)
 
 
@@ -144,7 +144,7 @@ def test_the_pods_namespace_and_the_way_to_the_other_node() -> None:
     namespaces = netns.parse(answer("netns", "namespaces"))
     assert isinstance(namespaces, dict)
     assert namespaces[XWING] == (NAMESPACE,)
-    assert links.pod_link("node2", NAMESPACE, "eth0") == question("links", "pod's device")
+    assert links.pod_link("node2", NAMESPACE, "eth0") == fact("links", "pod's device")
     route = links.parse_route(answer("links", "route to the server's node"))
     assert isinstance(route, Route)
     assert route.device == "eth0"

@@ -11,7 +11,7 @@ from datapath_probe.sources.bpf.bpftool import AttachKind, Attachment, Direction
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.iproute2 import links, uptime
 from datapath_probe.sources.iproute2.links import Link, Route
-from unit.sources.golden import answer, question
+from unit.sources.golden import answer, fact
 
 XWING, ENDPOINT, LXC = "10.244.1.124", 732, "lxc300fe62f077b"
 NAMESPACE = "cni-54eee2eb-c2b7-7167-f6ce-69b1632d1ff0"
@@ -25,18 +25,15 @@ def reason(result: object) -> str:
 
 
 def test_the_agents_version_decides_the_names_of_maps() -> None:
-    assert map_layout.version("node2") == question("layout", "version")
+    assert map_layout.version("node2") == fact("layout", "version")
     assert map_layout.parse(answer("layout", "version")) == Layout(
-        "1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_"
+        "1.18.5", "cilium_ipcache_v2", "cilium_policy_v2"
     )
 
 
 def test_the_configuration_of_the_agent() -> None:
-    assert agent_config.question("node2") == question("agent_config", "files")
-    keys = agent_config.parse(answer("agent_config", "files"))
-    others = {"ipv4-service-loopback-address": "169.254.42.2", "routing-mode": "native"}  # none of the others
-    not_asked = Unavailable("NotCollected", "")
-    assert agent_config.of_node(keys, not_asked, others) == AgentConfig(
+    assert agent_config.fact("node2") == fact("agent_config", "files")
+    assert agent_config.parse(answer("agent_config", "files")) == AgentConfig(
         routing_mode="tunnel",
         tunnel_protocol="vxlan",
         tunnel_port=8472,
@@ -54,13 +51,13 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
-        service_loopback="169.254.42.2",
+        service_loopback="169.254.42.1",
         conntrack_in_jiffies=False,
     )
 
 
 def test_the_agents_endpoint() -> None:
-    assert agent_endpoint.question("node2", ENDPOINT) == question("agent_endpoint", "client")
+    assert agent_endpoint.fact("node2", ENDPOINT) == fact("agent_endpoint", "client")
     assert agent_endpoint.parse(answer("agent_endpoint", "client")) == AgentEndpoint(
         id=732,
         state="ready",
@@ -75,19 +72,19 @@ def test_the_agents_endpoint() -> None:
 
 
 def test_an_endpoint_that_the_agent_does_not_have_is_absent() -> None:
-    assert agent_endpoint.question("node2", UNKNOWN_ENDPOINT) == question("agent_endpoint", "unknown")
+    assert agent_endpoint.fact("node2", UNKNOWN_ENDPOINT) == fact("agent_endpoint", "unknown")
     assert agent_endpoint.parse(answer("agent_endpoint", "unknown")) == Absent()
 
 
 def test_the_nodes_clock() -> None:
-    assert uptime.uptime("node2") == question("uptime", "uptime")
+    assert uptime.uptime("node2") == fact("uptime", "uptime")
     assert uptime.parse(answer("uptime", "uptime")) == 4938.83
 
 
 def test_a_map_has_an_id_and_programs_name_the_maps_they_use() -> None:
-    assert bpftool.map_id("node2", "cilium_lxc") == question("bpftool", "map")
-    assert bpftool.policy_call("node2", ENDPOINT) == question("bpftool", "policy program")
-    assert bpftool.prog("node2", 857) == question("bpftool", "program")
+    assert bpftool.map_id("node2", "cilium_lxc") == fact("bpftool", "map")
+    assert bpftool.policy_call("node2", ENDPOINT) == fact("bpftool", "policy program")
+    assert bpftool.prog("node2", 857) == fact("bpftool", "program")
     assert bpftool.parse_call(answer("bpftool", "policy program")) == 857
     program = bpftool.parse_prog(answer("bpftool", "program"))
     assert program == Program(
@@ -101,8 +98,8 @@ def test_a_map_has_an_id_and_programs_name_the_maps_they_use() -> None:
 
 
 def test_no_such_map_or_program_is_a_failure() -> None:
-    assert bpftool.map_id("node2", "cilium_unknown") == question("bpftool", "unknown map")
-    assert bpftool.prog("node2", 2**32 - 1) == question("bpftool", "unknown program")
+    assert bpftool.map_id("node2", "cilium_unknown") == fact("bpftool", "unknown map")
+    assert bpftool.prog("node2", 2**32 - 1) == fact("bpftool", "unknown program")
     failed = EvidenceError.COMMAND_FAILED
     assert reason(bpftool.parse_map_id(answer("bpftool", "unknown map"))) == failed
     assert reason(bpftool.parse_prog(answer("bpftool", "unknown program"))) == failed
@@ -111,22 +108,22 @@ def test_no_such_map_or_program_is_a_failure() -> None:
 
 
 def test_tail_calls_are_there_or_absent() -> None:
-    assert bpftool.endpoint_call("node2", ENDPOINT, 0x1A) == question("bpftool", "tail call")
+    assert bpftool.endpoint_call("node2", ENDPOINT, 0x1A) == fact("bpftool", "tail call")
     assert bpftool.parse_call(answer("bpftool", "tail call")) == 858
-    assert bpftool.endpoint_call("node2", ENDPOINT, 0) == question("bpftool", "empty tail call")
+    assert bpftool.endpoint_call("node2", ENDPOINT, 0) == fact("bpftool", "empty tail call")
     assert bpftool.parse_call(answer("bpftool", "empty tail call")) == Absent()
-    assert bpftool.overlay_call("node2", 7) == question("bpftool", "overlay tail call")
+    assert bpftool.overlay_call("node2", 7) == fact("bpftool", "overlay tail call")
     assert bpftool.parse_call(answer("bpftool", "overlay tail call")) == 721
 
 
 def test_an_endpoint_without_policy_program_has_none() -> None:
     name = "policy program of an unknown endpoint"
-    assert bpftool.policy_call("node2", UNKNOWN_ENDPOINT) == question("bpftool", name)
+    assert bpftool.policy_call("node2", UNKNOWN_ENDPOINT) == fact("bpftool", name)
     assert bpftool.parse_call(answer("bpftool", name)) == Absent()
 
 
 def test_what_is_attached_to_an_lxc_device() -> None:
-    assert bpftool.attached("node2", LXC) == question("bpftool", "attached to lxc")
+    assert bpftool.attached("node2", LXC) == fact("bpftool", "attached to lxc")
     ingress, tcx = Direction.INGRESS, AttachKind.TCX
     assert bpftool.parse_attached(answer("bpftool", "attached to lxc")) == (
         Attachment(LXC, 13, "tcx/ingress", ingress, tcx, "cil_from_container", 863),
@@ -134,7 +131,7 @@ def test_what_is_attached_to_an_lxc_device() -> None:
 
 
 def test_what_is_attached_to_the_tunnel_device() -> None:
-    assert bpftool.attached("node2", "cilium_vxlan") == question("bpftool", "attached to the tunnel device")
+    assert bpftool.attached("node2", "cilium_vxlan") == fact("bpftool", "attached to the tunnel device")
     tcx = AttachKind.TCX
     assert bpftool.parse_attached(answer("bpftool", "attached to the tunnel device")) == (
         Attachment("cilium_vxlan", 5, "tcx/ingress", Direction.INGRESS, tcx, "cil_from_overlay", 722),
@@ -144,7 +141,7 @@ def test_what_is_attached_to_the_tunnel_device() -> None:
 
 def test_nothing_attached_is_evidence_and_no_device_is_none() -> None:
     name = "attached to a device without programs"
-    assert bpftool.attached("node2", "lo") == question("bpftool", name)
+    assert bpftool.attached("node2", "lo") == fact("bpftool", name)
     assert bpftool.parse_attached(answer("bpftool", name)) == ()
     no_device = bpftool.parse_attached(answer("bpftool", "attached to an unknown device"))
     assert reason(no_device) == EvidenceError.COMMAND_FAILED
@@ -152,22 +149,22 @@ def test_nothing_attached_is_evidence_and_no_device_is_none() -> None:
 
 def test_pinned_links_hold_the_programs() -> None:
     of_endpoint = bpftool.endpoint_link("node2", ENDPOINT, "cil_from_container")
-    assert of_endpoint == question("bpftool", "endpoint's link")
+    assert of_endpoint == fact("bpftool", "endpoint's link")
     assert bpftool.parse_link(answer("bpftool", "endpoint's link")) == PinnedLink(137, 863, 13)
     of_device = bpftool.device_link("node2", "cilium_vxlan", "cil_to_overlay")
-    assert of_device == question("bpftool", "device's link")
+    assert of_device == fact("bpftool", "device's link")
     assert bpftool.parse_link(answer("bpftool", "device's link")) == PinnedLink(121, 723, 5)
 
 
 def test_no_pinned_link_is_absent() -> None:
     built = bpftool.endpoint_link("node2", ENDPOINT, "cil_to_container")
-    assert built == question("bpftool", "endpoint's missing link")
+    assert built == fact("bpftool", "endpoint's missing link")
     assert bpftool.parse_link(answer("bpftool", "endpoint's missing link")) == Absent()
 
 
 def test_the_two_ends_of_a_veth_pair_name_each_other() -> None:
-    assert links.link("node2", LXC) == question("links", "lxc")
-    assert links.pod_link("node2", NAMESPACE, "eth0") == question("links", "pod's device")
+    assert links.link("node2", LXC) == fact("links", "lxc")
+    assert links.pod_link("node2", NAMESPACE, "eth0") == fact("links", "pod's device")
     host = Link(
         ifindex=13,
         name=LXC,
@@ -193,7 +190,7 @@ def test_the_two_ends_of_a_veth_pair_name_each_other() -> None:
 
 
 def test_the_tunnel_device_is_up_though_its_state_is_unknown() -> None:
-    assert links.link("node2", "cilium_vxlan") == question("links", "tunnel device")
+    assert links.link("node2", "cilium_vxlan") == fact("links", "tunnel device")
     assert links.parse_link(answer("links", "tunnel device")) == Link(
         ifindex=5,
         name="cilium_vxlan",
@@ -207,17 +204,17 @@ def test_the_tunnel_device_is_up_though_its_state_is_unknown() -> None:
 
 
 def test_no_such_device_is_absent_and_no_such_namespace_is_no_evidence() -> None:
-    assert links.link("node2", "unknown") == question("links", "unknown device")
+    assert links.link("node2", "unknown") == fact("links", "unknown device")
     assert links.parse_link(answer("links", "unknown device")) == Absent()
-    assert links.pod_link("node2", NAMESPACE, "unknown") == question("links", "pod's unknown device")
+    assert links.pod_link("node2", NAMESPACE, "unknown") == fact("links", "pod's unknown device")
     assert links.parse_link(answer("links", "pod's unknown device")) == Absent()
-    assert links.pod_link("node2", "unknown", "eth0") == question("links", "device in an unknown namespace")
+    assert links.pod_link("node2", "unknown", "eth0") == fact("links", "device in an unknown namespace")
     no_namespace = links.parse_link(answer("links", "device in an unknown namespace"))
     assert reason(no_namespace) == EvidenceError.COMMAND_FAILED
 
 
 def test_the_routes_of_a_pod() -> None:
-    assert links.pod_routes("node2", NAMESPACE) == question("links", "pod's routes")
+    assert links.pod_routes("node2", NAMESPACE) == fact("links", "pod's routes")
     assert links.parse_routes(answer("links", "pod's routes")) == (
         Route("default", "10.244.1.187", "eth0", None, 1450),
         Route("10.244.1.187", None, "eth0", None, None),
@@ -225,7 +222,7 @@ def test_the_routes_of_a_pod() -> None:
 
 
 def test_the_kernels_route_to_an_address() -> None:
-    assert links.route_to("node2", "172.30.0.11") == question("links", "route to the server's node")
+    assert links.route_to("node2", "172.30.0.11") == fact("links", "route to the server's node")
     to_the_node = Route("172.30.0.11", None, "eth0", "172.30.0.12", None)
     assert links.parse_route(answer("links", "route to the server's node")) == to_the_node
     to_the_pod = Route("10.244.0.143", None, "cilium_host", "10.244.1.187", 1450)
@@ -234,7 +231,7 @@ def test_the_kernels_route_to_an_address() -> None:
 
 
 def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
-    assert netns.find("node2") == question("netns", "namespaces")
+    assert netns.find("node2") == fact("netns", "namespaces")
     assert netns.parse(answer("netns", "namespaces")) == {
         "10.244.1.64": ("cni-939ede5e-f54a-3762-1514-89a759404ca4",),
         "10.244.1.105": ("cni-56ea8240-fcc8-1e0a-4eaf-852838394a0f",),
@@ -247,5 +244,5 @@ def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
 
 def test_a_tunnel_device_counts_what_it_sent_and_received() -> None:
     name = "tunnel device's counters"
-    assert links.counters("node1", "cilium_vxlan") == question("links", name)
+    assert links.counters("node1", "cilium_vxlan") == fact("links", name)
     assert links.parse_counters(answer("links", name)) == links.DeviceCounters(614, 644, 0, 0)

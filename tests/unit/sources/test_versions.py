@@ -1,10 +1,10 @@
-"""The same questions in versions that the lab can't run: derived from the sources, see the README beside the data."""
+"""The same facts in versions that the lab can't run: derived from the sources, see the README beside the data."""
 
 from collections.abc import Callable
 
 import pytest
 
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Reading
 from datapath_probe.sources.bpf import map_layout
 from datapath_probe.sources.bpf.map_layout import Layout
@@ -31,7 +31,7 @@ def frontend(folder: str) -> Frontend:
     return Frontend(VIP, 80, L4Protocol.ANY if "1.16" in folder else L4Protocol.TCP)
 
 
-Asked = tuple[Question, Callable[[Reading], object]]
+Asked = tuple[Fact, Callable[[Reading], object]]
 
 
 def asked(folder: str) -> dict[tuple[str, str], Asked]:
@@ -60,9 +60,9 @@ def asked(folder: str) -> dict[tuple[str, str], Asked]:
 
 @pytest.mark.parametrize("folder", DERIVED)
 def test_each_version_is_asked_and_understood_by_its_own_layout(folder: str) -> None:
-    for (module, name), (question, parse) in asked(folder).items():
+    for (module, name), (fact, parse) in asked(folder).items():
         recording = recordings(module, folder)[name]
-        assert question == recording.question, name
+        assert fact == recording.fact, name
         same_of_first = parse(recordings(module, FIRST)[name].answer)
         if (module, name) != ("ipcache", "server, wider"):  # up to 1.17 there is no row for a node's pod CIDR
             assert _core(parse(recording.answer)) == _core(same_of_first), name

@@ -1,4 +1,4 @@
-"""Saved evidence: the files of `--save-evidence`, and who writes them behind the verdict.
+"""Saved evidence: the files of `--save-evidence`, and the background task that writes them.
 
-Called by `control.schedule.run_executor`.
+In: finished runs. Out: files. Called by `control.schedule.run_executor`.
 """

@@ -1,4 +1,7 @@
-"""Saves the evidence of runs as files, the newest few of each probe, within bounds. Called by `evidence_saver`."""
+"""Saves the evidence of runs as files: the most recent runs of each probe, within size limits.
+
+In: finished runs. Out: bundles and pcap files. Called by `evidence_saver`.
+"""
 
 import os
 import re
@@ -8,64 +11,72 @@ from pathlib import Path
 
 import structlog
 
-from ...publish.status.capture import pcaps
+from ...diagnose.run.bundle import Bundle
+from ...publish.status.capture import numbered, pcaps
 from ...runs.run_result import RunRecord
 
 log = structlog.get_logger(__name__)
 
 KEPT = 20
-# A bundle that was cut might be judged otherwise than its run: a larger one is not saved at all.
+# A truncated bundle could give another verdict than its run: a larger one is not saved at all.
 BUNDLE_LIMIT_BYTES = 16 * 1024 * 1024
-FOLDER_LIMIT_BYTES = 1024 * 1024 * 1024
+DIRECTORY_LIMIT_BYTES = 1024 * 1024 * 1024
 
-_BUNDLE = re.compile(r"(?P<stem>.+)\.(?P<started_ms>[0-9]+)\.[^.]+\.json")
-_OURS = re.compile(r".+\.[0-9]+\.[^.]+\.(json|.+\.pcap)(\.part)?")  # .part: the operator died while it wrote
+_BUNDLE = re.compile(r"(?P<run>(?P<stem>.+)\.(?P<started_ms>[0-9]+)\.[^.-]+)(-[0-9]+)?\.json")
+_OURS = re.compile(
+    r".+\.[0-9]+\.[^.]+\.(json|.+\.pcap)(\.part)?"
+)  # .part: left by an operator that was killed while writing
 
 
 class EvidenceFiles:
-    """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one folder, and beside them captures, `.<node>.pcap`.
+    """Files `<namespace>.<name>.<start, ms>.<run id>.json` in one directory, with captures beside them, `.<node>.pcap`.
+    Of a run with several paths the second is `<run id>-2`, and so on.
 
-    Files of other names are left alone. The folder is looked through once; from then on its sizes are kept in memory,
-    and nobody else is expected to write there.
+    Files with other names are not touched. The directory is listed once; after that the file sizes are kept in memory,
+    and no other process is expected to write there.
     """
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         bundle_limit_bytes: int = BUNDLE_LIMIT_BYTES,
-        folder_limit_bytes: int = FOLDER_LIMIT_BYTES,
+        directory_limit_bytes: int = DIRECTORY_LIMIT_BYTES,
     ) -> None:
-        self._folder = folder
+        self._directory = directory
         self._bundle_limit_bytes = bundle_limit_bytes
-        self._folder_limit_bytes = folder_limit_bytes
-        self._sizes: dict[str, int] | None = None  # of our files by name, the oldest first
+        self._directory_limit_bytes = directory_limit_bytes
+        self._sizes: dict[str, int] | None = None  # of our files by name, oldest first
 
     def save(self, namespace: str, name: str, record: RunRecord) -> None:
-        """Write the run's bundle; of this probe the oldest beyond `KEPT` go, then the oldest of all. Blocks; trouble is
-        logged.
+        """Write the bundles of the run's paths; delete the oldest runs of this probe beyond `KEPT`, then the oldest
+        files of all probes. Blocks; errors are logged.
         """
-        bundle = record.result.bundle
-        if bundle is None:
+        if not record.result.bundles:
             return
         stem = f"{namespace}.{name}"
-        path = self._folder / f"{stem}.{round(record.result.started * 1000)}.{record.id}.json"
-        text = bundle.to_json()
-        if len(text) > self._bundle_limit_bytes:
-            log.warning("evidence not saved", path=str(path), reason=f"{len(text)} bytes are too many")
-            return
+        run = self._directory / f"{stem}.{round(record.result.started * 1000)}.{record.id}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(parents=True, exist_ok=True)
             sizes = self._sizes = self._found() if self._sizes is None else self._sizes
-            self._add(sizes, path, text)
-            for node, pcap in pcaps(bundle.run):
-                self._add(sizes, path.with_suffix(f".{node}.pcap"), pcap)
-            for old in _of(sizes, stem)[:-KEPT]:
-                run = old.removesuffix("json")
-                for file in [file for file in sizes if file.startswith(run)]:  # its captures too
+            for number, bundle in enumerate(record.result.bundles, 1):
+                self._add_path(sizes, run.with_name(numbered(run.name, number)), bundle)
+            for old in _runs_of(sizes, stem)[:-KEPT]:
+                for file in [file for file in sizes if file.startswith((f"{old}.", f"{old}-"))]:
                     self._drop(sizes, file)
             self._make_room(sizes)
         except OSError as error:
-            log.warning("evidence not saved", path=str(path), reason=str(error))
+            log.warning("evidence not saved", path=f"{run}.json", reason=str(error))
+
+    def _add_path(self, sizes: dict[str, int], path: Path, bundle: Bundle) -> None:
+        """The bundle of one path, with its captures beside it. Raises OSError."""
+        text = bundle.to_json()
+        if len(text) > self._bundle_limit_bytes:
+            reason = f"{len(text)} bytes exceed the limit"
+            log.warning("evidence not saved", path=f"{path}.json", reason=reason)
+            return
+        self._add(sizes, path.with_name(f"{path.name}.json"), text)
+        for node, pcap in pcaps(bundle.run):
+            self._add(sizes, path.with_name(f"{path.name}.{node}.pcap"), pcap)
 
     def _add(self, sizes: dict[str, int], path: Path, data: bytes) -> None:
         _write(path, data)
@@ -73,12 +84,12 @@ class EvidenceFiles:
         sizes[path.name] = len(data)
 
     def _drop(self, sizes: dict[str, int], name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
+        (self._directory / name).unlink(missing_ok=True)
         del sizes[name]
 
     def _make_room(self, sizes: dict[str, int]) -> None:
-        """Drop the oldest files of all probes, also of those that are gone, until the rest fits."""
-        excess = sum(sizes.values()) - self._folder_limit_bytes
+        """Delete the oldest files of all probes, including deleted probes, until the rest fits."""
+        excess = sum(sizes.values()) - self._directory_limit_bytes
         for name, size in tuple(sizes.items()):
             if excess <= 0:
                 return
@@ -86,9 +97,9 @@ class EvidenceFiles:
             excess -= size
 
     def _found(self) -> dict[str, int]:
-        """The sizes of our files, but those that somebody removes meanwhile."""
+        """The sizes of our files; files that are deleted concurrently are skipped."""
         stats = {}
-        for path in self._folder.iterdir():
+        for path in self._directory.iterdir():
             if _OURS.fullmatch(path.name):
                 with suppress(FileNotFoundError):
                     stats[path.name] = path.stat()
@@ -96,15 +107,16 @@ class EvidenceFiles:
         return {name: stat.st_size for name, stat in by_age}
 
 
-def _of(names: Iterable[str], stem: str) -> list[str]:
-    """A probe's bundles, oldest first; the names of others may begin with the same letters."""
+def _runs_of(names: Iterable[str], stem: str) -> list[str]:
+    """A probe's runs, oldest first; names of other probes may have the same prefix."""
     bundles = (_BUNDLE.fullmatch(name) for name in names if name.startswith(stem))
     found = [bundle for bundle in bundles if bundle and bundle["stem"] == stem]
-    return [bundle[0] for bundle in sorted(found, key=lambda bundle: int(bundle["started_ms"]))]
+    by_age = sorted(found, key=lambda bundle: int(bundle["started_ms"]))
+    return list(dict.fromkeys(bundle["run"] for bundle in by_age))
 
 
 def _write(path: Path, data: bytes) -> None:
-    """The whole file or none, for nobody else to read. Raises OSError."""
+    """Write the file atomically and readable by the owner only. Raises OSError."""
     part = path.with_name(f"{path.name}.part")
     try:
         with open(part, "wb", opener=_open_private) as file:

@@ -1,6 +1,6 @@
-"""Saves evidence behind the runs: a slow disk delays no verdict, and holds no run's place.
+"""Saves evidence in the background: a slow disk delays no verdict and occupies no run slot.
 
-In: runs that have ended and been told. Out: `EvidenceFiles.save`, one after another, in a thread. Filled by
+In: runs whose result is published. Out: calls of `EvidenceFiles.save`, one at a time, in a thread. Called by
 `run_executor`, run by `app`.
 """
 
@@ -16,29 +16,29 @@ from .evidence_files import EvidenceFiles
 
 log = structlog.get_logger(__name__)
 
-# So many runs may wait, with all their evidence in memory; what ends meanwhile is not saved.
-WAITING = 32
+# Runs that may wait with their evidence in memory; beyond that, runs are not saved.
+MAX_WAITING = 32
 
 
 class EvidenceSaver:
-    """What waits when the operator stops is not saved."""
+    """Runs that still wait when the operator stops are not saved."""
 
     def __init__(self, files: EvidenceFiles) -> None:
         self._files = files
-        self._waiting: asyncio.Queue[tuple[Probe, RunRecord]] = asyncio.Queue(WAITING)
+        self._waiting: asyncio.Queue[tuple[Probe, RunRecord]] = asyncio.Queue(MAX_WAITING)
 
     def put(self, probe: Probe, record: RunRecord) -> None:
-        """Have it saved soon. Never waits."""
-        if record.result.bundle is None:
+        """Queue the run to be saved; never blocks."""
+        if not record.result.bundles:
             return
         try:
             self._waiting.put_nowait((probe, record))
         except asyncio.QueueFull:
             with _named(probe, record):
-                log.warning("evidence not saved", reason=f"{WAITING} runs wait to be saved: the disk is slow")
+                log.warning("evidence not saved", reason=f"{MAX_WAITING} runs are waiting: the disk is slow")
 
     async def serve(self) -> None:
-        """Save until cancelled, whatever goes wrong with one."""
+        """Save queued runs until canceled; a failure affects one run only."""
         while True:
             probe, record = await self._waiting.get()
             with _named(probe, record):

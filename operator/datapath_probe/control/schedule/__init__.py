@@ -1,4 +1,4 @@
-"""When probes run: the registry of probes, their timetable, and the scheduler that starts runs in time.
+"""When probes run: the registry of probes, their timetable, and the scheduler that starts due runs.
 
-In: probes as `control.handlers` sees them. Out: runs, handed to `runs`. Called by `control.app`.
+In: probes that `control.handlers` observes. Out: calls of `runs`, and results for `publish`. Called by `control.app`.
 """

@@ -1,8 +1,9 @@
-"""Counts the probes that exist: kopf yields no DELETED event for what vanished while its watch was down.
+"""Compares the registry with the probes that exist: kopf sends no DELETED event for those deleted while its watch is
+down.
 
-In: full lists from the API server, every minute and after each re-list of kopf's. Out:
-`Registry.forget_missing`, whether every probe that exists is known (for readiness), and a warning that names those
-which stay unknown, as after an error in a handler. Owned by `app`.
+In: full lists from the API server, every minute and after each relist of kopf. Out: `Registry.forget_missing`, whether
+every existing probe is registered (for readiness), and a warning with the names of those that stay unregistered, for
+example after an error in a handler. Run by `app`.
 """
 
 import asyncio
@@ -18,20 +19,20 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_S = 60.0
 RETRY_S = 5.0
-SETTLE_S = 1.0  # a re-list comes as one event per object: count once, when they are through
+SETTLE_S = 1.0  # a relist comes as one event per object: audit once, after the last of them
 
 
 class ProbeLists(Protocol):
-    """Where full lists come from."""
+    """The source of full lists."""
 
     async def list_refs(self) -> frozenset[ProbeRef] | Retry:
-        """Every probe there is, complete or not at all."""
+        """All existing probes; never a partial list."""
         ...
 
 
 class InventoryAudit:
-    """`namespaces`: those that are watched; none means all. `complete`: everything that existed at the last count is
-    known.
+    """`namespaces`: those that are watched; empty means all. `complete`: every probe that existed at the last audit is
+    registered.
     """
 
     def __init__(self, lists: ProbeLists, registry: Registry, namespaces: Collection[str]) -> None:
@@ -43,13 +44,13 @@ class InventoryAudit:
         self._missing: frozenset[ProbeRef] = frozenset()
 
     def relisted(self) -> None:
-        """kopf lists anew, so its watch was down."""
+        """kopf has listed again, so its watch was down."""
         self._relisted.set()
 
     async def serve(self) -> None:
-        """Count until cancelled."""
+        """Audit until canceled."""
         while True:
-            settled = await self._count()
+            settled = await self._run_audit()
             try:
                 async with asyncio.timeout(INTERVAL_S if settled else RETRY_S):
                     await self._relisted.wait()
@@ -58,20 +59,22 @@ class InventoryAudit:
             await asyncio.sleep(SETTLE_S)
             self._relisted.clear()
 
-    async def _count(self) -> bool:
-        """Whether it is as it was: all are known, or the same are missing as last time."""
+    async def _run_audit(self) -> bool:
+        """Audit once. True if all probes are registered, or the same are missing as in the last audit."""
         known = self._registry.uids()
         listed = await self._lists.list_refs()
         if isinstance(listed, Retry):
-            log.warning("probes not counted", reason=listed.reason)
+            log.warning("probe audit failed", reason=listed.reason)
             return False
         existing = {ref for ref in listed if not self._namespaces or ref.namespace in self._namespaces}
         self._registry.forget_missing(known, {ref.uid for ref in existing})
         known = self._registry.uids()
         missing = frozenset(ref for ref in existing if ref.uid not in known)
         self.complete = not missing
-        still = missing & self._missing  # others may have been made a moment ago
+        still = missing & self._missing  # others may have been created just now
         if still:
-            log.warning("probes not taken up", probes=sorted(f"{ref.namespace}/{ref.name}" for ref in still))
+            log.warning(
+                "probes not registered", probes=sorted(f"{ref.namespace}/{ref.name}" for ref in still)
+            )
         self._missing = missing
         return missing == still

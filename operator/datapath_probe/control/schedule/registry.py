@@ -1,8 +1,7 @@
-"""The probes that are known, and what a new sight of one means: run it, stop it, tell people.
+"""The registered probes, and what each observed change means: schedule the probe, stop it, publish its state.
 
-In: objects as kopf's watch brings them, deletions, and full lists of what exists. Out: calls of `Scheduler`
-and `Publisher`. Called by `handlers`, by `inventory_audit` and, for a probe that its status could not be
-written to any more, by `StatusWriter`.
+In: objects and deletions from kopf's watch, and full lists. Out: calls of `Scheduler` and `Publisher`. Called by
+`handlers`, by `inventory_audit` and, when the API server no longer finds a probe, by `StatusWriter`.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,89 +19,89 @@ log = structlog.get_logger(__name__)
 
 
 class Registry:
-    """Every method is one step of a probe's life; none waits."""
+    """One method for each step in the life of a probe; none blocks."""
 
     def __init__(self, scheduler: Scheduler, publisher: Publisher) -> None:
         self._scheduler = scheduler
         self._publisher = publisher
         self._known: dict[str, Probe | InvalidSpec] = {}
-        self._leaving: set[str] = set()  # being deleted, which somebody's finalizer may hold up
+        self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
 
     def uids(self) -> frozenset[str]:
-        """Every probe seen that may still exist."""
-        return frozenset(self._leaving.union(self._known))
+        """Every observed probe that may still exist."""
+        return frozenset(self._terminating.union(self._known))
 
     def runnable(self, uid: str) -> Probe:
-        """A probe that the scheduler runs."""
+        """A probe that is scheduled."""
         probe = self._known[uid]
         if isinstance(probe, InvalidSpec):
-            raise TypeError(f"{uid} can't be run")
+            raise TypeError(f"{uid} cannot run")
         return probe
 
     def name(self, uid: str) -> str:
-        """What people call a probe; its uid if it is not known."""
+        """Namespace and name of a probe; its uid if it is not registered."""
         probe = self._known.get(uid)
         return f"{probe.meta.namespace}/{probe.meta.name}" if probe else uid
 
     def observe(self, body: Mapping[str, Any]) -> None:
-        """The API server shows this object, for the first time or changed."""
+        """Handle an added or modified object."""
         if body["metadata"].get("deletionTimestamp"):
             self.forget(body["metadata"]["uid"])
-            self._leaving.add(body["metadata"]["uid"])
+            self._terminating.add(body["metadata"]["uid"])
             return
         meta = ProbeMeta.from_object(body["metadata"])
         before = self._known.get(meta.uid)
         if before is not None and before.meta == meta:
-            return  # mostly the echo of a status that we have written
+            return  # usually the echo of our own status write
         seen = Probe.from_object(body)
-        self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher keeps it
+        self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher has it
         try:
-            self._notice(seen, before)
+            self._handle(seen, before)
         except Exception:
-            # the next sight of it is as new as this was; until then the census misses what is new
+            # handle the next event of this probe like this one; until then the audit reports a new probe as missing
             if before is None:
                 self.forget(meta.uid)
             else:
                 self._known[meta.uid] = before
             raise
 
-    def _notice(self, seen: Probe | InvalidSpec, before: Probe | InvalidSpec | None) -> None:
-        """A probe that was not known, or was as `before`."""
+    def _handle(self, seen: Probe | InvalidSpec, before: Probe | InvalidSpec | None) -> None:
+        """Handle a new probe, or a change of one that was `before`."""
         meta = seen.meta
         if before is None:
-            self._forget_namesake(seen)
+            self._forget_replaced(seen)
             self._publisher.adopt(seen)
-            self._take_up(seen)
+            self._schedule(seen)
             return
         self._publisher.relabel(seen)
         if before.meta.generation != meta.generation:
-            self._take_up_changed(seen)
+            self._reschedule(seen)
         elif (before.meta.run_now, before.meta.capture) != (meta.run_now, meta.capture):
-            self._run_if_asked(seen)
+            self._run_if_requested(seen)
 
     def forget(self, uid: str) -> None:
-        """The probe is gone: cancel its run, drop its series."""
-        self._leaving.discard(uid)
+        """Handle a deletion: cancel the run, remove the metrics."""
+        self._terminating.discard(uid)
         gone = self._known.pop(uid, None)
         if gone:
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
-            log.info("probe forgotten", probe=f"{gone.meta.namespace}/{gone.meta.name}")
+            log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
 
     def forget_missing(self, candidates: Collection[str], existing: Collection[str]) -> None:
-        """Forget those candidates, known before the list was made, that the list does not hold."""
+        """Forget the candidates, registered before the list request, that do not exist."""
         for uid in set(candidates) - set(existing):
             self.forget(uid)
 
-    def _forget_namesake(self, seen: Probe | InvalidSpec) -> None:
-        """A probe deleted and made again while nobody watched has the old name and a new uid."""
+    def _forget_replaced(self, seen: Probe | InvalidSpec) -> None:
+        """Forget a probe that was deleted and recreated while the watch was down: same name, new uid."""
         name = (seen.meta.namespace, seen.meta.name)
         for uid, other in list(self._known.items()):
             if uid != seen.meta.uid and (other.meta.namespace, other.meta.name) == name:
                 self.forget(uid)
 
-    def _take_up(self, seen: Probe | InvalidSpec) -> None:
-        """Go on where the status left off."""
+    def _schedule(self, seen: Probe | InvalidSpec) -> None:
+        """Resume from the stored status."""
         if isinstance(seen, InvalidSpec) or seen.spec.suspend:
             self._stop(seen)
             return
@@ -116,9 +115,9 @@ class Registry:
             last_run.start_time.timestamp() if last_run else None,
         )
         if last_run:
-            self._run_if_asked(seen)
+            self._run_if_requested(seen)
 
-    def _take_up_changed(self, seen: Probe | InvalidSpec) -> None:
+    def _reschedule(self, seen: Probe | InvalidSpec) -> None:
         if isinstance(seen, InvalidSpec) or seen.spec.suspend:
             self._stop(seen)
         else:
@@ -128,7 +127,7 @@ class Registry:
         self._scheduler.stop(seen.meta.uid)
         if isinstance(seen, InvalidSpec):
             log.warning(
-                "probe can't be run",
+                "probe invalid",
                 probe=f"{seen.meta.namespace}/{seen.meta.name}",
                 reason="InvalidSpec",
                 message=seen.message,
@@ -137,12 +136,12 @@ class Registry:
         else:
             self._publisher.suspended(seen)
 
-    def _run_if_asked(self, seen: Probe | InvalidSpec) -> None:
-        asked, uid = seen.meta.run_now, seen.meta.uid
-        if (asked and asked != self._publisher.served_run_now(uid)) or self.wants_capture(seen):
+    def _run_if_requested(self, seen: Probe | InvalidSpec) -> None:
+        requested, uid = seen.meta.run_now, seen.meta.uid
+        if (requested and requested != self._publisher.served_run_now(uid)) or self.wants_capture(seen):
             self._scheduler.run_now(uid)
 
     def wants_capture(self, probe: Probe | InvalidSpec) -> bool:
-        """Whether a packet capture was asked for that no run has served."""
-        asked = probe.meta.capture
-        return bool(asked) and asked != self._publisher.served_capture(probe.meta.uid)
+        """Whether a packet capture is requested that no run has served."""
+        requested = probe.meta.capture
+        return bool(requested) and requested != self._publisher.served_capture(probe.meta.uid)

@@ -1,9 +1,7 @@
-"""Carries out one run: finds the probe, bounds the time, hands the result on. Called by `scheduler`."""
+"""Carries out one run: finds the probe, has it run, hands the result on. Called by `scheduler`."""
 
-import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -11,10 +9,11 @@ from structlog.contextvars import bound_contextvars
 from ...api.probe import Probe
 from ...api.reasons import Reason
 from ...api.vocabulary import Trigger
+from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
 from ...publish.publisher import Publisher
-from ...runs.run_result import NextRun, RunRecord, RunResult
-from ...runs.runner import OVERTIME_S
+from ...runs.interfaces import Runner
+from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
 from ..evidence_store.evidence_saver import EvidenceSaver
 from .registry import Registry
 from .scheduler import Clock
@@ -22,18 +21,8 @@ from .timetable import Due
 
 log = structlog.get_logger(__name__)
 
-# When a run is cancelled, beyond its request's timeout. The last net: runs end by themselves before.
-RUN_MARGIN_S = OVERTIME_S + 5.0
 # Runs that somebody asks for, who may have changed something a moment ago.
 ASKED_FOR = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})
-
-
-class Runner(Protocol):
-    """What runs a probe."""
-
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
-        """`capture`: also the packets; `anew`: share no evidence from before. Raises nothing but CancelledError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,7 @@ class RunExecutor:
         run_id = uuid.uuid4().hex[:12]
         with bound_contextvars(probe=self.name(due.uid), run_id=run_id):
             log.debug("run started", trigger=due.trigger)
-            result = await self._bounded(probe, due.trigger)
+            result = await self._run(probe, due.trigger)
             _log_end(result)
         return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
 
@@ -81,42 +70,34 @@ class RunExecutor:
         if self._saver:
             self._saver.put(result.probe, result.record)
 
-    async def _bounded(self, probe: Probe, trigger: Trigger) -> RunResult:
+    async def _run(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()
-        bound_s = probe.spec.request.timeout_s + RUN_MARGIN_S
         try:
-            async with asyncio.timeout(bound_s):
-                return await self._runner.run(
-                    probe, self._registry.wants_capture(probe), trigger in ASKED_FOR
-                )
-        except TimeoutError:
-            why = CannotRun(Reason.RUN_TIMEOUT, f"the run did not end within {bound_s:g} s and was cancelled")
+            return await self._runner.run(probe, self._registry.wants_capture(probe), trigger in ASKED_FOR)
         except Exception as error:
             log.exception("run failed")
             why = CannotRun(Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}")
-        return RunResult(started, self._clock(), why)
+        return RunResult(started, self._clock(), (why,))
 
 
 def _log_end(result: RunResult) -> None:
-    outcome = result.outcome
-    duration_s = round(result.ended - result.started, 3)
-    if isinstance(outcome, CannotRun):
-        log.info(
-            "run ended",
-            verdict="Unknown",
-            reason=outcome.reason,
-            message=outcome.message,
-            duration_s=duration_s,
-        )
-        return
-    hop = outcome.divergence
+    """The path that decides; and of how many, if there are others."""
+    outcome = result.worst
+    more: dict[str, object] = {}
+    if isinstance(outcome, Diagnosis):
+        hop = outcome.divergence
+        more = {
+            "rule": outcome.rule,
+            "hop": hop.hop if hop else None,
+            "hop_node": hop.node if hop else None,
+        }
+    if len(result.outcomes) > 1:
+        more["paths"] = len(result.outcomes)
     log.info(
         "run ended",
-        verdict=outcome.verdict,
+        verdict=verdict_of(outcome),
         reason=outcome.reason,
         message=outcome.message,
-        rule=outcome.rule,
-        hop=hop.hop if hop else None,
-        hop_node=hop.node if hop else None,
-        duration_s=duration_s,
+        **more,
+        duration_s=round(result.ended - result.started, 3),
     )

@@ -1,7 +1,6 @@
-"""Drives the timetable: waits, starts what is due, never two runs of a probe at once, never too many in all.
+"""Executes the timetable: starts due runs, at most one per probe and a limited number in total.
 
-In: the calls of `registry`. Out: `Runs.run` for what is due, then `Runs.ended` with what it returned. Owned
-by `app`.
+In: calls of `registry`. Out: `Runs.run` for each due run, then `Runs.ended` with its result. Run by `app`.
 """
 
 import asyncio
@@ -20,61 +19,61 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], float]  # seconds since the epoch
 Result = TypeVar("Result")
 
-BEAT_S = 5.0
+HEARTBEAT_INTERVAL_S = 5.0
 
 
 class Runs(Protocol[Result]):
-    """What is scheduled."""
+    """The runs of probes."""
 
     async def run(self, due: Due) -> Result:
-        """Carry out one run."""
+        """Execute one run."""
         ...
 
     def name(self, uid: str) -> str:
-        """What people call the probe."""
+        """Namespace and name of the probe."""
         ...
 
-    def ended(self, result: Result, outlook: NextRun) -> None:
-        """Hear of its end, unless it was cancelled or its probe stopped."""
+    def ended(self, result: Result, next_run: NextRun) -> None:
+        """Handle the result; not called if the run was canceled or its probe stopped."""
         ...
 
 
 class Scheduler:
-    """`heartbeat`: when the loop last looked at the timetable. It looks every `BEAT_S` seconds at least."""
+    """`heartbeat`: when the loop last checked the timetable, at least every `HEARTBEAT_INTERVAL_S`."""
 
     def __init__(self, clock: Clock, max_concurrent_runs: int) -> None:
         self.heartbeat = clock()
         self._clock = clock
         self._timetable = Timetable()
-        self._slots = asyncio.Semaphore(max_concurrent_runs)
+        self._concurrency = asyncio.Semaphore(max_concurrent_runs)
         self._changed = asyncio.Event()
         self._runs: dict[str, asyncio.Task[Any]] = {}
-        self._stopped: set[str] = set()  # whose run is no longer of interest, also if it has just ended
+        self._stopped: set[str] = set()  # whose run is discarded, even if it has just ended
 
     def resume(self, uid: str, interval_s: float, last_run: float | None) -> None:
-        """Take up a probe where its status left it. `last_run`: when that started, None if it never ran."""
+        """Resume a probe from its status. `last_run`: start of its last run, None if it never ran."""
         self._changed.set()
         self._timetable.resume(uid, interval_s, self._clock(), last_run=last_run)
 
     def change(self, uid: str, interval_s: float) -> None:
-        """Run a probe at once for its new spec, and on its new schedule from then on."""
+        """Run a probe immediately for its new spec, then on its new schedule."""
         self._changed.set()
         self._timetable.change(uid, interval_s, self._clock())
 
     def run_now(self, uid: str) -> None:
-        """Run a probe once beside its schedule."""
+        """Run a probe once in addition to its schedule."""
         self._changed.set()
-        self._timetable.ask(uid, Trigger.RUN_NOW, self._clock())
+        self._timetable.request(uid, Trigger.RUN_NOW, self._clock())
 
     def stop(self, uid: str) -> None:
-        """Start no further run of this probe; one that is under way is cancelled, and nobody hears of it."""
+        """Start no further runs of this probe; cancel a run in progress and discard its result."""
         self._timetable.stop(uid)
         if uid in self._runs:
             self._runs[uid].cancel()
             self._stopped.add(uid)
 
     async def serve(self, runs: Runs[Result]) -> None:
-        """Run probes until cancelled; then cancel the runs under way and wait for them."""
+        """Run probes until canceled; then cancel the runs in progress and wait for them."""
         try:
             while True:
                 self._beat()
@@ -95,10 +94,12 @@ class Scheduler:
         self.heartbeat = now
 
     async def _wait(self) -> None:
-        """Until something is due or has changed, but no longer than a beat."""
+        """Wait until a run is due or the timetable has changed, at most one heartbeat interval."""
         self._changed.clear()
         due = self._timetable.next_due()
-        delay = BEAT_S if due is None else min(BEAT_S, max(0.0, due - self._clock()))
+        delay = (
+            HEARTBEAT_INTERVAL_S if due is None else min(HEARTBEAT_INTERVAL_S, max(0.0, due - self._clock()))
+        )
         try:
             async with asyncio.timeout(delay):
                 await self._changed.wait()
@@ -106,12 +107,12 @@ class Scheduler:
             pass
 
     async def _execute(self, runs: Runs[Result], due: Due) -> Result:
-        async with self._slots:
+        async with self._concurrency:
             return await runs.run(self._timetable.begin(due))
 
     def _ended(self, runs: Runs[Result], uid: str, run: asyncio.Task[Result]) -> None:
-        """Called however a run ends, also when it was cancelled before it had begun."""
-        outlook = self._timetable.finish(uid, self._clock())
+        """Called when a run ends in any way, including cancellation before its start."""
+        next_run = self._timetable.finish(uid, self._clock())
         del self._runs[uid]
         self._changed.set()
         stopped = uid in self._stopped
@@ -119,6 +120,6 @@ class Scheduler:
         if stopped or run.cancelled():
             return
         try:
-            runs.ended(run.result(), outlook)
+            runs.ended(run.result(), next_run)
         except Exception:
-            log.exception("the end of a run was not told", probe=runs.name(uid))
+            log.exception("run result not published", probe=runs.name(uid))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
-from ...plan.plan import Backend, Nameserver
+from ...plan.plan import Backend, Nameserver, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
@@ -24,9 +24,7 @@ def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
     """Every hop to and from each name server, as it is programmed."""
     plan = replace(
         context.plan,
-        frontend=nameserver.frontend,
-        backends=nameserver.backends,
-        headless=None,
+        target=ServiceTarget(context.plan.destination, nameserver.frontend, nameserver.backends),
         nameserver=None,
     )
     servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
@@ -65,8 +63,8 @@ def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     asked: bool | None = None if context.source.pod.host_network else False
     refused_by: str | None = None
     for server in nameserver.backends[:WALKED]:
-        question = conntrack.icmp_related(node, client, server.ip)
-        entry, since_s = of_this_run(question, context.run.request, context.reader)
+        fact = conntrack.icmp_related(node, client, server.ip)
+        entry, since_s = of_this_run(fact, context.run.request, context.reader)
         if isinstance(entry, CtEntry) and since_s is not None:
             # within the tolerance, or the second in which this run began, the query may be of the run before
             asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None

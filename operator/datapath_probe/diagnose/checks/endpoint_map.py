@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -41,9 +41,9 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     address = context.address
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
-    question = lxcmap.lookup(expected.node, address, elsewhere=True)
-    hop.rests_on_maps(question)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(expected.node, address)
+    hop.rests_on_maps(fact)
+    record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -51,7 +51,7 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.ok(f"{expected.node} does not take {address} for one of its own")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
     home = context.path.destination_node or "no node"
-    return hop.stale(_kept_here(expected.node, address, home, question))
+    return hop.stale(_kept_here(expected.node, address, home, fact))
 
 
 def replies_kept_here(context: CheckContext, hop: Hop) -> Fault:
@@ -59,22 +59,22 @@ def replies_kept_here(context: CheckContext, hop: Hop) -> Fault:
     if not context.path.cross_node:
         return None
     address, node = context.source.pod.ip, hop.expected.node
-    question = lxcmap.lookup(node, address, elsewhere=True)
-    hop.rests_on_maps(question)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(node, address)
+    hop.rests_on_maps(fact)
+    record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return if_expected(record)
     if isinstance(record, Absent):
         return None
-    return _kept_here(node, address, context.path.source_node, question)
+    return _kept_here(node, address, context.path.source_node, fact)
 
 
-def _kept_here(node: str, address: str, home: str, question: Question) -> Contradiction:
+def _kept_here(node: str, address: str, home: str, fact: Fact) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
         "not the pod's"
     )
-    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (question,))
+    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (fact,))
 
 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -110,16 +110,16 @@ def _delivery(context: CheckContext, hop: Hop, pod: PodFacts, *, seen: bool) -> 
     """The endpoint map's entry for the pod, the node's route to it, and what its stack does to packets on that way."""
     address, node = pod.pod.ip, hop.expected.node
     agent = context.agent_endpoint(pod)
-    question = lxcmap.lookup(node, address)
-    hop.rests_on_maps(question)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(node, address)
+    hop.rests_on_maps(fact)
+    record = context.reader.read(fact, lxcmap.parse)
     if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
     missing = Contradiction(
         Reason.ENDPOINT_ENTRY_MISSING,
         f"the endpoint map of {node} has no entry for {address}: packets go to the host instead",
         (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
-        (question,),
+        (fact,),
     )
     if isinstance(agent, Unavailable):
         return hop.stale(missing) if isinstance(record, Absent) else hop.unknown(agent)
@@ -135,7 +135,7 @@ def _delivery(context: CheckContext, hop: Hop, pod: PodFacts, *, seen: bool) -> 
     if isinstance(record, Absent):
         hop.programmed("no entry")
         return hop.stale(missing)
-    contradiction = _mismatch(context, hop, record, agent, question)
+    contradiction = _mismatch(context, hop, record, agent, fact)
     if contradiction:
         return hop.stale(contradiction)
     leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
@@ -148,7 +148,7 @@ def _mismatch(
     hop: Hop,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
-    question: Question,
+    fact: Fact,
 ) -> Contradiction | None:
     """How the entry differs from what the agent set up."""
     hop.programmed(
@@ -166,7 +166,7 @@ def _mismatch(
         return None
     message = f"{hop.object} of {hop.expected.node} has {', '.join(wrong)}"
     defects = (_misdelivery(record, agent),) if uses_endpoint_map(context) else ()
-    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, defects, (question,))
+    return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, defects, (fact,))
 
 
 def _misdelivery(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Defect:
@@ -204,7 +204,7 @@ def _other_identity(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoin
         return None
     node = hop.expected.node
     message = f"the endpoint map of {node} has for {agent.ipv4} identity {record.identity} instead of {agent.identity}"
-    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.question(node, agent.id))
+    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.fact(node, agent.id))
     return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, rests_on=rests_on)
 
 

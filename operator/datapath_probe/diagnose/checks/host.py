@@ -194,22 +194,22 @@ def _own_address(context: CheckContext, expected: ExpectedHop, address: str, *, 
     hop.intent(f"an address of {expected.node} itself", {"address": address})
     if seen:
         hop.observed("packets of this connection were delivered to the host")
-    question = lxcmap.lookup(expected.node, address)
-    record = context.reader.read(question, lxcmap.parse)
+    fact = lxcmap.lookup(expected.node, address)
+    record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
         hop.programmed("no entry")
         message = f"the endpoint map of {expected.node} does not have {address} for one of its own addresses"
         contradiction = Contradiction(
-            Reason.ENDPOINT_ENTRY_MISSING, message, (Defect.LED_ELSEWHERE,), (question,)
+            Reason.ENDPOINT_ENTRY_MISSING, message, (Defect.LED_ELSEWHERE,), (fact,)
         )
         return hop.stale(contradiction)
     if EndpointFlag.HOST not in record.flags:
         hop.programmed("an endpoint", {"endpointID": record.endpoint_id, "ifindex": record.ifindex})
         message = f"the endpoint map of {expected.node} takes {address} for endpoint {record.endpoint_id}"
         contradiction = Contradiction(
-            Reason.ENDPOINT_ENTRY_MISMATCH, message, (Defect.LED_ELSEWHERE,), (question,)
+            Reason.ENDPOINT_ENTRY_MISMATCH, message, (Defect.LED_ELSEWHERE,), (fact,)
         )
         return hop.stale(contradiction)
     hop.programmed("an address of the host")

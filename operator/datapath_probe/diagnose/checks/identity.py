@@ -60,7 +60,7 @@ def _may_be_masqueraded(context: CheckContext) -> bool:
 
 def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
     """Packets that left as the pod's and arrived as those of its node; or did not arrive at all, as far as the
-    destination's node knows. None where that can't be said, or was not asked.
+    destination's node knows. None where that can't be said.
     """
     node, entries = hop.expected.node, _entries_of_own_node(context, hop.expected.node)
     for entry in entries:
@@ -72,7 +72,7 @@ def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
             )
             return hop.broken(Reason.WRONG_IDENTITY, message)
     unread = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
-    if not context.outcome.met or (unread and unread.reason == Reason.NOT_COLLECTED):
+    if not context.outcome.met:
         return None
     if unread:
         return hop.unknown(unread)
@@ -88,7 +88,7 @@ def _entries_of_own_node(context: CheckContext, node: str) -> list[Trace]:
         return []
     of_family = (ip for ip in (cilium.internal_ips if cilium else ()) if (":" in ip) is (":" in backend.ip))
     asked = (conntrack.in_entry(node, address, port, backend.ip, backend.port) for address in of_family)
-    return [of_this_run(question, context.run.request, context.reader)[0] for question in asked]
+    return [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
 
 
 def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:

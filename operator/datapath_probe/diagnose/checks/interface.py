@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -107,8 +107,8 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
         return None
     if default is None or default.gateway is None:
         return None
-    question = neighbors.neighbors_in_pod(node, namespace, pair.agent.container_interface_name)
-    known = context.reader.read(question, neighbors.parse_neighbors)
+    fact = neighbors.neighbors_in_pod(node, namespace, pair.agent.container_interface_name)
+    known = context.reader.read(fact, neighbors.parse_neighbors)
     if isinstance(known, Unavailable):
         return if_expected(known)
     gateway, device = known.get(default.gateway), pair.agent.interface_name
@@ -119,10 +119,10 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
         f"the pod behind {device} on {node} sends its packets to {gateway.mac or 'no MAC address'}, "
         f"but {device} is {pair.agent.host_mac}"
     )
-    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, lost, (question,))
+    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, lost, (fact,))
 
 
-def _where(context: CheckContext, node: str) -> tuple[Question, ...]:
+def _where(context: CheckContext, node: str) -> tuple[Fact, ...]:
     """What was asked to find the pod's namespace: the pod may have been made anew since."""
     return tuple(asked for asked in (netns.find(node), netns.survey(node)) if context.reader.reads(asked))
 

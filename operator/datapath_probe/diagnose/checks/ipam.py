@@ -87,7 +87,7 @@ def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: Ag
         f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
         f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
         by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else (),
-        (agent_endpoint.question(pod.node.name, pod.endpoint.endpoint_id),),
+        (agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id),),
     )
 
 
@@ -113,7 +113,7 @@ def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Con
         return Contradiction(
             Reason.CILIUM_ENDPOINT_NOT_READY,
             f"the CiliumEndpoint of {name} is {endpoint.state}, not ready",
-            rests_on=(agent_endpoint.question(node.name, endpoint.endpoint_id),),
+            rests_on=(agent_endpoint.fact(node.name, endpoint.endpoint_id),),
         )
     if node.cilium is None:
         message = f"node {node.name} has no CiliumNode"

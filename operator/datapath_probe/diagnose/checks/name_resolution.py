@@ -7,7 +7,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
 from ..finding.hop_check import Hop
@@ -32,7 +32,7 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
     """curl's report, held against what the name should lead to."""
     hop, right, report = context.hop(expected, context.plan.request.host), _expected(context), context.report
     hop.intent(right.text, right.facts)
-    if not isinstance(report, CurlReport):
+    if not isinstance(report, ClientReport):
         return hop.ok("not asked yet") if report is None else hop.unknown(report)
     if is_unresolved(context, report):
         return _unresolved(context, hop, report, right)
@@ -53,7 +53,7 @@ def _expected(context: CheckContext) -> _Expected:
     return _Expected(addresses, text, {"backends": ", ".join(sorted(addresses))})
 
 
-def _unresolved(context: CheckContext, hop: Hop, report: CurlReport, right: _Expected) -> Finding:
+def _unresolved(context: CheckContext, hop: Hop, report: ClientReport, right: _Expected) -> Finding:
     """curl never had an address to connect to."""
     hop.observed("curl got no address", _facts(report))
     if not right.addresses:
@@ -63,7 +63,7 @@ def _unresolved(context: CheckContext, hop: Hop, report: CurlReport, right: _Exp
     return replace(hop.broken(reason, message), cause=cause)
 
 
-def _led_elsewhere(context: CheckContext, hop: Hop, report: CurlReport, right: _Expected) -> Finding | None:
+def _led_elsewhere(context: CheckContext, hop: Hop, report: ClientReport, right: _Expected) -> Finding | None:
     """curl reports the address that it called, also where its socket was led to a backend."""
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
@@ -76,7 +76,7 @@ def _led_elsewhere(context: CheckContext, hop: Hop, report: CurlReport, right: _
     )
 
 
-def _led_right(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
+def _led_right(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
     """The address that was called is right, if there is any trace of it."""
     called = report.remote_ip or _shown(context)
     if not called:
@@ -87,11 +87,11 @@ def _led_right(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
     return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
 
 
-def _facts(report: CurlReport) -> dict[str, str]:
+def _facts(report: ClientReport) -> dict[str, str]:
     return {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
 
 
-def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | None:
+def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | None:
     """A name server that can't be reached, where another one, or a second query, gave the answer."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
     if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
@@ -106,7 +106,7 @@ def _slowed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding | No
 
 
 def _why_unresolved(
-    context: CheckContext, hop: Hop, report: CurlReport
+    context: CheckContext, hop: Hop, report: ClientReport
 ) -> tuple[Reason, str, Finding | None]:
     """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop on that way
     that it comes of.
@@ -137,8 +137,8 @@ def _why_unresolved(
     return reason, unresolved + why, None
 
 
-def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
-    """What the name server, or the resolver in the pod, made of the question: nothing is wrong on the way between them.
+def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
+    """What the name server, or the resolver in the pod, made of the fact: nothing is wrong on the way between them.
     `judged`: that is known.
     """
     if sent.refused_by:
@@ -149,9 +149,9 @@ def _unanswered(report: CurlReport, where: str, sent: Queries, *, judged: bool) 
         return Reason.DNS_LOOKUP_FAILED, f": no query of this run went to {where}"
     if sent.asked is None:
         return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} can't be told"
-    if report.exit_code == CurlExit.COULDNT_RESOLVE_HOST and report.timings.total < _ANSWERED_S:
+    if report.failure is ClientFailure.NAME_NOT_RESOLVED and report.timings.total < _ANSWERED_S:
         return Reason.DNS_NO_ADDRESS, f": {where} answered, but with no address"
-    if report.exit_code == CurlExit.OPERATION_TIMEDOUT or report.timings.total >= _UNANSWERED_S:
+    if report.failure is ClientFailure.TIMED_OUT or report.timings.total >= _UNANSWERED_S:
         return (
             Reason.DNS_TIMEOUT,
             f": nothing was found wrong on the way to {where}, but no answer came",
@@ -191,10 +191,10 @@ def _told(findings: Sequence[Finding]) -> str:
     return f"{ok} of {len(findings)} hops ok"
 
 
-def is_unresolved(context: CheckContext, report: CurlReport) -> bool:
+def is_unresolved(context: CheckContext, report: ClientReport) -> bool:
     """Whether curl never had an address to connect to."""
-    return report.exit_code == CurlExit.COULDNT_RESOLVE_HOST or (
-        report.exit_code == CurlExit.OPERATION_TIMEDOUT
+    return report.failure is ClientFailure.NAME_NOT_RESOLVED or (
+        report.failure is ClientFailure.TIMED_OUT
         and report.timings.name_lookup == 0
         and not context.connection.left
     )

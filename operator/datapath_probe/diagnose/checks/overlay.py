@@ -5,7 +5,7 @@ Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tu
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -87,8 +87,8 @@ def _observe_reply(context: CheckContext, hop: Hop) -> None:
 def _device(context: CheckContext, hop: Hop) -> Finding | None:
     """What is wrong with the node's tunnel device; None if nothing is."""
     config, node, device = context.config, hop.expected.node, _name(context)
-    question = links.link(node, device)
-    link = context.reader.read(question, links.parse_link)
+    fact = links.link(node, device)
+    link = context.reader.read(fact, links.parse_link)
     of_node = context.agent_config(node)
     context.reader.read(
         bpftool.attached(node, device), bpftool.parse_attached
@@ -97,16 +97,16 @@ def _device(context: CheckContext, hop: Hop) -> Finding | None:
         return hop.unknown(link)
     if isinstance(link, Absent):
         hop.programmed("no such device")
-        return _stale(hop, Reason.TUNNEL_DEVICE_MISSING, f"{node} has no {device}", question)
+        return _stale(hop, Reason.TUNNEL_DEVICE_MISSING, f"{node} has no {device}", fact)
     hop.programmed(
         f"{device} is {'up' if link.up else 'down'}",
         {"device": device, "ifindex": link.ifindex, "up": link.up, "port": link.tunnel_port or ""},
     )
     if not link.up:
-        return _stale(hop, Reason.TUNNEL_DEVICE_DOWN, f"{device} is down on {node}", question)
+        return _stale(hop, Reason.TUNNEL_DEVICE_DOWN, f"{device} is down on {node}", fact)
     if link.tunnel_port and link.tunnel_port != config.tunnel_port:
         message = f"{device} on {node} uses port {link.tunnel_port} instead of {config.tunnel_port}"
-        return _stale(hop, Reason.TUNNEL_MISCONFIGURED, message, question)
+        return _stale(hop, Reason.TUNNEL_MISCONFIGURED, message, fact)
     if isinstance(of_node, Unavailable):
         return hop.unknown(of_node)
     if (of_node.routing_mode, of_node.tunnel_protocol) != (config.routing_mode, config.tunnel_protocol):
@@ -138,8 +138,8 @@ def _unless_lost(
     return worst_of(hop, finding, *suspects, overlay_call_missing(context, node))
 
 
-def _stale(hop: Hop, reason: Reason, message: str, question: Question) -> Finding:
-    return hop.stale(Contradiction(reason, message, (Defect.LOST,), (question,)))
+def _stale(hop: Hop, reason: Reason, message: str, fact: Fact) -> Finding:
+    return hop.stale(Contradiction(reason, message, (Defect.LOST,), (fact,)))
 
 
 def _program(context: CheckContext, hop: Hop, program: str, direction: Direction) -> Finding:
@@ -151,9 +151,9 @@ def _program(context: CheckContext, hop: Hop, program: str, direction: Direction
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
     hop.programmed(names or "nothing attached", {"programs": names})
-    question = bpftool.attached(node, device)
+    fact = bpftool.attached(node, device)
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (question,)))
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (fact,)))
     foreign = foreign_program_first(context, node, program, chain)
     return hop.stale(foreign) if foreign else hop.ok(f"{device} has {program}")

@@ -6,7 +6,7 @@ Source: Cilium 1.18 `bpf/lib/policy.h` (`__policy_can_access`).
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -18,7 +18,7 @@ from ..datapath.resolved_policy import Intent, intent_of
 from ..finding.finding import Finding
 from .policy_comparison import Comparison, Gate, decision_of
 
-_LookedUp = tuple[PolicyEntry | Absent, tuple[Question, ...]]
+_LookedUp = tuple[PolicyEntry | Absent, tuple[Fact, ...]]
 _NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
 
 
@@ -70,12 +70,12 @@ def judge_gate(context: CheckContext, expected: ExpectedHop, gate: Gate) -> Find
 def _look_up(
     context: CheckContext, expected: ExpectedHop, gate: Gate, identity: int, port: int
 ) -> _LookedUp | Unavailable:
-    """The decisive entry of the map, and the questions that led to it."""
+    """The decisive entry of the map, and the facts that led to it."""
     assert gate.owner.endpoint is not None
     layout = context.layout(expected.node)
     if isinstance(layout, Unavailable):
         return layout
-    questions = tuple(
+    facts = tuple(
         policymap.lookup(
             expected.node,
             layout,
@@ -87,12 +87,12 @@ def _look_up(
         )
         for who in (identity, policymap.ANY_IDENTITY)
     )
-    of_identity, of_any = (context.reader.read(question, policymap.parse) for question in questions)
+    of_identity, of_any = (context.reader.read(fact, policymap.parse) for fact in facts)
     if isinstance(of_identity, Unavailable):
         return of_identity
     if isinstance(of_any, Unavailable):
         return of_any
-    return policymap.decide(of_identity, of_any), questions
+    return policymap.decide(of_identity, of_any), facts
 
 
 def _meant(intent: Intent | Unavailable) -> dict[str, object]:

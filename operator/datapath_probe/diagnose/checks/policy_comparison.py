@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
-from ..datapath.resolved_policy import Intent, questions
+from ..datapath.resolved_policy import Intent, facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
@@ -68,7 +68,7 @@ class _Condition:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One gate's policies, and the entry that decides in its map; `lookups`: the questions that led to it; `who`: wants
+    """One gate's policies, and the entry that decides in its map; `lookups`: the facts that led to it; `who`: wants
     to pass, in words.
     """
 
@@ -77,7 +77,7 @@ class Comparison:
     gate: Gate
     intent: Intent | Unavailable
     entry: PolicyEntry | Absent
-    lookups: tuple[Question, ...]
+    lookups: tuple[Fact, ...]
     who: str
 
     def finding(self) -> Finding:
@@ -173,15 +173,15 @@ class Comparison:
         message = f"the {self.gate.name} on {hop.expected.node} does not let {self.who} pass: {said}"
         return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), self.lookups))
 
-    def _asked_of_agent(self) -> tuple[Question, ...]:
+    def _asked_of_agent(self) -> tuple[Fact, ...]:
         """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one
         of them may be too old.
         """
         owner = self.gate.owner
         if owner.endpoint is None:
             return ()
-        asked = questions(owner.endpoint, owner.node.name)
-        return tuple(question for question in asked if self.context.reader.reads(question))
+        asked = facts(owner.endpoint, owner.node.name)
+        return tuple(fact for fact in asked if self.context.reader.reads(fact))
 
 
 _TABLE: Mapping[tuple[Meant, Programmed], Callable[[Comparison], Finding]] = {

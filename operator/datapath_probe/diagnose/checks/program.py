@@ -7,7 +7,7 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
@@ -101,8 +101,8 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
 def _impostor(
     context: CheckContext,
     chain: tuple[Attachment, ...],
-    pin: Question,
-    rests_on: tuple[Question, ...],
+    pin: Fact,
+    rests_on: tuple[Fact, ...],
 ) -> Fault:
     """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
     another, or the request failed; tc keeps no link to compare with.

@@ -5,7 +5,7 @@ told apart; the application is blamed only for what was seen to come from its po
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
 from ..finding.hop_check import Hop
@@ -13,9 +13,7 @@ from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
 
-_CUT_SHORT = frozenset(
-    {CurlExit.GOT_NOTHING, CurlExit.RECV_ERROR, CurlExit.SEND_ERROR, CurlExit.PARTIAL_FILE}
-)
+_ENDED_EARLY = (ClientFailure.NO_RESPONSE, ClientFailure.CUT_SHORT)
 
 
 def check_destination_response(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -32,37 +30,37 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     hop.observed(_told(report), _facts(report))
     if context.plan.expect.denied:
         return _unexpected(context, hop, report)
-    if report.exit_code == CurlExit.OK:
+    if report.answered:
         reason = context.outcome.reason
         if context.outcome.met is False:
             return hop.broken(reason, context.outcome.message)
-        return hop.ok(f"HTTP {report.http_status} in {report.timings.total * 1000:.1f} ms")
+        return hop.ok(f"HTTP {report.status} in {report.timings.total * 1000:.1f} ms")
     return _failed(context, hop, report)
 
 
-def _failed(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
+def _failed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
     """Without a whole response: what was seen to come from the pod, and what its sockets say."""
     connection = context.connection
-    if report.exit_code == CurlExit.COULDNT_CONNECT and connection.refused:
+    if report.failure is ClientFailure.NOT_CONNECTED and connection.refused:
         feigned = host_sockets.doubt(context)
         if feigned:
             return hop.unknown(feigned)
         return hop.broken(
             Reason.CONNECTION_REFUSED, f"{context.server} refused the connection: {_why_refused(context)}"
         )
-    if connection.connected and report.exit_code in _CUT_SHORT and connection.ended_by_pod:
+    if connection.connected and report.failure in _ENDED_EARLY and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
             f"{context.server} took the connection and ended it without a whole response",
         )
-    if report.exit_code == CurlExit.OPERATION_TIMEDOUT:
+    if report.failure is ClientFailure.TIMED_OUT:
         full = overflow(context)
         if full and not connection.answered:
             return hop.broken(Reason.NO_RESPONSE, full)
         if _left_waiting(context, report):
             message = f"{context.server} took the connection and the request, and did not answer in time"
             return hop.broken(Reason.NO_RESPONSE, f"{message}: {full}" if full else message)
-    if report.exit_code in (CurlExit.WEIRD_SERVER_REPLY, CurlExit.UNSUPPORTED_PROTOCOL):
+    if report.failure is ClientFailure.NOT_HTTP:
         return hop.broken(Reason.NO_RESPONSE, f"{context.server} answered with something that is not HTTP")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
@@ -74,14 +72,14 @@ def _why_refused(context: CheckContext) -> str:
     return f"the pod answered with a RST, {why} on that port"
 
 
-def _unexpected(context: CheckContext, hop: Hop, report: CurlReport) -> Finding:
+def _unexpected(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
     """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
     if context.connection.connected or context.connection.refused:
         return hop.ok(f"{context.server} was reached: {_told(report)}")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
-def _left_waiting(context: CheckContext, report: CurlReport) -> bool:
+def _left_waiting(context: CheckContext, report: ClientReport) -> bool:
     """The request arrived and nothing came of it. Once data left the pod, large packets may be lost on their way back:
     then nobody is named.
     """
@@ -95,13 +93,11 @@ def _left_waiting(context: CheckContext, report: CurlReport) -> bool:
     )
 
 
-def _told(report: CurlReport) -> str:
-    if report.exit_code == CurlExit.OK:
-        return f"HTTP {report.http_status}"
-    return f"curl exit {int(report.exit_code)}: {report.error or 'no message'}"
+def _told(report: ClientReport) -> str:
+    return f"HTTP {report.status}" if report.answered else report.error_text
 
 
-def _facts(report: CurlReport) -> dict[str, object]:
+def _facts(report: ClientReport) -> dict[str, object]:
     timings = report.timings
     phases = {
         "nameLookup": timings.name_lookup,
@@ -110,7 +106,7 @@ def _facts(report: CurlReport) -> dict[str, object]:
         "total": timings.total,
     }
     return {
-        "exitCode": int(report.exit_code),
-        "httpStatus": report.http_status or "",
+        "exitCode": report.exit_code,
+        "httpStatus": report.status or "",
         **{name: f"{seconds * 1000:.1f} ms" for name, seconds in phases.items()},
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts, PodFacts
@@ -74,28 +74,28 @@ def judge_route(
     hop.intent(f"{target} is reached through {towards.name}", {"nodeIP": node_ips[0]})
     if seen:
         hop.observed("packets of this connection reached the other node")
-    question = links.route_to(expected.node, target)
-    route = context.reader.read(question, links.parse_route)
+    fact = links.route_to(expected.node, target)
+    route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return hop.unknown(route)
     if isinstance(route, Absent):
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (question,)))
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,)))
     way = _way(route)
     hop.programmed(
         way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
     astray = _astray(context, expected.node, target, node_ips, route)
     if astray:
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, (Defect.LOST,), (question,)))
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, (Defect.LOST,), (fact,)))
     neighbor = _neighbor(context, expected, towards, target, route)
     dropped_on_output = (
         _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
     )
     too_small = _too_small(context, pod)
     finding = worst_of(hop, hop.ok(f"{target} {way}"), neighbor, *dropped_on_output, too_small)
-    detour = _detour(context, hop, target, route, question) if target in node_ips else None
+    detour = _detour(context, hop, target, route, fact) if target in node_ips else None
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
@@ -118,7 +118,7 @@ def _way(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, question: Question) -> Fault:
+def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fact: Fact) -> Fault:
     """A router on the way to a node that is a neighbour: its subnet is at the very device."""
     if route.gateway is None or context.outcome.met is False:
         return None
@@ -130,7 +130,7 @@ def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, qu
         if "/" in other.destination and other.gateway is None and other.device == route.device:
             subnet = f"{other.destination} is at {route.device}"
             message = f"{node} sends packets to {target} via {route.gateway}, though {subnet}"
-            return Contradiction(Reason.NODE_ROUTE_MISSING, message, rests_on=(question, of_subnet))
+            return Contradiction(Reason.NODE_ROUTE_MISSING, message, rests_on=(fact, of_subnet))
     return None
 
 
@@ -160,8 +160,8 @@ def _neighbor(
     next_hop = route.gateway or target
     if context.outcome.met is not False:
         return None
-    question = neighbors.neighbor(expected.node, next_hop, route.device)
-    neighbor = context.reader.read(question, neighbors.parse_neighbor)
+    fact = neighbors.neighbor(expected.node, next_hop, route.device)
+    neighbor = context.reader.read(fact, neighbors.parse_neighbor)
     if isinstance(neighbor, Unavailable):
         return if_expected(neighbor)
     if isinstance(neighbor, Absent):
@@ -169,7 +169,7 @@ def _neighbor(
     if neighbor.unreachable:
         who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
         message = f"{who} does not answer {expected.node} on {route.device}"
-        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (question,))
+        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
     if next_hop not in node_ips:
         return None
     own = _facing(context, towards, expected.node)
@@ -180,7 +180,7 @@ def _neighbor(
     message = (
         f"{expected.node} sends packets for {next_hop} to {neighbor.mac}, but {own.name} there is {own.mac}"
     )
-    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, (Defect.LOST,), (question,))
+    return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, (Defect.LOST,), (fact,))
 
 
 def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
@@ -169,7 +169,7 @@ def _compare(
 
 
 def _affinity(
-    context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Question, ...]
+    context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Fact, ...]
 ) -> Contradiction | None:
     """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
     node, wanted = context.path.source_node, frontend_of(context).service.session_affinity
@@ -183,7 +183,7 @@ def _affinity(
 
 
 def _remembered(
-    chosen: Backend | None, wanted: set[str], rests_on: tuple[Question, ...], node: str
+    chosen: Backend | None, wanted: set[str], rests_on: tuple[Fact, ...], node: str
 ) -> Contradiction | None:
     """A backend that no slot names, and this connection was sent to: only session affinity still knows it."""
     if chosen is None or f"{chosen.ip}:{chosen.port}" in wanted:
@@ -201,7 +201,7 @@ def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contr
     """
     for backend in context.plan.backends:
         state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
-        ready = backend.target and backend.target.pod.ready and not backend.target.pod.terminating
+        ready = backend.pod_facts and backend.pod_facts.pod.ready and not backend.pod_facts.pod.terminating
         if ready and state != lbmap.BackendState.ACTIVE:
             known = state in set(lbmap.BackendState)
             name = lbmap.BackendState(state).name.lower() if known else f"of state {state}"

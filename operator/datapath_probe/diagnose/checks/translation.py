@@ -5,7 +5,7 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
@@ -63,14 +63,12 @@ def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradicti
         or to in programmed.backends
     ):
         return None
-    question = conntrack.service_entry(node, context.source.pod.ip, port, frontend.ip, frontend.number)
+    fact = conntrack.service_entry(node, context.source.pod.ip, port, frontend.ip, frontend.number)
     message = (
         f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
         f"older than the connection, and was made for another one from port {port}"
     )
-    return Contradiction(
-        Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), (question, *programmed.rests_on)
-    )
+    return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), (fact, *programmed.rests_on))
 
 
 def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -87,18 +85,18 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
         )
     number = reverse_nat_of(context, expected.node, master, master.slot)
     hop.object = f"reverse NAT {number}"
-    question = lbmap.revnat(expected.node, number)
-    hop.rests_on_maps(question)
-    entry = context.reader.read(question, lbmap.parse_revnat)
+    fact = lbmap.revnat(expected.node, number)
+    hop.rests_on_maps(fact)
+    entry = context.reader.read(fact, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
     if context.connection.connected:
         hop.observed("the source pod saw answers from the Service's address")
-    return _judge_reverse_nat(hop, entry, frontend, question)
+    return _judge_reverse_nat(hop, entry, frontend, fact)
 
 
 def _judge_reverse_nat(
-    hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, question: Question
+    hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, fact: Fact
 ) -> Finding:
     defects = (Defect.NOT_TRANSLATED_BACK,)
     if isinstance(entry, Absent):
@@ -106,11 +104,11 @@ def _judge_reverse_nat(
         message = (
             f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
         )
-        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, defects, (question,)))
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, defects, (fact,)))
     hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
     if (entry.ip, entry.port) != (frontend.ip, frontend.number):
         message = (
             f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
         )
-        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, defects, (question,)))
+        return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, defects, (fact,)))
     return hop.ok(f"{hop.object} restores {entry.ip}:{entry.port}")

@@ -9,9 +9,8 @@ from itertools import chain
 
 from ...evidence.reading import Absent
 from ...plan.path import stays_inside
-from ...plan.plan import Backend, Plan
+from ...plan.plan import Backend, Plan, PodTarget
 from ...sources.agent.agent_config import AgentConfig
-from ...sources.curl import CurlExit
 from ...sources.maps import lbmap
 from ...sources.maps.conntrack import CtEntry
 from ..lookup.service_frontend import lookup_service
@@ -40,7 +39,7 @@ def selection_for(plan: Plan, config: AgentConfig) -> BackendSelection:
 
 def only_backend(plan: Plan) -> Backend | None:
     """The backend that needs no choice: a pod's own address."""
-    return None if plan.frontend or plan.headless else plan.backends[0]
+    return plan.target.backend if isinstance(plan.target, PodTarget) else None
 
 
 def by_address(entries: ConntrackEntries) -> Connection:
@@ -104,7 +103,7 @@ def _itself(entries: ConntrackEntries) -> Backend | None:
     """The source, where it is the only backend and was answered: what its sockets keep inside leaves no trace."""
     plan, report = entries.plan, entries.report
     only = plan.backends[0] if len(plan.backends) == 1 else None
-    answered = report is not None and report.exit_code == CurlExit.OK
+    answered = report is not None and report.answered
     return only if only and answered and stays_inside(plan, only, entries.config.socket_lb) else None
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
 from ..failure_model.stage import Stage
 from .flow_events import Events
@@ -48,7 +48,7 @@ class Connection:
     untranslated_entry: Trace = None  # OUT to the ClusterIP itself, which was not translated
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
-    report: CurlReport | None = None
+    report: ClientReport | None = None
     service_facts: Mapping[str, str] = field(default_factory=dict)
     source_node: str = ""
     events: Events = field(default_factory=Events)
@@ -94,7 +94,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """curl had a connection."""
-        return self.report is not None and (self.report.timings.connect > 0 or self.report.http_status > 0)
+        return self.report is not None and self.report.connected
 
     @property
     def no_conntrack_entries(self) -> bool:
@@ -105,9 +105,7 @@ class Connection:
     @property
     def delivered(self) -> bool:
         """curl got a whole response."""
-        return (
-            self.report is not None and self.report.exit_code == CurlExit.OK and self.report.http_status > 0
-        )
+        return self.report is not None and self.report.answered and self.report.status > 0
 
     @property
     def refused(self) -> bool:
@@ -206,7 +204,7 @@ class _Mark:
     """A stage, the witness that would have a trace of packets there, and whether any witness has."""
 
     stage: Stage
-    witness: Callable[[Connection], Trace | CurlReport]
+    witness: Callable[[Connection], Trace | ClientReport]
     seen: Callable[[Connection], bool]
 
     def seen_of(self, connection: Connection) -> Seen:
@@ -214,7 +212,7 @@ class _Mark:
         if self.seen(connection):
             return Seen.YES
         witness = self.witness(connection)
-        return Seen.NO if isinstance(witness, CtEntry | Absent | CurlReport) else Seen.UNKNOWN
+        return Seen.NO if isinstance(witness, CtEntry | Absent | ClientReport) else Seen.UNKNOWN
 
 
 _MARKS = (

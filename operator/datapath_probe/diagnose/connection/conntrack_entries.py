@@ -6,17 +6,17 @@ Called by `conntrack_lookup`, by what selects the backend, and by checks that lo
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import is_hairpin
-from ...plan.plan import Backend, Plan
+from ...plan.plan import Backend, Plan, PodFacts
 from ...sources.agent.agent_config import AgentConfig
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.iproute2 import links, uptime
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..finding.evidence_reader import EvidenceReader
-from ..run.run import Request, Run
+from ..run.run import PathRun, Request
 from .connection import Trace, Unwritten
 
 # Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
@@ -30,8 +30,8 @@ Dated = tuple[Trace, float | None]
 class ConntrackEntries:
     """Looks up the entries of this run's connection."""
 
-    run: Run
-    report: CurlReport | None
+    run: PathRun
+    report: ClientReport | None
     reader: EvidenceReader
     config: AgentConfig
 
@@ -71,7 +71,7 @@ class ConntrackEntries:
 
     def incoming(self, backend: Backend) -> Dated:
         """The IN entry at a backend."""
-        if backend.target is None or backend.host:
+        if not isinstance(backend.target, PodFacts):
             return Unwritten(), None
         client = client_address(self.plan, backend, self.reader, self.config)
         if isinstance(client, Unavailable):
@@ -79,8 +79,8 @@ class ConntrackEntries:
         node, local_port = backend.target.node.name, self.run.request.local_port
         return self._of_this_run(conntrack.in_entry(node, client, local_port, backend.ip, backend.port))
 
-    def _of_this_run(self, question: Question) -> Dated:
-        return of_this_run(question, self.run.request, self.reader)
+    def _of_this_run(self, fact: Fact) -> Dated:
+        return of_this_run(fact, self.run.request, self.reader)
 
 
 def client_address(
@@ -98,14 +98,14 @@ def client_address(
     return route if isinstance(route, Unavailable) else unknown
 
 
-def of_this_run(question: Question, request: Request, reader: EvidenceReader) -> Dated:
+def of_this_run(fact: Fact, request: Request, reader: EvidenceReader) -> Dated:
     """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
-    clock_question = uptime.uptime(question.node)
-    uptime_s = reader.read(clock_question, uptime.parse)
-    entry = reader.read(question, conntrack.parse)
+    clock_fact = uptime.uptime(fact.node)
+    uptime_s = reader.read(clock_fact, uptime.parse)
+    entry = reader.read(fact, conntrack.parse)
     if not isinstance(entry, CtEntry):
         return entry, None
     if not isinstance(uptime_s, float):
         return uptime_s, None
-    since_s = uptime_s - (reader.at(clock_question) - request.started) - CLOCK_TOLERANCE_S
+    since_s = uptime_s - (reader.at(clock_fact) - request.started) - CLOCK_TOLERANCE_S
     return (entry if entry.fresh(since_s) else Absent()), since_s

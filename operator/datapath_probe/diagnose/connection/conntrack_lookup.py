@@ -10,16 +10,18 @@ from ...evidence.reading import Unavailable
 from ...plan.path import stays_inside
 from ...plan.plan import Backend, Plan
 from ...sources.agent.agent_config import AgentConfig
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from ..finding.evidence_reader import EvidenceReader
-from ..run.run import Run
+from ..run.run import PathRun
 from .backend_selection import only_backend, selection_for
 from .connection import Connection, Unwritten
 from .conntrack_entries import ConntrackEntries
 from .flow_events import Events, observe
 
 
-def trace(run: Run, report: CurlReport | None, reader: EvidenceReader, config: AgentConfig) -> Connection:
+def trace(
+    run: PathRun, report: ClientReport | None, reader: EvidenceReader, config: AgentConfig
+) -> Connection:
     """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
     plan = run.plan
     if config.conntrack_in_jiffies:

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.plan import Plan
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientReport
 from ...sources.flows import hubble, monitor
 from ...sources.flows.flow import Flow, Flows, Point
 from ..finding.evidence_reader import EvidenceReader
-from ..run.run import Run
+from ..run.run import PathRun
 from .drops import Drop, Scene, owner
 
-# What may pass between the request and the question, beyond the request's own timeout.
+# What may pass between the request and its events being asked for, beyond the request's own timeout.
 _MARGIN_S = 30
 _MONITOR_WINDOW_S = 4
 # So many endpoints of a node the monitor is asked for traces of: the source, and candidates for the destination.
@@ -57,7 +57,7 @@ class Events:
     icmp: tuple[str, ...] = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     unread: Mapping[str, Unavailable] = field(default_factory=dict)
-    events_to_reread: tuple[Question, ...] = ()
+    events_to_reread: tuple[Fact, ...] = ()
 
     def sent_on(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
         """Packets that this node sent on towards another, or to its own stack."""
@@ -77,7 +77,7 @@ class Events:
 
 
 def observe(
-    reader: EvidenceReader, run: Run, report: CurlReport | None, destination_node: str | None
+    reader: EvidenceReader, run: PathRun, report: ClientReport | None, destination_node: str | None
 ) -> Events:
     """What the nodes of the path report of the run's connection; None: only the source's is known. Nothing until the
     second look, and nothing without a report that a packet was sent.
@@ -88,12 +88,14 @@ def observe(
         _watch(reader, run.plan, nodes)
     elif report and run.second_look:
         return _reported(reader, run, nodes, destination_node)
-    elif report and report.exit_code != CurlExit.OK:
+    elif report and not report.answered:
         _mark(reader, run.plan, nodes)
     return Events()
 
 
-def _reported(reader: EvidenceReader, run: Run, nodes: Sequence[str], destination_node: str | None) -> Events:
+def _reported(
+    reader: EvidenceReader, run: PathRun, nodes: Sequence[str], destination_node: str | None
+) -> Events:
     """What the nodes have of the connection, now that the request has ended."""
     answers = {node: _ask(reader, run, node) for node in nodes}
     flows_of = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
@@ -104,7 +106,7 @@ def _reported(reader: EvidenceReader, run: Run, nodes: Sequence[str], destinatio
         icmp=_icmp(reader, run, nodes),
         lost={node: flows.lost for node, flows in flows_of.items() if flows.lost},
         unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
-        events_to_reread=tuple(question for node in nodes for question in _lagging(reader, run, node)),
+        events_to_reread=tuple(fact for node in nodes for fact in _lagging(reader, run, node)),
     )
 
 
@@ -124,14 +126,14 @@ def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
     path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
         if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
-            reader.read(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
-            for question in _traces(plan, node):
-                reader.read(question, monitor.parse)
+            reader.read(monitor.fact(node, _MONITOR_WINDOW_S), monitor.parse)
+            for fact in _traces(plan, node):
+                reader.read(fact, monitor.parse)
 
 
-def _traces(plan: Plan, node: str) -> Iterator[Question]:
+def _traces(plan: Plan, node: str) -> Iterator[Fact]:
     """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
-    pods = (plan.source, *(backend.target for backend in plan.backends if backend.target))
+    pods = (plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts))
     here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
     endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
     if endpoints:
@@ -140,57 +142,57 @@ def _traces(plan: Plan, node: str) -> Iterator[Question]:
 
 def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
     """What the monitor saw; None where it did not listen for drops. Both its runs count the same lost events."""
-    dropped = reader.series(monitor.question(node, _MONITOR_WINDOW_S), monitor.parse)
-    passed = (flows for question in _traces(plan, node) for flows in reader.series(question, monitor.parse))
+    dropped = reader.series(monitor.fact(node, _MONITOR_WINDOW_S), monitor.parse)
+    passed = (flows for fact in _traces(plan, node) for flows in reader.series(fact, monitor.parse))
     caught = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
     if not any(isinstance(flows, Flows) for flows in dropped):
         return None
     return Flows(tuple(flow for flows in caught for flow in flows.flows), max(flows.lost for flows in caught))
 
 
-def _connection(run: Run, node: str) -> Question:
+def _connection(run: PathRun, node: str) -> Fact:
     return hubble.connection(node, run.plan.source.pod.ip, run.request.local_port, _since_s(run))
 
 
-def _icmp_question(run: Run, node: str) -> Question:
+def _icmp_fact(run: PathRun, node: str) -> Fact:
     return hubble.icmp(node, run.plan.source.pod.ip, _since_s(run))
 
 
-def _since_s(run: Run) -> int:
+def _since_s(run: PathRun) -> int:
     return int(run.plan.request.timeout_s) + _MARGIN_S
 
 
-def _ask(reader: EvidenceReader, run: Run, node: str) -> Flows | Unavailable:
+def _ask(reader: EvidenceReader, run: PathRun, node: str) -> Flows | Unavailable:
     """What Hubble has of the connection; else what the monitor caught, if it was started."""
     answer: Flows | Unavailable = Unavailable(Reason.NOT_COLLECTED, f"Hubble is off on {node}")
     if _hubble_is_on(run.plan):
         reader.read(hubble.newest(node), hubble.parse)  # before the others: what it has seen they see too
         answer = reader.read(_connection(run, node), hubble.parse)
-        reader.read(_icmp_question(run, node), hubble.parse)
+        reader.read(_icmp_fact(run, node), hubble.parse)
     if isinstance(answer, Unavailable):
         return _caught(reader, run.plan, node) or answer
     return answer
 
 
-def _lagging(reader: EvidenceReader, run: Run, node: str) -> tuple[Question, ...]:
+def _lagging(reader: EvidenceReader, run: PathRun, node: str) -> tuple[Fact, ...]:
     """What to ask again as long as the newest event that can be read is the one of the first look."""
     newest = hubble.newest(node)
     readings = [flows for flows in reader.series(newest, hubble.parse) if isinstance(flows, Flows)]
     if not readings or any(flows.flows != readings[0].flows for flows in readings[1:]):
         return ()
-    return newest, _connection(run, node), _icmp_question(run, node)
+    return newest, _connection(run, node), _icmp_fact(run, node)
 
 
-def _is_ours(flow: Flow, run: Run) -> bool:
+def _is_ours(flow: Flow, run: PathRun) -> bool:
     ends = {(flow.source, flow.source_port), (flow.destination, flow.destination_port)}
     return flow.protocol == "TCP" and (run.plan.source.pod.ip, run.request.local_port) in ends
 
 
-def _is_reply(flow: Flow, run: Run) -> bool:
+def _is_reply(flow: Flow, run: PathRun) -> bool:
     return (flow.destination, flow.destination_port) == (run.plan.source.pod.ip, run.request.local_port)
 
 
-def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
+def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
     """A denial shows twice, as policy verdict (with the policies) and as drop (with the file)."""
     alike: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
     frontend = run.plan.frontend
@@ -224,7 +226,7 @@ def _drops(run: Run, destination_node: str | None, flows: Sequence[tuple[str, Fl
     )
 
 
-def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
+def _sightings(run: PathRun, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
     flags: dict[tuple[str, Point, bool, tuple[str, int]], set[str]] = {}
     for node, flow in flows:
         if flow.point and not flow.drop_code:
@@ -236,12 +238,12 @@ def _sightings(run: Run, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation
     )
 
 
-def _icmp(reader: EvidenceReader, run: Run, nodes: Sequence[str]) -> tuple[str, ...]:
+def _icmp(reader: EvidenceReader, run: PathRun, nodes: Sequence[str]) -> tuple[str, ...]:
     source = run.plan.source.pod.ip
     errors = {
         f"{flow.source}: {flow.summary}"
         for node in nodes
-        for flows in reader.series(_icmp_question(run, node), hubble.parse)[-1:]
+        for flows in reader.series(_icmp_fact(run, node), hubble.parse)[-1:]
         if isinstance(flows, Flows)
         for flow in flows.flows
         if flow.destination == source

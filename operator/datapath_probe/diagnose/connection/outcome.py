@@ -1,4 +1,4 @@
-"""curl's report against the expectation: was it met, not met, or can't that be said?
+"""The client's report against the expectation: was it met, not met, or can't that be said?
 
 curl runs in a container that is not trusted: a report counts only if it fits the pod's own address and the port that
 the operator chose.
@@ -12,20 +12,17 @@ from ...evidence.errors import EvidenceError
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedPath
 from ...plan.plan import Expectation, Plan
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from .connection import Connection
 
-# Exit codes that tell of the way to the server or of the server; all others tell of curl itself.
-PATH_EXITS: dict[int, Reason] = {
-    CurlExit.UNSUPPORTED_PROTOCOL: Reason.NO_RESPONSE,
-    CurlExit.COULDNT_RESOLVE_HOST: Reason.DNS_LOOKUP_FAILED,
-    CurlExit.COULDNT_CONNECT: Reason.LOST_IN_TRANSIT,
-    CurlExit.OPERATION_TIMEDOUT: Reason.LOST_IN_TRANSIT,
-    CurlExit.WEIRD_SERVER_REPLY: Reason.NO_RESPONSE,
-    CurlExit.PARTIAL_FILE: Reason.CONNECTION_RESET,
-    CurlExit.GOT_NOTHING: Reason.NO_RESPONSE,
-    CurlExit.SEND_ERROR: Reason.CONNECTION_RESET,
-    CurlExit.RECV_ERROR: Reason.CONNECTION_RESET,
+# Failures that tell of the way to the server or of the server; all others tell of the client itself.
+PATH_FAILURES = {
+    ClientFailure.NAME_NOT_RESOLVED: Reason.DNS_LOOKUP_FAILED,
+    ClientFailure.NOT_CONNECTED: Reason.LOST_IN_TRANSIT,
+    ClientFailure.TIMED_OUT: Reason.LOST_IN_TRANSIT,
+    ClientFailure.NO_RESPONSE: Reason.NO_RESPONSE,
+    ClientFailure.NOT_HTTP: Reason.NO_RESPONSE,
+    ClientFailure.CUT_SHORT: Reason.CONNECTION_RESET,
 }
 UNMEASURED = {
     EvidenceError.NO_SUCH_EXECUTABLE: Reason.CURL_NOT_FOUND,
@@ -49,7 +46,7 @@ class Outcome:
 
 def judge_outcome(
     plan: Plan,
-    report: CurlReport | Unavailable | None,
+    report: ClientReport | Unavailable | None,
     local_port: int,
     path: ExpectedPath,
     connection: Connection,
@@ -66,34 +63,34 @@ def judge_outcome(
     implausible = _implausible(plan, report, local_port)
     if implausible:
         return Outcome(None, Reason.IMPLAUSIBLE_CLIENT_REPORT, implausible)
-    if report.exit_code == CurlExit.INTERFACE_FAILED:
+    if report.failure is ClientFailure.LOCAL_PORT_IN_USE:
         return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
-    if report.exit_code != CurlExit.OK and report.exit_code not in PATH_EXITS:
-        return Outcome(None, Reason.CURL_FAILED, f"curl failed by itself: {_error(report)}")
+    if report.failure is ClientFailure.CLIENT_FAILED:
+        return Outcome(None, Reason.CURL_FAILED, f"curl failed by itself: {report.error_text}")
     if plan.expect.denied:
         return _denied(report, connection)
-    if report.exit_code == CurlExit.OK:
+    if report.failure is None:
         return _answered(plan.expect, report, path)
-    return Outcome(False, PATH_EXITS[report.exit_code], _error(report))
+    return Outcome(False, PATH_FAILURES[report.failure], report.error_text)
 
 
-def _denied(report: CurlReport, connection: Connection) -> Outcome:
+def _denied(report: ClientReport, connection: Connection) -> Outcome:
     """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
     if connection.connected:
-        told = f"HTTP {report.http_status}" if report.http_status else _error(report)
+        told = f"HTTP {report.status}" if report.status else report.error_text
         return Outcome(
             False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {told}"
         )
     drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
     if drop:
         return Outcome(True, Reason.DENIED, str(drop), denied_at=drop.hop)
-    failed = "the connection was refused" if connection.refused else _error(report)
+    failed = "the connection was refused" if connection.refused else report.error_text
     message = f"{failed}, but no policy drop of this connection was seen"
     return Outcome(None, Reason.DENIAL_NOT_OBSERVED, message)
 
 
-def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Outcome:
-    status = report.http_status
+def _answered(expect: Expectation, report: ClientReport, path: ExpectedPath) -> Outcome:
+    status = report.status
     if not (status in expect.statuses if expect.statuses else 200 <= status < 300):
         wanted = " or ".join(map(str, expect.statuses)) or "2xx"
         return Outcome(False, Reason.UNEXPECTED_STATUS, f"the answer was HTTP {status}, expected {wanted}")
@@ -105,7 +102,7 @@ def _answered(expect: Expectation, report: CurlReport, path: ExpectedPath) -> Ou
     return Outcome(True, Reason.OK, f"HTTP {status}", _shortfall(expect, report, path))
 
 
-def _shortfall(expect: Expectation, report: CurlReport, path: ExpectedPath) -> tuple[Reason, str] | None:
+def _shortfall(expect: Expectation, report: ClientReport, path: ExpectedPath) -> tuple[Reason, str] | None:
     total = report.timings.total
     if expect.max_latency_s is not None and total > expect.max_latency_s:
         return (
@@ -123,9 +120,9 @@ def _shortfall(expect: Expectation, report: CurlReport, path: ExpectedPath) -> t
     return None
 
 
-def _implausible(plan: Plan, report: CurlReport, local_port: int) -> str | None:
+def _implausible(plan: Plan, report: ClientReport, local_port: int) -> str | None:
     """Why the report can't be of this run. A failed connect reports no addresses at all: that is plausible."""
-    if report.exit_code == CurlExit.OK and not (report.local_ip and report.local_port and report.http_status):
+    if report.answered and not (report.local_ip and report.local_port and report.status):
         return "curl says that it succeeded, but not from where, or with which status"
     if report.local_ip and report.local_ip not in plan.source.addresses:
         return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
@@ -140,7 +137,3 @@ def _no_client(plan: Plan) -> str:
         f"container {plan.container} of pod {pod.namespace}/{pod.name} has no curl; "
         "name a container that has it in spec.source.container, or add one to the pod"
     )
-
-
-def _error(report: CurlReport) -> str:
-    return f"curl exit {int(report.exit_code)}: {report.error or 'no message'}"

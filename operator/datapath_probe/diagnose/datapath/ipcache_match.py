@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.maps import ipcache
 from ...sources.maps.ipcache import IpcacheRecord
@@ -12,12 +12,12 @@ from ..context import CheckContext
 @dataclass(frozen=True, slots=True)
 class IpcacheMatch:
     """`own`: the record of the address itself. `found`: what programs find for it, of a wider prefix if there is no
-    `own`; None if there is nothing at all. `rests_on`: the questions whose answers say so.
+    `own`; None if there is nothing at all. `rests_on`: the facts whose answers say so.
     """
 
     own: IpcacheRecord | None
     found: IpcacheRecord | None
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Fact, ...]
 
 
 def known(context: CheckContext, node: str, address: str) -> IpcacheMatch | Unavailable:
@@ -26,7 +26,7 @@ def known(context: CheckContext, node: str, address: str) -> IpcacheMatch | Unav
     if isinstance(layout, Unavailable):
         return layout
     rests_on = (ipcache.lookup(node, layout, address), ipcache.lookup_wider(node, layout, address))
-    found, wider = (context.reader.read(question, ipcache.parse) for question in rests_on)
+    found, wider = (context.reader.read(fact, ipcache.parse) for fact in rests_on)
     if isinstance(found, Unavailable):
         return found
     if isinstance(wider, Unavailable):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
@@ -41,7 +41,7 @@ class _Gate:
 
     program: str
     device: str
-    pin: Question
+    pin: Fact
 
 
 def uses_policy_program(context: CheckContext) -> bool:
@@ -91,8 +91,8 @@ def wrong_route(
     node, device = hop.expected.node, _stack_device(context, agent)
     if device is None or (device == agent.interface_name and not _has_device(context, node, agent, up=True)):
         return None
-    question = links.route_to(node, pod.pod.ip)
-    route = context.reader.read(question, links.parse_route)
+    fact = links.route_to(node, pod.pod.ip)
+    route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return route
     if not isinstance(route, Absent):
@@ -101,7 +101,7 @@ def wrong_route(
             return None
     found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
     message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
-    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, (Defect.ROUTED_ELSEWHERE,), (question,))
+    return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, (Defect.ROUTED_ELSEWHERE,), (fact,))
 
 
 def stack_delivers(context: CheckContext) -> bool:
@@ -119,7 +119,7 @@ def stack_forwards(context: CheckContext) -> bool:
         return False
     if context.path.cross_node:
         return context.path.encapsulation is Encapsulation.NONE
-    to_or_from_host = context.destination is None or context.source.pod.host_network
+    to_or_from_host = not context.to_endpoint or context.source.pod.host_network
     return context.config.routes_to_endpoints or to_or_from_host
 
 

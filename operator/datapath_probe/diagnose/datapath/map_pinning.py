@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName, HopVerdict, Stance, Witness
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.plan import PodFacts
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
+from ...sources.maps.map_keys import map_of
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..failure_model.model import has
@@ -40,7 +41,7 @@ def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
     for lookup in finding.map_lookups if calls else ():
         instead = _used_instead(context, lookup, calls)
         if instead is not None:
-            return _unused(context, finding, bpftool.map_of(lookup), instead)
+            return _unused(context, finding, map_of(lookup), instead)
     return finding
 
 
@@ -52,36 +53,36 @@ def reloading(findings: Sequence[Finding]) -> str | None:
     )
 
 
-def _of_source(context: CheckContext) -> tuple[Question, ...]:
+def _of_source(context: CheckContext) -> tuple[Fact, ...]:
     """Where the source's programs are."""
     return _programs(context.source) if _are_known(context) else ()
 
 
-def _of_destination(context: CheckContext) -> tuple[Question, ...]:
+def _of_destination(context: CheckContext) -> tuple[Fact, ...]:
     """Where the destination's programs are."""
     return _programs(context.destination) if context.destination and _are_known(context) else ()
 
 
-def _balancing(context: CheckContext) -> tuple[Question, ...]:
+def _balancing(context: CheckContext) -> tuple[Fact, ...]:
     """Programs at a pod balance per packet; with socket load-balancing those at a cgroup do, which packets do not
     pass.
     """
     return () if context.config.socket_lb else _programs(context.source)
 
 
-def _delivering_requests(context: CheckContext) -> tuple[Question, ...]:
+def _delivering_requests(context: CheckContext) -> tuple[Fact, ...]:
     """What delivers packets to the destination."""
     return _delivering(context, context.source, context.destination)
 
 
-def _delivering_replies(context: CheckContext) -> tuple[Question, ...]:
+def _delivering_replies(context: CheckContext) -> tuple[Fact, ...]:
     """What delivers packets to the source."""
     return _delivering(context, context.destination, context.source)
 
 
 def _delivering(
     context: CheckContext, sender: PodFacts | None, receiver: PodFacts | None
-) -> tuple[Question, ...]:
+) -> tuple[Fact, ...]:
     """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
     if sender is None or receiver is None or not _are_known(context):
         return ()
@@ -98,7 +99,7 @@ def _are_known(context: CheckContext) -> bool:
     return all(end is not None and end.endpoint is not None for end in ends)
 
 
-def _programs(pod: PodFacts) -> tuple[Question, ...]:
+def _programs(pod: PodFacts) -> tuple[Fact, ...]:
     """Where the programs of a pod's endpoint are: all of them are loaded together, with the same maps."""
     if pod.endpoint is None:
         return ()
@@ -107,7 +108,7 @@ def _programs(pod: PodFacts) -> tuple[Question, ...]:
     return (*calls, bpftool.policy_call(node, endpoint))
 
 
-_READERS: Mapping[HopName, Callable[[CheckContext], tuple[Question, ...]]] = {
+_READERS: Mapping[HopName, Callable[[CheckContext], tuple[Fact, ...]]] = {
     HopName.SERVICE_LOOKUP: _balancing,
     HopName.IPCACHE_LOOKUP: _of_source,
     HopName.EGRESS_POLICY: _of_source,
@@ -121,13 +122,11 @@ _READERS: Mapping[HopName, Callable[[CheckContext], tuple[Question, ...]]] = {
 """Where the programs are that read the map of a hop."""
 
 
-def _used_instead(
-    context: CheckContext, lookup: Question, calls: Sequence[Question]
-) -> tuple[int, int] | None:
+def _used_instead(context: CheckContext, lookup: Fact, calls: Sequence[Fact]) -> tuple[int, int] | None:
     """(the pinned map, the map of the same name that the programs use); None if they use the pinned one, or if that
     can't be said.
     """
-    node, name, reader = lookup.node, bpftool.map_of(lookup), context.reader
+    node, name, reader = lookup.node, map_of(lookup), context.reader
     used: set[int] = set()
     pinned = reader.read(bpftool.map_id(node, name), bpftool.parse_map_id)
     for call in calls:

@@ -6,7 +6,6 @@ comes of something else. Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`r
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
@@ -18,8 +17,6 @@ from ..finding.hop_check import Contradiction
 from ..netstack.packet_model import uplinks
 
 FROM_NETDEV, TO_NETDEV = "cil_from_netdev", "cil_to_netdev"
-# That there is no link holds for as long as the agent runs as it does.
-_LASTING_S = 60.0
 
 
 def detached_at_uplinks(
@@ -37,11 +34,11 @@ def _detached(context: CheckContext, node: str, device: str, program: str) -> Co
     """A program that a link is pinned for, and that is not in the device's chain. Without a link, as always with tc,
     or where it can't be seen, nothing is held against the device.
     """
-    question = bpftool.attached(node, device)
-    chain = context.reader.read(question, bpftool.parse_attached)
+    fact = bpftool.attached(node, device)
+    chain = context.reader.read(fact, bpftool.parse_attached)
     if isinstance(chain, Unavailable) or any(bpftool.is_program(one.program, program) for one in chain):
         return None
-    pin = replace(bpftool.device_link(node, device, program), max_age_s=_LASTING_S)
+    pin = bpftool.device_link(node, device, program)
     link = context.reader.read(pin, bpftool.parse_link)
     if not isinstance(link, PinnedLink):
         return None
@@ -49,4 +46,4 @@ def _detached(context: CheckContext, node: str, device: str, program: str) -> Co
     if link.ifindex or (link.ifindex is None and not lists_tcx):  # this bpftool is too old to list it
         return None
     message = f"{program} is not attached to {device} on {node}: the agent's link is detached"
-    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(question, pin), node=node)
+    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(fact, pin), node=node)

@@ -6,11 +6,12 @@ Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
 from ...sources.maps import policymap
+from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
@@ -32,13 +33,13 @@ def program_in_slot(
 ) -> int | Contradiction | Unavailable:
     """The number of the program in the endpoint's slot. Without one, packets are dropped: `lost` says which."""
     node = hop.expected.node
-    question = bpftool.policy_call(node, endpoint)
-    program = context.reader.read(question, bpftool.parse_call)
+    fact = bpftool.policy_call(node, endpoint)
+    program = context.reader.read(fact, bpftool.parse_call)
     if not isinstance(program, Absent):
         return program
     hop.programmed("no program")
     message = f"endpoint {endpoint} on {node} has no policy program: {lost} are dropped (203)"
-    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (question,))
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (fact,))
 
 
 def not_its_own(
@@ -66,7 +67,7 @@ def not_its_own(
     anyone = policymap.lookup(
         node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
     )
-    own_map = bpftool.map_id(node, bpftool.map_of(anyone))
+    own_map = bpftool.map_id(node, map_of(anyone))
     own = context.reader.read(own_map, bpftool.parse_map_id)
     if isinstance(own, Unavailable):
         return if_expected(own)
@@ -88,7 +89,7 @@ def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> b
     return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
 
 
-def _maps(context: CheckContext, call: Question) -> tuple[int, ...]:
+def _maps(context: CheckContext, call: Fact) -> tuple[int, ...]:
     number = context.reader.read(call, bpftool.parse_call)
     if not isinstance(number, int):
         return ()

@@ -5,7 +5,7 @@ policies behind it. The *intent* witness of the hops `egress-policy` and `ingres
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint
 from ...plan.plan import PodFacts
@@ -22,12 +22,12 @@ _HOST = 1  # the identity of an endpoint's own node
 class Intent:
     """What the agent of the endpoint's node means.
 
-    `policies`: those that say so, or for a default deny those that close the direction. `rests_on`: the questions whose
+    `policies`: those that say so, or for a default deny those that close the direction. `rests_on`: the facts whose
     answers say so. `to_node`: allowed because the peer is the endpoint's own node.
     """
 
     decision: Decision
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Fact, ...]
     policies: tuple[PolicyRef, ...] = ()
     enforced: bool = True
     audited: bool = False
@@ -56,7 +56,7 @@ def intent_of(
     """Whether the owner's policy means this identity to pass. Selectors are asked for only where policy is enforced."""
     assert owner.endpoint is not None  # the caller has judged that
     node, read = owner.node.name, context.reader.read
-    of_endpoint, of_selectors = questions(owner.endpoint, node)
+    of_endpoint, of_selectors = facts(owner.endpoint, node)
     policy = read(of_endpoint, endpoint_policy.parse)
     if isinstance(policy, Absent):
         return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no such endpoint")
@@ -79,15 +79,15 @@ def intent_of(
             return Intent(
                 Decision(allowed=True), (of_endpoint, of_selectors), audited=policy.audited, to_node=True
             )
-        rules = read(policy_repository.question(node), policy_repository.parse)
+        rules = read(policy_repository.fact(node), policy_repository.parse)
         known = () if isinstance(rules, Unavailable) else rules
         policies = policy_repository.closing(known, direction, policy.labels)
     return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
 
 
-def questions(endpoint: CiliumEndpoint, node: str) -> tuple[Question, Question]:
+def facts(endpoint: CiliumEndpoint, node: str) -> tuple[Fact, Fact]:
     """The endpoint, and the selectors that its policy uses: two answers, which fit if they are of the same moment."""
-    return agent_endpoint.question(node, endpoint.endpoint_id), policy_selectors.question(node)
+    return agent_endpoint.fact(node, endpoint.endpoint_id), policy_selectors.fact(node)
 
 
 def _named_ports(context: CheckContext) -> dict[str, int]:

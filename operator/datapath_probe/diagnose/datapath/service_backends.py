@@ -7,7 +7,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
 from ...sources.bpf.map_layout import Layout
@@ -29,7 +29,7 @@ class Programmed:
     count: int
     states: Mapping[str, int]
     dangling: tuple[str, ...]
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Fact, ...]
 
     @property
     def backends(self) -> frozenset[str]:
@@ -59,18 +59,18 @@ def programmed_of(
     dangling: list[str] = []
     failed: Unavailable | None = None
     for number in range(1, slot_0.count + 1):
-        slot_question = lbmap.slot(node, master.address, number)
-        slot = context.reader.read(slot_question, lbmap.parse_slot)
-        rests_on.append(slot_question)
+        slot_fact = lbmap.slot(node, master.address, number)
+        slot = context.reader.read(slot_fact, lbmap.parse_slot)
+        rests_on.append(slot_fact)
         if isinstance(slot, Unavailable):
             failed = slot
             continue
         if isinstance(slot, Absent):
             dangling.append(f"slot {number}")
             continue
-        backend_question = lbmap.backend(node, slot.backend_id)
-        backend = context.reader.read(backend_question, lbmap.parse_backend)
-        rests_on.append(backend_question)
+        backend_fact = lbmap.backend(node, slot.backend_id)
+        backend = context.reader.read(backend_fact, lbmap.parse_backend)
+        rests_on.append(backend_fact)
         if isinstance(backend, Unavailable):
             failed = backend
         elif isinstance(backend, Absent):

@@ -5,7 +5,7 @@ In: a case. Out: that the program for it is not attached. Asked only after a fai
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import socket_lb
 from ..context import CheckContext
@@ -20,7 +20,7 @@ def untranslating(context: CheckContext, node: str) -> Fault:
         return None
     of_link, of_program = socket_lb.link(node), socket_lb.program(node)
     attached = context.reader.read(of_link, socket_lb.parse_link)
-    rests_on: tuple[Question, ...] = (of_link,)
+    rests_on: tuple[Fact, ...] = (of_link,)
     if isinstance(attached, Absent):  # pinned or not: an upgraded agent goes on as it began
         attached = context.reader.read(of_program, socket_lb.parse_program)
         rests_on = (of_link, of_program)

@@ -6,7 +6,7 @@ Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
 from collections.abc import Sequence
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.map_layout import Layout
@@ -46,23 +46,23 @@ def knows_calls(layout: Layout) -> bool:
 
 def call_missing(context: CheckContext, node: str, endpoint: int, calls: Sequence[int]) -> Fault:
     """A hole among the tail calls that this endpoint's packets need."""
-    questions = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
-    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, questions, strict=True)))
+    facts = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
+    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, facts, strict=True)))
 
 
 def overlay_call_missing(context: CheckContext, node: str) -> Fault:
     """The same for packets that come out of the tunnel."""
-    questions = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
-    return _hole(context, node, "the tunnel device", questions)
+    facts = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
+    return _hole(context, node, "the tunnel device", facts)
 
 
-def _hole(context: CheckContext, node: str, owner: str, questions: dict[int, Question]) -> Fault:
+def _hole(context: CheckContext, node: str, owner: str, facts: dict[int, Fact]) -> Fault:
     if context.outcome.met is not False:
         return None
     layout = context.layout(node)
     if not isinstance(layout, Unavailable) and not knows_calls(layout):
         return None
-    found = {call: context.reader.read(question, bpftool.parse_call) for call, question in questions.items()}
+    found = {call: context.reader.read(fact, bpftool.parse_call) for call, fact in facts.items()}
     missing = [call for call, program in found.items() if isinstance(program, Absent)]
     if not missing:
         silent = (if_expected(program) for program in found.values() if isinstance(program, Unavailable))
@@ -71,5 +71,5 @@ def _hole(context: CheckContext, node: str, owner: str, questions: dict[int, Que
         return if_expected(layout)
     numbers = ", ".join(map(str, missing))
     message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"
-    rests_on = tuple(questions[call] for call in missing)
+    rests_on = tuple(facts[call] for call in missing)
     return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.TAIL_CALL_MISSING,), rests_on)

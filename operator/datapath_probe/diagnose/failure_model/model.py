@@ -1,4 +1,4 @@
-"""Questions to the failure model. Called by checks, by what explains findings, and by the rules of the verdict."""
+"""Queries of the failure model. Called by checks, by what explains findings, and by the rules of the verdict."""
 
 from collections.abc import Collection
 

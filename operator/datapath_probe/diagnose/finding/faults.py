@@ -13,7 +13,7 @@ from .hop_check import Contradiction, Hop
 Fault = Contradiction | Unavailable | None
 """What loses packets, an answer that could not be had, or nothing found."""
 
-# Not asked, as in recordings of an earlier version, or there is no such tool: the hop is judged without it.
+# Not collected, as what a saved run or a dump lacks, or there is no such tool: the hop is judged without it.
 _OPTIONAL_EVIDENCE = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
 
 

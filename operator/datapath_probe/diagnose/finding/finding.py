@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict, Stance, Witness
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ..failure_model.effect import Defect, Effect
 from ..failure_model.model import effects_of, stages_of
 from ..failure_model.stage import Stage
@@ -25,7 +25,7 @@ class Finding:
     """One hop's verdict.
 
     `defects`: what is wrong with it, as far as packets can tell; none if it harms no packet of this path.
-    `needs_second_look`: a contradiction seen once; it counts when the questions of `confirm` have been asked again and
+    `needs_second_look`: a contradiction seen once; it counts when the facts of `confirm` have been asked again and
     the objects have not changed meanwhile. `unconfirmed`: it counts, although it was seen once. `unfollowed_beyond`: no
     check follows the packets from here on. `inconclusive`: packets can have been lost here although all that was
     compared is right. `certain`: what was observed here is the hop's own failure, by what is wrong with it.
@@ -41,8 +41,8 @@ class Finding:
     message: str
     evidence: Mapping[Witness, Statement]
     defects: tuple[Defect, ...] = ()
-    confirm: frozenset[Question] = frozenset()
-    map_lookups: tuple[Question, ...] = ()
+    confirm: frozenset[Fact] = frozenset()
+    map_lookups: tuple[Fact, ...] = ()
     needs_second_look: bool = False
     unconfirmed: bool = False
     unfollowed_beyond: bool = False

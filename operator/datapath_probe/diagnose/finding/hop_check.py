@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict, Stance, Witness
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ..failure_model.effect import Defect
@@ -23,14 +23,14 @@ Facts = Mapping[str, object]
 class Contradiction:
     """The datapath differs from intent.
 
-    `defects`: what that means to packets; none if it harms no packet of this path. `rests_on`: the questions whose
+    `defects`: what that means to packets; none if it harms no packet of this path. `rests_on`: the facts whose
     answers show it. `node`: where it is, if not where the hop is.
     """
 
     reason: Reason
     message: str
     defects: tuple[Defect, ...] = ()
-    rests_on: tuple[Question, ...] = ()
+    rests_on: tuple[Fact, ...] = ()
     node: str = ""
 
 
@@ -62,9 +62,9 @@ class Hop:
     second_look: bool
     confirmation: ConfirmationPolicy = LIVE
     statements: dict[Witness, Statement] = field(default_factory=dict)
-    map_lookups: tuple[Question, ...] = ()
+    map_lookups: tuple[Fact, ...] = ()
 
-    def rests_on_maps(self, *lookups: Question) -> None:
+    def rests_on_maps(self, *lookups: Fact) -> None:
         """The finding rests on what is pinned as the maps of these look-ups: it counts if programs use the same."""
         self.map_lookups = lookups
 
@@ -90,7 +90,7 @@ class Hop:
         """Programmed agrees with intent, observed does not contradict."""
         return self._finding(HopVerdict.OK, Reason.OK, message)
 
-    def unknown(self, why: Unavailable, ask_again: tuple[Question, ...] = ()) -> Finding:
+    def unknown(self, why: Unavailable, ask_again: tuple[Fact, ...] = ()) -> Finding:
         """Something that this hop needs could not be had; `ask_again`: an answer that may have been too old."""
         return self._finding(
             HopVerdict.UNKNOWN,
@@ -140,7 +140,7 @@ class Hop:
     def _is_confirmed(self, contradiction: Contradiction) -> bool:
         needed = self.confirmation.reads_needed
         looked = self.second_look or not self.confirmation.takes_second_look
-        return looked and all(self.reader.reads(question) >= needed for question in contradiction.rests_on)
+        return looked and all(self.reader.reads(fact) >= needed for fact in contradiction.rests_on)
 
     @property
     def _may_look_again(self) -> bool:
@@ -158,7 +158,7 @@ class Hop:
         message: str,
         node: str = "",
         defects: tuple[Defect, ...] = (),
-        confirm: frozenset[Question] = frozenset(),
+        confirm: frozenset[Fact] = frozenset(),
         needs_second_look: bool = False,
     ) -> Finding:
         return Finding(

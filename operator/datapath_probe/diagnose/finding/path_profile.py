@@ -7,10 +7,13 @@ Made by `observed_profile`, remembered and compared by `publish.status.path_prof
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 from ...api.vocabulary import LoadBalancing
+
+Known = TypeVar("Known")
 
 _NAMED = 4  # backends of a changed set that are named one by one
 
@@ -64,6 +67,25 @@ class ObservedPathProfile:
         nodes = {*self.sources.values(), *self.backends.values()}
         known = {node: found for node, found in earlier.node_attachments.items() if node in nodes}
         return replace(self, node_attachments={**known, **self.node_attachments})
+
+    def with_sources_of(self, earlier: "ObservedPathProfile") -> "ObservedPathProfile":
+        """This profile with the sources that were observed earlier: those of paths without a profile in this run."""
+        return replace(self, sources={**earlier.sources, **self.sources})
+
+
+def merged(profiles: Sequence[ObservedPathProfile]) -> ObservedPathProfile:
+    """The profile of all paths of a run, which have the destination in common."""
+    return replace(
+        profiles[0],
+        sources=_union(profile.sources for profile in profiles),
+        backends=_union(profile.backends for profile in profiles),
+        backend_count=max(profile.backend_count for profile in profiles),
+        node_attachments=_union(profile.node_attachments for profile in profiles),
+    )
+
+
+def _union(parts: Iterable[Mapping[str, Known]]) -> Mapping[str, Known]:
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def changes(before: ObservedPathProfile, after: ObservedPathProfile) -> tuple[str, ...]:

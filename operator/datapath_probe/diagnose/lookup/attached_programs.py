@@ -5,7 +5,7 @@ says that it is detached, or that there is none.
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Attachment, Direction, PinnedLink
@@ -13,7 +13,7 @@ from ..finding.evidence_reader import EvidenceReader
 
 
 def programs(
-    reader: EvidenceReader, node: str, device: str, direction: Direction, pin: Question
+    reader: EvidenceReader, node: str, device: str, direction: Direction, pin: Fact
 ) -> tuple[Attachment, ...] | Unavailable:
     """The programs at this side of the device, in the order in which they run."""
     attached = reader.read(bpftool.attached(node, device), bpftool.parse_attached)

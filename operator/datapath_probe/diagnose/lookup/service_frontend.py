@@ -7,8 +7,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`so
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
 from ...sources.byte_order import L4Protocol
@@ -27,7 +26,7 @@ class ServiceEntry:
 
     address: lbmap.Frontend
     slot: ServiceSlot | Absent | Unavailable
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Fact, ...]
     surrogate: bool = False
 
 
@@ -61,13 +60,11 @@ def _scoped(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> Servi
 
 def _of_protocol(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> ServiceEntry:
     """By protocol, then by none, as Cilium before 1.17 made all entries."""
-    question = lbmap.slot(node, address, 0)
-    slot = reader.read(question, lbmap.parse_slot)
+    fact = lbmap.slot(node, address, 0)
+    slot = reader.read(fact, lbmap.parse_slot)
     if not isinstance(slot, Absent):
-        return ServiceEntry(address, slot, (question,))
+        return ServiceEntry(address, slot, (fact,))
     of_any = replace(address, protocol=L4Protocol.ANY)
-    question_of_any = lbmap.slot(node, of_any, 0)
-    slot_of_any = reader.read(question_of_any, lbmap.parse_slot)
-    if isinstance(slot_of_any, Unavailable) and slot_of_any.reason == Reason.NOT_COLLECTED:
-        return ServiceEntry(address, slot, (question,))  # saved by a version that did not ask
-    return ServiceEntry(of_any, slot_of_any, (question, question_of_any))
+    fact_of_any = lbmap.slot(node, of_any, 0)
+    slot_of_any = reader.read(fact_of_any, lbmap.parse_slot)
+    return ServiceEntry(of_any, slot_of_any, (fact, fact_of_any))

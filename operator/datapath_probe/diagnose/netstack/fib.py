@@ -5,7 +5,7 @@ Source: Linux 6.x `net/ipv4/route.c` (`inet_rtm_getroute`, which `ip route get` 
 """
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.iproute2 import links
 from ...sources.packet import Packet
@@ -26,15 +26,15 @@ def refused(
     namespace: str | None = None,
 ) -> Fault:
     """A kernel, of a node or of a pod by its namespace, that does not take this packet for one of its own."""
-    question = links.arrival(node, packet, device, namespace)
-    taken_in = _decision(context, packet, question, links.parse_arrival)
+    fact = links.arrival(node, packet, device, namespace)
+    taken_in = _decision(context, packet, fact, links.parse_arrival)
     if taken_in is not False:
         return taken_in if isinstance(taken_in, Unavailable) else None
     message = (
         f"{_kernel(node, namespace)} refuses packets from {packet.source} to {packet.destination} at {device}: "
         "no such address, a rule, or its reverse path filter"
     )
-    return Contradiction(reason, message, (defect,), (question,))
+    return Contradiction(reason, message, (defect,), (fact,))
 
 
 def unsendable(
@@ -46,13 +46,13 @@ def unsendable(
     namespace: str | None = None,
 ) -> Fault:
     """A kernel that has no way for this very packet, whatever its routing table says of the address."""
-    question = links.departure(node, packet, namespace)
-    route = _decision(context, packet, question, links.parse_route)
+    fact = links.departure(node, packet, namespace)
+    route = _decision(context, packet, fact, links.parse_route)
     if not isinstance(route, Absent):
         return route if isinstance(route, Unavailable) else None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
     message = f"{_kernel(node, namespace)} has no way for packets to {to}: a rule keeps them from its routes"
-    return Contradiction(reason, message, (defect,), (question,))
+    return Contradiction(reason, message, (defect,), (fact,))
 
 
 def unforwarded(
@@ -66,8 +66,8 @@ def unforwarded(
     """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
     nobody but Cilium says which it is.
     """
-    question = links.arrival(node, packet, device)
-    route = _decision(context, packet, question, links.parse_route)
+    fact = links.arrival(node, packet, device)
+    route = _decision(context, packet, fact, links.parse_route)
     if route is None or isinstance(route, Unavailable):
         return route
     way = f"packets from {packet.source} to {packet.destination} that come in by {device}"
@@ -77,17 +77,17 @@ def unforwarded(
         message = f"the kernel of {node} sends {way} through {route.device}, not {out}"
     else:
         return None
-    return Contradiction(reason, message, (Defect.LOST,), (question,))
+    return Contradiction(reason, message, (Defect.LOST,), (fact,))
 
 
 def _decision(
-    context: CheckContext, packet: Packet, question: Question, parse: Parser[Record]
+    context: CheckContext, packet: Packet, fact: Fact, parse: Parser[Record]
 ) -> Record | Unavailable | None:
     """What the kernel says of the packet; None where it need not be asked, or can't say."""
     to_itself = packet.source == packet.destination  # a pod through its Service: Cilium alone handles that
     if context.outcome.met is not False or to_itself:
         return None
-    decision = context.reader.read(question, parse)
+    decision = context.reader.read(fact, parse)
     return if_expected(decision) if isinstance(decision, Unavailable) else decision
 
 

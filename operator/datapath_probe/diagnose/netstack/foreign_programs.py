@@ -1,8 +1,8 @@
 """Programs and filters of another make at a device of the path, which can keep packets from going on: XDP, tcx, tc.
 
 That one is there proves nothing: most watch. So it counts, after a failed request, if its code can drop packets or take
-them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. In answers
-saved by a version that did not ask for the code, whatever comes before Cilium's own program counts.
+them, or let them pass by Cilium's own program. Called by the checks, each for the devices that its hop owns. Where the
+code can't be read, whatever comes before Cilium's own program counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,6 @@ from itertools import takewhile
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
-from ...sources import netns
 from ...sources.bpf import bpf_returns, bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
 from ...sources.iproute2 import qdisc, tc_filters
@@ -64,9 +63,8 @@ def strangers(
     """
     if context.outcome.met is not False:
         return None
-    question = bpftool.attached(node, device)
-    question = netns.inside(node, namespace, *question.argv) if namespace else question
-    attached = context.reader.read(question, bpftool.parse_attached)
+    fact = bpftool.attached(node, device, namespace)
+    attached = context.reader.read(fact, bpftool.parse_attached)
     if isinstance(attached, Unavailable):
         return if_expected(attached)
     unread: Unavailable | None = None
@@ -81,7 +79,7 @@ def strangers(
                 f"program {program.program_id} ({name}) at {program.kind} of {device} on {node} is not Cilium's, "
                 "and drops packets or takes them"
             )
-            rests_on = (question, bpf_returns.question(node, program.program_id))
+            rests_on = (fact, bpf_returns.fact(node, program.program_id))
             return Contradiction(Reason.FOREIGN_PROGRAM, message, (defect,), rests_on)
     if any(program.attach is not AttachKind.TC and program.program.startswith(_OWN) for program in chain):
         return unread  # Cilium's own comes before all filters, and ends the chain
@@ -103,8 +101,8 @@ def _filter(
         return if_expected(holding)
     if device not in holding:
         return None
-    question = tc_filters.question(node, device, direction, namespace)
-    filters = context.reader.read(question, tc_filters.parse)
+    fact = tc_filters.fact(node, device, direction, namespace)
+    filters = context.reader.read(fact, tc_filters.parse)
     if isinstance(filters, Unavailable):
         return if_expected(filters)
     if not filters:
@@ -112,7 +110,7 @@ def _filter(
     first = filters[0]
     name = f"a filter of tc ({first.kind}, pref {first.preference})"
     message = f"{name} at {direction} of {device} on {node} {first.does}"
-    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (question,))
+    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (fact,))
 
 
 def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]]:
@@ -126,7 +124,7 @@ def _takes(
     context: CheckContext, node: str, program: Attachment, *, before_another: bool
 ) -> bool | Unavailable | None:
     """Whether the program's code can keep a packet from going on; None where that can't be told."""
-    values = context.reader.read(bpf_returns.question(node, program.program_id), bpf_returns.parse)
+    values = context.reader.read(bpf_returns.fact(node, program.program_id), bpf_returns.parse)
     if isinstance(values, Unavailable):
         return values
     taken = bpf_returns.taken(values, program.attach, before_another=before_another)

@@ -95,7 +95,7 @@ def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
     here, there = context.source.node, context.backend.place if context.backend else None
     if there is None:
         return None
-    from_host, to_host = context.source.pod.host_network, context.destination is None
+    from_host, to_host = context.source.pod.host_network, not context.to_endpoint
     return _Ends(there, here, to_host, from_host) if reply else _Ends(here, there, from_host, to_host)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import NodeFacts, PodFacts
 from ...sources.iproute2 import links
@@ -29,7 +29,7 @@ class _Limit:
 
     octets: int
     name: str
-    rests_on: tuple[Question, ...]
+    rests_on: tuple[Fact, ...]
 
 
 _Known = _Limit | Unavailable | None  # None: the device is not there, of which other hops tell
@@ -62,7 +62,7 @@ def too_small_uplink(
     if context.path.encapsulation is not Encapsulation.NONE:
         packet += OUTER_HEADERS
     here, there = limits[2:]
-    rests_on = tuple(question for limit in limits for question in limit.rests_on)
+    rests_on = tuple(fact for limit in limits for fact in limit.rests_on)
     for sender, receiver, node in ((here, there, another.node.name), (there, here, one.node.name)):
         sent = min(packet, sender.octets)
         if receiver.octets < sent:
@@ -104,8 +104,8 @@ def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
         return route
     if isinstance(route, Absent):
         return None
-    question = links.uplink(node.name, route.device)
-    link = context.reader.read(question, links.parse_link)
+    fact = links.link(node.name, route.device)
+    link = context.reader.read(fact, links.parse_link)
     if isinstance(link, Unavailable):
         return link
-    return None if isinstance(link, Absent) else _Limit(link.mtu, link.name, (question,))
+    return None if isinstance(link, Absent) else _Limit(link.mtu, link.name, (fact,))

@@ -10,9 +10,9 @@ from functools import partial
 
 from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
-from ...sources.curl import CurlExit, CurlReport
+from ...sources.client_report import ClientFailure, ClientReport
 from ...sources.netfilter import iptables, nftables
 from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet
 from ..context import CheckContext
@@ -55,14 +55,14 @@ def _filtering(
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
     silent: list[Unavailable] = []
-    for question, search in _searches(context, node, namespace):
+    for fact, search in _searches(context, node, namespace):
         if isinstance(search, Unavailable):
             silent.append(search)
             continue
         for met, harm in ((packet, defect), (packet.with_data(), Defect.DATA_LOST)):
             loss = search(hooks, met)
             if loss and loss.certain and _counts(context, loss):
-                return _filters(where, loss, question, harm)
+                return _filters(where, loss, fact, harm)
             if loss:
                 silent.insert(0, _may_filter(where, loss))
     return next((reading for reading in map(if_expected, silent) if reading), None)
@@ -74,15 +74,15 @@ def hooked(context: CheckContext, node: str, device: str, hook: str, packet: Pac
     """
     if context.outcome.met is not False:
         return None
-    question = nftables.question(node)
-    chains = context.reader.read(question, nftables.parse)
+    fact = nftables.fact(node)
+    chains = context.reader.read(fact, nftables.parse)
     if isinstance(chains, Unavailable):
         return if_expected(chains)
     at, where = replace(packet, devices=frozenset({device})), f"at {device} on {node}"
     for met, harm in ((at, defect), (at.with_data(), Defect.DATA_LOST)):
         loss = nftables.loss(chains, (hook,), met)
         if loss and loss.certain and loss.packets:
-            return _filters(where, loss, question, harm)
+            return _filters(where, loss, fact, harm)
         if loss:
             return _may_filter(where, loss)
     return None
@@ -90,20 +90,20 @@ def hooked(context: CheckContext, node: str, device: str, hook: str, packet: Pac
 
 def _searches(
     context: CheckContext, node: str, namespace: str | None
-) -> Iterator[tuple[Question, _Search | Unavailable]]:
-    """Filters of each kind, ready to be searched, by the question that tells of them. Nodes may send packets elsewhere,
+) -> Iterator[tuple[Fact, _Search | Unavailable]]:
+    """Filters of each kind, ready to be searched, by the fact that tells of them. Nodes may send packets elsewhere,
     for Services; inside a pod that is as good as a drop, unless there is a connection.
     """
     translated = namespace is not None and (
         not context.connection.connected or context.connection.no_conntrack_entries
     )
-    of_iptables, of_nft = iptables.question(node, namespace), nftables.question(node, namespace)
+    of_iptables, of_nft = iptables.fact(node, namespace), nftables.fact(node, namespace)
     filters = context.reader.read(of_iptables, iptables.parse)
     chains = context.reader.read(of_nft, nftables.parse)
     yield of_iptables, _iptables(filters, translated=translated)
     other = context.reader.read(of_iptables, iptables.other_backend)
     if isinstance(other, str):
-        of_other = iptables.question(node, namespace, other)
+        of_other = iptables.fact(node, namespace, other)
         filters = context.reader.read(of_other, iptables.parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
             yield of_other, _iptables(filters, translated=translated)  # else there is no such backend
@@ -120,7 +120,7 @@ def _counts(context: CheckContext, loss: Loss) -> bool:
     if loss.does not in (REDIRECTS, DIVERTS):
         return True
     syn_rejected = (
-        isinstance(context.report, CurlReport) and context.report.exit_code == CurlExit.COULDNT_CONNECT
+        isinstance(context.report, ClientReport) and context.report.failure is ClientFailure.NOT_CONNECTED
     )
     return syn_rejected or (loss.does == DIVERTS and context.connection.no_conntrack_entries)
 
@@ -131,9 +131,9 @@ def _iptables(filters: iptables.Filters | Unavailable, *, translated: bool) -> _
     return partial(iptables.loss, filters, translated=translated)
 
 
-def _filters(where: str, loss: Loss, question: Question, defect: Defect) -> Contradiction:
+def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradiction:
     message = f"a packet filter rule {where} {loss.does} the packets: {_rule(loss)}"
-    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (question,))
+    return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (fact,))
 
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:

@@ -7,7 +7,7 @@ In: a case, a pod and its agent's endpoint. Called by the checks of the interfac
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.plan import PodFacts
 from ...sources import netns
@@ -21,7 +21,7 @@ class NetworkNamespace:
 
     namespace: str
     lacks_address: bool = False
-    rests_on: tuple[Question, ...] = ()
+    rests_on: tuple[Fact, ...] = ()
 
 
 def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> NetworkNamespace | Unavailable:
@@ -39,9 +39,7 @@ def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Netwo
         return NetworkNamespace(earlier[0], lacks_address=True, rests_on=(by_address,))
     devices = context.reader.read(of_all, netns.parse_survey)
     if isinstance(devices, Unavailable):
-        if devices.reason != Reason.NOT_COLLECTED:
-            return devices
-        return NetworkNamespace(named[-1]) if named else _not_found(node, ip)
+        return devices
     ends = [
         device
         for device in devices
@@ -55,7 +53,7 @@ def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Netwo
     return NetworkNamespace(end.namespace, ip not in end.addresses, (by_address, of_all))
 
 
-def _named_before(context: CheckContext, by_address: Question, ip: str) -> tuple[str, ...]:
+def _named_before(context: CheckContext, by_address: Fact, ip: str) -> tuple[str, ...]:
     """The namespaces that had the address when an earlier look of this run found any."""
     looks = (
         look.get(ip, ())

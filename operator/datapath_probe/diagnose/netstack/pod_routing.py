@@ -64,8 +64,8 @@ def _astray(
     defect: Defect,
 ) -> Fault:
     asks = pod is context.source
-    question = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
-    route = context.reader.read(question, links.parse_route)
+    fact = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.pod.ip)
+    route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return if_expected(route)
     name = f"{pod.pod.namespace}/{pod.pod.name}"
@@ -73,11 +73,11 @@ def _astray(
         message = (
             f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
         )
-        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
     if route.device != agent.container_interface_name:
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
-        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (question,))
+        return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
     if asks and route.source and route.source not in pod.pod.ips:
         message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.pod.ip}"
-        return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (question,))
+        return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (fact,))
     return None

@@ -71,5 +71,5 @@ def _known(context: CheckContext) -> Sequence[Socket] | None:
     home = agent if isinstance(agent, Unavailable) else home_of(context, pod, agent)
     if isinstance(home, Unavailable):
         return None
-    found = context.reader.read(ss.question(pod.node.name, home.namespace, backend.port), ss.parse)
+    found = context.reader.read(ss.fact(pod.node.name, home.namespace, backend.port), ss.parse)
     return None if isinstance(found, Unavailable) else found

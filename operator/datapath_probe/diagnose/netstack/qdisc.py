@@ -1,7 +1,7 @@
 """A queue of a device that loses, delays or damages packets."""
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...sources.iproute2 import qdisc
 from ..context import CheckContext
@@ -19,13 +19,13 @@ def qdisc_drops(
     node: str,
     device: str,
     defect: Defect = Defect.LOST,
-    question: Question | None = None,
+    fact: Fact | None = None,
 ) -> Fault:
     """A queue of the device that loses packets, or with which a request came late."""
     if not context.needs_loss_search:
         return None
-    question = question or qdisc.losing(node)
-    losing = context.reader.read(question, qdisc.parse_losing)
+    fact = fact or qdisc.losing(node)
+    losing = context.reader.read(fact, qdisc.parse_losing)
     if isinstance(losing, Unavailable):
         return if_expected(losing) if context.outcome.met is False else None
     if device not in losing:
@@ -41,4 +41,4 @@ def qdisc_drops(
         defects = (defect,)
     else:
         return Unavailable(Reason.NOT_OBSERVED, message) if queue.delay_s is None else None
-    return Contradiction(Reason.QDISC_DROPS, message, (*defects, Defect.DATA_LOST), (question,))
+    return Contradiction(Reason.QDISC_DROPS, message, (*defects, Defect.DATA_LOST), (fact,))

@@ -5,7 +5,7 @@ interfaces.
 from dataclasses import dataclass
 
 from ...api.reasons import Reason
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
@@ -28,7 +28,7 @@ class Pair:
     host: links.Link | Absent
     pod: links.Link | Absent | None
     routes: tuple[links.Route, ...]
-    rests_on: tuple[Question, ...]  # the first: the node's end
+    rests_on: tuple[Fact, ...]  # the first: the node's end
     lacking: str = ""
     unread: Unavailable | None = None
 
@@ -38,31 +38,31 @@ def read_pair(
 ) -> Pair | Unavailable:
     """Both ends; the node's alone where it is all that is known."""
     node = pod.node.name
-    host_question = links.link(node, agent.interface_name)
-    host = context.reader.read(host_question, links.parse_link)
+    host_fact = links.link(node, agent.interface_name)
+    host = context.reader.read(host_fact, links.parse_link)
     if isinstance(home, Unavailable):
-        return host if isinstance(host, Unavailable) else _node_end(agent, host, host_question, home)
-    pod_question = links.pod_link(node, home.namespace, agent.container_interface_name)
-    route_question = links.pod_routes(node, home.namespace)
-    inside = context.reader.read(pod_question, links.parse_link)
-    routes = context.reader.read(route_question, links.parse_routes)
+        return host if isinstance(host, Unavailable) else _node_end(agent, host, host_fact, home)
+    pod_fact = links.pod_link(node, home.namespace, agent.container_interface_name)
+    route_fact = links.pod_routes(node, home.namespace)
+    inside = context.reader.read(pod_fact, links.parse_link)
+    routes = context.reader.read(route_fact, links.parse_routes)
     if isinstance(host, Unavailable):
         return host
     if isinstance(host, Absent):
-        return _node_end(agent, host, host_question)
+        return _node_end(agent, host, host_fact)
     if isinstance(inside, Unavailable):
-        return _node_end(agent, host, host_question, inside)
+        return _node_end(agent, host, host_fact, inside)
     if isinstance(routes, Unavailable):
-        return _node_end(agent, host, host_question, routes)
-    rests_on = (host_question, pod_question, route_question, *home.rests_on)
+        return _node_end(agent, host, host_fact, routes)
+    rests_on = (host_fact, pod_fact, route_fact, *home.rests_on)
     return Pair(agent, host, inside, routes, rests_on, pod.pod.ip if home.lacks_address else "")
 
 
 def _node_end(
-    agent: AgentEndpoint, host: links.Link | Absent, question: Question, unread: Unavailable | None = None
+    agent: AgentEndpoint, host: links.Link | Absent, fact: Fact, unread: Unavailable | None = None
 ) -> Pair:
     """The node's end, where it is all that is known."""
-    return Pair(agent, host, None, (), (question,), unread=unread)
+    return Pair(agent, host, None, (), (fact,), unread=unread)
 
 
 def problem_of(pair: Pair) -> tuple[Reason, str] | None:

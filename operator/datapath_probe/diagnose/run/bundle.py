@@ -8,25 +8,26 @@ Latin-1 so that they can be read by people.
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pydantic import TypeAdapter
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
 from ...sources.curl import strip_progress
 from .redaction import starred, without_values
-from .run import Request, Run
+from .run import PathRun, Request
+from .upgrade import entry_of, upgraded
 from .windows import DEFAULT, Windows
 
-FORMAT = 1
-# What a bundle of an earlier version may call a reason.
-_RENAMED = {"PodGone": EvidenceError.POD_NOT_FOUND}
+FORMAT = 2
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
@@ -40,10 +41,13 @@ class NotABundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A run that can be saved. `rule`: the one that decided on its verdict, for people: replay finds it again."""
+    """A run that can be saved. `rule`: the one that decided on its verdict, for people: replay finds it again. `notes`:
+    what of a saved document was left out, in sentences.
+    """
 
-    run: Run
+    run: PathRun
     rule: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """The document, UTF-8, without secrets."""
@@ -64,12 +68,8 @@ class Bundle:
                 "reading": _from_reading(request.reading) if request.reading else None,
             },
             "evidence": [
-                {
-                    "node": question.node,
-                    "argv": list(question.argv),
-                    "readings": [_from_reading(reading) for reading in readings],
-                }
-                for question, readings in run.evidence
+                entry_of(fact, [_from_reading(reading) for reading in readings])
+                for fact, readings in run.evidence
             ],
         }
         if run.windows != DEFAULT:
@@ -80,16 +80,13 @@ class Bundle:
     def from_json(cls, text: bytes) -> Self:
         """Read a saved document. Raises NotABundleError."""
         try:
-            document = _JSON.validate_json(text)
-            if document.get("format") != FORMAT:
-                raise NotABundleError(f"format {document.get('format')!r}, this version reads {FORMAT}")
+            document, notes = _current(_JSON.validate_json(text))
             request = document["request"]
             readings = {
-                Question(entry["node"], tuple(entry["argv"])): tuple(map(_to_reading, entry["readings"]))
-                for entry in document["evidence"]
+                _to_fact(entry): tuple(map(_to_reading, entry["readings"])) for entry in document["evidence"]
             }
             return cls(
-                Run(
+                PathRun(
                     plan=_PLAN.validate_python(document["plan"]),
                     request=Request(
                         started=_number(request["started"]),
@@ -100,11 +97,12 @@ class Bundle:
                     plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
-                    destination_churn=_CHURN.validate_python(document.get("behind")),
-                    dns_churn=_CHURN.validate_python(document.get("dns")),
+                    destination_churn=_CHURN.validate_python(document["behind"]),
+                    dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),
                 ),
                 rule=str(document.get("rule", "")),
+                notes=tuple(notes),
             )
         except NotABundleError:
             raise
@@ -112,7 +110,26 @@ class Bundle:
             raise NotABundleError(f"not an evidence bundle: {error}") from error
 
 
-def _redacted(run: Run) -> Run:
+def _current(document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
+    """The document in the format of this version."""
+    match document.get("format"):
+        case 1:
+            return upgraded(document)
+        case 2:
+            return document, ()
+        case other:
+            raise NotABundleError(f"format {other!r}, this version reads 1 to {FORMAT}")
+
+
+def _to_fact(entry: dict[str, Any]) -> Fact:
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in entry["parameters"].items()
+    }
+    return Fact.of(FactKind(entry["kind"]), entry["node"], **parameters)
+
+
+def _redacted(run: PathRun) -> PathRun:
     after, path = run.plan_after, run.plan.request.path
     reading = run.request.reading
     if isinstance(reading, Answer):
@@ -126,8 +143,8 @@ def _redacted(run: Run) -> Run:
         request=replace(run.request, reading=_without_query(reading, path) if reading else None),
         evidence=Evidence(
             {
-                question: tuple(_without_query(answer, path) for answer in readings)
-                for question, readings in run.evidence
+                fact: tuple(_without_query(answer, path) for answer in readings)
+                for fact, readings in run.evidence
             }
         ),
     )
@@ -187,12 +204,13 @@ def _from_reading(reading: Reading) -> dict[str, Any]:
         "at": reading.at,
         "duration": reading.duration_s,
         "truncated": reading.truncated,
+        "source": reading.source,
     }
 
 
 def _to_reading(saved: dict[str, Any]) -> Reading:
     if "unavailable" in saved:
-        reason = EvidenceError(_RENAMED.get(saved["unavailable"], saved["unavailable"]))
+        reason = EvidenceError(saved["unavailable"])
         return Unavailable(reason, str(saved["message"]), _number(saved["at"]))
     return Answer(
         exit_code=int(saved["exitCode"]),
@@ -201,4 +219,5 @@ def _to_reading(saved: dict[str, Any]) -> Reading:
         at=_number(saved["at"]),
         duration_s=_number(saved["duration"]),
         truncated=bool(saved["truncated"]),
+        source=str(saved.get("source", "")),
     )

@@ -1,4 +1,4 @@
-"""Everything known of one run: what diagnosis works on, now or from a saved bundle years later."""
+"""Everything known of the run of one path: what diagnosis works on, now or from a saved bundle years later."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PathRun:
     """`plan_after` is the plan resolved anew after the run: where it differs, the cluster is in transition.
 
     `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...api.vocabulary import Encapsulation, HopName
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...plan.path import ExpectedPath
 from ...sources.agent import bpf_metrics
 from ...sources.agent.bpf_metrics import Counter
@@ -40,7 +40,7 @@ def count(reader: EvidenceReader, path: ExpectedPath) -> None:
     for node in dict.fromkeys((path.source_node, path.destination_node or path.source_node)):
         if path.encapsulation is not Encapsulation.NONE:
             reader.read(links.counters(node, _device(path)), links.parse_counters)
-        reader.read(bpf_metrics.question(node), bpf_metrics.parse)
+        reader.read(bpf_metrics.fact(node), bpf_metrics.parse)
 
 
 def wire_loss(context: CheckContext, progress: Progress) -> WireLoss | None:
@@ -91,9 +91,9 @@ def _device(path: ExpectedPath) -> str:
 
 
 def _device_delta(context: CheckContext, node: str, device: str) -> DeviceCounters | None:
-    question = links.counters(node, device)
-    readings = context.reader.series(question, links.parse_counters)
-    if len(readings) < 2 or not _spans_a_retransmit(context, question):
+    fact = links.counters(node, device)
+    readings = context.reader.series(fact, links.parse_counters)
+    if len(readings) < 2 or not _spans_a_retransmit(context, fact):
         return None
     before, after = readings[0], readings[-1]
     if not isinstance(before, DeviceCounters) or not isinstance(after, DeviceCounters):
@@ -103,7 +103,7 @@ def _device_delta(context: CheckContext, node: str, device: str) -> DeviceCounte
 
 def _program_delta(context: CheckContext, node: str) -> Mapping[Counter, int] | None:
     """By counter, how many packets it rose by."""
-    readings = context.reader.series(bpf_metrics.question(node), bpf_metrics.parse)
+    readings = context.reader.series(bpf_metrics.fact(node), bpf_metrics.parse)
     if len(readings) < 2:
         return None
     before, after = readings[0], readings[-1]
@@ -112,11 +112,11 @@ def _program_delta(context: CheckContext, node: str) -> Mapping[Counter, int] | 
     return bpf_metrics.rise(before, after)
 
 
-def _spans_a_retransmit(context: CheckContext, question: Question) -> bool:
+def _spans_a_retransmit(context: CheckContext, fact: Fact) -> bool:
     """Whether a packet of this connection was sent after the first reading of the counters."""
     report, started = context.connection.report, context.run.request.started
     if report is None:
         return False
     waited_s = report.timings.total - report.timings.name_lookup
-    read_s = context.reader.first_read_by(question) - started
+    read_s = context.reader.first_read_by(fact) - started
     return any(read_s <= again_s < waited_s for again_s in _RETRANSMITS_S)

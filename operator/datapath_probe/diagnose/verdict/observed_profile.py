@@ -23,7 +23,9 @@ def observed_profile(context: CheckContext, findings: Sequence[Finding]) -> Obse
         return None
     plan = context.plan
     backends = {
-        backend.target.pod.name if backend.target else backend.ip: backend.place.name if backend.place else ""
+        backend.pod_facts.pod.name if backend.pod_facts else backend.ip: backend.place.name
+        if backend.place
+        else ""
         for backend in plan.backends
     }
     kept = sorted(backends)[:BACKENDS_LIMIT]

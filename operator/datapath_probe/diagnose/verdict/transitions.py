@@ -12,11 +12,11 @@ from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
 from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
-from ..run.run import Run
+from ..run.run import PathRun
 from ..run.windows import Windows
 
 
-def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
+def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
     """The first thing that is changing, as one sentence; None when all stands still.
 
     `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
@@ -28,7 +28,7 @@ def in_transition(run: Run, chosen: Backend | None, doubtful: Collection[HopName
     return next(_all(run, chosen, doubtful), None)
 
 
-def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
+def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
     before, after, now, windows = run.plan, run.plan_after, run.request.started, run.windows
     is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
     concerned = (chosen,) if chosen and is_settled else before.backends
@@ -43,7 +43,7 @@ def _all(run: Run, chosen: Backend | None, doubtful: Collection[HopName]) -> Ite
 
 def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
     """What the objects of one moment say about themselves."""
-    pods = [plan.source, *(backend.target for backend in concerned if backend.target)]
+    pods = [plan.source, *(backend.pod_facts for backend in concerned if backend.pod_facts)]
     for facts in pods:
         name = _name(facts.pod)
         if facts.pod.terminating:
@@ -96,8 +96,8 @@ def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled
         yield f"the ready endpoints of {before.destination} changed during the run"
     for old in concerned:
         new = now_there.get(_address(old), old)
-        if old.target and new.target and old.target != new.target:
-            yield from _pod_changes(old.target, new.target)
+        if old.pod_facts and new.pod_facts and old.pod_facts != new.pod_facts:
+            yield from _pod_changes(old.pod_facts, new.pod_facts)
     if before.config != after.config:
         yield "Cilium's configuration changed during the run"
 

@@ -1,8 +1,9 @@
 """Commands in pods, over the exec WebSocket.
 
-In: a container and an argv. Out: a `Reading`, whatever happens on the way. Two ways in: `once` (one process,
-one connection: curl in a source container) and `agents` (long-lived shells in the agent pods, many commands a
-round trip). Called by `collect` through its ports; put together by `control`.
+In: facts of a node, or a container and an argv. Out: a `Reading`, whatever happens in between. Three entries:
+`one_shot` (one process, one connection: curl in a source container), `agent_exec` (the same in an agent's) and
+`agents` (long-lived shells in the agent pods, many commands a round trip). Called by `collect` through its
+interfaces; put together by `control`.
 
-`protocol`, `failure` and `framing` are pure; `connect`, `shell` and `pool` do the I/O around them.
+`commands`, `protocol`, `failure` and `framing` are pure; `connect`, `shell` and `pool` do the I/O around them.
 """

@@ -1,6 +1,6 @@
-"""The agents as `collect` sees them: questions to a node, readings back.
+"""The agents as `collect` sees them: facts of a node in, readings back.
 
-In: questions. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
+In: facts. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
 """
 
 import asyncio
@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
+from ...evidence.fact import Fact
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
+from .command import Command
+from .commands import command_of
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 from .query import Query
@@ -39,26 +41,30 @@ class ShellAgents:
         self._clock = clock
         self._resting: dict[str, tuple[ExecError, float]] = {}  # by incarnation, until when
 
-    async def ask(self, node: str, questions: Sequence[Question]) -> Sequence[Reading]:
-        """Run the questions on the node's agent, as a rule in one round trip. One reading each, in this order; never
-        raises.
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        """One reading of each fact, in this order; never raises."""
+        return await self.run(node, [command_of(fact) for fact in facts])
+
+    async def run(self, node: str, commands: Sequence[Command]) -> Sequence[Reading]:
+        """Run the commands in the container of the node's agent, as a rule in one round trip. One reading each, in this
+        order; never raises.
 
         All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes. What listens to
-        what happens now listens at once: each such question has a channel of its own.
+        what happens now listens at once: each such command has a channel of its own.
         """
-        listening = [(question,) for question in questions if not question.repeatable]
-        others = tuple(question for question in questions if question.repeatable)
+        listening = [(command,) for command in commands if not command.repeatable]
+        others = tuple(command for command in commands if command.repeatable)
         groups = [*listening, others] if others else listening
-        answered = await asyncio.gather(*(self._ask(node, group) for group in groups))
+        answered = await asyncio.gather(*(self._run(node, group) for group in groups))
         readings = {
-            question: reading
+            command: reading
             for group, answers in zip(groups, answered, strict=True)
-            for question, reading in zip(group, answers, strict=True)
+            for command, reading in zip(group, answers, strict=True)
         }
-        return tuple(readings[question] for question in questions)
+        return tuple(readings[command] for command in commands)
 
-    async def _ask(self, node: str, questions: tuple[Question, ...]) -> Sequence[Reading]:
-        asking = Query(questions, reply_limit=self._reply_limit)
+    async def _run(self, node: str, commands: tuple[Command, ...]) -> Sequence[Reading]:
+        asking = Query(commands, reply_limit=self._reply_limit)
         try:
             async with asyncio.timeout(self._budget_s):
                 await self._converse(node, asking)
@@ -82,7 +88,7 @@ class ShellAgents:
         may_retry = True
         while batch := asking.next_batch():
             try:
-                for_streaming = not any(question.repeatable for question in batch.questions)
+                for_streaming = not any(command.repeatable for command in batch.commands)
                 async with self._pool.acquire(agent, for_streaming=for_streaming) as channel:
                     if batch.by_agent:  # which come last
                         self._raise_if_resting(agent)

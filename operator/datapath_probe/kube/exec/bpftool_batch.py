@@ -1,7 +1,7 @@
-"""Many bpftool questions in one process: `bpftool -j batch file -`. Pure.
+"""Many bpftool commands in one process: `bpftool -j batch file -`. Pure.
 
-Starting a process costs more than twenty look-ups. In: questions; what one such process printed. Out: the lines
-that it reads; what each question would have printed alone. Called by `framing`.
+Starting a process costs more than twenty look-ups. In: commands; what one such process printed. Out: the lines
+that it reads; what each command would have printed alone. Called by `framing`.
 
 bpftool stops behind the first command that fails, as the look-up of an absent key does, and exits with that
 command's code: the rest needs another process. Source: Linux 5.7–6.x `tools/bpf/bpftool/main.c`; seen with 7.5.
@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ...evidence.question import Question
+from .command import Command
 
 _BPFTOOL: Final = ("bpftool", "-j")
 _WORD: Final = re.compile(
@@ -23,33 +23,33 @@ _BETWEEN: Final = b'},{"command":['
 _COMPLAINT: Final = re.compile(rb',\{"error":"reading batch file failed: [^"]*"\}(?=\]\n\Z)')
 
 
-def fits(question: Question) -> bool:
-    """Whether the question can be a line of a batch."""
-    words = question.argv[len(_BPFTOOL) :]
-    return question.argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
+def fits(command: Command) -> bool:
+    """Whether the command can be a line of a batch."""
+    words = command.argv[len(_BPFTOOL) :]
+    return command.argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
 
 
-def line(question: Question) -> str:
-    """The question as a line of a batch."""
-    return " ".join(question.argv[len(_BPFTOOL) :])
+def line(command: Command) -> str:
+    """The command as a line of a batch."""
+    return " ".join(command.argv[len(_BPFTOOL) :])
 
 
-def results(questions: Sequence[Question], printed: bytes, exit_code: int) -> list[tuple[bytes, int]]:
-    """Output and exit code of the first of these questions, as many as were come to; none if it is not understood."""
+def results(commands: Sequence[Command], printed: bytes, exit_code: int) -> list[tuple[bytes, int]]:
+    """Output and exit code of the first of these commands, as many as were come to; none if it is not understood."""
     printed, complaints = _COMPLAINT.subn(b"", printed)
     if not (printed.startswith(b'[{"command":[') and printed.endswith(b"}]\n")):
         return []
     pieces = printed[len(b'[{"command":[') : -len(b"}]\n")].split(_BETWEEN)
-    heads = [_head(question) for question in questions[: len(pieces)]]
+    heads = [_head(command) for command in commands[: len(pieces)]]
     if len(heads) < len(pieces) or not all(map(bytes.startswith, pieces, heads)):
         return []
     last_code = 0 if complaints else exit_code
-    if last_code == 0 and len(pieces) < len(questions):
+    if last_code == 0 and len(pieces) < len(commands):
         return []
     outputs = [piece.removeprefix(head) + b"\n" for piece, head in zip(pieces, heads, strict=True)]
     return [*((output, 0) for output in outputs[:-1]), (outputs[-1], last_code)]
 
 
-def _head(question: Question) -> bytes:
-    words = json.dumps(question.argv[len(_BPFTOOL) :], separators=(",", ":"))
+def _head(command: Command) -> bytes:
+    words = json.dumps(command.argv[len(_BPFTOOL) :], separators=(",", ":"))
     return f'{words.removeprefix("[")},"output":'.encode()

@@ -1,6 +1,6 @@
 """Many commands in one round trip through a shell: the script that goes in, the reply that comes out. Pure.
 
-In: questions. Out: the text for `sh`'s stdin, and from what it prints one result a command. Called by
+In: commands. Out: the text for `sh`'s stdin, and from what it prints one result a command. Called by
 `asking` and `shell`.
 
 How the script works. `timeout` starts one inner `sh` that runs the commands one after another; `dd` collects
@@ -8,7 +8,7 @@ what they print and writes it at once, end mark included (a reply in two small w
 delayed ACK). Marks hold a nonce that no output can know, so output may be any bytes. When the time is up
 `timeout` kills the commands' process group, when the reply is full `dd` closes the pipe; either way the reply
 ends, and tells the results so far. There is one `timeout` a batch, not one a command, because starting a
-process is what costs; for the same reason neighbouring bpftool questions share one (`bpftool_batch`). The outer
+process is what costs; for the same reason neighbouring bpftool commands share one (`bpftool_batch`). The outer
 shell keeps nothing from one batch to the next.
 
 Needs in the container: a POSIX `sh` (tested: dash, bash, busybox), and `timeout`, `head` and `dd` of GNU
@@ -25,8 +25,8 @@ from itertools import takewhile
 from typing import Final
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
 from . import bpftool_batch
+from .command import Command
 
 # All commands are one argument of the inner shell, and Linux takes 128 KiB an argument.
 _COMMANDS_LIMIT: Final = 100_000
@@ -82,7 +82,7 @@ class Cut:
 
     A reply that is full of standard output ends before it comes to standard error: no result is whole then,
     but the first `fitting` commands, fewer than there were, would make a reply that fits. `shared`: the process was
-    that of several questions, and which of them is to blame is not known.
+    that of several commands, and which of them is to blame is not known.
     """
 
     reason: EvidenceError
@@ -106,31 +106,31 @@ class Batch:
     neighbours may share a process.
     """
 
-    questions: tuple[Question, ...]
+    commands: tuple[Command, ...]
     reply_limit: int
     shares: bool = False
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @classmethod
-    def of(cls, questions: Sequence[Question], reply_limit: int, *, shares: bool = False) -> "Batch":
-        """As many of the first questions as one script holds, at least one if there is one."""
+    def of(cls, commands: Sequence[Command], reply_limit: int, *, shares: bool = False) -> "Batch":
+        """As many of the first commands as one script holds, at least one if there is one."""
         size, count = 0, 0
-        for question in questions:
-            size += len(_command(question).encode(errors=_BYTES))
+        for command in commands:
+            size += len(_command(command).encode(errors=_BYTES))
             if count and size > _COMMANDS_LIMIT:
                 break
             count += 1
-        return cls(tuple(questions[:count]), reply_limit, shares)
+        return cls(tuple(commands[:count]), reply_limit, shares)
 
     @property
     def limit_s(self) -> float:
         """So long may all commands take together before they are killed."""
-        return max((question.timeout_s for question in self.questions), default=0.0) + _SLACK_S
+        return max((command.timeout_s for command in self.commands), default=0.0) + _SLACK_S
 
     @property
     def by_agent(self) -> bool:
         """Whether the agent's process has to answer."""
-        return any(question.by_agent for question in self.questions)
+        return any(command.by_agent for command in self.commands)
 
     def script(self) -> bytes:
         """What to write to the shell's stdin."""
@@ -172,9 +172,9 @@ class Batch:
             else:  # r: from here on it is standard error; what a killed command had printed is dropped
                 output = piece[1:]
         full = Cut(EvidenceError.TRUNCATED, f"more than {self.reply_limit} bytes")
-        if any(map(self._may_share, self.questions)):
+        if any(map(self._may_share, self.commands)):
             return Reply((), replace(full, shared=True))
-        return Reply((), replace(full, fitting=min(len(stdouts), len(self.questions) - 1)))
+        return Reply((), replace(full, fitting=min(len(stdouts), len(self.commands) - 1)))
 
     def _reply(
         self,
@@ -187,7 +187,7 @@ class Batch:
         results: list[Result] = []
         since = started
         for (stdout, exit_code, until), stderr in zip(stdouts, stderrs, strict=False):
-            if len(results) == len(self.questions):
+            if len(results) == len(self.commands):
                 raise FramingError("more results than commands")
             sharing = self._sharing(len(results))
             outputs = bpftool_batch.results(sharing, stdout, exit_code) if sharing else [(stdout, exit_code)]
@@ -196,7 +196,7 @@ class Batch:
             for output, code in outputs:
                 results.append(Result(code, output, stderr, ended - since, until - since))
             since = until
-        if len(results) == len(self.questions):
+        if len(results) == len(self.commands):
             return Reply(tuple(results), None)
         cut = self._cut(ended - started, ended - since, rest)
         return Reply(tuple(results), replace(cut, shared=bool(self._sharing(len(results)))))
@@ -204,17 +204,17 @@ class Batch:
     def _commands(self) -> Iterator[str]:
         """The inner shell's command lines."""
         at = 0
-        while at < len(self.questions):
+        while at < len(self.commands):
             sharing = self._sharing(at)
-            yield _shared_command(sharing) if sharing else _command(self.questions[at])
+            yield _shared_command(sharing) if sharing else _command(self.commands[at])
             at += len(sharing) or 1
 
-    def _sharing(self, at: int) -> list[Question]:
-        """The questions from this place on that share a process; none if the first has one of its own."""
-        return list(takewhile(self._may_share, self.questions[at:]))
+    def _sharing(self, at: int) -> list[Command]:
+        """The commands from this place on that share a process; none if the first has one of its own."""
+        return list(takewhile(self._may_share, self.commands[at:]))
 
-    def _may_share(self, question: Question) -> bool:
-        return self.shares and bpftool_batch.fits(question)
+    def _may_share(self, command: Command) -> bool:
+        return self.shares and bpftool_batch.fits(command)
 
     def _cut(self, batch_s: float, ran_s: float, stderr: bytes) -> Cut:
         if batch_s >= self.limit_s - _TICK_S:
@@ -225,9 +225,9 @@ class Batch:
         return Cut(EvidenceError.COMMAND_FAILED, f"the commands were cut off: {last_words}", ran_s)
 
 
-def _command(question: Question) -> str:
-    return f"dp {shlex.join(question.argv)}\n"
+def _command(command: Command) -> str:
+    return f"dp {shlex.join(command.argv)}\n"
 
 
-def _shared_command(questions: Sequence[Question]) -> str:
-    return f"dpb {shlex.join(map(bpftool_batch.line, questions))}\n"
+def _shared_command(commands: Sequence[Command]) -> str:
+    return f"dpb {shlex.join(map(bpftool_batch.line, commands))}\n"

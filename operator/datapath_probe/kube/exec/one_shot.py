@@ -1,7 +1,7 @@
 """One command, one exec: how curl runs in a source container, and a packet capture in an agent's.
 
-In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements `collect.ports.SourceContainers` and
-`AgentContainers`; put together by `control`.
+In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements
+`collect.interfaces.SourceContainers`; put together by `control`.
 """
 
 import asyncio
@@ -62,7 +62,9 @@ class SourceExec:
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """See `collect.ports.AgentContainers`. A timeout as in `run`."""
+        """Run `argv` until `stop` is set, or to its end; `started` is set when it says something on stderr, or ends. A
+        timeout as in `run`.
+        """
         try:
             return await self._run(
                 target,

@@ -1,4 +1,5 @@
 """API objects (JSON) → the records of `plan.objects`.
 
-Pure and total: a missing or wrong field costs only itself.
+In: one object. Out: one record. Called by `kube.watch.inventory`. Pure, and total: a missing or invalid field affects
+only its own value.
 """

@@ -1,6 +1,7 @@
-"""Cilium's objects (as JSON) → the records of `plan.objects`.
+"""Cilium's API objects (JSON) → the records of `plan.objects`.
 
-As `kubernetes_objects`, for CiliumEndpoint, CiliumNode and the pods of the agent. Called by `kube.watch.inventory`.
+In: a CiliumEndpoint, a CiliumNode or a pod of the agent, and a counter of invalid fields. Out: a record; never an
+exception. Called by `kube.watch.inventory`. Pure.
 Source: Cilium 1.18 `pkg/k8s/apis/cilium.io/v2/types.go`, `pkg/ipam/types/types.go`.
 """
 
@@ -15,9 +16,9 @@ from .fields import (
     elements,
     integer,
     last_written,
-    moment,
     networks,
     text,
+    timestamp,
 )
 from .kubernetes_objects import container_statuses, terminating
 
@@ -26,7 +27,7 @@ AGENT_CONTAINER = "cilium-agent"
 
 
 def cilium_endpoint(raw: object, skips: Skips) -> CiliumEndpoint:
-    """A CiliumEndpoint. Until the agent has filled its status in, id and identity are 0, the rest empty."""
+    """Convert a CiliumEndpoint. Until the agent writes its status, id and identity are 0 and the rest is empty."""
     networking = at(raw, "status", "networking")
     ips = (at(pair, family) for pair in elements(networking, "addressing") for family in ("ipv4", "ipv6"))
     node_ip = addresses([at(networking, "node")], skips, "CiliumEndpoint.status.networking.node")
@@ -43,7 +44,7 @@ def cilium_endpoint(raw: object, skips: Skips) -> CiliumEndpoint:
 
 
 def cilium_node(raw: object, skips: Skips) -> CiliumNode:
-    """A CiliumNode."""
+    """Convert a CiliumNode."""
     pools = elements(raw, "spec", "ipam", "pools", "allocated")
     cidrs = chain(elements(raw, "spec", "ipam", "podCIDRs"), *(elements(pool, "cidrs") for pool in pools))
     return CiliumNode(
@@ -60,7 +61,7 @@ def _node_addresses(raw: object, type_: str, skips: Skips) -> tuple[str, ...]:
 
 
 def agent(raw: object) -> Agent | None:
-    """The cilium-agent in a Pod; None for every other pod, and before it is scheduled."""
+    """The cilium-agent in a Pod; None for any other pod, and for one that is not scheduled yet."""
     label, value = AGENT_LABEL
     node = text(raw, "spec", "nodeName")
     containers = (text(spec, "name") for spec in elements(raw, "spec", "containers"))
@@ -74,6 +75,6 @@ def agent(raw: object) -> Agent | None:
         container=AGENT_CONTAINER,
         ready=at(status, "ready") is True and not terminating(raw),
         incarnation=f"{text(raw, 'metadata', 'uid')}/{integer(status, 'restartCount') or 0}",
-        started_at=moment(status, "state", "running", "startedAt"),
+        started_at=timestamp(status, "state", "running", "startedAt"),
         ready_changed_at=condition_changed_at(raw, "Ready"),
     )

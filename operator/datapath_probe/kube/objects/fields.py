@@ -1,6 +1,6 @@
-"""Tolerant access to the JSON of API objects: whatever is missing or of another type is as if absent.
+"""Tolerant access to the JSON of API objects: a value of the wrong type counts as absent.
 
-In: any JSON value. Out: plain values, never an exception. Called by the other modules of `kube.objects`.
+In: any JSON value. Out: plain values, never an exception. Called by the other modules of `kube`.
 """
 
 from collections import Counter
@@ -11,30 +11,30 @@ from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 Skips = Counter[str]
-"""What could not be used, counted by kind and field, such as `Pod.status.podIPs`."""
+"""Number of invalid values by kind and field, such as `Pod.status.podIPs`."""
 
 
 def at(value: object, *path: str) -> object:
-    """The value under nested keys, or None."""
+    """The value at a path of nested keys, or None."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def text(value: object, *path: str, default: str = "") -> str:
-    """The string there; `default` when there is none or it is empty."""
+    """The string at this path; `default` if it is absent or empty."""
     found = at(value, *path)
     return found if isinstance(found, str) and found else default
 
 
 def integer(value: object, *path: str) -> int | None:
-    """The whole number there, or None; JSON's true and false are no numbers."""
+    """The integer at this path, or None; JSON booleans do not count."""
     found = at(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
-def moment(value: object, *path: str) -> float:
-    """The time there (RFC 3339) in seconds since the epoch; 0 where there is none."""
+def timestamp(value: object, *path: str) -> float:
+    """The RFC 3339 time at this path in seconds since the epoch; 0 if there is none."""
     try:
         return datetime.fromisoformat(text(value, *path)).timestamp()
     except (ValueError, OverflowError):
@@ -42,13 +42,13 @@ def moment(value: object, *path: str) -> float:
 
 
 def elements(value: object, *path: str) -> list[object]:
-    """The list there, or an empty one."""
+    """The list at this path, or an empty one."""
     found = at(value, *path)
     return found if isinstance(found, list) else []
 
 
 def texts(value: object, *path: str) -> Mapping[str, str]:
-    """The strings of the mapping there, such as labels or a ConfigMap's data."""
+    """The string values of the mapping at this path, such as labels or the data of a ConfigMap."""
     found = at(value, *path)
     if not isinstance(found, dict):
         return {}
@@ -56,12 +56,12 @@ def texts(value: object, *path: str) -> Mapping[str, str]:
 
 
 def addresses(values: Iterable[object], skips: Skips, field: str) -> tuple[str, ...]:
-    """Canonical IP addresses without duplicates, IPv4 first; what is none is counted, what is absent not."""
+    """Canonical IP addresses without duplicates, IPv4 first. Invalid values are counted, absent ones are not."""
     return _canonical(ip_address, values, skips, field)
 
 
 def networks(values: Iterable[object], skips: Skips, field: str) -> tuple[str, ...]:
-    """Canonical CIDRs without duplicates, IPv4 first; otherwise as `addresses`."""
+    """Canonical CIDRs without duplicates, IPv4 first; otherwise like `addresses`."""
     return _canonical(partial(ip_network, strict=False), values, skips, field)
 
 
@@ -85,13 +85,13 @@ def _canonical(
 
 
 def condition(value: object, type_: str) -> bool:
-    """Whether `status.conditions` holds this type with status "True"."""
+    """Whether the condition of this type has status "True"."""
     return text(_condition(value, type_), "status") == "True"
 
 
 def condition_changed_at(value: object, type_: str) -> float:
-    """When that condition last changed its status, seconds since the epoch; 0 where it does not say."""
-    return moment(_condition(value, type_), "lastTransitionTime")
+    """`lastTransitionTime` of the condition in seconds since the epoch; 0 if absent."""
+    return timestamp(_condition(value, type_), "lastTransitionTime")
 
 
 def _condition(value: object, type_: str) -> object:
@@ -100,5 +100,7 @@ def _condition(value: object, type_: str) -> object:
 
 
 def last_written(value: object) -> float:
-    """When anybody last changed a field of the object, as the API server noted it; seconds since the epoch, or 0."""
-    return max((moment(entry, "time") for entry in elements(value, "metadata", "managedFields")), default=0.0)
+    """The latest time in `managedFields` in seconds since the epoch; 0 if absent."""
+    return max(
+        (timestamp(entry, "time") for entry in elements(value, "metadata", "managedFields")), default=0.0
+    )

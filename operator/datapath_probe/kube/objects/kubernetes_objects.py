@@ -1,7 +1,7 @@
-"""Objects of Kubernetes' own API (as JSON) → the records of `plan.objects`.
+"""Objects of the Kubernetes API (JSON) → the records of `plan.objects`.
 
-In: one object as the API server sent it, and a counter for what can't be used. Out: a record; never an
-exception, whatever the JSON. Called by `kube.watch.inventory`. Pure.
+In: one object as the API server sent it, and a counter of invalid fields. Out: a record; never an exception.
+Called by `kube.watch.inventory`. Pure.
 """
 
 from collections.abc import Mapping
@@ -16,22 +16,22 @@ from .fields import (
     condition_changed_at,
     elements,
     integer,
-    moment,
     networks,
     text,
     texts,
+    timestamp,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
-# The second is the name of today.
+# The second name replaces the first.
 _TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
 
 
 def pod(raw: object, skips: Skips) -> Pod:
-    """A Pod. Sidecars (init containers that restart always) come after its containers."""
+    """Convert a Pod. Sidecars (init containers with `restartPolicy: Always`) follow its containers."""
     statuses = container_statuses(raw)
     return Pod(
         namespace=text(raw, "metadata", "namespace"),
@@ -52,20 +52,20 @@ def pod(raw: object, skips: Skips) -> Pod:
         labels=texts(raw, "metadata", "labels"),
         restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
         started_at=max(
-            (moment(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
+            (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
-        created_at=moment(raw, "metadata", "creationTimestamp"),
+        created_at=timestamp(raw, "metadata", "creationTimestamp"),
         dns_policy=text(raw, "spec", "dnsPolicy", default="ClusterFirst"),
     )
 
 
 def terminating(raw: object) -> bool:
-    """Whether the object is being deleted."""
+    """Whether the object has a deletionTimestamp."""
     return bool(text(raw, "metadata", "deletionTimestamp"))
 
 
 def container_statuses(raw: object) -> Mapping[str, object]:
-    """A pod's container statuses by name, sidecars and init containers too."""
+    """A pod's container statuses by name, including init containers and sidecars."""
     return {
         text(status, "name"): status
         for field in ("initContainerStatuses", "containerStatuses")
@@ -98,7 +98,7 @@ def _pod_ips(raw: object, skips: Skips) -> tuple[str, ...]:
 
 
 def node(raw: object, skips: Skips) -> Node:
-    """A Node."""
+    """Convert a Node."""
     internal = (
         at(entry, "address")
         for entry in elements(raw, "status", "addresses")
@@ -114,7 +114,7 @@ def node(raw: object, skips: Skips) -> Node:
         ready_changed_at=condition_changed_at(raw, "Ready"),
         cordoned_at=max(
             (
-                moment(taint, "timeAdded")
+                timestamp(taint, "timeAdded")
                 for taint in elements(raw, "spec", "taints")
                 if text(taint, "key") == _CORDONED
             ),
@@ -125,11 +125,11 @@ def node(raw: object, skips: Skips) -> Node:
 
 
 def service(raw: object, skips: Skips) -> Service:
-    """A Service."""
+    """Convert a Service."""
     cluster_ip = text(raw, "spec", "clusterIP")
     if cluster_ip != "None":
-        of_both = [cluster_ip, *elements(raw, "spec", "clusterIPs")]
-        cluster_ip = next(iter(addresses(of_both, skips, "Service.spec.clusterIP")), "")
+        cluster_ips = [cluster_ip, *elements(raw, "spec", "clusterIPs")]
+        cluster_ip = next(iter(addresses(cluster_ips, skips, "Service.spec.clusterIP")), "")
     return Service(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
@@ -171,12 +171,12 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
 
 
 def slice_service(raw: object) -> str:
-    """The name of the Service that an EndpointSlice belongs to, or ""."""
+    """The name of the Service that owns an EndpointSlice, or ""."""
     return text(raw, "metadata", "labels", SERVICE_NAME)
 
 
 def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
-    """An EndpointSlice: each of its addresses with each of its ports."""
+    """Convert an EndpointSlice: one record per address and port."""
     ports = []
     for entry in elements(raw, "ports"):
         number = integer(entry, "port")
@@ -193,7 +193,7 @@ def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
 
 
 def _slice_endpoint(raw: object, ip: str, port_name: str, port: int, protocol: str) -> SliceEndpoint:
-    # What the controller leaves open counts as ready, and as serving when ready.
+    # An unset `ready` means ready; an unset `serving` equals `ready`.
     # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
     ready = at(raw, "conditions", "ready") is not False
     serving = at(raw, "conditions", "serving")

@@ -1,4 +1,4 @@
-"""List and watch: the cluster's objects in memory, and how old that view is.
+"""List and watch: the cluster's objects in memory, and since when that view is stale.
 
-Out: the `Inventory` of `plan`. Called by `control.cluster`.
+In: an `ApiClient`. Out: the `Inventory` of `plan`. Called by `kube.cluster`.
 """

@@ -1,7 +1,7 @@
-"""The cluster as the API server tells it, kept current by watches: the `Inventory` of `plan`.
+"""The cluster as the API server reports it, kept in sync by watches: implements the `Inventory` of `plan`.
 
 In: an `ApiClient`. Out: records in O(1), and whether they are complete (for readiness) and current (for
-diagnosis). Run and read by `control`. Only records are kept, never the API objects they were made from.
+diagnosis). Run by `control`, read by `runs`. Only records are cached, never the API objects they were converted from.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ CONFIG_MAP = "cilium-config"
 
 @dataclass(frozen=True, slots=True)
 class _PodEntry:
-    """A pod, and the Cilium agent in it if it is one."""
+    """A pod and, if it runs one, its Cilium agent."""
 
     pod: Pod
     agent: Agent | None
@@ -31,14 +31,14 @@ class _PodEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """The group of what has this address."""
+    """Index key: an object with this address."""
 
     ip: str
 
 
 @dataclass(frozen=True, slots=True)
 class _AgentOf:
-    """The group of the agents of this node."""
+    """Index key: an agent on this node."""
 
     node: str
 
@@ -55,8 +55,8 @@ class _Slice:
 class ClusterInventory:
     """Implements `plan.objects.Inventory` while `run` runs. `clock`: seconds since the epoch.
 
-    `skips` counts what could not be used in objects, by field; the log tells of each field once. Agents are looked for
-    in Cilium's namespace alone: elsewhere anyone could label a pod as one.
+    `skips` counts invalid values of objects by field; each field is logged once. Only pods in Cilium's namespace are
+    taken for agents: elsewhere any user could label a pod as one.
     """
 
     def __init__(
@@ -73,79 +73,81 @@ class ClusterInventory:
         self._config = Reflector(client, _config_resource(cilium_namespace), self.skips, clock)
 
     async def run(self) -> None:
-        """Keep everything current; never returns."""
+        """Keep all resources in sync; never returns."""
         async with asyncio.TaskGroup() as group:
             for reflector in self._reflectors:
                 group.create_task(reflector.run(), name=f"inventory {reflector.resource.name}")
 
     async def wait_synced(self) -> None:
-        """Return once every resource was listed completely."""
+        """Return once every resource has been listed completely."""
         for reflector in self._reflectors:
             await reflector.synced.wait()
 
     @property
     def unsynced(self) -> Mapping[str, str]:
-        """The resources never seen completely so far, each with its reason. Empty: ready."""
-        return {r.resource.name: r.trouble for r in self._reflectors if not r.synced.is_set()}
+        """The resources that have never been complete, each with the reason. Empty: ready."""
+        return {r.resource.name: r.problem for r in self._reflectors if not r.synced.is_set()}
 
     @property
     def stale_since(self) -> float | None:
-        """Since when something may have changed unseen (epoch seconds); None while all is followed."""
+        """Since when a change may have been missed (seconds since the epoch); None while all watches are up."""
         return min((r.stale_since for r in self._reflectors if r.stale_since is not None), default=None)
 
     def pod(self, namespace: str, name: str) -> Pod | None:
         """A pod by name."""
-        entry = self._pods.table.get((namespace, name))
+        entry = self._pods.cache.get((namespace, name))
         return entry.pod if entry else None
 
     def pod_with(self, ip: str) -> Pod | None:
-        """The running pod with this address of its own, which no other can have."""
-        return next((entry.pod for entry in self._pods.table.grouped(_Address(ip))), None)
+        """The running pod with this address in its own network namespace; the address is unique."""
+        return next((entry.pod for entry in self._pods.cache.by_index(_Address(ip))), None)
 
     def node(self, name: str) -> Node | None:
         """A node by name."""
-        return self._nodes.table.get(("", name))
+        return self._nodes.cache.get(("", name))
 
     def node_with(self, ip: str) -> Node | None:
-        """The node with this address of its own."""
-        return next(iter(self._nodes.table.grouped(_Address(ip))), None)
+        """The node with this internal address."""
+        return next(iter(self._nodes.cache.by_index(_Address(ip))), None)
 
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
-        return self._services.table.get((namespace, name))
+        return self._services.cache.get((namespace, name))
 
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
-        """The endpoints in all slices of a Service; one that is in two slices for a moment counts once."""
-        slices = self._slices.table.grouped((namespace, service))
-        return tuple(dict.fromkeys(endpoint for one in slices for endpoint in one.endpoints))
+        """The endpoints in all slices of a Service; one that is temporarily in two slices counts once."""
+        slices = self._slices.cache.by_index((namespace, service))
+        return tuple(
+            dict.fromkeys(endpoint for endpoint_slice in slices for endpoint in endpoint_slice.endpoints)
+        )
 
     def endpoints_changed_at(self, namespace: str, service: str) -> float:
         """When a slice of the Service was last written, seconds since the epoch; 0 if unknown."""
-        slices = self._slices.table.grouped((namespace, service))
-        return max((one.written_at for one in slices), default=0.0)
+        slices = self._slices.cache.by_index((namespace, service))
+        return max((endpoint_slice.written_at for endpoint_slice in slices), default=0.0)
 
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
-        """The pods that a Service with this selector picks, ready or not. Walks all pods: for what is seldom asked."""
+        """The pods that match the selector of a Service, ready or not. Iterates over all pods; for rare queries."""
         wanted = selector.items()
-        pods = (entry.pod for entry in self._pods.table.values() if entry.pod.namespace == namespace)
+        pods = (entry.pod for entry in self._pods.cache.values() if entry.pod.namespace == namespace)
         return tuple(pod for pod in pods if wanted and wanted <= pod.labels.items())
 
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
-        """The CiliumEndpoint of a pod: it bears the pod's name."""
-        return self._cilium_endpoints.table.get((namespace, pod))
+        """The CiliumEndpoint of a pod; it has the pod's name."""
+        return self._cilium_endpoints.cache.get((namespace, pod))
 
     def cilium_node(self, name: str) -> CiliumNode | None:
         """A CiliumNode by name."""
-        return self._cilium_nodes.table.get(("", name))
+        return self._cilium_nodes.cache.get(("", name))
 
     def agent(self, node: str) -> Agent | None:
         """The agent of a node; while one pod replaces another, the ready one."""
-        agents = [entry.agent for entry in self._pods.table.grouped(_AgentOf(node)) if entry.agent]
+        agents = [entry.agent for entry in self._pods.cache.by_index(_AgentOf(node)) if entry.agent]
         return max(agents, key=lambda agent: agent.ready, default=None)
 
     def cilium_config(self) -> Mapping[str, str]:
         """The data of the ConfigMap cilium-config."""
-        return self._config.table.get((self._cilium_namespace, CONFIG_MAP)) or {}
+        return self._config.cache.get((self._cilium_namespace, CONFIG_MAP)) or {}
 
     @property
     def _reflectors(self) -> tuple[Reflector[Any], ...]:
@@ -165,10 +167,10 @@ class ClusterInventory:
             agent = cilium_objects.agent(raw) if pod.namespace == self._cilium_namespace else None
             return _PodEntry(pod, agent)
 
-        return Resource("pods", "/api/v1/pods", convert, groups=_pod_groups)
+        return Resource("pods", "/api/v1/pods", convert, index_keys=_pod_index_keys)
 
 
-def _pod_groups(entry: _PodEntry) -> list[Hashable]:
+def _pod_index_keys(entry: _PodEntry) -> list[Hashable]:
     addresses = entry.pod.ips if entry.pod.owns_address else ()
     return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
 
@@ -192,14 +194,14 @@ _NODES = Resource(
     "nodes",
     "/api/v1/nodes",
     kubernetes_objects.node,
-    groups=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
+    index_keys=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
 )
 _SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
 _SLICES = Resource(
     "endpointslices",
     "/apis/discovery.k8s.io/v1/endpointslices",
     _slice,
-    groups=lambda one: (one.service,),
+    index_keys=lambda endpoint_slice: (endpoint_slice.service,),
     query={"labelSelector": kubernetes_objects.SERVICE_NAME},
 )
 _CILIUM_ENDPOINTS = Resource(

@@ -1,6 +1,6 @@
-"""The records of one resource, by namespace and name, and by groups of their own where such are asked for.
+"""The records of one resource, indexed by namespace and name and, if needed, by further index keys.
 
-Filled by `kube.watch.reflector`, read by `kube.watch.inventory`. Look-ups by key or group are O(1).
+In: records of `kube.watch.reflector`. Out: lookups in O(1), called by `kube.watch.inventory`.
 """
 
 from collections.abc import Callable, Collection, Hashable
@@ -9,16 +9,16 @@ from typing import Generic, TypeVar
 R = TypeVar("R")
 
 Key = tuple[str, str]
-"""Namespace ("" for what has none) and name."""
+"""Namespace ("" for a cluster-scoped object) and name."""
 
 
-class Table(Generic[R]):
-    """Records by key. `groups` names the groups a record belongs to, each once."""
+class ObjectCache(Generic[R]):
+    """Records by key. `index_keys` gives the further keys of a record, without duplicates."""
 
-    def __init__(self, groups: Callable[[R], Collection[Hashable]] | None = None) -> None:
-        self._groups_of = groups or (lambda _: ())
+    def __init__(self, index_keys: Callable[[R], Collection[Hashable]] | None = None) -> None:
+        self._index_keys = index_keys or (lambda _: ())
         self._records: dict[Key, R] = {}
-        self._groups: dict[Hashable, dict[Key, R]] = {}
+        self._index: dict[Hashable, dict[Key, R]] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -31,22 +31,22 @@ class Table(Generic[R]):
         """All records."""
         return self._records.values()
 
-    def grouped(self, group: Hashable) -> Collection[R]:
-        """The records of one group."""
-        return self._groups.get(group, {}).values()
+    def by_index(self, index_key: Hashable) -> Collection[R]:
+        """The records with this index key."""
+        return self._index.get(index_key, {}).values()
 
     def put(self, key: Key, record: R) -> None:
-        """Add the record, or replace the one there."""
-        self.drop(key)
+        """Add or replace the record."""
+        self.delete(key)
         self._records[key] = record
-        for group in self._groups_of(record):
-            self._groups.setdefault(group, {})[key] = record
+        for index_key in self._index_keys(record):
+            self._index.setdefault(index_key, {})[key] = record
 
-    def drop(self, key: Key) -> None:
-        """Forget the record, if there is one."""
+    def delete(self, key: Key) -> None:
+        """Remove the record, if there is one."""
         record = self._records.pop(key, None)
-        for group in () if record is None else self._groups_of(record):
-            members = self._groups[group]
+        for index_key in () if record is None else self._index_keys(record):
+            members = self._index[index_key]
             del members[key]
             if not members:
-                del self._groups[group]
+                del self._index[index_key]

@@ -1,4 +1,4 @@
-"""What is written to the API server: `.status` by server-side apply, Events.
+"""Writes to the API server: `.status` by server-side apply, and Events.
 
-Implements `publish.interfaces`.
+In: what `publish` makes of a run. Out: requests. Implements `publish.interfaces`; called by `control.app` and `cli`.
 """

@@ -1,7 +1,7 @@
-"""Events about probes, sent beside the runs: what `publish` tells is queued, and posted by `run`.
+"""Kubernetes Events about probes: `publish` queues them, and `run` posts them in the background.
 
-In: `publish.ports.Event`. Out: Events of events.k8s.io/v1 in the probe's namespace. Run by `control`. Nothing
-relies on Events: when the API server takes none for a while, they are dropped and logged.
+In: `publish.interfaces.Event`. Out: events.k8s.io/v1 Events in the probe's namespace. Run by `control`. Nothing
+depends on Events: those that the API server does not accept within a minute are dropped and logged.
 """
 
 import asyncio
@@ -24,69 +24,67 @@ log = structlog.get_logger(__name__)
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LIMIT = 1000
-KEEP_TRYING_S = 60.0
-NOTE_LIMIT_BYTES = 1024  # Kubernetes' own
-NAME_LIMIT = 220  # of 253: a dot and the id follow
+RETRY_WINDOW_S = 60.0
+NOTE_LIMIT_BYTES = 1024  # the limit of the Kubernetes API
+NAME_LIMIT = 220  # of 253; a dot and the id follow
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Queued:
     probe: ProbeRef
     event: Event
     at: float
-    id: str  # the same in every attempt, so that it is told once
+    id: str  # the same in every attempt, so that the Event is created once
 
 
 class EventRecorder:
-    """Implements `publish.ports.Events` while `run` runs.
+    """Implements `publish.interfaces.Events` while `run` runs.
 
-    `instance`: which operator speaks, such as its pod's name. `clock`: seconds since the epoch.
+    `instance`: the reporting operator, such as its pod's name. `clock`: seconds since the epoch.
     """
 
     def __init__(self, client: ApiClient, instance: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._instance = instance
         self._clock = clock
-        self._queue: asyncio.Queue[_Told] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue(QUEUE_LIMIT)
         self._last: dict[str, Event] = {}
 
     def record(self, probe: ProbeRef, event: Event) -> None:
-        """Queue an Event; the one told last about this probe is not told again."""
+        """Queue an Event, unless it equals the last one of this probe."""
         if self._last.get(probe.uid) == event:
             return
         try:
-            self._queue.put_nowait(_Told(probe, event, self._clock(), _id(probe, event)))
+            self._queue.put_nowait(_Queued(probe, event, self._clock(), _id(probe, event)))
         except asyncio.QueueFull:
-            _log_dropped(probe, "too many are waiting")
+            _log_dropped(probe, "the queue is full")
         else:
             self._last[probe.uid] = event
 
     def forget(self, probe: ProbeRef) -> None:
-        """Forget what was told last."""
+        """Forget the last Event of a probe that is gone."""
         self._last.pop(probe.uid, None)
 
     async def run(self) -> None:
-        """Send what is told; never returns."""
+        """Post queued Events; never returns."""
         while True:
-            told = await self._queue.get()
+            queued = await self._queue.get()
             try:
-                await self._send(told)
+                await self._send(queued)
             except ApiError as error:
-                _log_dropped(told.probe, str(error))
+                _log_dropped(queued.probe, str(error))
 
-    async def _send(self, told: _Told) -> None:
-        path = f"/apis/events.k8s.io/v1/namespaces/{told.probe.namespace}/events"
-        body = _body(told, self._instance)
+    async def _send(self, queued: _Queued) -> None:
+        path = f"/apis/events.k8s.io/v1/namespaces/{queued.probe.namespace}/events"
+        body = _body(queued, self._instance)
         backoff = api_server_backoff()
         while True:
             try:
                 await rest.request(self._client, "POST", path, {}, body)
             except ApiError as error:
-                if (
-                    error.status == rest.CONFLICT
-                ):  # it was told before, or an attempt that looked lost was not
+                if error.status == rest.CONFLICT:  # an earlier attempt created it
                     return
-                if not error.transient or self._clock() - told.at > KEEP_TRYING_S:
+                if not error.transient or self._clock() - queued.at > RETRY_WINDOW_S:
                     raise
                 await asyncio.sleep(backoff.failed())
             else:
@@ -102,14 +100,14 @@ def _log_dropped(probe: ProbeRef, reason: str) -> None:
     log.warning("event dropped", probe=f"{probe.namespace}/{probe.name}", reason=reason)
 
 
-def _body(told: _Told, instance: str) -> dict[str, object]:
-    probe, event = told.probe, told.event
+def _body(queued: _Queued, instance: str) -> dict[str, object]:
+    probe, event = queued.probe, queued.event
     name = probe.name[:NAME_LIMIT].rstrip("-.")
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"namespace": probe.namespace, "name": f"{name}.{told.id}"},
-        "eventTime": datetime.fromtimestamp(told.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "metadata": {"namespace": probe.namespace, "name": f"{name}.{queued.id}"},
+        "eventTime": datetime.fromtimestamp(queued.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance,
         "type": event.type,

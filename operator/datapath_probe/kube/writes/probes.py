@@ -1,7 +1,8 @@
-"""DatapathProbes in the API server: writes their status, reads them, lists which there are.
+"""DatapathProbes in the API server: writes their status, reads one, lists all.
 
-In: what `publish` made of a run. Out: `publish.interfaces.StatusApi`, and the full list with which `control`
-finds probes whose deletion kopf did not hear of. API errors are values here, never exceptions.
+In: the status that `publish` makes of a run. Out: `publish.interfaces.StatusApi`, and the full list with which
+`control` finds probes whose deletion kopf missed. Called by `publish.status_writer`, `control` and `cli`. API errors
+are values here, never exceptions.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,9 @@ APPLY = "application/apply-patch+yaml"
 class Probes:
     """The DatapathProbes of all namespaces.
 
-    A probe that was made anew under its old name must not get the old one's result. The API server ignores
-    `metadata.uid` when the status of a custom resource is applied (seen with Kubernetes 1.34.2), so each
-    write is bound to the `resourceVersion` last seen with that uid.
+    A probe that was deleted and recreated under the same name must not get the old one's result. The API server
+    ignores `metadata.uid` when the status of a custom resource is applied (observed with Kubernetes 1.34.2), so each
+    write carries the `resourceVersion` last seen with that uid.
     """
 
     def __init__(self, client: ApiClient) -> None:
@@ -31,18 +32,18 @@ class Probes:
         self._versions: dict[str, str] = {}  # resourceVersion by uid
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
-        """Make this the whole status of the probe; Gone if that very probe is no more."""
+        """Replace the status of the probe; Gone if the probe with this uid no longer exists."""
         try:
             if probe.uid not in self._versions:
-                await self._look(probe)
+                await self._read_version(probe)
             try:
                 await self._apply(probe, status)
             except ApiError as error:
                 if error.status != rest.CONFLICT:
                     raise
-                await self._look(probe)
+                await self._read_version(probe)
                 await self._apply(probe, status)
-        except _OtherProbeError:
+        except _RecreatedError:
             return self._gone(probe)
         except ApiError as error:
             if error.status == rest.NOT_FOUND:
@@ -53,22 +54,24 @@ class Probes:
         return Written()
 
     async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:
-        """The object as the API server has it now."""
+        """The current object."""
         try:
             found = await rest.request(self._client, "GET", _path(namespace, name), {})
         except ApiError as error:
             return Gone() if error.status == rest.NOT_FOUND else Retry(f"{namespace}/{name}: {error}")
-        return found if isinstance(found, dict) else Retry(f"{namespace}/{name}: the answer is no object")
+        return (
+            found if isinstance(found, dict) else Retry(f"{namespace}/{name}: the response is not an object")
+        )
 
     async def list_refs(self) -> frozenset[ProbeRef] | Retry:
-        """Every probe there is, complete or not at all."""
+        """All existing probes; never a partial list."""
         versions = {}
         try:
             async for page in rest.pages(self._client, f"/apis/{API_VERSION}/{PLURAL}", {}):
                 for raw in elements(page, "items"):
                     versions[_ref(raw)] = _version(raw)
         except ApiError as error:
-            return Retry(f"the probes could not be listed: {error}")
+            return Retry(f"cannot list the probes: {error}")
         self._versions = {probe.uid: version for probe, version in versions.items()}
         return frozenset(versions)
 
@@ -85,11 +88,11 @@ class Probes:
         written = await rest.request(self._client, "PATCH", path, query, body, APPLY)
         self._versions[probe.uid] = _version(written)
 
-    async def _look(self, probe: ProbeRef) -> None:
-        """Learn the probe's version. Raises _OtherProbeError."""
+    async def _read_version(self, probe: ProbeRef) -> None:
+        """Read the probe's resourceVersion. Raises _RecreatedError."""
         found = await rest.request(self._client, "GET", _path(probe.namespace, probe.name), {})
         if _ref(found) != probe:
-            raise _OtherProbeError
+            raise _RecreatedError
         self._versions[probe.uid] = _version(found)
 
     def _gone(self, probe: ProbeRef) -> Gone:
@@ -97,8 +100,8 @@ class Probes:
         return Gone()
 
 
-class _OtherProbeError(Exception):
-    """Another probe has the name now."""
+class _RecreatedError(Exception):
+    """A probe with another uid has the name now."""
 
 
 def _ref(raw: object) -> ProbeRef:

@@ -22,6 +22,8 @@ from ... import __version__
 from ...api.probe import InvalidSpec, Probe
 from ...api.status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
+from ...evidence.delivery import delivery
+from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...runs.run_result import RunRecord, RunResult
 from ..interfaces import ProbeRef, Retry
@@ -208,18 +210,20 @@ class Metrics(Collector):
 
 
 def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
-    """(collector, reason) of what this run missed or could not read; a collector is the program that was to be run."""
+    """(collector, reason) of what this run missed or could not read; a collector is the tool that was to tell it."""
     for path in result.paths:
         yield from path.unread
-    if result.bundle is None:
-        return
-    run = result.bundle.run
-    if isinstance(run.request.reading, Unavailable):
-        yield "curl", run.request.reading.reason
-    for question, readings in run.evidence:
-        for reading in readings:
-            if isinstance(reading, Unavailable):
-                yield question.program, reading.reason
+    missed: Counter[tuple[Fact, str]] = Counter()
+    for run in (bundle.run for bundle in result.bundles):
+        if isinstance(run.request.reading, Unavailable):
+            yield "curl", run.request.reading.reason
+        missed |= Counter(  # the most of any path, for they share readings
+            (fact, reading.reason)
+            for fact, readings in run.evidence
+            for reading in readings
+            if isinstance(reading, Unavailable)
+        )
+    yield from ((delivery(fact).tool, reason) for fact, reason in missed.elements())
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

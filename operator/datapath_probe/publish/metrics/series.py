@@ -1,15 +1,14 @@
 """One probe's numbers: gauges as its status has them, counters since the process started. See `metrics`."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from ...api.hop_result import HopResult
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...runs.run_result import RunResult
-from ...sources.curl import Timings
+from ...sources.client_report import Timings
 from ..status.conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
 
@@ -17,6 +16,8 @@ from .histogram import REQUEST_S, Histogram
 MAX_HOP_FAILURES = 40
 OTHER = ("other", "Other")
 SEGMENT = "segment"
+
+_BAD = {HopVerdict.BROKEN, HopVerdict.STALE}
 
 
 class ProbeSeries:
@@ -35,10 +36,13 @@ class ProbeSeries:
         self.status = status
 
     def count(self, result: RunResult) -> None:
-        """A run has ended, and `status` is what it found."""
+        """A run has ended, and `status` is what it found: as much of it as a status has room for."""
+        self._hops = _verdicts_of(
+            (found.hop, found.verdict) for path in result.paths for found in path.findings
+        )
         if self.status.verdict:
             self.runs[self.status.verdict] += 1
-        for pair in set(_failures(self.status)):
+        for pair in set(_failures(result)):
             full = pair not in self.hop_failures and len(self.hop_failures) >= MAX_HOP_FAILURES - 1
             self.hop_failures[OTHER if full else pair] += 1
         reports = [path.report for path in result.paths if path.report]
@@ -48,9 +52,20 @@ class ProbeSeries:
         self.phases = dict(_phases(reports[0].timings)) if reports else {}
 
     @property
+    def status(self) -> ProbeStatus:
+        """What the gauges show."""
+        return self._status
+
+    @status.setter
+    def status(self, status: ProbeStatus) -> None:
+        self._status = status
+        self._hops = _verdicts_of((hop.name, hop.verdict) for path in status.paths for hop in path.hops)
+
+    @property
     def success(self) -> bool | None:
         """Whether the expectation was met on every path; None if it is unknown."""
-        verdicts = {path.verdict for path in self.status.paths}
+        counted = {verdict for verdict, count in self.path_counts() if count}
+        verdicts = counted or {path.verdict for path in self.status.paths}
         if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
             counters = self.status.counters
             return (
@@ -77,11 +92,8 @@ class ProbeSeries:
 
     def hop_success(self) -> Iterator[tuple[str, bool]]:
         """Whether each hop is Ok on all paths; left out if it is Unknown."""
-        found: dict[str, set[HopVerdict]] = {}
-        for hop in _hops(self.status):
-            found.setdefault(hop.name, set()).add(hop.verdict)
-        for name, verdicts in found.items():
-            if verdicts & {HopVerdict.BROKEN, HopVerdict.STALE}:
+        for name, verdicts in self._hops.items():
+            if verdicts & _BAD:
                 yield name, False
             elif HopVerdict.UNKNOWN not in verdicts:
                 yield name, True
@@ -97,17 +109,21 @@ class ProbeSeries:
         return (SEGMENT, Reason.LOST_IN_TRANSIT, segment.node or "") if segment else None
 
 
-def _hops(status: ProbeStatus) -> Iterator[HopResult]:
-    for path in status.paths:
-        yield from path.hops
+def _verdicts_of(hops: Iterable[tuple[str, HopVerdict]]) -> Mapping[str, set[HopVerdict]]:
+    """What each hop is on some path."""
+    found: dict[str, set[HopVerdict]] = {}
+    for name, verdict in hops:
+        found.setdefault(name, set()).add(verdict)
+    return found
 
 
-def _failures(status: ProbeStatus) -> Iterator[tuple[str, str]]:
-    for hop in _hops(status):
-        if hop.verdict in (HopVerdict.BROKEN, HopVerdict.STALE):
-            yield hop.name, hop.reason or ""
-    if status.segment:
-        yield SEGMENT, status.reason or ""
+def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
+    for path in result.paths:
+        for finding in path.findings:
+            if finding.verdict in _BAD:
+                yield finding.hop, finding.reason
+        if path.segment:
+            yield SEGMENT, path.reason
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:

@@ -1,6 +1,6 @@
-"""docs/errors.md, made from the reason catalogue by `python -m datapath_probe.publish.report.error_page`."""
+"""docs/errors.md, made from the reason catalog by `python -m datapath_probe.publish.report.error_page`."""
 
-from ..advice import catalogue
+from ..advice import catalog
 
 HEAD = """\
 # Reasons
@@ -16,7 +16,7 @@ shows it, and what to do next. The reason of an Event itself is `ProbeBroken`, `
 def error_page() -> str:
     """The page as Markdown."""
     lines = [HEAD]
-    for family, entries in catalogue().items():
+    for family, entries in catalog().items():
         lines.append(f"## {family}\n")
         for reason, advice in entries.items():
             lines += [

@@ -17,21 +17,10 @@ from ...api.hop_result import HopRef, HopResult, WitnessReport
 from ...api.path_result import PathResult, RequestResult, Timings
 from ...api.status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict, Stance
-from ..status.summary import path_text
 from .packet_report import packet_report
+from .paths_report import path_text, paths_table
+from .style import HOP_MARKS, VERDICT_STYLES, plain
 
-_VERDICT_STYLES = {
-    ProbeVerdict.HEALTHY: "green",
-    ProbeVerdict.DEGRADED: "yellow",
-    ProbeVerdict.BROKEN: "red",
-    ProbeVerdict.UNKNOWN: "magenta",
-}
-_HOP_MARKS = {
-    HopVerdict.OK: ("✓", "green"),
-    HopVerdict.STALE: ("!", "yellow"),
-    HopVerdict.BROKEN: ("✗", "red"),
-    HopVerdict.UNKNOWN: ("?", "magenta"),
-}
 _STANCE_MARKS = {
     Stance.AGREES: ("✓", "green"),
     Stance.CONTRADICTS: ("✗", "red"),
@@ -55,8 +44,10 @@ class Heading:
 def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iterator[RenderableType]:
     """The report, part by part. `facts`: also the values that each hop was judged by."""
     yield _title(heading, status)
-    for path in status.paths:
-        yield _plain(path_text(status.source or "", status.destination or "", path))
+    if len(status.paths) > 1:
+        yield from paths_table(status)
+    for path in status.paths[:1]:  # the worst; the others are in the table
+        yield plain(path_text(status, path))
         yield Text("")
         yield _request(heading, path.source.ip, path.request)
         yield Text("")
@@ -67,16 +58,11 @@ def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iter
     yield _conclusion(status)
 
 
-def _plain(text: str, style: str = "") -> Text:
-    """Text as it is: brackets are no markup, and what a container said can't steer the terminal."""
-    return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style=style)
-
-
 def _title(heading: Heading, status: ProbeStatus) -> Text:
     verdict = status.verdict
-    title = _plain(heading.probe, "bold")
+    title = plain(heading.probe, "bold")
     if verdict:
-        title.append("  ").append(f" {verdict} ", style=f"bold reverse {_VERDICT_STYLES[verdict]}")
+        title.append("  ").append(f" {verdict} ", style=f"bold reverse {VERDICT_STYLES[verdict]}")
     if status.last_run:
         when = status.last_run.end_time.strftime("%Y-%m-%d %H:%M:%S UTC")
         title.append(f"  {when}, run {status.last_run.id}", style="bright_black")
@@ -86,15 +72,15 @@ def _title(heading: Heading, status: ProbeStatus) -> Text:
 def _request(heading: Heading, source_ip: str, request: RequestResult | None) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bright_black")
-    table.add_row("request", _plain(heading.request))
+    table.add_row("request", plain(heading.request))
     if request is None:
         table.add_row("answer", "none: curl gave no report")
         return table
     remote = f" to {request.remote_ip}:{request.remote_port}" if request.remote_ip else ""
-    table.add_row("sent", _plain(f"from {source_ip}:{request.local_port}{remote}"))
+    table.add_row("sent", plain(f"from {source_ip}:{request.local_port}{remote}"))
     answer = f"HTTP {request.http_status}" if request.http_status else f"curl exit {request.exit_code}"
     total = f" in {request.timings.total}" if request.timings.total else ""
-    table.add_row("answer", _plain(answer + total + (f", {request.error}" if request.error else "")))
+    table.add_row("answer", plain(answer + total + (f", {request.error}" if request.error else "")))
     phases = list(_phases(request.timings))
     if phases:
         table.add_row("", _bar(phases))
@@ -142,12 +128,12 @@ def _hops(path: PathResult, facts: bool) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("what was found", ratio=1)
     for hop in path.hops:
-        mark, style = _HOP_MARKS[hop.verdict]
+        mark, style = HOP_MARKS[hop.verdict]
         name_style = "" if hop.verdict is HopVerdict.OK else f"bold {style}"
         table.add_row(
             Text(mark, style=f"bold {style}"),
             Text(hop.name, style=name_style),
-            _plain(hop.node, styles[hop.node]),
+            plain(hop.node, styles[hop.node]),
             _stances(hop),
             _found(hop, facts),
         )
@@ -165,9 +151,9 @@ def _found(hop: HopResult, facts: bool) -> Text:
     """What was found; where something is wrong, what each witness says; the values."""
     lines = []
     if hop.verdict is HopVerdict.OK:
-        lines.append(_plain(hop.message or ""))
+        lines.append(plain(hop.message or ""))
     else:
-        lines.append(_plain(f"{hop.reason}: {hop.message}", _HOP_MARKS[hop.verdict][1]))
+        lines.append(plain(f"{hop.reason}: {hop.message}", HOP_MARKS[hop.verdict][1]))
     evidence = hop.evidence
     witnesses = {"intent": evidence.intent, "programmed": evidence.programmed, "observed": evidence.observed}
     if hop.verdict is not HopVerdict.OK:
@@ -182,7 +168,7 @@ def _found(hop: HopResult, facts: bool) -> Text:
 def _witness_line(name: str, witness: WitnessReport) -> Text:
     mark, style = _STANCE_MARKS[witness.stance]
     text = (
-        Text(f"{mark} ", style=style).append(f"{name}: ", "bright_black").append_text(_plain(witness.summary))
+        Text(f"{mark} ", style=style).append(f"{name}: ", "bright_black").append_text(plain(witness.summary))
     )
     values = _values(witness)
     return text.append("  ").append_text(_dim(values)) if values else text
@@ -198,7 +184,7 @@ def _values(*witnesses: WitnessReport | None) -> Mapping[str, str]:
 
 
 def _dim(values: Mapping[str, str]) -> Text:
-    return _plain(" · ".join(f"{key}={value}" for key, value in values.items()), "bright_black")
+    return plain(" · ".join(f"{key}={value}" for key, value in values.items()), "bright_black")
 
 
 def _conclusion(status: ProbeStatus) -> RenderableType:
@@ -206,22 +192,24 @@ def _conclusion(status: ProbeStatus) -> RenderableType:
     verdict = status.verdict
     if verdict is None:
         return Text("no run has ended yet", style="bright_black")
-    style = _VERDICT_STYLES[verdict]
+    style = VERDICT_STYLES[verdict]
     if verdict is ProbeVerdict.HEALTHY:
-        return Text("✓ ", style=f"bold {style}").append_text(_plain(status.summary or ""))
+        return Text("✓ ", style=f"bold {style}").append_text(plain(status.summary or ""))
     body = Table.grid(padding=(0, 2))
     body.add_column(style="bright_black", no_wrap=True)
     body.add_column(ratio=1)
-    body.add_row("why", _plain(_why(status)))
+    if len(status.paths) > 1:
+        body.add_row("paths", plain((status.summary or "").partition(". ")[0]))
+    body.add_row("why", plain(_why(status)))
     step = status.divergent_hop.next if status.divergent_hop else status.next
     if step:
-        body.add_row("next", _plain(step, "bold"))
-    for path in status.paths:
+        body.add_row("next", plain(step, "bold"))
+    for path in status.paths[:1]:
         if path.symptom:
-            body.add_row("symptom", _plain(_symptom(path.symptom)))
+            body.add_row("symptom", plain(_symptom(path.symptom)))
         for assumption in path.assumptions:
-            body.add_row("assumed", _plain(f"{assumption.hop}: {assumption.message}"))
-    title = _plain(f"{_place(status)} · {status.reason}", f"bold {style}")
+            body.add_row("assumed", plain(f"{assumption.hop}: {assumption.message}"))
+    title = plain(f"{_place(status)} · {status.reason}", f"bold {style}")
     return Panel(body, title=title, title_align="left", border_style=style)
 
 
@@ -241,7 +229,7 @@ def _why(status: ProbeStatus) -> str:
     """The message alone, out of a hop's or out of the summary."""
     if status.divergent_hop:
         return status.divergent_hop.message
-    path = status.paths[0] if status.paths else None
-    ends = path_text(status.source or "", status.destination or "", path)
-    prefix = f"{_place(status)}: {status.reason}: "
-    return (status.summary or "").removeprefix(prefix).removesuffix(f" ({ends})")
+    ends = path_text(status, status.paths[0] if status.paths else None)
+    prefix, summary = f"{_place(status)}: {status.reason}: ", status.summary or ""
+    _, found, message = summary.partition(prefix)  # of several paths, after how many have which verdict
+    return (message if found else summary).removesuffix(f" ({ends})")

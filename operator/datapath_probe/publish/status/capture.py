@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 
 from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
 from ...api.durations import duration
-from ...diagnose.run.run import Run
+from ...diagnose.run.run import PathRun
 from ...evidence.errors import EvidenceError
-from ...evidence.reading import Answer, Unavailable
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
+from ...evidence.reading import Answer, Reading, Unavailable
 from ...runs.run_result import RunResult
 from ...sources.capture import pcap
 from ...sources.capture.pcap import Packet
@@ -21,17 +23,16 @@ def captured(result: RunResult) -> Capture | None:
     shown: list[CapturedPacket] = []
     errors: list[CaptureError] = []
     requested = omitted = 0
-    for question, readings in result.bundle.run.evidence if result.bundle else ():
-        if not pcap.is_capture(question):
-            continue
+    for fact, readings in _captures(result):
         requested += 1
         node = pcap.parse(readings[-1])
         if isinstance(node, Unavailable):
             message = f"{node.message}{_instead(node)}"
-            errors.append(CaptureError(node=question.node, reason=node.reason, message=message))
+            error = CaptureError(node=fact.node, reason=node.reason, message=message)
+            errors += [error] if error not in errors else []  # of several paths, said once
             continue
         omitted += node.lost
-        shown += [_shown(question.node, packet, node.packets[0].at) for packet in node.packets]
+        shown += [_shown(fact.node, packet, node.packets[0].at) for packet in node.packets]
     if not requested:
         return None
     return Capture(
@@ -42,11 +43,23 @@ def captured(result: RunResult) -> Capture | None:
     )
 
 
-def pcaps(run: Run) -> Iterator[tuple[str, bytes]]:
+def _captures(result: RunResult) -> Iterator[tuple[Fact, tuple[Reading, ...]]]:
+    for bundle in result.bundles:
+        for fact, readings in bundle.run.evidence:
+            if fact.kind is FactKind.CAPTURE:
+                yield fact, readings
+
+
+def numbered(name: str, path: int) -> str:
+    """The name of what belongs to a run's first, second, … path: the first, mostly the only one, has the run's own."""
+    return name if path == 1 else f"{name}-{path}"
+
+
+def pcaps(run: PathRun) -> Iterator[tuple[str, bytes]]:
     """(node, pcap file) of each node on which packets were captured."""
-    for question, readings in run.evidence:
-        if pcap.is_capture(question) and isinstance(readings[-1], Answer):
-            yield question.node, readings[-1].stdout
+    for fact, readings in run.evidence:
+        if fact.kind is FactKind.CAPTURE and isinstance(readings[-1], Answer):
+            yield fact.node, readings[-1].stdout
 
 
 def _instead(why: Unavailable) -> str:

@@ -5,7 +5,7 @@ of a spec sets them at once, and so does a run with an unknown result. They come
 them first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from ...api.spec import ProbeSpec, Threshold
 from ...api.status import Counters
 from ...api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.plan import CannotRun
+from ...runs.run_result import Outcome
 
 EXPECTATION_MET = "ExpectationMet"
 PATH_HEALTHY = "PathHealthy"
@@ -39,10 +41,13 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class ReasonMessage:
-    """The last run, for conditions that are not True because of it."""
+    """A path of the last run, for conditions that are not True because of it."""
 
     reason: Reason
     message: str
+
+
+InWords = Callable[[Outcome], ReasonMessage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +91,14 @@ class PreviousConditions:
 
 def after_run(
     previous: PreviousConditions,
-    paths: Sequence[Diagnosis],
-    last_run: ReasonMessage,
+    outcomes: Sequence[Outcome],
+    in_words: InWords,
     counters: Counters,
     spec: ProbeSpec,
 ) -> tuple[Condition, Condition]:
-    """ExpectationMet and PathHealthy. `counters`: this run included."""
-    expectation = _proposed_expectation_met(paths, last_run, spec.expect.outcome)
-    health = _proposed_path_healthy(paths, last_run)
+    """ExpectationMet and PathHealthy. `counters`: this run included; `in_words`: the reason and message of a path."""
+    expectation = _proposed_expectation_met(outcomes, in_words, spec.expect.outcome)
+    health = _proposed_path_healthy(outcomes, in_words)
     return (
         previous.updated_after(expectation, _outcome_streak(counters, expectation.status), spec.threshold),
         previous.updated_after(health, _path_streak(counters, health.status), spec.threshold),
@@ -101,20 +106,29 @@ def after_run(
 
 
 def _proposed_expectation_met(
-    paths: Sequence[Diagnosis], last_run: ReasonMessage, outcome: ExpectedOutcome
+    outcomes: Sequence[Outcome], in_words: InWords, expected: ExpectedOutcome
 ) -> Proposed:
-    status = expectation_met(paths)
+    status = expectation_met(outcomes)
     if status is TRUE:
-        reason = Reason.DENIED if outcome is ExpectedOutcome.DENIED else Reason.DELIVERED
+        reason = Reason.DENIED if expected is ExpectedOutcome.DENIED else Reason.DELIVERED
         return Proposed(EXPECTATION_MET, status, reason, "the outcome is as expected")
-    return Proposed(EXPECTATION_MET, status, last_run.reason, last_run.message)
+    deciding = in_words(_deciding(outcomes, _met, status))
+    return Proposed(EXPECTATION_MET, status, deciding.reason, deciding.message)
 
 
-def _proposed_path_healthy(paths: Sequence[Diagnosis], last_run: ReasonMessage) -> Proposed:
-    status = path_healthy(paths)
+def _proposed_path_healthy(outcomes: Sequence[Outcome], in_words: InWords) -> Proposed:
+    status = path_healthy(outcomes)
     if status is TRUE:
         return Proposed(PATH_HEALTHY, status, Reason.ALL_HOPS_OK, "no hop is Broken or Stale")
-    return Proposed(PATH_HEALTHY, status, last_run.reason, last_run.message)
+    deciding = in_words(_deciding(outcomes, _healthy, status))
+    return Proposed(PATH_HEALTHY, status, deciding.reason, deciding.message)
+
+
+def _deciding(
+    outcomes: Sequence[Outcome], of: Callable[[Outcome], ConditionStatus], status: ConditionStatus
+) -> Outcome:
+    """The worst path that by itself has the status of all."""
+    return next(outcome for outcome in outcomes if of(outcome) is status)
 
 
 def _outcome_streak(counters: Counters, status: ConditionStatus) -> int:
@@ -130,11 +144,16 @@ def _worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
     return FALSE if FALSE in found else TRUE if found == {TRUE} else UNKNOWN
 
 
-def expectation_met(paths: Sequence[Diagnosis]) -> ConditionStatus:
-    """Whether the outcome was as expected on every path. A failure counts where it proves something: not while there is
-    a transition.
-    """
-    return _worst(TRUE if path.met else FALSE if _counts(path) else UNKNOWN for path in paths)
+def expectation_met(outcomes: Sequence[Outcome]) -> ConditionStatus:
+    """Whether the outcome was as expected on every path."""
+    return _worst(map(_met, outcomes))
+
+
+def _met(outcome: Outcome) -> ConditionStatus:
+    """A failure counts where it proves something: not while there is a transition."""
+    if isinstance(outcome, CannotRun):
+        return UNKNOWN
+    return TRUE if outcome.met else FALSE if _counts(outcome) else UNKNOWN
 
 
 def _counts(failed: Diagnosis) -> bool:
@@ -142,14 +161,14 @@ def _counts(failed: Diagnosis) -> bool:
     return failed.verdict is ProbeVerdict.BROKEN or unjudged
 
 
-def path_healthy(paths: Sequence[Diagnosis]) -> ConditionStatus:
+def path_healthy(outcomes: Sequence[Outcome]) -> ConditionStatus:
     """Whether no hop is Broken or Stale on any path, and none is Unknown."""
-    return _worst(_one_path_healthy(path) for path in paths)
+    return _worst(map(_healthy, outcomes))
 
 
-def _one_path_healthy(path: Diagnosis) -> ConditionStatus:
-    if path.verdict is ProbeVerdict.UNKNOWN:
+def _healthy(outcome: Outcome) -> ConditionStatus:
+    if isinstance(outcome, CannotRun) or outcome.verdict is ProbeVerdict.UNKNOWN:
         return UNKNOWN
-    if path.segment or path.divergence:
+    if outcome.segment or outcome.divergence:
         return FALSE
-    return UNKNOWN if any(finding.verdict is not HopVerdict.OK for finding in path.findings) else TRUE
+    return UNKNOWN if any(finding.verdict is not HopVerdict.OK for finding in outcome.findings) else TRUE

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from ...api.condition import ConditionStatus
 from ...api.status import Counters, PathCounts
 from ...api.vocabulary import ProbeVerdict
-from ...diagnose.finding.diagnosis import Diagnosis
-from ...plan.plan import CannotRun
+from ...runs.run_result import Outcome, verdict_of
 from .conditions import FALSE, TRUE
 
 
@@ -30,11 +29,9 @@ def _streak(before: int, goes_on: bool) -> int:
     return before + 1 if goes_on else 0
 
 
-def path_counts(outcomes: Sequence[Diagnosis | CannotRun]) -> PathCounts:
+def path_counts(outcomes: Sequence[Outcome]) -> PathCounts:
     """The paths of a run by verdict; one on which no request could be sent is Unknown."""
-    by_verdict = Counter(
-        outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN for outcome in outcomes
-    )
+    by_verdict = Counter(map(verdict_of, outcomes))
     return PathCounts(
         total=by_verdict.total(),
         healthy=by_verdict[ProbeVerdict.HEALTHY],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ...api.path_profile import NodeAttachment, PathProfile, PodPlacement
-from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes
+from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes, merged
 from ...runs.run_result import RunResult
 
 # A roll-out replaces backends pod by pod: a new set counts after it has been the same for so long.
@@ -34,10 +34,13 @@ class PathProfileTracker:
 
     def update(self, result: RunResult) -> ProfileUpdate:
         """Compare the profile of a run with the known one. A run without a profile changes nothing."""
-        for path in result.paths:
-            if path.profile is not None:
-                return self._compare(path.profile, result.ended)
-        return ProfileUpdate(self._known)
+        profiles = [path.profile for path in result.paths if path.profile is not None]
+        if not profiles:
+            return ProfileUpdate(self._known)
+        observed = merged(profiles)
+        if self._known and len(profiles) < len(result.outcomes):
+            observed = observed.with_sources_of(_from_status(self._known))
+        return self._compare(observed, result.ended)
 
     def _compare(self, observed: ObservedPathProfile, now: float) -> ProfileUpdate:
         known = self._known

@@ -9,7 +9,7 @@ from ...api.path_result import PathDestination, PathResult, PathSource, RequestR
 from ...api.vocabulary import HopVerdict, Witness
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement
-from ...sources.curl import CurlReport
+from ...sources.client_report import ClientReport
 from ..advice import next_step
 from .assumptions import assumptions
 
@@ -29,10 +29,10 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
 
 
 def _fingerprint(diagnosis: Diagnosis) -> str | None:
-    target = diagnosis.backend.target if diagnosis.backend else None
-    if diagnosis.profile is None or target is None:
+    answering = diagnosis.backend.pod_facts if diagnosis.backend else None
+    if diagnosis.profile is None or answering is None:
         return None
-    return diagnosis.profile.fingerprint(diagnosis.plan.source.pod.name, target.pod.name)
+    return diagnosis.profile.fingerprint(diagnosis.plan.source.pod.name, answering.pod.name)
 
 
 def hop_ref(divergence: Divergence) -> HopRef:
@@ -63,7 +63,7 @@ def _source(diagnosis: Diagnosis) -> PathSource:
 
 def _destination(diagnosis: Diagnosis) -> PathDestination:
     frontend, backend = diagnosis.plan.frontend, diagnosis.backend
-    target, place = (backend.target, backend.place) if backend else (None, None)
+    target, place = (backend.pod_facts, backend.place) if backend else (None, None)
     return PathDestination(
         name=target.pod.name if target else None,
         node=place.name if place else None,
@@ -74,12 +74,12 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
     )
 
 
-def _request(report: CurlReport, local_port: int) -> RequestResult:
+def _request(report: ClientReport, local_port: int) -> RequestResult:
     """On a failed connect curl reports no local port: it is the one that curl was given."""
     timings = report.timings
     return RequestResult(
-        exit_code=int(report.exit_code),
-        http_status=report.http_status or None,
+        exit_code=report.exit_code,
+        http_status=report.status or None,
         local_port=local_port,
         remote_ip=report.remote_ip or None,
         remote_port=report.remote_port or None,

@@ -13,11 +13,10 @@ from ...api.condition import Condition, ConditionStatus
 from ...api.path_result import PathResult
 from ...api.probe import InvalidSpec, Probe
 from ...api.reasons import Reason
-from ...api.status import Counters, HistoryEntry, LastRun, ProbeStatus
+from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
-from ...plan.plan import CannotRun
-from ...runs.run_result import NextRun, RunRecord, RunResult
+from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
 from ..advice import next_step
 from . import conditions
 from .capture import captured
@@ -34,18 +33,16 @@ from .conditions import (
     ReasonMessage,
 )
 from .counts import counted, path_counts
+from .many_paths import ends_text, pair_text, paths_text
 from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
     destination_text,
     healthy_summary,
     latency_text,
-    path_text,
     source_text,
     verdict_text,
 )
-
-_WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
 # What prevents runs until the spec, the objects that it names, or Cilium's configuration are changed. What passes
 # without a change, such as a pod that starts, does not stall the probe.
@@ -65,22 +62,24 @@ _STALLING = frozenset(
 
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
-    worst = _worst(result)
-    paths = tuple(path_result(path) for path in sorted(result.paths, key=_rank))
-    verdict = _verdict(worst)
+    worst = result.worst
+    paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
+    source = ends_text(result.outcomes, probe, source_text)
+    destination = ends_text(result.outcomes, probe, destination_text)
+    verdict = verdict_of(worst)
     bad = verdict is not ProbeVerdict.HEALTHY
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
     segment = worst.segment if isinstance(worst, Diagnosis) else None
     return ProbeStatus(
-        source=source_text(worst, probe) or None,
-        destination=destination_text(worst, probe) or None,
+        source=source or None,
+        destination=destination or None,
         verdict=verdict,
         reason=worst.reason if bad else None,
-        summary=_summary(worst, probe, paths),
+        summary=_summary(result, f"{source} → {destination}", paths, probe),
         next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
-        path_counts=path_counts(result.paths or (result.outcome,)),
+        path_counts=path_counts(result.outcomes),
         paths=paths,
         capture=captured(result),
     )
@@ -97,8 +96,8 @@ def after_run(
     result = record.result
     found = findings(result, probe)
     update = update or ProfileUpdate(previous.path_profile)
-    expectation_met = conditions.expectation_met(result.paths)
-    path_healthy = conditions.path_healthy(result.paths)
+    expectation_met = conditions.expectation_met(result.outcomes)
+    path_healthy = conditions.path_healthy(result.outcomes)
     counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     return _with(
@@ -157,43 +156,42 @@ def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatu
     )
 
 
-def _verdict(outcome: Diagnosis | CannotRun) -> ProbeVerdict:
-    return outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN
+def _summary(result: RunResult, ends: str, paths: Sequence[PathResult], probe: Probe | None) -> str:
+    """The run in one sentence. `ends`: source and destination of all its paths."""
+    worst, several = result.worst, len(result.outcomes) > 1
+    if isinstance(worst, Diagnosis) and worst.verdict is ProbeVerdict.HEALTHY:
+        if several:
+            return f"{ends}: {paths_text(result.outcomes)}"
+        return healthy_summary(pair_text(worst, probe), paths[0], worst)
+    message = _in_words(result, probe)(worst).message
+    return message if several else f"{message} ({pair_text(worst, probe)})"
 
 
-def _rank(outcome: Diagnosis | CannotRun) -> int:
-    return _WORST_FIRST.index(_verdict(outcome))
-
-
-def _worst(result: RunResult) -> Diagnosis | CannotRun:
-    """The path that decides; what prevented the run if there is none."""
-    return min(result.paths, key=_rank, default=result.outcome)
-
-
-def _summary(worst: Diagnosis | CannotRun, probe: Probe | None, paths: Sequence[PathResult]) -> str:
-    first = paths[0] if paths else None
-    ends = path_text(source_text(worst, probe), destination_text(worst, probe), first)
-    if isinstance(worst, Diagnosis) and first and worst.verdict is ProbeVerdict.HEALTHY:
-        return healthy_summary(ends, first, worst)
-    return f"{verdict_text(worst)} ({ends})"
+def _in_words(result: RunResult, probe: Probe | None) -> conditions.InWords:
+    """How a path of this run is described. One of several: after how many have which verdict, and with its ends."""
+    if len(result.outcomes) == 1:
+        return lambda outcome: ReasonMessage(outcome.reason, verdict_text(outcome))
+    counted = paths_text(result.outcomes)
+    return lambda outcome: ReasonMessage(
+        outcome.reason, f"{counted}. {verdict_text(outcome)} ({pair_text(outcome, probe)})"
+    )
 
 
 def _conditions_after(
     previous: ProbeStatus, probe: Probe, result: RunResult, counters: Counters
 ) -> tuple[Condition, ...]:
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(result.ended))
-    worst = _worst(result)
-    last_run = ReasonMessage(worst.reason, verdict_text(worst))
+    in_words = _in_words(result, probe)
     return (
-        *conditions.after_run(before, result.paths, last_run, counters, probe.spec),
-        *_readiness(before, worst, probe),
+        *conditions.after_run(before, result.outcomes, in_words, counters, probe.spec),
+        *_readiness(before, result, probe),
     )
 
 
-def _readiness(
-    before: PreviousConditions, outcome: Diagnosis | CannotRun, probe: Probe
-) -> Iterator[Condition]:
-    if isinstance(outcome, CannotRun) and outcome.reason in _STALLING:
+def _readiness(before: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
+    """Not ready is a probe none of whose paths can be run."""
+    outcome = result.worst
+    if not result.paths and outcome.reason in _STALLING:
         yield before.updated(Proposed(READY, FALSE, outcome.reason, outcome.message))
         yield before.updated(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
     else:

@@ -5,46 +5,46 @@ Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/
 `pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...evidence.question import Question
-from ...evidence.reading import Answer, Unavailable
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
+from ...evidence.reading import Answer
 from ..parsing import parser
 
-_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
+FOLDER = "/tmp/cilium/config-map"  # noqa: S108
+"""The agent's own: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
-# Asked for in two questions: recorded answers belong to the first as it is.
-_KEYS = (
+KEYS = (
     "auto-direct-node-routes",
     "bpf-lb-sock",
     "bpf-lb-sock-hostns-only",
+    "cluster-id",
+    "cni-chaining-mode",
     "datapath-mode",
+    "enable-bpf-clock-probe",
+    "enable-bpf-masquerade",
     "enable-endpoint-routes",
+    "enable-host-legacy-routing",
     "enable-ipsec",
     "enable-ipv4",
+    "enable-ipv4-masquerade",
     "enable-ipv6",
+    "enable-ipv6-masquerade",
     "enable-wireguard",
+    "enable-ztunnel",
     "ipam",
+    "ipv4-service-loopback-address",
     "kube-proxy-replacement",
     "monitor-aggregation-flags",
     "routing-mode",
     "tunnel-port",
     "tunnel-protocol",
-)
-_MORE_KEYS = (
-    "cluster-id",
-    "cni-chaining-mode",
-    "enable-bpf-clock-probe",
-    "enable-bpf-masquerade",
-    "enable-host-legacy-routing",
-    "enable-ipv4-masquerade",
-    "enable-ipv6-masquerade",
-    "enable-ztunnel",
-    "ipv4-service-loopback-address",
     "underlay-protocol",
 )
+"""Those that are read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,59 +81,23 @@ class AgentConfig:
         return self.endpoint_routes and not self.bpf_host_routing
 
 
-def question(node: str) -> Question:
-    """The keys that matter most, as files of the agent; grep leaves out those that do not exist."""
-    return _question(node, _KEYS)
-
-
-def more(node: str) -> Question:
-    """The other keys that matter."""
-    return _question(node, _MORE_KEYS)
-
-
-def _question(node: str, keys: Sequence[str]) -> Question:
-    files = tuple(f"{_FOLDER}/{key}" for key in keys)
-    return Question(node, ("grep", "-sH", "", *files), max_age_s=60.0)
+def fact(node: str) -> Fact:
+    """The keys that matter, as files of the agent: those that are not set do not exist."""
+    return Fact.of(FactKind.AGENT_CONFIG, node)
 
 
 @parser("grep of the agent's configuration", exit_codes=(0, 2))  # 2: some files do not exist
-def parse(answer: Answer) -> Mapping[str, str]:
-    """The keys that are set, with their values; ValueError inside if none is, or a line has no file name."""
-    values = _values(answer)
-    if not values:
-        raise ValueError("not one key is set")
-    return values
-
-
-@parser("grep of the agent's configuration", exit_codes=(0, 2))
-def parse_more(answer: Answer) -> Mapping[str, str]:
-    """The same of the answer to `more`, of which none need be set."""
-    return _values(answer)
-
-
-def _values(answer: Answer) -> dict[str, str]:
+def parse(answer: Answer) -> AgentConfig:
+    """What the node's agent runs with; ValueError inside if no key is set, or a line has no file name."""
     values: dict[str, str] = {}
     for line in answer.stdout.decode().splitlines():
         path, colon, value = line.partition(":")
-        if not colon or not path.startswith(f"{_FOLDER}/"):
+        if not colon or not path.startswith(f"{FOLDER}/"):
             raise ValueError(f"{line!r} is not FILE:VALUE")
-        values[path.removeprefix(f"{_FOLDER}/")] = value
-    return values
-
-
-def of_node(
-    keys: Mapping[str, str] | Unavailable,
-    other_keys: Mapping[str, str] | Unavailable,
-    config_map: Mapping[str, str],
-) -> AgentConfig | Unavailable:
-    """What a node's agent runs with, by the answers to both questions. Other keys that could not be asked for are taken
-    to be those of the ConfigMap.
-    """
-    if isinstance(keys, Unavailable):
-        return keys
-    if isinstance(other_keys, Unavailable):
-        other_keys = {key: config_map[key] for key in _MORE_KEYS if key in config_map}
-    return from_config_map({**other_keys, **keys})
+        values[path.removeprefix(f"{FOLDER}/")] = value
+    if not values:
+        raise ValueError("not one key is set")
+    return from_config_map(values)
 
 
 def from_config_map(values: Mapping[str, str]) -> AgentConfig:

@@ -5,9 +5,10 @@ Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.g
 
 from dataclasses import dataclass
 
-from ...evidence.question import LONG_S, Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Unavailable
-from ..byte_order import device_name, endpoint_id, ip_text, packed
 from ..parsing import Json, failed, parser
 
 
@@ -26,25 +27,14 @@ class AgentEndpoint:
     host_mac: str
 
 
-def question(node: str, endpoint: int) -> Question:
+def fact(node: str, endpoint: int) -> Fact:
     """The endpoint with this number on the node."""
-    return _get(node, str(endpoint_id(endpoint)))
+    return Fact.of(FactKind.AGENT_ENDPOINT, node, endpoint=endpoint)
 
 
-def at(node: str, ip: str) -> Question:
+def at(node: str, ip: str) -> Fact:
     """The endpoint with this address on the node, for a pod of which no number is known."""
-    address = packed(ip)
-    return _get(node, f"ipv{4 if len(address) == 4 else 6}:{ip_text(address)}")
-
-
-def _get(node: str, which: str) -> Question:
-    return Question(
-        node,
-        ("cilium-dbg", "endpoint", "get", which, "-o", "json"),
-        timeout_s=LONG_S,
-        max_age_s=30.0,
-        by_agent=True,
-    )
+    return Fact.of(FactKind.AGENT_ENDPOINT_BY_ADDRESS, node, address=ip)
 
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))

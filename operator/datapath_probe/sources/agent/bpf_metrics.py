@@ -8,7 +8,8 @@ Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...evidence.question import LONG_S, Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..drop_reasons import code_of
 from ..parsing import Json, parser
@@ -31,11 +32,9 @@ class Counter:
         return code_of(self.reason)
 
 
-def question(node: str) -> Question:
+def fact(node: str) -> Fact:
     """All counters; costs a process start. Always asked afresh."""
-    return Question(
-        node, ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"), timeout_s=LONG_S, max_age_s=0.0
-    )
+    return Fact.of(FactKind.BPF_METRICS, node)
 
 
 @parser("cilium-dbg bpf metrics list")

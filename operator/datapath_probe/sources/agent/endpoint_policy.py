@@ -94,7 +94,7 @@ class Decision:
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
 def parse(answer: Answer) -> EndpointPolicy | Absent | Unavailable:
-    """The policy in the answer to `agent_endpoint.question`."""
+    """The policy in the answer to `agent_endpoint.fact`."""
     if answer.exit_code:
         return Absent() if b"[404]" in answer.stderr else failed(answer, "cilium-dbg endpoint get")
     status = Json.parse(answer.stdout).only()["status"]

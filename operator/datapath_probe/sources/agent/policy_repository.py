@@ -7,7 +7,8 @@ Source: Cilium 1.16–1.18 `pkg/policy/api/rule.go`, 1.19 `pkg/policy/types/poli
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ...evidence.question import LONG_S, Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..maps.policymap import TrafficDirection
 from ..parsing import Json, parser
@@ -23,10 +24,9 @@ class Rule:
     closes: frozenset[TrafficDirection]
 
 
-def question(node: str) -> Question:
+def fact(node: str) -> Fact:
     """All rules of the node's agent."""
-    argv = ("cilium-dbg", "policy", "get", "-o", "json")
-    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+    return Fact.of(FactKind.POLICY_RULES, node)
 
 
 @parser("cilium-dbg policy get")

@@ -6,19 +6,17 @@ Source: Cilium 1.16–1.20 `cilium-dbg/cmd/policy_selectors.go`, `pkg/policy/sel
 
 from collections.abc import Mapping
 
-from ...evidence.question import LONG_S, Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..parsing import Json, parser
 
 Selections = Mapping[str, frozenset[int]]
 
-_COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
 
-
-def question(node: str) -> Question:
+def fact(node: str) -> Fact:
     """All selectors that policies of the node's endpoints use."""
-    argv = ("cilium-dbg", "policy", "selectors", "-o", _COLUMNS)
-    return Question(node, argv, timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+    return Fact.of(FactKind.POLICY_SELECTORS, node)
 
 
 @parser("cilium-dbg policy selectors")

@@ -8,9 +8,9 @@ Source: Linux 6.x `tools/bpf/bpftool` (`prog dump xlated`), `kernel/bpf/disasm.c
 import re
 from collections.abc import Mapping, Sequence
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
-from ..byte_order import fitting
 from ..parsing import Json, parser
 from .bpftool import AttachKind
 
@@ -35,11 +35,9 @@ _Registers = tuple[Values, ...]
 _UNKNOWN: _Registers = (None,) * 10
 
 
-def question(node: str, program_id: int) -> Question:
+def fact(node: str, program_id: int) -> Fact:
     """The program's instructions."""
-    return Question(
-        node, ("bpftool", "-j", "prog", "dump", "xlated", "id", str(fitting(program_id, 32))), max_age_s=60.0
-    )
+    return Fact.of(FactKind.PROGRAM_CODE, node, id=program_id)
 
 
 @parser("bpftool prog dump")

@@ -6,18 +6,16 @@ Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tel
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer, Reading, Unavailable
-from ..byte_order import device_name, endpoint_id, fitting, le32
+from ..byte_order import le32
 from ..parsing import Json, failed, parser
+from .map_key import MapKey
 
-_MAPS = "/sys/fs/bpf/tc/globals"
-_LINKS = "/sys/fs/bpf/cilium"
 _KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
-_OCTETS = tuple(f"{octet:02x}" for octet in range(256))  # shared by all keys that are remembered
 
 
 class Direction(StrEnum):
@@ -78,13 +76,6 @@ class PinnedLink:
     ifindex: int | None
 
 
-@lru_cache(maxsize=512)  # checks ask for the same keys again and again
-def lookup(node: str, pinned_map: str, key: bytes, *, often_absent: bool = False) -> Question:
-    """The value of one key; a longest-prefix map answers with its best match."""
-    words = ("map", "lookup", "pinned", f"{_MAPS}/{pinned_map}", "key", "hex")
-    return _ask(node, *words, *(_OCTETS[octet] for octet in key), often_absent=often_absent)
-
-
 def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
     """The value's bytes, as many as one of `sizes`: another number is a layout that we do not know."""
     value = _parse_value(reading)
@@ -105,9 +96,9 @@ def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
     return failed(answer, "bpftool map lookup")
 
 
-def map_id(node: str, pinned_map: str) -> Question:
+def map_id(node: str, pinned_map: str) -> Fact:
     """The id of the map that is pinned under this name: compare it with `Program.map_ids`."""
-    return _ask(node, "map", "show", "pinned", f"{_MAPS}/{pinned_map}")
+    return Fact.of(FactKind.PINNED_MAP, node, map=pinned_map)
 
 
 @parser("bpftool map show")
@@ -116,14 +107,9 @@ def parse_map_id(answer: Answer) -> int:
     return Json.parse(answer.stdout).only()["id"].integer()
 
 
-def map_of(lookup: Question) -> str:
-    """The name under which the map of a `lookup` is pinned."""
-    return lookup.argv[lookup.argv.index("pinned") + 1].removeprefix(f"{_MAPS}/")
-
-
-def maps_named(node: str, pinned_map: str) -> Question:
+def maps_named(node: str, pinned_map: str) -> Fact:
     """All maps of the name that the kernel knows the pinned map by, which is cut."""
-    return _ask(node, "map", "show", "name", pinned_map[:_KERNEL_NAME_LENGTH])
+    return Fact.of(FactKind.MAPS_BY_NAME, node, name=pinned_map[:_KERNEL_NAME_LENGTH])
 
 
 @parser("bpftool map show")
@@ -132,9 +118,9 @@ def parse_map_ids(answer: Answer) -> tuple[int, ...]:
     return tuple(shown["id"].integer() for shown in Json.parse(answer.stdout).all())
 
 
-def prog(node: str, program_id: int) -> Question:
+def prog(node: str, program_id: int) -> Fact:
     """What a program is and which maps it uses."""
-    return _ask(node, "prog", "show", "id", str(fitting(program_id, 32)))
+    return Fact.of(FactKind.PROGRAM, node, id=program_id)
 
 
 @parser("bpftool prog show")
@@ -150,24 +136,39 @@ def parse_prog(answer: Answer) -> Program:
     )
 
 
-def policy_call(node: str, endpoint: int) -> Question:
+def policy_call(node: str, endpoint: int) -> Fact:
     """The policy program of an endpoint (`cil_lxc_policy`); absent, its packets are dropped with code 203."""
-    return lookup(node, "cilium_call_policy", le32(endpoint_id(endpoint)))
+    return Fact.of(FactKind.POLICY_PROGRAM, node, endpoint=endpoint)
 
 
-def endpoint_call(node: str, endpoint: int, index: int) -> Question:
+def policy_call_key(fact: Fact) -> MapKey:
+    """Where an endpoint's policy program is looked up."""
+    return MapKey("cilium_call_policy", le32(fact.number("endpoint")))
+
+
+def endpoint_call(node: str, endpoint: int, index: int) -> Fact:
     """A tail call of an endpoint's programs; absent, a packet that needs it is dropped with code 140."""
-    return lookup(node, calls_of(endpoint), le32(index))
+    return Fact.of(FactKind.ENDPOINT_TAIL_CALL, node, endpoint=endpoint, index=index)
+
+
+def endpoint_call_key(fact: Fact) -> MapKey:
+    """Where a tail call of an endpoint is looked up."""
+    return MapKey(calls_of(fact.number("endpoint")), le32(fact.number("index")))
 
 
 def calls_of(endpoint: int) -> str:
     """The name of the map of an endpoint's tail calls."""
-    return f"cilium_calls_{endpoint_id(endpoint):05d}"
+    return f"cilium_calls_{endpoint:05d}"
 
 
-def overlay_call(node: str, index: int) -> Question:
+def overlay_call(node: str, index: int) -> Fact:
     """A tail call of the tunnel device's programs."""
-    return lookup(node, "cilium_calls_overlay_2", le32(index))
+    return Fact.of(FactKind.OVERLAY_TAIL_CALL, node, index=index)
+
+
+def overlay_call_key(fact: Fact) -> MapKey:
+    """Where a tail call of the tunnel device is looked up."""
+    return MapKey("cilium_calls_overlay_2", le32(fact.number("index")))
 
 
 def parse_call(reading: Reading) -> int | Absent | Unavailable:
@@ -176,9 +177,9 @@ def parse_call(reading: Reading) -> int | Absent | Unavailable:
     return int.from_bytes(value, "little") if isinstance(value, bytes) else value
 
 
-def attached(node: str, device: str) -> Question:
-    """All programs on a device."""
-    return _ask(node, "net", "show", "dev", device_name(device))
+def attached(node: str, device: str, namespace: str | None = None) -> Fact:
+    """All programs on a device, be it inside a pod."""
+    return Fact.of(FactKind.ATTACHED_PROGRAMS, node, device=device, namespace=namespace)
 
 
 @parser("bpftool net show")
@@ -221,16 +222,14 @@ def _attachment(entry: Json) -> Attachment:
     )
 
 
-def endpoint_link(node: str, endpoint: int, program: str) -> Question:
+def endpoint_link(node: str, endpoint: int, program: str) -> Fact:
     """The link that holds a program at an endpoint's lxc device (tcx, netkit)."""
-    path = f"{_LINKS}/endpoints/{endpoint_id(endpoint)}/links/{program}"
-    return _ask(node, "link", "show", "pinned", path)
+    return Fact.of(FactKind.ENDPOINT_PROGRAM_LINK, node, endpoint=endpoint, program=program)
 
 
-def device_link(node: str, device: str, program: str) -> Question:
+def device_link(node: str, device: str, program: str) -> Fact:
     """The link that holds a program at a device of the host (tcx)."""
-    owner = device_name(device).replace(".", "-")
-    return _ask(node, "link", "show", "pinned", f"{_LINKS}/devices/{owner}/links/{program}")
+    return Fact.of(FactKind.DEVICE_PROGRAM_LINK, node, device=device, program=program)
 
 
 @parser("bpftool link show", exit_codes=range(256))  # of one link, it is whatever errno happens to be
@@ -250,7 +249,3 @@ def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
 def is_program(shown: str, name: str) -> bool:
     """Whether what a tool shows is this program; the kernel cuts names after 15 characters."""
     return shown == name or (len(shown) == _KERNEL_NAME_LENGTH and name.startswith(shown))
-
-
-def _ask(node: str, *words: str, often_absent: bool = False) -> Question:
-    return Question(node, ("bpftool", "-j", *words), often_absent=often_absent)

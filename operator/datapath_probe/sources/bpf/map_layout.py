@@ -10,33 +10,34 @@ import re
 from dataclasses import dataclass
 
 from ...evidence.errors import EvidenceError
-from ...evidence.question import LONG_S, Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
 from ..parsing import line, parser
 
-# major.minor → (ipcache, prefix of the policy maps)
+# major.minor → (ipcache, beginning of the policy maps)
 _MAPS = {
-    "1.16": ("cilium_ipcache", "cilium_policy_"),
-    "1.17": ("cilium_ipcache", "cilium_policy_v2_"),
-    "1.18": ("cilium_ipcache_v2", "cilium_policy_v2_"),
-    "1.19": ("cilium_ipcache_v2", "cilium_policy_v2_"),
-    "1.20": ("cilium_ipcache_v2", "cilium_policy_v3_"),
+    "1.16": ("cilium_ipcache", "cilium_policy"),
+    "1.17": ("cilium_ipcache", "cilium_policy_v2"),
+    "1.18": ("cilium_ipcache_v2", "cilium_policy_v2"),
+    "1.19": ("cilium_ipcache_v2", "cilium_policy_v2"),
+    "1.20": ("cilium_ipcache_v2", "cilium_policy_v3"),
 }
 _VERSION = re.compile(r"\S*cilium-agent ((\d+\.\d+)\S*) ")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`version` as the agent says it, such as 1.18.5; `policy_map` is completed by the endpoint's id."""
+    """`version` as the agent says it, such as 1.18.5; `policy_map` is completed by `_` and the endpoint's id."""
 
     version: str
     ipcache_map: str
     policy_map: str
 
 
-def version(node: str) -> Question:
+def version(node: str) -> Fact:
     """The version of the agent's binary. Costs the start of a large program; changes with the agent alone."""
-    return Question(node, ("cilium-agent", "--version"), timeout_s=LONG_S, max_age_s=3600.0)
+    return Fact.of(FactKind.AGENT_VERSION, node)
 
 
 @parser("cilium-agent --version")

@@ -5,23 +5,23 @@ Source: Cilium 1.14–1.20 `pkg/socketlb/cgroup.go`: a pinned link; or without o
 program so, or Linux before 5.7 runs. bpftool 7.5 `link show`, `prog show`.
 """
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer, Unavailable
 from ..parsing import Json, failed, parser
 
 PROGRAM = "cil_sock4_connect"
-_LINK = f"/sys/fs/bpf/cilium/socketlb/links/cgroup/{PROGRAM}"
 _KERNEL_NAME = PROGRAM[:15]
 
 
-def link(node: str) -> Question:
+def link(node: str) -> Fact:
     """The link that holds the program at the cgroup."""
-    return Question(node, ("bpftool", "-j", "link", "show", "pinned", _LINK))
+    return Fact.of(FactKind.CGROUP_PROGRAM_LINK, node, program=PROGRAM)
 
 
-def program(node: str) -> Question:
+def program(node: str) -> Fact:
     """The program by its name, however it is attached: nobody keeps one that is not."""
-    return Question(node, ("bpftool", "-j", "prog", "show", "name", _KERNEL_NAME))
+    return Fact.of(FactKind.PROGRAMS_BY_NAME, node, name=_KERNEL_NAME)
 
 
 @parser("bpftool link show", exit_codes=range(256))  # of one link, it is whatever errno happens to be

@@ -1,4 +1,4 @@
-"""Packets of a run's own connection, captured on a node: the question that captures them, and the pcap that comes back
+"""Packets of a run's own connection, captured on a node: the fact that is captured, and the pcap that comes back
 → `Packet` records, outer and inner headers.
 
 Asked by `collect.capture` when somebody asked for a capture, never else; read by `publish.status.capture` and `replay`.
@@ -9,19 +9,16 @@ Cilium's tunnels is the security identity of the source (Cilium 1.18 `bpf/lib/en
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from ipaddress import IPv4Address
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..parsing import parser
-from .bpf_filter import connection_filter
 
 PACKETS_LIMIT = 200  # a node
 PCAP_LIMIT_BYTES = 64 * 1024
 
-_PROGRAM = "perl"
 _MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}
 _SLL2 = 276
 _OUTGOING = 4
@@ -66,26 +63,18 @@ class Captured:
     lost: int
 
 
-def question(
+def fact(
     node: str, clients: Sequence[IPv4Address], port: int, tunnel_port: int | None, duration_s: float
-) -> Question:
+) -> Fact:
     """Capture the connection of this port of the client for so long, or until stdin ends; `clients`: its addresses."""
-    seconds = max(1, round(duration_s))
-    argv = (
-        *(_PROGRAM, "-e", _script()),
-        *(connection_filter(clients, port, tunnel_port), str(seconds), str(PACKETS_LIMIT)),
+    return Fact.of(
+        FactKind.CAPTURE,
+        node,
+        clients=tuple(map(str, clients)),
+        port=port,
+        tunnel_port=tunnel_port,
+        duration_s=max(1, round(duration_s)),
     )
-    return Question(node, argv, timeout_s=seconds + 10.0, max_age_s=0.0, repeatable=False)
-
-
-def is_capture(question: Question) -> bool:
-    """Whether this is the question that captures packets; `nftables` asks by a script, too."""
-    return question.argv[:3] == (_PROGRAM, "-e", _script())
-
-
-@cache
-def _script() -> str:
-    return files(__package__).joinpath("sniffer.pl").read_text()
 
 
 @parser("packet capture")

@@ -8,9 +8,9 @@ Source: Cilium 1.16–1.20 `hubble/cmd/observe`, `api/v1/flow/flow.proto`, `pkg/
 
 from datetime import datetime
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
-from ..byte_order import ip_text, packed
 from ..drop_reasons import FIRST_DROP
 from ..parsing import Json, parser
 from .flow import Flow, Flows, Point
@@ -20,13 +20,11 @@ _LOST_BEFORE_THE_RING = frozenset({"PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QU
 SOCKET = "/var/run/cilium/hubble.sock"  # where nothing else is configured
 _DIRECTIONS = {"INGRESS": "ingress", "EGRESS": "egress"}
 _POINTS = {str(point): point for point in Point}
-# A connection leaves some 15 events; a flood of retransmits says nothing new.
-_LIMIT = 100
 
 
-def socket(node: str, path: str) -> Question:
+def socket(node: str, path: str) -> Fact:
     """Whether the agent serves Hubble: asked where that matters before there is anything to ask Hubble for."""
-    return Question(node, ("test", "-S", path), max_age_s=60.0)
+    return Fact.of(FactKind.HUBBLE_SOCKET, node, path=path)
 
 
 @parser("test -S", exit_codes=(0, 1))
@@ -35,21 +33,21 @@ def parse_socket(answer: Answer) -> bool:
     return answer.exit_code == 0
 
 
-def connection(node: str, ip: str, port: int, since_s: int) -> Question:
+def connection(node: str, ip: str, port: int, since_s: int) -> Fact:
     """Events of packets from or to this address and port, `since_s` seconds back by the node's clock. Before and after
     translation: neither changes the client's side.
     """
-    return _observe(node, "--ip", ip_text(packed(ip)), "--port", str(port), *_window(since_s))
+    return Fact.of(FactKind.FLOWS, node, address=ip, port=port, since_s=since_s)
 
 
-def icmp(node: str, ip: str, since_s: int) -> Question:
+def icmp(node: str, ip: str, since_s: int) -> Fact:
     """ICMP from or to this address; errors name no port, so `connection` has none of them."""
-    return _observe(node, "--ip", ip_text(packed(ip)), "--protocol", "icmp", *_window(since_s))
+    return Fact.of(FactKind.ICMP_FLOWS, node, address=ip, since_s=since_s)
 
 
-def newest(node: str) -> Question:
+def newest(node: str) -> Fact:
     """The newest event of the node that can be read."""
-    return _observe(node, "--last", "1")
+    return Fact.of(FactKind.NEWEST_FLOW, node)
 
 
 @parser("hubble observe")
@@ -66,14 +64,6 @@ def parse(answer: Answer) -> Flows:
         elif shown["lost_events"] and shown["lost_events"]["source"].text("") in _LOST_BEFORE_THE_RING:
             lost += _uint64(shown["lost_events"]["num_events_lost"])
     return Flows(tuple(flows), lost)
-
-
-def _observe(node: str, *words: str) -> Question:
-    return Question(node, ("hubble", "observe", "-o", "jsonpb", *words), max_age_s=0.0, by_agent=True)
-
-
-def _window(since_s: int) -> tuple[str, ...]:
-    return "--since", f"{since_s}s", "--last", str(_LIMIT)
 
 
 def _flow(flow: Json, time: Json) -> Flow:

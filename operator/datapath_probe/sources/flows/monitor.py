@@ -12,14 +12,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..drop_reasons import code_of
 from ..parsing import Json, parser
 from .flow import Flow, Flows, Point
 
 _STOPPED_BY_TIMEOUT = 124
-_KILL_AFTER_S = 1
 
 # Source: `pkg/monitor/api/files.go`; the numbers have never changed.
 _FILES = {
@@ -50,25 +50,14 @@ _POLICY_DENIED = 133
 _FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
-def question(node: str, window_s: int) -> Question:
+def fact(node: str, window_s: int) -> Fact:
     """What is dropped on the node from now on, for so long. Not to be asked again: it would be another window."""
-    return _listening(node, window_s, "-t", "drop", "-t", "policy-verdict")
+    return Fact.of(FactKind.MONITOR_DROPS, node, window_s=window_s)
 
 
-def traces(node: str, endpoints: Sequence[int], window_s: int) -> Question:
+def traces(node: str, endpoints: Sequence[int], window_s: int) -> Fact:
     """Where packets from and to these endpoints of the node are seen meanwhile."""
-    related = (word for endpoint in endpoints for word in ("--related-to", str(endpoint)))
-    return _listening(node, window_s, "-t", "trace", *related)
-
-
-def _listening(node: str, window_s: int, *words: str) -> Question:
-    return Question(
-        node,
-        ("timeout", "-k", str(_KILL_AFTER_S), str(window_s), "cilium-dbg", "monitor", "-j", *words),
-        timeout_s=window_s + _KILL_AFTER_S + 1.0,
-        max_age_s=0.01,
-        repeatable=False,
-    )
+    return Fact.of(FactKind.MONITOR_TRACES, node, endpoints=tuple(endpoints), window_s=window_s)
 
 
 @parser("cilium-dbg monitor", exit_codes=(0, _STOPPED_BY_TIMEOUT))

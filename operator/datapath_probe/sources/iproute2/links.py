@@ -4,12 +4,13 @@ Source: iproute2 6.x `ip -j`; devices of the pods as in Cilium 1.18 `pkg/datapat
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Unavailable
-from ..byte_order import device_name, ip_text, packed
-from ..netns import inside
+from ..byte_order import ip_text, packed
 from ..packet import Packet
 from ..parsing import Json, failed, parser
 
@@ -74,66 +75,67 @@ class DeviceCounters:
         return rise if min(rise.rx_packets, rise.tx_packets, rise.tx_errors, rise.tx_dropped) >= 0 else None
 
 
-def link(node: str, device: str) -> Question:
+def link(node: str, device: str) -> Fact:
     """A device of the node."""
-    return Question(node, ("ip", "-j", "-d", "link", "show", "dev", device_name(device)))
+    return Fact.of(FactKind.LINK, node, device=device)
 
 
-def uplink(node: str, device: str) -> Question:
-    """The same of a device that leads to other nodes, whose MTU changes as rarely as the network does."""
-    return replace(link(node, device), max_age_s=60.0)
-
-
-def counters(node: str, device: str) -> Question:
+def counters(node: str, device: str) -> Fact:
     """What a device of the node has counted. Always asked afresh."""
-    argv = ("ip", "-j", "-s", "link", "show", "dev", device_name(device))
-    return Question(node, argv, max_age_s=0.0)
+    return Fact.of(FactKind.LINK_COUNTERS, node, device=device)
 
 
-def pod_link(node: str, namespace: str, device: str) -> Question:
+def pod_link(node: str, namespace: str, device: str) -> Fact:
     """A device inside a pod; `namespace` as `netns.find` tells it."""
-    return inside(node, namespace, "ip", "-j", "-d", "link", "show", "dev", device_name(device))
+    return Fact.of(FactKind.LINK, node, device=device, namespace=namespace)
 
 
-def pod_routes(node: str, namespace: str) -> Question:
+def pod_routes(node: str, namespace: str) -> Fact:
     """The routes inside a pod."""
-    return inside(node, namespace, "ip", "-j", "route", "show")
+    return Fact.of(FactKind.ROUTES, node, namespace=namespace)
 
 
-def route_to(node: str, ip: str) -> Question:
+def route_to(node: str, ip: str) -> Fact:
     """How the node's kernel would send a packet to this address."""
-    return Question(node, ("ip", "-j", "route", "get", ip_text(packed(ip))))
+    return Fact.of(FactKind.ROUTE, node, destination=ip)
 
 
-def routes_for(node: str, ip: str) -> Question:
+def routes_for(node: str, ip: str) -> Fact:
     """All routes of the node's main table that would do for this address, whichever the kernel prefers."""
-    return Question(node, ("ip", "-j", "route", "show", "match", ip_text(packed(ip))))
+    return Fact.of(FactKind.ROUTES, node, match=ip)
 
 
-def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Question:
+def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Fact:
     """How a pod's kernel would send a packet to this address; `source`: an address of the pod that it speaks from."""
-    origin = ("from", ip_text(packed(source))) if source else ()
-    return inside(node, namespace, "ip", "-j", "route", "get", ip_text(packed(ip)), *origin)
+    return Fact.of(FactKind.ROUTE, node, destination=ip, source=source, namespace=namespace)
 
 
-def departure(node: str, packet: Packet, namespace: str | None = None) -> Question:
+def departure(node: str, packet: Packet, namespace: str | None = None) -> Fact:
     """How the node's, or a pod's, kernel would send this very packet: rules may go by its ports."""
-    return _way_of(node, namespace, packet)
-
-
-def arrival(node: str, packet: Packet, device: str, namespace: str | None = None) -> Question:
-    """What the node's, or a pod's, kernel would do with this very packet as it comes in by a device."""
-    return _way_of(
-        node, namespace, packet, "from", ip_text(packed(packet.source)), "iif", device_name(device)
+    return Fact.of(
+        FactKind.ROUTE,
+        node,
+        destination=packet.destination,
+        protocol=packet.protocol,
+        source_port=packet.source_port,
+        destination_port=packet.destination_port,
+        namespace=namespace,
     )
 
 
-def _way_of(node: str, namespace: str | None, packet: Packet, *words: str) -> Question:
-    ports = {"sport": packet.source_port, "dport": packet.destination_port}
-    known = (word for name, port in ports.items() if port is not None for word in (name, str(port)))
-    to = ip_text(packed(packet.destination))
-    argv = ("ip", "-j", "route", "get", to, *words, "ipproto", packet.protocol, *known)
-    return inside(node, namespace, *argv) if namespace else Question(node, argv)
+def arrival(node: str, packet: Packet, device: str, namespace: str | None = None) -> Fact:
+    """What the node's, or a pod's, kernel would do with this very packet as it comes in by a device."""
+    return Fact.of(
+        FactKind.ROUTE,
+        node,
+        destination=packet.destination,
+        source=packet.source,
+        input_device=device,
+        protocol=packet.protocol,
+        source_port=packet.source_port,
+        destination_port=packet.destination_port,
+        namespace=namespace,
+    )
 
 
 @parser("ip link show", exit_codes=range(256))
@@ -198,7 +200,7 @@ def parse_arrival(answer: Answer) -> bool | Unavailable:
 
 
 def _route(route: Json, way: Json) -> Route:
-    """ValueError where names or addresses are none: questions are made of them."""
+    """ValueError where names or addresses are none: facts are made of them."""
     mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
     return Route(
         destination=route["dst"].text(),

@@ -6,10 +6,9 @@ Source: iproute2 6.x `ip -j neigh show`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer
-from ..byte_order import device_name, ip_text, packed
-from ..netns import inside
 from ..parsing import Json, parser
 
 _LOST_STATES = frozenset({"FAILED", "INCOMPLETE"})
@@ -23,16 +22,14 @@ class Neighbor:
     unreachable: bool
 
 
-def neighbor(node: str, ip: str, device: str) -> Question:
+def neighbor(node: str, ip: str, device: str) -> Fact:
     """The link-layer address that packets to this address are sent to."""
-    return Question(
-        node, ("ip", "-j", "neigh", "show", "to", ip_text(packed(ip)), "dev", device_name(device))
-    )
+    return Fact.of(FactKind.NEIGHBOR, node, address=ip, device=device)
 
 
-def neighbors_in_pod(node: str, namespace: str, device: str) -> Question:
-    """All that a pod's kernel knows at a device; `nud all`: also what it does not ask for."""
-    return inside(node, namespace, "ip", "-j", "neigh", "show", "dev", device_name(device), "nud", "all")
+def neighbors_in_pod(node: str, namespace: str, device: str) -> Fact:
+    """All that a pod's kernel knows at a device, also what it does not ask for."""
+    return Fact.of(FactKind.NEIGHBORS, node, device=device, namespace=namespace)
 
 
 @parser("ip neigh show")

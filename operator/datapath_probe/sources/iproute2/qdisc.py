@@ -6,9 +6,9 @@ Source: iproute2 6.x `tc -j -s qdisc show` (`tc/q_netem.c`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
-from ..netns import inside
 from ..parsing import Json, parser
 
 # What the kernel or its distribution puts there by itself, and what only holds filters.
@@ -30,14 +30,14 @@ class Queue:
     damaged: float = 0.0
 
 
-def losing(node: str) -> Question:
+def losing(node: str) -> Fact:
     """The queues of all devices of the node."""
-    return Question(node, ("tc", "-j", "-s", "qdisc", "show"))
+    return Fact.of(FactKind.QDISCS, node)
 
 
-def losing_in_pod(node: str, namespace: str) -> Question:
+def losing_in_pod(node: str, namespace: str) -> Fact:
     """The queues inside a pod; `namespace` as `netns.find` tells it."""
-    return inside(node, namespace, "tc", "-j", "-s", "qdisc", "show")
+    return Fact.of(FactKind.QDISCS, node, namespace=namespace)
 
 
 @parser("tc qdisc show")

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
-from ..byte_order import fitting
-from ..netns import inside
 from ..parsing import parser
 
 _LISTENS, _HALF_OPEN = "LISTEN", "SYN-RECV"
@@ -43,14 +42,14 @@ class Socket:
         return self.state == _HALF_OPEN
 
 
-def question(node: str, namespace: str, port: int) -> Question:
+def fact(node: str, namespace: str, port: int) -> Fact:
     """The sockets inside a pod at this port of its own; `namespace` as `netns.find` tells it."""
-    return inside(node, namespace, *_at(port))
+    return Fact.of(FactKind.SOCKETS, node, port=port, namespace=namespace)
 
 
-def of_host(node: str, port: int) -> Question:
+def of_host(node: str, port: int) -> Fact:
     """The sockets at this port in the node's own network, which is the agent's too."""
-    return Question(node, _at(port))
+    return Fact.of(FactKind.SOCKETS, node, port=port)
 
 
 @parser("ss")
@@ -68,10 +67,6 @@ def listener(sockets: Sequence[Socket], address: str) -> Socket | None:
 def of_connection(sockets: Sequence[Socket], peer: str, port: int) -> Socket | None:
     """The server's end of this client's connection."""
     return next((one for one in sockets if one.peer == (peer, port)), None)
-
-
-def _at(port: int) -> tuple[str, ...]:
-    return ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{fitting(port, 16)}")
 
 
 def _socket(words: Sequence[str]) -> Socket:

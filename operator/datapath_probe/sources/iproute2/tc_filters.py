@@ -9,12 +9,11 @@ Linux 6.x `net/sched/cls_bpf.c`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..bpf import bpf_returns
 from ..bpf.bpftool import AttachKind, Direction
-from ..byte_order import device_name
-from ..netns import inside
 from ..parsing import Json, parser
 
 _OWN = "cil_"
@@ -33,11 +32,9 @@ class Filter:
     does: str
 
 
-def question(node: str, device: str, direction: Direction, namespace: str | None = None) -> Question:
+def fact(node: str, device: str, direction: Direction, namespace: str | None = None) -> Fact:
     """The filters at one side of a device, be it inside a pod."""
-    side = "ingress" if direction is Direction.INGRESS else "egress"
-    argv = ("tc", "-j", "-s", "filter", "show", "dev", device_name(device), side)
-    return inside(node, namespace, *argv) if namespace else Question(node, argv)
+    return Fact.of(FactKind.TC_FILTERS, node, device=device, direction=direction.value, namespace=namespace)
 
 
 @parser("tc filter show")

@@ -4,14 +4,15 @@ Source: `/proc/uptime`; Cilium 1.16–1.20 `bpf/lib/time.h` with clock source kt
 machine sleeps and /proc/uptime does not: on a laptop that slept, entries look older than they are.
 """
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..parsing import parser
 
 
-def uptime(node: str) -> Question:
+def uptime(node: str) -> Fact:
     """Always asked afresh."""
-    return Question(node, ("cat", "/proc/uptime"), max_age_s=0.0)
+    return Fact.of(FactKind.UPTIME, node)
 
 
 @parser("/proc/uptime")

@@ -10,13 +10,15 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
-from ..bpf.bpftool import lookup as map_lookup
 from ..bpf.bpftool import parse_value
+from ..bpf.map_key import MapKey
 from ..byte_order import L4Protocol, be16, packed
 
-_OUT, _IN, _RELATED, _SERVICE = 0, 1, 2, 4  # TUPLE_F_*
+_SERVICE = "service"
+_FLAGS = {"out": 0, "in": 1, "related": 2, _SERVICE: 4}  # TUPLE_F_*; an ICMP error is related to OUT
 # reserved, backend_id, packets, bytes, lifetime, flags, rev_nat be16, nat_port (ifindex until 1.17), tx, rx
 # flags, src_sec_id, last_tx, last_rx
 _ENTRY = struct.Struct("<8x Q Q Q I H 2s 2x B B I I I")
@@ -85,32 +87,32 @@ class CtEntry:
 
 def service_entry(
     node: str, client: str, client_port: int, vip: str, port: int, protocol: L4Protocol = L4Protocol.TCP
-) -> Question:
+) -> Fact:
     """SVC on the client's node: which backend was chosen. None is written under socket load-balancing."""
-    return _entry(node, vip, client, client_port, port, protocol, _SERVICE)
+    return _entry(_SERVICE, node, client, client_port, vip, port, protocol)
 
 
 def out_entry(
     node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
-) -> Question:
+) -> Fact:
     """OUT on the client's node; the server after translation: one for the VIP itself was *not* translated."""
-    return _entry(node, client, server, port, client_port, protocol, _OUT)
+    return _entry("out", node, client, client_port, server, port, protocol)
 
 
 def in_entry(
     node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
-) -> Question:
+) -> Fact:
     """IN on the server's node."""
-    return _entry(node, client, server, port, client_port, protocol, _IN)
+    return _entry("in", node, client, client_port, server, port, protocol)
 
 
-def icmp_related(node: str, client: str, server: str) -> Question:
+def icmp_related(node: str, client: str, server: str) -> Fact:
     """ICMP errors to the client about this server; fresh `received` means that one came.
 
     There is one entry for a pair of addresses, written anew (rx never) by each new connection.
     """
     icmp = L4Protocol.ICMP if len(packed(client)) == 4 else L4Protocol.ICMPV6
-    return _entry(node, client, server, 0, 0, icmp, _OUT | _RELATED)
+    return _entry("related", node, client, 0, server, 0, icmp)
 
 
 def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
@@ -137,12 +139,28 @@ def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
 
 
 def _entry(
-    node: str, daddr: str, saddr: str, dport: int, sport: int, protocol: L4Protocol, flags: int
-) -> Question:
-    to, from_ = packed(daddr), packed(saddr)
-    if len(to) != len(from_):
-        raise ValueError(f"{daddr} and {saddr} are not of one IP version")
-    kind = "" if protocol is L4Protocol.TCP else "_any"
-    version = 4 if len(to) == 4 else 6
-    name = f"cilium_ct{kind}{version}_global"
-    return map_lookup(node, name, to + from_ + be16(dport) + be16(sport) + bytes((protocol, flags)))
+    entry: str, node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol
+) -> Fact:
+    if len(packed(client)) != len(packed(server)):
+        raise ValueError(f"{client} and {server} are not of one IP version")
+    return Fact.of(
+        FactKind.CONNTRACK_ENTRY,
+        node,
+        entry=entry,
+        client=client,
+        client_port=client_port,
+        server=server,
+        server_port=port,
+        protocol=protocol,
+    )
+
+
+def key(fact: Fact) -> MapKey:
+    """Where the entry is looked up."""
+    entry, protocol = fact.text("entry"), fact.number("protocol")
+    client, server = packed(fact.text("client")), packed(fact.text("server"))
+    client_port, port = be16(fact.number("client_port")), be16(fact.number("server_port"))
+    ends = server + client + client_port + port if entry == _SERVICE else client + server + port + client_port
+    kind = "" if protocol == L4Protocol.TCP else "_any"
+    name = f"cilium_ct{kind}{4 if len(client) == 4 else 6}_global"
+    return MapKey(name, ends + bytes((protocol, _FLAGS[entry])))

@@ -10,10 +10,11 @@ Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_en
 from dataclasses import dataclass
 from enum import IntFlag
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
-from ..bpf.bpftool import lookup as map_lookup
 from ..bpf.bpftool import parse_value
+from ..bpf.map_key import MapKey
 from ..bpf.map_layout import Layout
 from ..byte_order import family, ip_text, le16, le32, packed, packed16
 
@@ -44,25 +45,33 @@ class IpcacheRecord:
     flags: IpcacheFlag
 
 
-def lookup(node: str, layout: Layout, ip: str) -> Question:
+def lookup(node: str, layout: Layout, ip: str) -> Fact:
     """What the datapath finds for this address."""
-    return map_lookup(node, layout.ipcache_map, _key(ip, 8 * len(packed(ip))))
+    return _lookup(node, layout, ip, 8 * len(packed(ip)))
 
 
-def lookup_wider(node: str, layout: Layout, ip: str) -> Question:
+def lookup_wider(node: str, layout: Layout, ip: str) -> Fact:
     """What it would find if it had no record of the address itself."""
-    return map_lookup(node, layout.ipcache_map, _key(ip, 8 * len(packed(ip)) - 1))
+    return _lookup(node, layout, ip, 8 * len(packed(ip)) - 1)
+
+
+def _lookup(node: str, layout: Layout, ip: str, prefix_length: int) -> Fact:
+    return Fact.of(
+        FactKind.IPCACHE_ENTRY, node, map=layout.ipcache_map, address=ip, prefix_length=prefix_length
+    )
+
+
+def key(fact: Fact) -> MapKey:
+    """Where the entry is looked up."""
+    ip, cluster_id = fact.text("address"), 0
+    prefix = _STATIC_BITS + fact.number("prefix_length")
+    return MapKey(fact.text("map"), le32(prefix) + le16(cluster_id) + bytes((0, family(ip))) + packed16(ip))
 
 
 def parse(reading: Reading) -> IpcacheRecord | Absent | Unavailable:
     """The record, in the layout of any version; absent only where not even a default record is left."""
     value = parse_value(reading, _SIZE_V1, _SIZE_V2)
     return _record(value) if isinstance(value, bytes) else value
-
-
-def _key(ip: str, prefix: int) -> bytes:
-    cluster_id = 0
-    return le32(_STATIC_BITS + prefix) + le16(cluster_id) + bytes((0, family(ip))) + packed16(ip)
 
 
 def _record(value: bytes) -> IpcacheRecord:

@@ -10,10 +10,11 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
-from ..bpf.bpftool import lookup as map_lookup
 from ..bpf.bpftool import parse_value
+from ..bpf.map_key import MapKey
 from ..byte_order import L4Protocol, be16, ip_text, le16, le32, packed
 
 # backend id, count, rev_nat be16, flags, flags2, quarantined (padding until 1.17)
@@ -106,11 +107,25 @@ class RevNatRecord:
     port: int
 
 
-def slot(node: str, frontend: Frontend, number: int) -> Question:
+def slot(node: str, frontend: Frontend, number: int) -> Fact:
     """One slot of a service; slot 0 is absent where the node does not know the service."""
-    address = packed(frontend.ip)
-    key = address + be16(frontend.port) + le16(number) + bytes((frontend.protocol, frontend.scope, 0, 0))
-    return map_lookup(node, f"cilium_lb{_version(address)}_services_v2", key)
+    return Fact.of(
+        FactKind.SERVICE_SLOT,
+        node,
+        address=frontend.ip,
+        port=frontend.port,
+        protocol=frontend.protocol,
+        scope=frontend.scope.name.lower(),
+        slot=number,
+    )
+
+
+def slot_key(fact: Fact) -> MapKey:
+    """Where a slot is looked up."""
+    address, scope = packed(fact.text("address")), Scope[fact.text("scope").upper()]
+    name = f"cilium_lb{4 if len(address) == 4 else 6}_services_v2"
+    numbers = be16(fact.number("port")) + le16(fact.number("slot"))
+    return MapKey(name, address + numbers + bytes((fact.number("protocol"), scope, 0, 0)))
 
 
 def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
@@ -124,9 +139,14 @@ def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
     )
 
 
-def backend(node: str, backend_id: int) -> Question:
+def backend(node: str, backend_id: int) -> Fact:
     """An IPv4 backend; absent, a slot that names it drops packets."""
-    return map_lookup(node, "cilium_lb4_backends_v3", le32(backend_id))
+    return Fact.of(FactKind.SERVICE_BACKEND, node, id=backend_id, family=4)
+
+
+def backend_key(fact: Fact) -> MapKey:
+    """Where a backend is looked up."""
+    return MapKey(f"cilium_lb{fact.number('family')}_backends_v3", le32(fact.number("id")))
 
 
 def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
@@ -139,9 +159,14 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
     return BackendRecord(ip_text(address), port, protocol, state)
 
 
-def revnat(node: str, rev_nat_id: int) -> Question:
+def revnat(node: str, rev_nat_id: int) -> Fact:
     """The IPv4 service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
-    return map_lookup(node, "cilium_lb4_reverse_nat", be16(rev_nat_id))
+    return Fact.of(FactKind.REVERSE_NAT_ENTRY, node, id=rev_nat_id, family=4)
+
+
+def revnat_key(fact: Fact) -> MapKey:
+    """Where the service behind a RevNAT id is looked up."""
+    return MapKey(f"cilium_lb{fact.number('family')}_reverse_nat", be16(fact.number("id")))
 
 
 def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
@@ -150,7 +175,3 @@ def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
     if not isinstance(value, bytes):
         return value
     return RevNatRecord(ip_text(value[:-2]), int.from_bytes(value[-2:], "big"))
-
-
-def _version(address: bytes) -> int:
-    return 4 if len(address) == 4 else 6

@@ -7,10 +7,11 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
-from ..bpf.bpftool import lookup as map_lookup
 from ..bpf.bpftool import parse_value
+from ..bpf.map_key import MapKey
 from ..byte_order import family, le16, mac_text, packed16
 
 _MAP = "cilium_lxc"
@@ -44,11 +45,15 @@ class EndpointRecord:
     parent_ifindex: int
 
 
-def lookup(node: str, ip: str, *, elsewhere: bool = False) -> Question:
-    """The endpoint with this address, if it is on the node; `elsewhere`: it should not be."""
-    key, cluster_id = 0, 0
-    packed = packed16(ip) + bytes((family(ip), key)) + le16(cluster_id)
-    return map_lookup(node, _MAP, packed, often_absent=elsewhere)
+def lookup(node: str, ip: str) -> Fact:
+    """The endpoint with this address, if it is on the node."""
+    return Fact.of(FactKind.ENDPOINT_ENTRY, node, address=ip)
+
+
+def key(fact: Fact) -> MapKey:
+    """Where the entry is looked up."""
+    ip, unused, cluster_id = fact.text("address"), 0, 0
+    return MapKey(_MAP, packed16(ip) + bytes((family(ip), unused)) + le16(cluster_id))
 
 
 def parse(reading: Reading) -> EndpointRecord | Absent | Unavailable:

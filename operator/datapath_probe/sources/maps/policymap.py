@@ -9,12 +9,13 @@ Source: Cilium 1.16–1.20 `bpf/lib/policy.h` (`__policy_can_access`; policy_key
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
-from ..bpf.bpftool import lookup as map_lookup
 from ..bpf.bpftool import parse_value
+from ..bpf.map_key import MapKey
 from ..bpf.map_layout import Layout
-from ..byte_order import L4Protocol, be16, endpoint_id, le32
+from ..byte_order import L4Protocol, be16, le32
 
 ANY_IDENTITY = 0
 _FULL_PREFIX = 64  # bits: identity, direction, protocol, port
@@ -57,12 +58,26 @@ def lookup(
     identity: int,
     port: int,
     protocol: L4Protocol = L4Protocol.TCP,
-) -> Question:
+) -> Fact:
     """The most specific entry for this identity and port."""
-    key = le32(_FULL_PREFIX) + le32(identity) + bytes((direction, protocol)) + be16(port)
-    return map_lookup(
-        node, f"{layout.policy_map}{endpoint_id(endpoint):05d}", key, often_absent=identity != ANY_IDENTITY
+    return Fact.of(
+        FactKind.POLICY_ENTRY,
+        node,
+        map=layout.policy_map,
+        endpoint=endpoint,
+        direction=direction.name.lower(),
+        identity=identity,
+        protocol=protocol,
+        port=port,
     )
+
+
+def key(fact: Fact) -> MapKey:
+    """Where the entry is looked up."""
+    direction = TrafficDirection[fact.text("direction").upper()]
+    head = le32(_FULL_PREFIX) + le32(fact.number("identity"))
+    name = f"{fact.text('map')}_{fact.number('endpoint'):05d}"
+    return MapKey(name, head + bytes((direction, fact.number("protocol"))) + be16(fact.number("port")))
 
 
 def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:

@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
-from ..netns import inside
 from ..packet import DIVERTS, DROPS, REDIRECTS, Loss, Match, Packet
 from ..parsing import parser
 from .iptables_match import matches
@@ -40,20 +40,19 @@ Words = tuple[str, ...]
 Filters = Mapping[Key, Chain[Words]]
 
 
-def question(node: str, namespace: str | None = None, program: str = "iptables-save") -> Question:
-    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it; `program`: of the
-    agent's own choice, or of one backend. Long where a kube-proxy writes thousands: asked only after a failure.
+def fact(node: str, namespace: str | None = None, backend: str | None = None) -> Fact:
+    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it; `backend`: legacy or
+    nft, None: of the agent's own choice. Long where a kube-proxy writes thousands: asked only after a failure.
     """
-    argv = (program, "-c")
-    return inside(node, namespace, *argv) if namespace else Question(node, argv, max_age_s=0.0)
+    return Fact.of(FactKind.IPTABLES_RULES, node, backend=backend, namespace=namespace)
 
 
 @parser("iptables-save")
 def other_backend(answer: Answer) -> str | None:
-    """The program that tells the rules of the other backend, if there may be any: the kernel follows those of both."""
+    """The other backend, if there may be rules of it: the kernel follows those of both."""
     if _LEGACY_TOO in answer.stderr:
-        return "iptables-legacy-save"
-    return None if _OF_NF_TABLES in answer.stdout else "iptables-nft-save"
+        return "legacy"
+    return None if _OF_NF_TABLES in answer.stdout else "nft"
 
 
 @parser("iptables-save")

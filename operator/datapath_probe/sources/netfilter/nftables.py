@@ -8,18 +8,15 @@ Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 
-from ...evidence.question import Question
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
-from ..netns import inside
 from ..packet import DROPS, REDIRECTS, Loss, Match, Packet
 from ..parsing import failed, parser
 from .nft_match import Attributes, Conditions, Expression, attribute, matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
 
-_PROGRAM = ("perl", "-e")
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see IPv4
 _HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
 _NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device: before and after all others
@@ -42,15 +39,9 @@ _NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not s
 Chains = Mapping[Key, Chain[Conditions]]
 
 
-def question(node: str, namespace: str | None = None) -> Question:
+def fact(node: str, namespace: str | None = None) -> Fact:
     """All chains and rules of the node, or inside a pod; `namespace` as `netns.find` tells it."""
-    argv = (*_PROGRAM, _script())
-    return inside(node, namespace, *argv) if namespace else Question(node, argv, max_age_s=0.0)
-
-
-@cache
-def _script() -> str:
-    return files(__package__).joinpath("nftables.pl").read_text()
+    return Fact.of(FactKind.NFTABLES_RULES, node, namespace=namespace)
 
 
 @parser("nf_tables", exit_codes=range(256))

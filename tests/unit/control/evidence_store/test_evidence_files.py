@@ -1,4 +1,4 @@
-"""Saved evidence: the newest runs of each probe, and nobody else's."""
+"""Saved evidence: the most recent runs of each probe, within the limits; other files are not touched."""
 
 import os
 from dataclasses import replace
@@ -10,19 +10,19 @@ from structlog.testing import capture_logs
 
 from datapath_probe.control.evidence_store.evidence_files import KEPT, EvidenceFiles
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.runs.run_result import RunRecord
 from datapath_probe.sources.capture import pcap
 from unit.publish.samples import CANNOT_RUN, NOW, healthy, plan, record
 
-BUNDLE = Bundle(Run(plan(), Request(NOW, 20001, None)))
+BUNDLE = Bundle(PathRun(plan(), Request(NOW, 20001, None)))
 
 
 def run(number: int) -> RunRecord:
     made = record(healthy(), NOW + number, id_=f"run{number}")
-    return replace(made, result=replace(made.result, bundle=BUNDLE))
+    return replace(made, result=replace(made.result, bundles=(BUNDLE,)))
 
 
 def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
@@ -32,13 +32,13 @@ def test_a_saved_run_can_be_replayed(tmp_path: Path) -> None:
     assert Bundle.from_json(path.read_bytes()).run.plan == BUNDLE.run.plan
 
 
-def test_captured_packets_lie_beside_the_run_and_go_with_it(tmp_path: Path) -> None:
-    question = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
-    evidence = Evidence({question: (Answer(0, b"pcap", b"", NOW, 1.0),)})
+def test_captures_are_saved_and_deleted_with_their_run(tmp_path: Path) -> None:
+    fact = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    evidence = Evidence({fact: (Answer(0, b"pcap", b"", NOW, 1.0),)})
     captured = run(0)
     bundle = Bundle(replace(BUNDLE.run, evidence=evidence))
     files = EvidenceFiles(tmp_path)
-    files.save("default", "landing", replace(captured, result=replace(captured.result, bundle=bundle)))
+    files.save("default", "landing", replace(captured, result=replace(captured.result, bundles=(bundle,))))
     capture_file = tmp_path / "default.landing.1790000000000.run0.node1.pcap"
     assert capture_file.read_bytes() == b"pcap"
     for number in range(1, KEPT + 1):
@@ -46,7 +46,7 @@ def test_captured_packets_lie_beside_the_run_and_go_with_it(tmp_path: Path) -> N
     assert not capture_file.exists()
 
 
-def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:
+def test_only_the_most_recent_runs_of_each_probe_are_kept(tmp_path: Path) -> None:
     files = EvidenceFiles(tmp_path)
     for name in ("landing", "landing.gear", "land"):
         for number in range(KEPT + 5):
@@ -60,42 +60,42 @@ def test_only_the_newest_are_kept_of_each_probe(tmp_path: Path) -> None:
         assert ids == {f"run{number}" for number in range(5, KEPT + 5)}
 
 
-def test_what_all_probes_leave_behind_is_bounded(tmp_path: Path) -> None:
+def test_the_total_size_is_bounded(tmp_path: Path) -> None:
     size = len(BUNDLE.to_json())
-    files = EvidenceFiles(tmp_path, folder_limit_bytes=3 * size)
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=3 * size)
     for number, name in enumerate(("gone", "landing", "landing", "far")):
         files.save("default", name, run(number))
     assert sorted(path.name.split(".")[-2] for path in tmp_path.iterdir()) == ["run1", "run2", "run3"]
 
 
-def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+def test_files_with_other_names_are_not_touched(tmp_path: Path) -> None:
     others = ("default.landing.old.run1.json", "default.landing.json", "notes.txt", "lost+found")
     for name in others:
         (tmp_path / name).write_text("x" * 1000)
-    files = EvidenceFiles(tmp_path, folder_limit_bytes=1)
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=1)
     for number in range(KEPT + 2):
         files.save("default", "landing", run(number))
     assert {path.name for path in tmp_path.iterdir()} == set(others)
 
 
-def test_evidence_is_for_the_operator_alone_to_read(tmp_path: Path) -> None:
+def test_only_the_operator_can_read_the_evidence(tmp_path: Path) -> None:
     EvidenceFiles(tmp_path).save("default", "landing", run(0))
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
 
 
-def test_what_an_operator_that_died_had_begun_to_write_is_dropped_as_the_rest(tmp_path: Path) -> None:
-    begun = tmp_path / "default.landing.1790000000000.dead.json.part"
-    begun.write_text("{")
-    os.utime(begun, (1, 1))
-    EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json())).save("default", "landing", run(0))
+def test_an_unfinished_file_of_a_killed_operator_is_deleted_like_others(tmp_path: Path) -> None:
+    unfinished = tmp_path / "default.landing.1790000000000.dead.json.part"
+    unfinished.write_text("{")
+    os.utime(unfinished, (1, 1))
+    EvidenceFiles(tmp_path, directory_limit_bytes=len(BUNDLE.to_json())).save("default", "landing", run(0))
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
 
 
-def test_a_file_that_somebody_removes_meanwhile_is_no_trouble(
+def test_a_concurrently_deleted_file_is_ignored(
     tmp_path: Path,
 ) -> None:
-    files = EvidenceFiles(tmp_path, folder_limit_bytes=len(BUNDLE.to_json()))
-    (tmp_path / "default.landing.1.gone.json").symlink_to("nowhere")  # is listed, and has no size
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=len(BUNDLE.to_json()))
+    (tmp_path / "default.landing.1.gone.json").symlink_to("nowhere")  # listed, but has no size
     with capture_logs() as logs:
         files.save("default", "landing", run(0))
         (tmp_path / "default.landing.1790000000000.run0.json").unlink()
@@ -104,29 +104,46 @@ def test_a_file_that_somebody_removes_meanwhile_is_no_trouble(
     assert (tmp_path / "default.landing.1790000001000.run1.json").exists()
 
 
-def test_the_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         EvidenceFiles(tmp_path).save("default", "old", run(number))
-    files = EvidenceFiles(tmp_path, folder_limit_bytes=4 * len(BUNDLE.to_json()))
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=4 * len(BUNDLE.to_json()))
     files.save("default", "landing", run(3))
     with monkeypatch.context() as patch:
-        for look in ("iterdir", "glob"):
-            patch.setattr(Path, look, lambda *_: pytest.fail("looks through the folder again"))
+        for method in ("iterdir", "glob"):
+            patch.setattr(Path, method, lambda *_: pytest.fail("lists the directory again"))
         files.save("default", "landing", run(4))
     assert {path.name.split(".")[-2] for path in tmp_path.iterdir()} == {"run1", "run2", "run3", "run4"}
 
 
-def test_a_bundle_that_is_too_large_is_not_saved(tmp_path: Path) -> None:
+def test_a_bundle_over_the_limit_is_not_saved(tmp_path: Path) -> None:
     files = EvidenceFiles(tmp_path, bundle_limit_bytes=len(BUNDLE.to_json()) - 1)
     files.save("default", "landing", run(0))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_did_not_take_place_has_no_evidence(tmp_path: Path) -> None:
+def test_a_run_that_could_not_start_has_no_evidence(tmp_path: Path) -> None:
     EvidenceFiles(tmp_path).save("default", "landing", record(CANNOT_RUN))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+def test_an_unwritable_directory_raises_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     EvidenceFiles(tmp_path / "file").save("default", "landing", run(0))
+
+
+def test_each_path_of_a_run_has_its_file_and_all_go_together(tmp_path: Path) -> None:
+    fact = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    captured = replace(BUNDLE.run, evidence=Evidence({fact: (Answer(0, b"pcap", b"", NOW, 1.0),)}))
+    files, several = EvidenceFiles(tmp_path), run(0)
+    bundles = (BUNDLE, BUNDLE, Bundle(captured))
+    files.save("default", "landing", replace(several, result=replace(several.result, bundles=bundles)))
+    stem = "default.landing.1790000000000.run0"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"{stem}.json", f"{stem}-2.json", f"{stem}-3.json", f"{stem}-3.node1.pcap")
+    }
+    for number in range(1, KEPT):
+        files.save("default", "landing", run(number))
+    assert len(list(tmp_path.iterdir())) == KEPT + 3, "runs are counted, not files"
+    files.save("default", "landing", run(KEPT))
+    assert not list(tmp_path.glob(f"{stem}*"))

@@ -1,4 +1,4 @@
-"""Evidence is saved behind the runs, whatever the disk does."""
+"""Evidence is saved in the background, also to a slow or failing disk."""
 
 import asyncio
 import threading
@@ -17,17 +17,17 @@ from datapath_probe.control.schedule.run_executor import Ended, RunExecutor
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.runs.run_result import NextRun, RunRecord
 from unit.control.evidence_store.test_evidence_files import BUNDLE
-from unit.control.world import World
+from unit.control.harness import Harness
 from unit.publish.samples import CANNOT_RUN, diverging, healthy, probe, record
 
 
 def run(name: str, outcome: Diagnosis | None = None) -> RunRecord:
     made = record(outcome or healthy(), id_=name)
-    return replace(made, result=replace(made.result, bundle=BUNDLE))
+    return replace(made, result=replace(made.result, bundles=(BUNDLE,)))
 
 
 class Disk(EvidenceFiles):
-    """Takes as long as it is held, and fails for the run `bad`."""
+    """Blocks until `free` is set, and fails for the run `bad`."""
 
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"))
@@ -59,21 +59,23 @@ async def saving() -> AsyncIterator[tuple[Disk, EvidenceSaver]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_verdict_is_told_before_its_evidence_is_saved() -> None:
+async def test_a_verdict_is_published_before_its_evidence_is_saved() -> None:
     async with saving() as (disk, saver):
-        made = World()
-        made.publisher.adopt(probe())
-        run_executor = RunExecutor(made.registry, made, made.publisher, made.scheduler._clock, saver)
+        harness = Harness()
+        harness.publisher.adopt(probe())
+        run_executor = RunExecutor(
+            harness.registry, harness, harness.publisher, harness.scheduler._clock, saver
+        )
         run_executor.ended(Ended(probe(), run("a", diverging())), NextRun(None))
-        assert [event.reason for event in made.told] == ["ProbeBroken"]
+        assert [event.reason for event in harness.events] == ["ProbeBroken"]
         assert disk.saved == []
         disk.free.set()
         await disk.has_saved(1)
         assert disk.saved == ["default/probe a"]
-        await made.status_writer.close(1)
+        await harness.status_writer.close(1)
 
 
-async def test_what_goes_wrong_with_one_keeps_no_other_from_being_saved() -> None:
+async def test_a_failed_save_does_not_prevent_the_next() -> None:
     async with saving() as (disk, saver):
         disk.free.set()
         with capture_logs() as logs:
@@ -84,11 +86,11 @@ async def test_what_goes_wrong_with_one_keeps_no_other_from_being_saved() -> Non
     assert [(line["event"], line["log_level"]) for line in logs] == [("evidence not saved", "error")]
 
 
-async def test_behind_a_slow_disk_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence_saver, "WAITING", 2)
+async def test_the_queue_before_a_slow_disk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence_saver, "MAX_WAITING", 2)
     saver = EvidenceSaver(Disk())
     with capture_logs() as logs:
-        saver.put(probe(), record(CANNOT_RUN))  # has no evidence, and takes no place
+        saver.put(probe(), record(CANNOT_RUN))  # has no evidence, so it is not queued
         for name in ("a", "b", "c"):
             saver.put(probe(), run(name))
     assert [line["event"] for line in logs] == ["evidence not saved"]

@@ -1,4 +1,4 @@
-"""The scheduler on a loop whose time is simulated: no test sleeps."""
+"""The scheduler, in simulated time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.api.vocabulary import Trigger
-from datapath_probe.control.schedule.scheduler import BEAT_S, Scheduler
+from datapath_probe.control.schedule.scheduler import HEARTBEAT_INTERVAL_S, Scheduler
 from datapath_probe.control.schedule.timetable import Due
 from datapath_probe.runs.run_result import NextRun
 
@@ -22,29 +22,29 @@ def clock() -> float:
 
 
 class Runs:
-    """Runs that take a given time, and notes of what happened."""
+    """Runs of a given duration, with a record of what happened."""
 
     def __init__(self, takes_s: float = 0.1) -> None:
         self.takes_s = takes_s
-        self.trouble: Exception | None = None
-        self.at_end: Callable[[], None] | None = None  # is called between the end of a run and `ended`
+        self.error: Exception | None = None
+        self.at_end: Callable[[], None] | None = None  # called between the end of a run and `ended`
         self.started: list[tuple[float, Due]] = []
         self.ends: list[tuple[Due, NextRun]] = []
-        self.cancelled = 0
-        self.under_way = 0
-        self.most_under_way = 0
+        self.canceled = 0
+        self.in_progress = 0
+        self.most_in_progress = 0
 
     async def run(self, due: Due) -> Due:
         self.started.append((clock(), due))
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.in_progress += 1
+        self.most_in_progress = max(self.most_in_progress, self.in_progress)
         try:
             await asyncio.sleep(self.takes_s)
         except asyncio.CancelledError:
-            self.cancelled += 1
+            self.canceled += 1
             raise
         finally:
-            self.under_way -= 1
+            self.in_progress -= 1
         if self.at_end:
             asyncio.get_running_loop().call_soon(self.at_end)
         return due
@@ -52,10 +52,10 @@ class Runs:
     def name(self, uid: str) -> str:
         return f"default/{uid}"
 
-    def ended(self, result: Due, outlook: NextRun) -> None:
-        if self.trouble:
-            raise self.trouble
-        self.ends.append((result, outlook))
+    def ended(self, result: Due, next_run: NextRun) -> None:
+        if self.error:
+            raise self.error
+        self.ends.append((result, next_run))
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def serving(runs: Runs, max_concurrent_runs: int = 8) -> AsyncIterator[Sch
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_probe_runs_once_an_interval_on_time() -> None:
+async def test_a_probe_runs_on_time_once_per_interval() -> None:
     runs = Runs()
     async with serving(runs) as scheduler:
         scheduler.resume("a", 10, last_run=None)
@@ -84,21 +84,21 @@ async def test_a_run_longer_than_the_interval_never_overlaps_itself() -> None:
     async with serving(runs) as scheduler:
         scheduler.resume("a", 10, last_run=None)
         await asyncio.sleep(300)
-    assert runs.most_under_way == 1
-    assert sum(outlook.skipped for _, outlook in runs.ends) >= len(runs.ends)
+    assert runs.most_in_progress == 1
+    assert sum(next_run.skipped for _, next_run in runs.ends) >= len(runs.ends)
 
 
-async def test_no_more_runs_at_once_than_allowed_and_none_is_lost() -> None:
+async def test_concurrent_runs_are_limited_and_none_is_lost() -> None:
     runs = Runs(takes_s=1)
     async with serving(runs, max_concurrent_runs=3) as scheduler:
         for number in range(30):
             scheduler.resume(f"uid-{number}", 3600, last_run=None)
         await asyncio.sleep(20)
-    assert runs.most_under_way == 3
+    assert runs.most_in_progress == 3
     assert len(runs.ends) == 30
 
 
-async def test_what_is_asked_for_while_a_run_waits_for_its_turn_is_that_run() -> None:
+async def test_a_waiting_run_also_serves_a_request() -> None:
     runs = Runs(takes_s=10)
     async with serving(runs, max_concurrent_runs=1) as scheduler:
         scheduler.change("a", 3600)
@@ -113,28 +113,28 @@ async def test_what_is_asked_for_while_a_run_waits_for_its_turn_is_that_run() ->
     ]
 
 
-async def test_run_now_does_not_wait_for_the_next_beat() -> None:
+async def test_run_now_does_not_wait_for_the_next_heartbeat() -> None:
     runs = Runs()
     async with serving(runs) as scheduler:
         scheduler.resume("a", 3600, last_run=clock())
         await asyncio.sleep(7.3)
-        asked = clock()
+        requested_at = clock()
         scheduler.run_now("a")
         await asyncio.sleep(1)
-    assert [(at, due.trigger) for at, due in runs.started] == [(asked, Trigger.RUN_NOW)]
+    assert [(at, due.trigger) for at, due in runs.started] == [(requested_at, Trigger.RUN_NOW)]
 
 
-async def test_a_stopped_probe_is_cancelled_in_mid_run_and_nothing_is_told_of_it() -> None:
+async def test_stopping_a_probe_cancels_its_run_and_discards_the_result() -> None:
     runs = Runs(takes_s=60)
     async with serving(runs) as scheduler:
         scheduler.change("a", 10)
         await asyncio.sleep(1)
         scheduler.stop("a")
         await asyncio.sleep(200)
-    assert (len(runs.started), runs.cancelled, runs.ends) == (1, 1, [])
+    assert (len(runs.started), runs.canceled, runs.ends) == (1, 1, [])
 
 
-async def test_a_probe_stopped_and_changed_at_once_runs_again_after_the_cancelled_run() -> None:
+async def test_a_probe_stopped_and_changed_runs_again_after_the_canceled_run() -> None:
     runs = Runs(takes_s=5)
     async with serving(runs) as scheduler:
         scheduler.change("a", 3600)
@@ -142,15 +142,15 @@ async def test_a_probe_stopped_and_changed_at_once_runs_again_after_the_cancelle
         scheduler.stop("a")
         scheduler.change("a", 3600)
         await asyncio.sleep(10)
-    assert (runs.cancelled, len(runs.started), len(runs.ends)) == (1, 2, 1)
-    assert runs.most_under_way == 1
+    assert (runs.canceled, len(runs.started), len(runs.ends)) == (1, 2, 1)
+    assert runs.most_in_progress == 1
 
 
-async def test_a_run_that_is_cancelled_before_it_has_begun_does_not_stop_the_probe_for_good() -> None:
+async def test_a_run_canceled_before_its_start_does_not_stop_the_probe() -> None:
     runs = Runs()
     async with serving(runs) as scheduler:
         scheduler.change("probe", 10)
-        while not scheduler._runs:  # noqa: ASYNC110  # the task exists, and has not taken its first step
+        while not scheduler._runs:  # noqa: ASYNC110  # the task exists and has not started
             await asyncio.sleep(0)
         scheduler.stop("probe")
         scheduler.change("probe", 10)
@@ -158,7 +158,7 @@ async def test_a_run_that_is_cancelled_before_it_has_begun_does_not_stop_the_pro
     assert len(runs.ends) >= 2
 
 
-async def test_nothing_is_told_of_a_run_that_ended_in_the_moment_in_which_its_probe_was_stopped() -> None:
+async def test_a_run_that_ends_while_its_probe_is_stopped_is_discarded() -> None:
     def stop(scheduler: Scheduler) -> None:
         runs.at_end = None
         scheduler.stop("a")
@@ -169,12 +169,12 @@ async def test_nothing_is_told_of_a_run_that_ended_in_the_moment_in_which_its_pr
         scheduler.change("a", 3600)
         runs.at_end = lambda: stop(scheduler)
         await asyncio.sleep(20)
-    assert (runs.cancelled, len(runs.started), len(runs.ends)) == (0, 2, 1)
+    assert (runs.canceled, len(runs.started), len(runs.ends)) == (0, 2, 1)
 
 
-async def test_trouble_with_telling_of_a_run_is_logged_with_the_probe_and_the_next_run_comes() -> None:
+async def test_a_failed_publication_is_logged_with_the_probe_and_the_next_run_starts() -> None:
     runs = Runs()
-    runs.trouble = KeyError("uid")
+    runs.error = KeyError("uid")
     with capture_logs() as logs:
         async with serving(runs) as scheduler:
             scheduler.change("a", 10)
@@ -183,23 +183,23 @@ async def test_trouble_with_telling_of_a_run_is_logged_with_the_probe_and_the_ne
     assert {(line["log_level"], line["probe"]) for line in logs} == {("error", "default/a")}
 
 
-async def test_stopping_cancels_the_runs_under_way() -> None:
+async def test_shutdown_cancels_the_runs_in_progress() -> None:
     runs = Runs(takes_s=60)
     async with serving(runs) as scheduler:
         scheduler.change("a", 10)
         scheduler.change("b", 10)
         await asyncio.sleep(1)
-    assert (runs.cancelled, runs.under_way, runs.ends) == (2, 0, [])
+    assert (runs.canceled, runs.in_progress, runs.ends) == (2, 0, [])
 
 
-async def test_the_heart_beats_while_nothing_is_due() -> None:
+async def test_the_heartbeat_continues_while_nothing_is_due() -> None:
     async with serving(Runs()) as scheduler:
         for _ in range(20):
-            await asyncio.sleep(BEAT_S)
-            assert clock() - scheduler.heartbeat <= BEAT_S
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+            assert clock() - scheduler.heartbeat <= HEARTBEAT_INTERVAL_S
 
 
-async def test_a_clock_that_is_set_back_silences_no_probe() -> None:
+async def test_probes_run_on_after_the_clock_is_set_back() -> None:
     runs, back_s = Runs(), 0.0
     scheduler = Scheduler(lambda: clock() - back_s, 8)
     task = asyncio.create_task(scheduler.serve(runs))
@@ -212,7 +212,7 @@ async def test_a_clock_that_is_set_back_silences_no_probe() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_heart_stops_with_the_loop() -> None:
+async def test_the_heartbeat_stops_with_the_loop() -> None:
     async with serving(Runs()) as scheduler:
         await asyncio.sleep(1)
     await asyncio.sleep(60)

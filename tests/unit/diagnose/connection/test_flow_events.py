@@ -11,20 +11,24 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Stance, Witness
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.flows import hubble, monitor
 from unit.diagnose.told import dropped, ends, packet, telling, without
+from unit.kinds import tool_of
 from unit.recorded import names, recorded
 from unit.sources.golden import printed
 
 LOST = "overlay-dropped-on-the-wire"
+RINGS = (FactKind.FLOWS, FactKind.ICMP_FLOWS, FactKind.NEWEST_FLOW)
+MONITOR = (FactKind.MONITOR_DROPS, FactKind.MONITOR_TRACES)
 
 
-UNHEARD = [name for name in names() if not any(q.argv[0] == "hubble" for q, _ in recorded(name).evidence)]
+UNHEARD = [name for name in names() if not any(tool_of(q) == "hubble" for q, _ in recorded(name).evidence)]
 
 
 def hop(diagnosis: Diagnosis, name: HopName) -> Finding:
@@ -36,8 +40,8 @@ def named(diagnosis: Diagnosis) -> tuple[HopName, str, Reason] | None:
     return (blamed.hop, blamed.node, blamed.reason) if blamed else None
 
 
-def asked(run: Run) -> set[str]:
-    return {question.argv[0] for question in questions_of(run)} & {"hubble", "timeout"}
+def asked(run: PathRun) -> set[FactKind]:
+    return {fact.kind for fact in facts_of(run)} & {*RINGS, *MONITOR}
 
 
 def test_a_drop_that_was_seen_is_named_where_nothing_is_programmed_wrong() -> None:
@@ -69,7 +73,7 @@ def test_policy_that_drops_is_the_symptom_of_a_wrong_identity() -> None:
         run,
         request=replace(run.request, reading=lost.request.reading, local_port=run.request.local_port),
     )
-    failed = without(failed, "cilium_ct4_global")
+    failed = without(failed, FactKind.CONNTRACK_ENTRY)
     diagnosis = diagnose(telling(failed, there, [dropped(run, 133, "bpf_lxc.c")]))
     blamed = named(diagnosis)
     assert blamed is not None
@@ -94,7 +98,7 @@ def test_a_missing_entry_says_more_than_the_drop_that_it_causes() -> None:
 def test_what_conntrack_could_not_keep_is_no_denial(
     there_dropped: int, reply: bool, named_hop: HopName, reason: Reason
 ) -> None:
-    run = without(recorded(LOST), "cilium_ct4_global")
+    run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
     _, there = ends(run)
     way = "EGRESS" if reply else "INGRESS"
     lines = [dropped(run, there_dropped, "bpf_lxc.c", way, reply=reply)]
@@ -161,7 +165,7 @@ def test_a_drop_that_no_hop_owns_is_told_with_the_segment() -> None:
 
 
 def test_events_tell_how_far_packets_came_where_conntrack_is_silent() -> None:
-    run = without(recorded("connection-refused"), "cilium_ct4_global")
+    run = without(recorded("connection-refused"), FactKind.CONNTRACK_ENTRY)
     here, there = ends(run)
     assert named(diagnose(run)) is None
     seen = telling(
@@ -211,19 +215,19 @@ def test_a_healthy_run_asks_for_no_events() -> None:
 
 def test_after_a_failed_request_the_rings_are_marked_and_read_in_the_second_look() -> None:
     run = recorded(LOST)
-    marks = [q for q in questions_of(replace(run, second_look=False)) if q.argv[0] == "hubble"]
+    marks = [q for q in facts_of(replace(run, second_look=False)) if tool_of(q) == "hubble"]
     assert sorted(marks, key=str) == sorted(map(hubble.newest, ends(run)), key=str)
     marked = replace(run, evidence=run.evidence.adding(marks, [Answer(0, b"", b"", 0.0, 0.0)] * len(marks)))
-    ring = [question for question in questions_of(marked) if question.argv[0] == "hubble"]
+    ring = [fact for fact in facts_of(marked) if tool_of(fact) == "hubble"]
     assert len(ring) == 2 * len(set(ends(run)))
-    assert str(run.request.local_port) in ring[0].argv
+    assert ring[0].number("port") == run.request.local_port
 
 
 def test_a_ring_that_has_not_moved_on_is_asked_again() -> None:
     run = recorded(LOST)
     here, there = ends(run)
     events_to_reread = diagnose(telling(telling(run, here, []), there, [], moved_on=False)).events_to_reread
-    assert {question.node for question in events_to_reread} == {there}
+    assert {fact.node for fact in events_to_reread} == {there}
     assert events_to_reread[0] == hubble.newest(there)
     assert diagnose(telling(telling(run, here, []), there, [])).events_to_reread == ()
 
@@ -235,17 +239,17 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
     off = replace(run, plan=plan, plan_after=plan)
     waiting = replace(off, request=replace(off.request, reading=None))
     assert asked(waiting) == set()
-    assert asked(replace(waiting, hanging=True)) == {"timeout"}
+    assert asked(replace(waiting, hanging=True)) == {*MONITOR}
     closed = Answer(1, b"", b"", 0.0, 0.0)
     hanging = replace(run, request=replace(run.request, reading=None), hanging=True)
     assert asked(hanging) == set()
     unserved = hanging.evidence.adding([hubble.socket(there, hubble.SOCKET)], [closed])
-    listening = [q for q in questions_of(replace(hanging, evidence=unserved)) if q.argv[0] == "timeout"]
-    target = run.plan.backends[0].target
+    listening = [q for q in facts_of(replace(hanging, evidence=unserved)) if q.kind in MONITOR]
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.endpoint is not None
     assert listening == [
-        monitor.question(there, 4),
+        monitor.fact(there, 4),
         monitor.traces(there, (target.endpoint.endpoint_id,), 4),
     ]
     line = (
@@ -254,11 +258,11 @@ def test_without_hubble_the_monitor_listens_while_the_request_hangs() -> None:
         f'"l4":{{"src":"{run.request.local_port}","dst":"80"}}}}}}'
     )
     caught = Answer(124, line.encode(), b"", 0.0, 4.0)
-    heard = replace(off, evidence=off.evidence.adding([monitor.question(there, 4)], [caught]))
+    heard = replace(off, evidence=off.evidence.adding([monitor.fact(there, 4)], [caught]))
     assert named(diagnose(heard)) == (HopName.ENDPOINT_LOOKUP, there, Reason.PACKET_DROPPED)
 
 
-def monitored(run: Run, node: str, point: str | None = None) -> Run:
+def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
     """The run without Hubble, with what the monitor saw of its connection on this node: no drop, and this."""
     plan = replace(run.plan, config={**run.plan.config, "enable-hubble": "false"})
     seen = {
@@ -270,15 +274,15 @@ def monitored(run: Run, node: str, point: str | None = None) -> Run:
             "l4": {"src": str(run.request.local_port), "dst": str(run.plan.backends[0].port)},
         },
     }
-    pods = [run.plan.source, *(backend.target for backend in run.plan.backends if backend.target)]
+    pods = [run.plan.source, *(backend.pod_facts for backend in run.plan.backends if backend.pod_facts)]
     ids = [pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node]
-    answers = {monitor.question(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
+    answers = {monitor.fact(node, 4): "", monitor.traces(node, ids, 4): json.dumps(seen) if point else ""}
     caught = [printed(said, 124) for said in answers.values()]
     return replace(run, plan=plan, plan_after=plan, evidence=run.evidence.adding(tuple(answers), caught))
 
 
 def test_without_hubble_the_monitor_tells_how_far_packets_came() -> None:
-    run = without(recorded(LOST), "cilium_ct4_global")
+    run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
     here, there = ends(run)
     seen = diagnose(monitored(monitored(run, here, "to-overlay"), there, "to-endpoint"))
     facts = [
@@ -294,8 +298,8 @@ def test_traces_count_only_where_the_monitor_could_listen_for_drops_too() -> Non
     run = recorded(LOST)
     _, there = ends(run)
     told = monitored(run, there, "to-endpoint")
-    deaf = without(told, "policy-verdict")
-    assert diagnose(deaf) == diagnose(without(deaf, "--related-to"))
+    deaf = without(told, FactKind.MONITOR_DROPS)
+    assert diagnose(deaf) == diagnose(without(deaf, FactKind.MONITOR_TRACES))
 
 
 # without a backend whatever is seen went elsewhere

@@ -7,12 +7,16 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from unit.kinds import tool_of
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 STALE = "ipcache-entry-missing"  # and the request succeeded
@@ -30,25 +34,25 @@ class Kernel:
     of_one_name: tuple[int, ...] = (PINNED, OLD)
     has_programs: bool = True
 
-    def answer(self, question: Question) -> Answer:
-        match question.argv[2:]:
-            case ("map", "lookup", *_):
+    def answer(self, fact: Fact) -> Answer:
+        match fact.kind:
+            case kind if kind in MAP_KEYS:
                 octets = [f"0x{octet:02x}" for octet in PROGRAM.to_bytes(4, "little")]
                 return _printed({"value": octets})
-            case ("prog", "show", *_):
+            case FactKind.PROGRAM:
                 if not self.has_programs:
                     return _printed({"error": "get by id: No such file or directory"}, exit_code=255)
                 return _printed({"id": PROGRAM, "type": "sched_cls", "map_ids": [7, *self.used]})
-            case ("map", "show", "pinned", _):
+            case FactKind.PINNED_MAP:
                 return _printed({"id": self.pinned})
-            case ("map", "show", "name", name):
-                assert len(name) <= 15
+            case FactKind.MAPS_BY_NAME:
+                assert len(fact.text("name")) <= 15
                 return _printed([{"id": number} for number in self.of_one_name])
-            case ("net", "show", "dev", _):  # of a device that was not asked about when the run was recorded
+            case FactKind.ATTACHED_PROGRAMS:  # of a device that was not asked about when the run was recorded
                 return _printed([{"xdp": [], "tc": []}])
-            case ("link", "show", "pinned", _):
+            case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
                 return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
-        raise AssertionError(question)
+        raise AssertionError(fact)
 
 
 def _printed(shown: object, exit_code: int = 0) -> Answer:
@@ -60,15 +64,19 @@ def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
     return diagnose(completed(recorded(name), kernel, agent_age_s))
 
 
-def completed(run: Run, kernel: Kernel, agent_age_s: float = 20.0) -> Run:
+def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRun:
     """The run, once the kernel has answered whatever is still wanted."""
     run = _with_agents(run, agent_age_s)
-    while questions := [question for question in questions_of(run) if question.argv[0] == "bpftool"]:
-        run = replace(run, evidence=run.evidence.adding(questions, [kernel.answer(q) for q in questions]))
+    while facts := list(filter(_is_told_by_bpftool, facts_of(run))):
+        run = replace(run, evidence=run.evidence.adding(facts, [kernel.answer(q) for q in facts]))
     return run
 
 
-def _with_agents(run: Run, age_s: float) -> Run:
+def _is_told_by_bpftool(fact: Fact) -> bool:
+    return tool_of(fact) == "bpftool" and not fact.get("namespace")
+
+
+def _with_agents(run: PathRun, age_s: float) -> PathRun:
     """The agents started so long before the run, though not so that this alone counts as a transition."""
     started_at = run.request.started - max(age_s, 31)
 
@@ -79,11 +87,9 @@ def _with_agents(run: Run, age_s: float) -> Run:
         )
 
     [backend] = run.plan.backends
-    assert backend.target is not None
-    backends = (replace(backend, target=aged(backend.target)),)
-    return replace(
-        run, plan=replace(run.plan, source=aged(run.plan.source), backends=backends), plan_after=None
-    )
+    assert backend.pod_facts is not None
+    plan = with_backends(run.plan, replace(backend, target=aged(backend.pod_facts)))
+    return replace(run, plan=replace(plan, source=aged(plan.source)), plan_after=None)
 
 
 @pytest.mark.parametrize("name", [STALE, FAILED])
@@ -132,7 +138,7 @@ def test_what_can_not_be_compared_changes_nothing(kernel: Kernel) -> None:
 
 
 def test_a_healthy_run_does_not_ask() -> None:
-    assert not [q for q in questions_of(recorded("healthy-cross-node")) if "prog" in q.argv]
+    assert not [q for q in facts_of(recorded("healthy-cross-node")) if q.kind is FactKind.PROGRAM]
 
 
 def test_a_hop_that_reads_no_map_is_left_as_it_is() -> None:

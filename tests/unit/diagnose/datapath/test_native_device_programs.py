@@ -8,9 +8,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.bpf import bpftool
@@ -23,7 +24,7 @@ THERE, BACK = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
 HOOKS = {FROM: "tcx/ingress", TO: "tcx/egress"}
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -50,7 +51,7 @@ NO_LINK = shown({"error": "bpf obj get (/sys/fs/bpf/cilium/…): No such file or
 DETACHED, OLD = link(devname="(detached)", ifindex=0), link()
 
 
-def with_programs(chains: tuple[Answer, Answer], links: Mapping[tuple[int, str], Answer]) -> Run:
+def with_programs(chains: tuple[Answer, Answer], links: Mapping[tuple[int, str], Answer]) -> PathRun:
     """A healthy run with these programs at the uplinks of the source's node (0) and the destination's (1)."""
     run = recorded(HEALTHY)
     nodes = ends(run)
@@ -84,13 +85,13 @@ def test_programs_that_nobody_has_pinned_a_link_for_are_not_missed() -> None:
 
 
 def test_links_are_asked_for_where_a_program_is_not_seen_alone() -> None:
-    run = without(recorded(HEALTHY), "netdev")
+    run = without(recorded(HEALTHY), FactKind.DEVICE_PROGRAM_LINK)
     nodes = ends(run)
     pins = {bpftool.device_link(node, "eth0", name) for node in nodes for name in (FROM, TO)}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM) for node in nodes})
-    assert pins & set(questions_of(seen)) == {bpftool.device_link(node, "eth0", TO) for node in nodes}
+    assert pins & set(facts_of(seen)) == {bpftool.device_link(node, "eth0", TO) for node in nodes}
     seen = answering(run, {bpftool.attached(node, "eth0"): chain(FROM, TO) for node in nodes})
-    assert not pins & set(questions_of(seen))
+    assert not pins & set(facts_of(seen))
 
 
 @pytest.mark.parametrize(
@@ -116,4 +117,4 @@ def test_what_bpftool_does_not_answer_leaves_the_path_healthy() -> None:
 def test_it_explains_no_failure_and_is_not_asked_then() -> None:
     run = recorded("overlay-dropped-on-the-wire")
     pins = {bpftool.device_link(node, "eth0", name) for node in ends(run) for name in (FROM, TO)}
-    assert not pins & set(questions_of(run))
+    assert not pins & set(facts_of(run))

@@ -8,8 +8,8 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -20,20 +20,20 @@ LOST = "overlay-dropped-on-the-wire"
 OWN_MAP, OWN_CALLS, OTHERS_MAP = 11, 12, 99
 
 
-def destination(run: Run) -> PodFacts:
-    target = run.plan.backends[0].target
+def destination(run: PathRun) -> PodFacts:
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target
 
 
-def slot_of(run: Run, pod: PodFacts, name: str, *map_ids: int) -> Run:
+def slot_of(run: PathRun, pod: PodFacts, name: str, *map_ids: int) -> PathRun:
     """The run with a program of this name and these maps in the pod's slot. The pod's other programs use its map."""
     assert pod.endpoint is not None
     node, endpoint = pod.node.name, pod.endpoint.endpoint_id
     number = bpftool.parse_call(run.evidence.latest(bpftool.policy_call(node, endpoint)))
     assert isinstance(number, int)
     call = {"key": ["0x07"], "value": [f"{octet:#04x}" for octet in (7777).to_bytes(4, "little")]}
-    shown: dict[Question, object] = {
+    shown: dict[Fact, object] = {
         bpftool.prog(node, number): program(number, name, map_ids),
         bpftool.endpoint_call(node, endpoint, 7): call,
         bpftool.endpoint_call(node, endpoint, 26): call,
@@ -41,9 +41,9 @@ def slot_of(run: Run, pod: PodFacts, name: str, *map_ids: int) -> Run:
         bpftool.map_id(node, f"cilium_policy_v2_{endpoint:05d}"): {"id": OWN_MAP},
         bpftool.map_id(node, bpftool.calls_of(endpoint)): {"id": OWN_CALLS},
     }
-    readings: dict[Question, tuple[Reading, ...]] = dict(run.evidence)
-    for question, answer in shown.items():
-        readings[question] = (Answer(0, json.dumps(answer).encode(), b"", 0.0, 0.0),) * 2
+    readings: dict[Fact, tuple[Reading, ...]] = dict(run.evidence)
+    for fact, answer in shown.items():
+        readings[fact] = (Answer(0, json.dumps(answer).encode(), b"", 0.0, 0.0),) * 2
     return replace(run, evidence=Evidence(readings))
 
 
@@ -51,7 +51,7 @@ def program(number: int, name: str, map_ids: tuple[int, ...]) -> dict[str, objec
     return {"id": number, "name": name, "type": "sched_cls", "tag": "0", "map_ids": list(map_ids)}
 
 
-def verdict(run: Run, hop: HopName) -> tuple[HopVerdict, Reason]:
+def verdict(run: PathRun, hop: HopName) -> tuple[HopVerdict, Reason]:
     [found] = [finding for finding in diagnose(run).findings if finding.hop is hop]
     return found.verdict, found.reason
 

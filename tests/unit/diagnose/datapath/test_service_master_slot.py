@@ -11,8 +11,8 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.lookup.service_frontend import address_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.maps import lbmap
@@ -24,10 +24,10 @@ OTHER = 77
 ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 
 
-def altered(run: Run, number: int, octets: slice, value: bytes) -> Run:
+def altered(run: PathRun, number: int, octets: slice, value: bytes) -> PathRun:
     """The run, all its answers heard twice, with other octets in one slot of its Service."""
     assert run.plan.frontend is not None
-    readings: dict[Question, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
+    readings: dict[Fact, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
     slot = lbmap.slot(run.plan.source.node.name, address_of(run.plan.frontend), number)
     answer = readings[slot][-1]
     assert isinstance(answer, Answer)
@@ -37,12 +37,12 @@ def altered(run: Run, number: int, octets: slice, value: bytes) -> Run:
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
-def with_reverse_nat(run: Run, number: int, reading: Reading) -> Run:
-    question = lbmap.revnat(run.plan.source.node.name, number)
-    return replace(run, evidence=Evidence({**run.evidence.readings, question: (reading, reading)}))
+def with_reverse_nat(run: PathRun, number: int, reading: Reading) -> PathRun:
+    fact = lbmap.revnat(run.plan.source.node.name, number)
+    return replace(run, evidence=Evidence({**run.evidence.readings, fact: (reading, reading)}))
 
 
-def own_reverse_nat(run: Run) -> tuple[int, Answer]:
+def own_reverse_nat(run: PathRun) -> tuple[int, Answer]:
     """The Service's number, and the entry that it should have."""
     frontend = run.plan.frontend
     assert frontend is not None
@@ -58,7 +58,7 @@ def told(diagnosis: Diagnosis, hop: HopName) -> Finding:
     return next(finding for finding in diagnosis.findings if finding.hop is hop)
 
 
-def with_another_reverse_nat(name: str) -> Run:
+def with_another_reverse_nat(name: str) -> PathRun:
     """Slot 0 names an entry that is not there; that of the Service itself is as it should be."""
     run = recorded(name)
     number, entry = own_reverse_nat(run)

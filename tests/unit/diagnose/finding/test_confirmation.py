@@ -8,7 +8,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.hop_check import LIVE, SNAPSHOT
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from unit.recorded import recorded
 
 FAULTS = [
@@ -19,7 +19,7 @@ FAULTS = [
 ]
 
 
-def read_once(name: str) -> Run:
+def read_once(name: str) -> PathRun:
     """The run as it was before anything was read a second time."""
     run = recorded(name)
     return replace(run, evidence=run.evidence.first_readings(), second_look=False, plan_after=None)

@@ -17,9 +17,9 @@ from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.diagnose.finding.faults import worst_of
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.finding.hop_check import Contradiction, Hop
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.path import ExpectedHop
@@ -52,28 +52,28 @@ NO_ANSWER = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")
 NO_NF_TABLES = Answer(255, b"", b"the kernel refuses: -22\n", 0.0, 0.0)
 
 
-def reread(run: Run, question: Question, reading: Reading) -> Run:
-    """The run with this reading of a question, twice, and no other."""
-    others = {known: readings for known, readings in run.evidence if known != question}
-    return replace(run, evidence=Evidence({**others, question: (reading, reading)}))
+def reread(run: PathRun, fact: Fact, reading: Reading) -> PathRun:
+    """The run with this reading of a fact, twice, and no other."""
+    others = {known: readings for known, readings in run.evidence if known != fact}
+    return replace(run, evidence=Evidence({**others, fact: (reading, reading)}))
 
 
-def arrival(run: Run) -> str:
+def arrival(run: PathRun) -> str:
     """The node that the run's tunnel packets should come to."""
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     return target.node.name
 
 
-def finding(run: Run, hop: HopName) -> Finding:
+def finding(run: PathRun, hop: HopName) -> Finding:
     return next(finding for finding in diagnose(run).findings if finding.hop is hop)
 
 
 def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
     run = recorded(LOST)
     node = arrival(run)
-    run = reread(run, iptables.question(node), NO_ANSWER)
-    run = reread(run, nftables.question(node), Answer(0, NFT_DROPS, b"", 0.0, 0.0))
+    run = reread(run, iptables.fact(node), NO_ANSWER)
+    run = reread(run, nftables.fact(node), Answer(0, NFT_DROPS, b"", 0.0, 0.0))
     divergence = diagnose(run).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (
@@ -82,18 +82,18 @@ def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
     )
 
 
-@pytest.mark.parametrize("question", [iptables.question, nftables.question])
+@pytest.mark.parametrize("fact", [iptables.fact, nftables.fact])
 def test_a_packet_filter_that_cannot_be_seen_leaves_its_hop_unknown(
-    question: Callable[[str], Question],
+    fact: Callable[[str], Fact],
 ) -> None:
     run = recorded(LOST)
-    found = finding(reread(run, question(arrival(run)), NO_ANSWER), HopName.OVERLAY_DECAPSULATION)
+    found = finding(reread(run, fact(arrival(run)), NO_ANSWER), HopName.OVERLAY_DECAPSULATION)
     assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
 
 
 def test_a_kernel_without_nf_tables_has_none_of_its_rules() -> None:
     run = recorded(LOST)
-    run = reread(run, nftables.question(arrival(run)), NO_NF_TABLES)
+    run = reread(run, nftables.fact(arrival(run)), NO_NF_TABLES)
     assert finding(run, HopName.OVERLAY_DECAPSULATION).verdict is HopVerdict.OK
 
 
@@ -113,9 +113,9 @@ def test_programs_at_a_device_that_cannot_be_seen_leave_its_hop_unknown() -> Non
     assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
 
 
-def _outer(run: Run) -> tuple[Packet, str]:
+def _outer(run: PathRun) -> tuple[Packet, str]:
     """The tunnel packet of the run's request, and the node that sends it."""
-    source, target = run.plan.source.node, run.plan.backends[0].target
+    source, target = run.plan.source.node, run.plan.backends[0].pod_facts
     assert source.cilium is not None
     assert target is not None
     assert target.node.cilium is not None

@@ -7,15 +7,16 @@ import pytest
 
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.context import CheckContext
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.path import ExpectedHop
 from datapath_probe.sources.iproute2 import links
+from datapath_probe.sources.maps.map_keys import MAP_KEYS
 from unit.diagnose.told import without
 from unit.recorded import names, recorded
 
@@ -36,11 +37,11 @@ def checked_fixture(monkeypatch: pytest.MonkeyPatch) -> list[HopName]:
     return ran
 
 
-def reread(run: Run, question: Question) -> Run:
-    """The run with the same answer to this question, given once more."""
-    [*_, answer] = run.evidence.all(question)
+def reread(run: PathRun, fact: Fact) -> PathRun:
+    """The run with the same answer to this fact, given once more."""
+    [*_, answer] = run.evidence.all(fact)
     assert isinstance(answer, Answer)
-    return replace(run, evidence=run.evidence.adding([question], [replace(answer, at=answer.at + 1)]))
+    return replace(run, evidence=run.evidence.adding([fact], [replace(answer, at=answer.at + 1)]))
 
 
 def test_no_check_runs_again_for_what_is_known(checked: list[HopName]) -> None:
@@ -49,7 +50,7 @@ def test_no_check_runs_again_for_what_is_known(checked: list[HopName]) -> None:
     assert len(checked) == len(first.findings)
     checked.clear()
     assert diagnose(run, cache) == first
-    questions_of(run, cache)
+    facts_of(run, cache)
     assert checked == []
 
 
@@ -70,10 +71,10 @@ def test_what_is_asked_and_found_is_the_same_with_what_is_known(name: str) -> No
     steps = [
         replace(under_way, evidence=Evidence()),
         under_way,
-        without(first_look, "bpftool"),
+        without(first_look, *MAP_KEYS),
         first_look,
         run,
     ]
     for step in steps:
-        assert questions_of(step, cache) == questions_of(step)
+        assert facts_of(step, cache) == facts_of(step)
         assert diagnose(step, cache) == diagnose(step)

@@ -9,6 +9,7 @@ import pytest
 from datapath_probe.api.vocabulary import LoadBalancing
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from unit.publish.samples import PROFILE
@@ -138,10 +139,10 @@ def test_the_load_balancers_choice_and_a_fault_are_no_other_way() -> None:
 def test_agents_that_differ_are_in_a_roll_out_and_show_no_way() -> None:
     run = recorded("healthy-service-cross-node")
     readings = dict(run.evidence.readings)
-    [question] = [q for q in readings if q.argv[0] == "grep" and q.node == "node1"]
-    last = readings[question][-1]
+    [fact] = [q for q in readings if q.kind is FactKind.AGENT_CONFIG and q.node == "node1"]
+    last = readings[fact][-1]
     assert isinstance(last, Answer)
     switched = replace(last, stdout=last.stdout.replace(b"routing-mode:tunnel", b"routing-mode:native"))
     assert switched != last
-    readings[question] = (switched,)
+    readings[fact] = (switched,)
     assert diagnose(replace(run, evidence=Evidence(readings))).profile is None

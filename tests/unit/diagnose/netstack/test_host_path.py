@@ -7,10 +7,11 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
-from datapath_probe.diagnose.engine import diagnose, questions_of
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import ss
@@ -24,7 +25,7 @@ NO_ANSWER = Unavailable("EvidenceTimeout", "no answer within 5 s")
 NO_MAP_ENTRY = Answer(254, b"null", b"", 0.0, 0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Reading]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
     """The run, all its answers heard twice, with other ones."""
     heard = {q: (r[-1], r[-1]) for q, r in run.evidence}
     readings = {**heard, **{q: (answer, answer) for q, answer in answers.items()}}
@@ -35,7 +36,7 @@ def printed(text: str) -> Answer:
     return Answer(0, text.encode(), b"", 0.0, 0.0)
 
 
-def ends(run: Run) -> tuple[str, str]:
+def ends(run: PathRun) -> tuple[str, str]:
     host = run.plan.backends[0].host
     assert host is not None
     return run.plan.source.node.name, host.name
@@ -45,7 +46,7 @@ def ruled(at: int, chain: str, rule: str, name: str = REFUSED) -> Diagnosis:
     """What is said where this rule is on the source's node (0), or the destination's (1)."""
     run = recorded(name)
     rules = TABLES.format(chain, f"[3:180] -A {chain} {rule}")
-    return diagnose(answering(run, {iptables.question(ends(run)[at]): printed(rules)}))
+    return diagnose(answering(run, {iptables.fact(ends(run)[at]): printed(rules)}))
 
 
 def with_sockets(text: str) -> Diagnosis:
@@ -94,7 +95,7 @@ def test_a_rule_that_may_mean_the_request_blames_nobody() -> None:
 
 def test_filters_of_a_host_that_can_not_be_seen_blame_nobody() -> None:
     run = recorded(REFUSED)
-    told = diagnose(answering(run, {iptables.question(ends(run)[1]): NO_ANSWER}))
+    told = diagnose(answering(run, {iptables.fact(ends(run)[1]): NO_ANSWER}))
     assert told.divergence is None
 
 
@@ -118,18 +119,18 @@ def test_a_host_where_nobody_listens_has_refused(text: str) -> None:
     assert (divergence.hop, divergence.reason) == (RESPONSE, Reason.CONNECTION_REFUSED)
 
 
-def failed(name: str) -> Run:
+def failed(name: str) -> PathRun:
     """A healthy run as if curl had not got a connection, and nobody had seen any of its packets."""
     run, report = recorded(name), recorded(REFUSED).request.reading
-    gone = {q: NO_MAP_ENTRY for q, _ in run.evidence if "cilium_ct4_global" in " ".join(q.argv)}
+    gone = {q: NO_MAP_ENTRY for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY}
     return answering(replace(run, request=replace(run.request, reading=report)), gone)
 
 
 def test_a_rule_that_keeps_a_pod_from_its_own_host_is_blamed() -> None:
     run = failed("healthy-to-host-same-node")
-    assert iptables.question(ends(run)[0]) in questions_of(run)
+    assert iptables.fact(ends(run)[0]) in facts_of(run)
     rules = TABLES.format("INPUT", "[3:180] -A INPUT -p tcp -m tcp --dport 8088 -j DROP")
-    run = answering(run, {iptables.question(ends(run)[0]): printed(rules)})
+    run = answering(run, {iptables.fact(ends(run)[0]): printed(rules)})
     lookup = next(f for f in diagnose(run).findings if f.hop is HopName.ENDPOINT_LOOKUP)
     assert (lookup.verdict, lookup.reason) == (HopVerdict.STALE, Reason.NETFILTER_DROPS)
 
@@ -138,7 +139,7 @@ def test_a_rule_that_keeps_a_pod_from_its_own_host_is_blamed() -> None:
 def test_a_rule_between_two_hosts_is_blamed(at: int, chain: str) -> None:
     run = failed("healthy-host-to-host")
     rules = TABLES.format(chain, f"[3:180] -A {chain} -p tcp -m tcp --dport 8088 -j DROP")
-    told = diagnose(answering(run, {iptables.question(ends(run)[at]): printed(rules)}))
+    told = diagnose(answering(run, {iptables.fact(ends(run)[at]): printed(rules)}))
     assert told.divergence is not None
     assert (told.divergence.hop, told.divergence.node) == (THERE, ends(run)[at])
 
@@ -147,7 +148,7 @@ def test_a_rule_that_keeps_a_host_from_pods_is_blamed() -> None:
     run = failed("healthy-from-host-cross-node")
     rules = TABLES.format("OUTPUT", "[3:180] -A OUTPUT -p tcp -m tcp --dport 80 -j DROP")
     node = run.plan.source.node.name
-    told = diagnose(answering(run, {iptables.question(node): printed(rules)}))
+    told = diagnose(answering(run, {iptables.fact(node): printed(rules)}))
     assert told.divergence is not None
     assert (told.divergence.hop, told.reason) == (THERE, Reason.NETFILTER_DROPS)
 
@@ -155,4 +156,4 @@ def test_a_rule_that_keeps_a_host_from_pods_is_blamed() -> None:
 @pytest.mark.parametrize("name", ["healthy-to-host-cross-node", "healthy-host-to-host"])
 def test_a_request_that_came_through_asks_for_no_filters(name: str) -> None:
     run = recorded(name)
-    assert not [q for q in questions_of(run) if "iptables-save" in q.argv or "ss" in q.argv]
+    assert not [q for q in facts_of(run) if q.kind in (FactKind.IPTABLES_RULES, FactKind.SOCKETS)]

@@ -10,8 +10,9 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.netstack.mtu import largest_packet
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.iproute2 import links
 from unit.diagnose.told import ends, without
@@ -22,15 +23,15 @@ STALLED, HEALTHY = "mtu-too-small-for-a-large-body", "healthy-cross-node"
 OUTER = 1500  # a pod's routes take 1450, and the tunnel's headers 50
 
 
-def read_again(run: Run) -> Run:
+def read_again(run: PathRun) -> PathRun:
     """Everything that the run read, once more."""
     evidence = run.evidence
-    for question, readings in run.evidence:
-        evidence = evidence.adding([question], [readings[-1]])
+    for fact, readings in run.evidence:
+        evidence = evidence.adding([fact], [readings[-1]])
     return replace(run, evidence=evidence, second_look=True)
 
 
-def with_uplinks(run: Run, source_mtu: int, destination_mtu: int) -> Run:
+def with_uplinks(run: PathRun, source_mtu: int, destination_mtu: int) -> PathRun:
     """The run between nodes whose devices take so much."""
     evidence = run.evidence
     nodes = {facts.name: facts for facts in run.plan.nodes}
@@ -40,15 +41,15 @@ def with_uplinks(run: Run, source_mtu: int, destination_mtu: int) -> Run:
         assert cilium is not None
         route = {"dst": cilium.internal_ips[0], "dev": "eth0", "flags": []}
         link = links.link(node, "eth0")
-        for question, shown in (
+        for fact, shown in (
             (links.route_to(node, cilium.internal_ips[0]), route),
             (link, {**_known(run, link), "mtu": mtu}),
         ):
-            evidence = evidence.adding([question], [printed(json.dumps([shown]))])
+            evidence = evidence.adding([fact], [printed(json.dumps([shown]))])
     return read_again(replace(run, evidence=evidence))
 
 
-def _known(run: Run, link: Question) -> dict[str, object]:
+def _known(run: PathRun, link: Fact) -> dict[str, object]:
     """The device as it was read, or as one might be."""
     reading = run.evidence.latest(link)
     if isinstance(reading, Answer):
@@ -57,7 +58,7 @@ def _known(run: Run, link: Question) -> dict[str, object]:
     return {"ifindex": 2, "ifname": "eth0", "flags": ["UP"], "linkinfo": {"info_kind": "veth"}}
 
 
-def node_routing(run: Run) -> Finding:
+def node_routing(run: PathRun) -> Finding:
     return next(finding for finding in diagnose(run).findings if finding.hop is HopName.NODE_ROUTING)
 
 
@@ -82,19 +83,19 @@ def test_what_is_cut_where_it_is_sent_arrives(mtus: tuple[int, int]) -> None:
     assert node_routing(with_uplinks(recorded(HEALTHY), *mtus)).verdict is HopVerdict.OK
 
 
-def with_pod_taking(run: Run, mtu: int) -> Run:
+def with_pod_taking(run: PathRun, mtu: int) -> PathRun:
     """The run to a pod whose own device takes so much."""
     evidence, there = run.evidence, ends(run)[1]
-    for question, _ in run.evidence:
-        if question.node == there and "nsenter" in question.argv and "link" in question.argv:
-            evidence = evidence.adding(
-                [question], [printed(json.dumps([{**_known(run, question), "mtu": mtu}]))]
-            )
+    for fact, _ in run.evidence:
+        if fact.node == there and fact.kind is FactKind.LINK and fact.get("namespace"):
+            evidence = evidence.adding([fact], [printed(json.dumps([{**_known(run, fact), "mtu": mtu}]))])
     return read_again(replace(run, evidence=evidence))
 
 
 def test_a_pod_that_takes_less_than_its_route_says_is_named_where_requests_stall() -> None:
-    divergence = diagnose(with_pod_taking(without(recorded(STALLED), "iptables-save"), 600)).divergence
+    divergence = diagnose(
+        with_pod_taking(without(recorded(STALLED), FactKind.IPTABLES_RULES), 600)
+    ).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (HopName.DESTINATION_INTERFACE, Reason.MTU_TOO_SMALL)
 

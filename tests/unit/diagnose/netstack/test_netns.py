@@ -10,8 +10,8 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -26,7 +26,7 @@ FOLDER = "/var/run/cilium/netns"
 NO_DEVICE = Answer(1, b"", b'Device "lxc" does not exist.\n', 0.0, 0.0)
 
 
-def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
+def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
     """The run with other answers, each heard twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
@@ -35,11 +35,11 @@ def answering(run: Run, answers: Mapping[Question, Answer]) -> Run:
 def destination() -> tuple[PodFacts, AgentEndpoint, str]:
     """The pod, its agent's endpoint and its namespace."""
     [backend] = RUN.plan.backends
-    pod = backend.target
+    pod = backend.pod_facts
     assert pod is not None
     assert pod.endpoint is not None
     node = pod.node.name
-    asked = agent_endpoint.question(node, pod.endpoint.endpoint_id)
+    asked = agent_endpoint.fact(node, pod.endpoint.endpoint_id)
     agent = agent_endpoint.parse(RUN.evidence.latest(asked))
     namespaces = netns.parse(RUN.evidence.latest(netns.find(node)))
     assert isinstance(agent, AgentEndpoint)
@@ -64,7 +64,7 @@ def end(namespace: str, index: int, *addresses: str, mac: str = "", name: str = 
     return f"{FOLDER}/{namespace}\n{json.dumps([device])}\n"
 
 
-def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Question, Answer]:
+def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Fact, Answer]:
     """Both ends as the agent set them up."""
     host = {
         "ifindex": agent.ifindex,
@@ -84,7 +84,7 @@ def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Question, Answer
     return {q: Answer(0, json.dumps(told).encode(), b"", 0.0, 0.0) for q, told in shown.items()}
 
 
-def interface(run: Run) -> Finding:
+def interface(run: PathRun) -> Finding:
     [finding] = [f for f in diagnose(run).findings if f.hop is HopName.DESTINATION_INTERFACE]
     return finding
 

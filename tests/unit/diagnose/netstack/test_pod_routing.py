@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from datapath_probe.diagnose.engine import questions_of
+from datapath_probe.diagnose.engine import facts_of
+from datapath_probe.evidence.fact_kinds import FactKind
+from unit.plans import with_frontend
 from unit.recorded import recorded
 
 
@@ -10,9 +12,8 @@ def test_a_pod_that_calls_a_node_port_is_asked_for_that_port() -> None:
     run = recorded("egress-policy-deny-service")
     frontend = run.plan.frontend
     assert frontend is not None
-    plan = replace(run.plan, frontend=replace(frontend, node_port=30080))
-    asked = [" ".join(question.argv) for question in questions_of(replace(run, plan=plan, plan_after=plan))]
-    sent = [argv for argv in asked if argv.startswith("nsenter") and f"route get {frontend.ip} " in argv]
-    assert sent
-    assert all(argv.endswith("dport 30080") for argv in sent if "dport" in argv and " iif " not in argv)
-    assert any(argv.endswith("dport 30080") for argv in sent)
+    plan = with_frontend(run.plan, replace(frontend, node_port=30080))
+    asked = facts_of(replace(run, plan=plan, plan_after=plan))
+    sent = [q for q in asked if q.kind is FactKind.ROUTE and q.get("namespace")]
+    ports = {q.get("destination_port") for q in sent if q.get("destination") == frontend.ip}
+    assert ports - {None} == {30080}

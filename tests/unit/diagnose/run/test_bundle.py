@@ -10,43 +10,44 @@ from hypothesis import strategies as st
 from datapath_probe.api.reasons import Reason
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.bundle import Bundle, NotABundleError
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
 from unit.recorded import names, recorded
 
 
-def replayed(run: Run) -> Run:
+def replayed(run: PathRun) -> PathRun:
     return Bundle.from_json(Bundle(run).to_json()).run
 
 
-def assert_judged_alike(run: Run) -> None:
+def assert_judged_alike(run: PathRun) -> None:
     """All but the secrets of the plan is the same."""
     live, again = diagnose(run), diagnose(replayed(run))
     assert replace(again, plan=live.plan) == live
 
 
-def sending(run: Run, body: str, *values: str) -> Run:
+def sending(run: PathRun, body: str, *values: str) -> PathRun:
     """The run, of a request with this body and these header values."""
     headers = tuple((f"X-{number}", value) for number, value in enumerate(values))
     request = replace(run.plan.request, body=body, headers=headers)
     return replace(run, plan=replace(run.plan, request=request))
 
 
-def left_waiting() -> Run:
+def left_waiting() -> PathRun:
     """A last segment arrived, and nobody looked at what may have swallowed those before it: whether the application is
     to blame hangs on the size of the request.
     """
     run = recorded("mtu-too-small-for-a-large-body")
-    seen = {q: said for q, said in run.evidence if "iptables-save" not in q.argv}
+    seen = {q: said for q, said in run.evidence if q.kind is not FactKind.IPTABLES_RULES}
     return replace(run, evidence=Evidence(seen))
 
 
-def with_secrets() -> Run:
+def with_secrets() -> PathRun:
     run = recorded("healthy-cross-node")
     request = replace(run.plan.request, headers=(("Authorization", "Bearer s3cret"),), body="s3cret")
     reading = run.request.reading
@@ -89,14 +90,14 @@ def test_redaction_does_not_change_the_verdict() -> None:
 
 def test_outputs_are_kept_byte_for_byte() -> None:
     run = recorded("healthy-cross-node")
-    question = Question("node1", ("garbage",))
+    fact = Fact(FactKind.UPTIME, "node1")
     readings = [Answer(1, bytes(range(256)), b"\xff\x00", 1.5, 0.25, truncated=True)]
-    odd = replace(run, evidence=run.evidence.adding([question], readings))
+    odd = replace(run, evidence=run.evidence.adding([fact], readings))
     odd = replace(
-        odd, evidence=odd.evidence.adding([question], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
+        odd, evidence=odd.evidence.adding([fact], [Unavailable(EvidenceError.TIMEOUT, "späť", 2.0)])
     )
     again = Bundle.from_json(Bundle(odd).to_json()).run
-    assert again.evidence.readings[question] == odd.evidence.readings[question]
+    assert again.evidence.readings[fact] == odd.evidence.readings[fact]
 
 
 def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
@@ -115,7 +116,7 @@ def test_what_is_no_bundle_is_refused(text: bytes) -> None:
 ASKED = "/login?token=s3cret&s3cret&x="
 
 
-def asking_with_secrets() -> Run:
+def asking_with_secrets() -> PathRun:
     run = recorded("healthy-cross-node")
     reading = run.request.reading
     assert isinstance(reading, Answer)
@@ -129,7 +130,7 @@ def asking_with_secrets() -> Run:
         run,
         plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
         request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
-        evidence=run.evidence.adding([Question("node1", ("hubble",))], [Answer(0, told, b"", 0.0, 0.0)]),
+        evidence=run.evidence.adding([Fact(FactKind.NEWEST_FLOW, "node1")], [Answer(0, told, b"", 0.0, 0.0)]),
     )
 
 

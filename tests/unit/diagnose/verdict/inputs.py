@@ -8,14 +8,14 @@ from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.examination import Examination
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.verdict_input import VerdictInput
 from faults.recordings import ARCHIVES
 from unit.recorded import recorded
 
 
 @cache
-def of_bench(mode: str, fault: str, version: str = "1.18.5") -> Run:
+def of_bench(mode: str, fault: str, version: str = "1.18.5") -> PathRun:
     """A run of the fault bench."""
     with tarfile.open(ARCHIVES / f"cilium-{version}-{mode}.tar.xz") as archive:
         member = archive.extractfile(f"{fault}.json")
@@ -29,7 +29,7 @@ def facts_of(run: str) -> VerdictInput:
     return facts(recorded(run))
 
 
-def facts(run: Run) -> VerdictInput:
+def facts(run: PathRun) -> VerdictInput:
     """What the verdict on this run depends on."""
     return Examination.of(run).verdict_input()
 
@@ -39,7 +39,7 @@ def found(of: VerdictInput, hop: HopName) -> Finding:
     return next(finding for finding in of.findings if finding.hop is hop)
 
 
-def checked(run: Run, hop: HopName) -> Finding:
+def checked(run: PathRun, hop: HopName) -> Finding:
     """What the check alone found, without what events add."""
     examination = Examination.of(run)
     return next(f for f in examination.findings(examination.context) if f.hop is hop)

@@ -8,31 +8,31 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import map_layout
+from unit.plans import with_backends
 from unit.recorded import names, recorded
-from unit.sources.golden import printed
 
 FOLDER = b"/tmp/cilium/config-map/"
 HEALTHY, BROKEN, LATENT = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint", "ipcache-entry-missing"
 
 
-def changed(run: Run, question: Question, change: Callable[[bytes], bytes]) -> Run:
-    """The run with another answer to this question."""
+def changed(run: PathRun, fact: Fact, change: Callable[[bytes], bytes]) -> PathRun:
+    """The run with another answer to this fact."""
     readings = dict(run.evidence.readings)
-    answers = [reading for reading in readings[question] if isinstance(reading, Answer)]
-    readings[question] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
+    answers = [reading for reading in readings[fact] if isinstance(reading, Answer)]
+    readings[fact] = tuple(replace(answer, stdout=change(answer.stdout)) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 
 
-def configured(name: str, key: str, value: str) -> tuple[Run, str]:
+def configured(name: str, key: str, value: str) -> tuple[PathRun, str]:
     """The run of that name, with an agent on the destination's node that was started with this setting; the node."""
     run = recorded(name)
-    target = run.plan.backends[0].target
+    target = run.plan.backends[0].pod_facts
     assert target is not None
     node = target.node.name
 
@@ -40,7 +40,7 @@ def configured(name: str, key: str, value: str) -> tuple[Run, str]:
         kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
         return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
 
-    return changed(run, agent_config.question(node), change), node
+    return changed(run, agent_config.fact(node), change), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
@@ -66,12 +66,11 @@ def test_a_node_whose_settings_can_not_be_judged_is_unknown(
     assert {f.verdict for f in diagnosis.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
 
 
-def set_apart(name: str, *settings: str) -> tuple[Run, str]:
+def set_apart(name: str, *settings: str) -> tuple[PathRun, str]:
     """The same with other keys than those that were recorded."""
     run, node = configured(name, "ipam", "kubernetes")
     said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
-    more = agent_config.more(node)
-    return replace(run, evidence=run.evidence.adding([more], [printed(said, exit_code=2)])), node
+    return changed(run, agent_config.fact(node), lambda before: before + said), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
@@ -149,7 +148,7 @@ def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
 def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
     recording = recorded(BROKEN)
     plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
-    elsewhere = replace(plan, backends=())
+    elsewhere = with_backends(plan, replace(plan.backends[0], ip="10.244.9.9"))
     diagnosis = diagnose(replace(recording, plan=plan, plan_after=elsewhere))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 

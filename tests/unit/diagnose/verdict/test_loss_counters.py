@@ -7,9 +7,10 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.diagnose.engine import diagnose, questions_of
-from datapath_probe.diagnose.run.run import Run
-from datapath_probe.evidence.question import Question
+from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.agent import bpf_metrics
 from datapath_probe.sources.iproute2 import links
@@ -39,18 +40,20 @@ def programs(overlay: int, denied: int = 0) -> str:
 
 
 def counting(
-    run: Run, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
-) -> Run:
+    run: PathRun, node: str, before: tuple[str, str], after: tuple[str, str], read_s: float = SOON_S
+) -> PathRun:
     """The run with the node's counters (device, programs) so long after its start, and in the second look."""
-    questions = [links.counters(node, "cilium_vxlan"), bpf_metrics.question(node)]
+    facts = [links.counters(node, "cilium_vxlan"), bpf_metrics.fact(node)]
     evidence = run.evidence
     for printed, at in ((before, read_s), (after, LATE_S)):
         readings = [Answer(0, text.encode(), b"", run.request.started + at, 0.01) for text in printed]
-        evidence = evidence.adding(questions, readings)
+        evidence = evidence.adding(facts, readings)
     return replace(run, evidence=evidence)
 
 
-def silent(run: Run, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S) -> Run:
+def silent(
+    run: PathRun, *, sent: int = 3, arrived: int = 0, seen: int = 0, read_s: float = SOON_S
+) -> PathRun:
     here, there = ends(run)
     run = counting(run, here, (device(5, 10), programs(4)), (device(5, 10 + sent), programs(4)), read_s)
     after = (device(7 + arrived, 9), programs(6 + seen))
@@ -81,13 +84,13 @@ def test_anything_else_leaves_the_segment_as_it_was(change: dict[str, float]) ->
 
 def test_counters_read_once_prove_nothing() -> None:
     run = silent(recorded(LOST))
-    once = {question: readings[:1] for question, readings in run.evidence}
+    once = {fact: readings[:1] for fact, readings in run.evidence}
     looked = replace(run, evidence=type(run.evidence)(once))
     assert diagnose(looked).reason is not Reason.LOST_BETWEEN_NODES
 
 
 def test_a_loss_is_not_told_of_packets_that_may_never_have_been_sent() -> None:
-    run = without(silent(recorded(LOST)), "cilium_ct4_global")
+    run = without(silent(recorded(LOST)), FactKind.CONNTRACK_ENTRY)
     assert diagnose(run).reason is Reason.LOST_IN_TRANSIT
 
 
@@ -110,9 +113,11 @@ def test_only_a_request_that_hangs_has_its_packets_counted() -> None:
     run = recorded("healthy-cross-node")
     waiting = replace(run, request=replace(run.request, reading=None))
 
-    def counters(run: Run) -> set[Question]:
-        return {q for q in questions_of(run) if q.argv[:2] == ("cilium-dbg", "bpf") or "-s" in q.argv}
+    of_counters = (FactKind.BPF_METRICS, FactKind.LINK_COUNTERS)
+
+    def counters(run: PathRun) -> set[Fact]:
+        return {q for q in facts_of(run) if q.kind in of_counters}
 
     assert counters(waiting) == set()
-    assert {question.node for question in counters(replace(waiting, hanging=True))} == set(ends(run))
+    assert {fact.node for fact in counters(replace(waiting, hanging=True))} == set(ends(run))
     assert counters(run) == set()

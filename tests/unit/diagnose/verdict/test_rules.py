@@ -12,48 +12,52 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.connection.progress import segment_between
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.run.run import Run
+from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.adjustments import ADJUSTMENTS
 from datapath_probe.diagnose.verdict.rules import RULES, conclude
 from datapath_probe.diagnose.verdict.verdict_input import Verdict, VerdictInput
+from datapath_probe.evidence.fact_kinds import FactKind
 from unit.diagnose.test_answers_of_others import refused
 from unit.diagnose.test_l7_policies import behind_l7_policy
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import dropped, ends, telling, without
 from unit.diagnose.verdict.inputs import facts, facts_of, finding_of, of_bench, with_findings
 from unit.diagnose.verdict.test_loss_counters import silent
+from unit.plans import with_backends
 from unit.recorded import recorded
 
 HEALTHY, LATENT, BROKEN = "healthy-cross-node", "ipcache-entry-missing", "ipcache-wrong-tunnel-endpoint"
+OF_AGENT = (FactKind.AGENT_ENDPOINT, FactKind.POLICY_RULES, FactKind.ROUTE)
 LOST, REFUSED = "overlay-dropped-on-the-wire", "connection-refused"
 EGRESS, INGRESS = HopName.EGRESS_POLICY, HopName.INGRESS_POLICY
 IPCACHE, ENDPOINT = HopName.IPCACHE_LOOKUP, HopName.ENDPOINT_LOOKUP
 
 
-def encrypted(run: Run) -> Run:
+def encrypted(run: PathRun) -> PathRun:
     """The run in a cluster with a setting that can't be judged."""
     plan = replace(run.plan, config={**run.plan.config, "enable-wireguard": "true"})
     return replace(run, plan=plan, plan_after=None)
 
 
-def changing(run: Run) -> Run:
-    """The run, after which no backend was left."""
-    return replace(run, plan_after=replace(run.plan, backends=()))
+def changing(run: PathRun) -> PathRun:
+    """The run, after which no backend was left where it was."""
+    moved = (replace(backend, ip="10.244.9.9") for backend in run.plan.backends)
+    return replace(run, plan_after=with_backends(run.plan, *moved))
 
 
-def expecting(run: Run, max_latency_s: float) -> Run:
+def expecting(run: PathRun, max_latency_s: float) -> PathRun:
     """The run with this expectation."""
     expect = replace(run.plan.expect, max_latency_s=max_latency_s)
     return replace(run, plan=replace(run.plan, expect=expect), plan_after=None)
 
 
-DECIDED: dict[str, Callable[[], Run]] = {
+DECIDED: dict[str, Callable[[], PathRun]] = {
     "unsupported_configuration": lambda: encrypted(recorded(BROKEN)),
     "outcome_unknown": lambda: recorded("refused-is-not-denied"),
     "latent_fault": lambda: recorded(LATENT),
     "path_not_followed": lambda: behind_l7_policy(HEALTHY),
     "expectation_missed": lambda: expecting(recorded(HEALTHY), 0.0001),
-    "hop_not_judged": lambda: without(recorded(HEALTHY), "route"),
+    "hop_not_judged": lambda: without(recorded(HEALTHY), FactKind.ROUTE, FactKind.ROUTES),
     "denied_as_expected": lambda: recorded("denied-as-expected"),
     "healthy": lambda: recorded(HEALTHY),
     "change_in_progress": lambda: recorded("wrong-tunnel-endpoint-repaired-meanwhile"),
@@ -64,7 +68,7 @@ DECIDED: dict[str, Callable[[], Run]] = {
     "answered_by_another": lambda: refused(recorded(LOST)),
     "observed_failure": lambda: recorded(REFUSED),
     "failure_not_followed": lambda: behind_l7_policy(LOST),
-    "policy_not_enforced": lambda: without(recorded("denial-not-enforced"), "get"),
+    "policy_not_enforced": lambda: without(recorded("denial-not-enforced"), *OF_AGENT),
     "lost_between_nodes": lambda: silent(recorded(LOST)),
     "lost_in_transit": lambda: recorded(LOST),
 }
@@ -98,11 +102,14 @@ def named(verdict: Verdict) -> HopName | None:
         (changing(recorded(BROKEN)), "change_in_progress"),
         (changing(recorded(HEALTHY)), "healthy"),
         (expecting(recorded(LATENT), 0.0001), "latent_fault"),
-        (expecting(without(recorded(HEALTHY), "route"), 0.0001), "expectation_missed"),
+        (
+            expecting(without(recorded(HEALTHY), FactKind.ROUTE, FactKind.ROUTES), 0.0001),
+            "expectation_missed",
+        ),
         (silent(recorded(BROKEN)), "root_cause"),
     ],
 )
-def test_of_two_rules_that_apply_the_first_decides(run: Run, first: str) -> None:
+def test_of_two_rules_that_apply_the_first_decides(run: PathRun, first: str) -> None:
     assert diagnose(run).rule == first
 
 
@@ -202,7 +209,7 @@ def test_a_report_of_a_re_created_pod_is_a_change() -> None:
 
 def test_a_lookup_that_could_not_be_judged_stays_in_the_segment() -> None:
     run = recorded(LOST)
-    before, after = diagnose(run), diagnose(without(run, "cilium_ipcache"))
+    before, after = diagnose(run), diagnose(without(run, FactKind.IPCACHE_ENTRY))
     assert before.segment is not None
     assert after.segment is not None
     order = list(HopName)

@@ -7,7 +7,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.diagnose.run.windows import Windows
 from datapath_probe.diagnose.verdict.transitions import in_transition
 from datapath_probe.plan.endpoint_churn import EndpointChurn
@@ -23,18 +23,18 @@ NOW = 1000.0
 def plan(change: Callable[[Cluster], None] = lambda _: None) -> Plan:
     inventory = cluster()
     change(inventory)
-    made = resolve(probe(SERVICE), inventory)
+    (made,) = resolve(probe(SERVICE), inventory)
     assert isinstance(made, Plan)
     return made
 
 
-def run(before: Plan, after: Plan | CannotRun | None, **more: EndpointChurn | float | None) -> Run:
-    return Run(before, Request(NOW, 20000, None), plan_after=after, **more)  # type: ignore[arg-type]  # a test's shorthand
+def run(before: Plan, after: Plan | CannotRun | None, **more: EndpointChurn | float | None) -> PathRun:
+    return PathRun(before, Request(NOW, 20000, None), plan_after=after, **more)  # type: ignore[arg-type]  # a test's shorthand
 
 
-def told(one: Run, chosen: str | None = None, *doubtful: HopName) -> str | None:
+def told(one: PathRun, chosen: str | None = None, *doubtful: HopName) -> str | None:
     """What is in transition when the packets went to this backend; None: to nobody knows which."""
-    backends = (b for b in one.plan.backends if b.target and b.target.pod.name == chosen)
+    backends = (b for b in one.plan.backends if b.pod_facts and b.pod_facts.pod.name == chosen)
     return in_transition(one, next(backends, None), doubtful)
 
 

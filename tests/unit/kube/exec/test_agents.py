@@ -1,4 +1,4 @@
-"""When questions to one agent start, over channels that are made up; time is the loop's."""
+"""When commands to one agent start, over fake channels, in simulated time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,37 +6,41 @@ from collections.abc import Sequence
 import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.failure import ExecError
 from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
-from datapath_probe.sources.flows import monitor
 
 pytestmark = pytest.mark.looptime
 
 WINDOW_S = 4
-DROPS = monitor.question("node1", WINDOW_S)
-TRACES = monitor.traces("node1", (7,), WINDOW_S)
-LOOK_UP = Question("node1", ("ip", "route"))
+
+
+def listening(*words: str) -> Command:
+    return Command("node1", ("cilium-dbg", "monitor", *words), timeout_s=WINDOW_S + 2.0, repeatable=False)
+
+
+DROPS, TRACES = listening("-t", "drop"), listening("-t", "trace")
+LOOK_UP = Command("node1", ("ip", "route"))
 
 
 class Channel:
-    """A shell that runs the commands of a batch one after another: who listens takes the window, others 10 ms."""
+    """A shell that runs the commands of a batch in sequence: event listeners take the window, others 10 ms."""
 
     lost: ExecError | None = None
 
-    def __init__(self, started_s: dict[Question, list[float]]) -> None:
+    def __init__(self, started_s: dict[Command, list[float]]) -> None:
         self._started_s = started_s
 
     async def run(self, batch: Batch) -> Reply:
         now = asyncio.get_running_loop().time
         ends_s, results = now() + batch.limit_s, list[Result]()
-        for question in batch.questions:
-            self._started_s.setdefault(question, []).append(now())
-            takes_s = 0.01 if question.repeatable else WINDOW_S
+        for command in batch.commands:
+            self._started_s.setdefault(command, []).append(now())
+            takes_s = 0.01 if command.repeatable else WINDOW_S
             if now() + takes_s > ends_s:
                 ran_s = ends_s - now()
                 await asyncio.sleep(ran_s)
@@ -46,26 +50,26 @@ class Channel:
         return Reply(tuple(results), None)
 
     def hang_up(self) -> None:
-        """Nothing to do."""
+        """No resources to release."""
 
 
 class Pool(ChannelPool):
-    """Opens channels of the above kind."""
+    """Opens fake channels."""
 
     def __init__(self) -> None:
         super().__init__(client=None)  # type: ignore[arg-type]
-        self.started_s: dict[Question, list[float]] = {}
+        self.started_s: dict[Command, list[float]] = {}
 
     async def _open_channel(self, agent: Agent) -> Channel:  # type: ignore[override]
         return Channel(self.started_s)
 
 
-async def ask(pool: Pool, questions: Sequence[Question]) -> Sequence[Reading]:
+async def ask(pool: Pool, commands: Sequence[Command]) -> Sequence[Reading]:
     agent = Agent("node1", "kube-system", "cilium-a", "cilium-agent", ready=True, incarnation="1")
-    return await ShellAgents(pool, lambda _: agent).ask("node1", questions)
+    return await ShellAgents(pool, lambda _: agent).run("node1", commands)
 
 
-async def test_who_listens_listens_at_once_and_once() -> None:
+async def test_event_listeners_start_immediately_and_once() -> None:
     pool = Pool()
     readings = await ask(pool, (DROPS, LOOK_UP, TRACES))
     assert pool.started_s == {DROPS: [0.0], TRACES: [0.0], LOOK_UP: [0.0]}
@@ -73,7 +77,7 @@ async def test_who_listens_listens_at_once_and_once() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)
 
 
-async def test_who_listens_keeps_nobody_waiting_who_does_not() -> None:
+async def test_event_listeners_do_not_delay_other_commands() -> None:
     pool = Pool()
     listening = asyncio.create_task(ask(pool, (DROPS, TRACES)))
     await asyncio.sleep(1)
@@ -82,9 +86,9 @@ async def test_who_listens_keeps_nobody_waiting_who_does_not() -> None:
     await listening
 
 
-async def test_nobody_waits_for_a_moment_that_will_be_over() -> None:
+async def test_a_listener_does_not_wait_for_a_window_that_will_have_ended() -> None:
     pool = Pool()
-    many = [monitor.traces("node1", (endpoint,), WINDOW_S) for endpoint in range(6)]
+    many = [listening("--related-to", str(endpoint)) for endpoint in range(6)]
     readings = await ask(pool, (*many, LOOK_UP))
     refused = [reading for reading in readings if isinstance(reading, Unavailable)]
     assert {reading.reason for reading in refused} == {EvidenceError.NOT_COLLECTED}

@@ -1,4 +1,4 @@
-"""Questions that share one bpftool: each gets what it would have got alone, or is asked alone."""
+"""Commands batched into one bpftool process: each gets its own result, or runs in its own process."""
 
 import json
 import os
@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
 from datapath_probe.kube.exec import bpftool_batch
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, Reply
 from datapath_probe.kube.exec.query import Query
-from datapath_probe.sources.bpf import bpftool
 
-# As bpftool 7.5 does: stops behind the first command that fails, with its exit code. Keys that end in `00` are absent.
+# Like bpftool 7.5: stops after the first failed command, with its exit code. Keys that end in `00` are absent.
 BPFTOOL = """
 say() { for word; do case $word in 00) found=254; out=null;; *) found=0; out="{\\"key\\":\\"$word\\"}";; esac; done; }
 [ "$2" = batch ] || { say "$@"; echo "$out"; exit $found; }
@@ -30,18 +29,19 @@ done
 echo ']'; exit $found
 """
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
-Converse = Callable[[list[Question]], list[tuple[int, bytes]]]
+Converse = Callable[[list[Command]], list[tuple[int, bytes]]]
 
 
-def lookup(*key: int) -> Question:
-    return bpftool.lookup("node1", "cilium_lxc", bytes(key))
+def lookup(*key: int) -> Command:
+    words = ("map", "lookup", "pinned", "/sys/fs/bpf/tc/globals/cilium_lxc", "key", "hex")
+    return Command("node1", ("bpftool", "-j", *words, *(f"{octet:02x}" for octet in key)))
 
 
-def printed(*questions: Question, outputs: list[str]) -> bytes:
-    commands = [list(question.argv[2:]) for question in questions]
+def printed(*commands: Command, outputs: list[str]) -> bytes:
+    lines = [list(command.argv[2:]) for command in commands]
     objects = [
         f'{{"command":{json.dumps(words, separators=(",", ":"))},"output":{output}}}'
-        for words, output in zip(commands, outputs, strict=True)
+        for words, output in zip(lines, outputs, strict=True)
     ]
     return f"[{','.join(objects)}]\n".encode()
 
@@ -60,13 +60,13 @@ def run(batch: Batch, shell: list[str], path: str) -> Reply:
 
 @pytest.fixture
 def converse(shell: list[str], tmp_path: Path) -> Converse:
-    """Ask everything in this shell, with a model of bpftool on its path."""
+    """Ask all facts in this shell, with a fake bpftool in its PATH."""
     program = tmp_path / "bpftool"
     program.write_text("#!/bin/sh\n" + BPFTOOL.replace("@LOG@", shlex.quote(str(tmp_path / "started"))))
     program.chmod(0o755)
 
-    def ask(questions: list[Question]) -> list[tuple[int, bytes]]:
-        asking = Query(questions, reply_limit=100_000)
+    def ask(commands: list[Command]) -> list[tuple[int, bytes]]:
+        asking = Query(commands, reply_limit=100_000)
         while batch := asking.next_batch():
             asking.take(run(batch, shell, f"{tmp_path}:{os.environ['PATH']}"), 0.0)
         return [(reading.exit_code, reading.stdout) for reading in asking.readings()]  # type: ignore[union-attr]
@@ -74,10 +74,10 @@ def converse(shell: list[str], tmp_path: Path) -> Converse:
     return ask
 
 
-def test_each_question_has_its_answer_whoever_shares_the_process(converse: Converse, tmp_path: Path) -> None:
-    questions = [lookup(1), lookup(0), Question("node1", ("echo", "x")), lookup(2), lookup(0, 0), lookup(3)]
+def test_batched_commands_get_their_own_answers(converse: Converse, tmp_path: Path) -> None:
+    commands = [lookup(1), lookup(0), Command("node1", ("echo", "x")), lookup(2), lookup(0, 0), lookup(3)]
     absent = (254, b"null\n")
-    assert converse(questions) == [
+    assert converse(commands) == [
         (0, b'{"key":"01"}\n'),
         absent,
         (0, b"x\n"),
@@ -90,7 +90,7 @@ def test_each_question_has_its_answer_whoever_shares_the_process(converse: Conve
     )
 
 
-def test_without_bpftool_each_question_says_so(shell: list[str], tmp_path: Path) -> None:
+def test_without_bpftool_each_command_reports_it(shell: list[str], tmp_path: Path) -> None:
     for name in ("sh", "timeout", "head", "dd"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
     asking = Query([lookup(1), lookup(2)], reply_limit=100_000)
@@ -102,17 +102,17 @@ def test_without_bpftool_each_question_says_so(shell: list[str], tmp_path: Path)
 
 
 @pytest.mark.parametrize("word", ["a b", "#", "'", '"', "\\", "a\nb", "", "$(id)"])
-def test_a_word_that_a_batch_file_would_read_otherwise_goes_alone(word: str) -> None:
-    assert not bpftool_batch.fits(Question("node1", ("bpftool", "-j", "map", word)))
+def test_an_argument_with_special_characters_is_not_batched(word: str) -> None:
+    assert not bpftool_batch.fits(Command("node1", ("bpftool", "-j", "map", word)))
 
 
 def test_the_last_answer_has_the_exit_code_of_the_process() -> None:
-    questions = [lookup(1), lookup(2), lookup(3)]
-    output = printed(*questions[:2], outputs=['{"value":[]}', "null"])
-    assert bpftool_batch.results(questions, output, 254) == [(b'{"value":[]}\n', 0), (b"null\n", 254)]
+    commands = [lookup(1), lookup(2), lookup(3)]
+    output = printed(*commands[:2], outputs=['{"value":[]}', "null"])
+    assert bpftool_batch.results(commands, output, 254) == [(b'{"value":[]}\n', 0), (b"null\n", 254)]
 
 
-def test_a_complaint_about_the_batch_is_no_command_s_failure() -> None:
+def test_an_error_of_the_batch_is_not_the_failure_of_a_command() -> None:
     output = printed(lookup(1), outputs=["{}"]).replace(
         b"}]\n", b'},{"error":"reading batch file failed: Invalid argument"}]\n'
     )
@@ -125,10 +125,10 @@ def test_a_complaint_about_the_batch_is_no_command_s_failure() -> None:
         b"",
         b"null\n",
         b'[{"command":["map"',
-        printed(lookup(2), outputs=["{}"]),  # the answer to another question
-        printed(lookup(1), lookup(2), lookup(3), outputs=["{}"] * 3),  # more answers than questions
+        printed(lookup(2), outputs=["{}"]),  # the answer to another command
+        printed(lookup(1), lookup(2), lookup(3), outputs=["{}"] * 3),  # more answers than commands
         printed(lookup(1), outputs=["{}"]),  # it says that all went well, and left one out
     ],
 )
-def test_what_is_not_understood_answers_nothing(output: bytes) -> None:
+def test_unexpected_output_answers_no_command(output: bytes) -> None:
     assert bpftool_batch.results([lookup(1), lookup(2)], output, 0) == []

@@ -1,4 +1,4 @@
-"""What Kubernetes and the runtimes say when an exec comes to nothing, and what we make of it."""
+"""Error messages of Kubernetes and container runtimes for a failed exec, and the reasons derived from them."""
 
 import pytest
 
@@ -31,7 +31,7 @@ RUNC = "OCI runtime exec failed: exec failed: unable to start container process"
         (503, "", EvidenceError.EXEC_FAILED),
     ],
 )
-def test_a_refused_handshake_has_a_reason(http_status: int, message: str, reason: EvidenceError) -> None:
+def test_a_rejected_handshake_has_a_reason(http_status: int, message: str, reason: EvidenceError) -> None:
     error = refused(http_status, message)
     assert error.reason is reason
     assert error.message == message or str(http_status) in error.message
@@ -75,5 +75,5 @@ def test_a_failed_exec_has_a_reason(message: str, reason: EvidenceError) -> None
     assert error.message == (message or "InternalError")
 
 
-def test_a_long_message_is_cut() -> None:
+def test_a_long_message_is_truncated() -> None:
     assert len(refused(500, "x" * 10_000).message) < 1000

@@ -1,4 +1,4 @@
-"""Batches against the real shells of this machine: exact results, whatever the commands print or do."""
+"""Batches in the real shells of this machine: exact results, whatever the commands print or do."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
+from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError, Reply, Result
 
 SHELLS = {"sh": ["sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
@@ -21,14 +21,14 @@ LIMIT = 1_000_000
 
 
 class Shell:
-    """A shell on two pipes, as the one at the other end of a channel."""
+    """A shell on two pipes, like the one at the other end of a channel."""
 
     def __init__(self, argv: list[str]) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
 
     def run(self, *argvs: tuple[str, ...], timeout_s: float = 5.0, reply_limit: int = LIMIT) -> Reply:
-        return self.run_batch(Batch(tuple(Question("n", argv, timeout_s) for argv in argvs), reply_limit))
+        return self.run_batch(Batch(tuple(Command("n", argv, timeout_s) for argv in argvs), reply_limit))
 
     def run_batch(self, batch: Batch) -> Reply:
         assert self.process.stdin
@@ -68,22 +68,22 @@ def test_each_command_has_its_output_and_exit_code(shell: Shell) -> None:
     ]
 
 
-def test_no_commands_are_a_sign_of_life(shell: Shell) -> None:
+def test_an_empty_batch_checks_that_the_shell_is_alive(shell: Shell) -> None:
     assert shell.run() == Reply((), None)
 
 
-def test_a_program_that_is_not_there_exits_with_127(shell: Shell) -> None:
+def test_a_missing_program_exits_with_127(shell: Shell) -> None:
     ((exit_code, stdout, stderr),) = shell.outputs(("no-such-program", "x"))
     assert (exit_code, stdout) == (127, b"")
     assert b"no-such-program" in stderr
 
 
-def test_standard_output_comes_byte_for_byte(shell: Shell) -> None:
+def test_standard_output_is_preserved_byte_for_byte(shell: Shell) -> None:
     every_byte = "".join(f"\\{byte:03o}" for byte in range(256)) + "\\n\\n"
     assert shell.outputs(("printf", every_byte))[0][1] == bytes(range(256)) + b"\n\n"
 
 
-def test_standard_error_comes_without_nul(shell: Shell) -> None:
+def test_standard_error_has_no_nul_bytes(shell: Shell) -> None:
     every_byte = "".join(f"\\{byte:03o}" for byte in range(256)) + "\\n\\n"
     results = shell.outputs(("sh", "-c", f"printf '{every_byte}' >&2"), ("true",))
     assert results == [(0, b"", bytes(range(1, 256)) + b"\n\n"), (0, b"", b"")]
@@ -98,7 +98,7 @@ HOSTILE = st.sampled_from(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(WORD | BYTES | HOSTILE, max_size=4), min_size=1, max_size=3))
-def test_words_arrive_as_they_are(shell: Shell, commands: list[list[str]]) -> None:
+def test_arguments_are_passed_unchanged(shell: Shell, commands: list[list[str]]) -> None:
     argvs = [("printf", "%s\\n", "", *words) for words in commands]
     expected = ["".join(f"{word}\n" for word in ["", *words]) for words in commands]
     assert [stdout for _, stdout, _ in shell.outputs(*argvs)] == [
@@ -106,7 +106,7 @@ def test_words_arrive_as_they_are(shell: Shell, commands: list[list[str]]) -> No
     ]
 
 
-def test_marks_of_another_batch_are_mere_output(shell: Shell) -> None:
+def test_markers_of_another_batch_are_plain_output(shell: Shell) -> None:
     forged = Batch((), LIMIT)
     text = f"{forged.nonce}s 1.0\n{forged.nonce}o 0 1.0\n{forged.nonce}r{forged.nonce}e{forged.nonce}x 1.0\n"
     assert shell.outputs(("printf", "%s", text), ("sh", "-c", 'printf %s "$0" >&2', text)) == [
@@ -115,7 +115,7 @@ def test_marks_of_another_batch_are_mere_output(shell: Shell) -> None:
     ]
 
 
-def test_what_looks_like_a_mark_without_its_nonce_is_mere_output(shell: Shell) -> None:
+def test_a_marker_without_the_nonce_is_plain_output(shell: Shell) -> None:
     assert shell.outputs(
         ("sh", "-c", "printf 'o 0 1.0\\n' >&2; printf 'x 1.0\\n'"), ("printf", "o 7 2.0\\n")
     ) == [
@@ -124,7 +124,7 @@ def test_what_looks_like_a_mark_without_its_nonce_is_mere_output(shell: Shell) -
     ]
 
 
-def test_not_even_a_list_of_processes_can_fake_a_mark(shell: Shell) -> None:
+def test_a_process_list_cannot_forge_a_marker(shell: Shell) -> None:
     ((exit_code, stdout, _), after) = shell.outputs(("sh", "-c", "cat /proc/$PPID/cmdline"), ("echo", "x"))
     assert exit_code == 0
     assert re.search(rb"n=[0-9a-f]{32}\n", stdout)
@@ -143,21 +143,21 @@ def test_not_even_a_list_of_processes_can_fake_a_mark(shell: Shell) -> None:
         ("exec",),
     ],
 )
-def test_a_builtin_changes_nothing_for_the_others(shell: Shell, argv: tuple[str, ...]) -> None:
+def test_a_shell_builtin_does_not_affect_other_commands(shell: Shell, argv: tuple[str, ...]) -> None:
     before, *_, after = shell.outputs(("pwd",), argv, ("false",), ("pwd",))
     assert before == after
 
 
-def test_a_command_that_reads_stdin_does_not_get_the_next_batch(shell: Shell) -> None:
+def test_a_command_that_reads_stdin_does_not_consume_the_next_batch(shell: Shell) -> None:
     assert shell.outputs(("cat",), ("echo", "next")) == [(0, b"", b""), (0, b"next\n", b"")]
     assert shell.outputs(("echo", "again")) == [(0, b"again\n", b"")]
 
 
-def test_a_long_reply_is_whole(shell: Shell) -> None:
+def test_a_long_reply_is_complete(shell: Shell) -> None:
     assert shell.outputs(("head", "-c", "900000", "/dev/zero"), ("echo", "x"))[0][1] == bytes(900_000)
 
 
-def test_a_command_out_of_time_is_killed_with_its_children_and_the_results_before_it_are_kept(
+def test_a_timeout_kills_the_command_with_its_children_and_keeps_earlier_results(
     shell: Shell,
 ) -> None:
     started = time.monotonic()
@@ -172,7 +172,7 @@ def test_a_command_out_of_time_is_killed_with_its_children_and_the_results_befor
     assert subprocess.run(["pgrep", "-f", nap], capture_output=True).stdout == b""
 
 
-def test_too_much_output_says_how_many_commands_fit(shell: Shell) -> None:
+def test_excessive_output_reports_how_many_commands_fit(shell: Shell) -> None:
     reply = shell.run(("echo", "a"), ("echo", "b"), ("yes",), ("echo", "c"), reply_limit=10_000)
     assert reply.results == ()
     assert reply.cut
@@ -180,31 +180,31 @@ def test_too_much_output_says_how_many_commands_fit(shell: Shell) -> None:
     assert shell.outputs(("echo", "again")) == [(0, b"again\n", b"")]
 
 
-def test_a_reply_too_long_by_its_standard_error_says_that_fewer_commands_would_fit(shell: Shell) -> None:
+def test_excessive_standard_error_reports_that_fewer_commands_fit(shell: Shell) -> None:
     reply = shell.run(("true",), ("sh", "-c", "head -c 900 /dev/zero | tr '\\0' e >&2"), reply_limit=1000)
     assert reply.results == ()
     assert reply.cut
     assert (reply.cut.reason, reply.cut.fitting) == (EvidenceError.TRUNCATED, 1)
 
 
-def test_too_much_standard_error_cuts_the_batch_off_there(shell: Shell) -> None:
+def test_excessive_standard_error_ends_the_batch(shell: Shell) -> None:
     reply = shell.run(("echo", "a"), ("sh", "-c", "yes >&2"), ("echo", "b"))
     assert [result.stdout for result in reply.results] == [b"a\n"]
     assert reply.cut
     assert reply.cut.reason is EvidenceError.TRUNCATED
 
 
-def test_a_command_that_kills_its_group_cuts_the_batch_off_there(shell: Shell) -> None:
+def test_a_command_that_kills_its_process_group_ends_the_batch(shell: Shell) -> None:
     reply = shell.run(("echo", "a"), ("sh", "-c", "kill -KILL 0"), ("echo", "b"))
     assert [result.stdout for result in reply.results] == [b"a\n"]
     assert reply.cut
     assert reply.cut.reason is EvidenceError.COMMAND_FAILED
 
 
-def test_commands_beyond_what_one_argument_holds_go_into_the_next_batch(shell: Shell) -> None:
-    questions = [Question("n", ("printf", "%s", word * 30_000)) for word in "abcdef"]
-    batch = Batch.of(questions, LIMIT)
-    assert batch.questions == tuple(questions[:3])
+def test_commands_over_the_argument_limit_go_into_the_next_batch(shell: Shell) -> None:
+    commands = [Command("n", ("printf", "%s", word * 30_000)) for word in "abcdef"]
+    batch = Batch.of(commands, LIMIT)
+    assert batch.commands == tuple(commands[:3])
     assert [result.stdout for result in shell.run_batch(batch).results] == [
         b"a" * 30_000,
         b"b" * 30_000,
@@ -212,12 +212,12 @@ def test_commands_beyond_what_one_argument_holds_go_into_the_next_batch(shell: S
     ]
 
 
-def test_a_batch_holds_one_command_however_long() -> None:
-    question = Question("n", ("echo", "x" * 200_000))
-    assert Batch.of([question, question], LIMIT).questions == (question,)
+def test_a_batch_holds_at_least_one_command() -> None:
+    command = Command("n", ("echo", "x" * 200_000))
+    assert Batch.of([command, command], LIMIT).commands == (command,)
 
 
-def test_times_are_told_by_the_nodes_clock(shell: Shell) -> None:
+def test_times_are_those_of_the_nodes_clock(shell: Shell) -> None:
     nap, instant = shell.run(("sleep", "0.1"), ("true",)).results
     assert 0.09 <= nap.duration_s <= nap.age_s <= 5
     assert instant.age_s == pytest.approx(nap.age_s - nap.duration_s)
@@ -228,20 +228,20 @@ def test_times_are_told_by_the_nodes_clock(shell: Shell) -> None:
     "reply",
     [
         "",
-        "stray",
-        "stray{n}s 1.0\n{n}r{n}x 1.0\n",
+        "unexpected",
+        "unexpected{n}s 1.0\n{n}r{n}x 1.0\n",
         "{n}x 1.0\n",
-        "{n}s 1.0\n{n}o 0 1.0\n{n}r{n}e{n}x 1.0\n",  # a result, and nothing was asked
+        "{n}s 1.0\n{n}o 0 1.0\n{n}r{n}e{n}x 1.0\n",  # a result although the batch is empty
         "{n}s 1.0\n{n}r{n}x 1.0\n" + 1000 * "x",
     ],
 )
-def test_a_reply_that_can_not_be_to_this_batch_is_an_error(reply: str) -> None:
+def test_a_reply_that_does_not_match_the_batch_is_an_error(reply: str) -> None:
     batch = Batch((), reply_limit=1000)
     with pytest.raises(FramingError):
         batch.decode(reply.format(n=batch.nonce).encode())
 
 
-QUESTION = Question("n", ("true",))
+FACT = Command("n", ("true",))
 
 
 @given(
@@ -251,8 +251,8 @@ QUESTION = Question("n", ("true",))
         max_size=12,
     )
 )
-def test_garbage_raises_nothing_but_a_framing_error(pieces: list[bytes]) -> None:
-    batch = Batch((QUESTION, QUESTION), 1000)
+def test_garbage_raises_only_a_framing_error(pieces: list[bytes]) -> None:
+    batch = Batch((FACT, FACT), 1000)
     reply = b"".join(pieces).replace(b"NONCE", batch.nonce.encode())
     batch.is_whole(reply)
     try:

@@ -1,4 +1,4 @@
-"""What one exec starts beside itself ends with it."""
+"""Background tasks of one exec end with it."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from datapath_probe.kube.exec.connect import ExecStream
 from datapath_probe.kube.exec.one_shot import _Attended
 
 
-async def test_nobody_waits_for_stop_once_the_command_has_ended() -> None:
+async def test_an_ended_command_does_not_wait_for_stop() -> None:
     async with _Attended(asyncio.Event(), asyncio.Event()).to(ExecStream(None)):  # type: ignore[arg-type]
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == 2

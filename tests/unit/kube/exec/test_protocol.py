@@ -1,4 +1,4 @@
-"""The demultiplexer: same bytes, same meaning, however they are cut; garbage is an error of one type."""
+"""The demultiplexer: the result does not depend on message boundaries; garbage raises one type of error."""
 
 import json
 from contextlib import suppress
@@ -70,7 +70,7 @@ def test_the_status_ends_the_command(status: bytes, event: Event) -> None:
     status=st.sampled_from([SUCCESS, EXIT_28, INTERNAL_ERROR]),
     data=st.data(),
 )
-def test_the_cuts_between_messages_mean_nothing(
+def test_message_boundaries_do_not_matter(
     pieces: list[tuple[int, bytes]], status: bytes, data: st.DataObject
 ) -> None:
     whole = [bytes((channel,)) + payload for channel, payload in (*pieces, (3, status))]
@@ -89,7 +89,7 @@ def test_the_cuts_between_messages_mean_nothing(
         st.one_of(st.binary(max_size=50), st.binary(max_size=50).map(lambda tail: b"\3" + tail)), max_size=8
     )
 )
-def test_garbage_raises_nothing_but_a_protocol_error(messages: list[bytes]) -> None:
+def test_garbage_raises_only_a_protocol_error(messages: list[bytes]) -> None:
     with suppress(ProtocolError):
         outcome_of(messages)
 
@@ -118,7 +118,7 @@ JSON = st.recursive(
     )
     | JSON
 )
-def test_any_json_is_an_end_or_a_protocol_error(status: object) -> None:
+def test_any_json_status_ends_the_command_or_is_a_protocol_error(status: object) -> None:
     try:
         _, _, end = outcome_of([b"\3" + json.dumps(status).encode()])
     except ProtocolError:
@@ -145,15 +145,15 @@ def test_a_broken_status_is_a_protocol_error(status: bytes) -> None:
 
 
 @pytest.mark.parametrize("message", [b"\0echo", b"\4{}", b"\7x"])
-def test_a_message_on_a_channel_that_is_not_the_servers_is_a_protocol_error(message: bytes) -> None:
+def test_a_message_on_a_client_channel_is_a_protocol_error(message: bytes) -> None:
     with pytest.raises(ProtocolError):
         RemoteCommand().feed(message)
 
 
-def test_messages_without_payload_mean_nothing() -> None:
+def test_empty_messages_are_ignored() -> None:
     assert outcome_of([b"", b"\1", b"\2", b"\3", b"\xff\1"]) == (b"", b"", None)
 
 
-def test_stdin_goes_out_on_channel_0_and_is_closed_on_channel_255() -> None:
+def test_stdin_is_sent_on_channel_0_and_closed_on_channel_255() -> None:
     assert stdin_message(b"{}") == b"\0{}"
     assert CLOSE_STDIN == b"\xff\0"

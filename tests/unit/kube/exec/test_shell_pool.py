@@ -1,4 +1,4 @@
-"""When a channel to an agent is opened, used again, checked and closed; time is the loop's."""
+"""When a channel to an agent is opened, reused, checked and closed, in simulated time."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.looptime
 
 
 class Channel:
-    """What AgentChannels needs of a ShellChannel."""
+    """The part of ShellChannel that AgentChannels uses."""
 
     def __init__(self) -> None:
         self.lost: ExecError | None = None
@@ -30,7 +30,7 @@ class Channel:
 
 
 class Agent:
-    """Opens channels, or refuses to."""
+    """Opens channels, or fails to."""
 
     def __init__(self) -> None:
         self.channels: list[Channel] = []
@@ -62,20 +62,20 @@ async def use(channels: AgentChannels, for_s: float = 0.0) -> None:
         channels.put_back(channel)
 
 
-async def test_the_third_user_waits_for_a_turn(agent: Agent, channels: AgentChannels) -> None:
+async def test_users_over_the_limit_wait(agent: Agent, channels: AgentChannels) -> None:
     await asyncio.gather(*(use(channels, for_s=1.0) for _ in range(3)))
     assert len(agent.channels) == 2
     assert asyncio.get_running_loop().time() == pytest.approx(2.0)
 
 
-async def test_a_lost_channel_is_not_used_again(agent: Agent, channels: AgentChannels) -> None:
+async def test_a_lost_channel_is_not_reused(agent: Agent, channels: AgentChannels) -> None:
     await use(channels)
     agent.channels[0].hang_up()
     await use(channels)
     assert len(agent.channels) == 2
 
 
-async def test_a_channel_gives_a_sign_of_life_after_a_long_rest_only(
+async def test_a_channel_is_checked_only_after_a_long_idle_time(
     agent: Agent, channels: AgentChannels
 ) -> None:
     for rest_s, checks in (1.0, 0), (31.0, 1), (1.0, 1):
@@ -85,7 +85,7 @@ async def test_a_channel_gives_a_sign_of_life_after_a_long_rest_only(
         assert [channel.checks for channel in agent.channels] == [checks]
 
 
-async def test_a_channel_that_died_in_its_sleep_is_replaced(agent: Agent, channels: AgentChannels) -> None:
+async def test_a_channel_that_died_while_idle_is_replaced(agent: Agent, channels: AgentChannels) -> None:
     await use(channels)
     agent.channels[0].is_dead = True
     await asyncio.sleep(31.0)
@@ -93,11 +93,11 @@ async def test_a_channel_that_died_in_its_sleep_is_replaced(agent: Agent, channe
     assert [channel.lost is None for channel in agent.channels] == [False, True]
 
 
-async def test_a_channel_is_hung_up_after_its_idle_time(agent: Agent, channels: AgentChannels) -> None:
+async def test_a_channel_is_closed_after_its_idle_time(agent: Agent, channels: AgentChannels) -> None:
     await use(channels)
     await asyncio.sleep(99.0)
     assert agent.channels[0].lost is None
-    await use(channels)  # starts the time anew
+    await use(channels)  # restarts the idle time
     await asyncio.sleep(99.0)
     assert agent.channels[0].lost is None
     assert not channels.is_unused
@@ -106,9 +106,7 @@ async def test_a_channel_is_hung_up_after_its_idle_time(agent: Agent, channels: 
     assert channels.is_unused
 
 
-async def test_after_a_failure_it_waits_longer_and_longer_but_not_for_ever(
-    agent: Agent, channels: AgentChannels
-) -> None:
+async def test_delays_after_failures_grow_up_to_the_maximum(agent: Agent, channels: AgentChannels) -> None:
     agent.refusal = ExecError(EvidenceError.EXEC_FAILED, "not now")
     for _ in range(600):
         with pytest.raises(ExecError, match="not now"):
@@ -121,7 +119,7 @@ async def test_after_a_failure_it_waits_longer_and_longer_but_not_for_ever(
     assert channels.is_unused
 
 
-async def test_a_success_makes_it_forget_the_failures(agent: Agent, channels: AgentChannels) -> None:
+async def test_a_success_resets_the_backoff(agent: Agent, channels: AgentChannels) -> None:
     agent.refusal = ExecError(EvidenceError.EXEC_FAILED, "not now")
     with pytest.raises(ExecError):
         await use(channels)
@@ -133,15 +131,15 @@ async def test_a_success_makes_it_forget_the_failures(agent: Agent, channels: Ag
     assert len(agent.channels) == 2
 
 
-async def test_retired_channels_are_hung_up_at_once_or_when_they_come_back(
+async def test_retired_channels_are_closed_immediately_or_on_return(
     agent: Agent, channels: AgentChannels
 ) -> None:
     using = asyncio.create_task(use(channels, for_s=5.0))
     await asyncio.sleep(0)
     await use(channels)
-    lent, idle = agent.channels
+    in_use, idle = agent.channels
     channels.retire()
-    assert (lent.lost is None, idle.lost is None) == (True, False)
+    assert (in_use.lost is None, idle.lost is None) == (True, False)
     await using
-    assert lent.lost
+    assert in_use.lost
     assert channels.is_unused

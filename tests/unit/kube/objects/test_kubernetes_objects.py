@@ -1,4 +1,4 @@
-"""API objects become records; whatever is missing or wrong in them costs only itself."""
+"""API objects become records; a missing or invalid field affects only its own value."""
 
 import copy
 from collections.abc import Callable
@@ -56,7 +56,7 @@ HALF_PAST_SIX = 1795458600.0
 
 
 def changed(raw: Json, *path: Any, to: Any) -> Json:
-    """A copy with another value at the path."""
+    """A copy with another value at this path."""
     result = copy.deepcopy(raw)
     place: Any = result
     for key in path[:-1]:
@@ -66,14 +66,14 @@ def changed(raw: Json, *path: Any, to: Any) -> Json:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value in a JSON value, but its own."""
+    """The paths of all values inside a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [found for key, item in items for found in ((*path, key), *places(item, (*path, key)))]
 
 
 @pytest.mark.parametrize("kind", CONVERTERS)
 @given(data=st.data())
-def test_no_json_makes_a_converter_raise(kind: str, data: st.DataObject) -> None:
+def test_converters_never_raise(kind: str, data: st.DataObject) -> None:
     convert, sample = CONVERTERS[kind]
     convert(data.draw(JSON), Skips())
     path = data.draw(st.sampled_from(places(sample)))
@@ -81,7 +81,7 @@ def test_no_json_makes_a_converter_raise(kind: str, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("kind", CONVERTERS)
-def test_what_a_cluster_sends_is_understood_completely(kind: str) -> None:
+def test_every_field_of_a_real_object_is_valid(kind: str) -> None:
     convert, sample = CONVERTERS[kind]
     skips = Skips()
     convert(sample, skips)
@@ -111,19 +111,19 @@ def test_pod() -> None:
     )
 
 
-def test_pod_that_is_being_deleted_is_terminating() -> None:
+def test_a_pod_with_a_deletion_timestamp_is_terminating() -> None:
     raw = changed(POD, "metadata", "deletionTimestamp", to="2026-11-23T18:00:00Z")
     assert kubernetes_objects.pod(raw, Skips()).terminating
 
 
-def test_pod_that_was_just_created_has_no_address_and_no_node() -> None:
+def test_a_pending_pod_has_no_address_and_no_node() -> None:
     pod = kubernetes_objects.pod(
         {"metadata": POD["metadata"], "spec": {"containers": [{"name": "a"}]}}, Skips()
     )
     assert (pod.ip, pod.node, pod.ready, pod.containers) == ("", "", False, (Container("a", False, {}),))
 
 
-def test_address_that_is_none_is_skipped_and_counted() -> None:
+def test_an_invalid_address_is_skipped_and_counted() -> None:
     skips = Skips()
     raw = changed(POD, "status", "podIPs", to=[{"ip": "10.244.1.300"}, {"ip": 7}, {"ip": "10.244.1.125"}])
     assert kubernetes_objects.pod(raw, skips).ips == ("10.244.1.125", "fd00::1:7d")
@@ -169,17 +169,17 @@ def test_service() -> None:
     ],
     ids=["headless", "ExternalName"],
 )
-def test_service_without_address(spec: Json, type_: str, cluster_ip: str) -> None:
+def test_a_service_without_address(spec: Json, type_: str, cluster_ip: str) -> None:
     service = kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips())
     assert (service.type, service.cluster_ip, service.selects) == (type_, cluster_ip, False)
 
 
-def test_of_a_service_of_both_ip_versions_the_ipv4_address_counts() -> None:
+def test_a_dual_stack_service_has_its_ipv4_address() -> None:
     spec = {"clusterIP": "fd00::96", "clusterIPs": ["fd00::96", "10.96.57.217"]}
     assert kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips()).cluster_ip == "10.96.57.217"
 
 
-def test_slice_gives_each_address_with_each_port() -> None:
+def test_a_slice_gives_one_record_per_address_and_port() -> None:
     ready, leaving = (True, True, False, "node1", "deathstar-0"), (False, True, True, None, None)
     assert kubernetes_objects.slice_endpoints(ENDPOINT_SLICE, Skips()) == (
         SliceEndpoint("10.244.0.157", "http", 80, "TCP", *ready),
@@ -194,14 +194,14 @@ def test_slice_gives_each_address_with_each_port() -> None:
     ("conditions", "ready", "serving"),
     [({}, True, True), ({"ready": False}, False, False), ({"ready": False, "serving": True}, False, True)],
 )
-def test_conditions_that_a_slice_leaves_open(conditions: Json, ready: bool, serving: bool) -> None:
+def test_unset_conditions_of_a_slice(conditions: Json, ready: bool, serving: bool) -> None:
     endpoint = kubernetes_objects.slice_endpoints(
         changed(ENDPOINT_SLICE, "endpoints", 0, "conditions", to=conditions), Skips()
     )[0]
     assert (endpoint.ready, endpoint.serving, endpoint.terminating) == (ready, serving, False)
 
 
-def test_names_in_a_slice_are_no_addresses() -> None:
+def test_fqdns_in_a_slice_are_not_addresses() -> None:
     skips = Skips()
     raw = changed(ENDPOINT_SLICE, "endpoints", to=[{"addresses": ["example.org"]}])
     assert kubernetes_objects.slice_endpoints(raw, skips) == ()
@@ -220,13 +220,13 @@ def test_cilium_endpoint() -> None:
     )
 
 
-def test_cilium_endpoint_without_status() -> None:
+def test_a_cilium_endpoint_without_status() -> None:
     raw = {"metadata": CILIUM_ENDPOINT["metadata"]}
     endpoint = CiliumEndpoint("default", "xwing", endpoint_id=0, identity=0, ips=(), node_ip="", state="")
     assert cilium_objects.cilium_endpoint(raw, Skips()) == endpoint
 
 
-def test_cilium_node_has_the_cidrs_of_its_pools_too() -> None:
+def test_a_cilium_node_includes_the_cidrs_of_its_pools() -> None:
     assert cilium_objects.cilium_node(CILIUM_NODE, Skips()) == CiliumNode(
         name="node2",
         internal_ips=("172.30.0.12",),
@@ -257,7 +257,7 @@ def test_agent() -> None:
         (("status",), {}),
     ],
 )
-def test_agent_that_can_not_be_asked_is_not_ready(path: tuple[Any, ...], value: Any) -> None:
+def test_an_agent_that_cannot_be_queried_is_not_ready(path: tuple[Any, ...], value: Any) -> None:
     agent = cilium_objects.agent(changed(AGENT, *path, to=value))
     assert agent is not None
     assert not agent.ready
@@ -271,17 +271,17 @@ def test_agent_that_can_not_be_asked_is_not_ready(path: tuple[Any, ...], value: 
         (("spec", "nodeName"), None),
     ],
 )
-def test_other_pods_are_no_agents(path: tuple[Any, ...], value: Any) -> None:
+def test_other_pods_are_not_agents(path: tuple[Any, ...], value: Any) -> None:
     assert cilium_objects.agent(changed(AGENT, *path, to=value)) is None
 
 
-def test_agent_whose_container_restarted_is_another_incarnation() -> None:
+def test_a_restart_of_the_agents_container_changes_its_incarnation() -> None:
     restarted = cilium_objects.agent(changed(AGENT, "status", "containerStatuses", 0, "restartCount", to=4))
     assert restarted is not None
     assert restarted.incarnation == "c1/4"
 
 
-def test_when_a_cilium_endpoint_was_written_is_known() -> None:
+def test_a_cilium_endpoint_has_the_time_of_its_last_write() -> None:
     written = [{"manager": "cilium-agent", "time": "1970-01-01T00:01:00Z"}]
     raw = {"metadata": {"namespace": "default", "name": "xwing", "managedFields": written}}
     assert cilium_objects.cilium_endpoint(raw, Skips()).written_at == 60.0

@@ -1,4 +1,4 @@
-"""Look-ups by address, and what the log tells of objects that can't be used; nobody is asked."""
+"""Lookups by address, and the log of invalid object fields, without an API server."""
 
 import copy
 from typing import Any
@@ -7,12 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.kube.watch.inventory import ClusterInventory
-from datapath_probe.kube.watch.object_cache import Table
+from datapath_probe.kube.watch.object_cache import ObjectCache
 from datapath_probe.kube.watch.reflector import Reflector
 from unit.kube.samples import NODE, POD, Json
 
 
-def made(sample: Json, name: str, **status: Any) -> Json:
+def renamed(sample: Json, name: str, **status: Any) -> Json:
     raw = copy.deepcopy(sample)
     raw["metadata"]["name"] = name
     raw["status"] = {**raw["status"], **status}
@@ -28,45 +28,45 @@ def inventory(*, pods: list[Json] = [], nodes: list[Json] = []) -> ClusterInvent
 
 def put(reflector: Reflector[Any], objects: list[Json]) -> None:
     for raw in objects:
-        reflector._put(reflector.table, raw)
+        reflector._store(reflector.cache, raw)
 
 
 @pytest.fixture
-def _no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def walk(_: object) -> None:
-        raise AssertionError("all were looked through")
+def _no_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    def iterate(_: object) -> None:
+        raise AssertionError("iterated over all records")
 
-    monkeypatch.setattr(Table, "values", walk)
+    monkeypatch.setattr(ObjectCache, "values", iterate)
 
 
-@pytest.mark.usefixtures("_no_walk")
-def test_a_pod_is_found_by_each_of_its_own_addresses_without_looking_through_all() -> None:
-    ended = made(POD, "ended", phase="Succeeded", podIPs=[{"ip": "10.244.1.9"}])
+@pytest.mark.usefixtures("_no_iteration")
+def test_a_pod_is_found_by_each_of_its_addresses_without_iteration() -> None:
+    ended = renamed(POD, "ended", phase="Succeeded", podIPs=[{"ip": "10.244.1.9"}])
     found = inventory(pods=[ended, POD])
     for ip in ("10.244.1.125", "fd00::1:7d"):
         pod = found.pod_with(ip)
         assert pod is not None
         assert pod.name == "xwing"
     assert found.pod_with("10.244.1.9") is None
-    put(found._pods, [made(POD, "xwing", podIP="10.244.1.9", podIPs=[{"ip": "10.244.1.9"}])])
+    put(found._pods, [renamed(POD, "xwing", podIP="10.244.1.9", podIPs=[{"ip": "10.244.1.9"}])])
     assert found.pod_with("10.244.1.125") is None
     assert found.pod_with("10.244.1.9") == found.pod("default", "xwing")
 
 
-@pytest.mark.usefixtures("_no_walk")
-def test_a_node_is_found_by_its_address_without_looking_through_all() -> None:
+@pytest.mark.usefixtures("_no_iteration")
+def test_a_node_is_found_by_its_address_without_iteration() -> None:
     addresses = [
         {"type": "InternalIP", "address": "192.0.2.7"},
         {"type": "ExternalIP", "address": "192.0.2.8"},
     ]
-    found = inventory(nodes=[NODE, made(NODE, "node7", addresses=addresses)])
+    found = inventory(nodes=[NODE, renamed(NODE, "node7", addresses=addresses)])
     assert found.node_with("192.0.2.7") == found.node("node7")
     assert found.node_with("192.0.2.8") is None
 
 
-def test_the_log_names_each_field_that_can_not_be_used_once() -> None:
+def test_each_invalid_field_is_logged_once() -> None:
     odd = [{"ip": "a"}, {"ip": "b"}]
     with capture_logs() as logs:
-        found = inventory(pods=[POD, made(POD, "odd", podIPs=odd), made(POD, "odder", podIPs=odd)])
+        found = inventory(pods=[POD, renamed(POD, "odd", podIPs=odd), renamed(POD, "odder", podIPs=odd)])
     assert found.skips == {"Pod.status.podIPs": 4}
     assert [(entry["field"], entry["object"]) for entry in logs] == [("Pod.status.podIPs", "default/odd")]

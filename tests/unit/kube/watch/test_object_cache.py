@@ -1,9 +1,9 @@
-"""Look-ups by key and by group agree, whatever was put in and dropped."""
+"""Lookups by key and by index agree after any sequence of puts and deletes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.kube.watch.object_cache import Table
+from datapath_probe.kube.watch.object_cache import ObjectCache
 
 KEYS = st.tuples(st.sampled_from(["", "default"]), st.sampled_from("abc"))
 CHANGES = st.lists(
@@ -14,27 +14,27 @@ Record = tuple[frozenset[str], int]
 
 
 @given(CHANGES)
-def test_groups_hold_just_the_records_that_belong_there(
+def test_the_index_holds_exactly_the_matching_records(
     changes: list[tuple[tuple[str, str], Record | None]],
 ) -> None:
-    table: Table[Record] = Table(groups=lambda record: record[0])
+    cache: ObjectCache[Record] = ObjectCache(index_keys=lambda record: record[0])
     expected: dict[tuple[str, str], Record] = {}
     for key, record in changes:
         if record is None:
-            table.drop(key)
+            cache.delete(key)
             expected.pop(key, None)
         else:
-            table.put(key, record)
+            cache.put(key, record)
             expected[key] = record
-    assert len(table) == len(expected)
-    assert all(table.get(key) == record for key, record in expected.items())
-    for group in ("x", "y", "z"):
-        members = [record for record in expected.values() if group in record[0]]
-        assert sorted(table.grouped(group), key=hash) == sorted(members, key=hash)
+    assert len(cache) == len(expected)
+    assert all(cache.get(key) == record for key, record in expected.items())
+    for index_key in ("x", "y", "z"):
+        members = [record for record in expected.values() if index_key in record[0]]
+        assert sorted(cache.by_index(index_key), key=hash) == sorted(members, key=hash)
 
 
-def test_what_was_never_put_is_not_there() -> None:
-    table: Table[str] = Table()
-    table.drop(("default", "a"))
-    assert table.get(("default", "a")) is None
-    assert not table.grouped("x")
+def test_an_absent_record_is_not_found() -> None:
+    cache: ObjectCache[str] = ObjectCache()
+    cache.delete(("default", "a"))
+    assert cache.get(("default", "a")) is None
+    assert not cache.by_index("x")

@@ -16,7 +16,7 @@ from unit.publish.samples import NOW, diverging, healthy
 
 
 def found(outcome: Diagnosis) -> ProbeStatus:
-    return findings(RunResult(NOW, NOW, outcome))
+    return findings(RunResult(NOW, NOW, (outcome,)))
 
 
 GOOD, BAD = found(healthy()), found(diverging())

@@ -13,7 +13,7 @@ from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, unju
 
 
 def found(outcome: Diagnosis | CannotRun) -> ProbeStatus:
-    return findings(RunResult(NOW, NOW, outcome))
+    return findings(RunResult(NOW, NOW, (outcome,)))
 
 
 def test_a_first_verdict_is_reported_unless_it_is_healthy() -> None:

@@ -13,14 +13,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from datapath_probe.api.path_profile import PathProfile
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status import PATHS_LIMIT, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
+from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.question import Question
-from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.interfaces import ProbeRef, Retry
@@ -29,13 +30,16 @@ from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun, RunResult
 from unit.publish.samples import (
     CANNOT_RUN,
+    HOPS,
     NOW,
     diverging,
+    from_pod,
     healthy,
     lost,
     plan,
     probe,
     record,
+    record_of,
     unjudged,
     unknown,
 )
@@ -241,13 +245,13 @@ def test_a_probe_never_has_more_than_100_series() -> None:
     assert sum(of(scrape(metrics), "hop_failures_total").values()) == 12 * len(HopName) + 2
 
 
-def test_missing_evidence_is_counted_by_program_and_reason() -> None:
+def test_missing_evidence_is_counted_by_tool_and_reason() -> None:
     missing = Unavailable(EvidenceError.TIMEOUT, "too slow")
-    evidence = Evidence().adding([Question("node1", ("bpftool", "-j"))], [missing])
-    lost_evidence = Bundle(Run(plan(), Request(NOW, 20001, missing), evidence))
+    evidence = Evidence().adding([Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))], [missing])
+    lost_evidence = Bundle(PathRun(plan(), Request(NOW, 20001, missing), evidence))
     metrics = after([])
     run = record(healthy())
-    metrics.count(probe(), replace(run, result=RunResult(NOW, NOW, healthy(), lost_evidence)))
+    metrics.count(probe(), replace(run, result=RunResult(NOW, NOW, (healthy(),), (lost_evidence,))))
     assert of(scrape(metrics), "evidence_errors_total") == {
         ("bpftool", "EvidenceTimeout"): 1,
         ("curl", "EvidenceTimeout"): 1,
@@ -293,3 +297,69 @@ def test_times_are_read_back_as_written() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
     assert status.last_run is not None
     assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1
+
+
+def many(*outcomes: Diagnosis | CannotRun) -> Metrics:
+    """After one run with these paths."""
+    metrics, run = Metrics(lambda: NOW), record_of(*outcomes)
+    metrics.show(probe(), ProbeStatus())
+    status = statuses.after_run(ProbeStatus(), probe(), run, NextRun(NOW + 60))
+    metrics.update(REF, status)
+    metrics.count(probe(), run)
+    return metrics
+
+
+def test_of_several_paths_the_worst_is_shown_and_each_hop_as_the_worst_of_it() -> None:
+    stale = diverging(ProbeVerdict.DEGRADED, HopName.ENDPOINT_LOOKUP, Reason.STALE_MAP_IN_USE)
+    samples = scrape(
+        many(*(from_pod(healthy(), number) for number in range(9)), stale, diverging(), diverging())
+    )
+    assert of(samples, "success") == {(): 0}
+    assert of(samples, "verdict")[("Broken",)] == 1
+    assert of(samples, "divergent_hop") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
+    hops = of(samples, "hop_success")
+    assert {hop for (hop,), good in hops.items() if not good} == {"ipcache-lookup", "endpoint-lookup"}
+    assert len(hops) == len(HOPS)
+    assert of(samples, "hop_failures_total") == {
+        ("ipcache-lookup", "WrongTunnelEndpoint"): 1,
+        ("endpoint-lookup", "StaleMapInUse"): 1,
+    }
+    assert of(samples, "runs_total") == {("Broken",): 1}
+    assert of(samples, "request_duration_seconds_count") == {(): 12}
+
+
+def test_many_paths_are_no_more_series_than_one() -> None:
+    paths = [from_pod(diverging() if number % 2 else lost(), number) for number in range(64)]
+    assert len(scrape(many(*paths))) <= len(scrape(many(diverging(), lost()))) + 1
+
+
+def test_a_hop_counts_also_where_the_status_has_no_room_for_its_path() -> None:
+    broken = [from_pod(diverging(), number) for number in range(PATHS_LIMIT)]
+    stale = diverging(ProbeVerdict.DEGRADED, HopName.ENDPOINT_LOOKUP, Reason.STALE_MAP_IN_USE)
+    samples = scrape(many(*broken, stale))
+    assert of(samples, "hop_success")[("endpoint-lookup",)] == 0
+    assert of(samples, "hop_failures_total")[("endpoint-lookup", "StaleMapInUse")] == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "success"),
+    [([healthy()], {(): 1}), ([CANNOT_RUN], {}), ([unknown()], {}), ([CANNOT_RUN, diverging()], {(): 0})],
+)
+def test_success_is_that_of_all_paths(
+    others: list[Diagnosis | CannotRun], success: dict[tuple[str, ...], float]
+) -> None:
+    assert of(scrape(many(healthy(), *others)), "success") == success
+
+
+def test_evidence_that_paths_miss_together_counts_once() -> None:
+    fact = Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))
+    missing = Unavailable(EvidenceError.TIMEOUT, "no answer", NOW)
+    answer = Answer(0, b"", b"", NOW, 0.1)
+    bundles = tuple(
+        Bundle(PathRun(plan(), Request(NOW, port, answer), Evidence({fact: (missing, missing)})))
+        for port in (20001, 20002)
+    )
+    metrics, run = Metrics(lambda: NOW), record_of(healthy(), healthy())
+    metrics.show(probe(), ProbeStatus())
+    metrics.count(probe(), replace(run, result=replace(run.result, bundles=bundles)))
+    assert of(scrape(metrics), "evidence_errors_total") == {("bpftool", "EvidenceTimeout"): 2}

@@ -20,6 +20,7 @@ from unit.publish.samples import (
     REPORT,
     diverging,
     finding,
+    from_pod,
     healthy,
     lost,
     probe,
@@ -38,7 +39,7 @@ def lines(status: ProbeStatus, *, facts: bool = True, width: int = 120) -> list[
 
 
 def text(outcome: Diagnosis | CannotRun, *, facts: bool = True) -> str:
-    return "\n".join(lines(statuses.findings(RunResult(NOW, NOW, outcome)), facts=facts))
+    return "\n".join(lines(statuses.findings(RunResult(NOW, NOW, (outcome,))), facts=facts))
 
 
 def test_a_healthy_run_reads_from_top_to_bottom() -> None:
@@ -147,5 +148,55 @@ def test_a_probe_that_has_not_run_says_so() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_it_fits_every_width(width: int) -> None:
-    status = statuses.findings(RunResult(NOW, NOW, diverging()))
+    status = statuses.findings(RunResult(NOW, NOW, (diverging(),)))
     assert max(map(len, lines(status, width=width))) <= width
+
+
+def several(*outcomes: Diagnosis | CannotRun, width: int = 120) -> list[str]:
+    return lines(statuses.findings(RunResult(NOW, NOW, outcomes)), width=width)
+
+
+def test_several_paths_are_a_line_each_and_the_worst_is_shown_hop_by_hop() -> None:
+    bad = [from_pod(diverging(), number, "node3") for number in (4, 7)]
+    told = several(*(from_pod(healthy(), number) for number in range(3)), *bad)
+    assert told[0] == "default/landing   Broken"
+    found = "Broken at ipcache-lookup on node2: WrongTunnelEndpoint"
+    assert [" ".join(line.split()) for line in told[1:7]] == [
+        "source destination what was found time",
+        f"✗ xwing-4@node3 deathstar-0@node1 {found} 7.6ms",
+        f"✗ xwing-7@node3 deathstar-0@node1 {found} 7.6ms",
+        "✓ xwing-0@node2 deathstar-0@node1 Healthy 7.6ms",
+        "✓ xwing-1@node2 deathstar-0@node1 Healthy 7.6ms",
+        "✓ xwing-2@node2 deathstar-0@node1 Healthy 7.6ms",
+    ]
+    assert [line for line in told if "→ default/deathstar:80" in line] == [
+        "default/xwing-4@node3 → default/deathstar:80 → 10.244.0.172@node1"
+    ]
+    assert sum("I P O" in line for line in told) == 1
+    end = "\n".join(told[-6:])
+    assert "paths  2 of 5 paths broken, all on node2" in end
+    assert "why    ipcache-lookup says so " in end
+    assert "next   Compare" in end
+
+
+def test_why_of_several_paths_is_the_worst_one_s() -> None:
+    end = "\n".join(several(lost(), healthy())[-5:])
+    assert "paths  1 of 2 paths broken" in end
+    assert "why    curl exit 28: timed out " in end
+    assert "(default/" not in end
+
+
+def test_several_healthy_paths_end_with_their_number() -> None:
+    assert several(healthy(), from_pod(healthy(), 1))[-1] == (
+        "✓ default/xwing@node2 and 1 more → default/deathstar:80: 2 of 2 paths healthy, at most 7.6ms"
+    )
+
+
+def test_paths_for_which_a_status_has_no_room_are_counted() -> None:
+    told = several(diverging(), *(from_pod(healthy(), number) for number in range(63)))
+    assert "32 more are not listed" in told
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_several_paths_fit_every_width(width: int) -> None:
+    assert max(map(len, several(diverging(), healthy(), width=width))) <= width

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.diagnose.run.bundle import Bundle
-from datapath_probe.diagnose.run.run import Request, Run
-from datapath_probe.evidence.question import Question
-from datapath_probe.evidence.reading import Answer
+from datapath_probe.diagnose.run.run import PathRun, Request
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.publish.status.capture import captured, pcaps
@@ -20,33 +21,33 @@ from unit.publish.samples import NOW, lost, plan, probe, record
 PCAP = (
     Path(__file__).parents[3] / "data/captures/cilium-1.18.5/vxlan-node1.pcap"
 ).read_bytes()  # of the lab, see test_packets
-CAPTURE = pcap.question("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
-FILTERS = (nftables.question("node1"), nftables.question("node2", "cni-1"))
+CAPTURE = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+FILTERS = (nftables.fact("node1"), nftables.fact("node2", "cni-1"))
 
 
-def failed_run(*questions: Question, at: float = NOW) -> RunRecord:
+def failed_run(*facts: Fact, at: float = NOW) -> RunRecord:
     """A failed run that asked these, and heard the same of all."""
-    evidence = Evidence({question: (Answer(0, PCAP, b"", NOW, 1.0),) for question in questions})
+    evidence = Evidence({fact: (Answer(0, PCAP, b"", NOW, 1.0),) for fact in facts})
     made = record(lost(), at)
     return replace(
-        made, result=replace(made.result, bundle=Bundle(Run(plan(), Request(NOW, 1, None), evidence)))
+        made, result=replace(made.result, bundles=(Bundle(PathRun(plan(), Request(NOW, 1, None), evidence)),))
     )
 
 
 def test_what_was_asked_of_packet_filters_is_no_capture() -> None:
     result = failed_run(*FILTERS).result
-    assert result.bundle
+    (bundle,) = result.bundles
     assert captured(result) is None
-    assert list(pcaps(result.bundle.run)) == []
+    assert list(pcaps(bundle.run)) == []
 
 
-def test_packets_are_captured_beside_questions_to_packet_filters() -> None:
+def test_packets_are_captured_beside_rules_of_packet_filters() -> None:
     result = failed_run(*FILTERS, CAPTURE).result
-    assert result.bundle
+    (bundle,) = result.bundles
     found = captured(result)
     assert found
     assert {packet.node for packet in found.packets} == {"node1"}
-    assert [node for node, _ in pcaps(result.bundle.run)] == ["node1"]
+    assert [node for node, _ in pcaps(bundle.run)] == ["node1"]
 
 
 def test_a_failed_run_without_a_capture_leaves_the_last_one_in_the_status() -> None:
@@ -56,3 +57,21 @@ def test_a_failed_run_without_a_capture_leaves_the_last_one_in_the_status() -> N
         statuses.after_run(first, probe(), failed_run(*FILTERS, at=NOW + 60), NextRun(None)).capture
         == first.capture
     )
+
+
+def test_the_packets_of_all_paths_are_shown() -> None:
+    result = failed_run(CAPTURE).result
+    (bundle,) = result.bundles
+    one, two = captured(result), captured(replace(result, bundles=(bundle, bundle)))
+    assert one
+    assert two
+    assert two.packets == one.packets * 2
+
+
+def test_what_several_paths_could_not_capture_is_said_once() -> None:
+    result = failed_run(CAPTURE).result
+    gone = Evidence({CAPTURE: (Unavailable(EvidenceError.AGENT_NOT_FOUND, "no agent"),)})
+    bundle = Bundle(PathRun(plan(), Request(NOW, 1, None), gone))
+    found = captured(replace(result, bundles=(bundle, bundle)))
+    assert found
+    assert [(error.node, error.reason) for error in found.errors] == [("node1", "AgentNotFound")]

@@ -7,7 +7,7 @@ from datapath_probe.api.status import ProbeStatus
 from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile
 from datapath_probe.publish.status.path_profile_tracker import PathProfileTracker, ProfileUpdate
 from datapath_probe.runs.run_result import RunResult
-from unit.publish.samples import CANNOT_RUN, NOW, PROFILE, healthy
+from unit.publish.samples import CANNOT_RUN, NOW, PROFILE, from_pod, healthy
 
 FAR = replace(PROFILE, node_attachments={node: PROFILE.node_attachments[node] for node in ("node1", "node2")})
 NEAR = replace(PROFILE, node_attachments={"node2": PROFILE.node_attachments["node2"]})
@@ -15,7 +15,7 @@ ONE_LESS = replace(PROFILE, backends={"deathstar-0": "node1"}, backend_count=1)
 
 
 def run(profile: ObservedPathProfile | None, at: float = 0.0) -> RunResult:
-    return RunResult(NOW + at, NOW + at, healthy(profile))
+    return RunResult(NOW + at, NOW + at, (healthy(profile),))
 
 
 def follow(tracker: PathProfileTracker, *seen: tuple[float, ObservedPathProfile | None]) -> list[str | None]:
@@ -95,10 +95,10 @@ def test_what_is_in_transition_or_could_not_run_changes_nothing() -> None:
     tracker = PathProfileTracker(None)
     before = tracker.update(run(PROFILE))
     assert tracker.update(run(None, 5)) == ProfileUpdate(before.profile)
-    assert tracker.update(RunResult(NOW, NOW, CANNOT_RUN)) == ProfileUpdate(before.profile)
+    assert tracker.update(RunResult(NOW, NOW, (CANNOT_RUN,))) == ProfileUpdate(before.profile)
 
 
-def test_another_destination_is_another_question() -> None:
+def test_another_destination_is_another_fact() -> None:
     other = replace(PROFILE, destination="default/alderaan:80", routing="native")
     assert follow(PathProfileTracker(None), (0, PROFILE), (5, other), (10, other)) == [None] * 3
 
@@ -128,3 +128,26 @@ def test_names_too_long_for_the_status_are_no_change_each_run() -> None:
 def _since(profile: PathProfile | None) -> tuple[float, str | None]:
     assert profile
     return profile.last_change_time.timestamp(), profile.last_change
+
+
+def test_the_profile_of_several_paths_is_one_whichever_is_the_worst() -> None:
+    one, other = from_pod(healthy(NEAR), 1, "node2"), from_pod(healthy(FAR), 2, "node1")
+    tracker = PathProfileTracker(None)
+    first = tracker.update(RunResult(NOW, NOW, (one, other)))
+    assert first.profile
+    assert {place.pod: place.node for place in first.profile.sources} == {
+        "xwing-1": "node2",
+        "xwing-2": "node1",
+    }
+    assert [found.node for found in first.profile.node_attachments] == ["node1", "node2"]
+    assert tracker.update(RunResult(NOW + 5, NOW + 5, (other, one))) == ProfileUpdate(first.profile)
+
+
+def test_a_path_without_a_profile_keeps_its_place_in_that_of_all() -> None:
+    one, other = from_pod(healthy(PROFILE), 1, "node2"), from_pod(healthy(PROFILE), 2, "node1")
+    tracker = PathProfileTracker(None)
+    first = tracker.update(RunResult(NOW, NOW, (one, other)))
+    unseen = replace(other, profile=None)
+    assert tracker.update(RunResult(NOW + 5, NOW + 5, (one, unseen))) == ProfileUpdate(first.profile)
+    moved = tracker.update(RunResult(NOW + 10, NOW + 10, (one, from_pod(healthy(PROFILE), 2, "node3"))))
+    assert moved.change == "source xwing-2 moved node1 → node3"

@@ -19,7 +19,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.advice import next_step
 from datapath_probe.publish.status import status as statuses
-from datapath_probe.runs.run_result import NextRun, RunResult
+from datapath_probe.runs.run_result import NextRun
 from unit.diagnose.netstack.test_netfilter import ruled
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, lost, probe, record, unjudged, unknown
 from unit.recorded import recorded
@@ -457,17 +457,6 @@ def test_an_invalid_spec_is_stalled_and_nothing_is_claimed_of_the_path() -> None
     assert (status.verdict, status.reason, status.paths) == ("Unknown", "InvalidSpec", ())
     assert "spec.schedule.interval: must be a duration" in condition(status, "Ready").message
     assert status.counters.runs == 1
-
-
-def test_several_paths_the_worst_decides_and_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        RunResult, "paths", (healthy(), unknown(), diverging(ProbeVerdict.DEGRADED), diverging())
-    )
-    status = after([healthy()])
-    assert status.verdict == "Broken"
-    assert [path.verdict for path in status.paths] == ["Broken", "Degraded", "Unknown", "Healthy"]
-    assert status.path_counts == PathCounts(total=4, healthy=1, degraded=1, broken=1, unknown=1)
-    assert says(status)["ExpectationMet"] == "False"
 
 
 def test_a_status_of_a_long_path_stays_small() -> None:

@@ -17,7 +17,7 @@ from datapath_probe.sources.agent.endpoint_policy import Decision, EndpointPolic
 from datapath_probe.sources.agent.policy_labels import PolicyRef, Requirement
 from datapath_probe.sources.maps import policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection
-from unit.sources.golden import RECORDED, answer, looked_up, printed, question
+from unit.sources.golden import RECORDED, answer, fact, looked_up, printed
 
 INGRESS, EGRESS = TrafficDirection.INGRESS, TrafficDirection.EGRESS
 SHIP, STAR, HOST = 2453, 15131, 1  # identities in the lab
@@ -58,10 +58,10 @@ def entry(direction: TrafficDirection, identity: int, port: int) -> PolicyEntry 
     return found
 
 
-def test_the_questions_are_those_that_were_asked() -> None:
-    assert agent_endpoint.question("node2", 3568) == question("endpoint_policy", "five policies")
-    assert policy_selectors.question("node2") == question("policy_selectors", "all")
-    assert policy_repository.question("node2") == question("policy_repository", "all")
+def test_the_facts_are_those_that_were_asked_for() -> None:
+    assert agent_endpoint.fact("node2", 3568) == fact("endpoint_policy", "five policies")
+    assert policy_selectors.fact("node2") == fact("policy_selectors", "all")
+    assert policy_repository.fact("node2") == fact("policy_repository", "all")
 
 
 @pytest.mark.parametrize("key", [key for key in GRID if key.split()[1] not in (str(ANY_IDENTITY), str(HOST))])

@@ -6,9 +6,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.kube.exec.bpf_filter import connection_filter
+from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.capture import pcap
-from datapath_probe.sources.capture.bpf_filter import connection_filter
 from datapath_probe.sources.capture.pcap import Captured, Outer
 
 RECORDED = Path(__file__).parents[3] / "data/captures/cilium-1.18.5"
@@ -162,8 +164,9 @@ def test_the_filter_ends_on_any_packet(packet: bytes) -> None:
     assert not kept(connection_filter([IPv4Address(XWING)], PORT, 8472), packet) or len(packet) >= 24
 
 
-def test_the_question_is_of_typed_values_and_is_asked_once() -> None:
-    question = pcap.question("node2", [IPv4Address(XWING)], PORT, 8472, 12.4)
-    assert pcap.is_capture(question)
-    assert question.argv[3:] == (connection_filter([IPv4Address(XWING)], PORT, 8472), "12", "200")
-    assert not question.repeatable
+def test_the_fact_is_of_typed_values_and_is_asked_for_once() -> None:
+    fact = pcap.fact("node2", [IPv4Address(XWING)], PORT, 8472, 12.4)
+    words = argv_of(fact)
+    assert words[:2] == ("perl", "-e")
+    assert words[3:] == (connection_filter([IPv4Address(XWING)], PORT, 8472), "12", "200")
+    assert not delivery(fact).repeatable

@@ -8,11 +8,11 @@ from datapath_probe.evidence.reading import Absent
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.maps import policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection, decide
-from unit.sources.golden import answer, looked_up, question
+from unit.sources.golden import answer, fact, looked_up
 
-V1_16 = Layout("1.16.19", "cilium_ipcache", "cilium_policy_")
-V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2_")
-V1_20 = Layout("1.20.2", "cilium_ipcache_v2", "cilium_policy_v3_")
+V1_16 = Layout("1.16.19", "cilium_ipcache", "cilium_policy")
+V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
+V1_20 = Layout("1.20.2", "cilium_ipcache_v2", "cilium_policy_v3")
 EGRESS, INGRESS = TrafficDirection.EGRESS, TrafficDirection.INGRESS
 TOP = 2**32 - 1
 ALLOW_ALL = PolicyEntry(deny=False, proxy_port=0, precedence=0, prefix_bits=0)
@@ -21,17 +21,17 @@ ALLOW_ALL = PolicyEntry(deny=False, proxy_port=0, precedence=0, prefix_bits=0)
 def test_without_policies_any_identity_may_pass() -> None:
     of_server = policymap.lookup("node2", V1_18, 732, EGRESS, 35535, 80)
     of_any = policymap.lookup("node2", V1_18, 732, EGRESS, ANY_IDENTITY, 80)
-    assert of_server == question("policymap", "server's identity")
-    assert of_any == question("policymap", "any identity")
+    assert of_server == fact("policymap", "server's identity")
+    assert of_any == fact("policymap", "any identity")
     assert policymap.parse(answer("policymap", "server's identity")) == Absent()
     assert policymap.parse(answer("policymap", "any identity")) == ALLOW_ALL
 
 
 @pytest.mark.parametrize(("layout", "name"), [(V1_16, ""), (V1_18, "v2_"), (V1_20, "v3_")])
 def test_each_version_names_the_map_of_an_endpoint(layout: Layout, name: str) -> None:
-    argv = policymap.lookup("n", layout, 689, INGRESS, 27728, 80).argv
-    assert argv[5] == f"/sys/fs/bpf/tc/globals/cilium_policy_{name}00689"
-    assert " ".join(argv[8:]) == "40 00 00 00 50 6c 00 00 00 06 00 50"
+    entry = policymap.key(policymap.lookup("n", layout, 689, INGRESS, 27728, 80))
+    assert entry.map == f"cilium_policy_{name}00689"
+    assert entry.key.hex(" ") == "40 00 00 00 50 6c 00 00 00 06 00 50"
 
 
 @pytest.mark.parametrize(

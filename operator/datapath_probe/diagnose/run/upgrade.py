@@ -1,0 +1,149 @@
+"""Bundles of format 1 as if this version had saved them. Called by `bundle`, before anything else reads them.
+
+Format 1 filed evidence by command. What its versions did not ask for yet is filled in here where their verdict rests on
+what they took for granted, so that checks need not know of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from ...evidence.errors import EvidenceError
+from ...evidence.fact import Fact
+from ...evidence.fact_kinds import FactKind
+from . import format_1
+from .upgrade_plan import upgraded_plan
+
+Saved = dict[str, Any]
+"""A member of the document, as JSON has it."""
+
+# What a bundle of an earlier version may call a reason.
+_RENAMED = {"PodGone": str(EvidenceError.POD_NOT_FOUND)}
+_CONFIG_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
+_ABSENT = "null"
+_NOTHING = {"exitCode": 0, "stdout": "", "stderr": "", "at": 0.0, "duration": 0.0, "truncated": False}
+_NO_ENDPOINT = {**_NOTHING, "exitCode": 1, "stderr": "[GET /endpoint/{id}][404] getEndpointIdNotFound\n"}
+
+
+def upgraded(document: Saved) -> tuple[Saved, list[str]]:
+    """The document in format 2, and a sentence for each answer that is left out."""
+    plan: Saved = upgraded_plan(document["plan"]) or {}
+    facts, more, notes = _by_fact(document["evidence"])
+    _complete_config(facts, more, plan["config"])
+    for fact, readings in [*_services_of_any_protocol(facts), *_endpoints(plan, document), *_devices(facts)]:
+        facts.setdefault(fact, readings)
+    request = document["request"]
+    return {
+        "behind": None,
+        "dns": None,
+        **document,
+        "format": 2,
+        "plan": plan,
+        "planAfter": upgraded_plan(document["planAfter"]),
+        "request": {**request, "reading": _renamed(request["reading"]) if request["reading"] else None},
+        "evidence": [entry_of(fact, [_renamed(one) for one in said]) for fact, said in facts.items()],
+    }, notes
+
+
+def entry_of(fact: Fact, readings: Sequence[Saved]) -> Saved:
+    """A fact with its readings, as format 2 has it."""
+    return {
+        "kind": str(fact.kind),
+        "node": fact.node,
+        "parameters": dict(fact.parameters),
+        "readings": list(readings),
+    }
+
+
+def _by_fact(
+    evidence: Sequence[Saved],
+) -> tuple[dict[Fact, list[Saved]], dict[Fact, list[Saved]], list[str]]:
+    """Readings by fact; those of the second part of agents' configuration; what is not known."""
+    facts: dict[Fact, list[Saved]] = {}
+    more: dict[Fact, list[Saved]] = {}
+    notes: list[str] = []
+    for entry in evidence:
+        node, argv = entry["node"], entry["argv"]
+        try:
+            fact = format_1.fact_of(node, argv)
+        except ValueError as error:
+            fact, why = None, str(error)
+        else:
+            why = "no version asked so"
+        if fact is None:
+            notes.append(f"an answer of {' '.join(argv)[:100]} on {node} is left out: {why}")
+        else:
+            (more if format_1.is_more_config(argv) else facts)[fact] = entry["readings"]
+    return facts, more, notes
+
+
+def _complete_config(
+    facts: dict[Fact, list[Saved]], more: Mapping[Fact, list[Saved]], config_map: Mapping[str, str]
+) -> None:
+    """An agent's configuration as one answer. Keys that were not asked for, or in vain, were taken to be those of the
+    ConfigMap.
+    """
+    assumed = "".join(
+        f"{_CONFIG_FOLDER}/{key}:{config_map[key]}\n" for key in _MORE_KEYS if key in config_map
+    )
+    for fact in [fact for fact in facts if fact.kind is FactKind.AGENT_CONFIG]:
+        last: str | None = None
+        readings = []
+        for reading, other in zip_longest(facts[fact], more.get(fact, ())[: len(facts[fact])]):
+            if other is not None:
+                last = other.get("stdout")
+            rest = assumed if last is None else last
+            readings.append(
+                {**reading, "stdout": reading["stdout"] + rest} if "stdout" in reading else reading
+            )
+        facts[fact] = readings
+
+
+_MORE_KEYS = (
+    "cluster-id",
+    "cni-chaining-mode",
+    "enable-bpf-clock-probe",
+    "enable-bpf-masquerade",
+    "enable-host-legacy-routing",
+    "enable-ipv4-masquerade",
+    "enable-ipv6-masquerade",
+    "enable-ztunnel",
+    "ipv4-service-loopback-address",
+    "underlay-protocol",
+)
+
+Filled = Iterator[tuple[Fact, list[Saved]]]
+
+
+def _services_of_any_protocol(facts: Mapping[Fact, list[Saved]]) -> Filled:
+    """A Service that is not there by its protocol was taken not to be there at all."""
+    for fact, readings in facts.items():
+        if fact.kind is FactKind.SERVICE_SLOT and fact.number("slot") == 0 and all(map(_is_absent, readings)):
+            yield Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), "protocol": 0}), readings
+
+
+def _endpoints(plan: Saved, document: Saved) -> Filled:
+    """A pod without a CiliumEndpoint was taken to have no endpoint."""
+    reads = 2 if document["secondLook"] else 1
+    target = plan["target"]
+    backends = target["backends"] if "backends" in target else [target["backend"]]
+    for pod in (plan["source"], *(backend["target"] for backend in backends)):
+        for address in pod["pod"]["ips"][:1] if pod and "pod" in pod and not pod["endpoint"] else ():
+            fact = Fact.of(FactKind.AGENT_ENDPOINT_BY_ADDRESS, pod["node"]["name"], address=address)
+            yield fact, [_NO_ENDPOINT] * reads
+
+
+def _devices(facts: Mapping[Fact, list[Saved]]) -> Filled:
+    """A pod that no network namespace has the address of was taken to have none."""
+    for fact in facts:
+        if fact.kind is FactKind.NAMESPACE_ADDRESSES:
+            yield Fact.of(FactKind.NAMESPACE_DEVICES, fact.node), [_NOTHING]
+
+
+def _is_absent(reading: Saved) -> bool:
+    return str(reading.get("stdout", "")).strip() == _ABSENT
+
+
+def _renamed(reading: Saved) -> Saved:
+    reason = reading.get("unavailable")
+    return {**reading, "unavailable": _RENAMED.get(reason, reason)} if reason else reading

@@ -1,0 +1,132 @@
+"""How a fact is delivered, by any collector: how long it is waited for, how old it may be, who has to answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .fact import Fact
+from .fact_kinds import FactKind
+
+# How long an answer is waited for; more where a large program has to start, or the agent itself has to answer.
+USUAL_S, LONG_S = 5.0, 7.0
+_LASTING_S = 60.0
+_CILIUM_DEVICES = ("cilium_", "lxc")
+_MONITOR_MARGIN_S, _CAPTURE_MARGIN_S = 2.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """`tool`: who answers: where one is silent, it is not asked for other facts. Also the label `collector` of metrics.
+
+    `max_age_s` is how old a shared answer may be (seconds); 0: it is asked for again each time. More for what is costly
+    to get and changes only with the agent or the endpoint. `repeatable` False: it shows what happens while it runs, so
+    asking again would show another time. `by_agent`: the agent's own process has to answer, not only a tool beside it.
+    `often_absent`: a key that a healthy map need not have; who batches look-ups asks for it last.
+    """
+
+    tool: str
+    timeout_s: float = USUAL_S
+    max_age_s: float = 0.2
+    repeatable: bool = True
+    by_agent: bool = False
+    often_absent: bool = False
+
+
+_BPFTOOL = Delivery("bpftool")
+_OFTEN_ABSENT = replace(_BPFTOOL, often_absent=True)
+_IP, _TC = Delivery("ip"), Delivery("tc")
+_BY_AGENT = Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+_HUBBLE = Delivery("hubble", max_age_s=0.0, by_agent=True)
+_MONITOR = Delivery("cilium-dbg", max_age_s=0.01, repeatable=False)
+_RULES = {FactKind.IPTABLES_RULES: Delivery("iptables-save"), FactKind.NFTABLES_RULES: Delivery("perl")}
+
+_OF_KIND: Final[Mapping[FactKind, Delivery]] = {
+    FactKind.IPCACHE_ENTRY: _BPFTOOL,
+    FactKind.ENDPOINT_ENTRY: _OFTEN_ABSENT,
+    FactKind.SERVICE_SLOT: _BPFTOOL,
+    FactKind.SERVICE_BACKEND: _BPFTOOL,
+    FactKind.REVERSE_NAT_ENTRY: _BPFTOOL,
+    FactKind.CONNTRACK_ENTRY: _BPFTOOL,
+    FactKind.POLICY_PROGRAM: _BPFTOOL,
+    FactKind.ENDPOINT_TAIL_CALL: _BPFTOOL,
+    FactKind.OVERLAY_TAIL_CALL: _BPFTOOL,
+    FactKind.PINNED_MAP: _BPFTOOL,
+    FactKind.MAPS_BY_NAME: _BPFTOOL,
+    FactKind.PROGRAM: _BPFTOOL,
+    FactKind.PROGRAM_CODE: replace(_BPFTOOL, max_age_s=_LASTING_S),
+    FactKind.PROGRAMS_BY_NAME: _BPFTOOL,
+    FactKind.ATTACHED_PROGRAMS: _BPFTOOL,
+    FactKind.ENDPOINT_PROGRAM_LINK: _BPFTOOL,
+    FactKind.CGROUP_PROGRAM_LINK: _BPFTOOL,
+    FactKind.LINK_COUNTERS: replace(_IP, max_age_s=0.0),
+    FactKind.ROUTE: _IP,
+    FactKind.ROUTES: _IP,
+    FactKind.NEIGHBOR: _IP,
+    FactKind.NEIGHBORS: _IP,
+    FactKind.QDISCS: _TC,
+    FactKind.TC_FILTERS: _TC,
+    FactKind.SOCKETS: Delivery("ss"),
+    FactKind.NAMESPACE_ADDRESSES: Delivery("find", timeout_s=LONG_S, max_age_s=300.0),
+    FactKind.NAMESPACE_DEVICES: Delivery("find", timeout_s=LONG_S),
+    FactKind.UPTIME: Delivery("cat", max_age_s=0.0),
+    FactKind.AGENT_VERSION: Delivery("cilium-agent", timeout_s=LONG_S, max_age_s=3600.0),
+    FactKind.AGENT_CONFIG: Delivery("grep", max_age_s=_LASTING_S),
+    FactKind.AGENT_ENDPOINT: _BY_AGENT,
+    FactKind.AGENT_ENDPOINT_BY_ADDRESS: _BY_AGENT,
+    FactKind.POLICY_RULES: _BY_AGENT,
+    FactKind.POLICY_SELECTORS: _BY_AGENT,
+    FactKind.BPF_METRICS: Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=0.0),
+    FactKind.HUBBLE_SOCKET: Delivery("test", max_age_s=_LASTING_S),
+    FactKind.FLOWS: _HUBBLE,
+    FactKind.ICMP_FLOWS: _HUBBLE,
+    FactKind.NEWEST_FLOW: _HUBBLE,
+}
+
+
+def _of_policy_entry(fact: Fact) -> Delivery:
+    """What is said of any identity (0) is there as a rule; of a certain one it need not be."""
+    return _OFTEN_ABSENT if fact.number("identity") else _BPFTOOL
+
+
+def _of_uplink(usual: Delivery) -> Callable[[Fact], Delivery]:
+    """A device that is neither Cilium's nor a pod's leads to other nodes, and changes as rarely as the network does."""
+    lasting = replace(usual, max_age_s=_LASTING_S)
+
+    def delivery_of(fact: Fact) -> Delivery:
+        own = fact.text("device").startswith(_CILIUM_DEVICES)
+        return usual if own or fact.get("namespace") else lasting
+
+    return delivery_of
+
+
+def _of_rules(fact: Fact) -> Delivery:
+    """Those of a node may be thousands, and are asked for after a failure alone: as they are now."""
+    usual = _RULES[fact.kind]
+    return usual if fact.get("namespace") else replace(usual, max_age_s=0.0)
+
+
+def _of_monitor(fact: Fact) -> Delivery:
+    return replace(_MONITOR, timeout_s=fact.number("window_s") + _MONITOR_MARGIN_S)
+
+
+def _of_capture(fact: Fact) -> Delivery:
+    duration_s = fact.number("duration_s")
+    return Delivery("perl", duration_s + _CAPTURE_MARGIN_S, max_age_s=0.0, repeatable=False)
+
+
+_BY_PARAMETERS: Final[Mapping[FactKind, Callable[[Fact], Delivery]]] = {
+    FactKind.POLICY_ENTRY: _of_policy_entry,
+    FactKind.LINK: _of_uplink(_IP),
+    FactKind.DEVICE_PROGRAM_LINK: _of_uplink(_BPFTOOL),
+    FactKind.IPTABLES_RULES: _of_rules,
+    FactKind.NFTABLES_RULES: _of_rules,
+    FactKind.MONITOR_DROPS: _of_monitor,
+    FactKind.MONITOR_TRACES: _of_monitor,
+    FactKind.CAPTURE: _of_capture,
+}
+
+
+def delivery(fact: Fact) -> Delivery:
+    """How this fact is delivered."""
+    usual = _OF_KIND.get(fact.kind)
+    return usual or _BY_PARAMETERS[fact.kind](fact)

@@ -1,0 +1,183 @@
+"""The kinds of facts, and the parameters of each. A closed list: what a collector can be asked for.
+
+A map's name is a parameter where it depends on the version of Cilium: a node that was upgraded holds maps of both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from .parameters import (
+    Check,
+    address,
+    bits,
+    device_name,
+    fitting,
+    name,
+    namespace_name,
+    one_of,
+    path,
+    several,
+)
+
+
+class FactKind(StrEnum):
+    """Values are written into evidence bundles: never rename one."""
+
+    # entries of Cilium's maps
+    IPCACHE_ENTRY = "ipcache-entry"
+    ENDPOINT_ENTRY = "endpoint-entry"
+    POLICY_ENTRY = "policy-entry"
+    SERVICE_SLOT = "service-slot"
+    SERVICE_BACKEND = "service-backend"
+    REVERSE_NAT_ENTRY = "reverse-nat-entry"
+    CONNTRACK_ENTRY = "conntrack-entry"
+    POLICY_PROGRAM = "policy-program"
+    ENDPOINT_TAIL_CALL = "endpoint-tail-call"
+    OVERLAY_TAIL_CALL = "overlay-tail-call"
+    # eBPF objects of the kernel
+    PINNED_MAP = "pinned-map"
+    MAPS_BY_NAME = "maps-by-name"
+    PROGRAM = "program"
+    PROGRAM_CODE = "program-code"
+    PROGRAMS_BY_NAME = "programs-by-name"
+    ATTACHED_PROGRAMS = "attached-programs"
+    ENDPOINT_PROGRAM_LINK = "endpoint-program-link"
+    DEVICE_PROGRAM_LINK = "device-program-link"
+    CGROUP_PROGRAM_LINK = "cgroup-program-link"
+    # the network stack of a node, or of a pod by its network namespace
+    LINK = "link"
+    LINK_COUNTERS = "link-counters"
+    ROUTE = "route"
+    ROUTES = "routes"
+    NEIGHBOR = "neighbor"
+    NEIGHBORS = "neighbors"
+    QDISCS = "qdiscs"
+    TC_FILTERS = "tc-filters"
+    SOCKETS = "sockets"
+    IPTABLES_RULES = "iptables-rules"
+    NFTABLES_RULES = "nftables-rules"
+    NAMESPACE_ADDRESSES = "namespace-addresses"
+    NAMESPACE_DEVICES = "namespace-devices"
+    UPTIME = "uptime"
+    # the Cilium agent
+    AGENT_VERSION = "agent-version"
+    AGENT_CONFIG = "agent-config"
+    AGENT_ENDPOINT = "agent-endpoint"
+    AGENT_ENDPOINT_BY_ADDRESS = "agent-endpoint-by-address"
+    POLICY_RULES = "policy-rules"
+    POLICY_SELECTORS = "policy-selectors"
+    BPF_METRICS = "bpf-metrics"
+    # what happens to packets
+    HUBBLE_SOCKET = "hubble-socket"
+    FLOWS = "flows"
+    ICMP_FLOWS = "icmp-flows"
+    NEWEST_FLOW = "newest-flow"
+    MONITOR_DROPS = "monitor-drops"
+    MONITOR_TRACES = "monitor-traces"
+    CAPTURE = "capture"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Of one kind: those that it needs, and those that it may have. In this order they stand in a fact."""
+
+    required: Mapping[str, Check]
+    optional: Mapping[str, Check]
+
+
+def _endpoint(value: object) -> int:
+    return fitting(value, 16)
+
+
+_BYTE, _PORT, _LONG = bits(8), bits(16), bits(32)
+_FAMILY, _DIRECTION = one_of(4, 6), one_of("ingress", "egress")
+_SECONDS = bits(32)
+_INSIDE: Final[Mapping[str, Check]] = {"namespace": namespace_name}
+_SERVICE: Final[Mapping[str, Check]] = {
+    "address": address,
+    "port": _PORT,
+    "protocol": _BYTE,
+    "scope": one_of("external", "internal"),
+    "slot": _PORT,
+}
+_POLICY: Final[Mapping[str, Check]] = {
+    "map": name,
+    "endpoint": _endpoint,
+    "direction": _DIRECTION,
+    "identity": _LONG,
+    "protocol": _BYTE,
+    "port": _PORT,
+}
+_CONNTRACK: Final[Mapping[str, Check]] = {
+    "entry": one_of("service", "out", "in", "related"),
+    "client": address,
+    "client_port": _PORT,
+    "server": address,
+    "server_port": _PORT,
+    "protocol": _BYTE,
+}
+_PACKET: Final[Mapping[str, Check]] = {
+    "source": address,
+    "input_device": device_name,
+    "protocol": one_of("tcp", "udp"),
+    "source_port": _PORT,
+    "destination_port": _PORT,
+    **_INSIDE,
+}
+
+
+def _of(optional: Mapping[str, Check] | None = None, **required: Check) -> Parameters:
+    return Parameters(required, optional or {})
+
+
+PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
+    FactKind.IPCACHE_ENTRY: _of(map=name, address=address, prefix_length=_BYTE),
+    FactKind.ENDPOINT_ENTRY: _of(address=address),
+    FactKind.POLICY_ENTRY: Parameters(_POLICY, {}),
+    FactKind.SERVICE_SLOT: Parameters(_SERVICE, {}),
+    FactKind.SERVICE_BACKEND: _of(id=_LONG, family=_FAMILY),
+    FactKind.REVERSE_NAT_ENTRY: _of(id=_PORT, family=_FAMILY),
+    FactKind.CONNTRACK_ENTRY: Parameters(_CONNTRACK, {}),
+    FactKind.POLICY_PROGRAM: _of(endpoint=_endpoint),
+    FactKind.ENDPOINT_TAIL_CALL: _of(endpoint=_endpoint, index=_LONG),
+    FactKind.OVERLAY_TAIL_CALL: _of(index=_LONG),
+    FactKind.PINNED_MAP: _of(map=name),
+    FactKind.MAPS_BY_NAME: _of(name=name),
+    FactKind.PROGRAM: _of(id=_LONG),
+    FactKind.PROGRAM_CODE: _of(id=_LONG),
+    FactKind.PROGRAMS_BY_NAME: _of(name=name),
+    FactKind.ATTACHED_PROGRAMS: _of(_INSIDE, device=device_name),
+    FactKind.ENDPOINT_PROGRAM_LINK: _of(endpoint=_endpoint, program=name),
+    FactKind.DEVICE_PROGRAM_LINK: _of(device=device_name, program=name),
+    FactKind.CGROUP_PROGRAM_LINK: _of(program=name),
+    FactKind.LINK: _of(_INSIDE, device=device_name),
+    FactKind.LINK_COUNTERS: _of(device=device_name),
+    FactKind.ROUTE: _of(_PACKET, destination=address),
+    FactKind.ROUTES: _of({"match": address, **_INSIDE}),
+    FactKind.NEIGHBOR: _of(address=address, device=device_name),
+    FactKind.NEIGHBORS: _of(device=device_name, namespace=namespace_name),
+    FactKind.QDISCS: _of(_INSIDE),
+    FactKind.TC_FILTERS: _of(_INSIDE, device=device_name, direction=_DIRECTION),
+    FactKind.SOCKETS: _of(_INSIDE, port=_PORT),
+    FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_INSIDE}),
+    FactKind.NFTABLES_RULES: _of(_INSIDE),
+    FactKind.NAMESPACE_ADDRESSES: _of(),
+    FactKind.NAMESPACE_DEVICES: _of(),
+    FactKind.UPTIME: _of(),
+    FactKind.AGENT_VERSION: _of(),
+    FactKind.AGENT_CONFIG: _of(),
+    FactKind.AGENT_ENDPOINT: _of(endpoint=_endpoint),
+    FactKind.AGENT_ENDPOINT_BY_ADDRESS: _of(address=address),
+    FactKind.POLICY_RULES: _of(),
+    FactKind.POLICY_SELECTORS: _of(),
+    FactKind.BPF_METRICS: _of(),
+    FactKind.HUBBLE_SOCKET: _of(path=path),
+    FactKind.FLOWS: _of(address=address, port=_PORT, since_s=_SECONDS),
+    FactKind.ICMP_FLOWS: _of(address=address, since_s=_SECONDS),
+    FactKind.NEWEST_FLOW: _of(),
+    FactKind.MONITOR_DROPS: _of(window_s=_SECONDS),
+    FactKind.MONITOR_TRACES: _of(endpoints=several(_endpoint), window_s=_SECONDS),
+    FactKind.CAPTURE: _of({"tunnel_port": _PORT}, clients=several(address), port=_PORT, duration_s=_SECONDS),
+}

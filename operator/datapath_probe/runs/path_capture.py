@@ -1,0 +1,33 @@
+"""What a packet capture of one path is to record, and on which nodes. Called by `path_runner`."""
+
+from ipaddress import IPv4Address
+
+from ..collect.interfaces import ContainerRef
+from ..evidence.fact import Fact
+from ..plan.plan import Plan
+from ..sources.agent.agent_config import from_config_map
+from ..sources.capture import pcap
+
+# How long a packet capture may last beyond the request's own timeout, and on how many nodes.
+CAPTURE_MARGIN_S = 10.0
+CAPTURE_NODES = 4
+
+
+def capture_facts(plan: Plan, local_port: int) -> list[Fact]:
+    """Captures on the source's node and on those of the first backends, for the Service's choice comes later."""
+    config = from_config_map(plan.config)
+    tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
+    lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S
+    clients = [address for address in sorted(plan.source.addresses) if ":" not in address]
+    return [
+        pcap.fact(node.name, [IPv4Address(client) for client in clients], local_port, tunnel_port, lasts_s)
+        for node in plan.nodes[:CAPTURE_NODES]
+    ]
+
+
+def agent_containers(plan: Plan) -> dict[str, ContainerRef]:
+    """The agent's container on each node of the plan that has one."""
+    return {
+        agent.node: ContainerRef(agent.namespace, agent.pod, agent.container, agent.incarnation)
+        for agent in plan.agents
+    }

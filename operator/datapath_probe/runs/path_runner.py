@@ -1,0 +1,152 @@
+"""One path of a run: plan → request and collection side by side → diagnosis. Called by `probe_run`.
+
+Nothing is written here.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..api.probe import Probe
+from ..collect.cancellation import end
+from ..collect.capture import ADDED_S as CAPTURE_S
+from ..collect.capture import capturing
+from ..collect.collector import MAX_ROUNDS, Collector, gather
+from ..diagnose.engine import diagnose, facts_of
+from ..diagnose.finding.diagnosis import Diagnosis
+from ..diagnose.finding.evidence_reader import ParseCache
+from ..diagnose.run.run import PathRun, Request
+from ..evidence.delivery import delivery
+from ..evidence.fact import Fact
+from ..plan.endpoint_churn import destination_churn, dns_churn
+from ..plan.plan import Plan
+from ..plan.resolve import resolve_again
+from .cluster_access import ClusterAccess
+from .path_capture import agent_containers, capture_facts
+from .request import send
+
+# How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
+SETTLE_S = 1.0
+# The request is on its way before anything is collected: it takes longest.
+HEAD_START_S = 0.002
+# How long a good request takes at most: beyond that packets may be lost, and what counts them is read.
+HANGING_S = 0.4
+# How often, after which pause each, events are asked for again that a node's ring does not give away yet.
+EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
+# How long evidence is collected beyond the request's own timeout; then the path is judged by what there is.
+EVIDENCE_S = 20.0
+# How long a path lasts beyond the request's own timeout at most, if all that it waits for is late.
+OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + CAPTURE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedByPaths:
+    """What the paths of one run have in common: who asks the agents, and what has been parsed."""
+
+    collector: Collector
+    parse_cache: ParseCache
+
+
+class PathRunner:
+    """Runs one path of a probe, from the port `local_port`."""
+
+    def __init__(
+        self, access: ClusterAccess, shared: SharedByPaths, probe: Probe, plan: Plan, local_port: int
+    ) -> None:
+        self._access = access
+        self._collector = shared.collector
+        self._parse_cache = shared.parse_cache.for_path()
+        self._probe = probe
+        self._plan = plan
+        self._local_port = local_port
+        self._ends_at = math.inf
+
+    async def run(self, *, capture: bool) -> tuple[PathRun, Diagnosis]:
+        """From the request to the diagnosis. `capture`: also the packets."""
+        plan = self._plan
+        if not (capture and self._access.agents):
+            return await self._run()
+        facts = capture_facts(plan, self._local_port)
+        async with capturing(self._access.agents, facts, agent_containers(plan)) as captured:
+            run, diagnosis = await self._run()
+        return replace(run, evidence=run.evidence.adding(facts, captured.readings)), diagnosis
+
+    async def _run(self) -> tuple[PathRun, Diagnosis]:
+        run = await self._requested()
+        run = await self._collect(run)
+        diagnosis = diagnose(run, self._parse_cache)
+        if not diagnosis.met or diagnosis.needs_second_look:
+            run = await self._look_again(run, diagnosis)
+            run, diagnosis = await self._await_events(run)
+        return run, diagnosis
+
+    async def _requested(self) -> PathRun:
+        """Send the request, and collect meanwhile what can be known before it has ended."""
+        loop, plan = asyncio.get_running_loop(), self._plan
+        request = Request(self._access.clock(), self._local_port, None)
+        run = PathRun(plan, request, windows=self._access.windows)
+        hanging_at = loop.time() + HANGING_S
+        self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
+        sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))
+        try:
+            await asyncio.wait((sending,), timeout=HEAD_START_S)
+            run = await self._collect(run, rounds=1)  # what follows from it goes with the next
+            facts_of(run, self._parse_cache)  # has the answers parsed while the request is under way
+            await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
+            if not sending.done():
+                run = await self._collect(replace(run, hanging=True))
+            reading = await sending
+        finally:
+            await end(sending)
+        return replace(run, request=replace(run.request, reading=reading), hanging=False)
+
+    async def _collect(self, run: PathRun, rounds: int = MAX_ROUNDS) -> PathRun:
+        """What the checks want to know at this point of the run, in so many round trips at most."""
+        evidence = await gather(
+            run.evidence,
+            lambda evidence: facts_of(replace(run, evidence=evidence), self._parse_cache),
+            self._collector,
+            rounds,
+            self._ends_at,
+        )
+        return replace(run, evidence=evidence)
+
+    async def _look_again(self, run: PathRun, diagnosis: Diagnosis) -> PathRun:
+        """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
+        between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
+        """
+        doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
+        repeatable = (fact for fact in doubted if delivery(fact).repeatable)
+        facts = sorted(repeatable, key=lambda fact: (fact.node, fact.kind, fact.parameters))
+        await asyncio.sleep(SETTLE_S)
+        run = await self._read_again(run, facts)
+        inventory = self._access.inventory
+        return replace(
+            run,
+            second_look=True,
+            plan_after=resolve_again(run.plan, self._probe, inventory),
+            view_age_s=self._view_age_s(),
+            destination_churn=destination_churn(run.plan, inventory),
+            dns_churn=dns_churn(inventory),
+        )
+
+    async def _await_events(self, run: PathRun) -> tuple[PathRun, Diagnosis]:
+        """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
+        run = await self._collect(run)
+        diagnosis = diagnose(run, self._parse_cache)
+        for _ in range(EVENT_RETRIES):
+            if diagnosis.met or diagnosis.divergence or not diagnosis.events_to_reread:
+                break
+            await asyncio.sleep(EVENT_PAUSE_S)
+            run = await self._read_again(run, diagnosis.events_to_reread)
+            diagnosis = diagnose(run, self._parse_cache)
+        return run, diagnosis
+
+    async def _read_again(self, run: PathRun, facts: Sequence[Fact]) -> PathRun:
+        evidence = await self._collector.ask(run.evidence, facts, afresh=True, ends_at=self._ends_at)
+        return replace(run, evidence=evidence)
+
+    def _view_age_s(self) -> float:
+        since = self._access.inventory.stale_since
+        return 0.0 if since is None else self._access.clock() - since

@@ -1,0 +1,36 @@
+"""The request of a path: sent by curl from the source's container. Called by `path_runner`."""
+
+from ..collect.interfaces import ContainerRef, SourceContainers
+from ..evidence.reading import Reading
+from ..plan.plan import Plan
+from ..sources import curl
+
+# What the exec itself may cost beyond curl's own timeout.
+EXEC_MARGIN_S = 5.0
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Reading:
+    """Send it, and return what curl printed. Bounded there and here."""
+    command = curl.CurlRequest(
+        protocol=plan.request.protocol,
+        host=plan.request.host,
+        port=plan.request.port,
+        method=plan.request.method,
+        path=plan.request.path,
+        headers=plan.request.headers,
+        body=plan.request.body.encode(),
+        timeout_s=plan.request.timeout_s,
+        local_port=local_port,
+        keep_body=plan.expect.body_contains is not None,
+        over_ipv4=any(":" in ip for ip in plan.source.pod.ips),
+    )
+    argv, stdin = curl.argv(command)
+    pod = plan.source.pod
+    return await containers.run(
+        ContainerRef(pod.namespace, pod.name, plan.container, pod.uid),
+        argv,
+        stdin=stdin,
+        timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
+        stdout_limit=BODY_LIMIT_BYTES,
+    )

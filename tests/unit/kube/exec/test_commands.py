@@ -1,0 +1,121 @@
+"""Facts as commands: what is run in the agent's container, word by word."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from datapath_probe.evidence.delivery import delivery
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import PARAMETERS, FactKind
+from datapath_probe.kube.exec.command import Command
+from datapath_probe.kube.exec.commands import argv_of, command_of
+from datapath_probe.sources.agent import agent_config, agent_endpoint
+from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.capture import pcap
+from datapath_probe.sources.flows import hubble, monitor
+from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss
+from datapath_probe.sources.maps import lxcmap
+from datapath_probe.sources.netfilter import iptables, nftables
+from datapath_probe.sources.packet import Packet
+
+PACKET = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
+KEY = "0a 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00"
+INSIDE = "nsenter --net=/var/run/cilium/netns/cni-1 "
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (bpftool.map_id("n", "cilium_lxc"), "bpftool -j map show pinned /sys/fs/bpf/tc/globals/cilium_lxc"),
+        (bpftool.attached("n", "eth0", "cni-1"), INSIDE + "bpftool -j net show dev eth0"),
+        (
+            lxcmap.lookup("n", "10.0.0.1"),
+            f"bpftool -j map lookup pinned /sys/fs/bpf/tc/globals/cilium_lxc key hex {KEY}",
+        ),
+        (
+            links.arrival("n", PACKET, "eth0"),
+            "ip -j route get 10.0.0.2 from 10.0.0.1 iif eth0 ipproto tcp sport 20001 dport 80",
+        ),
+        (links.routes_for("n", "10.0.0.2"), "ip -j route show match 10.0.0.2"),
+        (links.pod_routes("n", "cni-1"), INSIDE + "ip -j route show"),
+        (neighbors.neighbor("n", "10.0.0.2", "eth0"), "ip -j neigh show to 10.0.0.2 dev eth0"),
+        (qdisc.losing("n"), "tc -j -s qdisc show"),
+        (ss.of_host("n", 80), "ss -H -t -a -n sport = :80"),
+        (iptables.fact("n", "cni-1", "legacy"), INSIDE + "iptables-legacy-save -c"),
+        (agent_endpoint.at("n", "10.0.0.1"), "cilium-dbg endpoint get ipv4:10.0.0.1 -o json"),
+        (
+            hubble.connection("n", "10.0.1.1", 20000, 35),
+            "hubble observe -o jsonpb --ip 10.0.1.1 --port 20000 --since 35s --last 100",
+        ),
+        (
+            hubble.icmp("n", "10.0.1.1", 35),
+            "hubble observe -o jsonpb --ip 10.0.1.1 --protocol icmp --since 35s --last 100",
+        ),
+        (
+            monitor.traces("n", (689, 580), 4),
+            "timeout -k 1 4 cilium-dbg monitor -j -t trace --related-to 689 --related-to 580",
+        ),
+    ],
+    ids=str,
+)
+def test_a_fact_is_one_command(fact: Fact, words: str) -> None:
+    assert " ".join(argv_of(fact)) == words
+
+
+def test_the_agents_configuration_is_one_file_a_key() -> None:
+    assert argv_of(agent_config.fact("n"))[:3] == ("grep", "-sH", "")
+    assert len(argv_of(agent_config.fact("n"))) == 3 + len(agent_config.KEYS)
+
+
+def test_scripts_get_their_arguments_behind_them() -> None:
+    assert argv_of(nftables.fact("n"))[:2] == ("perl", "-e")
+    capture = argv_of(pcap.fact("n", [IPv4Address("10.0.0.1")], 20001, 8472, 12.4))
+    assert capture[:2] == ("perl", "-e")
+    assert capture[-2:] == ("12", "200")
+
+
+def test_each_kind_without_needs_has_a_command() -> None:
+    plain = [Fact(kind, "n") for kind, parameters in PARAMETERS.items() if not parameters.required]
+    assert len({argv_of(fact) for fact in plain}) == len(plain)
+
+
+@pytest.mark.parametrize("fact", [hubble.newest("n"), monitor.fact("n", 4), lxcmap.lookup("n", "10.0.0.1")])
+def test_a_command_is_delivered_as_its_fact_is(fact: Fact) -> None:
+    command, how = command_of(fact), delivery(fact)
+    assert (command.node, command.timeout_s, command.program) == (fact.node, how.timeout_s, how.tool)
+    assert (command.repeatable, command.by_agent, command.often_absent) == (
+        how.repeatable,
+        how.by_agent,
+        how.often_absent,
+    )
+
+
+@pytest.mark.parametrize("kind", [kind for kind, known in PARAMETERS.items() if not known.required])
+def test_the_tool_of_a_fact_is_the_program_of_its_command(kind: FactKind) -> None:
+    fact = Fact(kind, "n")
+    assert command_of(fact).program == delivery(fact).tool
+
+
+@pytest.mark.parametrize(
+    ("argv", "program"),
+    [
+        (("bpftool", "-j", "map", "show"), "bpftool"),
+        (("nsenter", "--net=/x", "ip", "-j", "route"), "ip"),
+        (("timeout", "-k", "1", "4", "cilium-dbg", "monitor"), "cilium-dbg"),
+        (("timeout", "4"), "timeout"),
+    ],
+)
+def test_the_program_is_what_answers_not_what_it_is_wrapped_in(argv: tuple[str, ...], program: str) -> None:
+    assert Command("n", argv).program == program
+
+
+@pytest.mark.parametrize("argv", [(), ("-rf", "/"), ("ip", "a\0b")])
+def test_a_command_starts_with_a_program_and_holds_no_nul(argv: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="argv"):
+        Command("n", argv)
+
+
+def test_a_command_is_told_in_one_line_without_its_script() -> None:
+    text = command_of(nftables.fact("n", "cni-1")).text
+    assert text.startswith(f"{INSIDE}perl -e '")
+    assert len(text) < 400

@@ -1,0 +1,167 @@
+"""Several paths of one run against a recorded cluster: side by side, and what one has asked the others need not ask."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import ProbeVerdict
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.interfaces import ContainerRef
+from datapath_probe.collect.source_ports import SourcePorts
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.finding.evidence_reader import ParseCache
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.reading import Reading
+from datapath_probe.plan.plan import CannotRun, Plan
+from datapath_probe.runs import path_runner
+from datapath_probe.runs.cluster_access import ClusterAccess
+from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun
+from unit.recorded import recorded
+from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
+
+OTHERS = "another-pod"
+
+
+class Many(Recording):
+    """Counts requests under way and round trips; the pods named in `broken` can't even start one."""
+
+    under_way = most = 0
+    round_trips: list[tuple[str, frozenset[Fact]]]
+    broken: frozenset[str] = frozenset()
+
+    async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
+        self.round_trips = [*getattr(self, "round_trips", []), (node, frozenset(facts))]
+        return await super().ask(node, facts)
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        if target.pod in self.broken:
+            raise ZeroDivisionError
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        return await super().run(target, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit)
+
+
+def paths(run: PathRun, number: int) -> list[Plan]:
+    """The recorded path, and as many more from pods of other names that are at the same place."""
+    source = run.plan.source
+    named = [f"{OTHERS}-{n}" for n in range(1, number)]
+    pods = [source.pod, *(replace(source.pod, name=name) for name in named)]
+    return [replace(run.plan, source=replace(source, pod=pod)) for pod in pods]
+
+
+async def ended(recording: Recording, plans: Sequence[Plan]) -> tuple[EndedPath, ...]:
+    run = recording.run_
+    inventory = inventory_of(run.plan)
+    access = ClusterAccess(inventory, recording, None, recording.clock)
+    answers = AnswerCache(recording, lambda: 0.0)
+    port: SourcePorts = RecordedPort(run.request.local_port)
+    return await ProbeRun(access, answers, port, probe_of(run)).run(plans, capture=False)
+
+
+@pytest.fixture(autouse=True)
+def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_runner, "SETTLE_S", 0.0)
+
+
+async def test_what_paths_have_in_common_is_asked_once() -> None:
+    run = recorded("healthy-cross-node")
+    one, many = Many(run), Many(run)
+    await ended(one, paths(run, 1))
+    diagnoses = [path.outcome for path in await ended(many, paths(run, 5))]
+    assert [outcome.verdict for outcome in diagnoses if isinstance(outcome, Diagnosis)] == ["Healthy"] * 5
+    assert sorted(many.asked, key=repr) == sorted(one.asked, key=repr)
+    assert len(many.sent) == 5
+
+
+async def test_paths_share_the_readings_that_each_is_judged_by() -> None:
+    run = recorded("healthy-cross-node")
+    first, second = [path.run for path in await ended(Many(run), paths(run, 2))]
+    assert first
+    assert second
+    assert set(first.evidence.readings) == set(second.evidence.readings)
+    for fact, readings in first.evidence:
+        assert all(a is b for a, b in zip(readings, second.evidence.readings[fact], strict=True))
+
+
+async def test_what_is_in_doubt_on_several_paths_is_read_a_second_time_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(path_runner, "resolve_again", lambda plan, *_: plan)
+    run = recorded("ipcache-entry-missing")
+    one, many = Many(run), Many(run)
+    await ended(one, paths(run, 1))
+    outcomes = [path.outcome for path in await ended(many, paths(run, 5))]
+    assert {outcome.verdict for outcome in outcomes if isinstance(outcome, Diagnosis)} == {
+        ProbeVerdict.DEGRADED
+    }
+    doubted = {fact for fact in one.asked if one.asked.count(fact) == 2}
+    assert doubted
+    assert all(many.asked.count(fact) == 2 for fact in doubted)
+
+
+async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded("healthy-cross-node")
+    caches = []
+
+    def watched(run: PathRun, cache: ParseCache) -> Diagnosis:
+        caches.append(cache)
+        return diagnose(run, cache)
+
+    monkeypatch.setattr(path_runner, "diagnose", watched)
+    await ended(Many(run), paths(run, 3))
+    assert len({id(cache) for cache in caches}) == 1
+
+
+async def test_so_many_paths_are_under_way_at_once() -> None:
+    run = recorded("healthy-cross-node")
+    recording = Many(run)
+    assert len(await ended(recording, paths(run, 3 * PATHS_AT_ONCE))) == 3 * PATHS_AT_ONCE
+    assert recording.most == PATHS_AT_ONCE
+
+
+async def test_each_path_has_a_source_port_of_its_own() -> None:
+    run = recorded("healthy-cross-node")
+    recording = Many(run)
+    inventory = inventory_of(run.plan)
+    access = ClusterAccess(inventory, recording, None, recording.clock)
+    answers = AnswerCache(recording, lambda: 0.0)
+    plans = paths(run, 3)
+    done = await ProbeRun(access, answers, SourcePorts(), probe_of(run)).run(plans, capture=False)
+    ports = [path.run.request.local_port for path in done if path.run]
+    assert len(set(ports)) == 3
+    at = recording.sent[0].index("--local-port") + 1
+    assert sorted(int(argv[at]) for argv in recording.sent) == sorted(ports)
+
+
+async def test_ends_come_in_the_order_of_the_plans_and_one_that_fails_leaves_the_others() -> None:
+    run = recorded("healthy-cross-node")
+    recording = Many(run)
+    recording.broken = frozenset({f"{OTHERS}-1"})
+    first, failed, last = await ended(recording, paths(run, 3))
+    assert isinstance(first.outcome, Diagnosis)
+    assert isinstance(last.outcome, Diagnosis)
+    assert (first.outcome.verdict, last.outcome.verdict) == (ProbeVerdict.HEALTHY, ProbeVerdict.HEALTHY)
+    assert isinstance(failed.outcome, CannotRun)
+    assert failed.outcome.reason is Reason.INTERNAL_ERROR
+    assert failed.outcome.message == "the run ended with ZeroDivisionError"
+    assert failed.outcome.source.endswith(f"/{OTHERS}-1")
+    assert failed.run is None
+
+
+async def test_a_run_of_no_path_is_over_at_once() -> None:
+    assert await ended(Many(recorded("healthy-cross-node")), []) == ()

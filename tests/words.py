@@ -1,0 +1,85 @@
+"""Words that the code and the docs don't use, each with the term to use instead. Called by `make lint`.
+
+The project uses the terms of Cilium, Kubernetes and Linux networking, and US spelling. One metaphor is its own: a
+witness gives evidence, and evidence leads to a verdict (docs/glossary.md).
+
+In: files and folders. Out: `file:line: word → use instead`, a line for each, and exit code 1 if there is any.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+SUFFIXES = frozenset({".md", ".mk", ".pl", ".py", ".toml", ".yaml", ".yml"})
+HISTORY = "adr"  # decision records say what was true on their day
+# A word may be part of an identifier (`seen_way`), so that `_` separates words, too. `*` is any ending.
+DENIED: Mapping[str, str] = {
+    "afresh": "again, or say what is reset",
+    "anew": "again, or say what is new",
+    "astray": "to the wrong endpoint, node or program",
+    "feign*": "masked by, possible cause",
+    "heard|unheard": "received, observed",
+    "misled|mislead*": "redirected, misdirected",
+    "nobody": "no process, no client, nothing",
+    "righted": "fixed, repaired",
+    "stand(?:s|ing)? still|stood still": "stable, settled, stopped",
+    "stray*": "unsupported, not followed",
+    "swallow*": "drop",
+    "throw(?:s|n|ing)? away|threw away": "drop, discard",
+    "told|untold": "reported, known, printed, published",
+    "whoever|whomever": "the client, the user, anyone who",
+    r"way (?:of|for) (?:\w+ )?(?:packet*|connection*|request*|repl*)": "path",
+    r"(?:way|ways) that (?:\w+ ){0,2}packet*": "path",
+    "way (?:there|back)|on the way|on its way|new way": "path, request, reply, in flight",
+    "analys(?:e|ed|er|ing)": "analyze",
+    "artefact*": "artifact",
+    "behaviour*": "behavior",
+    r"(?<!faults/)catalogue*": "catalog",
+    "centre*": "center",
+    "colour*": "color",
+    "favour*": "favor",
+    "grey": "gray",
+    "honour*": "honor",
+    "licence*": "license",
+    r"neighbour*(?!\.[ch]\b)": "neighbor",
+    "(?:author|initial|minim|maxim|normal|optim)is(?:e|ed|er|es|ing|ation)": "-ize",
+    "(?:organ|priorit|recogn|serial|summar|synchron|util)is(?:e|ed|er|es|ing|ation)": "-ize",
+}
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    ending = words.replace("*", r"[^\W_]*").replace(" ", r"\s+")
+    return re.compile(rf"(?<![^\W_])(?:{ending})(?![^\W_])", re.IGNORECASE)
+
+
+_PATTERNS = [(_pattern(words), instead) for words, instead in DENIED.items()]
+
+
+def found_in(text: str) -> Iterator[tuple[int, str, str]]:
+    """(line, word, what to use instead) of each word; a phrase may go on in the next line."""
+    for pattern, instead in _PATTERNS:
+        for match in pattern.finditer(text):
+            yield text.count("\n", 0, match.start()) + 1, match[0], instead
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files with prose or code under these paths."""
+    for path in paths:
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in inside if file.suffix in SUFFIXES and HISTORY not in file.parts)
+
+
+def main(*arguments: str) -> int:
+    """Print what was found. The exit code is 1 if there was anything."""
+    lines = [
+        f"{file}:{line}: {word!r} → use: {instead}"
+        for file in files(map(Path, arguments))
+        for line, word, instead in sorted(found_in(file.read_text(encoding="utf-8")))
+    ]
+    print("\n".join(lines) or "no denied words")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
