@@ -23,7 +23,7 @@ NEEDS = {"integration": "programs", "rules-test": "programs"}
 
 
 @dataclass(slots=True)
-class Run:
+class PathRun:
     """One run of all chains, in a folder: `junit` for pytest's results, `stages` for what each stage prints."""
 
     folder: Path
@@ -85,7 +85,7 @@ async def run(chains: Sequence[Sequence[str]], folder: Path, make: Sequence[str]
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await Run(folder, make).all(chains)
+    return await PathRun(folder, make).all(chains)
 
 
 def main(*arguments: str) -> int:

@@ -17,7 +17,7 @@ ALL: Mapping[str, str] = {
 }
 
 DIAGNOSE: Mapping[str, str] = {
-    "engine": "a run → its diagnosis, or its open questions",
+    "engine": "a run → its diagnosis, or the facts still missing",
     "examination": "all checks of one path",
     "context_builder": "a run → what a check is given",
     "checks": "one function for each hop",

@@ -28,7 +28,7 @@ from soak.memory import Memory
 RESULT = CHECKOUT / "build/load.json"
 SHIP = "xwing"
 RUN_BOUND_S = 40.0
-"""Twice the duration of a good run on a busy machine: requests, and all rounds of questions within their budget."""
+"""Twice the duration of a good run on a busy machine: requests, and all rounds of collection within their budget."""
 MEMORY_BOUND_MB = 350.0
 _FAULT = ("ipcache-lookup", "WrongTunnelEndpoint")
 

@@ -20,7 +20,7 @@ def eligible_backends(
 ) -> tuple[SliceEndpoint, ...]:
     """The endpoints that a packet from `node` to this port may be translated to, in address order.
 
-    `zone`: the node's, where Cilium is told to honour the hints of endpoints.
+    `zone`: the node's, where Cilium is configured to honor the hints of endpoints.
     """
     candidates = _of_node(service, port, endpoints, node)
     if service.internal_traffic_policy != "Local" and zone and service.prefers_close:
@@ -57,9 +57,9 @@ def _distinct(endpoints: list[SliceEndpoint]) -> tuple[SliceEndpoint, ...]:
 
 
 def zone_that_counts(node: Node | None, cilium_config: Mapping[str, str]) -> str | None:
-    """The zone of a node, where Cilium honours the hints of endpoints."""
-    honoured = cilium_config.get("enable-service-topology", "false").lower() == "true"
-    return node.zone if honoured and node and node.zone else None
+    """The zone of a node, where Cilium honors the hints of endpoints."""
+    honored = cilium_config.get("enable-service-topology", "false").lower() == "true"
+    return node.zone if honored and node and node.zone else None
 
 
 def _of_zone(candidates: list[SliceEndpoint], zone: str) -> list[SliceEndpoint]:

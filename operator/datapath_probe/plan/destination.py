@@ -134,7 +134,7 @@ def _at_node_port(
     if not from_config_map(inventory.cilium_config()).kube_proxy_replacement:
         message = (
             f"NodePort {number} of Service {name} is left to kube-proxy, because Cilium runs with "
-            "kube-proxy-replacement off: its way can't be judged"
+            "kube-proxy-replacement off: its path can't be judged"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
     version = ip_address(service.cluster_ip).version
@@ -154,7 +154,7 @@ def _headless(
     service: Service,
     backends: Sequence[Backend],
 ) -> Destination:
-    """Nobody translates the port: a number is requested as it is, a name stands for the pods' own port (as in SRV)."""
+    """No port is translated: a number is requested as it is, a name stands for the pods' own port (as in SRV)."""
     number = backends[0].port if isinstance(wanted, str) and backends else port.port
     reached = tuple(replace(backend, port=number) for backend in backends)
     return Destination(HeadlessTarget(display, service, reached), host, number)

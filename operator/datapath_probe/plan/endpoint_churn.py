@@ -15,7 +15,7 @@ _DNS = ("kube-system", "kube-dns")
 @dataclass(frozen=True, slots=True)
 class EndpointChurn:
     """One Service. `endpoints_changed_at`: seconds since the epoch, 0 if unknown; `unready`: pods that it selects and
-    that are not ready, or on their way out.
+    that are not ready, or terminating.
     """
 
     service: str  # namespace/name

@@ -59,9 +59,9 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
         encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
     tunnel = encapsulation is not Encapsulation.NONE
-    way = _Way(plan, backend, source, destination, tunnel, config.socket_lb, config.routes_to_endpoints)
+    ends = _Ends(plan, backend, source, destination, tunnel, config.socket_lb, config.routes_to_endpoints)
     return ExpectedPath(
-        hops=tuple(ExpectedHop(name, node) for name, node in _hops(way)),
+        hops=tuple(ExpectedHop(name, node) for name, node in _hops(ends)),
         source_node=source,
         destination_node=destination,
         locality=locality,
@@ -81,7 +81,7 @@ def is_hairpin(plan: Plan, backend: Backend, socket_lb: bool) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Ends:
     """What the choice of hops depends on. `destination` is None without backend, and outside the cluster."""
 
     plan: Plan
@@ -112,88 +112,88 @@ class _Way:
 _Hops = Iterator[tuple[HopName, str]]
 
 
-def _hops(way: _Way) -> _Hops:
-    inside = way.backend is not None and stays_inside(way.plan, way.backend, way.socket_lb)
+def _hops(ends: _Ends) -> _Hops:
+    inside = ends.backend is not None and stays_inside(ends.plan, ends.backend, ends.socket_lb)
     if not inside:
-        yield from _leaving(way)
-    yield from _naming(way)
-    if way.backend not in way.plan.backends:  # none, or one that only the datapath knows
+        yield from _leaving(ends)
+    yield from _naming(ends)
+    if ends.backend not in ends.plan.backends:  # none, or one that only the datapath knows
         return
-    if not inside and not way.hairpin:
-        yield from _towards(way)
-    if not inside and way.to_pod:
-        yield from _arriving(way)
-    yield HopName.DESTINATION_RESPONSE, way.destination or way.source
-    if not inside and not way.hairpin:
-        yield from _back(way)
+    if not inside and not ends.hairpin:
+        yield from _towards(ends)
+    if not inside and ends.to_pod:
+        yield from _arriving(ends)
+    yield HopName.DESTINATION_RESPONSE, ends.destination or ends.source
+    if not inside and not ends.hairpin:
+        yield from _back(ends)
     # TCP replies to a translated socket come from the address it was given
-    if way.plan.frontend and way.from_pod and not way.socket_lb:
-        yield HopName.REPLY_TRANSLATION, way.source
+    if ends.plan.frontend and ends.from_pod and not ends.socket_lb:
+        yield HopName.REPLY_TRANSLATION, ends.source
 
 
-def _leaving(way: _Way) -> _Hops:
+def _leaving(ends: _Ends) -> _Hops:
     """Out of the source."""
-    if way.from_pod or way.to_pod:
-        yield HopName.IPAM, way.source
-    if way.from_pod:
-        yield HopName.SOURCE_INTERFACE, way.source
-        yield HopName.SOURCE_PROGRAM, way.source
+    if ends.from_pod or ends.to_pod:
+        yield HopName.IPAM, ends.source
+    if ends.from_pod:
+        yield HopName.SOURCE_INTERFACE, ends.source
+        yield HopName.SOURCE_PROGRAM, ends.source
 
 
-def _naming(way: _Way) -> _Hops:
+def _naming(ends: _Ends) -> _Hops:
     """From a name to one backend. What leaves a host is translated by its sockets, or by others than Cilium."""
-    if way.plan.by_name:
-        yield HopName.NAME_RESOLUTION, way.source
-    if way.plan.frontend and (way.from_pod or way.socket_lb):
-        yield HopName.SERVICE_LOOKUP, way.source
-        yield HopName.SERVICE_TRANSLATION, way.source
-    elif way.plan.frontend and not way.plan.backends:  # nobody can translate, whoever would
-        yield HopName.SERVICE_LOOKUP, way.source
+    if ends.plan.by_name:
+        yield HopName.NAME_RESOLUTION, ends.source
+    if ends.plan.frontend and (ends.from_pod or ends.socket_lb):
+        yield HopName.SERVICE_LOOKUP, ends.source
+        yield HopName.SERVICE_TRANSLATION, ends.source
+    elif ends.plan.frontend and not ends.plan.backends:  # there is nothing to translate to
+        yield HopName.SERVICE_LOOKUP, ends.source
 
 
-def _towards(way: _Way) -> _Hops:
+def _towards(ends: _Ends) -> _Hops:
     """From the source's program to the destination's node."""
-    if way.from_pod or (way.to_pod and way.across):
-        yield HopName.IPCACHE_LOOKUP, way.source
-    if way.from_pod:
-        yield HopName.EGRESS_POLICY, way.source
-    if way.destination is None:
+    if ends.from_pod or (ends.to_pod and ends.across):
+        yield HopName.IPCACHE_LOOKUP, ends.source
+    if ends.from_pod:
+        yield HopName.EGRESS_POLICY, ends.source
+    if ends.destination is None:
         return
-    if not way.across:
-        if way.from_pod and not way.to_pod:
-            yield HopName.ENDPOINT_LOOKUP, way.source
+    if not ends.across:
+        if ends.from_pod and not ends.to_pod:
+            yield HopName.ENDPOINT_LOOKUP, ends.source
         return
     # with a route per endpoint a pod's program leaves that question to the host's stack
-    if (way.from_pod and not way.endpoint_routes) or (way.to_pod and not way.from_pod):
-        yield HopName.LOCALITY_LOOKUP, way.source
-    if way.tunnel:
-        yield HopName.OVERLAY_ENCAPSULATION, way.source
-    yield HopName.NODE_ROUTING, way.source
-    if way.tunnel:
-        yield HopName.OVERLAY_DECAPSULATION, way.destination
+    if (ends.from_pod and not ends.endpoint_routes) or (ends.to_pod and not ends.from_pod):
+        yield HopName.LOCALITY_LOOKUP, ends.source
+    if ends.tunnel:
+        yield HopName.OVERLAY_ENCAPSULATION, ends.source
+    yield HopName.NODE_ROUTING, ends.source
+    if ends.tunnel:
+        yield HopName.OVERLAY_DECAPSULATION, ends.destination
 
 
-def _arriving(way: _Way) -> _Hops:
+def _arriving(ends: _Ends) -> _Hops:
     """Into the destination pod. A pod that reaches itself is no second time asked for its interface and policies."""
-    assert way.destination is not None  # a pod has a node
-    yield HopName.SOURCE_IDENTITY, way.destination
-    yield HopName.ENDPOINT_LOOKUP, way.destination
-    yield HopName.DESTINATION_PROGRAM, way.destination
-    if not way.hairpin:
-        yield HopName.INGRESS_POLICY, way.destination
-        yield HopName.DESTINATION_INTERFACE, way.destination
+    assert ends.destination is not None  # a pod has a node
+    yield HopName.SOURCE_IDENTITY, ends.destination
+    yield HopName.ENDPOINT_LOOKUP, ends.destination
+    yield HopName.DESTINATION_PROGRAM, ends.destination
+    if not ends.hairpin:
+        yield HopName.INGRESS_POLICY, ends.destination
+        yield HopName.DESTINATION_INTERFACE, ends.destination
 
 
-def _back(way: _Way) -> _Hops:
+def _back(ends: _Ends) -> _Hops:
     """From the destination to the source."""
-    if way.to_pod and way.destination:
-        yield HopName.REPLY_PROGRAM, way.destination
-        yield HopName.REPLY_IPCACHE, way.destination
-    if way.destination and way.across:
-        if way.tunnel:
-            yield HopName.REPLY_ENCAPSULATION, way.destination
-        yield HopName.REPLY_ROUTING, way.destination
-        if way.tunnel:
-            yield HopName.REPLY_DECAPSULATION, way.source
-    if way.from_pod or way.to_pod:
-        yield HopName.REPLY_DELIVERY, way.source
+    if ends.to_pod and ends.destination:
+        yield HopName.REPLY_PROGRAM, ends.destination
+        yield HopName.REPLY_IPCACHE, ends.destination
+    if ends.destination and ends.across:
+        if ends.tunnel:
+            yield HopName.REPLY_ENCAPSULATION, ends.destination
+        yield HopName.REPLY_ROUTING, ends.destination
+        if ends.tunnel:
+            yield HopName.REPLY_DECAPSULATION, ends.source
+    if ends.from_pod or ends.to_pod:
+        yield HopName.REPLY_DELIVERY, ends.source

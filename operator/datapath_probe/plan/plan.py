@@ -190,7 +190,7 @@ class Nameserver:
 class Plan:
     """One (source, destination) pair, ready to run. `config` is the ConfigMap `cilium-config`.
 
-    `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or nobody knows where it is.
+    `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or it was not found.
     """
 
     probe: str  # namespace/name

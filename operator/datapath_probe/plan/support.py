@@ -1,4 +1,4 @@
-"""Which settings of Cilium can be judged, and which make packets take a way that no check knows.
+"""Which settings of Cilium can be judged, and which make packets take a path that no check knows.
 
 In: a configuration, of the cluster or of one node. Out: what is not supported, in words. Called by `resolve` for what
 can't even be requested, and by `diagnose` for the cluster and for each node.

@@ -9,8 +9,8 @@ from .run_result import RunResult
 class Runner(Protocol):
     """Implemented by `ProbeRunner`; tests fake it."""
 
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
-        """`capture`: also the packets; `anew`: share no evidence from before. Ends by itself, and raises nothing but
+    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+        """`capture`: also the packets; `fresh`: share no evidence from before. Ends by itself, and raises nothing but
         CancelledError.
         """
         ...

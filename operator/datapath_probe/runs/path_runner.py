@@ -28,7 +28,7 @@ from .request import send
 
 # How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
 SETTLE_S = 1.0
-# The request is on its way before anything is collected: it takes longest.
+# The request is sent before anything is collected: it takes longest.
 HEAD_START_S = 0.002
 # How long a good request takes at most: beyond that packets may be lost, and what counts them is read.
 HANGING_S = 0.4

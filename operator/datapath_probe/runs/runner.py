@@ -38,13 +38,13 @@ class ProbeRunner:
         self._answers = answers
         self._ports = ports or SourcePorts()
 
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
-        """Run the probe once; `capture`: also its packets; `anew`: what other runs have just heard does not count,
-        for somebody may have changed something and wants to know now. Ends by itself, and raises nothing but
+    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+        """Run the probe once; `capture`: also its packets; `fresh`: answers that other runs have just received don't
+        count, for the cluster may have been changed a moment ago. Ends by itself, and raises nothing but
         CancelledError.
         """
         started = self._access.clock()
-        if anew:
+        if fresh:
             self._answers.forget()
         plans = resolve(probe, self._access.inventory)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]

@@ -34,7 +34,7 @@ class FakeCluster:
     async def serve(self) -> None:
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, anew: bool = False) -> RunResult:
+    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
         started = time.time()
         with (self._folder / "started").open("a") as notes:
             notes.write(f"{probe.meta.name}\n")

@@ -124,7 +124,8 @@ async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(path_runner, "diagnose", watched)
     await ended(Many(run), paths(run, 3))
-    assert len({id(cache) for cache in caches}) == 1
+    assert len({id(cache.records) for cache in caches}) == 1
+    assert len({id(cache.findings) for cache in caches}) == 3, "each path has findings of its own"
 
 
 async def test_so_many_paths_are_under_way_at_once() -> None:

@@ -255,7 +255,7 @@ async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> 
     look_ups = [fact for fact in recording.asked if delivery(fact).max_age_s < LASTING_S]
     await runner.run(probe_of(run))
     shared = len(recording.asked)
-    await runner.run(probe_of(run), anew=True)
+    await runner.run(probe_of(run), fresh=True)
     assert set(recording.asked[shared:]) == set(look_ups)
 
 
