@@ -16,7 +16,7 @@ from ..context import CheckContext
 from ..datapath.ipcache_match import known
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 
 
 def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -58,7 +58,7 @@ def _may_be_masqueraded(context: CheckContext) -> bool:
     return natively and left and can_be_asked and not context.source.pod.host_network
 
 
-def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
+def _masqueraded(context: CheckContext, hop: HopCheck, name: str) -> Finding | None:
     """Packets that left as the pod's and arrived as those of its node; or did not arrive at all, as far as the
     destination's node knows. None where that can't be said.
     """
@@ -91,7 +91,7 @@ def _entries_of_own_node(context: CheckContext, node: str) -> list[Trace]:
     return [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
 
 
-def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
+def _judge(hop: HopCheck, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
     """`seen`: the identity that the packet was taken to come from."""
     hop.observed(f"identity {seen}", {"identity": seen})
     if seen != identity:
@@ -100,7 +100,9 @@ def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int)
     return hop.ok(f"{expected.node} took the source for identity {identity}")
 
 
-def _ipcache_mistaken(context: CheckContext, hop: Hop, identity: int) -> Contradiction | Unavailable | None:
+def _ipcache_mistaken(
+    context: CheckContext, hop: HopCheck, identity: int
+) -> Contradiction | Unavailable | None:
     """How the node's ipcache takes the source for another, where packets do not carry the identity themselves."""
     if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:
         return None

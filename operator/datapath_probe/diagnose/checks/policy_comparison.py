@@ -15,7 +15,7 @@ from ..context import CheckContext
 from ..datapath.resolved_policy import Intent, facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .expected_denial import denied_by, denies, let_through
 
 # Of pods whose L7 traffic people want to see, whatever policies say.
@@ -73,7 +73,7 @@ class Comparison:
     """
 
     context: CheckContext
-    hop: Hop
+    hop: HopCheck
     gate: Gate
     intent: Intent | Unavailable
     entry: PolicyEntry | Absent

@@ -1,9 +1,9 @@
 """A pinned map counts only if the programs use it. While it starts, an agent re-creates maps and fills the new ones;
-until an endpoint's programs are loaded anew they go on with the old ones, which no path leads to any more.
+until an endpoint's programs are loaded again they use the old ones, which are pinned nowhere any more.
 
-In: a case and a finding that rests on a pinned map. Out: the same finding; or, where the programs use another map of
+In: a context and a finding that rests on a pinned map. Out: the same finding; or, where the programs use another map of
 that name, `InTransition` — and if an agent that started long ago left it so, a fault of that map's hop. Asked only when
-a contradiction was seen twice or the request failed, because it costs some look-ups. Called by `diagnose`.
+a contradiction was seen twice or the request failed, because it costs some look-ups. Called for every hop.
 
 Source: Cilium 1.18 `daemon/cmd/datapath.go` (maps that are re-created), `bpf/lib/tailcall.h` (numbers of tail calls).
 """
@@ -64,8 +64,8 @@ def _of_destination(context: CheckContext) -> tuple[Fact, ...]:
 
 
 def _balancing(context: CheckContext) -> tuple[Fact, ...]:
-    """Programs at a pod balance per packet; with socket load-balancing those at a cgroup do, which packets do not
-    pass.
+    """Programs at a pod balance per packet; with socket load-balancing those at a cgroup do, and packets do not pass
+    them.
     """
     return () if context.config.socket_lb else _programs(context.source)
 
@@ -155,7 +155,7 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
     what = f"programs on {finding.node} do not use {name} as it is pinned (map {pinned}), but map {instead}"
     run = context.run
     if agent and run.request.started - agent.started_at < run.windows.programs_reloading_s:
-        message = f"{what}: the agent has re-created it and is still loading programs anew"
+        message = f"{what}: the agent has re-created it and is still loading programs"
         return replace(
             finding,
             verdict=HopVerdict.UNKNOWN,
@@ -163,7 +163,7 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
             message=message,
             evidence=evidence,
         )
-    message = f"{what}, which nobody keeps up to date"
+    message = f"{what}, which is no longer updated"
     return replace(
         finding,
         verdict=HopVerdict.STALE,

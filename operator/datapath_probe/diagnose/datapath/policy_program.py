@@ -1,6 +1,6 @@
 """Whose program is in an endpoint's slot of `cilium_call_policy`: the endpoint's own, another's, or none of Cilium's.
 
-Asked only after a failed request. In: a case, the slot and the program that was found in it. Out: what is wrong with
+Asked only after a failed request. In: a context, the slot and the program that was found in it. Out: what is wrong with
 it. Called by the checks of the destination's program and, for replies, of the source's.
 Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader/loader.go` (reloadEndpoint).
 """
@@ -16,20 +16,20 @@ from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .tail_calls import CALLS_FROM_POD, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
 
 
 def owner_is_known(context: CheckContext, node: str) -> bool:
-    """Whether it can be told whose program is in a slot: names and maps of programs go with the version."""
+    """Whether it is known whose program is in a slot: names and maps of programs go with the version."""
     layout = context.layout(node)
     return not isinstance(layout, Unavailable) and knows_calls(layout)
 
 
 def program_in_slot(
-    context: CheckContext, hop: Hop, endpoint: int, lost: str
+    context: CheckContext, hop: HopCheck, endpoint: int, lost: str
 ) -> int | Contradiction | Unavailable:
     """The number of the program in the endpoint's slot. Without one, packets are dropped: `lost` says which."""
     node = hop.expected.node
@@ -85,7 +85,7 @@ def not_its_own(
 
 
 def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:
-    """Whether the endpoint's other programs use this map: one that none uses is told of by the policy's hop."""
+    """Whether the endpoint's other programs use this map: the hop of the policy reports one that none uses."""
     return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
 
 

@@ -35,7 +35,7 @@ class Intent:
 
     @property
     def in_words(self) -> str:
-        """ "allowed by …", "denied by …", "default deny by …", "not enforced". No name is told that is not certain."""
+        """ "allowed by …", "denied by …", "default deny by …", "not enforced". Only names that are certain."""
         names = ", ".join(map(str, self.policies))
         audit = " (audited only)" if self.audited else ""
         if not self.enforced:

@@ -53,7 +53,7 @@ SNAPSHOT = ConfirmationPolicy(reads_needed=1)
 
 
 @dataclass(slots=True)
-class Hop:
+class HopCheck:
     """One hop while it is being judged: the place, and what the witnesses have said so far."""
 
     expected: ExpectedHop
