@@ -38,7 +38,7 @@ def test_another_node_or_another_parameter_is_another_fact() -> None:
         ({}, "lacks its parameter device"),
         ({"device": "eth0", "port": 1}, "has no parameter port"),
         ({"device": 1}, "not the name of a network device"),
-        ({"device": "eth0", "namespace": "../x"}, "no name of a network namespace"),
+        ({"device": "eth0", "namespace": "../x"}, "not the name of a network namespace"),
     ],
 )
 def test_a_parameter_that_is_unknown_missing_or_wrong_is_refused(

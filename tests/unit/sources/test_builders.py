@@ -128,7 +128,7 @@ def test_pins_of_a_vlan_device_have_no_dot() -> None:
 
 @pytest.mark.parametrize("name", [name for name in BAD_NAMES if name not in ("-x", "--help", "x" * 16)])
 def test_names_of_namespaces_are_not_paths(name: str) -> None:
-    with pytest.raises(ValueError, match="no name of a network namespace"):
+    with pytest.raises(ValueError, match="not the name of a network namespace"):
         links.pod_routes("n", name)
 
 
