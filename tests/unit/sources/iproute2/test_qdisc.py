@@ -32,14 +32,14 @@ def test_an_ordinary_queue_may_drop(kind: str) -> None:
         (queue("tbf", drops=5), Queue("tbf, which has dropped 5 packets")),
         (
             queue("tbf", waiting=2, options={"rate": 100, "burst": 300, "lat": 600000000}),
-            Queue("tbf, which has dropped 0 packets and holds back 2", loses=False, delay_s=12.0),
+            Queue("tbf, which has dropped 0 packets and has a backlog of 2", loses=False, delay_s=12.0),
         ),
         (
             queue("htb", waiting=2),
-            Queue("htb, which has dropped 0 packets and holds back 2", loses=False, delay_s=None),
+            Queue("htb, which has dropped 0 packets and has a backlog of 2", loses=False, delay_s=None),
         ),
         (queue("tbf"), None),
-        (queue("blackhole"), Queue("a black hole")),
+        (queue("blackhole"), Queue("a blackhole, which drops every packet")),
         (queue("netem"), Queue("netem, which disturbs packets, and has dropped 0")),
         (
             queue("netem", options={"limit": 1000, "delay": {"delay": 3, "jitter": 0.5, "correlation": 0}}),

@@ -48,15 +48,15 @@ def does(*filters: Shown) -> list[str]:
 @pytest.mark.parametrize(
     ("shown", "told"),
     [
-        (classic((RETURN, NEXT), (RETURN, DROP)), "drops packets or takes them"),
-        (classic((RETURN_ACCUMULATOR, 0)), "drops packets or takes them"),
-        (acting("gact", control="drop"), "takes packets (gact drop)"),
-        (acting("gact", None, control="drop"), "takes packets (gact drop)"),
+        (classic((RETURN, NEXT), (RETURN, DROP)), "drops or redirects packets"),
+        (classic((RETURN_ACCUMULATOR, 0)), "drops or redirects packets"),
+        (acting("gact", control="drop"), "stops packets (gact drop)"),
+        (acting("gact", None, control="drop"), "stops packets (gact drop)"),
         (
             acting("mirred", control="stolen", mirred_action="redirect", to_dev="dummy0"),
             "redirects packets to dummy0",
         ),
-        (acting("police"), "takes packets (police pipe)"),
+        (acting("police"), "stops packets (police pipe)"),
         (acting("pedit"), "changes packets (pedit)"),
     ],
 )
