@@ -111,11 +111,11 @@ class Refused:
 _PORTS = "must be a port number from 1 to 65535, without quotes, or the name of one of the Service's ports"
 _DURATION = "such as 30s, 1m30s or 250ms"
 _PATH = "must start with '/'"
-_VALUE = "must hold no line breaks"
+_VALUE = "must not contain line breaks"
 _HEADER_NAME = "must be an HTTP token"
-_FRAMING = "they frame the request"
+_FRAMING = "curl sets these headers itself"
 _LABEL = "must be a name of lower-case letters"
-_ONE_OF = "must hold exactly one of pod and service"
+_ONE_OF = "must specify exactly one of pod and service"
 
 INVALID: dict[str, Refused] = {
     "pod and service": Refused(spec(destination={"pod": POD, "service": SERVICE}), _ONE_OF),
@@ -190,7 +190,7 @@ INVALID: dict[str, Refused] = {
     "a body too long in characters": Refused(
         spec(request={"method": "PUT", "body": "a" * 4097}), "may not be more than 4096"
     ),
-    "a body with NUL": Refused(spec(request={"method": "PUT", "body": "a\n\0b"}), "must not hold NUL"),
+    "a body with NUL": Refused(spec(request={"method": "PUT", "body": "a\n\0b"}), "must not contain NUL"),
     "a HEAD request with a body": Refused(
         spec(request={"method": "HEAD", "body": "a"}), "a HEAD request has no body"
     ),

@@ -39,7 +39,7 @@ def test_the_message_names_each_field_and_what_it_may_be() -> None:
     assert isinstance(probe, InvalidSpec)
     assert probe.message == (
         "spec.schedule.interval: must be a duration from 1s to 24h, such as 30s, 1m30s or 250ms; "
-        "spec.request.path: must start with '/' and hold only visible ASCII characters without '#'; "
+        "spec.request.path: must start with '/' and contain only visible ASCII characters except '#'; "
         "percent-encode all others"
     )
 

@@ -214,7 +214,7 @@ def _without_cluster_ip(inventory: Cluster) -> None:
         (
             SERVICE,
             _external_name,
-            "Service default/deathstar is of type ExternalName and leads out of the cluster",
+            "Service default/deathstar is of type ExternalName and refers to a name outside the cluster",
         ),
         (SERVICE, _without_cluster_ip, "Service default/deathstar has no ClusterIP"),
     ],
@@ -261,7 +261,7 @@ def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
     inventory.config["enable-ipv4"] = "false"
     (refused,) = resolve(probe(POD), inventory)
     assert isinstance(refused, CannotRun)
-    assert (refused.reason, "IPv6 alone" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
+    assert (refused.reason, "IPv6 only" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: str
     (refused,) = resolve(probe(SERVICE), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.UNSUPPORTED_DESTINATION
-    assert "IPv6 alone in common" in refused.message
+    assert "only IPv6 in common" in refused.message
     assert refused.destination == "default/deathstar:80"
 
 
@@ -331,4 +331,4 @@ def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: py
     gone = resolving.resolve_again(before, probe(POD), cluster())
     assert isinstance(gone, CannotRun)
     assert gone.reason is Reason.IN_TRANSITION
-    assert gone.message == "default/xwing → default/deathstar-0:80 is no path of the probe any more"
+    assert gone.message == "default/xwing → default/deathstar-0:80 is no longer a path of the probe"

@@ -36,7 +36,7 @@ def test_hops_before_the_divergent_one_that_could_not_be_checked(verdict: ProbeV
     [assumption] = assumptions(with_blind(diverging(verdict), *unchecked))
     assert assumption.hop == "source-interface"
     assert assumption.message == (
-        "assumed to be as intended, it could not be checked: EvidenceTimeout: source-interface says so"
+        "assumed to be as intended, because it could not be checked: EvidenceTimeout: source-interface says so"
     )
 
 

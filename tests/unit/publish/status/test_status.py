@@ -196,13 +196,13 @@ def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
     ],
 )
 def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -> None:
-    assert says(after([CannotRun(reason, "IPv6 alone")])) == {
+    assert says(after([CannotRun(reason, "IPv6 only")])) == {
         "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",
         "Ready": "False",
         "Stalled": "True",
     }
-    assert says(after([CannotRun(reason, "IPv6 alone"), unjudged(met=True)]))["Ready"] == "True"
+    assert says(after([CannotRun(reason, "IPv6 only"), unjudged(met=True)]))["Ready"] == "True"
 
 
 @pytest.mark.parametrize(
