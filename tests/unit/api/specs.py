@@ -1,4 +1,4 @@
-"""Specs that must be taken and specs that must be refused, by the operator and by the API server alike."""
+"""Valid and invalid specs, for the operator and for the API server alike."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ SERVICE = {"name": "deathstar", "port": 80}
 
 
 def spec(**changes: Any) -> Spec:
-    """The least that a spec must say, with changes at the top."""
+    """The smallest valid spec, with changes at the top level."""
     return {"source": {"pod": "xwing"}, "destination": {"pod": POD}, **changes}
 
 
@@ -91,7 +91,7 @@ VALID: dict[str, Spec] = {
     "an empty body": spec(request={"method": "POST", "body": ""}),
     "HEAD": spec(request={"method": "HEAD"}),
     "HEAD with an empty body": spec(request={"method": "HEAD", "body": ""}),
-    "encapsulation on the way to a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
+    "encapsulation with a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
     "same node": expected_path({"pod": POD}, locality="SameNode"),
     "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
     "an empty expectation": spec(expect={"path": {}}),
@@ -102,7 +102,7 @@ VALID: dict[str, Spec] = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`says`: words of the API server's message that tell what is allowed."""
+    """`says`: the part of the API server's message that describes what is allowed."""
 
     spec: Spec
     says: str
