@@ -1,4 +1,4 @@
-"""A real API server that serves Cilium's resources, a client of it, and a running inventory."""
+"""A real API server that serves Cilium's resources, a client for it, and a running inventory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,9 @@ def install_cilium(apiserver: ApiServer) -> None:
 
 @pytest.fixture
 async def kube(cilium: ApiServer) -> AsyncIterator[ApiClient]:
-    """A client for what the test does."""
+    """A client for the actions of the test."""
     async with connect(await load_configuration(str(cilium.kubeconfig))) as client:
-        with suppress(ApiError):  # it may be there from an earlier test
+        with suppress(ApiError):  # it may exist from an earlier test
             await create(client, CONFIG_MAPS, CILIUM_CONFIG)
         yield client
 
@@ -50,7 +50,7 @@ async def inventory(kube: ApiClient) -> AsyncIterator[ClusterInventory]:
 
 
 class Service(Protocol):
-    """What works while its `run` does."""
+    """Works while its `run` does."""
 
     async def run(self) -> None: ...
 
@@ -60,7 +60,7 @@ S = TypeVar("S", bound=Service)
 
 @asynccontextmanager
 async def running(service: S) -> AsyncIterator[S]:
-    """The service at work."""
+    """The service while it runs."""
     task = asyncio.create_task(service.run())
     try:
         yield service

@@ -27,7 +27,7 @@ AGENT = Agent("node1", "kube-system", "cilium-x", "cilium-agent", ready=True, in
 
 
 class Cluster:
-    """An exec server, what the inventory knows of its one agent, and the asking side."""
+    """An exec server, the inventory's view of its only agent, and the component under test."""
 
     def __init__(self, server: ExecServer) -> None:
         self.server = server
@@ -36,7 +36,7 @@ class Cluster:
         self.pool = ChannelPool(self.client, idle_s=60.0)
 
     async def ask_by_agent(self, agents: ShellAgents, argv: tuple[str, ...]) -> tuple[Reading, float]:
-        """The answer to what the agent's process has to answer, and how long it took (seconds)."""
+        """The answer to a command for the agent's process, and its duration in seconds."""
         command = Command("node1", argv, timeout_s=1.0, by_agent=True)
         began = time.monotonic()
         (reading,) = await agents.run("node1", [command])
@@ -49,13 +49,13 @@ class Cluster:
         return list(await agents.run("node1", [Command("node1", argv) for argv in argvs]))
 
     async def shells_ended(self) -> None:
-        """Wait for all remote shells to exit, of their own accord."""
+        """Wait until all remote shells have exited by themselves."""
         async with asyncio.timeout(20):
             assert {await process.wait() for process in self.server.processes} <= {0}
 
 
 class Signal:
-    """How a command says that it runs: `send` is what its shell does for that."""
+    """How a command signals that it runs: `send` is the command line for that."""
 
     def __init__(self, folder: Path) -> None:
         os.mkfifo(folder / "signal")
@@ -80,7 +80,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 
 def stdouts(readings: list[Reading]) -> list[bytes | str]:
-    """What was answered, or why not."""
+    """The outputs, or the reasons why there are none."""
     return [reading.stdout if isinstance(reading, Answer) else reading.reason for reading in readings]
 
 
@@ -95,31 +95,31 @@ async def test_a_batch_is_one_exec_and_each_command_has_its_answer(cluster: Clus
     assert len(cluster.server.requests) == 1
 
 
-async def test_the_shell_is_kept_from_one_batch_to_the_next(cluster: Cluster) -> None:
+async def test_the_shell_is_reused_for_the_next_batch(cluster: Cluster) -> None:
     for _ in range(3):
         assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
     assert len(cluster.server.processes) == 1
 
 
-async def test_nothing_asked_is_nothing_opened(cluster: Cluster) -> None:
+async def test_without_commands_no_channel_is_opened(cluster: Cluster) -> None:
     assert await cluster.ask() == []
     assert cluster.server.requests == []
 
 
-async def test_an_agent_gets_no_more_than_two_channels_at_a_time(cluster: Cluster) -> None:
+async def test_an_agent_has_at_most_two_channels(cluster: Cluster) -> None:
     readings = await asyncio.gather(*(cluster.ask(("echo", str(number))) for number in range(8)))
     assert [stdouts(each) for each in readings] == [[f"{number}\n".encode()] for number in range(8)]
     assert len(cluster.server.processes) == 2
 
 
-async def test_v4_will_do(cluster: Cluster) -> None:
+async def test_v4_is_sufficient(cluster: Cluster) -> None:
     cluster.server.protocols = (V4,)
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
     await cluster.pool.close()
     await cluster.shells_ended()
 
 
-async def test_any_frame_size_will_do(cluster: Cluster) -> None:
+async def test_any_frame_size_is_accepted(cluster: Cluster) -> None:
     cluster.server.frame_size = 7
     assert stdouts(await cluster.ask(("printf", "→ ✓ é"), HI)) == ["→ ✓ é".encode(), b"hi\n"]
 
@@ -135,14 +135,14 @@ async def test_a_batch_whose_channel_is_lost_is_run_again_on_a_new_one(
     assert stdouts(await asking) == [b"hi\n"]
 
 
-async def test_a_batch_whose_channel_is_lost_again_is_given_up(cluster: Cluster) -> None:
+async def test_a_batch_whose_channel_is_lost_twice_fails(cluster: Cluster) -> None:
     await cluster.ask(HI)
     cluster.server.cut_after = 50
     assert stdouts(await cluster.ask(HI)) == [EvidenceError.CHANNEL_LOST]
     assert len(cluster.server.requests) == 2
 
 
-async def test_an_idle_connection_that_answers_no_ping_is_replaced(
+async def test_an_idle_connection_without_pong_is_replaced(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connect, "_PING_EVERY_S", 0.5)
@@ -154,7 +154,7 @@ async def test_an_idle_connection_that_answers_no_ping_is_replaced(
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
 
 
-async def test_channels_that_the_server_closed_are_replaced(cluster: Cluster) -> None:
+async def test_channels_closed_by_the_server_are_replaced(cluster: Cluster) -> None:
     await asyncio.gather(cluster.ask(HI), cluster.ask(HI))
     await cluster.server.restart()
     readings = await asyncio.gather(cluster.ask(HI), cluster.ask(HI))
@@ -163,7 +163,7 @@ async def test_channels_that_the_server_closed_are_replaced(cluster: Cluster) ->
     await cluster.shells_ended()
 
 
-async def test_all_channels_on_loan_are_hung_up_at_the_same_time(
+async def test_all_channels_in_use_are_closed_concurrently(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close = aiohttp.ClientWebSocketResponse.close
@@ -182,7 +182,7 @@ async def test_all_channels_on_loan_are_hung_up_at_the_same_time(
         assert time.monotonic() - began < 2
 
 
-async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_a_new_channel(
+async def test_an_unresponsive_server_is_a_timeout_and_the_next_request_gets_a_new_channel(
     cluster: Cluster,
 ) -> None:
     await cluster.ask(HI)
@@ -192,7 +192,7 @@ async def test_a_server_that_does_not_answer_is_a_timeout_and_the_next_ask_gets_
     assert stdouts(await cluster.ask(("echo", "new"))) == [b"new\n"]
 
 
-async def test_an_ask_that_was_cancelled_leaves_nothing_to_the_next(cluster: Cluster) -> None:
+async def test_a_canceled_request_does_not_affect_the_next(cluster: Cluster) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(cluster.ask(("sh", "-c", "sleep 0.5; echo old")), 0.3)
     await cluster.shells_ended()
@@ -214,7 +214,7 @@ async def test_huge_output_is_truncated_and_the_others_are_answered(cluster: Clu
         (500, "error dialing backend: EOF", EvidenceError.EXEC_FAILED),
     ],
 )
-async def test_a_refusal_is_told_to_each_command_and_not_asked_for_again_at_once(
+async def test_a_refusal_is_the_result_of_each_command_and_is_not_retried_immediately(
     cluster: Cluster, status: int, message: str, expected: str
 ) -> None:
     cluster.server.refusal = (status, message)
@@ -223,13 +223,13 @@ async def test_a_refusal_is_told_to_each_command_and_not_asked_for_again_at_once
     assert len(cluster.server.requests) == 1
 
 
-async def test_no_shell_in_the_container_is_no_such_executable(cluster: Cluster) -> None:
+async def test_a_container_without_a_shell_is_no_such_executable(cluster: Cluster) -> None:
     message = 'OCI runtime exec failed: exec failed: exec: "sh": executable file not found in $PATH: unknown'
     cluster.server.failure = {"status": "Failure", "reason": "InternalError", "message": message, "code": 500}
     assert stdouts(await cluster.ask(HI)) == [EvidenceError.NO_SUCH_EXECUTABLE]
 
 
-async def test_no_agent_and_an_agent_that_is_not_ready_have_their_reasons(cluster: Cluster) -> None:
+async def test_a_missing_agent_and_an_agent_that_is_not_ready_have_reasons(cluster: Cluster) -> None:
     cluster.agent = None
     assert stdouts(await cluster.ask(HI)) == [EvidenceError.AGENT_NOT_FOUND]
     cluster.agent = replace(AGENT, ready=False)
@@ -237,7 +237,7 @@ async def test_no_agent_and_an_agent_that_is_not_ready_have_their_reasons(cluste
     assert cluster.server.requests == []
 
 
-async def test_a_restarted_agent_gets_a_channel_of_its_own(cluster: Cluster) -> None:
+async def test_a_restarted_agent_gets_a_new_channel(cluster: Cluster) -> None:
     await cluster.ask(HI)
     cluster.agent = replace(AGENT, incarnation="2")
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
@@ -246,14 +246,14 @@ async def test_a_restarted_agent_gets_a_channel_of_its_own(cluster: Cluster) -> 
     assert new.returncode is None
 
 
-async def test_a_channel_not_used_is_closed(cluster: Cluster) -> None:
+async def test_an_unused_channel_is_closed(cluster: Cluster) -> None:
     cluster.pool = ChannelPool(cluster.client, idle_s=0.01)
     await cluster.ask(HI)
     await cluster.shells_ended()
     assert stdouts(await cluster.ask(HI)) == [b"hi\n"]
 
 
-async def test_a_closed_pool_ends_its_shells_and_opens_no_more(cluster: Cluster, tmp_path: Path) -> None:
+async def test_a_closed_pool_ends_its_shells_and_opens_no_others(cluster: Cluster, tmp_path: Path) -> None:
     signal = Signal(tmp_path)
     asking = asyncio.create_task(cluster.ask(("sh", "-c", f"{signal.send}; sleep 0.3")))
     await signal.received()
@@ -285,7 +285,7 @@ asyncio.run(main())
 """
 
 
-async def test_no_shell_outlives_an_operator_that_was_killed(cluster: Cluster, tmp_path: Path) -> None:
+async def test_no_shell_outlives_a_killed_operator(cluster: Cluster, tmp_path: Path) -> None:
     signal = Signal(tmp_path)
     operator = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", OPERATOR, cluster.server.configuration().host, f"{signal.send}; sleep 0.3"),
@@ -294,11 +294,11 @@ async def test_no_shell_outlives_an_operator_that_was_killed(cluster: Cluster, t
     await signal.received()
     operator.kill()
     await operator.wait()
-    assert len(cluster.server.processes) == 2  # one is idle, one has a command that is still running
+    assert len(cluster.server.processes) == 2  # one is idle, one runs a command
     await cluster.shells_ended()
 
 
-async def test_an_agent_that_does_not_respond_is_left_alone_for_a_while(
+async def test_an_unresponsive_agent_is_not_asked_for_a_while(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agents_module, "_REST_S", 60.0)
@@ -312,4 +312,4 @@ async def test_an_agent_that_does_not_respond_is_left_alone_for_a_while(
     assert refused_s < 1.0
     assert isinstance((await agents.run("node1", [Command("node1", HI)]))[0], Answer), "its tools work"
     cluster.agent = replace(AGENT, incarnation="2")
-    assert isinstance((await cluster.ask_by_agent(agents, HI))[0], Answer), "it was started anew"
+    assert isinstance((await cluster.ask_by_agent(agents, HI))[0], Answer), "it was restarted"

@@ -116,7 +116,7 @@ def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port()
     ("wanted", "default", "chosen"),
     [(None, None, "first"), (None, "second", "second"), (None, "gone", "first"), ("second", None, "second")],
 )
-def test_the_container_is_chosen_as_kubectl_does(
+def test_the_container_is_selected_as_by_kubectl(
     wanted: str | None, default: str | None, chosen: str
 ) -> None:
     inventory = cluster()
@@ -184,7 +184,7 @@ def _external_name(inventory: Cluster) -> None:
         ({"service": {"name": "deathstar", "port": 81}}, lambda _: None, Reason.PORT_NOT_FOUND),
     ],
 )
-def test_what_can_not_run_says_why(
+def test_a_probe_that_can_not_run_has_a_reason(
     destination: Mapping[str, object], change: Callable[[Cluster], None], reason: Reason
 ) -> None:
     inventory = cluster()
@@ -219,12 +219,12 @@ def _without_cluster_ip(inventory: Cluster) -> None:
         (
             SERVICE,
             _external_name,
-            "Service default/deathstar is of type ExternalName and leads out of the cluster",
+            "Service default/deathstar is of type ExternalName and refers to a name outside the cluster",
         ),
         (SERVICE, _without_cluster_ip, "Service default/deathstar has no ClusterIP"),
     ],
 )
-def test_a_message_does_not_contradict_itself(
+def test_messages_are_consistent(
     destination: Mapping[str, object], change: Callable[[Cluster], None], message: str
 ) -> None:
     inventory = cluster()
@@ -249,9 +249,7 @@ UNJUDGED = [
 
 
 @pytest.mark.parametrize(("key", "value", "words"), UNJUDGED)
-def test_a_setting_that_can_not_be_judged_is_said_and_the_request_sent_all_the_same(
-    key: str, value: str, words: str
-) -> None:
+def test_with_an_unsupported_setting_the_request_is_still_sent(key: str, value: str, words: str) -> None:
     inventory = cluster()
     inventory.config[key] = value
     said = unsupported(from_config_map(inventory.config))
@@ -261,12 +259,12 @@ def test_a_setting_that_can_not_be_judged_is_said_and_the_request_sent_all_the_s
     assert [expected_path(plan, backend).hops for backend in (None, *plan.backends)]
 
 
-def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
+def test_without_ipv4_no_request_is_sent() -> None:
     inventory = cluster()
     inventory.config["enable-ipv4"] = "false"
     (refused,) = resolve(probe(POD), inventory)
     assert isinstance(refused, CannotRun)
-    assert (refused.reason, "IPv6 alone" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
+    assert (refused.reason, "IPv6 only" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
 
 
 @pytest.mark.parametrize(
@@ -279,23 +277,23 @@ def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
         ("cluster-id", "0"),
         ("kube-proxy-replacement", "true"),
         ("enable-endpoint-routes", "true"),
-        ("enable-l7-proxy", "true"),  # of no account until a policy hands traffic to it
+        ("enable-l7-proxy", "true"),  # irrelevant until a policy redirects traffic to it
     ],
 )
-def test_a_setting_that_can_be_judged_is_not_said(key: str, value: str) -> None:
+def test_a_supported_setting_is_not_reported(key: str, value: str) -> None:
     assert unsupported(from_config_map(cluster().config | {key: value})) is None
 
 
-def test_all_settings_that_can_not_be_judged_are_said_at_once() -> None:
+def test_all_unsupported_settings_are_reported_together() -> None:
     said = unsupported(from_config_map({"datapath-mode": "netkit", "cluster-id": "3"}))
     assert said == "datapath-mode netkit, a cluster mesh (cluster-id 3)"
 
 
-def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
+def test_the_tunnel_protocol_is_irrelevant_with_native_routing() -> None:
     assert unsupported(from_config_map({"routing-mode": "native", "tunnel-protocol": "gre"})) is None
 
 
-def test_of_two_ip_versions_ipv4_is_followed() -> None:
+def test_of_two_ip_versions_ipv4_is_requested() -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
     inventory.pods["default/xwing"] = replace(xwing, ips=(ip_address("fd00::27"), *xwing.ips))
@@ -309,7 +307,7 @@ def test_of_two_ip_versions_ipv4_is_followed() -> None:
 
 
 @pytest.mark.parametrize("cluster_ip", [ip_address("fd00::96"), None])
-def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: IpAddress | None) -> None:
+def test_ends_with_only_ipv6_in_common_are_not_requested(cluster_ip: IpAddress | None) -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
     inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, ip_address("fd00::27")))
@@ -321,11 +319,11 @@ def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: IpA
     (refused,) = resolve(probe(SERVICE), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.UNSUPPORTED_DESTINATION
-    assert "IPv6 alone in common" in refused.message
+    assert "only IPv6 in common" in refused.message
     assert refused.destination == "default/deathstar:80"
 
 
-def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_of_the_same_path_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     before = planned(POD)
     other = replace(before, source=replace(before.source, pod=replace(before.source.pod, name="tiefighter")))
     refused = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing")
@@ -338,4 +336,4 @@ def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: py
     gone = resolving.resolve_again(before, probe(POD), cluster())
     assert isinstance(gone, CannotRun)
     assert gone.reason is Reason.IN_TRANSITION
-    assert gone.message == "default/xwing → default/deathstar-0:80 is no path of the probe any more"
+    assert gone.message == "default/xwing → default/deathstar-0:80 is no longer a path of the probe"

@@ -1,4 +1,4 @@
-"""A whole run against a recorded cluster: what is asked when, and what becomes of it."""
+"""A whole run against a recorded cluster: what is asked when, and the result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,7 +37,8 @@ from unit.recorded import recorded
 class Recording:
     """Plays a recorded cluster: agents, source container and clock. `sent`: the source ports that curl was given.
 
-    `silent`: the node whose agent does not respond, its tools do; `mute`: the one that never answers at all.
+    `silent`: the node whose agent does not respond, although its tools do; `mute`: the node that does not respond at
+    all.
     """
 
     run_: PathRun
@@ -82,7 +83,7 @@ class Recording:
             try:
                 await self.hold.wait()
             except asyncio.CancelledError:
-                await asyncio.sleep(0.01)  # hanging up takes a moment
+                await asyncio.sleep(0.01)  # closing takes a moment
                 self.cancelled = True
                 raise
         assert self.run_.request.reading is not None
@@ -106,7 +107,7 @@ class Recording:
 
 
 class RecordedPort(SourcePorts):
-    """The port of the recorded run."""
+    """The source port of the recorded run."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class RecordedPort(SourcePorts):
 
 
 def inventory_of(plan: Plan) -> Cluster:
-    """The cluster as the plan knew it."""
+    """The cluster as in the plan."""
     inventory = Cluster(config=dict(plan.config))
     pods = [plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts)]
     for facts in pods:
@@ -133,7 +134,7 @@ def inventory_of(plan: Plan) -> Cluster:
 
 
 def probe_of(run: PathRun, **request: object) -> Probe:
-    """The probe that was recorded, a pod's."""
+    """The recorded probe, with a pod as destination."""
     target = run.plan.backends[0]
     assert target.pod_facts is not None
     pod = run.plan.source.pod
@@ -166,7 +167,7 @@ def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_runner, "SETTLE_S", 0.0)
 
 
-async def test_log_lines_of_a_run_tell_the_source_s_node() -> None:
+async def test_log_lines_of_a_run_have_the_node_of_the_source() -> None:
     run = recorded("healthy-cross-node")
     _, runner, _ = play(run)
 
@@ -179,7 +180,7 @@ async def test_log_lines_of_a_run_tell_the_source_s_node() -> None:
     assert "node" not in get_contextvars(), "another run's lines have their own"
 
 
-async def test_a_healthy_run_reads_once() -> None:
+async def test_a_healthy_run_reads_each_fact_once() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     result = await runner.run(probe_of(run))
@@ -211,7 +212,7 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     assert all(recording.asked.count(fact) == 2 for fact in programmed)
 
 
-async def test_packets_are_counted_while_a_request_hangs_and_when_it_has_failed(
+async def test_loss_counters_are_read_while_a_request_hangs_and_after_it_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(path_runner, "HANGING_S", 0.0)
@@ -228,14 +229,14 @@ async def test_packets_are_counted_while_a_request_hangs_and_when_it_has_failed(
     assert [recording.asked.count(device) for device in devices] == [2, 2]
 
 
-async def test_a_request_that_does_not_hang_is_not_counted() -> None:
+async def test_loss_counters_are_not_read_for_a_request_that_does_not_hang() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
     assert not any(fact.kind is FactKind.BPF_METRICS for fact in recording.asked)
 
 
-async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_named(
+async def test_events_are_read_twice_more_if_no_hop_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(path_runner, "EVENT_PAUSE_S", 0.0)
@@ -248,7 +249,7 @@ async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_na
     assert [rings.count(fact) for fact in set(rings)] == [4, 4]
 
 
-async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> None:
+async def test_a_requested_run_shares_no_answers_with_the_run_before() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
@@ -259,7 +260,7 @@ async def test_a_run_that_was_asked_for_shares_nothing_with_the_run_before() -> 
     assert set(recording.asked[shared:]) == set(look_ups)
 
 
-async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:
+async def test_an_object_that_changes_during_the_run_makes_it_unknown() -> None:
     run = recorded("endpoint-entry-missing")
     recording, runner, inventory = play(run)
     recording.hold = asyncio.Event()
@@ -273,7 +274,7 @@ async def test_an_object_that_changes_meanwhile_leaves_it_open() -> None:
     assert (outcome.verdict, outcome.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 
 
-async def test_a_cut_view_of_the_cluster_leaves_it_open() -> None:
+async def test_a_stale_view_of_the_cluster_makes_it_unknown() -> None:
     run = recorded("endpoint-entry-missing")
     _, runner, inventory = play(run)
     inventory.stale_since = run.request.started - 60
@@ -282,7 +283,7 @@ async def test_a_cut_view_of_the_cluster_leaves_it_open() -> None:
     assert outcome.reason is Reason.IN_TRANSITION
 
 
-async def test_an_agent_that_does_not_respond_is_asked_once_and_what_else_is_known_counts() -> None:
+async def test_an_agent_that_does_not_respond_is_asked_once_and_other_evidence_counts() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     _, recording.silent = ends(run)
@@ -296,7 +297,7 @@ async def test_an_agent_that_does_not_respond_is_asked_once_and_what_else_is_kno
     assert any(f.node == recording.silent and f.hop not in unknown for f in outcome.findings)
 
 
-async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
+async def test_a_fault_is_named_although_an_agent_does_not_respond() -> None:
     run = recorded("ipcache-wrong-tunnel-endpoint")
     recording, runner, _ = play(run)
     _, recording.silent = ends(run)
@@ -309,7 +310,7 @@ async def test_a_fault_is_named_beside_an_agent_that_does_not_respond() -> None:
     assert any(recording.asked.count(q) > 1 for q in unanswered if q.node != recording.silent)
 
 
-async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_ends_at_its_deadline_with_the_evidence_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_runner, "EVIDENCE_S", 0.5)
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
@@ -323,7 +324,7 @@ async def test_a_run_ends_in_its_time_with_what_is_known(monkeypatch: pytest.Mon
 
 
 @pytest.mark.looptime
-async def test_a_captured_run_in_which_everything_is_late_ends_before_it_is_cut_off(
+async def test_a_run_with_a_capture_in_which_everything_is_late_ends_before_it_is_canceled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(path_runner, "SETTLE_S", SETTLE_S)
@@ -340,7 +341,7 @@ async def test_a_captured_run_in_which_everything_is_late_ends_before_it_is_cut_
     assert EVIDENCE_S + CAPTURE_S <= took_s <= OVERTIME_S < PATH_MARGIN_S
 
 
-async def test_a_cancelled_run_cancels_its_request() -> None:
+async def test_a_canceled_run_cancels_its_request() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     recording.hold = asyncio.Event()
@@ -353,7 +354,7 @@ async def test_a_cancelled_run_cancels_its_request() -> None:
 
 
 @pytest.mark.looptime
-async def test_a_run_that_does_not_end_is_cancelled_and_says_so() -> None:
+async def test_a_run_that_does_not_end_is_canceled_with_a_reason() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     recording.hold = asyncio.Event()
@@ -367,7 +368,7 @@ async def test_a_run_that_does_not_end_is_cancelled_and_says_so() -> None:
     assert result.bundles == ()
 
 
-async def test_header_values_and_body_do_not_stand_in_the_command() -> None:
+async def test_header_values_and_body_are_not_in_the_command() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, _ = play(run)
     await runner.run(probe_of(run, headers=[{"name": "X-Token", "value": "s3cret"}], body="s3cret too"))
@@ -375,7 +376,7 @@ async def test_header_values_and_body_do_not_stand_in_the_command() -> None:
     assert b"s3cret" in (recording.stdins[0] or b"")
 
 
-async def test_nothing_is_sent_when_there_is_no_source() -> None:
+async def test_without_a_source_nothing_is_sent() -> None:
     run = recorded("healthy-cross-node")
     recording, runner, inventory = play(run)
     inventory.pods.clear()

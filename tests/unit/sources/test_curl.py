@@ -1,4 +1,4 @@
-"""Requests by the real curl of this machine: what is asked for arrives byte for byte, and nothing else happens."""
+"""Requests by the real curl of this machine: requests arrive byte for byte, and nothing else happens."""
 
 import os
 import re
@@ -62,7 +62,7 @@ def request_to(server: Server, **changes: object) -> CurlRequest:
 
 
 def run(request: CurlRequest, **environment: str) -> ClientReport | Unavailable:
-    """Send it, and read the report."""
+    """Send it, and parse the report."""
     argv, stdin = curl.argv(request)
     done = subprocess.run(
         argv, input=stdin or b"", capture_output=True, timeout=30, env=os.environ | environment, check=False
@@ -77,7 +77,7 @@ def report_of(request: CurlRequest, **environment: str) -> ClientReport:
 
 
 def delivered(server: Server, **changes: object) -> Received:
-    """Send a request with these changes: what the server got, once."""
+    """Send a request with these changes and return what the server received."""
     report = report_of(request_to(server, **changes))
     assert (report.exit_code, report.status) == (CurlExit.OK, 200), report
     (received,) = server.take()
@@ -139,13 +139,13 @@ def test_header_values_arrive_byte_for_byte(server: Server, value: str) -> None:
     ("name", "value"),
     [("User-Agent", "probe"), ("Accept", "text/x"), ("Host", "deathstar"), ("Content-Type", "text/plain")],
 )
-def test_headers_that_curl_has_of_its_own_are_replaced(server: Server, name: str, value: str) -> None:
+def test_default_headers_of_curl_are_replaced(server: Server, name: str, value: str) -> None:
     received = delivered(server, headers=((name, value),), body=b"x")
     same = [line for line in received.headers if line.lower().startswith(f"{name.lower()}:".encode())]
     assert same == [f"{name}: {value}".encode()]
 
 
-def test_headers_of_one_name_all_arrive_in_order(server: Server) -> None:
+def test_headers_with_the_same_name_all_arrive_in_order(server: Server) -> None:
     received = delivered(server, headers=(("X-A", "1"), ("X-A", "2"), ("X-A", "1")))
     assert received.headers[-3:] == (b"X-A: 1", b"X-A: 2", b"X-A: 1")
 
@@ -207,14 +207,14 @@ def test_paths_arrive_as_they_are(server: Server, path: str) -> None:
     assert delivered(server, path=path).line == f"POST {path} HTTP/1.1".encode()
 
 
-def test_nothing_of_headers_and_body_is_in_the_process_list(server: Server) -> None:
+def test_headers_and_body_are_not_in_the_process_list(server: Server) -> None:
     argv, stdin = curl.argv(request_to(server, headers=(("Authorization", SECRET),), body=SECRET.encode()))
     assert SECRET not in " ".join(argv)
     assert stdin is not None
     assert stdin.count(SECRET.encode()) == 2
 
 
-def test_a_query_is_not_in_the_process_list_either(server: Server) -> None:
+def test_a_query_is_not_in_the_process_list(server: Server) -> None:
     request = request_to(server, path=f"/login?token={SECRET}")
     argv, _ = curl.argv(request)
     assert SECRET not in " ".join(argv)
@@ -229,7 +229,7 @@ def test_without_headers_and_body_nothing_goes_to_stdin(server: Server) -> None:
 
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # noqa: S105
-FRAMING = {"connection", "content-length", "expect", "transfer-encoding", "upgrade"}  # the API refuses these
+FRAMING = {"connection", "content-length", "expect", "transfer-encoding", "upgrade"}  # the API rejects these
 names = st.text(st.sampled_from(TOKEN), min_size=1, max_size=64).filter(lambda n: n.lower() not in FRAMING)
 controls = "".join(chr(code) for code in (*range(32), 127) if chr(code) != "\t")
 values = st.text(st.characters(codec="utf-8", exclude_characters=controls), max_size=60)
@@ -243,7 +243,7 @@ visible = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characte
     body=bodies,
     path=st.text(visible, max_size=60).map(lambda rest: f"/{rest}"),
 )
-def test_whatever_the_api_accepts_arrives(
+def test_everything_that_the_api_accepts_arrives(
     server: Server, headers: tuple[tuple[str, str], ...], body: str, path: str
 ) -> None:
     received = delivered(server, headers=headers, body=body.encode(), path=path)
@@ -254,7 +254,7 @@ def test_whatever_the_api_accepts_arrives(
         assert f"{name}: {value}".rstrip(" ").encode() in lines, "in this order, with others between"
 
 
-def test_settings_of_the_container_change_nothing(server: Server, tmp_path: Path) -> None:
+def test_settings_of_the_container_have_no_effect(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text('proxy = "http://127.0.0.1:9"\nheader = "X-Evil: 1"\nfail\nlocation\n')
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login evil password evil\n")
     proxies = dict.fromkeys(
@@ -269,14 +269,14 @@ def test_settings_of_the_container_change_nothing(server: Server, tmp_path: Path
     assert not [line for line in received.headers if b"vil" in line or line.startswith(b"Authorization")]
 
 
-def test_a_client_that_could_choose_is_told_to_speak_ipv4() -> None:
+def test_a_client_with_both_ip_versions_uses_ipv4() -> None:
     with serving(socket.AF_INET6) as server:
         assert report_of(request_to(server, over_ipv4=True)).remote_ip is None
     with serving(socket.AF_INET) as server:
         assert report_of(request_to(server, over_ipv4=True)).remote_ip == ip_address("127.0.0.1")
 
 
-def test_ipv6_addresses_are_put_into_brackets() -> None:
+def test_ipv6_addresses_are_in_brackets() -> None:
     with serving(socket.AF_INET6) as server:
         report = report_of(request_to(server))
         assert (report.status, report.local_ip, report.remote_ip) == (
@@ -294,7 +294,7 @@ def test_redirects_are_reported_and_not_followed(server: Server) -> None:
     assert len(server.take()) == 1
 
 
-def test_a_body_comes_back_byte_for_byte_or_not_at_all(server: Server) -> None:
+def test_a_response_body_is_returned_byte_for_byte_or_not_at_all(server: Server) -> None:
     body = bytes(range(256))
     server.response = b"HTTP/1.1 200 OK\r\nContent-Length: 256\r\n\r\n" + body
     assert report_of(request_to(server)).body == body
@@ -309,7 +309,7 @@ def test_refused(server: Server) -> None:
     assert report.timings.connect == 0
 
 
-def test_a_server_that_does_not_answer_is_waited_for_so_long(server: Server) -> None:
+def test_a_server_that_does_not_respond_is_a_timeout(server: Server) -> None:
     server.response = None
     report = report_of(request_to(server, timeout_s=0.5))
     assert (report.exit_code, report.failure) == (CurlExit.OPERATION_TIMEDOUT, ClientFailure.TIMED_OUT)
@@ -325,7 +325,7 @@ def test_whole_seconds_need_no_decimal_separator(server: Server, timeout_s: floa
     assert argv[argv.index("--max-time") + 1] == word
 
 
-def test_a_port_that_is_in_use_is_told_from_a_refusal(server: Server) -> None:
+def test_a_port_in_use_is_distinguished_from_a_refusal(server: Server) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104  # whichever address curl binds
         report = report_of(request_to(server, local_port=taken.getsockname()[1]))
     assert (report.exit_code, report.failure) == (
@@ -357,7 +357,7 @@ def test_a_port_that_is_in_use_is_told_from_a_refusal(server: Server) -> None:
         (b"HTTP/1.1 204 None\r\n\r\n", CurlExit.OK, None, 204),
     ],
 )
-def test_what_a_server_does_wrong_has_its_exit_code_and_is_told_apart(
+def test_each_failure_of_a_server_has_its_own_exit_code(
     server: Server, response: bytes, exit_code: CurlExit, failure: ClientFailure | None, status: int
 ) -> None:
     server.response = response
@@ -370,9 +370,9 @@ def test_what_a_server_does_wrong_has_its_exit_code_and_is_told_apart(
 
 
 @pytest.mark.parametrize("exit_code", [2, 3, 22, 23, 27, 47, 61, 77, 125])
-def test_other_trouble_is_curl_s_own(exit_code: int) -> None:
-    told = b'{"errormsg":"out of memory","http_code":0}'
-    report = curl.parse_report(Answer(exit_code, b"", told, at=0.0, duration_s=0.0))
+def test_other_exit_codes_are_failures_of_curl(exit_code: int) -> None:
+    report_json = b'{"errormsg":"out of memory","http_code":0}'
+    report = curl.parse_report(Answer(exit_code, b"", report_json, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
     assert report.failure is ClientFailure.CLIENT_FAILED
     assert report.error_text == f"curl exit {exit_code}: out of memory"
@@ -385,7 +385,7 @@ def test_other_trouble_is_curl_s_own(exit_code: int) -> None:
         (b"curl: option --x: is unknown\ntry 'curl --help'\n", "curl: option --x: is unknown"),
     ],
 )
-def test_a_curl_that_is_too_old_to_report_is_said_to_be_so(stderr: bytes, said: str) -> None:
+def test_a_curl_too_old_to_report_is_named(stderr: bytes, said: str) -> None:
     unavailable = curl.parse_report(Answer(2, b"", stderr, at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
@@ -393,7 +393,7 @@ def test_a_curl_that_is_too_old_to_report_is_said_to_be_so(stderr: bytes, said: 
     assert unavailable.message.endswith(said)
 
 
-def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
+def test_the_first_curl_with_a_report_has_no_message() -> None:
     seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
     report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
@@ -402,7 +402,7 @@ def test_the_first_curl_with_a_report_has_no_message_in_it() -> None:
 
 
 @pytest.mark.parametrize("number", ["true", '"1"', "[]", "NaN", "Infinity", "1e999", "9" * 400])
-def test_a_report_of_a_time_that_is_none_is_not_understood(number: str) -> None:
+def test_a_report_with_an_invalid_time_is_unparsable(number: str) -> None:
     stderr = f'{{"http_code":200,"time_total":{number}}}'.encode()
     unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)

@@ -1,4 +1,4 @@
-"""Outputs that the recorded lab does not give: derived from the programs' sources, or seen elsewhere."""
+"""Outputs that the recorded lab does not contain: derived from the programs' sources, or observed elsewhere."""
 
 from ipaddress import ip_address
 
@@ -19,11 +19,11 @@ INGRESS, EGRESS = Direction.INGRESS, Direction.EGRESS
 
 
 def attached(entries: str, xdp: str = "") -> object:
-    """What is read of `bpftool net show`."""
+    """The parsed output of `bpftool net show`."""
     return bpftool.parse_attached(printed(f'[{{"xdp":[{xdp}],"tc":[{entries}],"flow_dissector":[]}}]'))
 
 
-def test_classic_tc_prints_other_names_for_the_same() -> None:
+def test_classic_tc_uses_other_names() -> None:
     entry = '{"devname":"lxc1","ifindex":9,"kind":"clsact/%s","name":"%s-lxc1","id":%d}'
     assert attached(f"{entry % ('ingress', 'cil_from_container', 7)},{entry % ('egress', 'other', 8)}") == (
         Attachment("lxc1", 9, "clsact/ingress", INGRESS, AttachKind.TC, "cil_from_container", 7),
@@ -31,7 +31,7 @@ def test_classic_tc_prints_other_names_for_the_same() -> None:
     )
 
 
-def test_netkit_is_seen_from_the_host() -> None:
+def test_directions_of_netkit_are_as_seen_from_the_host() -> None:
     entry = '{"devname":"lxc1","ifindex":9,"kind":"netkit/%s","name":"p","prog_id":7}'
     assert attached(f"{entry % 'peer'},{entry % 'primary'}") == (
         Attachment("lxc1", 9, "netkit/peer", INGRESS, AttachKind.NETKIT, "p", 7),
@@ -59,20 +59,20 @@ def test_program_names_may_be_cut_by_the_kernel() -> None:
     assert not bpftool.is_program("cil_from_overla", "cil_from_container")
 
 
-def test_a_pinned_link_can_be_detached_or_shown_without_device() -> None:
+def test_a_pinned_link_may_be_detached_or_have_no_device() -> None:
     detached = '{"id":1,"type":"tcx","prog_id":2,"devname":"(detached)","ifindex":0,"attach_type":"x"}'
     assert bpftool.parse_link(printed(detached, exit_code=255)) == PinnedLink(1, 2, 0)
     assert bpftool.parse_link(printed('{"id":1,"type":11,"prog_id":2}')) == PinnedLink(1, 2, None)
 
 
-def test_a_pinned_link_that_can_not_be_read_is_no_evidence() -> None:
+def test_an_unreadable_pinned_link_is_unavailable() -> None:
     denied = '{"error":"bpf obj get (/sys/fs/bpf/cilium/x): Permission denied"}'
     result = bpftool.parse_link(printed(denied, exit_code=255))
     assert isinstance(result, Unavailable)
     assert result.reason == EvidenceError.COMMAND_FAILED
 
 
-def test_null_is_absence_also_from_an_older_bpftool() -> None:
+def test_null_means_absent_also_in_older_versions_of_bpftool() -> None:
     assert bpftool.parse_call(printed("null\n", exit_code=254)) == Absent()
     assert bpftool.parse_call(printed("null\n", exit_code=255)) == Absent()
 
@@ -91,7 +91,7 @@ def test_null_is_absence_also_from_an_older_bpftool() -> None:
         ('{"key":["0x00"],"values":[{"cpu":0,"value":["0x01","0x02","0x03","0x04"]}]}', 0),
     ],
 )
-def test_what_is_neither_a_value_nor_null_is_no_evidence(stdout: str, exit_code: int) -> None:
+def test_anything_but_a_value_or_null_is_unavailable(stdout: str, exit_code: int) -> None:
     assert isinstance(bpftool.parse_call(printed(stdout, exit_code)), Unavailable)
 
 
@@ -114,7 +114,7 @@ def test_each_version_has_its_maps(said: str, ipcache: str, policy: str) -> None
 @pytest.mark.parametrize(
     "said", ["cilium-agent 1.15.19 x", "cilium-agent 1.21.0 x", "cilium-agent  lab x", ""]
 )
-def test_a_version_that_is_not_known_to_fit_is_said_to_be_so(said: str) -> None:
+def test_an_unsupported_version_is_reported(said: str) -> None:
     unknown = map_layout.parse(printed(said))
     assert isinstance(unknown, Unavailable)
     assert unknown.reason == EvidenceError.UNSUPPORTED_VERSION
@@ -123,11 +123,11 @@ def test_a_version_that_is_not_known_to_fit_is_said_to_be_so(said: str) -> None:
 
 
 def configured(**keys: str) -> agent_config.AgentConfig:
-    """The configuration that a ConfigMap of these keys makes."""
+    """The configuration from a ConfigMap with these keys."""
     return agent_config.from_config_map({key.replace("_", "-"): value for key, value in keys.items()})
 
 
-def test_without_keys_the_agents_defaults_hold() -> None:
+def test_without_keys_the_agents_defaults_apply() -> None:
     config = configured()
     assert (config.routing_mode, config.tunnel_protocol, config.tunnel_port) == ("tunnel", "vxlan", 8472)
     assert (config.ipam, config.datapath_mode) == ("cluster-pool", "veth")
@@ -142,7 +142,7 @@ def test_each_tunnel_protocol_has_its_port_unless_one_is_set() -> None:
     assert configured(tunnel_port="4789").tunnel_port == 4789
 
 
-def test_socket_load_balancing_serves_pods_unless_it_is_for_the_host_alone() -> None:
+def test_socket_load_balancing_applies_to_pods_unless_limited_to_the_host() -> None:
     assert configured(kube_proxy_replacement="true").socket_lb
     assert configured(bpf_lb_sock="true").socket_lb
     assert not configured(kube_proxy_replacement="true", bpf_lb_sock_hostns_only="true").socket_lb
@@ -155,8 +155,8 @@ def test_encryption_is_named() -> None:
     assert configured(enable_ipsec="true").encryption == "ipsec"
 
 
-class Noting(dict[str, str]):
-    """A ConfigMap that notes what it is asked for."""
+class RecordingConfigMap(dict[str, str]):
+    """A ConfigMap that records the requested keys."""
 
     def __init__(self, values: dict[str, str], asked: set[str]) -> None:
         super().__init__(values)
@@ -167,26 +167,26 @@ class Noting(dict[str, str]):
         return super().get(key, default)
 
 
-def test_a_node_is_asked_for_all_keys_that_count_and_no_others() -> None:
+def test_exactly_the_relevant_keys_are_read() -> None:
     counted: set[str] = set()
     everything_on = {"kube-proxy-replacement": "true", "enable-bpf-masquerade": "true"}
     for values in ({}, everything_on, {"enable-ipv4-masquerade": "false"}):
-        agent_config.from_config_map(Noting(values, counted))
+        agent_config.from_config_map(RecordingConfigMap(values, counted))
     assert sorted(agent_config.KEYS) == sorted(counted)
 
 
-def test_a_node_need_not_set_all_keys() -> None:
-    told = agent_config.parse(printed(f"{agent_config.FOLDER}/routing-mode:native\n", exit_code=2))
-    assert told == configured(routing_mode="native")
+def test_keys_may_be_unset() -> None:
+    parsed = agent_config.parse(printed(f"{agent_config.FOLDER}/routing-mode:native\n", exit_code=2))
+    assert parsed == configured(routing_mode="native")
 
 
 @pytest.mark.parametrize("stdout", ["", "no file name\n", "/etc/passwd:root\n"])
-def test_what_is_not_the_agents_configuration_is_not_taken_for_it(stdout: str) -> None:
+def test_other_output_is_not_a_configuration(stdout: str) -> None:
     assert isinstance(agent_config.parse(printed(stdout, exit_code=2)), Unavailable)
 
 
 def endpoint(**networking: str) -> object:
-    """What is read of an endpoint with these members of `networking`."""
+    """The parsed endpoint with these members of `networking`."""
     values = {
         "addressing": '[{"ipv4":"10.0.0.1"}]',
         "interface-name": '"lxc1"',
@@ -206,7 +206,7 @@ def test_an_endpoint_may_lack_the_name_of_the_pods_interface_and_an_ipv4_address
     assert (found.mac, found.host_mac) == ("aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02")
 
 
-def test_an_agent_that_can_not_be_asked_is_no_evidence_of_absence() -> None:
+def test_an_unreachable_agent_does_not_mean_absent() -> None:
     stderr = "Error: Cannot get endpoint 7: dial unix /var/run/cilium/cilium.sock: connection refused\n"
     result = agent_endpoint.parse(printed("", exit_code=1, stderr=stderr))
     assert isinstance(result, Unavailable)
@@ -214,7 +214,7 @@ def test_an_agent_that_can_not_be_asked_is_no_evidence_of_absence() -> None:
 
 
 @pytest.mark.parametrize("name", ['""', '"../x"', '"-x"', "null", "7"])
-def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) -> None:
+def test_an_endpoint_with_an_invalid_interface_is_unparsable(name: str) -> None:
     assert isinstance(endpoint(interface_name=name), Unavailable)
     if name != "null":
         assert isinstance(endpoint(container_interface_name=name), Unavailable)
@@ -223,7 +223,7 @@ def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) ->
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("mac", '"\\ud800"'),  # half of a surrogate pair: JSON, but no text
+        ("mac", '"\\ud800"'),  # an unpaired surrogate: valid JSON, but it can't be encoded
         ("mac", "7"),
         ("interface-index", "true"),
         ("interface-index", '"9"'),
@@ -231,7 +231,7 @@ def test_an_endpoint_whose_interface_can_be_none_is_not_understood(name: str) ->
         ("addressing", '"10.0.0.1"'),
     ],
 )
-def test_a_value_of_another_type_is_not_understood(member: str, value: str) -> None:
+def test_a_value_of_another_type_is_unparsable(member: str, value: str) -> None:
     assert isinstance(endpoint(**{member: value}), Unavailable)
 
 
@@ -248,12 +248,12 @@ def test_a_value_of_another_type_is_not_understood(member: str, value: str) -> N
         ("", False),
     ],
 )
-def test_only_the_kernels_word_is_absence_of_a_route(stderr: str, absent: bool) -> None:
+def test_only_the_kernels_error_means_that_there_is_no_route(stderr: str, absent: bool) -> None:
     result = links.parse_route(printed("", exit_code=2, stderr=stderr))
     assert isinstance(result, Absent if absent else Unavailable)
 
 
-def test_a_multipath_route_is_several_ways_out_and_a_blackhole_is_none() -> None:
+def test_a_multipath_route_has_several_next_hops_and_a_blackhole_none() -> None:
     output = (
         '[{"dst":"default","flags":[],"metrics":[{"mtu":1400}],"nexthops":['
         '{"gateway":"10.0.0.1","dev":"eth0","weight":1,"flags":[]},{"dev":"eth1","weight":1,"flags":[]}]},'
@@ -280,7 +280,7 @@ def test_a_pod_without_routes_has_none() -> None:
         ("", "DOWN", False),
     ],
 )
-def test_a_device_is_up_when_both_its_flag_and_its_state_allow(flags: str, state: str, up: bool) -> None:
+def test_a_device_is_up_if_both_its_flag_and_its_state_are(flags: str, state: str, up: bool) -> None:
     shown = f'[{{"ifindex":1,"ifname":"x","flags":[{flags}],"operstate":"{state}"}}]'
     link = links.parse_link(printed(shown))
     assert isinstance(link, links.Link)
@@ -290,7 +290,7 @@ def test_a_device_is_up_when_both_its_flag_and_its_state_allow(flags: str, state
 @pytest.mark.parametrize(
     "stdout", ["nan 1.0", "inf 1.0", "-1.0 1.0", "1e300 1.0", "1.0", "a b", "1.0 2.0 3.0"]
 )
-def test_an_uptime_that_can_not_be_is_none(stdout: str) -> None:
+def test_an_invalid_uptime_is_unparsable(stdout: str) -> None:
     assert isinstance(uptime.parse(printed(stdout)), Unavailable)
 
 
@@ -298,7 +298,7 @@ FOLDER = "/var/run/cilium/netns"
 ONE = f'{FOLDER}/cni-1\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.1"}}]}}]\n'
 
 
-def test_namespaces_that_have_gone_meanwhile_are_left_out() -> None:
+def test_namespaces_that_were_deleted_meanwhile_are_left_out() -> None:
     gone = f"{FOLDER}/cni-2\n"
     stderr = f"nsenter: cannot open {FOLDER}/cni-2: No such file or directory\n"
     assert netns.parse(printed(gone + ONE + gone, exit_code=1, stderr=stderr)) == {
@@ -306,7 +306,7 @@ def test_namespaces_that_have_gone_meanwhile_are_left_out() -> None:
     }
 
 
-def test_interfaces_without_addresses_and_names_of_others_are_passed_over() -> None:
+def test_interfaces_without_addresses_and_unusual_names_are_skipped() -> None:
     empty = f'{FOLDER}/cni-2\n[{{}},{{"ifname":"lo","addr_info":[]}}]\n'
     strange = f'{FOLDER}/my ns\n[{{"ifname":"eth0","addr_info":[{{"local":"10.0.0.2"}}]}}]\n'
     assert netns.parse(printed(empty + ONE + strange)) == {ip_address("10.0.0.1"): ("cni-1",)}
@@ -324,19 +324,19 @@ def test_interfaces_without_addresses_and_names_of_others_are_passed_over() -> N
         ),
     ],
 )
-def test_namespaces_that_can_not_be_entered_are_no_evidence(stdout: str, exit_code: int, stderr: str) -> None:
+def test_if_no_namespace_can_be_entered_there_is_no_answer(stdout: str, exit_code: int, stderr: str) -> None:
     result = netns.parse(printed(stdout, exit_code, stderr))
     assert isinstance(result, Unavailable)
     assert result.reason == EvidenceError.COMMAND_FAILED
     assert stderr.strip() in result.message
 
 
-def test_namespaces_with_the_same_address_are_all_named() -> None:
+def test_all_namespaces_with_the_same_address_are_listed() -> None:
     other = ONE.replace("cni-1", "cni-2")
     assert netns.parse(printed(ONE + other + other)) == {ip_address("10.0.0.1"): ("cni-1", "cni-2")}
 
 
-def test_a_survey_tells_of_all_devices_with_their_peers_and_addresses() -> None:
+def test_a_survey_lists_all_devices_with_their_peers_and_addresses() -> None:
     pair = '{"ifname":"eth0","link_index":15,"link_netnsid":0,"address":"C6:4D:80:8C:D5:44","addr_info":[]}'
     assert netns.survey("node1") != netns.find("node1")
     assert netns.parse_survey(printed(f"{ONE}{FOLDER}/cni-2\n[{pair}]\n")) == (
@@ -350,5 +350,5 @@ def test_a_node_without_pods_has_no_namespaces() -> None:
     assert netns.parse(printed("")) == {}
 
 
-def test_addresses_outside_of_a_namespace_are_not_understood() -> None:
+def test_addresses_outside_a_namespace_are_unparsable() -> None:
     assert isinstance(netns.parse(printed(ONE.partition("\n")[2])), Unavailable)

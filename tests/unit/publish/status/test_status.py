@@ -1,4 +1,4 @@
-"""From run to run: what the status says, and that it goes on from what the API server has."""
+"""Statuses from run to run: their content, and that they continue the one in the API server."""
 
 import json
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ def says(status: ProbeStatus) -> dict[str, str]:
     return {found.type: found.status for found in status.conditions}
 
 
-def test_a_healthy_run_is_told_in_one_sentence() -> None:
+def test_a_healthy_run_is_summarized_in_one_sentence() -> None:
     status = after([healthy()])
     assert status.summary == (
         "default/xwing@node2 → default/deathstar:80 → 10.244.0.172@node1: 6/6 hops ok, 7.6ms"
@@ -58,14 +58,14 @@ def test_a_healthy_run_is_told_in_one_sentence() -> None:
     assert (status.source, status.destination) == ("default/xwing@node2", "default/deathstar:80")
 
 
-def test_a_broken_run_names_the_hop_first_then_why_then_the_path() -> None:
+def test_the_summary_of_a_broken_run_has_the_hop_then_the_reason_then_the_path() -> None:
     assert after([diverging()]).summary == (
         "Broken at ipcache-lookup on node2: WrongTunnelEndpoint: ipcache-lookup says so "
         "(default/xwing@node2 → default/deathstar:80 → 10.244.0.172@node1)"
     )
 
 
-def test_the_divergent_hop_says_what_to_do_next() -> None:
+def test_the_divergent_hop_has_a_next_step() -> None:
     hop = after([diverging()]).divergent_hop
     assert hop is not None
     assert (hop.name, hop.node, hop.reason) == ("ipcache-lookup", "node2", "WrongTunnelEndpoint")
@@ -74,7 +74,7 @@ def test_the_divergent_hop_says_what_to_do_next() -> None:
     assert (hop.next or "").endswith(".")
 
 
-def test_each_hop_that_is_not_ok_says_what_to_do_next() -> None:
+def test_each_hop_that_is_not_ok_has_a_next_step() -> None:
     status = after([diverging()])
     hops = {hop.name: hop.next for hop in status.paths[0].hops}
     assert status.divergent_hop
@@ -85,13 +85,13 @@ def test_each_hop_that_is_not_ok_says_what_to_do_next() -> None:
 
 
 @pytest.mark.parametrize("outcome", [lost(), unknown(), CANNOT_RUN, unjudged(met=True)])
-def test_what_to_do_next_is_known_without_a_hop_too(outcome: Diagnosis | CannotRun) -> None:
+def test_there_is_a_next_step_without_a_hop(outcome: Diagnosis | CannotRun) -> None:
     status = after([outcome])
     assert status.next == next_step(Reason(status.reason or ""))
     assert after([healthy()], previous=status).next is None
 
 
-def test_a_loss_without_a_culprit_names_a_segment_and_no_hop() -> None:
+def test_a_loss_without_a_known_cause_names_a_segment_and_no_hop() -> None:
     status = after([lost()])
     assert status.divergent_hop is None
     assert status.segment is not None
@@ -101,7 +101,7 @@ def test_a_loss_without_a_culprit_names_a_segment_and_no_hop() -> None:
     )
 
 
-def test_a_run_that_could_not_take_place_is_unknown_and_says_why() -> None:
+def test_a_run_that_could_not_start_is_unknown_with_a_reason() -> None:
     status = after([CANNOT_RUN])
     assert (status.verdict, status.reason, status.paths) == ("Unknown", "SourceNotFound", ())
     assert (status.source, status.destination) == ("default/xwing", "default/deathstar:80")
@@ -111,7 +111,7 @@ def test_a_run_that_could_not_take_place_is_unknown_and_says_why() -> None:
     )
 
 
-def test_a_path_shows_both_ends_the_request_and_each_hop_with_its_evidence() -> None:
+def test_a_path_has_both_ends_the_request_and_each_hop_with_its_evidence() -> None:
     (path,) = after([diverging()]).to_object()["paths"]
     assert path["source"] == {"pod": "xwing", "node": "node2", "ip": "10.244.1.27", "identity": 27728}
     assert path["destination"] == {
@@ -167,7 +167,7 @@ def test_a_failure_while_something_is_in_transition_does_not_count() -> None:
     assert says(after([healthy(), outcome]))["ExpectationMet"] == "Unknown"
 
 
-def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
+def test_the_outcome_of_the_request_counts_if_its_path_can_not_be_judged() -> None:
     of = probe(threshold={"failures": 2, "successes": 2})
     good, bad = unjudged(met=True), unjudged(met=False)
     runs = [healthy(), bad, bad, good, good]
@@ -195,14 +195,14 @@ def test_what_the_request_met_counts_where_its_path_can_not_be_judged() -> None:
         Reason.UNSUPPORTED_DESTINATION,
     ],
 )
-def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -> None:
-    assert says(after([CannotRun(reason, "IPv6 alone")])) == {
+def test_a_probe_that_needs_a_change_to_run_is_stalled(reason: Reason) -> None:
+    assert says(after([CannotRun(reason, "IPv6 only")])) == {
         "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",
         "Ready": "False",
         "Stalled": "True",
     }
-    assert says(after([CannotRun(reason, "IPv6 alone"), unjudged(met=True)]))["Ready"] == "True"
+    assert says(after([CannotRun(reason, "IPv6 only"), unjudged(met=True)]))["Ready"] == "True"
 
 
 @pytest.mark.parametrize(
@@ -216,12 +216,12 @@ def test_what_can_not_run_until_somebody_changes_it_is_stalled(reason: Reason) -
         Reason.INTERNAL_ERROR,
     ],
 )
-def test_what_passes_by_itself_stalls_nothing(reason: Reason) -> None:
+def test_a_temporary_problem_does_not_stall_a_probe(reason: Reason) -> None:
     seen = says(after([CannotRun(reason, "it starts")]))
     assert seen == {"ExpectationMet": "Unknown", "PathHealthy": "Unknown", "Ready": "True"}
 
 
-def test_conditions_wait_for_as_many_runs_as_the_threshold_says() -> None:
+def test_conditions_change_after_as_many_runs_as_the_threshold() -> None:
     of = probe(threshold={"failures": 3, "successes": 2})
     good, bad = [healthy()], [diverging()]
     seen = [says(after(good + bad * count, of)) for count in range(4)]
@@ -234,12 +234,12 @@ def test_conditions_wait_for_as_many_runs_as_the_threshold_says() -> None:
     ]
 
 
-def test_a_good_run_between_failures_starts_the_count_again() -> None:
+def test_a_successful_run_between_failures_resets_the_count() -> None:
     of = probe(threshold={"failures": 2})
     assert says(after([healthy(), diverging(), healthy(), diverging()], of))["ExpectationMet"] == "True"
 
 
-def test_a_stale_hop_counts_for_the_path_alone() -> None:
+def test_a_stale_hop_counts_only_for_the_path() -> None:
     of = probe(threshold={"failures": 2})
     degraded = diverging(ProbeVerdict.DEGRADED)
     assert says(after([healthy(), degraded], of)) == {
@@ -259,7 +259,7 @@ def test_a_segment_with_an_exact_reason_counts_for_the_path() -> None:
     assert seen == ["True", "True", "True", "False"]
 
 
-def test_history_keeps_what_each_run_said_of_the_path() -> None:
+def test_history_keeps_the_path_health_of_each_run() -> None:
     late = replace(healthy(), verdict=ProbeVerdict.DEGRADED, reason=Reason.TOO_SLOW)
     runs: list[Diagnosis | CannotRun] = [
         healthy(),
@@ -275,7 +275,7 @@ def test_history_keeps_what_each_run_said_of_the_path() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 2, 50])
-def test_the_threshold_does_not_depend_on_how_much_history_is_kept(limit: int) -> None:
+def test_the_threshold_does_not_depend_on_the_history_limit(limit: int) -> None:
     of = probe(threshold={"failures": 20, "successes": 5}, history={"limit": limit})
     broken, well = (
         diagnose(recorded("ipcache-wrong-tunnel-endpoint")),
@@ -289,7 +289,7 @@ def test_the_threshold_does_not_depend_on_how_much_history_is_kept(limit: int) -
     assert seen == [("True", "True")] * 19 + [("False", "False")] * 5 + [("True", "True")]
 
 
-def test_runs_that_say_nothing_of_the_path_start_its_count_again() -> None:
+def test_runs_with_unknown_path_health_reset_the_count() -> None:
     runs = [diverging(ProbeVerdict.DEGRADED), diverging()]
     counters = after(runs).counters
     assert (counters.consecutive_path_failures, counters.consecutive_path_successes) == (2, 0)
@@ -300,7 +300,7 @@ def test_runs_that_say_nothing_of_the_path_start_its_count_again() -> None:
 
 
 def written_by_an_earlier_version(status: ProbeStatus) -> dict[str, Any]:
-    """The status without what that version did not know."""
+    """The status without the fields that version did not have."""
     written = status.to_object()
     del written["counters"]["consecutivePathFailures"], written["counters"]["consecutivePathSuccesses"]
     for entry in written["history"]:
@@ -319,13 +319,13 @@ def written_by_an_earlier_version(status: ProbeStatus) -> dict[str, Any]:
         [],
     ],
 )
-def test_a_status_of_an_earlier_version_goes_on(runs: list[Diagnosis]) -> None:
+def test_a_status_of_an_earlier_version_is_continued(runs: list[Diagnosis]) -> None:
     before = after(runs, probe(threshold={"failures": 3}))
     read = ProbeStatus.from_object(written_by_an_earlier_version(before))
     assert (read.counters, read.conditions) == (before.counters, before.conditions)
 
 
-def test_what_an_earlier_version_counted_is_counted_once() -> None:
+def test_runs_of_an_earlier_version_are_counted_once() -> None:
     of = probe(threshold={"failures": 4})
     before = after([healthy(), diverging(), diverging()], of)
     status = after([diverging()], of, ProbeStatus.from_object(written_by_an_earlier_version(before)))
@@ -334,7 +334,7 @@ def test_what_an_earlier_version_counted_is_counted_once() -> None:
     assert (status.counters.consecutive_path_failures, says(status)["PathHealthy"]) == (4, "False")
 
 
-def test_a_recorded_status_of_an_earlier_version_goes_on() -> None:
+def test_a_recorded_status_of_an_earlier_version_is_continued() -> None:
     of = probe(threshold={"failures": 3, "successes": 2})
     recorded_status = json.loads((DATA / "status/2026-11-29.json").read_bytes())
     before = ProbeStatus.from_object(recorded_status)
@@ -362,21 +362,21 @@ def test_the_transition_time_only_changes_with_the_status() -> None:
     assert third.last_transition_time == datetime.fromtimestamp(NOW + 120.1, UTC)
 
 
-def test_the_conditions_that_tell_most_come_first() -> None:
+def test_the_most_important_conditions_come_first() -> None:
     status = after([diverging()])
     assert [found.type for found in status.conditions] == ["ExpectationMet", "PathHealthy", "Ready"]
     assert "ipcache-lookup on node2" in status.conditions[0].message
     assert "Next: " not in status.conditions[0].message
 
 
-def test_a_destination_that_can_never_work_stalls_the_probe() -> None:
+def test_an_unsupported_destination_stalls_the_probe() -> None:
     status = after([CannotRun(Reason.UNSUPPORTED_DESTINATION, "Service default/deathstar is headless")])
     assert says(status)["Ready"] == "False"
     assert condition(status, "Stalled").reason == "UnsupportedDestination"
     assert "Stalled" not in says(after([healthy()], previous=status))
 
 
-def test_counters_tell_failures_from_runs_that_say_nothing() -> None:
+def test_counters_distinguish_failures_from_unknown_results() -> None:
     counters = after(
         [healthy(), diverging(), diverging(), unknown(), diverging(ProbeVerdict.DEGRADED)]
     ).counters
@@ -401,7 +401,7 @@ def test_history_keeps_the_newest_runs_first_up_to_its_limit() -> None:
     assert after([healthy(), healthy()], probe(history={"limit": 0})).history == ()
 
 
-def test_a_run_is_told_with_its_times_and_its_trigger() -> None:
+def test_a_run_has_its_times_and_its_trigger() -> None:
     status = statuses.after_run(
         ProbeStatus(),
         probe(run_now="now!"),
@@ -419,13 +419,13 @@ def test_a_run_is_told_with_its_times_and_its_trigger() -> None:
     assert after([healthy()], previous=status).last_handled_run_now == "now!"
 
 
-def test_a_restart_goes_on_from_the_api_server() -> None:
+def test_a_restart_continues_from_the_api_server() -> None:
     before = after([healthy(), diverging()])
     restarted = ProbeStatus.from_object(json.loads(json.dumps(before.to_object())))
     assert after([healthy()], previous=restarted) == after([healthy()], previous=before)
 
 
-def test_suspending_keeps_what_was_said_and_promises_no_next_run() -> None:
+def test_suspending_keeps_the_results_and_removes_the_next_run() -> None:
     before = after([diverging()])
     status = statuses.suspended(before, probe(generation=2, suspend=True), NOW)
     assert status.next_run_time is None
@@ -445,7 +445,7 @@ def test_suspending_twice_changes_nothing() -> None:
     assert statuses.suspended(once, of, NOW + 60) == once
 
 
-def test_an_invalid_spec_is_stalled_and_nothing_is_claimed_of_the_path() -> None:
+def test_an_invalid_spec_is_stalled_and_its_path_unknown() -> None:
     of = InvalidSpec(probe().meta, ProbeStatus(), "spec.schedule.interval: must be a duration")
     status = statuses.invalid(after([healthy()]), of, NOW)
     assert says(status) == {
@@ -463,7 +463,7 @@ def test_a_status_of_a_long_path_stays_small() -> None:
     assert len(json.dumps(after([healthy()] * 12).to_object())) < 32 * 1024
 
 
-def test_conditions_are_values_the_api_server_takes() -> None:
+def test_conditions_have_values_that_the_api_server_accepts() -> None:
     assert {found.status for found in after([unknown()]).conditions} <= set(ConditionStatus)
     assert HopVerdict.OK in {hop.verdict for hop in after([healthy()]).paths[0].hops}
     assert after([healthy()]).paths[0].hops[0].name is HopName.IPAM
