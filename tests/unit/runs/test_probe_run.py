@@ -22,7 +22,7 @@ from datapath_probe.runs import path_runner
 from datapath_probe.runs.cluster_access import ClusterAccess
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun
 from unit.recorded import recorded
-from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
+from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
 
 OTHERS = "another-pod"
 
@@ -71,11 +71,6 @@ async def ended(recording: Recording, plans: Sequence[Plan]) -> tuple[EndedPath,
     answers = AnswerCache(recording, lambda: 0.0)
     port: SourcePorts = RecordedPort(run.request.local_port)
     return await ProbeRun(access, answers, port, probe_of(run)).run(plans, capture=False)
-
-
-@pytest.fixture(autouse=True)
-def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path_runner, "SETTLE_S", 0.0)
 
 
 async def test_facts_that_paths_share_are_asked_once() -> None:
