@@ -78,7 +78,9 @@ FAULTS = (
     ),
     Fault(
         "destination-drops-every-other-handshake",
-        lambda s: netfilter.rule_in_pod(s.lab, s.far, "INPUT", *_EVERY_OTHER_SYN, "-j", "DROP"),
+        lambda s: netfilter.rule_in_pod(  # of the probe alone: kubelets' probes would count, too
+            s.lab, s.far, "INPUT", "-s", s.ship.ip, *_EVERY_OTHER_SYN, "-j", "DROP"
+        ),
         either(
             DESTINATION, "NetfilterDrops", At.DESTINATION
         ),  # depends on whether the retransmission is in time

@@ -1,5 +1,5 @@
-"""The way from the source pod to the cluster's DNS, walked when a name did not resolve: a path of its own inside the
-hop `name-resolution`. Judged by the same checks as any other way through a Service, but for what only the packets of
+"""The path from the source pod to the cluster's DNS, judged when a name did not resolve: a path of its own inside the
+hop `name-resolution`. The same checks judge it as any other path through a Service, but for what only the packets of
 the request can tell.
 """
 
@@ -40,8 +40,8 @@ def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
             return Reason.DNS_NO_READY_ENDPOINTS, finding
-        serves_nobody = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
-        if is_harmful(finding) or serves_nobody:
+        has_no_backend = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
+        if is_harmful(finding) or has_no_backend:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
             return Reason.DNS_DENIED if denied else Reason.DNS_PATH_BROKEN, finding
     return None
@@ -49,15 +49,15 @@ def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What conntrack tells of this run's packets to the name servers: `asked` None: it does not tell."""
+    """What conntrack knows of this run's packets to the name servers; `asked` None: nothing."""
 
     asked: bool | None
     refused_by: str | None
 
 
 def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
-    """Each connection to an address writes anew what is to come of ICMP errors about it; an error means that nothing
-    listens there.
+    """Each connection to an address resets the entry of ICMP errors about it; an error means that nothing listens
+    there.
     """
     node, client = context.source.node.name, context.source.pod.ip
     asked: bool | None = None if context.source.pod.host_network else False

@@ -15,7 +15,6 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ...sources.agent import agent_endpoint
 from ...sources.agent.agent_endpoint import AgentEndpoint
-from ...sources.bpf import bpftool
 from ...sources.maps import lxcmap
 from ...sources.maps.lxcmap import TO_HOST
 from ..context import CheckContext
@@ -27,22 +26,23 @@ from ..datapath.local_delivery import (
     uses_policy_program,
     wrong_route,
 )
-from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.policy_program import not_its_own, owner_is_known, program_in_slot
 from ..datapath.tail_calls import call_missing, to_pod_calls
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.netfilter import FORWARDED, filtered
 from ..netstack.packet_model import request_packet
 
 
 def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """On a cross-node path the source's node must not have the destination: a hit swallows the packets."""
+    """On a cross-node path the source's node must not have the destination: with a hit, packets never leave it."""
     address = context.address
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
     fact = lxcmap.lookup(expected.node, address)
+    hop.rests_on_maps(fact)
     record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
@@ -54,12 +54,13 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     return hop.stale(_kept_here(expected.node, address, home, fact))
 
 
-def replies_kept_here(context: CheckContext, node: str) -> Fault:
+def replies_kept_here(context: CheckContext, hop: HopCheck) -> Fault:
     """The same for replies: the destination's node takes the source for one of its own endpoints."""
     if not context.path.cross_node:
         return None
-    address = context.source.pod.ip
+    address, node = context.source.pod.ip, hop.expected.node
     fact = lxcmap.lookup(node, address)
+    hop.rests_on_maps(fact)
     record = context.reader.read(fact, lxcmap.parse)
     if isinstance(record, Unavailable):
         return if_expected(record)
@@ -79,54 +80,44 @@ def _kept_here(node: str, address: str, home: str, fact: Fact) -> Contradiction:
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must have the destination, with the interface, MACs and number that the agent gave it."""
     assert context.destination is not None  # the path has this hop only with a destination
-    return _delivery(context, expected, context.destination, seen=context.connection.received)
+    hop = context.hop(expected, f"cilium_lxc[{context.destination.pod.ip}]")
+    return _delivery(context, hop, context.destination, seen=context.connection.received)
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
+    hop = context.hop(expected, f"cilium_lxc[{context.source.pod.ip}]")
+    delivery = _delivery(context, hop, context.source, seen=context.connection.replied)
     agent = context.agent_endpoint(context.source)
-    delivery = _delivery(context, expected, context.source, seen=context.connection.replied)
     if isinstance(agent, Unavailable):
         return delivery
-    hop = context.hop(expected, f"programs before endpoint {agent.id}")
-    gap = missing_program(context, hop, agent)
-    if isinstance(gap, Unavailable):
-        return hop.unknown(gap)
-    if gap:
-        return hop.stale(gap)
+    hop.object = f"programs before endpoint {agent.id}"
+    missing = missing_program(context, hop, agent)
+    if missing:
+        return hop.fault(missing)
     if uses_policy_program(context):
-        fact = bpftool.policy_call(expected.node, agent.id)
-        program = context.reader.read(fact, bpftool.parse_call)
-        hop = context.hop(expected, f"cilium_call_policy[{agent.id}]")
-        if isinstance(program, Unavailable):
-            return hop.unknown(program)
-        if isinstance(program, Absent):
-            hop.programmed("no program")
-            message = (
-                f"endpoint {agent.id} on {expected.node} has no policy program: replies are dropped (203)"
-            )
-            defects = (Defect.NO_POLICY_PROGRAM,)
-            return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, defects, (fact,)))
-        alien = not_its_own(context, expected.node, agent.id, program)
-        delivery = worst_of(hop, delivery, alien)
+        hop.object = f"cilium_call_policy[{agent.id}]"
+        program = program_in_slot(context, hop, agent.id, lost="replies")
+        if not isinstance(program, int):
+            return hop.fault(program)
+        delivery = worst_of(hop, delivery, not_its_own(context, expected.node, agent.id, program))
         if not owner_is_known(context, expected.node):
             delivery = replace(delivery, inconclusive=True)
-    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context))
-    return worst_of(hop, delivery, hole)
+    return worst_of(hop, delivery, call_missing(context, expected.node, agent.id, to_pod_calls(context)))
 
 
-def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
+def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool) -> Finding:
     """The endpoint map's entry for the pod, the node's route to it, and what its stack does to packets on that way."""
-    address = pod.pod.ip
-    hop = context.hop(expected, f"cilium_lxc[{address}]")
+    address, node = pod.pod.ip, hop.expected.node
     agent = context.agent_endpoint(pod)
-    fact = lxcmap.lookup(expected.node, address)
+    fact = lxcmap.lookup(node, address)
+    hop.rests_on_maps(fact)
     record = context.reader.read(fact, lxcmap.parse)
     if seen:
         hop.observed("packets of this connection were delivered to the endpoint's policy program")
     missing = Contradiction(
         Reason.ENDPOINT_ENTRY_MISSING,
-        f"the endpoint map of {expected.node} has no entry for {address}: packets go to the host instead",
+        f"the endpoint map of {node} has no entry for {address}: packets go to the host instead",
         (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
         (fact,),
     )
@@ -136,11 +127,9 @@ def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, se
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
-    astray = wrong_route(context, hop, pod, agent)
-    if isinstance(astray, Unavailable):
-        return hop.unknown(astray)
-    if astray:
-        return hop.stale(astray)
+    elsewhere = wrong_route(context, hop, pod, agent)
+    if elsewhere:
+        return hop.fault(elsewhere)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -151,12 +140,12 @@ def _delivery(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, se
         return hop.stale(contradiction)
     leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
     kept = _kept_by_stack(context, pod, agent)
-    return worst_of(hop, leads, *kept, _mistaken(hop, record, agent))
+    return worst_of(hop, leads, *kept, _other_identity(hop, record, agent))
 
 
 def _mismatch(
     context: CheckContext,
-    hop: Hop,
+    hop: HopCheck,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
     fact: Fact,
@@ -209,8 +198,10 @@ def _kept_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -
         yield filtered(context, node, FORWARDED, packet)
 
 
-def _mistaken(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
-    """Another identity in the entry, which on these paths nobody reads."""
+def _other_identity(
+    hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint
+) -> Contradiction | None:
+    """Another identity in the entry, which no program of these paths reads."""
     if record.identity == agent.identity:
         return None
     node = hop.expected.node

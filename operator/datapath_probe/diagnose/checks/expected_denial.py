@@ -15,10 +15,10 @@ from ..datapath.resolved_policy import Intent, intent_of
 def let_through(
     context: CheckContext, direction: TrafficDirection, intent: Intent | Unavailable, programmed: str
 ) -> str | Unavailable | None:
-    """What this direction's policy has to answer for, if the connection stood that should be denied.
+    """What this direction's policy is blamed for, if a connection was established that should be denied.
 
     The hop to be named is the one whose policies mean to deny; where none is known to, the last one that could have,
-    and `Unavailable` where it can't be told whether the one before it should.
+    and `Unavailable` where it is not known whether the one before it should.
     """
     if context.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None

@@ -26,7 +26,8 @@ from ..finding.hop_check import Contradiction
 from ..netstack.host_path import input_blocked
 from .ipam import judge_ipam
 from .ipcache import ExpectedRecord, judge_record
-from .policy import Gate, judge_gate
+from .policy import judge_gate
+from .policy_comparison import Gate
 from .routing import judge_route
 
 HOST: Final = frozenset({1})
@@ -87,7 +88,7 @@ def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The node must take the address for one of its own, or it lets packets go."""
     finding = _own_address(context, expected, context.address, seen=context.connection.replied)
-    hop = context.hop(expected, f"way into {expected.node}")
+    hop = context.hop(expected, f"stack of {expected.node}")
     return worst_of(hop, finding, input_blocked(context, expected.node))
 
 
@@ -99,7 +100,7 @@ def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
 
 
 def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """Where pods' addresses are routed, replies go to the pod; else it was given its node's address on its way out."""
+    """Where pods' addresses are routed, replies go to the pod; else requests left with their node's address."""
     routed = context.config.routing_mode != "tunnel"
     address = context.source.pod.ip if routed else None
     finding = judge_route(context, expected, context.source.node, address, context.connection.replied)
@@ -150,7 +151,7 @@ def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's node must know the way back to the address that the host spoke from."""
+    """The destination's node must know where the address is that the host called from."""
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "ipcache of the host").unknown(client)

@@ -10,12 +10,13 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
+from ..connection.connection import Trace
 from ..connection.conntrack_entries import of_this_run
 from ..context import CheckContext
 from ..datapath.ipcache_match import known
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 
 
 def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -34,39 +35,34 @@ def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Findi
     entry = context.connection.incoming
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
-    if not isinstance(entry, CtEntry):
-        denied = next((d for d in context.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
-        if denied and denied.source_identity:  # what is denied leaves no entry
-            return _judge(hop, expected, name, identity, denied.source_identity)
-        elsewhere = _masqueraded(context, hop, name)
-        if elsewhere:
-            return elsewhere
-        if context.outcome.met:
-            return hop.ok("not noted: the entry of this connection is gone already")
-        return hop.unknown(
-            Unavailable(Reason.NOT_OBSERVED, "no packet of this connection was seen to arrive")
-        )
-    return _judge(hop, expected, name, identity, entry.source_identity)
+    if isinstance(entry, CtEntry):
+        return _judge(hop, expected, name, identity, entry.source_identity)
+    denied = next((d for d in context.connection.events.drops if d.hop is HopName.INGRESS_POLICY), None)
+    if denied and denied.source_identity:  # what is denied leaves no entry
+        return _judge(hop, expected, name, identity, denied.source_identity)
+    if _may_be_masqueraded(context):
+        masqueraded = _masqueraded(context, hop, name)
+        if masqueraded:
+            return masqueraded
+    if context.outcome.met:
+        return hop.ok("not noted: the entry of this connection is gone already")
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "no packet of this connection was seen to arrive"))
 
 
-def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
-    """Natively, packets that left as the pod's and came as those of its node, or did not come at all as far as the
-    destination's node has noted. None where that can't be said.
+def _may_be_masqueraded(context: CheckContext) -> bool:
+    """Natively, packets that left the pod's node and left no entry at the destination's may bear another address."""
+    connection, path = context.connection, context.path
+    natively = path.cross_node and path.encapsulation is Encapsulation.NONE
+    left = isinstance(connection.outgoing, CtEntry) and isinstance(connection.incoming, Absent)
+    can_be_asked = context.backend is not None and context.client_port is not None
+    return natively and left and can_be_asked and not context.source.pod.host_network
+
+
+def _masqueraded(context: CheckContext, hop: HopCheck, name: str) -> Finding | None:
+    """Packets that left as the pod's and arrived as those of its node; or did not arrive at all, as far as the
+    destination's node knows. None where that can't be said.
     """
-    natively = context.path.cross_node and context.path.encapsulation is Encapsulation.NONE
-    sent = isinstance(context.connection.outgoing, CtEntry) and isinstance(
-        context.connection.incoming, Absent
-    )
-    backend, port = context.backend, context.client_port
-    if not (natively and sent and backend and port) or context.source.pod.host_network:
-        return None
-    node = hop.expected.node
-    asked = [
-        conntrack.in_entry(node, address, port, backend.ip, backend.port)
-        for address in (context.source.node.cilium.internal_ips if context.source.node.cilium else ())
-        if (":" in address) is (":" in backend.ip)
-    ]
-    entries = [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
+    node, entries = hop.expected.node, _entries_of_own_node(context, hop.expected.node)
     for entry in entries:
         if isinstance(entry, CtEntry):
             hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
@@ -75,14 +71,27 @@ def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
                 "address, masqueraded"
             )
             return hop.broken(Reason.WRONG_IDENTITY, message)
-    silent = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
+    unread = next((entry for entry in entries if isinstance(entry, Unavailable)), None)
     if not context.outcome.met:
         return None
-    told = f"packets left {context.path.source_node} for {backend.ip}, but {node} has noted none of this connection"
-    return hop.unknown(silent or Unavailable(Reason.NOT_OBSERVED, told))
+    if unread:
+        return hop.unknown(unread)
+    to = context.backend.ip if context.backend else "the destination"
+    message = f"packets left {context.path.source_node} for {to}, but {node} has no entry of this connection"
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
 
 
-def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
+def _entries_of_own_node(context: CheckContext, node: str) -> list[Trace]:
+    """The connection's entries on the destination's node under the addresses of the source's node."""
+    backend, port, cilium = context.backend, context.client_port, context.source.node.cilium
+    if backend is None or port is None:
+        return []
+    of_family = (ip for ip in (cilium.internal_ips if cilium else ()) if (":" in ip) is (":" in backend.ip))
+    asked = (conntrack.in_entry(node, address, port, backend.ip, backend.port) for address in of_family)
+    return [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
+
+
+def _judge(hop: HopCheck, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
     """`seen`: the identity that the packet was taken to come from."""
     hop.observed(f"identity {seen}", {"identity": seen})
     if seen != identity:
@@ -91,7 +100,9 @@ def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int)
     return hop.ok(f"{expected.node} took the source for identity {identity}")
 
 
-def _ipcache_mistaken(context: CheckContext, hop: Hop, identity: int) -> Contradiction | Unavailable | None:
+def _ipcache_mistaken(
+    context: CheckContext, hop: HopCheck, identity: int
+) -> Contradiction | Unavailable | None:
     """How the node's ipcache takes the source for another, where packets do not carry the identity themselves."""
     if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:
         return None

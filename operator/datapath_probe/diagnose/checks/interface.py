@@ -20,12 +20,12 @@ from ..datapath.local_delivery import stack_forwards, uses_policy_program
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.fib import refused, unsendable
-from ..netstack.foreign_programs import strangers
+from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.netfilter import ARRIVING, LEAVING, filtered, hooked
-from ..netstack.netns import home_of
-from ..netstack.pod_routing import astray_inside, packets_inside
+from ..netstack.netns import namespace_of
+from ..netstack.pod_routing import misrouted_inside, packets_inside
 from ..netstack.pod_sockets import doubt
 from ..netstack.qdisc import qdisc_drops
 from ..netstack.veth import Pair, problem_of, read_pair, too_small
@@ -69,19 +69,14 @@ def _judge(
     )
     if seen:
         hop.observed("packets of this connection passed the pair")
-    home = home_of(context, pod, agent)
+    home = namespace_of(context, pod, agent)
     pair = read_pair(context, pod, agent, home)
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(context, expected.node))
     _state(hop, pair)
-    problem = problem_of(pair)
-    if problem:
-        reason, message = problem
-        if reason is Reason.MAC_MISMATCH:
-            broken += _not_forwarded(context)
-        shown_by_node = problem == problem_of(replace(pair, pod=None))
-        rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
-        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", broken, rests_on))
+    not_whole = _not_whole(context, expected.node, pair, broken)
+    if not_whole:
+        return hop.stale(not_whole)
     for unread in (home, pair.unread):
         if isinstance(unread, Unavailable):
             return hop.unknown(unread, ask_again=_where(context, expected.node))
@@ -90,6 +85,21 @@ def _judge(
     dropped_on_output = _dropped_on_output(context, expected.node, pod, agent, home.namespace)
     gateway = _wrong_gateway(context, expected.node, pod, pair, home.namespace)
     return worst_of(hop, finding, *dropped_on_output, gateway, too_small(pair, expected.node))
+
+
+def _not_whole(
+    context: CheckContext, node: str, pair: Pair, broken: tuple[Defect, ...]
+) -> Contradiction | None:
+    """What is wrong with the pair itself. It rests on the node's end alone, if that shows it."""
+    problem = problem_of(pair)
+    if problem is None:
+        return None
+    reason, message = problem
+    if reason is Reason.MAC_MISMATCH:
+        broken += _not_forwarded(context)
+    shown_by_node = problem == problem_of(replace(pair, pod=None))
+    rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
+    return Contradiction(reason, f"{message} on {node}", broken, rests_on)
 
 
 def _not_forwarded(context: CheckContext) -> tuple[Defect, ...]:
@@ -112,7 +122,7 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
     if isinstance(known, Unavailable):
         return if_expected(known)
     gateway, device = known.get(default.gateway), pair.agent.interface_name
-    # that nobody answers is the work of the program that should: another hop tells
+    # that none answers is the fault of the program that should: the hop of that program says so
     if gateway is None or gateway.unreachable or gateway.mac == pair.agent.host_mac:
         return None
     message = (
@@ -123,7 +133,7 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
 
 
 def _where(context: CheckContext, node: str) -> tuple[Fact, ...]:
-    """What was asked to find the pod's namespace: the pod may have been made anew since."""
+    """What was asked to find the pod's namespace: the pod may have been re-created since."""
     return tuple(asked for asked in (netns.find(node), netns.survey(node)) if context.reader.reads(asked))
 
 
@@ -134,14 +144,14 @@ def _dropped_on_output(
     source = pod is context.source
     inwards, outwards = Defect.LOST_INTO_POD, Defect.LOST_OUT_OF_POD
     inside = qdisc.losing_in_pod(node, namespace)
-    yield from astray_inside(context, pod, agent, namespace, outwards)
+    yield from misrouted_inside(context, pod, agent, namespace, outwards)
     yield qdisc_drops(context, node, agent.interface_name, inwards)
     yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
-    if uses_policy_program(context):  # else Cilium's comes there, of which another hop tells
-        yield strangers(context, node, agent.interface_name, Direction.EGRESS, inwards)
-    yield strangers(context, node, device, Direction.INGRESS, inwards, namespace)
-    yield strangers(context, node, device, Direction.EGRESS, outwards, namespace)
+    if uses_policy_program(context):  # else Cilium's program is there, which another hop judges
+        yield foreign_programs_dropping(context, node, agent.interface_name, Direction.EGRESS, inwards)
+    yield foreign_programs_dropping(context, node, device, Direction.INGRESS, inwards, namespace)
+    yield foreign_programs_dropping(context, node, device, Direction.EGRESS, outwards, namespace)
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
         yield refused(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
@@ -154,7 +164,7 @@ def _dropped_on_output(
     yield None if source else doubt(context)
 
 
-def _state(hop: Hop, pair: Pair) -> None:
+def _state(hop: HopCheck, pair: Pair) -> None:
     """The two ends as they are."""
     facts: dict[str, object] = {}
     for end, link in (("host", pair.host), ("pod", pair.pod)):

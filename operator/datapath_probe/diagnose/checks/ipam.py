@@ -28,7 +28,7 @@ from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction
 
 # Other nodes look for the pod's node at another address.
-_MISLED = (Defect.REQUESTS_LED_ELSEWHERE, Defect.REPLIES_LED_ELSEWHERE)
+_LED_ELSEWHERE = (Defect.REQUESTS_LED_ELSEWHERE, Defect.REPLIES_LED_ELSEWHERE)
 # In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
 
@@ -135,7 +135,7 @@ def _node_disagrees(
             Reason.CILIUM_NODE_MISMATCH,
             f"node {node.name} has {endpoint.node_ip}, but its CiliumNode says "
             f"{', '.join(cilium.internal_ips) or 'nothing'}",
-            _MISLED,
+            _LED_ELSEWHERE,
         )
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,

@@ -17,7 +17,7 @@ from ..datapath.ipcache_match import IpcacheMatch, known
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .endpoint_map import replies_kept_here
 
 
@@ -29,15 +29,14 @@ def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's node must know the way back, and not keep replies for an endpoint of its own; in native routing
-    it also takes the source's identity from its record.
+    """The destination's node must know where the source is, and not keep replies for an endpoint of its own; in native
+    routing it also takes the source's identity from its record.
     """
     native = context.path.encapsulation is Encapsulation.NONE and context.path.cross_node
     finding = _judge(context, expected, context.source, identity_counts=native)
     address = context.source.pod.ip
-    return worst_of(
-        context.hop(expected, f"cilium_lxc[{address}]"), finding, replies_kept_here(context, expected.node)
-    )
+    hop = context.hop(expected, f"cilium_lxc[{address}]")
+    return worst_of(hop, finding, replies_kept_here(context, hop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,7 @@ def judge_record(
     match = known(context, expected.node, intent.address)
     if isinstance(match, Unavailable):
         return hop.unknown(match)
+    hop.rests_on_maps(match.rests_on[0])
     record = match.own
     if record is None:
         return _unknown_pod(hop, intent, match, of_identity)
@@ -139,7 +139,7 @@ def _fault(
 
 
 def _unknown_pod(
-    hop: Hop,
+    hop: HopCheck,
     intent: ExpectedRecord,
     match: IpcacheMatch,
     of_identity: tuple[Defect, ...],

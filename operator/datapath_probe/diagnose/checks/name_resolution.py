@@ -1,7 +1,7 @@
 """Hop `name-resolution`: the name led to an address of the Service. Exercise 7."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
@@ -10,7 +10,7 @@ from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
-from ..finding.hop_check import Hop
+from ..finding.hop_check import HopCheck
 from .dns_path import Queries, culprit, queries, walk
 from .service import balances_as_planned
 
@@ -19,50 +19,81 @@ _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
 _OTHER_RESOLVERS = ("Default", "None")
 
 
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """The addresses that the name should lead to, in words and as facts."""
+
+    addresses: frozenset[str]
+    text: str
+    facts: Mapping[str, str]
+
+
 def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Finding:
     """curl's report, held against what the name should lead to."""
-    frontend = context.plan.frontend
-    hop = context.hop(expected, context.plan.request.host)
-    if frontend:
-        wanted = f"the ClusterIP of the Service, {frontend.ip}"
-        hop.intent(wanted, {"clusterIP": frontend.ip})
-        right = {frontend.ip}
-    else:
-        right = {backend.ip for backend in context.plan.backends}
-        wanted = f"one of {len(right)} ready endpoint(s)"
-        hop.intent(wanted, {"backends": ", ".join(sorted(right))})
-    report = context.report
+    hop, right, report = context.hop(expected, context.plan.request.host), _expected(context), context.report
+    hop.intent(right.text, right.facts)
     if not isinstance(report, ClientReport):
         return hop.ok("not asked yet") if report is None else hop.unknown(report)
-    took = {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
     if is_unresolved(context, report):
-        hop.observed("curl got no address", took)
-        if not right:
-            message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
-            return hop.broken(Reason.NO_READY_BACKENDS, message)
-        reason, message, cause = _why_unresolved(context, hop, report)
-        return replace(hop.broken(reason, message), cause=cause)
+        return _unresolved(context, hop, report, right)
     if report.remote_ip and (":" in report.remote_ip) != (":" in context.source.pod.ip):
-        message = f"curl spoke to {report.remote_ip}; ways of another IP version are not followed"
+        message = f"curl called {report.remote_ip}; paths of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
-    # curl is shown the address that it called, also where its socket was led to a backend
+    return _led_elsewhere(context, hop, report, right) or _led_right(context, hop, report)
+
+
+def _expected(context: CheckContext) -> _Expected:
+    """The ClusterIP; of a headless Service, its endpoints."""
+    frontend = context.plan.frontend
+    if frontend:
+        text = f"the ClusterIP of the Service, {frontend.ip}"
+        return _Expected(frozenset({frontend.ip}), text, {"clusterIP": frontend.ip})
+    addresses = frozenset(backend.ip for backend in context.plan.backends)
+    text = f"one of {len(addresses)} ready endpoint(s)"
+    return _Expected(addresses, text, {"backends": ", ".join(sorted(addresses))})
+
+
+def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected) -> Finding:
+    """curl never had an address to connect to."""
+    hop.observed("curl got no address", _facts(report))
+    if not right.addresses:
+        message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
+        return hop.broken(Reason.NO_READY_BACKENDS, message)
+    reason, message, cause = _why_unresolved(context, hop, report)
+    return replace(hop.broken(reason, message), cause=cause)
+
+
+def _led_elsewhere(
+    context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected
+) -> Finding | None:
+    """curl reports the address that it called, also where its socket was led to a backend."""
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
-    if called and called not in right | {backend.ip for backend in backends}:
-        hop.observed(f"curl spoke to {called}", {**took, "remoteIP": called})
-        return hop.broken(
-            Reason.DNS_UNEXPECTED_ANSWER,
-            f"{context.plan.request.host} led to {called}, but it should lead to {wanted}",
-        )
-    shown = report.remote_ip or _shown(context)
-    if not shown:
+    if not called or called in right.addresses | {backend.ip for backend in backends}:
+        return None
+    hop.observed(f"curl called {called}", {**_facts(report), "remoteIP": called})
+    return hop.broken(
+        Reason.DNS_UNEXPECTED_ANSWER,
+        f"{context.plan.request.host} led to {called}, but it should lead to {right.text}",
+    )
+
+
+def _led_right(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
+    """The address that was called is right, if there is any trace of it."""
+    called = report.remote_ip or _shown(context)
+    if not called:
         message = f"no trace of this connection shows where {context.plan.request.host} led"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    hop.observed(f"curl spoke to {shown}", took)
-    return _slowed(context, hop, report) or hop.ok(f"resolved in {took['nameLookup']}")
+    facts = _facts(report)
+    hop.observed(f"curl called {called}", facts)
+    return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
 
 
-def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | None:
+def _facts(report: ClientReport) -> dict[str, str]:
+    return {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
+
+
+def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
     """A name server that can't be reached, where another one, or a second query, gave the answer."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
     if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
@@ -71,16 +102,16 @@ def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | 
     if found is None:
         return None
     reason, cause = found
-    told = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
-    message = f"{told}: on the way to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
+    slow = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
+    message = f"{slow}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
     return replace(hop.broken(reason, message), cause=cause)
 
 
 def _why_unresolved(
-    context: CheckContext, hop: Hop, report: ClientReport
+    context: CheckContext, hop: HopCheck, report: ClientReport
 ) -> tuple[Reason, str, Finding | None]:
-    """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop on that way
-    that it comes of.
+    """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop of that path
+    that is the cause.
     """
     unresolved, nameserver = (
         f"{context.plan.request.host} did not resolve in the source pod",
@@ -96,12 +127,12 @@ def _why_unresolved(
     found = culprit(findings)
     servers = ", ".join(backend.ip for backend in nameserver.backends)
     hop.programmed(
-        f"the way to {where}: {_told(findings)}",
+        f"the path to {where}: {_counted(findings)}",
         {"nameServer": nameserver.frontend.ip, "nameServers": servers},
     )
     if found:
         reason, cause = found
-        message = f"on the way to {where}, {cause.hop} on {cause.node}: {cause.message}"
+        message = f"on the path to {where}, {cause.hop} on {cause.node}: {cause.message}"
         return reason, f"{unresolved}: {message}", cause
     judged = all(finding.verdict is HopVerdict.OK for finding in findings)
     reason, why = _unanswered(report, where, queries(context, nameserver), judged=judged)
@@ -109,31 +140,31 @@ def _why_unresolved(
 
 
 def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
-    """What the name server, or the resolver in the pod, made of the query: nothing is wrong on the way between them.
+    """What the name server, or the resolver in the pod, made of the query: nothing is wrong between them.
     `judged`: that is known.
     """
     if sent.refused_by:
         return Reason.DNS_PATH_BROKEN, f": nothing listens at {sent.refused_by}, {where}"
     if not judged:
-        return Reason.DNS_LOOKUP_FAILED, f", and not all of the way to {where} can be judged"
+        return Reason.DNS_LOOKUP_FAILED, f", and not all of the path to {where} can be judged"
     if sent.asked is False:
         return Reason.DNS_LOOKUP_FAILED, f": no query of this run went to {where}"
     if sent.asked is None:
-        return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} can't be told"
+        return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} is not known"
     if report.failure is ClientFailure.NAME_NOT_RESOLVED and report.timings.total < _ANSWERED_S:
         return Reason.DNS_NO_ADDRESS, f": {where} answered, but with no address"
     if report.failure is ClientFailure.TIMED_OUT or report.timings.total >= _UNANSWERED_S:
         return (
             Reason.DNS_TIMEOUT,
-            f": nothing was found wrong on the way to {where}, but no answer came",
+            f": nothing was found wrong on the path to {where}, but no answer came",
         )
     return Reason.DNS_LOOKUP_FAILED, ""
 
 
 def _called(context: CheckContext) -> str:
-    """Where packets of this connection were seen to go though nobody translated them: curl tells no address of a
-    connection that never stood. "" if none were, or if they may have been translated unnoticed: sockets tell nobody,
-    but choose none other than the backends that the node balances to.
+    """Where packets of this connection were seen to go untranslated: curl reports no address of a connection that was
+    never established. "" if none were, or if they may have been translated unnoticed: sockets leave no trace, but
+    choose none other than the backends that the node balances to.
     """
     connection, port = context.connection, context.plan.request.port
     by_socket = context.config.socket_lb and not context.source.pod.host_network
@@ -157,7 +188,7 @@ def _shown(context: CheckContext) -> str:
     return frontend.ip if known or (frontend.ip, frontend.number) in to else ""
 
 
-def _told(findings: Sequence[Finding]) -> str:
+def _counted(findings: Sequence[Finding]) -> str:
     ok = sum(finding.verdict is HopVerdict.OK for finding in findings)
     return f"{ok} of {len(findings)} hops ok"
 

@@ -15,12 +15,12 @@ from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
 from ..context import CheckContext
 from ..datapath.local_delivery import TO_CONTAINER, as_inconclusive, missing_program, uses_policy_program
-from ..datapath.policy_program import not_its_own, owner_is_known
+from ..datapath.policy_program import not_its_own, owner_is_known, program_in_slot
 from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.foreign_programs import program_before
 
@@ -47,34 +47,24 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
         return hop.unknown(agent)
     hop.object = f"cilium_call_policy[{agent.id}]"
     hop.intent(f"a policy program for endpoint {agent.id}")
-    gap = missing_program(context, hop, agent)
-    if isinstance(gap, Unavailable):
-        return hop.unknown(gap)
-    if gap:
-        return hop.stale(gap)
+    missing = missing_program(context, hop, agent)
+    if missing:
+        return hop.fault(missing)
     hole = call_missing(context, expected.node, agent.id, to_pod_calls(context))
     if not uses_policy_program(context):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
         decides = hop.ok(f"{TO_CONTAINER} decides for endpoint {agent.id}")
         return worst_of(hop, as_inconclusive(context, decides), hole)
-    fact = bpftool.policy_call(expected.node, agent.id)
-    program = context.reader.read(fact, bpftool.parse_call)
-    if isinstance(program, Unavailable):
-        return hop.unknown(program)
     if context.connection.received:
         hop.observed("the entry of this connection, which only this program writes")
-    if isinstance(program, Absent):
-        hop.programmed("no program")
-        message = (
-            f"endpoint {agent.id} on {expected.node} has no policy program: packets to it are dropped (203)"
-        )
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (fact,)))
+    program = program_in_slot(context, hop, agent.id, lost="packets to it")
+    if not isinstance(program, int):
+        return hop.fault(program)
     hop.programmed(f"program {program}", {"programID": program})
-    alien = not_its_own(context, expected.node, agent.id, program)
     decides = as_inconclusive(context, hop.ok(f"program {program} decides for endpoint {agent.id}"))
     if not owner_is_known(context, expected.node):
         decides = replace(decides, inconclusive=True)
-    return worst_of(hop, decides, hole, alien)
+    return worst_of(hop, decides, hole, not_its_own(context, expected.node, agent.id, program))
 
 
 def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
@@ -132,7 +122,7 @@ def _impostor(
     return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (*rests_on, pin))
 
 
-def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:
+def _state(hop: HopCheck, chain: tuple[Attachment, ...]) -> None:
     """What is attached, in order."""
     hop.programmed(
         ", ".join(f"{attached.program} ({attached.kind})" for attached in chain) or "nothing attached",

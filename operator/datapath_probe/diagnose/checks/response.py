@@ -1,5 +1,5 @@
-"""Hop `destination-response`: what the application itself did. Refused, reset, silent, wrong status and wrong body are
-told apart; the application is blamed only for what was seen to come from its pod. Exercises 5 and 7.
+"""Hop `destination-response`: what the application itself did: refuse, reset, not answer, answer with a wrong status or
+body. The application is blamed only for what was seen to come from its pod. Exercises 5 and 7.
 """
 
 from ...api.reasons import Reason
@@ -8,7 +8,7 @@ from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
-from ..finding.hop_check import Hop
+from ..finding.hop_check import HopCheck
 from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
@@ -27,7 +27,7 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is under way"))
     if isinstance(report, Unavailable):
         return hop.unknown(report)
-    hop.observed(_told(report), _facts(report))
+    hop.observed(_summary(report), _facts(report))
     if context.plan.expect.denied:
         return _unexpected(context, hop, report)
     if report.answered:
@@ -38,13 +38,13 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     return _failed(context, hop, report)
 
 
-def _failed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
+def _failed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
     """Without a whole response: what was seen to come from the pod, and what its sockets say."""
     connection = context.connection
     if report.failure is ClientFailure.NOT_CONNECTED and connection.refused:
-        feigned = host_sockets.doubt(context)
-        if feigned:
-            return hop.unknown(feigned)
+        other = host_sockets.doubt(context)
+        if other:
+            return hop.unknown(other)
         return hop.broken(
             Reason.CONNECTION_REFUSED, f"{context.server} refused the connection: {_why_refused(context)}"
         )
@@ -72,16 +72,16 @@ def _why_refused(context: CheckContext) -> str:
     return f"the pod answered with a RST, {why} on that port"
 
 
-def _unexpected(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
+def _unexpected(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
     """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
     if context.connection.connected or context.connection.refused:
-        return hop.ok(f"{context.server} was reached: {_told(report)}")
+        return hop.ok(f"{context.server} was reached: {_summary(report)}")
     return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
 
 
 def _left_waiting(context: CheckContext, report: ClientReport) -> bool:
-    """The request arrived and nothing came of it. Once data left the pod, large packets may be lost on their way back:
-    then nobody is named.
+    """The request arrived and nothing came of it. Once data left the pod, large replies may be lost: then the
+    application is not blamed.
     """
     connection = context.connection
     return (
@@ -93,7 +93,7 @@ def _left_waiting(context: CheckContext, report: ClientReport) -> bool:
     )
 
 
-def _told(report: ClientReport) -> str:
+def _summary(report: ClientReport) -> str:
     return f"HTTP {report.status}" if report.answered else report.error_text
 
 

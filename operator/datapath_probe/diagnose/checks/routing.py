@@ -1,5 +1,5 @@
 """Hops `node-routing` and `reply-routing`: one node has a route towards the other: for the outer packet of a tunnel,
-or for the pod itself in native routing; and nothing on the way out swallows it.
+or for the pod itself in native routing; and nothing where it leaves drops it.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from ..datapath.native_device_programs import detached_at_uplinks
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack import host_path
 from ..netstack.fib import unforwarded, unsendable
-from ..netstack.foreign_programs import strangers
+from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.mtu import too_small_uplink
 from ..netstack.netfilter import FORWARDED, LEAVING, filtered
 from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
@@ -60,7 +60,7 @@ def judge_route(
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
-    """The kernel's own answer to "how do I get there?", and what may happen to packets on the way out.
+    """The kernel's own answer to "how do I get there?", and what may drop packets where they leave.
 
     `address` on that node, None: the node's own. `pod`: the end there, where packets go from pod to pod.
     """
@@ -82,44 +82,53 @@ def judge_route(
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
         return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,)))
-    way = _way(route)
     hop.programmed(
-        way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
+        _via(route), {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    astray = _astray(context, expected.node, target, node_ips, route)
-    if astray:
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, (Defect.LOST,), (fact,)))
-    neighbor = _neighbor(context, expected, towards, target, route)
-    dropped_on_output = (
-        _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
-    )
-    too_small = _too_small(context, pod)
-    finding = worst_of(hop, hop.ok(f"{target} {way}"), neighbor, *dropped_on_output, too_small)
+    wrong = _wrong_route(context, expected.node, target, node_ips, route)
+    if wrong:
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, wrong, (Defect.LOST,), (fact,)))
+    finding = _judge_beyond_route(context, hop, towards, pod, target, route)
     detour = _detour(context, hop, target, route, fact) if target in node_ips else None
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
-def _of_hosts(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[Fault]:
+def _judge_beyond_route(
+    context: CheckContext,
+    hop: HopCheck,
+    towards: NodeFacts,
+    pod: PodFacts | None,
+    target: str,
+    route: links.Route,
+) -> Finding:
+    """What packets meet that take the right route: the other node's link-layer address, filters, queues, sizes."""
+    neighbor = _neighbor(context, hop.expected, towards, target, route)
+    dropped = _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
+    ok = hop.ok(f"{target} {_via(route)}")
+    return worst_of(hop, ok, neighbor, *dropped, _too_small(context, pod))
+
+
+def _of_hosts(context: CheckContext, hop: HopCheck, route: links.Route) -> Iterator[Fault]:
     """The same where an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_path.dropped_on_output(context, route.device, reply=reply)
 
 
-def _astray(
+def _wrong_route(
     context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
 ) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
     if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
-        return f"{node} sends packets to {target} {_way(route)}, but the pod is on {node_ips[0]}"
+        return f"{node} sends packets to {target} {_via(route)}, but the pod is on {node_ips[0]}"
     return f"{node} keeps packets to {target} for itself" if route.device == _LOOPBACK else None
 
 
-def _way(route: links.Route) -> str:
+def _via(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fact: Fact) -> Fault:
-    """A router on the way to a node that is a neighbour: its subnet is at the very device."""
+def _detour(context: CheckContext, hop: HopCheck, target: str, route: links.Route, fact: Fact) -> Fault:
+    """A router between this node and a neighbor: the subnet of the other node is at the very device."""
     if route.gateway is None or context.outcome.met is False:
         return None
     node, of_subnet = hop.expected.node, links.routes_for(hop.expected.node, target)
@@ -134,14 +143,14 @@ def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fa
     return None
 
 
-def _detached(context: CheckContext, hop: Hop, towards: NodeFacts) -> Iterator[Fault]:
+def _detached(context: CheckContext, hop: HopCheck, towards: NodeFacts) -> Iterator[Fault]:
     """Cilium's own programs at the uplinks, of this direction."""
     sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
     return detached_at_uplinks(context, sender, towards) if sender else iter(())
 
 
 def _too_small(context: CheckContext, towards: PodFacts | None) -> Fault:
-    """Uplinks are judged once, on the way there, for either direction."""
+    """Uplinks are judged once, with requests, for either direction."""
     if towards is None or towards is not context.destination:
         return None
     suspect = too_small_uplink(context, context.source, towards)
@@ -155,7 +164,7 @@ def _neighbor(
     target: str,
     route: links.Route,
 ) -> Fault:
-    """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""
+    """The link-layer address of the other node, or of the router before it. Asked only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
     if context.outcome.met is not False:
@@ -167,7 +176,9 @@ def _neighbor(
     if isinstance(neighbor, Absent):
         return None
     if neighbor.unreachable:
-        who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
+        who = (
+            f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the router to {target},"
+        )
         message = f"{who} does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
     if next_hop not in node_ips:
@@ -195,14 +206,14 @@ def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | 
 
 
 def _dropped_on_output(
-    context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route
+    context: CheckContext, hop: HopCheck, towards: PodFacts, route: links.Route
 ) -> Iterator[Fault]:
-    """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
+    """A packet filter or a queue where packets leave; in native routing also a filter of the node that they come to."""
     assert context.destination is not None
     node = hop.expected.node
     sender = context.source if towards is context.destination else context.destination
     yield qdisc_drops(context, node, route.device)
-    yield strangers(context, node, route.device, Direction.EGRESS)
+    yield foreign_programs_dropping(context, node, route.device, Direction.EGRESS)
     if context.path.encapsulation is not Encapsulation.NONE:
         outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
@@ -239,6 +250,6 @@ def _arriving(context: CheckContext, sender: PodFacts, towards: PodFacts, packet
     yield filtered(context, there, FORWARDED, replace(packet, devices=devices))
     agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
-        yield strangers(context, there, device, Direction.INGRESS)
+        yield foreign_programs_dropping(context, there, device, Direction.INGRESS)
         if isinstance(agent, AgentEndpoint):
             yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING)

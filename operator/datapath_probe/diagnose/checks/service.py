@@ -24,10 +24,10 @@ from ..datapath.service_backends import (
     serves_affinity,
     sticks,
 )
-from ..datapath.service_master_slot import mistaken
+from ..datapath.service_master_slot import master_slot_mismatch
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.service_frontend import ServiceEntry, address_of
 from .unready_endpoints import unready_pods, why_unready
 
@@ -48,15 +48,16 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
     if not wanted and not _chooses(context):
-        return _nobody(context, hop, frontend)
+        return _no_backends(context, hop, frontend)
     for number in range(1, 1 + len(context.plan.backends[:COMPARED_BACKENDS])):
         context.reader.want(
             lbmap.slot(expected.node, address_of(frontend), number)
         )  # as many as there should be
     master = master_at(context, expected.node)
+    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1))
     if isinstance(master.slot, Unavailable):
-        told = not wanted and context.outcome.met is False
-        return _nobody(context, hop, frontend) if told else hop.unknown(master.slot)
+        explained = not wanted and context.outcome.met is False
+        return _no_backends(context, hop, frontend) if explained else hop.unknown(master.slot)
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
@@ -67,7 +68,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def _judge(
-    context: CheckContext, hop: Hop, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
+    context: CheckContext, hop: HopCheck, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Finding:
     """What the frontend leads to, against what it should."""
     node, frontend = hop.expected.node, frontend_of(context)
@@ -80,10 +81,10 @@ def _judge(
         {"backends": ", ".join(sorted(have)), "revNAT": slot_0.rev_nat_id},
     )
     if not wanted and not have:
-        return _nobody(context, hop, frontend)
+        return _no_backends(context, hop, frontend)
     contradiction = (
         _compare(context, wanted, programmed, slot_0)
-        or mistaken(context, node, master, slot_0)
+        or master_slot_mismatch(context, node, master, slot_0)
         or _affinity(context, slot_0, master.rests_on)
     )
     if contradiction:
@@ -99,8 +100,8 @@ def _chooses(context: CheckContext) -> bool:
     return context.config.socket_lb or not context.source.pod.host_network
 
 
-def _nobody(context: CheckContext, hop: Hop, frontend: Frontend) -> Finding:
-    """Whoever translates has nobody to translate to."""
+def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
+    """Whatever translates has no backend to choose."""
     name = f"{frontend.service.namespace}/{frontend.service.name}"
     message = f"Service {name} has no ready endpoint for {hop.expected.node}"
     unready = unready_pods(context)
@@ -113,7 +114,7 @@ def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str
     by = [name for flag, name in _REDIRECTED.items() if flag in slot_0.flags]
     if not by:
         return None
-    return f"{node} has {' and '.join(by)} for {frontend.address}: ways through that are not followed"
+    return f"{node} has {' and '.join(by)} for {frontend.address}, which is not followed"
 
 
 def balances_as_planned(context: CheckContext) -> bool:
@@ -122,7 +123,7 @@ def balances_as_planned(context: CheckContext) -> bool:
     if frontend is None or len(context.plan.backends) > COMPARED_BACKENDS:
         return False
     if frontend.service.session_affinity != NO_AFFINITY and context.config.socket_lb:
-        return False  # to whom a socket sticks nobody can look up
+        return False  # the backend that a socket sticks to can't be looked up
     lookup = ExpectedHop(HopName.SERVICE_LOOKUP, context.path.source_node)
     return check_service_lookup(context, lookup).verdict is HopVerdict.OK
 
@@ -195,7 +196,7 @@ def _remembered(
 
 
 def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contradiction | None:
-    """A backend that the node keeps as one that is on its way out, though its pod is ready. New connections are sent to
+    """A backend that the node keeps as one that terminates, though its pod is ready. New connections are sent to
     it all the same; one that reuses the ports of an earlier one is not.
     """
     for backend in context.plan.backends:

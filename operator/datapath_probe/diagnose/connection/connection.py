@@ -110,7 +110,7 @@ class Connection:
     @property
     def refused(self) -> bool:
         """The destination answered with a RST before there was a connection. One that came back counts unless the
-        destination's node has no entry of the connection: then something refused it on the way there.
+        destination's node has no entry of the connection: then something before it refused the connection.
         """
         incoming = self.incoming
         if isinstance(incoming, CtEntry) and self.answered and TcpFlag.RST in incoming.tx_flags:

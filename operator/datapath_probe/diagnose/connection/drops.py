@@ -1,4 +1,5 @@
-"""A dropped packet → the hop that owns the object it died of. One object, one hop: what can't be told apart has none.
+"""A dropped packet → the hop that owns the object it died of. One object, one hop: a drop that fits several hops has
+none.
 
 Called by `events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`,
 `bpf/lib/{encap,local_delivery,lb}.h`: where each code is sent from.
@@ -20,7 +21,7 @@ _LXC, _OVERLAY = "bpf_lxc.c", "bpf_overlay.c"
 
 
 class _Spot(Enum):
-    """An object on the way of a packet: the hop that owns it for requests, and for replies."""
+    """An object on the path of a packet: the hop that owns it for requests, and for replies."""
 
     SENDER = (HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE)  # wherever the packet came to
     SERVICE = (HopName.SERVICE_LOOKUP, None)
@@ -29,7 +30,7 @@ class _Spot(Enum):
     IPCACHE = (HopName.IPCACHE_LOOKUP, HopName.REPLY_IPCACHE)
     # Policy does not judge replies, unless conntrack has lost their connection.
     LEAVING_POLICY = (HopName.EGRESS_POLICY, HopName.REPLY_PROGRAM)
-    STRAYED = (HopName.LOCALITY_LOOKUP, None)  # taken for an endpoint of the node where it began
+    KEPT_HERE = (HopName.LOCALITY_LOOKUP, None)  # taken for an endpoint of the node where it began
     ENCAPSULATION = (HopName.OVERLAY_ENCAPSULATION, HopName.REPLY_ENCAPSULATION)
     ROUTING = (HopName.NODE_ROUTING, HopName.REPLY_ROUTING)
     DECAPSULATION = (HopName.OVERLAY_DECAPSULATION, HopName.REPLY_DECAPSULATION)
@@ -40,7 +41,7 @@ class _Spot(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a packet died of on the node where its way begins, and on the one where it ends. `by_endpoint`: it was an
+    """What a packet died of on the node where its path begins, and on the one where it ends. `by_endpoint`: it was an
     endpoint's own program, so its direction tells which end.
     """
 
@@ -51,7 +52,7 @@ class _Rule:
 
 _POLICY = _Rule(_Spot.LEAVING_POLICY, _Spot.ARRIVING_POLICY, by_endpoint=True)
 _TUNNEL = _Rule(_Spot.ENCAPSULATION, _Spot.DECAPSULATION)
-# By code and file; "": whichever.
+# By code and file; "": any.
 _RULES: dict[tuple[int, str], _Rule] = {
     **{(code, _LXC): _POLICY for code in (*POLICY_CODES, _CT_INSERT_FAILED)},
     **{(code, ""): _Rule(_Spot.LEAVING) for code in (130, 132)},
@@ -62,14 +63,14 @@ _RULES: dict[tuple[int, str], _Rule] = {
     (160, ""): _Rule(_Spot.IPCACHE),
     (169, ""): _Rule(_Spot.ROUTING),
     (_TTL_EXCEEDED, ""): _Rule(_Spot.SENDER, _Spot.SENDER),
-    (203, ""): _Rule(_Spot.STRAYED, _Spot.ARRIVING),
+    (203, ""): _Rule(_Spot.KEPT_HERE, _Spot.ARRIVING),
 }
 _BEFORE_TRANSLATION = frozenset({_Spot.SERVICE, _Spot.SERVICE_ENTRY, _Spot.LEAVING})
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where and on which way a packet was dropped, in terms of the path. On a same-node path both ends are here."""
+    """Where and in which direction a packet was dropped, as of the path. On a same-node path both ends are here."""
 
     code: int
     file: str  # bpf_lxc.c …, "" in policy verdicts
@@ -102,7 +103,7 @@ def _spot(rule: _Rule, scene: Scene) -> _Spot | None:
             return rule.end or rule.begin
         return {"egress": rule.begin, "ingress": rule.end}.get(scene.direction)
     if begins:
-        return _Spot.STRAYED if rule.by_endpoint and scene.direction == "ingress" else rule.begin
+        return _Spot.KEPT_HERE if rule.by_endpoint and scene.direction == "ingress" else rule.begin
     return rule.end if ends and not (rule.by_endpoint and scene.direction == "egress") else None
 
 
@@ -110,9 +111,9 @@ def _spot(rule: _Rule, scene: Scene) -> _Spot | None:
 class Drop:
     """A packet of this connection that was dropped; retransmits that died alike are one, `count` of them.
 
-    `hop`: that owns what it died of; None where none can be named. `policies`: that denied it, as far as Cilium tells
-    (explicit denies only). `source_identity`: whom the node took it to come from, 0 if that is not told. `to`: its
-    destination, address and port.
+    `hop`: that owns what it died of; None where none can be named. `policies`: that denied it, as far as Cilium reports
+    (explicit denies only). `source_identity`: the identity that the node took it to come from, 0 if that is not known.
+    `to`: its destination, address and port.
     """
 
     node: str
@@ -138,7 +139,7 @@ class Drop:
 
     @property
     def is_of_its_sender(self) -> bool:
-        """Whether the packet was sent so that it had to die on its way."""
+        """Whether the packet died of how it was sent."""
         return self.code == _TTL_EXCEEDED
 
     @property

@@ -1,8 +1,8 @@
-"""The third witness: what the datapath told of this very connection's packets, on every node of its path.
+"""The third witness: what the datapath reports of this very connection's packets, on every node of its path.
 
 Events are asked for in the second look, when the rings have moved on since the request ended; a healthy run does not
 pay for them. What they show counts. What they do not show proves nothing: rings overflow, aggregation hides, and the
-newest event of a node can't be read. Called by `trace`, and by `diagnose` while the request hangs.
+newest event of a node can't be read. Called by `trace`, and for each context while the request hangs.
 Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
 """
 
@@ -79,31 +79,42 @@ class Events:
 def observe(
     reader: EvidenceReader, run: PathRun, report: ClientReport | None, destination_node: str | None
 ) -> Events:
-    """What the nodes of the path tell of the run's connection; None: only the source's is known."""
+    """What the nodes of the path report of the run's connection; None: only the source's is known. Nothing until the
+    second look, and nothing without a report that a packet was sent.
+    """
     source_node = run.plan.source.node.name
     nodes = tuple(dict.fromkeys((source_node, destination_node or source_node)))
-    if run.request.reading is None:
-        if run.hanging:
-            _watch(reader, run.plan, nodes)
-        return Events()
-    if report is None:  # nobody says that a packet was sent
-        return Events()
-    if not run.second_look:
-        if not report.answered and _hubble_is_on(run.plan):
-            for node in nodes:
-                reader.read(hubble.newest(node), hubble.parse)
-        return Events()
+    if run.hanging:
+        _watch(reader, run.plan, nodes)
+    elif report and run.second_look:
+        return _reported(reader, run, nodes, destination_node)
+    elif report and not report.answered:
+        _mark(reader, run.plan, nodes)
+    return Events()
+
+
+def _reported(
+    reader: EvidenceReader, run: PathRun, nodes: Sequence[str], destination_node: str | None
+) -> Events:
+    """What the nodes have of the connection, now that the request has ended."""
     answers = {node: _ask(reader, run, node) for node in nodes}
-    told = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
-    ours = [(node, flow) for node, flows in told.items() for flow in flows.flows if _is_ours(flow, run)]
+    flows_of = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
+    ours = [(node, flow) for node, flows in flows_of.items() for flow in flows.flows if _is_ours(flow, run)]
     return Events(
         drops=_drops(run, destination_node, ours),
         sightings=_sightings(run, ours),
         icmp=_icmp(reader, run, nodes),
-        lost={node: flows.lost for node, flows in told.items() if flows.lost},
+        lost={node: flows.lost for node, flows in flows_of.items() if flows.lost},
         unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
         events_to_reread=tuple(fact for node in nodes for fact in _lagging(reader, run, node)),
     )
+
+
+def _mark(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
+    """After a failure: each ring's newest event, so that the second look sees whether the ring has moved on."""
+    if _hubble_is_on(plan):
+        for node in nodes:
+            reader.read(hubble.newest(node), hubble.parse)
 
 
 def _hubble_is_on(plan: Plan) -> bool:
@@ -111,7 +122,7 @@ def _hubble_is_on(plan: Plan) -> bool:
 
 
 def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
-    """While the request hangs: where nobody keeps the events, listen for what becomes of its retransmits."""
+    """While the request hangs: where events are not kept, listen for what becomes of its retransmits."""
     path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
         if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
@@ -130,13 +141,13 @@ def _traces(plan: Plan, node: str) -> Iterator[Fact]:
 
 
 def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
-    """What the monitor saw; None where it did not listen for drops. Both its runs tell of the same lost events."""
+    """What the monitor saw; None where it did not listen for drops. Both its runs count the same lost events."""
     dropped = reader.series(monitor.fact(node, _MONITOR_WINDOW_S), monitor.parse)
     passed = (flows for fact in _traces(plan, node) for flows in reader.series(fact, monitor.parse))
-    heard = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
+    caught = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
     if not any(isinstance(flows, Flows) for flows in dropped):
         return None
-    return Flows(tuple(flow for flows in heard for flow in flows.flows), max(flows.lost for flows in heard))
+    return Flows(tuple(flow for flows in caught for flow in flows.flows), max(flows.lost for flows in caught))
 
 
 def _connection(run: PathRun, node: str) -> Fact:

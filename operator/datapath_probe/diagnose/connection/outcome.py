@@ -77,9 +77,9 @@ def judge_outcome(
 def _denied(report: ClientReport, connection: Connection) -> Outcome:
     """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
     if connection.connected:
-        told = f"HTTP {report.status}" if report.status else report.error_text
+        answer = f"HTTP {report.status}" if report.status else report.error_text
         return Outcome(
-            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {told}"
+            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {answer}"
         )
     drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
     if drop:
@@ -127,7 +127,7 @@ def _implausible(plan: Plan, report: ClientReport, local_port: int) -> str | Non
     if report.local_ip and report.local_ip not in plan.source.addresses:
         return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
     if report.local_port and report.local_port != local_port:
-        return f"curl says that it spoke from port {report.local_port}, but it was told to use {local_port}"
+        return f"curl says that it spoke from port {report.local_port}, but it was given port {local_port}"
     return None
 
 

@@ -59,7 +59,7 @@ class Progress:
 
     @property
     def arrived(self) -> bool:
-        """Whether packets came to the destination's policy program, and so past every hop on the way there."""
+        """Whether packets came to the destination's policy program, and so past every hop before it."""
         return self.reached > Stage.SENT
 
     @property

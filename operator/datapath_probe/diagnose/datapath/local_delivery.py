@@ -4,8 +4,8 @@ In most modes: nothing. With native routing the host's stack takes packets from 
 `cil_from_host` finds the endpoint. With a route per endpoint it takes them to the pod's own device, where
 `cil_to_container` is the policy program. With BPF host routing neither happens.
 
-In: a case, the pod and its agent's endpoint. Out: what is missing. Called by the checks of the destination's endpoint
-and programs, and for replies by that of the source's.
+In: a context, the pod and its agent's endpoint. Out: what is missing. Called by the checks of the destination's
+endpoint and programs, and for replies by that of the source's.
 Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY), `bpf/bpf_lxc.c` (ENABLE_ROUTING),
 `bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
 """
@@ -27,7 +27,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.fib import unforwarded
 from ..netstack.foreign_programs import foreign_program_first
@@ -57,7 +57,7 @@ def uses_endpoint_map(context: CheckContext) -> bool:
 
 
 def missing_program(
-    context: CheckContext, hop: Hop, agent: AgentEndpoint
+    context: CheckContext, hop: HopCheck, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
     """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
     packets; None if it is there and first, or there is none to miss.
@@ -82,9 +82,9 @@ def missing_program(
 
 
 def wrong_route(
-    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint
+    context: CheckContext, hop: HopCheck, pod: PodFacts, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
-    """How the node's stack goes astray on its way to the pod; None if it does not, or is not asked.
+    """How the node's stack routes packets to another place than the pod; None if it does not, or is not asked.
 
     A route goes with its device: where the pod's own is not there, or down, the hop of its interface says so.
     """

@@ -1,15 +1,15 @@
 """A pinned map counts only if the programs use it. While it starts, an agent re-creates maps and fills the new ones;
-until an endpoint's programs are loaded anew they go on with the old ones, which no path leads to any more.
+until an endpoint's programs are loaded again they use the old ones, which are pinned nowhere any more.
 
-In: a case and a finding that rests on a pinned map. Out: the same finding; or, where the programs use another map of
+In: a context and a finding that rests on a pinned map. Out: the same finding; or, where the programs use another map of
 that name, `InTransition` — and if an agent that started long ago left it so, a fault of that map's hop. Asked only when
-a contradiction was seen twice or the request failed, because it costs some look-ups. Called by `diagnose`.
+a contradiction was seen twice or the request failed, because it costs some look-ups. Called for every hop.
 
 Source: Cilium 1.18 `daemon/cmd/datapath.go` (maps that are re-created), `bpf/lib/tailcall.h` (numbers of tail calls).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName, HopVerdict, Stance, Witness
@@ -18,10 +18,7 @@ from ...evidence.reading import Unavailable
 from ...plan.plan import PodFacts
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
-from ...sources.bpf.map_layout import Layout
-from ...sources.maps import ipcache, lbmap, lxcmap, policymap
 from ...sources.maps.map_keys import map_of
-from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..failure_model.model import has
@@ -32,25 +29,17 @@ from ..finding.finding import Finding, Statement
 _FROM_LXC, _FROM_LXC_CONT = 7, 26
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """Maps by a look-up in each, and where to find the programs that use them."""
-
-    lookups: tuple[Fact, ...]
-    calls: tuple[Fact, ...]
-
-
 def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
     """The finding as it counts once it is known whether the programs use what was read."""
     in_doubt = finding.verdict in (HopVerdict.STALE, HopVerdict.BROKEN) or (
         finding.verdict is HopVerdict.OK and context.outcome.met is False
     )
     looked_again = context.run.second_look or not context.confirmation.takes_second_look
-    use = _use(context, finding.hop) if looked_again and in_doubt else None
-    if use is None:
+    if not (in_doubt and looked_again and finding.map_lookups):
         return finding
-    for lookup in use.lookups:
-        instead = _used_instead(context, lookup, use.calls)
+    calls = _READERS[finding.hop](context)
+    for lookup in finding.map_lookups if calls else ():
+        instead = _used_instead(context, lookup, calls)
         if instead is not None:
             return _unused(context, finding, map_of(lookup), instead)
     return finding
@@ -64,57 +53,50 @@ def reloading(findings: Sequence[Finding]) -> str | None:
     )
 
 
-def _use(context: CheckContext, hop: HopName) -> _Use | None:
-    """What this hop reads and which programs do; None for a hop that reads no map, or too little is known."""
-    source, destination = context.source, context.destination
-    if hop in (HopName.SERVICE_LOOKUP, HopName.REPLY_TRANSLATION):
-        return _service_use(context, hop)
-    if destination is None or destination.endpoint is None or source.endpoint is None:
-        return None
-    lookup: Fact | None = None
-    programs: tuple[Fact, ...] = ()
-    match hop:
-        case HopName.IPCACHE_LOOKUP:
-            lookup, programs = _ipcache(context, source, destination), _programs(source)
-        case HopName.REPLY_IPCACHE:
-            lookup, programs = _ipcache(context, destination, source), _programs(destination)
-        case HopName.EGRESS_POLICY:
-            lookup, programs = _policy(context, source), _programs(source)
-        case HopName.INGRESS_POLICY:
-            lookup, programs = _policy(context, destination), _programs(destination)
-        case HopName.LOCALITY_LOOKUP:
-            lookup, programs = lxcmap.lookup(source.node.name, context.address), _programs(source)
-        case HopName.ENDPOINT_LOOKUP:
-            lookup = lxcmap.lookup(destination.node.name, context.address)
-            programs = _delivering(context, sender=source, receiver=destination)
-        case HopName.REPLY_DELIVERY:
-            lookup = lxcmap.lookup(source.node.name, source.pod.ip)
-            programs = _delivering(context, sender=destination, receiver=source)
-    return _Use((lookup,), programs) if lookup else None
+def _of_source(context: CheckContext) -> tuple[Fact, ...]:
+    """Where the source's programs are."""
+    return _programs(context.source) if _are_known(context) else ()
 
 
-def _service_use(context: CheckContext, hop: HopName) -> _Use | None:
-    """With socket load-balancing these maps are read by programs at a cgroup, and not on the packets' way."""
-    frontend, node = context.plan.frontend, context.path.source_node
-    if frontend is None or context.config.socket_lb:
-        return None
-    if hop is HopName.REPLY_TRANSLATION:
-        return _Use((lbmap.revnat(node, 1),), _programs(context.source))
-    slot = lbmap.slot(node, lbmap.Frontend(frontend.ip, frontend.number), 0)
-    return _Use((slot, lbmap.backend(node, 1)), _programs(context.source))
+def _of_destination(context: CheckContext) -> tuple[Fact, ...]:
+    """Where the destination's programs are."""
+    return _programs(context.destination) if context.destination and _are_known(context) else ()
 
 
-def _ipcache(context: CheckContext, pod: PodFacts, peer: PodFacts) -> Fact | None:
-    layout = context.layout(pod.node.name)
-    return ipcache.lookup(pod.node.name, layout, peer.pod.ip) if isinstance(layout, Layout) else None
+def _balancing(context: CheckContext) -> tuple[Fact, ...]:
+    """Programs at a pod balance per packet; with socket load-balancing those at a cgroup do, and packets do not pass
+    them.
+    """
+    return () if context.config.socket_lb else _programs(context.source)
 
 
-def _policy(context: CheckContext, pod: PodFacts) -> Fact | None:
-    node, layout = pod.node.name, context.layout(pod.node.name)
-    if pod.endpoint is None or not isinstance(layout, Layout):
-        return None
-    number, anyone = pod.endpoint.endpoint_id, policymap.ANY_IDENTITY
-    return policymap.lookup(node, layout, number, TrafficDirection.EGRESS, anyone, 0)
+def _delivering_requests(context: CheckContext) -> tuple[Fact, ...]:
+    """What delivers packets to the destination."""
+    return _delivering(context, context.source, context.destination)
+
+
+def _delivering_replies(context: CheckContext) -> tuple[Fact, ...]:
+    """What delivers packets to the source."""
+    return _delivering(context, context.destination, context.source)
+
+
+def _delivering(
+    context: CheckContext, sender: PodFacts | None, receiver: PodFacts | None
+) -> tuple[Fact, ...]:
+    """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
+    if sender is None or receiver is None or not _are_known(context):
+        return ()
+    if not context.path.cross_node:
+        return _programs(sender)
+    if context.path.encapsulation is Encapsulation.NONE:
+        return ()
+    return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
+
+
+def _are_known(context: CheckContext) -> bool:
+    """Whether both ends have an endpoint."""
+    ends = (context.source, context.destination)
+    return all(end is not None and end.endpoint is not None for end in ends)
 
 
 def _programs(pod: PodFacts) -> tuple[Fact, ...]:
@@ -126,13 +108,18 @@ def _programs(pod: PodFacts) -> tuple[Fact, ...]:
     return (*calls, bpftool.policy_call(node, endpoint))
 
 
-def _delivering(context: CheckContext, sender: PodFacts, receiver: PodFacts) -> tuple[Fact, ...]:
-    """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
-    if not context.path.cross_node:
-        return _programs(sender)
-    if context.path.encapsulation is Encapsulation.NONE:
-        return ()
-    return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
+_READERS: Mapping[HopName, Callable[[CheckContext], tuple[Fact, ...]]] = {
+    HopName.SERVICE_LOOKUP: _balancing,
+    HopName.IPCACHE_LOOKUP: _of_source,
+    HopName.EGRESS_POLICY: _of_source,
+    HopName.LOCALITY_LOOKUP: _of_source,
+    HopName.ENDPOINT_LOOKUP: _delivering_requests,
+    HopName.INGRESS_POLICY: _of_destination,
+    HopName.REPLY_IPCACHE: _of_destination,
+    HopName.REPLY_DELIVERY: _delivering_replies,
+    HopName.REPLY_TRANSLATION: _balancing,
+}
+"""Where the programs are that read the map of a hop."""
 
 
 def _used_instead(context: CheckContext, lookup: Fact, calls: Sequence[Fact]) -> tuple[int, int] | None:
@@ -168,7 +155,7 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
     what = f"programs on {finding.node} do not use {name} as it is pinned (map {pinned}), but map {instead}"
     run = context.run
     if agent and run.request.started - agent.started_at < run.windows.programs_reloading_s:
-        message = f"{what}: the agent has re-created it and is still loading programs anew"
+        message = f"{what}: the agent has re-created it and is still loading programs"
         return replace(
             finding,
             verdict=HopVerdict.UNKNOWN,
@@ -176,7 +163,7 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
             message=message,
             evidence=evidence,
         )
-    message = f"{what}, which nobody keeps up to date"
+    message = f"{what}, which is no longer updated"
     return replace(
         finding,
         verdict=HopVerdict.STALE,

@@ -1,39 +1,49 @@
 """Whose program is in an endpoint's slot of `cilium_call_policy`: the endpoint's own, another's, or none of Cilium's.
 
-Asked only after a failed request. In: a case, the slot and the program that was found in it. Out: what is wrong with
+Asked only after a failed request. In: a context, the slot and the program that was found in it. Out: what is wrong with
 it. Called by the checks of the destination's program and, for replies, of the source's.
 Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader/loader.go` (reloadEndpoint).
 """
 
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
+from ...sources.bpf.map_layout import Layout
 from ...sources.maps import policymap
 from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.hop_check import Contradiction
+from ..finding.hop_check import Contradiction, HopCheck
 from .tail_calls import CALLS_FROM_POD, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
 
 
 def owner_is_known(context: CheckContext, node: str) -> bool:
-    """Whether it can be told whose program is in a slot: names and maps of programs go with the version."""
+    """Whether it is known whose program is in a slot: names and maps of programs go with the version."""
     layout = context.layout(node)
     return not isinstance(layout, Unavailable) and knows_calls(layout)
 
 
-def not_its_own(
-    context: CheckContext,
-    node: str,
-    endpoint: int,
-    number: int,
-) -> Fault:
+def program_in_slot(
+    context: CheckContext, hop: HopCheck, endpoint: int, lost: str
+) -> int | Contradiction | Unavailable:
+    """The number of the program in the endpoint's slot. Without one, packets are dropped: `lost` says which."""
+    node = hop.expected.node
+    fact = bpftool.policy_call(node, endpoint)
+    program = context.reader.read(fact, bpftool.parse_call)
+    if not isinstance(program, Absent):
+        return program
+    hop.programmed("no program")
+    message = f"endpoint {endpoint} on {node} has no policy program: {lost} are dropped (203)"
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (fact,))
+
+
+def not_its_own(context: CheckContext, node: str, endpoint: int, number: int) -> Fault:
     """A program, by its number, that is not this endpoint's."""
     if context.outcome.met is not False:
         return None
@@ -50,6 +60,19 @@ def not_its_own(
     if not bpftool.is_program(program.name, _POLICY_PROGRAM):
         message = f"{where} ({program.name or 'without a name'}), which is not Cilium's"
         return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (slot, shown))
+    return _another_endpoints(context, layout, endpoint, program, where, (slot, shown))
+
+
+def _another_endpoints(
+    context: CheckContext,
+    layout: Layout,
+    endpoint: int,
+    program: Program,
+    where: str,
+    rests_on: tuple[Fact, Fact],
+) -> Fault:
+    """A policy program that uses neither the endpoint's policy map nor its other programs."""
+    node = rests_on[0].node
     anyone = policymap.lookup(
         node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
     )
@@ -66,12 +89,12 @@ def not_its_own(
         return None
     message = f"{where}, which is another endpoint's: it uses neither this one's policy map nor its programs"
     return Contradiction(
-        Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (slot, shown, own_map)
+        Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (*rests_on, own_map)
     )
 
 
 def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:
-    """Whether the endpoint's other programs use this map: one that none uses is told of by the policy's hop."""
+    """Whether the endpoint's other programs use this map: the hop of the policy reports one that none uses."""
     return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
 
 

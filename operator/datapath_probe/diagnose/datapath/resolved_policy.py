@@ -10,7 +10,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint
 from ...plan.plan import PodFacts
 from ...sources.agent import agent_endpoint, endpoint_policy, policy_repository, policy_selectors
-from ...sources.agent.endpoint_policy import Decision
+from ...sources.agent.endpoint_policy import Decision, Traffic
 from ...sources.agent.policy_labels import PolicyRef
 from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
@@ -35,7 +35,7 @@ class Intent:
 
     @property
     def in_words(self) -> str:
-        """ "allowed by …", "denied by …", "default deny by …", "not enforced". No name is told that is not certain."""
+        """ "allowed by …", "denied by …", "default deny by …", "not enforced". Only names that are certain."""
         names = ", ".join(map(str, self.policies))
         audit = " (audited only)" if self.audited else ""
         if not self.enforced:
@@ -69,9 +69,8 @@ def intent_of(
         return selections
     if not policy.settled:
         return Unavailable(Reason.IN_TRANSITION, f"the agent on {node} is about to realize another policy")
-    decision = endpoint_policy.decide(
-        policy, selections, direction, identity, port, _named_ports(context), context.protocol
-    )
+    traffic = Traffic(direction, identity, port, _named_ports(context), context.protocol)
+    decision = endpoint_policy.decide(policy, selections, traffic)
     if isinstance(decision, Unavailable):
         return decision
     policies = decision.policies

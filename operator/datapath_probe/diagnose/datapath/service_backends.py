@@ -1,6 +1,6 @@
 """What a node balances a Service to: its frontend, its slots and their backends, and whether clients stick to one.
 
-In: a case and a node. Out: backends as "ip:port". Called by the checks of the Service's hops.
+In: a context and a node. Out: backends as "ip:port". Called by the checks of the Service's hops.
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 """
 
@@ -87,8 +87,8 @@ def sticks(context: CheckContext, master: lbmap.ServiceSlot) -> bool:
 
 
 def serves_affinity(context: CheckContext, node: str) -> bool:
-    """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or where it is told to."""
+    """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or if switched on."""
     layout = context.layout(node)
     always = isinstance(layout, Layout) and not layout.version.startswith(_AFFINITY_BY_SETTING)
-    told = context.plan.config.get("enable-session-affinity", "true" if always else "false")
-    return context.config.kube_proxy_replacement or told == "true"
+    setting = context.plan.config.get("enable-session-affinity", "true" if always else "false")
+    return context.config.kube_proxy_replacement or setting == "true"

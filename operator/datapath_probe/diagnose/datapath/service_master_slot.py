@@ -32,7 +32,7 @@ def reverse_nat_of(context: CheckContext, node: str, master: ServiceEntry, slot_
     return slot_0.rev_nat_id if right else named.pop()
 
 
-def mistaken(
+def master_slot_mismatch(
     context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Contradiction | None:
     """What programs go by in slot 0 and is not the Service's."""

@@ -1,6 +1,6 @@
 """Whether sockets of a node are translated at all, where that is how Services are served.
 
-In: a case. Out: that the program for it is not attached. Asked only after a failure; called by the check of
+In: a context. Out: that the program for it is not attached. Asked only after a failure; called by the check of
 `service-translation`.
 """
 
@@ -14,7 +14,7 @@ from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
 
-def untranslating(context: CheckContext, node: str) -> Fault:
+def socket_lb_detached(context: CheckContext, node: str) -> Fault:
     """`cil_sock4_connect` is not attached: no connection of a pod is translated, those to a name server neither."""
     if context.outcome.met is not False or not context.config.socket_lb or ":" in context.source.pod.ip:
         return None

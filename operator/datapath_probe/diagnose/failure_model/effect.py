@@ -13,7 +13,7 @@ class Defect(StrEnum):
     wrong to people, and these what becomes of packets.
     """
 
-    # on the way through a device, a kernel or a packet filter
+    # in a device, a kernel or a packet filter
     LOST = "packets are lost"
     LATE = "packets are late or damaged"
     FILTERED = "a packet filter takes packets"
@@ -71,7 +71,7 @@ class Fate(StrEnum):
 
 
 class Answer(StrEnum):
-    """What a client gets from whoever else takes its packets."""
+    """What a client gets from something else that takes its packets."""
 
     RST = "RST"
     ICMP_ERROR = "ICMP error"
@@ -92,7 +92,7 @@ class Effect:
     `stages`: where their last trace may lie; whatever is lost at one of them has this hop among its suspects.
     `further_stages`: where it may lie too, once the defect is seen; without it no loss there is suspected of this hop.
     `answers`, `responder`: what the client may get instead of silence, and from whom. `shows_as`: as what else it may
-    show at another hop. `judged_elsewhere`: the hops that judge these packets as somebody else's, or do not see them.
+    show at another hop. `judged_elsewhere`: the hops that judge these packets as another pod's, or do not see them.
     `met_at`: the first hop where packets meet the defect, if that is before its own.
     """
 

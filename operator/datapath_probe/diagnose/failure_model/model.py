@@ -24,13 +24,13 @@ def _hops_at(*stages: Stage) -> frozenset[HopName]:
 
 
 REQUEST_HOPS = _hops_at(Stage.SENT) | {HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}
-"""Where packets of a connection pass on their way to the destination."""
+"""Where requests of a connection pass."""
 
 DESTINATION_HOPS = _hops_at(Stage.RECEIVED) - REQUEST_HOPS
 """Where they pass at the destination itself."""
 
 REPLY_HOPS = _hops_at(Stage.ANSWERED, Stage.REPLIED)
-"""Where replies pass on their way back."""
+"""Where replies pass."""
 
 HOPS_BY_STAGE = {
     **{stage: _hops_at(stage) for stage in Stage},

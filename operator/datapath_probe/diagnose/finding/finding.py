@@ -30,7 +30,7 @@ class Finding:
     check follows the packets from here on. `inconclusive`: packets can have been lost here although all that was
     compared is right. `certain`: what was observed here is the hop's own failure, by what is wrong with it.
     `of_sender`: what was observed happened to packets that this hop sent, wherever on their path. `cause`: what this
-    failure comes of, at another hop.
+    failure comes of, at another hop. `map_lookups`: one in each map that it rests on.
     """
 
     hop: HopName
@@ -42,6 +42,7 @@ class Finding:
     evidence: Mapping[Witness, Statement]
     defects: tuple[Defect, ...] = ()
     confirm: frozenset[Fact] = frozenset()
+    map_lookups: tuple[Fact, ...] = ()
     needs_second_look: bool = False
     unconfirmed: bool = False
     unfollowed_beyond: bool = False

@@ -53,7 +53,7 @@ SNAPSHOT = ConfirmationPolicy(reads_needed=1)
 
 
 @dataclass(slots=True)
-class Hop:
+class HopCheck:
     """One hop while it is being judged: the place, and what the witnesses have said so far."""
 
     expected: ExpectedHop
@@ -62,6 +62,11 @@ class Hop:
     second_look: bool
     confirmation: ConfirmationPolicy = LIVE
     statements: dict[Witness, Statement] = field(default_factory=dict)
+    map_lookups: tuple[Fact, ...] = ()
+
+    def rests_on_maps(self, *lookups: Fact) -> None:
+        """The finding rests on what is pinned as the maps of these look-ups: it counts if programs use the same."""
+        self.map_lookups = lookups
 
     def intent(self, summary: str, facts: Facts | None = None, stance: Stance = Stance.AGREES) -> None:
         """What should be true."""
@@ -128,6 +133,10 @@ class Hop:
             needs_second_look=self._may_look_again,
         )
 
+    def fault(self, fault: Contradiction | Unavailable) -> Finding:
+        """Stale by a contradiction, Unknown by an answer that could not be had."""
+        return self.stale(fault) if isinstance(fault, Contradiction) else self.unknown(fault)
+
     def _is_confirmed(self, contradiction: Contradiction) -> bool:
         needed = self.confirmation.reads_needed
         looked = self.second_look or not self.confirmation.takes_second_look
@@ -163,6 +172,7 @@ class Hop:
             defects=defects,
             confirm=confirm,
             needs_second_look=needs_second_look,
+            map_lookups=self.map_lookups,
         )
 
 

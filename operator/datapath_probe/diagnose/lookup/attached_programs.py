@@ -1,4 +1,4 @@
-"""What is attached to a device, told apart from what a tool cannot see.
+"""What is attached to a device, as opposed to what a tool can't list.
 
 A bpftool older than tcx lists nothing on devices that have programs: an empty list counts only if the pinned link
 says that it is detached, or that there is none.

@@ -1,5 +1,5 @@
 """Kernels, of nodes and of pods, that do not take, send or pass on this run's very packets: a rule that goes by their
-addresses or ports, the reverse path filter, forwarding that is off. Routing tables tell nothing of these.
+addresses or ports, the reverse path filter, forwarding that is off. Routing tables do not show these.
 
 Source: Linux 6.x `net/ipv4/route.c` (`inet_rtm_getroute`, which `ip route get` asks).
 """
@@ -45,13 +45,15 @@ def unsendable(
     defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
-    """A kernel that has no way for this very packet, whatever its routing table says of the address."""
+    """A kernel that has no route for this very packet, whatever its routing table says of the address."""
     fact = links.departure(node, packet, namespace)
     route = _decision(context, packet, fact, links.parse_route)
     if not isinstance(route, Absent):
         return route if isinstance(route, Unavailable) else None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
-    message = f"{_kernel(node, namespace)} has no way for packets to {to}: a rule keeps them from its routes"
+    message = (
+        f"{_kernel(node, namespace)} has no route for packets to {to}: a rule keeps them from its routes"
+    )
     return Contradiction(reason, message, (defect,), (fact,))
 
 
@@ -64,17 +66,17 @@ def unforwarded(
     out: str | None = None,
 ) -> Fault:
     """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
-    nobody but Cilium says which it is.
+    only Cilium knows which it is.
     """
     fact = links.arrival(node, packet, device)
     route = _decision(context, packet, fact, links.parse_route)
     if route is None or isinstance(route, Unavailable):
         return route
-    way = f"packets from {packet.source} to {packet.destination} that come in by {device}"
+    flow = f"packets from {packet.source} to {packet.destination} that come in by {device}"
     if isinstance(route, Absent):
-        message = f"the kernel of {node} does not forward {way}: a rule, its reverse path filter, or forwarding is off"
+        message = f"the kernel of {node} does not forward {flow}: a rule, its reverse path filter, or forwarding is off"
     elif out and route.device != out:
-        message = f"the kernel of {node} sends {way} through {route.device}, not {out}"
+        message = f"the kernel of {node} sends {flow} through {route.device}, not {out}"
     else:
         return None
     return Contradiction(reason, message, (Defect.LOST,), (fact,))

@@ -50,7 +50,7 @@ def foreign_program_first(
     return first if first and first.defects else None
 
 
-def strangers(
+def foreign_programs_dropping(
     context: CheckContext,
     node: str,
     device: str,
@@ -58,8 +58,8 @@ def strangers(
     defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
-    """A stranger at this side of a device that keeps packets from going on; inside a pod by its namespace. One that is
-    found counts, also where another's code can't be had.
+    """A program that is not Cilium's at this side of a device and drops packets or takes them; inside a pod by its
+    namespace. One that is found counts, also where another's code can't be read.
     """
     if context.outcome.met is not False:
         return None
@@ -123,7 +123,7 @@ def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]
 def _takes(
     context: CheckContext, node: str, program: Attachment, *, before_another: bool
 ) -> bool | Unavailable | None:
-    """Whether the program's code can keep a packet from going on; None where that can't be told."""
+    """Whether the program's code can keep a packet from going on; None where that is not known."""
     values = context.reader.read(bpf_returns.fact(node, program.program_id), bpf_returns.parse)
     if isinstance(values, Unavailable):
         return values

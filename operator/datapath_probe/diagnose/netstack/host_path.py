@@ -1,5 +1,5 @@
-"""What swallows packets to or from an end in a node's own network: rules of the packet filters that such packets meet,
-a queue or a stranger at the uplinks.
+"""What drops packets to or from an end in a node's own network: rules of the packet filters that such packets meet, a
+queue or a foreign program at the uplinks.
 
 Asked after a failed request. Called by the checks of routes, and where no route is on the path by that of the node's
 own address. Source: Linux 6.x netfilter (what a host sends meets OUTPUT, what it takes in INPUT, what it passes on
@@ -19,7 +19,7 @@ from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
-from .foreign_programs import strangers
+from .foreign_programs import foreign_programs_dropping
 from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
 from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
 from .qdisc import qdisc_drops
@@ -44,7 +44,7 @@ def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False
         return
     here, there = ends.sender.name, ends.receiver.name
     yield qdisc_drops(context, here, uplink)
-    yield strangers(context, here, uplink, Direction.EGRESS)
+    yield foreign_programs_dropping(context, here, uplink, Direction.EGRESS)
     tunneled = context.path.encapsulation is not Encapsulation.NONE
     outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
     if outer:
@@ -57,12 +57,12 @@ def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False
         yield filtered(context, here, LEAVING, packet)
     elif not tunneled and not context.config.bpf_host_routing:
         yield filtered(context, here, FORWARDED, packet)
-    for suspect in _arriving(context, ends, packet, tunneled=tunneled):
-        yield replace(suspect, node=there) if isinstance(suspect, Contradiction) else suspect
+    for fault in _arriving(context, ends, packet, tunneled=tunneled):
+        yield replace(fault, node=there) if isinstance(fault, Contradiction) else fault
 
 
 def input_blocked(context: CheckContext, node: str) -> Fault:
-    """On one node: what a pod's packets meet on their way into the host's stack."""
+    """On one node: what a pod's packets meet where they enter the host's stack."""
     packet = _packet(context, reply=False) if context.outcome.met is False else None
     if packet is None:
         return None
@@ -80,7 +80,7 @@ def _arriving(context: CheckContext, ends: _Ends, packet: Packet, *, tunneled: b
     elif not tunneled and not context.config.bpf_host_routing:
         yield filtered(context, there, FORWARDED, packet)
     for device in sorted(arrived) if not tunneled else ():
-        yield strangers(context, there, device, Direction.INGRESS)
+        yield foreign_programs_dropping(context, there, device, Direction.INGRESS)
 
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:

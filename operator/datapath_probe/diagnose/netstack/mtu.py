@@ -1,8 +1,8 @@
 """What is lost by its size alone: a device that takes smaller packets than come to it. Small ones pass, so the
-connection stands and then stalls; with small requests it is a fault that waits for its day.
+connection stands and then stalls; with small requests it is a latent fault.
 
-A device that is too small for what it is to send cuts the packet, or has the sender told. One that is too small for
-what it receives throws it away. Called by the checks of routes and interfaces.
+A device that is too small for what it is to send cuts the packet, or reports to the sender. One that is too small for
+what it receives drops it. Called by the checks of routes and interfaces.
 Source: Linux 6.x `is_skb_forwardable`; Cilium 1.18 `pkg/mtu` (a pod's routes allow less than the node's device).
 """
 
@@ -17,7 +17,7 @@ from ...sources.iproute2 import links
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.hop_check import Contradiction
-from .netns import home_of
+from .netns import namespace_of
 
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
 OUTER_HEADERS = 14 + 20 + 8 + 8
@@ -41,8 +41,8 @@ def largest_packet(link: links.Link, routes: tuple[links.Route, ...]) -> int:
 
 
 def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
-    """What a pod's default route allows, and has the pod tell its peers whatever its device takes; None: it says
-    nothing, and the device counts.
+    """What a pod's default route allows, and has the pod announce to its peers whatever its device takes; None: no
+    limit but the device's.
     """
     return min((route.mtu for route in routes if route.destination == "default" and route.mtu), default=None)
 
@@ -79,7 +79,7 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
     node, agent = pod.node.name, context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return agent
-    home = home_of(context, pod, agent)
+    home = namespace_of(context, pod, agent)
     if isinstance(home, Unavailable):
         return None if home.reason == Reason.NAMESPACE_NOT_FOUND else home
     of_link = links.pod_link(node, home.namespace, agent.container_interface_name)

@@ -1,7 +1,7 @@
-"""Packet filters that swallow packets of a request that failed: those of the nodes, and those inside the pods.
+"""Packet filters that drop packets of a request that failed: those of the nodes, and those inside the pods.
 
-Three answers: a rule that certainly means this connection is what is wrong; one of which nobody can tell whether it
-does leaves the hop Unknown; else there is none. Called by the checks, each for the hooks that its hop owns.
+Three answers: a rule that certainly means this connection is what is wrong; one that may mean it or not
+leaves the hop Unknown; else there is none. Called by the checks, each for the hooks that its hop owns.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ def filtered(
 ) -> Fault:
     """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks, or a later one
     of its connection. One that is found counts, also where those of the other kind can't be seen. Unavailable where
-    nobody can tell whether a rule that drops packets has dropped these: that counts after a failed request alone.
+    it is not known whether a rule that drops packets has dropped these: that counts after a failed request alone.
     """
     if not context.needs_loss_search:
         return None
@@ -114,8 +114,8 @@ def _searches(
 
 
 def _counts(context: CheckContext, loss: Loss) -> bool:
-    """Whether what is sent elsewhere is lost: nobody took the connection, or somebody did of whom no node knows. Else,
-    and where it is redirected to this very pod, a sidecar may be there to take it.
+    """Whether what is sent elsewhere is lost: nothing took the connection, or something did that no node knows of.
+    Else, and where it is redirected to this very pod, a sidecar may be there to take it.
     """
     if loss.does not in (REDIRECTS, DIVERTS):
         return True
@@ -138,7 +138,7 @@ def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradictio
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:
     unknown = "what becomes of them" if loss.certain else "whether this connection's are among them"
-    message = f"a packet filter rule {where} {loss.does} packets, and {unknown} can't be told: {_rule(loss)}"
+    message = f"a packet filter rule {where} {loss.does} packets, and {unknown} is not known: {_rule(loss)}"
     return Unavailable(Reason.NOT_OBSERVED, message)
 
 

@@ -1,7 +1,7 @@
 """In which network namespace of its node a pod lives: the one that has its address, or had it a moment ago; else, or if
 several have it, the one that holds the other end of its pair of interfaces.
 
-In: a case, a pod and its agent's endpoint. Called by the checks of the interfaces, and by `sizes`.
+In: a context, a pod and its agent's endpoint. Called by the checks of the interfaces, and by `sizes`.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ class NetworkNamespace:
     rests_on: tuple[Fact, ...] = ()
 
 
-def home_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> NetworkNamespace | Unavailable:
+def namespace_of(
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint
+) -> NetworkNamespace | Unavailable:
     """The pod's namespace; `Unavailable(NetworkNamespaceNotFound)` where none that the agent sees is known for it."""
     node, ip = pod.node.name, pod.pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)

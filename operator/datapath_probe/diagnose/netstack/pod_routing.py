@@ -21,7 +21,8 @@ from ..finding.hop_check import Contradiction
 
 def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
     """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
-    translated outside the pod. Where its sockets translate, and nobody saw whom they chose, each that they may have.
+    translated outside the pod. Where its sockets translate, and no trace shows which backend they chose, each that they
+    may have.
     """
     plan = context.plan
     if pod is not context.source:
@@ -44,7 +45,7 @@ def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[l
     return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
 
 
-def astray_inside(
+def misrouted_inside(
     context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, defect: Defect
 ) -> Iterator[Fault]:
     """A pod that does not send its packets of this connection through its interface, or not from its own address."""
@@ -52,10 +53,10 @@ def astray_inside(
         return
     for target, _ in peers(context, pod):
         if target not in pod.pod.ips:
-            yield _astray(context, pod, agent, namespace, target, defect)
+            yield _misrouted(context, pod, agent, namespace, target, defect)
 
 
-def _astray(
+def _misrouted(
     context: CheckContext,
     pod: PodFacts,
     agent: AgentEndpoint,

@@ -12,7 +12,7 @@ from ...evidence.reading import Unavailable
 from ...sources.iproute2 import ss
 from ...sources.iproute2.ss import Socket
 from ..context import CheckContext
-from .netns import home_of
+from .netns import namespace_of
 
 _FIN = 1  # counts as an octet that was not read
 
@@ -68,7 +68,7 @@ def _known(context: CheckContext) -> Sequence[Socket] | None:
     if context.outcome.met is not False or pod is None or backend is None or not context.connection.received:
         return None
     agent = context.agent_endpoint(pod)
-    home = agent if isinstance(agent, Unavailable) else home_of(context, pod, agent)
+    home = agent if isinstance(agent, Unavailable) else namespace_of(context, pod, agent)
     if isinstance(home, Unavailable):
         return None
     found = context.reader.read(ss.fact(pod.node.name, home.namespace, backend.port), ss.parse)

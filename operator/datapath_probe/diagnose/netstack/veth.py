@@ -102,20 +102,18 @@ def _unrouted(pair: Pair, host: str) -> tuple[Reason, str] | None:
 
 def too_small(pair: Pair, node: str) -> Fault:
     """An end of the pair that takes less than is sent to it: the node's end less than the pod sends, or the pod's end
-    less than the pod's route has it tell its peers.
+    less than the pod's route has it announce to its peers.
     """
     host, pod = pair.host, pair.pod
     if not (isinstance(host, links.Link) and isinstance(pod, links.Link)):
         return None
-    sent, told = largest_packet(pod, pair.routes), route_mtu(pair.routes)
+    sent, announced = largest_packet(pod, pair.routes), route_mtu(pair.routes)
     if host.mtu < sent:
         message = (
             f"{host.name} on {node} takes packets of up to {host.mtu} octets, the pod sends up to {sent}"
         )
-    elif told and pod.mtu < told:
-        message = (
-            f"{pod.name} behind {host.name} on {node} takes up to {pod.mtu} octets, its route says {told}"
-        )
+    elif announced and pod.mtu < announced:
+        message = f"{pod.name} behind {host.name} on {node} takes up to {pod.mtu} octets, its route says {announced}"
     else:
         return None
     return Contradiction(Reason.MTU_TOO_SMALL, message, (Defect.DATA_LOST,), pair.rests_on)

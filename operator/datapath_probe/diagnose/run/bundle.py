@@ -134,8 +134,8 @@ def _redacted(run: PathRun) -> PathRun:
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        told = strip_progress(reading.stderr)
-        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=told)
+        report = strip_progress(reading.stderr)
+        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=report)
     return replace(
         run,
         plan=_without_secrets(run.plan),
@@ -162,13 +162,13 @@ def _without_secrets(plan: Plan) -> Plan:
 
 
 def _without_query(reading: Reading, path: str) -> Reading:
-    """An output that may tell of the request's path, as programs write it into JSON or as it is."""
+    """An output that may hold the request's path, as programs write it into JSON or as it is."""
     if isinstance(reading, Unavailable) or "?" not in path:
         return reading
     stdout, stderr = reading.stdout, reading.stderr
     for escape in (str, _in_json, _in_json_of_go):
-        told, hidden = escape(path).encode(), escape(without_values(path)).encode()
-        stdout, stderr = stdout.replace(told, hidden), stderr.replace(told, hidden)
+        plain, hidden = escape(path).encode(), escape(without_values(path)).encode()
+        stdout, stderr = stdout.replace(plain, hidden), stderr.replace(plain, hidden)
     return replace(reading, stdout=stdout, stderr=stderr)
 
 

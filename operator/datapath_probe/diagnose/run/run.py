@@ -22,10 +22,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PathRun:
-    """`plan_after` is the plan resolved anew after the run: where it differs, the cluster is in transition.
+    """`plan_after` is the plan resolved again after the run: where it differs, the cluster is in transition.
 
     `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
-    unseen, because the API server was not heard. `hanging`: the request is under way for longer than good ones take.
+    unseen, because the API server was not reached. `hanging`: the request is under way for longer than good ones take.
     `destination_churn`, `dns_churn`: what changed behind the destination's Service, and behind the cluster's DNS,
     at the second look. `windows`: for how long a change counts as being in transition.
     """

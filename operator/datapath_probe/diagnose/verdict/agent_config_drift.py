@@ -1,6 +1,6 @@
 """How the nodes of a path really run, which the ConfigMap need not say: other settings, other versions.
 
-In: a case. Out: what keeps the run from being judged, or None. Called by `diagnose`.
+In: a context. Out: what keeps the run from being judged, or None. Called by `examination`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ...plan.support import unsupported
 from ...sources.agent.agent_config import AgentConfig
 from ..context import CheckContext
 
-# What decides on the way of packets, and what a key of the ConfigMap is called that sets it.
+# What decides on the path of packets, and what a key of the ConfigMap is called that sets it.
 _DECISIVE = {
     "routing_mode": "routing-mode",
     "tunnel_protocol": "tunnel-protocol",

@@ -15,81 +15,81 @@ from .verdict_input import VerdictInput
 _POLICIES = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
 
 
-def root_cause_of(facts: VerdictInput) -> Finding | None:
+def root_cause_of(given: VerdictInput) -> Finding | None:
     """The first Stale hop whose defects explain how far packets came and what was observed."""
     return next(
         (
             finding
-            for finding in _before_wire_loss(facts)
+            for finding in _before_wire_loss(given)
             if finding.verdict is HopVerdict.STALE
-            and any(_explains(facts, finding, effect) for effect in finding.effects)
+            and any(_explains(given, finding, effect) for effect in finding.effects)
         ),
         None,
     )
 
 
-def shared_cause_of(facts: VerdictInput) -> Finding | None:
+def shared_cause_of(given: VerdictInput) -> Finding | None:
     """The hop of this path over which the observed failure came about: names did not resolve, or endpoints are not
     Ready, because of it.
     """
-    cause = facts.observed.cause if facts.observed else None
-    if cause is None or not facts.is_followed_to(cause.hop):
+    cause = given.observed.cause if given.observed else None
+    if cause is None or not given.is_followed_to(cause.hop):
         return None
-    return next((finding for finding in facts.findings if finding.hop is cause.hop), None)
+    return next((finding for finding in given.findings if finding.hop is cause.hop), None)
 
 
-def bypass_of(facts: VerdictInput) -> Finding | None:
+def bypass_of(given: VerdictInput) -> Finding | None:
     """Why packets passed that policy denies: another policy judged them, or none did."""
-    observed = facts.observed
+    observed = given.observed
     if observed is None:  # what is wrong with the policy's own map says more than that it was not enforced
-        own = (f for f in _before_wire_loss(facts) if f.hop in _POLICIES)
+        own = (f for f in _before_wire_loss(given) if f.hop in _POLICIES)
         return next((f for f in own if f.reason is Reason.STALE_MAP_IN_USE), None)
     if observed.reason is Reason.POLICY_NOT_ENFORCED and not observed.certain:
         return None  # no policy denies it
-    return next((f for f in _before_wire_loss(facts) if _misleads(f, observed.hop)), None)
+    return next((f for f in _before_wire_loss(given) if _diverts(f, observed.hop)), None)
 
 
-def may_mask(facts: VerdictInput, observed: Finding) -> Finding | None:
+def may_mask(given: VerdictInput, observed: Finding) -> Finding | None:
     """The first hop that may be the real cause of what was observed at another one, and can't be judged: Unknown, or
     wrong in another way than packets show.
     """
     if observed.certain:
         return None
     causes = possible_causes_of(observed.reason)
-    candidates = (f for f in facts.findings if f.hop in causes and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop])
+    candidates = (f for f in given.findings if f.hop in causes and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop])
     return next(
         (
             finding
             for finding in candidates
-            if (finding.verdict is HopVerdict.UNKNOWN or _misleads(finding, observed.hop))
-            and not _was_passed(facts.progress, finding.hop)
+            if (finding.verdict is HopVerdict.UNKNOWN or _diverts(finding, observed.hop))
+            and not _was_passed(given.progress, finding.hop)
         ),
         None,
     )
 
 
-def _before_wire_loss(facts: VerdictInput) -> Iterator[Finding]:
+def _before_wire_loss(given: VerdictInput) -> Iterator[Finding]:
     """The findings of hops that packets can have met: what comes after a loss between the nodes has seen none."""
-    last = facts.wire_loss.segment.before if facts.wire_loss else HopName.REPLY_TRANSLATION
-    return (finding for finding in facts.findings if HOP_ORDER[finding.hop] <= HOP_ORDER[last])
+    last = given.wire_loss.segment.before if given.wire_loss else HopName.REPLY_TRANSLATION
+    return (finding for finding in given.findings if HOP_ORDER[finding.hop] <= HOP_ORDER[last])
 
 
-def _explains(facts: VerdictInput, finding: Finding, effect: Effect) -> bool:
+def _explains(given: VerdictInput, finding: Finding, effect: Effect) -> bool:
     """Whether this effect leaves the traces that were found, and packets meet it before the hop where the connection
     was observed to fail; or what was observed is what the effect shows as.
     """
-    observed = facts.observed
+    observed = given.observed
     if observed and not (
         is_met_before(finding.hop, effect, observed.hop)
         or observed.reason in effect.symptoms
         or (observed.of_sender and finding is not observed)
     ):
         return False
-    progress, predicts = facts.progress, effect.predicts
+    progress, predicts = given.progress, effect.predicts
     return progress.fits(predicts) or (bool(effect.answers) and progress.fits_answer(predicts))
 
 
-def _misleads(finding: Finding, shown_at: HopName) -> bool:
+def _diverts(finding: Finding, shown_at: HopName) -> bool:
     """Whether what is wrong here has another policy, or none, judge the packets of the hop where that shows."""
     return finding.verdict is HopVerdict.STALE and any(
         shown_at in effect.judged_elsewhere for effect in finding.effects

@@ -1,7 +1,7 @@
 """What events say beside each hop, and the hop that was seen to drop this connection.
 
 In: the findings of the checks. Out: the same with what was observed; a hop that dropped packets of a request that
-failed is Broken, if they can have died there. Called by `diagnose`, after the checks.
+failed is Broken, if they can have died there. Called by `examination`, after the checks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,8 +55,8 @@ def lost_events(context: CheckContext) -> Iterator[str]:
 def _with_drops(
     context: CheckContext, finding: Finding, drops: Sequence[Drop], progress: Progress
 ) -> Finding:
-    """Drops count where the request failed and its packets came no further; else they are told and no more. Of several
-    kinds the most frequent gives the reason.
+    """Drops count where the request failed and its packets came no further; else they are mentioned and no more. Of
+    several kinds the most frequent gives the reason.
     """
     if not drops:
         return finding
@@ -74,13 +74,15 @@ def _with_drops(
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
     if not fatal:
         return finding
-    told = "; ".join(map(str, drops))
+    dropped = "; ".join(map(str, drops))
     # what is wrong with it, or not followed, says more than that it dropped
     if finding.verdict is HopVerdict.STALE or finding.unfollowed_beyond:
-        message, certain = f"{finding.message}; {told}", bool(finding.defects)
+        message, certain = f"{finding.message}; {dropped}", bool(finding.defects)
         return replace(finding, verdict=HopVerdict.BROKEN, message=message, certain=certain)
     most = max(drops, key=lambda drop: drop.count)
-    return replace(finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=told, of_sender=of_sender)
+    return replace(
+        finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=dropped, of_sender=of_sender
+    )
 
 
 def _with_losses(context: CheckContext, finding: Finding) -> Finding:
@@ -125,11 +127,11 @@ def _observed(
 ) -> Finding:
     """The finding with more of what was observed; the check's own words go first, unless they are contradicted."""
     known = finding.evidence.get(Witness.OBSERVED)
-    told = {key: fact for key, fact in facts.items() if fact}
+    shown = {key: fact for key, fact in facts.items() if fact}
     if known:
-        told = {**known.facts, **told}
+        shown = {**known.facts, **shown}
         if stance is Stance.AGREES:
             summary, stance = known.summary, known.stance
-    statement = Statement(stance, summary, told)
+    statement = Statement(stance, summary, shown)
     evidence = {**finding.evidence, Witness.OBSERVED: statement}
     return replace(finding, evidence={w: evidence[w] for w in Witness if w in evidence})

@@ -1,7 +1,7 @@
 """What both nodes counted while a request hung: packets that left one tunnel device and never came out of the other.
 
-Counters miss nothing, but they count all traffic of a node. So a loss is told only where the receiver counted no packet
-at all while this connection's were sent; what drops were counted is a hint to people and names no hop. Called by
+Counters miss nothing, but they count all traffic of a node. So a loss is reported only where the receiver counted no
+packet at all while this connection's were sent; what drops were counted is a hint to people and names no hop. Called by
 `diagnose`. Source: Cilium 1.18 `bpf/lib/trace.h` (`update_trace_metrics`, before aggregation), `bpf/lib/encap.h`.
 """
 
@@ -44,29 +44,31 @@ def count(reader: EvidenceReader, path: ExpectedPath) -> None:
 
 
 def wire_loss(context: CheckContext, progress: Progress) -> WireLoss | None:
-    """The loss between the nodes, on the way that conntrack and events say was the last; None: not shown."""
+    """The loss between the nodes, in the direction of the last packets that conntrack and events know of; None: there
+    is no proof of one.
+    """
     path = context.path
     if not path.cross_node or path.encapsulation is Encapsulation.NONE or path.destination_node is None:
         return None
     if progress.reached is Stage.SENT:
-        way = path.source_node, path.destination_node
+        ends = path.source_node, path.destination_node
         segment = Segment(HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, path.source_node)
     elif progress.reached is Stage.ANSWERED:
-        way = path.destination_node, path.source_node
+        ends = path.destination_node, path.source_node
         segment = Segment(HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION, path.destination_node)
     else:
         return None
     device = _device(path)
-    sender, receiver = (_device_delta(context, node, device) for node in way)
+    sender, receiver = (_device_delta(context, node, device) for node in ends)
     if sender is None or receiver is None or not sender.tx_packets or receiver.rx_packets:
         return None
-    programs = _program_delta(context, way[1])
+    programs = _program_delta(context, ends[1])
     if programs is None or any(counter.file == "bpf_overlay.c" and n for counter, n in programs.items()):
         return None
     errors = sender.tx_errors + sender.tx_dropped
     message = (
-        f"{device} on {way[0]} sent {sender.tx_packets} packets while the request hung"
-        f"{f' ({errors} more failed)' if errors else ''}, and none came out of {device} on {way[1]}: "
+        f"{device} on {ends[0]} sent {sender.tx_packets} packets while the request hung"
+        f"{f' ({errors} more failed)' if errors else ''}, and none came out of {device} on {ends[1]}: "
         f"0 received by the device, 0 seen by cil_from_overlay"
     )
     return WireLoss(segment, message)

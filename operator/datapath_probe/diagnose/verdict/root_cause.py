@@ -1,8 +1,8 @@
 """What failed early because of something that the request itself would have met later: that is what is broken, and the
-name that did not resolve, or the endpoint that is not Ready, no more than its first victim.
+name that did not resolve, or the endpoint that is not Ready, no more than its first symptom.
 
 In: the findings of a path. Out: the same with the hop that the failure comes of, where the request takes it too. Called
-by `diagnose`, before `conclude`.
+by `examination`.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,19 +11,19 @@ from dataclasses import replace
 from ...api.vocabulary import HOP_ORDER, HopName
 from ..finding.finding import Finding
 
-# Whatever leaves the pod passes these: they need not be judged for the request anew.
+# Whatever leaves the pod passes these: they need not be judged again for the request.
 _OF_THE_POD = frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM})
 
 
 def with_shared_cause(findings: list[Finding], candidate: Callable[[], Iterable[Finding]]) -> list[Finding]:
     """The findings; what a failure comes of is taken back where the request does not depend on it.
 
-    `candidate`: those of the ways that the request may take once its destination is known.
+    `candidate`: those of the paths that the request may take once its destination is known.
     """
     failed = next((f for f in findings if f.cause), None)
     if failed is None or failed.cause is None:
         return findings
-    if failed.hop is HopName.SERVICE_LOOKUP:  # found on the request's own way
+    if failed.hop is HopName.SERVICE_LOOKUP:  # found on the request's own path
         shared: Finding | None = failed.cause
     else:
         shared = _of_request(failed.cause, (f for f in findings if f is not failed), candidate)

@@ -1,8 +1,8 @@
 """What is in the middle of changing on a path, in Kubernetes' and Cilium's own words. A failing run then proves
 nothing: the verdict is Unknown, and this says what is in transition.
 
-What does not lie on the way of this very connection does not count, and no state counts for ever: a roll-out elsewhere
-hides no fault, nor does an agent that has been dead for long. Called by `diagnose`.
+What does not lie on the path of this very connection does not count, and no state counts for ever: a roll-out elsewhere
+hides no fault, nor does an agent that has been dead for long. Called by `examination`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,12 +17,12 @@ from ..run.windows import Windows
 
 
 def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
-    """The first thing that is changing, as one sentence; None when all stands still.
+    """The first thing that is changing, as one sentence; None when nothing is.
 
     `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
     """
     if run.view_age_s > run.windows.trusted_view_s:
-        return f"the API server has not been heard for {run.view_age_s:.0f} s, so objects may have changed unseen"
+        return f"the API server has not been reached for {run.view_age_s:.0f} s, so objects may have changed unseen"
     if isinstance(run.plan_after, CannotRun):
         return run.plan_after.message
     return next(_all(run, chosen, doubtful), None)
@@ -73,7 +73,7 @@ def _node_changing(facts: NodeFacts, now: float, windows: Windows) -> Iterator[s
 
 
 def _endpoint_churn(churn: EndpointChurn, now: float, windows: Windows, has_endpoints: bool) -> Iterator[str]:
-    """What comes and goes behind a Service. One that nobody is about to serve has no endpoints for good."""
+    """What comes and goes behind a Service. One without pods to come has no endpoints for good."""
     for pod in churn.unready:
         if pod.terminating:
             yield f"pod {_name(pod)} behind Service {churn.service} is being deleted"

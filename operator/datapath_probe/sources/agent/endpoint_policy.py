@@ -53,13 +53,13 @@ class Filter:
     last: int
     peers: tuple[Peer, ...]
 
-    def covers(self, port: int, named_ports: Mapping[str, int], protocol: str) -> bool:
-        """Whether the filter applies to this port."""
-        if self.protocol not in (protocol, "ANY"):
+    def covers(self, traffic: "Traffic") -> bool:
+        """Whether the filter applies to the port of this traffic."""
+        if self.protocol not in (traffic.protocol, "ANY"):
             return False
         if self.port_name:
-            return named_ports.get(self.port_name) == port
-        return self.first <= port <= self.last
+            return traffic.named_ports.get(self.port_name) == traffic.port
+        return self.first <= traffic.port <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +123,33 @@ def parse(answer: Answer) -> EndpointPolicy | Absent | Unavailable:
     )
 
 
-def decide(
-    policy: EndpointPolicy,
-    selections: Selections,
-    direction: TrafficDirection,
-    identity: int,
-    port: int,
-    named_ports: Mapping[str, int],
-    protocol: str = "TCP",
-) -> Decision | Unavailable:
-    """Whether the agent's policy lets this identity pass at this port. A deny rule takes precedence over allow rules.
-
-    `named_ports`: those of the destination pod.
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What policy decides on: the identity at the other end, and a port of the destination pod, which has these
+    `named_ports`.
     """
-    if direction not in policy.enforced:
+
+    direction: TrafficDirection
+    identity: int
+    port: int
+    named_ports: Mapping[str, int]
+    protocol: str = "TCP"
+
+
+def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> Decision | Unavailable:
+    """Whether the agent's policy allows this traffic. A deny rule takes precedence over allow rules."""
+    if traffic.direction not in policy.enforced:
         return Decision(allowed=True)
     if policy.ranked:
         why = "rules of different tiers or priorities can't be followed"
         return Unavailable(EvidenceError.UNSUPPORTED_CONFIGURATION, why)
-    filters = [f for f in policy.filters[direction] if f.covers(port, named_ports, protocol)]
+    filters = [f for f in policy.filters[traffic.direction] if f.covers(traffic)]
     peers = [peer for f in filters for peer in f.peers]
     if any(peer.selector not in selections for peer in peers):
         return Unavailable(
             EvidenceError.UNPARSABLE, "the agent's policy uses selectors that are not in its list"
         )
-    meant = [peer for peer in peers if identity in selections[peer.selector]]
+    meant = [peer for peer in peers if traffic.identity in selections[peer.selector]]
     denied = any(peer.deny for peer in meant)
     decisive = [peer for peer in meant if peer.deny is denied]
     policies = {policy for peer in decisive for policy in peer.policies}

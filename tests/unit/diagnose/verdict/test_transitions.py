@@ -120,7 +120,7 @@ def test_a_destination_that_vanished_says_why() -> None:
 def test_an_api_server_that_is_silent_for_long_is() -> None:
     still = run(plan(), plan())
     assert told(replace(still, view_age_s=5.0)) is None
-    assert "has not been heard for 30 s" in (told(replace(still, view_age_s=30.0)) or "")
+    assert "has not been reached for 30 s" in (told(replace(still, view_age_s=30.0)) or "")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from datapath_probe.sources.agent import (
     policy_repository,
     policy_selectors,
 )
-from datapath_probe.sources.agent.endpoint_policy import Decision, EndpointPolicy
+from datapath_probe.sources.agent.endpoint_policy import Decision, EndpointPolicy, Traffic
 from datapath_probe.sources.agent.policy_labels import PolicyRef, Requirement
 from datapath_probe.sources.maps import policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection
@@ -44,7 +44,9 @@ def selections() -> policy_selectors.Selections:
 
 
 def decide(direction: TrafficDirection, identity: int, port: int) -> Decision:
-    decision = endpoint_policy.decide(policy(), selections(), direction, identity, port, {"http": 80})
+    decision = endpoint_policy.decide(
+        policy(), selections(), Traffic(direction, identity, port, {"http": 80})
+    )
     assert isinstance(decision, Decision)
     return decision
 
@@ -67,7 +69,7 @@ def test_the_agents_decisions_match_its_map(key: str) -> None:
     direction, identity, port = TrafficDirection[key.split()[0].upper()], *map(int, key.split()[1:])
     programmed = policymap.decide(entry(direction, identity, port), entry(direction, ANY_IDENTITY, port))
     allowed = isinstance(programmed, PolicyEntry) and not programmed.deny
-    decision = endpoint_policy.decide(policy(), selections(), direction, identity, port, {})
+    decision = endpoint_policy.decide(policy(), selections(), Traffic(direction, identity, port, {}))
     assert isinstance(decision, Decision)
     assert decision.allowed == allowed
 
@@ -102,7 +104,7 @@ def test_rules_that_may_come_from_either_of_two_policies_are_not_exact() -> None
     one = replace(policy().filters[EGRESS][0], port_name="", first=0, last=65535, protocol="ANY")
     both = replace(one, peers=(replace(peer, selector="all", policies=(LAND, QUIET)),))
     known = replace(policy(), filters={EGRESS: (both,)})
-    decision = endpoint_policy.decide(known, {"all": frozenset({SHIP})}, EGRESS, SHIP, 80, {})
+    decision = endpoint_policy.decide(known, {"all": frozenset({SHIP})}, Traffic(EGRESS, SHIP, 80, {}))
     assert decision == Decision(allowed=True, policies=(LAND, QUIET), exact=False)
 
 
@@ -111,17 +113,17 @@ def test_without_policies_nothing_is_enforced() -> None:
     assert isinstance(found, EndpointPolicy)
     assert not found.enforced
     assert found.settled
-    assert endpoint_policy.decide(found, {}, INGRESS, SHIP, 80, {}) == Decision(allowed=True)
+    assert endpoint_policy.decide(found, {}, Traffic(INGRESS, SHIP, 80, {})) == Decision(allowed=True)
 
 
 def test_unknown_selectors_decide_nothing() -> None:
-    decision = endpoint_policy.decide(policy(), {}, INGRESS, SHIP, 80, {})
+    decision = endpoint_policy.decide(policy(), {}, Traffic(INGRESS, SHIP, 80, {}))
     assert isinstance(decision, Unavailable)
 
 
 def test_rules_of_different_ranks_decide_nothing() -> None:
     ranked = replace(policy(), ranked=True)
-    decision = endpoint_policy.decide(ranked, selections(), INGRESS, SHIP, 80, {})
+    decision = endpoint_policy.decide(ranked, selections(), Traffic(INGRESS, SHIP, 80, {}))
     assert isinstance(decision, Unavailable)
     assert decision.reason == EvidenceError.UNSUPPORTED_CONFIGURATION
 
