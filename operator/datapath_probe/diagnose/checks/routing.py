@@ -1,5 +1,5 @@
-"""Hops `node-routing` and `reply-routing`: one node has a route towards the other: for the outer packet of a tunnel,
-or for the pod itself in native routing; and nothing on the way out swallows it.
+"""Hops `node-routing` and `reply-routing`: one node has a route to the other, for the outer packet of a tunnel or, with
+native routing, for the pod itself; and nothing drops packets on the output path.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, Hop
 from ..netstack import host_path
-from ..netstack.fib import unforwarded, unsendable
-from ..netstack.foreign_programs import strangers
+from ..netstack.fib import unforwarded, unroutable
+from ..netstack.foreign_programs import foreign_program
 from ..netstack.mtu import too_small_uplink
 from ..netstack.netfilter import FORWARDED, LEAVING, filtered
 from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
@@ -46,7 +46,7 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
-    """To the pod itself in native routing, else to its node."""
+    """The route to the pod itself with native routing, otherwise to its node."""
     address = towards.pod.ip if context.path.encapsulation is Encapsulation.NONE else None
     pod = None if context.source.pod.host_network else towards
     return judge_route(context, expected, towards.node, address, seen, pod)
@@ -60,9 +60,9 @@ def judge_route(
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
-    """The kernel's own answer to "how do I get there?", and what may happen to packets on the way out.
+    """The kernel's route lookup, and what may drop packets on the output path.
 
-    `address` on that node, None: the node's own. `pod`: the end there, where packets go from pod to pod.
+    `address`: the destination address; None for the node's own. `pod`: the pod at that end; None if an end is a host.
     """
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     if not node_ips:
@@ -82,44 +82,44 @@ def judge_route(
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
         return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,)))
-    way = _way(route)
+    via = _via(route)
     hop.programmed(
-        way, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
+        via, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    astray = _astray(context, expected.node, target, node_ips, route)
-    if astray:
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, astray, (Defect.LOST,), (fact,)))
+    misrouted = _misrouted(context, expected.node, target, node_ips, route)
+    if misrouted:
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, misrouted, (Defect.LOST,), (fact,)))
     neighbor = _neighbor(context, expected, towards, target, route)
     dropped_on_output = (
-        _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
+        _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
     )
     too_small = _too_small(context, pod)
-    finding = worst_of(hop, hop.ok(f"{target} {way}"), neighbor, *dropped_on_output, too_small)
+    finding = worst_of(hop, hop.ok(f"{target} {via}"), neighbor, *dropped_on_output, too_small)
     detour = _detour(context, hop, target, route, fact) if target in node_ips else None
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
-def _of_hosts(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[Fault]:
-    """The same where an end is in its node's own network."""
+def _dropped_from_host(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[Fault]:
+    """Faults on the output path if an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_path.dropped_on_output(context, route.device, reply=reply)
 
 
-def _astray(
+def _misrouted(
     context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
 ) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
     if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
-        return f"{node} sends packets to {target} {_way(route)}, but the pod is on {node_ips[0]}"
-    return f"{node} keeps packets to {target} for itself" if route.device == _LOOPBACK else None
+        return f"{node} sends packets to {target} {_via(route)}, but the pod is on {node_ips[0]}"
+    return f"{node} delivers packets to {target} to itself" if route.device == _LOOPBACK else None
 
 
-def _way(route: links.Route) -> str:
+def _via(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
 def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fact: Fact) -> Fault:
-    """A router on the way to a node that is a neighbour: its subnet is at the very device."""
+    """A gateway on the route to a node in a directly connected subnet."""
     if route.gateway is None or context.outcome.met is False:
         return None
     node, of_subnet = hop.expected.node, links.routes_for(hop.expected.node, target)
@@ -128,24 +128,24 @@ def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fa
         return None
     for other in routes:
         if "/" in other.destination and other.gateway is None and other.device == route.device:
-            subnet = f"{other.destination} is at {route.device}"
-            message = f"{node} sends packets to {target} via {route.gateway}, though {subnet}"
+            subnet = f"{other.destination} is directly connected to {route.device}"
+            message = f"{node} sends packets to {target} via {route.gateway}, although {subnet}"
             return Contradiction(Reason.NODE_ROUTE_MISSING, message, rests_on=(fact, of_subnet))
     return None
 
 
 def _detached(context: CheckContext, hop: Hop, towards: NodeFacts) -> Iterator[Fault]:
-    """Cilium's own programs at the uplinks, of this direction."""
+    """Missing Cilium programs at the uplinks of this direction."""
     sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
     return detached_at_uplinks(context, sender, towards) if sender else iter(())
 
 
 def _too_small(context: CheckContext, towards: PodFacts | None) -> Fault:
-    """Uplinks are judged once, on the way there, for either direction."""
+    """Uplinks with an MTU that is too small, judged once for both directions."""
     if towards is None or towards is not context.destination:
         return None
-    suspect = too_small_uplink(context, context.source, towards)
-    return if_expected(suspect) if isinstance(suspect, Unavailable) else suspect
+    fault = too_small_uplink(context, context.source, towards)
+    return if_expected(fault) if isinstance(fault, Unavailable) else fault
 
 
 def _neighbor(
@@ -155,7 +155,7 @@ def _neighbor(
     target: str,
     route: links.Route,
 ) -> Fault:
-    """The link-layer address of the other node, or of the router on the way to it. Asked only after a failure."""
+    """The neighbor entry of the other node, or of the gateway to it. Read only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
     if context.outcome.met is not False:
@@ -167,12 +167,16 @@ def _neighbor(
     if isinstance(neighbor, Absent):
         return None
     if neighbor.unreachable:
-        who = f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the way to {target},"
+        who = (
+            f"{towards.name} ({next_hop})"
+            if next_hop in node_ips
+            else f"{next_hop}, the gateway to {target},"
+        )
         message = f"{who} does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
     if next_hop not in node_ips:
         return None
-    own = _facing(context, towards, expected.node)
+    own = _device_towards(context, towards, expected.node)
     if isinstance(own, Unavailable):
         return if_expected(own)
     if isinstance(own, Absent) or own.mac == neighbor.mac:
@@ -183,8 +187,8 @@ def _neighbor(
     return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, (Defect.LOST,), (fact,))
 
 
-def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
-    """The device by which the node reaches the other one."""
+def _device_towards(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
+    """The device through which the node reaches the other one."""
     peer = next((known.cilium for known in context.plan.nodes if known.name == other and known.cilium), None)
     if peer is None or not peer.internal_ips:
         return Absent()
@@ -197,23 +201,23 @@ def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | 
 def _dropped_on_output(
     context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route
 ) -> Iterator[Fault]:
-    """A packet filter or a queue on the way out; in native routing also a filter of the node that they come to."""
+    """Packet filters, qdiscs and programs on the output path; with native routing also on the receiver."""
     assert context.destination is not None
     node = hop.expected.node
     sender = context.source if towards is context.destination else context.destination
     yield qdisc_drops(context, node, route.device)
-    yield strangers(context, node, route.device, Direction.EGRESS)
+    yield foreign_program(context, node, route.device, Direction.EGRESS)
     if context.path.encapsulation is not Encapsulation.NONE:
         outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
             yield filtered(context, node, LEAVING, outer)
-            yield unsendable(context, node, outer, Reason.NODE_ROUTE_MISSING)
+            yield unroutable(context, node, outer, Reason.NODE_ROUTE_MISSING)
         return
     packet = request_packet(context, frozenset(), reply=towards is context.source)
     assert packet is not None
     yield from _forwarded(context, node, sender, packet, route.device)
-    for arrival in _arriving(context, sender, towards, packet):
-        yield replace(arrival, node=towards.node.name) if isinstance(arrival, Contradiction) else arrival
+    for fault in _dropped_on_input(context, sender, towards, packet):
+        yield replace(fault, node=towards.node.name) if isinstance(fault, Contradiction) else fault
 
 
 def _forwarded(
@@ -223,7 +227,7 @@ def _forwarded(
     packet: Packet,
     uplink: str,
 ) -> Iterator[Fault]:
-    """The sender's node, whose stack passes on what comes from the pod's device."""
+    """The sender's node, whose stack forwards packets from the pod's device."""
     device = pod_device(context, sender)
     yield filtered(context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}))
     if not context.config.bpf_host_routing:
@@ -231,14 +235,16 @@ def _forwarded(
             yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING)
 
 
-def _arriving(context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet) -> Iterator[Fault]:
-    """The node that packets come to, whose stack passes on what comes from its uplink."""
+def _dropped_on_input(
+    context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet
+) -> Iterator[Fault]:
+    """The receiver, whose stack forwards packets from its uplink."""
     there = towards.node.name
     arrived = uplinks(context, sender.node, towards.node, of=there)
     devices = arrived | pod_device(context, towards) | {CILIUM_HOST}
     yield filtered(context, there, FORWARDED, replace(packet, devices=devices))
     agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
-        yield strangers(context, there, device, Direction.INGRESS)
+        yield foreign_program(context, there, device, Direction.INGRESS)
         if isinstance(agent, AgentEndpoint):
             yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING)
