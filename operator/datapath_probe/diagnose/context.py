@@ -18,7 +18,7 @@ from .connection.connection import Connection
 from .connection.outcome import Outcome
 from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
-from .finding.hop_check import LIVE, ConfirmationPolicy, Hop
+from .finding.hop_check import LIVE, ConfirmationPolicy, HopCheck
 from .run.run import PathRun
 
 SENT_AGAIN_S = 0.9
@@ -104,9 +104,9 @@ class CheckContext:
         """The backend as "ip:port"; the display name of the destination while the backend is not known."""
         return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
 
-    def hop(self, expected: ExpectedHop, object_: str) -> Hop:
+    def hop(self, expected: ExpectedHop, object_: str) -> HopCheck:
         """A new check of a hop."""
-        return Hop(expected, object_, self.reader, self.run.second_look, self.confirmation)
+        return HopCheck(expected, object_, self.reader, self.run.second_look, self.confirmation)
 
     def check(self, expected: ExpectedHop) -> Finding:
         """Run the check that is registered for the hop."""

@@ -26,9 +26,9 @@ def diagnose(
     `confirmation`: how often a contradiction must be read before it counts.
     """
     examination = Examination.of(run, parse_cache, confirmation)
-    context, facts = examination.context, examination.verdict_input()
-    verdict = conclude(facts)
-    may_look_again = confirmation.takes_second_look and not (run.second_look or facts.unsupported)
+    context, given = examination.context, examination.verdict_input()
+    verdict = conclude(given)
+    may_look_again = confirmation.takes_second_look and not (run.second_look or given.unsupported)
     return Diagnosis(
         plan=run.plan,
         backend=context.backend,
@@ -44,10 +44,10 @@ def diagnose(
         segment=verdict.segment,
         symptom=verdict.symptom,
         findings=verdict.findings,
-        profile=None if facts.change else observed_profile(context, facts.findings),
+        profile=None if given.change else observed_profile(context, given.findings),
         rule=verdict.rule,
-        confirm=frozenset().union(*(finding.confirm for finding in facts.findings)),
-        needs_second_look=may_look_again and any(map(_is_doubtful, facts.findings)),
+        confirm=frozenset().union(*(finding.confirm for finding in given.findings)),
+        needs_second_look=may_look_again and any(map(_is_doubtful, given.findings)),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),
     )

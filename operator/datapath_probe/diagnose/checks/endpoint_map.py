@@ -31,7 +31,7 @@ from ..datapath.tail_calls import call_missing, to_pod_calls
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.netfilter import FORWARDED, filtered
 from ..netstack.packet_model import request_packet
 
@@ -54,7 +54,7 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     return hop.stale(_unexpected_entry(expected.node, address, actual_node, fact))
 
 
-def unexpected_source_entry(context: CheckContext, hop: Hop) -> Fault:
+def unexpected_source_entry(context: CheckContext, hop: HopCheck) -> Fault:
     """The same for replies: the destination's node has an endpoint entry for the source."""
     if not context.path.cross_node:
         return None
@@ -106,7 +106,7 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
     return worst_of(hop, delivery, call_missing(context, expected.node, agent.id, to_pod_calls(context)))
 
 
-def _delivery(context: CheckContext, hop: Hop, pod: PodFacts, *, seen: bool) -> Finding:
+def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool) -> Finding:
     """The endpoint map's entry for the pod, the node's route to it, and faults of the node's stack for its packets."""
     address, node = pod.pod.ip, hop.expected.node
     agent = context.agent_endpoint(pod)
@@ -145,7 +145,7 @@ def _delivery(context: CheckContext, hop: Hop, pod: PodFacts, *, seen: bool) -> 
 
 def _mismatch(
     context: CheckContext,
-    hop: Hop,
+    hop: HopCheck,
     record: lxcmap.EndpointRecord,
     agent: AgentEndpoint,
     fact: Fact,
@@ -198,7 +198,7 @@ def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint
         yield filtered(context, node, FORWARDED, packet)
 
 
-def _other_identity(hop: Hop, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
+def _other_identity(hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
     """A wrong identity in the entry, which no program reads on these paths."""
     if record.identity == agent.identity:
         return None

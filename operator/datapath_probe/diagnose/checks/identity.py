@@ -16,7 +16,7 @@ from ..context import CheckContext
 from ..datapath.ipcache_match import lookup_ipcache
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 
 
 def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -60,7 +60,7 @@ def _may_be_masqueraded(context: CheckContext) -> bool:
     return is_native and left and can_be_asked and not context.source.pod.host_network
 
 
-def _masqueraded(context: CheckContext, hop: Hop, name: str) -> Finding | None:
+def _masqueraded(context: CheckContext, hop: HopCheck, name: str) -> Finding | None:
     """Packets that left with the pod's address and arrived with that of its node, or that have no entry on the
     destination's node. None if the request failed and no such entry exists.
     """
@@ -93,7 +93,7 @@ def _entries_of_own_node(context: CheckContext, node: str) -> list[Trace]:
     return [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
 
 
-def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
+def _judge(hop: HopCheck, expected: ExpectedHop, name: str, identity: int, seen: int) -> Finding:
     """`seen`: the identity that the node resolved for the packet's source."""
     hop.observed(f"identity {seen}", {"identity": seen})
     if seen != identity:
@@ -103,7 +103,7 @@ def _judge(hop: Hop, expected: ExpectedHop, name: str, identity: int, seen: int)
 
 
 def _wrong_identity_in_ipcache(
-    context: CheckContext, hop: Hop, identity: int
+    context: CheckContext, hop: HopCheck, identity: int
 ) -> Contradiction | Unavailable | None:
     """A wrong identity of the source in the node's ipcache, if packets do not carry the identity."""
     if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:

@@ -20,12 +20,12 @@ from ..datapath.local_delivery import stack_forwards, uses_policy_program
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.fib import rejected_on_input, unroutable
-from ..netstack.foreign_programs import foreign_program
+from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.netfilter import ARRIVING, LEAVING, filtered, filtered_at_device
-from ..netstack.netns import netns_of
-from ..netstack.pod_routing import misrouted_in_pod, packets_inside
+from ..netstack.netns import namespace_of
+from ..netstack.pod_routing import misrouted_inside, packets_inside
 from ..netstack.pod_sockets import socket_contradiction
 from ..netstack.qdisc import qdisc_drops
 from ..netstack.veth import Pair, problem_of, read_pair, too_small
@@ -69,7 +69,7 @@ def _judge(
     )
     if seen:
         hop.observed("packets of this connection traversed the pair")
-    pod_netns = netns_of(context, pod, agent)
+    pod_netns = namespace_of(context, pod, agent)
     pair = read_pair(context, pod, agent, pod_netns)
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(context, expected.node))
@@ -134,14 +134,14 @@ def _losses(
     source = pod is context.source
     inwards, outwards = Defect.LOST_INTO_POD, Defect.LOST_OUT_OF_POD
     inside = qdisc.losing_in_pod(node, namespace)
-    yield from misrouted_in_pod(context, pod, agent, namespace, outwards)
+    yield from misrouted_inside(context, pod, agent, namespace, outwards)
     yield qdisc_drops(context, node, agent.interface_name, inwards)
     yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
     if uses_policy_program(context):  # otherwise Cilium attaches a program there, which another hop reports
-        yield foreign_program(context, node, agent.interface_name, Direction.EGRESS, inwards)
-    yield foreign_program(context, node, device, Direction.INGRESS, inwards, namespace)
-    yield foreign_program(context, node, device, Direction.EGRESS, outwards, namespace)
+        yield foreign_programs_dropping(context, node, agent.interface_name, Direction.EGRESS, inwards)
+    yield foreign_programs_dropping(context, node, device, Direction.INGRESS, inwards, namespace)
+    yield foreign_programs_dropping(context, node, device, Direction.EGRESS, outwards, namespace)
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
         yield rejected_on_input(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
@@ -158,7 +158,7 @@ def _losses(
     yield None if source else socket_contradiction(context)
 
 
-def _state(hop: Hop, pair: Pair) -> None:
+def _state(hop: HopCheck, pair: Pair) -> None:
     """State the two ends."""
     facts: dict[str, object] = {}
     for end, link in (("host", pair.host), ("pod", pair.pod)):

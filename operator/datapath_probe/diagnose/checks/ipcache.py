@@ -17,7 +17,7 @@ from ..datapath.ipcache_match import IpcacheMatch, lookup_ipcache
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .endpoint_map import unexpected_source_entry
 
 
@@ -141,7 +141,7 @@ def _fault(
 
 
 def _unknown_pod(
-    hop: Hop,
+    hop: HopCheck,
     intent: ExpectedRecord,
     match: IpcacheMatch,
     of_identity: tuple[Defect, ...],

@@ -10,7 +10,7 @@ from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
-from ..finding.hop_check import Hop
+from ..finding.hop_check import HopCheck
 from .dns_path import Queries, first_fault, judge_dns_path, queries
 from .service import balances_as_planned
 
@@ -53,7 +53,7 @@ def _expected(context: CheckContext) -> _Expected:
     return _Expected(addresses, text, {"backends": ", ".join(sorted(addresses))})
 
 
-def _unresolved(context: CheckContext, hop: Hop, report: ClientReport, right: _Expected) -> Finding:
+def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected) -> Finding:
     """curl had no address to connect to."""
     hop.observed("curl got no address", _facts(report))
     if not right.addresses:
@@ -64,7 +64,7 @@ def _unresolved(context: CheckContext, hop: Hop, report: ClientReport, right: _E
 
 
 def _unexpected_address(
-    context: CheckContext, hop: Hop, report: ClientReport, right: _Expected
+    context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected
 ) -> Finding | None:
     """curl reports the address that it connected to, even if its socket was translated to a backend."""
     called = report.remote_ip or _called(context)
@@ -78,7 +78,7 @@ def _unexpected_address(
     )
 
 
-def _expected_address(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
+def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
     """curl connected to an expected address, or nothing shows which one."""
     called = report.remote_ip or _shown(context)
     if not called:
@@ -95,7 +95,7 @@ def _facts(report: ClientReport) -> dict[str, str]:
     return {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
 
 
-def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | None:
+def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
     """A slow resolution: a name server can't be reached, and another one, or a second query, answered."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
     if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
@@ -110,7 +110,7 @@ def _slowed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding | 
 
 
 def _why_unresolved(
-    context: CheckContext, hop: Hop, report: ClientReport
+    context: CheckContext, hop: HopCheck, report: ClientReport
 ) -> tuple[Reason, str, Finding | None]:
     """The reason and message for a name that did not resolve, and the finding on the path to the cluster's DNS that
     explains it, if any.

@@ -18,10 +18,10 @@ from ..datapath.tail_calls import overlay_call_missing
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.fib import rejected_on_input
-from ..netstack.foreign_programs import foreign_program, foreign_program_first
+from ..netstack.foreign_programs import foreign_programs_dropping, foreign_program_first
 from ..netstack.netfilter import ARRIVING, filtered
 from ..netstack.packet_model import tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
@@ -65,7 +65,7 @@ def check_reply_decapsulation(context: CheckContext, expected: ExpectedHop) -> F
     return _unless_lost(context, hop, finding, context.destination, context.source)
 
 
-def _hop(context: CheckContext, expected: ExpectedHop, program: str) -> Hop:
+def _hop(context: CheckContext, expected: ExpectedHop, program: str) -> HopCheck:
     config = context.config
     hop = context.hop(expected, f"{program}@{_name(context)}")
     hop.intent(
@@ -79,12 +79,12 @@ def _name(context: CheckContext) -> str:
     return f"cilium_{context.config.tunnel_protocol}"
 
 
-def _observe_reply(context: CheckContext, hop: Hop) -> None:
+def _observe_reply(context: CheckContext, hop: HopCheck) -> None:
     if context.connection.replied:
         hop.observed("replies of this connection reached the source's node")
 
 
-def _device(context: CheckContext, hop: Hop) -> Finding | None:
+def _device(context: CheckContext, hop: HopCheck) -> Finding | None:
     """The finding of a faulty tunnel device of the node; None if it is correct."""
     config, node, device = context.config, hop.expected.node, _name(context)
     fact = links.link(node, device)
@@ -120,7 +120,7 @@ def _device(context: CheckContext, hop: Hop) -> Finding | None:
 
 def _unless_lost(
     context: CheckContext,
-    hop: Hop,
+    hop: HopCheck,
     finding: Finding,
     sender: PodFacts | None,
     receiver: PodFacts | None,
@@ -132,17 +132,17 @@ def _unless_lost(
     dropped = filtered(context, node, ARRIVING, packet) if packet else None
     faults = [dropped]
     for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
-        faults.append(foreign_program(context, node, device, Direction.INGRESS))
+        faults.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))
         if packet:
             faults.append(rejected_on_input(context, node, packet, device, Reason.NODE_ROUTE_MISSING))
     return worst_of(hop, finding, *faults, overlay_call_missing(context, node))
 
 
-def _stale(hop: Hop, reason: Reason, message: str, fact: Fact) -> Finding:
+def _stale(hop: HopCheck, reason: Reason, message: str, fact: Fact) -> Finding:
     return hop.stale(Contradiction(reason, message, (Defect.LOST,), (fact,)))
 
 
-def _program(context: CheckContext, hop: Hop, program: str, direction: Direction) -> Finding:
+def _program(context: CheckContext, hop: HopCheck, program: str, direction: Direction) -> Finding:
     """Whether the program is attached to the node's tunnel device."""
     node, device = hop.expected.node, _name(context)
     pin = bpftool.device_link(node, device, program)

@@ -15,7 +15,7 @@ from ..context import CheckContext
 from ..datapath.resolved_policy import Intent, policy_facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .expected_denial import denied_by, denies, let_through
 
 # In these versions, an annotation can redirect a pod's traffic to the L7 proxy without a policy.
@@ -73,7 +73,7 @@ class Comparison:
     """
 
     context: CheckContext
-    hop: Hop
+    hop: HopCheck
     gate: Gate
     intent: Intent | Unavailable
     entry: PolicyEntry | Absent

@@ -20,7 +20,7 @@ from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.foreign_programs import program_before
 
@@ -122,7 +122,7 @@ def _impostor(
     return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (*rests_on, pin))
 
 
-def _state(hop: Hop, chain: tuple[Attachment, ...]) -> None:
+def _state(hop: HopCheck, chain: tuple[Attachment, ...]) -> None:
     """State the attached programs, in order."""
     hop.programmed(
         ", ".join(f"{attached.program} ({attached.kind})" for attached in chain) or "nothing attached",

@@ -8,7 +8,7 @@ from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
-from ..finding.hop_check import Hop
+from ..finding.hop_check import HopCheck
 from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
@@ -38,7 +38,7 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     return _failed(context, hop, report)
 
 
-def _failed(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
+def _failed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
     """Without a complete response: what came from the pod, and the state of its sockets."""
     connection = context.connection
     if report.failure is ClientFailure.NOT_CONNECTED and connection.refused:
@@ -72,7 +72,7 @@ def _why_refused(context: CheckContext) -> str:
     return f"the pod replied with a RST, {why} on that port"
 
 
-def _unexpected(context: CheckContext, hop: Hop, report: ClientReport) -> Finding:
+def _unexpected(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
     """If a denial is expected, the application can't be wrong; its response only shows that it was reached."""
     if context.connection.connected or context.connection.refused:
         return hop.ok(f"{context.server} was reached: {_reported(report)}")

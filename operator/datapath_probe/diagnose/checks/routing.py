@@ -22,10 +22,10 @@ from ..datapath.native_device_programs import detached_at_uplinks
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack import host_path
 from ..netstack.fib import unforwarded, unroutable
-from ..netstack.foreign_programs import foreign_program
+from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.mtu import too_small_uplink
 from ..netstack.netfilter import FORWARDED, LEAVING, filtered
 from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
@@ -86,9 +86,9 @@ def judge_route(
     hop.programmed(
         via, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
-    misrouted = _misrouted(context, expected.node, target, node_ips, route)
-    if misrouted:
-        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, misrouted, (Defect.LOST,), (fact,)))
+    wrong = _wrong_route(context, expected.node, target, node_ips, route)
+    if wrong:
+        return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, wrong, (Defect.LOST,), (fact,)))
     neighbor = _neighbor(context, expected, towards, target, route)
     dropped_on_output = (
         _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
@@ -99,13 +99,13 @@ def judge_route(
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
 
 
-def _dropped_from_host(context: CheckContext, hop: Hop, route: links.Route) -> Iterator[Fault]:
+def _dropped_from_host(context: CheckContext, hop: HopCheck, route: links.Route) -> Iterator[Fault]:
     """Faults on the output path if an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_path.dropped_on_output(context, route.device, reply=reply)
 
 
-def _misrouted(
+def _wrong_route(
     context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
 ) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
@@ -118,7 +118,7 @@ def _via(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fact: Fact) -> Fault:
+def _detour(context: CheckContext, hop: HopCheck, target: str, route: links.Route, fact: Fact) -> Fault:
     """A gateway on the route to a node in a directly connected subnet."""
     if route.gateway is None or context.outcome.met is False:
         return None
@@ -134,7 +134,7 @@ def _detour(context: CheckContext, hop: Hop, target: str, route: links.Route, fa
     return None
 
 
-def _detached(context: CheckContext, hop: Hop, towards: NodeFacts) -> Iterator[Fault]:
+def _detached(context: CheckContext, hop: HopCheck, towards: NodeFacts) -> Iterator[Fault]:
     """Missing Cilium programs at the uplinks of this direction."""
     sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
     return detached_at_uplinks(context, sender, towards) if sender else iter(())
@@ -199,14 +199,14 @@ def _device_towards(context: CheckContext, node: NodeFacts, other: str) -> links
 
 
 def _dropped_on_output(
-    context: CheckContext, hop: Hop, towards: PodFacts, route: links.Route
+    context: CheckContext, hop: HopCheck, towards: PodFacts, route: links.Route
 ) -> Iterator[Fault]:
     """Packet filters, qdiscs and programs on the output path; with native routing also on the receiver."""
     assert context.destination is not None
     node = hop.expected.node
     sender = context.source if towards is context.destination else context.destination
     yield qdisc_drops(context, node, route.device)
-    yield foreign_program(context, node, route.device, Direction.EGRESS)
+    yield foreign_programs_dropping(context, node, route.device, Direction.EGRESS)
     if context.path.encapsulation is not Encapsulation.NONE:
         outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
@@ -245,6 +245,6 @@ def _dropped_on_input(
     yield filtered(context, there, FORWARDED, replace(packet, devices=devices))
     agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
-        yield foreign_program(context, there, device, Direction.INGRESS)
+        yield foreign_programs_dropping(context, there, device, Direction.INGRESS)
         if isinstance(agent, AgentEndpoint):
             yield not_forwarded(context, towards, agent, packet, device, Reason.NODE_ROUTE_MISSING)

@@ -27,7 +27,7 @@ from ..datapath.service_backends import (
 from ..datapath.service_master_slot import master_slot_mismatch
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.service_frontend import ServiceEntry, address_of
 from .unready_endpoints import unready_pods, why_unready
 
@@ -68,7 +68,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def _judge(
-    context: CheckContext, hop: Hop, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
+    context: CheckContext, hop: HopCheck, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Finding:
     """Compare the programmed backends with the wanted ones."""
     node, frontend = hop.expected.node, frontend_of(context)
@@ -100,7 +100,7 @@ def _chooses(context: CheckContext) -> bool:
     return context.config.socket_lb or not context.source.pod.host_network
 
 
-def _no_backends(context: CheckContext, hop: Hop, frontend: Frontend) -> Finding:
+def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
     """There is no backend to translate to."""
     name = f"{frontend.service.namespace}/{frontend.service.name}"
     message = f"Service {name} has no ready endpoint for {hop.expected.node}"

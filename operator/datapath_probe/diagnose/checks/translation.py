@@ -13,10 +13,10 @@ from ...sources.maps import conntrack, lbmap
 from ..context import CheckContext
 from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, has_affinity, master_at, programmed_of
 from ..datapath.service_master_slot import reverse_nat_of
-from ..datapath.socket_lb import untranslating
+from ..datapath.socket_lb import socket_lb_detached
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 
 
 def check_service_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -33,7 +33,7 @@ def check_service_translation(context: CheckContext, expected: ExpectedHop) -> F
         if left_over:
             return hop.stale(left_over)
         return hop.ok(f"{frontend.address} → {chosen.ip}:{chosen.port}")
-    unattached = untranslating(context, expected.node)
+    unattached = socket_lb_detached(context, expected.node)
     if isinstance(unattached, Contradiction):
         return hop.stale(unattached)
     if context.connection.untranslated:
@@ -96,7 +96,7 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
 
 
 def _judge_reverse_nat(
-    hop: Hop, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, fact: Fact
+    hop: HopCheck, entry: lbmap.RevNatRecord | Absent, frontend: Frontend, fact: Fact
 ) -> Finding:
     defects = (Defect.NOT_TRANSLATED_BACK,)
     if isinstance(entry, Absent):

@@ -28,7 +28,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.finding import Finding
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.fib import unforwarded
 from ..netstack.foreign_programs import foreign_program_first
@@ -58,7 +58,7 @@ def uses_endpoint_map(context: CheckContext) -> bool:
 
 
 def missing_program(
-    context: CheckContext, hop: Hop, agent: AgentEndpoint
+    context: CheckContext, hop: HopCheck, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
     """The missing program, without which the stack does not deliver packets or bypasses policy; or a foreign program
     before it. None if it is attached first, or this path has no such program.
@@ -83,7 +83,7 @@ def missing_program(
 
 
 def wrong_route(
-    context: CheckContext, hop: Hop, pod: PodFacts, agent: AgentEndpoint
+    context: CheckContext, hop: HopCheck, pod: PodFacts, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
     """A wrong route of the node's stack to the pod; None if it is correct or not used.
 

@@ -17,7 +17,7 @@ from ...sources.maps.policymap import TrafficDirection
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
-from ..finding.hop_check import Contradiction, Hop
+from ..finding.hop_check import Contradiction, HopCheck
 from .tail_calls import CALLS_FROM_POD, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
@@ -30,7 +30,7 @@ def owner_is_known(context: CheckContext, node: str) -> bool:
 
 
 def program_in_slot(
-    context: CheckContext, hop: Hop, endpoint: int, lost: str
+    context: CheckContext, hop: HopCheck, endpoint: int, lost: str
 ) -> int | Contradiction | Unavailable:
     """The ID of the program in the endpoint's slot. Without one, the packets that `lost` names are dropped."""
     node = hop.expected.node

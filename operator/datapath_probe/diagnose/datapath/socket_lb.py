@@ -13,7 +13,7 @@ from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
 
-def untranslating(context: CheckContext, node: str) -> Fault:
+def socket_lb_detached(context: CheckContext, node: str) -> Fault:
     """`cil_sock4_connect` is not attached: no connection of a pod is translated, including those to a name server."""
     if context.outcome.met is not False or not context.config.socket_lb or ":" in context.source.pod.ip:
         return None

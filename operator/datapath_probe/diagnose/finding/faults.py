@@ -8,7 +8,7 @@ from ...api.vocabulary import HopVerdict
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Unavailable
 from .finding import Finding
-from .hop_check import Contradiction, Hop
+from .hop_check import Contradiction, HopCheck
 
 Fault = Contradiction | Unavailable | None
 """A fault that loses packets, missing evidence, or None if nothing was found."""
@@ -17,7 +17,7 @@ Fault = Contradiction | Unavailable | None
 _OPTIONAL_EVIDENCE = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
 
 
-def worst_of(hop: Hop, finding: Finding, *faults: Fault) -> Finding:
+def worst_of(hop: HopCheck, finding: Finding, *faults: Fault) -> Finding:
     """The finding of a hop. If it is Ok: the first contradiction among the faults, or missing evidence."""
     if finding.verdict is not HopVerdict.OK:
         return finding

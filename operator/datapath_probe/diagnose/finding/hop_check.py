@@ -53,7 +53,7 @@ SNAPSHOT = ConfirmationPolicy(reads_needed=1)
 
 
 @dataclass(slots=True)
-class Hop:
+class HopCheck:
     """One hop during its check: its object, and the statements of the witnesses so far."""
 
     expected: ExpectedHop

@@ -52,7 +52,7 @@ def foreign_program_first(
     return first if first and first.defects else None
 
 
-def foreign_program(
+def foreign_programs_dropping(
     context: CheckContext,
     node: str,
     device: str,

@@ -19,7 +19,7 @@ from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
-from .foreign_programs import foreign_program
+from .foreign_programs import foreign_programs_dropping
 from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
 from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
 from .qdisc import qdisc_drops
@@ -44,7 +44,7 @@ def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False
         return
     here, there = ends.sender.name, ends.receiver.name
     yield qdisc_drops(context, here, uplink)
-    yield foreign_program(context, here, uplink, Direction.EGRESS)
+    yield foreign_programs_dropping(context, here, uplink, Direction.EGRESS)
     tunneled = context.path.encapsulation is not Encapsulation.NONE
     outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
     if outer:
@@ -82,7 +82,7 @@ def _dropped_on_input(
     elif not tunneled and not context.config.bpf_host_routing:
         yield filtered(context, there, FORWARDED, packet)
     for device in sorted(arrived) if not tunneled else ():
-        yield foreign_program(context, there, device, Direction.INGRESS)
+        yield foreign_programs_dropping(context, there, device, Direction.INGRESS)
 
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:

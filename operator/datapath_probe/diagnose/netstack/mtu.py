@@ -18,7 +18,7 @@ from ...sources.iproute2 import links
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.hop_check import Contradiction
-from .netns import netns_of
+from .netns import namespace_of
 
 # inner Ethernet header, and the IPv4, UDP and VXLAN or Geneve headers around it
 OUTER_HEADERS = 14 + 20 + 8 + 8
@@ -80,7 +80,7 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
     node, agent = pod.node.name, context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return agent
-    pod_netns = netns_of(context, pod, agent)
+    pod_netns = namespace_of(context, pod, agent)
     if isinstance(pod_netns, Unavailable):
         return None if pod_netns.reason == Reason.NAMESPACE_NOT_FOUND else pod_netns
     of_link = links.pod_link(node, pod_netns.name, agent.container_interface_name)

@@ -44,7 +44,7 @@ def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[l
     return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
 
 
-def misrouted_in_pod(
+def misrouted_inside(
     context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, defect: Defect
 ) -> Iterator[Fault]:
     """A pod that sends packets of this connection through another interface, or from another address."""

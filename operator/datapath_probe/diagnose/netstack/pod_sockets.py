@@ -12,7 +12,7 @@ from ...evidence.reading import Unavailable
 from ...sources.iproute2 import ss
 from ...sources.iproute2.ss import Socket
 from ..context import CheckContext
-from .netns import netns_of
+from .netns import namespace_of
 
 _FIN = 1  # a FIN counts as an unread octet
 
@@ -68,7 +68,7 @@ def _known(context: CheckContext) -> Sequence[Socket] | None:
     if context.outcome.met is not False or pod is None or backend is None or not context.connection.received:
         return None
     agent = context.agent_endpoint(pod)
-    pod_netns = agent if isinstance(agent, Unavailable) else netns_of(context, pod, agent)
+    pod_netns = agent if isinstance(agent, Unavailable) else namespace_of(context, pod, agent)
     if isinstance(pod_netns, Unavailable):
         return None
     found = context.reader.read(ss.fact(pod.node.name, pod_netns.name, backend.port), ss.parse)

@@ -22,13 +22,13 @@ _DEVICE_OF: dict[HopName, HopName] = {
 }
 
 
-def doubt_programs_of_unknown_devices(facts: VerdictInput) -> tuple[Finding, ...]:
+def doubt_programs_of_unknown_devices(given: VerdictInput) -> tuple[Finding, ...]:
     """A missing program is Unknown if its device could not be read.
 
     The device may be a different one with the same name, which has no programs either. First, because it depends only
     on the evidence of two hops.
     """
-    device = {finding.hop: finding for finding in facts.findings}
+    device = {finding.hop: finding for finding in given.findings}
 
     def adjusted(finding: Finding) -> Finding:
         of = device.get(_DEVICE_OF.get(finding.hop, finding.hop))
@@ -38,56 +38,56 @@ def doubt_programs_of_unknown_devices(facts: VerdictInput) -> tuple[Finding, ...
             return finding
         return withheld(finding, f"{of.hop} can't be judged ({of.message})", of.reason)
 
-    return tuple(map(adjusted, facts.findings))
+    return tuple(map(adjusted, given.findings))
 
 
-def withhold_beyond_not_followed(facts: VerdictInput) -> tuple[Finding, ...]:
+def withhold_beyond_not_followed(given: VerdictInput) -> tuple[Finding, ...]:
     """From the first hop that is not followed (L7 proxy, authentication), findings are Unknown.
 
     No check knows the path of packets beyond that hop. Hops before it are judged as usual.
     """
-    start, reason = facts.not_followed, Reason.UNSUPPORTED_CONFIGURATION
+    start, reason = given.not_followed, Reason.UNSUPPORTED_CONFIGURATION
     if start is None:
-        return facts.findings
+        return given.findings
 
     def adjusted(finding: Finding) -> Finding:
         if finding is start:
             return replace(finding, verdict=HopVerdict.UNKNOWN, reason=reason)
-        return finding if facts.is_followed_to(finding.hop) else withheld(finding, start.message, reason)
+        return finding if given.is_followed_to(finding.hop) else withheld(finding, start.message, reason)
 
-    return tuple(map(adjusted, facts.findings))
+    return tuple(map(adjusted, given.findings))
 
 
-def withhold_unsupported(facts: VerdictInput) -> tuple[Finding, ...]:
+def withhold_unsupported(given: VerdictInput) -> tuple[Finding, ...]:
     """With an unsupported setting or version, all findings are Unknown.
 
     Before the next adjustment, because this reason remains after the change.
     """
-    if facts.unsupported is None:
-        return facts.findings
-    reason, why = Reason(facts.unsupported.reason), facts.unsupported.message
-    return tuple(withheld(finding, why, reason) for finding in facts.findings)
+    if given.unsupported is None:
+        return given.findings
+    reason, why = Reason(given.unsupported.reason), given.unsupported.message
+    return tuple(withheld(finding, why, reason) for finding in given.findings)
 
 
-def withhold_during_change(facts: VerdictInput) -> tuple[Finding, ...]:
+def withhold_during_change(given: VerdictInput) -> tuple[Finding, ...]:
     """While Kubernetes or Cilium changes something on the path, findings are Unknown (`InTransition`).
 
     The datapath may match neither the old state nor the new one.
     """
-    if facts.change is None:
-        return facts.findings
-    return tuple(withheld(finding, facts.change) for finding in facts.findings)
+    if given.change is None:
+        return given.findings
+    return tuple(withheld(finding, given.change) for finding in given.findings)
 
 
-def demote_drops_of_success(facts: VerdictInput) -> tuple[Finding, ...]:
+def demote_drops_of_success(given: VerdictInput) -> tuple[Finding, ...]:
     """If the expectation was met, Broken becomes Stale.
 
     A dropped packet that was retransmitted caused no failure. Last, so that Unknown findings stay Unknown.
     """
-    if not facts.outcome.met:
-        return facts.findings
+    if not given.outcome.met:
+        return given.findings
     return tuple(
-        replace(f, verdict=HopVerdict.STALE) if f.verdict is HopVerdict.BROKEN else f for f in facts.findings
+        replace(f, verdict=HopVerdict.STALE) if f.verdict is HopVerdict.BROKEN else f for f in given.findings
     )
 
 

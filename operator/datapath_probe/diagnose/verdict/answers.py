@@ -9,38 +9,38 @@ from ..finding.finding import Finding, Segment
 from .verdict_input import Verdict, VerdictInput, divergence_of
 
 
-def unknown(facts: VerdictInput, reason: Reason, message: str) -> Verdict:
+def unknown(given: VerdictInput, reason: Reason, message: str) -> Verdict:
     """Unknown for this reason."""
-    return Verdict(ProbeVerdict.UNKNOWN, reason, message, facts.findings)
+    return Verdict(ProbeVerdict.UNKNOWN, reason, message, given.findings)
 
 
-def broken_at(facts: VerdictInput, cause: Finding | None) -> Verdict | None:
+def broken_at(given: VerdictInput, cause: Finding | None) -> Verdict | None:
     """Broken at the cause. The hop where the failure was observed is the symptom."""
     if cause is None:
         return None
-    broken, observed = replace(cause, verdict=HopVerdict.BROKEN), facts.observed
+    broken, observed = replace(cause, verdict=HopVerdict.BROKEN), given.observed
     verdict = Verdict(
         ProbeVerdict.BROKEN,
         cause.reason,
         cause.message,
-        tuple(broken if finding is cause else finding for finding in facts.findings),
+        tuple(broken if finding is cause else finding for finding in given.findings),
         divergence_of(cause),
         symptom=divergence_of(observed) if observed else None,
     )
-    return with_lost_events(facts, verdict)
+    return with_lost_events(given, verdict)
 
 
-def lost_in(facts: VerdictInput, segment: Segment, reason: Reason, *counted: str) -> Verdict:
+def lost_in(given: VerdictInput, segment: Segment, reason: Reason, *counted: str) -> Verdict:
     """Broken in this segment. `counted`: what counters show about it."""
-    message = f"{facts.outcome.message}; packets were lost between {segment.after} and {segment.before}"
-    message = "; ".join((message, *counted, *facts.hints))
-    verdict = Verdict(ProbeVerdict.BROKEN, reason, message, facts.findings, segment=segment)
-    return with_lost_events(facts, verdict)
+    message = f"{given.outcome.message}; packets were lost between {segment.after} and {segment.before}"
+    message = "; ".join((message, *counted, *given.hints))
+    verdict = Verdict(ProbeVerdict.BROKEN, reason, message, given.findings, segment=segment)
+    return with_lost_events(given, verdict)
 
 
-def with_lost_events(facts: VerdictInput, verdict: Verdict) -> Verdict:
+def with_lost_events(given: VerdictInput, verdict: Verdict) -> Verdict:
     """The verdict of a failure, with the numbers of lost events."""
-    not_mentioned = [lost for lost in facts.lost_events if lost not in verdict.message]
+    not_mentioned = [lost for lost in given.lost_events if lost not in verdict.message]
     message = "; ".join((verdict.message, *not_mentioned))
     named = verdict.divergence
     divergence = replace(named, message="; ".join((named.message, *not_mentioned))) if named else None

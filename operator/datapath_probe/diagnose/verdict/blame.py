@@ -15,81 +15,81 @@ from .verdict_input import VerdictInput
 _POLICIES = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
 
 
-def root_cause_of(facts: VerdictInput) -> Finding | None:
+def root_cause_of(given: VerdictInput) -> Finding | None:
     """The first Stale hop whose defects explain how far packets got and what was observed."""
     return next(
         (
             finding
-            for finding in _before_wire_loss(facts)
+            for finding in _before_wire_loss(given)
             if finding.verdict is HopVerdict.STALE
-            and any(_explains(facts, finding, effect) for effect in finding.effects)
+            and any(_explains(given, finding, effect) for effect in finding.effects)
         ),
         None,
     )
 
 
-def shared_cause_of(facts: VerdictInput) -> Finding | None:
+def shared_cause_of(given: VerdictInput) -> Finding | None:
     """The hop of this path that caused the observed failure of a subpath: a name did not resolve, or endpoints are not
     Ready.
     """
-    cause = facts.observed.cause if facts.observed else None
-    if cause is None or not facts.is_followed_to(cause.hop):
+    cause = given.observed.cause if given.observed else None
+    if cause is None or not given.is_followed_to(cause.hop):
         return None
-    return next((finding for finding in facts.findings if finding.hop is cause.hop), None)
+    return next((finding for finding in given.findings if finding.hop is cause.hop), None)
 
 
-def bypass_of(facts: VerdictInput) -> Finding | None:
+def bypass_of(given: VerdictInput) -> Finding | None:
     """The hop that explains why denied packets passed: another policy applied to them, or none."""
-    observed = facts.observed
+    observed = given.observed
     if observed is None:  # a fault of the policy's own map is more specific than "not enforced"
-        own = (f for f in _before_wire_loss(facts) if f.hop in _POLICIES)
+        own = (f for f in _before_wire_loss(given) if f.hop in _POLICIES)
         return next((f for f in own if f.reason is Reason.STALE_MAP_IN_USE), None)
     if observed.reason is Reason.POLICY_NOT_ENFORCED and not observed.certain:
         return None  # no policy denies it
-    return next((f for f in _before_wire_loss(facts) if _bypasses(f, observed.hop)), None)
+    return next((f for f in _before_wire_loss(given) if _diverts(f, observed.hop)), None)
 
 
-def may_mask(facts: VerdictInput, observed: Finding) -> Finding | None:
+def may_mask(given: VerdictInput, observed: Finding) -> Finding | None:
     """The first hop that may be the real cause of the failure observed at another hop, but is not proven: it is
     Unknown, or its defect does not explain how far packets got.
     """
     if observed.certain:
         return None
     causes = possible_causes_of(observed.reason)
-    candidates = (f for f in facts.findings if f.hop in causes and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop])
+    candidates = (f for f in given.findings if f.hop in causes and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop])
     return next(
         (
             finding
             for finding in candidates
-            if (finding.verdict is HopVerdict.UNKNOWN or _bypasses(finding, observed.hop))
-            and not _was_passed(facts.progress, finding.hop)
+            if (finding.verdict is HopVerdict.UNKNOWN or _diverts(finding, observed.hop))
+            and not _was_passed(given.progress, finding.hop)
         ),
         None,
     )
 
 
-def _before_wire_loss(facts: VerdictInput) -> Iterator[Finding]:
+def _before_wire_loss(given: VerdictInput) -> Iterator[Finding]:
     """The findings of hops that packets may have reached: none beyond a loss between the nodes."""
-    last = facts.wire_loss.segment.before if facts.wire_loss else HopName.REPLY_TRANSLATION
-    return (finding for finding in facts.findings if HOP_ORDER[finding.hop] <= HOP_ORDER[last])
+    last = given.wire_loss.segment.before if given.wire_loss else HopName.REPLY_TRANSLATION
+    return (finding for finding in given.findings if HOP_ORDER[finding.hop] <= HOP_ORDER[last])
 
 
-def _explains(facts: VerdictInput, finding: Finding, effect: Effect) -> bool:
+def _explains(given: VerdictInput, finding: Finding, effect: Effect) -> bool:
     """Whether this effect leaves the traces that were found, and packets meet it before the hop where the connection
     was observed to fail, or the observed reason is a symptom of it.
     """
-    observed = facts.observed
+    observed = given.observed
     if observed and not (
         is_met_before(finding.hop, effect, observed.hop)
         or observed.reason in effect.symptoms
         or (observed.of_sender and finding is not observed)
     ):
         return False
-    progress, predicts = facts.progress, effect.predicts
+    progress, predicts = given.progress, effect.predicts
     return progress.fits(predicts) or (bool(effect.answers) and progress.fits_answer(predicts))
 
 
-def _bypasses(finding: Finding, policy_hop: HopName) -> bool:
+def _diverts(finding: Finding, policy_hop: HopName) -> bool:
     """Whether a defect here makes packets bypass the policy of the other hop, or match it with a wrong identity."""
     return finding.verdict is HopVerdict.STALE and any(
         policy_hop in effect.judged_elsewhere for effect in finding.effects
