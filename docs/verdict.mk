@@ -1,5 +1,5 @@
 .PHONY: docs-verdict docs-verdict-check
-docs-verdict: $(VENV) ## write docs/verdict.md anew from the rules and the failure model
+docs-verdict: $(VENV) ## write docs/verdict.md from the rules and the failure model
 	$(BIN)/python -m datapath_probe.publish.report.verdict_page > docs/verdict.md
 
 docs-verdict-check: $(VENV) ## fail if docs/verdict.md is not what the rules say

@@ -19,7 +19,7 @@ from datapath_probe.sources.curl import CurlExit
 from datapath_probe.sources.maps import conntrack
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import ends, packet, telling
-from unit.diagnose.verdict.inputs import facts_of, finding_of, with_findings
+from unit.diagnose.verdict.inputs import finding_of, given_by_recorded, with_findings
 from unit.recorded import recorded
 
 RX_FLAGS, LAST_TX, LAST_RX = 43, 48, 52
@@ -80,7 +80,7 @@ def test_packets_that_are_handed_to_the_nodes_stack_are_why_the_connection_is_re
 
 def test_a_pod_that_got_the_packets_answers_for_itself() -> None:
     handed_over = finding_of("endpoint-taken-for-the-host", HopName.ENDPOINT_LOOKUP)
-    verdict = conclude(with_findings(facts_of("connection-refused"), handed_over))
+    verdict = conclude(with_findings(given_by_recorded("connection-refused"), handed_over))
     assert verdict.rule == "observed_failure"
     assert verdict.divergence is not None
     assert verdict.divergence.hop is HopName.DESTINATION_RESPONSE

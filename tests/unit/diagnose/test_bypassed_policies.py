@@ -17,7 +17,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from unit.diagnose.datapath.test_map_pinning import OLD, Kernel, completed
 from unit.diagnose.test_impostors import attached_first, pinned
 from unit.diagnose.told import dropped, ends, telling, without
-from unit.diagnose.verdict.inputs import checked, facts, facts_of, found, of_bench, with_findings
+from unit.diagnose.verdict.inputs import checked, found, given_by, given_by_recorded, of_bench, with_findings
 from unit.recorded import recorded
 
 PASSED_BY = "denial-passed-by-a-wrong-identity-of-the-source"
@@ -31,8 +31,8 @@ HEALTHY, LOST = "healthy-cross-node", "overlay-dropped-on-the-wire"
 
 def established(shown_at: HopName) -> VerdictInput:
     """A connection that this policy denies, with every hop before it as it should be."""
-    at_fault = facts(NOT_ENFORCED[shown_at]())
-    before = [finding for finding in facts_of(HEALTHY).findings if finding.hop is not shown_at]
+    at_fault = given_by(NOT_ENFORCED[shown_at]())
+    before = [finding for finding in given_by_recorded(HEALTHY).findings if finding.hop is not shown_at]
     return with_findings(at_fault, *before)
 
 
@@ -47,16 +47,16 @@ def impostor() -> PathRun:
 
 
 def in_recording(name: str, hop: HopName) -> Callable[[], Finding]:
-    return lambda: found(facts_of(name), hop)
+    return lambda: found(given_by_recorded(name), hop)
 
 
 def on_bench(mode: str, fault: str, hop: HopName) -> Callable[[], Finding]:
-    return lambda: found(facts(of_bench(mode, fault)), hop)
+    return lambda: found(given_by(of_bench(mode, fault)), hop)
 
 
 CAUSES = {
     (EGRESS, Reason.PROGRAM_MISSING): in_recording("source-program-detached-direct", HopName.SOURCE_PROGRAM),
-    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(facts(impostor()), HopName.SOURCE_PROGRAM),
+    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(given_by(impostor()), HopName.SOURCE_PROGRAM),
     (EGRESS, Reason.WRONG_IDENTITY): in_recording("ipcache-wrong-identity", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.IPCACHE_ENTRY_MISSING): in_recording("ipcache-entry-missing", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.STALE_MAP_IN_USE): on_bench("vxlan", "ipcache-not-used", HopName.IPCACHE_LOOKUP),
@@ -114,13 +114,13 @@ def test_a_source_that_is_taken_for_another_for_want_of_a_program_names_the_prog
     mistaken = replace(
         found(given, INGRESS), hop=HopName.SOURCE_IDENTITY, reason=Reason.WRONG_IDENTITY, certain=False
     )
-    of_policy = found(facts_of(HEALTHY), INGRESS)
+    of_policy = found(given_by_recorded(HEALTHY), INGRESS)
     assert named(conclude(with_findings(given, bypassed, mistaken, of_policy))) is HopName.SOURCE_PROGRAM
 
 
 def test_a_policy_map_that_is_not_used_is_named_for_a_denial_that_did_not_come() -> None:
     run = completed(recorded("denial-not-programmed"), Kernel(used=(OLD,)), agent_age_s=600)
-    verdict = conclude(facts(run))
+    verdict = conclude(given_by(run))
     assert named(verdict) in (EGRESS, INGRESS)
     assert verdict.reason is Reason.STALE_MAP_IN_USE
 
@@ -128,9 +128,9 @@ def test_a_policy_map_that_is_not_used_is_named_for_a_denial_that_did_not_come()
 def test_a_denial_of_a_pod_taken_for_another_is_not_the_policys() -> None:
     run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
     here, _ = ends(run)
-    denied = facts(telling(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
-    mistaken = found(facts_of("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)
-    elsewhere = found(facts_of("ipcache-skips-the-tunnel"), HopName.IPCACHE_LOOKUP)
+    denied = given_by(telling(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
+    mistaken = found(given_by_recorded("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)
+    elsewhere = found(given_by_recorded("ipcache-skips-the-tunnel"), HopName.IPCACHE_LOOKUP)
     assert named(conclude(denied)) is EGRESS
     assert named(conclude(with_findings(denied, mistaken))) is HopName.IPCACHE_LOOKUP
     assert named(conclude(with_findings(denied, replace(elsewhere, defects=())))) is EGRESS

@@ -31,7 +31,7 @@ def qdisc_drops(
     if device not in losing:
         return None
     queue = losing[device]
-    message = f"the queueing discipline of {device} on {node} is {queue.told}"
+    message = f"the queueing discipline of {device} on {node} is {queue.description}"
     late = queue.delay_s is not None and queue.delay_s >= context.plan.request.timeout_s * _TOO_LATE
     if context.outcome.met:
         defects: tuple[Defect, ...] = ()

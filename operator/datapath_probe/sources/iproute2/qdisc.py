@@ -21,10 +21,10 @@ _DISTURBING = "netem"  # delays, doubles and damages packets too, and counts onl
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue that loses packets, or does not but lets them wait, in words. `delay_s`: how long a packet waits now,
-    None where that can't be told; `damaged`: the share of packets, up to 1.
+    None where that is not known; `damaged`: the share of packets, up to 1.
     """
 
-    told: str
+    description: str
     loses: bool = True
     delay_s: float | None = 0.0
     damaged: float = 0.0
@@ -46,7 +46,7 @@ def parse_losing(answer: Answer) -> Mapping[str, Queue]:
     there and that has lost some or holds some back.
     """
     shown = list(Json.parse(answer.stdout)) if answer.stdout.strip() else []
-    return {queue["dev"].text(): told for queue in shown if (told := _queue(queue))}
+    return {queue["dev"].text(): description for queue in shown if (description := _queue(queue))}
 
 
 def _queue(shown: Json) -> Queue | None:
@@ -60,8 +60,8 @@ def _queue(shown: Json) -> Queue | None:
     rate = shown["options"].maybe("rate").number(0.0)  # octets a second, of tbf
     delay_s = shown["backlog"].integer(0) / rate if rate else None
     held = f" and holds back {waiting}" if waiting else ""
-    told = f"{kind}, which has dropped {drops} packets{held}"
-    return Queue(told, loses=bool(drops), delay_s=delay_s if waiting else 0.0)
+    description = f"{kind}, which has dropped {drops} packets{held}"
+    return Queue(description, loses=bool(drops), delay_s=delay_s if waiting else 0.0)
 
 
 def _netem(options: Json, drops: int) -> Queue:
@@ -71,9 +71,11 @@ def _netem(options: Json, drops: int) -> Queue:
     damaged = damage.maybe("corrupt").number(0.0)
     does = [f"delays them by {delay_s:g} s"] if delay_s else []
     does += [f"damages {damaged:.0%} of them"] if damaged else []
-    told = "".join(f", {one}" for one in does)
+    description = "".join(f", {one}" for one in does)
     return Queue(
-        f"netem, which disturbs packets{told}, and has dropped {drops}", delay_s=delay_s, damaged=damaged
+        f"netem, which disturbs packets{description}, and has dropped {drops}",
+        delay_s=delay_s,
+        damaged=damaged,
     )
 
 

@@ -10,7 +10,7 @@ from datapath_probe.diagnose.failure_model.model import HOPS_BY_STAGE, possible_
 from datapath_probe.diagnose.failure_model.stage import Stage
 from datapath_probe.diagnose.failure_model.table import MODEL
 from datapath_probe.diagnose.finding.finding import Finding
-from unit.diagnose.verdict.inputs import facts_of
+from unit.diagnose.verdict.inputs import given_by_recorded
 from unit.recorded import names
 
 HOP_ORDER = {hop: order for order, hop in enumerate(HopName)}
@@ -29,7 +29,7 @@ def test_packets_that_meet_a_defect_leave_their_last_trace_somewhere(hop: HopNam
 
 @pytest.mark.parametrize("name", names())
 def test_checks_name_only_defects_that_their_hop_can_have(name: str) -> None:
-    for finding in facts_of(name).findings:
+    for finding in given_by_recorded(name).findings:
         assert {*finding.defects} <= MODEL[finding.hop].keys()
 
 

@@ -16,7 +16,7 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.diagnose.finding.faults import worst_of
 from datapath_probe.diagnose.finding.finding import Finding
-from datapath_probe.diagnose.finding.hop_check import Contradiction, Hop
+from datapath_probe.diagnose.finding.hop_check import Contradiction, HopCheck
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
@@ -34,7 +34,7 @@ THERE = Contradiction(Reason.NETFILTER_DROPS, "a filter of the other node", node
 
 
 def test_a_filter_of_the_other_node_does_not_move_what_comes_before_it() -> None:
-    hop = Hop(
+    hop = HopCheck(
         ExpectedHop(HopName.NODE_ROUTING, "node1"), "route", EvidenceReader(Evidence()), second_look=True
     )
     ok = hop.ok("a route")

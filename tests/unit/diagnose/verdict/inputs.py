@@ -24,12 +24,12 @@ def of_bench(mode: str, fault: str, version: str = "1.18.5") -> PathRun:
 
 
 @cache
-def facts_of(run: str) -> VerdictInput:
+def given_by_recorded(run: str) -> VerdictInput:
     """What the verdict on a recorded run depends on."""
-    return facts(recorded(run))
+    return given_by(recorded(run))
 
 
-def facts(run: PathRun) -> VerdictInput:
+def given_by(run: PathRun) -> VerdictInput:
     """What the verdict on this run depends on."""
     return Examination.of(run).verdict_input()
 
@@ -47,7 +47,7 @@ def checked(run: PathRun, hop: HopName) -> Finding:
 
 def finding_of(run: str, hop: HopName) -> Finding:
     """What a check found in a recorded run."""
-    return found(facts_of(run), hop)
+    return found(given_by_recorded(run), hop)
 
 
 def with_findings(of: VerdictInput, *others: Finding) -> VerdictInput:

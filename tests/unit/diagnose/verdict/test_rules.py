@@ -21,7 +21,7 @@ from unit.diagnose.test_answers_of_others import refused
 from unit.diagnose.test_l7_policies import behind_l7_policy
 from unit.diagnose.test_troubled import reporting
 from unit.diagnose.told import dropped, ends, telling, without
-from unit.diagnose.verdict.inputs import facts, facts_of, finding_of, of_bench, with_findings
+from unit.diagnose.verdict.inputs import finding_of, given_by, given_by_recorded, of_bench, with_findings
 from unit.diagnose.verdict.test_loss_counters import silent
 from unit.plans import with_backends
 from unit.recorded import recorded
@@ -114,7 +114,7 @@ def test_of_two_rules_that_apply_the_first_decides(run: PathRun, first: str) -> 
 
 
 def test_a_healthy_run_has_no_hop_to_name() -> None:
-    verdict = conclude(facts_of(HEALTHY))
+    verdict = conclude(given_by_recorded(HEALTHY))
     assert (verdict.verdict, verdict.reason) == (ProbeVerdict.HEALTHY, Reason.ALL_HOPS_OK)
     assert verdict.divergence is None
 
@@ -122,7 +122,7 @@ def test_a_healthy_run_has_no_hop_to_name() -> None:
 def test_the_first_stale_hop_that_explains_the_failure_is_the_cause() -> None:
     further = finding_of("endpoint-entry-missing", ENDPOINT)
     harmless = finding_of("reply-ipcache-wrong-tunnel-endpoint", HopName.REPLY_IPCACHE)
-    verdict = conclude(with_findings(facts_of(BROKEN), further, harmless))
+    verdict = conclude(with_findings(given_by_recorded(BROKEN), further, harmless))
     assert named(verdict) is IPCACHE
     verdicts = {finding.hop: finding.verdict for finding in verdict.findings}
     assert verdicts[IPCACHE] is HopVerdict.BROKEN
@@ -142,11 +142,11 @@ def test_what_was_observed_downstream_of_the_cause_is_its_symptom() -> None:
 
 def test_a_stale_hop_that_does_not_explain_the_failure_is_not_blamed() -> None:
     stale = finding_of("reply-ipcache-wrong-tunnel-endpoint", HopName.REPLY_IPCACHE)
-    assert named(conclude(with_findings(facts_of(REFUSED), stale))) is HopName.DESTINATION_RESPONSE
+    assert named(conclude(with_findings(given_by_recorded(REFUSED), stale))) is HopName.DESTINATION_RESPONSE
 
 
 def test_a_stale_hop_beyond_the_one_that_was_observed_to_fail_is_not_the_cause() -> None:
-    denied = facts_of("ingress-policy-deny")
+    denied = given_by_recorded("ingress-policy-deny")
     beyond = finding_of("destination-link-down", HopName.DESTINATION_INTERFACE)
     assert named(conclude(with_findings(denied, beyond))) is INGRESS
 
@@ -162,7 +162,7 @@ def test_a_stale_hop_beyond_the_one_that_was_observed_to_fail_is_not_the_cause()
 def test_only_what_packets_met_before_they_were_lost_is_the_cause(
     other: str, hop: HopName, cause: HopName | None
 ) -> None:
-    given_ = with_findings(facts(silent(recorded(LOST))), finding_of(other, hop))
+    given_ = with_findings(given_by(silent(recorded(LOST))), finding_of(other, hop))
     assert named(conclude(given_)) is cause
 
 
@@ -177,8 +177,8 @@ def test_a_drop_that_was_seen_outweighs_what_was_counted() -> None:
 
 @pytest.mark.parametrize("name", [HEALTHY, LATENT])
 def test_neither_counters_nor_hints_matter_to_a_run_that_succeeded(name: str) -> None:
-    loss = facts(silent(recorded(LOST))).wire_loss
-    before = facts_of(name)
+    loss = given_by(silent(recorded(LOST))).wire_loss
+    before = given_by_recorded(name)
     assert conclude(replace(before, wire_loss=loss, hints=("a hint",), lost_events=("lost 3",))) == conclude(
         before
     )
@@ -186,13 +186,13 @@ def test_neither_counters_nor_hints_matter_to_a_run_that_succeeded(name: str) ->
 
 def test_what_nodes_know_they_lost_is_said_of_every_failure() -> None:
     for name in (BROKEN, LOST, REFUSED):
-        verdict = conclude(replace(facts_of(name), lost_events=("node2 lost 3 events",)))
+        verdict = conclude(replace(given_by_recorded(name), lost_events=("node2 lost 3 events",)))
         assert verdict.message.endswith("node2 lost 3 events")
 
 
 @pytest.mark.parametrize("name", [HEALTHY, LATENT, BROKEN, REFUSED])
 def test_nothing_is_blamed_while_something_changes(name: str) -> None:
-    verdict = conclude(replace(facts_of(name), change="pod a/b is being deleted"))
+    verdict = conclude(replace(given_by_recorded(name), change="pod a/b is being deleted"))
     assert verdict.divergence is None
     assert {finding.verdict for finding in verdict.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
     if name != HEALTHY:
@@ -222,7 +222,7 @@ RUNS = [
     *("tunnel-device-down-source", "ipcache-wrong-identity", "source-link-down", "endpoint-wrong-ifindex"),
 ]
 mutated = st.builds(
-    lambda of, other, hop: with_findings(facts_of(of), *_at(other, hop)),
+    lambda of, other, hop: with_findings(given_by_recorded(of), *_at(other, hop)),
     st.sampled_from(RUNS),
     st.sampled_from(RUNS),
     st.sampled_from(list(HopName)),
@@ -230,7 +230,7 @@ mutated = st.builds(
 
 
 def _at(run: str, hop: HopName) -> list[Finding]:
-    return [finding for finding in facts_of(run).findings if finding.hop is hop]
+    return [finding for finding in given_by_recorded(run).findings if finding.hop is hop]
 
 
 @given(mutated)
