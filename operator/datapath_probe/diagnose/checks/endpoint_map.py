@@ -198,7 +198,9 @@ def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint
         yield filtered(context, node, FORWARDED, packet)
 
 
-def _other_identity(hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Contradiction | None:
+def _other_identity(
+    hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint
+) -> Contradiction | None:
     """A wrong identity in the entry, which no program reads on these paths."""
     if record.identity == agent.identity:
         return None

@@ -26,7 +26,9 @@ class NetworkNamespace:
     rests_on: tuple[Fact, ...] = ()
 
 
-def namespace_of(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> NetworkNamespace | Unavailable:
+def namespace_of(
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint
+) -> NetworkNamespace | Unavailable:
     """The pod's network namespace; `Unavailable(NetworkNamespaceNotFound)` if the agent sees none for it."""
     node, ip = pod.node.name, pod.pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)
