@@ -67,10 +67,12 @@ def found_in(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files with prose or code under these paths."""
+    """The files with prose or code under these paths. A file that is named itself is one, whatever its suffix."""
     for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
         yield from (file for file in inside if file.suffix in SUFFIXES and not _is_exempt(file))
+        if path.is_file():
+            yield path
 
 
 def _is_exempt(file: Path) -> bool:

@@ -64,3 +64,9 @@ def test_place_word_and_remedy_are_printed(tmp_path: Path, capsys: pytest.Captur
 def test_a_clean_file(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("the neighbor")
     assert words.main(str(tmp_path / "page.md")) == 0
+
+
+def test_a_file_without_a_suffix_is_read_if_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("words: ## told")
+    assert words.main(str(tmp_path)) == 0
+    assert words.main(str(tmp_path / "Makefile")) == 1

@@ -1,4 +1,4 @@
-"""What checks work on: a run and its evidence, with the expected path and what the run's packets left in conntrack."""
+"""The input of checks: a run with its evidence, its expected path, and the traces of its packets in conntrack."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from .finding.hop_check import LIVE, ConfirmationPolicy, HopCheck
 from .run.run import PathRun
 
 SENT_AGAIN_S = 0.9
-"""After a second the kernel sends the first packet of a connection again (RFC 6298), if there was no answer."""
+"""The kernel retransmits a SYN after one second without a reply (RFC 6298)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """`report` is None while the request is under way; `connection` is then empty. `registry`: which check judges which
-    hop; `confirmation`: how often a contradiction is read before it counts.
+    """`report` is None while the request is in flight; `connection` is then empty. `registry`: the check of each hop.
+    `confirmation`: how often a contradiction must be read before it counts.
     """
 
     run: PathRun
@@ -49,7 +49,7 @@ class CheckContext:
 
     @property
     def config(self) -> AgentConfig:
-        """Cilium's configuration as the ConfigMap has it."""
+        """Cilium's configuration from the ConfigMap."""
         return self.path.config
 
     @property
@@ -59,34 +59,34 @@ class CheckContext:
 
     @property
     def destination(self) -> PodFacts | None:
-        """The pod with an endpoint that answers; None until it is known, and where there is none: see `to_endpoint`."""
+        """The destination pod. None until it is known, and if the destination has no endpoint."""
         return self.backend.target if self.backend and isinstance(self.backend.target, PodFacts) else None
 
     @property
     def to_endpoint(self) -> bool:
-        """Whether the packets are known to go to an endpoint: not to a host, nor out of the cluster."""
+        """Whether packets go to an endpoint, not to a host or out of the cluster."""
         return self.destination is not None
 
     @property
     def protocol(self) -> str:
-        """TCP, or that of the Service's port."""
+        """The protocol of the Service's port, or TCP."""
         return self.plan.frontend.port.protocol if self.plan.frontend else "TCP"
 
     @property
     def client_port(self) -> int | None:
-        """The port that the source's packets come from; None where they are not those of the request."""
+        """The source port of the request; None for packets of another protocol."""
         return self.run.request.local_port if self.protocol == "TCP" else None
 
     @property
     def translates(self) -> bool:
-        """Whether the source's program chooses a backend, and so leaves a SVC entry."""
+        """Whether the source's program selects a backend and creates a conntrack SVC entry."""
         plan = self.run.plan
         return plan.frontend is not None and not self.config.socket_lb and not plan.source.pod.host_network
 
     @property
     def needs_loss_search(self) -> bool:
-        """Whether to look for what loses packets: the request failed, or was answered although no conntrack entry knows
-        of it, or late, or only after a packet was sent again.
+        """Whether to search for the cause of packet loss: the request failed, was late, needed a retransmission, or was
+        answered although conntrack has no entry for it.
         """
         outcome, report = self.outcome, self.report
         if not outcome.met or not isinstance(report, ClientReport):
@@ -97,26 +97,26 @@ class CheckContext:
 
     @property
     def address(self) -> IpAddress:
-        """The address that the datapath delivers to: the backend's."""
+        """The address of the backend."""
         assert self.backend is not None  # the path has hops towards a backend only with one
         return self.backend.ip
 
     @property
     def server(self) -> str:
-        """The address that is called, as "ip:port"; the destination as people name it while that is not known."""
+        """The backend as "ip:port"; the display name of the destination while the backend is not known."""
         return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
 
     def hop(self, expected: ExpectedHop, object_: str) -> HopCheck:
-        """A hop to be judged."""
+        """A new check of a hop."""
         return HopCheck(expected, object_, self.reader, self.run.second_look, self.confirmation)
 
     def check(self, expected: ExpectedHop) -> Finding:
-        """The hop, judged by the check that is registered for it."""
+        """Run the check that is registered for the hop."""
         return self.registry.check_for(self, expected.name)(self, expected)
 
     def agent_endpoint(self, pod: PodFacts) -> AgentEndpoint | Unavailable:
-        """The pod's endpoint as the agent of its node set it up: by the number that the CiliumEndpoint says, or without
-        one by the pod's address.
+        """The pod's endpoint according to the agent on its node: looked up by the ID in the CiliumEndpoint, or by the
+        pod's address if there is no CiliumEndpoint.
         """
         name = f"{pod.pod.namespace}/{pod.pod.name}"
         if pod.endpoint is None:
@@ -134,29 +134,29 @@ class CheckContext:
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
         endpoint = self.reader.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
         if isinstance(endpoint, Absent):
-            message = f"{unknown}, and the agent on {node} no endpoint with its address {ip}"
+            message = f"{unknown}, and the agent on {node} has no endpoint with its address {ip}"
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, message)
         return endpoint
 
     def agent_config(self, node: str) -> AgentConfig | Unavailable:
-        """What the node's agent runs with."""
+        """The configuration that the node's agent runs with."""
         return self.reader.read(agent_config.fact(node), agent_config.parse)
 
     def layout(self, node: str) -> Layout | Unavailable:
-        """Which maps that node's Cilium has."""
+        """The map layout of the Cilium version on the node."""
         return self.reader.read(map_layout.version(node), map_layout.parse)
 
 
 Check = Callable[[CheckContext, ExpectedHop], Finding]
-"""One hop, judged."""
+"""Judges one hop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Which check judges which hop.
+    """The check of each hop.
 
-    `to_host`, `from_host`: those that stand in where the destination, or the source, has no endpoint. `of_queries`: the
-    hops that are judged of a path to a name server; `of_kubelets`: those that a kubelet's probe of a pod passes.
+    `to_host`, `from_host`: the checks to use if the destination, or the source, has no endpoint. `of_queries`: the hops
+    to judge on the path to a name server. `of_kubelets`: the hops that a kubelet's readiness probe traverses.
     """
 
     checks: Mapping[HopName, Check]
@@ -166,7 +166,7 @@ class Registry:
     of_kubelets: frozenset[HopName]
 
     def check_for(self, context: CheckContext, hop: HopName) -> Check:
-        """The check that judges this hop on the context's path."""
+        """The check for this hop on the context's path."""
         if context.backend and not context.to_endpoint and hop in self.to_host:
             return self.to_host[hop]
         if context.source.pod.host_network and hop in self.from_host:

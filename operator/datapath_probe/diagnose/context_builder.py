@@ -1,4 +1,4 @@
-"""A run → the context that its checks work on. Called by the engine, for the run and for each candidate backend."""
+"""A run → the context of its checks. Called by `examination`, for the run and for each candidate backend."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from ..sources.client_report import ClientReport
 from .checks.registry import REGISTRY
 from .connection.backend_selection import only_backend
 from .connection.connection import Connection
-from .connection.conntrack_lookup import trace
+from .connection.conntrack_lookup import look_up_connection
 from .connection.flow_events import observe
 from .connection.outcome import Outcome, judge_outcome
 from .context import CheckContext
 from .finding.evidence_reader import EvidenceReader
 from .finding.hop_check import ConfirmationPolicy
 from .run.run import PathRun
-from .verdict.loss_counters import count
+from .verdict.loss_counters import read_counters
 
 
 @dataclass(frozen=True, slots=True)
 class ContextBuilder:
-    """Steps that need each other in this order: what curl reports, which backend that means and what its packets left
-    behind, the path to that backend, and whether the expectation was met on it.
+    """Builds contexts. Each step needs the one before it: curl's report, the selected backend with the traces of its
+    packets, the path to that backend, and whether the expectation was met on it.
     """
 
     run: PathRun
@@ -31,8 +31,8 @@ class ContextBuilder:
     confirmation: ConfirmationPolicy
 
     def build(self, candidate: Backend | None = None) -> CheckContext:
-        """The context as far as it is known; `candidate`: as if this backend had been chosen, and the request under
-        way.
+        """The context as far as it is known. With a `candidate`: as if this backend were selected and the request still
+        in flight.
         """
         report = None if candidate else self._report()
         connection = self._connection(report, candidate)
@@ -55,21 +55,25 @@ class ContextBuilder:
         )
 
     def _report(self) -> ClientReport | Unavailable | None:
-        """What curl reports; None while the request is under way."""
+        """curl's report; None while the request is in flight."""
         reading = self.run.request.reading
         return None if reading is None else curl.parse_report(reading)
 
     def _connection(self, report: ClientReport | Unavailable | None, candidate: Backend | None) -> Connection:
-        """What the request's packets left behind; nothing yet while it is under way."""
+        """The traces of the request's packets; empty while the request is in flight."""
         if report is None:
             return Connection(chosen=candidate or only_backend(self.run.plan))
         config = expected_path(self.run.plan, None).config
-        return trace(self.run, report if isinstance(report, ClientReport) else None, self.reader, config)
+        return look_up_connection(
+            self.run, report if isinstance(report, ClientReport) else None, self.reader, config
+        )
 
     def _watch(self, path: ExpectedPath) -> None:
-        """A request that hangs is watched: events that are not kept, and counters to compare with later."""
+        """While a request hangs, collect what can't be read later: events that no ring keeps, and a first reading of
+        counters.
+        """
         observe(self.reader, self.run, None, path.destination_node)
-        count(self.reader, path)
+        read_counters(self.reader, path)
 
     def _outcome(
         self, report: ClientReport | Unavailable | None, path: ExpectedPath, connection: Connection

@@ -1,4 +1,4 @@
-"""A run → its diagnosis; or, while it lasts, what is still to be asked. The entry to this package."""
+"""The entry point of this package: a run → its diagnosis, or the facts that are still to be collected."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,9 +21,9 @@ from .verdict.rules import conclude
 def diagnose(
     run: PathRun, parse_cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
 ) -> Diagnosis:
-    """The verdict on one path, with every hop's finding. Total: any evidence, or none, gives a diagnosis.
+    """The verdict on one path, with the finding of every hop. Total: any evidence, even none, gives a diagnosis.
 
-    `confirmation`: how often a contradiction is read before it counts.
+    `confirmation`: how often a contradiction must be read before it counts.
     """
     examination = Examination.of(run, parse_cache, confirmation)
     context, given = examination.context, examination.verdict_input()
@@ -54,17 +54,17 @@ def diagnose(
 
 
 def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fact]:
-    """What the checks ask for and was not collected yet, in the order in which they ask for it."""
+    """The facts that checks ask for and that have no reading yet, in the order of the checks."""
     return Examination.of(run, parse_cache).facts()
 
 
 def _unread(context: CheckContext) -> Iterator[tuple[str, str]]:
-    """(tool, reason) of each answer that came and could not be used."""
+    """(tool, reason) of each answer that could not be parsed."""
     if isinstance(context.report, Unavailable) and isinstance(context.run.request.reading, Answer):
         yield "curl", context.report.reason
     yield from ((delivery(fact).tool, reason) for fact, reason in context.reader.unread.items())
 
 
 def _is_doubtful(finding: Finding) -> bool:
-    """A contradiction that was seen once."""
+    """A contradiction that was read only once."""
     return finding.needs_second_look or finding.verdict is HopVerdict.BROKEN

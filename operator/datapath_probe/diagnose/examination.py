@@ -1,7 +1,6 @@
-"""One run as far as it is known: its context, what the checks find, and what they still ask for.
+"""One pass over a run: its context, the findings of its checks, and the facts that they still need.
 
-In: a run, and what earlier examinations of it have parsed. Out: `VerdictInput`, and open facts. Called by the
-engine.
+In: a run, and the records that earlier passes parsed. Out: `VerdictInput`, and missing facts. Called by the engine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +22,8 @@ from .finding.finding import Finding
 from .finding.finding_cache import FindingCache
 from .finding.hop_check import LIVE, ConfirmationPolicy
 from .run.run import PathRun
-from .verdict.agent_config_drift import disagreement, unjudgeable, want_agents
-from .verdict.data_transfer import transfer_zone
+from .verdict.agent_config_drift import config_drift, unsupported_on_path, want_agents
+from .verdict.data_transfer import transfer_hops
 from .verdict.event_evidence import attach_events, hints, lost_events
 from .verdict.loss_counters import wire_loss
 from .verdict.root_cause import with_shared_cause
@@ -34,7 +33,7 @@ from .verdict.verdict_input import VerdictInput
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A run in its context, and what makes further contexts of it."""
+    """A run in its context, with the builder of further contexts."""
 
     context: CheckContext
     builder: ContextBuilder
@@ -44,19 +43,19 @@ class Examination:
     def of(
         cls, run: PathRun, cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
     ) -> Self:
-        """The examination of a run. `cache`: what earlier ones of the same run have parsed and found."""
+        """The examination of a run. `cache`: the records and findings of earlier examinations of this run."""
         cache = ParseCache() if cache is None else cache
         builder = ContextBuilder(run, EvidenceReader(run.evidence, cache), confirmation)
         return cls(builder.build(), builder, cache)
 
     @property
     def run(self) -> PathRun:
-        """The run that is examined."""
+        """The run that this examines."""
         return self.context.run
 
     def facts(self) -> list[Fact]:
-        """What is asked for and was not collected yet, in order. While the chosen backend is not known, that is what
-        the checks ask for of each candidate.
+        """The facts that have no reading yet, in order. While the selected backend is not known, these are the facts of
+        every candidate.
         """
         contexts = [self.builder.build(backend) for backend in self._candidates()]
         if self.run.request.reading is not None or not contexts:
@@ -67,13 +66,13 @@ class Examination:
         return list(self.context.reader.missing)
 
     def verdict_input(self) -> VerdictInput:
-        """What the verdict depends on: findings, held against what else is known of the run."""
+        """Everything that the verdict depends on: the findings, and what else is known about the run."""
         context, progress = self.context, self._progress()
         findings = attach_events(context, self.findings(context), progress)
         findings = with_shared_cause(findings, self._candidate_findings)
-        unsupported = unjudgeable(context)
+        unsupported = unsupported_on_path(context)
         change = in_transition(self.run, context.connection.chosen, _not_ok(findings))
-        if unsupported is None:  # else what checks and settings say of a change proves nothing either
+        if unsupported is None:  # otherwise checks and settings can't prove a change
             change = change or self._change_by_evidence(findings, progress)
         return VerdictInput(
             findings=tuple(findings),
@@ -88,7 +87,7 @@ class Examination:
         )
 
     def findings(self, context: CheckContext) -> list[Finding]:
-        """All checks of the path, in path order."""
+        """The findings of all checks of the path, in path order."""
         run = context.run
         known = FindingCache(
             self.cache,
@@ -107,10 +106,10 @@ class Examination:
 
     def _progress(self) -> Progress:
         progress = self.context.connection.progress(self.context.translates)
-        return replace(progress, transfer=transfer_zone(self.context))
+        return replace(progress, transfer=transfer_hops(self.context))
 
     def _candidates(self) -> Sequence[Backend]:
-        """The backends that may have been chosen, while it is not known which was."""
+        """The backends that may have been selected, while the selected one is not known."""
         return () if self.context.backend else self.run.plan.backends[:MAX_CANDIDATES]
 
     def _candidate_findings(self) -> Iterator[Finding]:
@@ -118,15 +117,15 @@ class Examination:
             yield from self.findings(self.builder.build(backend))
 
     def _change_by_evidence(self, findings: Sequence[Finding], progress: Progress) -> str | None:
-        """What was changing, by the evidence itself."""
-        changing = reloading(findings) or disagreement(self.context)
+        """What the evidence itself shows to be changing."""
+        changing = reloading(findings) or config_drift(self.context)
         if changing or self.context.outcome.met is not False:
             return changing
         return self._fixed_during_run(findings, progress)
 
     def _fixed_during_run(self, findings: Sequence[Finding], progress: Progress) -> str | None:
-        """What explains the failure by the first readings and is right by the second: the request may have met the hop
-        as it was before, and proves nothing of the path as it is now.
+        """A hop that explains the failure by its first readings and is Ok by its second: the request may have met the
+        hop as it was before, so it proves nothing about the path as it is now.
         """
         if not self.run.second_look:
             return None
@@ -143,7 +142,7 @@ class Examination:
         return f"{fixed.hop} on {fixed.node} changed during the run; before: {doubted[fixed.hop].message}"
 
     def _last_planned_hop(self) -> HopName | None:
-        """The last hop of the path to a backend, where the chosen one is not known and the path ends before it."""
+        """The last hop of the path to a planned backend, if the selected backend is not known."""
         context = self.context
         backends = context.plan.backends
         if context.backend in backends or not backends:

@@ -29,5 +29,7 @@ class UnresponsiveAgents:
     def of(self, fact: Fact) -> Unavailable | None:
         """Why the fact can't be collected; None if it may succeed."""
         how = delivery(fact)
-        whoms = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
-        return next((self._met[fact.node, whom] for whom in whoms if (fact.node, whom) in self._met), None)
+        scopes = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
+        return next(
+            (self._met[fact.node, scope] for scope in scopes if (fact.node, scope) in self._met), None
+        )

@@ -13,7 +13,9 @@ from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.rest import ApiError
 from datapath_probe.kube.watch.inventory import ClusterInventory
 from integration.apiserver import ApiServer
+from integration.kube.agent_cluster import Cluster
 from integration.kube.cluster import CILIUM_CONFIG, CONFIG_MAPS, create
+from integration.kube.exec_server import exec_server
 
 CILIUM_CRDS = Path(__file__).parents[2] / "data/crds/cilium.yaml"
 
@@ -67,3 +69,13 @@ async def running(service: S) -> AsyncIterator[S]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """A cluster with one agent, whose channels are closed when the test ends."""
+    async with exec_server() as server:
+        cluster = Cluster(server)
+        yield cluster
+        await cluster.pool.close()
+        await cluster.client.close()

@@ -28,7 +28,7 @@ from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
 from integration.kube.exec_server import ExecServer, exec_server
 from unit.recorded import recorded
-from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
+from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
 
 WHOLE, BROKEN = "healthy-same-node", "endpoint-entry-missing-same-node"
 BUDGET_S, AMPLE_S = 2.0, 20.0

@@ -196,6 +196,6 @@ def test_what_comes_from_an_l7_policy_on_is_not_judged(name: str, said: str) -> 
     diagnosis = diagnose(behind_l7_policy(name))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert diagnosis.message.startswith(said)
-    assert "hands identity" in diagnosis.message
+    assert "redirects identity" in diagnosis.message
     assert (diagnosis.divergence, diagnosis.segment) == (None, None)
     assert {f.verdict for f in diagnosis.findings} == {HopVerdict.OK, HopVerdict.UNKNOWN}

@@ -87,7 +87,7 @@ def test_a_quick_no_is_no_answer_of_a_server_that_may_not_have_been_asked() -> N
     run = queried(unresolved(HEALTHY))
     just_before = replace(run, request=replace(run.request, started=run.request.started + 2.0))
     assert reason(just_before) is Reason.DNS_LOOKUP_FAILED
-    assert "is not known" in diagnose(just_before).message
+    assert "it is unknown whether" in diagnose(just_before).message
 
 
 def test_no_answer_over_a_way_that_is_as_it_should_be_means_a_silent_server() -> None:

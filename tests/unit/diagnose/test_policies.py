@@ -234,7 +234,8 @@ def test_what_the_l7_proxy_takes_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"), [(BY_PROXY, "if the L7 proxy (port 11111) does"), (AUTHENTICATED, "if authenticated")]
+    ("entry", "said"),
+    [(BY_PROXY, "if the L7 proxy (port 11111) allows it"), (AUTHENTICATED, "if authenticated")],
 )
 def test_a_map_that_wants_more_than_any_policy_does_not_hold_the_policy(entry: bytes, said: str) -> None:
     found = finding(with_entry(recorded("connection-refused"), entry), INGRESS)

@@ -22,7 +22,7 @@ from datapath_probe.runs import path_runner
 from datapath_probe.runs.cluster_access import ClusterAccess
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun
 from unit.recorded import recorded
-from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
+from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
 
 OTHERS = "another-pod"
 
@@ -56,6 +56,12 @@ class Many(Recording):
         return await super().run(target, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit)
 
 
+@pytest.fixture(autouse=True)
+def _no_request_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a good request may take longer than it should, and more facts are asked for."""
+    monkeypatch.setattr(path_runner, "HANGING_S", 60.0)
+
+
 def paths(run: PathRun, number: int) -> list[Plan]:
     """The recorded path, and copies of it from pods with other names in the same place."""
     source = run.plan.source
@@ -71,11 +77,6 @@ async def ended(recording: Recording, plans: Sequence[Plan]) -> tuple[EndedPath,
     answers = AnswerCache(recording, lambda: 0.0)
     port: SourcePorts = RecordedPort(run.request.local_port)
     return await ProbeRun(access, answers, port, probe_of(run)).run(plans, capture=False)
-
-
-@pytest.fixture(autouse=True)
-def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path_runner, "SETTLE_S", 0.0)
 
 
 async def test_facts_that_paths_share_are_asked_once() -> None:

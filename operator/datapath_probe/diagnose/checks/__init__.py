@@ -1,4 +1,4 @@
 """One function for each hop.
 
-In: the `CheckContext` and the hop expected. Out: a `Finding`. Called by `diagnose.engine`.
+In: the `CheckContext` and the expected hop. Out: a `Finding`. Called through `checks.registry`.
 """

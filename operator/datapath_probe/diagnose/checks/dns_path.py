@@ -1,6 +1,7 @@
-"""The path from the source pod to the cluster's DNS, judged when a name did not resolve: a path of its own inside the
-hop `name-resolution`. The same checks judge it as any other path through a Service, but for what only the packets of
-the request can tell.
+"""The subpath from the source pod to the cluster's DNS, part of the hop `name-resolution`.
+
+Judged when a name did not resolve, by the same checks as any path through a Service, except for those that need the
+packets of the request.
 """
 
 from collections.abc import Sequence
@@ -16,33 +17,33 @@ from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
 from ..context import CheckContext
 from ..finding.finding import Finding
-from .subpath import WALKED, is_harmful, walk_to
+from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
 
 _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 
-def walk(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
-    """Every hop to and from each name server, as it is programmed."""
+def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
+    """The findings of every hop to and from each name server, as programmed."""
     plan = replace(
         context.plan,
         target=ServiceTarget(context.plan.destination, nameserver.frontend, nameserver.backends),
         nameserver=None,
     )
-    servers: Sequence[Backend | None] = nameserver.backends[:WALKED] or (None,)
+    servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
     return [
         finding
         for server in servers
-        for finding in walk_to(context, plan, server, context.registry.of_queries)
+        for finding in judge_subpath(context, plan, server, context.registry.of_queries)
     ]
 
 
-def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
-    """The first hop that keeps names from being resolved, and what that makes of the name server."""
+def first_fault(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
+    """The first hop that prevents name resolution, and the reason to report for it."""
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
             return Reason.DNS_NO_READY_ENDPOINTS, finding
-        has_no_backend = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
-        if is_harmful(finding) or has_no_backend:
+        has_no_backends = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
+        if is_harmful(finding) or has_no_backends:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
             return Reason.DNS_DENIED if denied else Reason.DNS_PATH_BROKEN, finding
     return None
@@ -50,27 +51,29 @@ def culprit(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What conntrack knows of this run's packets to the name servers; `asked` None: nothing."""
+    """This run's packets to the name servers, according to conntrack. `sent`: whether there were any; None if unknown.
+    `refused_by`: a name server where nothing listens.
+    """
 
-    asked: bool | None
+    sent: bool | None
     refused_by: IpAddress | None
 
 
 def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
-    """Each connection to an address resets the entry of ICMP errors about it; an error means that nothing listens
-    there.
+    """Each connection to an address updates the conntrack entry for related ICMP errors. An error means that nothing
+    listens on the port.
     """
     node, client = context.source.node.name, context.source.ip
-    asked: bool | None = None if context.source.pod.host_network else False
+    sent: bool | None = None if context.source.pod.host_network else False
     refused_by: IpAddress | None = None
-    for server in nameserver.backends[:WALKED]:
+    for server in nameserver.backends[:MAX_DESTINATIONS]:
         fact = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(fact, context.run.request, context.reader)
         if isinstance(entry, CtEntry) and since_s is not None:
-            # within the tolerance, or the second in which this run began, the query may be of the run before
-            asked = asked or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None
+            # within the tolerance, or in the first second of this run, the query may be from the previous run
+            sent = sent or entry.sent(since_s + CLOCK_TOLERANCE_S + 1) or None
             if entry.received(since_s):
                 refused_by = refused_by or server.ip
         elif not isinstance(entry, Absent):
-            asked = asked or None
-    return Queries(asked, refused_by)
+            sent = sent or None
+    return Queries(sent, refused_by)

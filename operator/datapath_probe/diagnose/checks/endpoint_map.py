@@ -1,6 +1,6 @@
-"""Hops `endpoint-lookup` and `reply-delivery` (a pod's own node knows it) and `locality-lookup` (no other does).
+"""Hops `endpoint-lookup` and `reply-delivery` (a pod's own node has its entry), `locality-lookup` (no other node does).
 
-All are look-ups in the endpoint map `cilium_lxc`: a hit is what makes traffic local. Exercise 5.
+All are lookups in the endpoint map `cilium_lxc`: an entry makes traffic local. Exercise 5.
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_delivery.h`.
 """
 
@@ -38,7 +38,7 @@ from ..netstack.packet_model import request_packet
 
 
 def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """On a cross-node path the source's node must not have the destination: with a hit, packets never leave it."""
+    """On a cross-node path, the source's node must have no entry for the destination: it keeps packets on the node."""
     address = context.address
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"{address} is on another node", {"destinationNode": context.path.destination_node})
@@ -49,14 +49,14 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.unknown(record)
     if isinstance(record, Absent):
         hop.programmed("no such endpoint here, so packets leave the node")
-        return hop.ok(f"{expected.node} does not take {address} for one of its own")
+        return hop.ok(f"{expected.node} has no endpoint entry for {address}")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
-    home = context.path.destination_node or "no node"
-    return hop.stale(_kept_here(expected.node, address, home, fact))
+    actual_node = context.path.destination_node or "no node"
+    return hop.stale(_unexpected_entry(expected.node, address, actual_node, fact))
 
 
-def replies_kept_here(context: CheckContext, hop: HopCheck) -> Fault:
-    """The same for replies: the destination's node takes the source for one of its own endpoints."""
+def unexpected_source_entry(context: CheckContext, hop: HopCheck) -> Fault:
+    """The same for replies: the destination's node has an endpoint entry for the source."""
     if not context.path.cross_node:
         return None
     address, node = context.source.ip, hop.expected.node
@@ -67,26 +67,26 @@ def replies_kept_here(context: CheckContext, hop: HopCheck) -> Fault:
         return if_expected(record)
     if isinstance(record, Absent):
         return None
-    return _kept_here(node, address, context.path.source_node, fact)
+    return _unexpected_entry(node, address, context.path.source_node, fact)
 
 
-def _kept_here(node: str, address: IpAddress, home: str, fact: Fact) -> Contradiction:
+def _unexpected_entry(node: str, address: IpAddress, actual_node: str, fact: Fact) -> Contradiction:
     message = (
-        f"the endpoint map of {node} has {address}, which is on {home}: packets are delivered to an interface that is "
-        "not the pod's"
+        f"the endpoint map of {node} has {address}, which is on {actual_node}: packets are delivered to an interface "
+        "that is not the pod's"
     )
-    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.KEPT_ON_NODE,), (fact,))
+    return Contradiction(Reason.UNEXPECTED_LOCAL_ENDPOINT, message, (Defect.TREATED_AS_LOCAL,), (fact,))
 
 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's node must have the destination, with the interface, MACs and number that the agent gave it."""
+    """The destination's node must have its entry, with the interface, MACs and endpoint ID that the agent reports."""
     assert context.destination is not None  # the path has this hop only with a destination
     hop = context.hop(expected, f"cilium_lxc[{context.destination.ip}]")
     return _delivery(context, hop, context.destination, seen=context.connection.received)
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's node must have the source, and a policy program for it, which replies are tail-called into."""
+    """The source's node must have the source's entry, and a policy program that replies are tail-called into."""
     hop = context.hop(expected, f"cilium_lxc[{context.source.ip}]")
     delivery = _delivery(context, hop, context.source, seen=context.connection.replied)
     agent = context.agent_endpoint(context.source)
@@ -108,7 +108,7 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool) -> Finding:
-    """The endpoint map's entry for the pod, the node's route to it, and what its stack does to packets on that way."""
+    """The endpoint map's entry for the pod, the node's route to it, and faults of the node's stack for its packets."""
     address, node = pod.ip, hop.expected.node
     agent = context.agent_endpoint(pod)
     fact = lxcmap.lookup(node, address)
@@ -128,9 +128,9 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
-    elsewhere = wrong_route(context, hop, pod, agent)
-    if elsewhere:
-        return hop.fault(elsewhere)
+    misrouted = wrong_route(context, hop, pod, agent)
+    if misrouted:
+        return hop.fault(misrouted)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
@@ -139,9 +139,9 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
     contradiction = _mismatch(context, hop, record, agent, fact)
     if contradiction:
         return hop.stale(contradiction)
-    leads = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
-    kept = _kept_by_stack(context, pod, agent)
-    return worst_of(hop, leads, *kept, _other_identity(hop, record, agent))
+    delivered = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
+    dropped = _dropped_by_stack(context, pod, agent)
+    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent))
 
 
 def _mismatch(
@@ -151,7 +151,7 @@ def _mismatch(
     agent: AgentEndpoint,
     fact: Fact,
 ) -> Contradiction | None:
-    """How the entry differs from what the agent set up."""
+    """How the entry differs from the endpoint of the agent."""
     hop.programmed(
         "entry of this pod",
         {
@@ -171,15 +171,15 @@ def _mismatch(
 
 
 def _misdelivery(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> Defect:
-    """What an entry that is wrong does to packets."""
+    """The defect of a wrong entry."""
     if record.flags & TO_HOST:
         return Defect.HANDED_TO_HOST
     return Defect.WRONG_INTERFACE if record.endpoint_id == agent.id else Defect.OTHER_ENDPOINT
 
 
-def _kept_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Iterator[Fault]:
-    """The node's stack, where it takes packets to the pod's own device: filters, and what it does not forward. From the
-    other node it is natively asked by the check of the route.
+def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -> Iterator[Fault]:
+    """Faults of the node's stack, if it routes packets to the pod's own device: packet filters, and packets that it
+    does not forward. With native routing from another node, the routing check reports them.
     """
     natively = context.path.cross_node and context.path.encapsulation is Encapsulation.NONE
     if natively or not context.config.routes_to_endpoints or context.outcome.met is not False:
@@ -202,7 +202,7 @@ def _kept_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint) -
 def _other_identity(
     hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint
 ) -> Contradiction | None:
-    """Another identity in the entry, which no program of these paths reads."""
+    """A wrong identity in the entry, which no program reads on these paths."""
     node, ip = hop.expected.node, agent.ipv4
     if record.identity == agent.identity or ip is None:
         return None
@@ -214,7 +214,7 @@ def _other_identity(
 
 
 def _differences(record: lxcmap.EndpointRecord, agent: AgentEndpoint) -> list[str]:
-    """What the datapath needs to deliver and is not as the agent set it up, as "X instead of Y"."""
+    """The fields needed for delivery that differ from the agent's endpoint, as "X instead of Y"."""
     pairs = [
         ("endpoint id", record.endpoint_id, agent.id),
         ("ifindex", record.ifindex, agent.ifindex),

@@ -1,6 +1,6 @@
-"""A denial that is expected: which policy hop is to be named where it did not come, and in which words where it did.
+"""An expected denial: which policy hop to name if it did not happen, and how to describe it if it did.
 
-Called by `policy`.
+Called by `policy_comparison`.
 """
 
 from ...api.reasons import Reason
@@ -15,17 +15,17 @@ from ..datapath.resolved_policy import Intent, intent_of
 def let_through(
     context: CheckContext, direction: TrafficDirection, intent: Intent | Unavailable, programmed: str
 ) -> str | Unavailable | None:
-    """What this direction's policy is blamed for, if a connection was established that should be denied.
+    """The message for this direction's policy hop, if a connection that should be denied was established.
 
-    The hop to be named is the one whose policies mean to deny; where none is known to, the last one that could have,
-    and `Unavailable` where it is not known whether the one before it should.
+    The hop to name is the one whose policies deny; if none is known to, the last one that could deny. `Unavailable` if
+    it is unknown whether the hop before it should deny.
     """
     if context.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None
     if denies(intent):
-        return f"the connection was established, though it is {_in_words(intent)}; the policy map says {programmed}"
+        return f"the connection was established, although it is {_in_words(intent)}; the policy map says {programmed}"
     judges = {hop.name for hop in context.path.hops}
-    said = [f"{direction.name.lower()}: {_in_words(intent)}"]
+    policies = [f"{direction.name.lower()}: {_in_words(intent)}"]
     if direction is TrafficDirection.EGRESS and HopName.INGRESS_POLICY in judges:
         return None
     if direction is TrafficDirection.INGRESS and HopName.EGRESS_POLICY in judges:
@@ -34,12 +34,12 @@ def let_through(
             return egress
         if denies(egress):
             return None
-        said.insert(0, f"egress: {egress.in_words}")
-    return f"the connection was established, and no policy denies it ({'; '.join(said)})"
+        policies.insert(0, f"egress: {egress.in_words}")
+    return f"the connection was established, and no policy denies it ({'; '.join(policies)})"
 
 
 def denied_by(context: CheckContext, expected: ExpectedHop, intent: Intent | Unavailable) -> str:
-    """ "denied by …": as the event names it, else as the agent means it."""
+    """ "denied by …": the policies from the event, otherwise from the agent."""
     drops = (drop for drop in context.connection.events.drops if drop.hop is expected.name and drop.is_denial)
     named = next((drop.policies for drop in drops if drop.policies), ())
     if named:
@@ -56,10 +56,10 @@ def _in_words(intent: Intent | Unavailable) -> str:
 
 
 def _egress_intent(context: CheckContext) -> Intent | Unavailable:
-    """What the source's policy means, as the destination's hop sees it."""
+    """The intent of the source's policy, for the check of the destination's hop."""
     endpoint = context.destination.endpoint if context.destination else None
     if context.source.endpoint is None or endpoint is None or context.backend is None:
-        return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
+        return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end of the path has no CiliumEndpoint")
     return intent_of(
         context, context.source, TrafficDirection.EGRESS, endpoint.identity, context.backend.port
     )

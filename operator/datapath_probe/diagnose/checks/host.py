@@ -1,7 +1,7 @@
 """Hops of a path with an end that has no endpoint: in the host's network, or (as destination) outside the cluster.
 
-What such an end is to Cilium depends on who looks: a node is `host` to itself, and `remote-node` (or `kube-apiserver`)
-to others. Source: Cilium 1.18 `bpf/bpf_host.c`, `bpf/lib/identity.h`, `pkg/identity/numericidentity.go`.
+The identity of such an end depends on the node: a node is `host` to itself, and `remote-node` (or `kube-apiserver`) to
+others. Source: Cilium 1.18 `bpf/bpf_host.c`, `bpf/lib/identity.h`, `pkg/identity/numericidentity.go`.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ from .policy_comparison import Gate
 from .routing import judge_route
 
 HOST: Final = frozenset({1})
-REMOTE_NODE: Final = frozenset({6, 7})  # the second where a Kubernetes API server runs
+REMOTE_NODE: Final = frozenset({6, 7})  # the second for nodes that run a Kubernetes API server
 WORLD: Final = frozenset({2, 9, 10})
 FIRST_OF_CIDRS: Final = 1 << 24
 _ANSWERS_LOST: Final = dict.fromkeys((Defect.LOST, Defect.LATE, Defect.FILTERED), Defect.HOST_ANSWERS_LOST)
@@ -46,7 +46,7 @@ def _identities(node: NodeFacts, seen_from: str) -> frozenset[int]:
 
 
 def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's node must take the address for what it is: a node, or nothing of this cluster."""
+    """The source's node must have the right identity for the address: a node, or outside the cluster."""
     host = context.backend.host if context.backend else None
     if host is None:
         return _world(context, expected)
@@ -55,29 +55,31 @@ def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def _world(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """Nothing says which identity an address outside has, only that no pod's tunnel leads there."""
+    """No object has the identity of an address outside the cluster. It must have no tunnel endpoint."""
     hop = context.hop(expected, f"ipcache[{context.address}]")
     hop.intent("an address outside the cluster")
     record = _record(context, expected.node, context.address)
     if isinstance(record, Unavailable):
         return hop.unknown(record)
     if isinstance(record, Absent):
-        return hop.unknown(Unavailable(Reason.IPCACHE_ENTRY_MISSING, "not even a default record is left"))
+        return hop.unknown(
+            Unavailable(Reason.IPCACHE_ENTRY_MISSING, "the ipcache has no entry, not even the default one")
+        )
     hop.programmed(
         f"identity {record.identity}",
         {"identity": record.identity, "tunnelEndpoint": record.tunnel_endpoint or ""},
     )
     if record.tunnel_endpoint or not (record.identity in WORLD or record.identity >= FIRST_OF_CIDRS):
-        message = f"{context.address} is of this cluster to Cilium, but no pod or node with it is known"
+        message = f"Cilium has {context.address} as part of this cluster, but no pod or node has this address"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     return hop.ok(f"{context.address} is identity {record.identity}")
 
 
 def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's policy map, asked for the identity that the program would find."""
+    """The source's policy map, for the identity that the program finds."""
     record = _record(context, expected.node, context.address)
     found = (
-        Unavailable(Reason.IPCACHE_ENTRY_MISSING, "the ipcache says nothing")
+        Unavailable(Reason.IPCACHE_ENTRY_MISSING, "the ipcache has no entry")
         if isinstance(record, Absent)
         else record
     )
@@ -87,21 +89,21 @@ def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The node must take the address for one of its own, or it lets packets go."""
+    """The node must have an entry for its own address, otherwise packets leave it."""
     finding = _own_address(context, expected, context.address, seen=context.connection.replied)
-    hop = context.hop(expected, f"stack of {expected.node}")
+    hop = context.hop(expected, f"input of {expected.node}")
     return worst_of(hop, finding, input_blocked(context, expected.node))
 
 
 def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """What is meant for a node goes there as it is, without tunnel."""
+    """Packets to a node are not encapsulated."""
     assert context.backend is not None
     assert context.backend.host is not None  # the path has this hop only to another node
     return judge_route(context, expected, context.backend.host, context.address, context.connection.replied)
 
 
 def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """Where pods' addresses are routed, replies go to the pod; else requests left with their node's address."""
+    """With native routing, replies go to the pod's address; otherwise requests are masqueraded to its node's."""
     routed = context.config.routing_mode != "tunnel"
     address = context.source.ip if routed else None
     finding = judge_route(context, expected, context.source.node, address, context.connection.replied)
@@ -113,13 +115,13 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination alone has a pod's address."""
+    """Only the destination has a pod's address."""
     assert context.destination is not None  # the path has this hop only with a pod
     return judge_ipam(context, expected, [(Role.DESTINATION, context.destination)])
 
 
 def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The identity that the entry of this connection was written with."""
+    """The source identity in the entry of this connection."""
     wanted = _identities(context.source.node, expected.node)
     hop = context.hop(expected, f"identity of node {context.source.node.name}")
     hop.intent(f"identity {_or(wanted)}", {"identity": _or(wanted)})
@@ -128,20 +130,20 @@ def check_source_identity(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.unknown(entry)
     if not isinstance(entry, CtEntry):
         if context.outcome.met:
-            return hop.ok("not noted: the entry of this connection is gone already")
-        message = "no packet of this connection was seen to arrive"
+            return hop.ok("not observed: the entry of this connection is already gone")
+        message = "no packet of this connection was observed to arrive"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     hop.observed(f"identity {entry.source_identity}", {"identity": entry.source_identity})
     if entry.source_identity not in wanted:
         message = (
-            f"{expected.node} took the host for identity {entry.source_identity}, but it is {_or(wanted)}"
+            f"{expected.node} resolved the host to identity {entry.source_identity}, but it is {_or(wanted)}"
         )
         return hop.broken(Reason.WRONG_IDENTITY, message)
-    return hop.ok(f"{expected.node} took the source for identity {entry.source_identity}")
+    return hop.ok(f"{expected.node} resolved the source to identity {entry.source_identity}")
 
 
 def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's policy map, asked for the host."""
+    """The destination's policy map, for the host's identity."""
     assert context.destination is not None  # the path has this hop only with a pod
     entry = context.connection.incoming
     seen = entry.source_identity if isinstance(entry, CtEntry) else 0
@@ -152,13 +154,13 @@ def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Findin
 
 
 def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's node must know where the address is that the host called from."""
+    """The destination's node must have an entry for the host's source address."""
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "ipcache of the host").unknown(client)
     facts = context.source.node
     on_this_node = facts.name == expected.node
-    # Cilium's router address is behind the tunnel, the node's own is not.
+    # The address of `cilium_host` is reached through the tunnel, the node's own is not.
     routed = facts.cilium is not None and client in facts.cilium.cilium_internal_ips and not on_this_node
     behind = facts.cilium.internal_ips if routed and facts.cilium else ()
     tunneled = bool(behind) and context.config.routing_mode == "tunnel"
@@ -167,7 +169,7 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's node must take the address for one of its own."""
+    """The source's node must have an entry for its own address."""
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
@@ -201,20 +203,16 @@ def _own_address(context: CheckContext, expected: ExpectedHop, address: IpAddres
         return hop.unknown(record)
     if isinstance(record, Absent):
         hop.programmed("no entry")
-        message = f"the endpoint map of {expected.node} does not have {address} for one of its own addresses"
-        contradiction = Contradiction(
-            Reason.ENDPOINT_ENTRY_MISSING, message, (Defect.LED_ELSEWHERE,), (fact,)
-        )
+        message = f"the endpoint map of {expected.node} has no entry for {address}, one of its own addresses"
+        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISSING, message, (Defect.MISROUTED,), (fact,))
         return hop.stale(contradiction)
     if EndpointFlag.HOST not in record.flags:
         hop.programmed("an endpoint", {"endpointID": record.endpoint_id, "ifindex": record.ifindex})
-        message = f"the endpoint map of {expected.node} takes {address} for endpoint {record.endpoint_id}"
-        contradiction = Contradiction(
-            Reason.ENDPOINT_ENTRY_MISMATCH, message, (Defect.LED_ELSEWHERE,), (fact,)
-        )
+        message = f"the endpoint map of {expected.node} has its own address {address} as endpoint {record.endpoint_id}"
+        contradiction = Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, (Defect.MISROUTED,), (fact,))
         return hop.stale(contradiction)
     hop.programmed("an address of the host")
-    return hop.ok(f"{expected.node} takes {address} for its own")
+    return hop.ok(f"{expected.node} has {address} as its own address")
 
 
 def _or(identities: frozenset[int]) -> str:

@@ -1,6 +1,6 @@
 """Hops `source-interface` and `destination-interface`: the veth (or netkit) pair between pod and node. Exercise 3.
 
-The pod's end is read from the agent, which sees the pods' network namespaces: nothing is run in the pod.
+The pod's end is read by the agent, which has access to the pods' network namespaces: nothing runs in the pod.
 """
 
 from collections.abc import Iterator
@@ -21,24 +21,24 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..netstack.fib import refused, unsendable
+from ..netstack.fib import rejected_on_input, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, LEAVING, filtered, hooked
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered, filtered_at_device
 from ..netstack.netns import namespace_of
 from ..netstack.pod_routing import misrouted_inside, packets_inside
-from ..netstack.pod_sockets import doubt
+from ..netstack.pod_sockets import socket_contradiction
 from ..netstack.qdisc import qdisc_drops
 from ..netstack.veth import Pair, problem_of, read_pair, too_small
 
 
 def check_source_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source pod's pair: if it is broken, no packet reaches the node, or the pod takes none of the replies."""
+    """The source pod's pair: if it is broken, no packet reaches the node, or no reply reaches the pod."""
     return _judge(context, expected, context.source, (Defect.PAIR_BROKEN,), seen=context.connection.left)
 
 
 def check_destination_interface(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination pod's pair: if it is broken, packets die after the policy program, or where the route to the pod
-    has gone with its device.
+    """The destination pod's pair: if it is broken, packets are lost after the policy program, or at the node's route,
+    which was removed with the device.
     """
     assert context.destination is not None  # the path has this hop only with a destination
     broken: tuple[Defect, ...] = (Defect.PAIR_BROKEN,)
@@ -50,7 +50,7 @@ def check_destination_interface(context: CheckContext, expected: ExpectedHop) ->
 def _judge(
     context: CheckContext, expected: ExpectedHop, pod: PodFacts, broken: tuple[Defect, ...], *, seen: bool
 ) -> Finding:
-    """`broken`: the defects of a pair that is not whole."""
+    """`broken`: the defects of a broken pair."""
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     hop = context.hop(expected, f"eth0 of {name}")
     agent = context.agent_endpoint(pod)
@@ -59,7 +59,7 @@ def _judge(
         return hop.unknown(agent)
     hop.object = f"{agent.interface_name} ↔ {agent.container_interface_name} of {name}"
     hop.intent(
-        "interface and MACs as the agent set them up",
+        "interface and MACs of the agent's endpoint",
         {
             "interface": agent.interface_name,
             "ifindex": agent.ifindex,
@@ -68,23 +68,23 @@ def _judge(
         },
     )
     if seen:
-        hop.observed("packets of this connection passed the pair")
-    home = namespace_of(context, pod, agent)
-    pair = read_pair(context, pod, agent, home)
+        hop.observed("packets of this connection traversed the pair")
+    pod_netns = namespace_of(context, pod, agent)
+    pair = read_pair(context, pod, agent, pod_netns)
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(context, expected.node))
     _state(hop, pair)
     not_whole = _not_whole(context, expected.node, pair, broken)
     if not_whole:
         return hop.stale(not_whole)
-    for unread in (home, pair.unread):
+    for unread in (pod_netns, pair.unread):
         if isinstance(unread, Unavailable):
             return hop.unknown(unread, ask_again=_where(context, expected.node))
-    assert not isinstance(home, Unavailable)
+    assert not isinstance(pod_netns, Unavailable)
     finding = hop.ok(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
-    dropped_on_output = _dropped_on_output(context, expected.node, pod, agent, home.namespace)
-    gateway = _wrong_gateway(context, expected.node, pod, pair, home.namespace)
-    return worst_of(hop, finding, *dropped_on_output, gateway, too_small(pair, expected.node))
+    losses = _losses(context, expected.node, pod, agent, pod_netns.name)
+    gateway = _wrong_gateway(context, expected.node, pod, pair, pod_netns.name)
+    return worst_of(hop, finding, *losses, gateway, too_small(pair, expected.node))
 
 
 def _not_whole(
@@ -103,14 +103,14 @@ def _not_whole(
 
 
 def _not_forwarded(context: CheckContext) -> tuple[Defect, ...]:
-    """Packets of the pod that bear another MAC address than the node's: Cilium's program notes them, the stack drops
-    them.
+    """The defect of packets with a MAC address other than the node's: Cilium's program creates an entry for them, then
+    the stack drops them.
     """
     return (Defect.FRAMES_REFUSED,) if stack_forwards(context) else ()
 
 
 def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, namespace: str) -> Fault:
-    """A pod that sends its packets to another MAC address than that of the node's end. Asked only after a failure."""
+    """A pod that sends packets to a MAC address other than that of the node's end. Read only after a failure."""
     default = next((route for route in pair.routes if route.destination == "default"), None)
     lost = _not_forwarded(context)
     if context.outcome.met is not False or context.config.datapath_mode != "veth" or not lost:
@@ -122,7 +122,7 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
     if isinstance(known, Unavailable):
         return if_expected(known)
     gateway, device = known.get(default.gateway), pair.agent.interface_name
-    # that none answers is the fault of the program that should: the hop of that program says so
+    # the hop of the program that should answer ARP reports a gateway without a MAC address
     if gateway is None or gateway.unreachable or gateway.mac == pair.agent.host_mac:
         return None
     message = (
@@ -133,14 +133,14 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
 
 
 def _where(context: CheckContext, node: str) -> tuple[Fact, ...]:
-    """What was asked to find the pod's namespace: the pod may have been re-created since."""
-    return tuple(asked for asked in (netns.find(node), netns.survey(node)) if context.reader.reads(asked))
+    """The facts that locate the pod's namespace: the pod may have been re-created since."""
+    return tuple(fact for fact in (netns.find(node), netns.survey(node)) if context.reader.reads(fact))
 
 
-def _dropped_on_output(
+def _losses(
     context: CheckContext, node: str, pod: PodFacts, agent: AgentEndpoint, namespace: str
 ) -> Iterator[Fault]:
-    """The pod's own routes, a packet filter inside it, or a queue at either end of the pair."""
+    """The pod's own routes, its packet filter, and queueing disciplines and programs at both ends of the pair."""
     source = pod is context.source
     inwards, outwards = Defect.LOST_INTO_POD, Defect.LOST_OUT_OF_POD
     inside = qdisc.losing_in_pod(node, namespace)
@@ -148,24 +148,28 @@ def _dropped_on_output(
     yield qdisc_drops(context, node, agent.interface_name, inwards)
     yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
-    if uses_policy_program(context):  # else Cilium's program is there, which another hop judges
+    if uses_policy_program(context):  # otherwise Cilium attaches a program there, which another hop reports
         yield foreign_programs_dropping(context, node, agent.interface_name, Direction.EGRESS, inwards)
     yield foreign_programs_dropping(context, node, device, Direction.INGRESS, inwards, namespace)
     yield foreign_programs_dropping(context, node, device, Direction.EGRESS, outwards, namespace)
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
-        yield refused(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
+        yield rejected_on_input(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
         yield filtered(context, node, ARRIVING, packet, Defect.FILTERED_INTO_POD, namespace)
-        yield hooked(context, node, agent.interface_name, "EGRESS", packet, Defect.FILTERED_INTO_POD)
+        yield filtered_at_device(
+            context, node, agent.interface_name, "EGRESS", packet, Defect.FILTERED_INTO_POD
+        )
     for packet in leaving:
-        yield unsendable(context, node, packet, Reason.ROUTE_MISSING, outwards, namespace)
+        yield unroutable(context, node, packet, Reason.ROUTE_MISSING, outwards, namespace)
         yield filtered(context, node, LEAVING, packet, Defect.FILTERED_OUT_OF_POD, namespace)
-        yield hooked(context, node, agent.interface_name, "INGRESS", packet, Defect.FILTERED_OUT_OF_POD)
-    yield None if source else doubt(context)
+        yield filtered_at_device(
+            context, node, agent.interface_name, "INGRESS", packet, Defect.FILTERED_OUT_OF_POD
+        )
+    yield None if source else socket_contradiction(context)
 
 
 def _state(hop: HopCheck, pair: Pair) -> None:
-    """The two ends as they are."""
+    """State the two ends."""
     facts: dict[str, object] = {}
     for end, link in (("host", pair.host), ("pod", pair.pod)):
         if isinstance(link, links.Link):

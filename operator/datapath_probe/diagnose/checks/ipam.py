@@ -1,11 +1,12 @@
-"""Hop `ipam`: do pod, CiliumEndpoint and agent agree on address and identity, and lies the address in the node's CIDR?
+"""Hop `ipam`: pod, CiliumEndpoint and agent agree on address and identity, and the address is in the node's pod CIDR.
 
-Judges the source and, where it is known, the destination: exercise 2.
+Judges the source and, if it is known, the destination. Exercise 2.
 """
 
 from collections.abc import Sequence
 from ipaddress import ip_network
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
@@ -27,9 +28,9 @@ from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction
 
-# Other nodes look for the pod's node at another address.
-_LED_ELSEWHERE = (Defect.REQUESTS_LED_ELSEWHERE, Defect.REPLIES_LED_ELSEWHERE)
-# In these modes a node's pod addresses come from the CIDRs of its CiliumNode; in cloud modes they come from elsewhere.
+# Other nodes have another address for the pod's node.
+_MISROUTED = (Defect.REQUESTS_MISROUTED, Defect.REPLIES_MISROUTED)
+# In these modes, pod addresses come from the CIDRs of the CiliumNode; in cloud modes, from the provider.
 _MODES_WITH_CIDR = frozenset({"kubernetes", "cluster-pool", "cluster-pool-v2beta", "multi-pool"})
 
 
@@ -44,7 +45,7 @@ def check_ipam(context: CheckContext, expected: ExpectedHop) -> Finding:
 def judge_ipam(
     context: CheckContext, expected: ExpectedHop, ends: Sequence[tuple[Role, PodFacts]]
 ) -> Finding:
-    """One finding for these ends, by role. The agent's view of the first must be known, that of others may be."""
+    """One finding for these ends, by role. The agent's endpoint of the first must be known, the others are optional."""
     _, first = ends[0]
     hop = context.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
     facts: dict[str, object] = {"ipam": context.config.ipam}
@@ -73,16 +74,16 @@ def judge_ipam(
         "the agent's endpoint agrees",
         {"endpointID": agent.id, "identity": agent.identity, "state": agent.state},
     )
-    return hop.ok("addresses lie in their nodes' pod CIDRs and CiliumEndpoints agree")
+    return hop.ok("addresses are in their nodes' pod CIDRs and CiliumEndpoints agree")
 
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
-    assert pod.endpoint is not None  # a missing one contradicts
+    assert pod.endpoint is not None  # a missing one is a contradiction
     return agent.ipv4 != pod.ip or agent.identity != pod.endpoint.identity
 
 
 def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
-    """Other nodes go by the CiliumEndpoint: with another identity there, policies at either end judge someone else."""
+    """Other nodes use the CiliumEndpoint: with another identity there, policies apply to the wrong identity."""
     assert pod.endpoint is not None
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
@@ -94,7 +95,7 @@ def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: Ag
 
 
 def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Contradiction | None:
-    """What the objects say against each other, and what becomes of packets where the datapath follows them."""
+    """A contradiction between objects, with its defects if the datapath follows them."""
     name = f"{facts.pod.namespace}/{facts.pod.name}"
     endpoint, node, ipam = facts.endpoint, facts.node, context.config.ipam
     if endpoint is None:
@@ -102,13 +103,13 @@ def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Con
         asked = agent_endpoint.at(node.name, facts.ip)
         unknown = isinstance(context.reader.read(asked, agent_endpoint.parse), Absent)
         if unknown:
-            message += f", and the agent on {node.name} no endpoint with its address {facts.ip}"
+            message += f", and the agent on {node.name} has no endpoint with its address {facts.ip}"
         defects, rests_on = without_endpoint(context, role, facts), (asked,) if unknown else ()
         return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, defects, rests_on)
     if facts.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
-            f"pod {name} is {facts.ip}, but its CiliumEndpoint says {', '.join(map(str, endpoint.ips)) or 'nothing'}",
+            f"pod {name} is {facts.ip}, but its CiliumEndpoint has {_texts(endpoint.ips)}",
             by_address(context, role, facts),
         )
     if endpoint.state not in ("ready", ""):
@@ -128,26 +129,25 @@ def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Con
 def _node_disagrees(
     context: CheckContext, role: Role, facts: PodFacts, endpoint: CiliumEndpoint, cilium: CiliumNode
 ) -> Contradiction | None:
-    """Another address of the node in the CiliumEndpoint than in the CiliumNode: either may be wrong."""
+    """A node address in the CiliumEndpoint that differs from the CiliumNode: either may be wrong."""
     name, node = f"{facts.pod.namespace}/{facts.pod.name}", facts.node
     if not endpoint.node_ip or endpoint.node_ip in cilium.internal_ips:
         return None
     if node.node and endpoint.node_ip in node.node.internal_ips:
         return Contradiction(
             Reason.CILIUM_NODE_MISMATCH,
-            f"node {node.name} has {endpoint.node_ip}, but its CiliumNode says "
-            f"{', '.join(map(str, cilium.internal_ips)) or 'nothing'}",
-            _LED_ELSEWHERE,
+            f"node {node.name} has {endpoint.node_ip}, but its CiliumNode has {_texts(cilium.internal_ips)}",
+            _MISROUTED,
         )
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
-        f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is no address of {node.name}",
+        f"the CiliumEndpoint of {name} is on node {endpoint.node_ip}, which is not an address of {node.name}",
         by_node(context, role, facts),
     )
 
 
 def _outside(context: CheckContext, role: Role, facts: PodFacts, ipam: str) -> Contradiction | None:
-    """An address that the node does not allot."""
+    """An address outside the pod CIDRs of the node."""
     node = facts.node
     cidrs = _cidrs(node, ipam)
     if cidrs and not any(facts.ip in ip_network(cidr) for cidr in cidrs):
@@ -161,5 +161,9 @@ def _outside(context: CheckContext, role: Role, facts: PodFacts, ipam: str) -> C
 
 
 def _cidrs(node: NodeFacts, ipam: str) -> tuple[str, ...]:
-    """The CIDRs that the IPAM mode allots to the node; empty where the mode has none."""
+    """The pod CIDRs of the node; empty if the IPAM mode has none."""
     return node.cilium.pod_cidrs if node.cilium and ipam in _MODES_WITH_CIDR else ()
+
+
+def _texts(ips: Sequence[IpAddress]) -> str:
+    return ", ".join(map(str, ips)) or "nothing"

@@ -1,4 +1,4 @@
-"""Hop `name-resolution`: the name led to an address of the Service. Exercise 7."""
+"""Hop `name-resolution`: the name resolves to an address of the Service. Exercise 7."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,17 +12,17 @@ from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..finding.finding import Finding
 from ..finding.hop_check import HopCheck
-from .dns_path import Queries, culprit, queries, walk
+from .dns_path import Queries, first_fault, judge_dns_path, queries
 from .service import balances_as_planned
 
-# The least time that resolvers wait for an answer, and what they wait by default.
+# The shortest timeout of resolvers, and the default one.
 _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
 _OTHER_RESOLVERS = ("Default", "None")
 
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """The addresses that the name should lead to, in words and as facts."""
+    """The addresses that the name should resolve to, with their text and facts."""
 
     addresses: frozenset[IpAddress]
     text: str
@@ -30,21 +30,21 @@ class _Expected:
 
 
 def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """curl's report, held against what the name should lead to."""
+    """Compare curl's report with the addresses that the name should resolve to."""
     hop, right, report = context.hop(expected, context.plan.request.host), _expected(context), context.report
     hop.intent(right.text, right.facts)
     if not isinstance(report, ClientReport):
-        return hop.ok("not asked yet") if report is None else hop.unknown(report)
+        return hop.ok("not resolved yet") if report is None else hop.unknown(report)
     if is_unresolved(context, report):
         return _unresolved(context, hop, report, right)
     if report.remote_ip and family_of(report.remote_ip) is not context.plan.family:
-        message = f"curl called {report.remote_ip}; paths of another IP version are not followed"
+        message = f"curl connected to {report.remote_ip}; paths of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
-    return _led_elsewhere(context, hop, report, right) or _led_right(context, hop, report)
+    return _unexpected_address(context, hop, report, right) or _expected_address(context, hop, report)
 
 
 def _expected(context: CheckContext) -> _Expected:
-    """The ClusterIP; of a headless Service, its endpoints."""
+    """The ClusterIP; for a headless Service, its endpoints."""
     frontend = context.plan.frontend
     if frontend:
         text = f"the ClusterIP of the Service, {frontend.ip}"
@@ -55,7 +55,7 @@ def _expected(context: CheckContext) -> _Expected:
 
 
 def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected) -> Finding:
-    """curl never had an address to connect to."""
+    """curl had no address to connect to."""
     hop.observed("curl got no address", _facts(report))
     if not right.addresses:
         message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
@@ -64,29 +64,31 @@ def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, righ
     return replace(hop.broken(reason, message), cause=cause)
 
 
-def _led_elsewhere(
+def _unexpected_address(
     context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected
 ) -> Finding | None:
-    """curl reports the address that it called, also where its socket was led to a backend."""
+    """curl reports the address that it connected to, even if its socket was translated to a backend."""
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
     if not called or called in right.addresses | {backend.ip for backend in backends}:
         return None
-    hop.observed(f"curl called {called}", {**_facts(report), "remoteIP": str(called)})
+    hop.observed(f"curl connected to {called}", {**_facts(report), "remoteIP": str(called)})
     return hop.broken(
         Reason.DNS_UNEXPECTED_ANSWER,
-        f"{context.plan.request.host} led to {called}, but it should lead to {right.text}",
+        f"{context.plan.request.host} resolved to {called}, but it should resolve to {right.text}",
     )
 
 
-def _led_right(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
-    """The address that was called is right, if there is any trace of it."""
+def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
+    """curl connected to an expected address, or nothing shows which one."""
     called = report.remote_ip or _shown(context)
     if not called:
-        message = f"no trace of this connection shows where {context.plan.request.host} led"
+        message = (
+            f"no trace of this connection shows the address that {context.plan.request.host} resolved to"
+        )
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     facts = _facts(report)
-    hop.observed(f"curl called {called}", facts)
+    hop.observed(f"curl connected to {called}", facts)
     return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
 
 
@@ -96,11 +98,11 @@ def _facts(report: ClientReport) -> dict[str, str]:
 
 
 def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
-    """A name server that can't be reached, where another one, or a second query, gave the answer."""
+    """A slow resolution: a name server can't be reached, and another one, or a second query, answered."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
     if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
         return None
-    found = culprit(walk(context, nameserver))
+    found = first_fault(judge_dns_path(context, nameserver))
     if found is None:
         return None
     reason, cause = found
@@ -112,8 +114,8 @@ def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Findi
 def _why_unresolved(
     context: CheckContext, hop: HopCheck, report: ClientReport
 ) -> tuple[Reason, str, Finding | None]:
-    """What is wrong between the source pod and the cluster's DNS, as far as it can be said; with the hop of that path
-    that is the cause.
+    """The reason and message for a name that did not resolve, and the finding on the path to the cluster's DNS that
+    explains it, if any.
     """
     unresolved, nameserver = (
         f"{context.plan.request.host} did not resolve in the source pod",
@@ -125,11 +127,11 @@ def _why_unresolved(
         asked = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
         return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {asked}", None
     where = f"the cluster's DNS at {nameserver.frontend.address}"
-    findings = walk(context, nameserver)
-    found = culprit(findings)
+    findings = judge_dns_path(context, nameserver)
+    found = first_fault(findings)
     servers = ", ".join(str(backend.ip) for backend in nameserver.backends)
     hop.programmed(
-        f"the path to {where}: {_counted(findings)}",
+        f"the path to {where}: {_ok_count(findings)}",
         {"nameServer": nameserver.frontend.ip, "nameServers": servers},
     )
     if found:
@@ -141,62 +143,60 @@ def _why_unresolved(
     return reason, unresolved + why, None
 
 
-def _unanswered(report: ClientReport, where: str, sent: Queries, *, judged: bool) -> tuple[Reason, str]:
-    """What the name server, or the resolver in the pod, made of the query: nothing is wrong between them.
-    `judged`: that is known.
-    """
-    if sent.refused_by:
-        return Reason.DNS_PATH_BROKEN, f": nothing listens at {sent.refused_by}, {where}"
+def _unanswered(report: ClientReport, where: str, seen: Queries, *, judged: bool) -> tuple[Reason, str]:
+    """The reason and message if no fault was found on the path to the name server. `judged`: all of its hops are Ok."""
+    if seen.refused_by:
+        return Reason.DNS_PATH_BROKEN, f": nothing listens at {seen.refused_by}, {where}"
     if not judged:
-        return Reason.DNS_LOOKUP_FAILED, f", and not all of the path to {where} can be judged"
-    if sent.asked is False:
+        return Reason.DNS_LOOKUP_FAILED, f", and not every hop to {where} can be judged"
+    if seen.sent is False:
         return Reason.DNS_LOOKUP_FAILED, f": no query of this run went to {where}"
-    if sent.asked is None:
-        return Reason.DNS_LOOKUP_FAILED, f"; whether this run asked {where} is not known"
+    if seen.sent is None:
+        return Reason.DNS_LOOKUP_FAILED, f"; it is unknown whether this run sent a query to {where}"
     if report.failure is ClientFailure.NAME_NOT_RESOLVED and report.timings.total < _ANSWERED_S:
         return Reason.DNS_NO_ADDRESS, f": {where} answered, but with no address"
     if report.failure is ClientFailure.TIMED_OUT or report.timings.total >= _UNANSWERED_S:
         return (
             Reason.DNS_TIMEOUT,
-            f": nothing was found wrong on the path to {where}, but no answer came",
+            f": no fault was found on the path to {where}, but there was no answer",
         )
     return Reason.DNS_LOOKUP_FAILED, ""
 
 
 def _called(context: CheckContext) -> IpAddress | None:
-    """Where packets of this connection were seen to go untranslated: curl reports no address of a connection that was
-    never established. None if none were, or if they may have been translated unnoticed: sockets leave no trace, but
-    choose none other than the backends that the node balances to.
+    """The destination address of untranslated packets in events, because curl reports no address of a failed
+    connection. None if there is none, or if a socket may have translated them: that leaves no entry, but the result is
+    always one of the node's backends.
     """
     connection, port = context.connection, context.plan.request.port
     by_socket = context.config.socket_lb and not context.source.pod.host_network
-    noticed = (context.translates and isinstance(connection.service, Absent)) or (
+    is_known = (context.translates and isinstance(connection.service, Absent)) or (
         by_socket and balances_as_planned(context)
     )
-    if connection.chosen or connection.translated or connection.untranslated or not noticed:
+    if connection.chosen or connection.translated or connection.untranslated or not is_known:
         return None
     sent = connection.events.sent_on(context.path.source_node)
     return next((observation.to[0] for observation in sent if observation.to[1] == port), None)
 
 
 def _shown(context: CheckContext) -> IpAddress | None:
-    """The right address, where packets of this connection show that curl spoke to it; None if none do."""
+    """The expected address, if packets of this connection show that curl used it; otherwise None."""
     connection, frontend = context.connection, context.plan.frontend
     if frontend is None:
         return connection.chosen.ip if connection.chosen else None
-    to = {observation.to for observation in connection.events.sightings if not observation.reply}
+    to = {observation.to for observation in connection.events.observations if not observation.reply}
     to |= {drop.to for drop in connection.events.drops if not drop.reply}
     known = connection.translated or connection.untranslated or connection.chosen
     return frontend.ip if known or (frontend.ip, frontend.number) in to else None
 
 
-def _counted(findings: Sequence[Finding]) -> str:
+def _ok_count(findings: Sequence[Finding]) -> str:
     ok = sum(finding.verdict is HopVerdict.OK for finding in findings)
     return f"{ok} of {len(findings)} hops ok"
 
 
 def is_unresolved(context: CheckContext, report: ClientReport) -> bool:
-    """Whether curl never had an address to connect to."""
+    """Whether curl had no address to connect to."""
     return report.failure is ClientFailure.NAME_NOT_RESOLVED or (
         report.failure is ClientFailure.TIMED_OUT
         and report.timings.name_lookup == 0

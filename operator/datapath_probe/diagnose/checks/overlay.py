@@ -1,6 +1,6 @@
-"""Hops of the overlay: the tunnel device and its programs, at either end and for both directions. Exercise 6.
+"""Hops of the overlay: the tunnel device and its programs on both nodes, for requests and replies. Exercise 6.
 
-Each node's device is judged once, for requests; for replies only the program that they need is judged in addition.
+Each node's device is judged once, for requests; for replies, only the other program is judged.
 Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (programs), `pkg/datapath/tunnel` (device, port).
 """
 
@@ -20,7 +20,7 @@ from ..finding.faults import worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
-from ..netstack.fib import refused
+from ..netstack.fib import rejected_on_input
 from ..netstack.foreign_programs import foreign_program_first, foreign_programs_dropping
 from ..netstack.netfilter import ARRIVING, filtered
 from ..netstack.packet_model import tunnel_packet, uplinks
@@ -81,18 +81,18 @@ def _name(context: CheckContext) -> str:
 
 def _observe_reply(context: CheckContext, hop: HopCheck) -> None:
     if context.connection.replied:
-        hop.observed("replies of this connection came back")
+        hop.observed("replies of this connection reached the source's node")
 
 
 def _device(context: CheckContext, hop: HopCheck) -> Finding | None:
-    """What is wrong with the node's tunnel device; None if nothing is."""
+    """The finding of a faulty tunnel device of the node; None if it is correct."""
     config, node, device = context.config, hop.expected.node, _name(context)
     fact = links.link(node, device)
     link = context.reader.read(fact, links.parse_link)
     of_node = context.agent_config(node)
     context.reader.read(
         bpftool.attached(node, device), bpftool.parse_attached
-    )  # wanted by `_program`: ask at once
+    )  # needed by `_program`: collect it in the same round
     if isinstance(link, Unavailable):
         return hop.unknown(link)
     if isinstance(link, Absent):
@@ -112,7 +112,7 @@ def _device(context: CheckContext, hop: HopCheck) -> Finding | None:
     if (of_node.routing_mode, of_node.tunnel_protocol) != (config.routing_mode, config.tunnel_protocol):
         message = (
             f"the agent on {node} runs with routing-mode {of_node.routing_mode}, "
-            f"the ConfigMap says {config.routing_mode}: it has not restarted since"
+            f"the ConfigMap has {config.routing_mode}: the agent has not restarted since the change"
         )
         return hop.unknown(Unavailable(Reason.IN_TRANSITION, message))
     return None
@@ -125,17 +125,17 @@ def _unless_lost(
     sender: PodFacts | None,
     receiver: PodFacts | None,
 ) -> Finding:
-    """The finding, unless tunnel packets are kept from the program that unpacks them, or it from handing them on."""
+    """The finding, unless tunnel packets do not reach the program, or the program can't pass them on."""
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
     node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
     dropped = filtered(context, node, ARRIVING, packet) if packet else None
-    suspects = [dropped]
+    faults = [dropped]
     for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
-        suspects.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))
+        faults.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))
         if packet:
-            suspects.append(refused(context, node, packet, device, Reason.NODE_ROUTE_MISSING))
-    return worst_of(hop, finding, *suspects, overlay_call_missing(context, node))
+            faults.append(rejected_on_input(context, node, packet, device, Reason.NODE_ROUTE_MISSING))
+    return worst_of(hop, finding, *faults, overlay_call_missing(context, node))
 
 
 def _stale(hop: HopCheck, reason: Reason, message: str, fact: Fact) -> Finding:

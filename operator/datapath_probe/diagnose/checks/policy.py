@@ -1,7 +1,7 @@
-"""Hops `egress-policy` and `ingress-policy`: does the endpoint's policy map let this identity and port through, and do
-policies mean it to?
+"""Hops `egress-policy` and `ingress-policy`: the endpoint's policy map allows this identity and port, as policies
+intend.
 
-The map says what the program will do, the agent which policies want it so. Exercise 8.
+The map determines what the program does; the agent reports what policies intend. Exercise 8.
 Source: Cilium 1.18 `bpf/lib/policy.h` (`__policy_can_access`).
 """
 
@@ -19,11 +19,11 @@ from ..finding.finding import Finding
 from .policy_comparison import Comparison, Gate, decision_of
 
 _LookedUp = tuple[PolicyEntry | Absent, tuple[Fact, ...]]
-_NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end has no CiliumEndpoint")
+_NO_ENDPOINT = Unavailable(Reason.CILIUM_ENDPOINT_MISSING, "an end of the path has no CiliumEndpoint")
 
 
 def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's map, asked for the destination. Passed if the connection has an entry: it is written afterwards."""
+    """The source's map, for the destination. Packets passed if the connection has an entry, which is created later."""
     assert context.destination is not None  # the path has this hop only with a destination
     identity = _identity(context.destination)
     gate = Gate(context.source, identity, TrafficDirection.EGRESS, context.connection.sent)
@@ -31,7 +31,7 @@ def check_egress_policy(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_ingress_policy(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The destination's map, asked for the source."""
+    """The destination's map, for the source."""
     assert context.destination is not None  # the path has this hop only with a destination
     identity = _identity(context.source)
     gate = Gate(context.destination, identity, TrafficDirection.INGRESS, context.connection.received)
@@ -43,7 +43,7 @@ def _identity(pod: PodFacts) -> int | Unavailable:
 
 
 def judge_gate(context: CheckContext, expected: ExpectedHop, gate: Gate) -> Finding:
-    """The map, held against the policies."""
+    """Compare the map with the policies."""
     hop = context.hop(expected, gate.name)
     identity = gate.identity
     if isinstance(identity, Unavailable):
@@ -54,8 +54,8 @@ def judge_gate(context: CheckContext, expected: ExpectedHop, gate: Gate) -> Find
     intent = intent_of(context, gate.owner, gate.direction, identity, port)
     looked_up = _look_up(context, expected, gate, identity, port)
     who = f"identity {identity} at port {port}/{context.protocol}"
-    said = f": {intent.in_words}" if isinstance(intent, Intent) else ""
-    hop.intent(f"{who}{said}", {"identity": identity, "port": port, **_meant(intent)})
+    policies = f": {intent.in_words}" if isinstance(intent, Intent) else ""
+    hop.intent(f"{who}{policies}", {"identity": identity, "port": port, **_intent_facts(intent)})
     if gate.passed:
         hop.observed("a packet of this connection passed")
     if isinstance(looked_up, Unavailable):
@@ -70,7 +70,7 @@ def judge_gate(context: CheckContext, expected: ExpectedHop, gate: Gate) -> Find
 def _look_up(
     context: CheckContext, expected: ExpectedHop, gate: Gate, identity: int, port: int
 ) -> _LookedUp | Unavailable:
-    """The decisive entry of the map, and the facts that led to it."""
+    """The entry of the map that decides, and the facts of its lookups."""
     assert gate.owner.endpoint is not None
     layout = context.layout(expected.node)
     if isinstance(layout, Unavailable):
@@ -95,8 +95,8 @@ def _look_up(
     return policymap.decide(of_identity, of_any), facts
 
 
-def _meant(intent: Intent | Unavailable) -> dict[str, object]:
-    """The agent's decision as facts: `decision`, and the names of the `policies` behind it."""
+def _intent_facts(intent: Intent | Unavailable) -> dict[str, object]:
+    """The agent's decision as facts: `decision`, and the names of its `policies`."""
     if isinstance(intent, Unavailable):
         return {}
     decision = intent.decision

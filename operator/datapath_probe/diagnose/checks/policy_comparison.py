@@ -1,5 +1,5 @@
-"""Three sources of truth about one policy: what policies mean (the agent), what the program will do (the policy map),
-and what became of this connection. Compared by one table. Called by `policy`.
+"""Compares three sources about one policy decision in one table: what policies intend (the agent), what the program
+does (the policy map), and what happened to this connection. Called by `policy`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,21 +12,21 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
-from ..datapath.resolved_policy import Intent, facts
+from ..datapath.resolved_policy import Intent, policy_facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from .expected_denial import denied_by, denies, let_through
 
-# Of pods whose L7 traffic people want to see, whatever policies say.
+# In these versions, an annotation can redirect a pod's traffic to the L7 proxy without a policy.
 _PROXIED_BY_ANNOTATION = ("1.16.", "1.17.")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One endpoint's policy in one direction, and who wants to pass: the `identity` at the other end.
+    """One endpoint's policy in one direction, and the `identity` at the other end.
 
-    `passed`: a packet of this connection came further.
+    `passed`: a packet of this connection passed the policy.
     """
 
     owner: PodFacts
@@ -40,8 +40,8 @@ class Gate:
         return f"{self.direction.name.lower()} policy of {self.owner.pod.namespace}/{self.owner.pod.name}"
 
 
-class Meant(Enum):
-    """What policies mean, as the agent has resolved them."""
+class Intended(Enum):
+    """What policies intend, as the agent resolved them."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -49,8 +49,8 @@ class Meant(Enum):
 
 
 class Programmed(Enum):
-    """What the policy map says. `ON_CONDITION`: it lets pass only through a proxy or with authentication, which no
-    policy asks for.
+    """What the policy map says. `ON_CONDITION`: it allows only through a proxy or with authentication, although no
+    policy requires that.
     """
 
     ALLOW = "allow"
@@ -60,7 +60,7 @@ class Programmed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """What the map asks of packets and no policy does, in words, and what that does to them."""
+    """A condition of the map that no policy requires, as text, and its defect."""
 
     text: str
     defect: Defect
@@ -68,8 +68,8 @@ class _Condition:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One gate's policies, and the entry that decides in its map; `lookups`: the facts that led to it; `who`: wants
-    to pass, in words.
+    """One gate's policies, and the deciding entry of its map. `lookups`: the facts of the entry. `who`: the identity
+    and port, as text.
     """
 
     context: CheckContext
@@ -81,21 +81,19 @@ class Comparison:
     who: str
 
     def finding(self) -> Finding:
-        """What was observed goes first: a connection that was established, though it should be denied. Then the table
-        tells.
-        """
+        """The finding by the table, unless a connection was established that should be denied."""
         missed = let_through(self.context, self.gate.direction, self.intent, self._says)
         if isinstance(missed, Unavailable):
             return self.hop.unknown(missed)
         if missed:
             return self.hop.broken(Reason.POLICY_NOT_ENFORCED, missed, certain=denies(self.intent))
-        return _TABLE[self._meant, self._programmed](self)
+        return _TABLE[self._intended, self._programmed](self)
 
     @property
-    def _meant(self) -> Meant:
+    def _intended(self) -> Intended:
         if isinstance(self.intent, Unavailable):
-            return Meant.UNKNOWN
-        return Meant.ALLOW if self.intent.decision.allowed else Meant.DENY
+            return Intended.UNKNOWN
+        return Intended.ALLOW if self.intent.decision.allowed else Intended.DENY
 
     @property
     def _programmed(self) -> Programmed:
@@ -109,7 +107,7 @@ class Comparison:
 
     @property
     def _condition(self) -> _Condition | None:
-        """That they have authenticated, or that an L7 proxy decides."""
+        """That packets are authenticated, or that an L7 proxy allows them."""
         entry, intent = self.entry, self.intent
         if isinstance(intent, Unavailable) or isinstance(entry, Absent):
             return None
@@ -118,40 +116,40 @@ class Comparison:
         layout = self.context.layout(self.hop.expected.node)
         by_annotation = isinstance(layout, Unavailable) or layout.version.startswith(_PROXIED_BY_ANNOTATION)
         if entry.proxy_port and not intent.decision.proxied and not by_annotation:
-            return _Condition(f", if the L7 proxy (port {entry.proxy_port}) does", Defect.PROXIED)
+            return _Condition(f", if the L7 proxy (port {entry.proxy_port}) allows it", Defect.PROXIED)
         return None
 
     def passes(self) -> Finding:
-        """The map allows, and policies do, or are not known. What a proxy or an authentication decides is not
+        """The map allows, and policies do too or are unknown. Decisions of a proxy or of authentication are not
         followed.
         """
         hop, entry, intent, name = self.hop, self.entry, self.intent, self.gate.name
-        assert isinstance(entry, PolicyEntry)  # the table has this where the map allows
+        assert isinstance(entry, PolicyEntry)  # the table calls this only if the map allows
         if self.context.outcome.denied_at is hop.expected.name:
-            message = f"{self.who} was denied, though map and policy of the endpoint let it pass"
+            message = f"{self.who} was denied, although map and policy of the endpoint allow it"
             return hop.broken(Reason.POLICY_DENIED, message)
         if entry.proxy_port:
             port = entry.proxy_port
             return hop.not_followed(
-                f"the {name} hands {self.who} to the L7 proxy (port {port}), which is not followed"
+                f"the {name} redirects {self.who} to the L7 proxy (port {port}), which is not followed"
             )
         if entry.auth_type and not self.gate.passed:
             return hop.not_followed(
-                f"the {name} lets {self.who} pass only authenticated, which is not followed"
+                f"the {name} allows {self.who} only with authentication, which is not followed"
             )
         if isinstance(intent, Unavailable):
             return hop.unknown(intent, ask_again=self._asked_of_agent())
         if not intent.enforced and entry.prefix_bits and not self.context.run.second_look:
-            why = "the map has an entry for this port: policy may be enforced since a moment"
+            why = "the map has an entry for this port: policy may have just been enforced"
             return hop.unknown(Unavailable(Reason.UNCONFIRMED, why), ask_again=intent.rests_on)
         return hop.ok(f"{self.who} passes")
 
     def differs(self) -> Finding:
-        """The map does not hold what the agent has resolved. The map must say so twice; what the agent says is asked
-        for again with it, and may be asked for the first time then.
+        """The map differs from what the agent resolved. The map must differ twice. The agent's facts are read again
+        with it, possibly for the first time.
         """
         intent, says, defects = self.intent, self._says, tuple[Defect, ...]()
-        assert isinstance(intent, Intent)  # the table has this where policies are known
+        assert isinstance(intent, Intent)  # the table calls this only if policies are known
         if self._programmed is Programmed.DENY:
             defects = (Defect.DENIED,)
         elif intent.decision.allowed and (condition := self._condition):
@@ -161,44 +159,44 @@ class Comparison:
         return self.hop.stale(Contradiction(Reason.POLICY_MAP_MISMATCH, message, defects, rests_on))
 
     def denied(self) -> Finding:
-        """The map denies, and policies do, or are not known."""
+        """The map denies, and policies do too or are unknown."""
         hop, intent = self.hop, self.intent
         if isinstance(intent, Intent) and intent.audited:
             return hop.ok(f"{self.who} passes in spite of {intent.in_words}")
         if self.context.plan.expect.denied:
             return hop.ok(f"{self.who}: {denied_by(self.context, hop.expected, intent)}, as expected")
-        if self.gate.passed:  # an entry proves that the program let a packet pass, whatever the map says now
+        if self.gate.passed:  # an entry proves that the program allowed a packet, whatever the map says now
             return hop.ok(f"{self.who} passes")
-        said = intent.in_words if isinstance(intent, Intent) else decision_of(self.entry)
-        message = f"the {self.gate.name} on {hop.expected.node} does not let {self.who} pass: {said}"
+        decision = intent.in_words if isinstance(intent, Intent) else decision_of(self.entry)
+        message = f"the {self.gate.name} on {hop.expected.node} does not allow {self.who}: {decision}"
         return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), self.lookups))
 
     def _asked_of_agent(self) -> tuple[Fact, ...]:
-        """What the agent has said of the owner's policy. While policies change, its answers do not fit each other; one
-        of them may be too old.
+        """The agent's facts about the owner's policy. While policies change, its answers may not fit each other,
+        because one of them is out of date.
         """
         owner = self.gate.owner
         if owner.endpoint is None:
             return ()
-        asked = facts(owner.endpoint, owner.node.name)
-        return tuple(fact for fact in asked if self.context.reader.reads(fact))
+        read = policy_facts(owner.endpoint, owner.node.name)
+        return tuple(fact for fact in read if self.context.reader.reads(fact))
 
 
-_TABLE: Mapping[tuple[Meant, Programmed], Callable[[Comparison], Finding]] = {
-    (Meant.ALLOW, Programmed.ALLOW): Comparison.passes,
-    (Meant.ALLOW, Programmed.ON_CONDITION): Comparison.differs,
-    (Meant.ALLOW, Programmed.DENY): Comparison.differs,
-    (Meant.DENY, Programmed.ALLOW): Comparison.differs,
-    (Meant.DENY, Programmed.ON_CONDITION): Comparison.differs,
-    (Meant.DENY, Programmed.DENY): Comparison.denied,
-    (Meant.UNKNOWN, Programmed.ALLOW): Comparison.passes,
-    (Meant.UNKNOWN, Programmed.ON_CONDITION): Comparison.passes,
-    (Meant.UNKNOWN, Programmed.DENY): Comparison.denied,
+_TABLE: Mapping[tuple[Intended, Programmed], Callable[[Comparison], Finding]] = {
+    (Intended.ALLOW, Programmed.ALLOW): Comparison.passes,
+    (Intended.ALLOW, Programmed.ON_CONDITION): Comparison.differs,
+    (Intended.ALLOW, Programmed.DENY): Comparison.differs,
+    (Intended.DENY, Programmed.ALLOW): Comparison.differs,
+    (Intended.DENY, Programmed.ON_CONDITION): Comparison.differs,
+    (Intended.DENY, Programmed.DENY): Comparison.denied,
+    (Intended.UNKNOWN, Programmed.ALLOW): Comparison.passes,
+    (Intended.UNKNOWN, Programmed.ON_CONDITION): Comparison.passes,
+    (Intended.UNKNOWN, Programmed.DENY): Comparison.denied,
 }
 
 
 def decision_of(entry: PolicyEntry | Absent) -> str:
-    """What the entry decides, in words."""
+    """The decision of the entry, as text."""
     if isinstance(entry, Absent):
         return "default deny"
     return "deny" if entry.deny else "allow"

@@ -1,5 +1,5 @@
-"""Hops `source-program` and `reply-program`: `cil_from_container` is attached where a pod's packets enter the node, and
-comes first; `destination-program`: the destination's policy program, which its packets are tail-called into.
+"""Hops `source-program` and `reply-program`: `cil_from_container` is attached first at the node's end of a pod's pair.
+Hop `destination-program`: the destination's policy program, which packets are tail-called into.
 
 Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netkit.go`; `bpf/lib/local_delivery.h`.
 """
@@ -28,18 +28,18 @@ FROM_CONTAINER = "cil_from_container"
 
 
 def check_source_program(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The program that puts the source's packets under Cilium's care."""
+    """The program that processes packets from the source."""
     return _from_container(context, expected, context.source, seen=context.connection.left)
 
 
 def check_reply_program(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The same for the destination's replies."""
+    """The program that processes replies from the destination."""
     assert context.destination is not None  # the path has this hop only with a destination
     return _from_container(context, expected, context.destination, seen=context.connection.answered)
 
 
 def check_destination_program(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The endpoint's slot in `cilium_call_policy`; empty, its packets are dropped (203)."""
+    """The endpoint's slot in `cilium_call_policy`: if it is empty, its packets are dropped (203)."""
     assert context.destination is not None  # the path has this hop only with a destination
     hop = context.hop(expected, "cilium_call_policy")
     agent = context.agent_endpoint(context.destination)
@@ -50,13 +50,13 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
     missing = missing_program(context, hop, agent)
     if missing:
         return hop.fault(missing)
-    hole = call_missing(context, expected.node, agent.id, to_pod_calls(context))
+    missing_call = call_missing(context, expected.node, agent.id, to_pod_calls(context))
     if not uses_policy_program(context):
         hop.object = f"{TO_CONTAINER}@{agent.interface_name}"
         decides = hop.ok(f"{TO_CONTAINER} decides for endpoint {agent.id}")
-        return worst_of(hop, as_inconclusive(context, decides), hole)
+        return worst_of(hop, as_inconclusive(context, decides), missing_call)
     if context.connection.received:
-        hop.observed("the entry of this connection, which only this program writes")
+        hop.observed("the entry of this connection, which only this program creates")
     program = program_in_slot(context, hop, agent.id, lost="packets to it")
     if not isinstance(program, int):
         return hop.fault(program)
@@ -64,7 +64,7 @@ def check_destination_program(context: CheckContext, expected: ExpectedHop) -> F
     decides = as_inconclusive(context, hop.ok(f"program {program} decides for endpoint {agent.id}"))
     if not owner_is_known(context, expected.node):
         decides = replace(decides, inconclusive=True)
-    return worst_of(hop, decides, hole, not_its_own(context, expected.node, agent.id, program))
+    return worst_of(hop, decides, missing_call, not_its_own(context, expected.node, agent.id, program))
 
 
 def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, seen: bool) -> Finding:
@@ -77,7 +77,7 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
     hop.object = f"{FROM_CONTAINER}@{device}"
     hop.intent(f"{FROM_CONTAINER} at the ingress of {device}", {"interface": device})
     if seen:
-        hop.observed("packets of this connection left their entry, which only this program writes")
+        hop.observed("an entry of this connection, which only this program creates")
     pin = bpftool.endpoint_link(expected.node, agent.id, FROM_CONTAINER)
     chain = programs(context.reader, expected.node, device, Direction.INGRESS, pin)
     if isinstance(chain, Unavailable):
@@ -91,11 +91,11 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
     if foreign:
         return hop.stale(foreign)
     if pod is context.source and context.connection.no_conntrack_entries and context.outcome.met is False:
-        message = f"{FROM_CONTAINER} noted no packet of this connection, though somebody answered"
+        message = f"{FROM_CONTAINER} created no entry of this connection, although there was an answer"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     impostor = _impostor(context, chain, pin, rests_on)
-    hole = call_missing(context, expected.node, agent.id, from_pod_calls(context))
-    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, hole)
+    missing_call = call_missing(context, expected.node, agent.id, from_pod_calls(context))
+    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, missing_call)
 
 
 def _impostor(
@@ -104,8 +104,8 @@ def _impostor(
     pin: Fact,
     rests_on: tuple[Fact, ...],
 ) -> Fault:
-    """A program of that name that comes first, and is not the one that the agent attached. Looked for where there is
-    another, or the request failed; tc keeps no link to compare with.
+    """A first program with this name that is not the one that the agent attached. Read if there are several programs,
+    or the request failed; tc has no link to compare with.
     """
     first = chain[0]
     if first.attach is not AttachKind.TCX or (len(chain) == 1 and context.outcome.met is not False):
@@ -116,14 +116,14 @@ def _impostor(
     if isinstance(link, Absent) or link.program_id == first.program_id:
         return None
     message = (
-        f"program {first.program_id} comes first on {first.device} under the name {FROM_CONTAINER}, "
-        f"but the agent's own is program {link.program_id}"
+        f"program {first.program_id} runs first on {first.device} under the name {FROM_CONTAINER}, "
+        f"but the agent's own program is {link.program_id}"
     )
     return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (*rests_on, pin))
 
 
 def _state(hop: HopCheck, chain: tuple[Attachment, ...]) -> None:
-    """What is attached, in order."""
+    """State the attached programs, in order."""
     hop.programmed(
         ", ".join(f"{attached.program} ({attached.kind})" for attached in chain) or "nothing attached",
         {

@@ -1,7 +1,7 @@
-"""Which check judges which hop: for pods, and where an end of the path has no endpoint; and which hops of a path that
-the request itself does not take are judged too.
+"""The check of each hop: between pods, and if an end of the path has no endpoint. Also the hops to judge on subpaths.
 
-Handed to every check by its context, so that checks of such a path need not import this module. Called by the engine.
+Checks get the registry from their context, so that checks of subpaths need not import this module. Called by
+`context_builder`.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ from .routing import check_node_routing, check_reply_routing
 from .service import check_service_lookup
 from .translation import check_reply_translation, check_service_translation
 
-# What only the packets of the request can tell, and what is no part of the path of a query.
+# These need the packets of the request, or are not on the path of a DNS query.
 _NOT_OF_QUERIES: Final = frozenset(
     {
         HopName.IPAM,

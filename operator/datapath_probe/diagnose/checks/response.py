@@ -1,5 +1,5 @@
-"""Hop `destination-response`: what the application itself did: refuse, reset, not answer, answer with a wrong status or
-body. The application is blamed only for what was seen to come from its pod. Exercises 5 and 7.
+"""Hop `destination-response`: the response of the application itself. Distinguishes refused, reset, no response, wrong
+status and wrong body; the application is the cause only of what came from its pod. Exercises 5 and 7.
 """
 
 from ...api.reasons import Reason
@@ -17,17 +17,17 @@ _ENDED_EARLY = (ClientFailure.NO_RESPONSE, ClientFailure.CUT_SHORT)
 
 
 def check_destination_response(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """curl's report, held against what conntrack says came from the pod."""
+    """Compare curl's report with what came from the pod according to conntrack."""
     hop = context.hop(expected, context.plan.destination)
     wanted = " or ".join(map(str, context.plan.expect.statuses)) or "2xx"
     asked = f"{context.plan.request.method} {without_values(context.plan.request.path)}"
     hop.intent("not reached" if context.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
     report = context.report
     if report is None:
-        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is under way"))
+        return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is in flight"))
     if isinstance(report, Unavailable):
         return hop.unknown(report)
-    hop.observed(_summary(report), _facts(report))
+    hop.observed(_reported(report), _facts(report))
     if context.plan.expect.denied:
         return _unexpected(context, hop, report)
     if report.answered:
@@ -39,49 +39,49 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
 
 
 def _failed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
-    """Without a whole response: what was seen to come from the pod, and what its sockets say."""
+    """Without a complete response: what came from the pod, and the state of its sockets."""
     connection = context.connection
     if report.failure is ClientFailure.NOT_CONNECTED and connection.refused:
-        other = host_sockets.doubt(context)
-        if other:
-            return hop.unknown(other)
+        contradiction = host_sockets.socket_contradiction(context)
+        if contradiction:
+            return hop.unknown(contradiction)
         return hop.broken(
             Reason.CONNECTION_REFUSED, f"{context.server} refused the connection: {_why_refused(context)}"
         )
     if connection.connected and report.failure in _ENDED_EARLY and connection.ended_by_pod:
         return hop.broken(
             Reason.CONNECTION_RESET,
-            f"{context.server} took the connection and ended it without a whole response",
+            f"{context.server} accepted the connection and closed it without a complete response",
         )
     if report.failure is ClientFailure.TIMED_OUT:
         full = overflow(context)
         if full and not connection.answered:
             return hop.broken(Reason.NO_RESPONSE, full)
-        if _left_waiting(context, report):
-            message = f"{context.server} took the connection and the request, and did not answer in time"
+        if _unanswered_in_time(context, report):
+            message = f"{context.server} accepted the connection and the request, but did not respond in time"
             return hop.broken(Reason.NO_RESPONSE, f"{message}: {full}" if full else message)
     if report.failure is ClientFailure.NOT_HTTP:
-        return hop.broken(Reason.NO_RESPONSE, f"{context.server} answered with something that is not HTTP")
-    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+        return hop.broken(Reason.NO_RESPONSE, f"{context.server} responded with something that is not HTTP")
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "no packet from the application was observed"))
 
 
 def _why_refused(context: CheckContext) -> str:
     if context.connection.answered_by_other:
-        return "a RST came back, although no packet of this connection reached the pod"
-    why = "although something listens" if listens(context) else "nothing listens"
-    return f"the pod answered with a RST, {why} on that port"
+        return "a RST was received, although no packet of this connection reached the pod"
+    why = "although a process listens" if listens(context) else "no process listens"
+    return f"the pod replied with a RST, {why} on that port"
 
 
 def _unexpected(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
-    """Where a denial is expected, the application has nothing to do wrong: it may only show that it was reached."""
+    """If a denial is expected, the application can't be wrong; its response only shows that it was reached."""
     if context.connection.connected or context.connection.refused:
-        return hop.ok(f"{context.server} was reached: {_summary(report)}")
-    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "nothing was seen to come from the application"))
+        return hop.ok(f"{context.server} was reached: {_reported(report)}")
+    return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "no packet from the application was observed"))
 
 
-def _left_waiting(context: CheckContext, report: ClientReport) -> bool:
-    """The request arrived and nothing came of it. Once data left the pod, large replies may be lost: then the
-    application is not blamed.
+def _unanswered_in_time(context: CheckContext, report: ClientReport) -> bool:
+    """The request arrived, and the application sent no data. Once data left the pod, packets may have been lost after
+    it, so the application is not the cause.
     """
     connection = context.connection
     return (
@@ -93,7 +93,7 @@ def _left_waiting(context: CheckContext, report: ClientReport) -> bool:
     )
 
 
-def _summary(report: ClientReport) -> str:
+def _reported(report: ClientReport) -> str:
     return f"HTTP {report.status}" if report.answered else report.error_text
 
 

@@ -1,5 +1,5 @@
-"""Hops `node-routing` and `reply-routing`: one node has a route towards the other: for the outer packet of a tunnel,
-or for the pod itself in native routing; and nothing where it leaves drops it.
+"""Hops `node-routing` and `reply-routing`: one node has a route to the other, for the outer packet of a tunnel or, with
+native routing, for the pod itself; and nothing drops packets on the output path.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack import host_path
-from ..netstack.fib import unforwarded, unsendable
+from ..netstack.fib import unforwarded, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.mtu import too_small_uplink
 from ..netstack.netfilter import FORWARDED, LEAVING, filtered
@@ -47,7 +47,7 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
-    """To the pod itself in native routing, else to its node."""
+    """The route to the pod itself with native routing, otherwise to its node."""
     address = towards.ip if context.path.encapsulation is Encapsulation.NONE else None
     pod = None if context.source.pod.host_network else towards
     return judge_route(context, expected, towards.node, address, seen, pod)
@@ -61,9 +61,9 @@ def judge_route(
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
-    """The kernel's own answer to "how do I get there?", and what may drop packets where they leave.
+    """The kernel's route lookup, and what may drop packets on the output path.
 
-    `address` on that node, None: the node's own. `pod`: the end there, where packets go from pod to pod.
+    `address`: the destination address; None for the node's own. `pod`: the pod at that end; None if an end is a host.
     """
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     if not node_ips:
@@ -104,13 +104,13 @@ def _judge_beyond_route(
 ) -> Finding:
     """What packets meet that take the right route: the other node's link-layer address, filters, queues, sizes."""
     neighbor = _neighbor(context, hop.expected, towards, target, route)
-    dropped = _dropped_on_output(context, hop, pod, route) if pod else _of_hosts(context, hop, route)
+    dropped = _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
     ok = hop.ok(f"{target} {_via(route)}")
     return worst_of(hop, ok, neighbor, *dropped, _too_small(context, pod))
 
 
-def _of_hosts(context: CheckContext, hop: HopCheck, route: links.Route) -> Iterator[Fault]:
-    """The same where an end is in its node's own network."""
+def _dropped_from_host(context: CheckContext, hop: HopCheck, route: links.Route) -> Iterator[Fault]:
+    """Faults on the output path if an end is in its node's own network."""
     reply = hop.expected.name is HopName.REPLY_ROUTING
     return host_path.dropped_on_output(context, route.device, reply=reply)
 
@@ -121,7 +121,7 @@ def _wrong_route(
     """What is wrong with a route that does not lead to the other node."""
     if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
         return f"{node} sends packets to {target} {_via(route)}, but the pod is on {node_ips[0]}"
-    return f"{node} keeps packets to {target} for itself" if route.device == _LOOPBACK else None
+    return f"{node} delivers packets to {target} to itself" if route.device == _LOOPBACK else None
 
 
 def _via(route: links.Route) -> str:
@@ -129,7 +129,7 @@ def _via(route: links.Route) -> str:
 
 
 def _detour(context: CheckContext, hop: HopCheck, target: IpAddress, route: links.Route, fact: Fact) -> Fault:
-    """A router between this node and a neighbor: the subnet of the other node is at the very device."""
+    """A gateway on the route to a node in a directly connected subnet."""
     if route.gateway is None or context.outcome.met is False:
         return None
     node, of_subnet = hop.expected.node, links.routes_for(hop.expected.node, target)
@@ -138,24 +138,24 @@ def _detour(context: CheckContext, hop: HopCheck, target: IpAddress, route: link
         return None
     for other in routes:
         if "/" in other.destination and other.gateway is None and other.device == route.device:
-            subnet = f"{other.destination} is at {route.device}"
-            message = f"{node} sends packets to {target} via {route.gateway}, though {subnet}"
+            subnet = f"{other.destination} is directly connected to {route.device}"
+            message = f"{node} sends packets to {target} via {route.gateway}, although {subnet}"
             return Contradiction(Reason.NODE_ROUTE_MISSING, message, rests_on=(fact, of_subnet))
     return None
 
 
 def _detached(context: CheckContext, hop: HopCheck, towards: NodeFacts) -> Iterator[Fault]:
-    """Cilium's own programs at the uplinks, of this direction."""
+    """Missing Cilium programs at the uplinks of this direction."""
     sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
     return detached_at_uplinks(context, sender, towards) if sender else iter(())
 
 
 def _too_small(context: CheckContext, towards: PodFacts | None) -> Fault:
-    """Uplinks are judged once, with requests, for either direction."""
+    """Uplinks with an MTU that is too small, judged once for both directions."""
     if towards is None or towards is not context.destination:
         return None
-    suspect = too_small_uplink(context, context.source, towards)
-    return if_expected(suspect) if isinstance(suspect, Unavailable) else suspect
+    fault = too_small_uplink(context, context.source, towards)
+    return if_expected(fault) if isinstance(fault, Unavailable) else fault
 
 
 def _neighbor(
@@ -165,7 +165,7 @@ def _neighbor(
     target: IpAddress,
     route: links.Route,
 ) -> Fault:
-    """The link-layer address of the other node, or of the router before it. Asked only after a failure."""
+    """The neighbor entry of the other node, or of the gateway to it. Read only after a failure."""
     node_ips = towards.cilium.internal_ips if towards.cilium else ()
     next_hop = route.gateway or target
     if context.outcome.met is not False:
@@ -178,13 +178,15 @@ def _neighbor(
         return None
     if neighbor.unreachable:
         who = (
-            f"{towards.name} ({next_hop})" if next_hop in node_ips else f"{next_hop}, the router to {target},"
+            f"{towards.name} ({next_hop})"
+            if next_hop in node_ips
+            else f"{next_hop}, the gateway to {target},"
         )
         message = f"{who} does not answer {expected.node} on {route.device}"
         return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
     if next_hop not in node_ips:
         return None
-    own = _facing(context, towards, expected.node)
+    own = _device_towards(context, towards, expected.node)
     if isinstance(own, Unavailable):
         return if_expected(own)
     if isinstance(own, Absent) or own.mac == neighbor.mac:
@@ -195,8 +197,8 @@ def _neighbor(
     return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, (Defect.LOST,), (fact,))
 
 
-def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
-    """The device by which the node reaches the other one."""
+def _device_towards(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
+    """The device through which the node reaches the other one."""
     peer = next((known.cilium for known in context.plan.nodes if known.name == other and known.cilium), None)
     if peer is None or not peer.internal_ips:
         return Absent()
@@ -209,7 +211,7 @@ def _facing(context: CheckContext, node: NodeFacts, other: str) -> links.Link | 
 def _dropped_on_output(
     context: CheckContext, hop: HopCheck, towards: PodFacts, route: links.Route
 ) -> Iterator[Fault]:
-    """A packet filter or a queue where packets leave; in native routing also a filter of the node that they come to."""
+    """Packet filters, qdiscs and programs on the output path; with native routing also on the receiver."""
     assert context.destination is not None
     node = hop.expected.node
     sender = context.source if towards is context.destination else context.destination
@@ -219,13 +221,13 @@ def _dropped_on_output(
         outer = tunnel_packet(context, sender.node, towards.node)
         if outer:
             yield filtered(context, node, LEAVING, outer)
-            yield unsendable(context, node, outer, Reason.NODE_ROUTE_MISSING)
+            yield unroutable(context, node, outer, Reason.NODE_ROUTE_MISSING)
         return
     packet = request_packet(context, frozenset(), reply=towards is context.source)
     assert packet is not None
     yield from _forwarded(context, node, sender, packet, route.device)
-    for arrival in _arriving(context, sender, towards, packet):
-        yield replace(arrival, node=towards.node.name) if isinstance(arrival, Contradiction) else arrival
+    for fault in _dropped_on_input(context, sender, towards, packet):
+        yield replace(fault, node=towards.node.name) if isinstance(fault, Contradiction) else fault
 
 
 def _forwarded(
@@ -235,7 +237,7 @@ def _forwarded(
     packet: Packet,
     uplink: str,
 ) -> Iterator[Fault]:
-    """The sender's node, whose stack passes on what comes from the pod's device."""
+    """The sender's node, whose stack forwards packets from the pod's device."""
     device = pod_device(context, sender)
     yield filtered(context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}))
     if not context.config.bpf_host_routing:
@@ -243,8 +245,10 @@ def _forwarded(
             yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING)
 
 
-def _arriving(context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet) -> Iterator[Fault]:
-    """The node that packets come to, whose stack passes on what comes from its uplink."""
+def _dropped_on_input(
+    context: CheckContext, sender: PodFacts, towards: PodFacts, packet: Packet
+) -> Iterator[Fault]:
+    """The receiver, whose stack forwards packets from its uplink."""
     there = towards.node.name
     arrived = uplinks(context, sender.node, towards.node, of=there)
     devices = arrived | pod_device(context, towards) | {CILIUM_HOST}

@@ -1,4 +1,4 @@
-"""Hop `service-lookup`: the node's frontend and backends are those of the Service, as seen from this node. Exercise 7.
+"""Hop `service-lookup`: the node has the Service's frontend, and the backends that apply to this node. Exercise 7.
 
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 """
@@ -17,12 +17,12 @@ from ..context import CheckContext
 from ..datapath.service_backends import (
     COMPARED_BACKENDS,
     NO_AFFINITY,
-    Programmed,
+    ProgrammedBackends,
     frontend_of,
+    has_affinity,
     master_at,
     programmed_of,
     serves_affinity,
-    sticks,
 )
 from ..datapath.service_master_slot import master_slot_mismatch
 from ..failure_model.effect import Defect
@@ -31,7 +31,7 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.service_frontend import ServiceEntry, address_of
 from .unready_endpoints import unready_pods, why_unready
 
-# What becomes of packets to such a Service is not decided by its backends.
+# With these flags, packets to the Service do not go to its backends.
 _REDIRECTED = {
     lbmap.ServiceFlag.LOCAL_REDIRECT: "a local redirect policy",
     lbmap.ServiceFlag.L7_LOAD_BALANCER: "L7 load balancing by a proxy",
@@ -39,7 +39,7 @@ _REDIRECTED = {
 
 
 def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The node's frontend and backends equal the endpoints that Kubernetes holds ready for this node."""
+    """The node's frontend and backends match the ready endpoints for this node."""
     frontend = frontend_of(context)
     wanted = {f"{backend.ip}:{backend.port}" for backend in context.plan.backends}
     hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
@@ -52,12 +52,12 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
     for number in range(1, 1 + len(context.plan.backends[:COMPARED_BACKENDS])):
         context.reader.want(
             lbmap.slot(expected.node, address_of(frontend), number)
-        )  # as many as there should be
+        )  # as many slots as there should be
     master = master_at(context, expected.node)
     hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1))
     if isinstance(master.slot, Unavailable):
-        explained = not wanted and context.outcome.met is False
-        return _no_backends(context, hop, frontend) if explained else hop.unknown(master.slot)
+        is_certain = not wanted and context.outcome.met is False
+        return _no_backends(context, hop, frontend) if is_certain else hop.unknown(master.slot)
     if isinstance(master.slot, Absent) or master.surrogate:
         hop.programmed("no such frontend")
         return hop.stale(_no_frontend(expected.node, frontend, master))
@@ -70,7 +70,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
 def _judge(
     context: CheckContext, hop: HopCheck, wanted: set[str], master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Finding:
-    """What the frontend leads to, against what it should."""
+    """Compare the programmed backends with the wanted ones."""
     node, frontend = hop.expected.node, frontend_of(context)
     programmed = programmed_of(context, node, master, slot_0)
     if isinstance(programmed, Unavailable):
@@ -90,18 +90,18 @@ def _judge(
     if contradiction:
         return hop.stale(contradiction)
     if _may_be_remembered(context, frontend):
-        message = "session affinity may remember another backend: nothing shows which one was chosen"
+        message = "session affinity may have selected another backend: nothing shows which one was selected"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    return hop.ok(f"{len(have)} backend(s) as Kubernetes says")
+    return hop.ok(f"{len(have)} backend(s), as in Kubernetes")
 
 
 def _chooses(context: CheckContext) -> bool:
-    """Whether it is Cilium that chooses a backend; for hosts others may do that."""
+    """Whether Cilium selects the backend; for hosts, kube-proxy may do that."""
     return context.config.socket_lb or not context.source.pod.host_network
 
 
 def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
-    """Whatever translates has no backend to choose."""
+    """There is no backend to translate to."""
     name = f"{frontend.service.namespace}/{frontend.service.name}"
     message = f"Service {name} has no ready endpoint for {hop.expected.node}"
     unready = unready_pods(context)
@@ -110,7 +110,7 @@ def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Fi
 
 
 def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str | None:
-    """Why the Service's backends do not say where its packets go."""
+    """Why packets to the Service do not go to its backends."""
     by = [name for flag, name in _REDIRECTED.items() if flag in slot_0.flags]
     if not by:
         return None
@@ -118,12 +118,12 @@ def _redirected(node: str, frontend: Frontend, slot_0: lbmap.ServiceSlot) -> str
 
 
 def balances_as_planned(context: CheckContext) -> bool:
-    """Whether the source's node is seen to balance to the planned backends, and to no other."""
+    """Whether the source's node has exactly the planned backends."""
     frontend = context.plan.frontend
     if frontend is None or len(context.plan.backends) > COMPARED_BACKENDS:
         return False
     if frontend.service.session_affinity != NO_AFFINITY and context.config.socket_lb:
-        return False  # the backend that a socket sticks to can't be looked up
+        return False  # affinity of sockets can't be looked up
     lookup = ExpectedHop(HopName.SERVICE_LOOKUP, context.path.source_node)
     return check_service_lookup(context, lookup).verdict is HopVerdict.OK
 
@@ -137,7 +137,7 @@ def _no_frontend(node: str, frontend: Frontend, master: ServiceEntry) -> Contrad
 
 
 def _compare(
-    context: CheckContext, wanted: set[str], programmed: Programmed, master: lbmap.ServiceSlot
+    context: CheckContext, wanted: set[str], programmed: ProgrammedBackends, master: lbmap.ServiceSlot
 ) -> Contradiction | None:
     if programmed.count > COMPARED_BACKENDS or len(wanted) > COMPARED_BACKENDS:
         return _compare_many(context, wanted, programmed)
@@ -145,17 +145,17 @@ def _compare(
     missing, stale = ", ".join(sorted(wanted - have)), ", ".join(sorted(have - wanted))
     if programmed.dangling:
         message = (
-            f"{node} balances to {programmed.count} backends, but does not know {', '.join(programmed.dangling)}: "
+            f"{node} balances to {programmed.count} backends, but has no entry for {', '.join(programmed.dangling)}: "
             "connections sent there are dropped"
         )
         return Contradiction(Reason.BACKEND_MISSING, message, (Defect.NOT_TRANSLATED,), rests_on)
     chosen = context.connection.chosen
     if not missing and not stale:
-        affinity = sticks(context, master)
+        affinity = has_affinity(context, master)
         remembered = _remembered(chosen, wanted, rests_on, node) if affinity else None
         return remembered or _inactive(context, programmed, node)
     if not have:
-        message = f"{node} has no backend at all, Kubernetes has {missing}"
+        message = f"{node} has no backend, Kubernetes has {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, (Defect.NOT_TRANSLATED,), rests_on)
     if not stale:
         message = f"{node} does not balance to {missing}"
@@ -164,20 +164,20 @@ def _compare(
     if missing:
         message = f"{node} balances to {stale} instead of {missing}"
         return Contradiction(Reason.BACKEND_MISMATCH, message, hit_stale, rests_on)
-    message = f"{node} still balances to {stale}, which is no ready endpoint"
+    message = f"{node} still balances to {stale}, which is not a ready endpoint"
     return Contradiction(Reason.BACKEND_STALE, message, hit_stale, rests_on)
 
 
 def _affinity(
     context: CheckContext, slot_0: lbmap.ServiceSlot, rests_on: tuple[Fact, ...]
 ) -> Contradiction | None:
-    """Clients that stick to their backend though they should not, or the other way round: it harms no connection."""
+    """Session affinity that is enabled or disabled by mistake: it harms no connection."""
     node, wanted = context.path.source_node, frontend_of(context).service.session_affinity
     has_it = ServiceFlag.AFFINITY in slot_0.flags
     if has_it is (wanted != NO_AFFINITY) or not (has_it or serves_affinity(context, node)):
         return None
     message = (
-        f"{node} balances {'with' if has_it else 'without'} session affinity, that of the Service is {wanted}"
+        f"{node} balances {'with' if has_it else 'without'} session affinity, but the Service has {wanted}"
     )
     return Contradiction(Reason.AFFINITY_MISMATCH, message, rests_on=rests_on)
 
@@ -185,19 +185,19 @@ def _affinity(
 def _remembered(
     chosen: Backend | None, wanted: set[str], rests_on: tuple[Fact, ...], node: str
 ) -> Contradiction | None:
-    """A backend that no slot names, and this connection was sent to: only session affinity still knows it."""
+    """The backend of this connection is in no slot: only session affinity can have selected it."""
     if chosen is None or f"{chosen.ip}:{chosen.port}" in wanted:
         return None
     message = (
-        f"{node} sent this connection to {chosen.ip}:{chosen.port}, which is no ready endpoint and in none of the "
-        "Service's slots: session affinity remembers it"
+        f"{node} sent this connection to {chosen.ip}:{chosen.port}, which is not a ready endpoint and in none of the "
+        "Service's slots: session affinity still has it"
     )
     return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), rests_on)
 
 
-def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contradiction | None:
-    """A backend that the node keeps as one that terminates, though its pod is ready. New connections are sent to
-    it all the same; one that reuses the ports of an earlier one is not.
+def _inactive(context: CheckContext, programmed: ProgrammedBackends, node: str) -> Contradiction | None:
+    """A backend that is not active on the node, although its pod is ready. New connections still go to it, unless they
+    reuse the ports of an earlier one.
     """
     for backend in context.plan.backends:
         state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
@@ -211,7 +211,7 @@ def _inactive(context: CheckContext, programmed: Programmed, node: str) -> Contr
 
 
 def _may_be_remembered(context: CheckContext, frontend: Frontend) -> bool:
-    """Whether session affinity may have sent this connection to a backend that no slot names, for all that is known."""
+    """Whether session affinity may have selected a backend that is in no slot."""
     connection = context.connection
     if context.report is None or frontend.service.session_affinity == NO_AFFINITY:
         return False
@@ -219,11 +219,13 @@ def _may_be_remembered(context: CheckContext, frontend: Frontend) -> bool:
     return not known
 
 
-def _compare_many(context: CheckContext, wanted: set[str], programmed: Programmed) -> Contradiction | None:
-    """So many are only counted, but for the one that was chosen."""
+def _compare_many(
+    context: CheckContext, wanted: set[str], programmed: ProgrammedBackends
+) -> Contradiction | None:
+    """With many backends, compare only their number and the selected one."""
     node, chosen = context.path.source_node, context.connection.chosen
     if chosen and f"{chosen.ip}:{chosen.port}" not in wanted:
-        message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is no ready endpoint"
+        message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is not a ready endpoint"
         return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), programmed.rests_on)
     if programmed.count == len(wanted):
         return None

@@ -1,5 +1,5 @@
-"""A path that the request did not take, judged by the same checks as far as it is programmed: to a name server, or to
-an endpoint that is not Ready.
+"""A subpath, which the request itself does not take: to a name server, or to an endpoint that is not Ready. The same
+checks judge it, as programmed.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 
-WALKED = 4
-"""No more destinations than these are walked to."""
+MAX_DESTINATIONS = 4
+"""The number of destinations to judge."""
 
 
-def walk_to(
+def judge_subpath(
     context: CheckContext, plan: Plan, destination: Backend | None, hops: frozenset[HopName]
 ) -> Iterator[Finding]:
-    """These hops of the plan's path to this destination; None: as far as it goes until one is chosen."""
-    walked = replace(
+    """The findings of these hops on the plan's path to this destination; None: up to the selection of a backend."""
+    subcontext = replace(
         context,
         run=replace(context.run, plan=plan),
         path=expected_path(plan, destination),
@@ -29,13 +29,13 @@ def walk_to(
         report=None,
         connection=Connection(destination),
     )
-    for expected in walked.path.hops:
+    for expected in subcontext.path.hops:
         if expected.name in hops:
-            yield walked.check(expected)
+            yield subcontext.check(expected)
 
 
 def is_harmful(finding: Finding) -> bool:
-    """Whether it keeps small packets from going on."""
+    """Whether the fault also affects small packets."""
     return finding.verdict is HopVerdict.STALE and any(
         defect is not Defect.DATA_LOST for defect in finding.defects
     )

@@ -1,5 +1,5 @@
-"""Hops `service-translation` and `reply-translation`: this connection was sent to one of the backends, and its replies
-get the Service's address back. Exercise 7.
+"""Hops `service-translation` and `reply-translation`: this connection was translated to one of the backends, and its
+replies are translated back to the Service's address. Exercise 7.
 
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb.h` (`lb4_rev_nat`).
 """
@@ -11,7 +11,7 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
 from ...sources.maps import conntrack, lbmap
 from ..context import CheckContext
-from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, master_at, programmed_of, sticks
+from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, has_affinity, master_at, programmed_of
 from ..datapath.service_master_slot import reverse_nat_of
 from ..datapath.socket_lb import socket_lb_detached
 from ..failure_model.effect import Defect
@@ -20,7 +20,7 @@ from ..finding.hop_check import Contradiction, HopCheck
 
 
 def check_service_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """This connection was sent to one of the backends."""
+    """This connection was translated to one of the backends."""
     frontend = frontend_of(context)
     hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
     chosen = context.connection.chosen
@@ -40,21 +40,21 @@ def check_service_translation(context: CheckContext, expected: ExpectedHop) -> F
         hop.observed(f"a connection to {frontend.address} itself left the pod")
         return hop.broken(
             Reason.NOT_TRANSLATED,
-            f"{expected.node} let a packet to {frontend.address} pass without choosing a backend",
+            f"{expected.node} forwarded a packet to {frontend.address} without selecting a backend",
         )
     return hop.unknown(
-        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was chosen")
+        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was selected")
     )
 
 
 def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradiction | None:
-    """An entry that sends this connection where nothing that the node balances by does: it was there before."""
+    """An old conntrack entry that sends this connection to a backend that is in no slot."""
     frontend, port = frontend_of(context), context.client_port
     to = f"{chosen.ip}:{chosen.port}"
     if not context.connection.translated or port is None or chosen in context.plan.backends:
         return None
     master = master_at(context, node)
-    if not isinstance(master.slot, lbmap.ServiceSlot) or sticks(context, master.slot):
+    if not isinstance(master.slot, lbmap.ServiceSlot) or has_affinity(context, master.slot):
         return None
     programmed = programmed_of(context, node, master, master.slot)
     if (
@@ -65,14 +65,14 @@ def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradicti
         return None
     fact = conntrack.service_entry(node, context.source.ip, port, frontend.ip, frontend.number)
     message = (
-        f"conntrack of {node} sends this connection to {to}, which none of the Service's slots names: the entry is "
-        f"older than the connection, and was made for another one from port {port}"
+        f"conntrack of {node} sends this connection to {to}, which is in none of the Service's slots: the entry "
+        f"is older than the connection, and was created for another one from port {port}"
     )
     return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), (fact, *programmed.rests_on))
 
 
 def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """Replies get the Service's address back."""
+    """Replies are translated back to the Service's address."""
     frontend = frontend_of(context)
     hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
     hop.intent(f"replies come from {frontend.address}")
@@ -91,7 +91,7 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
     if isinstance(entry, Unavailable):
         return hop.unknown(entry)
     if context.connection.connected:
-        hop.observed("the source pod saw answers from the Service's address")
+        hop.observed("the source pod received replies from the Service's address")
     return _judge_reverse_nat(hop, entry, frontend, fact)
 
 
@@ -102,7 +102,7 @@ def _judge_reverse_nat(
     if isinstance(entry, Absent):
         hop.programmed("no entry")
         message = (
-            f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are refused"
+            f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are rejected"
         )
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, defects, (fact,)))
     hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})

@@ -1,1 +1,1 @@
-"""What the request's 5-tuple left behind: conntrack entries, flow events, and how far its packets came."""
+"""The traces of the request's 5-tuple: conntrack entries, flow events, and how far its packets got."""

@@ -1,4 +1,4 @@
-"""Which backend this run's connection went to, and what shows it. There is a strategy for each way of balancing.
+"""Which backend this run's connection went to, and what shows it: one strategy for each kind of load balancing.
 
 Called by `conntrack_lookup`. Source: Cilium 1.18 `bpf/bpf_lxc.c` (per packet), `bpf/bpf_sock.c` (sockets).
 """
@@ -17,17 +17,17 @@ from ..lookup.service_frontend import lookup_service
 from .connection import Connection, Trace, Unwritten
 from .conntrack_entries import ConntrackEntries
 
-# So many candidate backends are asked about before it is known which of them was chosen.
+# The number of candidate backends whose facts are collected before the selected one is known.
 MAX_CANDIDATES = 4
-# So many of a node's own backends are looked at where no planned one was called.
+# The number of unplanned backends of a node that are checked if no planned one was used.
 _UNPLANNED = 16
 
 BackendSelection = Callable[[ConntrackEntries], Connection]
-"""The backend and what shows that it was chosen; where nothing does, what the connection left instead."""
+"""Finds the selected backend and what shows it; if nothing does, the other traces of the connection."""
 
 
 def selection_for(plan: Plan, config: AgentConfig) -> BackendSelection:
-    """How the backend is found out on this path."""
+    """The strategy for this path."""
     if only_backend(plan):
         return by_address
     if plan.frontend is None:
@@ -38,17 +38,17 @@ def selection_for(plan: Plan, config: AgentConfig) -> BackendSelection:
 
 
 def only_backend(plan: Plan) -> Backend | None:
-    """The backend that needs no choice: a pod's own address."""
+    """The backend that needs no selection: the pod itself."""
     return plan.target.backend if isinstance(plan.target, PodTarget) else None
 
 
 def by_address(entries: ConntrackEntries) -> Connection:
-    """A pod that is called by its address."""
+    """A pod that is addressed directly."""
     return Connection(only_backend(entries.plan))
 
 
 def by_name(entries: ConntrackEntries) -> Connection:
-    """A headless Service: curl picks one of the addresses and reports it."""
+    """A headless Service: curl selects one of the addresses and reports it."""
     report = entries.report
     reported = (backend for backend in entries.plan.backends if report and backend.ip == report.remote_ip)
     chosen = next(reported, None)
@@ -56,23 +56,23 @@ def by_name(entries: ConntrackEntries) -> Connection:
 
 
 def by_socket(entries: ConntrackEntries) -> Connection:
-    """A socket that is translated when it connects leaves no entry of the choice. What is not translated leaves one to
-    the Service's own address.
+    """Socket load-balancing creates no SVC entry. An untranslated connection creates an entry for the Service's own
+    address.
     """
     plan = entries.plan
     assert plan.frontend is not None  # only Services are translated
     found = by_entry(entries)
-    chosen = found.chosen or _itself(entries)
+    chosen = found.chosen or _source_itself(entries)
     untranslated = None if chosen else entries.untranslated(plan.frontend.ip, plan.frontend.number)
     return replace(found, chosen=chosen, untranslated_entry=untranslated, service_facts={"by": "socket"})
 
 
 def by_service_entry(entries: ConntrackEntries) -> Connection:
-    """Per packet: the SVC entry has the backend's number."""
+    """Per-packet load balancing: the SVC entry has the ID of the backend."""
     plan, node = entries.plan, entries.source_node
     assert plan.frontend is not None  # only Services are balanced
     address = plan.frontend.ip, plan.frontend.number
-    for backend in plan.backends[:MAX_CANDIDATES]:  # a few look-ups more cost less than one round trip
+    for backend in plan.backends[:MAX_CANDIDATES]:  # a few more lookups cost less than another round trip
         entries.outgoing(backend)
         entries.incoming(backend)
     service = entries.service(*address)
@@ -85,7 +85,7 @@ def by_service_entry(entries: ConntrackEntries) -> Connection:
 
 
 def by_entry(entries: ConntrackEntries) -> Connection:
-    """Where no entry tells the choice, the backend is the one with an entry of this run: OUT, or IN if a host asks."""
+    """Without a SVC entry: the backend that has an entry of this run, OUT, or IN if the source is a host."""
     plan, from_host = entries.plan, entries.plan.source.pod.host_network
     look_up = entries.incoming if from_host else entries.outgoing
     traces: list[Trace] = []
@@ -99,8 +99,10 @@ def by_entry(entries: ConntrackEntries) -> Connection:
     return Connection(outgoing=next((trace for trace in traces if not isinstance(trace, Absent)), Absent()))
 
 
-def _itself(entries: ConntrackEntries) -> Backend | None:
-    """The source, where it is the only backend and was answered: what its sockets keep inside leaves no trace."""
+def _source_itself(entries: ConntrackEntries) -> Backend | None:
+    """The source pod, if it is the only backend and the request was answered: packets that stay in its network
+    namespace leave no trace.
+    """
     plan, report = entries.plan, entries.report
     only = plan.backends[0] if len(plan.backends) == 1 else None
     answered = report is not None and report.answered
@@ -108,7 +110,7 @@ def _itself(entries: ConntrackEntries) -> Backend | None:
 
 
 def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:
-    """Backends that the node balances to, though Kubernetes does not say so."""
+    """Backends of the node's Service entry that are not among the Service's endpoints."""
     plan, reader, node = entries.plan, entries.reader, entries.source_node
     if plan.frontend is None:
         return
@@ -126,6 +128,6 @@ def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:
 
 
 def _backend(plan: Plan, record: lbmap.BackendRecord) -> Backend:
-    """The planned backend with this address, or one that only the datapath knows."""
+    """The planned backend with this address; otherwise one that only the datapath knows."""
     known = (backend for backend in plan.backends if (backend.ip, backend.port) == (record.ip, record.port))
     return next(known, Backend(record.ip, record.port, None))

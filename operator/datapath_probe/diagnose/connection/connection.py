@@ -1,7 +1,6 @@
-"""What this run's connection left: the backend that was chosen and how far its packets came, as conntrack and events
-tell it.
+"""The traces of this run's connection: the selected backend, and how far packets got according to conntrack and events.
 
-Entries count only if they were written during the run: maps keep closed connections for minutes.
+Entries count only if they were updated during the run: maps keep closed connections for minutes.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,34 +17,34 @@ from .progress import Progress
 
 
 class Seen(Enum):
-    """What was seen of packets at one stage."""
+    """Whether packets were seen at one stage."""
 
     YES = "yes"
-    NO = "no"  # the witness was asked, and has no trace of them
-    UNKNOWN = "unknown"  # there is no witness of this stage, it was not asked, or it did not answer
+    NO = "no"  # the evidence was read, and has no trace of them
+    UNKNOWN = "unknown"  # no evidence of this stage, or it could not be read
 
 
 class Unwritten:
-    """No entry is written for these packets: their end is in the host's network, or they never leave it."""
+    """No entry is created for these packets: an end is in the host's network, or they stay in one network namespace."""
 
 
-Trace = CtEntry | Absent | Unavailable | Unwritten | None  # None: not looked for (yet)
+Trace = CtEntry | Absent | Unavailable | Unwritten | None  # None: not looked up (yet)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The entries of this run; an entry of an earlier one counts as `Absent`.
+    """The entries of this run; an entry of an earlier run counts as `Absent`.
 
-    `chosen` is the backend that the packets were sent to: the only one of a pod destination, of a Service the one
-    that the datapath noted. `outgoing` and `incoming` are the OUT and IN entries; without a chosen backend, the first
-    is `Absent` where no candidate has one. What one witness saw counts, also where the other is silent.
+    `chosen`: the backend that packets were sent to: the pod itself, or the backend of the Service that the datapath
+    selected. `outgoing`, `incoming`: the OUT and IN entries; without a selected backend, `outgoing` is `Absent` if no
+    candidate has one. A trace in either conntrack or events is enough.
     """
 
     chosen: Backend | None = None
     service: Trace = None
     outgoing: Trace = None
     incoming: Trace = None
-    untranslated_entry: Trace = None  # OUT to the ClusterIP itself, which was not translated
+    untranslated_entry: Trace = None  # OUT to the ClusterIP: the connection was not translated
     incoming_since_s: float | None = None
     outgoing_since_s: float | None = None
     report: ClientReport | None = None
@@ -55,7 +54,7 @@ class Connection:
 
     @property
     def translated(self) -> bool:
-        """A backend was chosen for this connection."""
+        """A backend was selected for this connection."""
         return isinstance(self.service, CtEntry)
 
     @property
@@ -70,24 +69,24 @@ class Connection:
 
     @property
     def sent(self) -> bool:
-        """The source's program let packets go to the backend."""
+        """The source's program forwarded packets to the backend."""
         return isinstance(self.outgoing, CtEntry) or self._seen_leaving
 
     @property
     def received(self) -> bool:
         """Packets reached the destination's policy program."""
         seen = any(self.events.delivered(self._destination_node))
-        return seen or _noted(self.incoming, self.incoming_since_s, answers=False)
+        return seen or _has_packets(self.incoming, self.incoming_since_s, answers=False)
 
     @property
     def answered(self) -> bool:
-        """The destination pod sent something back."""
+        """The destination pod replied."""
         seen = any(self.events.sent_on(self._destination_node, reply=True))
-        return seen or _noted(self.incoming, self.incoming_since_s, answers=True)
+        return seen or _has_packets(self.incoming, self.incoming_since_s, answers=True)
 
     @property
     def replied(self) -> bool:
-        """Something came back to the source's node."""
+        """Replies reached the source's node."""
         counted = isinstance(self.outgoing, CtEntry) and self.outgoing.received(self.outgoing_since_s or 0)
         return counted or self.client_reset or any(self.events.delivered(self.source_node, reply=True))
 
@@ -98,19 +97,19 @@ class Connection:
 
     @property
     def no_conntrack_entries(self) -> bool:
-        """curl had a connection, and neither node knows any of it: with somebody else, or the entries are gone."""
+        """curl had a connection, but no node has an entry: something else answered, or the entries are gone."""
         neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
         return self.connected and neither and not (self.sent or self.received)
 
     @property
     def delivered(self) -> bool:
-        """curl got a whole response."""
+        """curl got a complete response."""
         return self.report is not None and self.report.answered and self.report.status > 0
 
     @property
     def refused(self) -> bool:
-        """The destination answered with a RST before there was a connection. One that came back counts unless the
-        destination's node has no entry of the connection: then something before it refused the connection.
+        """The destination replied with a RST before there was a connection. A RST at the source's node counts unless
+        the destination's node has no entry of the connection: then something else on the path sent it.
         """
         incoming = self.incoming
         if isinstance(incoming, CtEntry) and self.answered and TcpFlag.RST in incoming.tx_flags:
@@ -120,7 +119,7 @@ class Connection:
 
     @property
     def syn_rejected(self) -> bool:
-        """A RST came back to the source's node, and nothing that takes a connection before it."""
+        """A RST reached the source's node, and no SYN-ACK before it."""
         entry = self.outgoing
         return (
             isinstance(entry, CtEntry)
@@ -131,7 +130,7 @@ class Connection:
 
     @property
     def client_reset(self) -> bool:
-        """The source pod answered the SYN-ACK with a RST: it came back, but from an address that was never called."""
+        """The source pod replied to the SYN-ACK with a RST: the SYN-ACK arrived, but from an unexpected address."""
         entry = self.incoming
         return (
             not self.connected
@@ -142,12 +141,12 @@ class Connection:
 
     @property
     def request_arrived(self) -> bool:
-        """Data reached the destination pod; seen only where the agent reports all TCP flags."""
+        """Data reached the destination pod; recorded only if the agent reports all TCP flags."""
         return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.rx_flags
 
     @property
     def response_left(self) -> bool:
-        """Data came from the destination pod; seen only where the agent reports all TCP flags."""
+        """The destination pod sent data; recorded only if the agent reports all TCP flags."""
         return isinstance(self.incoming, CtEntry) and TcpFlag.PSH in self.incoming.tx_flags
 
     @property
@@ -162,7 +161,7 @@ class Connection:
 
     @property
     def _seen_leaving(self) -> bool:
-        """The source's program was seen to send packets to the backend, on this node or towards another."""
+        """Events show that the source's program sent packets to the backend."""
         to = (self.chosen.ip, self.chosen.port) if self.chosen else None
         return any(
             observation.to == to
@@ -178,7 +177,7 @@ class Connection:
         return self.refused and not self.received and isinstance(self.incoming, Absent)
 
     def progress(self, translates: bool) -> Progress:
-        """How far the packets came. `translates`: a SVC entry is to be expected."""
+        """How far packets got. `translates`: a SVC entry is expected."""
         seen = {mark.stage: mark.seen_of(self) for mark in _MARKS}
         if not translates:
             seen[Stage.TRANSLATED] = seen[Stage.SENT]
@@ -195,20 +194,22 @@ class Connection:
 
     @property
     def reply_witness(self) -> Trace:
-        """A reply that is not translated back leaves a trace only in the entry of the RST that it is answered with."""
+        """The entry that shows replies. A reply without reverse translation leaves its only trace in the entry of the
+        RST that the source pod sends.
+        """
         return self.outgoing if isinstance(self.incoming, CtEntry | Absent) else self.incoming
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A stage, the witness that would have a trace of packets there, and whether any witness has."""
+    """A stage, the evidence that would have a trace of packets there, and whether any evidence has one."""
 
     stage: Stage
     witness: Callable[[Connection], Trace | ClientReport]
     seen: Callable[[Connection], bool]
 
     def seen_of(self, connection: Connection) -> Seen:
-        """What any witness saw counts; that there is no trace counts only if the witness of this stage answered."""
+        """A trace in any evidence counts; a missing trace counts only if the evidence of this stage could be read."""
         if self.seen(connection):
             return Seen.YES
         witness = self.witness(connection)
@@ -220,7 +221,7 @@ _MARKS = (
     _Mark(Stage.SENT, lambda c: c.outgoing, lambda c: c.sent),
     _Mark(Stage.RECEIVED, lambda c: c.incoming, lambda c: c.received),
     _Mark(Stage.ANSWERED, lambda c: c.incoming, lambda c: c.answered),
-    # a RST that the destination did not send is no reply of it
+    # a RST that something else sent is not a reply
     _Mark(
         Stage.REPLIED, lambda c: c.reply_witness, lambda c: c.replied and (c.answered or not c.syn_rejected)
     ),
@@ -229,7 +230,7 @@ _MARKS = (
 )
 
 
-def _noted(entry: Trace, since_s: float | None, answers: bool) -> bool:
+def _has_packets(entry: Trace, since_s: float | None, answers: bool) -> bool:
     if not isinstance(entry, CtEntry) or since_s is None:
         return False
     return entry.sent(since_s) if answers else entry.received(since_s)

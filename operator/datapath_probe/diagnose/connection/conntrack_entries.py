@@ -1,6 +1,6 @@
 """The conntrack entries of one run's connection, under the addresses that its packets have on each node.
 
-Called by `conntrack_lookup`, by what selects the backend, and by checks that look up entries of their own.
+Called by `conntrack_lookup`, `backend_selection`, and checks that look up further entries.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from ..finding.evidence_reader import EvidenceReader
 from ..run.run import PathRun, Request
 from .connection import Trace, Unwritten
 
-# Entries carry whole seconds, and the uptime was read up to a round trip after the request was sent.
+# Entries have a resolution of one second, and the uptime is read up to one round trip after the request was sent.
 CLOCK_TOLERANCE_S = 2.0
 
 Dated = tuple[Trace, float | None]
-"""An entry, with the uptime since which it counts in seconds."""
+"""An entry, and the uptime in seconds since which it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class ConntrackEntries:
         return self.plan.source.node.name
 
     def service(self, ip: IpAddress, port: int) -> Trace:
-        """The SVC entry of this address of a Service, which tells the chosen backend."""
+        """The SVC entry of this Service address, which has the ID of the selected backend."""
         client, client_port = self.plan.source.ip, self.run.request.local_port
         return self._of_this_run(conntrack.service_entry(self.source_node, client, client_port, ip, port))[0]
 
     def untranslated(self, ip: IpAddress, port: int) -> Trace:
-        """The OUT entry to the Service's own address, which a pod's connection leaves that was not translated."""
+        """The OUT entry to the Service's own address, which an untranslated connection creates."""
         if self.plan.source.pod.host_network:
             return Unwritten()
         client, client_port = self.plan.source.ip, self.run.request.local_port
@@ -87,7 +87,7 @@ class ConntrackEntries:
 def client_address(
     plan: Plan, backend: Backend, reader: EvidenceReader, config: AgentConfig
 ) -> IpAddress | Unavailable:
-    """The address that this backend is called from: the pod's; a host's is the one that its route says."""
+    """The source address of packets to this backend: the pod's; for a host, the preferred source of its route."""
     if is_hairpin(plan, backend, config.socket_lb):
         return config.service_loopback
     if not plan.source.pod.host_network:
@@ -95,12 +95,14 @@ def client_address(
     route = reader.read(links.route_to(plan.source.node.name, backend.ip), links.parse_route)
     if isinstance(route, links.Route) and route.source:
         return route.source
-    unknown = Unavailable(Reason.NOT_OBSERVED, f"no route says which address speaks to {backend.ip}")
+    unknown = Unavailable(
+        Reason.NOT_OBSERVED, f"no route shows the source address of packets to {backend.ip}"
+    )
     return route if isinstance(route, Unavailable) else unknown
 
 
 def of_this_run(fact: Fact, request: Request, reader: EvidenceReader) -> Dated:
-    """The entry if it was written during this run, and the node's uptime when the run began, in seconds."""
+    """The entry if it was updated during this run, and the node's uptime at the start of the run, in seconds."""
     clock_fact = uptime.uptime(fact.node)
     uptime_s = reader.read(clock_fact, uptime.parse)
     entry = reader.read(fact, conntrack.parse)

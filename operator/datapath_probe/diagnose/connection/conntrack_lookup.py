@@ -1,6 +1,6 @@
-"""How this run's connection is found in conntrack: which backend was chosen, and the entries under its addresses.
+"""Looks up this run's connection in conntrack: the selected backend, and the entries under its addresses.
 
-Called for each context of a run.
+Called by `context_builder` for each context.
 """
 
 from dataclasses import replace
@@ -19,14 +19,14 @@ from .conntrack_entries import ConntrackEntries
 from .flow_events import Events, observe
 
 
-def trace(
+def look_up_connection(
     run: PathRun, report: ClientReport | None, reader: EvidenceReader, config: AgentConfig
 ) -> Connection:
-    """Look up the entries of this run's connection, on both nodes. Without a clock to date them by, none counts."""
+    """Look up the entries of this run's connection on both nodes. Entries whose time is unknown do not count."""
     plan = run.plan
     if config.conntrack_in_jiffies:
         undated = Unavailable(
-            Reason.UNSUPPORTED_CONFIGURATION, "conntrack may be dated in jiffies (enable-bpf-clock-probe)"
+            Reason.UNSUPPORTED_CONFIGURATION, "conntrack times may be in jiffies (enable-bpf-clock-probe)"
         )
         return Connection(only_backend(plan), undated, undated, undated, report=report)
     entries = ConntrackEntries(run, report, reader, config)
@@ -53,7 +53,7 @@ def trace(
 
 
 def _seen_in_events(plan: Plan, events: Events) -> Backend | None:
-    """The backend that packets were seen to be sent to, whether they arrived or not, where conntrack does not tell."""
+    """The backend that events show packets were sent to, arrived or not, if conntrack does not show it."""
     node = plan.source.node.name
     seen = {observation.to for observation in (*events.sent_on(node), *events.delivered(node))}
     seen |= {drop.to for drop in events.drops if not drop.reply}

@@ -1,8 +1,7 @@
-"""A dropped packet → the hop that owns the object it died of. One object, one hop: a drop that fits several hops has
-none.
+"""A dropped packet → the hop that owns the object that dropped it. None if several objects can be the cause.
 
-Called by `events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`,
-`bpf/lib/{encap,local_delivery,lb}.h`: where each code is sent from.
+Called by `flow_events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`,
+`bpf/lib/{encap,local_delivery,lb}.h`: the places that send each drop code.
 """
 
 from dataclasses import dataclass
@@ -21,17 +20,17 @@ _PROGRAM_CODES = frozenset({140, 203})
 _LXC, _OVERLAY = "bpf_lxc.c", "bpf_overlay.c"
 
 
-class _Spot(Enum):
-    """An object on the path of a packet: the hop that owns it for requests, and for replies."""
+class _DropPoint(Enum):
+    """An object on a packet's path: the hop that owns it for requests, and the one for replies."""
 
-    SENDER = (HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE)  # wherever the packet came to
+    SENDER = (HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE)  # anywhere on the packet's path
     SERVICE = (HopName.SERVICE_LOOKUP, None)
     SERVICE_ENTRY = (HopName.SERVICE_TRANSLATION, None)
     LEAVING = (HopName.SOURCE_PROGRAM, HopName.REPLY_PROGRAM)
     IPCACHE = (HopName.IPCACHE_LOOKUP, HopName.REPLY_IPCACHE)
-    # Policy does not judge replies, unless conntrack has lost their connection.
+    # Policy applies to replies only if conntrack lost their connection.
     LEAVING_POLICY = (HopName.EGRESS_POLICY, HopName.REPLY_PROGRAM)
-    KEPT_HERE = (HopName.LOCALITY_LOOKUP, None)  # taken for an endpoint of the node where it began
+    TAKEN_AS_LOCAL = (HopName.LOCALITY_LOOKUP, None)  # treated as local on the sending node
     ENCAPSULATION = (HopName.OVERLAY_ENCAPSULATION, HopName.REPLY_ENCAPSULATION)
     ROUTING = (HopName.NODE_ROUTING, HopName.REPLY_ROUTING)
     DECAPSULATION = (HopName.OVERLAY_DECAPSULATION, HopName.REPLY_DECAPSULATION)
@@ -42,79 +41,79 @@ class _Spot(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a packet died of on the node where its path begins, and on the one where it ends. `by_endpoint`: it was an
-    endpoint's own program, so its direction tells which end.
+    """The object that drops a packet on the sending node, and on the receiving one. `by_endpoint`: an endpoint's own
+    program drops it, so the direction shows which end.
     """
 
-    begin: _Spot | None = None
-    end: _Spot | None = None
+    begin: _DropPoint | None = None
+    end: _DropPoint | None = None
     by_endpoint: bool = False
 
 
-_POLICY = _Rule(_Spot.LEAVING_POLICY, _Spot.ARRIVING_POLICY, by_endpoint=True)
-_TUNNEL = _Rule(_Spot.ENCAPSULATION, _Spot.DECAPSULATION)
-# By code and file; "": any.
+_POLICY = _Rule(_DropPoint.LEAVING_POLICY, _DropPoint.ARRIVING_POLICY, by_endpoint=True)
+_TUNNEL = _Rule(_DropPoint.ENCAPSULATION, _DropPoint.DECAPSULATION)
+# By code and file; "": any file.
 _RULES: dict[tuple[int, str], _Rule] = {
     **{(code, _LXC): _POLICY for code in (*POLICY_CODES, _CT_INSERT_FAILED)},
-    **{(code, ""): _Rule(_Spot.LEAVING) for code in (130, 132)},
-    **{(code, ""): _Rule(_Spot.SERVICE) for code in (158, 177)},
-    (140, _LXC): _Rule(_Spot.LEAVING, _Spot.ARRIVING, by_endpoint=True),
+    **{(code, ""): _Rule(_DropPoint.LEAVING) for code in (130, 132)},
+    **{(code, ""): _Rule(_DropPoint.SERVICE) for code in (158, 177)},
+    (140, _LXC): _Rule(_DropPoint.LEAVING, _DropPoint.ARRIVING, by_endpoint=True),
     **{(code, _OVERLAY): _TUNNEL for code in (140, 141, 147, 170, 171)},
-    (151, ""): _Rule(_Spot.IPCACHE, _Spot.ENDPOINT),
-    (160, ""): _Rule(_Spot.IPCACHE),
-    (169, ""): _Rule(_Spot.ROUTING),
-    (_TTL_EXCEEDED, ""): _Rule(_Spot.SENDER, _Spot.SENDER),
-    (203, ""): _Rule(_Spot.KEPT_HERE, _Spot.ARRIVING),
+    (151, ""): _Rule(_DropPoint.IPCACHE, _DropPoint.ENDPOINT),
+    (160, ""): _Rule(_DropPoint.IPCACHE),
+    (169, ""): _Rule(_DropPoint.ROUTING),
+    (_TTL_EXCEEDED, ""): _Rule(_DropPoint.SENDER, _DropPoint.SENDER),
+    (203, ""): _Rule(_DropPoint.TAKEN_AS_LOCAL, _DropPoint.ARRIVING),
 }
-_BEFORE_TRANSLATION = frozenset({_Spot.SERVICE, _Spot.SERVICE_ENTRY, _Spot.LEAVING})
+_BEFORE_TRANSLATION = frozenset({_DropPoint.SERVICE, _DropPoint.SERVICE_ENTRY, _DropPoint.LEAVING})
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Where and in which direction a packet was dropped, as of the path. On a same-node path both ends are here."""
+class DropContext:
+    """Where a packet was dropped, in terms of the path. On a same-node path, both ends are on the same node."""
 
     code: int
     file: str  # bpf_lxc.c …, "" in policy verdicts
-    direction: str  # ingress | egress | "", as seen from an endpoint
+    direction: str  # ingress | egress | "", from the endpoint's view
     reply: bool
     at_source: bool  # on the source's node
     at_destination: bool
-    to_service: bool = False  # still addressed to the ClusterIP
+    to_service: bool = False  # the destination is still the ClusterIP
 
 
-def owner(scene: Scene) -> HopName | None:
-    """The hop to be named for this drop; None: none can be."""
-    file = _LXC if scene.code in POLICY_CODES and not scene.file else scene.file
-    rule = _RULES.get((scene.code, file)) or _RULES.get((scene.code, ""))
-    spot = _spot(rule, scene) if rule else None
-    if scene.to_service:
-        if spot is _Spot.LEAVING_POLICY and scene.code == _CT_INSERT_FAILED:
-            spot = _Spot.SERVICE_ENTRY
+def owner(drop: DropContext) -> HopName | None:
+    """The hop that owns this drop; None if no single hop does."""
+    file = _LXC if drop.code in POLICY_CODES and not drop.file else drop.file
+    rule = _RULES.get((drop.code, file)) or _RULES.get((drop.code, ""))
+    spot = _spot(rule, drop) if rule else None
+    if drop.to_service:
+        if spot is _DropPoint.LEAVING_POLICY and drop.code == _CT_INSERT_FAILED:
+            spot = _DropPoint.SERVICE_ENTRY
         if spot not in _BEFORE_TRANSLATION:
             return None
-    return spot.value[scene.reply] if spot else None
+    return spot.value[drop.reply] if spot else None
 
 
-def _spot(rule: _Rule, scene: Scene) -> _Spot | None:
-    begins, ends = scene.at_source, scene.at_destination
-    if scene.reply:
+def _spot(rule: _Rule, drop: DropContext) -> _DropPoint | None:
+    begins, ends = drop.at_source, drop.at_destination
+    if drop.reply:
         begins, ends = ends, begins
     if begins and ends:
         if not rule.by_endpoint:
             return rule.end or rule.begin
-        return {"egress": rule.begin, "ingress": rule.end}.get(scene.direction)
+        return {"egress": rule.begin, "ingress": rule.end}.get(drop.direction)
     if begins:
-        return _Spot.KEPT_HERE if rule.by_endpoint and scene.direction == "ingress" else rule.begin
-    return rule.end if ends and not (rule.by_endpoint and scene.direction == "egress") else None
+        return _DropPoint.TAKEN_AS_LOCAL if rule.by_endpoint and drop.direction == "ingress" else rule.begin
+    return rule.end if ends and not (rule.by_endpoint and drop.direction == "egress") else None
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A packet of this connection that was dropped; retransmits that died alike are one, `count` of them.
+    """A dropped packet of this connection. Equal drops of retransmissions are one, with a `count`.
 
-    `hop`: that owns what it died of; None where none can be named. `policies`: that denied it, as far as Cilium reports
-    (explicit denies only). `source_identity`: the identity that the node took it to come from, 0 if that is not known.
-    `to`: its destination, address and port.
+    `hop`: the hop that owns the drop; None if no single hop does. `policies`: the policies that denied it, as far as
+    Cilium reports them (explicit denies only). `source_identity`: the identity that the node resolved for its source; 0
+    if not reported. `to`: its destination address and port.
     """
 
     node: str
@@ -130,27 +129,27 @@ class Drop:
 
     @property
     def is_denial(self) -> bool:
-        """Whether policy denied it for good: what only lacks an authentication may pass the next time."""
+        """Whether policy denied it. A packet that only lacks authentication may pass the next time."""
         return self.is_policy and self.code != _AUTH_REQUIRED
 
     @property
     def is_policy(self) -> bool:
-        """Whether policy denied it: a packet of the request, by the policy of an endpoint at either end."""
+        """Whether the policy of either endpoint dropped it, as a packet of the request."""
         return self.code in POLICY_CODES and self.hop in (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
 
     @property
     def is_of_its_sender(self) -> bool:
-        """Whether the packet died of how it was sent."""
+        """Whether the sender caused the drop, by a TTL that is too small."""
         return self.code == _TTL_EXCEEDED
 
     @property
     def name(self) -> str:
-        """Cilium's words for the code."""
+        """Cilium's description of the code."""
         return describe(self.code)
 
     @property
     def reason(self) -> Reason:
-        """As which a hop fails that owns this drop."""
+        """The reason of a hop that fails by this drop."""
         if self.code == _CT_INSERT_FAILED:
             return Reason.CONNTRACK_INSERT_FAILED
         if self.code in POLICY_CODES and self.reply:

@@ -1,8 +1,8 @@
-"""The third witness: what the datapath reports of this very connection's packets, on every node of its path.
+"""Flow events of this connection's packets on every node of its path, part of the *observed* witness.
 
-Events are asked for in the second look, when the rings have moved on since the request ended; a healthy run does not
-pay for them. What they show counts. What they do not show proves nothing: rings overflow, aggregation hides, and the
-newest event of a node can't be read. Called by `trace`, and for each context while the request hangs.
+Events are read in the second look, after the rings have moved on since the request ended; a healthy run does not read
+them. An event is evidence. A missing event proves nothing: rings overflow, monitor aggregation omits events, and the
+newest event of a node can't be read. Called by `conntrack_lookup`, and by `context_builder` while the request hangs.
 Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
 """
 
@@ -20,15 +20,15 @@ from ...sources.flows import hubble, monitor
 from ...sources.flows.flow import Flow, Flows, Point
 from ..finding.evidence_reader import EvidenceReader
 from ..run.run import PathRun
-from .drops import Drop, Scene, owner
+from .drops import Drop, DropContext, owner
 
-# What may pass between the request and its events being asked for, beyond the request's own timeout.
+# The time from the request's timeout until its events are read.
 _MARGIN_S = 30
 _MONITOR_WINDOW_S = 4
-# So many endpoints of a node the monitor is asked for traces of: the source, and candidates for the destination.
+# The number of endpoints of a node to trace: the source, and candidates for the destination.
 _MONITORED = 8
-# How far apart the clocks of operator and node may be before an ICMP error is missed, or an older one taken for ours.
-_CLOCKS_APART_S = 2.0
+# The tolerated clock skew between operator and node for ICMP errors.
+_CLOCK_SKEW_S = 2.0
 _LEAVES_THE_NODE = frozenset({Point.TO_OVERLAY, Point.TO_STACK, Point.TO_NETWORK})
 _ICMP_ERRORS = ("DestinationUnreachable", "TimeExceeded", "ParameterProblem")
 
@@ -39,7 +39,7 @@ _Sighting = tuple[str, Point, bool, SocketAddress]  # node, point, reply, destin
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Packets of this connection that were let through at one point. `to`: their destination, address and port."""
+    """Packets of this connection that were forwarded at one point. `to`: their destination address and port."""
 
     node: str
     point: Point
@@ -50,42 +50,44 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What was seen of a connection; empty until it is asked for.
+    """The events of a connection; empty until they are read.
 
-    `lost`: by node, how many events it knows that it lost. `icmp`: ICMP errors to the source meanwhile, of whichever of
-    its connections. `unread`: nodes that could not be asked, and why. `events_to_reread`: what to ask again, because
-    the ring of a node has not moved on since the request ended.
+    `lost`: by node, the number of lost events that it reports. `icmp`: ICMP errors to the source during the run, of any
+    of its connections. `unread`: by node, why its events could not be read. `events_to_reread`: the facts to read
+    again, because the ring of a node has not moved on since the request ended.
     """
 
     drops: tuple[Drop, ...] = ()
-    sightings: tuple[Observation, ...] = ()
+    observations: tuple[Observation, ...] = ()
     icmp: tuple[str, ...] = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     unread: Mapping[str, Unavailable] = field(default_factory=dict)
     events_to_reread: tuple[Fact, ...] = ()
 
     def sent_on(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
-        """Packets that this node sent on towards another, or to its own stack."""
+        """Packets that this node sent to another node, or to its own stack."""
         return (
-            s for s in self.sightings if (s.node, s.reply) == (node, reply) and s.point in _LEAVES_THE_NODE
+            s for s in self.observations if (s.node, s.reply) == (node, reply) and s.point in _LEAVES_THE_NODE
         )
 
     def delivered(self, node: str, *, reply: bool = False) -> Iterator[Observation]:
-        """Packets that were let through to an endpoint of this node."""
-        return (s for s in self.sightings if (s.node, s.reply, s.point) == (node, reply, Point.TO_ENDPOINT))
+        """Packets that were delivered to an endpoint of this node."""
+        return (
+            s for s in self.observations if (s.node, s.reply, s.point) == (node, reply, Point.TO_ENDPOINT)
+        )
 
     @property
     def refused(self) -> bool:
-        """The destination answered with a RST and nothing else."""
-        flags: frozenset[str] = frozenset().union(*(s.flags for s in self.sightings if s.reply))
+        """The destination replied with a RST and nothing else."""
+        flags: frozenset[str] = frozenset().union(*(s.flags for s in self.observations if s.reply))
         return "RST" in flags and "SYN" not in flags
 
 
 def observe(
     reader: EvidenceReader, run: PathRun, report: ClientReport | None, destination_node: str | None
 ) -> Events:
-    """What the nodes of the path report of the run's connection; None: only the source's is known. Nothing until the
-    second look, and nothing without a report that a packet was sent.
+    """The events of the run's connection on the nodes of the path. Empty until the second look, and without a report
+    that a packet was sent. `destination_node`: None if it is not known.
     """
     source_node = run.plan.source.node.name
     nodes = tuple(dict.fromkeys((source_node, destination_node or source_node)))
@@ -94,29 +96,29 @@ def observe(
     elif report and run.second_look:
         return _reported(reader, run, nodes, destination_node)
     elif report and not report.answered:
-        _mark(reader, run.plan, nodes)
+        _mark_newest(reader, run.plan, nodes)
     return Events()
 
 
 def _reported(
     reader: EvidenceReader, run: PathRun, nodes: Sequence[str], destination_node: str | None
 ) -> Events:
-    """What the nodes have of the connection, now that the request has ended."""
+    """The events of the connection after the request ended."""
     answers = {node: _ask(reader, run, node) for node in nodes}
     flows_of = {node: answer for node, answer in answers.items() if isinstance(answer, Flows)}
     ours = [(node, flow) for node, flows in flows_of.items() for flow in flows.flows if _is_ours(flow, run)]
     return Events(
         drops=_drops(run, destination_node, ours),
-        sightings=_sightings(run, ours),
+        observations=_observations(run, ours),
         icmp=_icmp(reader, run, nodes),
         lost={node: flows.lost for node, flows in flows_of.items() if flows.lost},
         unread={node: answer for node, answer in answers.items() if isinstance(answer, Unavailable)},
-        events_to_reread=tuple(fact for node in nodes for fact in _lagging(reader, run, node)),
+        events_to_reread=tuple(fact for node in nodes for fact in _to_reread(reader, run, node)),
     )
 
 
-def _mark(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
-    """After a failure: each ring's newest event, so that the second look sees whether the ring has moved on."""
+def _mark_newest(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
+    """After a failure, read each ring's newest event, so that the second look shows whether the ring has moved on."""
     if _hubble_is_on(plan):
         for node in nodes:
             reader.read(hubble.newest(node), hubble.parse)
@@ -127,7 +129,7 @@ def _hubble_is_on(plan: Plan) -> bool:
 
 
 def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
-    """While the request hangs: where events are not kept, listen for what becomes of its retransmits."""
+    """While the request hangs and Hubble keeps no events, monitor its retransmissions."""
     path = plan.config.get("hubble-socket-path", hubble.SOCKET)
     for node in nodes:
         if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
@@ -137,7 +139,7 @@ def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
 
 
 def _traces(plan: Plan, node: str) -> Iterator[Fact]:
-    """What to ask the monitor of the ends that are on this node; nothing where none has an endpoint there."""
+    """The monitor facts of the endpoints on this node; none if neither end has an endpoint there."""
     pods = (plan.source, *(backend.pod_facts for backend in plan.backends if backend.pod_facts))
     here = (pod.endpoint.endpoint_id for pod in pods if pod.endpoint and pod.node.name == node)
     endpoints = tuple(dict.fromkeys(here))[:_MONITORED]
@@ -145,14 +147,16 @@ def _traces(plan: Plan, node: str) -> Iterator[Fact]:
         yield monitor.traces(node, endpoints, _MONITOR_WINDOW_S)
 
 
-def _caught(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
-    """What the monitor saw; None where it did not listen for drops. Both its runs count the same lost events."""
+def _from_monitor(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None:
+    """The events from the monitor; None if it did not run for drops. Both of its runs count the same lost events."""
     dropped = reader.series(monitor.fact(node, _MONITOR_WINDOW_S), monitor.parse)
     passed = (flows for fact in _traces(plan, node) for flows in reader.series(fact, monitor.parse))
-    caught = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
+    captured = [flows for flows in (*dropped, *passed) if isinstance(flows, Flows)]
     if not any(isinstance(flows, Flows) for flows in dropped):
         return None
-    return Flows(tuple(flow for flows in caught for flow in flows.flows), max(flows.lost for flows in caught))
+    return Flows(
+        tuple(flow for flows in captured for flow in flows.flows), max(flows.lost for flows in captured)
+    )
 
 
 def _connection(run: PathRun, node: str) -> Fact:
@@ -168,19 +172,19 @@ def _since_s(run: PathRun) -> int:
 
 
 def _ask(reader: EvidenceReader, run: PathRun, node: str) -> Flows | Unavailable:
-    """What Hubble has of the connection; else what the monitor caught, if it was started."""
+    """The connection's events from Hubble; otherwise from the monitor, if it ran."""
     answer: Flows | Unavailable = Unavailable(Reason.NOT_COLLECTED, f"Hubble is off on {node}")
     if _hubble_is_on(run.plan):
-        reader.read(hubble.newest(node), hubble.parse)  # before the others: what it has seen they see too
+        reader.read(hubble.newest(node), hubble.parse)  # before the others, so that they include it
         answer = reader.read(_connection(run, node), hubble.parse)
         reader.read(_icmp_fact(run, node), hubble.parse)
     if isinstance(answer, Unavailable):
-        return _caught(reader, run.plan, node) or answer
+        return _from_monitor(reader, run.plan, node) or answer
     return answer
 
 
-def _lagging(reader: EvidenceReader, run: PathRun, node: str) -> tuple[Fact, ...]:
-    """What to ask again as long as the newest event that can be read is the one of the first look."""
+def _to_reread(reader: EvidenceReader, run: PathRun, node: str) -> tuple[Fact, ...]:
+    """The facts to read again while the newest readable event is the one of the first look."""
     newest = hubble.newest(node)
     readings = [flows for flows in reader.series(newest, hubble.parse) if isinstance(flows, Flows)]
     if not readings or any(flows.flows != readings[0].flows for flows in readings[1:]):
@@ -198,13 +202,13 @@ def _is_reply(flow: Flow, run: PathRun) -> bool:
 
 
 def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
-    """A denial shows twice, as policy verdict (with the policies) and as drop (with the file)."""
+    """A denial causes two events: a policy verdict (with the policies) and a drop (with the file)."""
     alike: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
     frontend = run.plan.frontend
     for node, flow in flows:
         if flow.drop_code is None:
             continue
-        scene = Scene(
+        drop = DropContext(
             code=flow.drop_code,
             file=flow.file,
             direction=flow.direction,
@@ -213,7 +217,7 @@ def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str
             at_destination=node == destination_node,
             to_service=frontend is not None and flow.destination == frontend.ip,
         )
-        alike.setdefault((node, owner(scene), scene.code, scene.reply), []).append(flow)
+        alike.setdefault((node, owner(drop), drop.code, drop.reply), []).append(flow)
     return tuple(
         Drop(
             node=node,
@@ -231,7 +235,7 @@ def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str
     )
 
 
-def _sightings(run: PathRun, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
+def _observations(run: PathRun, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
     flags: dict[_Sighting, set[str]] = {}
     for node, flow in flows:
         if flow.point and not flow.drop_code:
@@ -258,7 +262,7 @@ def _icmp(reader: EvidenceReader, run: PathRun, nodes: Sequence[str]) -> tuple[s
         if isinstance(flows, Flows)
         for flow in flows.flows
         if flow.destination == source
-        and flow.at >= run.request.started - _CLOCKS_APART_S
+        and flow.at >= run.request.started - _CLOCK_SKEW_S
         and any(error in flow.summary for error in _ICMP_ERRORS)
     }
     return tuple(sorted(errors))

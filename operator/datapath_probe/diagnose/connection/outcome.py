@@ -1,7 +1,7 @@
-"""The client's report against the expectation: was it met, not met, or can't that be said?
+"""Compares the client's report with the expectation: met, not met, or unknown.
 
-curl runs in a container that is not trusted: a report counts only if it fits the pod's own address and the port that
-the operator chose.
+curl runs in a container that is not trusted: a report counts only if it has the pod's own address and the port that the
+operator allocated.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ...plan.plan import Expectation, Plan
 from ...sources.client_report import ClientFailure, ClientReport
 from .connection import Connection
 
-# Failures that tell of the way to the server or of the server; all others tell of the client itself.
+# Failures of the path or the server; all others are failures of the client itself.
 PATH_FAILURES = {
     ClientFailure.NAME_NOT_RESOLVED: Reason.DNS_LOOKUP_FAILED,
     ClientFailure.NOT_CONNECTED: Reason.LOST_IN_TRANSIT,
@@ -32,9 +32,10 @@ UNMEASURED = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`met` None: can't be said. `shortfall`: met, but a latency or path expectation was missed.
+    """`met`: None if unknown. `shortfall`: the latency or path expectation that was missed, although the request
+    succeeded.
 
-    `denied_at`: where the request was seen to be denied, if that was expected; beyond it there is no path.
+    `denied_at`: the hop that denied the request, if a denial was expected; the path ends there.
     """
 
     met: bool | None
@@ -51,12 +52,12 @@ def judge_outcome(
     path: ExpectedPath,
     connection: Connection,
 ) -> Outcome:
-    """What the report says about the expectation; None: the request is still under way.
+    """The outcome according to the report; a report of None means that the request is in flight.
 
-    A denial counts only if it was witnessed: `connection` has the events of this very request.
+    A denial counts only if events of this request show it.
     """
     if report is None:
-        return Outcome(None, Reason.NOT_OBSERVED, "the request is under way")
+        return Outcome(None, Reason.NOT_OBSERVED, "the request is in flight")
     if isinstance(report, Unavailable):
         reason = UNMEASURED.get(EvidenceError(report.reason), Reason(report.reason))
         return Outcome(None, reason, _no_client(plan) if reason is Reason.CURL_NOT_FOUND else report.message)
@@ -66,7 +67,7 @@ def judge_outcome(
     if report.failure is ClientFailure.LOCAL_PORT_IN_USE:
         return Outcome(None, Reason.LOCAL_PORT_IN_USE, f"source port {local_port} is in use in the pod")
     if report.failure is ClientFailure.CLIENT_FAILED:
-        return Outcome(None, Reason.CURL_FAILED, f"curl failed by itself: {report.error_text}")
+        return Outcome(None, Reason.CURL_FAILED, f"curl itself failed: {report.error_text}")
     if plan.expect.denied:
         return _denied(report, connection)
     if report.failure is None:
@@ -75,11 +76,11 @@ def judge_outcome(
 
 
 def _denied(report: ClientReport, connection: Connection) -> Outcome:
-    """Whether a policy dropped the request. Whatever else kept it from its destination is no denial."""
+    """Whether a policy dropped the request. Any other failure is not a denial."""
     if connection.connected:
-        answer = f"HTTP {report.status}" if report.status else report.error_text
+        result = f"HTTP {report.status}" if report.status else report.error_text
         return Outcome(
-            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {answer}"
+            False, Reason.POLICY_NOT_ENFORCED, f"a connection that should be denied was established: {result}"
         )
     drop = next((drop for drop in connection.events.drops if drop.is_denial), None)
     if drop:
@@ -93,11 +94,11 @@ def _answered(expect: Expectation, report: ClientReport, path: ExpectedPath) -> 
     status = report.status
     if not (status in expect.statuses if expect.statuses else 200 <= status < 300):
         wanted = " or ".join(map(str, expect.statuses)) or "2xx"
-        return Outcome(False, Reason.UNEXPECTED_STATUS, f"the answer was HTTP {status}, expected {wanted}")
+        return Outcome(False, Reason.UNEXPECTED_STATUS, f"the response was HTTP {status}, expected {wanted}")
     if expect.body_contains is not None and expect.body_contains.encode() not in report.body:
         if report.body_cut:
             kept = f"the beginning of the body does not contain {expect.body_contains!r}"
-            return Outcome(None, Reason.TRUNCATED_OUTPUT, f"{kept}, and no more of it is kept")
+            return Outcome(None, Reason.TRUNCATED_OUTPUT, f"{kept}, and the rest was not kept")
         return Outcome(False, Reason.UNEXPECTED_BODY, f"the body does not contain {expect.body_contains!r}")
     return Outcome(True, Reason.OK, f"HTTP {status}", _shortfall(expect, report, path))
 
@@ -107,11 +108,11 @@ def _shortfall(expect: Expectation, report: ClientReport, path: ExpectedPath) ->
     if expect.max_latency_s is not None and total > expect.max_latency_s:
         return (
             Reason.TOO_SLOW,
-            f"the answer took {total * 1000:.1f} ms, expected at most {expect.max_latency_s * 1000:g} ms",
+            f"the response took {total * 1000:.1f} ms, expected at most {expect.max_latency_s * 1000:g} ms",
         )
     if expect.locality and path.locality and path.locality is not expect.locality:
         return Reason.UNEXPECTED_LOCALITY, f"the path is {path.locality}, expected {expect.locality}"
-    # A Service may choose a backend on the source's own node, where nothing is encapsulated.
+    # A Service may select a backend on the source's own node, where nothing is encapsulated.
     if expect.encapsulation and path.cross_node and path.encapsulation is not expect.encapsulation:
         return (
             Reason.UNEXPECTED_ENCAPSULATION,
@@ -121,13 +122,13 @@ def _shortfall(expect: Expectation, report: ClientReport, path: ExpectedPath) ->
 
 
 def _implausible(plan: Plan, report: ClientReport, local_port: int) -> str | None:
-    """Why the report can't be of this run. A failed connect reports no addresses at all: that is plausible."""
+    """Why the report can't be from this run. A failed connection plausibly reports no addresses."""
     if report.answered and not (report.local_ip and report.local_port and report.status):
-        return "curl says that it succeeded, but not from where, or with which status"
+        return "curl reports success, but no local address, local port or status"
     if report.local_ip and report.local_ip not in plan.source.addresses:
-        return f"curl says that it spoke from {report.local_ip}, which is not an address of the pod"
+        return f"curl reports the local address {report.local_ip}, which is not an address of the pod"
     if report.local_port and report.local_port != local_port:
-        return f"curl says that it spoke from port {report.local_port}, but it was given port {local_port}"
+        return f"curl reports the local port {report.local_port}, but it was started with {local_port}"
     return None
 
 

@@ -1,4 +1,4 @@
 """The Cilium side of a path: maps, programs, policy, load balancing.
 
-Called by the checks of the hops that own them.
+Called by the checks of the hops that own these objects.
 """

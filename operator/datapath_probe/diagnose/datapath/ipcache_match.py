@@ -1,4 +1,4 @@
-"""What a node's ipcache has of an address: a record of its own, or no more than a wider prefix says."""
+"""A node's ipcache entry for an address: its own one, or that of a wider prefix."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from ..context import CheckContext
 
 @dataclass(frozen=True, slots=True)
 class IpcacheMatch:
-    """`own`: the record of the address itself. `found`: what programs find for it, of a wider prefix if there is no
-    `own`; None if there is nothing at all. `rests_on`: the facts whose answers say so.
+    """`own`: the entry of the address itself. `found`: the entry that programs find: `own`, or that of a wider prefix;
+    None if there is none. `rests_on`: the facts that show this.
     """
 
     own: IpcacheRecord | None
@@ -21,8 +21,8 @@ class IpcacheMatch:
     rests_on: tuple[Fact, ...]
 
 
-def known(context: CheckContext, node: str, address: IpAddress) -> IpcacheMatch | Unavailable:
-    """The longest-prefix match that the node's programs find, and whether it is more than a prefix's."""
+def lookup_ipcache(context: CheckContext, node: str, address: IpAddress) -> IpcacheMatch | Unavailable:
+    """The longest-prefix match that the node's programs find, and whether it is the address's own entry."""
     layout = context.layout(node)
     if isinstance(layout, Unavailable):
         return layout

@@ -1,11 +1,12 @@
-"""What lies between the arrival of packets at a pod's node and the pod, beside the endpoint map and the policy program.
+"""Objects between the arrival of packets at a pod's node and the pod, other than the endpoint map and the policy
+program.
 
-In most modes: nothing. With native routing the host's stack takes packets from the wire to `cilium_host`, where
-`cil_from_host` finds the endpoint. With a route per endpoint it takes them to the pod's own device, where
-`cil_to_container` is the policy program. With BPF host routing neither happens.
+In most modes there are none. With native routing, the host's stack routes packets from the uplink to `cilium_host`,
+where `cil_from_host` finds the endpoint. With endpoint routes, it routes them to the pod's own device, where
+`cil_to_container` is the policy program. With BPF host routing, neither happens.
 
-In: a context, the pod and its agent's endpoint. Out: what is missing. Called by the checks of the destination's
-endpoint and programs, and for replies by that of the source's.
+In: a context, the pod and its endpoint. Out: what is missing. Called by the checks of the destination's endpoint and
+programs, and of the delivery of replies.
 Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY), `bpf/bpf_lxc.c` (ENABLE_ROUTING),
 `bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
 """
@@ -37,7 +38,7 @@ TO_CONTAINER, FROM_HOST = "cil_to_container", "cil_from_host"
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """A program that packets to the pod pass, at the egress of a device."""
+    """A program at the egress of a device that packets to the pod traverse."""
 
     program: str
     device: str
@@ -50,7 +51,7 @@ def uses_policy_program(context: CheckContext) -> bool:
 
 
 def uses_endpoint_map(context: CheckContext) -> bool:
-    """Whether an entry of the endpoint map decides where packets of this path go."""
+    """Whether the endpoint map decides where packets of this path go."""
     if not context.config.routes_to_endpoints:
         return True
     return _from_tunnel(context) and context.config.kube_proxy_replacement
@@ -59,8 +60,8 @@ def uses_endpoint_map(context: CheckContext) -> bool:
 def missing_program(
     context: CheckContext, hop: HopCheck, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
-    """The program without which the stack delivers in vain, or past all policies, or what comes before it and can take
-    packets; None if it is there and first, or there is none to miss.
+    """The missing program, without which the stack does not deliver packets or bypasses policy; or a foreign program
+    before it. None if it is attached first, or this path has no such program.
     """
     node, gate = hop.expected.node, _gate(context, hop.expected.node, agent)
     if gate is None or (gate.device == agent.interface_name and not _has_device(context, node, agent)):
@@ -76,7 +77,7 @@ def missing_program(
         return foreign_program_first(context, node, gate.program, chain)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
-        message += ": no policy holds for the pod (was it made before endpoint routes were switched on?)"
+        message += ": no policy applies to the pod (was it created before endpoint routes were enabled?)"
     rests_on = (bpftool.attached(node, gate.device),)
     return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), rests_on)
 
@@ -84,9 +85,9 @@ def missing_program(
 def wrong_route(
     context: CheckContext, hop: HopCheck, pod: PodFacts, agent: AgentEndpoint
 ) -> Contradiction | Unavailable | None:
-    """How the node's stack routes packets to another place than the pod; None if it does not, or is not asked.
+    """A wrong route of the node's stack to the pod; None if it is correct or not used.
 
-    A route goes with its device: where the pod's own is not there, or down, the hop of its interface says so.
+    A route is removed with its device: if the pod's device is missing or down, the interface hop reports that.
     """
     node, device = hop.expected.node, _stack_device(context, agent)
     if device is None or (device == agent.interface_name and not _has_device(context, node, agent, up=True)):
@@ -105,15 +106,15 @@ def wrong_route(
 
 
 def stack_delivers(context: CheckContext) -> bool:
-    """Whether packets to a pod of this path pass the stack of its node on their way to Cilium's program."""
+    """Whether packets to a pod of this path traverse the stack of its node before Cilium's program."""
     if context.config.routes_to_endpoints:
         return not (_from_tunnel(context) and context.config.kube_proxy_replacement)
     return _through_cilium_host(context)
 
 
 def stack_forwards(context: CheckContext) -> bool:
-    """Whether packets of this path go on from a pod's device by the stack of its node, which takes only frames that are
-    addressed to it.
+    """Whether the node's stack forwards packets of this path from a pod's device. It accepts only frames with its own
+    MAC address.
     """
     if context.config.bpf_host_routing:
         return False
@@ -124,7 +125,7 @@ def stack_forwards(context: CheckContext) -> bool:
 
 
 def as_inconclusive(context: CheckContext, finding: Finding) -> Finding:
-    """The finding of a hop that such packets pass: that what it owns is right does not tell that they came through."""
+    """The finding, marked as inconclusive if the stack delivers the packets: correct objects do not exclude a loss."""
     return replace(finding, inconclusive=stack_delivers(context))
 
 
@@ -136,8 +137,8 @@ def not_forwarded(
     device: str,
     reason: Reason,
 ) -> Fault:
-    """How the node's stack does not take this packet to the pod as it comes in by a device, though its routes lead
-    there: where they do not, `wrong_route` says so.
+    """A node's stack that does not forward this packet to the pod as received on a device, although it has the route.
+    If it has not, `wrong_route` reports that.
     """
     node, out = pod.node.name, _stack_device(context, agent)
     if out is None or context.outcome.met is not False:
@@ -158,15 +159,15 @@ def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> _Gate | Non
 
 
 def _stack_device(context: CheckContext, agent: AgentEndpoint) -> str | None:
-    """The device that the stack should send packets to; None where it has no say."""
+    """The device that the stack should send packets to; None if it does not deliver them."""
     if not stack_delivers(context):
         return None
     return agent.interface_name if context.config.routes_to_endpoints else CILIUM_HOST
 
 
 def _has_device(context: CheckContext, node: str, agent: AgentEndpoint, *, up: bool = False) -> bool:
-    """Whether the node's end of the pod's pair is the one that the agent made, `up` if that is asked too. As far as is
-    known.
+    """Whether the node's end of the pod's pair is the one that the agent created, and, with `up`, is up. True if
+    unknown.
     """
     link = context.reader.read(links.link(node, agent.interface_name), links.parse_link)
     if isinstance(link, Unavailable):
@@ -175,7 +176,7 @@ def _has_device(context: CheckContext, node: str, agent: AgentEndpoint, *, up: b
 
 
 def _through_cilium_host(context: CheckContext) -> bool:
-    """From the wire, natively routed."""
+    """Whether natively routed packets arrive at `cilium_host`."""
     return context.path.cross_node and not _from_tunnel(context) and not context.config.bpf_host_routing
 
 

@@ -1,9 +1,9 @@
-"""A pinned map counts only if the programs use it. While it starts, an agent re-creates maps and fills the new ones;
-until an endpoint's programs are loaded again they use the old ones, which are pinned nowhere any more.
+"""A pinned map counts only if the programs use it. When an agent starts, it re-creates maps and fills the new ones;
+until an endpoint's programs are reloaded, they use the old maps, which are no longer pinned.
 
-In: a context and a finding that rests on a pinned map. Out: the same finding; or, where the programs use another map of
-that name, `InTransition` — and if an agent that started long ago left it so, a fault of that map's hop. Asked only when
-a contradiction was seen twice or the request failed, because it costs some look-ups. Called for every hop.
+In: a context and a finding that rests on a pinned map. Out: the same finding; or, if the programs use another map of
+that name, `InTransition`; or, if the agent started long ago, a fault of the map's hop. Read only if a contradiction was
+read twice or the request failed, because it needs several lookups. Called by `examination`.
 
 Source: Cilium 1.18 `daemon/cmd/datapath.go` (maps that are re-created), `bpf/lib/tailcall.h` (numbers of tail calls).
 """
@@ -24,13 +24,13 @@ from ..failure_model.effect import Defect
 from ..failure_model.model import has
 from ..finding.finding import Finding, Statement
 
-# The first is where a pod's packets are load-balanced and where packets leave the tunnel; with load-balancing in the
-# pod's own program, the rest of its work is in the second.
+# The first load-balances a pod's packets and handles packets from the tunnel. With per-packet load balancing, the
+# second does the rest for a pod's packets.
 _FROM_LXC, _FROM_LXC_CONT = 7, 26
 
 
 def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
-    """The finding as it counts once it is known whether the programs use what was read."""
+    """The finding, or another one if the programs do not use the map that was read."""
     in_doubt = finding.verdict in (HopVerdict.STALE, HopVerdict.BROKEN) or (
         finding.verdict is HopVerdict.OK and context.outcome.met is False
     )
@@ -54,36 +54,34 @@ def reloading(findings: Sequence[Finding]) -> str | None:
 
 
 def _of_source(context: CheckContext) -> tuple[Fact, ...]:
-    """Where the source's programs are."""
+    """The programs of the source."""
     return _programs(context.source) if _are_known(context) else ()
 
 
 def _of_destination(context: CheckContext) -> tuple[Fact, ...]:
-    """Where the destination's programs are."""
+    """The programs of the destination."""
     return _programs(context.destination) if context.destination and _are_known(context) else ()
 
 
 def _balancing(context: CheckContext) -> tuple[Fact, ...]:
-    """Programs at a pod balance per packet; with socket load-balancing those at a cgroup do, and packets do not pass
-    them.
-    """
+    """The programs that load-balance per packet. None with socket load-balancing: programs at a cgroup do it."""
     return () if context.config.socket_lb else _programs(context.source)
 
 
 def _delivering_requests(context: CheckContext) -> tuple[Fact, ...]:
-    """What delivers packets to the destination."""
+    """The programs that deliver packets to the destination."""
     return _delivering(context, context.source, context.destination)
 
 
 def _delivering_replies(context: CheckContext) -> tuple[Fact, ...]:
-    """What delivers packets to the source."""
+    """The programs that deliver packets to the source."""
     return _delivering(context, context.destination, context.source)
 
 
 def _delivering(
     context: CheckContext, sender: PodFacts | None, receiver: PodFacts | None
 ) -> tuple[Fact, ...]:
-    """On their own node packets are delivered by the sender's programs, otherwise by those at the tunnel's end."""
+    """On the same node, the sender's programs deliver packets; otherwise the programs at the tunnel device do."""
     if sender is None or receiver is None or not _are_known(context):
         return ()
     if not context.path.cross_node:
@@ -100,7 +98,7 @@ def _are_known(context: CheckContext) -> bool:
 
 
 def _programs(pod: PodFacts) -> tuple[Fact, ...]:
-    """Where the programs of a pod's endpoint are: all of them are loaded together, with the same maps."""
+    """The programs of a pod's endpoint, which are all loaded together with the same maps."""
     if pod.endpoint is None:
         return ()
     node, endpoint = pod.node.name, pod.endpoint.endpoint_id
@@ -119,12 +117,12 @@ _READERS: Mapping[HopName, Callable[[CheckContext], tuple[Fact, ...]]] = {
     HopName.REPLY_DELIVERY: _delivering_replies,
     HopName.REPLY_TRANSLATION: _balancing,
 }
-"""Where the programs are that read the map of a hop."""
+"""The programs that read the map of a hop."""
 
 
 def _used_instead(context: CheckContext, lookup: Fact, calls: Sequence[Fact]) -> tuple[int, int] | None:
-    """(the pinned map, the map of the same name that the programs use); None if they use the pinned one, or if that
-    can't be said.
+    """(ID of the pinned map, ID of the map of the same name that the programs use); None if they use the pinned one, or
+    if unknown.
     """
     node, name, reader = lookup.node, map_of(lookup), context.reader
     used: set[int] = set()
@@ -152,10 +150,10 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
     facts = {**(statement.facts if statement else {}), "pinnedMap": str(pinned), "usedMap": str(instead)}
     summary = f"programs use map {instead}, the agent fills map {pinned}"
     evidence = {**finding.evidence, Witness.PROGRAMMED: Statement(Stance.CONTRADICTS, summary, facts)}
-    what = f"programs on {finding.node} do not use {name} as it is pinned (map {pinned}), but map {instead}"
+    what = f"programs on {finding.node} do not use the pinned {name} (map {pinned}), but map {instead}"
     run = context.run
     if agent and run.request.started - agent.started_at < run.windows.programs_reloading_s:
-        message = f"{what}: the agent has re-created it and is still loading programs"
+        message = f"{what}: the agent re-created it and is still reloading programs"
         return replace(
             finding,
             verdict=HopVerdict.UNKNOWN,
@@ -163,7 +161,7 @@ def _unused(context: CheckContext, finding: Finding, name: str, ids: tuple[int, 
             message=message,
             evidence=evidence,
         )
-    message = f"{what}, which is no longer updated"
+    message = f"{what}, which the agent no longer updates"
     return replace(
         finding,
         verdict=HopVerdict.STALE,

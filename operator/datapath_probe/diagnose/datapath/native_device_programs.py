@@ -1,8 +1,8 @@
-"""Cilium's programs at the devices by which nodes reach each other. Without them packets between pods go on as before:
-what is lost are Services from outside, the host's firewall, encryption. So it is a fault that waits for its day.
+"""Cilium's programs at the devices through which nodes reach each other. Packets between pods pass without them, but
+Services from outside, the host firewall and encryption do not work: a latent fault.
 
-Which of them there are depends on the mode; the links that the agent keeps tell. Not asked after a failure, which
-comes of something else. Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`reloadHostEndpoint`), `tc.go`, `tcx.go`.
+The mode determines which programs there are; the agent's pinned links show it. Not read after a failure, which has
+another cause. Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`reloadHostEndpoint`), `tc.go`, `tcx.go`.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,9 @@ FROM_NETDEV, TO_NETDEV = "cil_from_netdev", "cil_to_netdev"
 def detached_at_uplinks(
     context: CheckContext, sender: NodeFacts, receiver: NodeFacts
 ) -> Iterator[Contradiction | None]:
-    """What packets from one node to the other should meet: one program where they leave, one where they arrive."""
+    """Programs that are missing for packets from one node to the other: at the sender's egress, or the receiver's
+    ingress.
+    """
     if context.outcome.met is False:
         return
     for node, program in ((sender, TO_NETDEV), (receiver, FROM_NETDEV)):
@@ -31,8 +33,8 @@ def detached_at_uplinks(
 
 
 def _detached(context: CheckContext, node: str, device: str, program: str) -> Contradiction | None:
-    """A program that a link is pinned for, and that is not in the device's chain. Without a link, as always with tc,
-    or where it can't be seen, nothing is held against the device.
+    """A program with a pinned link that is not in the device's chain. Without a link (always with tc), or if it can't
+    be read, no fault is reported.
     """
     fact = bpftool.attached(node, device)
     chain = context.reader.read(fact, bpftool.parse_attached)

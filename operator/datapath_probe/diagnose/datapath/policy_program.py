@@ -1,7 +1,8 @@
-"""Whose program is in an endpoint's slot of `cilium_call_policy`: the endpoint's own, another's, or none of Cilium's.
+"""Which program is in an endpoint's slot of `cilium_call_policy`: the endpoint's own one, another endpoint's, or one
+that is not Cilium's.
 
-Asked only after a failed request. In: a context, the slot and the program that was found in it. Out: what is wrong with
-it. Called by the checks of the destination's program and, for replies, of the source's.
+Read only after a failed request. In: a context, the slot and its program. Out: what is wrong with it. Called by the
+checks of the destination's program and of the delivery of replies.
 Source: Cilium 1.18, 1.19 `bpf/bpf_lxc.c` (cil_lxc_policy), `pkg/datapath/loader/loader.go` (reloadEndpoint).
 """
 
@@ -24,7 +25,7 @@ _POLICY_PROGRAM = "cil_lxc_policy"
 
 
 def owner_is_known(context: CheckContext, node: str) -> bool:
-    """Whether it is known whose program is in a slot: names and maps of programs go with the version."""
+    """Whether the owner of a program can be determined: names and maps of programs depend on the version."""
     layout = context.layout(node)
     return not isinstance(layout, Unavailable) and knows_calls(layout)
 
@@ -32,7 +33,7 @@ def owner_is_known(context: CheckContext, node: str) -> bool:
 def program_in_slot(
     context: CheckContext, hop: HopCheck, endpoint: int, lost: str
 ) -> int | Contradiction | Unavailable:
-    """The number of the program in the endpoint's slot. Without one, packets are dropped: `lost` says which."""
+    """The ID of the program in the endpoint's slot. Without one, the packets that `lost` names are dropped."""
     node = hop.expected.node
     fact = bpftool.policy_call(node, endpoint)
     program = context.reader.read(fact, bpftool.parse_call)
@@ -44,7 +45,7 @@ def program_in_slot(
 
 
 def not_its_own(context: CheckContext, node: str, endpoint: int, number: int) -> Fault:
-    """A program, by its number, that is not this endpoint's."""
+    """A program, by its ID, that is not this endpoint's."""
     if context.outcome.met is not False:
         return None
     layout = context.layout(node)
@@ -85,16 +86,18 @@ def _another_endpoints(
     calls = context.reader.read(bpftool.map_id(node, bpftool.calls_of(endpoint)), bpftool.parse_map_id)
     if isinstance(calls, Unavailable):
         return if_expected(calls)
-    if calls in program.map_ids:  # with IPv6 too, its own programs do the work
+    if calls in program.map_ids:  # with IPv6 enabled, the policy map is used by tail-called programs
         return None
-    message = f"{where}, which is another endpoint's: it uses neither this one's policy map nor its programs"
+    message = (
+        f"{where}, which is another endpoint's: it uses neither this endpoint's policy map nor its programs"
+    )
     return Contradiction(
         Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (*rests_on, own_map)
     )
 
 
 def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:
-    """Whether the endpoint's other programs use this map: the hop of the policy reports one that none uses."""
+    """Whether the endpoint's other programs use this map. If none does, the policy hop reports it."""
     return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
 
 

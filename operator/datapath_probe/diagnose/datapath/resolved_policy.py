@@ -1,5 +1,5 @@
-"""What is meant to pass between two pods: the policy that the agent has resolved for an endpoint, and the names of the
-policies behind it. The *intent* witness of the hops `egress-policy` and `ingress-policy`.
+"""The policy that the agent resolved for an endpoint, and the names of the policies behind its decision: the *intent*
+witness of the hops `egress-policy` and `ingress-policy`.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _HOST = 1  # the identity of an endpoint's own node
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What the agent of the endpoint's node means.
+    """The decision of the agent on the endpoint's node.
 
-    `policies`: those that say so, or for a default deny those that close the direction. `rests_on`: the facts whose
-    answers say so. `to_node`: allowed because the peer is the endpoint's own node.
+    `policies`: the policies of the decision; for a default deny, those that enable it for the direction. `rests_on`:
+    the facts that show it. `to_node`: allowed because the peer is the endpoint's own node.
     """
 
     decision: Decision
@@ -35,7 +35,7 @@ class Intent:
 
     @property
     def in_words(self) -> str:
-        """ "allowed by …", "denied by …", "default deny by …", "not enforced". Only names that are certain."""
+        """ "allowed by …", "denied by …", "default deny by …", "not enforced". Without names that are not certain."""
         names = ", ".join(map(str, self.policies))
         audit = " (audited only)" if self.audited else ""
         if not self.enforced:
@@ -53,10 +53,10 @@ class Intent:
 def intent_of(
     context: CheckContext, owner: PodFacts, direction: TrafficDirection, identity: int, port: int
 ) -> Intent | Unavailable:
-    """Whether the owner's policy means this identity to pass. Selectors are asked for only where policy is enforced."""
-    assert owner.endpoint is not None  # the caller has judged that
+    """Whether the owner's policy allows this identity. Selectors are read only if policy is enforced."""
+    assert owner.endpoint is not None  # the caller has checked this
     node, read = owner.node.name, context.reader.read
-    of_endpoint, of_selectors = facts(owner.endpoint, node)
+    of_endpoint, of_selectors = policy_facts(owner.endpoint, node)
     policy = read(of_endpoint, endpoint_policy.parse)
     if isinstance(policy, Absent):
         return Unavailable(Reason.CILIUM_ENDPOINT_MISMATCH, f"the agent on {node} has no such endpoint")
@@ -68,7 +68,9 @@ def intent_of(
     if isinstance(selections, Unavailable):
         return selections
     if not policy.settled:
-        return Unavailable(Reason.IN_TRANSITION, f"the agent on {node} is about to realize another policy")
+        return Unavailable(
+            Reason.IN_TRANSITION, f"the agent on {node} has not yet realized its newest policy"
+        )
     traffic = Traffic(direction, identity, port, _named_ports(context), context.protocol)
     decision = endpoint_policy.decide(policy, selections, traffic)
     if isinstance(decision, Unavailable):
@@ -85,18 +87,18 @@ def intent_of(
     return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
 
 
-def facts(endpoint: CiliumEndpoint, node: str) -> tuple[Fact, Fact]:
-    """The endpoint, and the selectors that its policy uses: two answers, which fit if they are of the same moment."""
+def policy_facts(endpoint: CiliumEndpoint, node: str) -> tuple[Fact, Fact]:
+    """The endpoint, and the selectors that its policy uses. The answers fit only if they are of the same moment."""
     return agent_endpoint.fact(node, endpoint.endpoint_id), policy_selectors.fact(node)
 
 
 def _named_ports(context: CheckContext) -> dict[str, int]:
-    """Of the pod that is called."""
+    """The named ports of the destination pod."""
     containers = context.destination.pod.containers if context.destination else ()
     return {name: number for container in containers for name, number in container.ports.items()}
 
 
 def _host_may(context: CheckContext, direction: TrafficDirection, identity: int) -> bool:
-    """A node may reach its own endpoints. Source: Cilium 1.18 `pkg/policy/mapstate.go`, AlwaysAllowLocalhost."""
+    """Whether the node may reach its own endpoints. Source: Cilium 1.18 `pkg/policy/mapstate.go`."""
     unless_policy = context.plan.config.get("allow-localhost", "auto") != "policy"
     return direction is TrafficDirection.INGRESS and identity == _HOST and unless_policy

@@ -1,4 +1,4 @@
-"""What a node balances a Service to: its frontend, its slots and their backends, and whether clients stick to one.
+"""A Service's entries on a node: its frontend, its slots and their backends, and session affinity.
 
 In: a context and a node. Out: backends as "ip:port". Called by the checks of the Service's hops.
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
@@ -16,15 +16,15 @@ from ...sources.maps.lbmap import ServiceFlag
 from ..context import CheckContext
 from ..lookup.service_frontend import ServiceEntry, lookup_service
 
-# Beyond this many backends only their number and the one that was chosen are compared.
+# With more backends, only their number and the selected one are compared.
 COMPARED_BACKENDS = 32
 NO_AFFINITY = "None"
 _AFFINITY_BY_SETTING = ("1.16.", "1.17.")
 
 
 @dataclass(frozen=True, slots=True)
-class Programmed:
-    """`count`: of slots; `states`: by backend, as "ip:port"; `dangling`: what slots name and is not there."""
+class ProgrammedBackends:
+    """`count`: of slots. `states`: by backend, as "ip:port". `dangling`: slots and backends that have no entry."""
 
     count: int
     states: Mapping[str, int]
@@ -33,28 +33,28 @@ class Programmed:
 
     @property
     def backends(self) -> frozenset[str]:
-        """Those that slots lead to."""
+        """The backends of all slots."""
         return frozenset(self.states)
 
 
 def frontend_of(context: CheckContext) -> Frontend:
-    """The address of the Service that is requested."""
+    """The requested frontend of the Service."""
     assert context.plan.frontend is not None  # the path has these hops only with a Service
     return context.plan.frontend
 
 
 def master_at(context: CheckContext, node: str) -> ServiceEntry:
-    """The node's entry for that address."""
+    """The node's entry for that frontend."""
     return lookup_service(context.reader, node, frontend_of(context), context.config.socket_lb)
 
 
 def programmed_of(
     context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
-) -> Programmed | Unavailable:
-    """What all slots of the entry lead to; of more than `COMPARED_BACKENDS` just their number."""
+) -> ProgrammedBackends | Unavailable:
+    """The backends of all slots of the entry; with more than `COMPARED_BACKENDS`, only their number."""
     rests_on = [*master.rests_on]
     if slot_0.count > COMPARED_BACKENDS:
-        return Programmed(slot_0.count, {}, (), master.rests_on)
+        return ProgrammedBackends(slot_0.count, {}, (), master.rests_on)
     states: dict[str, int] = {}
     dangling: list[str] = []
     failed: Unavailable | None = None
@@ -77,17 +77,17 @@ def programmed_of(
             dangling.append(f"backend {slot.backend_id}")
         else:
             states[f"{backend.ip}:{backend.port}"] = backend.state
-    return failed or Programmed(slot_0.count, states, tuple(dangling), tuple(rests_on))
+    return failed or ProgrammedBackends(slot_0.count, states, tuple(dangling), tuple(rests_on))
 
 
-def sticks(context: CheckContext, master: lbmap.ServiceSlot) -> bool:
-    """Whether clients stick to a backend: as Kubernetes wants it, or as the node does it."""
+def has_affinity(context: CheckContext, master: lbmap.ServiceSlot) -> bool:
+    """Whether the Service has session affinity, in Kubernetes or on the node."""
     wanted = frontend_of(context).service.session_affinity != NO_AFFINITY
     return wanted or ServiceFlag.AFFINITY in master.flags
 
 
 def serves_affinity(context: CheckContext, node: str) -> bool:
-    """Whether Cilium serves session affinity there: before 1.18 only in kube-proxy's place, or if switched on."""
+    """Whether Cilium implements session affinity: before 1.18, if it replaces kube-proxy or a setting enables it."""
     layout = context.layout(node)
     always = isinstance(layout, Layout) and not layout.version.startswith(_AFFINITY_BY_SETTING)
     setting = context.plan.config.get("enable-session-affinity", "true" if always else "false")

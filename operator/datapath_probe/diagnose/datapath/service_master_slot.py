@@ -1,6 +1,6 @@
-"""Slot 0 of a Service where it differs from the slots of its backends, or from the kind of frontend that it stands for.
+"""Slot 0 of a Service, if it contradicts the slots of its backends or the type of its frontend.
 
-Cilium writes the same reverse NAT into all slots, and programs go by that of slot 0. Source: Cilium 1.18
+Cilium writes the same reverse NAT ID into all slots, and programs use the one of slot 0. Source: Cilium 1.18
 `pkg/loadbalancer/reconciler` (`updateFrontend`), `bpf/lib/lb.h` (`lb4_local`), `bpf/bpf_sock.c` (`sock4_skip_xlate`).
 """
 
@@ -13,12 +13,14 @@ from ..finding.hop_check import Contradiction
 from ..lookup.service_frontend import ServiceEntry
 from .service_backends import COMPARED_BACKENDS, frontend_of
 
-# Sockets do not translate what is asked of these, unless the address is the node's own.
+# Socket load-balancing does not translate these, unless the address is the node's own.
 _NOT_FOR_SOCKETS = {ServiceFlag.EXTERNAL_IP: "an external IP", ServiceFlag.HOST_PORT: "a host port"}
 
 
 def reverse_nat_of(context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot) -> int:
-    """The Service's reverse NAT: that of slot 0, unless it leads elsewhere and the slots of backends name another."""
+    """The Service's reverse NAT ID: that of slot 0, unless its entry has another address and all backend slots agree on
+    another ID.
+    """
     frontend = frontend_of(context)
     named = set()
     for number in range(1, min(slot_0.count, COMPARED_BACKENDS) + 1):
@@ -35,7 +37,7 @@ def reverse_nat_of(context: CheckContext, node: str, master: ServiceEntry, slot_
 def master_slot_mismatch(
     context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Contradiction | None:
-    """What programs go by in slot 0 and is not the Service's."""
+    """What is wrong in slot 0."""
     return _of_another_kind(context, node, master, slot_0) or _of_another_service(
         context, node, master, slot_0
     )
@@ -44,7 +46,7 @@ def master_slot_mismatch(
 def _of_another_kind(
     context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Contradiction | None:
-    """A ClusterIP that sockets take for an address which is none of theirs to translate."""
+    """A ClusterIP with flags of a frontend that socket load-balancing does not translate."""
     frontend = frontend_of(context)
     if frontend.node_port or not context.config.socket_lb:
         return None
@@ -54,20 +56,23 @@ def _of_another_kind(
     kinds = [kind for flag, kind in _NOT_FOR_SOCKETS.items() if flag in flags]
     if not kinds:
         return None
-    message = f"{node} has the ClusterIP {frontend.address} as {' and '.join(kinds)}, which sockets do not translate"
+    message = (
+        f"{node} has the ClusterIP {frontend.address} as {' and '.join(kinds)}, which socket load-balancing does not "
+        "translate"
+    )
     return Contradiction(Reason.SERVICE_FLAGS_MISMATCH, message, (Defect.NOT_TRANSLATED,), master.rests_on)
 
 
 def _of_another_service(
     context: CheckContext, node: str, master: ServiceEntry, slot_0: lbmap.ServiceSlot
 ) -> Contradiction | None:
-    """A reverse NAT that is not that of the Service. Sockets keep the address that they asked for themselves."""
+    """A reverse NAT ID of another Service. It does no harm with socket load-balancing, which does not use it."""
     own = reverse_nat_of(context, node, master, slot_0)
     if own == slot_0.rev_nat_id:
         return None
     message = (
         f"{node} has {frontend_of(context).address} with reverse NAT {slot_0.rev_nat_id}, its backends with {own}: "
-        "replies do not get the Service's address back"
+        "replies are not translated back to the Service's address"
     )
     defects = (Defect.NOT_TRANSLATED_BACK,) if context.translates else ()
     rests_on = (*master.rests_on, lbmap.slot(node, master.address, 1))

@@ -1,4 +1,4 @@
-"""Holes among Cilium's tail calls: a program that calls one that is not there drops the packet (140).
+"""Missing tail calls of Cilium's programs: a program that calls one drops the packet (140).
 
 Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
 """
@@ -22,18 +22,18 @@ _FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
 _TO_CONTAINER_CALLS, _POLICY_CALLS = (28, 13), (29, 11)
 FROM_OVERLAY_CALL = 7
 CALLS_FROM_POD = (7, 26)
-"""Where the endpoint's policy for what leaves it is looked up: with load-balancing in its programs in the second."""
+"""The tail calls that look up egress policy: with per-packet load balancing, the second."""
 
 
 def from_pod_calls(context: CheckContext) -> tuple[int, ...]:
-    """The tail calls that every packet from a pod needs. Where sockets choose the backends there is but one, the others
-    are compiled into it (unless for L7 load balancing or SCTP, which is not held against their absence).
+    """The tail calls that every packet from a pod needs. With socket load-balancing there is only one: the others are
+    compiled into it, except for L7 load balancing or SCTP, where a missing one is not reported.
     """
     return _FROM_POD_CALLS if context.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
 
 
 def to_pod_calls(context: CheckContext) -> Sequence[int]:
-    """The same for packets to a pod. With IPv4 alone they are compiled into the policy program that others call."""
+    """The tail calls that every packet to a pod needs. With IPv4 only, they are compiled into the policy program."""
     if context.config.routes_to_endpoints:
         return _TO_CONTAINER_CALLS
     return _POLICY_CALLS if context.config.ipv6 else ()
@@ -45,18 +45,18 @@ def knows_calls(layout: Layout) -> bool:
 
 
 def call_missing(context: CheckContext, node: str, endpoint: int, calls: Sequence[int]) -> Fault:
-    """A hole among the tail calls that this endpoint's packets need."""
+    """A missing tail call for packets of this endpoint."""
     facts = [bpftool.endpoint_call(node, endpoint, call) for call in calls]
-    return _hole(context, node, f"endpoint {endpoint}", dict(zip(calls, facts, strict=True)))
+    return _missing(context, node, f"endpoint {endpoint}", dict(zip(calls, facts, strict=True)))
 
 
 def overlay_call_missing(context: CheckContext, node: str) -> Fault:
-    """The same for packets that come out of the tunnel."""
+    """The same for packets from the tunnel."""
     facts = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
-    return _hole(context, node, "the tunnel device", facts)
+    return _missing(context, node, "the tunnel device", facts)
 
 
-def _hole(context: CheckContext, node: str, owner: str, facts: dict[int, Fact]) -> Fault:
+def _missing(context: CheckContext, node: str, owner: str, facts: dict[int, Fact]) -> Fault:
     if context.outcome.met is not False:
         return None
     layout = context.layout(node)
@@ -65,9 +65,9 @@ def _hole(context: CheckContext, node: str, owner: str, facts: dict[int, Fact]) 
     found = {call: context.reader.read(fact, bpftool.parse_call) for call, fact in facts.items()}
     missing = [call for call, program in found.items() if isinstance(program, Absent)]
     if not missing:
-        silent = (if_expected(program) for program in found.values() if isinstance(program, Unavailable))
-        return next((reading for reading in silent if reading), None)
-    if isinstance(layout, Unavailable):  # of another version these may not be needed
+        unread = (if_expected(program) for program in found.values() if isinstance(program, Unavailable))
+        return next((reading for reading in unread if reading), None)
+    if isinstance(layout, Unavailable):  # another version may not need these
         return if_expected(layout)
     numbers = ", ".join(map(str, missing))
     message = f"the programs of {owner} on {node} lack tail call {numbers}: packets are dropped (140)"

@@ -1,4 +1,4 @@
-"""The words of the failure model: what can be wrong with a hop, and what that does to packets."""
+"""The vocabulary of the failure model: the defects of a hop, and their effects on packets."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,61 +9,61 @@ from .stage import Stage
 
 
 class Defect(StrEnum):
-    """What is wrong with a hop, as far as packets can tell. One reason can stand for several defects: they say what is
-    wrong to people, and these what becomes of packets.
+    """What is wrong with a hop, by its effect on packets. A `Reason` names a problem for users; one reason can stand
+    for several defects.
     """
 
     # in a device, a kernel or a packet filter
     LOST = "packets are lost"
     LATE = "packets are late or damaged"
-    FILTERED = "a packet filter takes packets"
-    HOST_ANSWERS_LOST = "answers of a node itself are lost"
+    FILTERED = "a packet filter drops packets"
+    HOST_ANSWERS_LOST = "replies of the node itself are lost"
     DATA_LOST = "packets that carry data are lost"
     PAIR_BROKEN = "the interface pair is broken"
     ROUTE_GONE = "the route to the pod is gone with its device"
-    FRAMES_REFUSED = "frames bear another MAC address than the node's"
+    FRAMES_REFUSED = "frames have a destination MAC address other than the node's"
     LOST_INTO_POD = "packets to the pod are lost"
     LATE_INTO_POD = "packets to the pod are late or damaged"
-    FILTERED_INTO_POD = "a packet filter takes packets to the pod"
+    FILTERED_INTO_POD = "a packet filter drops packets to the pod"
     LOST_OUT_OF_POD = "packets from the pod are lost"
     LATE_OUT_OF_POD = "packets from the pod are late or damaged"
-    FILTERED_OUT_OF_POD = "a packet filter takes packets from the pod"
+    FILTERED_OUT_OF_POD = "a packet filter drops packets from the pod"
     # programs
-    BYPASSED = "packets do not pass the program"
+    BYPASSED = "packets bypass the program"
     TAIL_CALL_MISSING = "the program lacks a tail call"
     NO_POLICY_PROGRAM = "the endpoint has no policy program"
-    OTHER_ENDPOINTS_PROGRAM = "the policy program is another endpoint's"
+    OTHER_ENDPOINTS_PROGRAM = "the policy program belongs to another endpoint"
     # Services
-    NOT_TRANSLATED = "no backend is chosen"
+    NOT_TRANSLATED = "no backend is selected"
     NOT_TRANSLATED_BACK = "replies keep the backend's address"
-    OTHER_BACKEND = "packets go to what is no ready backend"
-    # identity and place of a pod
+    OTHER_BACKEND = "packets go to an address that is not a ready backend"
+    # identity and location of a pod
     WRONG_IDENTITY = "the address has another identity"
-    LED_ELSEWHERE = "packets are led to another place"
-    KEPT_ON_NODE = "packets are taken for an endpoint of this node"
-    HANDED_TO_HOST = "packets are handed to the node's own stack"
+    MISROUTED = "packets are sent to another node or device"
+    TREATED_AS_LOCAL = "the destination is treated as an endpoint of this node"
+    HANDED_TO_HOST = "packets are passed to the node's own stack"
     ROUTED_ELSEWHERE = "the node's stack has another route to its pod"
     WRONG_INTERFACE = "packets go to another interface"
     OTHER_ENDPOINT = "packets go to another endpoint"
     STALE_MAP = "programs use a map that is no longer updated"
     # policy
     DENIED = "policy denies packets"
-    PROXIED = "packets are handed to an L7 proxy"
+    PROXIED = "packets are redirected to an L7 proxy"
     # objects that the maps of other nodes follow
     SOURCE_UNKNOWN = "the agent does not know the source pod"
     DESTINATION_UNKNOWN = "the agent does not know the destination pod"
-    SOURCE_MISJUDGED = "the source pod has another identity"
-    DESTINATION_MISJUDGED = "the destination pod has another identity"
-    REQUESTS_LED_ELSEWHERE = "requests are led to another node"
-    REPLIES_LED_ELSEWHERE = "replies are led to another node"
-    # seen in the client's report and in events alone
+    SOURCE_IDENTITY_WRONG = "the source pod has another identity"
+    DESTINATION_IDENTITY_WRONG = "the destination pod has another identity"
+    REQUESTS_MISROUTED = "requests are sent to another node"
+    REPLIES_MISROUTED = "replies are sent to another node"
+    # observed only, in the client's report and in events
     UNRESOLVED = "the name does not resolve"
-    NO_ANSWER = "the application does not answer"
-    WRONG_ANSWER = "the application answers otherwise than expected"
+    NO_ANSWER = "the application does not respond"
+    WRONG_ANSWER = "the application sends an unexpected response"
 
 
 class Fate(StrEnum):
-    """What becomes of packets."""
+    """What happens to packets."""
 
     LOST = "lost"
     DIVERTED = "diverted"
@@ -71,7 +71,7 @@ class Fate(StrEnum):
 
 
 class Answer(StrEnum):
-    """What a client gets from something else that takes its packets."""
+    """What a client receives from something other than the destination."""
 
     RST = "RST"
     ICMP_ERROR = "ICMP error"
@@ -80,7 +80,7 @@ class Answer(StrEnum):
 
 _SHOWS_AS = {
     Answer.RST: frozenset({Reason.CONNECTION_REFUSED, Reason.CONNECTION_RESET}),
-    Answer.ICMP_ERROR: frozenset[Reason](),  # a client that meets one reports no answer
+    Answer.ICMP_ERROR: frozenset[Reason](),  # the client reports it as a failed connection
     Answer.RESPONSE: frozenset({Reason.UNEXPECTED_STATUS, Reason.UNEXPECTED_BODY}),
 }
 
@@ -89,11 +89,11 @@ _SHOWS_AS = {
 class Effect:
     """What a defect of a hop does to packets.
 
-    `stages`: where their last trace may lie; whatever is lost at one of them has this hop among its suspects.
-    `further_stages`: where it may lie too, once the defect is seen; without it no loss there is suspected of this hop.
-    `answers`, `responder`: what the client may get instead of silence, and from whom. `shows_as`: as what else it may
-    show at another hop. `judged_elsewhere`: the hops that judge these packets as another pod's, or do not see them.
-    `met_at`: the first hop where packets meet the defect, if that is before its own.
+    `stages`: the stages where packets may leave their last trace; this hop is a candidate for every loss there.
+    `further_stages`: more such stages, where the hop is a candidate only once the defect is found. `answers`,
+    `responder`: what the client may receive instead of silence, and from what. `shows_as`: further reasons by which the
+    defect may show at another hop. `judged_elsewhere`: the policy hops that judge these packets by a wrong identity, or
+    never see them. `met_at`: the first hop where packets meet the defect, if it is before its own hop.
     """
 
     fate: Fate
@@ -107,10 +107,10 @@ class Effect:
 
     @property
     def predicts(self) -> frozenset[Stage]:
-        """Every stage where packets that meet it may have left their last trace."""
+        """Every stage where packets that meet the defect may leave their last trace."""
         return self.stages | self.further_stages
 
     @property
     def symptoms(self) -> frozenset[Reason]:
-        """As what it may show at another hop."""
+        """The reasons by which the defect may show at another hop."""
         return self.shows_as.union(*(_SHOWS_AS[answer] for answer in self.answers))

@@ -1,4 +1,4 @@
-"""Queries of the failure model. Called by checks, by what explains findings, and by the rules of the verdict."""
+"""Queries of the failure model. Called by checks and by the rules of the verdict."""
 
 from collections.abc import Collection
 
@@ -24,31 +24,31 @@ def _hops_at(*stages: Stage) -> frozenset[HopName]:
 
 
 REQUEST_HOPS = _hops_at(Stage.SENT) | {HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM}
-"""Where requests of a connection pass."""
+"""The hops of requests."""
 
 DESTINATION_HOPS = _hops_at(Stage.RECEIVED) - REQUEST_HOPS
-"""Where they pass at the destination itself."""
+"""The hops at the destination itself."""
 
 REPLY_HOPS = _hops_at(Stage.ANSWERED, Stage.REPLIED)
-"""Where replies pass."""
+"""The hops of replies."""
 
 HOPS_BY_STAGE = {
     **{stage: _hops_at(stage) for stage in Stage},
-    # Where no backend is chosen, look-ups that follow the choice come right after nothing.
+    # If no backend is selected on the path, there is no TRANSLATED: its lookups follow NOTHING.
     Stage.NOTHING: _hops_at(Stage.NOTHING, Stage.TRANSLATED),
-    # Data dies wherever packets of a connection pass.
+    # Data can be lost at every hop that packets of a connection traverse.
     Stage.CONNECTED: REQUEST_HOPS | DESTINATION_HOPS | REPLY_HOPS,
 }
-"""Where packets can have died whose last trace is of this stage."""
+"""The hops where packets can be lost whose last trace is of this stage."""
 
 
 def effects_of(hop: HopName, defects: Collection[Defect]) -> tuple[Effect, ...]:
-    """What these defects of the hop do to packets. Raises KeyError for one that the hop can't have."""
+    """The effects of these defects of the hop. Raises KeyError for a defect that the hop can't have."""
     return tuple(MODEL[hop][defect] for defect in defects)
 
 
 def stages_of(hop: HopName, defects: Collection[Defect]) -> frozenset[Stage]:
-    """Every stage where packets that meet one of these defects may have left their last trace."""
+    """Every stage where packets that meet one of these defects may leave their last trace."""
     return frozenset[Stage]().union(*(effect.predicts for effect in effects_of(hop, defects)))
 
 
@@ -58,7 +58,7 @@ def has(hop: HopName, defect: Defect) -> bool:
 
 
 def delayed(defect: Defect) -> Defect:
-    """The defect by which packets come late or damaged, for the one by which they are lost."""
+    """The defect that delays or damages packets, for the one that loses them."""
     return _DELAYED[defect]
 
 
@@ -68,7 +68,7 @@ def possible_causes_of(reason: Reason) -> frozenset[HopName]:
 
 
 def is_met_before(hop: HopName, effect: Effect, other: HopName) -> bool:
-    """Whether packets meet what is wrong at a hop before they come to another one."""
+    """Whether packets meet the defect of a hop before they reach the other hop."""
     if effect.met_at:
         return HOP_ORDER[effect.met_at] <= HOP_ORDER[other]
     return HOP_ORDER[hop] < HOP_ORDER[other]

@@ -1,7 +1,7 @@
 """The failure model: (hop, defect) → effect. docs/verdict.md shows it.
 
 Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`, `bpf/lib/{local_delivery,lb,policy}.h`:
-what programs do to a packet before and after they write its conntrack entry.
+what programs do to a packet before and after they create its conntrack entry.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _STACK, _FILTER, _BACKEND = "the node's own stack", "the packet filter", "anothe
 
 
 def at(*stages_: Stage) -> frozenset[Stage]:
-    """Short for the table."""
+    """Shorthand for the table."""
     return frozenset(stages_)
 
 
@@ -38,21 +38,21 @@ _DATA: Final = _lost(at(CONNECTED))  # the handshake succeeds, then the transfer
 def _late(
     first: Stage, stages_: frozenset[Stage] | None = None, shows_as: frozenset[Reason] = frozenset()
 ) -> Effect:
-    """Packets that come late or damaged leave traces beyond the hop, up to a connection that stalls."""
+    """Late or damaged packets leave traces beyond the hop, up to a connection that stalls."""
     usual = at(first) if stages_ is None else stages_
     return _lost(usual, stages(first, CONNECTED) - usual, shows_as=shows_as)
 
 
 _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.IPAM: {
-        # A pod that its own agent does not know has neither programs nor map entries.
+        # A pod without an endpoint on its node has neither programs nor map entries.
         Defect.SOURCE_UNKNOWN: _lost(at(), at(NOTHING, ANSWERED, REPLIED)),
         Defect.DESTINATION_UNKNOWN: _lost(at(), at(NOTHING, TRANSLATED, SENT, RECEIVED)),
-        # Other nodes' maps follow these objects; as what that shows is with the hops of the maps.
-        Defect.SOURCE_MISJUDGED: _passed(at(), at(SENT)),
-        Defect.DESTINATION_MISJUDGED: _passed(at(), at(TRANSLATED)),
-        Defect.REQUESTS_LED_ELSEWHERE: _diverted(at(), at(SENT)),
-        Defect.REPLIES_LED_ELSEWHERE: _diverted(at(), at(ANSWERED)),
+        # Maps of other nodes follow these objects; the symptoms are those of the maps' hops.
+        Defect.SOURCE_IDENTITY_WRONG: _passed(at(), at(SENT)),
+        Defect.DESTINATION_IDENTITY_WRONG: _passed(at(), at(TRANSLATED)),
+        Defect.REQUESTS_MISROUTED: _diverted(at(), at(SENT)),
+        Defect.REPLIES_MISROUTED: _diverted(at(), at(ANSWERED)),
     },
     HopName.SOURCE_INTERFACE: {
         Defect.PAIR_BROKEN: _lost(at(NOTHING, REPLIED), shows_as=_UNRESOLVED),
@@ -71,7 +71,7 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.DATA_LOST: _DATA,
     },
     HopName.SOURCE_PROGRAM: {
-        # The node's stack takes the packets. They may even arrive, but the program's entry is not written.
+        # The node's stack forwards the packets. They may even arrive, but no conntrack entry is created.
         Defect.BYPASSED: _diverted(
             at(NOTHING),
             at(RECEIVED, ANSWERED),
@@ -93,13 +93,13 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         ),
     },
     HopName.SERVICE_TRANSLATION: {
-        # Sockets that are not translated call the Service of the cluster's DNS in vain, too.
+        # Without socket load-balancing, requests to the Service of the cluster's DNS fail too.
         Defect.NOT_TRANSLATED: _lost(at(NOTHING), shows_as=_UNRESOLVED, met_at=HopName.NAME_RESOLUTION),
         Defect.OTHER_BACKEND: _to_backend(at(), ANYWHERE),
     },
     HopName.IPCACHE_LOOKUP: {
         Defect.WRONG_IDENTITY: _passed(at(TRANSLATED), shows_as=_DENIAL, judged_elsewhere=_EGRESS),
-        Defect.LED_ELSEWHERE: _diverted(at(SENT)),
+        Defect.MISROUTED: _diverted(at(SENT)),
         Defect.STALE_MAP: _diverted(
             at(TRANSLATED, SENT), at(NOTHING), shows_as=_DENIAL, judged_elsewhere=_EGRESS
         ),
@@ -110,7 +110,7 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.STALE_MAP: _lost(at(TRANSLATED), at(NOTHING)),
     },
     HopName.LOCALITY_LOOKUP: {
-        Defect.KEPT_ON_NODE: _diverted(at(SENT)),
+        Defect.TREATED_AS_LOCAL: _diverted(at(SENT)),
         Defect.STALE_MAP: _diverted(at(SENT)),
     },
 }
@@ -133,7 +133,7 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.NODE_ROUTING: {**_BETWEEN_NODES, Defect.FILTERED: _REJECTING},
     HopName.OVERLAY_DECAPSULATION: {
         **_BETWEEN_NODES,
-        Defect.FILTERED: _lost(at(SENT)),  # of tunnel packets the client hears nothing
+        Defect.FILTERED: _lost(at(SENT)),  # a rejected tunnel packet sends nothing to the client
         Defect.BYPASSED: _lost(at(SENT)),
         Defect.TAIL_CALL_MISSING: _lost(at(SENT)),
     },
@@ -146,7 +146,7 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.WRONG_INTERFACE: _diverted(at(RECEIVED)),
         Defect.OTHER_ENDPOINT: _diverted(at(SENT, RECEIVED), shows_as=_DENIAL, judged_elsewhere=_INGRESS),
         Defect.STALE_MAP: _diverted(at(SENT, RECEIVED), shows_as=_DENIAL, judged_elsewhere=_INGRESS),
-        Defect.LED_ELSEWHERE: _diverted(at(SENT)),
+        Defect.MISROUTED: _diverted(at(SENT)),
         Defect.LOST: _lost(at(SENT)),
         Defect.FILTERED: _REJECTING,
         Defect.DATA_LOST: _DATA,
@@ -168,7 +168,7 @@ _INTO_DESTINATION = at(RECEIVED), at(ANSWERED, REPLIED)
 _DESTINATION: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.DESTINATION_INTERFACE: {
         Defect.PAIR_BROKEN: _lost(at(RECEIVED)),
-        # With a route per endpoint the stack asks for the route before the pod's program sees a packet.
+        # With endpoint routes, the stack looks up the route before the pod's program sees a packet.
         Defect.ROUTE_GONE: _lost(at(), at(SENT), met_at=HopName.ENDPOINT_LOOKUP),
         Defect.FRAMES_REFUSED: _lost(at(), at(ANSWERED)),
         Defect.LOST_INTO_POD: _lost(*_INTO_DESTINATION),
@@ -186,7 +186,7 @@ _DESTINATION: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.WRONG_ANSWER: _passed(at(DELIVERED)),
     },
     HopName.REPLY_PROGRAM: {
-        # Replies go by the node's stack, unnoted, and mostly in vain.
+        # The node's stack forwards replies without a conntrack entry, and most of them are lost.
         Defect.BYPASSED: _diverted(at(RECEIVED, CONNECTED), at(REPLIED), shows_as=_SILENCE),
         Defect.TAIL_CALL_MISSING: _lost(at(RECEIVED), at(ANSWERED), shows_as=_SILENCE),
     },
@@ -194,18 +194,18 @@ _DESTINATION: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
 
 _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.REPLY_IPCACHE: {
-        # In native routing the node takes the source's identity from this entry, when requests arrive.
+        # With native routing, the node takes the source's identity from this entry when requests arrive.
         Defect.WRONG_IDENTITY: _passed(
             at(), at(SENT), shows_as=_DENIAL, judged_elsewhere=_INGRESS, met_at=HopName.SOURCE_IDENTITY
         ),
-        Defect.LED_ELSEWHERE: _diverted(at(ANSWERED)),
-        Defect.KEPT_ON_NODE: _diverted(at(ANSWERED)),
+        Defect.MISROUTED: _diverted(at(ANSWERED)),
+        Defect.TREATED_AS_LOCAL: _diverted(at(ANSWERED)),
         Defect.STALE_MAP: _diverted(at(ANSWERED)),
     },
     HopName.REPLY_ENCAPSULATION: {**_REPLIES_BETWEEN_NODES, Defect.BYPASSED: _lost(at(ANSWERED))},
     HopName.REPLY_ROUTING: {
         **_REPLIES_BETWEEN_NODES,
-        # No entry tells whether a node answered: lost answers look like lost requests, and a RST like the node's.
+        # No entry shows whether a node replied: lost replies look like lost requests, a RST like one of the node.
         Defect.HOST_ANSWERS_LOST: _lost(
             at(), at(SENT), shows_as=frozenset({Reason.CONNECTION_REFUSED, Reason.NO_RESPONSE})
         ),
@@ -218,11 +218,11 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.REPLY_DELIVERY: {
         Defect.HANDED_TO_HOST: _diverted(at(ANSWERED)),
         Defect.ROUTED_ELSEWHERE: _diverted(at(ANSWERED)),
-        # to the node, which is not yet into the pod
+        # packets reach the node, but not the pod
         Defect.WRONG_INTERFACE: _diverted(at(REPLIED)),
         Defect.OTHER_ENDPOINT: _diverted(at(ANSWERED, REPLIED)),
         Defect.STALE_MAP: _diverted(at(ANSWERED, REPLIED)),
-        Defect.LED_ELSEWHERE: _diverted(at(ANSWERED)),
+        Defect.MISROUTED: _diverted(at(ANSWERED)),
         Defect.LOST: _lost(at(ANSWERED)),
         Defect.FILTERED: _lost(at(ANSWERED)),
         Defect.BYPASSED: _lost(at(ANSWERED, REPLIED)),

@@ -1,1 +1,1 @@
-"""What a check can say: statements of witnesses, findings, the diagnosis; and how a check reads evidence."""
+"""The output of a check: statements of witnesses, findings, the diagnosis. Also how a check reads evidence."""

@@ -1,4 +1,4 @@
-"""What diagnosis produces for a path: the verdict with every hop's finding."""
+"""The result of diagnosis for a path: the verdict with the finding of every hop."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,11 @@ from .path_profile import ObservedPathProfile
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The result of one path. `reason` is Healthy's `AllHopsOk`, the divergence's, or why it is Unknown; `rule` is the
-    name of the rule that decided.
+    """The result for one path. `reason`: `AllHopsOk` if Healthy, the reason of the divergence, or why the verdict is
+    Unknown. `rule`: the name of the rule that decided.
 
-    `needs_second_look`: some contradiction has been seen only once; ask the facts of `confirm` again.
-    `events_to_reread`: what may show more in a moment, if it matters. `unread`: the programs whose answers
-    could not be used, one entry a fact, each with the reason.
+    `needs_second_look`: a contradiction was read only once; read the facts of `confirm` again. `events_to_reread`:
+    event facts that may show more a moment later. `unread`: (tool, reason) of each answer that could not be parsed.
     """
 
     plan: Plan

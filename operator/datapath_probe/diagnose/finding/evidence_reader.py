@@ -1,5 +1,5 @@
-"""How checks look at evidence. What a check asks for and was not collected yet is noted: so the checks themselves say
-what is to be collected, and a new check brings its facts along.
+"""How checks read evidence. The reader records each fact that a check asks for and that has no reading yet: the checks
+themselves determine what to collect.
 """
 
 import math
@@ -19,7 +19,7 @@ Records = dict[tuple[int, object], tuple[Reading, object]]
 
 
 class ParseCache:
-    """The records that were parsed of one run's readings; and the findings that rest on them, see `finding_cache`."""
+    """The records parsed from one run's readings, and the findings that rest on them (see `finding_cache`)."""
 
     def __init__(self) -> None:
         self.records: Records = {}
@@ -27,7 +27,7 @@ class ParseCache:
         self.findings: dict[tuple[int, HopName], tuple[Finding, Lookups]] = {}
 
     def for_path(self) -> "ParseCache":
-        """A cache for one path of the run, with findings of its own: paths share readings, and so records."""
+        """A cache for one path of the run: it shares the records, and has its own findings."""
         path = ParseCache()
         path.records = self.records
         return path
@@ -35,8 +35,8 @@ class ParseCache:
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What was looked at for a finding: facts with the readings they had, those that were to be asked, and those
-    whose answers could not be used.
+    """What a finding was made from: facts with their readings, the facts that it wanted, and the facts whose answers
+    could not be parsed.
     """
 
     readings: tuple[tuple[Fact, tuple[Reading, ...]], ...]
@@ -45,8 +45,8 @@ class Lookups:
 
 
 class EvidenceReader:
-    """Evidence, parsed once per reading. `missing` collects the facts that have no reading yet, in order; `unread`
-    those whose answer a parser could not use, with the reason.
+    """Evidence, parsed once per reading. `missing` collects the facts that have no reading yet, in order. `unread`
+    collects the facts whose answers could not be parsed, with the reason.
     """
 
     def __init__(self, evidence: Evidence, parse_cache: ParseCache | None = None) -> None:
@@ -54,10 +54,10 @@ class EvidenceReader:
         self._records = (ParseCache() if parse_cache is None else parse_cache).records
         self.missing: dict[Fact, None] = {}
         self.unread: dict[Fact, str] = {}
-        self._looked_at: dict[Fact, bool] = {}  # whether it was wanted
+        self._looked_at: dict[Fact, bool] = {}  # whether it is wanted
 
     def want(self, fact: Fact) -> None:
-        """Have the fact asked, if it was not yet, whichever check reads the answer."""
+        """Have the fact collected, if it has no reading yet, even if another check reads it."""
         self._looked_at[fact] = True
         if fact not in self._evidence.readings:
             self.missing[fact] = None
@@ -72,11 +72,11 @@ class EvidenceReader:
         return self._parsed(fact, readings[-1], parse)
 
     def series(self, fact: Fact, parse: Parser[Record]) -> tuple[Record, ...]:
-        """All readings of a fact, oldest first, parsed. It does not have the fact asked."""
+        """All readings of a fact, oldest first, parsed. Does not add the fact to `missing`."""
         return tuple(self._parsed(fact, reading, parse) for reading in self._all(fact))
 
     def reads(self, fact: Fact) -> int:
-        """How often the fact has been had."""
+        """The number of readings of the fact."""
         self._looked_at.setdefault(fact, False)
         return self._evidence.reads(fact)
 
@@ -94,11 +94,11 @@ class EvidenceReader:
         return first.at + (first.duration_s if isinstance(first, Answer) else 0.0)
 
     def begin_lookups(self) -> None:
-        """What is looked at from now on belongs to a new finding."""
+        """Start to record the lookups of a new finding."""
         self._looked_at.clear()
 
     def end_lookups(self) -> Lookups:
-        """What was looked at since `begin_lookups`."""
+        """The lookups since `begin_lookups`."""
         looked_at, unread = self._looked_at, self.unread
         return Lookups(
             tuple((fact, self._evidence.all(fact)) for fact in looked_at),
@@ -107,7 +107,7 @@ class EvidenceReader:
         )
 
     def repeat(self, lookups: Lookups) -> bool:
-        """Look at the same again, if all of it has the same readings as it had; False if not."""
+        """Repeat these lookups if all facts still have the same readings; otherwise return False."""
         readings = self._evidence.readings
         if any(readings.get(fact, ()) != known for fact, known in lookups.readings):
             return False
@@ -126,7 +126,10 @@ class EvidenceReader:
             return parse(reading)
         key = id(reading), parse
         if key not in self._records:
-            self._records[key] = reading, parse(reading)  # held, so that its id stays its own
+            self._records[key] = (
+                reading,
+                parse(reading),
+            )  # keeps the reading alive, so that its id is not reused
         _, parsed = self._records[key]
         if isinstance(parsed, Unavailable):
             self.unread[fact] = parsed.reason

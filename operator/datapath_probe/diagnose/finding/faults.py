@@ -1,7 +1,7 @@
-"""What may be behind a failed request although a hop has all that Cilium needs: something else loses packets there.
+"""Faults that lose packets at a hop although Cilium's own objects there are correct.
 
-Called by the checks, each for the objects that its hop owns, and only after a request has failed: a rule or a queue
-does no harm to a request that came through.
+Checks look for them in the objects of their hops, and only after a request failed: a rule or a queueing discipline does
+no harm to a request that succeeded.
 """
 
 from ...api.vocabulary import HopVerdict
@@ -11,14 +11,14 @@ from .finding import Finding
 from .hop_check import Contradiction, HopCheck
 
 Fault = Contradiction | Unavailable | None
-"""What loses packets, an answer that could not be had, or nothing found."""
+"""A fault that loses packets, missing evidence, or None if nothing was found."""
 
-# Not collected, as what a saved run or a dump lacks, or there is no such tool: the hop is judged without it.
+# Not collected (a saved run or a dump lacks it) or no such tool: the hop is judged without it.
 _OPTIONAL_EVIDENCE = frozenset({EvidenceError.NOT_COLLECTED, EvidenceError.NO_SUCH_EXECUTABLE})
 
 
 def worst_of(hop: HopCheck, finding: Finding, *faults: Fault) -> Finding:
-    """The finding of a hop, unless it is Ok and something that the hop owns loses packets, or can't be seen."""
+    """The finding of a hop. If it is Ok: the first contradiction among the faults, or missing evidence."""
     if finding.verdict is not HopVerdict.OK:
         return finding
     found = [fault for fault in faults if fault is not None]
@@ -27,5 +27,5 @@ def worst_of(hop: HopCheck, finding: Finding, *faults: Fault) -> Finding:
 
 
 def if_expected(reading: Unavailable) -> Unavailable | None:
-    """The reading, if there should have been an answer."""
+    """The reading, unless this evidence is optional."""
     return None if reading.reason in _OPTIONAL_EVIDENCE else reading

@@ -1,4 +1,4 @@
-"""What a check says of its hop: a finding; and the names of places on a path."""
+"""The finding of a check about its hop, and references to places on a path."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from ..failure_model.stage import Stage
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one witness says about one hop; `facts` are short strings under documented keys."""
+    """What one witness says about one hop. `facts`: short strings under documented keys."""
 
     stance: Stance
     summary: str
@@ -22,15 +22,15 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One hop's verdict.
+    """The verdict on one hop.
 
-    `defects`: what is wrong with it, as far as packets can tell; none if it harms no packet of this path.
-    `needs_second_look`: a contradiction seen once; it counts when the facts of `confirm` have been asked again and
-    the objects have not changed meanwhile. `unconfirmed`: it counts, although it was seen once. `unfollowed_beyond`: no
-    check follows the packets from here on. `inconclusive`: packets can have been lost here although all that was
-    compared is right. `certain`: what was observed here is the hop's own failure, by what is wrong with it.
-    `of_sender`: what was observed happened to packets that this hop sent, wherever on their path. `cause`: what this
-    failure comes of, at another hop. `map_lookups`: one in each map that it rests on.
+    `defects`: what is wrong with the hop; none if no packet of this path is affected. `needs_second_look`: a
+    contradiction that was read once; it counts once the facts of `confirm` are read again and the objects did not
+    change. `unconfirmed`: it counts although it was read only once. `unfollowed_beyond`: no check follows the packets
+    beyond this hop. `inconclusive`: packets can be lost here although everything that was compared is correct.
+    `certain`: the failure observed here is caused by this hop. `of_sender`: the failure happened to packets that this
+    hop sent, anywhere on their path. `cause`: the finding of another hop that causes this failure. `map_lookups`: one
+    lookup in each map that the finding rests on.
     """
 
     hop: HopName
@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def effects(self) -> tuple[Effect, ...]:
-        """What its defects do to packets."""
+        """The effects of its defects on packets."""
         return effects_of(self.hop, self.defects)
 
     @property
@@ -74,7 +74,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Where packets were lost when no hop can be named: after one hop, before another."""
+    """Where packets were lost if no single hop can be named: after one hop, before another."""
 
     after: HopName
     before: HopName

@@ -1,6 +1,6 @@
-"""Findings that need not be made again: within a run, a check runs again only for readings that are new to it.
+"""Reuse of findings: within a run, a check runs again only if it has new readings.
 
-Called by the engine for every hop, each time that it looks at a run.
+Called by `examination` for every hop.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from .finding import Finding
 
 
 class FindingCache:
-    """The findings of one context. `facts`: whatever checks go by beside evidence; equal facts share findings."""
+    """The findings of one context. `facts`: all input of checks other than evidence; equal facts share findings."""
 
     def __init__(self, cache: ParseCache, reader: EvidenceReader, facts: tuple[object, ...]) -> None:
         self._cache = cache
@@ -21,7 +21,7 @@ class FindingCache:
         self._context = cache.contexts.index(facts)
 
     def get(self, hop: HopName, check: Callable[[], Finding]) -> Finding:
-        """The hop's finding as it was, if all that its check looked at is unchanged; else a new one."""
+        """The earlier finding of the hop, if all readings that its check used are unchanged; otherwise a new one."""
         known = self._cache.findings.get((self._context, hop))
         if known and self._reader.repeat(known[1]):
             return known[0]

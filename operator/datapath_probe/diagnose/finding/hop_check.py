@@ -1,7 +1,7 @@
-"""The words in which checks speak: statements of the three witnesses, and the five verdicts they can give.
+"""How a check builds its finding: statements of the three witnesses, and one verdict.
 
-A check returns exactly one of `ok`, `stale`, `broken`, `unknown`. `stale` holds back until the contradiction has
-been read twice: maps are re-created and objects lag behind, and one look can't tell.
+A check returns exactly one of `ok`, `stale`, `broken`, `unknown`. `stale` counts only when the contradiction was read
+twice: agents re-create maps and objects lag behind, so one reading is not enough.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ Facts = Mapping[str, object]
 class Contradiction:
     """The datapath differs from intent.
 
-    `defects`: what that means to packets; none if it harms no packet of this path. `rests_on`: the facts whose
-    answers show it. `node`: where it is, if not where the hop is.
+    `defects`: what is wrong with the hop; none if no packet of this path is affected. `rests_on`: the facts whose
+    answers show the contradiction. `node`: its node, if not the node of the hop.
     """
 
     reason: Reason
@@ -36,7 +36,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationPolicy:
-    """How often a contradiction is read before it counts. With one reading, as a snapshot has it, findings count and
+    """How often a contradiction must be read before it counts. With one reading, as in a snapshot, findings count and
     are marked as unconfirmed.
     """
 
@@ -44,7 +44,7 @@ class ConfirmationPolicy:
 
     @property
     def takes_second_look(self) -> bool:
-        """Whether a run looks again at what is in doubt."""
+        """Whether a run reads doubtful facts a second time."""
         return self.reads_needed > 1
 
 
@@ -54,7 +54,7 @@ SNAPSHOT = ConfirmationPolicy(reads_needed=1)
 
 @dataclass(slots=True)
 class HopCheck:
-    """One hop while it is being judged: the place, and what the witnesses have said so far."""
+    """One hop during its check: its object, and the statements of the witnesses so far."""
 
     expected: ExpectedHop
     object: str
@@ -65,7 +65,7 @@ class HopCheck:
     map_lookups: tuple[Fact, ...] = ()
 
     def rests_on_maps(self, *lookups: Fact) -> None:
-        """The finding rests on what is pinned as the maps of these look-ups: it counts if programs use the same."""
+        """The finding rests on the pinned maps of these lookups: it counts only if programs use the same maps."""
         self.map_lookups = lookups
 
     def intent(self, summary: str, facts: Facts | None = None, stance: Stance = Stance.AGREES) -> None:
@@ -77,21 +77,21 @@ class HopCheck:
         self._state(Witness.PROGRAMMED, stance, summary, facts)
 
     def observed(self, summary: str, facts: Facts | None = None, stance: Stance = Stance.AGREES) -> None:
-        """What happened to this probe's packets."""
+        """What happened to the packets of this run."""
         self._state(Witness.OBSERVED, stance, summary, facts)
 
     def _state(self, witness: Witness, stance: Stance, summary: str, facts: Facts | None) -> None:
-        """A witness that speaks again adds to its facts."""
+        """A second statement of a witness adds to its facts."""
         known = self.statements[witness].facts if witness in self.statements else {}
-        said = {key: _text(fact) for key, fact in (facts or {}).items()}
-        self.statements[witness] = Statement(stance, summary, {**known, **said})
+        added = {key: _text(fact) for key, fact in (facts or {}).items()}
+        self.statements[witness] = Statement(stance, summary, {**known, **added})
 
     def ok(self, message: str) -> Finding:
-        """Programmed agrees with intent, observed does not contradict."""
+        """The datapath agrees with intent, and nothing observed contradicts it."""
         return self._finding(HopVerdict.OK, Reason.OK, message)
 
     def unknown(self, why: Unavailable, ask_again: tuple[Fact, ...] = ()) -> Finding:
-        """Something that this hop needs could not be had; `ask_again`: an answer that may have been too old."""
+        """Evidence that this hop needs is missing. `ask_again`: facts whose answers may have been out of date."""
         return self._finding(
             HopVerdict.UNKNOWN,
             Reason(why.reason),
@@ -101,19 +101,19 @@ class HopCheck:
         )
 
     def not_followed(self, why: str) -> Finding:
-        """No check follows the packets from this hop on: what comes after it can't be judged."""
+        """No check follows the packets beyond this hop: what comes after it can't be judged."""
         unknown = self.unknown(Unavailable(Reason.UNSUPPORTED_CONFIGURATION, why))
         return replace(unknown, unfollowed_beyond=True)
 
     def broken(self, reason: Reason, message: str, *, certain: bool = False) -> Finding:
-        """This connection was observed to die here, or not to although it should have. `certain`: by the hop's own
-        failure, whatever else is wrong.
+        """This connection was observed to fail here, or to pass although policy denies it. `certain`: this hop is the
+        cause, whatever else is wrong.
         """
         self._contradict(Witness.OBSERVED)
         return replace(self._finding(HopVerdict.BROKEN, reason, message), certain=certain)
 
     def stale(self, contradiction: Contradiction) -> Finding:
-        """The datapath contradicts intent, as often as it takes."""
+        """The datapath contradicts intent. Unknown (`Unconfirmed`) until it was read often enough."""
         self._contradict(Witness.PROGRAMMED if contradiction.rests_on else Witness.INTENT)
         finding = self._finding(
             HopVerdict.STALE,
@@ -134,7 +134,7 @@ class HopCheck:
         )
 
     def fault(self, fault: Contradiction | Unavailable) -> Finding:
-        """Stale by a contradiction, Unknown by an answer that could not be had."""
+        """Stale for a contradiction, Unknown for missing evidence."""
         return self.stale(fault) if isinstance(fault, Contradiction) else self.unknown(fault)
 
     def _is_confirmed(self, contradiction: Contradiction) -> bool:
@@ -177,5 +177,5 @@ class HopCheck:
 
 
 def _text(fact: object) -> str:
-    """A fact as people and JSON write it."""
+    """A fact as JSON writes it."""
     return str(fact).lower() if isinstance(fact, bool) else str(fact)

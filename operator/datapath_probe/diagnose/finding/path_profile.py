@@ -1,7 +1,8 @@
-"""The profile of a path, and how two profiles differ, in words. A profile holds facts that stay the same while all is
-well: no addresses, ifindexes, program ids or ports, which are new with every pod and every agent.
+"""The profile of a path, and the differences between two profiles as text. A profile holds properties that stay the
+same on a healthy path: no addresses, interface indexes, program IDs or ports, which change with every pod and every
+agent.
 
-Made by `observed_profile`, remembered and compared by `publish.status.path_profile_tracker`. Pure.
+Made by `observed_profile`, stored and compared by `publish.status.path_profile_tracker`. Pure.
 """
 
 import hashlib
@@ -15,12 +16,14 @@ from ...api.vocabulary import LoadBalancing
 
 Known = TypeVar("Known")
 
-_NAMED = 4  # backends of a changed set that are named one by one
+_NAMED = 4  # more backends of a changed set are counted, not named
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedAttachment:
-    """What processes packets from pods on a node: `attach_mode` is tcx, tc or netkit; `programs` in order."""
+    """How programs are attached to the interfaces of pods on a node. `attach_mode`: tcx, tc or netkit; `programs`: in
+    order.
+    """
 
     attach_mode: str
     programs: tuple[str, ...]
@@ -28,11 +31,10 @@ class ObservedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ObservedPathProfile:
-    """From the sources of a probe to the backends of its destination.
+    """The path from the sources of a probe to the backends of its destination.
 
-    `routing`: vxlan, geneve or native. `sources`, `backends`: the node of each pod; `backend_count` is larger when not
-    all backends are kept. `node_attachments`: by node, as far as observed: a run shows the nodes that its packets
-    passed.
+    `routing`: vxlan, geneve or native. `sources`, `backends`: the node of each pod. `backend_count`: larger than
+    `backends` if not all backends are kept. `node_attachments`: by node; a run observes only the nodes of its path.
     """
 
     destination: str  # namespace/name:port
@@ -63,18 +65,18 @@ class ObservedPathProfile:
         return f"sha256:{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]}"
 
     def with_attachments_of(self, earlier: "ObservedPathProfile") -> "ObservedPathProfile":
-        """This profile with what was observed earlier on those of its nodes that this run did not pass."""
+        """This profile, with earlier attachments for its nodes that this run did not observe."""
         nodes = {*self.sources.values(), *self.backends.values()}
         known = {node: found for node, found in earlier.node_attachments.items() if node in nodes}
         return replace(self, node_attachments={**known, **self.node_attachments})
 
     def with_sources_of(self, earlier: "ObservedPathProfile") -> "ObservedPathProfile":
-        """This profile with the sources that were observed earlier: those of paths without a profile in this run."""
+        """This profile, with earlier sources for paths that have no profile in this run."""
         return replace(self, sources={**earlier.sources, **self.sources})
 
 
 def merged(profiles: Sequence[ObservedPathProfile]) -> ObservedPathProfile:
-    """The profile of all paths of a run, which have the destination in common."""
+    """The common profile of all paths of a run, which have the same destination."""
     return replace(
         profiles[0],
         sources=_union(profile.sources for profile in profiles),
@@ -89,7 +91,7 @@ def _union(parts: Iterable[Mapping[str, Known]]) -> Mapping[str, Known]:
 
 
 def changes(before: ObservedPathProfile, after: ObservedPathProfile) -> tuple[str, ...]:
-    """What is different now, in words; facts that only one of both knows are not compared."""
+    """The differences as text. Properties that only one of the profiles has are not compared."""
     return (
         *_moves(before, after),
         *_backend_set(before, after),

@@ -1,1 +1,1 @@
-"""Look-ups that several checks share: the frontend of a Service, the programs attached to a device."""
+"""Lookups that several checks share: the frontend of a Service, the programs attached to a device."""

@@ -1,7 +1,7 @@
-"""What is attached to a device, as opposed to what a tool can't list.
+"""The programs attached to a device, or why they can't be listed.
 
-A bpftool older than tcx lists nothing on devices that have programs: an empty list counts only if the pinned link
-says that it is detached, or that there is none.
+A bpftool older than tcx does not list tcx programs: an empty list counts only if there is no pinned link, or the link
+is detached.
 """
 
 from ...api.reasons import Reason
@@ -15,7 +15,7 @@ from ..finding.evidence_reader import EvidenceReader
 def programs(
     reader: EvidenceReader, node: str, device: str, direction: Direction, pin: Fact
 ) -> tuple[Attachment, ...] | Unavailable:
-    """The programs at this side of the device, in the order in which they run."""
+    """The programs at this side of the device, in order of execution."""
     attached = reader.read(bpftool.attached(node, device), bpftool.parse_attached)
     if isinstance(attached, Unavailable):
         return attached

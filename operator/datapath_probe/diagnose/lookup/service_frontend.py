@@ -1,6 +1,6 @@
-"""A Service's frontend as a node has it: its slot 0, and the address under which that and the other slots are found.
+"""A Service's frontend on a node: its slot 0, and the address of this and the other slots in the map.
 
-In: a planned frontend. Out: the entry that programs would use. Called by `trace` and the checks of Services.
+In: a planned frontend. Out: the entry that programs use. Called by `backend_selection` and the checks of Services.
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`sock4_wildcard_lookup`).
 """
 
@@ -22,8 +22,8 @@ _ANY_ADDRESS: Mapping[IpFamily, IpAddress] = {IpFamily.IPV4: IPv4Address(0), IpF
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """Slot 0, under the address that has one. `surrogate`: that of a NodePort at any address of the node, which sockets
-    find where there is none of the address that they ask for.
+    """Slot 0, with its address in the map. `surrogate`: the wildcard entry of a NodePort, which sockets use if there is
+    no entry for the requested address.
     """
 
     address: lbmap.Frontend
@@ -33,7 +33,7 @@ class ServiceEntry:
 
 
 def address_of(frontend: Frontend) -> lbmap.Frontend:
-    """The address that is looked for first."""
+    """The address of the first lookup."""
     return lbmap.Frontend(frontend.ip, frontend.number, L4Protocol[frontend.port.protocol])
 
 
@@ -52,7 +52,7 @@ def lookup_service(reader: EvidenceReader, node: str, frontend: Frontend, socket
 
 
 def _scoped(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> ServiceEntry:
-    """For clients inside the cluster, where they are balanced otherwise than those outside."""
+    """The entry for clients inside the cluster, if there are two scopes."""
     found = _of_protocol(reader, node, address)
     if not (isinstance(found.slot, ServiceSlot) and ServiceFlag.TWO_SCOPES in found.slot.flags):
         return found
@@ -61,7 +61,7 @@ def _scoped(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> Servi
 
 
 def _of_protocol(reader: EvidenceReader, node: str, address: lbmap.Frontend) -> ServiceEntry:
-    """By protocol, then by none, as Cilium before 1.17 made all entries."""
+    """The entry of the protocol, otherwise the one of any protocol: Cilium before 1.17 creates only these."""
     fact = lbmap.slot(node, address, 0)
     slot = reader.read(fact, lbmap.parse_slot)
     if not isinstance(slot, Absent):

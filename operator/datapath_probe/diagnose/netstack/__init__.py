@@ -1,4 +1,4 @@
 """The Linux side of a path: FIB, netfilter, qdiscs, veth pairs, sockets, MTU.
 
-Called by the checks of the hops that own them.
+Called by the checks of the hops that own these objects.
 """

@@ -1,5 +1,5 @@
-"""Kernels, of nodes and of pods, that do not take, send or pass on this run's very packets: a rule that goes by their
-addresses or ports, the reverse path filter, forwarding that is off. Routing tables do not show these.
+"""Routing decisions of the kernels of nodes and pods for this run's packets. They include policy rules for addresses or
+ports, the reverse path filter, and disabled forwarding, which routing tables do not show.
 
 Source: Linux 6.x `net/ipv4/route.c` (`inet_rtm_getroute`, which `ip route get` asks).
 """
@@ -16,7 +16,7 @@ from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
 
-def refused(
+def rejected_on_input(
     context: CheckContext,
     node: str,
     packet: Packet,
@@ -25,19 +25,19 @@ def refused(
     defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
-    """A kernel, of a node or of a pod by its namespace, that does not take this packet for one of its own."""
+    """A kernel that does not accept this packet as local: of a node, or of a pod, given its network namespace."""
     fact = links.arrival(node, packet, device, namespace)
-    taken_in = _decision(context, packet, fact, links.parse_arrival)
-    if taken_in is not False:
-        return taken_in if isinstance(taken_in, Unavailable) else None
+    accepted = _decision(context, packet, fact, links.parse_arrival)
+    if accepted is not False:
+        return accepted if isinstance(accepted, Unavailable) else None
     message = (
-        f"{_kernel(node, namespace)} refuses packets from {packet.source} to {packet.destination} at {device}: "
+        f"{_kernel(node, namespace)} rejects packets from {packet.source} to {packet.destination} on {device}: "
         "no such address, a rule, or its reverse path filter"
     )
     return Contradiction(reason, message, (defect,), (fact,))
 
 
-def unsendable(
+def unroutable(
     context: CheckContext,
     node: str,
     packet: Packet,
@@ -45,15 +45,13 @@ def unsendable(
     defect: Defect = Defect.LOST,
     namespace: str | None = None,
 ) -> Fault:
-    """A kernel that has no route for this very packet, whatever its routing table says of the address."""
+    """A kernel that has no route for this packet, although its routing table may have one for the address."""
     fact = links.departure(node, packet, namespace)
     route = _decision(context, packet, fact, links.parse_route)
     if not isinstance(route, Absent):
         return route if isinstance(route, Unavailable) else None
     to = f"{packet.destination}, port {packet.destination_port}/{packet.protocol}"
-    message = (
-        f"{_kernel(node, namespace)} has no route for packets to {to}: a rule keeps them from its routes"
-    )
+    message = f"{_kernel(node, namespace)} has no route for packets to {to}: a rule bypasses its routes"
     return Contradiction(reason, message, (defect,), (fact,))
 
 
@@ -65,18 +63,19 @@ def unforwarded(
     reason: Reason,
     out: str | None = None,
 ) -> Fault:
-    """A node's kernel that does not pass this packet on as it comes in by a device; or not `out` of that device, where
-    only Cilium knows which it is.
+    """A node's kernel that does not forward this packet as received on a device, or does not forward it through the
+    device `out`.
     """
     fact = links.arrival(node, packet, device)
     route = _decision(context, packet, fact, links.parse_route)
     if route is None or isinstance(route, Unavailable):
         return route
-    flow = f"packets from {packet.source} to {packet.destination} that come in by {device}"
+    packets = f"packets from {packet.source} to {packet.destination} received on {device}"
     if isinstance(route, Absent):
-        message = f"the kernel of {node} does not forward {flow}: a rule, its reverse path filter, or forwarding is off"
+        reasons = "a rule, its reverse path filter, or disabled forwarding"
+        message = f"the kernel of {node} does not forward {packets}: {reasons}"
     elif out and route.device != out:
-        message = f"the kernel of {node} sends {flow} through {route.device}, not {out}"
+        message = f"the kernel of {node} sends {packets} through {route.device}, not {out}"
     else:
         return None
     return Contradiction(reason, message, (Defect.LOST,), (fact,))
@@ -85,8 +84,10 @@ def unforwarded(
 def _decision(
     context: CheckContext, packet: Packet, fact: Fact, parse: Parser[Record]
 ) -> Record | Unavailable | None:
-    """What the kernel says of the packet; None where it need not be asked, or can't say."""
-    to_itself = packet.source == packet.destination  # a pod through its Service: Cilium alone handles that
+    """The kernel's decision about the packet; None if it is not needed or not available."""
+    to_itself = (
+        packet.source == packet.destination
+    )  # a pod that calls itself through its Service: only Cilium handles that
     if context.outcome.met is not False or to_itself:
         return None
     decision = context.reader.read(fact, parse)

@@ -1,9 +1,9 @@
-"""What drops packets to or from an end in a node's own network: rules of the packet filters that such packets meet, a
-queue or a foreign program at the uplinks.
+"""What drops packets to or from an end in a node's own network: packet filter rules, queueing disciplines, and foreign
+programs at the uplinks.
 
-Asked after a failed request. Called by the checks of routes, and where no route is on the path by that of the node's
-own address. Source: Linux 6.x netfilter (what a host sends meets OUTPUT, what it takes in INPUT, what it passes on
-FORWARD); Cilium 1.18 `pkg/datapath/iptables` (in tunnel mode a pod speaks to nodes from its own node's address).
+Read after a failed request. Called by the checks of routes, and on paths without a route by the check of the node's own
+address. Source: Linux 6.x netfilter (OUTPUT for packets that a host sends, INPUT for those it receives, FORWARD for
+others); Cilium 1.18 `pkg/datapath/iptables` (in tunnel mode, packets from pods to nodes have their node's address).
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from .qdisc import qdisc_drops
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The nodes that packets of one direction go between, and which of both ends is in its node's own network."""
+    """The nodes at both ends of one direction, and which end is in its node's own network."""
 
     sender: NodeFacts
     receiver: NodeFacts
@@ -36,7 +36,7 @@ class _Ends:
 
 
 def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False) -> Iterator[Fault]:
-    """From one node to the other: what it meets where it leaves, by this uplink, and where it arrives."""
+    """Faults from one node to the other: on the sender at this uplink, and on the receiver."""
     if context.outcome.met is not False:
         return
     ends, packet = _ends(context, reply=reply), _packet(context, reply=reply)
@@ -57,12 +57,12 @@ def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False
         yield filtered(context, here, LEAVING, packet)
     elif not tunneled and not context.config.bpf_host_routing:
         yield filtered(context, here, FORWARDED, packet)
-    for fault in _arriving(context, ends, packet, tunneled=tunneled):
+    for fault in _dropped_on_input(context, ends, packet, tunneled=tunneled):
         yield replace(fault, node=there) if isinstance(fault, Contradiction) else fault
 
 
 def input_blocked(context: CheckContext, node: str) -> Fault:
-    """On one node: what a pod's packets meet where they enter the host's stack."""
+    """On one node: a packet filter rule for a pod's packets to the host's stack."""
     packet = _packet(context, reply=False) if context.outcome.met is False else None
     if packet is None:
         return None
@@ -70,8 +70,10 @@ def input_blocked(context: CheckContext, node: str) -> Fault:
     return filtered(context, node, ARRIVING, replace(packet, devices=devices))
 
 
-def _arriving(context: CheckContext, ends: _Ends, packet: Packet, *, tunneled: bool) -> Iterator[Fault]:
-    """Where packets arrive; what is still in a tunnel there is judged by the hop that takes it out."""
+def _dropped_on_input(
+    context: CheckContext, ends: _Ends, packet: Packet, *, tunneled: bool
+) -> Iterator[Fault]:
+    """Faults on the receiver. The decapsulation hop judges packets that arrive in a tunnel."""
     there = ends.receiver.name
     arrived = uplinks(context, ends.sender, ends.receiver, of=there)
     packet = replace(_masqueraded(context, ends, packet), devices=packet.devices | arrived)
@@ -84,11 +86,11 @@ def _arriving(context: CheckContext, ends: _Ends, packet: Packet, *, tunneled: b
 
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
-    """The packet as it comes to another node: in tunnel mode from an address of the pod's own, and some port."""
-    speaks = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
-    if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not speaks:
+    """The packet as it reaches another node: in tunnel mode with the address of the pod's node, and any port."""
+    node_ips = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
+    if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not node_ips:
         return packet
-    return replace(packet, source=speaks[0], source_port=None)
+    return replace(packet, source=node_ips[0], source_port=None)
 
 
 def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
@@ -100,7 +102,7 @@ def _ends(context: CheckContext, *, reply: bool) -> _Ends | None:
 
 
 def _packet(context: CheckContext, *, reply: bool) -> Packet | None:
-    """The first packet of the request or of its reply, with the addresses that the sender gives it."""
+    """The first packet of the request or of its reply, with the sender's addresses."""
     if context.backend is None:
         return None
     client = client_address(context.plan, context.backend, context.reader, context.config)

@@ -1,6 +1,6 @@
-"""What the sockets of a node's own network say of a request to it that was refused: whether anybody listens there.
+"""Whether a socket listens in a node's own network, for a request to the node that was refused.
 
-As `pod_sockets` does for pods. Called by the check of the response.
+The counterpart of `pod_sockets`. Called by the check of the response.
 """
 
 from ...api.reasons import Reason
@@ -9,8 +9,8 @@ from ...sources.iproute2 import ss
 from ..context import CheckContext
 
 
-def doubt(context: CheckContext) -> Unavailable | None:
-    """Why a refusal may not be the application's doing: something answers in its name."""
+def socket_contradiction(context: CheckContext) -> Unavailable | None:
+    """Why the application may not have refused the request: a socket listens, so something else may have answered."""
     backend = context.backend
     if (
         context.outcome.met is not False

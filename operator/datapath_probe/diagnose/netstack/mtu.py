@@ -1,9 +1,10 @@
-"""What is lost by its size alone: a device that takes smaller packets than come to it. Small ones pass, so the
-connection stands and then stalls; with small requests it is a latent fault.
+"""Packets that are lost because of their size: a device with a smaller MTU than the packets that it receives. Small
+packets pass, so the connection is established and then stalls; with small requests, the fault is latent.
 
-A device that is too small for what it is to send cuts the packet, or reports to the sender. One that is too small for
-what it receives drops it. Called by the checks of routes and interfaces.
-Source: Linux 6.x `is_skb_forwardable`; Cilium 1.18 `pkg/mtu` (a pod's routes allow less than the node's device).
+A device whose MTU is too small for a packet to send fragments it, or reports an error to the sender. A device whose MTU
+is too small for a received packet drops it. Called by the checks of routes and interfaces.
+Source: Linux 6.x `is_skb_forwardable`; Cilium 1.18 `pkg/mtu` (the MTU of a pod's routes is smaller than that of the
+node's device).
 """
 
 from dataclasses import dataclass
@@ -25,24 +26,24 @@ OUTER_HEADERS = 14 + 20 + 8 + 8
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """So many octets a packet has at most, of whom, and whose answers say so."""
+    """The largest packet of a device in octets, and the facts that show it."""
 
     octets: int
     name: str
     rests_on: tuple[Fact, ...]
 
 
-_Known = _Limit | Unavailable | None  # None: the device is not there, of which other hops tell
+_Known = _Limit | Unavailable | None  # None: no such device, which other hops report
 
 
 def largest_packet(link: links.Link, routes: tuple[links.Route, ...]) -> int:
-    """What a pod sends at most, in octets: its kernel goes by the route, whatever the device takes."""
+    """The largest packet that a pod sends, in octets: the MTU of its route overrides that of the device."""
     return route_mtu(routes) or link.mtu
 
 
 def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
-    """What a pod's default route allows, and has the pod announce to its peers whatever its device takes; None: no
-    limit but the device's.
+    """The MTU of a pod's default route, which also sets the MSS that the pod advertises; None: that of the device
+    applies.
     """
     return min((route.mtu for route in routes if route.destination == "default" and route.mtu), default=None)
 
@@ -50,14 +51,14 @@ def route_mtu(routes: tuple[links.Route, ...]) -> int | None:
 def too_small_uplink(
     context: CheckContext, one: PodFacts, another: PodFacts
 ) -> Contradiction | Unavailable | None:
-    """A node's device that takes less than the other node sends to it, of a connection between these pods."""
+    """A node's device with a smaller MTU than packets from the other node, for a connection between these pods."""
     packets = _packet_of(context, one), _packet_of(context, another)
     uplinks = _uplink(context, one.node, another.node), _uplink(context, another.node, one.node)
     known = (*packets, *uplinks)
     limits = [limit for limit in known if isinstance(limit, _Limit)]
     if len(limits) < len(known):
         return next((limit for limit in known if isinstance(limit, Unavailable)), None)
-    # either end of a connection tells the other how much it takes
+    # each end of a connection advertises its MSS
     packet = min(limits[0].octets, limits[1].octets)
     if context.path.encapsulation is not Encapsulation.NONE:
         packet += OUTER_HEADERS
@@ -67,8 +68,8 @@ def too_small_uplink(
         sent = min(packet, sender.octets)
         if receiver.octets < sent:
             message = (
-                f"{receiver.name} on {node} takes packets of up to {receiver.octets} octets, "
-                f"and gets some of up to {sent}"
+                f"{receiver.name} on {node} accepts packets of up to {receiver.octets} octets, "
+                f"but receives packets of up to {sent}"
             )
             return Contradiction(Reason.MTU_TOO_SMALL, message, (Defect.DATA_LOST,), rests_on, node)
     return None
@@ -79,11 +80,11 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
     node, agent = pod.node.name, context.agent_endpoint(pod)
     if isinstance(agent, Unavailable):
         return agent
-    home = namespace_of(context, pod, agent)
-    if isinstance(home, Unavailable):
-        return None if home.reason == Reason.NAMESPACE_NOT_FOUND else home
-    of_link = links.pod_link(node, home.namespace, agent.container_interface_name)
-    of_routes = links.pod_routes(node, home.namespace)
+    pod_netns = namespace_of(context, pod, agent)
+    if isinstance(pod_netns, Unavailable):
+        return None if pod_netns.reason == Reason.NAMESPACE_NOT_FOUND else pod_netns
+    of_link = links.pod_link(node, pod_netns.name, agent.container_interface_name)
+    of_routes = links.pod_routes(node, pod_netns.name)
     link = context.reader.read(of_link, links.parse_link)
     routes = context.reader.read(of_routes, links.parse_routes)
     if isinstance(link, Absent):
@@ -96,7 +97,7 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
 
 
 def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
-    """The device by which a node reaches another."""
+    """The device through which a node reaches the other one."""
     if other.cilium is None or not other.cilium.internal_ips:
         return None
     route = context.reader.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)

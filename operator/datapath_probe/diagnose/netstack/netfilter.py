@@ -1,7 +1,7 @@
-"""Packet filters that drop packets of a request that failed: those of the nodes, and those inside the pods.
+"""Packet filter rules of nodes and pods that drop packets of a failed request.
 
-Three answers: a rule that certainly means this connection is what is wrong; one that may mean it or not
-leaves the hop Unknown; else there is none. Called by the checks, each for the hooks that its hop owns.
+There are three results: a rule that certainly matches this connection is a fault; a rule that may match it leaves the
+hop Unknown; otherwise there is none. Called by the checks for the hooks of their hops.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
-# The hooks of netfilter that a packet meets.
+# The netfilter hooks that a packet traverses.
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING", "EGRESS"), ("INGRESS", "PREROUTING", "INPUT")
 FORWARDED = ("INGRESS", "PREROUTING", "FORWARD", "POSTROUTING", "EGRESS")
 
@@ -35,14 +35,14 @@ def filtered(
     defect: Defect = Defect.FILTERED,
     namespace: str | None = None,
 ) -> Fault:
-    """A rule of the node, or inside a pod by its namespace, that drops this packet at one of the hooks, or a later one
-    of its connection. One that is found counts, also where those of the other kind can't be seen. Unavailable where
-    it is not known whether a rule that drops packets has dropped these: that counts after a failed request alone.
+    """A rule that drops this packet, or a later packet of its connection, at one of the hooks: a rule of the node, or
+    of a pod, given its network namespace. A rule that is found counts even if other rules can't be read. Unavailable if
+    it is unknown whether a rule matches these packets; this counts only after a failed request.
     """
     if not context.needs_loss_search:
         return None
-    suspect = _filtering(context, node, hooks, packet, defect, namespace)
-    return suspect if context.outcome.met is False or isinstance(suspect, Contradiction) else None
+    fault = _filtering(context, node, hooks, packet, defect, namespace)
+    return fault if context.outcome.met is False or isinstance(fault, Contradiction) else None
 
 
 def _filtering(
@@ -54,23 +54,25 @@ def _filtering(
     namespace: str | None,
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
-    silent: list[Unavailable] = []
+    unknown: list[Unavailable] = []
     for fact, search in _searches(context, node, namespace):
         if isinstance(search, Unavailable):
-            silent.append(search)
+            unknown.append(search)
             continue
         for met, harm in ((packet, defect), (packet.with_data(), Defect.DATA_LOST)):
             loss = search(hooks, met)
             if loss and loss.certain and _counts(context, loss):
                 return _filters(where, loss, fact, harm)
             if loss:
-                silent.insert(0, _may_filter(where, loss))
-    return next((reading for reading in map(if_expected, silent) if reading), None)
+                unknown.insert(0, _may_filter(where, loss))
+    return next((reading for reading in map(if_expected, unknown) if reading), None)
 
 
-def hooked(context: CheckContext, node: str, device: str, hook: str, packet: Packet, defect: Defect) -> Fault:
-    """A rule of the node at one side of a device itself, where packets may not pass: redirected ones don't. So it must
-    have counted some.
+def filtered_at_device(
+    context: CheckContext, node: str, device: str, hook: str, packet: Packet, defect: Defect
+) -> Fault:
+    """A rule of the node at an ingress or egress hook of a device. Redirected packets bypass it, so it counts only if
+    its counter is not zero.
     """
     if context.outcome.met is not False:
         return None
@@ -91,8 +93,8 @@ def hooked(context: CheckContext, node: str, device: str, hook: str, packet: Pac
 def _searches(
     context: CheckContext, node: str, namespace: str | None
 ) -> Iterator[tuple[Fact, _Search | Unavailable]]:
-    """Filters of each kind, ready to be searched, by the fact that tells of them. Nodes may send packets elsewhere,
-    for Services; inside a pod that is as good as a drop, unless there is a connection.
+    """The rule sets to search, each with its fact. On nodes, redirects are normal for Services; inside a pod, a
+    redirect counts like a drop unless there is a connection.
     """
     translated = namespace is not None and (
         not context.connection.connected or context.connection.no_conntrack_entries
@@ -106,7 +108,7 @@ def _searches(
         of_other = iptables.fact(node, namespace, other)
         filters = context.reader.read(of_other, iptables.parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
-            yield of_other, _iptables(filters, translated=translated)  # else there is no such backend
+            yield of_other, _iptables(filters, translated=translated)  # otherwise there is no such backend
     if isinstance(chains, Unavailable):
         yield of_nft, chains
     else:
@@ -114,8 +116,8 @@ def _searches(
 
 
 def _counts(context: CheckContext, loss: Loss) -> bool:
-    """Whether what is sent elsewhere is lost: nothing took the connection, or something did that no node knows of.
-    Else, and where it is redirected to this very pod, a sidecar may be there to take it.
+    """Whether a redirect loses the packets: there was no connection, or one that no node has an entry of. Otherwise,
+    and for a redirect to the pod itself, a sidecar may handle them.
     """
     if loss.does not in (REDIRECTS, DIVERTS):
         return True
@@ -137,8 +139,8 @@ def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradictio
 
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:
-    unknown = "what becomes of them" if loss.certain else "whether this connection's are among them"
-    message = f"a packet filter rule {where} {loss.does} packets, and {unknown} is not known: {_rule(loss)}"
+    unknown = "what happens to them" if loss.certain else "whether it matches this connection"
+    message = f"a packet filter rule {where} {loss.does} packets, and {unknown} is unknown: {_rule(loss)}"
     return Unavailable(Reason.NOT_OBSERVED, message)
 
 

@@ -1,7 +1,7 @@
-"""In which network namespace of its node a pod lives: the one that has its address, or had it a moment ago; else, or if
-several have it, the one that holds the other end of its pair of interfaces.
+"""Finds the network namespace of a pod: the one that has its address, or had it a moment ago; if there is none or more
+than one, the one with the other end of its interface pair.
 
-In: a context, a pod and its agent's endpoint. Called by the checks of the interfaces, and by `sizes`.
+In: a context, a pod and its endpoint. Called by the checks of interfaces, `mtu` and `pod_sockets`.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,11 @@ from ..context import CheckContext
 
 @dataclass(frozen=True, slots=True)
 class NetworkNamespace:
-    """A pod's namespace. `lacks_address`: its device has not the pod's address; `rests_on`: what shows that."""
+    """A pod's network namespace. `lacks_address`: its device does not have the pod's address; `rests_on`: what shows
+    that.
+    """
 
-    namespace: str
+    name: str
     lacks_address: bool = False
     rests_on: tuple[Fact, ...] = ()
 
@@ -28,16 +30,16 @@ class NetworkNamespace:
 def namespace_of(
     context: CheckContext, pod: PodFacts, agent: AgentEndpoint
 ) -> NetworkNamespace | Unavailable:
-    """The pod's namespace; `Unavailable(NetworkNamespaceNotFound)` where none that the agent sees is known for it."""
+    """The pod's network namespace; `Unavailable(NetworkNamespaceNotFound)` if the agent sees none for it."""
     node, ip = pod.node.name, pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)
     namespaces = context.reader.read(by_address, netns.parse)
     if isinstance(namespaces, Unavailable):
         return namespaces
-    named = namespaces.get(ip, ())
-    if len(named) == 1:
-        return NetworkNamespace(named[0])
-    earlier = _named_before(context, by_address, ip) if not named else ()
+    found = namespaces.get(ip, ())
+    if len(found) == 1:
+        return NetworkNamespace(found[0])
+    earlier = _named_before(context, by_address, ip) if not found else ()
     if len(earlier) == 1:
         return NetworkNamespace(earlier[0], lacks_address=True, rests_on=(by_address,))
     devices = context.reader.read(of_all, netns.parse_survey)
@@ -48,7 +50,7 @@ def namespace_of(
         for device in devices
         if device.peer_ifindex == agent.ifindex and device.name == agent.container_interface_name
     ]
-    if len(ends) > 1:  # inside a pod there may be pairs whose other ends have the same index elsewhere
+    if len(ends) > 1:  # a pair inside a pod may have a peer with the same index in another namespace
         ends = [end for end in ends if end.mac == agent.mac]
     if len(ends) != 1:
         return _not_found(node, ip)
@@ -57,7 +59,7 @@ def namespace_of(
 
 
 def _named_before(context: CheckContext, by_address: Fact, ip: IpAddress) -> tuple[str, ...]:
-    """The namespaces that had the address when an earlier look of this run found any."""
+    """The namespaces that had the address in the last earlier reading of this run that found any."""
     looks = (
         look.get(ip, ())
         for look in context.reader.series(by_address, netns.parse)

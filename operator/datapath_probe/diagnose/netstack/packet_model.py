@@ -1,4 +1,4 @@
-"""The packets that a run's request and reply are between the two nodes, as kernels and packet filters see them."""
+"""The packets of a run's request and reply between the two nodes, as kernels and packet filters see them."""
 
 from ...addresses import IpAddress
 from ...plan.plan import NodeFacts, PodFacts
@@ -10,7 +10,7 @@ from .mtu import OUTER_HEADERS
 
 
 def tunnel_packet(context: CheckContext, sender: NodeFacts, receiver: NodeFacts) -> Packet | None:
-    """The outer packet from one node to another; None where a node has no CiliumNode with an address."""
+    """The outer packet from one node to another; None if a node has no CiliumNode with an address."""
     ips = [
         node.cilium.internal_ips[0] for node in (sender, receiver) if node.cilium and node.cilium.internal_ips
     ]
@@ -25,16 +25,18 @@ def tunnel_packet(context: CheckContext, sender: NodeFacts, receiver: NodeFacts)
 def request_packet(
     context: CheckContext, devices: frozenset[str], *, reply: bool = False, client: IpAddress | None = None
 ) -> Packet | None:
-    """The request's packet, or its reply's, between the nodes; None while the destination is not known. `client`: the
-    address that the source speaks from, if it is not the pod's own.
+    """The packet of the request, or of its reply, between the nodes; None while the destination is not known. `client`:
+    the source address, if it is not the pod's own.
     """
     if context.backend is None:
         return None
-    asks, server = (
+    requester, server = (
         (client or context.source.ip, context.client_port),
         (context.backend.ip, context.backend.port),
     )
-    (source, source_port), (destination, destination_port) = (server, asks) if reply else (asks, server)
+    (source, source_port), (destination, destination_port) = (
+        (server, requester) if reply else (requester, server)
+    )
     state = "ESTABLISHED" if reply else "NEW"
     l4 = context.protocol.lower()
     packet = Packet(l4, source, destination, destination_port, source_port, devices, state)
@@ -42,7 +44,7 @@ def request_packet(
 
 
 def pod_device(context: CheckContext, pod: PodFacts | None) -> frozenset[str]:
-    """The node's end of the pod's pair, as far as it is known; of a host there is none."""
+    """The node's end of the pod's interface pair, if known; a host has none."""
     agent = context.agent_endpoint(pod) if pod and not pod.pod.host_network else None
     return frozenset({agent.interface_name}) if isinstance(agent, AgentEndpoint) else frozenset()
 
@@ -50,7 +52,7 @@ def pod_device(context: CheckContext, pod: PodFacts | None) -> frozenset[str]:
 def uplinks(
     context: CheckContext, one: NodeFacts, another: NodeFacts, of: str | None = None
 ) -> frozenset[str]:
-    """The devices by which two nodes reach each other, or those of one of them."""
+    """The devices through which two nodes reach each other, or those of one of them."""
     found = set()
     for node, other in ((one, another), (another, one)):
         if of not in (None, node.name) or other.cilium is None or not other.cilium.internal_ips:

@@ -1,7 +1,7 @@
-"""What keeps packets inside a pod although its pair of interfaces is whole: its own routes, rules and addresses.
+"""A pod's own routes, rules and addresses, which can lose packets although its interface pair is correct.
 
-Asked only after a request has failed, of the pod's kernel: "how would you send this?". Called by the checks of the
-interfaces. Source: Linux 6.x `net/ipv4/route.c`, which refuses a source address that the namespace does not have.
+Read only after a failed request, as a route lookup in the pod's network namespace. Called by the checks of interfaces.
+Source: Linux 6.x `net/ipv4/route.c`, which refuses a source address that the namespace does not have.
 """
 
 from collections.abc import Iterator
@@ -21,9 +21,8 @@ from ..finding.hop_check import Contradiction
 
 
 def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[IpAddress, int | None], ...]:
-    """Whom the pod speaks to as its own kernel sees it, addresses and ports: the source to a Service where that is
-    translated outside the pod. Where its sockets translate, and no trace shows which backend they chose, each that they
-    may have.
+    """The peers of the pod as its own kernel sees them, by address and port: for the source, the Service if its address
+    is translated outside the pod. With socket load-balancing and an unknown backend, every candidate.
     """
     plan = context.plan
     if pod is not context.source:
@@ -35,7 +34,7 @@ def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[IpAddress, int | 
 
 
 def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
-    """What may arrive in the pod and leave it by its device, as its own kernel sees it."""
+    """The packets that may arrive in the pod and leave it through its device, as its own kernel sees them."""
     own, asks, l4 = context.client_port, pod is context.source, context.protocol.lower()
     if not asks:
         own = context.backend.port if context.backend else 0
@@ -49,7 +48,7 @@ def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[l
 def misrouted_inside(
     context: CheckContext, pod: PodFacts, agent: AgentEndpoint, namespace: str, defect: Defect
 ) -> Iterator[Fault]:
-    """A pod that does not send its packets of this connection through its interface, or not from its own address."""
+    """A pod that sends packets of this connection through another interface, or from another address."""
     if context.outcome.met is not False:
         return
     for target, _ in peers(context, pod):
@@ -80,6 +79,6 @@ def _misrouted(
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
         return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
     if asks and route.source and route.source not in pod.pod.ips:
-        message = f"pod {name} speaks to {target} from {route.source}, which is not its address {pod.ip}"
+        message = f"pod {name} sends to {target} from {route.source}, which is not its address {pod.ip}"
         return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (fact,))
     return None

@@ -1,8 +1,8 @@
-"""What the destination pod's own sockets say of a request that failed: whether anybody listens there, takes
-connections, and has got the request.
+"""The destination pod's own sockets after a failed request: whether a socket listens, accepts connections, and has
+received the request.
 
-Asked of the pod's kernel, once packets are known to have reached its node; where it can't be asked, packets alone
-decide as they did. Called by the checks of the destination's interface and of its response.
+Read in the pod's network namespace once packets are known to have reached its node. If they can't be read, the traces
+of packets decide alone. Called by the checks of the destination's interface and of its response.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from ...sources.iproute2.ss import Socket
 from ..context import CheckContext
 from .netns import namespace_of
 
-_FIN = 1  # counts as an octet that was not read
+_FIN = 1  # a FIN counts as an unread octet
 
 
-def doubt(context: CheckContext) -> Unavailable | None:
-    """Why what was seen to come from the pod, or not to come, may not be the application's doing: something in the pod
-    keeps packets from its sockets, or answers in its name.
+def socket_contradiction(context: CheckContext) -> Unavailable | None:
+    """Why the application may not have caused the failure: something in the pod drops packets before they reach its
+    sockets, or replies in its place.
     """
     listening, own = _listener(context), _own(context)
     if listening is None or listening.is_full:
@@ -28,27 +28,27 @@ def doubt(context: CheckContext) -> Unavailable | None:
         message = f"{context.server} was refused, although a socket of the pod listens there"
         return Unavailable(Reason.NOT_OBSERVED, message)
     if context.connection.connected and own and own.is_half_open:
-        message = "packets of this connection came to the pod's node, and not to the pod's socket"
+        message = "packets of this connection reached the pod's node, but not the pod's socket"
         return Unavailable(Reason.NOT_OBSERVED, message)
     return None
 
 
 def overflow(context: CheckContext) -> str | None:
-    """What is wrong if the application does not take the connections that wait for it; None if it does."""
+    """How full the accept queue is, if the application does not accept its connections; None if it does."""
     listening = _listener(context)
     if listening is None or not listening.is_full:
         return None
-    queue = f"{listening.received} wait, and no more than {listening.limit} may"
+    queue = f"{listening.received} are waiting, the limit is {listening.limit}"
     return f"the application at {context.server} does not accept its connections: {queue}"
 
 
 def listens(context: CheckContext) -> bool:
-    """Whether a socket of the pod is known to listen where the request went."""
+    """Whether a socket of the pod is known to listen on the request's port."""
     return _listener(context) is not None
 
 
 def unread(context: CheckContext) -> bool:
-    """Whether the request lies in the pod's socket, and the application has not read it."""
+    """Whether the request is in the pod's socket, and the application has not read it."""
     own = _own(context)
     return own is not None and own.received > _FIN
 
@@ -69,8 +69,8 @@ def _known(context: CheckContext) -> Sequence[Socket] | None:
     if context.outcome.met is not False or pod is None or backend is None or not context.connection.received:
         return None
     agent = context.agent_endpoint(pod)
-    home = agent if isinstance(agent, Unavailable) else namespace_of(context, pod, agent)
-    if isinstance(home, Unavailable):
+    pod_netns = agent if isinstance(agent, Unavailable) else namespace_of(context, pod, agent)
+    if isinstance(pod_netns, Unavailable):
         return None
-    found = context.reader.read(ss.fact(pod.node.name, home.namespace, backend.port), ss.parse)
+    found = context.reader.read(ss.fact(pod.node.name, pod_netns.name, backend.port), ss.parse)
     return None if isinstance(found, Unavailable) else found

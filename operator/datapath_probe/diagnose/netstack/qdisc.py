@@ -1,4 +1,4 @@
-"""A queue of a device that loses, delays or damages packets."""
+"""A queueing discipline that drops, delays or damages packets."""
 
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
@@ -10,7 +10,7 @@ from ..failure_model.model import delayed
 from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
-# Shares: of a request's timeout by which a packet is delayed, of packets that are damaged.
+# Thresholds: a delay as a share of the request's timeout; the share of damaged packets.
 _TOO_LATE, _DAMAGED = 0.5, 0.05
 
 
@@ -21,7 +21,7 @@ def qdisc_drops(
     defect: Defect = Defect.LOST,
     fact: Fact | None = None,
 ) -> Fault:
-    """A queue of the device that loses packets, or with which a request came late."""
+    """A queueing discipline of the device that drops packets, or that delayed a request."""
     if not context.needs_loss_search:
         return None
     fact = fact or qdisc.losing(node)

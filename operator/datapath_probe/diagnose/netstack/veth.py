@@ -1,4 +1,4 @@
-"""The pair of interfaces between a pod and its node, as it is and as the agent set it up. Called by the checks of the
+"""The interface pair between a pod and its node, compared with what the agent set up. Called by the checks of
 interfaces.
 """
 
@@ -21,8 +21,8 @@ from .netns import NetworkNamespace
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both ends of the pair, and what the agent set up. `pod` None: not found, or `unread` says why not; `lacking`: the
-    pod's address, where its end does not have it.
+    """Both ends of the pair, and what the agent set up. `pod`: None if not found, or not read, as `unread` says.
+    `lacking`: the pod's address, if its end does not have it.
     """
 
     agent: AgentEndpoint
@@ -35,16 +35,16 @@ class Pair:
 
 
 def read_pair(
-    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, home: NetworkNamespace | Unavailable
+    context: CheckContext, pod: PodFacts, agent: AgentEndpoint, pod_netns: NetworkNamespace | Unavailable
 ) -> Pair | Unavailable:
-    """Both ends; the node's alone where it is all that is known."""
+    """Both ends, or the node's end alone if the other is not known."""
     node = pod.node.name
     host_fact = links.link(node, agent.interface_name)
     host = context.reader.read(host_fact, links.parse_link)
-    if isinstance(home, Unavailable):
-        return host if isinstance(host, Unavailable) else _node_end(agent, host, host_fact, home)
-    pod_fact = links.pod_link(node, home.namespace, agent.container_interface_name)
-    route_fact = links.pod_routes(node, home.namespace)
+    if isinstance(pod_netns, Unavailable):
+        return host if isinstance(host, Unavailable) else _node_end(agent, host, host_fact, pod_netns)
+    pod_fact = links.pod_link(node, pod_netns.name, agent.container_interface_name)
+    route_fact = links.pod_routes(node, pod_netns.name)
     inside = context.reader.read(pod_fact, links.parse_link)
     routes = context.reader.read(route_fact, links.parse_routes)
     if isinstance(host, Unavailable):
@@ -55,19 +55,19 @@ def read_pair(
         return _node_end(agent, host, host_fact, inside)
     if isinstance(routes, Unavailable):
         return _node_end(agent, host, host_fact, routes)
-    rests_on = (host_fact, pod_fact, route_fact, *home.rests_on)
-    return Pair(agent, host, inside, routes, rests_on, pod.ip if home.lacks_address else None)
+    rests_on = (host_fact, pod_fact, route_fact, *pod_netns.rests_on)
+    return Pair(agent, host, inside, routes, rests_on, pod.ip if pod_netns.lacks_address else None)
 
 
 def _node_end(
     agent: AgentEndpoint, host: links.Link | Absent, fact: Fact, unread: Unavailable | None = None
 ) -> Pair:
-    """The node's end, where it is all that is known."""
+    """The node's end alone."""
     return Pair(agent, host, None, (), (fact,), unread=unread)
 
 
 def problem_of(pair: Pair) -> tuple[Reason, str] | None:
-    """The first thing that is wrong with a pair, or with the node's end if that is all that is known."""
+    """The first problem of the pair, or of the node's end if the other is not known."""
     host, pod, agent = pair.host, pair.pod, pair.agent
     inside = agent.container_interface_name
     if isinstance(host, Absent):
@@ -92,7 +92,7 @@ def problem_of(pair: Pair) -> tuple[Reason, str] | None:
 
 
 def _unrouted(pair: Pair, host: str) -> tuple[Reason, str] | None:
-    """What the pod needs beside its device to speak through it."""
+    """What else the pod needs to use its device: a default route and its address."""
     if not any(route.destination == "default" for route in pair.routes):
         return Reason.ROUTE_MISSING, f"the pod behind {host} has no default route"
     if pair.lacking:
@@ -102,19 +102,20 @@ def _unrouted(pair: Pair, host: str) -> tuple[Reason, str] | None:
 
 
 def too_small(pair: Pair, node: str) -> Fault:
-    """An end of the pair that takes less than is sent to it: the node's end less than the pod sends, or the pod's end
-    less than the pod's route has it announce to its peers.
+    """An end of the pair with an MTU that is too small: the node's end for packets that the pod sends, or the pod's end
+    for the MSS that the pod advertises.
     """
     host, pod = pair.host, pair.pod
     if not (isinstance(host, links.Link) and isinstance(pod, links.Link)):
         return None
-    sent, announced = largest_packet(pod, pair.routes), route_mtu(pair.routes)
+    sent, advertised = largest_packet(pod, pair.routes), route_mtu(pair.routes)
     if host.mtu < sent:
+        message = f"{host.name} on {node} accepts packets of up to {host.mtu} octets, but the pod sends up to {sent}"
+    elif advertised and pod.mtu < advertised:
         message = (
-            f"{host.name} on {node} takes packets of up to {host.mtu} octets, the pod sends up to {sent}"
+            f"{pod.name} behind {host.name} on {node} accepts packets of up to {pod.mtu} octets, but its route allows "
+            f"{advertised}"
         )
-    elif announced and pod.mtu < announced:
-        message = f"{pod.name} behind {host.name} on {node} takes up to {pod.mtu} octets, its route says {announced}"
     else:
         return None
     return Contradiction(Reason.MTU_TOO_SMALL, message, (Defect.DATA_LOST,), pair.rests_on)

@@ -1,1 +1,1 @@
-"""The record of one run, and its file format: what diagnosis works on, now or from a saved bundle."""
+"""The record of one run, and the format of saved bundles: the input of diagnosis."""

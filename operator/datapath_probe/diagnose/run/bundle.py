@@ -1,9 +1,9 @@
-"""An evidence bundle: one run as a JSON document, from which `replay` draws the same verdict.
+"""An evidence bundle: one run as a JSON document, from which `replay` derives the same verdict.
 
-Free of secrets: of header values and the body of the request only the length is kept (whether they fit one packet
-decides who can be blamed), likewise of the values in its query, and of the response's body only what the expectation
-asks for. Of curl's report the URLs are left out. Other outputs are kept byte for byte but for that query, written as
-Latin-1 so that they can be read by people.
+A bundle has no secrets. Header values, the body of the request and values in its query are replaced by text of the same
+length, because the verdict depends on whether the request fits one packet. Of the response's body, only the text that
+the expectation asks for is kept. URLs are removed from curl's report. Other outputs are kept byte for byte, except for
+the query, and written as Latin-1 so that they stay readable.
 """
 
 import json
@@ -37,13 +37,13 @@ _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 class NotABundleError(ValueError):
-    """The document is no evidence bundle, or one of a format that this version does not read."""
+    """The document is not an evidence bundle, or its format is not supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A run that can be saved. `rule`: the one that decided on its verdict, for people: replay finds it again. `notes`:
-    what of a saved document was left out, in sentences.
+    """A run that can be saved. `rule`: the rule that decided its verdict, for information only. `notes`: what was
+    omitted from a saved document, as sentences.
     """
 
     run: PathRun
@@ -51,7 +51,7 @@ class Bundle:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """The document, UTF-8, without secrets."""
+        """The document in UTF-8, without secrets."""
         run = _redacted(self.run)
         request = run.request
         document = {
@@ -135,8 +135,8 @@ def _redacted(run: PathRun) -> PathRun:
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        report = strip_progress(reading.stderr)
-        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=report)
+        stderr = strip_progress(reading.stderr)
+        reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=stderr)
     return replace(
         run,
         plan=_without_secrets(run.plan),
@@ -163,13 +163,13 @@ def _without_secrets(plan: Plan) -> Plan:
 
 
 def _without_query(reading: Reading, path: str) -> Reading:
-    """An output that may hold the request's path, as programs write it into JSON or as it is."""
+    """The output without the values in the request's query, both as plain text and as escaped in JSON."""
     if isinstance(reading, Unavailable) or "?" not in path:
         return reading
     stdout, stderr = reading.stdout, reading.stderr
     for escape in (str, _in_json, _in_json_of_go):
-        plain, hidden = escape(path).encode(), escape(without_values(path)).encode()
-        stdout, stderr = stdout.replace(plain, hidden), stderr.replace(plain, hidden)
+        shown, hidden = escape(path).encode(), escape(without_values(path)).encode()
+        stdout, stderr = stdout.replace(shown, hidden), stderr.replace(shown, hidden)
     return replace(reading, stdout=stdout, stderr=stderr)
 
 
@@ -178,20 +178,20 @@ def _in_json(text: str) -> str:
 
 
 def _in_json_of_go(text: str) -> str:
-    """Source: Go `encoding/json`, which escapes what means something in HTML."""
+    """Source: Go `encoding/json`, which also escapes HTML characters."""
     return _in_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def _windows(saved: dict[str, object]) -> Windows:
-    """The default ones unless others were saved. TypeError for a window that this version does not know."""
+    """The saved windows, with defaults for the others. Raises TypeError for an unknown window."""
     return Windows(**{name: _number(seconds) for name, seconds in saved.items()})
 
 
 def _number(saved: object) -> float:
-    """ValueError if it is none that can be reckoned with."""
+    """Raises ValueError unless it is a finite number."""
     number = float(saved) if isinstance(saved, int | float) else math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{saved!r} is no number")
+        raise ValueError(f"{saved!r} is not a number")
     return number
 
 

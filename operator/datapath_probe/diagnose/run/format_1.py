@@ -1,7 +1,7 @@
-"""Facts of bundles of format 1, which filed evidence by command.
+"""Facts of bundles of format 1, which stored evidence by command.
 
-In: a command's words, as any version before format 2 ran them. Out: the fact; None where no version asked so. Called by
-`upgrade`. Nothing here follows a change of the commands of today.
+In: the arguments of a command, as versions before format 2 ran it. Out: its fact; None if no version ran that command.
+Called by `upgrade`. Do not change this module when today's commands change.
 """
 
 import re
@@ -18,7 +18,7 @@ from ...evidence.parameters import Value
 _INSIDE = "/var/run/cilium/netns/"
 _SCRIPT = ("perl", "-e")
 _CONFIG = re.compile(r"grep -sH  (?:/tmp/cilium/config-map/[\w-]+ ?)+")
-_CONFIG_KEY = "/tmp/cilium/config-map/routing-mode"  # noqa: S108  # the agent's own; of the first part
+_CONFIG_KEY = "/tmp/cilium/config-map/routing-mode"  # noqa: S108  # the agent's own path; a key of the first part
 _IN_NAMESPACES = (
     r"find /var/run/cilium/netns -mindepth 1 -maxdepth 1 -type f -print -exec nsenter --net=\{\} ip -j "
 )
@@ -89,7 +89,7 @@ _COMMANDS: Final[Sequence[tuple[FactKind, str]]] = (
         r"timeout -k 1 (?P<window_s>\d+) cilium-dbg monitor -j -t trace(?P<endpoints>(?: --related-to \d+)+)",
     ),
 )
-# Classic BPF, as the filter of captures was written: source address, outer and inner port.
+# Classic BPF of capture filters: source address, outer and inner port.
 _JUMP_IF_EQUAL = 0x15
 _LOADS_SOURCE, _LOADS_OUTER_PORT, _LOADS_PORT = (0x20, 12), (0x28, 22), (0x48, 0)
 _PATTERNS = tuple((kind, re.compile(pattern, re.ASCII)) for kind, pattern in _COMMANDS)
@@ -97,7 +97,7 @@ _NUMBERS = frozenset({"id", "endpoint", "source_port", "destination_port", "port
 
 
 def fact_of(node: str, argv: Sequence[str]) -> Fact | None:
-    """The fact that the command printed; None where no version ran it. ValueError for a value that it can't have."""
+    """The fact that the command printed; None if no version ran it. Raises ValueError for an impossible value."""
     found = _parsed(tuple(argv))
     return Fact.of(found[0], node, **dict(found[1])) if found else None
 
@@ -131,7 +131,7 @@ _Parsed = tuple[FactKind, dict[str, Value]] | None
 
 
 def _by_script(words: Sequence[str]) -> _Parsed:
-    """Rules of nf_tables; or captured packets, whose script has arguments: a filter, seconds, packets."""
+    """The rules of nf_tables, or captured packets: that script has the arguments filter, seconds, packets."""
     match words[len(_SCRIPT) + 1 :]:
         case []:
             return FactKind.NFTABLES_RULES, {}
@@ -141,7 +141,7 @@ def _by_script(words: Sequence[str]) -> _Parsed:
 
 
 def _filtered(packets: str) -> dict[str, Value]:
-    """What a filter keeps, by what its instructions compare: those at 12, 22 and X + 0 of what they have loaded."""
+    """The parameters of a filter, from the values that its instructions compare with loads at 12, 22 and X + 0."""
     clients: dict[str, None] = {}
     found: dict[str, Value] = {}
     loaded = None
@@ -173,7 +173,7 @@ def _value(name: str, text: str) -> Value:
 
 
 def _entry(name: str, key: bytes) -> _Parsed:
-    """The entry of a map, by the bytes of its key."""
+    """The map entry with this key."""
     for beginning, decode in _KEYS.items():
         if name.startswith(beginning):
             try:

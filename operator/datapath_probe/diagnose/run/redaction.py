@@ -1,13 +1,13 @@
-"""What takes the place of secrets in whatever is shown or saved of a request. Called by `bundle` and the checks."""
+"""Replaces secrets in everything that is shown or saved about a request. Called by `bundle` and the checks."""
 
 
 def starred(text: str) -> str:
-    """As many octets that say nothing."""
+    """A star for each octet."""
     return "*" * len(text.encode())
 
 
 def without_values(path: str) -> str:
-    """The path with as many stars as its query's values have octets, and a name without a value too."""
+    """The path with values in its query starred, and names without a value too."""
     before, mark, query = path.partition("?")
     parts = (part.partition("=") for part in query.split("&"))
     hidden = (f"{name}={starred(value)}" if equals else starred(name) for name, equals, value in parts)

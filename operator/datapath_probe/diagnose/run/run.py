@@ -1,4 +1,4 @@
-"""Everything known of the run of one path: what diagnosis works on, now or from a saved bundle years later."""
+"""Everything known about the run of one path: the input of diagnosis, live or from a saved bundle."""
 
 from dataclasses import dataclass, field
 
@@ -11,8 +11,8 @@ from .windows import DEFAULT, Windows
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The request as it was sent. `started`: seconds since the epoch; `reading`: what curl printed, None while it
-    is still under way.
+    """The request as it was sent. `started`: seconds since the epoch. `reading`: curl's output; None while the request
+    is in flight.
     """
 
     started: float
@@ -22,12 +22,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PathRun:
-    """`plan_after` is the plan resolved again after the run: where it differs, the cluster is in transition.
+    """`plan_after`: the plan as resolved after the run; if it differs, the cluster is in transition.
 
-    `second_look`: the answers in doubt have been asked for twice. `view_age_s`: for how long objects may have changed
-    unseen, because the API server was not reached. `hanging`: the request is under way for longer than good ones take.
-    `destination_churn`, `dns_churn`: what changed behind the destination's Service, and behind the cluster's DNS,
-    at the second look. `windows`: for how long a change counts as being in transition.
+    `second_look`: doubtful facts were read twice. `view_age_s`: how long ago the API server last answered, so that
+    objects may have changed unseen since. `hanging`: the request has been in flight for longer than successful ones.
+    `destination_churn`, `dns_churn`: changes of the endpoints of the destination's Service, and of the cluster's DNS,
+    at the second look. `windows`: how long a change counts as in transition.
     """
 
     plan: Plan

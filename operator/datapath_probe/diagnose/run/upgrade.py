@@ -1,7 +1,7 @@
-"""Bundles of format 1 as if this version had saved them. Called by `bundle`, before anything else reads them.
+"""Converts bundles of format 1 to format 2. Called by `bundle` before anything else reads them.
 
-Format 1 filed evidence by command. What its versions did not ask for yet is filled in here where their verdict rests on
-what they took for granted, so that checks need not know of them.
+Format 1 stored evidence by command. Facts that its versions did not collect are added here with the answers that those
+versions assumed, so that checks need not handle old bundles.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +15,18 @@ from . import format_1
 from .upgrade_plan import upgraded_plan
 
 Saved = dict[str, Any]
-"""A member of the document, as JSON has it."""
+"""A JSON object of the document."""
 
-# What a bundle of an earlier version may call a reason.
+# Earlier names of reasons.
 _RENAMED = {"PodGone": str(EvidenceError.POD_NOT_FOUND)}
-_CONFIG_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
+_CONFIG_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own path
 _ABSENT = "null"
 _NOTHING = {"exitCode": 0, "stdout": "", "stderr": "", "at": 0.0, "duration": 0.0, "truncated": False}
 _NO_ENDPOINT = {**_NOTHING, "exitCode": 1, "stderr": "[GET /endpoint/{id}][404] getEndpointIdNotFound\n"}
 
 
 def upgraded(document: Saved) -> tuple[Saved, list[str]]:
-    """The document in format 2, and a sentence for each answer that is left out."""
+    """The document in format 2, and a sentence for each answer that is omitted."""
     plan: Saved = upgraded_plan(document["plan"]) or {}
     facts, more, notes = _by_fact(document["evidence"])
     _complete_config(facts, more, plan["config"])
@@ -41,12 +41,12 @@ def upgraded(document: Saved) -> tuple[Saved, list[str]]:
         "plan": plan,
         "planAfter": upgraded_plan(document["planAfter"]),
         "request": {**request, "reading": _renamed(request["reading"]) if request["reading"] else None},
-        "evidence": [entry_of(fact, [_renamed(one) for one in said]) for fact, said in facts.items()],
+        "evidence": [entry_of(fact, [_renamed(one) for one in readings]) for fact, readings in facts.items()],
     }, notes
 
 
 def entry_of(fact: Fact, readings: Sequence[Saved]) -> Saved:
-    """A fact with its readings, as format 2 has it."""
+    """A fact with its readings in format 2."""
     return {
         "kind": str(fact.kind),
         "node": fact.node,
@@ -58,7 +58,7 @@ def entry_of(fact: Fact, readings: Sequence[Saved]) -> Saved:
 def _by_fact(
     evidence: Sequence[Saved],
 ) -> tuple[dict[Fact, list[Saved]], dict[Fact, list[Saved]], list[str]]:
-    """Readings by fact; those of the second part of agents' configuration; what is not known."""
+    """Readings by fact; readings of the second part of agents' configuration; notes about unknown commands."""
     facts: dict[Fact, list[Saved]] = {}
     more: dict[Fact, list[Saved]] = {}
     notes: list[str] = []
@@ -69,9 +69,9 @@ def _by_fact(
         except ValueError as error:
             fact, why = None, str(error)
         else:
-            why = "no version asked so"
+            why = "unknown command"
         if fact is None:
-            notes.append(f"an answer of {' '.join(argv)[:100]} on {node} is left out: {why}")
+            notes.append(f"an answer of {' '.join(argv)[:100]} on {node} is omitted: {why}")
         else:
             (more if format_1.is_more_config(argv) else facts)[fact] = entry["readings"]
     return facts, more, notes
@@ -80,7 +80,7 @@ def _by_fact(
 def _complete_config(
     facts: dict[Fact, list[Saved]], more: Mapping[Fact, list[Saved]], config_map: Mapping[str, str]
 ) -> None:
-    """An agent's configuration as one answer. Keys that were not asked for, or in vain, were taken to be those of the
+    """Merge the two parts of an agent's configuration. Keys without an answer were assumed to be those of the
     ConfigMap.
     """
     assumed = "".join(
@@ -116,14 +116,14 @@ Filled = Iterator[tuple[Fact, list[Saved]]]
 
 
 def _services_of_any_protocol(facts: Mapping[Fact, list[Saved]]) -> Filled:
-    """A Service that is not there by its protocol was taken not to be there at all."""
+    """A Service without an entry for its protocol was assumed to have no entry at all."""
     for fact, readings in facts.items():
         if fact.kind is FactKind.SERVICE_SLOT and fact.number("slot") == 0 and all(map(_is_absent, readings)):
             yield Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), "protocol": 0}), readings
 
 
 def _endpoints(plan: Saved, document: Saved) -> Filled:
-    """A pod without a CiliumEndpoint was taken to have no endpoint."""
+    """A pod without a CiliumEndpoint was assumed to have no endpoint."""
     reads = 2 if document["secondLook"] else 1
     target = plan["target"]
     backends = target["backends"] if "backends" in target else [target["backend"]]
@@ -134,7 +134,7 @@ def _endpoints(plan: Saved, document: Saved) -> Filled:
 
 
 def _devices(facts: Mapping[Fact, list[Saved]]) -> Filled:
-    """A pod that no network namespace has the address of was taken to have none."""
+    """A pod whose address is in no network namespace was assumed to have no namespace."""
     for fact in facts:
         if fact.kind is FactKind.NAMESPACE_ADDRESSES:
             yield Fact.of(FactKind.NAMESPACE_DEVICES, fact.node), [_NOTHING]

@@ -1,7 +1,7 @@
-"""Plans in bundles of earlier versions → as this version writes them. Pure; called by `bundle` where it reads them.
+"""Converts plans of earlier versions to the current format. Pure; called by `upgrade`.
 
-Earlier, a plan had `frontend`, `headless`, `backends` and `unready` beside each other, some of them null or empty.
-A backend had its pod as `target`, whatever network that was in, and of a host without a pod `node`.
+Earlier plans had `frontend`, `headless`, `backends` and `unready` side by side, some of them null or empty. A backend
+had its pod as `target`, even if that was in the host's network, and `node` for a host without a pod.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ Document = dict[str, Any]
 
 
 def upgraded_plan(plan: Document | None) -> Document | None:
-    """The plan with its `target`; what has one, and what is no plan but a reason for none, is left as it is."""
+    """The plan with its `target`. Plans that have one, and reasons for having no plan, stay as they are."""
     if plan is None or "target" in plan or "reason" in plan:
         return plan
     kept = {key: value for key, value in plan.items() if key not in _REPLACED}

@@ -1,5 +1,5 @@
-"""For how long after a change the datapath may lag behind the objects. A value handed in with the run, so that a test
-need not wait until the defaults have passed.
+"""How long the datapath may lag behind a change of the objects. A parameter of the run, so that tests need not wait for
+the default windows.
 """
 
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Seconds. Within a window a failing run proves nothing; beyond it, what still differs is a fault."""
+    """In seconds. Within a window, a failed run proves nothing; after it, a remaining difference is a fault."""
 
-    # A watch that is cut is re-established within seconds; beyond that, objects may have changed long ago.
+    # An interrupted watch is re-established within seconds; after that, objects may have changed.
     trusted_view_s: float = 10.0
-    # An application that has just been started may not listen yet, and its address may not be on all nodes.
+    # An application that has just started may not listen yet, and other nodes may not know its address yet.
     pod_starting_s: float = 10.0
-    # Ready endpoints are in the maps of all nodes within a second, on busy nodes a few.
+    # The maps of all nodes have new endpoints within a second, on busy nodes within a few.
     endpoints_spreading_s: float = 10.0
-    # A pod that was created is pulled, started and given an address within this, or something is wrong with it.
+    # A new pod has its image, its address and a running container within this time, unless something is wrong.
     pod_coming_s: float = 60.0
-    # An agent compiles and loads the programs of its endpoints after it was started.
+    # A restarted agent compiles and loads the programs of its endpoints.
     agent_starting_s: float = 30.0
-    # Beyond this an agent or a node that is not ready is down.
+    # After this time, an agent or a node that is not ready is down.
     not_ready_s: float = 120.0
-    # Agents write their endpoints' states every 10 s, so for a moment a CiliumEndpoint may be out of date; beyond this
-    # its endpoint is stuck in that state, or somebody else has written it.
+    # Agents write the states of their endpoints every 10 s, so a CiliumEndpoint may be out of date for a moment; after
+    # this time the endpoint is stuck, or something else has written the object.
     regenerating_s: float = 30.0
-    # Pods leave a node within seconds of its cordon if it is drained.
+    # A drain evicts pods within seconds of the cordon.
     draining_s: float = 30.0
-    # An agent that has not reloaded an endpoint's programs by now will not do so by itself.
+    # An agent that has not reloaded an endpoint's programs by then does not do so by itself.
     programs_reloading_s: float = 180.0
 
 

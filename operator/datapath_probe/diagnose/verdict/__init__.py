@@ -1,4 +1,4 @@
-"""Findings → verdict: transitions, shared causes, lost packets, and the rules in their order.
+"""Findings → verdict: transitions, shared causes, packet loss, and the ordered rules.
 
 Called by `diagnose.engine`.
 """

@@ -1,6 +1,6 @@
-"""What is done to findings before the rules see them: some do not count, since what seems wrong may be right.
+"""Adjustments of findings before the rules run: some findings do not count, because what seems wrong may be right.
 
-Each adjustment is applied to what the one before it left. Their docstrings are part of docs/verdict.md.
+Each adjustment gets the result of the one before it. Their docstrings are part of docs/verdict.md.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .verdict_input import VerdictInput
 
 Adjustment = Callable[[VerdictInput], tuple[Finding, ...]]
 
-# Programs are attached to a device: another device under its name lacks them too.
+# Programs are attached to a device: another device with its name lacks them too.
 _DEVICE_OF: dict[HopName, HopName] = {
     HopName.SOURCE_PROGRAM: HopName.SOURCE_INTERFACE,
     HopName.DESTINATION_PROGRAM: HopName.DESTINATION_INTERFACE,
@@ -25,8 +25,8 @@ _DEVICE_OF: dict[HopName, HopName] = {
 def doubt_programs_of_unknown_devices(given: VerdictInput) -> tuple[Finding, ...]:
     """A missing program is Unknown if its device could not be read.
 
-    The device may be another one under the pod's interface name, which has no programs either. It comes first because
-    it depends on nothing but the evidence of two hops.
+    The device may be a different one with the same name, which has no programs either. First, because it depends only
+    on the evidence of two hops.
     """
     device = {finding.hop: finding for finding in given.findings}
 
@@ -42,9 +42,9 @@ def doubt_programs_of_unknown_devices(given: VerdictInput) -> tuple[Finding, ...
 
 
 def withhold_beyond_not_followed(given: VerdictInput) -> tuple[Finding, ...]:
-    """From the first hop on that is not followed (an L7 proxy, authentication), findings are Unknown.
+    """From the first hop that is not followed (L7 proxy, authentication), findings are Unknown.
 
-    Packets take a path there that no check knows. Hops before it are judged as usual.
+    No check knows the path of packets beyond that hop. Hops before it are judged as usual.
     """
     start, reason = given.not_followed, Reason.UNSUPPORTED_CONFIGURATION
     if start is None:
@@ -59,9 +59,9 @@ def withhold_beyond_not_followed(given: VerdictInput) -> tuple[Finding, ...]:
 
 
 def withhold_unsupported(given: VerdictInput) -> tuple[Finding, ...]:
-    """With a setting or a version that no check knows, all findings are Unknown.
+    """With an unsupported setting or version, all findings are Unknown.
 
-    It precedes the next adjustment, because its reason outlasts a change.
+    Before the next adjustment, because this reason remains after the change.
     """
     if given.unsupported is None:
         return given.findings
@@ -72,7 +72,7 @@ def withhold_unsupported(given: VerdictInput) -> tuple[Finding, ...]:
 def withhold_during_change(given: VerdictInput) -> tuple[Finding, ...]:
     """While Kubernetes or Cilium changes something on the path, findings are Unknown (`InTransition`).
 
-    What contradicts intent may be neither the old state nor the new one.
+    The datapath may match neither the old state nor the new one.
     """
     if given.change is None:
         return given.findings
@@ -82,7 +82,7 @@ def withhold_during_change(given: VerdictInput) -> tuple[Finding, ...]:
 def demote_drops_of_success(given: VerdictInput) -> tuple[Finding, ...]:
     """If the expectation was met, Broken becomes Stale.
 
-    A packet that was dropped and sent again broke nothing. It comes last, so that what is Unknown stays so.
+    A dropped packet that was retransmitted caused no failure. Last, so that Unknown findings stay Unknown.
     """
     if not given.outcome.met:
         return given.findings
@@ -101,7 +101,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
 
 
 def withheld(finding: Finding, why: str, reason: Reason = Reason.IN_TRANSITION) -> Finding:
-    """The finding as Unknown. What is Unknown anyway keeps its own, more exact reason."""
+    """The finding as Unknown. A finding that is already Unknown keeps its own, more specific reason."""
     if finding.verdict in (HopVerdict.OK, HopVerdict.UNKNOWN):
         return finding
     message = f"{why}; seen meanwhile: {finding.message}"

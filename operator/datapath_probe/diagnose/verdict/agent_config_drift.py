@@ -1,6 +1,6 @@
-"""How the nodes of a path really run, which the ConfigMap need not say: other settings, other versions.
+"""Settings and versions that the agents of a path actually run with, which may differ from the ConfigMap.
 
-In: a context. Out: what keeps the run from being judged, or None. Called by `examination`.
+In: a context. Out: why the run can't be judged, or None. Called by `examination`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ...plan.support import unsupported
 from ...sources.agent.agent_config import AgentConfig
 from ..context import CheckContext
 
-# What decides on the path of packets, and what a key of the ConfigMap is called that sets it.
+# Settings that determine the path of packets, and the ConfigMap key or name of each.
 _DECISIVE = {
     "routing_mode": "routing-mode",
     "tunnel_protocol": "tunnel-protocol",
@@ -29,7 +29,7 @@ _DECISIVE = {
 
 
 def want_agents(context: CheckContext) -> None:
-    """Have the agents of the path asked how they run, and of which version they are: the verdict depends on it."""
+    """Have the configuration and version of the agents collected: the verdict depends on them."""
     nodes = _nodes(context)
     for node in sorted(nodes):
         context.agent_config(node)
@@ -37,8 +37,8 @@ def want_agents(context: CheckContext) -> None:
         context.layout(node)
 
 
-def unjudgeable(context: CheckContext) -> Unavailable | None:
-    """The first thing on this path that no check knows; whatever else was found then proves nothing."""
+def unsupported_on_path(context: CheckContext) -> Unavailable | None:
+    """The first unsupported setting or version on this path; other findings then prove nothing."""
     configurations = [
         ("", context.config),
         *((f" on {node}", config) for node, config in _configurations(context)),
@@ -55,19 +55,19 @@ def unjudgeable(context: CheckContext) -> Unavailable | None:
     return None
 
 
-def disagreement(context: CheckContext) -> str | None:
-    """Which node's agent runs with other settings than the ConfigMap has, as one sentence."""
+def config_drift(context: CheckContext) -> str | None:
+    """The first agent setting that differs from the ConfigMap, as one sentence."""
     for node, config in _configurations(context):
         for member, key in _DECISIVE.items():
             has, wanted = getattr(config, member), getattr(context.config, member)
             if has != wanted:
-                said = f"the agent on {node} runs with {key} {_text(has)}, the ConfigMap says {_text(wanted)}"
-                return f"{said}: it has not restarted since, or a CiliumNodeConfig overrides it"
+                drift = f"the agent on {node} runs with {key} {_text(has)}, the ConfigMap has {_text(wanted)}"
+                return f"{drift}: the agent has not restarted since, or a CiliumNodeConfig overrides it"
     return None
 
 
 def _configurations(context: CheckContext) -> Iterator[tuple[str, AgentConfig]]:
-    """What the agents of the path run with, where that could be had."""
+    """The configurations of the path's agents, as far as they are known."""
     for node in _nodes(context):
         config = context.agent_config(node)
         if isinstance(config, AgentConfig):

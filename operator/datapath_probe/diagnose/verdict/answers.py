@@ -1,4 +1,4 @@
-"""The verdicts that several rules give: Unknown, Broken at a hop, Broken in a segment. Called by the rules."""
+"""Verdicts that several rules share: Unknown, Broken at a hop, Broken in a segment. Called by the rules."""
 
 from dataclasses import replace
 
@@ -10,12 +10,12 @@ from .verdict_input import Verdict, VerdictInput, divergence_of
 
 
 def unknown(given: VerdictInput, reason: Reason, message: str) -> Verdict:
-    """Unknown, for this reason."""
+    """Unknown for this reason."""
     return Verdict(ProbeVerdict.UNKNOWN, reason, message, given.findings)
 
 
 def broken_at(given: VerdictInput, cause: Finding | None) -> Verdict | None:
-    """Broken at the cause; what was observed beside it is where that shows."""
+    """Broken at the cause. The hop where the failure was observed is the symptom."""
     if cause is None:
         return None
     broken, observed = replace(cause, verdict=HopVerdict.BROKEN), given.observed
@@ -31,7 +31,7 @@ def broken_at(given: VerdictInput, cause: Finding | None) -> Verdict | None:
 
 
 def lost_in(given: VerdictInput, segment: Segment, reason: Reason, *counted: str) -> Verdict:
-    """Broken, somewhere in this segment; `counted`: what counters say of it."""
+    """Broken in this segment. `counted`: what counters show about it."""
     message = f"{given.outcome.message}; packets were lost between {segment.after} and {segment.before}"
     message = "; ".join((message, *counted, *given.hints))
     verdict = Verdict(ProbeVerdict.BROKEN, reason, message, given.findings, segment=segment)
@@ -39,14 +39,14 @@ def lost_in(given: VerdictInput, segment: Segment, reason: Reason, *counted: str
 
 
 def with_lost_events(given: VerdictInput, verdict: Verdict) -> Verdict:
-    """The verdict of a failure, with what may have escaped the witnesses."""
-    unsaid = [lost for lost in given.lost_events if lost not in verdict.message]
-    message = "; ".join((verdict.message, *unsaid))
+    """The verdict of a failure, with the numbers of lost events."""
+    not_mentioned = [lost for lost in given.lost_events if lost not in verdict.message]
+    message = "; ".join((verdict.message, *not_mentioned))
     named = verdict.divergence
-    divergence = replace(named, message="; ".join((named.message, *unsaid))) if named else None
+    divergence = replace(named, message="; ".join((named.message, *not_mentioned))) if named else None
     return replace(verdict, message=message, divergence=divergence)
 
 
-def became(outcome: Outcome) -> str:
-    """What a request that met the expectation did."""
+def outcome_text(outcome: Outcome) -> str:
+    """What happened to a request that met the expectation."""
     return "was denied" if outcome.reason is Reason.DENIED else "succeeded"

@@ -1,4 +1,4 @@
-"""Which finding explains a failure: what it does to packets, held against how far they came and where they were seen
+"""Finds the finding that explains a failure: compares its effects with how far packets got and where they were observed
 to fail. Called by the rules.
 """
 
@@ -16,7 +16,7 @@ _POLICIES = (HopName.EGRESS_POLICY, HopName.INGRESS_POLICY)
 
 
 def root_cause_of(given: VerdictInput) -> Finding | None:
-    """The first Stale hop whose defects explain how far packets came and what was observed."""
+    """The first Stale hop whose defects explain how far packets got and what was observed."""
     return next(
         (
             finding
@@ -29,8 +29,8 @@ def root_cause_of(given: VerdictInput) -> Finding | None:
 
 
 def shared_cause_of(given: VerdictInput) -> Finding | None:
-    """The hop of this path over which the observed failure came about: names did not resolve, or endpoints are not
-    Ready, because of it.
+    """The hop of this path that caused the observed failure of a subpath: a name did not resolve, or endpoints are not
+    Ready.
     """
     cause = given.observed.cause if given.observed else None
     if cause is None or not given.is_followed_to(cause.hop):
@@ -39,9 +39,9 @@ def shared_cause_of(given: VerdictInput) -> Finding | None:
 
 
 def bypass_of(given: VerdictInput) -> Finding | None:
-    """Why packets passed that policy denies: another policy judged them, or none did."""
+    """The hop that explains why denied packets passed: another policy applied to them, or none."""
     observed = given.observed
-    if observed is None:  # what is wrong with the policy's own map says more than that it was not enforced
+    if observed is None:  # a fault of the policy's own map is more specific than "not enforced"
         own = (f for f in _before_wire_loss(given) if f.hop in _POLICIES)
         return next((f for f in own if f.reason is Reason.STALE_MAP_IN_USE), None)
     if observed.reason is Reason.POLICY_NOT_ENFORCED and not observed.certain:
@@ -50,8 +50,8 @@ def bypass_of(given: VerdictInput) -> Finding | None:
 
 
 def may_mask(given: VerdictInput, observed: Finding) -> Finding | None:
-    """The first hop that may be the real cause of what was observed at another one, and can't be judged: Unknown, or
-    wrong in another way than packets show.
+    """The first hop that may be the real cause of the failure observed at another hop, but is not proven: it is
+    Unknown, or its defect does not explain how far packets got.
     """
     if observed.certain:
         return None
@@ -69,14 +69,14 @@ def may_mask(given: VerdictInput, observed: Finding) -> Finding | None:
 
 
 def _before_wire_loss(given: VerdictInput) -> Iterator[Finding]:
-    """The findings of hops that packets can have met: what comes after a loss between the nodes has seen none."""
+    """The findings of hops that packets may have reached: none beyond a loss between the nodes."""
     last = given.wire_loss.segment.before if given.wire_loss else HopName.REPLY_TRANSLATION
     return (finding for finding in given.findings if HOP_ORDER[finding.hop] <= HOP_ORDER[last])
 
 
 def _explains(given: VerdictInput, finding: Finding, effect: Effect) -> bool:
     """Whether this effect leaves the traces that were found, and packets meet it before the hop where the connection
-    was observed to fail; or what was observed is what the effect shows as.
+    was observed to fail, or the observed reason is a symptom of it.
     """
     observed = given.observed
     if observed and not (
@@ -89,13 +89,13 @@ def _explains(given: VerdictInput, finding: Finding, effect: Effect) -> bool:
     return progress.fits(predicts) or (bool(effect.answers) and progress.fits_answer(predicts))
 
 
-def _diverts(finding: Finding, shown_at: HopName) -> bool:
-    """Whether what is wrong here has another policy, or none, judge the packets of the hop where that shows."""
+def _diverts(finding: Finding, policy_hop: HopName) -> bool:
+    """Whether a defect here makes packets bypass the policy of the other hop, or match it with a wrong identity."""
     return finding.verdict is HopVerdict.STALE and any(
-        shown_at in effect.judged_elsewhere for effect in finding.effects
+        policy_hop in effect.judged_elsewhere for effect in finding.effects
     )
 
 
 def _was_passed(progress: Progress, hop: HopName) -> bool:
-    """Whether packets are known to have passed the hop on their way to the destination."""
+    """Whether requests are known to have passed the hop."""
     return progress.arrived and HOP_ORDER[hop] < HOP_ORDER[HopName.INGRESS_POLICY]

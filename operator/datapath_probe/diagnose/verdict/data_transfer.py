@@ -1,7 +1,7 @@
-"""Where data can have died that was sent once the connection stood: between the handshake and a whole response.
+"""Where data may have been lost on an established connection, between the handshake and a complete response.
 
-The entry at the destination notes whether data came there and left again, by the flag PSH that ends what is written at
-once: that narrows where the rest was lost. Called by `diagnose`, and by the check of the response.
+The entry on the destination's node records the TCP flag PSH, which shows whether data arrived there and was sent from
+there: this narrows the segment of the loss. Called by `examination`.
 Source: Cilium 1.18 `bpf/lib/conntrack.h` (`__ct_update_timeout`), `monitor-aggregation-flags`.
 """
 
@@ -15,21 +15,21 @@ _ALL_FLAGS = "all"
 _PSH = "psh"
 
 
-def transfer_zone(context: CheckContext) -> frozenset[HopName]:
-    """The hops where data of this connection can have died. That none was noted counts only where all would be."""
+def transfer_hops(context: CheckContext) -> frozenset[HopName]:
+    """The hops where data of this connection may have been lost. A missing PSH counts only if the agent records it."""
     connection, request = context.connection, context.plan.request
-    whole = connection.request_arrived and request.protocol == "http" and request.fits_one_segment
-    zone = set[HopName]() if whole else set(REQUEST_HOPS)
-    noted = isinstance(connection.incoming, CtEntry) and _notes_data(context)
-    if connection.request_arrived or not noted:
-        zone.update(DESTINATION_HOPS)
-    if connection.response_left or not noted:
-        zone.update(REPLY_HOPS)
-    return frozenset(zone)
+    is_complete = connection.request_arrived and request.protocol == "http" and request.fits_one_segment
+    hops = set[HopName]() if is_complete else set(REQUEST_HOPS)
+    recorded = isinstance(connection.incoming, CtEntry) and _records_data(context)
+    if connection.request_arrived or not recorded:
+        hops.update(DESTINATION_HOPS)
+    if connection.response_left or not recorded:
+        hops.update(REPLY_HOPS)
+    return frozenset(hops)
 
 
-def _notes_data(context: CheckContext) -> bool:
-    """Whether the destination's agent has entries note PSH."""
+def _records_data(context: CheckContext) -> bool:
+    """Whether entries on the destination's node record PSH."""
     node = context.path.destination_node
     config = context.agent_config(node) if node else None
     return isinstance(config, AgentConfig) and not config.monitor_flags.isdisjoint((_ALL_FLAGS, _PSH))

@@ -1,7 +1,7 @@
-"""What events say beside each hop, and the hop that was seen to drop this connection.
+"""Adds flow events to findings, as part of the *observed* witness.
 
-In: the findings of the checks. Out: the same with what was observed; a hop that dropped packets of a request that
-failed is Broken, if they can have died there. Called by `examination`, after the checks.
+In: the findings of the checks. Out: the same with events; a hop that dropped packets of a failed request is Broken if
+they may have been lost there. Called by `examination`, after the checks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +19,10 @@ from .loss_counters import counted_drops
 
 
 def attach_events(context: CheckContext, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
-    """The findings, each with the events that concern it."""
+    """The findings, each with the events of its hop."""
     drops = context.connection.events.drops
     return [
-        _with_losses(context, _with_drops(context, _with_sightings(context, f), _of(f, drops), progress))
+        _with_losses(context, _with_drops(context, _with_observations(context, f), _of(f, drops), progress))
         for f in findings
     ]
 
@@ -33,7 +33,7 @@ def _of(finding: Finding, drops: Sequence[Drop]) -> list[Drop]:
 
 
 def hints(context: CheckContext) -> Iterator[str]:
-    """What was seen and names no hop, in sentences: for people who look at a segment, or for a denial."""
+    """Observations that name no hop, as sentences, to help users who look at a segment or a denial."""
     events = context.connection.events
     yield from map(str, events.drops)
     if not events.drops:
@@ -47,7 +47,7 @@ def hints(context: CheckContext) -> Iterator[str]:
 
 
 def lost_events(context: CheckContext) -> Iterator[str]:
-    """How many events each node knows that it lost, in sentences: any of them may have been of this connection."""
+    """The number of lost events by node, as sentences: any of them may be of this connection."""
     for node, lost in sorted(context.connection.events.lost.items()):
         yield f"{node} lost {lost} events"
 
@@ -55,8 +55,8 @@ def lost_events(context: CheckContext) -> Iterator[str]:
 def _with_drops(
     context: CheckContext, finding: Finding, drops: Sequence[Drop], progress: Progress
 ) -> Finding:
-    """Drops count where the request failed and its packets came no further; else they are mentioned and no more. Of
-    several kinds the most frequent gives the reason.
+    """Drops make the hop Broken if the request failed and packets got no further; otherwise they are only listed. The
+    most frequent kind of drop gives the reason.
     """
     if not drops:
         return finding
@@ -68,25 +68,25 @@ def _with_drops(
         "deniedBy": _distinct(policy for drop in drops for policy in drop.policies),
     }
     of_sender = any(drop.is_of_its_sender for drop in drops)
-    can_be_here = finding.hop in progress.zone or of_sender
+    can_be_here = finding.hop in progress.loss_hops or of_sender
     fatal = context.outcome.met is False and can_be_here
     stance = Stance.CONTRADICTS if fatal else Stance.AGREES
     finding = _observed(finding, "a packet of this connection was dropped here", facts, stance)
     if not fatal:
         return finding
-    dropped = "; ".join(map(str, drops))
-    # what is wrong with it, or not followed, says more than that it dropped
+    summary = "; ".join(map(str, drops))
+    # a known defect, or a hop that is not followed, is more specific than the drop
     if finding.verdict is HopVerdict.STALE or finding.unfollowed_beyond:
-        message, certain = f"{finding.message}; {dropped}", bool(finding.defects)
+        message, certain = f"{finding.message}; {summary}", bool(finding.defects)
         return replace(finding, verdict=HopVerdict.BROKEN, message=message, certain=certain)
     most = max(drops, key=lambda drop: drop.count)
     return replace(
-        finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=dropped, of_sender=of_sender
+        finding, verdict=HopVerdict.BROKEN, reason=most.reason, message=summary, of_sender=of_sender
     )
 
 
 def _with_losses(context: CheckContext, finding: Finding) -> Finding:
-    """How many events the hop's node lost meanwhile: any of them may have been of this connection."""
+    """The number of events that the hop's node lost during the run: any of them may be of this connection."""
     lost = context.connection.events.lost.get(finding.node)
     if not lost:
         return finding
@@ -99,19 +99,21 @@ def _distinct(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(filter(None, words)))
 
 
-def _with_sightings(context: CheckContext, finding: Finding) -> Finding:
+def _with_observations(context: CheckContext, finding: Finding) -> Finding:
     events = context.connection.events
-    seen = [observation for observation in events.sightings if finding.hop in _places(context, observation)]
+    seen = [
+        observation for observation in events.observations if finding.hop in _places(context, observation)
+    ]
     if not seen:
         return finding
     facts = {
         "events": ", ".join(f"{s.point} {'|'.join(sorted(s.flags))}".strip() for s in seen),
     }
-    return _observed(finding, "packets of this connection were seen to pass", facts)
+    return _observed(finding, "packets of this connection were observed", facts)
 
 
 def _places(context: CheckContext, observation: Observation) -> Iterator[HopName]:
-    """The hops that let a packet pass which was seen at this point."""
+    """The hops that forwarded a packet observed at this point."""
     source, destination = context.path.source_node, context.path.destination_node
     begin, end = (destination, source) if observation.reply else (source, destination)
     if observation.point is Point.TO_ENDPOINT and observation.node == end:
@@ -125,13 +127,13 @@ def _places(context: CheckContext, observation: Observation) -> Iterator[HopName
 def _observed(
     finding: Finding, summary: str, facts: dict[str, str], stance: Stance = Stance.AGREES
 ) -> Finding:
-    """The finding with more of what was observed; the check's own words go first, unless they are contradicted."""
+    """The finding with more observed facts. The check's own summary stays unless the events contradict it."""
     known = finding.evidence.get(Witness.OBSERVED)
-    shown = {key: fact for key, fact in facts.items() if fact}
+    merged = {key: fact for key, fact in facts.items() if fact}
     if known:
-        shown = {**known.facts, **shown}
+        merged = {**known.facts, **merged}
         if stance is Stance.AGREES:
             summary, stance = known.summary, known.stance
-    statement = Statement(stance, summary, shown)
+    statement = Statement(stance, summary, merged)
     evidence = {**finding.evidence, Witness.OBSERVED: statement}
     return replace(finding, evidence={w: evidence[w] for w in Witness if w in evidence})

@@ -1,8 +1,9 @@
-"""What both nodes counted while a request hung: packets that left one tunnel device and never came out of the other.
+"""Counters of both nodes while a request hangs: packets that left one tunnel device and did not arrive at the other.
 
-Counters miss nothing, but they count all traffic of a node. So a loss is reported only where the receiver counted no
-packet at all while this connection's were sent; what drops were counted is a hint to people and names no hop. Called by
-`diagnose`. Source: Cilium 1.18 `bpf/lib/trace.h` (`update_trace_metrics`, before aggregation), `bpf/lib/encap.h`.
+Counters miss nothing, but they include all traffic of a node. A loss is reported only if the receiver counted no packet
+at all while packets of this connection were sent. Counted drops are a hint for users and name no hop. Called by
+`context_builder` and `examination`. Source: Cilium 1.18 `bpf/lib/trace.h` (`update_trace_metrics`, before aggregation),
+`bpf/lib/encap.h`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,22 +22,22 @@ from ..failure_model.stage import Stage
 from ..finding.evidence_reader import EvidenceReader
 from ..finding.finding import Segment
 
-# A SYN that is not answered is sent again so many seconds after the first (also where the kernel starts linearly).
+# Times of SYN retransmissions in seconds after the first SYN (also if the kernel starts with linear timeouts).
 _RETRANSMITS_S = (1, 3, 7, 15, 31)
-_NOISE = frozenset({139})  # IPv6 router solicitations of pods, "Unsupported L3 protocol"
+_NOISE = frozenset({139})  # "Unsupported L3 protocol": IPv6 router solicitations of pods
 _SHOWN_DROPS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WireLoss:
-    """Nothing came through between two tunnel devices. `segment`: the stretch of the path; `message`: the numbers."""
+    """No packet arrived between two tunnel devices. `segment`: the segment of the path; `message`: the counters."""
 
     segment: Segment
     message: str
 
 
-def count(reader: EvidenceReader, path: ExpectedPath) -> None:
-    """The counters of both nodes, to be compared with what they are when the request has failed."""
+def read_counters(reader: EvidenceReader, path: ExpectedPath) -> None:
+    """Read the counters of both nodes, to compare them with those after the request failed."""
     for node in dict.fromkeys((path.source_node, path.destination_node or path.source_node)):
         if path.encapsulation is not Encapsulation.NONE:
             reader.read(links.counters(node, _device(path)), links.parse_counters)
@@ -44,38 +45,36 @@ def count(reader: EvidenceReader, path: ExpectedPath) -> None:
 
 
 def wire_loss(context: CheckContext, progress: Progress) -> WireLoss | None:
-    """The loss between the nodes, in the direction of the last packets that conntrack and events know of; None: there
-    is no proof of one.
-    """
+    """The loss between the nodes, in the direction of the last packets that have traces; None if counters show none."""
     path = context.path
     if not path.cross_node or path.encapsulation is Encapsulation.NONE or path.destination_node is None:
         return None
     if progress.reached is Stage.SENT:
-        ends = path.source_node, path.destination_node
+        sending, receiving = path.source_node, path.destination_node
         segment = Segment(HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, path.source_node)
     elif progress.reached is Stage.ANSWERED:
-        ends = path.destination_node, path.source_node
+        sending, receiving = path.destination_node, path.source_node
         segment = Segment(HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION, path.destination_node)
     else:
         return None
     device = _device(path)
-    sender, receiver = (_device_delta(context, node, device) for node in ends)
+    sender, receiver = (_device_delta(context, node, device) for node in (sending, receiving))
     if sender is None or receiver is None or not sender.tx_packets or receiver.rx_packets:
         return None
-    programs = _program_delta(context, ends[1])
+    programs = _program_delta(context, receiving)
     if programs is None or any(counter.file == "bpf_overlay.c" and n for counter, n in programs.items()):
         return None
     errors = sender.tx_errors + sender.tx_dropped
     message = (
-        f"{device} on {ends[0]} sent {sender.tx_packets} packets while the request hung"
-        f"{f' ({errors} more failed)' if errors else ''}, and none came out of {device} on {ends[1]}: "
+        f"{device} on {sending} sent {sender.tx_packets} packets while the request hung"
+        f"{f' ({errors} more failed)' if errors else ''}, and none arrived at {device} on {receiving}: "
         f"0 received by the device, 0 seen by cil_from_overlay"
     )
     return WireLoss(segment, message)
 
 
 def counted_drops(context: CheckContext) -> Iterator[str]:
-    """Drops that nodes counted while the request hung, of whatever traffic."""
+    """Drops of any traffic that nodes counted while the request hung."""
     nodes = dict.fromkeys(
         (context.path.source_node, context.path.destination_node or context.path.source_node)
     )
@@ -104,7 +103,7 @@ def _device_delta(context: CheckContext, node: str, device: str) -> DeviceCounte
 
 
 def _program_delta(context: CheckContext, node: str) -> Mapping[Counter, int] | None:
-    """By counter, how many packets it rose by."""
+    """The increase of each counter, in packets."""
     readings = context.reader.series(bpf_metrics.fact(node), bpf_metrics.parse)
     if len(readings) < 2:
         return None

@@ -1,4 +1,4 @@
-"""A run's context and findings → the profile of the path that this run observed, or None. Called by `engine`."""
+"""A run's context and findings → the path profile that this run observed, or None. Called by `engine`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,8 +15,8 @@ _ATTACHMENT_HOPS = (HopName.REPLY_PROGRAM, HopName.SOURCE_PROGRAM)
 
 
 def observed_profile(context: CheckContext, findings: Sequence[Finding]) -> ObservedPathProfile | None:
-    """The profile as the agents run it, which differs from the ConfigMap until they restart. None while agents differ,
-    as in a roll-out, or can't be asked.
+    """The profile according to the agents, which differs from the ConfigMap until they restart. None while agents
+    differ, as during a rollout, or their configuration is not known.
     """
     config = _agents_config(context)
     if config is None or any(finding.reason is Reason.IN_TRANSITION for finding in findings):
@@ -45,7 +45,7 @@ def observed_profile(context: CheckContext, findings: Sequence[Finding]) -> Obse
 
 
 def _agents_config(context: CheckContext) -> AgentConfig | None:
-    """What the agents on the nodes of this path agree on."""
+    """The configuration that the agents on the nodes of this path agree on."""
     pods = [context.source, *([context.destination] if context.destination else [])]
     nodes = {pod.node.name for pod in pods}
     configs = [context.agent_config(node) for node in sorted(nodes)]
@@ -59,7 +59,7 @@ def _profile_key(config: AgentConfig) -> tuple[object, ...]:
 
 
 def _attachments(findings: Sequence[Finding]) -> Iterator[tuple[str, ObservedAttachment]]:
-    """What is attached to the interfaces of pods; a hop that is not Ok shows a fault, not a path change."""
+    """The attachments at the interfaces of pods. A hop that is not Ok shows a fault, not a path change."""
     for hop in _ATTACHMENT_HOPS:
         for finding in findings:
             if finding.hop is hop and finding.verdict is HopVerdict.OK:

@@ -1,8 +1,8 @@
-"""What failed early because of something that the request itself would have met later: that is what is broken, and the
-name that did not resolve, or the endpoint that is not Ready, no more than its first symptom.
+"""The shared cause of a failed subpath and of the request: a hop that the request itself would meet later. The cause is
+that hop; the name that did not resolve, or the endpoint that is not Ready, is its symptom.
 
-In: the findings of a path. Out: the same with the hop that the failure comes of, where the request takes it too. Called
-by `examination`.
+In: the findings of a path. Out: the same with the shared cause, if the request depends on it too. Called by
+`examination`, before the rules.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,14 +11,14 @@ from dataclasses import replace
 from ...api.vocabulary import HOP_ORDER, HopName
 from ..finding.finding import Finding
 
-# Whatever leaves the pod passes these: they need not be judged again for the request.
+# All packets from the pod traverse these hops: they need not be judged again for the request.
 _OF_THE_POD = frozenset({HopName.SOURCE_INTERFACE, HopName.SOURCE_PROGRAM})
 
 
 def with_shared_cause(findings: list[Finding], candidate: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings; what a failure comes of is taken back where the request does not depend on it.
+    """The findings with the shared cause. The cause is removed if the request does not depend on it.
 
-    `candidate`: those of the paths that the request may take once its destination is known.
+    `candidate`: the findings on paths to candidate backends.
     """
     failed = next((f for f in findings if f.cause), None)
     if failed is None or failed.cause is None:
@@ -36,7 +36,7 @@ def with_shared_cause(findings: list[Finding], candidate: Callable[[], Iterable[
 def _of_request(
     cause: Finding, findings: Iterable[Finding], candidate: Callable[[], Iterable[Finding]]
 ) -> Finding | None:
-    """The cause as the request meets it."""
+    """The finding of the same cause on the request's path."""
     if cause.hop in _OF_THE_POD:
         return cause
     met = next((f for f in findings if _is_same(f, cause)), None)
@@ -44,7 +44,7 @@ def _of_request(
 
 
 def _is_same(finding: Finding, cause: Finding) -> bool:
-    """The same thing is wrong with the same object."""
+    """Whether both findings have the same problem of the same object."""
     return (finding.verdict, finding.node, finding.hop, finding.object, finding.reason) == (
         cause.verdict,
         cause.node,

@@ -1,7 +1,8 @@
-"""Findings → one verdict: an ordered chain of rules, of which the first that answers decides.
+"""Findings → one verdict: an ordered chain of rules. The first rule that returns a verdict decides.
 
-Cause before symptom, a hop before a segment, never a guess. Each rule is pure and says in its docstring what it decides
-and why it stands where it stands; docs/verdict.md is made of them. Called once per path, after all checks have run.
+Causes come before symptoms, hops before segments; no rule guesses. Each rule is pure. Its docstring says what it
+decides and the reason for its place in the order; docs/verdict.md is generated from them. Called once for each path,
+after all checks.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ..connection.progress import Progress, segment_around, segment_between
 from .adjustments import ADJUSTMENTS
-from .answers import became, broken_at, lost_in, unknown, with_lost_events
+from .answers import broken_at, lost_in, outcome_text, unknown, with_lost_events
 from .blame import bypass_of, may_mask, root_cause_of, shared_cause_of
 from .verdict_input import Verdict, VerdictInput, divergence_of
 
@@ -19,23 +20,23 @@ Rule = Callable[[VerdictInput], Verdict | None]
 
 
 def unsupported_configuration(given: VerdictInput) -> Verdict | None:
-    """A setting or a version that no check knows: Unknown, with what became of the request.
+    """An unsupported setting or version: Unknown, with the outcome of the request.
 
-    First, because no finding of such a path proves anything. A change explains a failure better, if there is one.
+    First, because findings prove nothing on such a path. If something is changing, that explains a failure better.
     """
     if given.unsupported is None or given.outcome.met is None or (given.failed and given.change):
         return None
     reason, why = Reason(given.unsupported.reason), given.unsupported.message
     if given.outcome.met:
-        return unknown(given, reason, f"the request {became(given.outcome)}, but {why}")
+        return unknown(given, reason, f"the request {outcome_text(given.outcome)}, but {why}")
     return unknown(given, reason, f"the request failed ({given.outcome.message}), and {why}")
 
 
 def outcome_unknown(given: VerdictInput) -> Verdict | None:
-    """curl's report does not say whether the expectation was met: Unknown.
+    """curl's report does not show whether the expectation was met: Unknown.
 
-    Before everything that depends on the outcome. A report that does not fit the pod is left to `change_in_progress`
-    while something changes: the pod may have been re-created under its name.
+    Before all rules that depend on the outcome. While something changes, `change_in_progress` handles a report that
+    does not fit the pod: the pod may have been re-created with the same name.
     """
     outcome = given.outcome
     re_created = given.change and outcome.reason is Reason.IMPLAUSIBLE_CLIENT_REPORT
@@ -48,7 +49,7 @@ def outcome_unknown(given: VerdictInput) -> Verdict | None:
 def latent_fault(given: VerdictInput) -> Verdict | None:
     """The expectation was met, but a hop is Stale: Degraded, at the first such hop.
 
-    Before any doubt about other hops: a contradiction that was seen twice is certain.
+    Before rules about hops that can't be judged: a contradiction that was read twice is certain.
     """
     stale = given.first(HopVerdict.STALE)
     if not given.outcome.met or stale is None:
@@ -57,20 +58,20 @@ def latent_fault(given: VerdictInput) -> Verdict | None:
 
 
 def path_not_followed(given: VerdictInput) -> Verdict | None:
-    """The expectation was met, but no check follows the packets from some hop on: Unknown.
+    """The expectation was met, but no check follows the packets beyond some hop: Unknown.
 
-    Before `expectation_missed`, since what was missed may be the work of the proxy.
+    Before `expectation_missed`, because the proxy may be the reason for what was missed.
     """
     start = given.not_followed
     if not given.outcome.met or start is None:
         return None
-    return unknown(given, start.reason, f"the request {became(given.outcome)}, but {start.message}")
+    return unknown(given, start.reason, f"the request {outcome_text(given.outcome)}, but {start.message}")
 
 
 def expectation_missed(given: VerdictInput) -> Verdict | None:
-    """The expected answer came, but late or by another path than expected: Degraded, without a hop.
+    """The expected response arrived, but late or over an unexpected path: Degraded, without a hop.
 
-    Before hops that can't be judged: this was measured.
+    Before rules about hops that can't be judged, because this was measured.
     """
     if not given.outcome.met or given.outcome.shortfall is None:
         return None
@@ -79,17 +80,17 @@ def expectation_missed(given: VerdictInput) -> Verdict | None:
 
 
 def hop_not_judged(given: VerdictInput) -> Verdict | None:
-    """The expectation was met, but evidence of a hop is missing: Unknown. Healthy takes every hop to be Ok."""
+    """The expectation was met, but evidence of a hop is missing: Unknown. Healthy requires every hop to be Ok."""
     hop = given.first(HopVerdict.UNKNOWN)
     if not given.outcome.met or hop is None:
         return None
     place = f"{hop.hop} on {hop.node}"
-    message = f"the request {became(given.outcome)}, but {place} can't be judged: {hop.message}"
+    message = f"the request {outcome_text(given.outcome)}, but {place} can't be judged: {hop.message}"
     return unknown(given, hop.reason, message)
 
 
 def denied_as_expected(given: VerdictInput) -> Verdict | None:
-    """A denial was expected and a policy drop of this connection was seen: Healthy, up to the hop that denied."""
+    """A denial was expected, and a policy drop of this connection was observed: Healthy, up to the hop of the drop."""
     outcome = given.outcome
     if not outcome.met or outcome.reason is not Reason.DENIED:
         return None
@@ -108,34 +109,34 @@ def healthy(given: VerdictInput) -> Verdict | None:
 
 
 def change_in_progress(given: VerdictInput) -> Verdict | None:
-    """The request failed while something on its path changed: Unknown (`InTransition`).
+    """The request failed while something on its path was changing: Unknown (`InTransition`).
 
-    The first rule for failures: the request may have met the path as it was before.
+    The first rule for failures: the request may have met an earlier state of the path.
     """
     return unknown(given, Reason.IN_TRANSITION, given.change) if given.change else None
 
 
 def root_cause(given: VerdictInput) -> Verdict | None:
-    """A Stale hop whose defect explains how far packets came: Broken at that hop. What was observed is its symptom.
+    """A Stale hop has a defect that explains how far packets got: Broken at that hop; the observed hop is its symptom.
 
-    Before what was observed to fail: if policy drops packets for a wrong identity in the ipcache, the ipcache is the
-    cause.
+    Before rules about observed failures: if policy drops packets because of a wrong identity in the ipcache, the
+    ipcache is the cause.
     """
     return broken_at(given, root_cause_of(given))
 
 
 def shared_root_cause(given: VerdictInput) -> Verdict | None:
-    """A name did not resolve, or no endpoint is Ready, because of a hop that this request depends on too: Broken at it.
+    """A subpath failed because of a hop that the request depends on too: Broken at that hop.
 
-    After `root_cause`, which explains this very request.
+    A name did not resolve, or no endpoint is Ready. After `root_cause`, which explains the request itself.
     """
     return broken_at(given, shared_cause_of(given))
 
 
 def policy_bypassed(given: VerdictInput) -> Verdict | None:
-    """A connection was established that policy denies, and a Stale hop kept its packets from that policy: Broken at it.
+    """A connection that policy denies was established, because it bypassed that policy at a Stale hop: Broken there.
 
-    A rule of its own, since packets that pass die nowhere, which is what `root_cause` goes by.
+    A separate rule, because `root_cause` explains lost packets, and these packets were not lost.
     """
     if given.outcome.reason is not Reason.POLICY_NOT_ENFORCED:
         return None
@@ -143,9 +144,9 @@ def policy_bypassed(given: VerdictInput) -> Verdict | None:
 
 
 def masked_failure(given: VerdictInput) -> Verdict | None:
-    """A hop was observed to fail, which may be the work of another one that can't be judged: Broken, as a segment.
+    """A hop was observed to fail, but the cause may be another hop that can't be judged: Broken, with a segment.
 
-    Before `observed_failure`: to name the wrong hop is worse than to name a segment.
+    Before `observed_failure`: a segment is better than the wrong hop.
     """
     observed = given.observed
     masking = may_mask(given, observed) if observed else None
@@ -174,8 +175,8 @@ def masked_failure(given: VerdictInput) -> Verdict | None:
 def answered_by_another(given: VerdictInput) -> Verdict | None:
     """The connection was refused, although no packet reached the destination: Broken, with a segment.
 
-    After `root_cause`, which names a hop that hands packets to somebody else. Before `observed_failure`, which would
-    blame the application.
+    After `root_cause`, which names a hop that diverts packets. Before `observed_failure`, which would name the
+    application.
     """
     observed, sent = given.observed, given.progress.answered_instead
     if observed is None or sent is None or observed.reason is not Reason.CONNECTION_REFUSED:
@@ -204,9 +205,9 @@ def observed_failure(given: VerdictInput) -> Verdict | None:
 
 
 def failure_not_followed(given: VerdictInput) -> Verdict | None:
-    """The request failed, and no check follows the packets from some hop on: Unknown.
+    """The request failed, and no check follows the packets beyond some hop: Unknown.
 
-    After what names a hop before that one. A loss between the nodes before it is named by `lost_between_nodes`.
+    After the rules that name an earlier hop. `lost_between_nodes` reports a loss between the nodes before that hop.
     """
     start, loss = given.not_followed, given.wire_loss
     if start is None or (loss and given.is_followed_to(loss.segment.before)):
@@ -216,9 +217,9 @@ def failure_not_followed(given: VerdictInput) -> Verdict | None:
 
 
 def policy_not_enforced(given: VerdictInput) -> Verdict | None:
-    """A connection was established that should be denied, and no hop says why: Broken, without a hop.
+    """A connection was established that should be denied, and no hop explains it: Broken, without a hop.
 
-    Before the segments: nothing was lost.
+    Before rules that name a segment, because no packet was lost.
     """
     outcome = given.outcome
     if outcome.reason is not Reason.POLICY_NOT_ENFORCED:
@@ -228,18 +229,18 @@ def policy_not_enforced(given: VerdictInput) -> Verdict | None:
 
 
 def lost_between_nodes(given: VerdictInput) -> Verdict | None:
-    """Packets left one node's tunnel device and none came out of the other's: Broken, between the two.
+    """Packets left one node's tunnel device, and none arrived at the other's: Broken, between the two.
 
-    Before `lost_in_transit`: counters of both devices narrow the segment further than conntrack entries can.
+    Before `lost_in_transit`, because device counters narrow the segment further than conntrack entries.
     """
     loss = given.wire_loss
     return lost_in(given, loss.segment, Reason.LOST_BETWEEN_NODES, loss.message) if loss else None
 
 
 def lost_in_transit(given: VerdictInput) -> Verdict:
-    """Packets were lost and no hop can be named: Broken, with the narrowest segment that holds the loss.
+    """Packets were lost, and no hop can be named: Broken, with the narrowest segment that contains the loss.
 
-    Always answers, and so comes last.
+    Last, because it always returns a verdict.
     """
     segment = segment_between(given.findings, given.progress, given.last_planned_hop)
     return lost_in(given, segment, Reason.LOST_IN_TRANSIT)
@@ -269,8 +270,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def conclude(given: VerdictInput) -> Verdict:
-    """The verdict of the first rule that answers, on adjusted findings."""
+    """The verdict of the first rule that returns one, on adjusted findings."""
     for adjust in ADJUSTMENTS:
         given = replace(given, findings=adjust(given))
-    answers = ((rule, rule(given)) for rule in RULES)
-    return next(replace(verdict, rule=rule.__name__) for rule, verdict in answers if verdict)
+    verdicts = ((rule, rule(given)) for rule in RULES)
+    return next(replace(verdict, rule=rule.__name__) for rule, verdict in verdicts if verdict)

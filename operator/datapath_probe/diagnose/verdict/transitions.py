@@ -1,8 +1,8 @@
-"""What is in the middle of changing on a path, in Kubernetes' and Cilium's own words. A failing run then proves
-nothing: the verdict is Unknown, and this says what is in transition.
+"""What is changing on a path, according to Kubernetes and Cilium. A failed run then proves nothing: the verdict is
+Unknown, with what is in transition.
 
-What does not lie on the path of this very connection does not count, and no state counts for ever: a roll-out elsewhere
-hides no fault, nor does an agent that has been dead for long. Called by `examination`.
+Only changes on the path of this connection count, and only within a time window: a rollout elsewhere hides no fault,
+nor does an agent that has been down for long. Called by `examination`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,12 +18,14 @@ from ..run.windows import Windows
 
 
 def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> str | None:
-    """The first thing that is changing, as one sentence; None when nothing is.
+    """The first change that is in progress, as one sentence; None if everything is stable.
 
-    `chosen`: the backend that the packets went to; `doubtful`: the hops that were not found Ok.
+    `chosen`: the backend that packets went to. `doubtful`: the hops that are not Ok.
     """
     if run.view_age_s > run.windows.trusted_view_s:
-        return f"the API server has not been reached for {run.view_age_s:.0f} s, so objects may have changed unseen"
+        return (
+            f"the API server has not answered for {run.view_age_s:.0f} s, so objects may have changed unseen"
+        )
     if isinstance(run.plan_after, CannotRun):
         return run.plan_after.message
     return next(_all(run, chosen, doubtful), None)
@@ -43,14 +45,14 @@ def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) ->
 
 
 def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
-    """What the objects of one moment say about themselves."""
+    """Changes that the current state of the objects shows."""
     pods = [plan.source, *(backend.pod_facts for backend in concerned if backend.pod_facts)]
     for facts in pods:
         name = _name(facts.pod)
         if facts.pod.terminating:
             yield f"pod {name} is being deleted"
         if now - facts.pod.started_at < windows.pod_starting_s:
-            yield f"pod {name} has just been started"
+            yield f"pod {name} has just started"
         endpoint = facts.endpoint
         is_ready = endpoint is None or endpoint.state in ("ready", "")
         if endpoint and not is_ready and _is_recent(endpoint.written_at, now, windows.regenerating_s):
@@ -74,7 +76,7 @@ def _node_changing(facts: NodeFacts, now: float, windows: Windows) -> Iterator[s
 
 
 def _endpoint_churn(churn: EndpointChurn, now: float, windows: Windows, has_endpoints: bool) -> Iterator[str]:
-    """What comes and goes behind a Service. One without pods to come has no endpoints for good."""
+    """Endpoints of a Service that come and go. If none is about to become ready, having none is not a change."""
     for pod in churn.unready:
         if pod.terminating:
             yield f"pod {_name(pod)} behind Service {churn.service} is being deleted"
@@ -86,7 +88,7 @@ def _endpoint_churn(churn: EndpointChurn, now: float, windows: Windows, has_endp
 
 
 def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled: bool) -> Iterator[str]:
-    """What differs between the moments before and after the run."""
+    """Differences between the plans before and after the run."""
     if before.source != after.source:
         yield from _pod_changes(before.source, after.source)
     if before.frontend != after.frontend:
@@ -118,12 +120,12 @@ def _pod_changes(before: PodFacts, after: PodFacts) -> Iterator[str]:
 
 
 def _without_readiness(pod: Pod) -> Pod:
-    """The pod without its readiness, which a fault on the path changes too: it is no sign of a roll-out."""
+    """The pod without its readiness, which a fault on the path can change too: it does not prove a rollout."""
     return replace(pod, ready=True)
 
 
 def _is_recent(at: float, now: float, window_s: float) -> bool:
-    """Whether it happened within the window, as far as is known."""
+    """Whether it happened within the window; True if unknown."""
     return at == 0 or now - at < window_s
 
 

@@ -1,4 +1,4 @@
-"""What the rules of a verdict are given, and what they give."""
+"""The input of the rules, and the verdict that they return."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from .loss_counters import WireLoss
 
 @dataclass(frozen=True, slots=True)
 class VerdictInput:
-    """One run of one path, as far as its verdict depends on it. There is at least one finding.
+    """Everything about one run of one path that its verdict depends on. There is at least one finding.
 
-    `change`: what Kubernetes or Cilium is changing on this path, as one sentence. `unsupported`: a setting or version
-    on this path that no check knows. `wire_loss`: packets that left one node's tunnel device and did not come out of
-    the other's. `hints`: what else was seen, for people, where no hop is named. `last_planned_hop`: where the path
-    would end if the backend were known. `lost_events`: events that nodes know they lost.
+    `change`: what Kubernetes or Cilium is changing on this path, as one sentence. `unsupported`: an unsupported setting
+    or version on this path. `wire_loss`: packets that left one node's tunnel device and did not arrive at the other's.
+    `hints`: more observations for users, if no hop is named. `last_planned_hop`: the last hop of the path, if the
+    backend were known. `lost_events`: the numbers of events that nodes lost, as sentences.
     """
 
     findings: tuple[Finding, ...]
@@ -38,7 +38,7 @@ class VerdictInput:
 
     @property
     def not_followed(self) -> Finding | None:
-        """The first hop from which no check follows the packets."""
+        """The first hop beyond which no check follows the packets."""
         return next((finding for finding in self.findings if finding.unfollowed_beyond), None)
 
     @property
@@ -58,7 +58,7 @@ class VerdictInput:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict of a path, and the findings with the cause marked Broken. `rule`: the one that decided."""
+    """The verdict of a path, and the findings with the cause marked Broken. `rule`: the rule that decided."""
 
     verdict: ProbeVerdict
     reason: Reason

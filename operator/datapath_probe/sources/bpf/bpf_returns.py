@@ -90,12 +90,12 @@ def _returned(code: Mapping[int, str]) -> Values:
 
 
 def _next(place: int, text: str) -> Sequence[int]:
-    behind = place + (2 if text.startswith(_DOUBLE) else 1)
+    following = place + (2 if text.startswith(_DOUBLE) else 1)
     jump = None if text.startswith(_CALL) else _JUMP.search(text)
     if jump is None:
-        return (behind,)
+        return (following,)
     target = place + 1 + int(jump[2])
-    return (behind, target) if jump[1] else (target,)
+    return (following, target) if jump[1] else (target,)
 
 
 def _written(text: str, registers: _Registers) -> _Registers:

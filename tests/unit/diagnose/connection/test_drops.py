@@ -4,7 +4,7 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
-from datapath_probe.diagnose.connection.drops import Drop, Scene, owner
+from datapath_probe.diagnose.connection.drops import Drop, DropContext, owner
 
 S, D, BOTH = (True, False), (False, True), (True, True)
 LXC, HOST, OVERLAY = "bpf_lxc.c", "bpf_host.c", "bpf_overlay.c"
@@ -46,8 +46,8 @@ def test_a_drop_between_nodes_is_owned_by_one_hop(
     reply: HopName | None,
 ) -> None:
     at_source, at_destination = node
-    assert owner(Scene(code, file, direction, False, at_source, at_destination)) is request_
-    assert owner(Scene(code, file, direction, True, at_destination, at_source)) is reply
+    assert owner(DropContext(code, file, direction, False, at_source, at_destination)) is request_
+    assert owner(DropContext(code, file, direction, True, at_destination, at_source)) is reply
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_drop_between_nodes_is_owned_by_one_hop(
     ],
 )
 def test_on_one_node_the_direction_tells_the_end(code: int, direction: str, hop: HopName | None) -> None:
-    assert owner(Scene(code, LXC, direction, False, *BOTH)) is hop
+    assert owner(DropContext(code, LXC, direction, False, *BOTH)) is hop
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_on_one_node_the_direction_tells_the_end(code: int, direction: str, hop:
     [(155, HopName.SERVICE_TRANSLATION), (158, HopName.SERVICE_LOOKUP), (133, None), (151, None)],
 )
 def test_before_translation_only_the_services_hops_are_named(code: int, hop: HopName | None) -> None:
-    assert owner(Scene(code, LXC, "egress", False, *S, to_service=True)) is hop
+    assert owner(DropContext(code, LXC, "egress", False, *S, to_service=True)) is hop
 
 
 def test_only_a_request_denied_by_an_endpoint_counts_as_policy() -> None:

@@ -116,7 +116,7 @@ def test_who_listens_has_not_refused() -> None:
     assert told.divergence is None
     assert told.segment is not None
     assert told.symptom is not None
-    assert "although something listens" in told.symptom.message
+    assert "although a process listens" in told.symptom.message
 
 
 @pytest.mark.parametrize("printed", ["", "LISTEN 0 5 127.0.0.1:81 0.0.0.0:*\n", "LISTEN 6 5 *:81 *:*\n"])

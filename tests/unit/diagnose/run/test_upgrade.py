@@ -80,8 +80,8 @@ def test_what_no_version_asked_is_left_out_with_a_note() -> None:
     foreign = bundle(document)
     assert foreign.run == whole.run
     assert [note.partition(":")[0] for note in foreign.notes] == [
-        "an answer of uname -a on node1 is left out",
-        "an answer of ip -j route get x on node1 is left out",
+        "an answer of uname -a on node1 is omitted",
+        "an answer of ip -j route get x on node1 is omitted",
     ]
     assert diagnose(foreign.run) == diagnose(whole.run)
 

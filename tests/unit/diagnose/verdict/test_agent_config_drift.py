@@ -111,7 +111,7 @@ def test_host_routing_is_told_from_the_nodes_own_settings() -> None:
     run, _ = set_apart("kpr/endpoint-entry-missing@1.18.5", "enable-bpf-masquerade:true")
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
-    assert "BPF host routing true, the ConfigMap says false" in diagnosis.message
+    assert "BPF host routing true, the ConfigMap has false" in diagnosis.message
 
 
 @pytest.mark.parametrize("name", names())

@@ -8,7 +8,7 @@ from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.context import CheckContext
 from datapath_probe.diagnose.examination import Examination
 from datapath_probe.diagnose.failure_model.model import DESTINATION_HOPS, REPLY_HOPS, REQUEST_HOPS
-from datapath_probe.diagnose.verdict.data_transfer import transfer_zone
+from datapath_probe.diagnose.verdict.data_transfer import transfer_hops
 from datapath_probe.sources.maps.conntrack import CtEntry, TcpFlag
 from unit.recorded import recorded
 
@@ -38,11 +38,11 @@ def context(received: TcpFlag, sent: TcpFlag, protocol: str = "http") -> CheckCo
 def test_data_died_after_the_last_place_that_noted_it(
     received: TcpFlag, sent: TcpFlag, zone: set[HopName]
 ) -> None:
-    assert transfer_zone(context(received, sent)) == zone
+    assert transfer_hops(context(received, sent)) == zone
 
 
 def test_data_of_a_tls_handshake_is_not_the_request() -> None:
-    assert transfer_zone(context(DATA, DATA, protocol="https")) == {
+    assert transfer_hops(context(DATA, DATA, protocol="https")) == {
         *REQUEST_HOPS,
         *DESTINATION_HOPS,
         *REPLY_HOPS,
@@ -52,4 +52,4 @@ def test_data_of_a_tls_handshake_is_not_the_request() -> None:
 def test_without_an_entry_data_can_have_died_anywhere() -> None:
     found = context(DATA, DATA)
     unknown = replace(found, connection=replace(found.connection, incoming=None))
-    assert transfer_zone(unknown) == {*REQUEST_HOPS, *DESTINATION_HOPS, *REPLY_HOPS}
+    assert transfer_hops(unknown) == {*REQUEST_HOPS, *DESTINATION_HOPS, *REPLY_HOPS}

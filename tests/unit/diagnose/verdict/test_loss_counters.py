@@ -68,7 +68,7 @@ def test_nothing_out_of_the_other_tunnel_device_is_a_loss_on_the_wire() -> None:
     stretch = (diagnosis.segment.after, diagnosis.segment.before, diagnosis.segment.node)
     assert stretch == (HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, here)
     assert f"cilium_vxlan on {here} sent 3 packets" in diagnosis.message
-    assert f"none came out of cilium_vxlan on {there}" in diagnosis.message
+    assert f"none arrived at cilium_vxlan on {there}" in diagnosis.message
 
 
 @pytest.mark.parametrize(

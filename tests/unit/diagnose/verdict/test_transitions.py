@@ -82,7 +82,7 @@ def test_a_cluster_that_stands_still_is_not_told() -> None:
     ("change", "words"),
     [
         (_pod("deathstar-0", terminating=True), "pod default/deathstar-0 is being deleted"),
-        (_pod("deathstar-0", started_at=991.0), "pod default/deathstar-0 has just been started"),
+        (_pod("deathstar-0", started_at=991.0), "pod default/deathstar-0 has just started"),
         (_agent("node1", ready=False), "agent on node1 is not ready"),
         (_agent("node1", ready=False, ready_changed_at=NOW - 100), "agent on node1 is not ready"),
         (_agent("node2", started_at=NOW - 25), "agent on node2 was started 25 s ago"),
@@ -121,7 +121,7 @@ def test_a_destination_that_vanished_says_why() -> None:
 def test_an_api_server_that_is_silent_for_long_is() -> None:
     still = run(plan(), plan())
     assert told(replace(still, view_age_s=5.0)) is None
-    assert "has not been reached for 30 s" in (told(replace(still, view_age_s=30.0)) or "")
+    assert "has not answered for 30 s" in (told(replace(still, view_age_s=30.0)) or "")
 
 
 @pytest.mark.parametrize(
