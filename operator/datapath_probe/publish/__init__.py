@@ -2,5 +2,5 @@
 
 In: the probe, its earlier status and a `RunResult`. Out: the next `ProbeStatus`, the text of an Event, series
 of Prometheus, a hop-by-hop report. Called by `control` and `cli`. It writes to the API server only through
-`ports`.
+`interfaces`.
 """

@@ -1,6 +1,6 @@
 """A denial that is expected: which policy hop is to be named where it did not come, and in which words where it did.
 
-Called by `policy`.
+Called by `policy_comparison`.
 """
 
 from ...api.reasons import Reason

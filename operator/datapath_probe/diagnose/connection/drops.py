@@ -1,7 +1,7 @@
 """A dropped packet → the hop that owns the object it died of. One object, one hop: a drop that fits several hops has
 none.
 
-Called by `events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`,
+Called by `flow_events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`,
 `bpf/lib/{encap,local_delivery,lb}.h`: where each code is sent from.
 """
 

@@ -2,7 +2,7 @@
 
 Events are asked for in the second look, when the rings have moved on since the request ended; a healthy run does not
 pay for them. What they show counts. What they do not show proves nothing: rings overflow, aggregation hides, and the
-newest event of a node can't be read. Called by `trace`, and for each context while the request hangs.
+newest event of a node can't be read. Called by `conntrack_lookup`, and for each context while the request hangs.
 Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
 """
 

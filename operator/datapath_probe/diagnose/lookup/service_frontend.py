@@ -1,6 +1,6 @@
 """A Service's frontend as a node has it: its slot 0, and the address under which that and the other slots are found.
 
-In: a planned frontend. Out: the entry that programs would use. Called by `trace` and the checks of Services.
+In: a planned frontend. Out: the entry that programs would use. Called by `backend_selection` and checks of Services.
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`sock4_wildcard_lookup`).
 """
 

@@ -1,7 +1,8 @@
 """In which network namespace of its node a pod lives: the one that has its address, or had it a moment ago; else, or if
 several have it, the one that holds the other end of its pair of interfaces.
 
-In: a context, a pod and its agent's endpoint. Called by the checks of the interfaces, and by `sizes`.
+In: a context, a pod and its agent's endpoint. Called by the checks of the interfaces, by `mtu` and by
+`pod_sockets`.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One exec over one WebSocket: handshake, stdin out, events in.
 
-In: a container, an argv. Out: an `ExecStream` of `protocol` events, or an `ExecError`. Called by `once` and
-`shell`.
+In: a container, an argv. Out: an `ExecStream` of `protocol` events, or an `ExecError`. Called by `one_shot`
+and `shell`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Why a command could not be run or its end not be learnt: what the API server, the kubelet and the container
 runtime say, as one of our reasons.
 
-In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `once` and `agents` turn
+In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `one_shot` and `agents` turn
 into an `Unavailable`. Called by all who talk to the API server here.
 """
 

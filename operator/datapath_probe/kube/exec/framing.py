@@ -1,7 +1,7 @@
 """Many commands in one round trip through a shell: the script that goes in, the reply that comes out. Pure.
 
 In: commands. Out: the text for `sh`'s stdin, and from what it prints one result a command. Called by
-`asking` and `shell`.
+`query` and `shell`.
 
 How the script works. `timeout` starts one inner `sh` that runs the commands one after another; `dd` collects
 what they print and writes it at once, end mark included (a reply in two small writes may wait 40 ms for a
