@@ -63,6 +63,16 @@ def test_names_of_programs_that_were_cut_off_are_not_known() -> None:
     assert profile.node_attachments == ()
 
 
+@pytest.mark.parametrize("garbage", [None, -1, "many"])
+def test_a_number_of_changes_that_can_not_be_read_does_not_spoil_the_profile(garbage: object) -> None:
+    profile = ProbeStatus.from_object(
+        {**OLD, "counters": {**OLD["counters"], "pathChanges": garbage}}
+    ).path_profile
+    before = read().path_profile
+    assert before is not None
+    assert profile == before.model_copy(update={"change_count": 0})
+
+
 def test_history_is_kept() -> None:
     history = read().history
     assert [entry.path_change for entry in history] == [None, None, "routing vxlan → geneve", None, None]
