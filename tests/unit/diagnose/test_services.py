@@ -152,3 +152,28 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     assert told.divergence is not None
     assert told.divergence.hop is HopName.SERVICE_LOOKUP
     assert "without session affinity" in told.message
+
+
+@pytest.mark.parametrize("name", ["healthy-service-cross-node", "kpr/healthy-service@1.18.5"])
+def test_a_backend_of_another_ip_version_is_none_that_this_connection_went_to(name: str) -> None:
+    run = recorded(name)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        if fact.kind is FactKind.SERVICE_BACKEND:
+            readings[fact] = tuple(map(with_longer_address, answers))
+        elif fact.kind is FactKind.CONNTRACK_ENTRY and fact.text("entry") == "out":
+            readings[fact] = (ABSENT,) * len(answers)
+        else:
+            readings[fact] = answers
+    diagnosis = diagnose(replace(run, evidence=Evidence(readings)))
+    assert diagnosis.verdict is not ProbeVerdict.HEALTHY
+    assert diagnosis.backend is None or diagnosis.backend in run.plan.backends
+
+
+def with_longer_address(reading: Reading) -> Reading:
+    """The value as if the address in front of it were one of IPv6."""
+    if not isinstance(reading, Answer):
+        return reading
+    saved = json.loads(reading.stdout)
+    saved["value"] = [*["0x20"] * 12, *saved["value"]]
+    return replace(reading, stdout=json.dumps(saved).encode())

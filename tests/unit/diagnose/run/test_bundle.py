@@ -144,6 +144,9 @@ def test_no_value_of_the_query_is_saved() -> None:
     assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
 
 
+UPTIME = {"kind": "uptime", "node": "node1", "parameters": {}}
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -152,8 +155,13 @@ def test_no_value_of_the_query_is_saved() -> None:
         (("request", "localPort"), "high"),
         (("request", "reading"), {"unavailable": "Unheard-of", "message": "", "at": 0}),
         (("viewAge",), None),
-        (("evidence",), [{"node": "node1", "argv": [], "readings": []}]),
-        (("evidence",), [{"node": "node1", "argv": ["ip"], "readings": [{"exitCode": "none"}]}]),
+        (("evidence",), [{"node": "node1", "argv": ["true"], "readings": []}]),
+        (("evidence",), [{"kind": "of-the-next-version", "node": "node1", "parameters": {}, "readings": []}]),
+        (("evidence",), [{"kind": "uptime", "node": "node1", "parameters": {"since": 1}, "readings": []}]),
+        (("evidence",), [{"kind": "sockets", "node": "node1", "parameters": {"port": [[]]}, "readings": []}]),
+        (("evidence",), [{"kind": "sockets", "node": "node1", "parameters": {}, "readings": []}]),
+        (("evidence",), [{**UPTIME, "readings": [{"exitCode": "none"}]}]),
+        (("evidence",), [{**UPTIME, "readings": [None]}]),
         (("plan",), {}),
     ],
 )

@@ -17,6 +17,7 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.kube.exec.commands import argv_of
+from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.iproute2 import links
@@ -118,6 +119,36 @@ def test_both_parts_of_the_configuration_are_one_fact() -> None:
     assert [line for line in lines if "cluster-id" in line] == [f"{FOLDER}/cluster-id:9"]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"stdout": ""},
+        {"stdout": f"{FOLDER}/routing-mo"},
+        {"stdout": "null\n"},
+        {"truncated": True},
+        {"exitCode": 126},
+    ],
+)
+def test_the_second_part_of_the_configuration_does_not_stand_in_for_the_first(
+    damaged: dict[str, Any],
+) -> None:
+    document, first = with_config()
+    first["readings"] = [{**reading, **damaged} for reading in first["readings"]]
+    run = bundle(document).run
+    reading = run.evidence.latest(Fact(FactKind.AGENT_CONFIG, first["node"]))
+    assert isinstance(reading, Answer)
+    assert isinstance(agent_config.parse(reading), Unavailable)
+    assert reading.stdout.decode() == first["readings"][-1]["stdout"]
+
+
+def test_a_second_part_that_is_no_configuration_was_asked_for_in_vain() -> None:
+    document, first = with_config()
+    more = [*first["argv"][:3], f"{FOLDER}/cluster-id", f"{FOLDER}/underlay-protocol"]
+    second = {**first["readings"][-1], "stdout": "sh: 1: grep: not found\n", "exitCode": 127}
+    document["evidence"].append({"node": first["node"], "argv": more, "readings": [second]})
+    assert f"{FOLDER}/cluster-id:7" in config_of(document, first["node"])
+
+
 def test_reasons_have_the_names_of_today() -> None:
     document = saved("healthy-cross-node")
     gone = {"unavailable": "PodGone", "message": "gone", "at": 0.0}
@@ -156,7 +187,13 @@ def test_what_a_fact_can_not_have_is_refused(argv: tuple[str, ...]) -> None:
         fact_of("node1", argv)
 
 
-@pytest.mark.parametrize("argv", [("true",), ("grep", "-r", "", "/etc"), ("perl", "-e", "1", "2")])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *((), ("",), ("true",), ("grep",), ("grep", "-r", "", "/etc"), ("perl", "-e", "1", "2")),
+        *(("nsenter",), ("nsenter", "--net=/var/run/cilium/netns/cni-1"), ("nsenter", "--net=/x", "true")),
+    ],
+)
 def test_what_no_version_asked_is_no_fact(argv: tuple[str, ...]) -> None:
     assert fact_of("node1", argv) is None
 
