@@ -1,6 +1,6 @@
-"""Policies that hand traffic to an L7 proxy: what they say of other traffic, and of the hops before and behind them.
+"""Policies that redirect traffic to an L7 proxy: the verdict on other traffic, and on hops before and beyond the proxy.
 
-Derived from recorded runs: the lab runs without a proxy. The rules are as Cilium 1.18.5 and 1.19.5 write them.
+Derived from recorded runs: the lab runs without a proxy. The rules have the format of Cilium 1.18.5 and 1.19.5.
 """
 
 import json
@@ -42,7 +42,7 @@ def rule(
     *,
     synthesized: bool = False,
 ) -> dict[str, object]:
-    """One filter as the agent writes it; what it adds where no policy denies by default comes from no policy."""
+    """One filter as the agent writes it. A synthesized one, without default deny, comes from no policy."""
     origin = [] if synthesized else OF_POLICY
     written = {"port": port, "protocol": protocol, "l7-rules": [{selector: details}]}
     return {
@@ -80,7 +80,7 @@ def with_policy(
         endpoint: replace(answer, stdout=json.dumps(shown).encode()),
         policy_selectors.fact(pod.node.name): replace(printed(selectors), at=answer.at),
     }
-    readings = {**run.evidence.readings, **{fact: (told, told) for fact, told in changed.items()}}
+    readings = {**run.evidence.readings, **{fact: (reading, reading) for fact, reading in changed.items()}}
     return replace(run, evidence=Evidence(readings))
 
 
@@ -134,7 +134,7 @@ TO_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00",
 
 
 def behind_l7_policy(name: str) -> PathRun:
-    """The run, with an L7 policy for HTTP at the destination, in the agent's words and in the policy map."""
+    """The run with an L7 policy for HTTP at the destination, in the agent's answer and in the policy map."""
     run = recorded(name)
     http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})
     run = with_policy(run, target(run), "ingress", [http])
@@ -192,7 +192,7 @@ def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
         ("reply-ipcache-wrong-tunnel-endpoint", "the request failed ("),
     ],
 )
-def test_what_comes_from_an_l7_policy_on_is_not_judged(name: str, said: str) -> None:
+def test_beyond_an_l7_policy_nothing_is_judged(name: str, said: str) -> None:
     diagnosis = diagnose(behind_l7_policy(name))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert diagnosis.message.startswith(said)

@@ -28,7 +28,7 @@ from datapath_probe.runs.probe_run import PATH_MARGIN_S
 from datapath_probe.runs.runner import ProbeRunner
 from datapath_probe.sources.iproute2 import links
 from unit.cluster import Cluster
-from unit.diagnose.told import ends, telling
+from unit.diagnose.altered_runs import ends, with_events
 from unit.kinds import entry_of, tool_of
 from unit.recorded import recorded
 
@@ -241,7 +241,7 @@ async def test_what_a_ring_holds_back_is_asked_for_twice_more_where_no_hop_is_na
     monkeypatch.setattr(path_runner, "EVENT_PAUSE_S", 0.0)
     run = recorded("overlay-dropped-on-the-wire")
     for node in ends(run):
-        run = telling(run, node, [], moved_on=False)
+        run = with_events(run, node, [], moved_on=False)
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
     rings = [fact for fact in recording.asked if fact.kind is FactKind.NEWEST_FLOW]
