@@ -28,8 +28,8 @@ OF_1_18_AND_1_19 = {
 
 def essentials(diagnosis: Diagnosis) -> object:
     """What users act on: verdict, reason, hop and segment."""
-    blamed = diagnosis.divergence
-    hop = (blamed.hop, blamed.node) if blamed else None
+    divergence = diagnosis.divergence
+    hop = (divergence.hop, blamed.node) if blamed else None
     return diagnosis.verdict, diagnosis.reason, hop, diagnosis.segment and diagnosis.segment.after
 
 
