@@ -45,12 +45,12 @@ fmt: $(VENV) ## format the code, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lint: $(VENV) ## style and common mistakes
+lint: $(VENV) words ## style, common mistakes and denied words
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-words: $(VENV) ## words that code and docs don't use
-	$(BIN)/python tests/words.py operator docs manifests README.md Makefile
+words: $(VENV) ## words that code and docs must not use, with the terms to use instead
+	$(BIN)/python tests/words.py operator tests docs manifests crds README.md Makefile
 
 types: $(VENV) ## static types
 	$(BIN)/mypy

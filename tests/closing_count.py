@@ -1,8 +1,8 @@
-"""The end of `make test`: the slowest tests, seconds of each stage, the stages that failed, and one line that counts
-the tests of all pytest sessions.
+"""The end of `make test`: the slowest tests, the duration of each stage, the stages that failed, and one line with the
+number of tests in all pytest sessions.
 
 In: the folder of their JUnit files, and the stages. Out: the text, whose last line is `N passed, N failed, N skipped`,
-and `, N reruns` if there were any.
+and `, N reruns` if there were any. Called by `stages`.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One pytest session. `failed`: tests that failed and errors in fixtures; `tests`: (seconds, name) of each try."""
+    """One pytest session. `failed`: failed tests and errors in fixtures; `tests`: (seconds, name) of each attempt."""
 
     stage: str
     passed: int
@@ -54,7 +54,7 @@ def _name(case: Element) -> str:
 
 
 def _reruns(cases: Sequence[Element]) -> int:
-    """A test that was tried again has an element for each try; that of a try that does not count is empty."""
+    """A repeated test has an element for each attempt; that of an attempt that does not count is empty."""
     by_test = defaultdict(list)
     for case in cases:
         by_test[_name(case)].append(any(case.find(tag) is not None for tag in _NOT_PASSED))
@@ -62,7 +62,7 @@ def _reruns(cases: Sequence[Element]) -> int:
 
 
 def text(sessions: Sequence[Session], stages: Sequence[Stage]) -> str:
-    """What is printed."""
+    """The text to print."""
     return "\n".join(_lines(sessions, stages))
 
 
@@ -90,7 +90,7 @@ def _lines(sessions: Sequence[Session], stages: Sequence[Stage]) -> Iterator[str
 
 
 def close(folder: Path, stages: Sequence[Stage], *, reruns_fail: bool = False) -> int:
-    """Print the end. Returns the exit code: 0 if every stage succeeded and no test failed."""
+    """Print the text. Returns the exit code: 0 if every stage succeeded and no test failed."""
     sessions = [read(file) for file in sorted(folder.glob("*.xml"))]
     print(text(sessions, stages))
     has_failed = any(stage.failed for stage in stages) or any(session.failed for session in sessions)

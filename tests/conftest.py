@@ -4,13 +4,13 @@ import asyncio
 
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no failure: examples are bounded in number, not in time.
+# Examples are limited in number, not in time: a busy machine must not fail tests.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
 
 def pytest_configure() -> None:
-    """Before a test that is not async, looptime asks for the event loop: there must be none rather than a new
-    one that nobody closes.
+    """looptime asks for the event loop also before tests that are not async: there must be none, because no test would
+    close a new one.
     """
     asyncio.set_event_loop(None)

@@ -1,4 +1,4 @@
-"""The manifests as kustomize builds them, as dictionaries."""
+"""The objects that kustomize builds from the manifests, as dictionaries."""
 
 import subprocess
 from functools import cache
@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 @cache
 def build(folder: Path) -> tuple[Object, ...]:
-    """The objects of a kustomization; skips the test when this machine has no kubectl."""
+    """The objects of a kustomization. Skips the test if this machine has no kubectl."""
     kubectl = find_program("kubectl")
     if kubectl is None:
         pytest.skip("needs kubectl: run `make lab-up` once, or set KUBEBUILDER_ASSETS")

@@ -1,4 +1,4 @@
-"""Where the programs that tests run are on this machine."""
+"""Finds the programs that tests run on this machine."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
-"""`make test`: runs stages, each a target of the Makefile, in chains beside each other, whether one fails or not.
+"""`make test`: runs stages, each a target of the Makefile, in concurrent chains; a failure does not stop the others.
 
-Usage: stages.py [--reruns-fail] "STAGE STAGE …" "STAGE …". Each argument is a chain. What a stage prints comes in one
-piece when it has ended. Called by the Makefile; the end is printed by `closing_count`.
+Usage: stages.py [--reruns-fail] "STAGE STAGE …" "STAGE …". Each argument is a chain. The output of a stage is printed
+at its end. Called by the Makefile; `closing_count` prints the summary.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from closing_count import Stage, close
 
 BUILD = Path("build")
 NEEDS = {"integration": "programs", "rules-test": "programs"}
-"""Stages that use what a stage of another chain provides: programs, or the package manager's lock."""
+"""Stages that need a stage of another chain first: for its programs, or for the package manager's lock."""
 
 
 @dataclass(slots=True)
-class PathRun:
-    """One run of all chains, in a folder: `junit` for pytest's results, `stages` for what each stage prints."""
+class StageRun:
+    """One run of all chains, in a folder: `junit` for the results of pytest, `stages` for the output of each stage."""
 
     folder: Path
     make: Sequence[str]
@@ -56,7 +56,9 @@ class PathRun:
         return stage
 
     async def _make(self, target: str, log: Path) -> int:
-        """The exit code. A stage that is cancelled is asked to end, and waited for: it may have a lab to remove."""
+        """Run a target and return its exit code. A stage that is canceled is interrupted and waited for: it may have to
+        remove a lab.
+        """
         options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={self.folder / 'junit' / target}.xml"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -77,7 +79,7 @@ class PathRun:
 
 
 async def run(chains: Sequence[Sequence[str]], folder: Path, make: Sequence[str]) -> list[Stage]:
-    """Run the chains. SIGINT and SIGTERM cancel it."""
+    """Run the chains until they end. SIGINT and SIGTERM cancel them."""
     for kind in ("junit", "stages"):
         shutil.rmtree(folder / kind, ignore_errors=True)
         (folder / kind).mkdir(parents=True)
@@ -85,7 +87,7 @@ async def run(chains: Sequence[Sequence[str]], folder: Path, make: Sequence[str]
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await PathRun(folder, make).all(chains)
+    return await StageRun(folder, make).all(chains)
 
 
 def main(*arguments: str) -> int:

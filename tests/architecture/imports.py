@@ -1,7 +1,7 @@
-"""Which package imports which: the imports between the direct children of a package.
+"""The imports between the direct children of a package. Called by `architecture`.
 
-An import that follows from others is left out: if checks import datapath and datapath imports netstack, an arrow from
-checks to netstack says nothing new.
+Imports that other imports imply are left out: if checks import datapath and datapath imports netstack, an arrow from
+checks to netstack adds nothing.
 """
 
 from collections.abc import Iterable, Mapping

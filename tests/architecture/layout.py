@@ -1,7 +1,7 @@
-"""Packages on floors: a box for each package, an arrow for each import, no arrow through a box.
+"""Places packages on floors: a box for each package, an arrow for each import, no arrow through a box.
 
-An import that skips floors gets a narrow slot on each floor that it skips. The boxes and slots of a floor are ordered
-by the positions of their neighbors, and share the width. Units are pixels.
+An import that skips floors gets a narrow slot on each of them. The boxes and slots of a floor are ordered by the
+positions of their neighbors and share the width. Units are pixels.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""The drawing as an SVG document that reads well on light and on dark pages.
+"""The drawing as an SVG document that is readable on light and dark pages.
 
-Text is measured by its number of characters, so that the file does not depend on the fonts of the machine.
+The width of text is computed from its number of characters, so the file does not depend on the fonts of the machine.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ text{{fill:#b6bfc9}} .name,.heading{{fill:#f0f3f6}} .contents{{fill:#8d96a0}}
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A drawing under a heading; `contents`: by package, the names of what is in it; `pure`: packages without I/O."""
+    """A drawing under a heading; `contents`: the names of each package's children; `pure`: packages without I/O."""
 
     heading: str
     drawing: Drawing

@@ -1,6 +1,7 @@
-"""What `record` asks: by module and name, each fact that a run through a Service has, and some without answer.
+"""The facts that `record` asks for: by module and name, all facts of a run through a Service, and some without an
+answer.
 
-Pure: the two pods, and what was heard so far, go in; facts come out.
+In: the two pods, and answers so far. Out: facts. Pure.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from datapath_probe.sources.iproute2 import links, uptime
 from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, TrafficDirection
 
-Asked = tuple[str, str, Fact | Command]  # module, name, fact; a command where no fact is told by it
+Asked = tuple[str, str, Fact | Command]  # module, name, fact; a command that prints no fact
 UNUSED_ID = 65000
 
 
@@ -34,12 +35,12 @@ class End:
 
 
 def unused(ip: str) -> str:
-    """An address of the same /24 that no pod is likely to have."""
+    """An address in the same /24 that is probably unused."""
     return ip.rpartition(".")[0] + ".254"
 
 
 def of_endpoints(client: End, server: End) -> Iterator[Asked]:
-    """What the agent knows, and the endpoint maps."""
+    """What the agent knows about the endpoints, and the endpoint maps."""
     node = client.node
     yield "agent_config", "files", agent_config.fact(node)
     yield "uptime", "uptime", uptime.uptime(node)
@@ -132,7 +133,7 @@ def of_service(node: str, frontend: lbmap.Frontend, master: lbmap.ServiceSlot) -
 
 
 def of_connection(name: str, client: End, server: End) -> Iterator[Asked]:
-    """What a connection left at both ends."""
+    """The entries of a connection on both nodes."""
     pair = client.ip, client.port, server.ip, server.port
     yield "conntrack", f"{name}: OUT", conntrack.out_entry(client.node, *pair)
     yield "conntrack", f"{name}: IN", conntrack.in_entry(server.node, *pair)

@@ -1,10 +1,10 @@
-"""Record what the programs of a live cluster print: the test data of `cilium`.
+"""Records the output of the programs of a live cluster: the test data of `sources`.
 
-    PYTHONPATH=tests python tests/data/record.py NAMESPACE CLIENT SERVER SERVICE FOLDER
+PYTHONPATH=tests python tests/data/record.py NAMESPACE CLIENT SERVER SERVICE FOLDER
 
-In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both of the lab's image `tests/lab/images/app`, the
-server one of the Service's. Out: in FOLDER one JSON file for each module of `cilium`: by name, what was asked
-(fact, node, argv, stdin) and what came back (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
+In: a kubeconfig (KUBECONFIG) and two pods on different nodes, both with the lab's image `tests/lab/images/app`; the
+server is a backend of the Service. Out: in FOLDER one JSON file for each module of `sources`: by name, the question
+(fact, node, argv, stdin) and the answer (exit code, stdout, stderr; bytes as Latin-1). Sends a dozen requests, and
 changes nothing.
 """
 
@@ -34,7 +34,7 @@ from datapath_probe.sources.maps import conntrack, lbmap
 from datapath_probe.sources.maps.conntrack import CtEntry
 from datapath_probe.sources.maps.lbmap import BackendRecord, Frontend, ServiceSlot
 
-MAX_REQUESTS = 50  # until the Service chooses the server
+MAX_REQUESTS = 50  # until the Service selects the server
 
 
 async def record_node(recorder: Recorder, client: End, server: End) -> None:
@@ -58,7 +58,7 @@ async def record_node(recorder: Recorder, client: End, server: End) -> None:
 
 
 async def record_service(recorder: Recorder, client: End, server: End, name: str, vip: Frontend) -> None:
-    """Requests to the Service until it chooses the server, and what the last one left."""
+    """Requests to the Service until it selects the server, and the entries of the last one."""
     node = client.node
     slot = lbmap.parse_slot(await recorder.ask("lbmap", "slot 0", lbmap.slot(node, vip, 0)))
     assert isinstance(slot, ServiceSlot), slot
@@ -78,7 +78,7 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
 
 
 async def record_requests(recorder: Recorder, client: End, server: End) -> None:
-    """Requests to the server itself, most of them in vain."""
+    """Requests to the server itself, most of which fail."""
     port = await recorder.request("refused", server.ip, port=81)
     closed = replace(server, port=81)
     await recorder.ask_all(asked.of_connection("refused", replace(client, port=port), closed))
@@ -96,7 +96,7 @@ async def record_requests(recorder: Recorder, client: End, server: End) -> None:
 
 
 def end(inventory: ClusterInventory, namespace: str, name: str) -> End:
-    """A pod of the cluster."""
+    """A pod of the cluster, with its endpoint."""
     pod = inventory.pod(namespace, name)
     endpoint = inventory.cilium_endpoint(namespace, name)
     if not pod or not endpoint:
@@ -105,7 +105,7 @@ def end(inventory: ClusterInventory, namespace: str, name: str) -> End:
 
 
 async def record(namespace: str, client: str, server: str, service: str) -> Mapping[str, object]:
-    """Everything, by file."""
+    """All recordings, by file."""
     configuration = await load_configuration()
     async with connect(configuration) as api:
         inventory, exec_client = ClusterInventory(api, "kube-system"), ExecClient(configuration)

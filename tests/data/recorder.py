@@ -1,4 +1,4 @@
-"""Asks a live cluster through the operator's own channels and keeps what came back. Called by `record`."""
+"""Asks a live cluster through the operator's own channels and keeps the answers. Called by `record`."""
 
 import sys
 from collections import defaultdict
@@ -20,7 +20,9 @@ from datapath_probe.sources.curl import CurlRequest
 
 @dataclass
 class Recorder:
-    """`container` sends the requests. `files`: by module of `cilium` and name, as `record` writes them."""
+    """`container`: where requests are sent from. `files`: recordings by module of `sources` and name, as `record`
+    writes them.
+    """
 
     agents: ShellAgents
     containers: SourceExec
@@ -41,7 +43,7 @@ class Recorder:
             await self.ask(module, name, fact)
 
     async def request(self, name: str, host: str, **changes: object) -> int:
-        """Send a request from the client; the source port that it had."""
+        """Send a request from the client; returns its source port."""
         request = CurlRequest(
             protocol="http",
             host=host,

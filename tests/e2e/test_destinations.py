@@ -115,7 +115,7 @@ def assert_node_ports(lab: Lab, kinds: Probes) -> None:
             assert (status["verdict"], status["reason"]) == ("Unknown", "UnsupportedDestination"), brief(
                 status
             )
-            assert "is left to kube-proxy" in status["summary"]
+            assert "is served by kube-proxy" in status["summary"]
             continue
         status = one.settle()
         path = status["paths"][0]

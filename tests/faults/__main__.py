@@ -13,7 +13,7 @@ from rich.console import Console
 from e2e.api import connect
 from faults import result
 from faults.bench import Bench
-from faults.catalogue.all import faults_of
+from faults.catalog.all import faults_of
 from faults.modes import Mode, parse, settings_of
 from faults.operator_process import operator
 from faults.result import Result

@@ -1,6 +1,6 @@
 """A fault: how it is injected and which answers are right; and the comparison of an answer with those.
 
-In: declarations of the catalogue, and statuses. Out: outcomes. Called by `bench`.
+In: declarations of the catalog, and statuses. Out: outcomes. Called by `bench`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The modes in which faults are tried. In: names. Out: settings of the lab. Called by `__main__` and the catalogue."""
+"""The modes in which faults are tried. In: names. Out: settings of the lab. Called by `__main__` and the catalog."""
 
 from collections.abc import Sequence
 from dataclasses import replace

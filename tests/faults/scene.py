@@ -1,7 +1,7 @@
 """The scene of a fault: a ship, deathstars on its node and on another, Services, and probes from the ship to each.
 
 Deployed once per lab, not on the control-plane node: a fault between the pods' nodes does not disconnect an agent.
-In: a lab. Out: current names and addresses of pods and nodes. Used by injectors, catalogue and bench.
+In: a lab. Out: current names and addresses of pods and nodes. Used by injectors, catalog and bench.
 """
 
 from collections.abc import Callable

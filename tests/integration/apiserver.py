@@ -1,7 +1,7 @@
-"""A real kube-apiserver with its etcd on free loopback ports, for tests of what only the API server decides.
+"""A real kube-apiserver with its etcd on free loopback ports, for tests of behavior that only the API server decides.
 
-Nothing runs in it: no controllers, no nodes. Its programs come from KUBEBUILDER_ASSETS, from the lab's cache
-(which `make lab-up` fills) or from PATH; without them the tests are skipped.
+There are no controllers and no nodes. Its programs come from KUBEBUILDER_ASSETS, from the lab's cache (which `make
+lab-up` fills) or from PATH; without them the tests are skipped.
 """
 
 import socket
@@ -24,7 +24,7 @@ _WAIT_S = 45
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """A running API server. `kubeconfig` is for an administrator; `kubectl` is a program's path."""
+    """A running API server. `kubeconfig` is that of an administrator; `kubectl` is the path of the program."""
 
     kubeconfig: Path
     kubectl: Path
@@ -38,7 +38,7 @@ class ApiServer:
         self._process.enter_context(_process(self.kubeconfig.parent, Path(program), *flags))
 
     def kill(self) -> None:
-        """End the server as a crash would; etcd stays."""
+        """Kill the server; etcd keeps running."""
         self._process.close()
 
     def wait_ready(self) -> None:
@@ -46,13 +46,13 @@ class ApiServer:
         self.wait_for("get", "--raw=/readyz")
 
     def client(self) -> client.ApiClient:
-        """A client of the administrator's."""
+        """A client with the administrator's credentials."""
         api: client.ApiClient = config.new_client_from_config(str(self.kubeconfig))
         return api
 
     def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run kubectl to its end, whatever comes of it."""
-        # kubectl's usual cache goes by the port, which comes again
+        """Run kubectl until it ends; it may fail."""
+        # kubectl's default cache is keyed by the port, which is reused
         cache = self.kubeconfig.with_name("discovery")
         command = [self.kubectl, "--kubeconfig", self.kubeconfig, "--cache-dir", cache, *argv]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
@@ -101,7 +101,7 @@ def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: E
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={folder / 'service-accounts.key'}",
         f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
-        "--disable-admission-plugins=ServiceAccount",  # no controller makes service accounts here
+        "--disable-admission-plugins=ServiceAccount",  # no controller creates service accounts here
     )
     processes.enter_context(_process(folder, etcd, *etcd_flags))
     api = ApiServer(kubeconfig, kubectl, etcd_url, (server, *server_flags))
@@ -112,14 +112,14 @@ def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: E
 
 
 def _write_credentials(folder: Path, port: int) -> Path:
-    """The token and the keys that the API server needs; gives the kubeconfig."""
+    """Write the token and the keys that the API server needs; returns the kubeconfig."""
     (folder / "tokens.csv").write_text(f'{_TOKEN},admin,admin,"system:masters"\n')
     subprocess.run(
         ["openssl", "genrsa", "-out", folder / "service-accounts.key", "2048"],
         capture_output=True,
         check=True,
     )
-    certificate = folder / "certificates/apiserver.crt"  # the API server signs its own
+    certificate = folder / "certificates/apiserver.crt"  # self-signed by the API server
     cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certificate)}
     content = {
         "apiVersion": "v1",
@@ -136,7 +136,7 @@ def _write_credentials(folder: Path, port: int) -> Path:
 
 @contextmanager
 def _process(folder: Path, program: Path, *flags: str | Path) -> Iterator[None]:
-    """A program that ends, at the latest, when the block does; its log is beside its data."""
+    """A program that ends with the context at the latest; its log is next to its data."""
     with (folder / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen([program, *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:

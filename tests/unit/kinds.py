@@ -1,4 +1,4 @@
-"""Facts as tests pick them: by their kind, their tool, or the map that they are an entry of."""
+"""Selects facts for tests: by kind, by tool, or by the map of an entry."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ def of_kind(*kinds: FactKind) -> Callable[[Fact], bool]:
 
 
 def tool_of(fact: Fact) -> str:
-    """Who tells it."""
+    """The tool that delivers the fact."""
     return delivery(fact).tool
 
 
 def entry_of(fact: Fact) -> str:
-    """The name of the map of which the fact is an entry; "" if it is none."""
+    """The name of the map of an entry; "" for other facts."""
     return map_of(fact) if fact.kind in MAP_KEYS else ""

@@ -1,4 +1,4 @@
-"""Changes of a plan, for tests of what is judged by it."""
+"""Changes of a plan, for tests of its diagnosis."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from datapath_probe.plan.plan import Backend, Frontend, Plan, PodTarget, Service
 
 
 def with_backends(plan: Plan, *backends: Backend) -> Plan:
-    """The plan with these addresses that may answer; of a pod, exactly one."""
+    """The plan with these addresses that may answer; for a pod, exactly one."""
     if isinstance(plan.target, PodTarget):
         (backend,) = backends
         return replace(plan, target=replace(plan.target, backend=backend))

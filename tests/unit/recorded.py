@@ -1,6 +1,7 @@
 """Runs recorded on the lab, healthy and with faults: the test data of diagnosis. One JSON bundle each.
 
-Named `mode/fault@version`, as in `kpr/slots-missing@1.18.5`; those with VXLAN and Cilium 1.18.5 just by the fault.
+Named `mode/fault@version`, as in `kpr/slots-missing@1.18.5`; runs with VXLAN and Cilium 1.18.5 have only the name of
+the fault.
 """
 
 from functools import cache
@@ -23,10 +24,10 @@ _PATHS = {_name(path): path for path in sorted(BUNDLES.glob("cilium-*/*/*.json")
 
 @cache
 def recorded(name: str) -> PathRun:
-    """The run of that name."""
+    """The run with this name."""
     return Bundle.from_json(_PATHS[name].read_bytes()).run
 
 
 def names() -> list[str]:
-    """All runs that were recorded."""
+    """The names of all recorded runs."""
     return sorted(_PATHS)

@@ -24,7 +24,7 @@ def test_all_sessions_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "5 passed, 2 failed, 2 skipped\n"
 
 
-def test_stages_are_timed_and_those_that_failed_are_named(
+def test_stages_are_timed_and_failed_ones_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "unit.xml").write_text(PASSING)
@@ -38,7 +38,7 @@ def test_stages_are_timed_and_those_that_failed_are_named(
     ]
 
 
-def test_reruns_are_counted_and_fail_where_they_must_not_be(
+def test_reruns_are_counted_and_fail_if_not_allowed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "e2e.xml").write_text(TRIED_AGAIN)

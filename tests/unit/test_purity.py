@@ -1,4 +1,4 @@
-"""What import-linter can't see: pure packages read neither clock nor environment, and `replay` loads no client."""
+"""What import-linter can't check: pure packages use neither clock nor environment, and `replay` loads no client."""
 
 import ast
 import subprocess
@@ -30,7 +30,7 @@ def test_no_clock_environment_or_file_is_used(path: Path) -> None:
 
 
 def _is_main(node: ast.stmt) -> bool:
-    """Generators print what they make when they are run by hand."""
+    """Generators print their output when they are run as programs."""
     return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
 
 

@@ -1,4 +1,4 @@
-"""Stages of `make test`: chains run beside each other, all of them, and what a stage prints stays in one piece."""
+"""Stages of `make test`: chains run concurrently and completely, and the output of a stage is not interleaved."""
 
 import asyncio
 import signal
@@ -35,14 +35,14 @@ sys.exit(stage == "lint")
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    """A program in place of make."""
+    """A program that replaces make."""
     monkeypatch.chdir(tmp_path)
     program = tmp_path / "make.py"
     program.write_text(MAKE)
     return sys.executable, str(program)
 
 
-def test_every_stage_runs_and_each_output_is_in_one_piece(
+def test_every_stage_runs_and_outputs_are_not_interleaved(
     make: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chains = [["lint", "unit", "integration"], ["programs", "e2e"]]

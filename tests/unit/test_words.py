@@ -40,7 +40,9 @@ def test_a_denied_word_is_found(text: str) -> None:
         "still standing",
         "an analysis of the runs",
         "promised",
-        "declared in `tests/faults/catalogue`",
+        "the fault `source-swallows-requests`",
+        "name-resolves-to-nobody",
+        "NetworkPolicy e2e/nobody",
     ],
 )
 def test_other_words_are_not(text: str) -> None:
@@ -51,6 +53,9 @@ def test_place_word_and_remedy_are_printed(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "adr").mkdir()
     (tmp_path / "adr/old.md").write_text("a decision that nobody rewrites")
     (tmp_path / "data.bin").write_text("told")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/recorded.yaml").write_text("reason: NeighbourWrong")
+    (tmp_path / "words.py").write_text('"told"')
     page = tmp_path / "page.md"
     page.write_text("one\nthe neighbour\n")
     assert words.main(str(tmp_path)) == 1
@@ -60,3 +65,9 @@ def test_place_word_and_remedy_are_printed(tmp_path: Path, capsys: pytest.Captur
 def test_a_clean_file(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("the neighbor")
     assert words.main(str(tmp_path / "page.md")) == 0
+
+
+def test_a_file_without_a_suffix_is_read_if_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("words: ## told")
+    assert words.main(str(tmp_path)) == 0
+    assert words.main(str(tmp_path / "Makefile")) == 1

@@ -1,5 +1,5 @@
-"""The API: the DatapathProbe as people write it and as the operator answers, and its generated CRD.
+"""The API: the DatapathProbe as users write it and as the operator reports it, and its generated CRD.
 
-In: objects of the API server. Out: `Probe` (spec and earlier status, validated) or `InvalidSpec`;
-`ProbeStatus` goes back to it. Called by `control`, `plan` and `publish`. Pure: no I/O, no clock.
+In: objects of the API server. Out: `Probe` (spec and previous status, validated) or `InvalidSpec`, and `ProbeStatus`
+for writing. Called by `control`, `plan` and `publish`. Pure: no I/O, no clock.
 """

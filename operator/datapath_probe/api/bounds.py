@@ -1,7 +1,7 @@
-"""Keeps a status within what one object may weigh. Called by `publish`.
+"""Keeps a status within the size limit of an object. Called by `publish`.
 
-etcd and every watcher carry each byte. Single values are clipped by `status`, but 32 paths of 32 hops with
-all their evidence still come to megabytes.
+etcd and every watcher carry each byte. `status` clips single values, but 32 paths of 32 hops with all their evidence
+still add up to megabytes.
 """
 
 import json
@@ -16,11 +16,10 @@ SIZE_LIMIT_BYTES = 256 * 1024
 
 
 def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeStatus:
-    """The status, with the least useful details left out until its JSON fits.
+    """The status, without the least useful details until its JSON fits.
 
-    First go captured packets, then the evidence of hops that are Ok, then all evidence, then the hops, then whole
-    paths, each from the last path (the least bad) to the first. All else stays: verdict, conditions, counters, history.
-    """
+    Removed in this order: captured packets, the evidence of hops that are Ok, all evidence, the hops, whole paths; each
+    from the last path (the least bad) to the first. Verdict, conditions, counters and history always stay."""
     if status.capture and _size_bytes(status) > limit_bytes:
         capture = status.capture
         omitted = capture.omitted_packets + len(capture.packets)

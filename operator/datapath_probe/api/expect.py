@@ -1,4 +1,4 @@
-"""What a probe expects of its request, a part of the spec."""
+"""What a probe expects of its request. Part of the spec."""
 
 from typing import Annotated, ClassVar
 

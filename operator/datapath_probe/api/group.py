@@ -1,4 +1,4 @@
-"""Names under which the API server knows the resource, and the keys people set on it."""
+"""The names of the resource in the API server, and the annotations and labels that users set on it."""
 
 GROUP = "datapath-probe.dev"
 VERSION = "v1alpha1"
@@ -15,4 +15,4 @@ CAPTURE_ANNOTATION = f"{GROUP}/capture"
 """Any new value triggers one run at once, whose packets are captured."""
 
 SEVERITY_LABEL = f"{GROUP}/severity"
-"""Handed on to alerts as the label `severity` of `datapath_probe_info`."""
+"""Passed on to alerts as the label `severity` of `datapath_probe_info`."""

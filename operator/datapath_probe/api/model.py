@@ -1,7 +1,7 @@
-"""What the models of spec and status have in common: names, strictness, bounds, and rules that are written once.
+"""The base of the models of spec and status: names, strictness, bounds, and validation rules.
 
-A `Rule` is declared beside the field or model that it is about. It goes into the CRD as CEL, for the API server,
-and is checked here in Python, because the API server may hold objects older than the schema.
+A `Rule` is declared next to the field or model that it applies to. The CRD contains it as CEL for the API server, and
+Python checks it here again, because the API server may hold objects that are older than the schema.
 """
 
 import re

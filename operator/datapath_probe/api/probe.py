@@ -1,4 +1,4 @@
-"""Object of the API server → `Probe` or `InvalidSpec`. Called by `control` for every object it sees."""
+"""Object of the API server → `Probe` or `InvalidSpec`. Called by `control` and `cli` for every object they receive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .status import RUN_NOW_CLIP, ProbeStatus
 
 @dataclass(frozen=True, slots=True)
 class ProbeMeta:
-    """Which probe, and what people set on it besides the spec. A re-created probe has another `uid`."""
+    """Identity and metadata of a probe. A re-created probe has another `uid`."""
 
     namespace: str
     name: str
@@ -40,7 +40,7 @@ class ProbeMeta:
 
 @dataclass(frozen=True, slots=True)
 class InvalidSpec:
-    """A probe that this operator can't run: it was stored under an older or a newer schema."""
+    """A probe that can't run: it was stored under an older or a newer schema."""
 
     meta: ProbeMeta
     status: ProbeStatus
@@ -49,7 +49,7 @@ class InvalidSpec:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe that can be run. `status` is what the operator said last."""
+    """A probe that can run. `status`: the last status that the operator wrote."""
 
     meta: ProbeMeta
     spec: ProbeSpec
@@ -57,7 +57,7 @@ class Probe:
 
     @classmethod
     def from_object(cls, probe: Mapping[str, Any]) -> Self | InvalidSpec:
-        """Read an object of the API server, defaulted or not. Whatever the spec holds, nothing is raised."""
+        """Read an object of the API server, with or without defaults. Never raises, whatever the spec contains."""
         meta = ProbeMeta.from_object(probe["metadata"])
         status = ProbeStatus.from_object(probe.get("status"))
         try:

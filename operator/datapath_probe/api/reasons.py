@@ -1,5 +1,6 @@
-"""Every reason that a condition, a hop or a metric label can have. docs/errors.md has an entry for each:
-cause, evidence, what to do next (a test compares the two).
+"""Every reason that a condition, a hop or a metric label can have.
+
+docs/errors.md describes each: cause, evidence, what to do next (a test compares the two).
 """
 
 from enum import StrEnum
@@ -8,7 +9,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """CamelCase constants, grouped by where they come from."""
 
-    # all is well
+    # success
     ALL_HOPS_OK = "AllHopsOk"
     OK = "Ok"
     DELIVERED = "Delivered"
@@ -16,7 +17,7 @@ class Reason(StrEnum):
     SCHEDULED = "Scheduled"
     SUSPENDED = "Suspended"
 
-    # the run itself could not take place, or can't be judged
+    # the run could not take place or can't be judged
     SOURCE_NOT_FOUND = "SourceNotFound"
     SOURCE_NOT_RUNNING = "SourceNotRunning"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
@@ -37,7 +38,7 @@ class Reason(StrEnum):
     IN_TRANSITION = "InTransition"
     INTERNAL_ERROR = "InternalError"
 
-    # evidence that could not be had (the values of evidence.errors)
+    # evidence that could not be collected (the values of evidence.errors)
     NOT_COLLECTED = "NotCollected"
     EVIDENCE_TIMEOUT = "EvidenceTimeout"
     CHANNEL_LOST = "ChannelLost"

@@ -1,4 +1,4 @@
-"""docs/api.md, made from the schema: `python -m datapath_probe.api.reference > docs/api.md`."""
+"""docs/api.md, generated from the schema: `python -m datapath_probe.api.reference > docs/api.md`."""
 
 import json
 from collections.abc import Iterator

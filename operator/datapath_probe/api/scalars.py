@@ -65,7 +65,7 @@ HeaderName = Annotated[
     matches("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~"),
     Rule(
         f"!(self.lowerAscii() in [{', '.join(repr(name) for name in _OWN_HEADERS)}])",
-        f"must not be one of {', '.join(_OWN_HEADERS)}: they frame the request, which is for curl to do",
+        f"must not be one of {', '.join(_OWN_HEADERS)}: curl sets these headers itself",
         lambda name: name.lower() not in _OWN_HEADERS,
     ),
 ]
@@ -74,7 +74,7 @@ HeaderValue = Annotated[
     Field(max_length=1024),
     matches(
         r"^([^\x00-\x20\x7f]([^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?$",
-        "must hold no line breaks or other control characters and no blanks at its ends",
+        "must not contain line breaks or other control characters, or start or end with blanks",
     ),
 ]
 RequestPath = Annotated[
@@ -82,7 +82,7 @@ RequestPath = Annotated[
     Field(max_length=2048),
     matches(
         r'^/[!"$-~]*$',
-        "must start with '/' and hold only visible ASCII characters without '#'; percent-encode all others",
+        "must start with '/' and contain only visible ASCII characters except '#'; percent-encode all others",
     ),
 ]
 Body = Annotated[
@@ -93,5 +93,5 @@ Body = Annotated[
         f"must be at most {BODY_LIMIT_BYTES} bytes of UTF-8",
         lambda text: len(text.encode()) <= BODY_LIMIT_BYTES,
     ),
-    matches(r"^[^\x00]*$", "must not hold NUL, which curl can't be given"),
+    matches(r"^[^\x00]*$", "must not contain NUL, which can't be passed to curl"),
 ]

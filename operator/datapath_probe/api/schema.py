@@ -44,7 +44,7 @@ class _StatusSchema(GenerateJsonSchema):
 
 
 class _SpecSchema(_StatusSchema):
-    """The same with defaults, as far as they say something."""
+    """The same with defaults, where they carry information."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         if schema["default"] in (None, "", ()):
@@ -52,7 +52,7 @@ class _SpecSchema(_StatusSchema):
         return GenerateJsonSchema.default_schema(self, schema)
 
     def encode_default(self, dft: Any) -> Any:
-        """Only what a default itself says; the API server goes on with the defaults of its members."""
+        """Only what the default itself contains; the API server then applies the defaults of its members."""
         if isinstance(dft, BaseModel):
             return dft.model_dump(mode="json", exclude_unset=True)
         return super().encode_default(dft)
@@ -65,7 +65,7 @@ def _structural(model: type[BaseModel], generator: type[GenerateJsonSchema]) -> 
 
 def _inlined(schema: JsonSchemaValue, definitions: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
     """A copy of a schema in the API server's dialect."""
-    if "$ref" in schema:  # what is beside the reference is about the field, and takes precedence
+    if "$ref" in schema:  # keys next to the reference describe the field and take precedence
         schema = definitions[schema["$ref"].removeprefix("#/$defs/")] | schema
     node = {keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "title")}
     if "description" in node:
@@ -85,7 +85,7 @@ def _inlined(schema: JsonSchemaValue, definitions: dict[str, JsonSchemaValue]) -
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # fields of one type share their schema in memory; in the file each is written out
+        return True  # fields of one type share their schema object; the file repeats it
 
 
 def crd() -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _root() -> dict[str, Any]:
 
 
 def _with_retired(status: JsonSchemaValue) -> JsonSchemaValue:
-    """The schema of the status with the fields that are only read from earlier versions."""
+    """The schema of the status, with the fields that are only read from statuses of earlier versions."""
     for (*parents, name), schema in RETIRED.items():
         node = status
         for parent in parents:

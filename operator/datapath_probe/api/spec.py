@@ -1,7 +1,7 @@
 """The spec: what users write. Read by `plan` and `control`; the CRD is generated from it.
 
-Only what works is in here: a field that the operator would ignore must not be accepted. Every string and list
-is bounded, which is also what keeps the cost of the CEL rules within the API server's budget.
+It contains only what works: a field that the operator would ignore must not be accepted. Every string and list is
+bounded, which also keeps the cost of the CEL rules within the API server's budget.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ from .scalars import (
 from .vocabulary import ExpectedOutcome, FrontendType
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
-"""The packet is sent again after 1 s, which makes the first drop visible: a ring holds back its newest event."""
+"""After 1 s the packet is retransmitted, which makes the first drop readable: a ring holds its newest event back."""
 
 
 class Client(StrEnum):
@@ -118,7 +118,7 @@ class Destination(ApiModel):
     rules: ClassVar = (
         Rule(
             "has(self.pod) != has(self.service)",
-            "must hold exactly one of pod and service",
+            "must specify exactly one of pod and service",
             lambda destination: (destination.pod is None) != (destination.service is None),
         ),
     )

@@ -1,4 +1,4 @@
-"""Kinds of fields of the status: how long they may be, and how they are written."""
+"""Types of status fields: their maximum length, and how they are written."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -23,5 +23,5 @@ Short = Annotated[str, Clip(24)]
 BriefName = Annotated[str, Clip(64)]
 Address = Annotated[str, Clip(45)]
 Count = Annotated[int, Field(ge=0)]
-# Plain strings outside: a status with a hop of the next version must not be refused by the CRD of this one.
+# Strings in the CRD: it must not reject a status with a hop of the next version.
 Hop = Annotated[HopName, WithJsonSchema({"type": "string", "maxLength": 63})]

@@ -1,8 +1,8 @@
-"""A status as an earlier version wrote it → the same status under today's names. Pure.
+"""A status of an earlier version → the same status under the current names. Pure.
 
-Called by `status` for every status that is read. ADR 20261130-api-names has the table of names. `RETIRED` is what the
-CRD still lets through: the API server drops fields that are not in the schema when it reads an object, too. The first
-status that is written no longer has these fields, and server-side apply removes them.
+Called by `status` for every status that is read. ADR 20261130-api-names lists the names. `RETIRED` are the fields that
+the CRD still allows, because the API server drops fields that are not in the schema, also on reads. The first status
+that is written no longer has these fields, and server-side apply removes them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ RETIRED: Mapping[tuple[str, ...], Mapping[str, Any]] = {
 
 
 def upgraded(status: Mapping[str, Any]) -> _Json:
-    """The status under today's names; one that has them already is returned as it is."""
+    """The status under the current names; one that has them already is returned as it is."""
     new = dict(status)
     new["conditions"] = _conditions(_objects(status.get("conditions")))
     new["history"] = [_history_entry(entry) for entry in _objects(status.get("history"))]
@@ -45,7 +45,7 @@ def _objects(value: object) -> list[_Json]:
 
 
 def _conditions(conditions: Sequence[_Json]) -> list[_Json]:
-    """Each under its new type, with its times; an old one beside a new one of that type is left out."""
+    """Rename the types of conditions and keep their times. If both names exist, the new one wins."""
     types = [str(condition.get("type")) for condition in conditions]
     return [
         {**condition, "type": _CONDITIONS.get(type_, type_)}
@@ -63,14 +63,14 @@ def _history_entry(entry: _Json) -> _Json:
 
 
 def _path_was_healthy(entry: _Json) -> str:
-    """What verdict and hop say, of an entry that does not keep it."""
+    """Infer it from verdict and hop for an entry that does not store it."""
     if entry.get("verdict") == "Unknown":
         return "Unknown"
     return "False" if entry.get("hop") or entry.get("verdict") == "Broken" else "True"
 
 
 def _counters(counters: Mapping[str, Any], history: Sequence[_Json]) -> _Json:
-    """Those of the path from the history, where a version wrote them that did not count it."""
+    """Compute the counters of the path from the history if an earlier version did not count them."""
     new = {name: value for name, value in counters.items() if name != "pathChanges"}
     if not history or {"consecutivePathFailures", "consecutivePathSuccesses"} & new.keys():
         return new
@@ -98,7 +98,7 @@ def _path_profile(old: Mapping[str, Any], changes: object) -> _Json:
 
 
 def _is_clipped(entry: _Json) -> bool:
-    """Whether names of programs are missing: they were one string, and would look like a path change now."""
+    """Whether names of programs were cut off: they were one string, and would now look like a path change."""
     return str(entry.get("programs", "")).endswith("…")
 
 
@@ -112,6 +112,6 @@ def _node_attachment(entry: _Json) -> _Json:
 
 
 def _divergent_hop(hop: Mapping[str, Any]) -> _Json:
-    """What to do next was part of the message."""
+    """Split off what to do next, which was part of the message."""
     message, _, step = str(hop.get("message", "")).partition(" Next: ")
     return {**hop, "message": message, "next": step[:1].upper() + step[1:]} if step else dict(hop)

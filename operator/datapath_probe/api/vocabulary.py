@@ -1,13 +1,13 @@
 """The closed vocabularies of the API: hops, verdicts, stances, triggers.
 
-Everything here appears in `.status` and in metric labels, so a change is an API change.
+All values appear in `.status` and in metric labels, so a change is an API change.
 """
 
 from enum import StrEnum
 
 
 class HopName(StrEnum):
-    """Every hop a packet can take, in the order in which Cilium's code runs them."""
+    """Every hop a packet can pass, in the order in which Cilium's code runs them."""
 
     IPAM = "ipam"
     SOURCE_INTERFACE = "source-interface"
@@ -40,7 +40,7 @@ HOP_ORDER: dict[HopName, int] = {hop: position for position, hop in enumerate(Ho
 
 
 class HopVerdict(StrEnum):
-    """What the three witnesses say about one hop together."""
+    """The verdict of one hop, from all three witnesses."""
 
     OK = "Ok"
     STALE = "Stale"
@@ -49,7 +49,7 @@ class HopVerdict(StrEnum):
 
 
 class ProbeVerdict(StrEnum):
-    """What one run says about the probe; also the verdict of a single path."""
+    """The verdict of one run; also of a single path."""
 
     HEALTHY = "Healthy"
     DEGRADED = "Degraded"
@@ -58,7 +58,7 @@ class ProbeVerdict(StrEnum):
 
 
 class Witness(StrEnum):
-    """Who testifies: the API objects, the eBPF datapath, this probe's own packets."""
+    """The three sources of evidence: API objects, the eBPF datapath, the packets of this run."""
 
     INTENT = "intent"
     PROGRAMMED = "programmed"
@@ -83,21 +83,21 @@ class Trigger(StrEnum):
 
 
 class ExpectedOutcome(StrEnum):
-    """What should become of a request."""
+    """The expected outcome of a request."""
 
     DELIVERED = "Delivered"
     DENIED = "Denied"
 
 
 class FrontendType(StrEnum):
-    """Which of a Service's addresses clients connect to."""
+    """The address of a Service that clients connect to."""
 
     CLUSTER_IP = "ClusterIP"
     NODE_PORT = "NodePort"
 
 
 class Locality(StrEnum):
-    """Where the destination is, seen from the source's node."""
+    """The node of the destination, relative to the source's."""
 
     SAME_NODE = "SameNode"
     CROSS_NODE = "CrossNode"

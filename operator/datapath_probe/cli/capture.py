@@ -1,5 +1,7 @@
-"""`datapath-probe capture`: one run of a probe from here, with its packets. Needs the operator's permissions, not the
-operator, and leaves the probe's status alone.
+"""`datapath-probe capture`: runs a probe once from this machine and captures its packets.
+
+In: a probe and a client. Out: heading and status for the report, and pcap files. Called by `main`. Needs the
+permissions of the operator but not the operator, and does not change the probe's status.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ from ..publish.status.status import findings
 from ..runs.run_result import RunResult
 from . import logs
 
-# What knowing the cluster may take.
+# How long it may take to list the objects of the cluster.
 SYNC_S = 30.0
 
 
@@ -32,7 +34,7 @@ def captured_run(
     cilium_namespace: str,
     write: Path | None,
 ) -> tuple[Heading, ProbeStatus]:
-    """Run the probe once and capture; pcap files go to `<write>.<node>.pcap`. Raises ClickException."""
+    """Run the probe once and capture its packets into `<write>.<node>.pcap`. Raises ClickException."""
     logs.configure("WARNING")
     try:
         probe, result = asyncio.run(_run(namespace, name, kubeconfig, context, cilium_namespace))
@@ -68,7 +70,7 @@ async def _run(
 
 
 async def _synced(cluster: Cluster, serving: asyncio.Task[None]) -> None:
-    """Wait until the cluster is known. Raises ClickException that says what is not, and why."""
+    """Wait until all objects are listed. Raises ClickException with those that are missing, and why."""
     syncing = asyncio.create_task(cluster.wait_synced())
     try:
         done, _ = await asyncio.wait((syncing, serving), timeout=SYNC_S, return_when=asyncio.FIRST_COMPLETED)
@@ -78,11 +80,13 @@ async def _synced(cluster: Cluster, serving: asyncio.Task[None]) -> None:
         raise click.ClickException(f"the cluster can't be watched: {serving.exception()!r}")
     if syncing not in done:
         missing = "; ".join(f"{name}: {why}" for name, why in cluster.unsynced.items())
-        raise click.ClickException(f"the cluster was not known within {SYNC_S:g} s: {missing}")
+        raise click.ClickException(
+            f"the objects of the cluster were not listed within {SYNC_S:g} s: {missing}"
+        )
 
 
 async def _captured(cluster: Cluster, probe: Probe) -> RunResult:
-    """Run the probe. Raises ClickException if the run had to be cancelled."""
+    """Run the probe. Raises ClickException if the run was canceled."""
     result = await cluster.runner.run(probe, capture=True)
     if result.worst.reason is Reason.RUN_TIMEOUT:
         raise click.ClickException(result.worst.message)
@@ -96,7 +100,7 @@ def _write_all(prefix: Path, result: RunResult) -> None:
 
 
 def _write(file: Path, pcap: bytes) -> None:
-    """Write one node's packets and say where. Raises ClickException."""
+    """Write the packets of one node and print the file name. Raises ClickException."""
     try:
         file.write_bytes(pcap)
     except OSError as error:

@@ -1,4 +1,5 @@
-"""Plan → evidence: asks the agents, sends the request, asks again. Called by `control`.
+"""Plan → evidence: asks the agents, sends the request, reads again what is in doubt.
 
-I/O happens only through the protocols of `collect.interfaces`, which `kube` implements.
+In: facts, and the interfaces of `collect.interfaces`, which `kube` implements. Out: readings. Called by `runs`. All I/O
+happens through these interfaces.
 """

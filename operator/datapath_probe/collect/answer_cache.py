@@ -1,4 +1,7 @@
-"""One answer for all who ask the same of a node in the same moment: the cache between runs and the agents."""
+"""The cache between runs and agents: runs that ask a node for the same fact at the same time share one answer.
+
+In: facts. Out: a reading for each. Called by `collector`; one for all runs.
+"""
 
 import asyncio
 import math
@@ -12,17 +15,18 @@ from ..evidence.reading import Answer, Reading, Unavailable
 from .interfaces import Agents
 
 LASTING_S = 60.0
-"""What is good for so long changes with the agent or the pod alone, not with what somebody does to the datapath."""
+"""Answers that may be this old change only with the agent or the pod, not when the datapath is modified."""
 
 
 def late(node: str) -> Unavailable:
-    """Instead of an answer that did not come in time."""
-    return Unavailable(EvidenceError.TIMEOUT, f"{node} had not answered when the run's time was up")
+    """The reading of a fact that was not answered in time."""
+    return Unavailable(EvidenceError.TIMEOUT, f"{node} did not answer before the run's deadline")
 
 
 class AnswerCache:
-    """Asks the agents, at most once per fact and `max_age_s`, and never twice at the same time. `clock`: one
-    that is never set back, or answers would seem to be new for so long.
+    """Asks the agents at most once per fact within its `max_age_s`, and never twice at the same time.
+
+    `clock` must be monotonic: if it were set back, old answers would look new.
     """
 
     def __init__(self, agents: Agents, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,16 +34,16 @@ class AnswerCache:
         self._clock = clock
         self._nodes: dict[str, _NodeAnswers] = {}
 
-    def heard(self, facts: Sequence[Fact], incarnations: Mapping[str, str]) -> dict[Fact, Reading]:
-        """Readings of those facts that need not be asked: the answers are here, and not too old."""
+    def cached(self, facts: Sequence[Fact], incarnations: Mapping[str, str]) -> dict[Fact, Reading]:
+        """Cached answers to these facts that are recent enough."""
         now = self._clock()
         answers = {
-            fact: self._node(fact.node, incarnations.get(fact.node, "")).heard(fact, now) for fact in facts
+            fact: self._node(fact.node, incarnations.get(fact.node, "")).cached(fact, now) for fact in facts
         }
         return {fact: answer for fact, answer in answers.items() if answer}
 
     def forget(self) -> None:
-        """What was heard or asked until now is of an earlier moment: nobody shares it any more, unless it lasts."""
+        """Stop sharing earlier answers and pending questions, except those that last."""
         for node in self._nodes.values():
             node.forget()
 
@@ -48,20 +52,21 @@ class AnswerCache:
         facts: Sequence[Fact],
         incarnations: Mapping[str, str],
         *,
-        afresh: bool = False,
+        fresh: bool = False,
         within_s: float = math.inf,
     ) -> list[Reading]:
-        """One reading per fact, in order; nodes are asked at the same time, each in one round trip.
+        """Return one reading per fact, in order. All nodes are asked concurrently, each in one round trip.
 
-        `incarnations`: the agent of each node; an answer never outlives the agent that gave it. `afresh` ignores what
-        was heard before. What is not here `within_s` is unavailable; whoever else waits for it goes on waiting.
+        `incarnations`: the agent of each node; an answer is dropped when its agent restarts. `fresh`: ignore cached
+        answers. Facts without an answer after `within_s` are unavailable; other callers that wait for them are not
+        affected.
         """
         by_node: dict[str, list[Fact]] = {}
         for fact in facts:
             by_node.setdefault(fact.node, []).append(fact)
         groups = await asyncio.gather(
             *(
-                self._node(node, incarnations.get(node, "")).ask(asked, afresh, within_s)
+                self._node(node, incarnations.get(node, "")).ask(asked, fresh, within_s)
                 for node, asked in by_node.items()
             )
         )
@@ -71,57 +76,57 @@ class AnswerCache:
     def _node(self, node: str, incarnation: str) -> "_NodeAnswers":
         known = self._nodes.get(node)
         if known is None or known.incarnation != incarnation:
-            # also the moment to forget nodes that are gone
+            # a good time to drop nodes that no longer exist
             self._nodes = {name: answers for name, answers in self._nodes.items() if answers.are_of_use}
             known = self._nodes[node] = _NodeAnswers(node, incarnation, self._agents, self._clock)
         return known
 
 
 class _NodeAnswers:
-    """What one incarnation of one node's agent has said."""
+    """The answers of one incarnation of a node's agent."""
 
     def __init__(self, node: str, incarnation: str, agents: Agents, clock: Callable[[], float]) -> None:
         self.incarnation = incarnation
         self._node = node
         self._agents = agents
         self._clock = clock
-        self._heard: dict[Fact, tuple[Answer, float]] = {}  # since when, by our clock
+        self._answers: dict[Fact, tuple[Answer, float]] = {}  # with the local time of each answer
         self._asking: dict[Fact, asyncio.Task[dict[Fact, Reading]]] = {}
         self._moment = 0
 
     @property
     def are_of_use(self) -> bool:
-        """Something is being asked, or was heard and is not too old."""
+        """Whether a question is pending or a recent answer is cached."""
         now = self._clock()
-        return bool(self._asking) or any(self.heard(fact, now) for fact in self._heard)
+        return bool(self._asking) or any(self.cached(fact, now) for fact in self._answers)
 
-    def heard(self, fact: Fact, now: float) -> Answer | None:
-        """The answer that is here, if it is not too old."""
-        answer, since = self._heard.get(fact, (None, 0.0))
+    def cached(self, fact: Fact, now: float) -> Answer | None:
+        """The cached answer, if it is recent enough."""
+        answer, since = self._answers.get(fact, (None, 0.0))
         return answer if now - since <= delivery(fact).max_age_s else None
 
     def forget(self) -> None:
-        self._heard = {q: heard for q, heard in self._heard.items() if _lasts(q)}
+        self._answers = {q: cached for q, cached in self._answers.items() if _lasts(q)}
         self._asking = {q: batch for q, batch in self._asking.items() if _lasts(q)}
         self._moment += 1
 
-    async def ask(self, facts: Sequence[Fact], afresh: bool, within_s: float) -> dict[Fact, Reading]:
+    async def ask(self, facts: Sequence[Fact], fresh: bool, within_s: float) -> dict[Fact, Reading]:
         now = self._clock()
         readings: dict[Fact, Reading] = {}
         to_ask: list[Fact] = []
         batches: set[asyncio.Task[dict[Fact, Reading]]] = set()
         for fact in dict.fromkeys(facts):
-            shareable = not afresh and delivery(fact).max_age_s > 0
-            heard = self.heard(fact, now)
-            if shareable and heard:
-                readings[fact] = heard
+            shareable = not fresh and delivery(fact).max_age_s > 0
+            cached = self.cached(fact, now)
+            if shareable and cached:
+                readings[fact] = cached
             elif shareable and fact in self._asking:
                 batches.add(self._asking[fact])
             else:
                 to_ask.append(fact)
         if to_ask:
             batches.add(self._start(to_ask))
-        # `wait` cancels none of them: a run that ends takes no answer away from those who share it
+        # `wait` does not cancel the tasks: other runs may share these answers
         for batch in (await asyncio.wait(batches, timeout=within_s))[0] if batches else ():
             readings = batch.result() | readings
         return dict.fromkeys(facts, late(self._node)) | readings
@@ -143,9 +148,9 @@ class _NodeAnswers:
         ended = max((answer.at + answer.duration_s for answer in answers.values()), default=0.0)
         for fact, answer in answers.items():
             if delivery(fact).max_age_s > 0 and (moment == self._moment or _lasts(fact)):
-                # the last has just ended, and the others so long before: that needs no common clock
-                self._heard[fact] = answer, max(asked, now - (ended - answer.at))
-        self._heard = {q: heard for q, heard in self._heard.items() if self.heard(q, now)}
+                # ages are relative to the last answer, which has just arrived: the clocks of the nodes do not matter
+                self._answers[fact] = answer, max(asked, now - (ended - answer.at))
+        self._answers = {q: cached for q, cached in self._answers.items() if self.cached(q, now)}
         return answered
 
 

@@ -1,11 +1,11 @@
-"""How tasks end that nobody waits for any more. Called by whoever started them, here and in `kube` and `control`."""
+"""Ends tasks whose result is no longer needed. Called by the code in `collect`, `runs` and `kube` that started them."""
 
 import asyncio
 from typing import Any
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel them and wait until they have cleaned up; what they ended with is of no interest."""
+    """Cancel the tasks and wait until they have cleaned up. Their results and exceptions are ignored."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,9 +1,9 @@
-"""Packet capture of one run, on request: on every node that may see the connection, from before the request is sent
-until it has ended.
+"""Packet capture of one run, on request: on every node that may see the connection, from before the request until after
+its end.
 
-In: the facts of `sources.capture.pcap`, which name the nodes. Out: a reading each. Called by `runs.runner`.
-What was
-started ends when we hang up, when the operator dies (its stdin ends) and at the latest after its own time.
+In: facts of `sources.capture.pcap`, which name the nodes. Out: one reading each. Called by `runs.path_runner`. A
+capture process ends when its stdin is closed, which also happens if the operator dies, and at the latest when its own
+time limit is reached.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from ..sources.capture.pcap import PCAP_LIMIT_BYTES
 from .cancellation import end
 from .interfaces import AgentContainers, ContainerRef
 
-# How long the request waits for captures to listen; after that it is sent all the same.
+# How long the request waits for captures to start. After that it is sent anyway.
 READY_S = 5.0
-# The last packets of a connection come after curl has its answer.
+# The last packets of a connection follow curl's report.
 LAST_PACKETS_S = 0.3
-# How long a capture may take to hand over what it has; a run waits no longer for it.
+# How long the run waits for a capture to return its packets.
 HANDING_OVER_S = 5.0
-# What a capture adds to a run at most.
+# The most that a capture adds to the duration of a run.
 ADDED_S = READY_S + LAST_PACKETS_S + HANDING_OVER_S
 
 
 @dataclass(slots=True)
 class Capture:
-    """`readings` are there when the capture has ended."""
+    """`readings` is set when the captures have ended."""
 
     readings: tuple[Reading, ...] = ()
 
@@ -40,7 +40,7 @@ class Capture:
 async def capturing(
     agents: AgentContainers, facts: Sequence[Fact], targets: Mapping[str, ContainerRef]
 ) -> AsyncIterator[Capture]:
-    """While the context lasts, capture. `targets`: the agent's container on each node that has one."""
+    """Capture packets while the context lasts. `targets`: the agent's container on each node that has one."""
     capture, stop = Capture(), asyncio.Event()
     started = [asyncio.Event() for _ in facts]
     tasks = [

@@ -1,7 +1,8 @@
-"""Evidence for one run: ask what the checks want to know, until they ask for nothing more, or the time is up.
+"""Collects the evidence of one run: asks for facts until the checks need no more, or until the run's deadline.
 
-The paths of a run share a `Collector`: what they ask of a node in the same moment is one round trip, and a tool that
-did not respond to one of them is not asked by the others.
+In: facts that `diagnose` asks for. Out: `Evidence`. Called by `runs`. The paths of a run share a `Collector`: facts
+that they need from one node at the same time travel in one round trip, and after a tool has timed out for one path, no
+path asks it again.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from ..evidence.unresponsive_agents import UnresponsiveAgents
 from .answer_cache import AnswerCache, late
 from .cancellation import end
 
-# A check may ask on from what it hears (slot → backend → …); the longest such chain has 5 links.
+# Answers lead to further facts (slot → backend → …). The longest such chain has 5 links.
 MAX_ROUNDS = 8
 
 Wants = Callable[[Evidence], Sequence[Fact]]
@@ -26,47 +27,47 @@ Answers = dict[Fact, Reading]
 
 @dataclass(slots=True)
 class _RoundTrip:
-    """What is asked of one node in one moment. `within_s`: how long the most patient path waits."""
+    """Facts to ask of one node together. `within_s`: the longest time that any path waits."""
 
     facts: dict[Fact, None] = field(default_factory=dict)
     within_s: float = 0.0
 
 
 class Collector:
-    """Asks each node's agent, in its present incarnation, for the paths of one run."""
+    """Asks the agents, in their current incarnation, on behalf of all paths of one run."""
 
     def __init__(self, answers: AnswerCache, incarnations: Mapping[str, str]) -> None:
         self._answers = answers
         self._incarnations = incarnations
         self._unresponsive = UnresponsiveAgents()
-        # by node and `afresh`: the round trips that still take facts
+        # round trips that can still take facts, by node and `fresh`
         self._open: dict[tuple[str, bool], tuple[_RoundTrip, asyncio.Task[Answers]]] = {}
         self._under_way: set[asyncio.Task[Answers]] = set()
 
-    def heard(self, facts: Sequence[Fact]) -> Answers:
-        """Readings that need not be asked for."""
-        return self._answers.heard(facts, self._incarnations)
+    def cached(self, facts: Sequence[Fact]) -> Answers:
+        """Readings of these facts that are already available."""
+        return self._answers.cached(facts, self._incarnations)
 
     async def ask(
         self,
         evidence: Evidence,
         facts: Sequence[Fact],
         *,
-        afresh: bool = False,
+        fresh: bool = False,
         ends_at: float = math.inf,
     ) -> Evidence:
-        """One more reading of each fact. `afresh`: whatever was heard before; `ends_at`: when the time of this path
-        is up, by the event loop's clock.
+        """Add one reading of each fact. `fresh`: ignore cached answers. `ends_at`: the deadline of this path, by the
+        clock of the event loop.
         """
         readings: Answers = {q: why for q in facts if (why := self._unresponsive.of(q))}
         to_ask = [fact for fact in facts if fact not in readings]
         left_s = ends_at - asyncio.get_running_loop().time()
         if left_s <= 0:
-            over = Unavailable(EvidenceError.TIMEOUT, "the run's time was up before this could be asked")
+            over = Unavailable(EvidenceError.TIMEOUT, "the run reached its deadline before this was asked")
             readings |= dict.fromkeys(to_ask, over)
         elif to_ask:
-            tasks = {fact: self._joined(fact, afresh, left_s) for fact in to_ask}
-            # `wait` cancels none of them: other paths may wait for the same round trip, with more time
+            tasks = {fact: self._joined(fact, fresh, left_s) for fact in to_ask}
+            # `wait` does not cancel the tasks: other paths may wait longer for the same round trip
             await asyncio.wait(set(tasks.values()), timeout=left_s)
             readings |= {
                 fact: task.result()[fact] if task.done() else late(fact.node) for fact, task in tasks.items()
@@ -74,12 +75,12 @@ class Collector:
         return evidence.adding(tuple(readings), tuple(readings.values()))
 
     async def close(self) -> None:
-        """Cancel what no path waits for any more."""
+        """Cancel all round trips that are still pending."""
         await end(*self._under_way)
 
-    def _joined(self, fact: Fact, afresh: bool, within_s: float) -> asyncio.Task[Answers]:
-        """The round trip to the fact's node that has not begun yet, or a new one; with the fact."""
-        key = fact.node, afresh
+    def _joined(self, fact: Fact, fresh: bool, within_s: float) -> asyncio.Task[Answers]:
+        """The next round trip to the fact's node, with this fact added to it."""
+        key = fact.node, fresh
         if key not in self._open:
             trip = _RoundTrip()
             task = asyncio.create_task(self._carry_out(key, trip))
@@ -92,14 +93,16 @@ class Collector:
         return task
 
     async def _carry_out(self, key: tuple[str, bool], trip: _RoundTrip) -> Answers:
-        """Runs when all paths that are awake in this turn of the event loop have said what they want to know."""
+        """Run one round trip. It starts after all paths that are ready in this turn of the event loop have added their
+        facts.
+        """
         del self._open[key]
-        _, afresh = key
+        _, fresh = key
         facts = list(trip.facts)
-        asked = await self._answers.ask(facts, self._incarnations, afresh=afresh, within_s=trip.within_s)
+        asked = await self._answers.ask(facts, self._incarnations, fresh=fresh, within_s=trip.within_s)
         answers = dict(zip(facts, asked, strict=True))
         for fact, reading in answers.items():
-            if reading != late(fact.node):  # another path may have more time
+            if reading != late(fact.node):  # another path may wait longer
                 self._unresponsive.note(fact, reading)
         return answers
 
@@ -111,14 +114,14 @@ async def gather(
     rounds: int = MAX_ROUNDS,
     ends_at: float = math.inf,
 ) -> Evidence:
-    """Ask what `wants` returns, tell it the answers, and so on until it wants nothing more.
+    """Ask for the facts that `wants` returns, until it returns none or the rounds are used up.
 
-    What was heard already comes first: what follows from it need not wait for a round trip.
+    Cached answers are added first: facts that follow from them need no extra round trip.
     """
     for _ in range(rounds):
         facts = wants(evidence)
-        while heard := collector.heard(facts):
-            evidence = evidence.adding(tuple(heard), tuple(heard.values()))
+        while cached := collector.cached(facts):
+            evidence = evidence.adding(tuple(cached), tuple(cached.values()))
             facts = wants(evidence)
         if not facts:
             break

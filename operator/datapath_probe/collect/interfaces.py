@@ -1,4 +1,4 @@
-"""The doors to the outside world; `kube` implements them, tests fake them."""
+"""What `collect` needs from the cluster. `kube` implements these interfaces, tests replace them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ..evidence.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class ContainerRef:
-    """A container to run something in; `uid` guards against a pod re-created under the same name."""
+    """A container to run commands in. `uid` distinguishes a pod from one that was re-created under the same name."""
 
     namespace: str
     pod: str
@@ -23,12 +23,12 @@ class Agents(Protocol):
     """The Cilium agents, one per node."""
 
     async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
-        """These facts of a node, as a rule in one round trip; one reading each, in this order; never raises."""
+        """One reading per fact, in this order, usually in one round trip. Never raises."""
         ...
 
 
 class SourceContainers(Protocol):
-    """Source pods' containers, where curl runs."""
+    """The containers of source pods, where curl runs."""
 
     async def run(
         self,
@@ -39,12 +39,12 @@ class SourceContainers(Protocol):
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Run one command to its end; never raises."""
+        """Run one command until it ends. Never raises."""
         ...
 
 
 class AgentContainers(Protocol):
-    """The containers of the Cilium agents, for facts that are had while something else lasts."""
+    """The containers of the Cilium agents, for facts that are collected over a period of time."""
 
     async def attend(
         self,
@@ -56,5 +56,7 @@ class AgentContainers(Protocol):
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Collect until `stop` is set, or to the end; never raises. `started` is set when it has begun, or ends."""
+        """Collect until `stop` is set or the command ends. Never raises. `started` is set when it has started, or has
+        ended.
+        """
         ...

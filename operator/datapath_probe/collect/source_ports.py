@@ -1,9 +1,9 @@
-"""A fresh source port for every run, so that its 5-tuple is known beforehand and never met before.
+"""A new source port for every run, so that its 5-tuple is known in advance and has no conntrack entry yet.
 
-The range lies below Linux's default ephemeral range (32768–60999), whose ports the pod's own connections use, and
-below that of NodePorts (30000–32767): where Cilium serves them, none of their numbers can be bound. It is
-walked from a random start: conntrack keeps closed entries for minutes, and a port that comes back too soon would find
-the old ones.
+In: a pod. Out: a port. Called by `runs.probe_run`. The range lies below Linux's default ephemeral ports (32768–60999),
+which the pod's own connections use, and below the NodePorts (30000–32767), which can't be bound where Cilium serves
+them. Ports are assigned in order from a random start: conntrack keeps closed entries for minutes, and a port that is
+reused too soon would match old ones.
 """
 
 import random
@@ -12,12 +12,12 @@ FIRST, LAST = 20000, 29999
 
 
 class SourcePorts:
-    """Hands out ports, in turn, per source pod (by uid); remembers the `limit` pods that asked last."""
+    """Assigns ports in order, per source pod (by uid). Remembers the `limit` pods that were used most recently."""
 
     def __init__(self, rng: random.Random | None = None, limit: int = 10_000) -> None:
-        self._rng = rng or random.Random()  # noqa: S311  # no secret: it only has to differ
+        self._rng = rng or random.Random()  # noqa: S311  # not a secret: it only spreads the start
         self._limit = limit
-        self._next: dict[str, int] = {}  # the one that asked last comes last
+        self._next: dict[str, int] = {}  # most recently used last
 
     def take(self, pod_uid: str) -> int:
         """The next port for this pod."""

@@ -1,4 +1,8 @@
-"""How a fact is delivered, by any collector: how long it is waited for, how old it may be, who has to answer."""
+"""How the answer to a fact is delivered, whatever collects it: its timeout, how long it can be shared, and what must
+respond.
+
+In: a fact. Out: its `Delivery`. Called by `collect`, `kube.exec` and `publish.metrics`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +11,7 @@ from typing import Final
 from .fact import Fact
 from .fact_kinds import FactKind
 
-# How long an answer is waited for; more where a large program has to start, or the agent itself has to answer.
+# Timeouts of answers. Longer where a large program has to start or the agent itself has to respond.
 USUAL_S, LONG_S = 5.0, 7.0
 _LASTING_S = 60.0
 _CILIUM_DEVICES = ("cilium_", "lxc")
@@ -16,12 +20,13 @@ _MONITOR_MARGIN_S, _CAPTURE_MARGIN_S = 2.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`tool`: who answers: where one is silent, it is not asked for other facts. Also the label `collector` of metrics.
+    """`tool`: what has to respond. If it times out, it is not asked for other facts. Also the label `collector` of
+    metrics.
 
-    `max_age_s` is how old a shared answer may be (seconds); 0: it is asked for again each time. More for what is costly
-    to get and changes only with the agent or the endpoint. `repeatable` False: it shows what happens while it runs, so
-    asking again would show another time. `by_agent`: the agent's own process has to answer, not only a tool beside it.
-    `often_absent`: a key that a healthy map need not have; who batches look-ups asks for it last.
+    `max_age_s`: how old a shared answer may be, in seconds; 0: never shared. Longer for facts that are expensive to
+    collect and change only with the agent or the endpoint. `repeatable` False: shows what happens while it runs, so a
+    repetition would show another period. `by_agent`: the agent's process has to respond, not only a tool next to it.
+    `often_absent`: a key that is often missing in a healthy map; collectors that batch look-ups put it last.
     """
 
     tool: str
@@ -84,12 +89,12 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
 
 
 def _of_policy_entry(fact: Fact) -> Delivery:
-    """What is said of any identity (0) is there as a rule; of a certain one it need not be."""
+    """An entry for any identity (0) normally exists; an entry for one identity often does not."""
     return _OFTEN_ABSENT if fact.number("identity") else _BPFTOOL
 
 
 def _of_uplink(usual: Delivery) -> Callable[[Fact], Delivery]:
-    """A device that is neither Cilium's nor a pod's leads to other nodes, and changes as rarely as the network does."""
+    """Devices that belong neither to Cilium nor to a pod lead to other nodes and rarely change."""
     lasting = replace(usual, max_age_s=_LASTING_S)
 
     def delivery_of(fact: Fact) -> Delivery:
@@ -100,7 +105,7 @@ def _of_uplink(usual: Delivery) -> Callable[[Fact], Delivery]:
 
 
 def _of_rules(fact: Fact) -> Delivery:
-    """Those of a node may be thousands, and are asked for after a failure alone: as they are now."""
+    """A node may have thousands of rules; they are read only after a failure, and must be current."""
     usual = _RULES[fact.kind]
     return usual if fact.get("namespace") else replace(usual, max_age_s=0.0)
 

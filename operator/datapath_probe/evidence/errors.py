@@ -1,12 +1,14 @@
-"""Why evidence can be missing: the reasons of `Unavailable`, also the label `reason` of
-`datapath_probe_evidence_errors_total`. Each has its entry in docs/errors.md.
+"""Why evidence is missing: the reasons of `Unavailable`, and the label `reason` of
+`datapath_probe_evidence_errors_total`.
+
+Each has an entry in docs/errors.md.
 """
 
 from enum import StrEnum
 
 
 class EvidenceError(StrEnum):
-    """Closed list; the values are also hop and probe reasons when nothing better is known."""
+    """A closed list. The values are also reasons of hops and probes, if there is no more specific one."""
 
     NOT_COLLECTED = "NotCollected"
     TIMEOUT = "EvidenceTimeout"

@@ -1,7 +1,7 @@
-"""A fact: what checks ask for, and what evidence is filed under ("the ipcache entry of 10.244.0.7 on node1").
+"""A fact: what checks ask for and what evidence is filed under ("the ipcache entry of 10.244.0.7 on node1").
 
-How it is had is a collector's affair. So a change of a tool's flags voids no recording, and a saved run, a live one and
-a dump that somebody else took are read by the same checks.
+How a fact is collected is up to the collector. A change of a tool's options therefore invalidates no recording, and the
+same checks read a saved run, a live run and a dump from another tool. Made by `sources`.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from typing import Self
 from .fact_kinds import PARAMETERS, FactKind
 from .parameters import Value
 
-# Checks ask for the same facts again and again while a run lasts.
+# Checks ask for the same facts many times during a run.
 _REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`parameters`: names and values as `PARAMETERS` orders them; equal facts share one answer.
+    """`parameters`: names and values in the order of `PARAMETERS`; equal facts share one answer.
 
-    ValueError for an unknown or a missing parameter, or a value that it can't have.
+    Raises ValueError for an unknown or missing parameter, or an invalid value.
     """
 
     kind: FactKind
@@ -38,23 +38,23 @@ class Fact:
     @classmethod
     @lru_cache(maxsize=_REMEMBERED)
     def of(cls, kind: FactKind, node: str, **parameters: Value | None) -> Self:
-        """The fact with these parameters; None: without this one."""
+        """The fact with these parameters. A parameter that is None is left out."""
         given = tuple((name, value) for name, value in parameters.items() if value is not None)
         return cls(kind, node, given)
 
     def get(self, name: str) -> Value | None:
-        """The value of a parameter; None if the fact is without."""
+        """The value of a parameter; None if the fact does not have it."""
         return next((value for known, value in self.parameters if known == name), None)
 
     def text(self, name: str) -> str:
-        """The value of a parameter that is a text; KeyError if there is none."""
+        """The value of a parameter that is a string. Raises KeyError if there is none."""
         value = self.get(name)
         if not isinstance(value, str):
             raise KeyError(name)
         return value
 
     def number(self, name: str) -> int:
-        """The value of a parameter that is a number; KeyError if there is none."""
+        """The value of a parameter that is a number. Raises KeyError if there is none."""
         value = self.get(name)
         if not isinstance(value, int):
             raise KeyError(name)

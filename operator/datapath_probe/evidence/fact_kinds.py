@@ -1,6 +1,6 @@
-"""The kinds of facts, and the parameters of each. A closed list: what a collector can be asked for.
+"""The kinds of facts, and the parameters of each: the closed list of what a collector can be asked for.
 
-A map's name is a parameter where it depends on the version of Cilium: a node that was upgraded holds maps of both.
+The name of a map is a parameter if it depends on the version of Cilium: an upgraded node has maps of both versions.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from .parameters import (
 
 
 class FactKind(StrEnum):
-    """Values are written into evidence bundles: never rename one."""
+    """Values are written into evidence bundles. Never rename one."""
 
     # entries of Cilium's maps
     IPCACHE_ENTRY = "ipcache-entry"
@@ -81,7 +81,7 @@ class FactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Of one kind: those that it needs, and those that it may have. In this order they stand in a fact."""
+    """The required and the optional parameters of a kind. A fact keeps them in this order."""
 
     required: Mapping[str, Check]
     optional: Mapping[str, Check]

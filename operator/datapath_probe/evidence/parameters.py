@@ -1,7 +1,7 @@
-"""What a parameter of a fact can be: each function gives the one spelling of a value, or raises ValueError.
+"""The valid values of parameters of facts: each function returns the canonical form of a value or raises ValueError.
 
-Some collectors make words of a command line or parts of a path of them: what passes here can be neither an option, nor
-a path of its own, nor more than one word.
+Called by `fact`. Some collectors turn parameters into words of a command line or parts of a path. A value that passes
+here can't be an option, another path, or more than one word.
 """
 
 import re
@@ -19,14 +19,14 @@ _PATH = re.compile(r"/[^\x00-\x1f]{1,4000}")
 
 
 def fitting(number: object, bits: int) -> int:
-    """The number itself; ValueError if it is negative or needs more bits."""
+    """The number itself. Raises ValueError if it is negative or needs more bits."""
     if not isinstance(number, int) or not 0 <= number < 1 << bits:
         raise ValueError(f"{number!r} does not fit into {bits} bits")
     return int(number)
 
 
 def bits(size: int) -> Check:
-    """A number of so many bits."""
+    """A number of this many bits."""
     return lambda value: fitting(value, size)
 
 
@@ -45,45 +45,45 @@ def device_name(value: object) -> str:
 
 def namespace_name(value: object) -> str:
     """The name of a network namespace."""
-    return _matching(_NAMESPACE, value, "is no name of a network namespace")
+    return _matching(_NAMESPACE, value, "is not the name of a network namespace")
 
 
 def is_namespace_name(text: str) -> bool:
-    """Whether it can be one."""
+    """Whether the text is a valid name."""
     return _NAMESPACE.fullmatch(text) is not None
 
 
 def name(value: object) -> str:
     """The name of an eBPF map or program."""
-    return _matching(_NAME, value, "is no name of an eBPF object")
+    return _matching(_NAME, value, "is not the name of an eBPF object")
 
 
 def path(value: object) -> str:
     """An absolute path."""
-    return _matching(_PATH, value, "is no absolute path")
+    return _matching(_PATH, value, "is not an absolute path")
 
 
 def one_of(*values: Scalar) -> Check:
-    """One of these."""
+    """One of these values."""
 
     def check(value: object) -> Value:
         for known in values:
             if known == value:
                 return known
-        raise ValueError(f"{value!r} is none of {', '.join(map(str, values))}")
+        raise ValueError(f"{value!r} is not one of {', '.join(map(str, values))}")
 
     return check
 
 
 def several(check: Callable[[object], Scalar]) -> Check:
-    """One or more, in their order."""
+    """One or more values, in order."""
 
     def each(value: object) -> Value:
         if not isinstance(value, Iterable) or isinstance(value, str):
-            raise ValueError(f"{value!r} is no list")
+            raise ValueError(f"{value!r} is not a list")
         found = tuple(map(check, value))
         if not found:
-            raise ValueError("an empty list")
+            raise ValueError("the list is empty")
         return found
 
     return each
@@ -91,7 +91,7 @@ def several(check: Callable[[object], Scalar]) -> Check:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no IP address")
+        raise ValueError(f"{value!r} is not an IP address")
     return value
 
 

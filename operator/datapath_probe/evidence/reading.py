@@ -1,7 +1,7 @@
-"""A reading: what a collector got of a fact, or why it got nothing. Parsed values follow the same pattern.
+"""A reading: what a collector returned for a fact. Parsed values follow the same pattern.
 
-Three outcomes, never mixed up: a record (found), `Absent` (the map was asked and has no such key: that is
-evidence), `Unavailable` (no evidence: error, timeout, garbage).
+The outcomes are never mixed up: an answer or record, `Absent` (the map was read and has no such key, which is
+evidence), `Unavailable` (no evidence: an error, a timeout, or unparsable output).
 """
 
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool printed. `at`: start, seconds since the epoch (UTC); `truncated`: output hit its cap; `source`: how
-    it was had, for people.
+    """The output of a tool. `at`: when it started, seconds since the epoch (UTC). `truncated`: the output reached its
+    limit. `source`: how it was collected, for display.
     """
 
     exit_code: int
@@ -24,7 +24,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """No evidence. `reason` is a constant of `evidence.errors`, `message` one sentence for people."""
+    """No evidence. `reason` is a constant of `evidence.errors`, `message` one sentence for display."""
 
     reason: str
     message: str
@@ -33,7 +33,7 @@ class Unavailable:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The datapath was asked and knows no such key."""
+    """The datapath was read and has no such key."""
 
 
 Reading = Answer | Unavailable

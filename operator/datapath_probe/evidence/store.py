@@ -1,4 +1,4 @@
-"""The evidence of one run: each fact with its readings, oldest first."""
+"""The evidence of one run: each fact with its readings, oldest first. Filled by `collect`, read by `diagnose`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from .reading import Answer, Reading, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Readings by fact. Immutable: `adding` gives a new store."""
+    """Readings by fact. Immutable: `adding` returns a new store."""
 
     readings: Mapping[Fact, tuple[Reading, ...]] = field(default_factory=dict)
 
@@ -22,19 +22,19 @@ class Evidence:
         return readings[-1]
 
     def all(self, fact: Fact) -> tuple[Reading, ...]:
-        """Every reading of a fact, oldest first."""
+        """All readings of a fact, oldest first."""
         return self.readings.get(fact, ())
 
     def first_readings(self) -> "Evidence":
-        """The evidence as it was before any fact was asked again."""
+        """The evidence before any fact was read again."""
         return Evidence({fact: readings[:1] for fact, readings in self.readings.items()})
 
     def reads(self, fact: Fact) -> int:
-        """How often the fact was had (an `Unavailable` is no answer)."""
+        """The number of answers to the fact; an `Unavailable` does not count."""
         return sum(isinstance(reading, Answer) for reading in self.readings.get(fact, ()))
 
     def adding(self, facts: Sequence[Fact], readings: Sequence[Reading]) -> "Evidence":
-        """A store that also holds one new reading for each of these facts."""
+        """A store with one more reading of each of these facts."""
         merged = dict(self.readings)
         for fact, reading in zip(facts, readings, strict=True):
             merged[fact] = (*merged.get(fact, ()), reading)

@@ -1,4 +1,7 @@
-"""Who has not answered so far in a run: to ask them once more would be to wait once more."""
+"""What has timed out during a run. It is not asked again, because each attempt would take another timeout.
+
+In: readings. Out: `Unavailable` for facts that need the same agent or tool. Called by `collect.collector`.
+"""
 
 from .delivery import delivery
 from .errors import EvidenceError
@@ -9,13 +12,13 @@ _ALL, _AGENT = "", "the agent's process"
 
 
 class UnresponsiveAgents:
-    """What silence a run has met: an agent's process, a tool on a node, or all that is asked of a node."""
+    """The timeouts of a run: an agent's process, a tool on a node, or everything on a node."""
 
     def __init__(self) -> None:
         self._met: dict[tuple[str, str], Unavailable] = {}
 
     def note(self, fact: Fact, reading: Reading) -> None:
-        """What came of a fact."""
+        """Record a reading, if it is a timeout."""
         if not isinstance(reading, Unavailable):
             return
         if reading.reason == EvidenceError.AGENT_NOT_RESPONDING:
@@ -24,7 +27,9 @@ class UnresponsiveAgents:
             self._met[fact.node, delivery(fact).tool] = reading
 
     def of(self, fact: Fact) -> Unavailable | None:
-        """Why the fact would not be had; None if it may well be."""
+        """Why the fact can't be collected; None if it may succeed."""
         how = delivery(fact)
-        whoms = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
-        return next((self._met[fact.node, whom] for whom in whoms if (fact.node, whom) in self._met), None)
+        scopes = (_ALL, _AGENT, how.tool) if how.by_agent else (_ALL, how.tool)
+        return next(
+            (self._met[fact.node, scope] for scope in scopes if (fact.node, scope) in self._met), None
+        )

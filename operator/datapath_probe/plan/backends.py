@@ -1,8 +1,8 @@
-"""Which endpoints of a Service Cilium should load-balance to, as seen from one node.
+"""Which endpoints of a Service Cilium load-balances to, as seen from one node. Called by `destination`.
 
-Source: Cilium 1.18 `pkg/loadbalancer/reflectors`, `pkg/loadbalancer/writer` (`DefaultSelectBackends`): endpoints of the
-frontend's IP version that are ready; when there is none, those that still serve while they terminate; with
-`internalTrafficPolicy: Local` only those of the node itself; with `enable-service-topology`, those meant for its zone.
+Source: Cilium 1.18 `pkg/loadbalancer/reflectors`, `pkg/loadbalancer/writer` (`DefaultSelectBackends`): the ready
+endpoints of the frontend's IP version; if there is none, those that still serve while they terminate; with
+`internalTrafficPolicy: Local` only those on the node itself; with `enable-service-topology`, those hinted for its zone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ def eligible_backends(
 ) -> tuple[SliceEndpoint, ...]:
     """The endpoints that a packet from `node` to this port may be translated to, in address order.
 
-    `zone`: the node's, where Cilium is configured to honor the hints of endpoints.
+    `zone`: the zone of the node, if Cilium is configured to honor the hints of endpoints.
     """
     candidates = _of_node(service, port, endpoints, node)
     if service.internal_traffic_policy != "Local" and zone and service.prefers_close:
@@ -33,7 +33,7 @@ def eligible_backends(
 def unready_backends(
     service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
 ) -> tuple[SliceEndpoint, ...]:
-    """The endpoints that would be eligible if they were ready, and are not about to go."""
+    """The endpoints that would be eligible if they were ready, and that are not terminating."""
     candidates = _of_node(service, port, endpoints, node)
     return _distinct([e for e in candidates if not (e.ready or e.terminating)])
 
@@ -41,7 +41,7 @@ def unready_backends(
 def _of_node(
     service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
 ) -> list[SliceEndpoint]:
-    """Those of the port and of the frontend's IP version that the node may send packets to."""
+    """The endpoints of this port and IP version that the node may send packets to."""
     candidates = [e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol]
     if service.cluster_ip not in ("", "None"):
         version = ip_address(service.cluster_ip).version
@@ -57,13 +57,13 @@ def _distinct(endpoints: list[SliceEndpoint]) -> tuple[SliceEndpoint, ...]:
 
 
 def zone_that_counts(node: Node | None, cilium_config: Mapping[str, str]) -> str | None:
-    """The zone of a node, where Cilium honors the hints of endpoints."""
+    """The zone of a node, if Cilium honors the hints of endpoints."""
     honored = cilium_config.get("enable-service-topology", "false").lower() == "true"
     return node.zone if honored and node and node.zone else None
 
 
 def _of_zone(candidates: list[SliceEndpoint], zone: str) -> list[SliceEndpoint]:
-    """Those meant for the zone; all of them if one has no hint, or none is meant for it."""
+    """The endpoints hinted for the zone; all of them if one has no hint, or if none is hinted for the zone."""
     if not all(e.zones for e in candidates):
         return candidates
     return [e for e in candidates if zone in e.zones] or candidates

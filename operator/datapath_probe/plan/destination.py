@@ -1,4 +1,4 @@
-"""The destination of a probe: what is requested, and the addresses that may answer. Called by `resolve`."""
+"""Resolves the destination of a probe: what is requested, and the addresses that may answer. Called by `resolve`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ from .plan import (
     Target,
 )
 
-# Where every distribution keeps the Service of the cluster's DNS, whatever program answers.
+# All distributions use this name for the Service of the cluster's DNS, whatever its implementation.
 _DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53
 _EXTERNAL_NAME = "ExternalName"
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A target, and what is put into the URL to request it."""
+    """A target, and the host and port of its URL."""
 
     target: Target
     host: str
@@ -42,7 +42,7 @@ class Destination:
 def resolve_destination(
     spec: DestinationSpec, namespace: str, inventory: Inventory, source: NodeFacts
 ) -> Destination | CannotRun:
-    """The destination as seen from the source's node; `namespace` is the probe's."""
+    """The destination as seen from the source's node. `namespace`: that of the probe."""
     if spec.pod is not None:
         return _pod(spec.pod, spec.pod.namespace or namespace, inventory)
     assert spec.service is not None  # the schema's "exactly one of"
@@ -50,7 +50,7 @@ def resolve_destination(
 
 
 def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
-    """The Service that pods ask for names, as seen from the source's node."""
+    """The cluster's DNS Service, as seen from the source's node."""
     service = inventory.service(_DNS_NAMESPACE, _DNS_NAME)
     if service is None or service.cluster_ip in ("", "None"):
         return None
@@ -94,7 +94,9 @@ def _service(
     if not service.cluster_ip:
         outside = service.type == _EXTERNAL_NAME
         message = (
-            f"is of type {_EXTERNAL_NAME} and leads out of the cluster" if outside else "has no ClusterIP"
+            f"is of type {_EXTERNAL_NAME} and refers to a name outside the cluster"
+            if outside
+            else "has no ClusterIP"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, f"Service {name} {message}", destination=display)
     port = _service_port(service, spec.port)
@@ -124,8 +126,8 @@ def _at_node_port(
     inventory: Inventory,
     source: NodeFacts,
 ) -> Destination | CannotRun:
-    """At the source's own node. `backends` is right as it is: what comes from inside the cluster is balanced by the
-    internal traffic policy, whatever address it asks for (Cilium 1.18 `bpf/lib/lb.h`, `lb4_lookup_service`).
+    """A NodePort of the source's own node. `backends` needs no change: requests from inside the cluster follow the
+    internal traffic policy, whatever address they use (Cilium 1.18 `bpf/lib/lb.h`, `lb4_lookup_service`).
     """
     name, number = f"{service.namespace}/{service.name}", port.node_port
     if number is None:
@@ -133,7 +135,7 @@ def _at_node_port(
         return CannotRun(Reason.PORT_NOT_FOUND, message, destination=display)
     if not from_config_map(inventory.cilium_config()).kube_proxy_replacement:
         message = (
-            f"NodePort {number} of Service {name} is left to kube-proxy, because Cilium runs with "
+            f"NodePort {number} of Service {name} is served by kube-proxy, because Cilium runs with "
             "kube-proxy-replacement off: its path can't be judged"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
@@ -154,14 +156,14 @@ def _headless(
     service: Service,
     backends: Sequence[Backend],
 ) -> Destination:
-    """No port is translated: a number is requested as it is, a name stands for the pods' own port (as in SRV)."""
+    """No port is translated: a number is used as it is, a name refers to the port of the pods (as in SRV records)."""
     number = backends[0].port if isinstance(wanted, str) and backends else port.port
     reached = tuple(replace(backend, port=number) for backend in backends)
     return Destination(HeadlessTarget(display, service, reached), host, number)
 
 
 def _port_text(port: ServicePort) -> str:
-    """With its protocol: two ports may differ in nothing else."""
+    """The port with its protocol, which may be all that distinguishes two ports."""
     return f"{port.port}/{port.protocol}" + (f" ({port.name})" if port.name else "")
 
 
@@ -192,7 +194,7 @@ def _unready(
 
 
 def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
-    # endpoints that people have written need not name their pod
+    # manually created endpoints may have no targetRef
     pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else inventory.pod_with(endpoint.ip)
     if pod:
         facts = pod_facts(inventory, pod, endpoint.ip)

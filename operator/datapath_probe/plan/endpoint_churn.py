@@ -1,7 +1,7 @@
-"""What is moving behind the Services that a run depends on: the destination's, and the cluster's DNS.
+"""Changes of the Services that a run depends on: the destination's Service and the cluster's DNS.
 
-In: a plan and the inventory. Out: plain records, which `diagnose.verdict.transitions` weighs. Asked only for a run in
-doubt, because it walks all pods. Called by `runs.runner`.
+In: a plan and the inventory. Out: records that `diagnose.verdict.transitions` evaluates. Called by `runs.path_runner`,
+and only for runs in doubt, because it iterates over all pods.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ _DNS = ("kube-system", "kube-dns")
 
 @dataclass(frozen=True, slots=True)
 class EndpointChurn:
-    """One Service. `endpoints_changed_at`: seconds since the epoch, 0 if unknown; `unready`: pods that it selects and
-    that are not ready, or terminating.
+    """The changes of one Service. `endpoints_changed_at`: seconds since the epoch, 0 if unknown; `unready`: selected
+    pods that are not ready or are terminating.
     """
 
     service: str  # namespace/name
@@ -24,13 +24,13 @@ class EndpointChurn:
 
 
 def destination_churn(plan: Plan, inventory: Inventory) -> EndpointChurn | None:
-    """Behind the Service of the plan; None where a pod is addressed by itself."""
+    """The changes of the plan's Service; None if a pod is requested directly."""
     service = plan.service
     return _churn_of(inventory, service.namespace, service.name) if service else None
 
 
 def dns_churn(inventory: Inventory) -> EndpointChurn | None:
-    """Behind the Service that pods resolve names with, where it has its usual name."""
+    """The changes of the cluster's DNS Service, if it has its usual name."""
     return _churn_of(inventory, *_DNS)
 
 

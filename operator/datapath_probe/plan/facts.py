@@ -1,4 +1,4 @@
-"""What the inventory knows of a pod or a node, gathered into one record. Called by the modules that make plans."""
+"""What the inventory knows about a pod or a node, as one record. Called by the modules of `plan` that make plans."""
 
 from dataclasses import replace
 
@@ -7,22 +7,22 @@ from .plan import HostFacts, NodeFacts, PodFacts
 
 
 def node_facts(inventory: Inventory, name: str) -> NodeFacts:
-    """Everything known of a node."""
+    """The record of a node."""
     return NodeFacts(name, inventory.node(name), inventory.cilium_node(name), inventory.agent(name))
 
 
 def pod_facts(inventory: Inventory, pod: Pod, ip: str | None = None) -> PodFacts:
-    """Everything known of a pod. `ip`: the one of its addresses that counts here, to come first."""
+    """The record of a pod. `ip`: the address to list first, because it is the requested one."""
     if ip in pod.ips:
         pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
     return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
 
 
 def pod_or_host(facts: PodFacts) -> PodFacts | HostFacts:
-    """What has the pod's address: the pod, or the node in whose network it is."""
+    """The owner of the pod's address: the pod, or its node if the pod is in the host network."""
     return HostFacts(facts.node, facts) if facts.pod.host_network else facts
 
 
 def state_text(pod: Pod) -> str:
-    """Why a pod takes part in nothing yet, as the end of a sentence about it."""
+    """Why a pod can't take part in a run, as the predicate of a sentence."""
     return "has no IP address yet" if pod.phase == "Running" else f"is {pod.phase or 'Pending'}"

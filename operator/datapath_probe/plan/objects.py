@@ -1,7 +1,7 @@
-"""What the product knows of Kubernetes and Cilium objects: the *intent* witness's records.
+"""Records of Kubernetes and Cilium objects: the basis of the *intent* witness.
 
-Built by `kube.objects.kubernetes_objects` from API objects, kept in an `Inventory`, copied into every `Plan`.
-Addresses are canonical strings (`str(ipaddress.ip_address(…))`), IPv4 first where there are two.
+Made by `kube.objects` from API objects, kept in an `Inventory`, copied into every `Plan`. Addresses are canonical
+strings (`str(ipaddress.ip_address(…))`), IPv4 first if there are two.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod; `running` as its containerStatus says."""
+    """One container of a pod. `running`: from its containerStatus."""
 
     name: str
     running: bool
@@ -20,8 +20,8 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """`restarts`: of all its containers; `started_at`: when the latest of those that run did; both times are seconds
-    since the epoch, 0 if unknown.
+    """A pod. `restarts`: the sum over its containers. `started_at`: the latest start of a running container. Both times
+    are seconds since the epoch, 0 if unknown.
     """
 
     namespace: str
@@ -43,18 +43,19 @@ class Pod:
 
     @property
     def ip(self) -> str:
-        """The first address, or "" while it has none."""
+        """The first address; "" if there is none yet."""
         return self.ips[0] if self.ips else ""
 
     @property
     def owns_address(self) -> bool:
-        """Whether its addresses are its own: neither those of its node, nor given to another since it ended."""
+        """Whether its addresses are its own: not those of its node, and not reused since it ended."""
         return self.phase == "Running" and not self.host_network
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `pod_cidrs` is `spec.podCIDRs`: the intent only where `ipam` is `kubernetes`. `zone` "": it has none.
+    """A node. `pod_cidrs` is `spec.podCIDRs`, which is the intent only if `ipam` is `kubernetes`. `zone`: "" if there
+    is none.
 
     `ready_changed_at`, `cordoned_at`: seconds since the epoch, 0 if unknown or never.
     """
@@ -71,7 +72,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port of a Service; `target_port` is a number or a containerPort's name."""
+    """A port of a Service. `target_port` is a number or the name of a containerPort."""
 
     name: str
     port: int
@@ -82,8 +83,8 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `cluster_ip` is "None" when headless, "" for ExternalName. `prefers_close`: its traffic should stay in
-    its zone, as the hints of its endpoints say.
+    """A Service. `cluster_ip` is "None" if it is headless, "" for ExternalName. `prefers_close`: its traffic should
+    stay in its zone, according to the hints of its endpoints.
     """
 
     namespace: str
@@ -101,7 +102,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One address of an EndpointSlice with one of the slice's ports. `zones`: those that its hints mean it for."""
+    """One address of an EndpointSlice with one of its ports. `zones`: the zones that it is hinted for."""
 
     ip: str
     port_name: str
@@ -117,8 +118,8 @@ class SliceEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class CiliumEndpoint:
-    """`endpoint_id` is unique on its node only; `identity` is the security identity. `written_at`: when anybody last
-    changed it, seconds since the epoch, 0 if unknown; no part of what it says.
+    """A CiliumEndpoint. `endpoint_id` is unique only on its node; `identity` is the security identity. `written_at`:
+    the last write by any client, seconds since the epoch, 0 if unknown.
     """
 
     namespace: str
@@ -133,7 +134,7 @@ class CiliumEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class CiliumNode:
-    """`pod_cidrs`: `spec.ipam.podCIDRs` plus the CIDRs of allocated pools."""
+    """A CiliumNode. `pod_cidrs`: `spec.ipam.podCIDRs` plus the CIDRs of allocated pools."""
 
     name: str
     internal_ips: tuple[str, ...]
@@ -143,10 +144,10 @@ class CiliumNode:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The cilium-agent pod of a node; `incarnation` changes with the pod and with its container's restarts.
+    """The cilium-agent pod of a node. `incarnation` changes with the pod and with restarts of its container.
 
-    `started_at`: when its container did; `ready_changed_at`: when its pod became ready, or ceased to be; both seconds
-    since the epoch, 0 if unknown.
+    `started_at`: start of its container; `ready_changed_at`: when its pod last became ready or not ready. Both are
+    seconds since the epoch, 0 if unknown.
     """
 
     node: str
@@ -160,9 +161,9 @@ class Agent:
 
 
 class Inventory(Protocol):
-    """Look-ups in a consistent view of the cluster; None means: no such object.
+    """Look-ups in a consistent view of the cluster; None means that the object does not exist.
 
-    `stale_since`: since when objects may have changed unseen, seconds since the epoch; None while all is followed.
+    `stale_since`: since when changes may have been missed, seconds since the epoch; None while all watches are up.
     """
 
     @property

@@ -1,7 +1,7 @@
-"""The path that the packets of a plan should take: hops in order, each with the node where it happens.
+"""The expected path of a plan's packets: hops in order, each with its node. Called by `diagnose`.
 
-An end in the host's network has no endpoint, and so none of the hops of one; nothing is judged beyond the cluster.
-Source: the expected paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`.
+Pods in the host network have no endpoint, and so no endpoint hops; paths outside the cluster are not judged. Source:
+the code paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from ..api.vocabulary import Encapsulation, HopName, Locality
 from ..sources.agent.agent_config import AgentConfig, from_config_map
 from .plan import Backend, Plan, PodFacts
 
-# What else the ConfigMap may say is no path that anyone judges (`support`).
+# Other values of the ConfigMap are not supported (`support`).
 _ENCAPSULATIONS = {str(protocol): protocol for protocol in (Encapsulation.VXLAN, Encapsulation.GENEVE)}
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedHop:
-    """A hop and the node where it happens."""
+    """A hop and its node."""
 
     name: HopName
     node: str
@@ -25,7 +25,9 @@ class ExpectedHop:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPath:
-    """`destination_node` is None while no backend is known: then only the hops before the choice are listed."""
+    """The expected hops. `destination_node` is None while no backend is known: the path then ends at the backend
+    selection.
+    """
 
     hops: tuple[ExpectedHop, ...]
     source_node: str
@@ -35,7 +37,7 @@ class ExpectedPath:
     config: AgentConfig
 
     def until(self, last: HopName) -> "ExpectedPath":
-        """The path of packets that come no further than this hop; all of it, if the hop is not on it."""
+        """The part of the path up to this hop; the whole path if the hop is not on it."""
         names = [hop.name for hop in self.hops]
         return replace(self, hops=self.hops[: names.index(last) + 1]) if last in names else self
 
@@ -46,7 +48,7 @@ class ExpectedPath:
 
 
 def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
-    """The path to this backend; with None, as far as it is known without one."""
+    """The path to this backend; if None, the part that does not depend on the backend."""
     config = from_config_map(plan.config)
     source = plan.source.pod.node
     destination = backend.place.name if backend and backend.place else None
@@ -54,7 +56,7 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if destination:
         locality = Locality.SAME_NODE if destination == source else Locality.CROSS_NODE
     encapsulation = Encapsulation.NONE
-    # What is addressed to a node itself goes to it as it is.
+    # Packets to an address of a node are sent to it without encapsulation.
     to_host = backend is not None and backend.host is not None
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
         encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
@@ -71,18 +73,18 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
 
 
 def stays_inside(plan: Plan, backend: Backend, socket_lb: bool) -> bool:
-    """Whether a pod (or a host) speaks to itself, so that its own loopback device delivers."""
+    """Whether a pod (or a host) connects to itself, so that its own loopback device delivers."""
     return backend.ip in plan.source.pod.ips and (plan.frontend is None or socket_lb)
 
 
 def is_hairpin(plan: Plan, backend: Backend, socket_lb: bool) -> bool:
-    """Whether a pod reaches itself through its Service: translated, and handed back under another source address."""
+    """Whether a pod reaches itself through its Service: packets are translated and get another source address."""
     return backend.ip in plan.source.pod.ips and plan.frontend is not None and not socket_lb
 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """What the choice of hops depends on. `destination` is None without backend, and outside the cluster."""
+    """What the hops depend on. `destination` is None without a backend and outside the cluster."""
 
     plan: Plan
     backend: Backend | None
@@ -117,7 +119,7 @@ def _hops(ends: _Ends) -> _Hops:
     if not inside:
         yield from _leaving(ends)
     yield from _naming(ends)
-    if ends.backend not in ends.plan.backends:  # none, or one that only the datapath knows
+    if ends.backend not in ends.plan.backends:  # none, or one that only the datapath has
         return
     if not inside and not ends.hairpin:
         yield from _towards(ends)
@@ -126,13 +128,13 @@ def _hops(ends: _Ends) -> _Hops:
     yield HopName.DESTINATION_RESPONSE, ends.destination or ends.source
     if not inside and not ends.hairpin:
         yield from _back(ends)
-    # TCP replies to a translated socket come from the address it was given
+    # TCP replies to a socket that was translated have the backend's address as their source
     if ends.plan.frontend and ends.from_pod and not ends.socket_lb:
         yield HopName.REPLY_TRANSLATION, ends.source
 
 
 def _leaving(ends: _Ends) -> _Hops:
-    """Out of the source."""
+    """Hops that leave the source."""
     if ends.from_pod or ends.to_pod:
         yield HopName.IPAM, ends.source
     if ends.from_pod:
@@ -141,18 +143,18 @@ def _leaving(ends: _Ends) -> _Hops:
 
 
 def _naming(ends: _Ends) -> _Hops:
-    """From a name to one backend. What leaves a host is translated by its sockets, or by others than Cilium."""
+    """Hops from a name to one backend. Packets of a host are translated at its sockets, or outside Cilium."""
     if ends.plan.by_name:
         yield HopName.NAME_RESOLUTION, ends.source
     if ends.plan.frontend and (ends.from_pod or ends.socket_lb):
         yield HopName.SERVICE_LOOKUP, ends.source
         yield HopName.SERVICE_TRANSLATION, ends.source
-    elif ends.plan.frontend and not ends.plan.backends:  # there is nothing to translate to
+    elif ends.plan.frontend and not ends.plan.backends:  # no backend to translate to
         yield HopName.SERVICE_LOOKUP, ends.source
 
 
 def _towards(ends: _Ends) -> _Hops:
-    """From the source's program to the destination's node."""
+    """Hops from the source's program to the destination's node."""
     if ends.from_pod or (ends.to_pod and ends.across):
         yield HopName.IPCACHE_LOOKUP, ends.source
     if ends.from_pod:
@@ -163,7 +165,7 @@ def _towards(ends: _Ends) -> _Hops:
         if ends.from_pod and not ends.to_pod:
             yield HopName.ENDPOINT_LOOKUP, ends.source
         return
-    # with a route per endpoint a pod's program leaves that question to the host's stack
+    # with endpoint routes, a pod's program leaves the routing decision to the host's stack
     if (ends.from_pod and not ends.endpoint_routes) or (ends.to_pod and not ends.from_pod):
         yield HopName.LOCALITY_LOOKUP, ends.source
     if ends.tunnel:
@@ -174,8 +176,8 @@ def _towards(ends: _Ends) -> _Hops:
 
 
 def _arriving(ends: _Ends) -> _Hops:
-    """Into the destination pod. A pod that reaches itself is no second time asked for its interface and policies."""
-    assert ends.destination is not None  # a pod has a node
+    """Hops into the destination pod. For a hairpin, the pod's interface and policies are already on the path."""
+    assert ends.destination is not None  # a pod always has a node
     yield HopName.SOURCE_IDENTITY, ends.destination
     yield HopName.ENDPOINT_LOOKUP, ends.destination
     yield HopName.DESTINATION_PROGRAM, ends.destination
@@ -185,7 +187,7 @@ def _arriving(ends: _Ends) -> _Hops:
 
 
 def _back(ends: _Ends) -> _Hops:
-    """From the destination to the source."""
+    """Hops of the reply, from the destination to the source."""
     if ends.to_pod and ends.destination:
         yield HopName.REPLY_PROGRAM, ends.destination
         yield HopName.REPLY_IPCACHE, ends.destination

@@ -1,6 +1,7 @@
-"""The plan of one run: who asks whom for what, and what Kubernetes says about both.
+"""The plan of one path: source, destination, request and expectation, with the Kubernetes objects behind them.
 
-A `Plan` is complete: diagnosis needs nothing else of the cluster's objects, so a saved plan can be replayed.
+Made by `resolve`, read by `runs`, `diagnose` and `publish`. A `Plan` is complete: diagnosis needs no other objects of
+the cluster, so a saved plan can be replayed.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 
-# What goes into one packet of any path, beside what curl adds.
+# The maximum size of a request that fits into one packet of any path, without curl's own headers.
 _ONE_SEGMENT_BYTES = 800
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A node as Kubernetes and Cilium describe it; None where an object does not exist."""
+    """A node as Kubernetes and Cilium describe it; None for an object that does not exist."""
 
     name: str
     node: Node | None
@@ -25,7 +26,7 @@ class NodeFacts:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """The node's own addresses, Cilium's router among them."""
+        """The node's own addresses, including that of Cilium's router."""
         known = self.node.internal_ips if self.node else ()
         of_cilium = (*self.cilium.internal_ips, *self.cilium.cilium_internal_ips) if self.cilium else ()
         return frozenset((*known, *of_cilium))
@@ -41,13 +42,13 @@ class PodFacts:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """All that it can speak from: in the host's network any address of the node."""
+        """All its source addresses: in the host network, any address of the node."""
         return frozenset(self.pod.ips) | (self.node.addresses if self.pod.host_network else frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """A node's own network, where there is no endpoint; with the pod in it that answers, if it is known."""
+    """The network of a node, which has no endpoint; `pod`: the pod in it that answers, if known."""
 
     node: NodeFacts
     pod_facts: PodFacts | None
@@ -55,8 +56,8 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One address that may answer. `target`: what has it, a pod with a network of its own, or a host; None: nothing in
-    the cluster.
+    """One address that may answer. `target`: its owner, a pod with its own network or a host; None: outside the
+    cluster.
     """
 
     ip: str
@@ -65,12 +66,12 @@ class Backend:
 
     @property
     def pod_facts(self) -> PodFacts | None:
-        """The pod that answers, in whatever network it is."""
+        """The pod that answers, in its own network or in the host network."""
         return self.target.pod_facts if isinstance(self.target, HostFacts) else self.target
 
     @property
     def host(self) -> NodeFacts | None:
-        """The node in whose own network the address is."""
+        """The node, if the address is one of the host network."""
         return self.target.node if isinstance(self.target, HostFacts) else None
 
     @property
@@ -81,8 +82,8 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """The Service in front. `ip` is the ClusterIP, or with a `node_port` an address of the source's node; backends are
-    those eligible as seen from there.
+    """The frontend of a Service. `ip` is the ClusterIP, or with a `node_port` an address of the source's node.
+    `backends` are those eligible as seen from there.
     """
 
     service: Service
@@ -110,13 +111,13 @@ class PodTarget:
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        """A pod is its own only backend."""
+        """The pod itself."""
         return (self.backend,)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTarget:
-    """A Service, requested at its frontend. `unready`: without any backend, the endpoints that are not Ready."""
+    """A Service, requested at its frontend. `unready`: if it has no backend, the endpoints that are not Ready."""
 
     display: str
     frontend: Frontend
@@ -126,7 +127,7 @@ class ServiceTarget:
 
 @dataclass(frozen=True, slots=True)
 class HeadlessTarget:
-    """A Service without an address of its own: its name leads to its backends, and curl picks one."""
+    """A headless Service: its name resolves to its backends, and curl picks one."""
 
     display: str
     service: Service
@@ -141,7 +142,7 @@ packets leave it, would be one more kind here.
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What curl will send. `host` is what is put into the URL: an address or `<name>.<namespace>.svc`."""
+    """The request that curl sends. `host` is the host of the URL: an address or `<name>.<namespace>.svc`."""
 
     protocol: str
     method: str
@@ -154,7 +155,7 @@ class Request:
 
     @property
     def fits_one_segment(self) -> bool:
-        """Whether one packet of any path holds the request. The last segment of a longer one may arrive alone, where
+        """Whether the request fits into one packet on any path. The last segment of a longer request may arrive even if
         large packets are lost.
         """
         headers = sum(len(name) + len(value.encode()) for name, value in self.headers)
@@ -163,7 +164,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What makes a run good. `statuses` empty: any 2xx."""
+    """What a successful run requires. `statuses` empty: any 2xx."""
 
     statuses: tuple[int, ...]
     body_contains: str | None
@@ -174,13 +175,13 @@ class Expectation:
 
     @property
     def denied(self) -> bool:
-        """Whether a policy should drop the request; nothing else is then expected of it."""
+        """Whether a policy is expected to drop the request; then nothing else is expected."""
         return self.outcome is ExpectedOutcome.DENIED
 
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """The cluster's DNS, as the Service that pods ask at UDP port 53."""
+    """The cluster's DNS, as the Service that pods query at UDP port 53."""
 
     frontend: Frontend
     backends: tuple[Backend, ...]
@@ -188,9 +189,9 @@ class Nameserver:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One (source, destination) pair, ready to run. `config` is the ConfigMap `cilium-config`.
+    """One pair of source and destination, ready to run. `config` is the ConfigMap `cilium-config`.
 
-    `nameserver`: what answers for names; None if the pod does not ask the cluster's DNS, or it was not found.
+    `nameserver`: None if the pod does not use the cluster's DNS, or if it was not found.
     """
 
     probe: str  # namespace/name
@@ -204,7 +205,7 @@ class Plan:
 
     @property
     def destination(self) -> str:
-        """The target, for people: namespace/name:port."""
+        """The destination, for display: namespace/name:port."""
         return self.target.display
 
     @property
@@ -214,12 +215,12 @@ class Plan:
 
     @property
     def frontend(self) -> Frontend | None:
-        """Where a Service is requested; None if the target has no frontend."""
+        """The frontend of the Service; None if the target has none."""
         return self.target.frontend if isinstance(self.target, ServiceTarget) else None
 
     @property
     def service(self) -> Service | None:
-        """The Service that is requested, if one is."""
+        """The Service that is requested, if any."""
         match self.target:
             case ServiceTarget(frontend=frontend):
                 return frontend.service
@@ -229,7 +230,7 @@ class Plan:
 
     @property
     def by_name(self) -> bool:
-        """Whether the request is for a name, which has to be resolved."""
+        """Whether the request uses a name, which has to be resolved."""
         match self.target:
             case ServiceTarget(frontend=frontend):
                 return not frontend.node_port
@@ -239,26 +240,26 @@ class Plan:
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
-        """Every node that may have a part in the path, the source's first."""
+        """Every node that may be part of the path, the source's first."""
         nodes = (self.source.node, *(backend.place for backend in self.backends if backend.place))
         return tuple({node.name: node for node in nodes}.values())
 
     @property
     def agents(self) -> tuple[Agent, ...]:
-        """The agents on those nodes, and on those of the name servers."""
+        """The agents on those nodes and on those of the name servers."""
         nameservers = self.nameserver.backends if self.nameserver else ()
         nodes = (*self.nodes, *(backend.place for backend in nameservers if backend.place))
         return tuple({node.name: node.agent for node in nodes if node.agent}.values())
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Which of a probe's paths it is: source and destination by name, whatever pods have these names."""
+        """Identifies one of the probe's paths: source and destination by name, independent of re-created pods."""
         return f"{self.source.pod.namespace}/{self.source.pod.name}", self.destination
 
 
 @dataclass(frozen=True, slots=True)
 class CannotRun:
-    """No run is possible now. Not a failure of the path: the verdict is Unknown with this reason."""
+    """No run is possible now. This is not a failure of the path: the verdict is Unknown with this reason."""
 
     reason: Reason
     message: str

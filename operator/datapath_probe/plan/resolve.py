@@ -1,4 +1,6 @@
-"""Spec + inventory → a `Plan`, or `CannotRun`, for each path. The only place that turns names into addresses."""
+"""Spec + inventory → a `Plan` or `CannotRun` for each path. The only module that resolves names to addresses. Called by
+`runs`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,30 +15,30 @@ from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, Se
 from .source import resolve_source
 from .support import unsupported
 
-# Pods with these policies ask the cluster's DNS; in the host's network the first means the node's own resolver.
+# Pods with these policies use the cluster's DNS. In the host network `ClusterFirst` means the node's own resolver.
 _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: ("ClusterFirstWithHostNet",)}
 
 
 def resolve(probe: Probe, inventory: Inventory) -> Sequence[Plan | CannotRun]:
-    """The plans for one run of the probe, as the cluster is now: one for each pair of source and destination. A spec
-    names one of each.
+    """The plans for one run of the probe, from the current state of the cluster: one for each pair of source and
+    destination.
     """
     return (_plan(probe, inventory),)
 
 
 def resolve_again(plan: Plan, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
-    """The plan of the same path, as the cluster is now."""
+    """The plan of the same path, from the current state of the cluster."""
     plans = resolve(probe, inventory)
     same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
     refusals = (again for again in plans if isinstance(again, CannotRun))
     source, destination = plan.pair
-    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no path of the probe any more")
+    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no longer a path of the probe")
     return next(same, None) or next(refusals, gone)
 
 
 def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     config = from_config_map(inventory.cilium_config())
-    if not config.ipv4:  # any other setting that can't be judged still lets the request be sent
+    if not config.ipv4:  # with other unsupported settings the request is still sent
         message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"
         return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
     found = resolve_source(probe, inventory)
@@ -70,8 +72,8 @@ def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
 
 
 def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Target] | CannotRun:
-    """The source with the address first that it speaks from, and only such backends as it can speak to: over IPv4,
-    which alone is judged.
+    """Select the addresses of one IP version: the source's address that it sends from, and the backends that it can
+    reach. Only IPv4 is supported.
     """
     reached = [backend.ip for backend in target.backends]
     if isinstance(target, ServiceTarget):
@@ -80,17 +82,17 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
         return source, target
     common = {_version(ip) for ip in reached} & {_version(ip) for ip in source.pod.ips}
     if not common:
-        message = f"{', '.join(reached)} and {', '.join(source.pod.ips)} are not of one IP version"
+        message = f"{', '.join(reached)} and {', '.join(source.pod.ips)} have no IP version in common"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
     if 4 not in common:
         message = (
-            f"{', '.join(source.pod.ips)} and {', '.join(reached)} have IPv6 alone in common, "
+            f"{', '.join(source.pod.ips)} and {', '.join(reached)} have only IPv6 in common, "
             "which this version of the operator can't judge"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
     if not isinstance(target, PodTarget):
         target = replace(target, backends=tuple(b for b in target.backends if _version(b.ip) == 4))
-    ips = tuple(sorted(source.pod.ips, key=_version))  # stable: of each version the first stays the first
+    ips = tuple(sorted(source.pod.ips, key=_version))  # stable: keeps the order within each version
     return replace(source, pod=replace(source.pod, ips=ips)), target
 
 
@@ -99,7 +101,7 @@ def _version(ip: str) -> int:
 
 
 def _implausible(source: PodFacts, target: Target) -> str | None:
-    """A number that no Cilium gives: nothing in a map can be asked for under it."""
+    """Describe a CiliumEndpoint whose id or identity is out of range, so that no map can be searched for it."""
     for pod in (source, *(backend.pod_facts for backend in target.backends if backend.pod_facts)):
         endpoint = pod.endpoint
         if endpoint and not (0 <= endpoint.endpoint_id < 1 << 16 and 0 <= endpoint.identity < 1 << 32):

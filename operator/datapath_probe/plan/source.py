@@ -1,4 +1,4 @@
-"""The source of a probe: the pod, and the container in which curl runs. Called by `resolve`."""
+"""Resolves the source of a probe: the pod, and the container in which curl runs. Called by `resolve`."""
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
@@ -8,7 +8,7 @@ from .plan import CannotRun, PodFacts
 
 
 def resolve_source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] | CannotRun:
-    """The source pod and the name of the container, if curl can be run there now."""
+    """The source pod and the name of the container, if curl can run there now."""
     spec = probe.spec.source
     name = f"{probe.meta.namespace}/{spec.pod}"
     pod = inventory.pod(probe.meta.namespace, spec.pod)
@@ -36,7 +36,7 @@ def resolve_source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] |
 
 
 def _container(pod: Pod, wanted: str | None) -> Container | None:
-    """The container named, else the annotated default, else the first: kubectl's own rule."""
+    """The named container, else the annotated default, else the first, as kubectl does."""
     by_name = {container.name: container for container in pod.containers}
     if wanted is not None:
         return by_name.get(wanted)

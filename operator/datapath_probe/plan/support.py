@@ -1,7 +1,7 @@
-"""Which settings of Cilium can be judged, and which make packets take a path that no check knows.
+"""Which settings of Cilium are supported, and which lead packets on paths that no check follows.
 
-In: a configuration, of the cluster or of one node. Out: what is not supported, in words. Called by `resolve` for what
-can't even be requested, and by `diagnose` for the cluster and for each node.
+In: a configuration of the cluster or of one node. Out: a description of what is not supported. Called by `resolve` if
+nothing can be requested, and by `diagnose` for the cluster and each node.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _TUNNELS = (Encapsulation.VXLAN, Encapsulation.GENEVE)
 
 
 def unsupported(config: AgentConfig) -> str | None:
-    """All settings that can't be judged, as `tunnel-protocol 'x', encryption by ipsec`; None where there is none."""
+    """All unsupported settings, such as `tunnel-protocol 'x', encryption by ipsec`; None if there is none."""
     return ", ".join(_settings(config)) or None
 
 
@@ -33,4 +33,4 @@ def _settings(config: AgentConfig) -> Iterator[str]:
     if config.cluster_id:
         yield f"a cluster mesh (cluster-id {config.cluster_id})"
     if not config.ipv4:
-        yield "IPv6 alone"
+        yield "IPv6 only"

@@ -1,8 +1,7 @@
-"""The reason catalog: what each reason means and what to do next. The one place for these texts is
-`advice.toml`.
+"""The reason catalog: what each reason means and what to do next. All texts are in `advice.toml`.
 
-Called by `publish.status` for the next step, and by `error_page` for docs/errors.md. A test compares it
-with `api.reasons`.
+Called by `publish.status` for the next step, and by `report.error_page` for docs/errors.md. A test compares it with
+`api.reasons`.
 """
 
 import tomllib
@@ -30,7 +29,7 @@ class Advice:
 
 @cache
 def catalog() -> Mapping[str, Mapping[Reason, Advice]]:
-    """Every reason's entry, by family. Raises ValueError for an entry that is no `Reason`."""
+    """The entries of all reasons, by family. Raises ValueError for an entry that is not a `Reason`."""
     families = tomllib.loads(files(__package__).joinpath("advice.toml").read_text())
     return {
         family: {Reason(reason): Advice(**entry) for reason, entry in entries.items()}

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ProbeRef:
-    """One DatapathProbe; `uid` tells it from a later one of the same name."""
+    """One DatapathProbe. `uid` distinguishes it from a later one with the same name."""
 
     namespace: str
     name: str
@@ -16,19 +16,19 @@ class ProbeRef:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The API server has it."""
+    """The API server has stored it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The probe does not exist any more; another one may have its name."""
+    """The probe no longer exists. Another probe may have its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It was not written; what to write may be newer next time. `reason` is one sentence for the log.
+    """It was not written. `reason` is one sentence for the log.
 
-    `code`: the HTTP status of the answer, None if there was none. `refused`: the same would be refused again.
+    `code`: the HTTP status of the response, None if there was none. `refused`: the same request would be refused again.
     """
 
     reason: str
@@ -43,14 +43,14 @@ class StatusApi(Protocol):
     """Writes `.status` of probes."""
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
-        """Make this the whole status of the probe (JSON as the API has it); never raises."""
+        """Replace the status of the probe (JSON as in the API). Never raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An Event about a probe. `reason` and `action` are CamelCase; `note` is cut to 1 kB. `key`: what it is about; of
-    one probe and key only the first Event is kept, whichever operator sent it. Empty: every one is.
+    """An Event about a probe. `reason` and `action` are CamelCase; `note` is cut at 1 kB. `key`: of several Events with
+    the same probe and key only the first is kept, even if another operator sent it. Empty: every Event is kept.
     """
 
     type: Literal["Normal", "Warning"]
@@ -61,14 +61,12 @@ class Event:
 
 
 class Events(Protocol):
-    """Where Events go."""
+    """Where Events are sent."""
 
     def record(self, probe: ProbeRef, event: Event) -> None:
-        """Hand an Event over to be sent; never waits and never raises. The same one twice in a row is sent
-        once.
-        """
+        """Queue an Event. Never waits and never raises. An Event that equals the previous one is not sent again."""
         ...
 
     def forget(self, probe: ProbeRef) -> None:
-        """The probe is gone: send nothing more about it."""
+        """The probe was deleted: send no more Events about it."""
         ...

@@ -1,7 +1,7 @@
 """Publishes the state of probes: status, Events and metrics always agree.
 
-In: probes as they appear, and runs as they end. Out: `StatusWriter`, `Events`, `Metrics`. Holds the newest status
-of each probe, which the next one continues. Called by `control`; never waits.
+In: new probes, and runs that have ended. Out: calls of `StatusWriter`, `Events` and `Metrics`. Keeps the latest status
+of each probe, from which the next one is computed. Called by `control`; never waits.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from .status import status as statuses
 from .status.path_profile_tracker import PathProfileTracker
 from .status_writer import StatusWriter
 
-# An operator that died may have written a path change and not sent its Event. One that was sent is not sent twice.
+# If the operator died after it wrote a path change, its Event may not have been sent. Events are not sent twice.
 REPORT_AGAIN_S = 60.0
 
 
@@ -37,7 +37,7 @@ class Publisher:
         self._limiters: dict[str, EventLimiter] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
-        """A probe that was not known: continue the status in the API server."""
+        """Add a new probe: continue from the status in the API server."""
         self._statuses[probe.meta.uid] = probe.status
         self._profiles[probe.meta.uid] = PathProfileTracker(probe.status.path_profile)
         self._limiters[probe.meta.uid] = EventLimiter(probe.status, self._clock())
@@ -47,11 +47,11 @@ class Publisher:
             self._report_path_change(probe, ProbeStatus(), probe.status)
 
     def relabel(self, probe: Probe | InvalidSpec) -> None:
-        """The probe's spec or labels changed; its status is what it was."""
+        """Apply a change of the probe's spec or labels; the status stays the same."""
         self._metrics.show(probe, self._statuses[probe.meta.uid])
 
     def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> None:
-        """A run has ended, and the probe is still there. `probe`: as it was when the run started."""
+        """Publish a run of a probe that still exists. `probe`: as it was when the run started."""
         previous = self._statuses[probe.meta.uid]
         update = self._profiles[probe.meta.uid].update(record.result)
         current = statuses.after_run(previous, probe, record, following, update)
@@ -61,17 +61,17 @@ class Publisher:
         self._report_path_change(probe, previous, current)
 
     def suspended(self, probe: Probe) -> None:
-        """The probe is not run for a while."""
+        """Publish that the probe is suspended."""
         previous = self._statuses[probe.meta.uid]
         self._publish(probe, previous, statuses.suspended(previous, probe, self._clock()), urgent=True)
 
     def invalid(self, probe: InvalidSpec) -> None:
-        """The probe can't be run with this spec."""
+        """Publish that the probe can't run with this spec."""
         previous = self._statuses[probe.meta.uid]
         self._publish(probe, previous, statuses.invalid(previous, probe, self._clock()), urgent=True)
 
     def forget(self, meta: ProbeMeta) -> None:
-        """The probe is gone."""
+        """Remove a deleted probe."""
         self._statuses.pop(meta.uid, None)
         self._profiles.pop(meta.uid, None)
         self._limiters.pop(meta.uid, None)
@@ -79,11 +79,11 @@ class Publisher:
             listener.forget(_ref(meta))
 
     def served_run_now(self, uid: str) -> str | None:
-        """The value of the annotation run-now that was served last."""
+        """The last value of the annotation run-now that a run has served."""
         return self._statuses[uid].last_handled_run_now
 
     def served_capture(self, uid: str) -> str | None:
-        """The value of the annotation capture that was served last."""
+        """The last value of the annotation capture that a run has served."""
         return self._statuses[uid].last_handled_capture
 
     def _report_path_change(

@@ -1,8 +1,8 @@
-"""Brings statuses to the API server: changes at once, the rest at most every 30 s a probe, the newest only.
+"""Writes statuses to the API server: urgent changes at once, others at most every 30 s per probe, only the latest.
 
-In: what `publisher` puts in. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` with each
-write that failed. What could not be written is tried again until it is, or until something newer takes its place: less
-often where the API server refuses it, which ends when something is changed. Owned by `control.app`.
+In: statuses from `publisher`. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` for each
+failed write. A failed write is retried until it succeeds or a newer status replaces it; less often if the API server
+refuses it, which needs a change elsewhere. Owned by `control.app`.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ log = structlog.get_logger(__name__)
 QUIET_S = 30.0
 MAX_CONCURRENT_WRITES = 8
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_IF_REFUSED_S = 0.5, 5.0, 60.0
-# How often the log says that a status is still not written.
+# How often the log repeats that a status is still not written.
 SAY_AGAIN_S = 300.0
 
 
 @dataclass(slots=True)
 class _Pending:
-    """What is to be written of one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
+    """The status to write for one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
 
     probe: ProbeRef
     status: ProbeStatus | None = None
@@ -36,7 +36,7 @@ class _Pending:
 
 
 class StatusWriter:
-    """One task per probe that has something to write."""
+    """One task per probe that has a status to write."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class StatusWriter:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
 
     def put(self, probe: ProbeRef, status: ProbeStatus, *, urgent: bool) -> None:
-        """Write this status, at once if urgent; it replaces what has not been written yet."""
+        """Write this status, at once if urgent. It replaces one that has not been written yet."""
         pending = self._pending.setdefault(probe.uid, _Pending(probe))
         pending.status = status
         if urgent:
@@ -60,13 +60,13 @@ class StatusWriter:
             pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
 
     def forget(self, probe: ProbeRef) -> None:
-        """The probe is gone: write nothing more."""
+        """The probe was deleted: write no more statuses."""
         pending = self._pending.pop(probe.uid, None)
         if pending and pending.task and pending.task is not asyncio.current_task():
             pending.task.cancel()
 
     async def close(self, timeout_s: float) -> None:
-        """Write what is waiting, in so much time as there is."""
+        """Write the pending statuses, within this time."""
         tasks = [pending.task for pending in self._pending.values() if pending.task]
         for pending in self._pending.values():
             pending.urgent.set()
@@ -98,7 +98,7 @@ class StatusWriter:
             pending.task = None
 
     async def _wait(self, pending: _Pending) -> None:
-        """Until the status is urgent, or the last one was written long enough ago."""
+        """Wait until the status is urgent or the interval since the last write has passed."""
         quiet_s = pending.written_at + QUIET_S - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(quiet_s):
@@ -107,7 +107,7 @@ class StatusWriter:
             pass
 
     async def _write(self, pending: _Pending) -> Retry | None:
-        """Write what is newest; what went wrong, if it should be tried again."""
+        """Write the latest status. Returns the error if the write should be retried."""
         async with self._slots:
             status, pending.status = pending.status, None
             was_urgent = pending.urgent.is_set()

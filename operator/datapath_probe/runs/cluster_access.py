@@ -1,4 +1,4 @@
-"""By what a run knows the cluster and reaches into it."""
+"""What a run needs from the cluster: objects, containers and the time. Made by `kube.cluster`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from ..plan.objects import Inventory
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """`agents`: None where packets can't be captured. `clock`: seconds since the epoch. `windows`: for how long changes
-    of the cluster count.
+    """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
+    cluster count as in transition.
     """
 
     inventory: Inventory

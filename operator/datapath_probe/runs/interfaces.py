@@ -1,4 +1,4 @@
-"""What runs probes, as those see it who start runs."""
+"""The interface to run probes, for `control` and `cli`."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ class Runner(Protocol):
     """Implemented by `ProbeRunner`; tests fake it."""
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
-        """`capture`: also the packets; `fresh`: share no evidence from before. Ends by itself, and raises nothing but
-        CancelledError.
+        """Run a probe once. `capture`: also capture its packets. `fresh`: use no evidence of earlier runs. Ends by
+        itself; raises only CancelledError.
         """
         ...

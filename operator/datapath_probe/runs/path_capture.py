@@ -1,4 +1,4 @@
-"""What a packet capture of one path is to record, and on which nodes. Called by `path_runner`."""
+"""Plans the packet capture of one path: what is captured, and on which nodes. Called by `path_runner`."""
 
 from ipaddress import IPv4Address
 
@@ -8,13 +8,13 @@ from ..plan.plan import Plan
 from ..sources.agent.agent_config import from_config_map
 from ..sources.capture import pcap
 
-# How long a packet capture may last beyond the request's own timeout, and on how many nodes.
+# Limits of a packet capture: its duration beyond the request's timeout, and the number of nodes.
 CAPTURE_MARGIN_S = 10.0
 CAPTURE_NODES = 4
 
 
 def capture_facts(plan: Plan, local_port: int) -> list[Fact]:
-    """Captures on the source's node and on those of the first backends, for the Service's choice comes later."""
+    """Captures on the nodes of the source and of the first backends: the selected backend is not known yet."""
     config = from_config_map(plan.config)
     tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
     lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S

@@ -1,6 +1,6 @@
-"""One path of a run: plan → request and collection side by side → diagnosis. Called by `probe_run`.
+"""One path of a run: sends the request, collects evidence at the same time, and diagnoses the result.
 
-Nothing is written here.
+In: a plan. Out: a `PathRun` and its `Diagnosis`. Called by `probe_run`.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ from .cluster_access import ClusterAccess
 from .path_capture import agent_containers, capture_facts
 from .request import send
 
-# How long Cilium may take to carry a change of an object to the maps before a contradiction is believed.
+# How long Cilium may take to apply a change of an object to the maps, before a contradiction counts.
 SETTLE_S = 1.0
-# The request is sent before anything is collected: it takes longest.
+# The request is sent before evidence is collected, because it takes longest.
 HEAD_START_S = 0.002
-# How long a good request takes at most: beyond that packets may be lost, and what counts them is read.
+# The longest duration of a good request. After that packets may have been lost, and loss counters are read.
 HANGING_S = 0.4
-# How often, after which pause each, events are asked for again that a node's ring does not give away yet.
+# How often, and after which pause, events are read again that the ring of a node does not return yet.
 EVENT_RETRIES, EVENT_PAUSE_S = 2, 0.7
-# How long evidence is collected beyond the request's own timeout; then the path is judged by what there is.
+# How long evidence is collected beyond the request's timeout. After that the path is judged by what is there.
 EVIDENCE_S = 20.0
-# How long a path lasts beyond the request's own timeout at most, if all that it waits for is late.
+# The longest duration of a path beyond the request's timeout, if everything that it waits for is late.
 OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + CAPTURE_S)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedByPaths:
-    """What the paths of one run have in common: who asks the agents, and what has been parsed."""
+    """What the paths of one run share: the collector and the cache of parsed answers."""
 
     collector: Collector
     parse_cache: ParseCache
 
 
 class PathRunner:
-    """Runs one path of a probe, from the port `local_port`."""
+    """Runs one path of a probe, from source port `local_port`."""
 
     def __init__(
         self, access: ClusterAccess, shared: SharedByPaths, probe: Probe, plan: Plan, local_port: int
@@ -63,7 +63,7 @@ class PathRunner:
         self._ends_at = math.inf
 
     async def run(self, *, capture: bool) -> tuple[PathRun, Diagnosis]:
-        """From the request to the diagnosis. `capture`: also the packets."""
+        """Run the path, from the request to the diagnosis. `capture`: also capture its packets."""
         plan = self._plan
         if not (capture and self._access.agents):
             return await self._run()
@@ -82,7 +82,7 @@ class PathRunner:
         return run, diagnosis
 
     async def _requested(self) -> PathRun:
-        """Send the request, and collect meanwhile what can be known before it has ended."""
+        """Send the request, and meanwhile collect the facts that do not depend on its result."""
         loop, plan = asyncio.get_running_loop(), self._plan
         request = Request(self._access.clock(), self._local_port, None)
         run = PathRun(plan, request, windows=self._access.windows)
@@ -91,8 +91,10 @@ class PathRunner:
         sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
-            run = await self._collect(run, rounds=1)  # what follows from it goes with the next
-            facts_of(run, self._parse_cache)  # has the answers parsed while the request is under way
+            run = await self._collect(
+                run, rounds=1
+            )  # facts that follow from these are part of the next round
+            facts_of(run, self._parse_cache)  # parses the answers while the request is in progress
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
                 run = await self._collect(replace(run, hanging=True))
@@ -102,7 +104,7 @@ class PathRunner:
         return replace(run, request=replace(run.request, reading=reading), hanging=False)
 
     async def _collect(self, run: PathRun, rounds: int = MAX_ROUNDS) -> PathRun:
-        """What the checks want to know at this point of the run, in so many round trips at most."""
+        """Collect the facts that the checks need now, in at most this number of rounds."""
         evidence = await gather(
             run.evidence,
             lambda evidence: facts_of(replace(run, evidence=evidence), self._parse_cache),
@@ -113,8 +115,9 @@ class PathRunner:
         return replace(run, evidence=evidence)
 
     async def _look_again(self, run: PathRun, diagnosis: Diagnosis) -> PathRun:
-        """Read a second time what is in doubt; after a failed request that is everything, for it may have changed
-        between the first reading and the request. Objects are compared as well: what is in transition proves nothing.
+        """Read doubtful facts a second time. After a failed request those are all facts, since they may have changed
+        between the first reading and the request. Objects are compared too: a failure proves nothing while something is
+        in transition.
         """
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
         repeatable = (fact for fact in doubted if delivery(fact).repeatable)
@@ -132,7 +135,7 @@ class PathRunner:
         )
 
     async def _await_events(self, run: PathRun) -> tuple[PathRun, Diagnosis]:
-        """The second look's diagnosis. If it names no hop, what a ring still holds back may do so."""
+        """Diagnose the second look. If no hop is named, wait for events that a ring does not return yet."""
         run = await self._collect(run)
         diagnosis = diagnose(run, self._parse_cache)
         for _ in range(EVENT_RETRIES):
@@ -144,7 +147,7 @@ class PathRunner:
         return run, diagnosis
 
     async def _read_again(self, run: PathRun, facts: Sequence[Fact]) -> PathRun:
-        evidence = await self._collector.ask(run.evidence, facts, afresh=True, ends_at=self._ends_at)
+        evidence = await self._collector.ask(run.evidence, facts, fresh=True, ends_at=self._ends_at)
         return replace(run, evidence=evidence)
 
     def _view_age_s(self) -> float:

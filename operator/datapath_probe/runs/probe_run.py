@@ -1,8 +1,8 @@
 """One run of one probe: its paths side by side, and what they share.
 
-Paths lead mostly through the same nodes: what several ask of a node is asked once, and an answer is parsed once. Each
-has a request and a source port of its own, and ends by itself: what goes wrong with one leaves the others as they are.
-Called by `runner`.
+In: plans. Out: an `EndedPath` each. Called by `runner`. Most paths lead through the same nodes: a fact that several
+paths need is asked for once, and its answer is parsed once. Each path has its own request and source port. A timeout or
+an error affects only its own path.
 """
 
 import asyncio
@@ -27,39 +27,39 @@ from .path_runner import OVERTIME_S, PathRunner, SharedByPaths
 
 log = structlog.get_logger(__name__)
 
-# So many paths of a run are under way at the same time: each holds an exec, and asks each of its nodes' agents.
+# The number of paths that run at the same time: each holds an exec and asks the agents of its nodes.
 PATHS_AT_ONCE = 8
-# When a path is cancelled, beyond its request's timeout. The last net: paths end by themselves before.
+# When a path is canceled, beyond its request's timeout. A safeguard: paths normally end before.
 PATH_MARGIN_S = OVERTIME_S + 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class EndedPath:
-    """What became of a path. `run`: None where there was none, or it did not end."""
+    """The end of a path. `run`: None if no request was sent or the path did not end."""
 
     outcome: Diagnosis | CannotRun
     run: PathRun | None = None
 
     @property
     def bundle(self) -> Bundle | None:
-        """The path as it can be saved."""
+        """The path in the form in which it is saved."""
         if self.run is None or isinstance(self.outcome, CannotRun):
             return None
         return Bundle(self.run, self.outcome.rule)
 
 
 class ProbeRun:
-    """Runs each plan of a probe; `ports` hands out the ports to send from."""
+    """Runs the plans of a probe. `ports` assigns the source ports."""
 
     def __init__(self, access: ClusterAccess, answers: AnswerCache, ports: SourcePorts, probe: Probe) -> None:
         self._access = access
         self._answers = answers
         self._ports = ports
         self._probe = probe
-        self._places = asyncio.Semaphore(PATHS_AT_ONCE)
+        self._slots = asyncio.Semaphore(PATHS_AT_ONCE)
 
     async def run(self, plans: Sequence[Plan], *, capture: bool) -> tuple[EndedPath, ...]:
-        """One end for each plan, in this order. Raises nothing but CancelledError."""
+        """Run the plans and return one result for each, in this order. Raises only CancelledError."""
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
         shared = SharedByPaths(Collector(self._answers, incarnations), ParseCache())
         try:
@@ -70,11 +70,11 @@ class ProbeRun:
         return tuple(path.result() for path in paths)
 
     async def _bounded(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
-        """The path, when there is a place for it and as long as it may last."""
+        """Run the path once a slot is free, for a limited time."""
         source, destination = plan.pair
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
-        async with self._places:
+        async with self._slots:
             port = self._ports.take(plan.source.pod.uid)
             runner = PathRunner(self._access, shared, self._probe, plan, port)
             try:
@@ -83,7 +83,7 @@ class ProbeRun:
                 return EndedPath(diagnosis, run)
             except TimeoutError:
                 reason = Reason.RUN_TIMEOUT
-                message = f"the run did not end within {bound_s:g} s and was cancelled"
+                message = f"the run did not end within {bound_s:g} s and was canceled"
             except Exception as error:
                 log.exception("run failed")
                 reason, message = Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}"

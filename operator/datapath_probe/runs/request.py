@@ -1,17 +1,17 @@
-"""The request of a path: sent by curl from the source's container. Called by `path_runner`."""
+"""Sends the request of a path, with curl in the source's container. Called by `path_runner`."""
 
 from ..collect.interfaces import ContainerRef, SourceContainers
 from ..evidence.reading import Reading
 from ..plan.plan import Plan
 from ..sources import curl
 
-# What the exec itself may cost beyond curl's own timeout.
+# Time for the exec itself, beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
 BODY_LIMIT_BYTES = 64 * 1024
 
 
 async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Reading:
-    """Send it, and return what curl printed. Bounded there and here."""
+    """Send the request and return what curl printed. Limited both by curl and by the exec."""
     command = curl.CurlRequest(
         protocol=plan.request.protocol,
         host=plan.request.host,

@@ -1,4 +1,4 @@
-"""The result of one run: what the runner hands to those who tell people."""
+"""The result of one run, which `control` passes on to `publish`."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from ..plan.plan import CannotRun
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
 
 Outcome = Diagnosis | CannotRun
-"""What became of one path."""
+"""The result of one path: a diagnosis, or why no request was sent."""
 
 
 def verdict_of(outcome: Outcome) -> ProbeVerdict:
-    """The verdict on a path; Unknown where none took place."""
+    """The verdict of a path; Unknown if no request was sent."""
     return outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run found, and what it goes by. Times are seconds since the epoch (UTC).
+    """What a run found, and the evidence for it. Times are seconds since the epoch (UTC).
 
-    `outcomes`: one for each pair of source and destination, at least one; kept with the worst first, in whatever order
-    they are given. `bundles`: what those that took place were judged by.
+    `outcomes`: one for each pair of source and destination, at least one; sorted with the worst first. `bundles`: the
+    evidence of the paths on which a request was sent.
     """
 
     started: float
@@ -37,7 +37,7 @@ class RunResult:
 
     @property
     def worst(self) -> Outcome:
-        """The path that decides."""
+        """The outcome that decides the verdict."""
         return self.outcomes[0]
 
     @property
@@ -48,7 +48,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as the schedule sees it: `id` is also in the logs, `due` is when it should have started."""
+    """A run and its place in the schedule. `id` also appears in the logs; `due` is when the run should have started."""
 
     id: str
     trigger: Trigger
@@ -58,8 +58,8 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """What follows a run. `next_run`: seconds since the epoch, None if suspended or gone. `skipped`: runs
-    that should have started meanwhile.
+    """What the schedule says when a run has ended. `next_run`: seconds since the epoch, None if the probe is suspended
+    or deleted. `skipped`: number of runs that should have started in the meantime.
     """
 
     next_run: float | None

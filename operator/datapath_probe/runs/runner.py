@@ -1,6 +1,6 @@
-"""One run of one probe, from its spec to its result. Called by the scheduler and by the command line.
+"""Runs a probe once, from its spec to its result. Called by `control` and `cli`.
 
-Nothing is written here; the result goes to `publish`.
+In: a probe. Out: a `RunResult`. Nothing is written here; `publish` handles the result.
 """
 
 import time
@@ -39,9 +39,8 @@ class ProbeRunner:
         self._ports = ports or SourcePorts()
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
-        """Run the probe once; `capture`: also its packets; `fresh`: answers that other runs have just received don't
-        count, for the cluster may have been changed a moment ago. Ends by itself, and raises nothing but
-        CancelledError.
+        """Run the probe once. `capture`: also capture its packets. `fresh`: use no answers of earlier runs, because the
+        cluster may just have been changed. Ends by itself; raises only CancelledError.
         """
         started = self._access.clock()
         if fresh:
@@ -50,7 +49,7 @@ class ProbeRunner:
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:
-            bind_contextvars(node=nodes.pop())  # until the run's task ends
+            bind_contextvars(node=nodes.pop())  # for the rest of this run's task
         paths = await ProbeRun(self._access, self._answers, self._ports, probe).run(to_run, capture=capture)
         return RunResult(
             started,

@@ -1,7 +1,7 @@
-"""Addresses, ports and numbers as the keys and values of Cilium's maps hold them.
+"""Addresses, ports and numbers in the keys and values of Cilium's maps.
 
-Addresses and ports are in network byte order, all other integers in the machine's, which is little-endian
-wherever Cilium runs. Called by the modules beside it. Source: Cilium 1.16–1.20 `bpf/lib/common.h`.
+Addresses and ports are in network byte order, all other integers in the machine's byte order, which is little-endian
+wherever Cilium runs. Called by the modules of `sources`. Source: Cilium 1.16–1.20 `bpf/lib/common.h`.
 """
 
 from enum import IntEnum
@@ -11,7 +11,7 @@ from ..evidence.parameters import fitting
 
 
 class L4Protocol(IntEnum):
-    """IP protocol numbers; ANY is Cilium's "whatever the protocol" in the keys of services."""
+    """IP protocol numbers. ANY stands for all protocols in Cilium's keys of Services."""
 
     ANY = 0
     ICMP = 1
@@ -22,7 +22,7 @@ class L4Protocol(IntEnum):
 
 
 def packed(ip: str) -> bytes:
-    """4 or 16 bytes; ValueError if it is no address, or one with a zone (`%eth0`)."""
+    """4 or 16 bytes. Raises ValueError for an invalid address, or one with a zone (`%eth0`)."""
     address = ip_address(ip)
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         raise ValueError(f"{ip!r} has a zone")
@@ -30,7 +30,7 @@ def packed(ip: str) -> bytes:
 
 
 def packed16(ip: str) -> bytes:
-    """16 bytes: an IPv4 address lies in the first four."""
+    """16 bytes, with an IPv4 address in the first four."""
     return packed(ip).ljust(16, b"\0")
 
 
@@ -40,17 +40,17 @@ def family(ip: str) -> int:
 
 
 def be16(number: int) -> bytes:
-    """A port or a RevNAT id; ValueError beyond 16 bits."""
+    """A port or a RevNAT id. Raises ValueError beyond 16 bits."""
     return fitting(number, 16).to_bytes(2, "big")
 
 
 def le16(number: int) -> bytes:
-    """ValueError beyond 16 bits."""
+    """Raises ValueError beyond 16 bits."""
     return fitting(number, 16).to_bytes(2, "little")
 
 
 def le32(number: int) -> bytes:
-    """ValueError beyond 32 bits."""
+    """Raises ValueError beyond 32 bits."""
     return fitting(number, 32).to_bytes(4, "little")
 
 
@@ -60,5 +60,5 @@ def ip_text(value: bytes) -> str:
 
 
 def mac_text(value: bytes) -> str:
-    """`aa:bb:cc:dd:ee:ff`, of the first six bytes: a `mac_t` is padded to eight."""
+    """`aa:bb:cc:dd:ee:ff`, from the first six bytes: a `mac_t` is padded to eight."""
     return value[:6].hex(":")

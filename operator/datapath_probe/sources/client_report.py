@@ -1,6 +1,7 @@
-"""What the client of a request says of it, whatever program it is. Made by `curl`; all that diagnosis sees of a client.
+"""What the client reports about a request, independent of the client program. Made by `curl`; diagnosis sees nothing
+else of the client.
 
-It runs in a container that is not trusted: `diagnose.connection.outcome` decides whether a report counts.
+The client runs in a container that is not trusted: `diagnose.connection.outcome` decides whether a report counts.
 """
 
 from dataclasses import dataclass
@@ -8,16 +9,16 @@ from enum import Enum
 
 
 class ClientFailure(Enum):
-    """What kept a request from a whole response."""
+    """What prevented a complete response."""
 
-    NAME_NOT_RESOLVED = "no address for the name"
+    NAME_NOT_RESOLVED = "the name was not resolved"
     NOT_CONNECTED = "the connection was refused, or the host is unreachable"
-    TIMED_OUT = "the time was up, in whatever phase"
-    NO_RESPONSE = "the connection ended without a byte of a response"
-    NOT_HTTP = "what came back is not HTTP"
-    CUT_SHORT = "the connection was reset, or ended within the response"
+    TIMED_OUT = "the request timed out, in any phase"
+    NO_RESPONSE = "the connection was closed before any response"
+    NOT_HTTP = "the response is not HTTP"
+    CUT_SHORT = "the connection was reset, or closed during the response"
     LOCAL_PORT_IN_USE = "the source port could not be bound"
-    CLIENT_FAILED = "trouble of the client's own: nothing about the path or the server"
+    CLIENT_FAILED = "the client itself failed, which says nothing about the path or the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ClientReport:
-    """One request. Without a connection a client may know no addresses and ports: "" and 0.
+    """One request. Without a connection the client may know no addresses and ports: "" and 0.
 
-    `failure`: None where the response came whole. `status`: of HTTP, 0 without one. `exit_code` and `error` are the
-    program's own words, for people: nothing is decided by them. `body_cut`: only the beginning of the response's body
-    was kept.
+    `failure`: None if the response is complete. `status`: the HTTP status, 0 without one. `exit_code` and `error` are
+    those of the program, for display only. `body_cut`: only the beginning of the response body was kept.
     """
 
     failure: ClientFailure | None
@@ -55,7 +55,7 @@ class ClientReport:
 
     @property
     def answered(self) -> bool:
-        """Whether the response came whole."""
+        """Whether the response is complete."""
         return self.failure is None
 
     @property

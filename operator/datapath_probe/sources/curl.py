@@ -1,7 +1,8 @@
-"""The request: curl's command line, and the report that it writes about it → `ClientReport`.
+"""The request: curl's command line, and its report → `ClientReport`. Called by `runs.request` and
+`diagnose.connection`.
 
-Nothing of a request becomes a shell word, an option or a file read. Header values, body and query never stand in
-argv, which audit logs keep: they go through a config file on stdin.
+No part of a request becomes a shell word, an option or a file to read. Header values, body and query are never part of
+argv, which audit logs store: they go through a config file on stdin.
 Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report).
 """
 
@@ -18,15 +19,15 @@ from .parsing import Json, line, parser
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
 
 
-# Members of the report that are read, besides the times.
-_TOLD = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
+# The members of the report that are used, in addition to the times.
+_REPORT_FIELDS = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
 
 
 class CurlExit(IntEnum):
-    """The exit codes that tell something about the path or the server; others are curl's own trouble."""
+    """The exit codes that describe the path or the server; all others are failures of curl itself."""
 
     OK = 0
-    UNSUPPORTED_PROTOCOL = 1  # after connecting: what came back is not HTTP
+    UNSUPPORTED_PROTOCOL = 1  # after connecting: the response is not HTTP
     COULDNT_RESOLVE_HOST = 6
     COULDNT_CONNECT = 7
     WEIRD_SERVER_REPLY = 8
@@ -55,11 +56,11 @@ _FAILURES: dict[int, ClientFailure | None] = {
 
 @dataclass(frozen=True, slots=True)
 class CurlRequest:
-    """What to send.
+    """The request to send.
 
-    `path` holds visible ASCII without '#'; header names are tokens, values free of NUL and line breaks; the
-    body is UTF-8 without NUL. `keep_body`: the response's body is wanted. `over_ipv4`: whatever other addresses the
-    name has; for clients that could choose.
+    `path` contains visible ASCII without '#'; header names are tokens, values contain no NUL or line breaks; the body
+    is UTF-8 without NUL. `keep_body`: return the response body. `over_ipv4`: use IPv4 even if the name has other
+    addresses, for clients that have both versions.
     """
 
     protocol: str
@@ -76,10 +77,10 @@ class CurlRequest:
 
 
 def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
-    """The command, and what goes to its stdin (None: nothing)."""
+    """The command, and the data for its stdin (None: nothing)."""
     words = [
         "curl",
-        "-q",  # first, or ~/.curlrc is read
+        "-q",  # must be first; otherwise ~/.curlrc is read
         "--silent",
         "--noproxy",
         "*",
@@ -91,7 +92,7 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
         "--local-port",
         str(request.local_port),
         "--max-time",
-        f"{request.timeout_s:g}",  # curls before 7.87 want the locale's decimal separator: best none
+        f"{request.timeout_s:g}",  # before 7.87 curl expects the decimal separator of the locale: avoid it
         "--write-out",
         "%{stderr}%{json}",
     ]
@@ -128,14 +129,14 @@ def _authority(host: str) -> str:
 
 
 def _config(request: CurlRequest) -> bytes:
-    """Headers, body and a URL with a query as lines of a config file. `Name;` is an empty value: `Name:` would remove
-    the header.
+    """Headers, body and a URL with a query as lines of a config file. `Name;` sends an empty value; `Name:` would
+    remove the header.
     """
     lines = [
         f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
     ]
     if request.body:
-        # data-raw: a leading @ is no file name
+        # data-raw: a leading @ does not name a file
         lines.append(f"data-raw = {_quoted(request.body.decode())}")
     if _has_query(request):
         lines.append(f"url = {_quoted(_url(request))}")
@@ -147,8 +148,8 @@ def _quoted(text: str) -> str:
 
 
 def strip_progress(stderr: bytes) -> bytes:
-    """The report with what is read of it here alone: its other members hold URLs, that of a redirection too. What is no
-    report is left as it is.
+    """The report with only the members that are used here: others contain URLs, including that of a redirect. Anything
+    that is not a report is returned as it is.
     """
     start = stderr.find(b"{")
     try:
@@ -157,13 +158,15 @@ def strip_progress(stderr: bytes) -> bytes:
         return stderr
     if not isinstance(report, dict):
         return stderr
-    told = {name: value for name, value in report.items() if name in _TOLD or name.startswith("time_")}
-    return stderr[:start] + json.dumps(told).encode()
+    kept = {
+        name: value for name, value in report.items() if name in _REPORT_FIELDS or name.startswith("time_")
+    }
+    return stderr[:start] + json.dumps(kept).encode()
 
 
 def parse_report(reading: Reading) -> ClientReport | Unavailable:
-    """The report; Unavailable(UnparsableOutput) where this curl writes none (before 7.70). A body that was cut does not
-    spoil it.
+    """The report; Unavailable(UnparsableOutput) if this curl writes none (before 7.70). A truncated body does not
+    matter.
     """
     if isinstance(reading, Unavailable):
         return reading
@@ -196,7 +199,7 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         connected=timings.connect > 0 or status > 0,
         status=status,
         local_ip=report["local_ip"].text(""),
-        local_port=max(0, report["local_port"].integer(0)),  # curl 8 says -1
+        local_port=max(0, report["local_port"].integer(0)),  # curl 8 reports -1
         remote_ip=report["remote_ip"].text(""),
         remote_port=max(0, report["remote_port"].integer(0)),
         timings=timings,

@@ -1,6 +1,6 @@
-"""The reasons that the datapath gives with a dropped packet: numbers in events, words in counters.
+"""The reasons that the datapath gives for a dropped packet: codes in events, texts in counters.
 
-One table serves all versions, for it only grew. Numbers below 130 are no drops.
+One table serves all versions, because codes were only added. Codes below 130 are not drops.
 Source: Cilium 1.14–1.20 `bpf/lib/drop_reasons.h`, `pkg/monitor/api/drop.go`.
 """
 
@@ -41,7 +41,7 @@ DROP_REASONS: Mapping[int, str] = MappingProxyType(
         156: "Invalid IPv6 extension header",
         157: "IP fragmentation not supported",
         158: "Service backend not found",
-        # 159, an unsupported protocol of a Service, has no words: it is printed "159, 0"
+        # 159, an unsupported protocol of a Service, has no text: it is printed as "159, 0"
         160: "No tunnel/encapsulation endpoint (datapath BUG!)",
         161: "NAT 46/64 not enabled",
         162: "Reached EDT rate-limiting drop horizon",
@@ -99,12 +99,12 @@ _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
 
 
 def describe(code: int) -> str:
-    """The words for a code; the number itself where there are none."""
+    """The text of a code; the code itself if there is none."""
     return DROP_REASONS.get(code, str(code))
 
 
 def code_of(printed: str) -> int | None:
-    """The code of a printed reason, with or without the extended error after it; None: not a drop, or unknown."""
+    """The code of a printed reason, with or without an extended error after it; None: not a drop, or unknown."""
     extended = _EXTENDED.fullmatch(printed)
     reason = extended["reason"] if extended else printed
     if reason in _CODES:

@@ -1,7 +1,7 @@
-"""Into a pod's network namespace without exec into the pod: the agent sees the host's named namespaces.
+"""The network namespaces of pods, without exec into the pods: the agent sees the named namespaces of the host.
 
-No object of Kubernetes, and none of Cilium before 1.19, names a pod's namespace, so all of a node's are asked
-for their addresses; that is one command, and its answer is kept for long.
+No Kubernetes object, and no Cilium object before 1.19, has the name of a pod's namespace, so the addresses in all
+namespaces of a node are listed. This is one command, and its answer is cached for long. Called by `diagnose`.
 Source: Cilium 1.16–1.20, chart `cilium-agent/daemonset.yaml` (volume `cilium-netns`); GNU find, util-linux.
 """
 
@@ -15,12 +15,12 @@ from ..evidence.reading import Answer, Unavailable
 from .parsing import Json, failed, parser
 
 FOLDER = "/var/run/cilium/netns"
-"""Where the agent sees them, one file each."""
+"""The directory in the agent's container, with one file per namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device in a named namespace. `peer_ifindex`: of a pair, the other end's, in its own namespace."""
+    """A device in a named namespace. `peer_ifindex`: index of the other end of a pair, in its own namespace."""
 
     namespace: str
     name: str
@@ -30,22 +30,23 @@ class Device:
 
 
 def find(node: str) -> Fact:
-    """The addresses in every namespace of the node; costs some milliseconds a pod."""
+    """The addresses in every namespace of the node. Takes some milliseconds per pod."""
     return Fact.of(FactKind.NAMESPACE_ADDRESSES, node)
 
 
 def survey(node: str) -> Fact:
-    """Every device in every namespace of the node, and its addresses, as they are now. For a pod that `find` does not
-    tell of, or of which it tells twice.
+    """Every device in every namespace of the node with its addresses, as they are now. For a pod that `find` does not
+    return, or returns twice.
     """
     return Fact.of(FactKind.NAMESPACE_DEVICES, node)
 
 
-@parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace went away meanwhile
+@parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace was deleted meanwhile
 def parse(answer: Answer) -> Mapping[str, tuple[str, ...]] | Unavailable:
-    """Names of the namespaces that have it by IPv4 address; ValueError inside if it is no list of names and addresses.
+    """Names of the namespaces with each IPv4 address. ValueError inside if the output is not a list of names and
+    addresses.
 
-    A namespace that could not be entered (it has just gone) is left out; if none could, there is no answer.
+    A namespace that could not be entered (it was just deleted) is left out; if none could, there is no answer.
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, device in _devices(answer):
@@ -57,7 +58,7 @@ def parse(answer: Answer) -> Mapping[str, tuple[str, ...]] | Unavailable:
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))
 def parse_survey(answer: Answer) -> tuple[Device, ...] | Unavailable:
-    """All devices, with the same exceptions."""
+    """All devices. Namespaces that could not be entered are left out here, too."""
     found = tuple(
         Device(
             namespace=name,
@@ -72,12 +73,12 @@ def parse_survey(answer: Answer) -> tuple[Device, ...] | Unavailable:
 
 
 def _devices(answer: Answer) -> Iterator[tuple[str, Json]]:
-    """What was shown of each device, with the name of its namespace."""
+    """The JSON of each device, with the name of its namespace."""
     name = None
     for line in answer.stdout.decode().splitlines():
         if line.startswith(f"{FOLDER}/"):
             name = line.removeprefix(f"{FOLDER}/")
         elif name is None:
             raise ValueError(f"{line!r} belongs to no namespace")
-        elif is_namespace_name(name):  # people may have made others
+        elif is_namespace_name(name):  # there may be others with unusual names
             yield from ((name, device) for device in Json.parse(line))

@@ -1,7 +1,6 @@
-"""What rules of either kind of packet filter are held against, and what becomes of a packet: the words that
-`iptables` and `nftables` share.
+"""A packet as the rules of netfilter match it, and what happens to it. Shared by `iptables` and `nftables`.
 
-Source: Linux 6.x `net/ipv4/tcp_output.c` (`tcp_syn_options`: twenty octets of options where nobody has turned any off).
+Source: Linux 6.x `net/ipv4/tcp_output.c` (`tcp_syn_options`: 20 bytes of options unless some are disabled).
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ _HANDSHAKE_OCTETS = 60  # IPv4 and TCP headers with options, no data
 
 
 class Match(Enum):
-    """Whether a rule means a packet: `UNKNOWN` where nothing that can be read of it speaks against that."""
+    """Whether a rule matches a packet. `UNKNOWN`: no known condition rules it out."""
 
     YES = "yes"
     NO = "no"
@@ -24,8 +23,8 @@ class Match(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What is known of a packet; `devices`: those of its way, by either of which a rule may know it. `state`: what the
-    kernel's conntrack takes it for. `flags` None: it has none, or they are not known; `octets` None: all sizes occur.
+    """What is known of a packet. `devices`: those of its path, any of which a rule may refer to. `state`: its conntrack
+    state in the kernel. `flags` None: not TCP, or unknown; `octets` None: all sizes occur.
     """
 
     protocol: str
@@ -39,14 +38,14 @@ class Packet:
     octets: int | None = None
 
     def of_handshake(self, headers: int = 0) -> "Packet":
-        """The first packet of a connection, or the answer to it; `headers`: octets of those around it in a tunnel."""
+        """The first packet of a connection, or the reply to it; `headers`: bytes of the tunnel headers around it."""
         octets = _HANDSHAKE_OCTETS + headers
         if self.protocol != "tcp":
             return replace(self, octets=octets) if headers else self
         return replace(self, flags=SYN if self.state == "NEW" else SYN_ACK, octets=octets)
 
     def with_data(self) -> "Packet":
-        """A later packet of the same connection, which carries data."""
+        """A later packet of the same connection, with data."""
         if self.protocol != "tcp":
             return replace(self, octets=None)
         return replace(self, state="ESTABLISHED", flags=_DATA, octets=None)
@@ -54,8 +53,8 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The rule that keeps the packet from going on, and what it `does` to it; `packets` None: it does not count. Not
-    `certain`: nobody can tell whether the rule means this packet, or what those to whom it hands it make of it.
+    """The rule that stops the packet, and what it `does` to it; `packets` None: it has no counter. Not `certain`: it is
+    unknown whether the rule matches this packet, or what a program or proxy does with it.
     """
 
     table: str

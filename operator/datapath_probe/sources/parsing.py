@@ -1,7 +1,7 @@
-"""From readings to values: what all parsers of this package share.
+"""From readings to values: what all parsers of `sources` share.
 
-A parser is written as a function of an `Answer` that raises ValueError where it does not understand;
-`@parser` makes of it a function of a `Reading` that never raises.
+A parser is written as a function of an `Answer` that raises ValueError for output that it does not understand.
+`@parser` turns it into a function of a `Reading` that never raises.
 """
 
 import json
@@ -15,13 +15,13 @@ from ..evidence.reading import Answer, Reading, Unavailable
 
 T = TypeVar("T")
 
-_LINE_LIMIT = 200  # characters of foreign text in a message
+_LINE_LIMIT = 200  # characters of a tool's output in a message
 
 
 def parser(
     what: str, exit_codes: Collection[int] = (0,)
 ) -> Callable[[Callable[[Answer], T]], Callable[[Reading], T | Unavailable]]:
-    """Decorate the reading of a whole answer: `what` names the output, other exit codes are failures."""
+    """Decorate a parser of complete answers. `what` names the output; other exit codes are failures."""
 
     def decorate(parse: Callable[[Answer], T]) -> Callable[[Reading], T | Unavailable]:
         @wraps(parse)
@@ -43,7 +43,7 @@ def parser(
 
 
 def failed(answer: Answer, what: str) -> Unavailable:
-    """The command said that it failed; bpftool says why on stdout, the others on stderr."""
+    """The command failed; bpftool prints the reason on stdout, all others on stderr."""
     said = line(answer.stderr) or line(answer.stdout) or "nothing printed"
     return Unavailable(
         EvidenceError.COMMAND_FAILED, f"{what}: exit code {answer.exit_code}: {said}", answer.at
@@ -51,14 +51,14 @@ def failed(answer: Answer, what: str) -> Unavailable:
 
 
 def truncated(answer: Answer, what: str) -> Unavailable:
-    """The output hit its cap: what is missing might be what matters."""
+    """The output reached its limit: the missing part may be the relevant one."""
     return Unavailable(
         EvidenceError.TRUNCATED, f"{what}: output cut after {len(answer.stdout)} bytes", answer.at
     )
 
 
 def line(text: str | bytes) -> str:
-    """The first line that says something, printable and bounded: fit for a message."""
+    """The first line that is not empty, printable and shortened for a message."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     first = next((part.strip() for part in text.splitlines() if part.strip()), "")
@@ -68,9 +68,9 @@ def line(text: str | bytes) -> str:
 
 
 class Json:
-    """A JSON value taken apart by type.
+    """A JSON value, accessed by type.
 
-    A missing member is false. Asking it for a value, or any for another type, raises ValueError.
+    A missing member is falsy. Reading a missing value, or a value of another type, raises ValueError.
     """
 
     __slots__ = ("_place", "_value")
@@ -81,7 +81,7 @@ class Json:
 
     @classmethod
     def parse(cls, text: bytes | str) -> "Json":
-        """Decode; ValueError or RecursionError if it is no JSON."""
+        """Decode JSON. Raises ValueError or RecursionError if it is invalid."""
         return cls(json.loads(text))
 
     def __bool__(self) -> bool:
@@ -98,7 +98,7 @@ class Json:
         return (Json(value, self._place) for value in self._value)
 
     def items(self) -> Iterator[tuple[str, "Json"]]:
-        """The members of an object, by name; none where it is missing."""
+        """The members of an object, by name; none if it is missing."""
         if self._value is not None and not isinstance(self._value, dict):
             raise self._unlike("an object")
         return ((key, Json(value, key)) for key, value in (self._value or {}).items())
@@ -108,15 +108,15 @@ class Json:
         return (value for _, value in self.items())
 
     def maybe(self, key: str) -> "Json":
-        """A member of what may itself be missing."""
+        """A member of an object that may itself be missing."""
         return self[key] if self else Json(None, key)
 
     def all(self) -> tuple["Json", ...]:
-        """The elements of a list, or what is no list itself (tools differ)."""
+        """The elements of a list; a value that is not a list counts as one element (tools differ)."""
         return tuple(self) if isinstance(self._value, list) else (self,)
 
     def only(self) -> "Json":
-        """The one element of a list, or what is no list itself."""
+        """The only element of a list, or the value itself if it is not a list."""
         elements = self.all()
         if len(elements) != 1:
             raise ValueError(f"{len(elements)} entries in {self._place} instead of one")
@@ -126,7 +126,7 @@ class Json:
         value = default if self._value is None else self._value
         if not isinstance(value, str):
             raise self._unlike("a string")
-        value.encode()  # half a surrogate pair is legal JSON and no text
+        value.encode()  # an unpaired surrogate is valid JSON but can't be encoded
         return value
 
     def integer(self, default: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""A fault that one command applies and another reverts. Used by the injectors and the catalogue."""
+"""A fault that one command applies and another reverts. Used by the injectors and the catalog."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

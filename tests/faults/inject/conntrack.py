@@ -1,6 +1,6 @@
 """Service conntrack entries that exist before the connection: they select the backend for the next source ports.
 
-In: a lab, a pod, a Service's address, a backend's id. Used by the catalogue.
+In: a lab, a pod, a Service's address, a backend's id. Used by the catalog.
 """
 
 import json

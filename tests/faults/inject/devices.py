@@ -1,6 +1,6 @@
 """Devices, routes and neighbors of nodes and pods: down, missing, wrong.
 
-In: a lab, a node or pod, a device. Used by the catalogue.
+In: a lab, a node or pod, a device. Used by the catalog.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""DNS: no server, a wrong resolver configuration, wrong addresses. Used by the catalogue."""
+"""DNS: no server, a wrong resolver configuration, wrong addresses. Used by the catalog."""
 
 import time
 from collections.abc import Iterator

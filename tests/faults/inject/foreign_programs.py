@@ -1,6 +1,6 @@
 """Foreign programs that drop the traffic of the scene: tc filters of a clsact qdisc, or XDP.
 
-In: a node and a device, possibly inside a pod. Compiled with the clang of the agent image. Used by the catalogue.
+In: a node and a device, possibly inside a pod. Compiled with the clang of the agent image. Used by the catalog.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Entries of pinned maps: changed, deleted, added. Leaving the context restores the entry byte for byte, unless the
 agent has already done so.
 
-In: a lab, a node, addresses and ids. Used by the catalogue and by the e2e tests.
+In: a lab, a node, addresses and ids. Used by the catalog and by the e2e tests.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Netfilter rules of nodes and pods that drop, reject or rewrite packets. Used by the catalogue."""
+"""Netfilter rules of nodes and pods that drop, reject or rewrite packets. Used by the catalog."""
 
 from contextlib import AbstractContextManager
 

@@ -1,4 +1,4 @@
-"""Nodes and their agents: cordoned, agent killed, hanging or not ready. Used by the catalogue and by the e2e tests."""
+"""Nodes and their agents: cordoned, agent killed, hanging or not ready. Used by the catalog and by the e2e tests."""
 
 import signal
 from collections.abc import Iterator

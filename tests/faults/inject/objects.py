@@ -1,6 +1,6 @@
 """API objects: created, deleted, changed. Leaving the context restores them. Both wait until Cilium has applied it.
 
-Used by the other injectors and the catalogue.
+Used by the other injectors and the catalog.
 """
 
 from collections.abc import Callable, Iterator

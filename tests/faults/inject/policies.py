@@ -1,6 +1,6 @@
 """Policies that deny. Each is enforced on entry, as the endpoint's policy map shows.
 
-In: a scene's API and pods. Used by the catalogue.
+In: a scene's API and pods. Used by the catalog.
 """
 
 from collections.abc import Iterator

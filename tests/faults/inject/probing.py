@@ -1,6 +1,6 @@
 """Combined faults, and a probe that expects a policy to deny its request while they last.
 
-In: a scene's API. Used by the catalogue.
+In: a scene's API. Used by the catalog.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Programs detached from devices. The agent itself attaches them again, so no foreign program is left behind.
 
-In: a lab and a device. Used by the catalogue and by the e2e tests.
+In: a lab and a device. Used by the catalog and by the e2e tests.
 """
 
 import json

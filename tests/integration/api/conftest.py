@@ -17,7 +17,7 @@ def probes(apiserver: ApiServer) -> Iterator[client.CustomObjectsApi]:
     applied = apiserver.run_kubectl("apply", "--server-side", "-f", CRD)
     assert applied.returncode == 0, applied.stderr
     assert "Warning" not in applied.stderr
-    # The last thing to be there, after discovery and the resource itself.
+    # Available last, after discovery and the resource itself.
     apiserver.wait_for("explain", "datapathprobes")
     with apiserver.client() as api:
         yield client.CustomObjectsApi(api)

@@ -1,4 +1,4 @@
-"""Creates probes in a real API server, for show."""
+"""Creates probes in a real API server with dry-run."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from unit.api.specs import Spec
 
 
 def create(probes: client.CustomObjectsApi, spec: Spec) -> dict[str, Any]:
-    """Create a probe for show; the API server prunes, defaults and validates as in earnest."""
+    """Create a probe with dry-run. The API server prunes, defaults and validates it as usual."""
     created = probes.create_namespaced_custom_object(
         group="datapath-probe.dev",
         version="v1alpha1",

@@ -1,4 +1,4 @@
-"""Each rule stands in the CRD as CEL and in the models as Python: both must judge alike, always."""
+"""Each rule exists as CEL in the CRD and as Python in the models: both must always agree."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,19 +39,19 @@ SPECS = {
 
 
 @pytest.mark.parametrize("values", SPECS.values(), ids=SPECS.keys())
-def test_the_api_server_and_the_operator_judge_alike(
+def test_the_api_server_and_the_operator_agree(
     probes: client.CustomObjectsApi, values: st.SearchStrategy[Spec]
 ) -> None:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
     @given(values)
-    def judged_alike(value: Spec) -> None:
+    def assert_agreement(value: Spec) -> None:
         operator_takes_it = isinstance(Probe.from_object({"metadata": METADATA, "spec": value}), Probe)
-        assert operator_takes_it == api_server_takes(probes, value)
+        assert operator_takes_it == api_server_accepts(probes, value)
 
-    judged_alike()
+    assert_agreement()
 
 
-def api_server_takes(probes: client.CustomObjectsApi, value: Spec) -> bool:
+def api_server_accepts(probes: client.CustomObjectsApi, value: Spec) -> bool:
     try:
         create(probes, value)
     except client.ApiException as error:

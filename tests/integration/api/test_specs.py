@@ -1,4 +1,4 @@
-"""What the API server takes, what it refuses, and what it says then."""
+"""Which specs the API server accepts and rejects, and its messages."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_valid_specs_reach_the_operator_as_written(probes: client.CustomObjectsA
 
 
 @pytest.mark.parametrize("refused", INVALID.values(), ids=INVALID.keys())
-def test_invalid_specs_are_refused_with_what_is_allowed(
+def test_invalid_specs_are_rejected_with_the_valid_values(
     probes: client.CustomObjectsApi, refused: Refused
 ) -> None:
     with pytest.raises(client.ApiException) as raised:
@@ -29,7 +29,7 @@ def test_invalid_specs_are_refused_with_what_is_allowed(
     assert refused.says in json.loads(raised.value.body or "")["message"]
 
 
-def test_the_least_spec_gets_the_documented_defaults(probes: client.CustomObjectsApi) -> None:
+def test_a_minimal_spec_gets_the_documented_defaults(probes: client.CustomObjectsApi) -> None:
     assert create(probes, VALID["the least, to a Service"])["spec"] == {
         "suspend": False,
         "schedule": {"interval": "60s"},

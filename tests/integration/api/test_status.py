@@ -1,4 +1,4 @@
-"""Statuses as the operator writes them, in the real schema."""
+"""Statuses that the operator writes, in the real schema."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def probe(apiserver: ApiServer, probes: client.CustomObjectsApi) -> Iterator[str
 
 
 def apply(apiserver: ApiServer, probe: str, status: dict[str, Any], manager: str = "datapath-probe") -> str:
-    """Server-side apply to the status subresource; gives the API server's warnings and errors."""
+    """Server-side apply to the status subresource; returns the API server's warnings and errors."""
     body = {**RESOURCE, "metadata": {"name": probe}, "status": status}
     return apiserver.run_kubectl(
         *("apply", "--server-side", "--subresource=status", "--field-manager", manager, "-f", "-"),
@@ -52,13 +52,13 @@ def test_statuses_are_stored_as_written(apiserver: ApiServer, probe: str, status
     assert stored_status(apiserver, probe) == written
 
 
-def test_what_is_applied_no_more_is_gone(apiserver: ApiServer, probe: str) -> None:
+def test_fields_that_are_no_longer_applied_are_removed(apiserver: ApiServer, probe: str) -> None:
     assert apply(apiserver, probe, largest_status(hops=1).to_object()) == ""
     assert apply(apiserver, probe, ProbeStatus().to_object()) == ""
     assert ProbeStatus.from_object(stored_status(apiserver, probe)) == ProbeStatus()
 
 
-def test_conditions_of_others_stay(apiserver: ApiServer, probe: str) -> None:
+def test_conditions_of_other_managers_are_kept(apiserver: ApiServer, probe: str) -> None:
     condition, ours = largest_status().to_object()["conditions"][:2]
     foreign = {**condition, "type": "example.com/Approved"}
     assert apply(apiserver, probe, {"conditions": [foreign]}, manager="somebody") == ""
@@ -66,7 +66,7 @@ def test_conditions_of_others_stay(apiserver: ApiServer, probe: str) -> None:
     assert stored_status(apiserver, probe)["conditions"] == [foreign, ours]
 
 
-def test_a_table_of_probes_tells_the_essentials(apiserver: ApiServer, probe: str) -> None:
+def test_the_printed_columns(apiserver: ApiServer, probe: str) -> None:
     status = {
         "source": "default/xwing@node2",
         "destination": "default/deathstar:80",
@@ -113,7 +113,7 @@ def test_a_table_of_probes_tells_the_essentials(apiserver: ApiServer, probe: str
     ]
 
 
-def test_every_field_is_explained(apiserver: ApiServer, probes: client.CustomObjectsApi) -> None:
+def test_kubectl_explain_describes_every_field(apiserver: ApiServer, probes: client.CustomObjectsApi) -> None:
     explained = apiserver.run_kubectl("explain", "datapathprobes.status.paths.hops", "--recursive").stdout
     assert "The hops of the path, in path order." in explained
     assert "enum: Ok, Stale, Broken, Unknown" in explained

@@ -1,4 +1,4 @@
-"""An API server that serves DatapathProbes, and the operator in a process of its own beside it."""
+"""An API server that serves DatapathProbes, and the operator in a separate process."""
 
 import uuid
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def served(apiserver: ApiServer) -> ApiServer:
 def operator_process(
     served: ApiServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """The operator of these tests; gone when they end, for it would write to the probes of others."""
+    """The operator of these tests. It is stopped when they end, since it would write to the probes of other tests."""
     process = OperatorProcess(served.kubeconfig, tmp_path_factory.mktemp("operator"))
     yield process
     process.kill()
@@ -34,7 +34,7 @@ def operator_process(
 
 @pytest.fixture
 def operator(served: ApiServer, operator_process: OperatorProcess) -> OperatorProcess:
-    """An operator that is ready and remembers nothing of earlier tests, and no probe."""
+    """An operator that is ready, without probes and without memory of earlier tests."""
     served.run_kubectl("delete", "datapathprobes", "--all", "--wait")
     operator_process.renew()
     return operator_process
@@ -42,6 +42,6 @@ def operator(served: ApiServer, operator_process: OperatorProcess) -> OperatorPr
 
 @pytest.fixture
 def probe(served: ApiServer) -> Iterator[Probe]:
-    """A probe that is still to be applied, under a name that no other test has used."""
+    """A probe that is not created yet, with a unique name."""
     yield Probe(served, f"probe-{uuid.uuid4().hex[:8]}")
     served.run_kubectl("delete", "datapathprobes", "--all", "--wait")

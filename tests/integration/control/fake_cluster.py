@@ -1,6 +1,6 @@
-"""The operator as it is, but its runs are told by a file: `python fake_cluster.py KUBECONFIG FOLDER`.
+"""The real operator with runs that a file controls: `python fake_cluster.py KUBECONFIG FOLDER`.
 
-FOLDER/runs.json holds `{"outcome": "healthy" | "broken", "takes_s": 0.05}` and is read at every run.
+FOLDER/runs.json contains `{"outcome": "healthy" | "broken", "takes_s": 0.05}` and is read at every run.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from unit.publish.samples import diverging, healthy
 
 
 class FakeCluster:
-    """Always synced; runs probes as FOLDER/runs.json says, and notes in FOLDER/started how many it began."""
+    """Always synced. Runs probes according to FOLDER/runs.json, and appends the name of each started probe to
+    FOLDER/started.
+    """
 
     unsynced: Mapping[str, str] = {}
 
@@ -29,7 +31,7 @@ class FakeCluster:
         self._folder = folder
 
     async def wait_synced(self) -> None:
-        """At once."""
+        """Return at once."""
 
     async def serve(self) -> None:
         await asyncio.Event().wait()
@@ -38,9 +40,9 @@ class FakeCluster:
         started = time.time()
         with (self._folder / "started").open("a") as notes:
             notes.write(f"{probe.meta.name}\n")
-        told = json.loads((self._folder / "runs.json").read_text())
-        await asyncio.sleep(told["takes_s"])
-        outcome = healthy() if told["outcome"] == "healthy" else diverging()
+        settings = json.loads((self._folder / "runs.json").read_text())
+        await asyncio.sleep(settings["takes_s"])
+        outcome = healthy() if settings["outcome"] == "healthy" else diverging()
         return RunResult(started, time.time(), (outcome,))
 
 

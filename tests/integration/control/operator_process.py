@@ -1,4 +1,4 @@
-"""The operator in a process of its own, to be watched, stopped and killed by tests."""
+"""The operator in a separate process, which tests can observe, stop and kill."""
 
 import json
 import os
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], within_s: float = 45) -> T:
-    """What `look` gives once it is neither false nor raises AssertionError."""
+    """The result of `look` once it is true and raises no AssertionError."""
     deadline = time.monotonic() + within_s
     while True:
         try:
@@ -37,7 +37,7 @@ def eventually(look: Callable[[], T], within_s: float = 45) -> T:
 
 
 class OperatorProcess:
-    """Its runs do what `tell` says; `log` is what it wrote so far."""
+    """Its runs do what `set_runs` says; `log` is its log since the start."""
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
         self._kubeconfig = kubeconfig
@@ -48,21 +48,21 @@ class OperatorProcess:
         self._seen_bytes = 0
 
     def renew(self) -> None:
-        """Runs are healthy, notes and log begin anew, and if it does not run it is started."""
-        self.tell("healthy")
+        """Reset: healthy runs, empty records and log; start the process if it does not run."""
+        self.set_runs("healthy")
         if self._process is None or self._process.poll() is not None:
             self.start()
         self._started.write_text("")
         self._seen_bytes = self._log.stat().st_size
 
-    def tell(self, outcome: str, takes_s: float = 0.02) -> None:
-        """What runs do from now on."""
+    def set_runs(self, outcome: str, takes_s: float = 0.02) -> None:
+        """Set the outcome of runs from now on."""
         fresh = self._folder / "runs.new"
         fresh.write_text(json.dumps({"outcome": outcome, "takes_s": takes_s}))
         fresh.replace(self._folder / "runs.json")
 
     def start(self, kubeconfig: Path | None = None, *, ready: bool = True) -> None:
-        """Start it, and wait until it is ready."""
+        """Start it and wait until it is ready."""
         self._seen_bytes = 0
         self._started.touch()
         path = os.pathsep.join((str(ROOT / "operator"), str(ROOT / "tests")))
@@ -77,7 +77,7 @@ class OperatorProcess:
             eventually(lambda: self.get("/readyz")[0] == 200, within_s=90)
 
     def stop(self) -> float:
-        """SIGTERM; how many seconds later it said that all was closed. It must exit with 0."""
+        """Send SIGTERM; returns the seconds until it logged the end. It must exit with 0."""
         assert self._process
         asked = time.time()
         self._process.send_signal(signal.SIGTERM)
@@ -86,24 +86,24 @@ class OperatorProcess:
         return datetime.fromisoformat(self.log[-1]["timestamp"]).timestamp() - asked
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         if self._process:
             self._process.kill()
             self._process.wait()
 
     def wait(self) -> int:
-        """Its exit code."""
+        """Wait for its end; returns the exit code."""
         assert self._process
         return self._process.wait(90)
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Its log lines since it was started or renewed."""
+        """Its log lines since it was started or reset."""
         return self._lines(self._seen_bytes)
 
     @property
     def started(self) -> list[str]:
-        """The names of the probes whose runs began, in order."""
+        """The names of the probes whose runs started, in order."""
         return self._started.read_text().split()
 
     def get(self, path: str) -> tuple[int, str]:
@@ -120,13 +120,13 @@ class OperatorProcess:
             return 0, ""
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """The value of the one sample with (at least) these labels."""
+        """The value of the only sample with (at least) these labels."""
         found = [sample.value for sample in self.samples(name) if labels.items() <= sample.labels.items()]
         assert len(found) <= 1, found
         return found[0] if found else None
 
     def samples(self, name: str = "") -> list[Any]:
-        """All samples, or those of one name."""
+        """All samples, or those with one name."""
         families = text_string_to_metric_families(self.get("/metrics")[1])
         samples = [sample for family in families for sample in family.samples]
         return [sample for sample in samples if not name or sample.name == name]

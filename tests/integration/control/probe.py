@@ -1,4 +1,4 @@
-"""A DatapathProbe in the API server, as tests handle it: by kubectl."""
+"""A DatapathProbe in the API server, handled with kubectl."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from integration.apiserver import ApiServer
 
 
 class Probe:
-    """A DatapathProbe in the API server, by kubectl."""
+    """A DatapathProbe in the API server, handled with kubectl."""
 
     def __init__(self, apiserver: ApiServer, name: str) -> None:
         self.name = name
@@ -31,11 +31,11 @@ class Probe:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(probe))
 
     def annotate(self, value: str) -> None:
-        """Ask for a run."""
+        """Request a run."""
         self.kubectl("annotate", "dpp", self.name, "--overwrite", f"datapath-probe.dev/run-now={value}")
 
     def delete(self) -> None:
-        """Delete a probe; there is nothing to wait for."""
+        """Delete the probe without waiting."""
         began = time.monotonic()
         self.kubectl("delete", "dpp", self.name, "--wait")
         assert time.monotonic() - began < 5
@@ -51,7 +51,7 @@ class Probe:
         return status
 
     def runs(self) -> int:
-        """Runs that its status counts."""
+        """The number of runs in its status."""
         count: int = self.status().get("counters", {}).get("runs", 0)
         return count
 
@@ -61,12 +61,12 @@ class Probe:
         return next((found["reason"] for found in conditions if found["type"] == "Ready"), "")
 
     def events(self) -> list[str]:
-        """Its Events, one a line, without the age."""
-        told = self.kubectl("events", "--for", f"dpp/{self.name}", "--no-headers").splitlines()
-        return [line.split(maxsplit=1)[1] for line in told]
+        """Its Events, one per line, without the age."""
+        lines = self.kubectl("events", "--for", f"dpp/{self.name}", "--no-headers").splitlines()
+        return [line.split(maxsplit=1)[1] for line in lines]
 
     def kubectl(self, *argv: str, stdin: str | None = None) -> str:
-        """What kubectl prints."""
+        """The output of kubectl."""
         done = self._apiserver.run_kubectl(*argv, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -1,4 +1,4 @@
-"""The operator against a real API server, its runs told by a file: the life of probes, kills and restarts."""
+"""The operator against a real API server, with runs that a file controls: the life of probes, kills and restarts."""
 
 import asyncio
 import re
@@ -39,30 +39,30 @@ def test_a_new_probe_gets_its_status_and_series_and_no_event_while_it_is_healthy
     assert set(annotations) == {"kubectl.kubernetes.io/last-applied-configuration"}
 
 
-def test_describe_starts_and_ends_with_what_matters(operator: OperatorProcess, probe: Probe) -> None:
-    operator.tell("broken")
+def test_describe_starts_and_ends_with_the_important_fields(operator: OperatorProcess, probe: Probe) -> None:
+    operator.set_runs("broken")
     probe.apply()
     eventually(probe.status)
     eventually(probe.events)
-    told = probe.kubectl("describe", "dpp", probe.name).partition("Status:")[2]
+    described = probe.kubectl("describe", "dpp", probe.name).partition("Status:")[2]
     place = "Broken at ipcache-lookup on node2"
-    assert place in told[:600]
-    divergent_hop = told.partition("Divergent Hop:")[2][:600]
+    assert place in described[:600]
+    divergent_hop = described.partition("Divergent Hop:")[2][:600]
     assert re.search(r"Next: +Compare cilium-dbg bpf ipcache get", divergent_hop)
-    assert place in told[-900:]
-    assert "Next: Compare cilium-dbg bpf ipcache get" in told[-900:]
+    assert place in described[-900:]
+    assert "Next: Compare cilium-dbg bpf ipcache get" in described[-900:]
 
 
-def test_a_verdict_that_changes_is_told_at_once_and_once(operator: OperatorProcess, probe: Probe) -> None:
+def test_a_changed_verdict_is_reported_immediately_and_once(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply(interval="1s")
     eventually(probe.status)
-    operator.tell("broken")
+    operator.set_runs("broken")
     eventually(lambda: probe.status()["verdict"] == "Broken", within_s=5)
     eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
     assert [event.split()[:2] for event in probe.events()] == [["Warning", "ProbeBroken"]]
-    operator.tell("healthy")
+    operator.set_runs("healthy")
     eventually(lambda: probe.status()["verdict"] == "Healthy", within_s=5)
-    operator.tell("broken")
+    operator.set_runs("broken")
     eventually(lambda: probe.status()["verdict"] == "Broken", within_s=5)
     eventually(lambda: len(probe.events()) == 3)
     reasons = [event.split()[1] for event in probe.events()]
@@ -71,7 +71,7 @@ def test_a_verdict_that_changes_is_told_at_once_and_once(operator: OperatorProce
     assert operator.metric("datapath_probe_divergent_hop", hop="ipcache-lookup", node="node2") == 1
 
 
-def test_runs_that_say_nothing_new_write_at_most_every_30_s(operator: OperatorProcess, probe: Probe) -> None:
+def test_unchanged_results_are_written_at_most_every_30_s(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply(interval="1s")
     eventually(probe.status)
     version = probe.get()["metadata"]["resourceVersion"]
@@ -93,9 +93,7 @@ def test_run_now_runs_once_and_not_again_after_a_restart(operator: OperatorProce
     assert probe.runs() == 3
 
 
-def test_run_now_asked_for_while_the_operator_was_away_is_served(
-    operator: OperatorProcess, probe: Probe
-) -> None:
+def test_run_now_set_while_the_operator_is_down_is_served(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply()
     eventually(lambda: probe.runs() == 1)
     operator.kill()
@@ -104,7 +102,7 @@ def test_run_now_asked_for_while_the_operator_was_away_is_served(
     eventually(lambda: probe.status().get("lastHandledRunNow") == "please")
 
 
-def test_a_suspended_probe_rests_until_it_is_resumed(
+def test_a_suspended_probe_does_not_run_until_it_is_resumed(
     operator: OperatorProcess, probe: Probe, served: ApiServer
 ) -> None:
     probe.apply(interval="1s")
@@ -115,7 +113,7 @@ def test_a_suspended_probe_rests_until_it_is_resumed(
     assert probe.status()["verdict"] == "Healthy"
     assert operator.metric("datapath_probe_next_run_timestamp_seconds", probe=probe.name) is None
     began, other = len(operator.started), Probe(served, f"{probe.name}-other")
-    other.apply(interval="1s")  # its runs show how time passes for the scheduler
+    other.apply(interval="1s")  # its runs show the progress of the scheduler
     eventually(lambda: operator.started[began:].count(other.name) >= 4)
     assert set(operator.started[began:]) == {other.name}
     probe.apply(interval="1s")
@@ -123,7 +121,7 @@ def test_a_suspended_probe_rests_until_it_is_resumed(
     assert probe.status()["lastRun"]["trigger"] == "SpecChange"
 
 
-def test_a_changed_spec_is_run_at_once(operator: OperatorProcess, probe: Probe) -> None:
+def test_a_changed_spec_runs_immediately(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply()
     eventually(probe.status)
     probe.apply(request={"method": "POST"})
@@ -131,11 +129,13 @@ def test_a_changed_spec_is_run_at_once(operator: OperatorProcess, probe: Probe) 
     assert status["observedGeneration"] == 2
 
 
-def test_a_deleted_probe_is_cancelled_and_its_series_go(operator: OperatorProcess, probe: Probe) -> None:
-    operator.tell("healthy")
+def test_a_deleted_probe_is_canceled_and_its_series_are_removed(
+    operator: OperatorProcess, probe: Probe
+) -> None:
+    operator.set_runs("healthy")
     probe.apply()
     eventually(probe.status)
-    operator.tell("broken", takes_s=60)
+    operator.set_runs("broken", takes_s=60)
     probe.annotate("please")
     eventually(lambda: len(operator.started) == 2)
     probe.delete()
@@ -143,18 +143,16 @@ def test_a_deleted_probe_is_cancelled_and_its_series_go(operator: OperatorProces
     assert not [line for line in operator.log if line["level"] in ("error", "critical")]
 
 
-def test_a_killed_operator_goes_on_where_it_was(
-    operator: OperatorProcess, probe: Probe, served: ApiServer
-) -> None:
+def test_a_killed_operator_resumes(operator: OperatorProcess, probe: Probe, served: ApiServer) -> None:
     other = Probe(served, f"{probe.name}-other")
     probe.apply()
     other.apply()
     eventually(lambda: probe.runs() == 1 and other.runs() == 1)
-    operator.tell("broken", takes_s=60)
+    operator.set_runs("broken", takes_s=60)
     probe.annotate("please")
     eventually(lambda: len(operator.started) == 3)
     operator.kill()
-    operator.tell("broken")
+    operator.set_runs("broken")
     operator.start()
     eventually(lambda: probe.status()["verdict"] == "Broken")
     status = probe.status()
@@ -164,7 +162,7 @@ def test_a_killed_operator_goes_on_where_it_was(
     assert other.runs() == 1
 
 
-def test_a_probe_deleted_while_the_operator_was_away_is_not_known_any_more(
+def test_a_probe_deleted_while_the_operator_is_down_is_forgotten(
     operator: OperatorProcess, probe: Probe
 ) -> None:
     probe.apply()
@@ -175,10 +173,12 @@ def test_a_probe_deleted_while_the_operator_was_away_is_not_known_any_more(
     assert operator.metric("datapath_probe_success", probe=probe.name) is None
 
 
-def test_a_stop_in_mid_run_is_quick_and_says_nothing_false(operator: OperatorProcess, probe: Probe) -> None:
+def test_shutdown_during_a_run_is_quick_and_reports_nothing_false(
+    operator: OperatorProcess, probe: Probe
+) -> None:
     probe.apply()
     eventually(probe.status)
-    operator.tell("broken", takes_s=60)
+    operator.set_runs("broken", takes_s=60)
     probe.annotate("please")
     eventually(lambda: len(operator.started) == 2)
     assert operator.stop() < 5
@@ -186,7 +186,7 @@ def test_a_stop_in_mid_run_is_quick_and_says_nothing_false(operator: OperatorPro
     assert not [line for line in operator.log if line["level"] in ("error", "critical")]
 
 
-def test_a_stop_writes_what_was_still_waiting(operator: OperatorProcess, probe: Probe) -> None:
+def test_shutdown_writes_pending_statuses(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply(interval="1s")
     eventually(lambda: (operator.metric("datapath_probe_runs_total", probe=probe.name) or 0) >= 3)
     operator.stop()
@@ -199,7 +199,7 @@ def test_the_operator_survives_a_restart_of_the_api_server(
     probe.apply(interval="1s")
     eventually(probe.status)
     served.kill()
-    operator.tell("broken")
+    operator.set_runs("broken")
     eventually(lambda: (operator.metric("datapath_probe_runs_total", verdict="Broken") or 0) >= 3)
     assert operator.get("/healthz")[0] == 200
     served.start()
@@ -210,10 +210,10 @@ def test_the_operator_survives_a_restart_of_the_api_server(
     eventually(second.status, within_s=30)
 
 
-async def test_a_probe_deleted_while_the_watch_was_cut_is_forgotten(
+async def test_a_probe_deleted_while_the_watch_is_down_is_forgotten(
     operator: OperatorProcess, probe: Probe, served: ApiServer, tmp_path: Path
 ) -> None:
-    """kopf lists anew and says nothing of what is gone."""
+    """kopf lists again and does not report deleted objects."""
     other = Probe(served, f"{probe.name}-other")
     operator.kill()
     async with proxied(served, tmp_path) as (proxy, kubeconfig):
@@ -237,7 +237,7 @@ async def test_a_probe_deleted_while_the_watch_was_cut_is_forgotten(
 
 @asynccontextmanager
 async def proxied(apiserver: ApiServer, folder: Path) -> AsyncIterator[tuple[Proxy, Path]]:
-    """A way to the API server that can be cut, and the kubeconfig for it."""
+    """A proxy to the API server whose connections can be cut, and a kubeconfig for it."""
     config = yaml.safe_load(apiserver.kubeconfig.read_text())
     proxy = Proxy(config["clusters"][0]["cluster"]["server"])
     await proxy.open()
@@ -250,7 +250,7 @@ async def proxied(apiserver: ApiServer, folder: Path) -> AsyncIterator[tuple[Pro
         await proxy.cut()
 
 
-def test_each_line_of_a_run_tells_which(operator: OperatorProcess, probe: Probe) -> None:
+def test_each_log_line_of_a_run_names_the_run(operator: OperatorProcess, probe: Probe) -> None:
     probe.apply()
     status = eventually(probe.status)
     (line,) = [line for line in operator.log if line["event"] == "run ended"]

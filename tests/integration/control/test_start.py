@@ -1,4 +1,4 @@
-"""The commands against a real API server: what keeps the operator from starting, and the report of a probe."""
+"""The commands against a real API server: what prevents the operator from starting, and the report of a probe."""
 
 import json
 import os
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def command(*argv: str | Path, kubeconfig: Path) -> subprocess.CompletedProcess[str]:
-    """`datapath-probe` with these arguments."""
+    """Run `datapath-probe` with these arguments."""
     program = "from datapath_probe.cli.main import main; main()"
     words = [sys.executable, "-c", program, *argv, "--kubeconfig", kubeconfig]
     return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env={**os.environ})
 
 
-def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_path: Path) -> None:
+def test_without_an_api_server_it_reports_that_and_exits(served: ApiServer, tmp_path: Path) -> None:
     done = command("run", kubeconfig=kubeconfig_of_nothing(served, tmp_path))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 1
@@ -32,7 +32,7 @@ def test_without_an_api_server_it_says_so_and_gives_up(served: ApiServer, tmp_pa
     assert "is the CRD datapathprobes.datapath-probe.dev installed?" in line
 
 
-def test_a_stop_before_the_api_server_answers_is_heard(served: ApiServer, tmp_path: Path) -> None:
+def test_sigterm_before_the_api_server_responds_stops_it(served: ApiServer, tmp_path: Path) -> None:
     operator = OperatorProcess(kubeconfig_of_nothing(served, tmp_path), tmp_path)
     operator.start(ready=False)
     eventually(lambda: operator.log)
@@ -40,7 +40,7 @@ def test_a_stop_before_the_api_server_answers_is_heard(served: ApiServer, tmp_pa
 
 
 def kubeconfig_of_nothing(served: ApiServer, folder: Path) -> Path:
-    """A kubeconfig whose API server is not there."""
+    """A kubeconfig whose API server does not exist."""
     config = yaml.safe_load(served.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     kubeconfig = folder / "kubeconfig"
@@ -48,7 +48,7 @@ def kubeconfig_of_nothing(served: ApiServer, folder: Path) -> Path:
     return kubeconfig
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
+def test_a_port_in_use_is_reported_in_one_line(served: ApiServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = command(
@@ -59,7 +59,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(served: ApiServer) -> None:
 
 
 def test_the_report_of_a_probe_is_read_from_its_status(operator: OperatorProcess, probe: Probe) -> None:
-    operator.tell("broken")
+    operator.set_runs("broken")
     probe.apply(request={"method": "POST", "path": "/v1/request-landing"})
     eventually(probe.status)
     done = command("report", f"default/{probe.name}", kubeconfig=probe.kubeconfig)
@@ -71,6 +71,6 @@ def test_the_report_of_a_probe_is_read_from_its_status(operator: OperatorProcess
     assert json.loads(done.stdout) == probe.status()
 
 
-def test_the_report_of_a_probe_that_is_not_there_is_an_error(served: ApiServer) -> None:
-    done = command("report", "default/nobody", kubeconfig=served.kubeconfig)
-    assert (done.returncode, done.stderr) == (1, "Error: there is no DatapathProbe default/nobody\n")
+def test_the_report_of_a_missing_probe_is_an_error(served: ApiServer) -> None:
+    done = command("report", "default/missing", kubeconfig=served.kubeconfig)
+    assert (done.returncode, done.stderr) == (1, "Error: there is no DatapathProbe default/missing\n")

@@ -1,4 +1,4 @@
-"""What the tests do to the cluster, and how they wait for what follows."""
+"""Changes of the cluster in tests, and waiting for their effects."""
 
 import asyncio
 import json
@@ -38,19 +38,19 @@ PROBE: Json = {
 
 
 async def create(client: ApiClient, path: str, body: Mapping[str, object]) -> Json:
-    """Create an object; gives it as stored."""
+    """Create an object; returns it as stored."""
     created = await rest.request(client, "POST", path, {}, body)
     assert isinstance(created, dict)
     return created
 
 
 async def merge(client: ApiClient, path: str, change: Mapping[str, object]) -> None:
-    """Change an object."""
+    """Change an object by a merge patch."""
     await rest.request(client, "PATCH", path, {}, change, "application/merge-patch+json")
 
 
 async def delete(client: ApiClient, path: str) -> None:
-    """Delete an object at once; it may be gone already."""
+    """Delete an object at once; it may not exist."""
     try:
         await rest.request(client, "DELETE", path, {"gracePeriodSeconds": "0"})
     except rest.ApiError as error:
@@ -59,7 +59,7 @@ async def delete(client: ApiClient, path: str) -> None:
 
 
 async def create_pod(client: ApiClient, name: str, node: str = "node1", ip: str = "10.244.0.9") -> Json:
-    """A running pod, though no kubelet runs it."""
+    """Create a running pod that no kubelet runs."""
     metadata = {"name": name, "labels": {"k8s-app": "demo"}}
     spec = {"nodeName": node, "containers": [{"name": "app", "image": "app"}]}
     pod = await create(client, PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
@@ -69,13 +69,13 @@ async def create_pod(client: ApiClient, name: str, node: str = "node1", ip: str 
 
 
 async def create_probe(client: ApiClient, name: str = "landing") -> ProbeRef:
-    """A probe."""
+    """Create a probe."""
     created = await create(client, PROBES, PROBE | {"metadata": {"name": name}})
     return ProbeRef("default", name, created["metadata"]["uid"])
 
 
 async def events_about(client: ApiClient, probe: ProbeRef, count: int) -> list[Json]:
-    """Wait for so many Events; gives them oldest first, found as `kubectl describe` finds them."""
+    """Wait for this number of Events; returns them oldest first, selected like `kubectl describe` does."""
     path = f"/api/v1/namespaces/{probe.namespace}/events"
     query = {"fieldSelector": f"involvedObject.uid={probe.uid},involvedObject.name={probe.name}"}
     async with asyncio.timeout(20):
@@ -88,7 +88,7 @@ async def events_about(client: ApiClient, probe: ProbeRef, count: int) -> list[J
 
 
 async def compact(etcd_url: str) -> None:
-    """Make etcd forget every version but the newest."""
+    """Make etcd discard every version but the newest."""
     async with aiohttp.ClientSession(etcd_url) as etcd:
         async with etcd.post("/v3/kv/range", data=json.dumps({"key": "AA=="})) as answer:
             revision = (await answer.json())["header"]["revision"]
@@ -98,7 +98,7 @@ async def compact(etcd_url: str) -> None:
 
 
 async def eventually(condition: Callable[[], object], within_s: float = 30.0) -> float:
-    """Wait until the condition holds; gives the seconds it took."""
+    """Wait until the condition holds; returns the seconds it took."""
     started = time.monotonic()
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 (any condition will do)

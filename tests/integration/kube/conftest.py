@@ -1,4 +1,4 @@
-"""A real API server that serves Cilium's resources, a client of it, and a running inventory."""
+"""A real API server that serves Cilium's resources, a client for it, and a running inventory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,9 @@ from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.rest import ApiError
 from datapath_probe.kube.watch.inventory import ClusterInventory
 from integration.apiserver import ApiServer
+from integration.kube.agent_cluster import Cluster
 from integration.kube.cluster import CILIUM_CONFIG, CONFIG_MAPS, create
+from integration.kube.exec_server import exec_server
 
 CILIUM_CRDS = Path(__file__).parents[2] / "data/crds/cilium.yaml"
 
@@ -34,9 +36,9 @@ def install_cilium(apiserver: ApiServer) -> None:
 
 @pytest.fixture
 async def kube(cilium: ApiServer) -> AsyncIterator[ApiClient]:
-    """A client for what the test does."""
+    """A client for the actions of the test."""
     async with connect(await load_configuration(str(cilium.kubeconfig))) as client:
-        with suppress(ApiError):  # it may be there from an earlier test
+        with suppress(ApiError):  # it may exist from an earlier test
             await create(client, CONFIG_MAPS, CILIUM_CONFIG)
         yield client
 
@@ -50,7 +52,7 @@ async def inventory(kube: ApiClient) -> AsyncIterator[ClusterInventory]:
 
 
 class Service(Protocol):
-    """What works while its `run` does."""
+    """Works while its `run` does."""
 
     async def run(self) -> None: ...
 
@@ -60,10 +62,20 @@ S = TypeVar("S", bound=Service)
 
 @asynccontextmanager
 async def running(service: S) -> AsyncIterator[S]:
-    """The service at work."""
+    """The service while it runs."""
     task = asyncio.create_task(service.run())
     try:
         yield service
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """A cluster with one agent, whose channels are closed when the test ends."""
+    async with exec_server() as server:
+        cluster = Cluster(server)
+        yield cluster
+        await cluster.pool.close()
+        await cluster.client.close()

@@ -1,7 +1,7 @@
-"""An API server that knows one thing, `pods/exec`, with real local processes in place of containers.
+"""An API server with only `pods/exec`, and real local processes instead of containers.
 
-Speaks v4 and v5 as Kubernetes 1.34 does: stdin ends with the connection, v5 can end it before; one Status at
-the end. Can be told to misbehave. For all tests that run commands in pods.
+Supports v4 and v5 like Kubernetes 1.34: stdin ends with the connection, and with v5 also before; one Status at the end.
+Can be configured to misbehave. For all tests that run commands in pods.
 """
 
 import asyncio
@@ -25,27 +25,27 @@ V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
 
 @dataclass
 class ExecServer:
-    """What was asked of it so far, and how to behave from now on."""
+    """The requests so far, and the configured behavior."""
 
     server: TestServer
     requests: list[web.Request] = field(default_factory=list)
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     connections: set[web.WebSocketResponse] = field(default_factory=set)
     serving: list[asyncio.Task[web.StreamResponse]] = field(default_factory=list)
-    protocols: tuple[str, ...] = (V5, V4)  # none: names none, takes all
+    protocols: tuple[str, ...] = (V5, V4)  # empty: names none, accepts all
     refusal: tuple[int, str | None] | None = None  # HTTP status, and message of the Status
     failure: dict[str, Any] | None = None  # this Status instead of a process
-    cut_after: int | None = None  # so many bytes of the first output, then the connection is gone
+    cut_after: int | None = None  # cut the connection after this number of bytes of the first output
     frame_size: int = 32 * 1024
-    is_mute: bool = False  # output and Status are kept back
+    is_mute: bool = False  # output and Status are withheld
     answers_pings: bool = True
 
     def configuration(self) -> Configuration:
-        """A login."""
+        """The configuration of a client."""
         return Configuration(host=str(self.server.make_url("")).rstrip("/"))
 
     async def restart(self) -> None:
-        """Close all connections, as an API server does that goes away."""
+        """Close all connections, like an API server that is restarted."""
         for connection in tuple(self.connections):
             await connection.close(code=WSCloseCode.GOING_AWAY)
 
@@ -57,14 +57,14 @@ class ExecServer:
             status, message = self.refusal or (403, None)
             body = json.dumps({"kind": "Status", "status": "Failure", "message": message}) if message else ""
             return web.Response(status=status, text=body)
-        # As a container's process it outlives the connection: TestServer would cancel the handler with it.
+        # Like a process of a container it outlives the connection: TestServer would cancel the handler with it.
         self.serving.append(asyncio.create_task(self._serve(request, common)))
         return await asyncio.shield(self.serving[-1])
 
     async def _serve(self, request: web.Request, protocols: list[str]) -> web.StreamResponse:
         websocket = web.WebSocketResponse(protocols=protocols, autoping=self.answers_pings)
         self.connections.add(websocket)
-        with suppress(ConnectionError):  # the client may be gone at any point
+        with suppress(ConnectionError):  # the client may disconnect at any point
             await websocket.prepare(request)
             await websocket.send_bytes(b"\1")  # "the stream is open"
             status_object = self.failure or await self._run(websocket, request.query.getall("command"))
@@ -79,7 +79,7 @@ class ExecServer:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
             )
-        except OSError:  # as containerd and runc say it
+        except OSError:  # the message of containerd and runc
             message = f'OCI runtime exec failed: exec: "{command[0]}": executable file not found in $PATH'
             return {"status": "Failure", "reason": "InternalError", "code": 500, "message": message}
         self.processes.append(process)
@@ -114,7 +114,7 @@ class ExecServer:
 
 @asynccontextmanager
 async def exec_server() -> AsyncIterator[ExecServer]:
-    """Serve on a free port of loopback; at the end no process is left."""
+    """Serve on a free loopback port; at the end no process is left."""
     server = ExecServer(TestServer(web.Application()))
     server.server.app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", server._exec)
     async with server.server:
@@ -126,7 +126,7 @@ async def exec_server() -> AsyncIterator[ExecServer]:
 
 
 def _in_sessions(leaders: set[int]) -> Iterator[int]:
-    """The processes of these sessions: those that a shell started too, in groups of their own."""
+    """The processes of these sessions, including those that a shell started in process groups of their own."""
     for proc in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if int((proc / "stat").read_text().rpartition(")")[2].split()[3]) in leaders:

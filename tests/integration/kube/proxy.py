@@ -1,4 +1,4 @@
-"""A TCP proxy before the API server, to cut or freeze the connections of one client alone."""
+"""A TCP proxy in front of the API server, to cut or freeze the connections of one client."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """`cut` ends every connection and refuses new ones; `freeze` keeps them open and lets nothing through."""
+    """`cut` closes every connection and refuses new ones; `freeze` keeps them open and forwards nothing."""
 
     def __init__(self, target: str) -> None:
         url = urlsplit(target)
@@ -20,16 +20,16 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where the API server seems to be."""
+        """The URL of the API server through the proxy."""
         return f"https://127.0.0.1:{self._port}"
 
     async def open(self) -> None:
-        """Take connections, on the same port as before."""
+        """Accept connections, on the same port as before."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
-        """Be unreachable."""
+        """Become unreachable."""
         assert self._server is not None
         self._server.close()
         for writer in list(self._writers):
@@ -37,11 +37,11 @@ class Proxy:
         await self._server.wait_closed()
 
     def freeze(self) -> None:
-        """Be silent."""
+        """Stop forwarding."""
         self._passing.clear()
 
     def thaw(self) -> None:
-        """Go on."""
+        """Continue forwarding."""
         self._passing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +71,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(target: str) -> AsyncIterator[Proxy]:
-    """A proxy that takes connections."""
+    """A proxy that accepts connections."""
     proxy = Proxy(target)
     await proxy.open()
     try:

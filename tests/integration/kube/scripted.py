@@ -1,4 +1,4 @@
-"""A server that gives the answers of a script, for what a real API server does rarely or never."""
+"""A server that returns scripted responses, for cases that are rare or impossible with a real API server."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to one request."""
+    """The response to one request."""
 
     body: bytes
     then: Then = Then.END
@@ -32,7 +32,7 @@ class Answer:
 
 
 def listing(*names: str, version: str = "5") -> Answer:
-    """A list of objects that have nothing but names."""
+    """A list of objects that have only names."""
     items = [{"metadata": {"name": name}} for name in names]
     return Answer(json.dumps({"items": items, "metadata": {"resourceVersion": version}}).encode())
 
@@ -43,19 +43,19 @@ def event(type_: str, content: Mapping[str, object]) -> bytes:
 
 
 def named(name: str, version: str = "6") -> dict[str, object]:
-    """An object that has nothing but a name."""
+    """An object that has only a name."""
     return {"metadata": {"name": name, "resourceVersion": version}}
 
 
 class Script:
-    """`queries` are those asked so far. Once the answers are used up, there is silence."""
+    """`queries`: those of the requests so far. After the last response, further requests get none."""
 
     def __init__(self, *answers: Answer) -> None:
         self.queries: list[dict[str, str]] = []
         self._answers = list(answers)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Give the next answer."""
+        """Return the next response."""
         self.queries.append(dict(request.query))
         answer = self._answers.pop(0) if self._answers else Answer(b"", Then.SILENCE)
         response = web.StreamResponse(status=answer.status)

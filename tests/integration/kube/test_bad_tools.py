@@ -1,5 +1,6 @@
-"""A whole run while the agent's tools are slow, silent, cut short or talk nonsense: right or Unknown, bounded in time
-and memory. Real shells and processes; the tools print what was recorded on the lab, unless they are told not to.
+"""Whole runs while the agent's tools are slow, unresponsive, truncated or print garbage: the result is right or
+Unknown, and bounded in time and memory. Real shells and processes; the tools print what was recorded on the lab, unless
+configured otherwise.
 """
 
 import json
@@ -27,7 +28,7 @@ from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
 from integration.kube.exec_server import ExecServer, exec_server
 from unit.recorded import recorded
-from unit.runs.test_runner import RecordedPort, Recording, inventory_of, probe_of
+from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
 
 WHOLE, BROKEN = "healthy-same-node", "endpoint-entry-missing-same-node"
 BUDGET_S, AMPLE_S = 2.0, 20.0
@@ -49,7 +50,7 @@ def answer(argv):
     sys.stderr.write(err)
     return code, out
 mode = (folder / "mode").read_text()
-if mode == "agent stands still" and (name == "hubble" or sys.argv[1:2] in (["endpoint"], ["policy"], ["monitor"])):
+if mode == "agent hangs" and (name == "hubble" or sys.argv[1:2] in (["endpoint"], ["policy"], ["monitor"])):
     time.sleep(600)
 if name != "bpftool":
     mode = ""
@@ -80,9 +81,9 @@ sys.stdout.write(out)
 sys.stdout.flush()
 sys.exit(code)
 """
-AGENT_STANDS_STILL = "agent stands still"
+AGENT_HANGS = "agent hangs"
 MODES = [
-    AGENT_STANDS_STILL,
+    AGENT_HANGS,
     "slow",
     "hangs",
     "is cut short",
@@ -91,25 +92,25 @@ MODES = [
     "kills its shell",
 ]
 SILENCES = [
-    (AGENT_STANDS_STILL, ("cilium-dbg", "hubble"), Reason.AGENT_NOT_RESPONDING),
+    (AGENT_HANGS, ("cilium-dbg", "hubble"), Reason.AGENT_NOT_RESPONDING),
     ("hangs", ("bpftool",), Reason.EVIDENCE_TIMEOUT),
 ]
 
 
 @dataclass
 class Bench:
-    """Tools on the path of the agents' shells; `pool` asks through them."""
+    """Tools in the PATH of the agents' shells; `pool` runs them."""
 
     folder: Path
     pool: ChannelPool
     server: ExecServer
 
     def starts(self, *programs: str) -> int:
-        """How often these were started."""
+        """How often these programs were started."""
         return sum(name in programs for name in (self.folder / "starts").read_text().split())
 
     def install(self, run: PathRun, mode: str) -> None:
-        """Every program that was asked on the lab, as it answered there; bpftool in this mode."""
+        """Install every recorded program with its recorded answers; bpftool runs in this mode."""
         answers = [
             (
                 argv_of(fact),
@@ -128,7 +129,7 @@ class Bench:
             tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
 
     async def diagnosis(self, run: PathRun, budget_s: float) -> Diagnosis:
-        """One run of the recorded probe; an agent has so long for each round of facts."""
+        """One run of the recorded probe. `budget_s`: the agent's time limit for each round of facts."""
         agents = ShellAgents(self.pool, inventory_of(run.plan).agent, budget_s=budget_s)
         runner = ProbeRunner(
             inventory_of(run.plan),
@@ -162,7 +163,7 @@ async def timed(bench: Bench, name: str, mode: str, budget_s: float = BUDGET_S) 
     return diagnosis
 
 
-async def test_tools_that_work_give_the_recorded_verdicts(bench: Bench) -> None:
+async def test_working_tools_give_the_recorded_verdicts(bench: Bench) -> None:
     whole = await timed(bench, WHOLE, "works", AMPLE_S)
     assert whole.verdict is ProbeVerdict.HEALTHY, whole.message
     broken = await timed(bench, BROKEN, "works", AMPLE_S)
@@ -171,7 +172,7 @@ async def test_tools_that_work_give_the_recorded_verdicts(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_path_that_is_whole_is_not_blamed(bench: Bench, mode: str) -> None:
+async def test_a_healthy_path_is_not_blamed(bench: Bench, mode: str) -> None:
     diagnosis = await timed(bench, WHOLE, mode)
     assert diagnosis.verdict in (ProbeVerdict.HEALTHY, ProbeVerdict.UNKNOWN), diagnosis.message
 
@@ -185,7 +186,7 @@ async def test_no_other_hop_is_blamed_for_a_fault(bench: Bench, mode: str) -> No
 
 
 @pytest.mark.parametrize(("mode", "programs", "reason"), SILENCES)
-async def test_who_is_silent_costs_a_run_one_timeout(
+async def test_an_unresponsive_tool_costs_a_run_one_timeout(
     bench: Bench, mode: str, programs: tuple[str, ...], reason: Reason
 ) -> None:
     diagnosis = await timed(bench, BROKEN, mode, AMPLE_S)
@@ -194,7 +195,7 @@ async def test_who_is_silent_costs_a_run_one_timeout(
     assert bench.starts(*programs) == 1
 
 
-async def test_a_channel_that_falls_silent_costs_a_run_one_timeout(bench: Bench) -> None:
+async def test_an_unresponsive_channel_costs_a_run_one_timeout(bench: Bench) -> None:
     await timed(bench, WHOLE, "works", AMPLE_S)
     execs, bench.server.is_mute = len(bench.server.requests), True
     diagnosis = await timed(bench, WHOLE, "works", AMPLE_S)
@@ -203,7 +204,7 @@ async def test_a_channel_that_falls_silent_costs_a_run_one_timeout(bench: Bench)
     assert len(bench.server.requests) == execs, "no further channel was tried"
 
 
-async def test_what_does_not_stop_costs_bounded_memory(bench: Bench) -> None:
+async def test_endless_output_costs_bounded_memory(bench: Bench) -> None:
     tracemalloc.start()
     try:
         await timed(bench, WHOLE, "does not stop")

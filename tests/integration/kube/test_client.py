@@ -1,4 +1,4 @@
-"""One login serves kubernetes.aio and kopf, by kubeconfig or as a pod, and survives a token's rotation."""
+"""kubernetes.aio and kopf share one authentication, from a kubeconfig or as a pod, and follow rotated tokens."""
 
 import asyncio
 import gc
@@ -28,18 +28,18 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The file of a projected token. `good`: what the API server takes."""
+    """The file of a projected token. `good`: the token that the API server accepts."""
 
     path: Path
     good: str
 
     def rotate(self, token: str) -> None:
-        """Put another token there."""
+        """Replace the token."""
         self.path.write_text(token)
 
 
 class Later(datetime):
-    """A clock that is fast: at every look it is a minute later, so that the token is due."""
+    """A clock that advances a minute at every call, so that the token is due."""
 
     looks = itertools.count(1)
 
@@ -50,7 +50,7 @@ class Later(datetime):
 
 @pytest.fixture
 def service_account(apiserver: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Token:
-    """The environment of a pod; gives its token."""
+    """The environment of a pod; returns its token."""
     kubeconfig = yaml.safe_load(apiserver.kubeconfig.read_text())
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     url = urlsplit(cluster["server"])
@@ -92,7 +92,7 @@ async def test_context_can_be_chosen(apiserver: ApiServer, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("context", [None, "nowhere"])
-async def test_without_credentials_the_error_says_where_they_were_looked_for(
+async def test_without_credentials_the_error_names_the_sources(
     apiserver: ApiServer, tmp_path: Path, context: str | None
 ) -> None:
     path = str(apiserver.kubeconfig if context else tmp_path / "missing")
@@ -100,7 +100,7 @@ async def test_without_credentials_the_error_says_where_they_were_looked_for(
         await load_configuration(path, context)
 
 
-async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient) -> None:
+async def test_a_vanished_peer_is_detected_on_every_connection(kube: ApiClient) -> None:
     url = f"{kube.configuration.host}/api/v1/nodes?watch=true&resourceVersion=0"
     async with session(kube) as any_session, any_session.get(url) as watch:
         assert watch.connection
@@ -114,8 +114,8 @@ async def test_peer_that_vanished_is_noticed_on_every_connection(kube: ApiClient
         assert idle_s + every_s * times <= 25
 
 
-@pytest.mark.filterwarnings("default")  # aiohttp drops the connection that was being made
-async def test_session_closed_while_it_connects_says_so(kube: ApiClient) -> None:
+@pytest.mark.filterwarnings("default")  # aiohttp drops the connection that is being opened
+async def test_a_session_closed_while_connecting_raises_that_it_is_closed(kube: ApiClient) -> None:
     any_session = session(kube)
 
     async def close(*_: Any) -> None:
@@ -131,8 +131,8 @@ async def test_session_closed_while_it_connects_says_so(kube: ApiClient) -> None
     gc.collect()
 
 
-@pytest.mark.filterwarnings("default")  # kopf's own are not the matter here
-async def test_kopf_watches_through_the_same_login_and_renews_it(
+@pytest.mark.filterwarnings("default")  # warnings of kopf itself are not tested here
+async def test_kopf_uses_the_same_authentication_and_renews_it(
     service_account: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=Later, timedelta=timedelta))

@@ -1,4 +1,4 @@
-"""Events about probes arrive as people's tools expect them, once each, and never hold anybody up."""
+"""Events about probes arrive in the form that tools expect, once each, and never delay anything."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ from integration.kube.cluster import events_about, eventually
 from integration.kube.conftest import running
 from integration.kube.scripted import Answer, Script, serving
 
-BROKEN = Event("Warning", "ConnectionRefused", "Probe", "nobody listens on 10.244.0.157:81")
+BROKEN = Event("Warning", "ConnectionRefused", "Probe", "no process listens on 10.244.0.157:81")
 HEALTHY = Event("Normal", "AllHopsOk", "Probe", "21/21 hops ok")
 
 
@@ -38,7 +38,7 @@ async def test_events_are_found_with_their_probe(kube: ApiClient) -> None:
     assert (second["type"], second["reason"]) == ("Normal", "AllHopsOk")
 
 
-async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
+async def test_a_repeated_event_is_sent_once(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-2")
     async with running(recorder_on(kube)) as recorder:
         for event in (BROKEN, BROKEN, HEALTHY, BROKEN):
@@ -47,7 +47,7 @@ async def test_the_same_twice_running_is_told_once(kube: ApiClient) -> None:
     assert [event["reason"] for event in found] == ["ConnectionRefused", "AllHopsOk", "ConnectionRefused"]
 
 
-async def test_what_a_key_is_about_is_told_once_also_by_another_operator(kube: ApiClient) -> None:
+async def test_events_with_the_same_key_are_kept_once_also_from_another_operator(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-9")
     changed = replace(HEALTHY, key="PathChanged/1")
     for count in (2, 3):
@@ -58,7 +58,7 @@ async def test_what_a_key_is_about_is_told_once_also_by_another_operator(kube: A
     assert [event["reason"] for event in found] == ["AllHopsOk", "ConnectionRefused", "ConnectionRefused"]
 
 
-async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiClient) -> None:
+async def test_long_notes_and_names_are_cut_to_the_limits_of_kubernetes(kube: ApiClient) -> None:
     probe = ProbeRef("default", "n" * 219 + "-" + "n" * 33, "e-3")
     async with running(recorder_on(kube)) as recorder:
         recorder.record(probe, Event("Normal", "AllHopsOk", "Probe", "→" * 1000))
@@ -66,7 +66,7 @@ async def test_long_notes_and_names_are_cut_to_what_kubernetes_takes(kube: ApiCl
     assert found["message"] == "→" * 341
 
 
-async def test_events_of_a_time_without_api_server_arrive_after_it(
+async def test_events_during_an_outage_of_the_api_server_arrive_later(
     apiserver: ApiServer, kube: ApiClient
 ) -> None:
     probe = ProbeRef("default", "landing", "e-4")
@@ -81,7 +81,7 @@ async def test_events_of_a_time_without_api_server_arrive_after_it(
         assert len(await events_about(kube, probe, 1)) == 1
 
 
-async def test_event_that_arrived_unnoticed_is_not_an_error() -> None:
+async def test_an_event_that_arrived_without_a_response_is_not_an_error() -> None:
     probe = ProbeRef("default", "landing", "e-5")
     script = Script(Answer(b"", status=503), Answer(b'{"message": "exists"}', status=409), Answer(b"{}"))
     with capture_logs() as logs:
@@ -92,7 +92,7 @@ async def test_event_that_arrived_unnoticed_is_not_an_error() -> None:
     assert logs == []
 
 
-async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
+async def test_a_rejected_event_is_logged_and_the_next_one_is_sent() -> None:
     probe = ProbeRef("default", "landing", "e-6")
     script = Script(Answer(b'{"message": "the namespace is being deleted"}', status=403), Answer(b"{}"))
     with capture_logs() as logs:
@@ -105,7 +105,7 @@ async def test_refused_event_is_logged_and_the_next_one_sent() -> None:
     ]
 
 
-async def test_event_that_is_too_old_by_now_is_dropped(kube: ApiClient) -> None:
+async def test_an_event_that_is_too_old_is_dropped(kube: ApiClient) -> None:
     times = iter([0.0, events.RETRY_WINDOW_S + 1])
     recorder = EventRecorder(kube, "datapath-probe-0", clock=lambda: next(times))
     recorder.record(ProbeRef("default", "landing", "e-7"), BROKEN)
@@ -118,7 +118,7 @@ async def test_event_that_is_too_old_by_now_is_dropped(kube: ApiClient) -> None:
     assert logs[0]["event"] == "event dropped"
 
 
-async def test_telling_never_waits_even_when_nothing_is_sent(kube: ApiClient) -> None:
+async def test_recording_never_waits_even_if_nothing_is_sent(kube: ApiClient) -> None:
     recorder = recorder_on(kube)
     with capture_logs() as logs:
         for number in range(events.QUEUE_LIMIT + 1):
@@ -126,7 +126,7 @@ async def test_telling_never_waits_even_when_nothing_is_sent(kube: ApiClient) ->
     assert [log["probe"] for log in logs] == [f"default/probe-{events.QUEUE_LIMIT}"]
 
 
-async def test_probe_of_the_same_uid_is_told_again_after_it_was_forgotten(kube: ApiClient) -> None:
+async def test_an_event_of_a_forgotten_probe_is_sent_again(kube: ApiClient) -> None:
     probe = ProbeRef("default", "landing", "e-8")
     recorder = recorder_on(kube)
     recorder.record(probe, BROKEN)

@@ -1,4 +1,4 @@
-"""One command in a source container, end to end: every way it can go is a Reading."""
+"""One command in a source container, end to end: every outcome is a Reading."""
 
 import asyncio
 import logging
@@ -58,14 +58,14 @@ async def reason(client: ExecClient, *argv: str, stdin: bytes | None = None, tim
     return reading.reason
 
 
-async def test_the_streams_come_apart_and_with_the_exit_code(client: ExecClient) -> None:
+async def test_streams_are_separate_and_have_the_exit_code(client: ExecClient) -> None:
     reading = await answer(client, "sh", "-c", "printf out; printf err >&2; exit 28")
     assert (reading.exit_code, reading.stdout, reading.stderr) == (28, b"out", b"err")
     assert not reading.truncated
     assert 0 < reading.duration_s < 5
 
 
-async def test_the_container_is_the_one_asked_for(server: ExecServer, client: ExecClient) -> None:
+async def test_the_command_runs_in_the_given_container(server: ExecServer, client: ExecClient) -> None:
     await answer(client, "true")
     (request,) = server.requests
     assert request.match_info == {"namespace": "default", "pod": "xwing"}
@@ -73,7 +73,7 @@ async def test_the_container_is_the_one_asked_for(server: ExecServer, client: Ex
     assert request.query["stdin"] == "false"
 
 
-async def test_the_login_and_its_connection_pool_are_shared(server: ExecServer) -> None:
+async def test_authentication_and_connection_pool_are_shared(server: ExecServer) -> None:
     configuration = server.configuration()
     configuration.api_key["BearerToken"] = "Bearer a-token"
     async with connect(configuration):
@@ -85,7 +85,7 @@ async def test_the_login_and_its_connection_pool_are_shared(server: ExecServer) 
     assert server.requests[0].headers["Authorization"] == "Bearer a-token"
 
 
-async def test_the_end_of_stdin_reaches_the_process(client: ExecClient) -> None:
+async def test_the_process_reads_the_end_of_stdin(client: ExecClient) -> None:
     assert (await answer(client, "cat", stdin=b"a body\n\0\xff")).stdout == b"a body\n\0\xff"
     assert (await answer(client, "cat", stdin=b"")).stdout == b""
 
@@ -94,28 +94,28 @@ async def test_a_process_that_does_not_read_its_stdin_still_has_an_exit_code(cli
     assert (await answer(client, "sh", "-c", "exec <&-; exit 7", stdin=b"x" * 100_000)).exit_code == 7
 
 
-async def test_words_arrive_as_they_are(client: ExecClient) -> None:
+async def test_arguments_arrive_unchanged(client: ExecClient) -> None:
     words = ("$(id)", "a b", "'\"", "\n", "+%2B&=;#?/", "é", "--", "@/etc/passwd", "", "http://a/%zz?b=c%20d")
     assert (await answer(client, "printf", "%s|", *words)).stdout == ("|".join(words) + "|").encode()
 
 
-async def test_a_character_cut_in_two_is_whole_again(server: ExecServer, client: ExecClient) -> None:
+async def test_a_character_split_between_messages_is_complete(server: ExecServer, client: ExecClient) -> None:
     server.frame_size = 1
     assert (await answer(client, "printf", "→ ✓ é")).stdout.decode() == "→ ✓ é"
 
 
-async def test_output_beyond_the_limit_is_dropped_and_said_to_be(client: ExecClient) -> None:
+async def test_output_beyond_the_limit_is_dropped_and_marked_as_truncated(client: ExecClient) -> None:
     reading = await answer(client, "head", "-c", "15000", "/dev/zero", stdout_limit=1234)
     assert (reading.exit_code, reading.stdout, reading.truncated) == (0, bytes(1234), True)
 
 
-async def test_a_process_whose_output_does_not_end_is_hung_up(client: ExecClient) -> None:
+async def test_endless_output_closes_the_connection(client: ExecClient) -> None:
     reading = await run(client, "cat", "/dev/zero", stdout_limit=1234)
     assert isinstance(reading, Unavailable)
     assert reading.reason == EvidenceError.TRUNCATED
 
 
-async def test_credentials_that_cannot_be_had_are_a_refusal(server: ExecServer) -> None:
+async def test_missing_credentials_are_a_refusal(server: ExecServer) -> None:
     async def no_token(_: object) -> None:
         raise ConfigException("the helper failed")
 
@@ -127,7 +127,7 @@ async def test_credentials_that_cannot_be_had_are_a_refusal(server: ExecServer) 
     await client.close()
 
 
-async def test_an_exec_after_the_end_is_a_lost_channel(client: ExecClient) -> None:
+async def test_an_exec_after_shutdown_is_a_lost_channel(client: ExecClient) -> None:
     await answer(client, "true")
     await client.close()
     assert await reason(client, "true") == EvidenceError.CHANNEL_LOST
@@ -138,16 +138,16 @@ async def test_standard_error_has_its_own_limit(client: ExecClient) -> None:
     assert (reading.stdout, reading.stderr, reading.truncated) == (b"ok\n", bytes(STDERR_LIMIT), True)
 
 
-async def test_output_of_just_the_limit_is_not_truncated(client: ExecClient) -> None:
+async def test_output_of_exactly_the_limit_is_not_truncated(client: ExecClient) -> None:
     assert not (await answer(client, "head", "-c", "1000", "/dev/zero", stdout_limit=1000)).truncated
 
 
-async def test_v4_will_do_without_stdin(server: ExecServer, client: ExecClient) -> None:
+async def test_v4_is_sufficient_without_stdin(server: ExecServer, client: ExecClient) -> None:
     server.protocols = (V4,)
     assert (await answer(client, "sh", "-c", "exit 3")).exit_code == 3
 
 
-async def test_v4_will_not_do_with_stdin_and_nothing_is_run(server: ExecServer, client: ExecClient) -> None:
+async def test_with_stdin_v4_is_refused_and_nothing_runs(server: ExecServer, client: ExecClient) -> None:
     server.protocols = (V4,)
     assert await reason(client, "cat", stdin=b"x") == EvidenceError.STDIN_UNSUPPORTED
     assert server.processes == []
@@ -164,7 +164,7 @@ async def test_v4_will_not_do_with_stdin_and_nothing_is_run(server: ExecServer, 
     ],
 )
 @pytest.mark.parametrize("stdin", [None, b"x"])
-async def test_a_refusal_has_its_reason_and_the_servers_words(
+async def test_a_refusal_has_a_reason_and_the_servers_message(
     server: ExecServer,
     client: ExecClient,
     stdin: bytes | None,
@@ -179,23 +179,25 @@ async def test_a_refusal_has_its_reason_and_the_servers_words(
     assert message is None or reading.message == message
 
 
-async def test_a_container_that_ended_has_its_reason(server: ExecServer, client: ExecClient) -> None:
+async def test_a_terminated_container_has_a_reason(server: ExecServer, client: ExecClient) -> None:
     message = 'Internal error occurred: unable to upgrade connection: container not found ("spaceship")'
     server.failure = {"status": "Failure", "reason": "InternalError", "message": message, "code": 500}
     assert await reason(client, "true") == EvidenceError.CONTAINER_NOT_FOUND
 
 
 @pytest.mark.parametrize("argv", [("nothing",), ("sh", "-c", "nothing"), ("sh", "-c", "/etc/passwd")])
-async def test_a_program_that_is_not_there_has_its_reason(client: ExecClient, argv: tuple[str, ...]) -> None:
+async def test_a_missing_program_has_a_reason(client: ExecClient, argv: tuple[str, ...]) -> None:
     assert await reason(client, *argv) == EvidenceError.NO_SUCH_EXECUTABLE
 
 
-async def test_a_cut_in_mid_answer_is_a_lost_channel(server: ExecServer, client: ExecClient) -> None:
+async def test_a_connection_cut_during_the_answer_is_a_lost_channel(
+    server: ExecServer, client: ExecClient
+) -> None:
     server.cut_after = 3
     assert await reason(client, "echo", "a long answer") == EvidenceError.CHANNEL_LOST
 
 
-async def test_a_server_that_is_not_there_is_a_lost_channel(server: ExecServer, client: ExecClient) -> None:
+async def test_an_unreachable_server_is_a_lost_channel(server: ExecServer, client: ExecClient) -> None:
     await server.server.close()
     assert await reason(client, "true") == EvidenceError.CHANNEL_LOST
 
@@ -205,7 +207,7 @@ async def test_garbage_instead_of_a_status_is_a_failed_exec(server: ExecServer, 
     assert await reason(client, "true") == EvidenceError.EXEC_FAILED
 
 
-async def test_no_sub_protocol_is_a_failed_exec(server: ExecServer, client: ExecClient) -> None:
+async def test_a_missing_sub_protocol_is_a_failed_exec(server: ExecServer, client: ExecClient) -> None:
     server.protocols = ()
     assert await reason(client, "true") == EvidenceError.EXEC_FAILED
 
@@ -218,11 +220,11 @@ async def test_a_command_that_does_not_end_is_a_timeout_and_reads_the_end_of_std
     assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
-async def test_words_that_are_no_text_are_refused(client: ExecClient) -> None:
+async def test_arguments_that_are_not_valid_unicode_are_rejected(client: ExecClient) -> None:
     assert await reason(client, "echo", "\udcff") == EvidenceError.EXEC_FAILED
 
 
-async def test_no_header_and_no_body_gets_into_a_message_or_a_log(
+async def test_headers_and_body_are_in_no_message_and_no_log(
     server: ExecServer, client: ExecClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -240,11 +242,11 @@ async def test_no_header_and_no_body_gets_into_a_message_or_a_log(
     assert "s3cret" not in f"{readings} {logged}"
 
 
-async def test_an_attended_command_says_when_it_has_begun_and_ends_when_it_is_told(
+async def test_an_attended_command_signals_its_start_and_ends_on_stop(
     client: ExecClient,
 ) -> None:
     started, stop = asyncio.Event(), asyncio.Event()
-    script = "echo ready >&2; read word; echo told $word"
+    script = "echo ready >&2; read word; echo got $word"
     attended = asyncio.create_task(
         SourceExec(client).attend(
             XWING, ("sh", "-c", script), started=started, stop=stop, timeout_s=10, stdout_limit=100
@@ -255,10 +257,10 @@ async def test_an_attended_command_says_when_it_has_begun_and_ends_when_it_is_to
     stop.set()
     reading = await attended
     assert isinstance(reading, Answer)
-    assert reading.stdout == b"told stop\n"
+    assert reading.stdout == b"got stop\n"
 
 
-async def test_an_attended_command_that_cannot_begin_keeps_nobody_waiting(
+async def test_an_attended_command_that_fails_to_start_sets_started(
     server: ExecServer, client: ExecClient
 ) -> None:
     server.refusal = (403, "no")

@@ -1,4 +1,4 @@
-"""The inventory follows a real API server: what is there, what changes, what goes."""
+"""The inventory follows a real API server: existing, changed and deleted objects."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ SLICE |= {
     "endpoints": [{"addresses": ["10.244.0.9"]}],
 }
 
-# What to create, where, how to look it up, what to change, and what shows the change.
+# What to create, where, how to look it up, what to change, and the value that shows the change.
 RESOURCES: dict[str, tuple[str, Json, Look, Json, Callable[[Any], bool]]] = {
     "pods": (
         PODS,
@@ -91,7 +91,7 @@ RESOURCES: dict[str, tuple[str, Json, Look, Json, Callable[[Any], bool]]] = {
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-async def test_objects_come_change_and_go(
+async def test_created_changed_and_deleted_objects(
     kube: ApiClient, inventory: ClusterInventory, resource: str
 ) -> None:
     path, body, look, change, shows = RESOURCES[resource]
@@ -107,7 +107,7 @@ async def test_objects_come_change_and_go(
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-async def test_what_was_there_before_is_listed(kube: ApiClient, resource: str) -> None:
+async def test_existing_objects_are_listed(kube: ApiClient, resource: str) -> None:
     path, body, look, _, _ = RESOURCES[resource]
     await create(kube, path, body)
     async with running(ClusterInventory(kube, "kube-system")) as inventory:
@@ -142,7 +142,7 @@ async def test_endpoints_in_two_slices_count_once(kube: ApiClient, inventory: Cl
     await eventually(lambda: not inventory.slice_endpoints("default", "empire"))
 
 
-async def test_agents_are_believed_in_ciliums_namespace_only(
+async def test_only_pods_in_ciliums_namespace_are_agents(
     kube: ApiClient, inventory: ClusterInventory
 ) -> None:
     spec = {"nodeName": "hoth", "containers": [{"name": "cilium-agent", "image": "cilium"}]}
@@ -158,7 +158,7 @@ async def test_agents_are_believed_in_ciliums_namespace_only(
     await eventually(lambda: inventory.agent("hoth") is None)
 
 
-async def test_while_an_agent_is_replaced_the_ready_one_is_asked(
+async def test_while_an_agent_is_replaced_the_ready_one_is_used(
     kube: ApiClient, inventory: ClusterInventory
 ) -> None:
     pods = "/api/v1/namespaces/kube-system/pods"
@@ -179,7 +179,7 @@ async def test_while_an_agent_is_replaced_the_ready_one_is_asked(
         await delete(kube, f"{pods}/{name}")
 
 
-async def test_config_is_ciliums_own(kube: ApiClient, inventory: ClusterInventory) -> None:
+async def test_the_configuration_is_that_of_cilium(kube: ApiClient, inventory: ClusterInventory) -> None:
     await create(kube, CONFIG_MAPS, named("ConfigMap", "v1", "other-config", data={"routing-mode": "native"}))
     assert inventory.cilium_config()["routing-mode"] == "tunnel"
     await merge(kube, f"{CONFIG_MAPS}/cilium-config", {"data": {"tunnel-protocol": "geneve"}})
@@ -189,7 +189,9 @@ async def test_config_is_ciliums_own(kube: ApiClient, inventory: ClusterInventor
     await delete(kube, f"{CONFIG_MAPS}/other-config")
 
 
-async def test_without_cilium_there_is_a_reason_until_it_comes(cilium: ApiServer, kube: ApiClient) -> None:
+async def test_without_cilium_there_is_a_reason_until_it_is_installed(
+    cilium: ApiServer, kube: ApiClient
+) -> None:
     for crd in ("ciliumendpoints.cilium.io", "ciliumnodes.cilium.io"):
         assert cilium.run_kubectl("delete", "crd", crd).returncode == 0
     await delete(kube, f"{CONFIG_MAPS}/cilium-config")
@@ -211,7 +213,7 @@ async def test_without_cilium_there_is_a_reason_until_it_comes(cilium: ApiServer
         install_cilium(cilium)
 
 
-async def test_a_services_endpoints_tell_when_they_last_changed(
+async def test_the_endpoints_of_a_service_have_the_time_of_their_last_change(
     kube: ApiClient, inventory: ClusterInventory
 ) -> None:
     def changed_at() -> float:
@@ -222,7 +224,7 @@ async def test_a_services_endpoints_tell_when_they_last_changed(
     await create(kube, SLICES, SLICE)
     await eventually(changed_at)
     first = changed_at()
-    assert began - 1 <= first <= time.time() + 1  # in whole seconds
+    assert began - 1 <= first <= time.time() + 1  # whole seconds
     await asyncio.sleep(1)
     await merge(kube, f"{SLICES}/empire-1", {"endpoints": [{"addresses": ["10.244.0.10"]}]})
     await eventually(lambda: changed_at() > first)
@@ -238,5 +240,5 @@ async def test_the_pods_of_a_selector_are_found_ready_or_not(
     assert (pod.name, pod.ready) == ("picked", False)
     assert not inventory.selected_pods("kube-system", {"k8s-app": "demo"})
     assert not inventory.selected_pods("default", {"k8s-app": "demo", "class": "deathstar"})
-    assert not inventory.selected_pods("default", {})  # selects nothing, as with a Service
+    assert not inventory.selected_pods("default", {})  # selects nothing, as in a Service
     await delete(kube, f"{PODS}/picked")

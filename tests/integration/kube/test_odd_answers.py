@@ -1,4 +1,4 @@
-"""Whatever a server answers, the reflector keeps no ghosts, forgets nothing by mistake, and never spins."""
+"""Whatever a server answers, the reflector keeps no deleted objects, forgets nothing by mistake, and never spins."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ EXPIRED = {"code": 410, "message": "too old resource version: 5 (9)"}
 
 @asynccontextmanager
 async def following(script: Script) -> AsyncIterator[Reflector[Node]]:
-    """A reflector of nodes that is fed by the script."""
+    """A reflector of nodes that reads the script."""
     async with serving(script) as client:
         nodes = Reflector(client, NODES, Skips())
         task = asyncio.create_task(nodes.run())
@@ -55,7 +55,7 @@ def has(nodes: Reflector[Node], *names: str) -> bool:
         pytest.param(Answer(b""), id="ended at once"),
     ],
 )
-async def test_after_trouble_in_a_watch_everything_is_listed_anew(watch: Answer) -> None:
+async def test_after_an_error_in_a_watch_everything_is_listed_again(watch: Answer) -> None:
     script = Script(listing("endor", "naboo"), watch, listing("naboo", "hoth"))
     async with following(script) as nodes:
         await eventually(lambda: len(script.queries) == 4)
@@ -78,7 +78,7 @@ async def test_after_trouble_in_a_watch_everything_is_listed_anew(watch: Answer)
         pytest.param(Answer(b"", status=401), id="unauthorized"),
     ],
 )
-async def test_what_is_no_list_makes_nothing_disappear(answer: Answer) -> None:
+async def test_a_response_that_is_not_a_list_removes_nothing(answer: Answer) -> None:
     script = Script(listing("endor"), Answer(event("ERROR", EXPIRED)), answer)
     async with following(script) as nodes:
         await eventually(lambda: len(script.queries) == 4)
@@ -86,7 +86,7 @@ async def test_what_is_no_list_makes_nothing_disappear(answer: Answer) -> None:
         assert nodes.stale_since is not None
 
 
-async def test_watch_that_ended_in_order_goes_on_from_the_last_bookmark(
+async def test_a_watch_that_ended_normally_continues_from_the_last_bookmark(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reflector, "SHORTEST_WATCH_S", 0)
@@ -98,14 +98,14 @@ async def test_watch_that_ended_in_order_goes_on_from_the_last_bookmark(
         assert [query.get("resourceVersion") for query in script.queries] == [None, "5", "9", "12"]
 
 
-async def test_objects_without_name_are_skipped_and_counted() -> None:
+async def test_objects_without_a_name_are_skipped_and_counted() -> None:
     script = Script(listing("endor", ""), Answer(event("ADDED", {}), Then.SILENCE))
     async with following(script) as nodes:
         await eventually(lambda: nodes._skips["nodes.metadata"] == 2)
         assert has(nodes, "endor")
 
 
-async def test_list_that_expired_between_its_pages_begins_anew() -> None:
+async def test_a_list_that_expired_between_pages_is_restarted() -> None:
     first = Answer(
         b'{"items": [{"metadata": {"name": "endor"}}], "metadata": {"resourceVersion": "5", "continue": "x"}}'
     )
@@ -118,7 +118,7 @@ async def test_list_that_expired_between_its_pages_begins_anew() -> None:
         assert [query.get("continue") for query in script.queries[:4]] == [None, "x", None, "x"]
 
 
-async def test_server_that_fails_for_long_is_asked_ever_more_seldom_and_logged_once() -> None:
+async def test_a_server_that_fails_for_long_is_retried_less_often_and_logged_once() -> None:
     broken = Answer(b'{"message": "etcd is sad"}', status=500)
     with capture_logs() as logs:
         async with following(Script(*[broken] * 4, listing("endor"))) as nodes:

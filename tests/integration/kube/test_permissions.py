@@ -1,4 +1,6 @@
-"""What `manifests/base` grants is enough for all that is read and written here, and for nothing else."""
+"""The permissions in `manifests/base` are sufficient for everything that the operator reads and writes, and for nothing
+else.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +23,7 @@ BASE = Path(__file__).parents[3] / "manifests/base"
 
 @pytest.fixture
 async def operator(cilium: ApiServer, kube: ApiClient) -> AsyncIterator[ApiClient]:
-    """A client with the ServiceAccount's permissions."""
+    """A client with the permissions of the ServiceAccount."""
     applied = cilium.run_kubectl("apply", "--server-side", "--force-conflicts", "-k", BASE)
     assert applied.returncode == 0, applied.stderr
     cilium.wait_for("get", "datapathprobes")
@@ -30,13 +32,13 @@ async def operator(cilium: ApiServer, kube: ApiClient) -> AsyncIterator[ApiClien
         yield client
 
 
-async def test_inventory_may_be_followed(operator: ApiClient) -> None:
+async def test_the_inventory_can_be_watched(operator: ApiClient) -> None:
     async with running(ClusterInventory(operator, "kube-system")) as inventory:
         await eventually(lambda: inventory.stale_since is None)
         assert inventory.unsynced == {}
 
 
-async def test_status_and_events_may_be_written(kube: ApiClient, operator: ApiClient) -> None:
+async def test_status_and_events_can_be_written(kube: ApiClient, operator: ApiClient) -> None:
     probe = await create_probe(kube)
     try:
         assert await Probes(operator).list_refs() == frozenset({probe})
@@ -51,7 +53,7 @@ async def test_status_and_events_may_be_written(kube: ApiClient, operator: ApiCl
 @pytest.mark.parametrize(
     "path", ["/api/v1/secrets", "/api/v1/configmaps", "/api/v1/namespaces/kube-system/configmaps"]
 )
-async def test_nothing_else_may_be_read(operator: ApiClient, path: str) -> None:
+async def test_nothing_else_can_be_read(operator: ApiClient, path: str) -> None:
     with pytest.raises(rest.ApiError) as refused:
         await rest.request(operator, "GET", path, {})
     assert refused.value.status == 403

@@ -1,4 +1,4 @@
-"""Status reaches the very probe it is about, and no other; what exists is listed completely or not at all."""
+"""A status is written only to the probe that it belongs to. Existing probes are listed completely or not at all."""
 
 import asyncio
 import json
@@ -54,9 +54,7 @@ async def test_status_is_applied_as_a_whole_by_our_field_manager(kube: ApiClient
     assert [(entry["manager"], entry["subresource"]) for entry in applied] == [("datapath-probe", "status")]
 
 
-async def test_what_others_put_into_the_status_is_left_or_taken_over(
-    kube: ApiClient, probe: ProbeRef
-) -> None:
+async def test_fields_of_other_managers_are_kept_or_replaced(kube: ApiClient, probe: ProbeRef) -> None:
     theirs = {"summary": "mine", "conditions": [{"type": "Approved", **CONDITION}]}
     await merge(kube, f"{PROBES}/landing/status", {"status": theirs})
     ours = {"summary": "ours", "conditions": [{"type": "Ready", **CONDITION}]}
@@ -66,7 +64,7 @@ async def test_what_others_put_into_the_status_is_left_or_taken_over(
     assert {condition["type"] for condition in status["conditions"]} == {"Approved", "Ready"}
 
 
-async def test_a_status_of_an_earlier_version_is_read_after_the_upgrade_and_leaves_no_trace(
+async def test_a_status_of_an_earlier_version_is_upgraded_completely(
     apiserver: ApiServer, kube: ApiClient, probe: ProbeRef
 ) -> None:
     old = json.loads(OLD_STATUS.read_bytes())
@@ -90,24 +88,24 @@ async def test_a_status_of_an_earlier_version_is_read_after_the_upgrade_and_leav
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the API server uses a schema: it does a moment after it was written."""
+    """Wait until the API server uses a schema, which takes a moment after it was written."""
     async with asyncio.timeout(30):
         while not await holds():  # noqa: ASYNC110 (the server gives no sign)
             await asyncio.sleep(0.1)
 
 
 async def keeps(kube: ApiClient, probe: ProbeRef, status: Json) -> bool:
-    """Whether this status is stored as a whole."""
+    """Whether this status is stored completely."""
     assert await Probes(kube).write(probe, status) == Written()
     return bool((await stored(kube))["status"] == status)
 
 
 async def prunes(kube: ApiClient) -> bool:
-    """Whether fields that are no longer in the schema are dropped when an object is read."""
+    """Whether fields that are not in the schema any more are dropped when an object is read."""
     return "leftOut" not in (await stored(kube))["status"]["capture"]
 
 
-async def test_probe_that_was_made_anew_does_not_get_the_old_ones_status(
+async def test_a_recreated_probe_does_not_get_the_status_of_the_old_one(
     kube: ApiClient, probe: ProbeRef
 ) -> None:
     knowing, new_here = Probes(kube), Probes(kube)
@@ -120,7 +118,7 @@ async def test_probe_that_was_made_anew_does_not_get_the_old_ones_status(
     assert await knowing.write(again, {"observedGeneration": 1}) == Written()
 
 
-async def test_probe_that_was_deleted_is_gone(kube: ApiClient, probe: ProbeRef) -> None:
+async def test_a_deleted_probe_is_gone(kube: ApiClient, probe: ProbeRef) -> None:
     probes = Probes(kube)
     assert await probes.write(probe, {"observedGeneration": 1}) == Written()
     await delete(kube, f"{PROBES}/landing")
@@ -128,7 +126,7 @@ async def test_probe_that_was_deleted_is_gone(kube: ApiClient, probe: ProbeRef) 
     assert await probes.read("default", "landing") == Gone()
 
 
-async def test_spec_that_changed_meanwhile_does_not_hinder_the_status(
+async def test_a_spec_that_changed_meanwhile_does_not_prevent_the_write(
     kube: ApiClient, probe: ProbeRef
 ) -> None:
     probes = Probes(kube)
@@ -139,19 +137,19 @@ async def test_spec_that_changed_meanwhile_does_not_hinder_the_status(
     assert (found["spec"]["suspend"], found["status"]) == (True, {"observedGeneration": 2})
 
 
-async def test_writes_of_two_at_once_both_arrive(kube: ApiClient, probe: ProbeRef) -> None:
+async def test_concurrent_writes_both_arrive(kube: ApiClient, probe: ProbeRef) -> None:
     writes = [Probes(kube).write(probe, {"observedGeneration": generation}) for generation in range(1, 3)]
     assert await asyncio.gather(*writes) == [Written(), Written()]
 
 
-async def test_status_that_the_schema_refuses_says_why(kube: ApiClient, probe: ProbeRef) -> None:
+async def test_a_status_that_the_schema_rejects_has_a_reason(kube: ApiClient, probe: ProbeRef) -> None:
     result = await Probes(kube).write(probe, {"summary": 7})
     assert isinstance(result, Retry)
     assert "default/landing" in result.reason
     assert ".status.summary: expected string" in result.reason
 
 
-async def test_status_with_a_value_that_the_schema_does_not_know_is_refused_for_good(
+async def test_a_status_with_an_unknown_value_is_refused_permanently(
     kube: ApiClient, probe: ProbeRef
 ) -> None:
     result = await Probes(kube).write(probe, {"verdict": "Odd"})
@@ -159,7 +157,7 @@ async def test_status_with_a_value_that_the_schema_does_not_know_is_refused_for_
     assert (result.code, result.refused) == (422, True)
 
 
-async def test_list_has_every_probe_of_every_page(
+async def test_the_list_has_the_probes_of_all_pages(
     monkeypatch: pytest.MonkeyPatch, kube: ApiClient, probe: ProbeRef
 ) -> None:
     monkeypatch.setattr(rest, "PAGE_OBJECTS", 2)
@@ -170,7 +168,7 @@ async def test_list_has_every_probe_of_every_page(
     assert await Probes(kube).list_refs() == frozenset({probe})
 
 
-async def test_list_spares_a_read_before_the_first_write(kube: ApiClient) -> None:
+async def test_after_a_list_the_first_write_needs_no_read(kube: ApiClient) -> None:
     found = b'{"metadata": {"namespace": "default", "name": "a", "uid": "u", "resourceVersion": "3"}}'
     script = Script(Answer(b'{"metadata": {"resourceVersion": "5"}, "items": [%s]}' % found), Answer(found))
     async with serving(script) as client:
@@ -189,12 +187,12 @@ async def test_list_spares_a_read_before_the_first_write(kube: ApiClient) -> Non
         pytest.param(Answer(b'{"message": "no such resource"}', status=404), id="CRD missing"),
     ],
 )
-async def test_list_that_can_not_be_had_is_not_an_empty_one(answer: Answer) -> None:
+async def test_a_failed_list_is_not_an_empty_list(answer: Answer) -> None:
     async with serving(Script(answer)) as client:
         assert isinstance(await Probes(client).list_refs(), Retry)
 
 
-async def test_api_server_that_is_away_is_no_reason_to_forget_a_probe(
+async def test_an_unreachable_api_server_does_not_remove_a_probe(
     apiserver: ApiServer, kube: ApiClient, probe: ProbeRef
 ) -> None:
     probes = Probes(kube)

@@ -1,4 +1,4 @@
-"""The inventory recovers by itself, says since when it was blind, and keeps nothing that went meanwhile."""
+"""The inventory recovers by itself, reports since when it is stale, and keeps nothing that was deleted meanwhile."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def proxy(kube: ApiClient) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def remote(cilium: ApiServer, proxy: Proxy) -> AsyncIterator[ClusterInventory]:
-    """An inventory that sees the cluster through the proxy."""
+    """An inventory that watches the cluster through the proxy."""
     configuration = await load_configuration(str(cilium.kubeconfig))
     configuration.host = proxy.url
     async with (
@@ -37,7 +37,7 @@ async def remote(cilium: ApiServer, proxy: Proxy) -> AsyncIterator[ClusterInvent
         yield inventory
 
 
-async def test_api_server_that_crashed_is_followed_again_within_seconds(
+async def test_after_a_crash_of_the_api_server_watches_resume_within_seconds(
     cilium: ApiServer, kube: ApiClient, inventory: ClusterInventory
 ) -> None:
     killed_at = time.time()
@@ -46,17 +46,17 @@ async def test_api_server_that_crashed_is_followed_again_within_seconds(
     assert inventory.stale_since is not None
     assert inventory.stale_since <= time.time()
     assert killed_at - inventory.stale_since < reflector.WATCH_S
-    assert inventory.unsynced == {}  # old news are no reason to be restarted
+    assert inventory.unsynced == {}  # stale objects do not make it unready
     cilium.start()
     await asyncio.to_thread(cilium.wait_ready)
     took_s = await eventually(lambda: inventory.stale_since is None)
-    assert took_s < 15  # 30 s are promised; up to 4 s of pause are usual
+    assert took_s < 15  # 30 s are documented; a pause of up to 4 s is usual
     await create_pod(kube, "survivor")
     await eventually(lambda: inventory.pod("default", "survivor"))
     await delete(kube, f"{PODS}/survivor")
 
 
-async def test_what_was_deleted_while_cut_off_is_gone_after(
+async def test_objects_deleted_while_disconnected_are_removed(
     cilium: ApiServer, kube: ApiClient, proxy: Proxy, remote: ClusterInventory
 ) -> None:
     await create_pod(kube, "ghost")
@@ -65,7 +65,7 @@ async def test_what_was_deleted_while_cut_off_is_gone_after(
     await eventually(lambda: remote.stale_since is not None)
     await delete(kube, f"{PODS}/ghost")
     await create_pod(kube, "newcomer")
-    await compact(cilium.etcd_url)  # so that the past can't be had any more
+    await compact(cilium.etcd_url)  # so that old versions can't be read any more
     assert remote.pod("default", "ghost")
     await proxy.open()
     await eventually(lambda: remote.stale_since is None)
@@ -74,13 +74,13 @@ async def test_what_was_deleted_while_cut_off_is_gone_after(
     await delete(kube, f"{PODS}/newcomer")
 
 
-async def test_connection_that_falls_silent_is_given_up(
+async def test_an_unresponsive_connection_is_closed(
     monkeypatch: pytest.MonkeyPatch, kube: ApiClient, proxy: Proxy, remote: ClusterInventory
 ) -> None:
     monkeypatch.setattr(reflector, "WATCH_S", 1)
     monkeypatch.setattr(reflector, "WATCH_GRACE_S", 1)
     monkeypatch.setattr(reflector, "SHORTEST_WATCH_S", 0.5)
-    await proxy.cut()  # only watches that begin now have the short limits
+    await proxy.cut()  # only new watches have the short limits
     await eventually(lambda: remote.stale_since is not None)
     await proxy.open()
     await eventually(lambda: remote.stale_since is None)
@@ -97,7 +97,7 @@ async def test_connection_that_falls_silent_is_given_up(
     await delete(kube, f"{PODS}/unseen")
 
 
-async def test_server_that_was_restarted_calls_an_old_version_expired(
+async def test_a_restarted_server_reports_an_old_version_as_expired(
     cilium: ApiServer, kube: ApiClient
 ) -> None:
     cilium.kill()

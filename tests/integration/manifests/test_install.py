@@ -1,4 +1,4 @@
-"""The manifests as a real API server takes them, and what the operator may do afterwards."""
+"""The manifests as a real API server accepts them, and what the operator may do afterwards."""
 
 import pytest
 import yaml
@@ -11,7 +11,7 @@ OPERATOR = "system:serviceaccount:datapath-probe:datapath-probe"
 
 @pytest.fixture(scope="module")
 def cluster(apiserver: ApiServer) -> ApiServer:
-    """An API server with the operator's manifests applied; nothing runs them, so they can stay."""
+    """An API server with the operator's manifests applied. Nothing runs them, so they can stay."""
     installed = apiserver.run_kubectl("apply", "--server-side", "-k", MANIFESTS / "base")
     assert installed.returncode == 0, installed.stderr
     assert "Warning" not in installed.stderr
@@ -44,7 +44,7 @@ def test_every_object_is_valid(cluster: ApiServer, folder: str) -> None:
         ("no", "get", "configmaps/cilium-config", "default"),
     ],
 )
-def test_the_operator_may_do_what_it_must_and_no_more(
+def test_the_operator_has_the_required_permissions_and_no_others(
     cluster: ApiServer, allowed: str, verb: str, resource: str, namespace: str
 ) -> None:
     assert can_i(cluster, verb, resource, namespace) == allowed
@@ -55,7 +55,7 @@ def test_the_operator_writes_statuses(cluster: ApiServer) -> None:
     assert can_i(cluster, *arguments) == "yes"
 
 
-def test_the_operator_execs_into_agents_but_into_sources_only_where_bound(cluster: ApiServer) -> None:
+def test_the_operator_can_exec_into_agents_and_only_into_bound_sources(cluster: ApiServer) -> None:
     def exec_allowed(namespace: str) -> set[str]:
         return {can_i(cluster, verb, "pods", namespace, "--subresource=exec") for verb in ("get", "create")}
 
@@ -69,7 +69,7 @@ def test_the_operator_execs_into_agents_but_into_sources_only_where_bound(cluste
 
 
 def can_i(cluster: ApiServer, verb: str, resource: str, namespace: str, *flags: str) -> str:
-    """ "yes" or "no", by the API server's own authorizer."""
+    """ "yes" or "no", from the API server's own authorizer."""
     return cluster.run_kubectl(
         "auth", "can-i", verb, resource, "--namespace", namespace, "--as", OPERATOR, *flags
     ).stdout.strip()

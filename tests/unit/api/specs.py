@@ -1,4 +1,4 @@
-"""Specs that must be taken and specs that must be refused, by the operator and by the API server alike."""
+"""Valid and invalid specs, for the operator and for the API server alike."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ SERVICE = {"name": "deathstar", "port": 80}
 
 
 def spec(**changes: Any) -> Spec:
-    """The least that a spec must say, with changes at the top."""
+    """The smallest valid spec, with changes at the top level."""
     return {"source": {"pod": "xwing"}, "destination": {"pod": POD}, **changes}
 
 
@@ -91,7 +91,7 @@ VALID: dict[str, Spec] = {
     "an empty body": spec(request={"method": "POST", "body": ""}),
     "HEAD": spec(request={"method": "HEAD"}),
     "HEAD with an empty body": spec(request={"method": "HEAD", "body": ""}),
-    "encapsulation on the way to a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
+    "encapsulation with a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
     "same node": expected_path({"pod": POD}, locality="SameNode"),
     "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
     "an empty expectation": spec(expect={"path": {}}),
@@ -102,7 +102,7 @@ VALID: dict[str, Spec] = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`says`: words of the API server's message that tell what is allowed."""
+    """`says`: the part of the API server's message that describes what is allowed."""
 
     spec: Spec
     says: str
@@ -111,11 +111,11 @@ class Refused:
 _PORTS = "must be a port number from 1 to 65535, without quotes, or the name of one of the Service's ports"
 _DURATION = "such as 30s, 1m30s or 250ms"
 _PATH = "must start with '/'"
-_VALUE = "must hold no line breaks"
+_VALUE = "must not contain line breaks"
 _HEADER_NAME = "must be an HTTP token"
-_FRAMING = "they frame the request"
+_FRAMING = "curl sets these headers itself"
 _LABEL = "must be a name of lower-case letters"
-_ONE_OF = "must hold exactly one of pod and service"
+_ONE_OF = "must specify exactly one of pod and service"
 
 INVALID: dict[str, Refused] = {
     "pod and service": Refused(spec(destination={"pod": POD, "service": SERVICE}), _ONE_OF),
@@ -190,7 +190,7 @@ INVALID: dict[str, Refused] = {
     "a body too long in characters": Refused(
         spec(request={"method": "PUT", "body": "a" * 4097}), "may not be more than 4096"
     ),
-    "a body with NUL": Refused(spec(request={"method": "PUT", "body": "a\n\0b"}), "must not hold NUL"),
+    "a body with NUL": Refused(spec(request={"method": "PUT", "body": "a\n\0b"}), "must not contain NUL"),
     "a HEAD request with a body": Refused(
         spec(request={"method": "HEAD", "body": "a"}), "a HEAD request has no body"
     ),

@@ -1,4 +1,4 @@
-"""The largest status that the models let through: every field set, every string, list and map full."""
+"""The largest status that the models accept: every field set, every string, list and map full."""
 
 from datetime import UTC, datetime
 
@@ -63,7 +63,7 @@ def path(hops: int) -> PathResult:
 
 
 def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
-    """Everything full, with as many paths and hops as asked for."""
+    """A status with every field full, and with this number of paths and hops."""
     condition = Condition(
         type="Ready",
         status=ConditionStatus.FALSE,

@@ -21,20 +21,20 @@ from datapath_probe.api.durations import PATTERN, duration, seconds
         ("10m5ms", 600.005),
     ],
 )
-def test_parts_are_added_up(text: str, expected: float) -> None:
+def test_parts_are_summed(text: str, expected: float) -> None:
     assert seconds(text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     "text", ["", "5", "s", "1.5s", "-1s", "1s ", "1s\n", "1d", "100000s", "1s1s1s1s1s", "١s"]
 )
-def test_what_has_not_the_form_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+def test_an_invalid_duration_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
         seconds(text)
 
 
 @given(st.from_regex(PATTERN, fullmatch=True))
-def test_whatever_has_the_form_can_be_read(text: str) -> None:
+def test_every_valid_duration_can_be_read(text: str) -> None:
     assert seconds(text) >= 0
 
 
@@ -53,12 +53,12 @@ def test_whatever_has_the_form_can_be_read(text: str) -> None:
         (1234.5, "1234s"),
     ],
 )
-def test_measured_times_are_written_with_three_figures(measured_s: float, text: str) -> None:
+def test_measured_times_have_three_digits(measured_s: float, text: str) -> None:
     assert duration(measured_s) == text
 
 
 @given(st.floats(min_value=0.001, max_value=60))
-def test_measured_times_lose_at_most_half_a_percent(measured_s: float) -> None:
+def test_rounding_changes_measured_times_by_at_most_half_a_percent(measured_s: float) -> None:
     written = re.fullmatch(r"([0-9.]+)(ms|s)", duration(measured_s))
     assert written
     assert float(written[1]) * (0.001 if written[2] == "ms" else 1) == pytest.approx(measured_s, rel=0.005)

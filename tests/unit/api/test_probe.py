@@ -17,12 +17,12 @@ def read(spec: Any, **fields: Any) -> Probe | InvalidSpec:
 
 
 @pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())
-def test_valid_specs_can_be_run(spec: Spec) -> None:
+def test_valid_specs_are_accepted(spec: Spec) -> None:
     assert isinstance(read(spec), Probe)
 
 
 @pytest.mark.parametrize("refused", INVALID.values(), ids=INVALID.keys())
-def test_stored_specs_that_are_invalid_now_are_reported_with_their_field(refused: Refused) -> None:
+def test_a_stored_spec_that_is_no_longer_valid_is_reported_with_its_field(refused: Refused) -> None:
     probe = read(refused.spec)
     assert isinstance(probe, InvalidSpec)
     assert probe.message.startswith("spec")
@@ -30,21 +30,21 @@ def test_stored_specs_that_are_invalid_now_are_reported_with_their_field(refused
 
 
 @pytest.mark.parametrize("spec", [None, [], "", 7, {"source": None}, {"source": [{}]}])
-def test_specs_that_are_nothing_of_the_kind_raise_nothing(spec: Any) -> None:
+def test_an_object_that_is_not_a_spec_raises_no_exception(spec: Any) -> None:
     assert isinstance(read(spec), InvalidSpec)
 
 
-def test_the_message_names_each_field_and_what_it_may_be() -> None:
+def test_the_message_names_each_field_and_its_valid_values() -> None:
     probe = read(spec(schedule={"interval": "0s"}, request={"path": "v1"}))
     assert isinstance(probe, InvalidSpec)
     assert probe.message == (
         "spec.schedule.interval: must be a duration from 1s to 24h, such as 30s, 1m30s or 250ms; "
-        "spec.request.path: must start with '/' and hold only visible ASCII characters without '#'; "
+        "spec.request.path: must start with '/' and contain only visible ASCII characters except '#'; "
         "percent-encode all others"
     )
 
 
-def test_durations_are_to_be_had_in_seconds() -> None:
+def test_durations_are_available_in_seconds() -> None:
     probe = read(EVERYTHING)
     assert isinstance(probe, Probe)
     assert probe.spec.schedule.interval_s == 90
@@ -52,7 +52,7 @@ def test_durations_are_to_be_had_in_seconds() -> None:
     assert probe.spec.expect.max_latency_s == 0.25
 
 
-def test_what_people_set_besides_the_spec_is_read_too() -> None:
+def test_annotations_and_labels_are_read() -> None:
     metadata = {
         **METADATA,
         "annotations": {"datapath-probe.dev/run-now": "2026-01-01"},
@@ -63,7 +63,7 @@ def test_what_people_set_besides_the_spec_is_read_too() -> None:
     assert (read(spec()).meta.run_now, read(spec()).meta.severity) == (None, None)
 
 
-def test_a_status_of_another_version_is_used_as_far_as_it_can_be_read() -> None:
+def test_a_status_of_another_version_is_used_as_far_as_possible() -> None:
     status = {
         "verdict": "Degraded",
         "counters": {"runs": 7, "failures": 2, "naps": 1},
@@ -77,5 +77,5 @@ def test_a_status_of_another_version_is_used_as_far_as_it_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("status", [None, "", []])
-def test_no_status_counts_as_an_empty_one(status: Any) -> None:
+def test_a_missing_status_counts_as_an_empty_one(status: Any) -> None:
     assert read(spec(), status=status).status.counters == Counters()

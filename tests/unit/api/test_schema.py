@@ -1,4 +1,4 @@
-"""The schema that is generated from the models, before any API server sees it."""
+"""The schema that is generated from the models, without an API server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def fields() -> dict[str, Schema]:
     return {path: node for path, node in nodes(root()) if path.startswith((".spec", ".status"))}
 
 
-def test_the_files_are_what_the_models_say() -> None:
+def test_the_generated_files_match_the_models() -> None:
     assert yaml.safe_load(CRD.read_text()) == crd()
     assert PAGE.read_text() == page()
 
@@ -63,7 +63,7 @@ def test_only_the_spec_has_defaults() -> None:
 def test_no_member_of_an_exactly_one_of_has_a_default() -> None:
     for path in (".spec.schedule", ".spec.source", ".spec.destination"):
         members = {p for p in fields() if p.startswith(f"{path}.") and p.count(".") == path.count(".") + 1}
-        members -= {".spec.source.client"}  # goes with each of them
+        members -= {".spec.source.client"}  # valid with both of them
         assert members
         assert not any("default" in fields()[member] for member in members)
 
@@ -77,7 +77,7 @@ def test_conditions_are_merged_by_type_and_other_lists_replaced() -> None:
     assert set(lists.values()) == {"atomic"}
 
 
-def test_the_schema_holds_only_what_the_api_server_knows() -> None:
+def test_the_schema_contains_only_supported_keywords() -> None:
     known = {
         *("type", "description", "default", "enum", "format", "required", "properties", "items"),
         *("additionalProperties", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),

@@ -18,7 +18,7 @@ def size(status: ProbeStatus) -> int:
     return len(json.dumps(status.to_object()).encode())
 
 
-def test_what_is_too_long_is_clipped() -> None:
+def test_long_values_are_clipped() -> None:
     status = largest_status()
     assert status.summary == "星" * 1023 + "…"
     assert len(status.paths[0].hops) == 32
@@ -28,12 +28,12 @@ def test_what_is_too_long_is_clipped() -> None:
     assert list(witness.facts) == [f"fact number {n}" for n in range(32)]
 
 
-def test_nothing_short_is_touched() -> None:
+def test_short_values_are_not_changed() -> None:
     assert ProbeStatus(summary="ok", last_handled_run_now="").summary == "ok"
     assert Segment(after=HopName.IPAM, before=HopName.NODE_ROUTING).node is None
 
 
-def test_a_status_survives_being_written_and_read() -> None:
+def test_a_status_is_the_same_after_writing_and_reading() -> None:
     status = largest_status()
     written = status.to_object()
     assert json.loads(json.dumps(written)) == written
@@ -46,12 +46,12 @@ def test_times_are_written_in_utc_to_the_millisecond() -> None:
     assert run.model_dump(mode="json")["startTime"] == "2026-01-01T00:00:00.001Z"
 
 
-def test_times_without_a_zone_are_refused() -> None:
+def test_times_without_a_time_zone_are_rejected() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         HistoryEntry(time=datetime(2026, 1, 1), verdict=ProbeVerdict.HEALTHY)  # noqa: DTZ001
 
 
-def test_fields_are_written_under_the_names_of_the_contract() -> None:
+def test_fields_have_their_names_of_the_api() -> None:
     written = largest_status().to_object()
     assert set(written) == {
         *(
@@ -86,7 +86,7 @@ def test_fields_are_written_under_the_names_of_the_contract() -> None:
     assert set(path["hops"][0]["evidence"]) == {"intent", "programmed", "observed"}
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     assert ProbeStatus(verdict=ProbeVerdict.UNKNOWN).to_object() == {
         "verdict": "Unknown",
         "conditions": [],
@@ -104,7 +104,7 @@ def test_what_is_not_known_is_left_out() -> None:
     }
 
 
-def test_captured_packets_go_first() -> None:
+def test_captured_packets_are_removed_first() -> None:
     packet = CapturedPacket(
         offset=LONG,
         node=LONG,
@@ -133,12 +133,12 @@ def test_the_largest_status_is_cut_to_fit(paths: int) -> None:
     assert smaller.paths
 
 
-def test_a_status_that_fits_is_left_alone() -> None:
+def test_a_status_that_fits_is_not_changed() -> None:
     status = ProbeStatus(summary="ok")
     assert fitted(status) == status
 
 
-def test_evidence_of_good_hops_goes_first() -> None:
+def test_evidence_of_ok_hops_is_removed_first() -> None:
     status = largest_status()
     one_byte_less = fitted(status, size(status) - 1)
     bad, *good = one_byte_less.paths[0].hops
@@ -154,7 +154,7 @@ def test_the_worst_path_keeps_its_evidence_longest() -> None:
     assert other != status.paths[1]
 
 
-def test_the_verdict_stays_when_nothing_else_fits() -> None:
+def test_the_verdict_is_kept_when_nothing_else_fits() -> None:
     smallest = fitted(largest_status(), 0)
     assert smallest.verdict is ProbeVerdict.DEGRADED
     assert smallest.paths == ()

@@ -1,4 +1,4 @@
-"""A status that an earlier version wrote is read under today's names, and nothing that counts is lost."""
+"""A status that an earlier version wrote is read under the current names, and keeps everything that counts."""
 
 import json
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def test_a_condition_keeps_its_status_and_its_times_under_its_new_type() -> None
         assert {**new, "type": old["type"]} == old
 
 
-def test_an_old_condition_beside_the_new_one_is_left_out() -> None:
+def test_an_old_condition_is_dropped_if_the_new_one_exists() -> None:
     conditions = upgraded(
         {"conditions": [{"type": "Reachable"}, {"type": "ExpectationMet", "status": "True"}]}
     )
@@ -56,7 +56,7 @@ def test_the_profile_of_the_path_is_kept() -> None:
     }
 
 
-def test_names_of_programs_that_were_cut_off_are_not_known() -> None:
+def test_program_names_that_were_cut_off_count_as_unknown() -> None:
     entries = [{"node": "node1", "attach": "tcx", "programs": "cil_from_container, a_tracer_with_a_l…"}]
     profile = ProbeStatus.from_object({**OLD, "way": {**OLD["way"], "entries": entries}}).path_profile
     assert profile is not None
@@ -70,14 +70,14 @@ def test_history_is_kept() -> None:
     assert history[-1].time == datetime(2026, 9, 21, 14, 13, 20, 100000, UTC)
 
 
-def test_what_to_do_next_leaves_the_message() -> None:
+def test_the_next_step_is_split_off_the_message() -> None:
     hop = read().divergent_hop
     assert hop is not None
     assert hop.message.endswith("but it is on 172.30.0.11.")
     assert (hop.next or "").startswith("Compare cilium-dbg bpf ipcache get on that node")
 
 
-def test_all_other_fields_are_as_they_were_but_for_captured_packets() -> None:
+def test_all_other_fields_except_captured_packets_are_kept() -> None:
     renamed = {"way", "pathProfile", "conditions", "history", "counters", "divergentHop", "capture"}
     new = read().to_object()
     assert {name: new[name] for name in new.keys() - renamed - {"paths"}} == {
@@ -87,12 +87,12 @@ def test_all_other_fields_are_as_they_were_but_for_captured_packets() -> None:
     assert [path["hops"] for path in new["paths"]] == [path["hops"] for path in OLD["paths"]]
 
 
-def test_nothing_of_an_old_status_is_written_again() -> None:
+def test_old_fields_are_not_written_again() -> None:
     text = json.dumps(read().to_object())
     assert not [name for name in ("Reachable", '"way"', '"change"', "pathChanges") if name in text]
 
 
-def test_a_status_of_today_is_read_as_it_is() -> None:
+def test_a_current_status_is_read_unchanged() -> None:
     written = largest_status().to_object()
     assert upgraded(written) == written
 
@@ -101,12 +101,12 @@ def test_a_status_of_today_is_read_as_it_is() -> None:
 @pytest.mark.parametrize(
     "garbage", [None, 7, "x", [], ["x"], {}, {"type": []}, [{"type": []}, {"change": []}]]
 )
-def test_a_field_that_can_not_be_read_spoils_no_other(field: str, garbage: object) -> None:
+def test_an_unreadable_field_does_not_affect_the_others(field: str, garbage: object) -> None:
     status = ProbeStatus.from_object({**OLD, field: garbage})
     assert (status.verdict, status.source) == ("Broken", "lead/xwing@node2")
 
 
-def test_the_crd_lets_old_fields_through_until_they_have_been_read() -> None:
+def test_the_crd_keeps_old_fields_until_they_have_been_read() -> None:
     root = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
     for *parents, name in RETIRED:
         node = root

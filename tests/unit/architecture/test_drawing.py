@@ -1,4 +1,4 @@
-"""The drawing of the architecture: what is drawn, and that nothing overlaps."""
+"""The drawing of the architecture: its contents, and that nothing overlaps."""
 
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ def graph() -> grimp.ImportGraph:
     return grimp.build_graph(PACKAGE, cache_dir=None)
 
 
-def test_an_import_that_follows_from_others_is_left_out() -> None:
+def test_an_import_that_other_imports_imply_is_left_out() -> None:
     assert reduced(DIAMOND) == {
         "top": {"left", "right"},
         "left": {"base"},
@@ -29,16 +29,16 @@ def test_an_import_that_follows_from_others_is_left_out() -> None:
     }
 
 
-def test_each_package_stands_above_what_it_imports() -> None:
+def test_each_package_is_above_those_that_it_imports() -> None:
     assert floors(DIAMOND) == {"base": 0, "left": 1, "right": 1, "top": 2}
 
 
-def test_packages_that_import_each_other_are_refused() -> None:
+def test_import_cycles_are_rejected() -> None:
     with pytest.raises(ValueError, match="these import each other: a, b"):
         floors({"a": {"b"}, "b": {"a"}, "c": set()})
 
 
-def test_modules_are_packages_only_if_asked_for(graph: grimp.ImportGraph) -> None:
+def test_modules_are_included_only_on_request(graph: grimp.ImportGraph) -> None:
     assert "engine" in packages(graph, f"{PACKAGE}.diagnose", modules=True).imports
     assert "engine" not in packages(graph, f"{PACKAGE}.diagnose").imports
 
@@ -67,7 +67,7 @@ def test_an_arrow_that_skips_a_floor_passes_beside_the_boxes() -> None:
     assert not _crossed(laid_out(found, 0, 0, 300))
 
 
-def test_the_packages_without_io_are_those_of_the_contract() -> None:
+def test_the_packages_without_io_match_the_import_contract() -> None:
     assert pure_packages() >= {"api", "plan", "diagnose"}
     assert "kube" not in pure_packages()
 
@@ -98,7 +98,7 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _crossed(laid: Drawing) -> list[tuple[str, str]]:
-    """The arrows that run through a box on their way."""
+    """The arrows that cross a box."""
     lines = [(pair, line) for pair, points in laid.arrows.items() for line in pairwise(points)]
     return [
         pair

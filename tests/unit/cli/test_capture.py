@@ -115,7 +115,10 @@ def not_ended(cluster: FakeCluster) -> None:
 @pytest.mark.parametrize(
     ("break_cluster", "message"),
     [
-        (not_listed, "Error: the cluster was not known within 0.05 s: pods: pods is forbidden\n"),
+        (
+            not_listed,
+            "Error: the objects of the cluster were not listed within 0.05 s: pods: pods is forbidden\n",
+        ),
         (not_served, "Error: the cluster can't be watched: ValueError('odd')\n"),
         (not_ended, "Error: the run did not end within 42 s\n"),
     ],

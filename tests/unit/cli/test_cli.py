@@ -45,7 +45,7 @@ def test_replay_prints_the_report_of_a_saved_run(bundle: bytes, tmp_path: Path) 
     assert "\x1b" not in done.output
 
 
-def test_replay_says_what_it_left_out(bundle: bytes) -> None:
+def test_replay_reports_ignored_answers(bundle: bytes) -> None:
     document = {**json.loads(bundle), "format": 1}
     document["evidence"] = [{"node": "node1", "argv": ["uname", "-a"], "readings": []}]
     done = CliRunner().invoke(main, ("replay", "-"), input=json.dumps(document).encode())

@@ -63,7 +63,7 @@ async def test_answers_age_also_when_the_wall_clock_is_set_back() -> None:
     shared = AnswerCache(agents, clock=lambda: since_boot)
     await shared.ask([SHARED], AGENT)
     agents.now, since_boot = agents.now - 3600, since_boot + AGE_S + 0.1
-    assert not shared.heard([SHARED], AGENT)
+    assert not shared.cached([SHARED], AGENT)
     await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 2
 
@@ -78,7 +78,7 @@ async def test_the_age_of_an_answer_counts_from_its_own_time_in_the_batch() -> N
 
     agents.ask = ask  # type: ignore[method-assign]
     await shared.ask([SHARED, slow], AGENT)
-    assert not shared.heard([SHARED, slow], AGENT)
+    assert not shared.cached([SHARED, slow], AGENT)
 
 
 async def test_concurrent_runs_share_one_answer() -> None:
@@ -102,7 +102,7 @@ async def test_unshared_facts_are_collected_each_time() -> None:
 async def test_a_repeated_read_ignores_cached_answers() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    await shared.ask([SHARED], AGENT, afresh=True)
+    await shared.ask([SHARED], AGENT, fresh=True)
     assert len(agents.asked) == 2
 
 
@@ -128,7 +128,7 @@ async def test_an_answer_that_arrives_after_forget_is_not_shared() -> None:
     shared.forget()
     agents.gate.set()
     await asked
-    assert list(shared.heard([SHARED, LASTING], AGENT)) == [LASTING]
+    assert list(shared.cached([SHARED, LASTING], AGENT)) == [LASTING]
 
 
 async def test_lasting_answers_survive_forget() -> None:

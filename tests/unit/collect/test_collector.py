@@ -87,7 +87,7 @@ async def test_an_unresponsive_agent_is_not_queried_again() -> None:
     echo = Echo(unanswered=SILENT)
     collector = Collector(AnswerCache(echo), {})
     evidence = await collector.ask(Evidence(), [link(1)])
-    evidence = await collector.ask(evidence, [link(2)], afresh=True)
+    evidence = await collector.ask(evidence, [link(2)], fresh=True)
     assert echo.rounds == 1
     assert evidence.latest(link(2)) is SILENT
 
@@ -100,12 +100,12 @@ async def test_an_agent_that_is_unresponsive_to_one_path_is_not_queried_by_anoth
     assert echo.rounds == 1
 
 
-@pytest.mark.parametrize("afresh", [False, True])
-async def test_paths_that_ask_in_the_same_moment_share_a_round_trip_and_an_answer(afresh: bool) -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+async def test_paths_that_ask_in_the_same_moment_share_a_round_trip_and_an_answer(fresh: bool) -> None:
     echo = Echo()
     collector = Collector(AnswerCache(echo), {})
     wanted = ([link(1), link(2)], [link(2), link(3)], [link(2)])
-    evidences = await asyncio.gather(*(collector.ask(Evidence(), each, afresh=afresh) for each in wanted))
+    evidences = await asyncio.gather(*(collector.ask(Evidence(), each, fresh=fresh) for each in wanted))
     assert echo.asked == [link(1), link(2), link(3)]
     assert echo.rounds == 1
     assert [list(evidence.readings) for evidence in evidences] == [list(each) for each in wanted]
@@ -121,10 +121,10 @@ async def test_a_path_without_time_leaves_the_others_theirs() -> None:
     hurried = asyncio.create_task(collector.ask(Evidence(), [link(1), link(2)], ends_at=now + 0.02))
     late = (await hurried).latest(link(1))
     assert isinstance(late, Unavailable)
-    assert "when the run's time was up" in late.message
+    assert "before the run's deadline" in late.message
     echo.gate.set()
     assert isinstance((await patient).latest(link(1)), Answer)
-    assert isinstance((await collector.ask(Evidence(), [link(2)], afresh=True)).latest(link(2)), Answer)
+    assert isinstance((await collector.ask(Evidence(), [link(2)], fresh=True)).latest(link(2)), Answer)
 
 
 async def test_a_closed_collector_waits_for_nothing() -> None:

@@ -32,7 +32,7 @@ from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
 from unit.control.harness import body
 from unit.recorded import BUNDLES
-from unit.runs.test_runner import inventory_of
+from unit.runs.recorded_cluster import inventory_of
 
 RUNS = 60
 RUNS_OF_A_PROBE = 5

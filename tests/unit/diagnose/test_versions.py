@@ -29,7 +29,7 @@ OF_1_18_AND_1_19 = {
 def essentials(diagnosis: Diagnosis) -> object:
     """What users act on: verdict, reason, hop and segment."""
     divergence = diagnosis.divergence
-    hop = (divergence.hop, blamed.node) if blamed else None
+    hop = (divergence.hop, divergence.node) if divergence else None
     return diagnosis.verdict, diagnosis.reason, hop, diagnosis.segment and diagnosis.segment.after
 
 

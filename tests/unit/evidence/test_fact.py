@@ -1,4 +1,4 @@
-"""Facts: what they are made of, and that equal ones are one."""
+"""Facts: their parameters, and that equal facts share one identity."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_each_kind_has_its_parameters_and_its_delivery() -> None:
             assert delivery(Fact(kind, "node1")).tool
 
 
-def test_facts_are_equal_however_they_are_written() -> None:
+def test_equal_facts_have_one_canonical_form() -> None:
     fact = Fact.of(FactKind.NEIGHBOR, "node1", address="FD00::0:1", device="eth0")
     other = Fact(FactKind.NEIGHBOR, "node1", (("device", "eth0"), ("address", "fd00::1")))
     assert fact == other
@@ -38,10 +38,10 @@ def test_another_node_or_another_parameter_is_another_fact() -> None:
         ({}, "lacks its parameter device"),
         ({"device": "eth0", "port": 1}, "has no parameter port"),
         ({"device": 1}, "not the name of a network device"),
-        ({"device": "eth0", "namespace": "../x"}, "no name of a network namespace"),
+        ({"device": "eth0", "namespace": "../x"}, "not the name of a network namespace"),
     ],
 )
-def test_a_parameter_that_is_unknown_missing_or_wrong_is_refused(
+def test_an_unknown_missing_or_invalid_parameter_is_rejected(
     parameters: dict[str, str | int], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
@@ -66,7 +66,7 @@ def test_values_are_typed(kind: FactKind, parameters: dict[str, str | int]) -> N
         Fact.of(kind, "node1", **parameters)
 
 
-def test_a_fact_reads_as_one_line() -> None:
+def test_the_text_of_a_fact_is_one_line() -> None:
     packet = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
     assert str(links.arrival("node1", packet, "eth0")) == (
         "route on node1 (destination 10.0.0.2, source 10.0.0.1, input_device eth0, protocol tcp, "
@@ -74,7 +74,7 @@ def test_a_fact_reads_as_one_line() -> None:
     )
 
 
-def test_what_a_fact_is_without_is_not_there_to_read() -> None:
+def test_a_parameter_that_is_not_set_cannot_be_read() -> None:
     fact = links.link("node1", "eth0")
     assert fact.get("namespace") is None
     with pytest.raises(KeyError):
@@ -91,12 +91,12 @@ def test_devices_that_lead_to_other_nodes_change_rarely() -> None:
     assert delivery(links.pod_link("n", "cni-1", "eth0")).max_age_s < 1
 
 
-def test_what_happens_while_it_is_listened_to_is_waited_for_and_not_asked_for_again() -> None:
+def test_facts_about_events_wait_for_their_window_and_are_not_repeated() -> None:
     for fact in (monitor.fact("n", 4), monitor.traces("n", (689, 580), 4)):
         assert delivery(fact).timeout_s > 5
         assert not delivery(fact).repeatable
 
 
-def test_rules_of_a_node_are_as_they_are_now() -> None:
+def test_rules_of_a_node_are_never_shared() -> None:
     assert delivery(iptables.fact("n")).max_age_s == 0
     assert delivery(iptables.fact("n", "cni-1")).max_age_s > 0

@@ -1,5 +1,5 @@
-"""Recorded faults are replayed in the order in which they lie in their archives, whatever the order of other tests:
-archives are read as streams.
+"""Recorded faults are replayed in the order of their archives, whatever the order of other tests, because archives are
+read as streams.
 """
 
 from pathlib import Path
@@ -11,13 +11,13 @@ REPLAYS = Path(__file__).with_name("test_recordings.py")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs after tests were shuffled. Only replays change places, with each other."""
+    """Runs after tests were shuffled. Only the replays are reordered, among themselves."""
     replays = {place: item for place, item in enumerate(items) if item.path == REPLAYS}
     for place, item in zip(replays, sorted(replays.values(), key=_number), strict=True):
         items[place] = item
 
 
 def _number(item: pytest.Item) -> int:
-    """Of a test's result among the results of its function."""
+    """The index of a test's result among the results of its function."""
     assert isinstance(item, pytest.Function)
     return item.callspec.indices["result"]

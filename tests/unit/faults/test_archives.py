@@ -1,4 +1,4 @@
-"""What a pass of the bench leaves as test data: an index and an archive that agree."""
+"""The test data that a run of the bench leaves: an index and an archive that agree."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ RIGHT, UNDONE = Outcome.RIGHT, Outcome.UNDONE
 
 
 def recorded(folder: Path, evidence: Mapping[str, str], **outcomes: Outcome) -> Path:
-    """The archive after a pass with these outcomes; `evidence`: what was seen of each fault."""
+    """The archive after a run with these outcomes; `evidence`: the evidence of each fault."""
     results = [Result(fault, "vxlan", "1.18.5", "", "", outcome, 1.0) for fault, outcome in outcomes.items()]
     (folder / "faults.json").write_text(json.dumps([asdict(result) for result in results]))
     (folder / "vxlan").mkdir(exist_ok=True)
@@ -25,13 +25,13 @@ def recorded(folder: Path, evidence: Mapping[str, str], **outcomes: Outcome) -> 
     return archive
 
 
-def test_index_and_archive_name_the_same_faults_in_the_same_order(tmp_path: Path) -> None:
+def test_index_and_archive_have_the_same_faults_in_the_same_order(tmp_path: Path) -> None:
     archive = recorded(tmp_path, {"b": "1", "a": "2"}, b=RIGHT, a=RIGHT, c=UNDONE)
     assert list(recordings.index(archive)) == ["b", "a"]
     assert list(recordings.bundles(archive)) == [("b", b"1"), ("a", b"2")]
 
 
-def test_a_later_pass_replaces_what_it_tried_and_keeps_the_rest(tmp_path: Path) -> None:
+def test_a_later_run_replaces_its_faults_and_keeps_the_rest(tmp_path: Path) -> None:
     recorded(tmp_path, {"b": "1", "a": "2"}, b=RIGHT, a=RIGHT)
     archive = recorded(tmp_path, {"b": "old", "a": "3", "d": "4"}, d=RIGHT, a=Outcome.HONEST, b=UNDONE)
     assert [(r.fault, r.outcome) for r in recordings.index(archive).values()] == [

@@ -91,7 +91,7 @@ def test_what_is_right_honest_or_wrong(answer: Answer, outcome: Outcome) -> None
         ([Outcome.WRONG], False),
     ],
 )
-def test_the_bar(others: list[Outcome], met: bool) -> None:
+def test_the_target(others: list[Outcome], met: bool) -> None:
     outcomes = [Outcome.RIGHT] * 19 + others
     results = [Result("fault", "vxlan", "1.18.5", "", "", outcome, 1.0) for outcome in outcomes]
     assert meets_target(results) is met

@@ -1,4 +1,4 @@
-"""The Star Wars demo: every name in it leads somewhere."""
+"""The Star Wars demo: every name in it refers to an existing object."""
 
 from datapath_probe.api.probe import Probe
 from kustomize import MANIFESTS, Object, build, named, of_kind
@@ -45,29 +45,29 @@ def test_everything_is_in_one_namespace() -> None:
     assert {one["metadata"]["namespace"] for one in demo()} == {"default"}
 
 
-def test_the_ships_fly_beside_the_deathstars_that_the_probes_expect() -> None:
-    def beside(ship: str) -> str:
+def test_the_ships_run_on_the_nodes_that_the_probes_expect() -> None:
+    def colocated(ship: str) -> str:
         [term] = named(demo(), "Pod", ship)["spec"]["affinity"]["podAffinity"][
             "requiredDuringSchedulingIgnoredDuringExecution"
         ]
         deathstar: str = term["labelSelector"]["matchLabels"]["statefulset.kubernetes.io/pod-name"]
         return deathstar
 
-    assert {beside("tiefighter"), beside("xwing")} == deathstars()
+    assert {colocated("tiefighter"), colocated("xwing")} == deathstars()
     for probe in probes().values():
         path, pod = probe.spec.expect.path, probe.spec.destination.pod
         if path and pod:
-            near = beside(probe.spec.source.pod) == pod.name
+            near = colocated(probe.spec.source.pod) == pod.name
             assert path.locality == ("SameNode" if near else "CrossNode")
 
 
-def test_deathstars_never_share_a_node() -> None:
+def test_deathstars_run_on_different_nodes() -> None:
     template = named(demo(), "StatefulSet", "deathstar")["spec"]["template"]
     [term] = template["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
-def test_the_broken_probe_goes_where_nobody_listens() -> None:
+def test_the_broken_probe_requests_a_port_without_a_listener() -> None:
     [container] = named(demo(), "StatefulSet", "deathstar")["spec"]["template"]["spec"]["containers"]
     destination = probes()["exhaust-port"].spec.destination.pod
     assert destination

@@ -1,4 +1,4 @@
-"""How the operator is run, and how it is reached."""
+"""How the operator is deployed and exposed."""
 
 from kustomize import MANIFESTS, Object, build, named, of_kind
 
@@ -18,7 +18,7 @@ def container() -> Object:
     return found
 
 
-def test_there_are_never_two_operators() -> None:
+def test_two_operators_never_run_at_the_same_time() -> None:
     assert deployment()["spec"]["replicas"] == 1
     assert deployment()["spec"]["strategy"] == {"type": "Recreate"}
 

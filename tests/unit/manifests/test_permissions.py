@@ -1,4 +1,4 @@
-"""What the operator may do in a cluster, as the manifests say it."""
+"""The permissions of the operator in a cluster, as the manifests grant them."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def bindings(objects: tuple[Object, ...], role: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("folder", INSTALLATIONS)
-def test_nothing_is_granted_by_wildcard(folder: str) -> None:
+def test_there_are_no_wildcards(folder: str) -> None:
     for role in roles(build(MANIFESTS / folder)):
         for rule in rules(role):
             assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}, role["metadata"][
@@ -38,7 +38,7 @@ def test_nothing_is_granted_by_wildcard(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", INSTALLATIONS)
-def test_the_operator_writes_statuses_and_events_alone(folder: str) -> None:
+def test_the_operator_writes_only_statuses_and_events(folder: str) -> None:
     written = {
         (role["metadata"]["name"], resource, verb)
         for role in roles(build(MANIFESTS / folder))
@@ -54,7 +54,7 @@ def test_the_operator_writes_statuses_and_events_alone(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", INSTALLATIONS)
-def test_exec_is_granted_for_agents_and_for_sources_apart(folder: str) -> None:
+def test_exec_is_granted_separately_for_agents_and_sources(folder: str) -> None:
     with_exec = {
         (role["kind"], role["metadata"]["name"])
         for role in roles(build(MANIFESTS / folder))
@@ -68,7 +68,7 @@ def test_secrets_are_never_read() -> None:
         assert not any("secrets" in rule["resources"] for rule in rules(role))
 
 
-def test_of_config_maps_only_ciliums_settings_are_read() -> None:
+def test_only_the_config_map_of_cilium_is_read() -> None:
     [rule] = [
         rule
         for role in roles(build(MANIFESTS / "base"))
@@ -78,21 +78,21 @@ def test_of_config_maps_only_ciliums_settings_are_read() -> None:
     assert rule["resourceNames"] == ["cilium-config"]
 
 
-def test_the_base_lets_no_pod_be_a_source() -> None:
+def test_the_base_allows_no_pod_as_source() -> None:
     assert bindings(build(MANIFESTS / "base"), "datapath-probe-source-exec") == []
 
 
-def test_all_pods_can_be_sources_by_an_overlay_only() -> None:
+def test_only_an_overlay_allows_all_pods_as_sources() -> None:
     assert bindings(build(MANIFESTS / "overlays/all-namespaces"), "datapath-probe-source-exec") == [
         ("ClusterRoleBinding", "")
     ]
 
 
-def test_the_demo_makes_sources_of_the_pods_of_its_namespace() -> None:
+def test_the_demo_allows_the_pods_of_its_namespace_as_sources() -> None:
     assert bindings(build(MANIFESTS / "demo"), "datapath-probe-source-exec") == [("RoleBinding", "default")]
 
 
-def test_every_binding_is_to_the_operator_and_to_a_role_that_exists() -> None:
+def test_every_binding_refers_to_the_operator_and_an_existing_role() -> None:
     installed = build(MANIFESTS / "overlays/all-namespaces")
     known = {role["metadata"]["name"] for role in roles(installed)}
     every = of_kind(installed, "RoleBinding") + of_kind(installed, "ClusterRoleBinding")

@@ -1,4 +1,4 @@
-"""What moves behind a Service: pods that are not ready or leave, and when its endpoints last changed."""
+"""Changes behind a Service: pods that are not ready or terminating, and when its endpoints last changed."""
 
 from dataclasses import replace
 
@@ -25,34 +25,34 @@ def planned(inventory: Cluster, destination: dict[str, object]) -> Plan:
     return plan
 
 
-def behind(inventory: Cluster) -> EndpointChurn | None:
+def churn_of(inventory: Cluster) -> EndpointChurn | None:
     plan = planned(inventory, {"service": {"name": "deathstar", "port": 80}})
     return destination_churn(plan, inventory)
 
 
-def test_ready_pods_do_not_move() -> None:
+def test_ready_pods_are_no_churn() -> None:
     inventory = selecting()
     inventory.changed_at["default/deathstar"] = 900.0
-    assert behind(inventory) == EndpointChurn("default/deathstar", 900.0, ())
+    assert churn_of(inventory) == EndpointChurn("default/deathstar", 900.0, ())
 
 
-def test_pods_that_come_or_go_do() -> None:
+def test_starting_and_terminating_pods_are_churn() -> None:
     inventory = selecting()
     coming = pod("deathstar-2", "", "", labels=SELECTED, ready=False)
     going = replace(inventory.pods["default/deathstar-1"], terminating=True)
     inventory.pods["default/deathstar-2"], inventory.pods["default/deathstar-1"] = coming, going
-    churn = behind(inventory)
+    churn = churn_of(inventory)
     assert churn is not None
     assert {unready.name for unready in churn.unready} == {"deathstar-1", "deathstar-2"}
 
 
-def test_there_is_nothing_behind_a_pod() -> None:
+def test_a_pod_as_destination_has_no_churn() -> None:
     inventory = selecting()
     plan = planned(inventory, {"pod": {"name": "deathstar-0", "port": 80}})
     assert destination_churn(plan, inventory) is None
 
 
-def test_dns_is_looked_for_under_its_usual_name() -> None:
+def test_the_dns_service_is_found_by_its_usual_name() -> None:
     inventory = selecting()
     assert dns_churn(inventory) is None
     inventory.services["kube-system/kube-dns"] = replace(

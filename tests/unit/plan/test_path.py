@@ -1,4 +1,4 @@
-"""The hops that a packet should pass, by place and mode."""
+"""The expected hops of a packet, by location of both ends and mode."""
 
 from dataclasses import replace
 
@@ -34,20 +34,20 @@ def names(expected: ExpectedPath) -> set[HopName]:
     return {hop.name for hop in expected.hops}
 
 
-def test_hops_come_in_the_order_of_the_code() -> None:
+def test_hops_are_in_the_order_of_ciliums_code() -> None:
     for expected in (path(FAR), path(NEAR), path(SERVICE)):
         order = [HOP_ORDER[hop.name] for hop in expected.hops]
         assert order == sorted(order)
 
 
-def test_across_nodes_packets_go_through_the_overlay() -> None:
+def test_packets_between_nodes_pass_the_overlay() -> None:
     expected = path(FAR)
     assert names(expected) >= OVERLAY | {HopName.LOCALITY_LOOKUP, HopName.NODE_ROUTING}
     assert (expected.locality, expected.encapsulation) == (Locality.CROSS_NODE, Encapsulation.VXLAN)
     assert {hop.node for hop in expected.hops if hop.name is HopName.OVERLAY_DECAPSULATION} == {"node1"}
 
 
-def test_on_one_node_nothing_is_encapsulated() -> None:
+def test_packets_within_a_node_are_not_encapsulated() -> None:
     expected = path(NEAR)
     assert not names(expected) & (OVERLAY | {HopName.LOCALITY_LOOKUP, HopName.NODE_ROUTING})
     assert (expected.locality, expected.encapsulation) == (Locality.SAME_NODE, Encapsulation.NONE)
@@ -65,7 +65,7 @@ def test_a_service_adds_its_hops() -> None:
     assert not names(path(FAR)) & OF_SERVICES
 
 
-def test_socket_load_balancing_leaves_replies_alone() -> None:
+def test_socket_load_balancing_does_not_translate_replies() -> None:
     assert HopName.REPLY_TRANSLATION not in names(path(SERVICE, kube_proxy_replacement="true"))
 
 
@@ -80,13 +80,13 @@ def test_a_node_port_has_the_hops_of_a_service_but_no_name() -> None:
     assert names(by_name) - names(expected_path(plan, plan.backends[0])) == {HopName.NAME_RESOLUTION}
 
 
-def test_before_a_backend_is_known_the_path_ends_with_its_choice() -> None:
+def test_without_a_known_backend_the_path_ends_at_the_backend_selection() -> None:
     expected = path(SERVICE, backend=None)
     assert expected.hops[-1].name is HopName.SERVICE_TRANSLATION
     assert expected.locality is None
 
 
-def test_a_backend_that_only_the_datapath_knows_leaves_the_rest_open() -> None:
+def test_for_a_backend_that_only_the_datapath_has_the_path_ends_there() -> None:
     (plan,) = resolve(probe(SERVICE), cluster())
     assert isinstance(plan, Plan)
     assert expected_path(plan, Backend("192.0.2.1", 80, None)).hops[-1].name is HopName.SERVICE_TRANSLATION

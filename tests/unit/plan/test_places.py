@@ -1,4 +1,4 @@
-"""The expected path between ends of every kind: pods, hosts, what is outside, and what is the same pod."""
+"""The expected path between ends of every kind: pods, hosts, addresses outside the cluster, and a pod and itself."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def names(expected: ExpectedPath) -> list[HopName]:
 
 
 @pytest.mark.parametrize("name", ["deathstar-0", "deathstar-1"])
-def test_a_host_as_destination_has_no_endpoint_and_is_not_tunneled_to(name: str) -> None:
+def test_a_host_as_destination_has_no_endpoint_and_no_tunnel(name: str) -> None:
     inventory = cluster()
     in_host_network(inventory, name)
     expected = path(inventory, {"pod": {"name": name, "port": 80}})
@@ -53,7 +53,7 @@ def test_a_host_as_destination_has_no_endpoint_and_is_not_tunneled_to(name: str)
     assert (HopName.ENDPOINT_LOOKUP in hops) == (not expected.cross_node)
 
 
-def test_a_host_as_source_is_tunneled_from_but_leaves_no_pod() -> None:
+def test_a_host_as_source_uses_the_tunnel_but_has_no_endpoint() -> None:
     inventory = cluster()
     in_host_network(inventory, "xwing")
     far = set(names(path(inventory, {"pod": {"name": "deathstar-0", "port": 80}})))
@@ -64,7 +64,7 @@ def test_a_host_as_source_is_tunneled_from_but_leaves_no_pod() -> None:
     assert not (far | near) & OF_SOURCE_PODS
 
 
-def test_between_hosts_only_the_route_is_judged() -> None:
+def test_between_hosts_only_the_route_is_checked() -> None:
     inventory = cluster()
     in_host_network(inventory, "xwing")
     in_host_network(inventory, "deathstar-0")
@@ -84,7 +84,7 @@ def test_a_service_without_socket_load_balancing_is_not_translated_by_cilium_for
     assert of_cilium <= set(names(path(inventory, SERVICE)))
 
 
-def test_a_backend_that_is_a_nodes_address_is_on_that_node() -> None:
+def test_a_backend_with_a_nodes_address_is_on_that_node() -> None:
     inventory = cluster()
     inventory.endpoints["default/deathstar"] = (slice_endpoint("", "172.30.0.11", "node1", pod=None),)
     made = plan(inventory, SERVICE)
@@ -94,7 +94,7 @@ def test_a_backend_that_is_a_nodes_address_is_on_that_node() -> None:
     assert expected_path(made, backend).destination_node == "node1"
 
 
-def test_nothing_is_judged_beyond_the_cluster() -> None:
+def test_nothing_is_checked_outside_the_cluster() -> None:
     inventory = cluster()
     outside = replace(slice_endpoint("", "192.0.2.7", ""), pod=None, node=None)
     inventory.endpoints["default/deathstar"] = (outside,)
@@ -104,7 +104,7 @@ def test_nothing_is_judged_beyond_the_cluster() -> None:
     assert HopName.DESTINATION_RESPONSE in names(expected)
 
 
-def test_a_pod_that_reaches_itself_through_its_service_is_asked_for_no_policy() -> None:
+def test_a_pod_that_reaches_itself_through_its_service_has_no_ingress_policy() -> None:
     inventory = cluster()
     inventory.endpoints["default/deathstar"] = (slice_endpoint("xwing", "10.244.1.27", "node2"),)
     hops = set(names(path(inventory, SERVICE)))
@@ -112,11 +112,11 @@ def test_a_pod_that_reaches_itself_through_its_service_is_asked_for_no_policy() 
     assert hops >= {HopName.SERVICE_TRANSLATION, HopName.ENDPOINT_LOOKUP, HopName.REPLY_TRANSLATION}
 
 
-def test_what_a_pod_says_to_its_own_address_never_leaves_it() -> None:
+def test_packets_of_a_pod_to_its_own_address_stay_inside() -> None:
     assert names(path(cluster(), {"pod": {"name": "xwing", "port": 80}})) == [HopName.DESTINATION_RESPONSE]
 
 
-def test_a_headless_service_is_a_name_and_nothing_more() -> None:
+def test_a_headless_service_adds_only_name_resolution() -> None:
     inventory = cluster()
     inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
     made = plan(inventory, SERVICE)
@@ -139,7 +139,7 @@ def test_the_port_of_a_headless_service_is_not_translated(wanted: int | str, req
     assert [backend.port for backend in made.backends] == [requested]
 
 
-def test_an_endpoint_that_people_have_written_need_not_name_its_pod() -> None:
+def test_a_manually_created_endpoint_may_have_no_target_reference() -> None:
     inventory = cluster()
     inventory.endpoints["default/deathstar"] = (slice_endpoint("", "10.244.0.172", "node1", pod=None),)
     [backend] = plan(inventory, SERVICE).backends
@@ -148,7 +148,7 @@ def test_an_endpoint_that_people_have_written_need_not_name_its_pod() -> None:
 
 
 @pytest.mark.parametrize("change", [{"phase": "Succeeded"}, {"host_network": True}])
-def test_an_address_that_is_not_the_pods_own_leads_to_no_pod(change: dict[str, object]) -> None:
+def test_an_address_that_is_not_the_pods_own_does_not_find_it(change: dict[str, object]) -> None:
     inventory = cluster()
     known = inventory.pods["default/deathstar-0"]
     inventory.pods["default/deathstar-0"] = replace(known, **change)  # type: ignore[arg-type]  # a test's shorthand

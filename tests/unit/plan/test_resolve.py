@@ -1,6 +1,5 @@
-"""From names to a plan, or to the reason why there is none."""
+"""From names to a plan: addresses, ports, backends, containers."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,22 +7,10 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan import resolve as resolving
 from datapath_probe.plan.objects import Container
-from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve
-from datapath_probe.plan.support import unsupported
-from datapath_probe.sources.agent.agent_config import from_config_map
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
-
-POD = {"pod": {"name": "deathstar-0", "port": 80}}
-SERVICE = {"service": {"name": "deathstar", "port": 80}}
-NODE_PORT = {"service": {"name": "deathstar", "port": 80, "frontend": "NodePort"}}
-
-
-def planned(destination: Mapping[str, object], inventory: Cluster | None = None, **spec: object) -> Plan:
-    (plan,) = resolve(probe(destination, **spec), inventory or cluster())
-    assert isinstance(plan, Plan), plan
-    return plan
+from unit.plan.planned import NODE_PORT, POD, SERVICE, planned
 
 
 def test_a_pod_is_requested_at_its_own_address() -> None:
@@ -111,7 +98,7 @@ def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port()
     ("wanted", "default", "chosen"),
     [(None, None, "first"), (None, "second", "second"), (None, "gone", "first"), ("second", None, "second")],
 )
-def test_the_container_is_chosen_as_kubectl_does(
+def test_the_container_is_selected_as_by_kubectl(
     wanted: str | None, default: str | None, chosen: str
 ) -> None:
     inventory = cluster()
@@ -122,203 +109,7 @@ def test_the_container_is_chosen_as_kubectl_does(
     assert planned(POD, inventory, source=source).container == chosen
 
 
-def _without_source(inventory: Cluster) -> None:
-    del inventory.pods["default/xwing"]
-
-
-def _source(**changes: object) -> Callable[[Cluster], None]:
-    def change(inventory: Cluster) -> None:
-        xwing = inventory.pods["default/xwing"]
-        inventory.pods["default/xwing"] = replace(xwing, **changes)  # type: ignore[arg-type]  # a test's shorthand
-
-    return change
-
-
-def _destination(**changes: object) -> Callable[[Cluster], None]:
-    def change(inventory: Cluster) -> None:
-        deathstar = inventory.pods["default/deathstar-0"]
-        inventory.pods["default/deathstar-0"] = replace(deathstar, **changes)  # type: ignore[arg-type]  # likewise
-
-    return change
-
-
-def _endpoint(**changes: int) -> Callable[[Cluster], None]:
-    def change(inventory: Cluster) -> None:
-        endpoint = inventory.cilium_endpoints["default/deathstar-0"]
-        inventory.cilium_endpoints["default/deathstar-0"] = replace(endpoint, **changes)  # type: ignore[arg-type]
-
-    return change
-
-
-def _without_destination(inventory: Cluster) -> None:
-    del inventory.pods["default/deathstar-0"]
-    del inventory.services["default/deathstar"]
-
-
-def _external_name(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="", type="ExternalName")
-
-
-@pytest.mark.parametrize(
-    ("destination", "change", "reason"),
-    [
-        (POD, _without_source, Reason.SOURCE_NOT_FOUND),
-        (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
-        (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
-        (POD, _source(terminating=True), Reason.IN_TRANSITION),
-        (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
-        (POD, _endpoint(endpoint_id=1 << 16), Reason.INVALID_OBJECT),
-        (POD, _endpoint(identity=-1), Reason.INVALID_OBJECT),
-        (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
-        (POD, _source(containers=(Container("c", False, {}),)), Reason.CONTAINER_NOT_RUNNING),
-        (POD, _without_destination, Reason.DESTINATION_NOT_FOUND),
-        (POD, _destination(phase="Succeeded"), Reason.DESTINATION_NOT_RUNNING),
-        (POD, _destination(terminating=True), Reason.IN_TRANSITION),
-        (SERVICE, _without_destination, Reason.DESTINATION_NOT_FOUND),
-        (SERVICE, _external_name, Reason.UNSUPPORTED_DESTINATION),
-        ({"service": {"name": "deathstar", "port": 81}}, lambda _: None, Reason.PORT_NOT_FOUND),
-    ],
-)
-def test_what_can_not_run_says_why(
-    destination: Mapping[str, object], change: Callable[[Cluster], None], reason: Reason
-) -> None:
-    inventory = cluster()
-    change(inventory)
-    (result,) = resolve(probe(destination), inventory)
-    assert isinstance(result, CannotRun)
-    assert result.reason is reason
-    assert result.source == "default/xwing"
-    assert result.message
-
-
-def _dns_alone_over_udp(inventory: Cluster) -> None:
-    ports = (replace(DEATHSTAR.ports[0], name="dns", port=53, protocol="UDP"),)
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, ports=ports)
-
-
-def _without_cluster_ip(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="")
-
-
-@pytest.mark.parametrize(
-    ("destination", "change", "message"),
-    [
-        (POD, _source(ips=()), "source pod default/xwing has no IP address yet"),
-        (POD, _source(phase="Pending", ips=()), "source pod default/xwing is Pending"),
-        (POD, _destination(ips=()), "destination pod default/deathstar-0 has no IP address yet"),
-        (
-            {"service": {"name": "deathstar", "port": 53}},
-            _dns_alone_over_udp,
-            "Service default/deathstar has no TCP port 53; it has: 53/UDP (dns)",
-        ),
-        (
-            SERVICE,
-            _external_name,
-            "Service default/deathstar is of type ExternalName and leads out of the cluster",
-        ),
-        (SERVICE, _without_cluster_ip, "Service default/deathstar has no ClusterIP"),
-    ],
-)
-def test_a_message_does_not_contradict_itself(
-    destination: Mapping[str, object], change: Callable[[Cluster], None], message: str
-) -> None:
-    inventory = cluster()
-    change(inventory)
-    (result,) = resolve(probe(destination), inventory)
-    assert isinstance(result, CannotRun)
-    assert result.message == message
-
-
-UNJUDGED = [
-    ("tunnel-protocol", "gre", "tunnel-protocol 'gre'"),
-    ("routing-mode", "hybrid", "routing-mode 'hybrid'"),
-    ("underlay-protocol", "ipv6", "underlay-protocol 'ipv6'"),
-    ("enable-wireguard", "true", "encryption by wireguard"),
-    ("enable-ipsec", "true", "encryption by ipsec"),
-    ("enable-ztunnel", "true", "encryption by ztunnel"),
-    ("datapath-mode", "netkit", "datapath-mode netkit"),
-    ("datapath-mode", "netkit-l2", "datapath-mode netkit-l2"),
-    ("cni-chaining-mode", "aws-cni", "cni-chaining-mode aws-cni"),
-    ("cluster-id", "3", "cluster-id 3"),
-]
-
-
-@pytest.mark.parametrize(("key", "value", "words"), UNJUDGED)
-def test_a_setting_that_can_not_be_judged_is_said_and_the_request_sent_all_the_same(
-    key: str, value: str, words: str
-) -> None:
-    inventory = cluster()
-    inventory.config[key] = value
-    said = unsupported(from_config_map(inventory.config))
-    assert said is not None
-    assert words in said
-    plan = planned(SERVICE, inventory)
-    assert [expected_path(plan, backend).hops for backend in (None, *plan.backends)]
-
-
-def test_where_there_is_no_ipv4_no_request_is_sent() -> None:
-    inventory = cluster()
-    inventory.config["enable-ipv4"] = "false"
-    (refused,) = resolve(probe(POD), inventory)
-    assert isinstance(refused, CannotRun)
-    assert (refused.reason, "IPv6 alone" in refused.message) == (Reason.UNSUPPORTED_CONFIGURATION, True)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("tunnel-protocol", "geneve"),
-        ("routing-mode", "native"),
-        ("cni-chaining-mode", "none"),
-        ("cni-chaining-mode", "portmap"),
-        ("cluster-id", "0"),
-        ("kube-proxy-replacement", "true"),
-        ("enable-endpoint-routes", "true"),
-        ("enable-l7-proxy", "true"),  # of no account until a policy hands traffic to it
-    ],
-)
-def test_a_setting_that_can_be_judged_is_not_said(key: str, value: str) -> None:
-    assert unsupported(from_config_map(cluster().config | {key: value})) is None
-
-
-def test_all_settings_that_can_not_be_judged_are_said_at_once() -> None:
-    said = unsupported(from_config_map({"datapath-mode": "netkit", "cluster-id": "3"}))
-    assert said == "datapath-mode netkit, a cluster mesh (cluster-id 3)"
-
-
-def test_a_tunnel_protocol_is_of_no_account_where_nothing_is_tunneled() -> None:
-    assert unsupported(from_config_map({"routing-mode": "native", "tunnel-protocol": "gre"})) is None
-
-
-def test_of_two_ip_versions_ipv4_is_followed() -> None:
-    inventory = cluster()
-    xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=("fd00::27", *xwing.ips))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
-    far, near = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (far, replace(far, ip="fd00::172"), near)
-    plan = planned(POD, inventory)
-    assert plan.source.pod.ips == (xwing.ip, "fd00::27")
-    dual = planned(SERVICE, inventory)
-    assert {backend.ip for backend in dual.backends} == {far.ip, near.ip}
-
-
-@pytest.mark.parametrize("cluster_ip", ["fd00::96", "None"])
-def test_what_both_ends_can_only_speak_ipv6_for_is_not_requested(cluster_ip: str) -> None:
-    inventory = cluster()
-    xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, "fd00::27"))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=cluster_ip)
-    far, _ = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (replace(far, ip="fd00::172"),)
-    (refused,) = resolve(probe(SERVICE), inventory)
-    assert isinstance(refused, CannotRun)
-    assert refused.reason is Reason.UNSUPPORTED_DESTINATION
-    assert "IPv6 alone in common" in refused.message
-    assert refused.destination == "default/deathstar:80"
-
-
-def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_of_the_same_path_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     before = planned(POD)
     other = replace(before, source=replace(before.source, pod=replace(before.source.pod, name="tiefighter")))
     refused = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing")
@@ -331,4 +122,4 @@ def test_the_same_path_is_found_again_among_the_plans_of_a_probe(monkeypatch: py
     gone = resolving.resolve_again(before, probe(POD), cluster())
     assert isinstance(gone, CannotRun)
     assert gone.reason is Reason.IN_TRANSITION
-    assert gone.message == "default/xwing → default/deathstar-0:80 is no path of the probe any more"
+    assert gone.message == "default/xwing → default/deathstar-0:80 is no longer a path of the probe"

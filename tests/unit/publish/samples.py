@@ -1,4 +1,4 @@
-"""Runs as diagnosis reports them, for tests of what is published."""
+"""Runs as diagnosis returns them, for tests of `publish`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ HOPS = (
 def probe(
     *, uid: str = "uid-probe", generation: int = 1, run_now: str | None = None, **spec: object
 ) -> Probe:
-    """A probe of xwing's to the Service deathstar."""
+    """A probe from xwing to the Service deathstar."""
     made = cluster_probe(SERVICE, **spec)
     return replace(made, meta=replace(made.meta, uid=uid, generation=generation, run_now=run_now))
 
@@ -75,7 +75,7 @@ def finding(
     reason: Reason = Reason.OK,
     facts: Mapping[str, str] | None = None,
 ) -> Finding:
-    """A hop on which intent and the datapath agree, or do not."""
+    """A finding about a hop on which intent and the datapath agree, or not."""
     stance = Stance.AGREES if verdict is HopVerdict.OK else Stance.CONTRADICTS
     return Finding(
         hop=hop,
@@ -106,7 +106,7 @@ PROFILE = ObservedPathProfile(
 
 
 def healthy(profile: ObservedPathProfile | None = PROFILE) -> Diagnosis:
-    """Every hop ok."""
+    """A run with every hop Ok."""
     made = plan()
     return Diagnosis(
         plan=made,
@@ -132,7 +132,7 @@ def diverging(
     hop: HopName = HopName.IPCACHE_LOOKUP,
     reason: Reason = Reason.WRONG_TUNNEL_ENDPOINT,
 ) -> Diagnosis:
-    """One hop is to blame."""
+    """A run with this divergent hop."""
     broken = verdict is ProbeVerdict.BROKEN
     node = dict(HOPS)[hop]
     bad = finding(hop, node, HopVerdict.BROKEN if broken else HopVerdict.STALE, reason)
@@ -148,7 +148,7 @@ def diverging(
 
 
 def lost() -> Diagnosis:
-    """Only a segment is known."""
+    """A run of which only a segment is known."""
     return replace(
         healthy(),
         met=False,
@@ -163,7 +163,7 @@ def lost() -> Diagnosis:
 
 
 def unknown(met: bool | None = None) -> Diagnosis:
-    """One hop can't be judged; with `met` the request succeeded all the same."""
+    """A run with one hop that can't be judged; `met`: whether the request succeeded."""
     blind = finding(HopName.ENDPOINT_LOOKUP, "node1", HopVerdict.UNKNOWN, Reason.AGENT_NOT_READY)
     return replace(
         healthy(),
@@ -176,7 +176,7 @@ def unknown(met: bool | None = None) -> Diagnosis:
 
 
 def unjudged(met: bool) -> Diagnosis:
-    """The request had this outcome, and Cilium's settings keep the path from being judged."""
+    """A run with this outcome whose path can't be judged because of Cilium's settings."""
     return replace(unknown(met), reason=Reason.UNSUPPORTED_CONFIGURATION, message="Cilium runs with netkit")
 
 
@@ -191,7 +191,7 @@ def record(
 
 
 def from_pod(found: Diagnosis, number: int, node: str = "node2") -> Diagnosis:
-    """The same, of another source pod: `xwing-<number>` on this node."""
+    """The same run from another source pod: `xwing-<number>` on this node."""
     source = found.plan.source
     pod = replace(source.pod, name=f"xwing-{number}", node=node)
     moved = replace(source, pod=pod, node=replace(source.node, name=node))
@@ -200,12 +200,12 @@ def from_pod(found: Diagnosis, number: int, node: str = "node2") -> Diagnosis:
 
 
 def record_of(*outcomes: Diagnosis | CannotRun, at: float = NOW) -> RunRecord:
-    """A run with these paths."""
+    """The record of a run with these paths."""
     return RunRecord("run", Trigger.SCHEDULE, at, RunResult(at, at + 0.1, outcomes))
 
 
 def findings_of(verdicts: Sequence[tuple[HopName, HopVerdict]]) -> Diagnosis:
-    """A healthy run but for these hops."""
+    """A healthy run except for these hops."""
     changed = dict(verdicts)
     return replace(
         healthy(),

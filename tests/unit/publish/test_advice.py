@@ -1,4 +1,4 @@
-"""The reason catalog is complete, and docs/errors.md is made from it."""
+"""The reason catalog is complete, and docs/errors.md is generated from it."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_every_kind_of_missing_evidence_is_a_reason() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_an_entry_reads_well(reason: Reason) -> None:
+def test_an_entry_follows_the_style_rules(reason: Reason) -> None:
     advice = ENTRIES[reason]
     assert advice.cause.endswith(".")
     assert advice.evidence.endswith(".")
@@ -39,11 +39,11 @@ def test_an_entry_reads_well(reason: Reason) -> None:
     assert len(step) <= 160
 
 
-def test_the_page_is_what_the_catalog_says() -> None:
+def test_the_page_matches_the_catalog() -> None:
     assert PAGE.read_text() == error_page(), "run make docs-errors"
 
 
-def test_the_page_names_the_reasons_of_events_themselves() -> None:
+def test_the_page_lists_the_reasons_of_events() -> None:
     event = event_for(ProbeStatus(), findings(record(diverging()).result))
     assert event is not None
     assert event.reason in WARNINGS.values()

@@ -1,4 +1,4 @@
-"""When statuses are written: changes at once, the rest every 30 s, until the API server has them. Simulated time."""
+"""When statuses are written: urgent ones at once, others every 30 s, until the API server has them. Simulated time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +25,7 @@ def status(summary: str) -> ProbeStatus:
 
 
 class ApiServer:
-    """Takes statuses, or answers as it is told; `seen`: when it was asked to write what."""
+    """Accepts statuses, or answers with the given results; `seen`: the time and status of each request."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, object]] = []
@@ -63,7 +63,7 @@ async def test_the_first_status_is_written_at_once(status_writer: StatusWriter, 
     assert server.seen == [(0, "first")]
 
 
-async def test_what_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(
+async def test_a_status_that_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     status_writer.put(REF, status("first"), urgent=True)
@@ -76,7 +76,7 @@ async def test_what_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(
     assert server.seen[-1][1] == "at 64"
 
 
-async def test_what_is_urgent_does_not_wait(status_writer: StatusWriter, server: ApiServer) -> None:
+async def test_an_urgent_status_does_not_wait(status_writer: StatusWriter, server: ApiServer) -> None:
     status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(3)
     status_writer.put(REF, status("dull"), urgent=False)
@@ -86,7 +86,7 @@ async def test_what_is_urgent_does_not_wait(status_writer: StatusWriter, server:
     assert server.seen == [(0, "first"), (6, "news")]
 
 
-async def test_what_was_refused_is_tried_again_until_it_is_taken(
+async def test_a_failed_write_is_retried_until_it_succeeds(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.answers = [Retry("no route")] * 20
@@ -97,7 +97,7 @@ async def test_what_was_refused_is_tried_again_until_it_is_taken(
     assert server.seen[-1][1] == "news"
 
 
-async def test_what_is_refused_for_good_is_tried_less_often_but_for_ever_and_said_now_and_then(
+async def test_a_refused_status_is_retried_less_often_without_end_and_logged_repeatedly(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.answers = [Retry("forbidden", 403, refused=True)] * 30
@@ -123,7 +123,7 @@ async def test_a_newer_status_replaces_one_that_could_not_be_written(
     assert [summary for _, summary in server.seen] == ["old", "new", "new", "new"]
 
 
-async def test_what_came_during_a_write_that_failed_is_the_newer_one(
+async def test_a_status_that_arrives_during_a_failed_write_replaces_the_old_one(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.takes_s, server.answers = 1, [Retry("no route")]
@@ -134,7 +134,7 @@ async def test_what_came_during_a_write_that_failed_is_the_newer_one(
     assert [summary for _, summary in server.seen] == ["old", "new"]
 
 
-async def test_a_probe_that_is_gone_is_told_and_left_alone(
+async def test_a_deleted_probe_is_reported_and_not_written_again(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     server.answers = [Gone()]
@@ -144,7 +144,7 @@ async def test_a_probe_that_is_gone_is_told_and_left_alone(
     assert len(server.seen) == 1
 
 
-async def test_nothing_is_written_of_a_probe_that_was_forgotten(
+async def test_no_status_of_a_forgotten_probe_is_written(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:
     status_writer.put(REF, status("first"), urgent=True)
@@ -166,7 +166,7 @@ async def test_many_probes_are_written_a_few_at_a_time(
     assert server.most_under_way == 8
 
 
-async def test_closing_writes_what_is_waiting(status_writer: StatusWriter, server: ApiServer) -> None:
+async def test_closing_writes_the_pending_statuses(status_writer: StatusWriter, server: ApiServer) -> None:
     status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(1)
     status_writer.put(REF, status("waiting"), urgent=False)

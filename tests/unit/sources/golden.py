@@ -1,4 +1,4 @@
-"""What the programs of a real cluster printed (`tests/data/record.py` wrote it), as readings."""
+"""Recorded output of the programs of a real cluster (written by `tests/data/record.py`), as readings."""
 
 import json
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ class Recording:
 
     argv: tuple[str, ...]
     answer: Answer
-    node: str = ""  # "" for curl, which runs in the pod
+    node: str = ""  # "": curl, which runs in the pod
 
-    saved: Fact | None = None  # None: recorded when only the command was kept, or by a command of the pod's
+    saved: Fact | None = None  # None: only the command was recorded, or it ran in the pod
 
     @property
     def fact(self) -> Fact:
@@ -37,7 +37,7 @@ class Recording:
 
 @cache
 def recordings(module: str, of: str = FIRST) -> dict[str, Recording]:
-    """All of one module of `cilium`, by name; `of`: folder of the version."""
+    """All recordings of one module of `sources`, by name; `of`: the folder of the version."""
     saved = json.loads((DATA / of / "vxlan" / f"{module}.json").read_text())
     return {
         name: Recording(
@@ -57,12 +57,12 @@ def _fact(one: dict[str, Any]) -> Fact | None:
 
 
 def answer(module: str, name: str) -> Answer:
-    """The answer of that name."""
+    """The answer with this name."""
     return recordings(module)[name].answer
 
 
 def fact(module: str, name: str) -> Fact:
-    """The fact of that name: what the builder should make."""
+    """The fact with this name, which the builder should make."""
     return recordings(module)[name].fact
 
 
@@ -74,17 +74,17 @@ def everything() -> Iterator[tuple[str, Recording]]:
 
 
 def modules(of: str) -> list[str]:
-    """The modules of which there are recordings."""
+    """The modules with recordings."""
     return sorted(path.stem for path in (DATA / of / "vxlan").glob("*.json"))
 
 
 def printed(stdout: str | bytes, exit_code: int = 0, stderr: str | bytes = b"") -> Answer:
-    """An answer that a program could give."""
+    """An answer with this output."""
     return Answer(exit_code, _bytes(stdout), _bytes(stderr), at=AT, duration_s=0.01)
 
 
 def looked_up(value: str) -> Answer:
-    """What `bpftool map lookup` prints for a value, written as `00 01 …`."""
+    """The output of `bpftool map lookup` for a value written as `00 01 …`."""
     octets = ",".join(f'"0x{octet}"' for octet in value.split())
     return printed(f'{{"key":["0x00"],"value":[{octets}]}}\n')
 

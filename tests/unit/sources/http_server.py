@@ -1,4 +1,4 @@
-"""A server on loopback that keeps what it gets byte for byte, and answers with whatever bytes it is told."""
+"""A server on loopback that records requests byte for byte and responds with given bytes."""
 
 import re
 import socket
@@ -23,7 +23,7 @@ class Received:
 
 @dataclass(slots=True)
 class Server:
-    """Answers each connection's request with `response`; None: never."""
+    """Responds to the request of each connection with `response`; None: never."""
 
     listener: socket.socket
     response: bytes | None = OK
@@ -40,12 +40,12 @@ class Server:
         return port
 
     def take(self) -> list[Received]:
-        """What has come since the last time."""
+        """The requests since the last call."""
         received, self.received = self.received, []
         return received
 
     def serve(self) -> None:
-        """Until the listener is shut down; connections without response stay open as long."""
+        """Serve until the listener is shut down. Connections without a response stay open that long."""
         with ExitStack() as open_connections:
             while True:
                 try:
@@ -63,7 +63,7 @@ class Server:
 
 @contextmanager
 def serving(family: socket.AddressFamily = socket.AF_INET) -> Iterator[Server]:
-    """A server on a free port of loopback."""
+    """A server on a free loopback port."""
     listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
     server = Server(listener)
     thread = Thread(target=server.serve)
@@ -77,7 +77,7 @@ def serving(family: socket.AddressFamily = socket.AF_INET) -> Iterator[Server]:
 
 
 def _read(connection: socket.socket, peer_port: int) -> Received | None:
-    """A request, to the last byte that it announces; None if the peer hangs up before."""
+    """A complete request; None if the peer closes the connection before."""
     data = b""
     while b"\r\n\r\n" not in data:
         if not (more := connection.recv(65536)):

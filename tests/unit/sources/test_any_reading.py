@@ -1,5 +1,5 @@
-"""Whatever a program prints, a parser gives a record, an absence or the reason why there is neither, and never
-one for the other.
+"""Whatever a program prints, a parser returns a record, an absence or the reason why there is neither, and never
+confuses them.
 """
 
 import json
@@ -63,7 +63,7 @@ PARSERS = MAPS | {
     "queues": (qdisc.parse_losing, dict),
     "sockets": (ss.parse, tuple),
     "filters of tc": (tc_filters.parse, tuple),
-    "neighbour": (neighbors.parse_neighbor, neighbors.Neighbor),
+    "neighbor": (neighbors.parse_neighbor, neighbors.Neighbor),
     "curl": (curl.parse_report, ClientReport),
 }
 REASONS = {
@@ -72,7 +72,7 @@ REASONS = {
     EvidenceError.TRUNCATED,
     EvidenceError.UNSUPPORTED_VERSION,
 }
-# Of these, lines of other kinds are passed over.
+# In these outputs, lines of other kinds are skipped.
 STREAMS = {"Hubble's events": (hubble.parse, Flows), "monitor's events": (monitor.parse, Flows)}
 
 RECORDED = [recording.answer for _, recording in everything()]
@@ -91,7 +91,7 @@ documents = st.recursive(
 
 @st.composite
 def garbled(draw: st.DrawFn) -> Answer:
-    """A recorded answer, cut, with bits flipped, or with some of its output doubled."""
+    """A recorded answer that is truncated, has flipped bits, or partly repeated output."""
     answer = draw(recorded)
     output = bytearray(answer.stdout)
     at = draw(st.integers(0, len(output)))
@@ -107,7 +107,7 @@ def garbled(draw: st.DrawFn) -> Answer:
 
 @st.composite
 def retyped(draw: st.DrawFn) -> Answer:
-    """A recorded JSON answer in which one value is of another type, or is gone."""
+    """A recorded JSON answer in which one value has another type or is missing."""
     answer = draw(documented)
     document = json.loads(answer.stdout)
     owner, key = draw(st.sampled_from(list(members(document))))
@@ -119,7 +119,7 @@ def retyped(draw: st.DrawFn) -> Answer:
 
 
 def members(document: Any) -> list[tuple[Any, Any]]:
-    """Each place of a document: what holds it, and its key or index there."""
+    """All places in a document: the container, and the key or index in it."""
     if not isinstance(document, dict | list):
         return []
     keys = list(document if isinstance(document, dict) else range(len(document)))
@@ -144,7 +144,7 @@ answers = recorded | garbled() | retyped() | noise | swapped
 
 @settings(max_examples=400)
 @given(reading=answers)
-def test_parsers_never_raise_and_give_one_of_three_things(reading: Answer) -> None:
+def test_parsers_never_raise_and_return_one_of_three_results(reading: Answer) -> None:
     for name, (parse, record) in (PARSERS | STREAMS).items():
         result = parse(reading)
         assert isinstance(result, record | Absent | Unavailable), name
@@ -157,7 +157,7 @@ def test_parsers_never_raise_and_give_one_of_three_things(reading: Answer) -> No
 
 @settings(max_examples=400)
 @given(reading=answers | st.builds(replace, st.just(NULL), exit_code=st.integers(0, 255)))
-def test_of_a_map_only_null_is_absence_and_only_success_a_record(reading: Answer) -> None:
+def test_only_null_is_an_absent_entry_and_only_success_a_record(reading: Answer) -> None:
     is_null = reading.exit_code in (254, 255) and reading.stdout.strip() == b"null"
     for name, (parse, record) in MAPS.items():
         result = parse(reading)
@@ -167,9 +167,9 @@ def test_of_a_map_only_null_is_absence_and_only_success_a_record(reading: Answer
 
 
 @given(reading=recorded | st.just(NULL) | noise)
-def test_what_was_cut_off_is_no_evidence_even_if_it_can_be_read(reading: Answer) -> None:
+def test_truncated_output_is_unavailable_even_if_it_can_be_parsed(reading: Answer) -> None:
     for name, (parse, _) in PARSERS.items():
-        if name != "curl":  # its report comes apart from the body that was cut
+        if name != "curl":  # its report is separate from the truncated body
             result = parse(replace(reading, truncated=True))
             assert isinstance(result, Unavailable), name
             assert result.reason == EvidenceError.TRUNCATED
@@ -177,7 +177,7 @@ def test_what_was_cut_off_is_no_evidence_even_if_it_can_be_read(reading: Answer)
 
 @pytest.mark.parametrize("name", PARSERS)
 @pytest.mark.parametrize("reason", EvidenceError)
-def test_no_evidence_stays_what_it_is(name: str, reason: EvidenceError) -> None:
+def test_unavailable_stays_unavailable(name: str, reason: EvidenceError) -> None:
     unavailable = Unavailable(reason, "why", 1.0)
     assert PARSERS[name][0](unavailable) is unavailable
 
@@ -186,7 +186,7 @@ def test_no_evidence_stays_what_it_is(name: str, reason: EvidenceError) -> None:
 @pytest.mark.parametrize(
     "stdout", [b"[" * 100_000, b"9" * 5000, b'{"id":1e999}', b'"\\ud800"', b"\xff\xfe[\0"]
 )
-def test_json_that_breaks_decoders_is_no_evidence(name: str, stdout: bytes) -> None:
+def test_json_that_breaks_decoders_is_unavailable(name: str, stdout: bytes) -> None:
     assert isinstance(PARSERS[name][0](printed(stdout)), Unavailable)
 
 
@@ -196,10 +196,10 @@ def test_json_that_breaks_decoders_is_no_evidence(name: str, stdout: bytes) -> N
         {"dst": "10.0.0.1", "dev": "../lxc1"},
         {"dst": "10.0.0.1", "dev": "--help"},
         {"dst": "10.0.0.1", "dev": "eth0", "gateway": "nowhere"},
-        {"dst": "10.0.0.1", "dev": "eth0", "prefsrc": "nobody"},
+        {"dst": "10.0.0.1", "dev": "eth0", "prefsrc": "invalid"},
     ],
 )
-def test_a_route_by_what_is_no_device_or_address_is_not_understood(route: dict[str, str]) -> None:
+def test_a_route_with_an_invalid_device_or_address_is_unparsable(route: dict[str, str]) -> None:
     parsed = links.parse_route(Answer(0, json.dumps([route]).encode(), b"", 0.0, 0.0))
     assert isinstance(parsed, Unavailable)
     assert parsed.reason == EvidenceError.UNPARSABLE

@@ -1,4 +1,4 @@
-"""Facts: nothing that comes from elsewhere can be more than the one word it is meant to be."""
+"""Builders of facts: no input can become more than the single word that it is meant to be."""
 
 from collections.abc import Callable
 
@@ -46,7 +46,7 @@ SIZES = [(build, 16) for build in BITS_16.values()] + [(build, 32) for build in 
 
 
 @pytest.mark.parametrize(("build", "bits"), SIZES, ids=[*BITS_16, *BITS_32])
-def test_numbers_beyond_their_size_are_refused(build: Build, bits: int) -> None:
+def test_numbers_out_of_range_are_rejected(build: Build, bits: int) -> None:
     assert build(0) != build(2**bits - 1)
     for number in (-1, 2**bits, 2**64):
         with pytest.raises(ValueError, match=f"{number} does not fit into {bits} bits"):
@@ -67,17 +67,17 @@ ADDRESSES: dict[str, Callable[[str], Fact]] = {
 
 @pytest.mark.parametrize("build", ADDRESSES.values(), ids=list(ADDRESSES))
 @pytest.mark.parametrize("ip", ["", "10.0.0", "10.0.0.1/32", "10.0.0.256", "deathstar", "-4", "fe80::1%eth0"])
-def test_what_is_no_address_is_refused(build: Callable[[str], Fact], ip: str) -> None:
+def test_invalid_addresses_are_rejected(build: Callable[[str], Fact], ip: str) -> None:
     with pytest.raises(ValueError, match=r"IP|address|zone"):
         build(ip)
 
 
-def test_addresses_of_one_connection_are_of_one_ip_version() -> None:
+def test_addresses_of_one_connection_have_one_ip_version() -> None:
     with pytest.raises(ValueError, match="not of one IP version"):
         conntrack.out_entry("n", IP, 1, "fd00::1", 2)
 
 
-def test_one_address_in_two_spellings_is_one_fact() -> None:
+def test_two_spellings_of_an_address_are_one_fact() -> None:
     assert links.route_to("n", "FD00:0::1") == links.route_to("n", "fd00::1")
 
 
@@ -117,7 +117,7 @@ def test_names_of_devices_are_neither_options_nor_paths(build: Callable[[str], F
 @pytest.mark.parametrize(
     "name", ["eth0", "lxc300fe62f077b", "cilium_vxlan", "eth0.100", "br-lan", "a@b", "_"]
 )
-def test_names_of_devices_go_in_as_they_are(name: str) -> None:
+def test_device_names_are_used_unchanged(name: str) -> None:
     assert links.link("n", name).get("device") == name
 
 
@@ -128,12 +128,12 @@ def test_pins_of_a_vlan_device_have_no_dot() -> None:
 
 @pytest.mark.parametrize("name", [name for name in BAD_NAMES if name not in ("-x", "--help", "x" * 16)])
 def test_names_of_namespaces_are_not_paths(name: str) -> None:
-    with pytest.raises(ValueError, match="no name of a network namespace"):
+    with pytest.raises(ValueError, match="not the name of a network namespace"):
         links.pod_routes("n", name)
 
 
 @given(st.text())
-def test_a_namespace_is_one_word_of_one_folder_or_refused(name: str) -> None:
+def test_a_namespace_is_one_file_name_or_rejected(name: str) -> None:
     try:
         fact = links.pod_routes("n", name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Drop reasons, and the counters that tell of them."""
+"""Drop reasons, and the counters that contain them."""
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,13 @@ from unit.sources.golden import answer, fact, printed
 
 
 @pytest.mark.parametrize("code", range(FIRST_DROP, 208))
-def test_a_drop_is_found_by_its_number_and_by_its_words(code: int) -> None:
+def test_a_drop_is_found_by_its_code_and_by_its_text(code: int) -> None:
     assert code_of(describe(code)) == code
     assert code_of(f"{describe(code)}, -3") == code
     assert (describe(code) == str(code)) == (code == 159)
 
 
-def test_words_are_those_of_one_code_alone() -> None:
+def test_each_text_belongs_to_one_code() -> None:
     assert len(set(DROP_REASONS.values())) == len(DROP_REASONS)
 
 
@@ -29,7 +29,7 @@ def test_words_are_those_of_one_code_alone() -> None:
         ("159, 0", 159),
         ("FIB lookup failed, 4", 169),
         ("Unsupported protocol for NAT masquerade", 168),
-        ("250, 0", 250),  # of a version to come
+        ("250, 0", 250),  # of a future version
         ("Success", None),
         ("Interface", None),
         ("15, 0", None),
@@ -42,7 +42,7 @@ def test_reasons_as_they_are_printed(printed_reason: str, code: int | None) -> N
 
 
 @given(st.text())
-def test_any_text_is_a_drop_or_none(text: str) -> None:
+def test_any_text_is_a_code_or_none(text: str) -> None:
     assert code_of(text) is None or code_of(text) in range(FIRST_DROP, 256)
 
 
@@ -69,7 +69,7 @@ def test_a_counter_has_its_place_and_its_numbers() -> None:
     )
 
 
-def test_a_node_without_counters_is_not_one_without_answer() -> None:
+def test_an_empty_list_of_counters_is_an_answer() -> None:
     assert bpf_metrics.parse(printed("", stderr="No entries found.\n")) == ()
     silent = bpf_metrics.parse(printed(""))
     assert isinstance(silent, Unavailable)

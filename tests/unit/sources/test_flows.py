@@ -1,5 +1,5 @@
-"""Events as `hubble` and `cilium-dbg monitor` print them. Derived from their sources; what the lab's printed is in
-`test_recorded_flows`.
+"""Events in the output of `hubble` and `cilium-dbg monitor`, derived from their sources. `test_recorded_flows` has the
+output of the lab.
 """
 
 import json
@@ -30,7 +30,7 @@ def only(text: str) -> Flow:
     return flow
 
 
-def test_a_packet_that_was_let_through() -> None:
+def test_a_forwarded_packet() -> None:
     flow = only(line(verdict="FORWARDED", trace_observation_point="TO_OVERLAY", event_type={"type": 4}))
     assert flow == Flow(
         at=1795467600.123456,
@@ -44,7 +44,7 @@ def test_a_packet_that_was_let_through() -> None:
     )
 
 
-def test_a_packet_that_was_dropped() -> None:
+def test_a_dropped_packet() -> None:
     flow = only(
         line(
             verdict="DROPPED",
@@ -72,17 +72,17 @@ def test_an_icmp_error_has_no_ports() -> None:
     ("source", "lost"),
     [("HUBBLE_RING_BUFFER", 0), ("PERF_EVENT_RING_BUFFER", 7), ("OBSERVER_EVENTS_QUEUE", 7)],
 )
-def test_what_the_ring_says_to_have_lost_is_not_lost(source: str, lost: int) -> None:
+def test_lost_events_of_the_ring_do_not_count(source: str, lost: int) -> None:
     text = json.dumps({"lost_events": {"source": source, "num_events_lost": "7"}, "node_name": "n"})
     assert hubble.parse(printed(f"{line()}\n{text}\n")) == Flows((only(line()),), lost)
 
 
-def test_nothing_printed_is_nothing_seen() -> None:
+def test_empty_output_means_no_events() -> None:
     assert hubble.parse(printed("")) == Flows(())
     assert hubble.parse(printed('{"node_status":{"state_change":"NODE_CONNECTED"}}\n')) == Flows(())
 
 
-def test_a_hubble_that_can_not_be_reached_is_no_evidence() -> None:
+def test_an_unreachable_hubble_is_unavailable() -> None:
     failed = hubble.parse(printed("", 1, "failed to connect to 'unix:///var/run/cilium/hubble.sock'"))
     assert isinstance(failed, Unavailable)
     assert failed.reason == EvidenceError.COMMAND_FAILED
@@ -177,7 +177,7 @@ TRACE = {
 }
 
 
-def test_the_monitor_prints_where_packets_were_seen() -> None:
+def test_the_monitor_prints_where_packets_were_observed() -> None:
     points = ["to-endpoint", "to-overlay", "to-stack", "to-network", "from-overlay"]
     lines = [json.dumps({**TRACE, "observationPoint": point}) for point in points]
     flows = monitor.parse(printed("\n".join(lines), 124))
@@ -189,11 +189,11 @@ def test_the_monitor_prints_where_packets_were_seen() -> None:
         assert (flow.drop_code, flow.flags) == (None, ())
 
 
-def test_a_line_that_was_cut_is_passed_over() -> None:
+def test_a_line_that_is_cut_off_is_skipped() -> None:
     flows = monitor.parse(printed(f"{json.dumps(DROP)}\n{json.dumps(DROP)[:50]}", 124))
     assert isinstance(flows, Flows)
     assert len(flows.flows) == 1
 
 
-def test_an_allowed_packet_is_no_drop() -> None:
+def test_an_allowed_packet_is_not_a_drop() -> None:
     assert monitor.parse(printed(VERDICT.replace("deny", "allow"), 124)) == Flows(())

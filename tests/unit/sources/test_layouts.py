@@ -1,4 +1,4 @@
-"""Keys and values byte for byte, as seen on a live cluster of Cilium 1.18.5 and as other versions lay them out."""
+"""Keys and values byte for byte, as observed on a live cluster with Cilium 1.18.5 and as in other versions."""
 
 import struct
 
@@ -132,7 +132,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_a_key_is_laid_out_as_the_datapath_does_it(name: str) -> None:
+def test_a_key_has_the_layout_of_the_datapath(name: str) -> None:
     fact, pinned_map, octets = KEYS[name]
     assert key(fact) == (pinned_map, octets)
 

@@ -1,4 +1,4 @@
-"""Reports of curl 8.14 in a pod of a live cluster, one for each way in which a request can end."""
+"""Reports of curl 8.14 in a pod of a live cluster, one for each outcome of a request."""
 
 from dataclasses import replace
 
@@ -15,13 +15,13 @@ XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
 
 
 def report(name: str) -> ClientReport:
-    """The report of that name."""
+    """The report with this name."""
     read = curl.parse_report(answer("curl", name))
     assert isinstance(read, ClientReport)
     return read
 
 
-def test_the_recorded_command_is_the_one_that_is_built() -> None:
+def test_the_builder_makes_the_recorded_command() -> None:
     request = CurlRequest(
         protocol="http",
         host="deathstar.cilium-data.svc",
@@ -39,7 +39,7 @@ def test_the_recorded_command_is_the_one_that_is_built() -> None:
     assert stdin == b'header = "X-Ship: xwing"\n'
 
 
-def test_a_request_that_was_answered() -> None:
+def test_a_request_with_a_response() -> None:
     assert report("delivered") == ClientReport(
         failure=None,
         exit_code=0,
@@ -55,7 +55,7 @@ def test_a_request_that_was_answered() -> None:
     )
 
 
-def test_a_body_that_was_cut_leaves_the_report_whole() -> None:
+def test_a_truncated_body_does_not_affect_the_report() -> None:
     recorded = answer("curl", "delivered")
     cut = curl.parse_report(replace(recorded, stdout=b"Ship", truncated=True))
     assert cut == replace(report("delivered"), body=b"Ship", body_cut=True)

@@ -1,4 +1,4 @@
-"""Events as Hubble's real rings told them, after requests that failed."""
+"""Events from Hubble on the lab, after requests that failed."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from unit.sources.golden import answer, fact
 
 
 def flows(name: str) -> tuple[Flow, ...]:
-    told = hubble.parse(answer("hubble", name))
-    assert isinstance(told, Flows)
-    assert told.lost == 0  # each of these rings was full, and said that it had lost an event
-    return told.flows
+    parsed = hubble.parse(answer("hubble", name))
+    assert isinstance(parsed, Flows)
+    assert parsed.lost == 0  # each of these rings was full and reported a lost event
+    return parsed.flows
 
 
 def seen(name: str) -> list[tuple[str, int, int, tuple[str, ...]]]:
-    """What happened, in the order of time: where or why, source port, destination port, flags."""
+    """The events in order of time: point or drop reason, source port, destination port, flags."""
     return [
         (flow.point or f"{flow.drop_code} {flow.file}", flow.source_port, flow.destination_port, flow.flags)
         for flow in sorted(flows(name), key=lambda flow: flow.at)
@@ -23,7 +23,7 @@ def seen(name: str) -> list[tuple[str, int, int, tuple[str, ...]]]:
 
 
 @pytest.mark.parametrize("name", ["missed tail call, source", "refused, destination"])
-def test_the_fact_is_the_one_that_was_asked_for(name: str) -> None:
+def test_the_builder_makes_the_recorded_fact(name: str) -> None:
     asked = fact("hubble", name)
     ip, port, since_s = asked.text("address"), asked.number("port"), asked.number("since_s")
     assert hubble.connection(asked.node, ip, port, since_s) == asked
@@ -34,28 +34,28 @@ def test_the_source_sends_and_the_other_node_drops() -> None:
     assert seen("missed tail call, destination") == [("140 bpf_overlay.c", 23206, 80, ("SYN",))] * 2
 
 
-def test_a_reply_is_dropped_as_often_as_it_is_sent() -> None:
+def test_each_retransmitted_reply_is_dropped() -> None:
     first, *drops = seen("reply missed tail call, destination")
     assert first == (Point.TO_ENDPOINT, 23203, 80, ("SYN",))
     assert drops == [("140 bpf_lxc.c", 80, 23203, ("SYN", "ACK"))] * 5
     assert {flow.direction for flow in flows("reply missed tail call, destination")[1:]} == {"egress"}
 
 
-def test_a_refusal_is_a_reset_seen_on_both_nodes() -> None:
+def test_a_refusal_is_a_reset_observed_on_both_nodes() -> None:
     there, here = seen("refused, destination"), seen("refused, source")
     assert [point for point, *_ in there] == [Point.TO_ENDPOINT, Point.TO_OVERLAY]
     assert [point for point, *_ in here] == [Point.TO_OVERLAY, Point.TO_ENDPOINT]
     assert there[1][3] == here[1][3] == ("ACK", "RST")
 
 
-def test_an_icmp_error_has_no_ports_and_says_what_it_is() -> None:
+def test_an_icmp_error_has_no_ports_and_has_a_type() -> None:
     [error] = flows("ICMP error")
     assert (error.protocol, error.source_port, error.destination_port) == ("ICMPv4", 0, 0)
     assert error.summary == "ICMPv4 TimeExceeded(TTLExceeded)"
     assert flows("no ICMP error") == ()
 
 
-def test_the_newest_event_is_one() -> None:
+def test_the_newest_event_is_a_single_one() -> None:
     assert len(flows("newest")) == 1
 
 
@@ -70,7 +70,7 @@ def test_the_newest_event_is_one() -> None:
 def test_a_denial_shows_as_verdict_and_as_drop(
     name: str, code: int, direction: str, policies: set[str]
 ) -> None:
-    told = flows(name)
-    assert {(flow.drop_code, flow.direction) for flow in told} == {(code, direction)}
-    assert {flow.file for flow in told} == {"", "bpf_lxc.c"}  # a verdict tells no file
-    assert {policy for flow in told for policy in flow.policies} == policies
+    parsed = flows(name)
+    assert {(flow.drop_code, flow.direction) for flow in parsed} == {(code, direction)}
+    assert {flow.file for flow in parsed} == {"", "bpf_lxc.c"}  # a verdict has no file
+    assert {policy for flow in parsed for policy in flow.policies} == policies

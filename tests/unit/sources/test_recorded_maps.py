@@ -1,4 +1,4 @@
-"""The maps of a live cluster, read: xwing on node2 asks the Service of two deathstars and gets the one on node1."""
+"""The maps of a live cluster: xwing on node2 requests the Service of two deathstars and gets the one on node1."""
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
@@ -58,7 +58,7 @@ def test_the_node_itself_is_an_endpoint_without_interface() -> None:
     assert record == EndpointRecord(0, 0, EndpointFlag.HOST, nothing, nothing, 0, 0)
 
 
-def test_a_pod_on_another_node_has_its_identity_and_a_tunnel_endpoint() -> None:
+def test_a_pod_on_another_node_has_an_identity_and_a_tunnel_endpoint() -> None:
     assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server")
     record = ipcache.parse(answer("ipcache", "server"))
     assert record == IpcacheRecord(35535, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
@@ -75,12 +75,12 @@ def test_a_pod_of_the_node_has_no_tunnel_endpoint() -> None:
     assert ipcache.parse(answer("ipcache", "client, wider")) == IpcacheRecord(2, None, 0, IpcacheFlag(0))
 
 
-def test_an_address_that_the_node_does_not_know_has_the_record_of_the_wider_prefix() -> None:
+def test_an_unknown_address_has_the_entry_of_the_wider_prefix() -> None:
     name = "unknown pod on the server's node"
     assert ipcache.parse(answer("ipcache", name)) == ipcache.parse(answer("ipcache", f"{name}, wider"))
 
 
-def test_another_node_is_a_remote_node_without_tunnel() -> None:
+def test_another_node_is_a_remote_node_without_a_tunnel() -> None:
     assert ipcache.parse(answer("ipcache", "server's node")) == IpcacheRecord(7, None, 0, IpcacheFlag(0))
 
 
@@ -90,7 +90,7 @@ def test_an_address_that_no_prefix_matches_is_absent() -> None:
     assert ipcache.parse(answer("ipcache", "IPv6")) == Absent()
 
 
-def test_a_map_that_does_not_exist_is_no_evidence() -> None:
+def test_a_missing_map_is_unavailable() -> None:
     assert ipcache.parse(answer("ipcache", "map of an earlier version")) == Unavailable(
         EvidenceError.COMMAND_FAILED,
         'bpftool map lookup: exit code 255: {"error":"bpf obj get (/sys/fs/bpf/tc/globals/cilium_ipcache): '
@@ -99,24 +99,24 @@ def test_a_map_that_does_not_exist_is_no_evidence() -> None:
     )
 
 
-def test_a_frontend_counts_its_backends() -> None:
+def test_a_frontend_has_the_number_of_its_backends() -> None:
     assert lbmap.slot("node2", FRONTEND, 0) == fact("lbmap", "slot 0")
     assert lbmap.parse_slot(answer("lbmap", "slot 0")) == ServiceSlot(0, 2, 6, ServiceFlag(0), 0)
 
 
-def test_each_further_slot_names_a_backend() -> None:
+def test_each_other_slot_refers_to_a_backend() -> None:
     for number, backend_id in ((1, 7), (2, 8)):
         name = f"slot {number}"
         assert lbmap.slot("node2", FRONTEND, number) == fact("lbmap", name)
         assert lbmap.parse_slot(answer("lbmap", name)) == ServiceSlot(backend_id, 0, 6, ServiceFlag(0), 0)
 
 
-def test_a_slot_too_many_is_absent() -> None:
+def test_a_slot_beyond_the_number_is_absent() -> None:
     assert lbmap.slot("node2", FRONTEND, 3) == fact("lbmap", "slot 3")
     assert lbmap.parse_slot(answer("lbmap", "slot 3")) == Absent()
 
 
-def test_a_service_that_the_node_does_not_know_is_absent() -> None:
+def test_an_unknown_service_is_absent() -> None:
     name = "slot 0 of an unknown frontend"
     assert lbmap.slot("node2", Frontend(SERVICE, 9), 0) == fact("lbmap", name)
     assert lbmap.parse_slot(answer("lbmap", name)) == Absent()
@@ -130,7 +130,7 @@ def test_a_backend() -> None:
     assert lbmap.parse_backend(answer("lbmap", "unknown backend")) == Absent()
 
 
-def test_reverse_nat_has_the_services_address() -> None:
+def test_reverse_nat_has_the_address_of_the_service() -> None:
     assert lbmap.revnat("node2", 6) == fact("lbmap", "reverse NAT")
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
     assert lbmap.revnat("node2", 65535) == fact("lbmap", "unknown reverse NAT")
@@ -138,7 +138,7 @@ def test_reverse_nat_has_the_services_address() -> None:
 
 
 def entry(**values: object) -> CtEntry:
-    """An entry of the recorded connections; what is not said is zero."""
+    """An entry of the recorded connections; fields that are not given are zero."""
     zero: dict[str, object] = {
         "backend_id": 0,
         "packets": 0,
@@ -155,7 +155,7 @@ def entry(**values: object) -> CtEntry:
     return CtEntry(**(zero | values))  # type: ignore[arg-type]  # a test's shorthand
 
 
-def test_the_service_entry_names_the_backend() -> None:
+def test_the_service_entry_refers_to_the_backend() -> None:
     built = conntrack.service_entry("node2", XWING, PORT, SERVICE, 80)
     assert built == fact("conntrack", "service: SVC")
     assert conntrack.parse(answer("conntrack", "service: SVC")) == entry(
@@ -168,7 +168,7 @@ def test_the_service_entry_names_the_backend() -> None:
     )
 
 
-def test_the_out_entry_tells_of_both_directions() -> None:
+def test_the_out_entry_has_both_directions() -> None:
     assert conntrack.out_entry("node2", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", "service: OUT")
     assert conntrack.parse(answer("conntrack", "service: OUT")) == entry(
         rev_nat_id=6,
@@ -180,7 +180,7 @@ def test_the_out_entry_tells_of_both_directions() -> None:
     )
 
 
-def test_the_in_entry_says_that_packets_came_out_of_the_tunnel() -> None:
+def test_the_in_entry_shows_that_packets_came_from_the_tunnel() -> None:
     assert conntrack.in_entry("node1", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", "service: IN")
     assert conntrack.parse(answer("conntrack", "service: IN")) == entry(
         lifetime_s=4951,
@@ -192,7 +192,7 @@ def test_the_in_entry_says_that_packets_came_out_of_the_tunnel() -> None:
     )
 
 
-def test_there_is_no_in_entry_where_the_packets_did_not_go() -> None:
+def test_there_is_no_in_entry_on_a_node_that_packets_did_not_reach() -> None:
     name = "service: IN on the client's node"
     assert conntrack.in_entry("node2", XWING, PORT, DEATHSTAR, 80) == fact("conntrack", name)
     assert conntrack.parse(answer("conntrack", name)) == Absent()
@@ -209,7 +209,7 @@ def test_a_refusal_is_a_reset_that_the_pod_sent() -> None:
     assert (at_the_server.tx_flags, at_the_server.rx_flags) == (RST_ACK, TcpFlag.SYN)
 
 
-def test_icmp_errors_have_an_entry_before_there_is_one() -> None:
+def test_the_entry_of_icmp_errors_exists_before_the_first_error() -> None:
     built = conntrack.icmp_related("node2", XWING, DEATHSTAR)
     assert built == fact("conntrack", "service: ICMP errors")
     related = conntrack.parse(answer("conntrack", "service: ICMP errors"))
@@ -220,7 +220,7 @@ def test_icmp_errors_have_an_entry_before_there_is_one() -> None:
     assert not related.received(0)
 
 
-def test_an_entry_is_fresh_from_the_second_in_which_it_was_written() -> None:
+def test_an_entry_is_fresh_since_the_second_in_which_it_was_written() -> None:
     written = conntrack.parse(answer("conntrack", "service: SVC"))
     assert isinstance(written, CtEntry)
     assert written.fresh(4941.9)

@@ -1,4 +1,4 @@
-"""The same of a live cluster of Cilium 1.19.5: xwing on node2 asks the Service and gets the deathstar on node1."""
+"""The same on a live cluster with Cilium 1.19.5: xwing on node2 requests the Service, deathstar-0 on node1 replies."""
 
 from dataclasses import replace
 
@@ -45,11 +45,11 @@ def fact(module: str, name: str) -> Fact:
     return golden.recordings(module, VERSION)[name].fact
 
 
-def test_its_maps_have_the_names_of_1_18() -> None:
+def test_maps_have_the_names_of_1_18() -> None:
     assert map_layout.parse(answer("layout", "version")) == LAYOUT
 
 
-def test_the_agent_is_configured_as_1_18_is() -> None:
+def test_the_agent_is_configured_like_1_18() -> None:
     of_first = agent_config.parse(golden.answer("agent_config", "files"))
     assert agent_config.parse(answer("agent_config", "files")) == of_first
 
@@ -102,7 +102,7 @@ def test_a_service() -> None:
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
 
 
-def test_a_connection_through_it_is_seen_at_both_ends() -> None:
+def test_a_connection_to_it_has_entries_on_both_nodes() -> None:
     service, out, into = (entry(f"service: {kind}") for kind in ("SVC", "OUT", "IN"))
     assert (service.backend_id, service.rev_nat_id, service.source_identity) == (5, 5, 0)
     assert (out.rev_nat_id, into.rev_nat_id) == (5, 0)
@@ -125,7 +125,7 @@ def entry(name: str) -> CtEntry:
     return found
 
 
-def test_programs_are_attached_and_pinned_where_1_18_has_them() -> None:
+def test_programs_are_attached_and_pinned_like_in_1_18() -> None:
     attached = bpftool.parse_attached(answer("bpftool", "attached to lxc"))
     assert attached == (
         Attachment(LXC, 11, "tcx/ingress", Direction.INGRESS, AttachKind.TCX, "cil_from_container", 35596),
@@ -140,7 +140,7 @@ def test_programs_are_attached_and_pinned_where_1_18_has_them() -> None:
     assert isinstance(bpftool.parse_call(answer("bpftool", "overlay tail call")), int)
 
 
-def test_the_pods_namespace_and_the_way_to_the_other_node() -> None:
+def test_the_pods_namespace_and_the_route_to_the_other_node() -> None:
     namespaces = netns.parse(answer("netns", "namespaces"))
     assert isinstance(namespaces, dict)
     assert namespaces[XWING] == (NAMESPACE,)

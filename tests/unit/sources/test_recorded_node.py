@@ -1,4 +1,4 @@
-"""The agent, programs and devices of a live cluster's node, read: xwing's, on node2."""
+"""Agent, programs and devices of a node of a live cluster: node2, where xwing runs."""
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
@@ -19,12 +19,12 @@ UNKNOWN_ENDPOINT = 65000
 
 
 def reason(result: object) -> str:
-    """Why there is no evidence."""
+    """The reason why there is no evidence."""
     assert isinstance(result, Unavailable)
     return result.reason
 
 
-def test_the_agents_version_decides_the_names_of_maps() -> None:
+def test_the_names_of_maps_depend_on_the_agents_version() -> None:
     assert map_layout.version("node2") == fact("layout", "version")
     assert map_layout.parse(answer("layout", "version")) == Layout(
         "1.18.5", "cilium_ipcache_v2", "cilium_policy_v2"
@@ -81,7 +81,7 @@ def test_the_nodes_clock() -> None:
     assert uptime.parse(answer("uptime", "uptime")) == 4938.83
 
 
-def test_a_map_has_an_id_and_programs_name_the_maps_they_use() -> None:
+def test_a_map_has_an_id_and_programs_list_the_maps_they_use() -> None:
     assert bpftool.map_id("node2", "cilium_lxc") == fact("bpftool", "map")
     assert bpftool.policy_call("node2", ENDPOINT) == fact("bpftool", "policy program")
     assert bpftool.prog("node2", 857) == fact("bpftool", "program")
@@ -97,7 +97,7 @@ def test_a_map_has_an_id_and_programs_name_the_maps_they_use() -> None:
     assert bpftool.parse_map_id(answer("bpftool", "map")) == 290
 
 
-def test_no_such_map_or_program_is_a_failure() -> None:
+def test_a_missing_map_or_program_is_a_failed_command() -> None:
     assert bpftool.map_id("node2", "cilium_unknown") == fact("bpftool", "unknown map")
     assert bpftool.prog("node2", 2**32 - 1) == fact("bpftool", "unknown program")
     failed = EvidenceError.COMMAND_FAILED
@@ -107,7 +107,7 @@ def test_no_such_map_or_program_is_a_failure() -> None:
     assert reason(bpftool.parse_value(answer("bpftool", "value of a key of the wrong size"), 48)) == failed
 
 
-def test_tail_calls_are_there_or_absent() -> None:
+def test_tail_calls_exist_or_are_absent() -> None:
     assert bpftool.endpoint_call("node2", ENDPOINT, 0x1A) == fact("bpftool", "tail call")
     assert bpftool.parse_call(answer("bpftool", "tail call")) == 858
     assert bpftool.endpoint_call("node2", ENDPOINT, 0) == fact("bpftool", "empty tail call")
@@ -139,7 +139,7 @@ def test_what_is_attached_to_the_tunnel_device() -> None:
     )
 
 
-def test_nothing_attached_is_evidence_and_no_device_is_none() -> None:
+def test_no_attached_program_is_an_answer_and_a_missing_device_is_not() -> None:
     name = "attached to a device without programs"
     assert bpftool.attached("node2", "lo") == fact("bpftool", name)
     assert bpftool.parse_attached(answer("bpftool", name)) == ()
@@ -156,7 +156,7 @@ def test_pinned_links_hold_the_programs() -> None:
     assert bpftool.parse_link(answer("bpftool", "device's link")) == PinnedLink(121, 723, 5)
 
 
-def test_no_pinned_link_is_absent() -> None:
+def test_a_missing_link_is_absent() -> None:
     built = bpftool.endpoint_link("node2", ENDPOINT, "cil_to_container")
     assert built == fact("bpftool", "endpoint's missing link")
     assert bpftool.parse_link(answer("bpftool", "endpoint's missing link")) == Absent()
@@ -203,7 +203,7 @@ def test_the_tunnel_device_is_up_though_its_state_is_unknown() -> None:
     )
 
 
-def test_no_such_device_is_absent_and_no_such_namespace_is_no_evidence() -> None:
+def test_a_missing_device_is_absent_and_a_missing_namespace_unavailable() -> None:
     assert links.link("node2", "unknown") == fact("links", "unknown device")
     assert links.parse_link(answer("links", "unknown device")) == Absent()
     assert links.pod_link("node2", NAMESPACE, "unknown") == fact("links", "pod's unknown device")
@@ -242,7 +242,7 @@ def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
     }
 
 
-def test_a_tunnel_device_counts_what_it_sent_and_received() -> None:
+def test_the_counters_of_a_tunnel_device() -> None:
     name = "tunnel device's counters"
     assert links.counters("node1", "cilium_vxlan") == fact("links", name)
     assert links.parse_counters(answer("links", name)) == links.DeviceCounters(614, 644, 0, 0)

@@ -1,4 +1,4 @@
-"""The same facts in versions that the lab can't run: derived from the sources, see the README beside the data."""
+"""The same facts in versions that the lab can't run: derived from the sources, see the README next to the data."""
 
 from collections.abc import Callable
 
@@ -20,14 +20,14 @@ VIP, PORT = "10.96.46.197", 24337
 
 
 def of(folder: str) -> Layout:
-    """The layout that this version's agent tells."""
+    """The layout of this version."""
     found = map_layout.parse(recordings("layout", folder)["version"].answer)
     assert isinstance(found, Layout)
     return found
 
 
 def frontend(folder: str) -> Frontend:
-    """1.16 knows no protocol of a service."""
+    """A frontend; 1.16 has no protocol in its keys."""
     return Frontend(VIP, 80, L4Protocol.ANY if "1.16" in folder else L4Protocol.TCP)
 
 
@@ -59,24 +59,27 @@ def asked(folder: str) -> dict[tuple[str, str], Asked]:
 
 
 @pytest.mark.parametrize("folder", DERIVED)
-def test_each_version_is_asked_and_understood_by_its_own_layout(folder: str) -> None:
+def test_each_version_is_read_with_its_own_layout(folder: str) -> None:
     for (module, name), (fact, parse) in asked(folder).items():
         recording = recordings(module, folder)[name]
         assert fact == recording.fact, name
         same_of_first = parse(recordings(module, FIRST)[name].answer)
-        if (module, name) != ("ipcache", "server, wider"):  # up to 1.17 there is no row for a node's pod CIDR
+        if (module, name) != (
+            "ipcache",
+            "server, wider",
+        ):  # up to 1.17 there is no entry for a node's pod CIDR
             assert _core(parse(recording.answer)) == _core(same_of_first), name
 
 
 @pytest.mark.parametrize("folder", DERIVED[:2])
-def test_before_1_18_an_unknown_pod_is_the_worlds(folder: str) -> None:
+def test_before_1_18_an_unknown_pod_has_the_identity_world(folder: str) -> None:
     record = ipcache.parse(recordings("ipcache", folder)["server, wider"].answer)
     assert isinstance(record, ipcache.IpcacheRecord)
     assert (record.identity, record.tunnel_endpoint) == (2, None)
 
 
 def _core(record: object) -> object:
-    """A record without what its version alone has: flags of the ipcache that are new in 1.18."""
+    """A record without the fields that only its version has: flags of the ipcache that are new in 1.18."""
     if isinstance(record, ipcache.IpcacheRecord):
         return record.identity, record.tunnel_endpoint, record.encrypt_key
     return "absent" if isinstance(record, Absent) else record

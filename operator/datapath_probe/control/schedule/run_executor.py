@@ -1,4 +1,7 @@
-"""Carries out one run: finds the probe, has it run, hands the result on. Called by `scheduler`."""
+"""Executes one run: finds the probe, runs it, and passes the result on. Called by `scheduler`.
+
+In: a due run. Out: calls of `Publisher` and `EvidenceSaver`.
+"""
 
 import uuid
 from dataclasses import dataclass
@@ -21,8 +24,8 @@ from .timetable import Due
 
 log = structlog.get_logger(__name__)
 
-# Runs that somebody asks for, who may have changed something a moment ago.
-ASKED_FOR = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})
+# Runs that a user requests, often just after a change of the cluster: they use no answers of earlier runs.
+REQUESTED_BY_USER = frozenset({Trigger.RUN_NOW, Trigger.SPEC_CHANGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,11 @@ class RunExecutor:
         return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
 
     def name(self, uid: str) -> str:
-        """Its namespace and name."""
+        """Namespace and name of the probe."""
         return self._registry.name(uid)
 
     def ended(self, result: Ended, outlook: NextRun) -> None:
-        """Tell people, then keep the evidence, if it is to be kept."""
+        """Publish the result, then save the evidence if that is enabled."""
         self._publisher.run_ended(result.probe, result.record, outlook)
         if self._saver:
             self._saver.put(result.probe, result.record)
@@ -73,7 +76,9 @@ class RunExecutor:
     async def _run(self, probe: Probe, trigger: Trigger) -> RunResult:
         started = self._clock()
         try:
-            return await self._runner.run(probe, self._registry.wants_capture(probe), trigger in ASKED_FOR)
+            return await self._runner.run(
+                probe, self._registry.wants_capture(probe), trigger in REQUESTED_BY_USER
+            )
         except Exception as error:
             log.exception("run failed")
             why = CannotRun(Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}")
@@ -81,7 +86,7 @@ class RunExecutor:
 
 
 def _log_end(result: RunResult) -> None:
-    """The path that decides; and of how many, if there are others."""
+    """Log the outcome that decides the verdict, and the number of paths if there are several."""
     outcome = result.worst
     more: dict[str, object] = {}
     if isinstance(outcome, Diagnosis):

@@ -111,7 +111,7 @@ class Scheduler:
             return await runs.run(self._timetable.begin(due))
 
     def _ended(self, runs: Runs[Result], uid: str, run: asyncio.Task[Result]) -> None:
-        """Called when a run ends in any way, including cancellation before its start."""
+        """Called when a run ends, for whatever reason, including cancellation before its start."""
         next_run = self._timetable.finish(uid, self._clock())
         del self._runs[uid]
         self._changed.set()

@@ -74,14 +74,9 @@ def _judge(
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(context, expected.node))
     _state(hop, pair)
-    problem = problem_of(pair)
-    if problem:
-        reason, message = problem
-        if reason is Reason.MAC_MISMATCH:
-            broken += _not_forwarded(context)
-        shown_by_node = problem == problem_of(replace(pair, pod=None))
-        rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
-        return hop.stale(Contradiction(reason, f"{message} on {expected.node}", broken, rests_on))
+    not_whole = _not_whole(context, expected.node, pair, broken)
+    if not_whole:
+        return hop.stale(not_whole)
     for unread in (pod_netns, pair.unread):
         if isinstance(unread, Unavailable):
             return hop.unknown(unread, ask_again=_where(context, expected.node))
@@ -90,6 +85,21 @@ def _judge(
     losses = _losses(context, expected.node, pod, agent, pod_netns.name)
     gateway = _wrong_gateway(context, expected.node, pod, pair, pod_netns.name)
     return worst_of(hop, finding, *losses, gateway, too_small(pair, expected.node))
+
+
+def _not_whole(
+    context: CheckContext, node: str, pair: Pair, broken: tuple[Defect, ...]
+) -> Contradiction | None:
+    """What is wrong with the pair itself. It rests on the node's end alone, if that shows it."""
+    problem = problem_of(pair)
+    if problem is None:
+        return None
+    reason, message = problem
+    if reason is Reason.MAC_MISMATCH:
+        broken += _not_forwarded(context)
+    shown_by_node = problem == problem_of(replace(pair, pod=None))
+    rests_on = pair.rests_on[:1] if shown_by_node else pair.rests_on
+    return Contradiction(reason, f"{message} on {node}", broken, rests_on)
 
 
 def _not_forwarded(context: CheckContext) -> tuple[Defect, ...]:

@@ -82,21 +82,30 @@ def judge_route(
         hop.programmed("no route")
         message = f"{expected.node} has no route to {target}"
         return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,)))
-    via = _via(route)
     hop.programmed(
-        via, {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
+        _via(route), {"gateway": route.gateway or "", "device": route.device, "source": route.source or ""}
     )
     wrong = _wrong_route(context, expected.node, target, node_ips, route)
     if wrong:
         return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, wrong, (Defect.LOST,), (fact,)))
-    neighbor = _neighbor(context, expected, towards, target, route)
-    dropped_on_output = (
-        _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
-    )
-    too_small = _too_small(context, pod)
-    finding = worst_of(hop, hop.ok(f"{target} {via}"), neighbor, *dropped_on_output, too_small)
+    finding = _judge_beyond_route(context, hop, towards, pod, target, route)
     detour = _detour(context, hop, target, route, fact) if target in node_ips else None
     return worst_of(hop, finding, detour, *_detached(context, hop, towards))
+
+
+def _judge_beyond_route(
+    context: CheckContext,
+    hop: HopCheck,
+    towards: NodeFacts,
+    pod: PodFacts | None,
+    target: str,
+    route: links.Route,
+) -> Finding:
+    """What packets meet that take the right route: the other node's link-layer address, filters, queues, sizes."""
+    neighbor = _neighbor(context, hop.expected, towards, target, route)
+    dropped = _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
+    ok = hop.ok(f"{target} {_via(route)}")
+    return worst_of(hop, ok, neighbor, *dropped, _too_small(context, pod))
 
 
 def _dropped_from_host(context: CheckContext, hop: HopCheck, route: links.Route) -> Iterator[Fault]:

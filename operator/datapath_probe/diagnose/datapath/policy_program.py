@@ -11,6 +11,7 @@ from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Program
+from ...sources.bpf.map_layout import Layout
 from ...sources.maps import policymap
 from ...sources.maps.map_keys import map_of
 from ...sources.maps.policymap import TrafficDirection
@@ -43,12 +44,7 @@ def program_in_slot(
     return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NO_POLICY_PROGRAM,), (fact,))
 
 
-def not_its_own(
-    context: CheckContext,
-    node: str,
-    endpoint: int,
-    number: int,
-) -> Fault:
+def not_its_own(context: CheckContext, node: str, endpoint: int, number: int) -> Fault:
     """A program, by its ID, that is not this endpoint's."""
     if context.outcome.met is not False:
         return None
@@ -65,6 +61,19 @@ def not_its_own(
     if not bpftool.is_program(program.name, _POLICY_PROGRAM):
         message = f"{where} ({program.name or 'without a name'}), which is not Cilium's"
         return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (slot, shown))
+    return _another_endpoints(context, layout, endpoint, program, where, (slot, shown))
+
+
+def _another_endpoints(
+    context: CheckContext,
+    layout: Layout,
+    endpoint: int,
+    program: Program,
+    where: str,
+    rests_on: tuple[Fact, Fact],
+) -> Fault:
+    """A policy program that uses neither the endpoint's policy map nor its other programs."""
+    node = rests_on[0].node
     anyone = policymap.lookup(
         node, layout, endpoint, TrafficDirection.INGRESS, policymap.ANY_IDENTITY, port=0
     )
@@ -83,7 +92,7 @@ def not_its_own(
         f"{where}, which is another endpoint's: it uses neither this endpoint's policy map nor its programs"
     )
     return Contradiction(
-        Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (slot, shown, own_map)
+        Reason.FOREIGN_PROGRAM, message, (Defect.OTHER_ENDPOINTS_PROGRAM,), (*rests_on, own_map)
     )
 
 

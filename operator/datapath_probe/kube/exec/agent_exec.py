@@ -1,6 +1,6 @@
-"""What an agent's container tells while something else lasts: a packet capture, in an exec of its own.
+"""Facts that are collected over a period of time: a packet capture, in an exec of its own.
 
-In: a fact. Out: a `Reading`. Implements `collect.interfaces.AgentContainers`; put together by `control`.
+In: a fact. Out: a `Reading`. Implements `collect.interfaces.AgentContainers`; assembled by `kube.cluster`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from .one_shot import SourceExec
 
 
 class AgentExec:
-    """Runs commands in agents' containers, each in an exec of its own."""
+    """Runs commands in agent containers, each in an exec of its own."""
 
     def __init__(self, containers: SourceExec) -> None:
         self._containers = containers
@@ -28,7 +28,7 @@ class AgentExec:
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """See `AgentContainers`: it has begun when it says something on stderr; a word on its stdin stops it."""
+        """See `AgentContainers`. The command has started when it writes to stderr; a line on its stdin stops it."""
         return await self._containers.attend(
             target,
             argv_of(fact),

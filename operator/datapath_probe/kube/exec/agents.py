@@ -1,6 +1,6 @@
-"""The agents as `collect` sees them: facts of a node in, readings back.
+"""The Cilium agents, asked over their command channels.
 
-In: facts. Out: one reading each. Implements `collect.ports.Agents`; put together by `control`.
+In: facts. Out: one reading each. Implements `collect.interfaces.Agents`; assembled by `kube.cluster`.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from .pool import ChannelPool
 from .query import Query
 
 REPLY_LIMIT = 4 * 1024 * 1024
-# An agent that has not responded is not asked by anybody for so long: each who waits for it holds one of its channels.
-_REST_S = 5.0
+# An agent that did not respond is not asked again for this long: each request that waits for it occupies a channel.
+_PAUSE_S = 5.0
 
 
 class ShellAgents:
-    """Asks through command channels. `locate` finds the agent of a node, None if it has none."""
+    """Asks agents through command channels. `locate` returns the agent of a node, None if there is none."""
 
     def __init__(
         self,
@@ -39,18 +39,18 @@ class ShellAgents:
         self._budget_s = budget_s
         self._reply_limit = reply_limit
         self._clock = clock
-        self._resting: dict[str, tuple[ExecError, float]] = {}  # by incarnation, until when
+        self._paused: dict[str, tuple[ExecError, float]] = {}  # by incarnation, with the end of the pause
 
     async def ask(self, node: str, facts: Sequence[Fact]) -> Sequence[Reading]:
-        """One reading of each fact, in this order; never raises."""
+        """One reading per fact, in this order. Never raises."""
         return await self.run(node, [command_of(fact) for fact in facts])
 
     async def run(self, node: str, commands: Sequence[Command]) -> Sequence[Reading]:
-        """Run the commands in the container of the node's agent, as a rule in one round trip. One reading each, in this
+        """Run the commands in the container of the node's agent, usually in one round trip. One reading each, in this
         order; never raises.
 
-        All together have `budget_s`, waiting for a channel included. An output has `reply_limit` bytes. What listens to
-        what happens now listens at once: each such command has a channel of its own.
+        `budget_s` limits the whole call, including the wait for a channel; `reply_limit` bytes limit the output. Each
+        command that listens to events gets a channel of its own, so that it starts immediately.
         """
         listening = [(command,) for command in commands if not command.repeatable]
         others = tuple(command for command in commands if command.repeatable)
@@ -64,20 +64,20 @@ class ShellAgents:
         return tuple(readings[command] for command in commands)
 
     async def _run(self, node: str, commands: tuple[Command, ...]) -> Sequence[Reading]:
-        asking = Query(commands, reply_limit=self._reply_limit)
+        query = Query(commands, reply_limit=self._reply_limit)
         try:
             async with asyncio.timeout(self._budget_s):
-                await self._converse(node, asking)
+                await self._converse(node, query)
         except TimeoutError:
             late = timeout("the shell in its container did not answer", self._budget_s)
-            asking.give_up(not_responding(node, late), self._clock())
+            query.give_up(not_responding(node, late), self._clock())
         except ExecError as error:
             if error.reason is EvidenceError.TIMEOUT:
                 error = not_responding(node, error)
-            asking.give_up(error, self._clock())
-        return asking.readings()
+            query.give_up(error, self._clock())
+        return query.readings()
 
-    async def _converse(self, node: str, asking: Query) -> None:
+    async def _converse(self, node: str, query: Query) -> None:
         agent = self._locate(node)
         if agent is None:
             raise ExecError(EvidenceError.AGENT_NOT_FOUND, f"there is no cilium-agent pod on {node}")
@@ -86,27 +86,27 @@ class ShellAgents:
                 EvidenceError.AGENT_NOT_READY, f"the cilium-agent {agent.pod} on {node} is not ready"
             )
         may_retry = True
-        while batch := asking.next_batch():
+        while batch := query.next_batch():
             try:
                 for_streaming = not any(command.repeatable for command in batch.commands)
                 async with self._pool.acquire(agent, for_streaming=for_streaming) as channel:
-                    if batch.by_agent:  # which come last
-                        self._raise_if_resting(agent)
-                    asking.take(await channel.run(batch), self._clock())
-                    if asking.silence:
-                        self._rest(agent, asking.silence)
+                    if batch.by_agent:  # these come last
+                        self._raise_if_paused(agent)
+                    query.take(await channel.run(batch), self._clock())
+                    if query.silence:
+                        self._pause(agent, query.silence)
             except ExecError as error:
-                # A channel may have died unseen, and the commands only read: they may run twice.
+                # The channel may have been lost while it was idle. The commands only read, so they may run twice.
                 if error.reason is not EvidenceError.CHANNEL_LOST or not may_retry:
                     raise
                 may_retry = False
 
-    def _rest(self, agent: Agent, silence: ExecError) -> None:
+    def _pause(self, agent: Agent, silence: ExecError) -> None:
         now = asyncio.get_running_loop().time()
-        self._resting = {key: rest for key, rest in self._resting.items() if rest[1] > now}
-        self._resting[agent.incarnation] = (silence, now + _REST_S)
+        self._paused = {key: rest for key, rest in self._paused.items() if rest[1] > now}
+        self._paused[agent.incarnation] = (silence, now + _PAUSE_S)
 
-    def _raise_if_resting(self, agent: Agent) -> None:
-        silence, until = self._resting.get(agent.incarnation, (None, 0.0))
+    def _raise_if_paused(self, agent: Agent) -> None:
+        silence, until = self._paused.get(agent.incarnation, (None, 0.0))
         if silence and asyncio.get_running_loop().time() < until:
             raise ExecError(silence.reason, silence.message)

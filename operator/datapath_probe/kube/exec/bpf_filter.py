@@ -1,14 +1,15 @@
-"""The kernel's filter for one TCP connection, plain or in a tunnel: a classic BPF program, for `sniffer.pl`.
+"""The kernel's filter for one TCP connection, plain or in a tunnel: a classic BPF program. Called by `commands`, for
+`sniffer.pl`.
 
-In: the client's addresses (a pod has one, a node several) and the port that it was given. Packets begin with their
-outer IPv4 header. Source: Linux `include/uapi/linux/bpf_common.h`; VXLAN RFC 7348, Geneve RFC 8926 without options
-(as Cilium sends pods' packets).
+In: the client's addresses (a pod has one, a node several) and its port. Packets start with their outer IPv4 header.
+Source: Linux `include/uapi/linux/bpf_common.h`; VXLAN RFC 7348, Geneve RFC 8926 without options (as Cilium encapsulates
+pods' packets).
 """
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
-# Opcodes: loads of a byte, half word, word at k; of a half word at X + k; of the IP header's length into X.
+# Opcodes: loads of a byte, half word, word at k; of a half word at X + k; of the length of the IP header into X.
 _LDB, _LDH, _LDW, _LDH_X, _LDX_IHL = 0x30, 0x28, 0x20, 0x48, 0xB1
 _JEQ, _RET = 0x15, 0x06
 _TCP, _UDP, _IPV4 = 6, 17, 0x0800
@@ -16,12 +17,16 @@ _NO_OPTIONS = 0x45  # IPv4 with a header of 20 bytes
 _INNER_ETHERTYPE, _INNER_IP = 48, 50
 
 _KEEP, _DROP = "keep", "drop"
-_Instruction = tuple[int, int, str, str]  # code, k, where to go if true, if false; "" is the next
+_Instruction = tuple[
+    int, int, str, str
+]  # code, k, jump targets if true and if false; "" is the next instruction
 
 
 def connection_filter(clients: Sequence[IPv4Address], port: int, tunnel_port: int | None) -> str:
-    """Instructions "code,jt,jf,k …" that keep both directions; `tunnel_port`: also inside packets to this UDP port."""
-    program: list[tuple[str, _Instruction]] = []  # each with its label
+    """Instructions "code,jt,jf,k …" that accept both directions. `tunnel_port`: also match inside packets to this UDP
+    port.
+    """
+    program: list[tuple[str, _Instruction]] = []  # with labels
     if tunnel_port is not None:
         program += [
             ("", (_LDB, 9, "", "")),
@@ -48,7 +53,7 @@ def connection_filter(clients: Sequence[IPv4Address], port: int, tunnel_port: in
 
 
 def _tcp(clients: Sequence[IPv4Address], port: int, at: int) -> list[tuple[str, _Instruction]]:
-    """TCP from or to the client, by the IP header at this offset."""
+    """Match TCP from or to the client. `at`: offset of the IP header."""
     sent, received = f"sent, {at}", f"received, {at}"
     return [
         ("", (_LDB, at + 9, "", "")),

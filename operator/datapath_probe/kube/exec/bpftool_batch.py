@@ -1,10 +1,11 @@
-"""Many bpftool commands in one process: `bpftool -j batch file -`. Pure.
+"""Many bpftool commands in one process: `bpftool -j batch file -`. Called by `framing`. Pure.
 
-Starting a process costs more than twenty look-ups. In: commands; what one such process printed. Out: the lines
-that it reads; what each command would have printed alone. Called by `framing`.
+Starting a process takes longer than twenty look-ups. In: commands, and the output of one such process. Out: the lines
+of the batch file, and what each command would have printed alone.
 
-bpftool stops behind the first command that fails, as the look-up of an absent key does, and exits with that
-command's code: the rest needs another process. Source: Linux 5.7–6.x `tools/bpf/bpftool/main.c`; seen with 7.5.
+bpftool stops after the first command that fails, such as the look-up of an absent key, and exits with that command's
+code. The remaining commands need another process.
+Source: Linux 5.7–6.x `tools/bpf/bpftool/main.c`; observed with 7.5.
 """
 
 import json
@@ -17,25 +18,25 @@ from .command import Command
 _BPFTOOL: Final = ("bpftool", "-j")
 _WORD: Final = re.compile(
     r"[\w.:/@%+=,-]+", re.ASCII
-)  # none of what batch files give a meaning to: quotes, #, \
+)  # without the characters that are special in batch files: quotes, #, \
 _BETWEEN: Final = b'},{"command":['
-# After the last command it may complain of an errno that one of them left behind.
+# After the last command bpftool may report an errno that one of the commands left behind.
 _COMPLAINT: Final = re.compile(rb',\{"error":"reading batch file failed: [^"]*"\}(?=\]\n\Z)')
 
 
 def fits(command: Command) -> bool:
-    """Whether the command can be a line of a batch."""
+    """Whether the command can be a line of a batch file."""
     words = command.argv[len(_BPFTOOL) :]
     return command.argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
 
 
 def line(command: Command) -> str:
-    """The command as a line of a batch."""
+    """The command as a line of a batch file."""
     return " ".join(command.argv[len(_BPFTOOL) :])
 
 
 def results(commands: Sequence[Command], printed: bytes, exit_code: int) -> list[tuple[bytes, int]]:
-    """Output and exit code of the first of these commands, as many as were come to; none if it is not understood."""
+    """Output and exit code of the commands that ran, from the first on; empty if the output is not understood."""
     printed, complaints = _COMPLAINT.subn(b"", printed)
     if not (printed.startswith(b'[{"command":[') and printed.endswith(b"}]\n")):
         return []

@@ -1,4 +1,4 @@
-"""A command: how a fact is had from the agent's container on a node. Known in this package alone."""
+"""A command: how a fact is read from the agent's container on a node. Used only in this package."""
 
 import re
 import shlex
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 USUAL_S = 5.0
-_SHOWN = 200  # of a word
+_SHOWN = 200  # characters of a word
 
 _WRAPPING = re.compile(r"nsenter|timeout|-.*|[0-9]+", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`argv` is run in the agent container of `node`, and only reads.
+    """`argv` runs in the agent container of `node`, and only reads.
 
-    `repeatable` False: it shows what happens while it runs. `by_agent`: the agent's own process has to answer, not only
-    a tool beside it. `often_absent`: a key that a healthy map need not have; it comes last in a batch.
+    `repeatable` False: shows what happens while it runs. `by_agent`: the agent's process has to respond, not only a
+    tool next to it. `often_absent`: a key that is often missing in a healthy map; it comes last in a batch.
     """
 
     node: str
@@ -30,16 +30,16 @@ class Command:
         if not self.argv or self.argv[0].startswith("-"):
             raise ValueError("argv starts with the name of a program")
         if any("\0" in word for word in self.argv):
-            raise ValueError("argv can't hold NUL")
+            raise ValueError("argv can't contain NUL")
 
     @property
     def text(self) -> str:
-        """The command as people write it; a script is cut."""
+        """The command for display; scripts are shortened."""
         return _text(self.argv)
 
     @property
     def program(self) -> str:
-        """The tool that answers, whatever it is wrapped in (`nsenter --net=…`, `timeout -k 1 4`)."""
+        """The tool that responds, without wrappers (`nsenter --net=…`, `timeout -k 1 4`)."""
         return next((word for word in self.argv if not _WRAPPING.fullmatch(word)), self.argv[0])
 
 

@@ -1,7 +1,8 @@
-"""Facts as commands in the container of a node's Cilium agent: the only place that knows how its tools are called.
+"""Facts as commands in the container of a node's Cilium agent: the only module that knows the command lines of its
+tools.
 
-Pure. In: a fact. Out: the command that prints it. Called by `agents` and `agent_exec`. What becomes a word here was
-validated when the fact was made: no word can be an option or a path of its own.
+In: a fact. Out: the command that prints it. Called by `agents` and `agent_exec`. Pure. Parameters were validated when
+the fact was made, so that none can be an option or another path.
 Source: the tools of the agent's image: bpftool 7, iproute2 6, iptables 1.8, util-linux, GNU findutils, perl-base;
 Cilium 1.16–1.20 `cilium-dbg/cmd`, `hubble/cmd/observe`, `pkg/bpf/bpffs_linux.go` (where objects are pinned).
 """
@@ -27,13 +28,13 @@ Argv = tuple[str, ...]
 _BPFTOOL: Final = ("bpftool", "-j")
 _MAPS, _LINKS = "/sys/fs/bpf/tc/globals", "/sys/fs/bpf/cilium"
 _OCTETS: Final = tuple(f"{octet:02x}" for octet in range(256))
-# A connection leaves some 15 events; a flood of retransmits says nothing new.
+# A connection causes about 15 events; more of them are retransmits.
 _EVENTS_LIMIT = 100
-_PACKETS_LIMIT = 200  # of a capture
+_PACKETS_LIMIT = 200  # per capture
 _KILL_AFTER_S = 1
 _SELECTOR_COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
 _SAVE = {"legacy": "iptables-legacy-save", "nft": "iptables-nft-save"}
-# As facts name what `ip route get` asks of a packet, in its order.
+# The parameters of facts that select a packet for `ip route get`, in its order.
 _PACKET: Final = (
     ("source", "from"),
     ("input_device", "iif"),
@@ -58,7 +59,7 @@ def command_of(fact: Fact) -> Command:
 
 
 def argv_of(fact: Fact) -> Argv:
-    """Its words; inside a pod's network namespace, if the fact is about one."""
+    """The argv of the command; inside a pod's network namespace if the fact is about one."""
     argv = _map_lookup(fact) if fact.kind in MAP_KEYS else _ARGV[fact.kind](fact)
     namespace = fact.get("namespace")
     return ("nsenter", f"--net={NAMESPACES}/{namespace}", *argv) if namespace else argv
@@ -121,7 +122,7 @@ def _in_each_namespace(*show: str) -> Argv:
 
 
 def _agent_config(_: Fact) -> Argv:
-    """grep leaves out those that do not exist."""
+    """grep skips the files that do not exist."""
     return "grep", "-sH", "", *(f"{agent_config.FOLDER}/{key}" for key in agent_config.KEYS)
 
 

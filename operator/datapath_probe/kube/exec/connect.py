@@ -1,6 +1,6 @@
-"""One exec over one WebSocket: handshake, stdin out, events in.
+"""One exec over one WebSocket: handshake, stdin, and events.
 
-In: a container, an argv. Out: an `ExecStream` of `protocol` events, or an `ExecError`. Called by `once` and
+In: a container, an argv. Out: an `ExecStream` of `protocol` events, or an `ExecError`. Called by `one_shot` and
 `shell`.
 """
 
@@ -22,17 +22,17 @@ from .failure import ExecError, channel_lost, refused, timeout
 from .protocol import CLOSE_STDIN, V4, V5, Event, ProtocolError, RemoteCommand, stdin_message
 
 _OPEN_TIMEOUT_S = 10.0
-_PING_EVERY_S = 15.0  # half of it without a pong: the connection is dead
+_PING_EVERY_S = 15.0  # without a pong for half of this time, the connection is lost
 _CLOSE_TIMEOUT_S = 0.5
 _MESSAGE_LIMIT = 1024 * 1024  # the kubelet copies 32 KiB at a time
 _REFUSAL_LIMIT = 16 * 1024
 
 
 class ExecClient(ApiClient):
-    """An ApiClient whose calls are WebSocket handshakes: login and URLs as ever, connections of its own kind.
+    """An ApiClient whose calls are WebSocket handshakes: the usual authentication and URLs, but its own connections.
 
-    kubernetes.aio's own `WsApiClient` offers v4 alone, and loses the proxy, the TLS server name and the words
-    with which the API server refuses. Shares the connection pool that `kube.client` put into `configuration`.
+    kubernetes.aio's `WsApiClient` offers only v4, and drops the proxy, the TLS server name and the API server's error
+    message. Shares the connection pool that `kube.client` put into `configuration`.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -50,7 +50,7 @@ class ExecClient(ApiClient):
         _request_timeout: object = None,
         _preload_content: bool = True,
     ) -> WsResponse:
-        """Do the handshake. The header `Sec-WebSocket-Protocol` holds the offer, "v5…,v4…"."""
+        """Do the handshake. The header `Sec-WebSocket-Protocol` contains the offer, "v5…,v4…"."""
         headers = dict(header_params or {})
         offer = headers.pop("Sec-WebSocket-Protocol")
         if self._session is None:
@@ -71,11 +71,11 @@ class ExecClient(ApiClient):
 
     @property
     def closed(self) -> bool:
-        """Whether nobody can call any more."""
+        """Whether the session is closed."""
         return self._session is not None and self._session.closed
 
     async def close(self) -> None:
-        """Close the session; a shared connection pool stays open."""
+        """Close the session. A shared connection pool stays open."""
         if self._session is not None:
             await self._session.close()
         await super().close()  # type: ignore[no-untyped-call]
@@ -91,14 +91,14 @@ class ExecClient(ApiClient):
 
 
 class ExecStream:
-    """A remote process: its standard streams and its end."""
+    """A remote process: its standard streams and its exit."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self._websocket = websocket
         self._command = RemoteCommand()
 
     async def send(self, data: bytes, *, last: bool = False) -> None:
-        """Write to stdin; `last` ends it (v5 only). A broken connection shows in `receive`, not here."""
+        """Write to stdin; `last` closes it (v5 only). A broken connection is reported by `receive`, not here."""
         try:
             if data:
                 await self._websocket.send_bytes(stdin_message(data))
@@ -108,30 +108,30 @@ class ExecStream:
             pass
 
     async def receive(self) -> tuple[Event, ...]:
-        """What happened next; after Exited or Failed nothing does. Raises ExecError."""
+        """The next events. Exited and Failed are the last. Raises ExecError."""
         message = await self._websocket.receive()
         try:
             if message.type is aiohttp.WSMsgType.BINARY:
                 return self._command.feed(message.data)
             self._command.end()
         except ProtocolError as error:
-            raise ExecError(EvidenceError.EXEC_FAILED, f"not a remote-command stream: {error}") from error
-        raise channel_lost("the exec connection ended before the command did")
+            raise ExecError(EvidenceError.EXEC_FAILED, f"invalid remote-command stream: {error}") from error
+        raise channel_lost("the exec connection was closed before the command ended")
 
 
 @asynccontextmanager
 async def open_exec(
     client: ExecClient, target: ContainerRef, argv: Sequence[str], *, stdin: bool, half_close: bool = False
 ) -> AsyncIterator[ExecStream]:
-    """Start `argv` in the container; leaving the context closes our side, and the process reads end-of-file.
+    """Start `argv` in the container. When the context exits, the stream is closed and the process reads end-of-file.
 
-    `half_close` insists on v5: with v4 a process that waits for the end of its stdin would go on only when we
-    hang up. Raises ExecError.
+    `half_close` requires v5: with v4 stdin can't be closed separately, so a process that waits for its end would
+    continue only when the connection is closed. Raises ExecError.
     """
     websocket = await _handshake(client, target, argv, stdin, (V5,) if half_close else (V5, V4))
     try:
         if websocket.protocol is None:
-            raise ExecError(EvidenceError.EXEC_FAILED, f"the server speaks neither {V4} nor {V5}")
+            raise ExecError(EvidenceError.EXEC_FAILED, f"the server supports neither {V4} nor {V5}")
         yield ExecStream(websocket)
     finally:
         await websocket.close()
@@ -156,41 +156,41 @@ async def _handshake(
             )
             return cast("aiohttp.ClientWebSocketResponse", response)
     except _RefusedError as error:
-        if error.status == 403 and error.message is None and V4 not in offer:  # how a sub-protocol is refused
+        if error.status == 403 and error.message is None and V4 not in offer:  # no common sub-protocol
             raise ExecError(
-                EvidenceError.STDIN_UNSUPPORTED, f"the cluster's exec does not speak {V5}"
+                EvidenceError.STDIN_UNSUPPORTED, f"exec in this cluster does not support {V5}"
             ) from None
         raise refused(error.status, error.message or "") from None
     except TimeoutError:
-        raise timeout("the API server did not answer the exec", _OPEN_TIMEOUT_S) from None
-    # The texts of aiohttp's errors may hold the URL, and so the argv: tell only what is known to be harmless.
+        raise timeout("the API server did not respond to the exec request", _OPEN_TIMEOUT_S) from None
+    # The texts of aiohttp's errors may contain the URL, and so the argv: use only what is known to be safe.
     except aiohttp.ClientConnectorError as error:
         raise channel_lost(f"can't connect to the API server: {error.os_error}") from None
     except UnicodeError:
-        raise ExecError(EvidenceError.EXEC_FAILED, "the argv is no text: an exec can't carry it") from None
-    except ConfigException as error:
         raise ExecError(
-            EvidenceError.EXEC_FORBIDDEN, f"there are no credentials for an exec: {error}"
+            EvidenceError.EXEC_FAILED, "the argv is not valid Unicode, which exec requires"
         ) from None
+    except ConfigException as error:
+        raise ExecError(EvidenceError.EXEC_FORBIDDEN, f"no credentials for the exec: {error}") from None
     except RuntimeError:
         if client.closed:
             raise channel_lost("the operator is shutting down") from None
         raise
     except (aiohttp.ClientError, OSError) as error:
-        raise channel_lost(f"the exec handshake broke off: {type(error).__name__}") from None
+        raise channel_lost(f"the exec handshake was interrupted: {type(error).__name__}") from None
 
 
 class _RefusedError(Exception):
-    """The server answered the handshake with an HTTP error."""
+    """The server responded to the handshake with an HTTP error."""
 
     def __init__(self, status: int, message: str | None) -> None:
         super().__init__(status)
         self.status = status
-        self.message = message  # of the API server's Status, if one came
+        self.message = message  # from the API server's Status, if there was one
 
 
 async def _raise_if_refused(response: aiohttp.ClientResponse) -> None:
-    """Keep the words of a refusal, which aiohttp would throw away."""
+    """Keep the message of a refusal, which aiohttp would discard."""
     if response.status == 101:
         return
     body = b""

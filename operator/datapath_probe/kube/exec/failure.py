@@ -1,8 +1,8 @@
-"""Why a command could not be run or its end not be learnt: what the API server, the kubelet and the container
-runtime say, as one of our reasons.
+"""Why a command could not be run, or its result not be read: errors of the API server, the kubelet and the container
+runtime as one of the project's reasons.
 
-In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `once` and `agents` turn
-into an `Unavailable`. Called by all who talk to the API server here.
+In: an HTTP status or a `Failed` event, with its message. Out: an `ExecError`, which `one_shot` and `agents` turn into
+an `Unavailable`. Called by the modules of `kube.exec`.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Final
 from ...evidence.errors import EvidenceError
 from .protocol import Failed
 
-# The kubelet and the runtimes answer with an Internal error and prose; the first match wins. Sources:
-# Kubernetes 1.34 `pkg/registry/core/pod/strategy.go`, `pkg/kubelet/server/server.go`; runc; crun.
+# The kubelet and the runtimes return an Internal error with a text; the first match wins. Sources: Kubernetes 1.34
+# `pkg/registry/core/pod/strategy.go`, `pkg/kubelet/server/server.go`; runc; crun.
 _PROSE: Final = (
     (
         EvidenceError.NO_SUCH_EXECUTABLE,
@@ -38,11 +38,11 @@ _HTTP: Final = {
 _MESSAGE_LIMIT: Final = 500
 
 NOT_RUN: Final = (126, 127)
-"""Exit codes of shells for "not executable" and "not found"; some runtimes (CRI-O) say nothing else."""
+"""Exit codes of shells for "not executable" and "not found"; some runtimes (CRI-O) report nothing else."""
 
 
 class ExecError(Exception):
-    """No answer, for `reason`; `message` is one sentence for people, without argv and stdin."""
+    """There is no answer. `message`: one sentence for display, without argv and stdin."""
 
     def __init__(self, reason: EvidenceError, message: str) -> None:
         super().__init__(f"{reason}: {message}")
@@ -51,18 +51,18 @@ class ExecError(Exception):
 
 
 def refused(http_status: int, message: str) -> ExecError:
-    """The API server answered the handshake with this status; `message` is its Status's, or ""."""
+    """The API server refused the handshake with this status. `message`: that of its Status, or ""."""
     reason = _reason(http_status, message)
     return ExecError(reason, message or f"the API server refused the exec with HTTP status {http_status}")
 
 
 def failed(event: Failed) -> ExecError:
-    """The exec was accepted and then came to nothing."""
+    """The exec was accepted but failed."""
     return ExecError(_reason(event.code, event.message), event.message or event.reason or "exec failed")
 
 
 def channel_lost(why: str) -> ExecError:
-    """The connection ended before the command did."""
+    """The connection was closed before the command ended."""
     return ExecError(EvidenceError.CHANNEL_LOST, why)
 
 
@@ -72,7 +72,7 @@ def timeout(what: str, timeout_s: float) -> ExecError:
 
 
 def not_responding(node: str, error: ExecError) -> ExecError:
-    """The agent of that node can't be asked anything, because of this timeout."""
+    """The agent of this node can't be asked anything, because of this timeout."""
     return ExecError(
         EvidenceError.AGENT_NOT_RESPONDING, f"the Cilium agent on {node} can't be asked: {error.message}"
     )

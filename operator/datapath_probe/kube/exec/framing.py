@@ -1,19 +1,17 @@
-"""Many commands in one round trip through a shell: the script that goes in, the reply that comes out. Pure.
+"""Many commands in one round trip through a shell: the script that is sent, and the reply that comes back. Pure.
 
-In: commands. Out: the text for `sh`'s stdin, and from what it prints one result a command. Called by
-`asking` and `shell`.
+In: commands. Out: the text for `sh`'s stdin, and from its output one result per command. Called by `query` and `shell`.
 
-How the script works. `timeout` starts one inner `sh` that runs the commands one after another; `dd` collects
-what they print and writes it at once, end mark included (a reply in two small writes may wait 40 ms for a
-delayed ACK). Marks hold a nonce that no output can know, so output may be any bytes. When the time is up
-`timeout` kills the commands' process group, when the reply is full `dd` closes the pipe; either way the reply
-ends, and tells the results so far. There is one `timeout` a batch, not one a command, because starting a
-process is what costs; for the same reason neighbouring bpftool commands share one (`bpftool_batch`). The outer
-shell keeps nothing from one batch to the next.
+How the script works: `timeout` starts one inner `sh` that runs the commands one after another. `dd` collects their
+output and writes it at once, including the end mark (a reply in two small writes may wait 40 ms for a delayed ACK).
+Marks contain a nonce that no output can contain by chance, so output may be any bytes. On timeout, `timeout` kills the
+process group of the commands; when the reply is full, `dd` closes the pipe. In both cases the reply ends and contains
+the results so far. There is one `timeout` per batch, not per command, because starting processes is the main cost; for
+the same reason neighboring bpftool commands share one process (`bpftool_batch`). The outer shell keeps no state between
+batches.
 
-Needs in the container: a POSIX `sh` (tested: dash, bash, busybox), and `timeout`, `head` and `dd` of GNU
-coreutils (busybox's `timeout` kills one process only). Standard output comes exact, standard error without
-NUL.
+Requirements in the container: a POSIX `sh` (tested: dash, bash, busybox), and `timeout`, `head` and `dd` of GNU
+coreutils (busybox's `timeout` kills only one process). Standard output is exact; NUL bytes of standard error are lost.
 """
 
 import re
@@ -28,10 +26,10 @@ from ...evidence.errors import EvidenceError
 from . import bpftool_batch
 from .command import Command
 
-# All commands are one argument of the inner shell, and Linux takes 128 KiB an argument.
+# All commands are one argument of the inner shell, and Linux limits an argument to 128 KiB.
 _COMMANDS_LIMIT: Final = 100_000
 _STDERR_LIMIT: Final = 64 * 1024
-# The batch has the longest of its commands' timeouts, and this much for the others.
+# A batch has the longest timeout of its commands, plus this margin for the others.
 _SLACK_S: Final = 1.0
 
 _OUTER: Final = """\
@@ -40,8 +38,8 @@ e=$(timeout -s KILL {limit_s:.3f} sh -c {commands} </dev/null 2>&1 >&3 3>&- | he
 read -r u _ </proc/uptime; printf '{nonce}r%s{nonce}x %s\\n' "$e" "$u"
 }} 3>&1 | dd bs={reply_limit} count=1 iflag=fullblock 2>/dev/null
 """
-# A command gets a subshell, so that not even a builtin can change the shell it shares with the others.
-# `dpb` takes lines of a bpftool batch, and starts as many bpftools as it takes to get through them.
+# Each command runs in a subshell, so that not even a builtin can change the shared shell. `dpb` takes lines of a
+# bpftool batch, and starts as many bpftool processes as are needed to run all of them.
 _INNER: Final = """\
 unset n c u o k; n={nonce}
 dp_end() {{ read -r u _ </proc/uptime; printf '%so %s %s\\n' "$n" "$c" "$u"; printf '%se' "$n" >&2; }}
@@ -57,8 +55,8 @@ done
 _START: Final = re.compile(rb"s ([0-9.]+)\n")
 _RESULT: Final = re.compile(rb"o ([0-9]+) ([0-9.]+)\n")
 _END: Final = re.compile(rb"x ([0-9.]+)\n")
-_TICK_S: Final = 0.02  # /proc/uptime counts hundredths
-_BYTES: Final = "surrogateescape"  # as in os.fsencode: an argv may hold any byte but NUL
+_TICK_S: Final = 0.02  # resolution of /proc/uptime, with a margin
+_BYTES: Final = "surrogateescape"  # as in os.fsencode: an argv may contain any byte except NUL
 
 
 class FramingError(Exception):
@@ -67,7 +65,7 @@ class FramingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one command did. `age_s`: from its start to the batch's end, by the node's clock (10 ms ticks)."""
+    """The result of one command. `age_s`: from its start to the end of the batch, by the node's clock (10 ms ticks)."""
 
     exit_code: int
     stdout: bytes
@@ -78,11 +76,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Why the first command without a result has none: it ran for `ran_s` when the batch was cut off.
+    """Why the first command without a result has none: it had run for `ran_s` when the batch was cut off.
 
-    A reply that is full of standard output ends before it comes to standard error: no result is whole then,
-    but the first `fitting` commands, fewer than there were, would make a reply that fits. `shared`: the process was
-    that of several commands, and which of them is to blame is not known.
+    A reply that is full of standard output ends before standard error. Then no result is complete, but the first
+    `fitting` commands, fewer than there were, would fit into a reply. `shared`: several commands shared the process,
+    and it is not known which of them is the cause.
     """
 
     reason: EvidenceError
@@ -94,7 +92,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The results of the batch's first commands; unless there is a `cut`, of all."""
+    """The results of the batch's first commands; without a `cut`, of all."""
 
     results: tuple[Result, ...]
     cut: Cut | None
@@ -102,8 +100,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands that go together; `reply_limit` (bytes) bounds all they print, in the pod and here. `shares`:
-    neighbours may share a process.
+    """Commands that run together. `reply_limit`: maximum number of bytes that they print, in the pod and here.
+    `shares`: neighboring commands may share a process.
     """
 
     commands: tuple[Command, ...]
@@ -113,7 +111,7 @@ class Batch:
 
     @classmethod
     def of(cls, commands: Sequence[Command], reply_limit: int, *, shares: bool = False) -> "Batch":
-        """As many of the first commands as one script holds, at least one if there is one."""
+        """As many of the first commands as fit into one script, at least one if there is one."""
         size, count = 0, 0
         for command in commands:
             size += len(_command(command).encode(errors=_BYTES))
@@ -124,16 +122,16 @@ class Batch:
 
     @property
     def limit_s(self) -> float:
-        """So long may all commands take together before they are killed."""
+        """The time after which all commands together are killed."""
         return max((command.timeout_s for command in self.commands), default=0.0) + _SLACK_S
 
     @property
     def by_agent(self) -> bool:
-        """Whether the agent's process has to answer."""
+        """Whether the agent's process has to respond."""
         return any(command.by_agent for command in self.commands)
 
     def script(self) -> bytes:
-        """What to write to the shell's stdin."""
+        """The text for the shell's stdin."""
         commands = _INNER.format(nonce=self.nonce) + "".join(self._commands())
         return _OUTER.format(
             nonce=self.nonce,
@@ -144,19 +142,19 @@ class Batch:
         ).encode(errors=_BYTES)
 
     def is_whole(self, reply: bytes | bytearray) -> bool:
-        """Nothing more will come."""
+        """Whether the reply is complete."""
         if len(reply) >= self.reply_limit:
             return True
         mark = reply.rfind(self.nonce.encode(), -len(self.nonce) - 64)
         return mark >= 0 and _END.fullmatch(reply, mark + len(self.nonce)) is not None
 
     def decode(self, reply: bytes) -> Reply:
-        """The results in a whole reply. Raises FramingError."""
-        # The nonce alone is no mark: `ps` would show it among the inner shell's arguments.
+        """The results in a complete reply. Raises FramingError."""
+        # The nonce alone is not a mark: `ps` would show it among the arguments of the inner shell.
         before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply)
         start = _START.match(pieces[0]) if pieces else None
         if before or start is None or len(reply) > self.reply_limit:
-            raise FramingError("the shell printed what belongs to no command")
+            raise FramingError("the shell printed output that belongs to no command")
         stdouts: list[tuple[bytes, int, float]] = []
         stderrs: list[bytes] = []
         output = pieces[0][start.end() :]
@@ -169,7 +167,7 @@ class Batch:
             elif piece[:1] == b"e":
                 stderrs.append(output)
                 output = piece[1:]
-            else:  # r: from here on it is standard error; what a killed command had printed is dropped
+            else:  # r: standard error follows; the output of a killed command is dropped
                 output = piece[1:]
         full = Cut(EvidenceError.TRUNCATED, f"more than {self.reply_limit} bytes")
         if any(map(self._may_share, self.commands)):
@@ -202,7 +200,7 @@ class Batch:
         return Reply(tuple(results), replace(cut, shared=bool(self._sharing(len(results)))))
 
     def _commands(self) -> Iterator[str]:
-        """The inner shell's command lines."""
+        """The command lines of the inner shell."""
         at = 0
         while at < len(self.commands):
             sharing = self._sharing(at)
@@ -210,7 +208,7 @@ class Batch:
             at += len(sharing) or 1
 
     def _sharing(self, at: int) -> list[Command]:
-        """The commands from this place on that share a process; none if the first has one of its own."""
+        """The commands from this index on that share a process; empty if the first has its own."""
         return list(takewhile(self._may_share, self.commands[at:]))
 
     def _may_share(self, command: Command) -> bool:
@@ -219,7 +217,7 @@ class Batch:
     def _cut(self, batch_s: float, ran_s: float, stderr: bytes) -> Cut:
         if batch_s >= self.limit_s - _TICK_S:
             return Cut(EvidenceError.TIMEOUT, f"killed after {ran_s:.1f} s", ran_s)
-        if len(stderr) >= _STDERR_LIMIT // 2:  # `$(…)` took NUL bytes away
+        if len(stderr) >= _STDERR_LIMIT // 2:  # `$(…)` removes NUL bytes
             return Cut(EvidenceError.TRUNCATED, f"more than {_STDERR_LIMIT} bytes on standard error", ran_s)
         last_words = stderr[-200:].decode(errors="replace").strip() or "no message"
         return Cut(EvidenceError.COMMAND_FAILED, f"the commands were cut off: {last_words}", ran_s)

@@ -1,7 +1,7 @@
-"""One command, one exec: how curl runs in a source container, and a packet capture in an agent's.
+"""One command in one exec: curl in a source container, and packet captures in an agent's.
 
-In: a container, an argv, what goes to stdin. Out: a `Reading`. Implements
-`collect.interfaces.SourceContainers`; put together by `control`.
+In: a container, an argv, the data for stdin. Out: a `Reading`. Implements `collect.interfaces.SourceContainers`;
+assembled by `kube.cluster`. Called by `agent_exec`, too.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from .failure import NOT_RUN, ExecError, failed, timeout
 from .protocol import Exited, Failed, Stderr, Stdout
 
 STDERR_LIMIT = 64 * 1024
-# Beyond its limit output is dropped as it comes; beyond so many times its limit nobody carries it any more.
+# Output beyond its limit is dropped; beyond this multiple of the limit the connection is closed.
 HANG_UP_AT = 16
 
 
 class SourceExec:
-    """Runs commands in source containers, each in an exec of its own."""
+    """Runs commands in containers, each in an exec of its own."""
 
     def __init__(self, client: ExecClient, *, clock: Callable[[], float] = time.time) -> None:
         self._client = client
@@ -38,16 +38,16 @@ class SourceExec:
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Run `argv` to its end, or for `timeout_s`, handshake included; never raises.
+        """Run `argv` until it ends or `timeout_s` has passed, including the handshake. Never raises.
 
-        A timeout ends our side alone, and gives the process end-of-file on stdin: bound the process itself
-        too (`curl --max-time`). Of output beyond its limit (bytes) the beginning is kept; far beyond it the process is
-        hung up, and there is no answer.
+        A timeout closes only the connection, and the process reads end-of-file from stdin. Limit the process itself as
+        well (`curl --max-time`). Output beyond its limit (bytes) is cut off; far beyond it the connection is closed and
+        there is no answer.
         """
         return await self._run(
             target,
             argv,
-            _Given(stdin),
+            _FixedStdin(stdin),
             timeout_s=timeout_s,
             stdout_limit=stdout_limit,
         )
@@ -62,14 +62,14 @@ class SourceExec:
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
-        """Run `argv` until `stop` is set, or to its end; `started` is set when it says something on stderr, or ends. A
-        timeout as in `run`.
+        """Run `argv` until `stop` is set or it ends. `started` is set when it writes to stderr, or ends. Timeouts as in
+        `run`.
         """
         try:
             return await self._run(
                 target,
                 argv,
-                _Attended(started, stop),
+                _OpenStdin(started, stop),
                 timeout_s=timeout_s,
                 stdout_limit=stdout_limit,
             )
@@ -80,7 +80,7 @@ class SourceExec:
         self,
         target: ContainerRef,
         argv: Sequence[str],
-        talk: "_Given | _Attended",
+        stdin: "_FixedStdin | _OpenStdin",
         *,
         timeout_s: float,
         stdout_limit: int,
@@ -90,10 +90,12 @@ class SourceExec:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                open_exec(self._client, target, argv, stdin=talk.stdin, half_close=talk.half_close) as stream,
-                talk.to(stream),
+                open_exec(
+                    self._client, target, argv, stdin=stdin.is_open, half_close=stdin.half_close
+                ) as stream,
+                stdin.to(stream),
             ):
-                exit_code = await _drain(stream, stdout, stderr, talk)
+                exit_code = await _drain(stream, stdout, stderr, stdin)
         except TimeoutError:
             error = timeout(f"{argv[0]} did not end", timeout_s)
             return Unavailable(error.reason, error.message, started_at)
@@ -113,11 +115,11 @@ class SourceExec:
         )
 
 
-class _Given:
-    """All of stdin is known beforehand; None: the command has none."""
+class _FixedStdin:
+    """All data for stdin is known in advance; None: the command has no stdin."""
 
     def __init__(self, data: bytes | None) -> None:
-        self.stdin = self.half_close = data is not None
+        self.is_open = self.half_close = data is not None
         self._data = data
 
     @asynccontextmanager
@@ -126,14 +128,14 @@ class _Given:
             await stream.send(self._data, last=True)
         yield
 
-    def heard(self) -> None:
-        """It says something on stderr."""
+    def on_stderr(self) -> None:
+        """The command has written to stderr."""
 
 
-class _Attended:
+class _OpenStdin:
     """stdin stays open until `stop` is set."""
 
-    stdin, half_close = True, False
+    is_open, half_close = True, False
 
     def __init__(self, started: asyncio.Event, stop: asyncio.Event) -> None:
         self._started = started
@@ -141,23 +143,25 @@ class _Attended:
 
     @asynccontextmanager
     async def to(self, stream: ExecStream) -> AsyncIterator[None]:
-        stopper = asyncio.create_task(self._when_told(stream))
+        stopper = asyncio.create_task(self._send_stop(stream))
         try:
             yield
         finally:
             await end(stopper)
 
-    async def _when_told(self, stream: ExecStream) -> None:
+    async def _send_stop(self, stream: ExecStream) -> None:
         await self._stop.wait()
         await stream.send(b"stop\n")
 
-    def heard(self) -> None:
-        """It has begun."""
+    def on_stderr(self) -> None:
+        """The command has started."""
         self._started.set()
 
 
-async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped", talk: "_Given | _Attended") -> int:
-    """Read to the end: the exit code. Raises ExecError."""
+async def _drain(
+    stream: ExecStream, stdout: "_Capped", stderr: "_Capped", stdin: "_FixedStdin | _OpenStdin"
+) -> int:
+    """Read until the end and return the exit code. Raises ExecError."""
     while True:
         for event in await stream.receive():
             match event:
@@ -165,7 +169,7 @@ async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped", talk:
                     stdout.add(data)
                 case Stderr(data):
                     stderr.add(data)
-                    talk.heard()
+                    stdin.on_stderr()
                 case Exited(code):
                     return code
                 case Failed():
@@ -173,20 +177,22 @@ async def _drain(stream: ExecStream, stdout: "_Capped", stderr: "_Capped", talk:
 
 
 class _Capped:
-    """The first `limit` bytes of a program's stream. `add` raises ExecError when far too much has come."""
+    """The first `limit` bytes of a stream. `add` raises ExecError if far more arrive."""
 
     def __init__(self, program: str, limit: int) -> None:
         self.data = bytearray()
         self.truncated = False
         self._program = program
         self._limit = limit
-        self._came = 0
+        self._received = 0
 
     def add(self, data: bytes) -> None:
         room = self._limit - len(self.data)
         self.data += data[:room]
         self.truncated |= len(data) > room
-        self._came += len(data)
-        if self._came > HANG_UP_AT * self._limit:
-            said = f"{self._program} was stopped after more than {HANG_UP_AT * self._limit} bytes of output"
-            raise ExecError(EvidenceError.TRUNCATED, said)
+        self._received += len(data)
+        if self._received > HANG_UP_AT * self._limit:
+            message = (
+                f"{self._program} was stopped after more than {HANG_UP_AT * self._limit} bytes of output"
+            )
+            raise ExecError(EvidenceError.TRUNCATED, message)

@@ -1,6 +1,6 @@
 """The command channels to all agent pods, by node.
 
-In: a node's agent. Out: a channel on loan. Called by `agents`.
+In: a node's agent. Out: a channel, for the duration of a context. Called by `agents`.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ from .shell_pool import AgentChannels
 
 
 class ChannelPool:
-    """At most `per_agent` channels to an agent at a time, and `listeners` more, each closed after `idle_s` without use.
+    """At most `per_agent` channels to an agent at a time, plus `listeners`. Each is closed after it was idle for
+    `idle_s`.
 
-    A new incarnation of an agent (pod or container restarted) gets new channels.
+    A new incarnation of an agent (its pod or container restarted) gets new channels.
     """
 
     def __init__(
@@ -30,22 +31,22 @@ class ChannelPool:
         self._per_agent = per_agent
         self._listeners = listeners
         self._idle_s = idle_s
-        self._by_node: dict[str, tuple[str, AgentChannels]] = {}  # with the incarnation
+        self._by_node: dict[str, tuple[str, AgentChannels]] = {}  # with the agent's incarnation
         self._open: set[ShellChannel] = set()
         self._closed = False
 
     @asynccontextmanager
     async def acquire(self, agent: Agent, *, for_streaming: bool = False) -> AsyncIterator[ShellChannel]:
-        """A channel to this agent, after waiting for a free one; but who wants `for_streaming`, to what happens now, is
-        refused where all others listen. Raises ExecError.
+        """Acquire a channel to this agent; waits until one is free. For a command that listens to events
+        (`for_streaming`) it does not wait but raises if all channels for listeners are in use. Raises ExecError.
         """
         if self._closed:
             raise channel_lost("the operator is shutting down")
         channels = self._channels_to(agent)
-        if for_streaming and channels.hearings.locked():
-            message = f"{self._listeners} others listen on {agent.node} already"
+        if for_streaming and channels.listening_turns.locked():
+            message = f"{self._listeners} commands already listen on {agent.node}"
             raise ExecError(EvidenceError.NOT_COLLECTED, message)
-        async with channels.hearings if for_streaming else channels.turns:
+        async with channels.listening_turns if for_streaming else channels.turns:
             channel = await channels.take()
             try:
                 yield channel
@@ -53,7 +54,7 @@ class ChannelPool:
                 channels.put_back(channel)
 
     async def close(self) -> None:
-        """Hang up all channels, also those on loan."""
+        """Close all channels, including those in use."""
         self._closed = True
         for _, channels in self._by_node.values():
             channels.retire()
@@ -69,7 +70,7 @@ class ChannelPool:
         if channels:
             channels.retire()
         for node in [node for node, (_, others) in self._by_node.items() if others.is_unused]:
-            del self._by_node[node]  # its agent is gone
+            del self._by_node[node]  # the agent no longer exists
         channels = AgentChannels(
             partial(self._open_channel, agent),
             limit=self._per_agent,

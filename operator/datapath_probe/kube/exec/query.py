@@ -1,7 +1,7 @@
-"""Commands into readings over as many batches as it takes, without I/O.
+"""Commands → readings, in as many batches as needed, without I/O.
 
-In: commands; the reply to each batch, or the error that ends it all. Out: the next batch, and in the end one
-reading a command. Called by `agents`.
+In: commands; the reply to each batch, or an error that ends the query. Out: the next batch, and finally one reading per
+command. Called by `agents`.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,14 @@ from .framing import Batch, Reply, Result
 
 
 class Query:
-    """One `ask`. As a rule it is one batch; what a batch did not get to goes into the next.
+    """The commands of one call of `agents`. Usually one batch; commands without a result go into the next batch.
 
-    What the agent's process answers comes last and in a batch of its own: an agent that hangs takes nothing with it.
-    Who has not answered one command in time is not asked the others. `silence`: the agent's process has not.
+    Commands that the agent's process has to answer come last, in a batch of their own, so that an agent that hangs
+    delays no others. After one command has timed out, no others are sent to the same tool. `silence`: the agent's
+    process timed out.
 
-    It ends: each batch settles at least its first command, or the next batch is smaller, or is the first in which
-    no commands share a process, so that each answers for itself.
+    A query always ends: each batch settles at least its first command, or the next batch is smaller, or is the first
+    without shared processes, so that each command has its own result.
     """
 
     def __init__(self, commands: Sequence[Command], *, reply_limit: int) -> None:
@@ -35,7 +36,7 @@ class Query:
         self.silence: ExecError | None = None
 
     def next_batch(self) -> Batch | None:
-        """What to run now; None when every command has its reading."""
+        """The next batch to run; None when every command has its reading."""
         if not self._pending:
             return None
         by_agent = self._pending[0].by_agent
@@ -43,7 +44,7 @@ class Query:
         return Batch.of(tuple(alike), self._reply_limit, shares=self._shares)
 
     def take(self, reply: Reply, now: float) -> None:
-        """The reply to the last batch, received at `now` (seconds since the epoch)."""
+        """Process the reply to the last batch, received at `now` (seconds since the epoch)."""
         for result in reply.results:
             self._settle(_reading(self._pending[0], result, now))
         cut = reply.cut
@@ -55,14 +56,14 @@ class Query:
             return
         first = self._pending[0]
         if cut.reason is EvidenceError.TIMEOUT and cut.ran_s >= first.timeout_s:
-            self._leave_alone(first, cut.ran_s, now)
+            self._skip_unresponsive(first, cut.ran_s, now)
         elif cut.shared:
             self._shares = False
-        elif not reply.results:  # else it may have been cut off for what others did: ask it again
+        elif not reply.results:  # otherwise other commands may be the cause: run it again
             self._settle(Unavailable(cut.reason, f"{first.program}: {cut.message}", now - cut.ran_s))
 
-    def _leave_alone(self, overdue: Command, ran_s: float, now: float) -> None:
-        """Nothing more is asked of who did not answer this: the agent's process, or a tool."""
+    def _skip_unresponsive(self, overdue: Command, ran_s: float, now: float) -> None:
+        """Settle all commands that need what has timed out: the agent's process, or a tool."""
         node, program = overdue.node, overdue.program
         if overdue.by_agent:
             late = timeout(f"the Cilium agent on {node} did not answer {program}", round(ran_s))
@@ -75,12 +76,12 @@ class Query:
         self._pending = [command for command in self._pending if command not in self._readings]
 
     def give_up(self, error: ExecError, now: float) -> None:
-        """No more batches: what has no reading yet is unavailable."""
+        """Stop: commands without a reading are unavailable."""
         while self._pending:
             self._settle(Unavailable(error.reason, error.message, now))
 
     def readings(self) -> tuple[Reading, ...]:
-        """One reading a command so far, in the commands' order."""
+        """One reading per command, in the order of the commands."""
         return tuple(self._readings[command] for command in self._commands)
 
     def _settle(self, reading: Reading) -> None:
@@ -88,7 +89,9 @@ class Query:
 
 
 def _place(command: Command) -> tuple[bool, ...]:
-    """Those that can share a process are neighbours; behind an absent key the others would need a process more."""
+    """Sort key: commands that can share a process are adjacent; a look-up of an absent key ends a process, so it comes
+    last.
+    """
     return command.by_agent, bpftool_batch.fits(command), command.often_absent
 
 

@@ -1,10 +1,10 @@
-"""A command channel: one exec'd `sh` in an agent pod that stays open and runs one batch at a time.
+"""A command channel: one `sh` in an agent pod that stays open and runs one batch at a time.
 
-In: batches. Out: replies; or an `ExecError`, and then the channel is lost. Called by `pool` and `agents`.
+In: batches. Out: replies, or an `ExecError`, after which the channel is lost. Called by `pool` and `agents`.
 
-The remote shell ends when its stdin does: when we hang up, and when this process was killed and the
-connection is gone (the kubelet then closes stdin). Commands that are still running end by the `timeout` of
-their batch.
+The remote shell exits when its stdin is closed: when the channel hangs up, and when the operator was killed and the
+connection is lost (the kubelet then closes stdin). Commands that are still running are ended by the `timeout` of their
+batch.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from .framing import Batch, FramingError, Reply
 from .protocol import Event, Exited, Failed, Stderr, Stdout
 
 _OPEN_TIMEOUT_S = 10.0
-_GRACE_S = 2.0  # for the way there and back, beyond the time that a batch gives its commands
+_GRACE_S = 2.0  # for the round trip, in addition to the time limit of the batch
 _SIGN_OF_LIFE_LIMIT = 4096
 _LAST_WORDS_LIMIT = 500
 
 
 class ShellChannel:
-    """Opens itself, `opened` waits for it. `lost` says why it is of no use any more; None while it is."""
+    """Opens itself; `opened` waits for it. `lost`: why the channel is unusable; None while it is usable."""
 
     def __init__(self, client: ExecClient, target: ContainerRef) -> None:
         self.lost: ExecError | None = None
@@ -39,19 +39,19 @@ class ShellChannel:
         self._reader = asyncio.create_task(self._read(client), name=f"shell in {target.pod}")
 
     async def opened(self) -> None:
-        """Wait for the first sign of life. Raises ExecError; then, or when cancelled, the channel is lost."""
+        """Wait for the first response. Raises ExecError; then, or when canceled, the channel is lost."""
         await self._run(Batch((), _SIGN_OF_LIFE_LIMIT), _OPEN_TIMEOUT_S)
 
     async def check(self) -> None:
-        """Ask for a sign of life. As `opened`."""
+        """Check that the shell responds. Raises like `opened`."""
         await self._run(Batch((), _SIGN_OF_LIFE_LIMIT), _GRACE_S)
 
     async def run(self, batch: Batch) -> Reply:
-        """Run one batch. Raises as `opened`."""
+        """Run one batch. Raises like `opened`."""
         return await self._run(batch, batch.limit_s + _GRACE_S)
 
     def hang_up(self) -> None:
-        """Give the remote shell end-of-file, on which it exits. Returns at once; `closed` waits for it."""
+        """Close the stdin of the remote shell, which makes it exit. Returns at once; `closed` waits for the end."""
         self._lose(channel_lost("hung up"))
         self._reader.cancel()
 
@@ -60,7 +60,7 @@ class ShellChannel:
         await asyncio.wait((self._reader,))
 
     def on_closed(self, call: Callable[[Self], object]) -> None:
-        """Have `call` called with this channel once the connection is closed."""
+        """Call this function with the channel when the connection is closed."""
         self._reader.add_done_callback(lambda _: call(self))
 
     async def _run(self, batch: Batch, timeout_s: float) -> Reply:
@@ -71,7 +71,7 @@ class ShellChannel:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(batch)
         except BaseException as error:
-            self.hang_up()  # the rest of this reply may still be on its way: no other batch must meet it
+            self.hang_up()  # the rest of this reply may still arrive, and must not reach another batch
             if isinstance(error, TimeoutError):
                 raise timeout(f"the shell in {self._target.pod} did not answer", timeout_s) from None
             raise
@@ -94,7 +94,7 @@ class ShellChannel:
             self._replied.clear()
 
     async def _read(self, client: ExecClient) -> None:
-        """Read until all is over; the connection lives as long as this task."""
+        """Read until the end. The connection lives as long as this task."""
         try:
             async with open_exec(client, self._target, ("sh",), stdin=True) as stream:
                 self._stream = stream
@@ -108,11 +108,11 @@ class ShellChannel:
             self._lose(channel_lost("the reader was stopped"))
 
     def _take(self, event: Event) -> None:
-        """Note what the shell did. Raises ExecError when that was its end."""
+        """Process an event. Raises ExecError if the shell has exited."""
         match event:
             case Stdout(data):
                 if self._batch is None:
-                    raise channel_lost(f"the shell in {self._target.pod} spoke unasked")
+                    raise channel_lost(f"the shell in {self._target.pod} printed output without a batch")
                 self._reply += data
                 if self._batch.is_whole(self._reply):
                     self._replied.set()

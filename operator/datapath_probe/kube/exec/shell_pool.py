@@ -1,6 +1,6 @@
-"""The channels to one incarnation of one agent: how many at once, which are idle, when to try again.
+"""The channels to one incarnation of one agent: the number in use, the idle ones, and when to retry.
 
-In: a way to open a channel. Out: channels, taken and put back. Called by `pool`.
+In: a function that opens a channel. Out: channels, taken and put back. Called by `pool`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from ...backoff import Backoff
 from .failure import ExecError
 from .shell import ShellChannel
 
-_CHECK_AFTER_S = 30.0  # a channel that was idle for so long gives a sign of life before it is used
+_CHECK_AFTER_S = 30.0  # a channel that was idle for longer is checked before it is used
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 10.0
 
@@ -24,8 +24,8 @@ class _Idle:
 
 
 class AgentChannels:
-    """Take a channel only while holding one of `turns`, or of `hearings` to listen for seconds; put it back before
-    letting go.
+    """Hold one of `turns` while using a channel, or one of `listening_turns` to listen to events for seconds. Put the
+    channel back before releasing it.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class AgentChannels:
         idle_s: float,
     ) -> None:
         self.turns = asyncio.Semaphore(limit)
-        self.hearings = asyncio.Semaphore(listeners)
+        self.listening_turns = asyncio.Semaphore(listeners)
         self._open_channel = open_channel
         self._idle_s = idle_s
         self._idle: list[_Idle] = []
-        self._lent = 0
+        self._in_use = 0
         self._retired = False
         self._failure: ExecError | None = None
         self._backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
@@ -49,21 +49,21 @@ class AgentChannels:
 
     @property
     def is_unused(self) -> bool:
-        """Nobody has or waits for a channel, and none is open."""
-        return not (self._idle or self._lent or self.turns.locked() or self.hearings.locked())
+        """Whether no channel is open, in use or waited for."""
+        return not (self._idle or self._in_use or self.turns.locked() or self.listening_turns.locked())
 
     async def take(self) -> ShellChannel:
-        """An idle channel that lives, or a new one. Raises ExecError; for a while after a failure at once."""
-        self._lent += 1
+        """An idle channel that responds, or a new one. Raises ExecError; for a while after a failure immediately."""
+        self._in_use += 1
         try:
             return await self._take_idle() or await self._take_new()
         except BaseException:
-            self._lent -= 1
+            self._in_use -= 1
             raise
 
     def put_back(self, channel: ShellChannel) -> None:
-        """The channel is idle, or lost."""
-        self._lent -= 1
+        """Return a channel. It is idle, or lost."""
+        self._in_use -= 1
         if self._retired:
             channel.hang_up()
         elif not channel.lost:
@@ -72,7 +72,7 @@ class AgentChannels:
             self._idle.append(_Idle(channel, loop.time(), expiry))
 
     def retire(self) -> None:
-        """Hang up what is idle, and what is lent when it comes back."""
+        """Close the idle channels now, and those in use when they are put back."""
         self._retired = True
         for idle in self._idle:
             idle.expiry.cancel()
@@ -81,7 +81,7 @@ class AgentChannels:
 
     async def _take_idle(self) -> ShellChannel | None:
         while self._idle:
-            idle = self._idle.pop()  # the one used last: the others get a chance to expire
+            idle = self._idle.pop()  # most recently used first, so that the others can expire
             idle.expiry.cancel()
             try:
                 if idle.channel.lost is None:

@@ -1,4 +1,4 @@
-"""Results → Kubernetes Events, and how many a probe may write.
+"""Statuses → Kubernetes Events, and how many Events a probe may send.
 
-In: a status and the one before. Out: `EventNote`s for `kube.writes`.
+In: a status and the previous one. Out: an `Event` of `publish.interfaces`. Called by `publish.publisher`.
 """

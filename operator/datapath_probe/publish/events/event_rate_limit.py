@@ -10,16 +10,16 @@ from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
 from .events import change_event, event_for, headline
 
-# So many Events may follow each other at once, and one more is earned in so long.
+# A probe may send this many Events in a burst, and then one more per interval.
 BURST = 10
 EARNED_IN_S = 60.0
 
 
 class EventLimiter:
-    """Compares with the status that was reported last: what could not be reported then is reported as soon as possible,
-    if it still holds.
+    """Compares each status with the last reported one: a change that could not be reported is reported as soon as
+    possible, if it still applies.
 
-    `reported`: the status that people know. Times are seconds since the epoch.
+    `reported`: the last reported status. Times are seconds since the epoch.
     """
 
     def __init__(self, reported: ProbeStatus, now: float) -> None:
@@ -29,7 +29,7 @@ class EventLimiter:
         self._suppressed = 0  # changes since the last Event
 
     def for_verdict(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
-        """The Event about the verdict that a status is worth now."""
+        """The Event about the verdict that is due now, if any."""
         if self._reported.verdict is None and current.verdict is ProbeVerdict.HEALTHY:
             self._reported = current  # as expected: no Event
             return None
@@ -42,7 +42,7 @@ class EventLimiter:
         return None
 
     def for_path_change(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
-        """The Event about a path change."""
+        """The Event about a path change, if it may be sent now."""
         event = change_event(previous, current)
         if event and self._spend(now):
             return self._counting(event, self._suppressed)

@@ -1,5 +1,7 @@
-"""Which Events a new status is worth: one when verdict, hop or reason change, one when the path does, none for every
-run. Pure.
+"""Which Events a new status causes: one when the verdict, the hop or the reason changes, one when the path changes.
+Pure.
+
+In: a status and the previous one. Out: an `Event` or None. Called by `event_rate_limit`.
 """
 
 from ...api.status import ProbeStatus
@@ -18,7 +20,7 @@ WARNINGS = {
 
 
 def headline(status: ProbeStatus) -> tuple[object, ...]:
-    """What people act upon; while it stays the same, no Event is sent."""
+    """The part of a status that a verdict Event is about. No Event is sent while it stays the same."""
     hop = status.divergent_hop
     failed = status.verdict is ProbeVerdict.UNKNOWN and status.counters.consecutive_failures > 0
     return status.verdict, status.reason, status.segment, (hop.name, hop.node) if hop else None, failed
@@ -38,8 +40,8 @@ def event_for(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
 
 
 def change_event(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
-    """The Event that reports a path change, or None if there is none. The number of the change is its key: an operator
-    that dies before its status is written detects the change again, and the Event is the same.
+    """The Event that reports a path change, or None if there is none. Its key is the number of the change: if the
+    operator dies before the status is written, it detects the change again and sends the same Event.
     """
     profile = current.path_profile
     number = _change_count(current)

@@ -1,4 +1,4 @@
-"""A histogram as plain numbers, which `metrics` shows when it is scraped."""
+"""A histogram of plain numbers. Updated and exported by `metrics`."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += 1
 
     def buckets(self) -> Iterator[tuple[str, float]]:
-        """(upper bound, observations up to it), as Prometheus wants them."""
+        """(upper bound, observations up to it), in the form that prometheus_client expects."""
         total = 0
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count

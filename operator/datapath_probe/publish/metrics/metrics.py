@@ -1,7 +1,7 @@
-"""The operator's metrics, made from what is known at every scrape.
+"""The operator's metrics, built at every scrape.
 
-A probe that is gone has no series left, because nothing but its `ProbeSeries` holds them. Fed by `publisher`, scraped
-through the `registry`.
+In: probes, statuses and runs, from `publisher`. Out: Prometheus metrics through the `registry`, served by
+`control.web`. A deleted probe leaves no series behind, because only its `ProbeSeries` holds them.
 """
 
 from collections import Counter
@@ -34,10 +34,10 @@ _PROBE = ("namespace", "probe")
 
 
 class Metrics(Collector):
-    """All series. `heartbeat` gives the scheduler's, in seconds since the epoch.
+    """All metrics. `heartbeat` returns the time of the scheduler's last heartbeat, in seconds since the epoch.
 
-    `collect` runs in a thread beside the one that counts (a thousand probes take 0.4 s): it copies each dict in one
-    step before it goes through it.
+    `collect` runs in a thread, concurrently with the updates (0.4 s for a thousand probes): it copies each dict in one
+    step before it iterates.
     """
 
     def __init__(self, heartbeat: Callable[[], float]) -> None:
@@ -52,7 +52,7 @@ class Metrics(Collector):
         self._status_write_errors: Counter[str] = Counter()  # by code
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
-        """The probe and its status are now these: a probe that was not known, or whose spec or labels have changed."""
+        """Add a probe, or replace its spec and labels."""
         key = (probe.meta.namespace, probe.meta.name)
         series = self._probes.get(key)
         if series is None or series.probe.meta.uid != probe.meta.uid:
@@ -61,11 +61,11 @@ class Metrics(Collector):
             series.show(probe, status)
 
     def update(self, probe: ProbeRef, status: ProbeStatus) -> None:
-        """The status of a probe that is shown is now this."""
+        """Replace the status of a known probe."""
         self._probes[probe.namespace, probe.name].status = status
 
     def count(self, probe: Probe, record: RunRecord) -> None:
-        """A run has ended, and `update` has its status."""
+        """Count a run that has ended. `update` has stored its status."""
         result = record.result
         self._run_durations.observe(result.ended - result.started)
         self._schedule_lags.observe(max(0.0, result.started - record.due))
@@ -73,17 +73,17 @@ class Metrics(Collector):
         self._probes[probe.meta.namespace, probe.meta.name].count(result)
 
     def status_not_written(self, trouble: Retry) -> None:
-        """An attempt to write a status failed."""
+        """Count a failed attempt to write a status."""
         self._status_write_errors[str(trouble.code or "none")] += 1
 
     def forget(self, probe: ProbeRef) -> None:
-        """The probe is gone."""
+        """Remove a deleted probe."""
         series = self._probes.get((probe.namespace, probe.name))
         if series and series.probe.meta.uid == probe.uid:
             del self._probes[probe.namespace, probe.name]
 
     def collect(self) -> Iterator[Metric]:
-        """Every family, for prometheus_client."""
+        """Yield all metric families, for prometheus_client."""
         yield from self._verdicts()
         yield from self._last_runs()
         yield from self._counts()
@@ -210,14 +210,14 @@ class Metrics(Collector):
 
 
 def _evidence_errors(result: RunResult) -> Iterator[tuple[str, str]]:
-    """(collector, reason) of what this run missed or could not read; a collector is the tool that was to tell it."""
+    """(collector, reason) of evidence that could not be collected or parsed. The collector is the tool it came from."""
     for path in result.paths:
         yield from path.unread
     missed: Counter[tuple[Fact, str]] = Counter()
     for run in (bundle.run for bundle in result.bundles):
         if isinstance(run.request.reading, Unavailable):
             yield "curl", run.request.reading.reason
-        missed |= Counter(  # the most of any path, for they share readings
+        missed |= Counter(  # the maximum over paths, since they share readings
             (fact, reading.reason)
             for fact, readings in run.evidence
             for reading in readings

@@ -1,4 +1,4 @@
-"""One probe's numbers: gauges as its status has them, counters since the process started. See `metrics`."""
+"""The numbers of one probe: gauges from its status, counters since the process started. Held by `metrics`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from ...sources.client_report import Timings
 from ..status.conditions import UNSUPPORTED
 from .histogram import REQUEST_S, Histogram
 
-# With this many (hop, reason) pairs a probe stays below 100 series.
+# The limit of (hop, reason) pairs that keeps a probe below 100 series.
 MAX_HOP_FAILURES = 40
 OTHER = ("other", "Other")
 SEGMENT = "segment"
@@ -31,12 +31,12 @@ class ProbeSeries:
         self.show(probe, status)
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
-        """The probe and its status are now these."""
+        """Replace the probe and its status."""
         self.probe = probe
         self.status = status
 
     def count(self, result: RunResult) -> None:
-        """A run has ended, and `status` is what it found: as much of it as a status has room for."""
+        """Count a run that has ended. `status` is its result, as far as it fits into a status."""
         self._hops = _verdicts_of(
             (found.hop, found.verdict) for path in result.paths for found in path.findings
         )
@@ -53,7 +53,7 @@ class ProbeSeries:
 
     @property
     def status(self) -> ProbeStatus:
-        """What the gauges show."""
+        """The status that the gauges show."""
         return self._status
 
     @status.setter
@@ -63,7 +63,7 @@ class ProbeSeries:
 
     @property
     def success(self) -> bool | None:
-        """Whether the expectation was met on every path; None if it is unknown."""
+        """Whether the expectation was met on every path; None if unknown."""
         counted = {verdict for verdict, count in self.path_counts() if count}
         verdicts = counted or {path.verdict for path in self.status.paths}
         if verdicts == {ProbeVerdict.UNKNOWN} and self.status.reason in UNSUPPORTED:
@@ -76,7 +76,7 @@ class ProbeSeries:
         return True if verdicts and ProbeVerdict.UNKNOWN not in verdicts else None
 
     def path_counts(self) -> Iterator[tuple[ProbeVerdict, int]]:
-        """How many paths of the last run have each verdict."""
+        """The number of paths of the last run with each verdict."""
         counts = self.status.path_counts
         if counts:
             yield ProbeVerdict.HEALTHY, counts.healthy
@@ -86,12 +86,12 @@ class ProbeSeries:
 
     @property
     def path_changes(self) -> int:
-        """How often the path has changed; the status keeps it over restarts."""
+        """The number of path changes. The status keeps it across restarts."""
         profile = self.status.path_profile
         return profile.change_count if profile else 0
 
     def hop_success(self) -> Iterator[tuple[str, bool]]:
-        """Whether each hop is Ok on all paths; left out if it is Unknown."""
+        """Whether each hop is Ok on all paths. Hops that are Unknown are left out."""
         for name, verdicts in self._hops.items():
             if verdicts & _BAD:
                 yield name, False
@@ -100,8 +100,8 @@ class ProbeSeries:
 
     @property
     def divergence(self) -> tuple[str, str, str] | None:
-        """(hop, reason, node) of the divergent hop or the segment. All segments have the same reason, whatever else
-        is known of the loss.
+        """(hop, reason, node) of the divergent hop or the segment. All segments have the same reason, to limit the
+        number of series.
         """
         hop, segment = self.status.divergent_hop, self.status.segment
         if hop:
@@ -110,7 +110,7 @@ class ProbeSeries:
 
 
 def _verdicts_of(hops: Iterable[tuple[str, HopVerdict]]) -> Mapping[str, set[HopVerdict]]:
-    """What each hop is on some path."""
+    """The verdicts of each hop on all paths."""
     found: dict[str, set[HopVerdict]] = {}
     for name, verdict in hops:
         found.setdefault(name, set()).add(verdict)
@@ -127,7 +127,7 @@ def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
-    """The phases that curl reached: it reports 0 for the others."""
+    """The phases that curl reached; it reports 0 for the others."""
     for phase in ("name_lookup", "connect", "tls", "first_byte", "total"):
         if value := getattr(timings, phase):
             yield phase, value

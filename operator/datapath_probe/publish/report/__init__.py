@@ -1,5 +1,4 @@
-"""Results → text for people.
+"""Results → text for users: the report of a run, captured packets, docs/errors.md and docs/verdict.md.
 
-The table of a run, the packets of a capture, advice on each reason, docs/errors.md. In: a status or a
-diagnosis. Out: rich tables, Markdown. Called by `cli` and by `publish.status`.
+In: a status, or the catalogs of reasons and rules. Out: rich tables and Markdown. Called by `cli` and `make docs`.
 """

@@ -1,4 +1,4 @@
-"""docs/errors.md, made from the reason catalog by `python -m datapath_probe.publish.report.error_page`."""
+"""docs/errors.md, generated from the reason catalog by `python -m datapath_probe.publish.report.error_page`."""
 
 from ..advice import catalog
 

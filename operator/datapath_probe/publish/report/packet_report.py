@@ -1,4 +1,6 @@
-"""The captured packets as a table, for the report: a line per packet and interface, outer headers before inner ones."""
+"""The captured packets as a table for the report: a line per packet and interface, outer headers first. Called by
+`report`.
+"""
 
 from collections.abc import Iterator
 

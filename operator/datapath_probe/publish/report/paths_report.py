@@ -1,4 +1,4 @@
-"""The paths of a run with more than one as a table, a line each, the worst first. Called by `report`."""
+"""The paths of a run as a table, the worst first, if there are several. Called by `report`."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from .style import VERDICT_MARKS, VERDICT_STYLES, plain
 
 
 def path_text(status: ProbeStatus, path: PathResult | None) -> str:
-    """ "default/xwing@node2 → default/deathstar:80 → 10.244.0.157@node1"; without a path as far as it is known."""
+    """ "default/xwing@node2 → default/deathstar:80 → 10.244.0.157@node1"; without a path, as far as it is known."""
     source = status.source or ""
     if path:
         namespace = source.partition("/")[0]
@@ -24,7 +24,7 @@ def path_text(status: ProbeStatus, path: PathResult | None) -> str:
 
 
 def paths_table(status: ProbeStatus) -> Iterator[RenderableType]:
-    """All paths that the status has, and how many more there are."""
+    """A table of the paths in the status, and the number of paths that are not listed."""
     yield _table(status)
     total = status.path_counts.total if status.path_counts else 0
     if total > len(status.paths):
@@ -54,7 +54,7 @@ def _table(status: ProbeStatus) -> Table:
 
 
 def _found(path: PathResult) -> str:
-    """The verdict, with the first hop that is not as it should be."""
+    """The verdict, with the first hop that is not Ok."""
     for verdict in (HopVerdict.BROKEN, HopVerdict.STALE, HopVerdict.UNKNOWN):
         hop = next((hop for hop in path.hops if hop.verdict is verdict), None)
         if hop:

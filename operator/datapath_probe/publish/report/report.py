@@ -1,7 +1,6 @@
-"""The hop-by-hop report: the face of the product, for people at a terminal.
+"""The hop-by-hop report of a run, for a terminal.
 
-In: a `ProbeStatus`, from the API server or made from a saved bundle. Out: what a rich console prints, in color on
-a terminal, plain elsewhere. Called by `cli`.
+In: a `ProbeStatus`, from the API server or from a saved bundle. Out: renderables of rich. Called by `cli`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ _SILENT = ("–", "bright_black")
 _NODE_STYLES = ("cyan", "blue", "bright_magenta", "bright_yellow")
 _PHASE_STYLES = ("magenta", "cyan", "blue", "yellow", "green")
 _BAR_CELLS = 32
-_LEGEND = "I intent: what Kubernetes wants · P programmed: what the datapath does · O observed: what this request did"
+_LEGEND = "I intent: desired by Kubernetes · P programmed: state of the datapath · O observed: what this request did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,11 @@ class Heading:
 
 
 def report(heading: Heading, status: ProbeStatus, *, facts: bool = True) -> Iterator[RenderableType]:
-    """The report, part by part. `facts`: also the values that each hop was judged by."""
+    """The parts of the report, in order. `facts`: also show the evidence values of each hop."""
     yield _title(heading, status)
     if len(status.paths) > 1:
         yield from paths_table(status)
-    for path in status.paths[:1]:  # the worst; the others are in the table
+    for path in status.paths[:1]:  # the worst; the table lists the others
         yield plain(path_text(status, path))
         yield Text("")
         yield _request(heading, path.source.ip, path.request)
@@ -88,7 +87,7 @@ def _request(heading: Heading, source_ip: str, request: RequestResult | None) ->
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
-    """Each phase that was reached, and the seconds that it took by itself: curl counts all from the start."""
+    """Each phase that was reached, with its own duration in seconds: curl reports times since the start."""
     ends = [
         (name, _seconds(end))
         for name, end in (
@@ -105,12 +104,12 @@ def _phases(timings: Timings) -> Iterator[tuple[str, float]]:
 
 
 def _seconds(duration: str) -> float:
-    """Of a duration as the status has it: "7.6ms", "1.25s"."""
+    """The seconds of a duration as the status writes it: "7.6ms", "1.25s"."""
     return float(duration[:-2]) / 1000 if duration.endswith("ms") else float(duration[:-1])
 
 
 def _bar(phases: Sequence[tuple[str, float]]) -> Text:
-    """Where the time went: a bar, and its parts in words."""
+    """How the time is divided: a bar, and the durations of its parts."""
     total = sum(seconds for _, seconds in phases) or 1.0
     bar, words = Text(), Text()
     for (name, seconds), style in zip(phases, _PHASE_STYLES, strict=False):
@@ -148,7 +147,7 @@ def _stances(hop: HopResult) -> Text:
 
 
 def _found(hop: HopResult, facts: bool) -> Text:
-    """What was found; where something is wrong, what each witness says; the values."""
+    """The message, the statements of the witnesses if the hop is not Ok, and the evidence values."""
     lines = []
     if hop.verdict is HopVerdict.OK:
         lines.append(plain(hop.message or ""))
@@ -175,7 +174,7 @@ def _witness_line(name: str, witness: WitnessReport) -> Text:
 
 
 def _values(*witnesses: WitnessReport | None) -> Mapping[str, str]:
-    """The facts of these witnesses, each once."""
+    """The evidence values of these witnesses, without duplicates."""
     merged: dict[str, str] = {}
     for witness in witnesses:
         if witness:
@@ -188,7 +187,7 @@ def _dim(values: Mapping[str, str]) -> Text:
 
 
 def _conclusion(status: ProbeStatus) -> RenderableType:
-    """The verdict, and when something is wrong why and what to do next."""
+    """The verdict, and if it is not Healthy, the reason and what to do next."""
     verdict = status.verdict
     if verdict is None:
         return Text("no run has ended yet", style="bright_black")
@@ -226,10 +225,10 @@ def _place(status: ProbeStatus) -> str:
 
 
 def _why(status: ProbeStatus) -> str:
-    """The message alone, out of a hop's or out of the summary."""
+    """Only the message, from the divergent hop or the summary."""
     if status.divergent_hop:
         return status.divergent_hop.message
     ends = path_text(status, status.paths[0] if status.paths else None)
     prefix, summary = f"{_place(status)}: {status.reason}: ", status.summary or ""
-    _, found, message = summary.partition(prefix)  # of several paths, after how many have which verdict
+    _, found, message = summary.partition(prefix)  # with several paths, the counts by verdict come first
     return (message if found else summary).removesuffix(f" ({ends})")

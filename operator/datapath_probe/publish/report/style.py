@@ -1,4 +1,4 @@
-"""Signs and colors of the report. A sign says the same as its color, for those who see none."""
+"""Marks and colors of the report. Each mark means the same as its color, for reports without color."""
 
 from rich.text import Text
 
@@ -25,5 +25,5 @@ HOP_MARKS = {
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text as it is: brackets are no markup, and what a container said can't steer the terminal."""
+    """Text without markup: brackets are printed as they are, and control characters from a container have no effect."""
     return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style=style)

@@ -1,4 +1,6 @@
-"""docs/verdict.md, made from rules and failure model by `python -m datapath_probe.publish.report.verdict_page`."""
+"""docs/verdict.md, generated from the rules and the failure model by `python -m
+datapath_probe.publish.report.verdict_page`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -56,7 +58,7 @@ def verdict_page() -> str:
 
 
 def _listed(title: str, parts: Iterable[Callable[..., object]]) -> Iterator[str]:
-    """Functions by name, each with its docstring."""
+    """A numbered list of functions with their docstrings."""
     yield f"## {title}\n"
     for number, part in enumerate(parts, start=1):
         text = " ".join((part.__doc__ or "").split())
@@ -71,7 +73,7 @@ def _model() -> Iterator[str]:
 
 
 def _fate(effect: Effect) -> str:
-    """What becomes of the packets, and who may answer them."""
+    """What happens to the packets, and what may answer instead."""
     if not effect.answers:
         return str(effect.fate)
     answers = " or ".join(sorted(effect.answers))

@@ -1,4 +1,4 @@
 """Results → `.status` of a probe.
 
-In: the record of a run and the status before it. Out: the status to be written. Pure.
+In: the record of a run and the previous status. Out: the next status. Called by `publish.publisher` and `cli`. Pure.
 """

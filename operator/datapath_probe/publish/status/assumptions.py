@@ -1,7 +1,6 @@
-"""What a verdict that names a hop takes on trust: hops that could not be checked. Pure.
+"""Assumptions of a verdict that names a hop: what could not be checked. Called by `paths`. Pure.
 
-A path that is Unknown because of such a hop takes nothing on trust, and a segment claims nothing about the hops around
-it. Called by `paths`.
+A path that is Unknown because of such a hop has no assumptions, and a segment says nothing about the hops in it.
 """
 
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from ...diagnose.finding.diagnosis import Diagnosis
 
 
 def assumptions(diagnosis: Diagnosis) -> Iterator[Assumption]:
-    """In path order: each hop before the divergent one that is Unknown, for it is assumed to be no cause, and the hop
-    beyond which packets are not followed, such as an L7 proxy, wherever it is.
+    """In path order: each Unknown hop before the divergent one, which is assumed not to be the cause, and the hop
+    beyond which packets are not followed, such as an L7 proxy.
     """
     if diagnosis.divergence is None:
         return
@@ -22,12 +21,8 @@ def assumptions(diagnosis: Diagnosis) -> Iterator[Assumption]:
         if finding.verdict is not HopVerdict.UNKNOWN:
             continue
         if finding.unfollowed_beyond:
-            message = (
-                f"packets are not followed beyond this hop, a fault there is not ruled out: {finding.message}"
-            )
+            message = f"packets are not followed beyond this hop; a fault there can't be ruled out: {finding.message}"
             yield Assumption(hop=finding.hop, message=message)
         elif HOP_ORDER[finding.hop] < divergent:
-            message = (
-                f"assumed to be as intended, it could not be checked: {finding.reason}: {finding.message}"
-            )
+            message = f"assumed to be as intended, because it could not be checked: {finding.reason}: {finding.message}"
             yield Assumption(hop=finding.hop, message=message)

@@ -1,6 +1,6 @@
-"""Captured packets of a run → the status's `Capture`, and the pcap files. Pure.
+"""Captured packets of a run → the status's `Capture`, and pcap files. Pure.
 
-Called by `status`, for what people see, and by those who write files.
+Called by `status`, and by `control.evidence_store` and `cli.capture` for the files.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from ...sources.capture.pcap import Packet
 
 
 def captured(result: RunResult) -> Capture | None:
-    """What the run captured; None if no capture was requested."""
+    """The captured packets; None if no capture was requested."""
     shown: list[CapturedPacket] = []
     errors: list[CaptureError] = []
     requested = omitted = 0
@@ -29,7 +29,7 @@ def captured(result: RunResult) -> Capture | None:
         if isinstance(node, Unavailable):
             message = f"{node.message}{_instead(node)}"
             error = CaptureError(node=fact.node, reason=node.reason, message=message)
-            errors += [error] if error not in errors else []  # of several paths, said once
+            errors += [error] if error not in errors else []  # paths may share a node
             continue
         omitted += node.lost
         shown += [_shown(fact.node, packet, node.packets[0].at) for packet in node.packets]
@@ -51,7 +51,7 @@ def _captures(result: RunResult) -> Iterator[tuple[Fact, tuple[Reading, ...]]]:
 
 
 def numbered(name: str, path: int) -> str:
-    """The name of what belongs to a run's first, second, … path: the first, mostly the only one, has the run's own."""
+    """The file name for the n-th path of a run: the first, usually the only one, has the name of the run."""
     return name if path == 1 else f"{name}-{path}"
 
 
@@ -63,7 +63,7 @@ def pcaps(run: PathRun) -> Iterator[tuple[str, bytes]]:
 
 
 def _instead(why: Unavailable) -> str:
-    """What to do where the agent's image has no perl. The images of Cilium and of Debian have it."""
+    """What to do if the agent's image has no perl. The images of Cilium and of Debian have it."""
     return " (use tcpdump on that node)" if why.reason == EvidenceError.NO_SUCH_EXECUTABLE else ""
 
 

@@ -1,8 +1,8 @@
-"""The conditions of a probe: ExpectationMet, PathHealthy, Ready and Stalled. Pure.
+"""The conditions of a probe: ExpectationMet, PathHealthy, Ready and Stalled. Called by `status`. Pure.
 
-ExpectationMet and PathHealthy follow the last run after as many runs in a row as `spec.threshold` says. The first run
-of a spec sets them at once, and so does a run with an unknown result. They come first, since `kubectl describe` shows
-them first.
+ExpectationMet and PathHealthy change after the number of consecutive runs that `spec.threshold` sets. The first run of
+a spec and a run with an unknown result set them immediately. They come first because `kubectl describe` shows
+conditions in this order.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,14 @@ READY = "Ready"
 STALLED = "Stalled"
 
 UNSUPPORTED = frozenset({Reason.UNSUPPORTED_CONFIGURATION, Reason.UNSUPPORTED_VERSION})
-"""Why the path can't be judged, though the outcome of the request is what was observed."""
+"""Reasons why the path can't be judged although the outcome of the request is known."""
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What a condition should be by the last run alone."""
+    """A condition as the last run alone determines it."""
 
     type: str
     status: ConditionStatus
@@ -41,7 +41,7 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class ReasonMessage:
-    """A path of the last run, for conditions that are not True because of it."""
+    """The reason and message of a condition that is not True, from one path of the last run."""
 
     reason: Reason
     message: str
@@ -52,18 +52,18 @@ InWords = Callable[[Outcome], ReasonMessage]
 
 @dataclass(frozen=True, slots=True)
 class PreviousConditions:
-    """The conditions so far; `generation` and `now` are those of the new ones."""
+    """The previous conditions. `generation` and `now` are those of the new ones."""
 
     conditions: Sequence[Condition]
     generation: int
     now: datetime
 
     def of(self, type_: str) -> Condition | None:
-        """The condition of this type so far."""
+        """The previous condition of this type."""
         return next((condition for condition in self.conditions if condition.type == type_), None)
 
     def updated(self, proposed: Proposed) -> Condition:
-        """The proposed condition; its transition time only changes with its status."""
+        """The proposed condition. Its transition time changes only with its status."""
         before = self.of(proposed.type)
         unchanged = before is not None and before.status is proposed.status
         return Condition(
@@ -76,7 +76,7 @@ class PreviousConditions:
         )
 
     def updated_after(self, proposed: Proposed, streak: int, threshold: Threshold) -> Condition:
-        """As `updated`, but a change between True and False waits for a streak of as many runs as the threshold."""
+        """Like `updated`, but between True and False it waits for as many consecutive runs as the threshold sets."""
         before = self.of(proposed.type)
         if before is None or not self._waits(before, proposed, streak, threshold):
             return self.updated(proposed)
@@ -96,7 +96,7 @@ def after_run(
     counters: Counters,
     spec: ProbeSpec,
 ) -> tuple[Condition, Condition]:
-    """ExpectationMet and PathHealthy. `counters`: this run included; `in_words`: the reason and message of a path."""
+    """ExpectationMet and PathHealthy. `counters` include this run. `in_words`: describes a path."""
     expectation = _proposed_expectation_met(outcomes, in_words, spec.expect.outcome)
     health = _proposed_path_healthy(outcomes, in_words)
     return (
@@ -127,7 +127,7 @@ def _proposed_path_healthy(outcomes: Sequence[Outcome], in_words: InWords) -> Pr
 def _deciding(
     outcomes: Sequence[Outcome], of: Callable[[Outcome], ConditionStatus], status: ConditionStatus
 ) -> Outcome:
-    """The worst path that by itself has the status of all."""
+    """The worst path that alone would have this status."""
     return next(outcome for outcome in outcomes if of(outcome) is status)
 
 
@@ -150,7 +150,7 @@ def expectation_met(outcomes: Sequence[Outcome]) -> ConditionStatus:
 
 
 def _met(outcome: Outcome) -> ConditionStatus:
-    """A failure counts where it proves something: not while there is a transition."""
+    """A failure counts only if nothing was in transition."""
     if isinstance(outcome, CannotRun):
         return UNKNOWN
     return TRUE if outcome.met else FALSE if _counts(outcome) else UNKNOWN

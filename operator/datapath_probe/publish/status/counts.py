@@ -1,4 +1,4 @@
-"""What the status counts: runs by outcome, and the paths of the last run by verdict. Pure. Called by `status`."""
+"""Counts for the status: runs by outcome, and the paths of the last run by verdict. Called by `status`. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from .conditions import FALSE, TRUE
 def counted(
     before: Counters, expectation_met: ConditionStatus, path_healthy: ConditionStatus, skipped: int
 ) -> Counters:
-    """The counters with one more run, and with the runs that were skipped before it."""
+    """The counters plus one run, and plus the runs that were skipped before it."""
     return Counters(
         runs=before.runs + 1,
         failures=before.failures + (expectation_met is FALSE),
@@ -30,7 +30,7 @@ def _streak(before: int, goes_on: bool) -> int:
 
 
 def path_counts(outcomes: Sequence[Outcome]) -> PathCounts:
-    """The paths of a run by verdict; one on which no request could be sent is Unknown."""
+    """The number of paths of a run by verdict. A path on which no request could be sent is Unknown."""
     by_verdict = Counter(map(verdict_of, outcomes))
     return PathCounts(
         total=by_verdict.total(),

@@ -1,4 +1,4 @@
-"""A run of several paths in words: how many are in which state, and which one decides. Pure; called by `status`."""
+"""Describes a run of several paths: how many have which verdict, and where they fail. Called by `status`. Pure."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,7 +23,7 @@ def pair_text(outcome: Outcome, probe: Probe | None = None) -> str:
 def ends_text(
     outcomes: Sequence[Outcome], probe: Probe | None, text: Callable[[Outcome, Probe | None], str]
 ) -> str:
-    """ "default/xwing@node2", or "default/xwing@node2 and 11 more": those of the worst path come first."""
+    """ "default/xwing@node2", or "default/xwing@node2 and 11 more", starting with the worst path."""
     first, *others = dict.fromkeys(filter(None, (text(outcome, probe) for outcome in outcomes))) or [""]
     return f"{first} and {len(others)} more" if others else first
 
@@ -50,7 +50,7 @@ def paths_text(outcomes: Sequence[Outcome]) -> str:
 
 
 def _node(outcome: Outcome) -> str:
-    """Where the hop or the segment to blame is; "" if that is not known."""
+    """The node of the divergent hop or the segment; "" if unknown."""
     if not isinstance(outcome, Diagnosis):
         return ""
     if outcome.divergence:

@@ -1,7 +1,7 @@
-"""The profile of a probe's path, run by run: detects changes. The status remembers the profile, so that a change is
-reported once, even if the operator restarts.
+"""Tracks the path profile of a probe from run to run and detects changes.
 
-In: runs. Out: `ProfileUpdate`, for the status. Held by `publisher`, one per probe.
+In: runs. Out: a `ProfileUpdate` for the status. Held by `publisher`, one per probe. The profile is kept in the status,
+so a change is reported only once, even if the operator restarts.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from ...api.path_profile import NodeAttachment, PathProfile, PodPlacement
 from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes, merged
 from ...runs.run_result import RunResult
 
-# A roll-out replaces backends pod by pod: a new set counts after it has been the same for so long.
+# A roll-out replaces backends pod by pod: a new set of backends counts after it was stable for this long.
 BACKENDS_STABLE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileUpdate:
-    """The profile as it is now. `change`: what this run changed in it, in words."""
+    """The current profile. `change`: a description of what this run changed in it."""
 
     profile: PathProfile | None
     change: str | None = None
@@ -29,7 +29,7 @@ class PathProfileTracker:
 
     def __init__(self, known: PathProfile | None) -> None:
         self._known = known
-        self._backends: frozenset[str] | None = None  # a set that differs from the known one, since when
+        self._backends: frozenset[str] | None = None  # a set that differs from the known one, and since when
         self._since = 0.0
 
     def update(self, result: RunResult) -> ProfileUpdate:
@@ -49,7 +49,7 @@ class PathProfileTracker:
         if known is None or known.destination != first.destination:
             self._known = first
             return ProfileUpdate(first)
-        before, observed = _from_status(known), _from_status(first)  # both as the status keeps them
+        before, observed = _from_status(known), _from_status(first)  # both in the form that the status keeps
         observed = self._without_unready(before, observed, now).with_attachments_of(before)
         if observed == before:
             return ProfileUpdate(known)
@@ -61,7 +61,7 @@ class PathProfileTracker:
     def _without_unready(
         self, known: ObservedPathProfile, observed: ObservedPathProfile, now: float
     ) -> ObservedPathProfile:
-        """The observed profile, but with the known backends until a new set has been stable long enough."""
+        """The observed profile, with the known backends until a new set has been stable long enough."""
         backends = frozenset(observed.backends)
         if backends == known.backends.keys() and observed.backend_count == known.backend_count:
             self._backends = None

@@ -1,6 +1,4 @@
-"""Diagnosis → `PathResult`: one path as the status shows it. Called by `status` and by `datapath-probe
-replay`. Pure.
-"""
+"""Diagnosis → `PathResult`: one path in the status. Called by `status`. Pure."""
 
 from ...api.durations import duration
 from ...api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
@@ -15,7 +13,7 @@ from .assumptions import assumptions
 
 
 def path_result(diagnosis: Diagnosis) -> PathResult:
-    """The whole path: both ends, the request, and every hop with its evidence."""
+    """The whole path: source, destination, request, and every hop with its evidence."""
     return PathResult(
         source=_source(diagnosis),
         destination=_destination(diagnosis),
@@ -36,7 +34,7 @@ def _fingerprint(diagnosis: Diagnosis) -> str | None:
 
 
 def hop_ref(divergence: Divergence) -> HopRef:
-    """A hop that is singled out, and what to do next."""
+    """A named hop, with what to do next."""
     return HopRef(
         name=divergence.hop,
         node=divergence.node,
@@ -75,7 +73,7 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
 
 
 def _request(report: ClientReport, local_port: int) -> RequestResult:
-    """On a failed connect curl reports no local port: it is the one that curl was given."""
+    """The result of the request. If the connection failed, curl reports no local port: the assigned one is used."""
     timings = report.timings
     return RequestResult(
         exit_code=report.exit_code,
@@ -95,7 +93,7 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
 
 
 def _measured(seconds: float | None) -> str | None:
-    """curl reports 0 for a phase that it did not reach."""
+    """The duration of a phase; None for 0, which curl reports for a phase that it did not reach."""
     return duration(seconds) if seconds else None
 
 

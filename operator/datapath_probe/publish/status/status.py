@@ -1,7 +1,6 @@
-"""Previous status + what has just happened → the next status. Pure.
+"""Previous status and the latest event → the next status. Called by `publisher`, and by `cli` for a single run. Pure.
 
-A status continues the one read from the API server, so counters, history and conditions survive a restart.
-Called by `publisher` for every run, and by `datapath-probe replay` for what it shows.
+The status is built from the one in the API server, so counters, history and conditions survive a restart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,8 +43,8 @@ from .summary import (
     verdict_text,
 )
 
-# What prevents runs until the spec, the objects that it names, or Cilium's configuration are changed. What passes
-# without a change, such as a pod that starts, does not stall the probe.
+# What prevents runs until the spec, its objects or Cilium's configuration change. What ends without a change, such as a
+# pod that is starting, does not stall the probe.
 _STALLING = frozenset(
     {
         Reason.SOURCE_NOT_FOUND,
@@ -61,7 +60,7 @@ _STALLING = frozenset(
 
 
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
-    """What a run found, without anything that depends on earlier runs. The probe only fills in names."""
+    """What a run found, without anything that depends on earlier runs. The probe is used only for names."""
     worst = result.worst
     paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
     source = ends_text(result.outcomes, probe, source_text)
@@ -92,7 +91,7 @@ def after_run(
     following: NextRun,
     update: ProfileUpdate | None = None,
 ) -> ProbeStatus:
-    """The status when a run has ended. `update`: what the run shows of the path's profile."""
+    """The status after a run. `update`: the path profile after this run."""
     result = record.result
     found = findings(result, probe)
     update = update or ProfileUpdate(previous.path_profile)
@@ -121,7 +120,7 @@ def after_run(
 
 
 def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
-    """The status of a suspended probe: the results of the last run stay."""
+    """The status of a suspended probe. The results of the last run stay."""
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
     of_last_run = (condition for condition in map(before.of, (EXPECTATION_MET, PATH_HEALTHY)) if condition)
     ready = Proposed(READY, TRUE, Reason.SUSPENDED, "spec.suspend is true: no run is started")
@@ -134,7 +133,7 @@ def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
 
 
 def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
-    """The status of a probe that can't be run as the API server has it: nothing is known of its path."""
+    """The status of a probe whose spec is invalid. Nothing is known about its path."""
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
     statuses = {EXPECTATION_MET: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
     return _with(
@@ -168,7 +167,7 @@ def _summary(result: RunResult, ends: str, paths: Sequence[PathResult], probe: P
 
 
 def _in_words(result: RunResult, probe: Probe | None) -> conditions.InWords:
-    """How a path of this run is described. One of several: after how many have which verdict, and with its ends."""
+    """How to describe a path of this run. With several paths, counts by verdict come first and both ends are named."""
     if len(result.outcomes) == 1:
         return lambda outcome: ReasonMessage(outcome.reason, verdict_text(outcome))
     counted = paths_text(result.outcomes)
@@ -189,7 +188,7 @@ def _conditions_after(
 
 
 def _readiness(before: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
-    """Not ready is a probe none of whose paths can be run."""
+    """A probe is not ready if none of its paths can run."""
     outcome = result.worst
     if not result.paths and outcome.reason in _STALLING:
         yield before.updated(Proposed(READY, FALSE, outcome.reason, outcome.message))
@@ -214,7 +213,7 @@ def _history_entry(
 
 
 def _with(status: ProbeStatus, **changes: Any) -> ProbeStatus:
-    """The status with these fields instead, validated and no larger than may be stored."""
+    """The status with these fields replaced, validated and within the size limit."""
     return fitted(ProbeStatus(**{**dict(status), **changes}))
 
 

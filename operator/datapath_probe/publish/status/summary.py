@@ -1,6 +1,6 @@
-"""A run in words, for `kubectl describe`, Events and the head of a report. Pure.
+"""Describes a run for `kubectl describe`, Events and reports. Called by `status`. Pure.
 
-When something is wrong, the hop comes first, then why, then which path it was.
+If something is wrong, the hop comes first, then the reason, then the path.
 """
 
 from ...api.path_result import PathResult
@@ -12,7 +12,7 @@ from ...plan.plan import CannotRun
 
 
 def source_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> str:
-    """ "default/xwing@node2"; without the node if that is not known."""
+    """ "default/xwing@node2"; without the node if it is unknown."""
     if isinstance(outcome, Diagnosis):
         pod = outcome.plan.source.pod
         return f"{pod.namespace}/{pod.name}@{pod.node}"
@@ -41,12 +41,12 @@ def path_text(source: str, destination: str, path: PathResult | None) -> str:
 
 
 def latency_text(path: PathResult) -> str | None:
-    """ "7.6ms": how long the request took."""
+    """ "7.6ms": the duration of the request."""
     return path.request.timings.total if path.request else None
 
 
 def healthy_summary(ends: str, path: PathResult, diagnosis: Diagnosis) -> str:
-    """ "… → …: 21/21 hops ok, 7.6ms", or what denied the request, as expected."""
+    """ "… → …: 21/21 hops ok, 7.6ms", or what denied the request as expected."""
     ok = sum(hop.verdict is HopVerdict.OK for hop in path.hops)
     outcome = diagnosis.message if diagnosis.reason is Reason.DENIED else latency_text(path)
     return f"{ends}: {ok}/{len(path.hops)} hops ok" + (f", {outcome}" if outcome else "")

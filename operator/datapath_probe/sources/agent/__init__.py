@@ -1,4 +1,4 @@
-"""The Cilium agent's own account: configuration, endpoints, policies, its metrics of the datapath.
+"""Information from the Cilium agent: configuration, endpoints, policies, and its metrics of the datapath.
 
-Facts in, typed records out.
+In: answers of the agent's tools. Out: typed records. Called by `diagnose`.
 """

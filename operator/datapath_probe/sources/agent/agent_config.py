@@ -1,6 +1,6 @@
-"""How Cilium is configured: of a node, as its agent runs with, and of the cluster, as the ConfigMap says.
+"""The configuration of Cilium: of a node, as its agent runs with it, and of the cluster, from the ConfigMap.
 
-The agent's own files win: they hold the overrides of CiliumNodeConfig, and what was true when it started.
+The agent's own files take precedence: they include the overrides of CiliumNodeConfig, and the values at its start.
 Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/kube_proxy_replacement.go`),
 `pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
@@ -14,7 +14,7 @@ from ...evidence.reading import Answer
 from ..parsing import parser
 
 FOLDER = "/tmp/cilium/config-map"  # noqa: S108
-"""The agent's own: a file for each key that is set."""
+"""The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
@@ -44,15 +44,15 @@ KEYS = (
     "tunnel-protocol",
     "underlay-protocol",
 )
-"""Those that are read here."""
+"""The keys that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """`socket_lb`: connect() translates Services, for pods too, so that no packet carries a ClusterIP.
+    """`socket_lb`: connect() translates Services, also in pods, so that no packet carries a ClusterIP.
 
-    `kube_proxy_replacement`: Cilium serves NodePorts too. `bpf_host_routing`: between pods and the wire, packets pass
-    the host's stack by. `cni_chaining`: the plugin that makes the pods' interfaces in Cilium's place.
+    `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
+    bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
     """
 
     routing_mode: str  # tunnel | native
@@ -71,24 +71,24 @@ class AgentConfig:
     underlay: str  # ipv4 | ipv6
     ipv4: bool
     ipv6: bool
-    monitor_flags: frozenset[str]  # TCP flags that conntrack notes; "all" or names
+    monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: str  # the source address of a pod that reaches itself through a Service
-    conntrack_in_jiffies: bool  # maybe: the agent then probes which clock it can use
+    conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
 
     @property
     def routes_to_endpoints(self) -> bool:
-        """Whether the host's stack hands packets to pods, by a route for each, instead of Cilium's programs."""
+        """Whether the host's stack delivers packets to pods, with a route for each, instead of Cilium's programs."""
         return self.endpoint_routes and not self.bpf_host_routing
 
 
 def fact(node: str) -> Fact:
-    """The keys that matter, as files of the agent: those that are not set do not exist."""
+    """The keys that matter, as files of the agent. Keys that are not set have no file."""
     return Fact.of(FactKind.AGENT_CONFIG, node)
 
 
 @parser("grep of the agent's configuration", exit_codes=(0, 2))  # 2: some files do not exist
 def parse(answer: Answer) -> AgentConfig:
-    """What the node's agent runs with; ValueError inside if no key is set, or a line has no file name."""
+    """The configuration of the node's agent. ValueError inside if no key is set, or a line has no file name."""
     values: dict[str, str] = {}
     for line in answer.stdout.decode().splitlines():
         path, colon, value = line.partition(":")
@@ -96,12 +96,12 @@ def parse(answer: Answer) -> AgentConfig:
             raise ValueError(f"{line!r} is not FILE:VALUE")
         values[path.removeprefix(f"{FOLDER}/")] = value
     if not values:
-        raise ValueError("not one key is set")
+        raise ValueError("no key is set")
     return from_config_map(values)
 
 
 def from_config_map(values: Mapping[str, str]) -> AgentConfig:
-    """The configuration that these keys make, with the agent's defaults for those that are missing."""
+    """The configuration with these keys, and the agent's defaults for all others."""
 
     def on(key: str, default: str = "false") -> bool:
         return values.get(key, default).lower() == "true"

@@ -1,4 +1,4 @@
-"""An endpoint as its agent set it up: interface, MACs, identity. Changes only with the endpoint.
+"""An endpoint as its agent configured it: interface, MAC addresses, identity. It changes only with the endpoint.
 
 Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.go`.
 """
@@ -14,7 +14,9 @@ from ..parsing import Json, failed, parser
 
 @dataclass(frozen=True, slots=True)
 class AgentEndpoint:
-    """`interface_name`, `ifindex`, `host_mac`: the lxc device's; `mac`: the pod's; `ipv4` "": it has none."""
+    """`interface_name`, `ifindex`, `host_mac`: those of the lxc device; `mac`: that of the pod; `ipv4` "": there is
+    none.
+    """
 
     id: int
     state: str
@@ -28,20 +30,20 @@ class AgentEndpoint:
 
 
 def fact(node: str, endpoint: int) -> Fact:
-    """The endpoint with this number on the node."""
+    """The endpoint with this id on the node."""
     return Fact.of(FactKind.AGENT_ENDPOINT, node, endpoint=endpoint)
 
 
 def at(node: str, ip: str) -> Fact:
-    """The endpoint with this address on the node, for a pod of which no number is known."""
+    """The endpoint with this address on the node, for a pod whose endpoint id is not known."""
     return Fact.of(FactKind.AGENT_ENDPOINT_BY_ADDRESS, node, address=ip)
 
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
 def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
-    """The endpoint; absent where the agent has none such.
+    """The endpoint; absent if the agent has none.
 
-    One without identity (yet) or without an interface of its own, as the host's, counts as not understood.
+    An endpoint without an identity (yet) or without its own interface, such as the host's, is unparsable.
     """
     if answer.exit_code:
         return Absent() if b"[404]" in answer.stderr else failed(answer, "cilium-dbg endpoint get")

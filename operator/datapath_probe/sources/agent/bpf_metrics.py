@@ -1,7 +1,7 @@
-"""A node's packet counters: by reason, direction and place in the programs. Exact where events are aggregated, but of
-all traffic of the node: take the difference around a run.
+"""Packet counters of a node: by reason, direction and place in the programs. They are exact even if events are
+aggregated, but count all traffic of the node: use the difference over a run.
 
-The line changes with every build of Cilium; match file and direction.
+Line numbers change with every build of Cilium, so counters are matched by file and direction.
 Source: Cilium 1.16–1.20 `cilium-dbg/cmd/bpf_metrics_list.go`.
 """
 
@@ -28,18 +28,18 @@ class Counter:
 
     @property
     def drop_code(self) -> int | None:
-        """The drop that is counted; None: these packets were not dropped."""
+        """The drop reason; None: these packets were not dropped."""
         return code_of(self.reason)
 
 
 def fact(node: str) -> Fact:
-    """All counters; costs a process start. Always asked afresh."""
+    """All counters. Starts a process. Never shared between runs."""
     return Fact.of(FactKind.BPF_METRICS, node)
 
 
 @parser("cilium-dbg bpf metrics list")
 def parse(answer: Answer) -> tuple[Counter, ...]:
-    """The counters, in no order."""
+    """The counters, in no particular order."""
     if not answer.stdout.strip() and b"No entries found" in answer.stderr:
         return ()
     return tuple(
@@ -56,7 +56,9 @@ def parse(answer: Answer) -> tuple[Counter, ...]:
 
 
 def rise(before: Sequence[Counter], after: Sequence[Counter]) -> Mapping[Counter, int] | None:
-    """By how many packets each counter has risen, as it is after; None if any has fallen: the map was made anew."""
+    """The increase of each counter, with its last value as key; None if one has decreased, because the map was
+    re-created.
+    """
     old = {_place(counter): counter.packets for counter in before}
     risen = {counter: counter.packets - old.get(_place(counter), 0) for counter in after}
     return risen if min(risen.values(), default=0) >= 0 else None

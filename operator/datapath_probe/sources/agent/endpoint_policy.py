@@ -1,7 +1,7 @@
-"""The policy of an endpoint as its agent resolved it: what the datapath should do, and which policies say so.
+"""The policy of an endpoint as its agent resolved it: what the datapath should enforce, and which policies require it.
 
-It is part of the agent's answer about the endpoint. Rules name selectors; which identities these select, the agent
-tells apart (`policy_selectors`).
+It is part of the agent's answer about the endpoint. Rules name selectors; `policy_selectors` says which identities they
+select.
 Source: Cilium 1.16–1.20 `pkg/endpoint/api.go` (GetPolicyModel), `pkg/policy/l4.go` (L4Filter, PerSelectorPolicy).
 """
 
@@ -25,14 +25,14 @@ _AUDIT = "audit-"
 _DENY = 1  # a verdict, since 1.19; before, IsDeny
 _AUTH = "auth"
 _LISTENER_PRIORITY = "listenerPriority"  # of a redirect, since 1.19; before, "priority"
-# What a rule says of a selector, beside whether an L7 proxy should decide: all else is for the proxy.
+# Details of a rule for a selector that do not concern an L7 proxy; all others do.
 _NOT_FOR_THE_PROXY = frozenset({_AUTH, "IsDeny", "verdict", "priority"})
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A selector of a filter. `policies`: where it comes from, or (`shared`) where some peer of its filter does.
-    `proxied`: an L7 proxy decides; `authenticated`: only who has authenticated passes.
+    """A selector of a filter. `policies`: the policies behind it, or (`shared`) behind any peer of its filter.
+    `proxied`: an L7 proxy decides. `authenticated`: only authenticated peers may pass.
     """
 
     selector: str
@@ -45,7 +45,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Peers at a range of ports; `port_name` "": `first` to `last`, 0 to 65535 for any."""
+    """Peers for a range of ports. `port_name` "": the range is `first` to `last`, 0 to 65535 for any port."""
 
     protocol: str  # TCP, UDP, …, ANY
     port_name: str
@@ -54,7 +54,7 @@ class Filter:
     peers: tuple[Peer, ...]
 
     def covers(self, traffic: "Traffic") -> bool:
-        """Whether it is about the port of this traffic."""
+        """Whether the filter applies to the port of this traffic."""
         if self.protocol not in (traffic.protocol, "ANY"):
             return False
         if self.port_name:
@@ -64,10 +64,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class EndpointPolicy:
-    """`enforced`: the directions in which anything is denied at all. `audited`: denials are noted, and let through.
+    """`enforced`: the directions with policy enforcement. `audited`: denials are only recorded, and packets pass.
 
-    `settled`: what is realized is what the agent wants. `ranked`: rules have different ranks (1.19), so that a denial
-    may count less than what allows.
+    `settled`: the realized policy is the desired one. `ranked`: rules have different ranks (1.19), so an allow rule may
+    take precedence over a deny rule.
     """
 
     enforced: frozenset[TrafficDirection]
@@ -80,9 +80,10 @@ class EndpointPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the agent's policy says of one peer and port. `policies`: those that say so; none for a default deny.
+    """What the agent's policy decides for one peer and port. `policies`: those behind it; none for a default deny.
 
-    `exact` False: one or more of these policies say so. `proxied`, `authenticated`: as some of them wants it.
+    `exact` False: the decision comes from one or more of these policies. `proxied`, `authenticated`: required by at
+    least one of them.
     """
 
     allowed: bool
@@ -124,8 +125,8 @@ def parse(answer: Answer) -> EndpointPolicy | Absent | Unavailable:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Who wants to pass, and where: the identity at the other end, and a port of the pod that is called, whose
-    `named_ports` are known.
+    """What policy decides on: the identity at the other end, and a port of the destination pod, which has these
+    `named_ports`.
     """
 
     direction: TrafficDirection
@@ -136,7 +137,7 @@ class Traffic:
 
 
 def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> Decision | Unavailable:
-    """Whether the agent means this traffic to pass. A denial counts more than what allows."""
+    """Whether the agent's policy allows this traffic. A deny rule takes precedence over allow rules."""
     if traffic.direction not in policy.enforced:
         return Decision(allowed=True)
     if policy.ranked:
@@ -146,7 +147,7 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
     peers = [peer for f in filters for peer in f.peers]
     if any(peer.selector not in selections for peer in peers):
         return Unavailable(
-            EvidenceError.UNPARSABLE, "the agent's policy uses selectors that it does not list"
+            EvidenceError.UNPARSABLE, "the agent's policy uses selectors that are not in its list"
         )
     meant = [peer for peer in peers if traffic.identity in selections[peer.selector]]
     denied = any(peer.deny for peer in meant)
@@ -199,7 +200,7 @@ def _denies(details: Json) -> bool:
 
 
 def _ranks(content: Json) -> Iterator[tuple[int, int, bool]]:
-    """Tier, priority and whether it passes on to the next tier, of each peer."""
+    """Tier, priority and whether it passes on to the next tier, for each peer."""
     for entry in content["l7-rules"] or ():
         for details in entry.values():
             verdict = details.maybe("verdict").integer(0)
@@ -212,8 +213,8 @@ def _redirects(details: Json) -> bool:
 
 
 def _priority(details: Json) -> int:
-    """The priority of the rule among rules, which only 1.19 knows. Until 1.18 `priority` is that of the proxy's
-    listener (121 for DNS, 101 for HTTP): each redirect has one, and nothing else does. Since 1.19 a redirect has
+    """The priority of the rule among rules, which exists only since 1.19. Until 1.18 `priority` is that of the proxy's
+    listener (121 for DNS, 101 for HTTP): each redirect has one, and no other rule does. Since 1.19 a redirect has
     `listenerPriority` instead.
     """
     if _redirects(details) and not details.maybe(_LISTENER_PRIORITY):

@@ -1,6 +1,6 @@
-"""Names of policies and the labels that select endpoints, as the agent writes both into its answers.
+"""Names of policies, and labels that select endpoints, in the format of the agent's answers.
 
-Called by the modules beside it. Source: Cilium 1.16–1.20 `pkg/k8s/apis/cilium.io/const.go`, `pkg/labels`,
+Called by the other modules of `agent`. Source: Cilium 1.16–1.20 `pkg/k8s/apis/cilium.io/const.go`, `pkg/labels`,
 `pkg/policy/api/selector.go`.
 """
 
@@ -31,21 +31,23 @@ class PolicyRef:
 
 
 def policy_of(labels: Mapping[str, str]) -> PolicyRef | None:
-    """The policy that a rule with these labels (without their source) comes from; None: not from an object."""
+    """The policy that a rule with these labels (without their source) comes from; None if it does not come from an
+    object.
+    """
     if _NAME not in labels:
         return None
     return PolicyRef(labels.get(_DERIVED_FROM, "policy"), labels.get(_NAMESPACE, ""), labels[_NAME])
 
 
 def written_labels(labels: Iterable[str]) -> dict[str, str]:
-    """Labels written as `source:key=value`: value by key, the source left out."""
+    """Labels in the form `source:key=value`: value by key, without the source."""
     pairs = (label.partition(":")[2].partition("=") for label in labels)
     return {key: value for key, _, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One demand on a label. `source` "any": whoever set the label."""
+    """One requirement of a label selector. `source` "any": the label may come from any source."""
 
     source: str
     key: str
@@ -70,7 +72,7 @@ class Requirement:
 
 
 def selector(shown: Json) -> tuple[Requirement, ...]:
-    """A label selector; ValueError for an operator that is not known."""
+    """A label selector. Raises ValueError for an unknown operator."""
     requirements = [
         Requirement(*_keyed(key), "In", frozenset({value.text()}))
         for key, value in shown["matchLabels"].items()
@@ -85,7 +87,7 @@ def selector(shown: Json) -> tuple[Requirement, ...]:
 
 
 def _keyed(key: str) -> tuple[str, str]:
-    """Source and key, as `source:key`, or since 1.19 also as `source.key`."""
+    """Source and key, from `source:key` or, since 1.19, also `source.key`."""
     source, colon, rest = key.partition(":")
     if colon:
         return source, rest

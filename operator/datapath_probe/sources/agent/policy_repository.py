@@ -1,7 +1,7 @@
-"""The rules that an agent holds: from which policy each comes, whom it selects, which direction it closes by default.
-Only they name a default deny: a policy that lets nobody in leaves no other trace.
+"""The rules of an agent: which policy each comes from, which endpoints it selects, and for which direction it is a
+default deny. Only rules show a default deny: a policy that allows nothing leaves no other trace.
 
-Source: Cilium 1.16–1.18 `pkg/policy/api/rule.go`, 1.19 `pkg/policy/types/policyentry.go` (one entry a direction).
+Source: Cilium 1.16–1.18 `pkg/policy/api/rule.go`, 1.19 `pkg/policy/types/policyentry.go` (one entry per direction).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from .policy_labels import PolicyRef, Requirement, policy_of, selector
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`closes`: the directions in which it denies what no rule allows, for every endpoint that it selects."""
+    """`closes`: the directions with a default deny, for every endpoint that the rule selects."""
 
     policy: PolicyRef
     subject: tuple[Requirement, ...]
@@ -31,7 +31,7 @@ def fact(node: str) -> Fact:
 
 @parser("cilium-dbg policy get")
 def parse(answer: Answer) -> tuple[Rule, ...]:
-    """The rules for endpoints that come from objects; those for nodes are left out."""
+    """The rules for endpoints that come from objects, without those for nodes."""
     rules = Json.parse(Json.parse(answer.stdout)["policy"].text())
     return tuple(filter(None, map(_rule, rules or ())))
 
@@ -39,7 +39,7 @@ def parse(answer: Answer) -> tuple[Rule, ...]:
 def closing(
     rules: Iterable[Rule], direction: TrafficDirection, labels: Iterable[str]
 ) -> tuple[PolicyRef, ...]:
-    """The policies that close this direction for an endpoint with these labels."""
+    """The policies that cause a default deny in this direction for an endpoint with these labels."""
     known = tuple(labels)
     return tuple(
         sorted(

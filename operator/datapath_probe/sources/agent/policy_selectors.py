@@ -1,5 +1,5 @@
-"""The agent's selectors: each as the agent writes it, with the identities that it selects. Node-wide, and as large as
-policies are many: only these two columns are asked for.
+"""The agent's selectors: each as the agent writes it, with the identities that it selects. The list is for the whole
+node and grows with the number of policies, so only these two columns are read.
 
 Source: Cilium 1.16–1.20 `cilium-dbg/cmd/policy_selectors.go`, `pkg/policy/selectorcache.go` (GetModel).
 """
@@ -15,7 +15,7 @@ Selections = Mapping[str, frozenset[int]]
 
 
 def fact(node: str) -> Fact:
-    """All selectors that policies of the node's endpoints use."""
+    """All selectors that the policies of the node's endpoints use."""
     return Fact.of(FactKind.POLICY_SELECTORS, node)
 
 

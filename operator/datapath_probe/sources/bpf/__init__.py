@@ -1,1 +1,4 @@
-"""eBPF objects as bpftool prints them: programs, links, attachments; and which maps a version of Cilium has."""
+"""eBPF objects as bpftool prints them (programs, links, attachments), and the maps of each version of Cilium.
+
+In: answers of bpftool. Out: typed records. Called by `diagnose` and `sources.maps`.
+"""

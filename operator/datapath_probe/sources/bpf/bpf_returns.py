@@ -1,7 +1,7 @@
-"""What a loaded eBPF program can return: whether it lets packets pass, or drops or takes some.
+"""What a loaded eBPF program can return: whether it lets packets pass, drops them or redirects them.
 
-A program of another make at a device of the path is no proof of a loss: most watch. So its code is followed as far as
-constants go: from its first instruction to each exit, whatever it was told to compare.
+A foreign program at a device of the path does not prove a loss: most only observe. So its code is followed as far as
+constants go: from the first instruction to each exit, whatever the conditions of jumps.
 Source: Linux 6.x `tools/bpf/bpftool` (`prog dump xlated`), `kernel/bpf/disasm.c`; `include/uapi/linux/{bpf,pkt_cls}.h`.
 """
 
@@ -14,8 +14,8 @@ from ...evidence.reading import Answer
 from ..parsing import Json, parser
 from .bpftool import AttachKind
 
-# Verdicts, as unsigned: TC_ACT_UNSPEC (TCX_NEXT) alone hands a packet on to the program behind; the others of PASSING
-# let it pass. XDP_PASS does both.
+# Verdicts, as unsigned numbers. TC_ACT_UNSPEC (TCX_NEXT) passes a packet on to the next program; the others in _PASSING
+# skip that program and let the packet pass. XDP_PASS does both.
 _NEXT = 0xFFFFFFFF
 _XDP_PASS = 2
 _PASSING = frozenset({_NEXT, 0, 1, 3})  # TC_ACT_OK, TC_ACT_RECLASSIFY, TC_ACT_PIPE
@@ -29,7 +29,7 @@ _CALL, _EXIT, _DOUBLE = "(85)", "(95)", "(18)"
 _STEPS = 20_000
 
 Values = frozenset[int] | None
-"""What a register can hold; None: anything."""
+"""The possible values of a register; None: any."""
 
 _Registers = tuple[Values, ...]
 _UNKNOWN: _Registers = (None,) * 10
@@ -42,7 +42,7 @@ def fact(node: str, program_id: int) -> Fact:
 
 @parser("bpftool prog dump")
 def parse(answer: Answer) -> Values:
-    """The constants that it can return; None where it can return what it has computed or been given."""
+    """The constants that the program can return; None if it can return a computed or received value."""
     code: dict[int, str] = {}
     place = 0
     for shown in Json.parse(answer.stdout).all():
@@ -52,9 +52,9 @@ def parse(answer: Answer) -> Values:
 
 
 def taken(values: Values, attach: AttachKind, *, before_another: bool) -> frozenset[int] | None:
-    """Of these verdicts those that keep a packet from going on; None where that can't be told.
+    """Of these verdicts, those that stop a packet; None if that can't be determined.
 
-    `before_another`: a program behind this one has to see the packet.
+    `before_another`: another program after this one must see the packet.
     """
     if values is None:
         return None
@@ -64,7 +64,7 @@ def taken(values: Values, attach: AttachKind, *, before_another: bool) -> frozen
 
 
 def _returned(code: Mapping[int, str]) -> Values:
-    """Follow all ways through the code until nothing new is found in any register. ValueError if it does not end."""
+    """Follow all branches of the code until no register gets new values. Raises ValueError if that does not end."""
     known: dict[int, _Registers] = {}
     todo: list[tuple[int, _Registers]] = [(0, _UNKNOWN)]
     returned: Values = frozenset()
@@ -79,7 +79,7 @@ def _returned(code: Mapping[int, str]) -> Values:
         known[place] = registers
         text = code.get(place)
         if text is None:
-            raise ValueError(f"a jump to {place}, where no instruction is")
+            raise ValueError(f"a jump to {place}, which is not an instruction")
         if _TAIL_CALL in text:
             return None
         if text.startswith(_EXIT):
@@ -90,16 +90,16 @@ def _returned(code: Mapping[int, str]) -> Values:
 
 
 def _next(place: int, text: str) -> Sequence[int]:
-    behind = place + (2 if text.startswith(_DOUBLE) else 1)
+    following = place + (2 if text.startswith(_DOUBLE) else 1)
     jump = None if text.startswith(_CALL) else _JUMP.search(text)
     if jump is None:
-        return (behind,)
+        return (following,)
     target = place + 1 + int(jump[2])
-    return (behind, target) if jump[1] else (target,)
+    return (following, target) if jump[1] else (target,)
 
 
 def _written(text: str, registers: _Registers) -> _Registers:
-    """The registers behind this instruction."""
+    """The registers after this instruction."""
     if text.startswith(_CALL):
         return (*_UNKNOWN[:6], *registers[6:])
     if moved := _MOVED.fullmatch(text):

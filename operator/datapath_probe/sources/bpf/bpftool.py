@@ -1,7 +1,7 @@
-"""bpftool's view of the kernel: a value of a pinned map, a map, a program, what is attached to a device.
+"""The output of bpftool: values of pinned maps, maps, programs, and the programs attached to a device.
 
-Used by the modules beside it and by `diagnose`. Source: `tools/bpf/bpftool` of Linux 6.x; seen with 7.5.
-Not every bpftool knows tcx: where `attached` finds nothing, the pinned link tells if that is so.
+Called by `sources.maps` and `diagnose`. Source: `tools/bpf/bpftool` of Linux 6.x; observed with 7.5.
+Old versions of bpftool do not support tcx: if `attached` finds nothing, the pinned link shows whether that is true.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from ..byte_order import le32
 from ..parsing import Json, failed, parser
 from .map_key import MapKey
 
-_KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN less its NUL
+_KERNEL_NAME_LENGTH = 15  # BPF_OBJ_NAME_LEN without the NUL
 
 
 class Direction(StrEnum):
-    """As seen from the host's side of a device: a pod's packets come in at its lxc, also with netkit."""
+    """As seen from the host's side of a device: packets from a pod are ingress at its lxc device, also with netkit."""
 
     INGRESS = "ingress"
     EGRESS = "egress"
@@ -45,7 +45,7 @@ _HOOKS = {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A loaded program; without BTF its `name` is cut after 15 characters. `tag` is equal for equal code."""
+    """A loaded program. Without BTF its `name` is cut at 15 characters. `tag` is equal for equal code."""
 
     id: int
     name: str
@@ -56,7 +56,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One program on one device. `kind`: the hook as printed; `program`: without tc's suffix `-<device>`."""
+    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc."""
 
     device: str
     ifindex: int
@@ -69,7 +69,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class PinnedLink:
-    """A pinned bpf_link. `ifindex` 0: detached; None: this bpftool is too old to say."""
+    """A pinned bpf_link. `ifindex` 0: detached; None: this bpftool is too old to print it."""
 
     id: int
     program_id: int
@@ -77,7 +77,7 @@ class PinnedLink:
 
 
 def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
-    """The value's bytes, as many as one of `sizes`: another number is a layout that we do not know."""
+    """The bytes of the value, if their number is one of `sizes`; any other number is an unknown layout."""
     value = _parse_value(reading)
     if isinstance(value, bytes) and len(value) not in sizes:
         expected = " or ".join(map(str, sizes))
@@ -90,14 +90,14 @@ def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
 def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
     if answer.exit_code == 0:
         return bytes(int(octet.text(), 16) for octet in Json.parse(answer.stdout)["value"])
-    # null is printed for ENOENT alone; exit code 254 is -ENOENT, 255 (-1) what libbpf before 1.0 made of it
+    # null is printed only for ENOENT; exit code 254 is -ENOENT, 255 (-1) is that of libbpf before 1.0
     if answer.exit_code in (254, 255) and answer.stdout.strip() == b"null":
         return Absent()
     return failed(answer, "bpftool map lookup")
 
 
 def map_id(node: str, pinned_map: str) -> Fact:
-    """The id of the map that is pinned under this name: compare it with `Program.map_ids`."""
+    """The id of the map that is pinned under this name, to compare with `Program.map_ids`."""
     return Fact.of(FactKind.PINNED_MAP, node, map=pinned_map)
 
 
@@ -108,7 +108,7 @@ def parse_map_id(answer: Answer) -> int:
 
 
 def maps_named(node: str, pinned_map: str) -> Fact:
-    """All maps of the name that the kernel knows the pinned map by, which is cut."""
+    """All maps with the name that the kernel stores for the pinned map; it is cut at 15 characters."""
     return Fact.of(FactKind.MAPS_BY_NAME, node, name=pinned_map[:_KERNEL_NAME_LENGTH])
 
 
@@ -119,13 +119,13 @@ def parse_map_ids(answer: Answer) -> tuple[int, ...]:
 
 
 def prog(node: str, program_id: int) -> Fact:
-    """What a program is and which maps it uses."""
+    """The program's metadata, including the maps that it uses."""
     return Fact.of(FactKind.PROGRAM, node, id=program_id)
 
 
 @parser("bpftool prog show")
 def parse_prog(answer: Answer) -> Program:
-    """The program; a program that is gone is a failed command."""
+    """The program; if it does not exist, the command fails."""
     shown = Json.parse(answer.stdout).only()
     return Program(
         id=shown["id"].integer(),
@@ -137,7 +137,7 @@ def parse_prog(answer: Answer) -> Program:
 
 
 def policy_call(node: str, endpoint: int) -> Fact:
-    """The policy program of an endpoint (`cil_lxc_policy`); absent, its packets are dropped with code 203."""
+    """The policy program of an endpoint (`cil_lxc_policy`). If absent, its packets are dropped with code 203."""
     return Fact.of(FactKind.POLICY_PROGRAM, node, endpoint=endpoint)
 
 
@@ -147,7 +147,7 @@ def policy_call_key(fact: Fact) -> MapKey:
 
 
 def endpoint_call(node: str, endpoint: int, index: int) -> Fact:
-    """A tail call of an endpoint's programs; absent, a packet that needs it is dropped with code 140."""
+    """A tail call of an endpoint's programs. If absent, packets that need it are dropped with code 140."""
     return Fact.of(FactKind.ENDPOINT_TAIL_CALL, node, endpoint=endpoint, index=index)
 
 
@@ -172,20 +172,20 @@ def overlay_call_key(fact: Fact) -> MapKey:
 
 
 def parse_call(reading: Reading) -> int | Absent | Unavailable:
-    """The id of the program in that place of a program array."""
+    """The id of the program at this index of a program array."""
     value = parse_value(reading, 4)
     return int.from_bytes(value, "little") if isinstance(value, bytes) else value
 
 
 def attached(node: str, device: str, namespace: str | None = None) -> Fact:
-    """All programs on a device, be it inside a pod."""
+    """All programs on a device of the node, or inside a pod."""
     return Fact.of(FactKind.ATTACHED_PROGRAMS, node, device=device, namespace=namespace)
 
 
 @parser("bpftool net show")
 def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
-    """Programs in the order in which they run in each direction, foreign ones too, XDP first. Those of classic BPF have
-    no number, and are left to `tc_filters`.
+    """Programs in their order of execution in each direction, including foreign ones, XDP first. Classic BPF programs
+    have no id; `tc_filters` reads those.
     """
     shown = Json.parse(answer.stdout).only()
     return (
@@ -209,7 +209,7 @@ def _xdp(entry: Json, part: Json) -> Attachment:
 def _attachment(entry: Json) -> Attachment:
     device = entry["devname"].text("")
     kind = entry["kind"].text()
-    # what is left are filters at clsact/egress and those of other qdiscs, which all see packets that leave
+    # the others are filters at clsact/egress and at other qdiscs, which all apply to egress packets
     direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
     return Attachment(
         device=device,
@@ -223,18 +223,18 @@ def _attachment(entry: Json) -> Attachment:
 
 
 def endpoint_link(node: str, endpoint: int, program: str) -> Fact:
-    """The link that holds a program at an endpoint's lxc device (tcx, netkit)."""
+    """The link of a program at an endpoint's lxc device (tcx, netkit)."""
     return Fact.of(FactKind.ENDPOINT_PROGRAM_LINK, node, endpoint=endpoint, program=program)
 
 
 def device_link(node: str, device: str, program: str) -> Fact:
-    """The link that holds a program at a device of the host (tcx)."""
+    """The link of a program at a device of the host (tcx)."""
     return Fact.of(FactKind.DEVICE_PROGRAM_LINK, node, device=device, program=program)
 
 
-@parser("bpftool link show", exit_codes=range(256))  # of one link, it is whatever errno happens to be
+@parser("bpftool link show", exit_codes=range(256))  # for a single link the exit code is an arbitrary errno
 def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
-    """The link; absent where nothing is pinned, as always with tc."""
+    """The link; absent if none is pinned, as always with tc."""
     shown = Json.parse(answer.stdout).only()
     if shown["error"]:
         gone = "No such file or directory" in shown["error"].text()
@@ -247,5 +247,5 @@ def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
 
 
 def is_program(shown: str, name: str) -> bool:
-    """Whether what a tool shows is this program; the kernel cuts names after 15 characters."""
+    """Whether a name in a tool's output is that of this program; the kernel cuts names at 15 characters."""
     return shown == name or (len(shown) == _KERNEL_NAME_LENGTH and name.startswith(shown))

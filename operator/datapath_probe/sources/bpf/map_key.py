@@ -1,4 +1,4 @@
-"""An entry of a pinned map: the map's name, and the key's bytes as its programs lay them out."""
+"""An entry of a pinned map: the name of the map, and the bytes of the key in the layout of Cilium's programs."""
 
 from typing import NamedTuple
 

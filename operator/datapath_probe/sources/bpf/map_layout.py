@@ -1,8 +1,8 @@
-"""Which maps a node's Cilium has: their names carry the version of their layout. Asked first, for every node.
+"""The names of a node's maps, which contain the version of their layout. Asked first for every node.
 
-The version is the agent binary's own (`cilium-agent --version`): it is there while the agent's API is not,
-and says `1.18.5` where `cilium-dbg status` has nothing ("Not all probes executed at least once", or `(v-)` of
-a build without a revision). Names of maps that exist don't tell: those of an earlier version stay pinned.
+The version is that of the agent binary (`cilium-agent --version`). It is available even if the agent's API is not, and
+prints `1.18.5` where `cilium-dbg status` prints no version ("Not all probes executed at least once", or `(v-)` for a
+build without a revision). The maps that exist do not show the version, because those of earlier versions stay pinned.
 Source: Cilium 1.16–1.20 `daemon/cmd/root.go`, `pkg/maps/{ipcache,policymap}`.
 """
 
@@ -15,7 +15,7 @@ from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
 from ..parsing import line, parser
 
-# major.minor → (ipcache, beginning of the policy maps)
+# major.minor → (ipcache, prefix of the policy maps)
 _MAPS = {
     "1.16": ("cilium_ipcache", "cilium_policy"),
     "1.17": ("cilium_ipcache", "cilium_policy_v2"),
@@ -28,7 +28,7 @@ _VERSION = re.compile(r"\S*cilium-agent ((\d+\.\d+)\S*) ")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`version` as the agent says it, such as 1.18.5; `policy_map` is completed by `_` and the endpoint's id."""
+    """`version` in the agent's format, such as 1.18.5; `policy_map` is followed by `_` and the endpoint's id."""
 
     version: str
     ipcache_map: str
@@ -36,13 +36,13 @@ class Layout:
 
 
 def version(node: str) -> Fact:
-    """The version of the agent's binary. Costs the start of a large program; changes with the agent alone."""
+    """The version of the agent's binary. Starts a large program; the answer changes only with the agent."""
     return Fact.of(FactKind.AGENT_VERSION, node)
 
 
 @parser("cilium-agent --version")
 def parse(answer: Answer) -> Layout | Unavailable:
-    """The layout; `UnsupportedVersion` for a version that is not known to fit."""
+    """The layout; `UnsupportedVersion` if the maps of the version are not known."""
     printed = answer.stdout.decode()
     found = _VERSION.match(printed)
     maps = _MAPS.get(found[2]) if found else None

@@ -1,8 +1,8 @@
-"""Socket load-balancing: the program that translates what sockets connect to, and whether it is attached to the cgroup
-that all of a node's processes are in.
+"""Socket load balancing: the program that translates the destination of sockets, and whether it is attached to the
+cgroup of all processes of a node.
 
-Source: Cilium 1.14–1.20 `pkg/socketlb/cgroup.go`: a pinned link; or without one, where an earlier version attached the
-program so, or Linux before 5.7 runs. bpftool 7.5 `link show`, `prog show`.
+Source: Cilium 1.14–1.20 `pkg/socketlb/cgroup.go`: a pinned link; or no link, if an earlier version attached the program
+directly or Linux is older than 5.7. bpftool 7.5 `link show`, `prog show`.
 """
 
 from ...evidence.fact import Fact
@@ -15,18 +15,18 @@ _KERNEL_NAME = PROGRAM[:15]
 
 
 def link(node: str) -> Fact:
-    """The link that holds the program at the cgroup."""
+    """The link of the program at the cgroup."""
     return Fact.of(FactKind.CGROUP_PROGRAM_LINK, node, program=PROGRAM)
 
 
 def program(node: str) -> Fact:
-    """The program by its name, however it is attached: nobody keeps one that is not."""
+    """The program by its name, however it is attached. A program that is not attached does not stay loaded."""
     return Fact.of(FactKind.PROGRAMS_BY_NAME, node, name=_KERNEL_NAME)
 
 
-@parser("bpftool link show", exit_codes=range(256))  # of one link, it is whatever errno happens to be
+@parser("bpftool link show", exit_codes=range(256))  # for a single link the exit code is an arbitrary errno
 def parse_link(answer: Answer) -> bool | Absent | Unavailable:
-    """Whether the link is at a cgroup still; absent where nothing is pinned."""
+    """Whether the link is still attached to a cgroup; absent if none is pinned."""
     shown = Json.parse(answer.stdout).only()
     if shown["error"]:
         gone = "No such file or directory" in shown["error"].text()
@@ -36,7 +36,7 @@ def parse_link(answer: Answer) -> bool | Absent | Unavailable:
 
 @parser("bpftool prog show", exit_codes=range(256))
 def parse_program(answer: Answer) -> bool | Unavailable:
-    """Whether the kernel has such a program: of none, bpftool prints nothing and fails."""
+    """Whether the kernel has the program. If it has none, bpftool prints nothing and fails."""
     if answer.exit_code:
         said = answer.stdout.strip() or answer.stderr.strip()
         return failed(answer, "bpftool prog show") if said else False

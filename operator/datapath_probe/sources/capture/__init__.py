@@ -1,1 +1,1 @@
-"""Packet capture: the filter, the sniffer, the pcap file. Facts in, typed records out."""
+"""Packet capture: the fact, and the pcap file → typed records. Called by `runs`, `publish` and `cli`."""

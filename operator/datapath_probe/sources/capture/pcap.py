@@ -1,7 +1,7 @@
-"""Packets of a run's own connection, captured on a node: the fact that is captured, and the pcap that comes back
-→ `Packet` records, outer and inner headers.
+"""Packets of a run's own connection, captured on a node: the fact, and the pcap output → `Packet` records with outer
+and inner headers.
 
-Asked by `collect.capture` when somebody asked for a capture, never else; read by `publish.status.capture` and `replay`.
+Asked for by `runs.path_capture`, only when a capture is requested; read by `publish.status.capture`.
 Source of the format: draft-ietf-opsawg-pcap, LINKTYPE_LINUX_SLL2 (libpcap `pcap/sll.h`); RFC 7348, RFC 8926. The VNI of
 Cilium's tunnels is the security identity of the source (Cilium 1.18 `bpf/lib/encap.h`).
 """
@@ -16,7 +16,7 @@ from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..parsing import parser
 
-PACKETS_LIMIT = 200  # a node
+PACKETS_LIMIT = 200  # per node
 PCAP_LIMIT_BYTES = 64 * 1024
 
 _MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}
@@ -28,7 +28,7 @@ _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Headers of a tunnel: the nodes, and the VNI, which is the source's security identity."""
+    """Headers of a tunnel packet: the nodes, and the VNI, which is the security identity of the source."""
 
     source: str
     destination: str
@@ -39,7 +39,7 @@ class Outer:
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One packet on one interface. `at`: seconds since the epoch, by the node's clock; `length`: of the outermost IP
-    packet, in bytes; `payload`: bytes of TCP's data.
+    packet, in bytes; `payload`: bytes of TCP data.
     """
 
     at: float
@@ -57,7 +57,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What one node saw, in order; `lost`: packets for which the capture had no room."""
+    """The packets that one node captured, in order; `lost`: packets that did not fit into the capture's buffer."""
 
     packets: tuple[Packet, ...]
     lost: int
@@ -66,7 +66,7 @@ class Captured:
 def fact(
     node: str, clients: Sequence[IPv4Address], port: int, tunnel_port: int | None, duration_s: float
 ) -> Fact:
-    """Capture the connection of this port of the client for so long, or until stdin ends; `clients`: its addresses."""
+    """Capture the connection from this client port, for this time or until stdin is closed. `clients`: addresses."""
     return Fact.of(
         FactKind.CAPTURE,
         node,
@@ -79,14 +79,14 @@ def fact(
 
 @parser("packet capture")
 def parse(answer: Answer) -> Captured:
-    """The packets of a capture; ValueError inside if it is no pcap. A packet that is not understood is left out."""
+    """The packets of a capture, without those that can't be parsed. ValueError inside if it is not a pcap file."""
     names, lost = _notes(answer.stderr.decode(errors="replace"))
     found = (_packet(at, data, length, names) for at, data, length in _records(answer.stdout))
     return Captured(tuple(packet for packet in found if packet), lost)
 
 
 def _notes(stderr: str) -> tuple[Mapping[int, str], int]:
-    """Interface names by index, and how many packets were lost."""
+    """Interface names by index, and the number of lost packets."""
     names: dict[int, str] = {}
     lost = 0
     for line in stderr.splitlines():
@@ -99,21 +99,21 @@ def _notes(stderr: str) -> tuple[Mapping[int, str], int]:
 
 
 def _records(pcap: bytes) -> Iterator[tuple[float, bytes, int]]:
-    """(time, kept bytes, length on the wire) of each record."""
+    """(time, captured bytes, length on the wire) of each record."""
     order = _MAGIC.get(pcap[:4])
     if order is None or len(pcap) < 24:
-        raise ValueError("no pcap file")
+        raise ValueError("not a pcap file")
     (link_type,) = struct.unpack(f"{order}L", pcap[20:24])
     if link_type != _SLL2:
         raise ValueError(f"link type {link_type} instead of {_SLL2}")
     place = 24
     while place < len(pcap):
         if len(pcap) < place + 16:
-            raise ValueError("cut in a record's header")
+            raise ValueError("cut off in the header of a record")
         seconds, micros, kept, length = struct.unpack(f"{order}4L", pcap[place : place + 16])
         data = pcap[place + 16 : place + 16 + kept]
         if len(data) < kept:
-            raise ValueError("cut in a record")
+            raise ValueError("cut off in a record")
         yield seconds + micros / 1e6, data, length
         place += 16 + kept
 
@@ -148,7 +148,7 @@ def _packet(at: float, data: bytes, length: int, names: Mapping[int, str]) -> Pa
 
 
 def _tunnel(data: bytes, ip: int) -> tuple[Outer, int]:
-    """The outer headers, and where the inner IP header begins. struct.error if the packet is too short."""
+    """The outer headers, and the offset of the inner IP header. Raises struct.error if the packet is too short."""
     tunnel = ip + 4 * (data[ip] & 15) + 8
     first, protocol, vni = struct.unpack_from("!HHL", data, tunnel)
     geneve = protocol == 0x6558  # in VXLAN these bytes are reserved

@@ -1,1 +1,1 @@
-"""Events of packets: Hubble, `cilium-dbg monitor`, drop reasons. Facts in, typed records out."""
+"""Events of packets, from Hubble and `cilium-dbg monitor` → typed records. Called by `diagnose`."""

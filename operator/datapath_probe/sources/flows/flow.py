@@ -1,7 +1,8 @@
-"""One event of the datapath: a packet that was seen, judged by policy, or dropped, at one place on one node.
+"""One event of the datapath: a packet that was observed, allowed or denied by policy, or dropped, at one point of a
+node.
 
-What `hubble` and `monitor` read; `diagnose` draws its conclusions. Source: Cilium 1.16–1.20
-`pkg/monitor/api/types.go` (observation points), `pkg/monitor/api/files.go`.
+Made by `hubble` and `monitor`, evaluated by `diagnose`. Source: Cilium 1.16–1.20 `pkg/monitor/api/types.go`
+(observation points), `pkg/monitor/api/files.go`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from enum import StrEnum
 
 
 class Point(StrEnum):
-    """Where a packet was seen that was let through. With aggregation, as is the default, only these."""
+    """Where a forwarded packet was observed. With aggregation, which is the default, only these points are reported."""
 
     TO_ENDPOINT = "TO_ENDPOINT"
     TO_OVERLAY = "TO_OVERLAY"
@@ -21,13 +22,13 @@ class Point(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """`at`: seconds since the epoch by the node's clock, 0 where the tool does not tell. Ports are 0 but for TCP, UDP
-    and SCTP.
+    """`at`: seconds since the epoch by the node's clock, 0 if the tool does not report it. Ports are 0 except for TCP,
+    UDP and SCTP.
 
-    `drop_code` None: not dropped. `point` None: a drop, a policy verdict, or a point of no interest. `direction` is
-    "ingress", "egress" or "", as seen from the endpoint; for traces it is not to be relied on. `policies`: who allowed
-    or denied it, as "Kind namespace/name".
-    `source_identity`: whom the packet was taken to come from, 0 where the tool does not tell.
+    `drop_code` None: not dropped. `point` None: a drop, a policy verdict, or another point. `direction` is "ingress",
+    "egress" or "", as seen from the endpoint; it is unreliable for traces. `policies`: those that allowed or denied it,
+    as "Kind namespace/name". `source_identity`: the identity that the packet was assigned, 0 if the tool does not
+    report it.
     """
 
     at: float
@@ -48,7 +49,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """Events of one answer, in no order; `lost`: how many events the node knows that it lost on their way."""
+    """Events of one answer, in no particular order; `lost`: the number of events that the node reports as lost."""
 
     flows: tuple[Flow, ...]
     lost: int = 0

@@ -1,8 +1,8 @@
-"""Hubble's record of one connection: what a node's ring still has of it, asked by `hubble` in the agent's own
-container, which needs neither TLS nor Relay.
+"""Hubble's events of one connection: what the ring of a node still contains, read by `hubble` in the agent's own
+container, which requires neither TLS nor Relay.
 
-The newest event of a node can't be read before the next one comes (`ring.go` never serves its last slot), so a single
-dropped SYN may be invisible for a while: `newest` tells whether the ring has moved on.
+The newest event of a node can't be read before the next one arrives (`ring.go` never returns its last slot), so a
+single dropped SYN may be invisible for a while: `newest` shows whether the ring has advanced.
 Source: Cilium 1.16–1.20 `hubble/cmd/observe`, `api/v1/flow/flow.proto`, `pkg/hubble/container/ring.go`.
 """
 
@@ -15,33 +15,33 @@ from ..drop_reasons import FIRST_DROP
 from ..parsing import Json, parser
 from .flow import Flow, Flows, Point
 
-# Not the ring's own: any filtered query that reaches its oldest slot reports one, and none is lost.
+# Not those of the ring: any filtered query that reaches its oldest slot reports one although no event was lost.
 _LOST_BEFORE_THE_RING = frozenset({"PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE"})
-SOCKET = "/var/run/cilium/hubble.sock"  # where nothing else is configured
+SOCKET = "/var/run/cilium/hubble.sock"  # the default
 _DIRECTIONS = {"INGRESS": "ingress", "EGRESS": "egress"}
 _POINTS = {str(point): point for point in Point}
 
 
 def socket(node: str, path: str) -> Fact:
-    """Whether the agent serves Hubble: asked where that matters before there is anything to ask Hubble for."""
+    """Whether the agent serves Hubble. Asked where this matters before Hubble is queried."""
     return Fact.of(FactKind.HUBBLE_SOCKET, node, path=path)
 
 
 @parser("test -S", exit_codes=(0, 1))
 def parse_socket(answer: Answer) -> bool:
-    """True if it does."""
+    """Whether the socket exists."""
     return answer.exit_code == 0
 
 
 def connection(node: str, ip: str, port: int, since_s: int) -> Fact:
-    """Events of packets from or to this address and port, `since_s` seconds back by the node's clock. Before and after
-    translation: neither changes the client's side.
+    """Events of packets from or to this address and port in the last `since_s` seconds, by the node's clock.
+    Translation of the destination does not change the client's address and port.
     """
     return Fact.of(FactKind.FLOWS, node, address=ip, port=port, since_s=since_s)
 
 
 def icmp(node: str, ip: str, since_s: int) -> Fact:
-    """ICMP from or to this address; errors name no port, so `connection` has none of them."""
+    """ICMP from or to this address. ICMP errors have no ports, so `connection` does not return them."""
     return Fact.of(FactKind.ICMP_FLOWS, node, address=ip, since_s=since_s)
 
 
@@ -52,7 +52,7 @@ def newest(node: str) -> Fact:
 
 @parser("hubble observe")
 def parse(answer: Answer) -> Flows:
-    """The events; none where nothing was printed. Lines of other kinds are passed over."""
+    """The events; none if nothing was printed. Lines of other kinds are skipped."""
     flows: list[Flow] = []
     lost = 0
     for text in answer.stdout.splitlines():
@@ -67,7 +67,7 @@ def parse(answer: Answer) -> Flows:
 
 
 def _flow(flow: Json, time: Json) -> Flow:
-    """Members that hold their default are left out of the JSON."""
+    """Convert an event. The JSON omits members with default values."""
     protocol, ports, flags = _layer4(flow["l4"])
     code = flow["drop_reason"].integer(0)
     point = flow["trace_observation_point"].text("")
@@ -86,9 +86,9 @@ def _flow(flow: Json, time: Json) -> Flow:
         flags=flags,
         policies=tuple(
             _policy(policy)
-            for way in ("egress", "ingress")
+            for direction in ("egress", "ingress")
             for verdict in ("denied", "allowed")
-            for policy in flow[f"{way}_{verdict}_by"] or ()
+            for policy in flow[f"{direction}_{verdict}_by"] or ()
         ),
         summary=flow["Summary"].text(""),
         source_identity=flow["source"].maybe("identity").integer(0),
@@ -108,7 +108,7 @@ _TCP_FLAGS = ("SYN", "ACK", "PSH", "FIN", "RST")
 
 
 def _policy(policy: Json) -> str:
-    """The kind is told from 1.17 on."""
+    """The kind is reported since 1.17."""
     namespace, name = policy["namespace"].text(""), policy["name"].text("")
     return f"{policy['kind'].text('')} {namespace}{'/' if namespace else ''}{name}".strip()
 
@@ -117,5 +117,5 @@ def _uint64(number: Json) -> int:
     """As protojson writes it: a string of digits; 0 is left out."""
     digits = number.text("0")
     if not digits.isdecimal():
-        raise ValueError(f"{digits!r} is no number")
+        raise ValueError(f"{digits!r} is not a number")
     return int(digits)

@@ -1,9 +1,8 @@
-"""Drops, policy verdicts and traces as `cilium-dbg monitor` prints them while they happen: for nodes where Hubble is
-off.
+"""Drops, policy verdicts and traces from `cilium-dbg monitor` as they occur, for nodes without Hubble.
 
-It listens for a bounded time and then ends. Drops are the whole node's, so one answer serves all who ask at the same
-time; of traces there are too many, so they are those of a few endpoints. It needs up to a second to start: what it sees
-of a connection are the retransmits, and of their traces what aggregation leaves (a new TCP flag, or one in 5 s).
+It listens for a limited time and then ends. Drops are those of the whole node, so one answer serves all runs at the
+same time; traces are too many for that, so they are limited to a few endpoints. It needs up to a second to start: of a
+connection it sees the retransmits, and of their traces what aggregation leaves (a new TCP flag, or one in 5 s).
 Source: Cilium 1.16–1.20 `pkg/monitor/datapath_drop.go`, `datapath_policy.go`, `datapath_trace.go`, `format/format.go`
 (`--related-to`), `bpf/lib/conntrack.h` (CT_REPORT_INTERVAL).
 """
@@ -51,18 +50,18 @@ _FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def fact(node: str, window_s: int) -> Fact:
-    """What is dropped on the node from now on, for so long. Not to be asked again: it would be another window."""
+    """Drops on the node from now on, for this time. Never repeated: another answer would cover another period."""
     return Fact.of(FactKind.MONITOR_DROPS, node, window_s=window_s)
 
 
 def traces(node: str, endpoints: Sequence[int], window_s: int) -> Fact:
-    """Where packets from and to these endpoints of the node are seen meanwhile."""
+    """Where packets from and to these endpoints of the node are observed during this time."""
     return Fact.of(FactKind.MONITOR_TRACES, node, endpoints=tuple(endpoints), window_s=window_s)
 
 
 @parser("cilium-dbg monitor", exit_codes=(0, _STOPPED_BY_TIMEOUT))
 def parse(answer: Answer) -> Flows:
-    """Drops and traces of TCP over IPv4, and denials; the last line may be cut, and other kinds are passed over."""
+    """Drops and traces of TCP over IPv4, and denials. The last line may be cut off; other kinds are skipped."""
     flows: list[Flow] = []
     lost = 0
     for text in answer.stdout.decode(errors="replace").splitlines():
@@ -79,10 +78,10 @@ def parse(answer: Answer) -> Flows:
 
 
 def _event(text: str) -> Flow | None:
-    """A drop or a trace. Flags of traces are left out: without those of the connection's beginning they mislead."""
+    """A drop or a trace. Flags of traces are left out: they do not include those of the start of the connection."""
     try:
         shown = Json.parse(text)
-    except ValueError:  # cut
+    except ValueError:  # cut off
         return None
     kind, packet = shown["type"].text(""), shown["summary"]
     code = code_of(shown["reason"].text("")) if kind == "drop" else None
@@ -102,7 +101,7 @@ def _event(text: str) -> Flow | None:
 
 
 def _dropped(seen: Flow, code: int, shown: Json) -> Flow:
-    # A packet on its way out has no endpoint yet that it is for.
+    # An egress packet has no destination endpoint yet.
     direction = "ingress" if shown["dstID"].integer(0) else "egress"
     file = _FILES.get(shown["File"].integer(0), "")
     return replace(seen, drop_code=code, direction=direction, file=file)
@@ -127,6 +126,6 @@ def _denial(text: str) -> Flow | None:
 
 
 def _port(text: str) -> int:
-    """ "80" or "80(http)": the dissector adds names that it knows."""
+    """ "80" or "80(http)": the dissector adds the names of known ports."""
     digits = re.match(r"\d{1,5}", text, re.ASCII)
     return int(digits[0]) if digits else 0

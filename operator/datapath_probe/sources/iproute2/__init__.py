@@ -1,4 +1,4 @@
-"""The kernel's network stack as iproute2 and procfs print it.
+"""The network stack of the kernel, from iproute2 and procfs → typed records. Called by `diagnose`.
 
 Links, routes, neighbors, qdiscs, tc filters, sockets.
 """

@@ -1,6 +1,6 @@
-"""The kernel's view of a node: devices, routes. Also of a pod's own network namespace, seen from the agent.
+"""Devices and routes of a node, and of a pod's network namespace, as the kernel of the node reports them.
 
-Source: iproute2 6.x `ip -j`; devices of the pods as in Cilium 1.18 `pkg/datapath/connector`.
+Source: iproute2 6.x `ip -j`; devices of pods as in Cilium 1.18 `pkg/datapath/connector`.
 """
 
 import re
@@ -14,24 +14,24 @@ from ..byte_order import ip_text, packed
 from ..packet import Packet
 from ..parsing import Json, failed, parser
 
-# What the kernel says where there is no route (or one of type throw), and of types unreachable, blackhole, prohibit. Of
-# packets that come in by a device also: it does not forward (no route to host), or the reverse path filter refuses them
-# (invalid argument; before Linux 6.13 cross-device link).
+# The kernel's errors if there is no route (or one of type throw), and for the types unreachable, blackhole, prohibit.
+# Also for packets that arrive at a device: it does not forward (no route to host), or the reverse path filter rejects
+# them (invalid argument; before Linux 6.13 cross-device link).
 _NO_ROUTE = re.compile(
     rb"RTNETLINK answers: "
     rb"(Network is unreachable|No route to host|Invalid argument|Permission denied|Invalid cross-device link)\n"
 )
 
 CILIUM_HOST = "cilium_host"
-"""The device by which a node's own stack and Cilium's endpoints reach each other."""
+"""The device between a node's own stack and Cilium's endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """A device.
 
-    `peer_ifindex`: of a veth or netkit pair, the other end's, in its own namespace; None too where both ends
-    are in one. `tunnel_port`: UDP port of a vxlan or geneve device.
+    `peer_ifindex`: index of the other end of a veth or netkit pair in its own namespace; None if both ends are in the
+    same namespace. `tunnel_port`: UDP port of a vxlan or geneve device.
     """
 
     ifindex: int
@@ -46,7 +46,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way out: `destination` is a prefix or "default"; gateway and source are None where it has none."""
+    """One next hop: `destination` is a prefix or "default"; gateway and source are None if there is none."""
 
     destination: str
     gateway: str | None
@@ -57,7 +57,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCounters:
-    """Packets of a device since it was made. `rx`: received, of a tunnel device after decapsulation."""
+    """Packets of a device since it was created. `rx`: received, for a tunnel device after decapsulation."""
 
     rx_packets: int
     tx_packets: int
@@ -65,7 +65,7 @@ class DeviceCounters:
     tx_dropped: int
 
     def since(self, before: "DeviceCounters") -> "DeviceCounters | None":
-        """What was counted meanwhile; None if the device was made anew."""
+        """The packets in between; None if the device was re-created."""
         rise = DeviceCounters(
             self.rx_packets - before.rx_packets,
             self.tx_packets - before.tx_packets,
@@ -81,12 +81,12 @@ def link(node: str, device: str) -> Fact:
 
 
 def counters(node: str, device: str) -> Fact:
-    """What a device of the node has counted. Always asked afresh."""
+    """The packet counters of a device of the node. Never shared between runs."""
     return Fact.of(FactKind.LINK_COUNTERS, node, device=device)
 
 
 def pod_link(node: str, namespace: str, device: str) -> Fact:
-    """A device inside a pod; `namespace` as `netns.find` tells it."""
+    """A device inside a pod; `namespace` as `netns.find` returns it."""
     return Fact.of(FactKind.LINK, node, device=device, namespace=namespace)
 
 
@@ -101,17 +101,17 @@ def route_to(node: str, ip: str) -> Fact:
 
 
 def routes_for(node: str, ip: str) -> Fact:
-    """All routes of the node's main table that would do for this address, whichever the kernel prefers."""
+    """All routes of the node's main table that match this address, not only the one that the kernel prefers."""
     return Fact.of(FactKind.ROUTES, node, match=ip)
 
 
 def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Fact:
-    """How a pod's kernel would send a packet to this address; `source`: an address of the pod that it speaks from."""
+    """How a pod's kernel would send a packet to this address; `source`: the pod's address that it is sent from."""
     return Fact.of(FactKind.ROUTE, node, destination=ip, source=source, namespace=namespace)
 
 
 def departure(node: str, packet: Packet, namespace: str | None = None) -> Fact:
-    """How the node's, or a pod's, kernel would send this very packet: rules may go by its ports."""
+    """How the kernel would route this packet out of the node or the pod. `ip rule` may depend on its ports."""
     return Fact.of(
         FactKind.ROUTE,
         node,
@@ -124,7 +124,7 @@ def departure(node: str, packet: Packet, namespace: str | None = None) -> Fact:
 
 
 def arrival(node: str, packet: Packet, device: str, namespace: str | None = None) -> Fact:
-    """What the node's, or a pod's, kernel would do with this very packet as it comes in by a device."""
+    """How the kernel of the node or the pod would route this packet when it arrives at a device."""
     return Fact.of(
         FactKind.ROUTE,
         node,
@@ -140,7 +140,7 @@ def arrival(node: str, packet: Packet, device: str, namespace: str | None = None
 
 @parser("ip link show", exit_codes=range(256))
 def parse_link(answer: Answer) -> Link | Absent | Unavailable:
-    """The device; absent where there is none of this name."""
+    """The device; absent if there is none with this name."""
     if answer.exit_code:
         return Absent() if b"does not exist" in answer.stderr else failed(answer, "ip link show")
     shown = Json.parse(answer.stdout).only()
@@ -162,7 +162,7 @@ def parse_link(answer: Answer) -> Link | Absent | Unavailable:
 
 @parser("ip -s link show")
 def parse_counters(answer: Answer) -> DeviceCounters:
-    """The counters; a device that is not there is a failed command."""
+    """The counters; if the device does not exist, the command fails."""
     stats = Json.parse(answer.stdout).only()["stats64"]
     received, sent = stats["rx"], stats["tx"]
     return DeviceCounters(
@@ -175,16 +175,16 @@ def parse_counters(answer: Answer) -> DeviceCounters:
 
 @parser("ip route show")
 def parse_routes(answer: Answer) -> tuple[Route, ...]:
-    """All ways out by the main table: of a multipath route each one, of a blackhole and its like none."""
+    """All next hops of the main table: each one of a multipath route, none of a blackhole and similar types."""
     routes = Json.parse(answer.stdout) if answer.stdout.strip() else ()
     return tuple(
-        _route(route, way) for route in routes for way in route["nexthops"] or (route,) if way["dev"]
+        _route(route, hop) for route in routes for hop in route["nexthops"] or (route,) if hop["dev"]
     )
 
 
 @parser("ip route get", exit_codes=range(256))
 def parse_route(answer: Answer) -> Route | Absent | Unavailable:
-    """The route; absent where the kernel has none."""
+    """The route; absent if the kernel has none."""
     if answer.exit_code:
         return Absent() if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
     route = Json.parse(answer.stdout).only()
@@ -193,23 +193,23 @@ def parse_route(answer: Answer) -> Route | Absent | Unavailable:
 
 @parser("ip route get", exit_codes=range(256))
 def parse_arrival(answer: Answer) -> bool | Unavailable:
-    """Whether the packet is taken in as one for this host."""
+    """Whether the packet is accepted as local."""
     if answer.exit_code:
         return False if _NO_ROUTE.fullmatch(answer.stderr) else failed(answer, "ip route get")
     return Json.parse(answer.stdout).only()["type"].text("unicast") == "local"
 
 
-def _route(route: Json, way: Json) -> Route:
-    """ValueError where names or addresses are none: facts are made of them."""
+def _route(route: Json, next_hop: Json) -> Route:
+    """Raises ValueError for invalid names or addresses, because facts are built from them."""
     mtu = next((metric["mtu"] for metric in route["metrics"] or () if metric["mtu"]), None)
     return Route(
         destination=route["dst"].text(),
-        gateway=_address(way["gateway"]),
-        device=device_name(way["dev"].text()),
+        gateway=_address(next_hop["gateway"]),
+        device=device_name(next_hop["dev"].text()),
         source=_address(route["prefsrc"]),
         mtu=mtu.integer() if mtu else None,
     )
 
 
-def _address(told: Json) -> str | None:
-    return ip_text(packed(told.text())) if told else None
+def _address(shown: Json) -> str | None:
+    return ip_text(packed(shown.text())) if shown else None

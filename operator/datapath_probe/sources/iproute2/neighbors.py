@@ -1,4 +1,4 @@
-"""Neighbors of a node or a pod: which link-layer address belongs to an IP address.
+"""Neighbors of a node or a pod: the link-layer address for an IP address.
 
 Source: iproute2 6.x `ip -j neigh show`.
 """
@@ -16,31 +16,31 @@ _LOST_STATES = frozenset({"FAILED", "INCOMPLETE"})
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """`mac` "" while nobody has answered; `unreachable`: nobody does."""
+    """`mac` "": not resolved yet; `unreachable`: resolution failed."""
 
     mac: str
     unreachable: bool
 
 
 def neighbor(node: str, ip: str, device: str) -> Fact:
-    """The link-layer address that packets to this address are sent to."""
+    """The link-layer address for packets to this address."""
     return Fact.of(FactKind.NEIGHBOR, node, address=ip, device=device)
 
 
 def neighbors_in_pod(node: str, namespace: str, device: str) -> Fact:
-    """All that a pod's kernel knows at a device, also what it does not ask for."""
+    """All neighbors of a pod at a device, including those that it did not resolve itself."""
     return Fact.of(FactKind.NEIGHBORS, node, device=device, namespace=namespace)
 
 
 @parser("ip neigh show")
 def parse_neighbor(answer: Answer) -> Neighbor | Absent:
-    """The neighbour; absent where the node has not asked for it."""
+    """The neighbor; absent if the node has no entry for it."""
     return next(iter(_neighbors(answer).values()), Absent())
 
 
 @parser("ip neigh show")
 def parse_neighbors(answer: Answer) -> Mapping[str, Neighbor]:
-    """The neighbours by their addresses."""
+    """The neighbors by their addresses."""
     return _neighbors(answer)
 
 

@@ -1,9 +1,9 @@
-"""The TCP sockets that the kernel of a pod, or of a node, has at a port: who listens there, which connections it knows.
+"""The TCP sockets at a port of a pod or a node: listeners and connections.
 
-What the pod's kernel holds is proof where packets alone are none: a filter inside the pod can answer in the name of an
-application that never heard of it, and an application that does not read has still got the request.
-Source: iproute2 6.x `ss -H -t -a -n`, `misc/ss.c`; Linux 6.x `net/ipv4/tcp_diag.c` (a listener's queues are how many
-connections wait to be accepted, and how many may), `include/net/sock.h` (`sk_acceptq_is_full`).
+Sockets prove what packets alone do not: a filter inside the pod can reply in place of an application that received
+nothing, and an application that does not read has still received the request.
+Source: iproute2 6.x `ss -H -t -a -n`, `misc/ss.c`; Linux 6.x `net/ipv4/tcp_diag.c` (the queues of a listener are the
+connections that wait to be accepted, and their maximum), `include/net/sock.h` (`sk_acceptq_is_full`).
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ _ANY = frozenset({"*", str(IPv4Address(0)), "::"})
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One socket. Of a listener `received` is how many connections wait to be accepted, `limit` how many may; of a
-    connection how many octets the application has not read yet, and has sent without an answer.
+    """One socket. For a listener `received` is the number of connections that wait to be accepted, `limit` their
+    maximum. For a connection they are the bytes that the application has not read, and those that are not acknowledged.
     """
 
     state: str
@@ -33,33 +33,33 @@ class Socket:
 
     @property
     def is_full(self) -> bool:
-        """Whether this listener takes no more connections: packets that begin one are dropped."""
+        """Whether this listener accepts no more connections: packets that start one are dropped."""
         return self.state == _LISTENS and self.received > self.limit
 
     @property
     def is_half_open(self) -> bool:
-        """Whether the last packet of the handshake has not come to it."""
+        """Whether the last packet of the handshake has not arrived."""
         return self.state == _HALF_OPEN
 
 
 def fact(node: str, namespace: str, port: int) -> Fact:
-    """The sockets inside a pod at this port of its own; `namespace` as `netns.find` tells it."""
+    """The sockets inside a pod at this local port; `namespace` as `netns.find` returns it."""
     return Fact.of(FactKind.SOCKETS, node, port=port, namespace=namespace)
 
 
 def of_host(node: str, port: int) -> Fact:
-    """The sockets at this port in the node's own network, which is the agent's too."""
+    """The sockets at this local port in the node's own network, which the agent shares."""
     return Fact.of(FactKind.SOCKETS, node, port=port)
 
 
 @parser("ss")
 def parse(answer: Answer) -> tuple[Socket, ...]:
-    """The sockets. ValueError inside if a line is none."""
+    """The sockets. ValueError inside for an invalid line."""
     return tuple(_socket(line.split()) for line in answer.stdout.decode().splitlines())
 
 
 def listener(sockets: Sequence[Socket], address: str) -> Socket | None:
-    """The one that listens at this address, be it with all others."""
+    """The socket that listens at this address, possibly at all addresses."""
     own = _ANY | {address}
     return next((one for one in sockets if one.state == _LISTENS and one.address in own), None)
 
@@ -76,7 +76,7 @@ def _socket(words: Sequence[str]) -> Socket:
 
 
 def _end(text: str) -> tuple[str, int | None]:
-    """Address and port; None: any. Sockets for both versions of IP have IPv4 addresses inside those of IPv6."""
+    """Address and port; None: any. Dual-stack sockets have IPv4 addresses mapped into IPv6."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]").partition("%")[0]
     if host in _ANY:

@@ -1,9 +1,9 @@
-"""Filters of tc at one side of a device that are no eBPF programs (those `bpftool` tells): classic BPF, flower, u32,
-matchall, with what they do to packets. Cilium makes none of these.
+"""Filters of tc at one side of a device that are not eBPF programs (`bpftool` lists those): classic BPF, flower, u32,
+matchall, with their effect on packets. Cilium adds none of these.
 
-A filter of which nobody can tell whom it means counts if it has met packets, or does not count them.
-Source: iproute2 6.x `tc -j -s filter show` (`tc/tc_filter.c`, `tc/m_{gact,mirred,police}.c`, `tc/f_bpf.c`);
-Linux 6.x `net/sched/cls_bpf.c`.
+If it can't be determined which packets a filter matches, it counts if it has matched packets or has no counters.
+Source: iproute2 6.x `tc -j -s filter show` (`tc/tc_filter.c`, `tc/m_{gact,mirred,police}.c`, `tc/f_bpf.c`); Linux 6.x
+`net/sched/cls_bpf.c`.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ _OWN = "cil_"
 _PASSING = frozenset({"ok", "pass", "pipe", "continue", "reclassify"})
 _CHANGING = frozenset({"pedit", "nat", "vlan", "mpls", "tunnel_key", "skbmod", "ife", "ct"})
 _POLICE = "police"
-_RETURN, _CLASS, _CONSTANT = 6, 7, 6  # of classic BPF's codes: BPF_RET, the mask of classes, BPF_RET | BPF_K
+_RETURN, _CLASS, _CONSTANT = 6, 7, 6  # classic BPF opcodes: BPF_RET, the mask of classes, BPF_RET | BPF_K
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One that keeps packets from going on, or changes them; `does`: how."""
+    """A filter that stops or changes packets; `does`: how."""
 
     preference: int
     kind: str
@@ -33,18 +33,18 @@ class Filter:
 
 
 def fact(node: str, device: str, direction: Direction, namespace: str | None = None) -> Fact:
-    """The filters at one side of a device, be it inside a pod."""
+    """The filters at one side of a device of the node, or inside a pod."""
     return Fact.of(FactKind.TC_FILTERS, node, device=device, direction=direction.value, namespace=namespace)
 
 
 @parser("tc filter show")
 def parse(answer: Answer) -> tuple[Filter, ...]:
-    """Those that take packets or change them, in the order in which they run, up to Cilium's own program."""
+    """The filters that stop or change packets, in order of execution, up to Cilium's own program."""
     found: list[Filter] = []
     shown = list(Json.parse(answer.stdout)) if answer.stdout.strip() else []
     for filter_ in shown:
         options = filter_["options"]
-        if not options:  # the head of those with this preference
+        if not options:  # the head of the filters with this preference
             continue
         if options["bpf_name"].text("").startswith(_OWN):
             break
@@ -55,7 +55,7 @@ def parse(answer: Answer) -> tuple[Filter, ...]:
 
 
 def _by_classic_bpf(options: Json) -> Iterator[str]:
-    """A program whose return value is the verdict, and not always one that lets packets pass."""
+    """A program whose return value is the verdict and may stop packets."""
     if not options["bytecode"] or not options["direct-action"].boolean(False):
         return
     code = [(insn["code"].integer(), insn["k"].integer()) for insn in options["bytecode"]["insns"]]
@@ -64,7 +64,7 @@ def _by_classic_bpf(options: Json) -> Iterator[str]:
     values = frozenset(value for _, value in returns) if constants else None
     taken = bpf_returns.taken(values, AttachKind.TC, before_another=False)
     if taken is None or taken:
-        yield "drops packets or takes them"
+        yield "drops or redirects packets"
 
 
 def _by_actions(options: Json) -> Iterator[str]:
@@ -79,4 +79,4 @@ def _by_actions(options: Json) -> Iterator[str]:
         elif kind in _CHANGING:
             yield f"changes packets ({kind})"
         elif kind == _POLICE or control not in _PASSING:
-            yield f"takes packets ({kind} {control})"
+            yield f"stops packets ({kind} {control})"

@@ -1,7 +1,7 @@
-"""The clock that the datapath writes into conntrack: seconds since the node started.
+"""The clock of conntrack entries: seconds since the node started.
 
-Source: `/proc/uptime`; Cilium 1.16–1.20 `bpf/lib/time.h` with clock source ktime. ktime stands still while a
-machine sleeps and /proc/uptime does not: on a laptop that slept, entries look older than they are.
+Source: `/proc/uptime`; Cilium 1.16–1.20 `bpf/lib/time.h` with clock source ktime. ktime stops while a machine is
+suspended and /proc/uptime does not: on a laptop that was suspended, entries look older than they are.
 """
 
 from ...evidence.fact import Fact
@@ -11,7 +11,7 @@ from ..parsing import parser
 
 
 def uptime(node: str) -> Fact:
-    """Always asked afresh."""
+    """The uptime of the node. Never shared between runs."""
     return Fact.of(FactKind.UPTIME, node)
 
 
@@ -21,5 +21,5 @@ def parse(answer: Answer) -> float:
     seconds, _idle = answer.stdout.decode("ascii").split()
     value = float(seconds)
     if not 0 <= value < 1e10:
-        raise ValueError(f"{seconds} is no number of seconds")
+        raise ValueError(f"{seconds} is not a number of seconds")
     return value

@@ -1,1 +1,4 @@
-"""Cilium's eBPF maps: conntrack, ipcache, load balancing, endpoints, policy. Facts in, typed records out."""
+"""Cilium's eBPF maps: conntrack, ipcache, load balancing, endpoints, policy.
+
+In: answers of bpftool. Out: typed records. Called by `diagnose`.
+"""

@@ -1,8 +1,9 @@
-"""Conntrack: what the datapath noted of one connection, by exact key.
+"""Conntrack: what the datapath recorded about one connection, by exact key.
 
-One TCP connection through a Service leaves SVC and OUT on the client's node and IN on the server's; an entry
-counts only if it was written during the run (`fresh`), since expired ones stay until they are collected.
-Addresses in keys are swapped (the initiator is "daddr"), ports are not; a SVC entry is the other way round.
+One TCP connection through a Service leaves SVC and OUT entries on the client's node and an IN entry on the server's. An
+entry counts only if it was written during the run (`fresh`), since expired entries stay until they are
+garbage-collected. Addresses in keys are swapped (the initiator is "daddr"), ports are not; in a SVC entry it is the
+reverse.
 Source: Cilium 1.16–1.20 `bpf/lib/common.h` (ipv4_ct_tuple, ct_entry), `bpf/lib/conntrack.h`.
 """
 
@@ -18,19 +19,19 @@ from ..bpf.map_key import MapKey
 from ..byte_order import L4Protocol, be16, packed
 
 _SERVICE = "service"
-_FLAGS = {"out": 0, "in": 1, "related": 2, _SERVICE: 4}  # TUPLE_F_*; an ICMP error is related to OUT
+_FLAGS = {"out": 0, "in": 1, "related": 2, _SERVICE: 4}  # TUPLE_F_*; ICMP errors are related to the OUT entry
 # reserved, backend_id, packets, bytes, lifetime, flags, rev_nat be16, nat_port (ifindex until 1.17), tx, rx
 # flags, src_sec_id, last_tx, last_rx
 _ENTRY = struct.Struct("<8x Q Q Q I H 2s 2x B B I I I")
 
 
 class CtFlag(IntFlag):
-    """Bits of the entry."""
+    """Flags of the entry."""
 
     RX_CLOSING = 1 << 0
     TX_CLOSING = 1 << 1
     LB_LOOPBACK = 1 << 3
-    SEEN_NON_SYN = 1 << 4  # the handshake came beyond its first packet
+    SEEN_NON_SYN = 1 << 4  # the handshake got beyond its first packet
     NODE_PORT = 1 << 5
     PROXY_REDIRECT = 1 << 6
     DSR = 1 << 7
@@ -39,7 +40,7 @@ class CtFlag(IntFlag):
 
 
 class TcpFlag(IntFlag):
-    """Bits of the TCP header."""
+    """Flags of the TCP header."""
 
     FIN = 0x01
     SYN = 0x02
@@ -53,11 +54,12 @@ class TcpFlag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class CtEntry:
-    """What was seen of a connection in one place; times are seconds by the clock of `uptime`, 0 = never.
+    """What was observed of a connection at one place. Times are seconds by the clock of `uptime`, 0 = never.
 
-    tx is what the entry's owner sent, rx what it received: of OUT, tx is the initiator's; of IN, rx is. TCP
-    flags are masked by the agent's `monitor-aggregation-flags`, and 0 but for TCP. Packets and bytes are 0
-    unless the agent accounts. `backend_id` means something in SVC entries alone (1.19+ has addresses there).
+    tx are packets sent by the owner of the entry, rx those received: the initiator's packets are tx in OUT and rx in
+    IN. TCP flags are masked by the agent's `monitor-aggregation-flags`, and 0 for other protocols. Packets and bytes
+    are 0 unless the agent does accounting. `backend_id` is only meaningful in SVC entries (since 1.19 addresses take
+    its place elsewhere).
     """
 
     backend_id: int
@@ -73,29 +75,29 @@ class CtEntry:
     last_rx_s: int
 
     def fresh(self, since_uptime_s: float) -> bool:
-        """Whether a packet was noted, either way, since then."""
+        """Whether a packet in either direction was recorded since then."""
         return self.sent(since_uptime_s) or self.received(since_uptime_s)
 
     def sent(self, since_uptime_s: float) -> bool:
-        """Whether tx was; the datapath counts whole seconds."""
+        """Whether a tx packet was; the datapath counts whole seconds."""
         return self.last_tx_s >= max(1, int(since_uptime_s))
 
     def received(self, since_uptime_s: float) -> bool:
-        """Whether rx was."""
+        """Whether an rx packet was."""
         return self.last_rx_s >= max(1, int(since_uptime_s))
 
 
 def service_entry(
     node: str, client: str, client_port: int, vip: str, port: int, protocol: L4Protocol = L4Protocol.TCP
 ) -> Fact:
-    """SVC on the client's node: which backend was chosen. None is written under socket load-balancing."""
+    """SVC on the client's node: the selected backend. With socket load balancing there is none."""
     return _entry(_SERVICE, node, client, client_port, vip, port, protocol)
 
 
 def out_entry(
     node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
 ) -> Fact:
-    """OUT on the client's node; the server after translation: one for the VIP itself was *not* translated."""
+    """OUT on the client's node, with the translated server address; one with the ClusterIP was *not* translated."""
     return _entry("out", node, client, client_port, server, port, protocol)
 
 
@@ -107,16 +109,16 @@ def in_entry(
 
 
 def icmp_related(node: str, client: str, server: str) -> Fact:
-    """ICMP errors to the client about this server; fresh `received` means that one came.
+    """ICMP errors to the client about this server; if `received` is fresh, one arrived.
 
-    There is one entry for a pair of addresses, written anew (rx never) by each new connection.
+    There is one entry per pair of addresses, which each new connection overwrites (with rx never).
     """
     icmp = L4Protocol.ICMP if len(packed(client)) == 4 else L4Protocol.ICMPV6
     return _entry("related", node, client, 0, server, 0, icmp)
 
 
 def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
-    """The entry. Absent is weak evidence: the maps forget the least recently used."""
+    """The entry. Absent is weak evidence: the maps evict the least recently used entries."""
     value = parse_value(reading, _ENTRY.size)
     if not isinstance(value, bytes):
         return value
@@ -156,7 +158,7 @@ def _entry(
 
 
 def key(fact: Fact) -> MapKey:
-    """Where the entry is looked up."""
+    """The key of the entry."""
     entry, protocol = fact.text("entry"), fact.number("protocol")
     client, server = packed(fact.text("client")), packed(fact.text("server"))
     client_port, port = be16(fact.number("client_port")), be16(fact.number("server_port"))

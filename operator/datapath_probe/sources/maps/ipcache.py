@@ -1,10 +1,9 @@
-"""The ipcache: an address's identity and, on other nodes, the node to tunnel to. Longest prefix wins.
+"""The ipcache: the identity of an address, and for addresses on other nodes the tunnel endpoint. Longest prefix wins.
 
-The kernel's answer does not tell how long the matching prefix is: `lookup_wider` asks for one bit less, which
-a record of the address itself (/32, /128) can't match. Equal answers: there is no such record, or it says
-nothing that the wider prefix does not say.
-Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_endpoint_info),
-`pkg/maps/ipcache`.
+The kernel does not return the length of the matching prefix. `lookup_wider` looks up one bit less, which an entry for
+the address itself (/32, /128) can't match. If both answers are equal, there is no such entry, or it equals that of the
+wider prefix.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_endpoint_info), `pkg/maps/ipcache`.
 """
 
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from ..bpf.map_key import MapKey
 from ..bpf.map_layout import Layout
 from ..byte_order import family, ip_text, le16, le32, packed, packed16
 
-_STATIC_BITS = 32  # cluster id, padding and family come before the address and are always compared
+_STATIC_BITS = 32  # cluster id, padding and family precede the address and are always compared
 _SIZE_V1 = 12  # up to 1.17: the tunnel endpoint is an IPv4 address
 _SIZE_V2 = 24
 
 
 class IpcacheFlag(IntFlag):
-    """Bits of the record; all but the first since 1.18."""
+    """Flags of the entry; all but the first exist since 1.18."""
 
     SKIP_TUNNEL = 1
     HAS_TUNNEL = 2
@@ -36,7 +35,7 @@ class IpcacheFlag(IntFlag):
 class IpcacheRecord:
     """`tunnel_endpoint`: address of the node to tunnel to, None without one.
 
-    None does not mean "on this node": addresses outside the cluster and the hosts' own have none either.
+    None does not mean "on this node": addresses outside the cluster and of hosts have none either.
     """
 
     identity: int
@@ -46,12 +45,12 @@ class IpcacheRecord:
 
 
 def lookup(node: str, layout: Layout, ip: str) -> Fact:
-    """What the datapath finds for this address."""
+    """The datapath's entry for this address."""
     return _lookup(node, layout, ip, 8 * len(packed(ip)))
 
 
 def lookup_wider(node: str, layout: Layout, ip: str) -> Fact:
-    """What it would find if it had no record of the address itself."""
+    """The entry that would apply if there were none for the address itself."""
     return _lookup(node, layout, ip, 8 * len(packed(ip)) - 1)
 
 
@@ -62,14 +61,14 @@ def _lookup(node: str, layout: Layout, ip: str, prefix_length: int) -> Fact:
 
 
 def key(fact: Fact) -> MapKey:
-    """Where the entry is looked up."""
+    """The key of the entry."""
     ip, cluster_id = fact.text("address"), 0
     prefix = _STATIC_BITS + fact.number("prefix_length")
     return MapKey(fact.text("map"), le32(prefix) + le16(cluster_id) + bytes((0, family(ip))) + packed16(ip))
 
 
 def parse(reading: Reading) -> IpcacheRecord | Absent | Unavailable:
-    """The record, in the layout of any version; absent only where not even a default record is left."""
+    """The entry, in the layout of any version; absent only if there is not even a default entry."""
     value = parse_value(reading, _SIZE_V1, _SIZE_V2)
     return _record(value) if isinstance(value, bytes) else value
 
@@ -77,7 +76,7 @@ def parse(reading: Reading) -> IpcacheRecord | Absent | Unavailable:
 def _record(value: bytes) -> IpcacheRecord:
     flags = IpcacheFlag(value[-1])
     endpoint = value[4:20] if IpcacheFlag.IPV6_TUNNEL in flags and len(value) == _SIZE_V2 else value[4:8]
-    # since 1.18 programs go by the flag alone, and tunnel to 0.0.0.0 if that is what it says
+    # since 1.18 programs check only the flag, and tunnel even to 0.0.0.0
     has_tunnel = IpcacheFlag.HAS_TUNNEL in flags if len(value) == _SIZE_V2 else any(endpoint)
     return IpcacheRecord(
         identity=int.from_bytes(value[:4], "little"),

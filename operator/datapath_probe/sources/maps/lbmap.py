@@ -1,9 +1,9 @@
-"""The load-balancing maps: a service's frontend and its slots, backends by id, reverse NAT by id.
+"""The load-balancing maps: the frontend of a Service and its slots, backends by id, reverse NAT by id.
 
-Slot 0 is the frontend itself and counts its backends; slots 1 to count name one backend each. A node's maps
-hold the backends that are eligible on that node (traffic policies, topology), so they differ between nodes.
-Source: Cilium 1.16–1.20 `bpf/lib/{common,lb}.h` (lb4_key, lb4_service, lb4_backend, lb4_reverse_nat and their
-lb6 kin).
+Slot 0 is the frontend itself and holds the number of backends; slots 1 to that number refer to one backend each. A
+node's maps hold the backends that are eligible on that node (traffic policies, topology), so nodes differ.
+Source: Cilium 1.16–1.20 `bpf/lib/{common,lb}.h` (lb4_key, lb4_service, lb4_backend, lb4_reverse_nat and their lb6
+counterparts).
 """
 
 import struct
@@ -19,19 +19,21 @@ from ..byte_order import L4Protocol, be16, ip_text, le16, le32, packed
 
 # backend id, count, rev_nat be16, flags, flags2, quarantined (padding until 1.17)
 _SLOT = struct.Struct("<I H 2s B B H")
-# after 4 or 16 bytes of address: port be16, proto, state, cluster, zone
+# after 4 or 16 bytes of the address: port be16, proto, state, cluster, zone
 _BACKEND_TAIL = struct.Struct(">H B B 4x")
 
 
 class Scope(IntEnum):
-    """Whose traffic: with different internal and external traffic policies there are two sets of backends."""
+    """The traffic that the entry applies to: different internal and external traffic policies need two sets of
+    backends.
+    """
 
     EXTERNAL = 0
     INTERNAL = 1
 
 
 class ServiceFlag(IntFlag):
-    """`flags` and, from bit 8 on, `flags2`."""
+    """`flags`, and from bit 8 on `flags2`."""
 
     EXTERNAL_IP = 1 << 0
     NODE_PORT = 1 << 1
@@ -47,13 +49,13 @@ class ServiceFlag(IntFlag):
     LOOPBACK = 1 << 11
     INTERNAL_LOCAL = 1 << 12  # internalTrafficPolicy: Local
     TWO_SCOPES = 1 << 13
-    QUARANTINED = 1 << 14  # of slots from 1 on; of slot 0: source ranges are what is refused
+    QUARANTINED = 1 << 14  # slots from 1 on; in slot 0: source ranges are a deny list
     DSR = 1 << 15
 
 
 class BackendState(IntEnum):
-    """A slot decides who gets new connections. By this an existing one is let end, but a new one on its ports is sent
-    to another backend, where it is not active. Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`).
+    """Slots decide which backend gets new connections. A backend that is not active keeps its existing connections, but
+    a new connection that reuses their ports goes to another backend. Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`).
     """
 
     ACTIVE = 0
@@ -64,9 +66,9 @@ class BackendState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """A service's address.
+    """The address of a Service.
 
-    Programs look for the protocol and then for ANY: 1.16 knows nothing else, and services made by it keep it.
+    Programs look up the protocol and then ANY: 1.16 writes only ANY, and Services created by it keep it.
     """
 
     ip: str
@@ -77,9 +79,10 @@ class Frontend:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSlot:
-    """Slot 0 counts the backends, and `quarantined` ones beyond; each further slot names a `backend_id`.
+    """Slot 0 holds the number of backends, and in addition that of `quarantined` ones; each other slot holds a
+    `backend_id`.
 
-    In slot 0 that word is no id: it holds algorithm and affinity timeout, or a proxy's port.
+    In slot 0 this word is not an id: it holds algorithm and affinity timeout, or the port of a proxy.
     """
 
     backend_id: int
@@ -91,7 +94,7 @@ class ServiceSlot:
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """`state` is a `BackendState`, if it is a known one."""
+    """`state` is a `BackendState` if it is known."""
 
     ip: str
     port: int
@@ -101,14 +104,14 @@ class BackendRecord:
 
 @dataclass(frozen=True, slots=True)
 class RevNatRecord:
-    """The service's address that replies are given as their source."""
+    """The address of the Service that replies get as their source."""
 
     ip: str
     port: int
 
 
 def slot(node: str, frontend: Frontend, number: int) -> Fact:
-    """One slot of a service; slot 0 is absent where the node does not know the service."""
+    """One slot of a Service; slot 0 is absent if the node does not know the Service."""
     return Fact.of(
         FactKind.SERVICE_SLOT,
         node,
@@ -121,7 +124,7 @@ def slot(node: str, frontend: Frontend, number: int) -> Fact:
 
 
 def slot_key(fact: Fact) -> MapKey:
-    """Where a slot is looked up."""
+    """The key of a slot."""
     address, scope = packed(fact.text("address")), Scope[fact.text("scope").upper()]
     name = f"cilium_lb{4 if len(address) == 4 else 6}_services_v2"
     numbers = be16(fact.number("port")) + le16(fact.number("slot"))
@@ -140,12 +143,12 @@ def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
 
 
 def backend(node: str, backend_id: int) -> Fact:
-    """An IPv4 backend; absent, a slot that names it drops packets."""
+    """An IPv4 backend. If absent, packets are dropped when its slot is selected."""
     return Fact.of(FactKind.SERVICE_BACKEND, node, id=backend_id, family=4)
 
 
 def backend_key(fact: Fact) -> MapKey:
-    """Where a backend is looked up."""
+    """The key of a backend."""
     return MapKey(f"cilium_lb{fact.number('family')}_backends_v3", le32(fact.number("id")))
 
 
@@ -160,17 +163,17 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
 
 
 def revnat(node: str, rev_nat_id: int) -> Fact:
-    """The IPv4 service behind a RevNAT id; absent, replies keep the backend's address and clients refuse them."""
+    """The IPv4 frontend for a RevNAT id. If absent, replies keep the backend's address and clients reject them."""
     return Fact.of(FactKind.REVERSE_NAT_ENTRY, node, id=rev_nat_id, family=4)
 
 
 def revnat_key(fact: Fact) -> MapKey:
-    """Where the service behind a RevNAT id is looked up."""
+    """The key of the frontend for a RevNAT id."""
     return MapKey(f"cilium_lb{fact.number('family')}_reverse_nat", be16(fact.number("id")))
 
 
 def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
-    """The service's address."""
+    """The address of the frontend."""
     value = parse_value(reading, 6, 18)
     if not isinstance(value, bytes):
         return value

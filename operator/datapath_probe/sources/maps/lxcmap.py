@@ -1,4 +1,4 @@
-"""The endpoint map, `cilium_lxc`: the endpoints of this node by address. It decides "same node".
+"""The endpoint map, `cilium_lxc`: the endpoints of this node by address. It decides whether packets stay on the node.
 
 Source: Cilium 1.16–1.20 `bpf/lib/common.h`, `eps.h` (endpoint_key, endpoint_info); `pkg/maps/lxcmap`.
 """
@@ -20,21 +20,21 @@ _INFO = struct.Struct("<I 2x H I 4x 8s 8s I I 8x")
 
 
 class EndpointFlag(IntFlag):
-    """Bits of the record."""
+    """Flags of the entry."""
 
-    HOST = 1  # an address of the node itself: nothing else in the record counts
+    HOST = 1  # an address of the node itself: all other fields are unused
     AT_HOST_NS = 2
     SKIP_MASQUERADE_V4 = 4  # 1.20
     SKIP_MASQUERADE_V6 = 8
 
 
 TO_HOST = EndpointFlag.HOST | EndpointFlag.AT_HOST_NS  # ENDPOINT_MASK_HOST_DELIVERY
-"""With one of these, packets are handed to the host's stack."""
+"""With one of these flags, packets are passed to the host's stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRecord:
-    """`mac` is the pod's, `node_mac` the lxc device's. `identity` is read by the egress gateway alone."""
+    """`mac` is that of the pod, `node_mac` that of the lxc device. Only the egress gateway reads `identity`."""
 
     ifindex: int
     endpoint_id: int
@@ -51,13 +51,13 @@ def lookup(node: str, ip: str) -> Fact:
 
 
 def key(fact: Fact) -> MapKey:
-    """Where the entry is looked up."""
+    """The key of the entry."""
     ip, unused, cluster_id = fact.text("address"), 0, 0
     return MapKey(_MAP, packed16(ip) + bytes((family(ip), unused)) + le16(cluster_id))
 
 
 def parse(reading: Reading) -> EndpointRecord | Absent | Unavailable:
-    """The record; absent: not an endpoint of this node."""
+    """The entry; absent: not an endpoint of this node."""
     value = parse_value(reading, _INFO.size)
     if not isinstance(value, bytes):
         return value

@@ -1,5 +1,6 @@
-"""Where each entry of Cilium's maps is looked up, by the kind of the fact. Called by collectors that read maps, and by
-checks that ask which map it is.
+"""The map key of each entry of Cilium's maps, by kind of fact.
+
+Called by collectors that read maps, and by checks that need the name of the map.
 """
 
 from collections.abc import Callable, Mapping

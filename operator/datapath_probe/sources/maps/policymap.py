@@ -1,9 +1,8 @@
-"""An endpoint's policy map: may this identity reach (or be reached at) this port?
+"""An endpoint's policy map: may this identity use this port, in this direction?
 
-Two look-ups decide, one for the identity and one for any (0); each finds its most specific entry. No entry at all
-is the default deny (drop 133). A direction without enforcement has an entry that lets all pass.
-Source: Cilium 1.16–1.20 `bpf/lib/policy.h` (`__policy_can_access`; policy_key, policy_entry, until 1.18 in
-`common.h`).
+Two look-ups decide, one for the identity and one for any identity (0). Each finds its most specific entry. No entry is
+the default deny (drop 133). A direction without enforcement has an entry that allows all.
+Source: Cilium 1.16–1.20 `bpf/lib/policy.h` (`__policy_can_access`; policy_key, policy_entry, until 1.18 in `common.h`).
 """
 
 from dataclasses import dataclass, replace
@@ -19,8 +18,8 @@ from ..byte_order import L4Protocol, be16, le32
 
 ANY_IDENTITY = 0
 _FULL_PREFIX = 64  # bits: identity, direction, protocol, port
-# proxy_port be16, flags, auth_type (its highest bit: the entry's own, not another's); then priority and counters until
-# 1.17, priority in 1.18, precedence since
+# proxy_port be16, flags, auth_type (highest bit: set by this entry, not inherited); then priority and counters until
+# 1.17, priority in 1.18, precedence since 1.19
 _SIZE_1_17, _SIZE_1_18, _SIZE_1_19 = 24, 8, 12
 _DENY = 1 << 0
 _AUTH_EXPLICIT = 1 << 7
@@ -36,9 +35,9 @@ class TrafficDirection(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
-    """`proxy_port` is not 0 where an L7 proxy decides; `auth_type` is not 0 where both ends must have authenticated.
+    """`proxy_port` is not 0 if an L7 proxy decides; `auth_type` is not 0 if mutual authentication is required.
 
-    Of two entries, the one of higher `precedence` counts, then the one that says more of protocol and port
+    Of two entries the one with the higher `precedence` wins, then the one that is more specific in protocol and port
     (`prefix_bits`, 0 to 24).
     """
 
@@ -73,7 +72,7 @@ def lookup(
 
 
 def key(fact: Fact) -> MapKey:
-    """Where the entry is looked up."""
+    """The key of the entry."""
     direction = TrafficDirection[fact.text("direction").upper()]
     head = le32(_FULL_PREFIX) + le32(fact.number("identity"))
     name = f"{fact.text('map')}_{fact.number('endpoint'):05d}"
@@ -81,7 +80,7 @@ def key(fact: Fact) -> MapKey:
 
 
 def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:
-    """The entry; absent: nothing is said about this identity."""
+    """The entry; absent: there is none for this identity."""
     value = parse_value(reading, _SIZE_1_17, _SIZE_1_18, _SIZE_1_19)
     if not isinstance(value, bytes):
         return value
@@ -97,7 +96,7 @@ def parse(reading: Reading) -> PolicyEntry | Absent | Unavailable:
 
 
 def decide(of_identity: PolicyEntry | Absent, of_any: PolicyEntry | Absent) -> PolicyEntry | Absent:
-    """The entry that the program goes by; absent: it has none and drops."""
+    """The entry that the program applies; absent: there is none, and the packet is dropped."""
     if isinstance(of_identity, Absent):
         return of_any
     if isinstance(of_any, Absent):

@@ -1,4 +1,4 @@
-"""Netfilter: what `iptables-save` and nf_tables say, and which rule meets a packet.
+"""Netfilter: the rules of iptables and nf_tables, and which of them matches a packet.
 
-Facts in, typed records out.
+In: answers of `iptables-save` and netlink. Out: typed records. Called by `diagnose.netstack`.
 """

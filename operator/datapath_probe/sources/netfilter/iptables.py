@@ -1,8 +1,8 @@
-"""The packet filters of a node: would its iptables rules drop a packet like ours?
+"""The iptables rules of a node or a pod, and which of them would drop a packet.
 
-A rule that asks what is not known of the packet (marks, contents, rates, …) may mean it: if it drops, and has dropped
-some, it may have been this one. Called by `diagnose.netstack.netfilter`.
-Source: iptables 1.8 `iptables-save -c`, legacy and nf_tables alike.
+A rule with conditions on unknown properties of the packet (marks, contents, rates, …) may match it: if it drops, and
+has dropped packets, it may be the cause. Called by `diagnose.netstack.netfilter`.
+Source: iptables 1.8 `iptables-save -c`, both legacy and nf_tables.
 """
 
 import re
@@ -19,37 +19,37 @@ from .rule_walk import Action, Chain, Key, Rule, first_loss
 
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):\d+\]")
 _RULE = re.compile(r"\[(\d+):\d+\] -A (\S+) ?(.*)")
-# What iptables-save says beside its rules.
+# Notes in the output of iptables-save.
 _LEGACY_TOO, _OF_NF_TABLES = b"iptables-legacy tables present", b"(nf_tables)"
-_NOT_TOLD = "is incompatible, use 'nft' tool"
-_TABLES = ("raw", "mangle", "nat", "filter")  # in the order in which a packet meets them
+_INCOMPATIBLE = "is incompatible, use 'nft' tool"
+_TABLES = ("raw", "mangle", "nat", "filter")  # in the order in which they process a packet
 _NAT = "nat"
-_OF_USER = "-"  # instead of the policy: a chain that people or programs have made
+_NO_POLICY = "-"  # user-defined chains have no policy
 _DOES = {"DROP": DROPS, "REJECT": DROPS}
 _DOES_IN_NAT = {"REDIRECT": REDIRECTS, "DNAT": DIVERTS}
 _HANDS_ON = {
     "NFQUEUE": "lets a program decide on",
     "TPROXY": "gives a proxy",
-}  # and what becomes of them, who knows?
+}  # the result is not known
 _ENDS = {"ACCEPT": Action.ACCEPT, "RETURN": Action.RETURN}
-# They accept what bears marks, which a probe's packets do not.
+# They accept packets with marks, which the packets of a probe do not have.
 _BY_MARKS = ("CILIUM_", "OLD_CILIUM_", "KUBE-")
-_OF_CILIUM = ("CILIUM_", "OLD_CILIUM_")  # its own chains do what it wants
+_OF_CILIUM = ("CILIUM_", "OLD_CILIUM_")  # chains of Cilium itself
 
 Words = tuple[str, ...]
 Filters = Mapping[Key, Chain[Words]]
 
 
 def fact(node: str, namespace: str | None = None, backend: str | None = None) -> Fact:
-    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` tells it; `backend`: legacy or
-    nft, None: of the agent's own choice. Long where a kube-proxy writes thousands: asked only after a failure.
+    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` returns it; `backend`: legacy
+    or nft, None: the agent's default. kube-proxy may write thousands of rules, so they are read only after a failure.
     """
     return Fact.of(FactKind.IPTABLES_RULES, node, backend=backend, namespace=namespace)
 
 
 @parser("iptables-save")
 def other_backend(answer: Answer) -> str | None:
-    """The other backend, if there may be rules of it: the kernel follows those of both."""
+    """The other backend, if it may have rules: the kernel applies those of both."""
     if _LEGACY_TOO in answer.stderr:
         return "legacy"
     return None if _OF_NF_TABLES in answer.stdout else "nft"
@@ -57,7 +57,7 @@ def other_backend(answer: Answer) -> str | None:
 
 @parser("iptables-save")
 def parse(answer: Answer) -> Filters:
-    """Chains by table and name, table by table as a packet meets them."""
+    """Chains by table and name, in the order of tables in which they process a packet."""
     chains: dict[Key, Chain[Words]] = {}
     table = ""
     for line in answer.stdout.decode().splitlines():
@@ -68,7 +68,7 @@ def parse(answer: Answer) -> Filters:
         elif (rule := _RULE.fullmatch(line)) and (table, rule[2]) in chains:
             found = _rule(chains, table, rule[2], rule[3], int(rule[1]))
             chains[table, rule[2]].rules.extend([found] if found else [])
-        elif _NOT_TOLD in line:
+        elif _INCOMPATIBLE in line:
             raise ValueError(line)
         elif line and not line.startswith("#") and line != "COMMIT":
             raise ValueError(f"{line!r} is neither chain nor rule")
@@ -76,30 +76,32 @@ def parse(answer: Answer) -> Filters:
 
 
 def loss(filters: Filters, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
-    """The first rule that drops this packet on its path through these built-in chains, and has dropped one: one that
-    certainly means it, else one that may. `translated`: it counts too if the packet is sent elsewhere.
+    """The first rule that drops this packet in these built-in chains and has dropped packets: one that certainly
+    matches it, else one that may. `translated`: rules that redirect the packet count too.
     """
 
-    def meant(rule: Rule[Words]) -> Match:
-        # A rule that drops a share of all packets like this one has met some, so perhaps these.
+    def match_rule(rule: Rule[Words]) -> Match:
+        # A rule that drops a share of such packets has dropped some, so perhaps this one.
         some = rule.action is Action.LOSE
         return matches(rule.conditions, packet, arriving="INPUT" in hooks, some=some)
 
-    return first_loss(filters, hooks, packet, meant, translated=translated)
+    return first_loss(filters, hooks, packet, match_rule, translated=translated)
 
 
 def _chain(table: str, name: str, policy: str, packets: int) -> Chain[Words]:
     drops = policy == "DROP" and packets > 0
     return Chain(
-        hook="" if policy == _OF_USER else name,
+        hook="" if policy == _NO_POLICY else name,
         translates=table == _NAT,
         policy=Loss(table, f"-P {name} DROP", packets) if drops else None,
     )
 
 
 def _rule(chains: Filters, table: str, chain: str, text: str, packets: int) -> Rule[Words] | None:
-    """What a rule does to packets that it means; None: it lets them go on, or drops them and has met none so far."""
-    words = tuple(shlex.split(text))  # as a shell has them: comments are quoted
+    """The effect of a rule on packets that it matches; None: packets continue, or it drops packets but has matched
+    none.
+    """
+    words = tuple(shlex.split(text))  # quoted like shell words
     target = _option(words, "-j", "-g") or ""
     does = _DOES.get(target) or (_DOES_IN_NAT.get(target) if table == _NAT else None)
     hands_on = None if chain.startswith(_OF_CILIUM) else _HANDS_ON.get(target)

@@ -1,7 +1,7 @@
-"""Whether an iptables rule means a packet of which not everything is known. Called by `iptables`.
+"""Whether an iptables rule matches a packet that is only partly known. Called by `iptables`.
 
 Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic}.c`, as
-`iptables-save` prints.
+`iptables-save` prints them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,22 +10,24 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from ..packet import Match, Packet
 
 _TARGETS = frozenset({"-j", "-g"})
-_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # a packet has one of them
+_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # each packet has one of them
 _ALL_FLAGS = "FIN,SYN,RST,PSH,ACK,URG"
-_OF_SHARE = frozenset({"--mode", "--probability", "--every", "--packet"})  # of the module statistic
-# Modules whose options are read here; what any other asks can't be told.
-_EXPLAINED = frozenset(
+_STATISTIC_OPTIONS = frozenset(
+    {"--mode", "--probability", "--every", "--packet"}
+)  # they match a share of the packets
+# Modules whose options are known here. Conditions of other modules are unknown.
+_KNOWN_MODULES = frozenset(
     {"tcp", "udp", "comment", "length", "conntrack", "state", "multiport", "iprange", "addrtype"}
 )
 
 
 def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool, some: bool = False) -> Match:
-    """What is certain of all conditions of a rule together: one that does not hold is enough for NO. `arriving`: the
-    packet comes to this very kernel, which has its address. `some`: a rule means all packets of which it means a share.
+    """Whether all conditions of a rule hold; one that does not hold is enough for NO. `arriving`: the packet is
+    addressed to this host. `some`: ignore conditions that match only a share of the packets.
     """
     found = Match.YES
     for negated, option, value in _conditions(words):
-        if some and (option in _OF_SHARE or (option, value) == ("-m", "statistic")):
+        if some and (option in _STATISTIC_OPTIONS or (option, value) == ("-m", "statistic")):
             continue
         holds = _holds(option, value, packet, arriving)
         if holds is None:
@@ -38,7 +40,7 @@ def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool, some: boo
 def _conditions(words: tuple[str, ...]) -> Iterator[tuple[bool, str, str]]:
     """(negated, option, its values) of each condition, up to the target."""
     place = 0
-    while place < len(words) and words[place] not in _TARGETS:  # what follows is the target and its options
+    while place < len(words) and words[place] not in _TARGETS:  # followed by the target and its options
         negated = words[place] == "!"
         start = place + negated
         place = min(start + (2 if words[start : start + 1] == ("--comment",) else 1), len(words))
@@ -48,13 +50,13 @@ def _conditions(words: tuple[str, ...]) -> Iterator[tuple[bool, str, str]]:
 
 
 def _holds(option: str, value: str, packet: Packet, arriving: bool) -> bool | None:
-    """Whether one condition holds; None if that can't be told."""
+    """Whether one condition holds; None if unknown."""
     if option == "--dst-type":
         return arriving if value == "LOCAL" else None
     asks = _OF_PACKET.get(option)
     try:
         return asks(packet, value) if asks else None
-    except ValueError:  # no address, no port
+    except ValueError:  # not an address, not a port
         return None
 
 
@@ -69,7 +71,7 @@ def _is_device(packet: Packet, value: str) -> bool:
 
 
 def _is_port(port: int | None, value: str) -> bool | None:
-    """Whether it is one of a list of ports and ranges of them."""
+    """Whether the port is in a list of ports and port ranges."""
     return None if port is None else any(_in_range(port, part) for part in value.split(","))
 
 
@@ -79,11 +81,11 @@ def _in_range(number: int, value: str) -> bool:
 
 
 def _has_flags(packet: Packet, value: str) -> bool | None:
-    """`value`: those that are looked at, and those of them that are set."""
+    """`value`: the flags that are compared, and those of them that must be set."""
     if packet.flags is None:
         return None
-    looked_at, wanted = (_flags(names) for names in value.split(" "))
-    return packet.flags & looked_at == wanted
+    compared, wanted = (_flags(names) for names in value.split(" "))
+    return packet.flags & compared == wanted
 
 
 def _in_state(packet: Packet, value: str) -> bool | None:
@@ -97,7 +99,7 @@ def _either_port(packet: Packet, value: str) -> bool | None:
 
 
 def _is_module(_: Packet, value: str) -> bool | None:
-    return True if value in _EXPLAINED else None
+    return True if value in _KNOWN_MODULES else None
 
 
 def _flags(names: str) -> frozenset[str]:
@@ -112,7 +114,7 @@ _OF_PACKET: Mapping[str, Callable[[Packet, str], bool | None]] = {
     "-d": lambda packet, value: ip_address(packet.destination) in ip_network(value, strict=False),
     "-i": _is_device,
     "-o": _is_device,
-    "-f": lambda _, __: False,  # no fragment
+    "-f": lambda _, __: False,  # not a fragment
     "-m": _is_module,
     "--comment": lambda _, __: True,
     "--src-range": lambda packet, value: _between(packet.source, value),

@@ -1,6 +1,6 @@
-"""Whether the conditions of an nf_tables rule hold for a packet of which not everything is known.
+"""Whether the conditions of an nf_tables rule hold for a packet that is only partly known. Called by `nftables`.
 
-A rule's expressions load what they ask for into registers and compare it. Called by `nftables`.
+The expressions of a rule load properties of the packet into registers and compare them.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft_{meta,payload,bitwise,cmp}.c`.
 """
 
@@ -14,7 +14,7 @@ from ..packet import Match, Packet
 
 _NAME_OCTETS = 16
 _IPV4 = 2
-_IP_LENGTH, _FLAGS_OCTET = 2, 13  # where they are in their headers
+_IP_LENGTH, _FLAGS_OCTET = 2, 13  # offsets in their headers
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 _CT_STATES = {"ESTABLISHED": 2, "NEW": 8}
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
@@ -26,11 +26,11 @@ _COMPARED: Mapping[str, Callable[[bytes, bytes], bool]] = {
     "NFT_CMP_GT": gt,
     "NFT_CMP_GTE": ge,
 }
-# Registers overlap: those of 16 octets begin where every fourth of those of 4 octets does.
+# Registers overlap: each register of 16 bytes covers four registers of 4 bytes.
 _PLACES = {f"NFT_REG32_{number:02}": number for number in range(16)} | {
     f"NFT_REG_{number + 1}": 4 * number for number in range(4)
 }
-_SILENT = frozenset({"log", "notrack", "comment"})  # ask nothing
+_UNCONDITIONAL = frozenset({"log", "notrack", "comment"})  # are not conditions
 
 Attributes = Mapping[str, object]
 T = TypeVar("T")
@@ -38,7 +38,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One condition, or the load of what a later one compares; `data`: its attributes, as `nft_netlink` names them."""
+    """One condition, or the load of a value that a later one compares; `data`: its attributes, named as in
+    `nft_netlink`.
+    """
 
     name: str
     data: Attributes
@@ -49,27 +51,27 @@ Conditions = tuple[Expression, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Device:
-    """Instead of a value: one of these names."""
+    """A value that is one of these names."""
 
     names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """Instead of a value: packets come in all sizes."""
+    """A value that is any size: packets of all sizes occur."""
 
 
 _Value = bytes | _Device | _Size
 
 
 def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
-    """What is certain of all conditions together: one that does not hold is enough for NO."""
+    """Whether all conditions hold; one that does not hold is enough for NO."""
     registers: dict[int, _Value] = {}
     found = Match.YES
     for condition in conditions:
         try:
             match = _step(condition, packet, registers)
-        except KeyError:  # an attribute that this version of the kernel does not give
+        except KeyError:  # an attribute that this version of the kernel does not have
             match = Match.UNKNOWN
         if match is Match.NO:
             return Match.NO
@@ -79,7 +81,7 @@ def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
 
 
 def attribute(attributes: Attributes, name: str, kind: type[T], default: T | None = None) -> T:
-    """The attribute of that name. KeyError if there is none of that type."""
+    """The attribute with this name. Raises KeyError if there is none of this type."""
     value = attributes.get(name, default)
     if not isinstance(value, kind):
         raise KeyError(name)
@@ -87,7 +89,7 @@ def attribute(attributes: Attributes, name: str, kind: type[T], default: T | Non
 
 
 def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -> Match:
-    """One expression: loads write into the registers and always hold."""
+    """Evaluate one expression. Loads write into the registers and always hold."""
     data = condition.data
     match condition.name:
         case "meta" if "NFTA_META_DREG" in data:
@@ -107,7 +109,7 @@ def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -
         case "range":
             return _in_range(data, registers)
         case name:
-            return Match.YES if name in _SILENT else Match.UNKNOWN
+            return Match.YES if name in _UNCONDITIONAL else Match.UNKNOWN
 
 
 def _in_range(data: Attributes, registers: Mapping[int, _Value]) -> Match:
@@ -144,7 +146,7 @@ def _meta(key: object, packet: Packet) -> _Value | None:
 
 
 def _payload(data: Attributes, packet: Packet) -> _Value | None:
-    """Octets of the IPv4 or the TCP or UDP header, where all of them are known."""
+    """Bytes of the IPv4, TCP or UDP header, if all of them are known."""
     offset, length = (attribute(data, f"NFTA_PAYLOAD_{name}", int) for name in ("OFFSET", "LEN"))
     known: dict[int, bytes | None] = {}
     match data["NFTA_PAYLOAD_BASE"]:
@@ -202,5 +204,5 @@ def _compare(value: _Value | None, compared: Callable[[bytes, bytes], bool] | No
 
 
 def _place(register: object) -> int:
-    """Where a register begins, in units of 4 octets. KeyError if it is not one for data."""
+    """The index of a register in units of 4 bytes. Raises KeyError if it is not a data register."""
     return _PLACES[str(register)]

@@ -1,9 +1,10 @@
-"""What netlink says of the chains and rules of nf_tables, by the names that the kernel's headers give.
+"""Chains and rules of nf_tables, decoded from netlink messages, with the names of the kernel's headers. Called by
+`nftables`.
 
-pyroute2 knows the attributes: their names, their types, and what their numbers mean. Octets are taken apart here, and
-strictly: pyroute2's own decoder clips an attribute that is longer than what holds it, hides one that it can't decode,
-and does not end where an element of a list has no length. Its import brings the whole library, so `nftables` imports
-this module only when there is something to decode. No socket is opened.
+pyroute2 defines the attributes: their names, types and constants. The bytes are decoded here, and strictly: pyroute2's
+own decoder truncates an attribute that exceeds its container, hides one that it can't decode, and loops forever if an
+element of a list has length 0. Importing pyroute2 is expensive, so `nftables` imports this module only when there is
+something to decode. No socket is opened.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `include/uapi/linux/netlink.h`.
 """
 
@@ -21,10 +22,10 @@ from pyroute2.netlink.nfnetlink.nftsocket import (
     nft_rule_msg,
 )
 
-_HEADER = struct.Struct("=IH10xB3x")  # of netlink and nfnetlink: length, type, family
+_HEADER = struct.Struct("=IH10xB3x")  # netlink and nfnetlink: length, type, family
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
-_TYPE = 0x3FFF  # the rest are flags
-# Of the other expressions the name is enough: what they ask, or do, is not followed.
+_TYPE = 0x3FFF  # the other bits are flags
+# Of all other expressions only the name is needed.
 _READ = ("bitwise", "byteorder", "cmp", "counter", "ct", "immediate", "meta", "nat", "payload", "range")
 _NUMBERS = (nlmsg_atoms.be32, nlmsg_atoms.be64, nlmsg_atoms.sbe32)
 
@@ -34,8 +35,8 @@ _Layout = Mapping[int, tuple[str, _Decoder]]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A chain, or a rule; `attributes` by name: numbers, text, octets, names of constants (None: an unknown one),
-    lists, and again attributes by name. An expression is its name and its attributes.
+    """A chain or a rule. `attributes` by name: numbers, strings, bytes, names of constants (None: unknown), lists, and
+    nested attributes by name. An expression is its name and its attributes.
     """
 
     is_rule: bool
@@ -44,18 +45,18 @@ class Message:
 
 
 def messages(octets: bytes) -> Iterator[Message]:
-    """Each message about a chain or a rule. ValueError if one is cut, KeyError if an expression has no name."""
+    """The messages with chains or rules. Raises ValueError if one is cut off, KeyError if an expression has no name."""
     place = 0
     while place < len(octets):
         try:
             length, kind, family = _HEADER.unpack_from(octets, place)
             if not _HEADER.size <= length <= len(octets) - place:
-                raise ValueError("cut in a message")
+                raise ValueError("cut off in a message")
             if kind in _LAYOUTS:
                 attributes = _attributes(octets[place + _HEADER.size : place + length], _LAYOUTS[kind])
                 yield Message(_LAYOUTS[kind] is _RULE, family, attributes)
         except struct.error as error:
-            raise ValueError(f"too few octets, or too many: {error}") from None
+            raise ValueError(f"wrong number of bytes: {error}") from None
         place += length
 
 
@@ -69,12 +70,12 @@ def _attributes(octets: bytes, layout: _Layout) -> dict[str, object]:
 
 
 def _split(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, content) of each attribute. ValueError if one is cut."""
+    """(type, content) of each attribute. Raises ValueError if one is cut off."""
     place, end = 0, len(octets)
     while place + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(octets, place)
         if not _ATTRIBUTE.size <= length <= end - place:
-            raise ValueError("cut in an attribute")
+            raise ValueError("cut off in an attribute")
         yield kind & _TYPE, octets[place + _ATTRIBUTE.size : place + length]
         place += (length + 3) & ~3
 
@@ -101,18 +102,18 @@ def _expression(octets: bytes) -> tuple[object, Mapping[str, object]]:
 _DECODERS: Mapping[str, _Decoder] = {
     "NFTA_HOOK_DEVS": _devices,
     "NFTA_RULE_EXPRESSIONS": _expressions,
-    "NFTA_EXPR_DATA": bytes,  # the name decides
+    "NFTA_EXPR_DATA": bytes,  # its layout depends on the name
 }
 
 
 def _layout(owner: type[nlmsg_base]) -> _Layout:
-    """The attributes of one of pyroute2's classes, by number; those without a decoder are not read."""
+    """The attributes of one of pyroute2's classes, by number; attributes without a decoder are skipped."""
     names = [(name, _DECODERS.get(name) or _decoder(getattr(owner, kind))) for name, kind in owner.nla_map]
     return {number: (name, decode) for number, (name, decode) in enumerate(names) if decode}
 
 
 def _decoder(kind: type[nlmsg_base]) -> _Decoder | None:
-    """How to decode an attribute of this type."""
+    """The decoder for attributes of this type."""
     if issubclass(kind, nlmsg_atoms.asciiz):
         return _text
     if issubclass(kind, nlmsg_atoms.cdata):
@@ -130,7 +131,7 @@ def _constant(number: struct.Struct, names: Mapping[int, str]) -> _Decoder:
 
 
 def _nested(layout: _Layout) -> _Decoder:
-    """Of data that is nothing but a value, the value."""
+    """Data that contains only a value is decoded to that value."""
 
     def decode(octets: bytes) -> object:
         inner = _attributes(octets, layout)

@@ -1,10 +1,10 @@
-"""The packet filters that `nft` or a firewall of the host has made: would they drop a packet like ours?
+"""The nf_tables rules of a node or a pod that `nft` or a firewall has made, and which of them would drop a packet.
 
-Agents' images have no `nft`, so the kernel is asked by netlink (`nftables.pl`). What iptables has made is left to
-`iptables`. A rule that asks what is not known of the packet (a set, a mark, …) is not guessed at: it may have
-dropped it, and behind one that might accept, only a rule that has counted packets certainly does.
+The images of agents have no `nft`, so the kernel is queried over netlink (`nftables.pl`). Rules of iptables are left to
+`iptables`. A rule with conditions on unknown properties of the packet (a set, a mark, …) may have dropped it; after a
+rule that might accept it, only a rule that has counted packets certainly did. Called by `diagnose.netstack.netfilter`.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_tables_core.c`, `nft_{meta,cmp}.c`;
-`net/netfilter/nfnetlink.c` (EINVAL for a subsystem that is not there).
+`net/netfilter/nfnetlink.c` (EINVAL for a subsystem that does not exist).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from ..parsing import failed, parser
 from .nft_match import Attributes, Conditions, Expression, attribute, matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
 
-_FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see IPv4
+_FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that process IPv4
 _HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
-_NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device: before and after all others
+_NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device, before and after all others
 _POLICY_DROP = 0  # NF_DROP
 _HANDS_ON = "lets a program decide on"
 _DOES = {  # by verdict, or by the name of an expression
@@ -33,50 +33,48 @@ _DOES = {  # by verdict, or by the name of an expression
 }
 _ACTIONS = {"NFT_JUMP": Action.JUMP, "NFT_GOTO": Action.GOTO, "NFT_RETURN": Action.RETURN}
 _GOES_ON = "NFT_CONTINUE"
-# What the script says in a kernel without nf_tables, and in one without netlink for packet filters.
+# The script's errors for a kernel without nf_tables, and for one without netlink for netfilter.
 _NO_NF_TABLES = (b"the kernel refuses: -22", b"no netlink socket: Protocol not supported")
 
 Chains = Mapping[Key, Chain[Conditions]]
 
 
 def fact(node: str, namespace: str | None = None) -> Fact:
-    """All chains and rules of the node, or inside a pod; `namespace` as `netns.find` tells it."""
+    """All chains and rules of the node, or inside a pod; `namespace` as `netns.find` returns it."""
     return Fact.of(FactKind.NFTABLES_RULES, node, namespace=namespace)
 
 
 @parser("nf_tables", exit_codes=range(256))
 def parse(answer: Answer) -> Chains | Unavailable:
-    """Chains with their rules, by family, table and name: none in a kernel without nf_tables."""
+    """Chains with their rules, by family, table and name; none if the kernel has no nf_tables."""
     if answer.exit_code:
         return {} if answer.stderr.strip() in _NO_NF_TABLES else failed(answer, "nf_tables")
     if not answer.stdout:
         return {}
-    from .nft_netlink import messages  # brings a large library: only where there is something to decode
+    from .nft_netlink import messages  # imports a large library: only if there is something to decode
 
     chains: dict[Key, Chain[Conditions]] = {}
     try:
         for message in messages(answer.stdout):
             if family := _FAMILIES.get(message.family):
-                _take_in(chains, family, message.attributes, is_rule=message.is_rule)
+                _add(chains, family, message.attributes, is_rule=message.is_rule)
     except KeyError as error:
-        raise ValueError(f"a chain or a rule lacks attribute {error}") from None
+        raise ValueError(f"a chain or a rule without attribute {error}") from None
     return chains
 
 
 def loss(chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
-    """The first rule that drops this packet on its path through these hooks: one that certainly means it, else one that
-    may. `translated`: it counts too if the packet is sent elsewhere.
+    """The first rule that drops this packet at these hooks: one that certainly matches it, else one that may.
+    `translated`: rules that redirect the packet count too.
     """
 
-    def meant(rule: Rule[Conditions]) -> Match:
+    def match_rule(rule: Rule[Conditions]) -> Match:
         return matches(rule.conditions, packet)
 
-    return first_loss(chains, hooks, packet, meant, translated=translated)
+    return first_loss(chains, hooks, packet, match_rule, translated=translated)
 
 
-def _take_in(
-    chains: dict[Key, Chain[Conditions]], family: str, attributes: Attributes, *, is_rule: bool
-) -> None:
+def _add(chains: dict[Key, Chain[Conditions]], family: str, attributes: Attributes, *, is_rule: bool) -> None:
     place = "NFTA_RULE_" if is_rule else "NFTA_CHAIN_"
     table = attribute(attributes, f"{place}TABLE", str)
     name = attribute(attributes, "NFTA_RULE_CHAIN" if is_rule else "NFTA_CHAIN_NAME", str)
@@ -101,9 +99,7 @@ def _chain(family: str, table: str, name: str, attributes: Attributes) -> Chain[
 
 
 def _rule(chain: Key, attributes: Attributes) -> Rule[Conditions] | None:
-    """A rule by its expressions: those that ask, what it counts, and what it does. None: it lets packets go on, or has
-    counted none.
-    """
+    """A rule from its expressions: conditions, counter, and verdict. None: packets continue, or it has counted none."""
     conditions: list[Expression] = []
     packets: int | None = None
     verdict, to = _GOES_ON, ""
@@ -126,7 +122,7 @@ def _rule(chain: Key, attributes: Attributes) -> Rule[Conditions] | None:
 
 
 def _verdict(expression: Expression) -> tuple[str, str] | None:
-    """(what becomes of the packet, the chain that it enters), if this expression decides it."""
+    """(verdict, the chain that it jumps to), if this expression decides it."""
     data = expression.data
     match expression.name:
         case "immediate" if data.get("NFTA_IMMEDIATE_DREG") == "NFT_REG_VERDICT":

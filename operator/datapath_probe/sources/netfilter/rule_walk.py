@@ -1,10 +1,10 @@
-"""A packet on its path through the rules of netfilter: one walk for iptables and nftables.
+"""Evaluates the rules of netfilter for a packet: one walk for iptables and nftables.
 
-Both formats are translated into chains of rules, which are followed as the kernel does. Not everything is known of the
-packet, so a rule may or may not mean it: then both continuations stay open, and what comes later is certain only where
-both lead to it. Called by `iptables` and `nftables`.
+Both formats are translated into chains of rules, which are evaluated in the kernel's order. The packet is only partly
+known, so a rule may or may not match it. Then both continuations stay open, and a later result is certain only if both
+lead to it. Called by `iptables` and `nftables`.
 Source: Linux 6.x `net/ipv4/netfilter/ip_tables.c` (`ipt_do_table`), `net/netfilter/nf_tables_core.c` (`nft_do_chain`),
-`net/netfilter/nf_nat_core.c` (`nf_nat_inet_fn`: only the first packet of a connection meets chains of NAT).
+`net/netfilter/nf_nat_core.c` (`nf_nat_inet_fn`: only the first packet of a connection passes NAT chains).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from typing import Generic, TypeVar
 from ..packet import DIVERTS, REDIRECTS, Loss, Match, Packet
 
 C = TypeVar("C")
-Key = tuple[str, ...]  # of a chain: its table and its name, and before them a family if there is any
+Key = tuple[str, ...]  # of a chain: its table and name, preceded by the family if there is one
 
-_DEPTH = 16  # NFT_JUMP_STACK_SIZE; deeper rules, and loops, are refused by the kernel
+_DEPTH = 16  # NFT_JUMP_STACK_SIZE; the kernel rejects deeper jumps and loops
 
 
 class Action(Enum):
-    """What a rule does with the packets that it means."""
+    """What a rule does with packets that it matches."""
 
     LOSE = "lose"
     ACCEPT = "accept"
@@ -31,7 +31,7 @@ class Action(Enum):
 
 
 class Fate(Enum):
-    """What certainly becomes of a packet in a chain."""
+    """What certainly happens to a packet in a chain."""
 
     PASSES = "passes"
     ACCEPTED = "accepted"
@@ -40,10 +40,10 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[C]):
-    """`conditions` as the format has them. `target`: where a jump leads. `loss`: of a rule that loses.
+    """`conditions` in the format's own form. `target`: the chain of a jump. `loss`: for a rule that drops or redirects.
 
-    `by_mark`: it asks for marks that packets of a probe do not bear, so where it is uncertain it does nothing.
-    `despite_doubt`: what it has counted shows that packets came here, although one before it may accept them.
+    `by_mark`: its conditions are marks that packets of a probe do not have, so in doubt it does not match.
+    `despite_doubt`: its counter shows that packets reached it, although an earlier rule may accept them.
     """
 
     conditions: C
@@ -55,14 +55,14 @@ class Rule(Generic[C]):
 
     @property
     def translates(self) -> bool:
-        """It sends packets elsewhere."""
+        """Whether it sends packets to another destination."""
         return self.loss is not None and self.loss.does in (REDIRECTS, DIVERTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain(Generic[C]):
-    """`hook`: where the kernel calls it, "" if only other chains do; `devices`: the only ones at which it is called.
-    `translates`: it is one of NAT. `policy`: the loss at its end.
+    """`hook`: where the kernel calls it, "" if only other chains do; `devices`: it is called only for these.
+    `translates`: it is a NAT chain. `policy`: the loss at its end.
     """
 
     hook: str = ""
@@ -76,20 +76,20 @@ def first_loss(
     chains: Mapping[Key, Chain[C]],
     hooks: Sequence[str],
     packet: Packet,
-    meant: Callable[[Rule[C]], Match],
+    match_rule: Callable[[Rule[C]], Match],
     *,
     translated: bool,
 ) -> Loss | None:
-    """The first rule that drops this packet at one of these hooks: one that certainly means it, else one that may. An
-    accept ends only its own base chain. `meant`: whether a rule means the packet. `translated`: it counts too if the
-    packet is sent elsewhere.
+    """The first rule that drops this packet at one of these hooks: one that certainly matches it, else one that may. An
+    accept ends only its own base chain. `match_rule`: whether a rule matches the packet. `translated`: rules that
+    redirect the packet count too.
     """
     suspect: Loss | None = None
     for hook in hooks:
         for chain in chains.values():
-            if chain.hook != hook or not _is_met(chain, packet):
+            if chain.hook != hook or not _applies(chain, packet):
                 continue
-            walk = _Walk(chains, meant, translated)
+            walk = _Walk(chains, match_rule, translated)
             walk.through(chain)
             if walk.loss:
                 return walk.loss
@@ -97,19 +97,19 @@ def first_loss(
     return suspect
 
 
-def _is_met(chain: Chain[C], packet: Packet) -> bool:
+def _applies(chain: Chain[C], packet: Packet) -> bool:
     at_device = not chain.devices or bool(chain.devices & packet.devices)
     return at_device and (packet.state == "NEW" or not chain.translates)
 
 
 @dataclass(slots=True)
 class _Walk(Generic[C]):
-    """A packet on its path through a base chain. `accepted`: a rule may have accepted it; `left`: one may have sent it
-    out of the present chain. `suspect`: the first rule that may have dropped it.
+    """A packet in a base chain. `accepted`: a rule may have accepted it; `left`: a rule may have sent it out of the
+    current chain. `suspect`: the first rule that may have dropped it.
     """
 
     chains: Mapping[Key, Chain[C]]
-    meant: Callable[[Rule[C]], Match]
+    match_rule: Callable[[Rule[C]], Match]
     translated: bool
     accepted: bool = False
     left: bool = False
@@ -117,17 +117,17 @@ class _Walk(Generic[C]):
     suspect: Loss | None = None
 
     def through(self, chain: Chain[C], *, surely: bool = True, depth: int = 0) -> Fate:
-        """What certainly becomes of a packet that comes into this chain; `surely`: this one does."""
+        """What certainly happens to a packet in this chain; `surely`: the packet certainly enters it."""
         left = self.left
         fate = self._through_rules(chain.rules, surely=surely, depth=depth)
-        self.left = left  # those that left the chain and those that came to its end go on together
+        self.left = left  # packets that left the chain and those that reached its end continue together
         if fate is Fate.PASSES and chain.policy and self._loses(chain.policy, sure=not self.accepted):
             return Fate.LOST
         return fate
 
     def _through_rules(self, rules: Sequence[Rule[C]], *, surely: bool, depth: int) -> Fate:
         for rule in rules:
-            match = Match.NO if rule.translates and not self.translated else self.meant(rule)
+            match = Match.NO if rule.translates and not self.translated else self.match_rule(rule)
             if match is Match.NO:
                 continue
             certain = match is Match.YES and not self.left
@@ -143,7 +143,7 @@ class _Walk(Generic[C]):
         return Fate.PASSES
 
     def _fate(self, rule: Rule[C], *, certain: bool, surely: bool, depth: int) -> Fate:
-        """What becomes of a packet that the rule means; PASSES: a rule behind it decides, here or in the caller."""
+        """What happens to a packet that the rule matches. PASSES: a later rule decides, here or in the caller."""
         match rule.action:
             case Action.ACCEPT:
                 return Fate.ACCEPTED
@@ -154,11 +154,11 @@ class _Walk(Generic[C]):
             case Action.JUMP | Action.GOTO if depth < _DEPTH and rule.target in self.chains:
                 return self.through(self.chains[rule.target], surely=surely, depth=depth + 1)
             case Action.JUMP | Action.GOTO:
-                self.accepted = True  # nothing is known of what lies there
+                self.accepted = True  # the target is not known
         return Fate.PASSES
 
     def _loses(self, loss: Loss, *, sure: bool) -> bool:
-        """Note what keeps the packet from going on; whether it certainly does."""
+        """Record what stops the packet. Returns whether it certainly does."""
         if sure and loss.certain:
             self.loss = loss
             return True

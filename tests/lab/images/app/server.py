@@ -1,8 +1,8 @@
-"""The deathstar, and a server that tests can ask for trouble.
+"""The deathstar, and a server that misbehaves on request.
 
 POST /v1/request-landing   200 "Ship landed"
 GET  /v1/                  200 the API, as JSON
-ANY  /echo...              200 what arrived, as JSON: method, target, headers (pairs, in order), body (base64)
+ANY  /echo...              200 the request as JSON: method, target, headers (pairs, in order), body (base64)
 ANY  /slow?ms=N            200 after N milliseconds
 ANY  /status/NNN           that status
 ANY  /reset                the connection is reset
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         elif head == "v1" and not rest and self.command == "GET":
             self.answer(200, json.dumps(API).encode() + b"\n", "application/json")
         elif head == "echo":
-            self.answer(200, self.what_arrived(body), "application/json")
+            self.answer(200, self.received_request(body), "application/json")
         elif head == "slow":
             time.sleep(int(parse_qs(url.query).get("ms", ["0"])[0]) / 1000)
             self.answer(200, b"slow\n")
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any  # noqa: N815
 
-    def what_arrived(self, body: bytes) -> bytes:
+    def received_request(self, body: bytes) -> bytes:
         echoed = {
             "method": self.command,
             "target": self.requestline.split(" ")[1],  # self.path has leading slashes collapsed

@@ -43,7 +43,7 @@ def test_a_filter_of_the_other_node_does_not_hide_an_earlier_fault() -> None:
 LOST = "overlay-dropped-on-the-wire"
 NFT_DROPS = base64.b64decode(
     json.loads((Path(__file__).parents[3] / "data/nftables/linux-6.18.json").read_text())["input-drop"][
-        "told"
+        "output"
     ]
 )
 NO_ANSWER = Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s")

@@ -127,7 +127,7 @@ def test_an_error_of_the_batch_is_not_the_failure_of_a_command() -> None:
         b'[{"command":["map"',
         printed(lookup(2), outputs=["{}"]),  # the answer to another command
         printed(lookup(1), lookup(2), lookup(3), outputs=["{}"] * 3),  # more answers than commands
-        printed(lookup(1), outputs=["{}"]),  # it says that all went well, and left one out
+        printed(lookup(1), outputs=["{}"]),  # exit code 0, although one answer is missing
     ],
 )
 def test_unexpected_output_answers_no_command(output: bytes) -> None:

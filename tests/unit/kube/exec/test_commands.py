@@ -1,4 +1,4 @@
-"""Facts as commands: what is run in the agent's container, word by word."""
+"""Facts as commands: the exact argv that runs in the agent's container."""
 
 from ipaddress import IPv4Address
 
@@ -62,25 +62,25 @@ def test_a_fact_is_one_command(fact: Fact, words: str) -> None:
     assert " ".join(argv_of(fact)) == words
 
 
-def test_the_agents_configuration_is_one_file_a_key() -> None:
+def test_the_agents_configuration_is_one_file_per_key() -> None:
     assert argv_of(agent_config.fact("n"))[:3] == ("grep", "-sH", "")
     assert len(argv_of(agent_config.fact("n"))) == 3 + len(agent_config.KEYS)
 
 
-def test_scripts_get_their_arguments_behind_them() -> None:
+def test_scripts_are_followed_by_their_arguments() -> None:
     assert argv_of(nftables.fact("n"))[:2] == ("perl", "-e")
     capture = argv_of(pcap.fact("n", [IPv4Address("10.0.0.1")], 20001, 8472, 12.4))
     assert capture[:2] == ("perl", "-e")
     assert capture[-2:] == ("12", "200")
 
 
-def test_each_kind_without_needs_has_a_command() -> None:
+def test_each_kind_without_required_parameters_has_a_command() -> None:
     plain = [Fact(kind, "n") for kind, parameters in PARAMETERS.items() if not parameters.required]
     assert len({argv_of(fact) for fact in plain}) == len(plain)
 
 
 @pytest.mark.parametrize("fact", [hubble.newest("n"), monitor.fact("n", 4), lxcmap.lookup("n", "10.0.0.1")])
-def test_a_command_is_delivered_as_its_fact_is(fact: Fact) -> None:
+def test_a_command_has_the_delivery_of_its_fact(fact: Fact) -> None:
     command, how = command_of(fact), delivery(fact)
     assert (command.node, command.timeout_s, command.program) == (fact.node, how.timeout_s, how.tool)
     assert (command.repeatable, command.by_agent, command.often_absent) == (
@@ -105,17 +105,17 @@ def test_the_tool_of_a_fact_is_the_program_of_its_command(kind: FactKind) -> Non
         (("timeout", "4"), "timeout"),
     ],
 )
-def test_the_program_is_what_answers_not_what_it_is_wrapped_in(argv: tuple[str, ...], program: str) -> None:
+def test_the_program_is_the_tool_without_its_wrappers(argv: tuple[str, ...], program: str) -> None:
     assert Command("n", argv).program == program
 
 
 @pytest.mark.parametrize("argv", [(), ("-rf", "/"), ("ip", "a\0b")])
-def test_a_command_starts_with_a_program_and_holds_no_nul(argv: tuple[str, ...]) -> None:
+def test_a_command_starts_with_a_program_and_contains_no_nul(argv: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="argv"):
         Command("n", argv)
 
 
-def test_a_command_is_told_in_one_line_without_its_script() -> None:
+def test_the_text_of_a_command_is_one_line_without_its_script() -> None:
     text = command_of(nftables.fact("n", "cni-1")).text
     assert text.startswith(f"{INSIDE}perl -e '")
     assert len(text) < 400

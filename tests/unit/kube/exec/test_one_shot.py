@@ -3,11 +3,11 @@
 import asyncio
 
 from datapath_probe.kube.exec.connect import ExecStream
-from datapath_probe.kube.exec.one_shot import _Attended
+from datapath_probe.kube.exec.one_shot import _OpenStdin
 
 
 async def test_an_ended_command_does_not_wait_for_stop() -> None:
-    async with _Attended(asyncio.Event(), asyncio.Event()).to(ExecStream(None)):  # type: ignore[arg-type]
+    async with _OpenStdin(asyncio.Event(), asyncio.Event()).to(ExecStream(None)):  # type: ignore[arg-type]
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == 2
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""What a probe that flaps tells, and that in the end people know how it stands."""
+"""Which Events a probe that flaps sends, and that the last one describes its current state."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,64 +23,64 @@ GOOD, BAD = found(healthy()), found(diverging())
 
 
 @dataclass
-class Told:
-    """A probe whose statuses come one a second, and what was told of it."""
+class Reported:
+    """A probe with one status per second, and the Events about it."""
 
     now: float = NOW
     status: ProbeStatus = GOOD
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.news = EventLimiter(self.status, self.now)
+        self.limiter = EventLimiter(self.status, self.now)
 
     def see(self, statuses: Iterable[ProbeStatus]) -> None:
         for current in statuses:
             self.now += 1
             for event in (
-                self.news.for_verdict(self.status, current, self.now),
-                self.news.for_path_change(self.status, current, self.now),
+                self.limiter.for_verdict(self.status, current, self.now),
+                self.limiter.for_path_change(self.status, current, self.now),
             ):
                 if event:
                     self.events.append(event)
             self.status = current
 
 
-def test_few_changes_are_all_told_as_they_are() -> None:
-    told = Told()
-    told.see([BAD, BAD, GOOD, GOOD])
-    assert [event.reason for event in told.events] == ["ProbeBroken", "ProbeRecovered"]
-    assert "reported" not in "".join(event.note for event in told.events)
+def test_a_few_changes_are_all_reported() -> None:
+    probe = Reported()
+    probe.see([BAD, BAD, GOOD, GOOD])
+    assert [event.reason for event in probe.events] == ["ProbeBroken", "ProbeRecovered"]
+    assert "reported" not in "".join(event.note for event in probe.events)
 
 
-def test_a_probe_that_flaps_is_told_so_often_at_once_and_then_once_a_minute() -> None:
-    told = Told()
-    told.see([BAD, GOOD] * 300)
-    assert BURST + 600 / EARNED_IN_S - 1 <= len(told.events) <= BURST + 600 / EARNED_IN_S + 1
+def test_a_flapping_probe_sends_a_burst_of_events_and_then_one_per_minute() -> None:
+    probe = Reported()
+    probe.see([BAD, GOOD] * 300)
+    assert BURST + 600 / EARNED_IN_S - 1 <= len(probe.events) <= BURST + 600 / EARNED_IN_S + 1
 
 
-def test_the_next_event_says_how_many_changes_were_not_told() -> None:
-    told = Told()
-    told.see([BAD, GOOD] * (BURST // 2))
-    assert len(told.events) == BURST
-    told.see([BAD, GOOD])
-    told.now += EARNED_IN_S
-    told.see([BAD])
-    assert len(told.events) == BURST + 1
-    assert told.events[-1].note.startswith("2 earlier changes were not reported; Broken at ipcache-lookup")
+def test_the_next_event_counts_the_changes_that_were_not_reported() -> None:
+    probe = Reported()
+    probe.see([BAD, GOOD] * (BURST // 2))
+    assert len(probe.events) == BURST
+    probe.see([BAD, GOOD])
+    probe.now += EARNED_IN_S
+    probe.see([BAD])
+    assert len(probe.events) == BURST + 1
+    assert probe.events[-1].note.startswith("2 earlier changes were not reported; Broken at ipcache-lookup")
 
 
-def test_how_a_probe_stands_is_told_once_it_can_be_though_nothing_changes_any_more() -> None:
-    told = Told()
-    told.see([BAD, GOOD] * (BURST // 2))
-    told.see([BAD, GOOD, BAD, BAD])
-    told.now += EARNED_IN_S
-    told.see([BAD, BAD])
-    assert len(told.events) == BURST + 1
-    assert told.events[-1].reason == "ProbeBroken"
-    assert told.events[-1].note.startswith("2 earlier changes were not reported; ")
+def test_a_suppressed_verdict_is_reported_later_although_nothing_changes_any_more() -> None:
+    probe = Reported()
+    probe.see([BAD, GOOD] * (BURST // 2))
+    probe.see([BAD, GOOD, BAD, BAD])
+    probe.now += EARNED_IN_S
+    probe.see([BAD, BAD])
+    assert len(probe.events) == BURST + 1
+    assert probe.events[-1].reason == "ProbeBroken"
+    assert probe.events[-1].note.startswith("2 earlier changes were not reported; ")
 
 
-def with_changed_way(number: int) -> ProbeStatus:
+def with_changed_path(number: int) -> ProbeStatus:
     profile = PathProfile(
         last_change_time=datetime.fromtimestamp(NOW, UTC),
         last_change=f"attach change {number}",
@@ -92,19 +92,19 @@ def with_changed_way(number: int) -> ProbeStatus:
     return ProbeStatus(**{**dict(GOOD), "path_profile": profile})
 
 
-def test_ways_that_change_all_the_time_count_too() -> None:
-    told = Told()
-    told.see(map(with_changed_way, range(1, 40)))
-    assert {event.reason for event in told.events} == {"PathChanged"}
-    assert len(told.events) == BURST
-    told.see([BAD])
-    told.now += EARNED_IN_S
-    told.see([BAD])
-    assert told.events[-1].note.startswith("29 earlier changes were not reported; ")
+def test_frequent_path_changes_are_limited_too() -> None:
+    probe = Reported()
+    probe.see(map(with_changed_path, range(1, 40)))
+    assert {event.reason for event in probe.events} == {"PathChanged"}
+    assert len(probe.events) == BURST
+    probe.see([BAD])
+    probe.now += EARNED_IN_S
+    probe.see([BAD])
+    assert probe.events[-1].note.startswith("29 earlier changes were not reported; ")
 
 
-def test_a_probe_that_is_healthy_from_the_first_run_on_counts_as_reported() -> None:
-    told = Told(status=ProbeStatus())
-    told.see([GOOD, GOOD, BAD, GOOD])
-    assert [event.reason for event in told.events] == ["ProbeBroken", "ProbeRecovered"]
-    assert "earlier" not in "".join(event.note for event in told.events)
+def test_a_first_verdict_healthy_counts_as_reported() -> None:
+    probe = Reported(status=ProbeStatus())
+    probe.see([GOOD, GOOD, BAD, GOOD])
+    assert [event.reason for event in probe.events] == ["ProbeBroken", "ProbeRecovered"]
+    assert "earlier" not in "".join(event.note for event in probe.events)

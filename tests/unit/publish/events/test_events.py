@@ -1,4 +1,4 @@
-"""An Event when something changes, and none when nothing does."""
+"""An Event when something changes, and none otherwise."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_first_verdict_is_reported_unless_it_is_healthy() -> None:
         (CANNOT_RUN, "ProbeUnknown"),
     ],
 )
-def test_the_reason_says_what_became_of_the_probe(outcome: Diagnosis | CannotRun, reason: str) -> None:
+def test_the_reason_describes_the_change(outcome: Diagnosis | CannotRun, reason: str) -> None:
     event = event_for(found(healthy()), found(outcome))
     assert event is not None
     assert (event.type, event.reason) == ("Warning", reason)
@@ -42,7 +42,7 @@ def test_the_reason_says_what_became_of_the_probe(outcome: Diagnosis | CannotRun
     assert (event.type, event.reason) == ("Normal", "ProbeRecovered")
 
 
-def test_the_same_verdict_again_is_none() -> None:
+def test_an_unchanged_verdict_is_not_reported() -> None:
     for outcome in (healthy(), diverging(), lost(), CANNOT_RUN):
         assert event_for(found(outcome), found(outcome)) is None
 
@@ -56,7 +56,7 @@ def test_another_hop_reason_or_verdict_is_reported() -> None:
         assert f" Next: {found(outcome).next}" in event.note
 
 
-def test_another_outcome_is_news_where_the_path_can_not_be_judged() -> None:
+def test_another_outcome_is_reported_if_the_path_can_not_be_judged() -> None:
     good, bad = found(unjudged(met=True)), found(unjudged(met=False))
     bad = ProbeStatus(**{**dict(bad), "counters": Counters(runs=1, failures=1, consecutive_failures=1)})
     for before, after in ((good, bad), (bad, good)):
@@ -66,11 +66,11 @@ def test_another_outcome_is_news_where_the_path_can_not_be_judged() -> None:
     assert event_for(bad, bad) is None
 
 
-def test_recovery_says_from_what() -> None:
+def test_a_recovery_reports_the_previous_verdict() -> None:
     event = event_for(found(diverging()), found(healthy()))
     assert event is not None
     assert event.note.startswith("was Broken (WrongTunnelEndpoint); default/xwing@node2 → ")
 
 
-def test_a_probe_that_has_not_run_is_no_news() -> None:
+def test_a_probe_that_has_not_run_is_not_reported() -> None:
     assert event_for(ProbeStatus(), ProbeStatus()) is None

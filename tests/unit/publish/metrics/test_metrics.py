@@ -1,19 +1,15 @@
-"""What a scrape shows, as Prometheus's own parser reads it."""
+"""What a scrape returns, read with Prometheus's own parser."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families
 
 from datapath_probe.api.path_profile import PathProfile
-from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PATHS_LIMIT, ProbeStatus
+from datapath_probe.api.status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
@@ -21,61 +17,26 @@ from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
-from datapath_probe.publish.interfaces import ProbeRef, Retry
+from datapath_probe.publish.interfaces import Retry
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun, RunResult
+from unit.publish.metrics.scrapes import REF, after, of, scrape
 from unit.publish.samples import (
     CANNOT_RUN,
-    HOPS,
     NOW,
     diverging,
-    from_pod,
     healthy,
     lost,
     plan,
     probe,
     record,
-    record_of,
     unjudged,
     unknown,
 )
-
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-REF = ProbeRef("default", "probe", "uid-probe")
-
-
-def scrape(metrics: Metrics) -> Samples:
-    text = generate_latest(metrics.registry).decode()
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
-
-
-def of(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
-    """The samples of one name, by the values of the labels besides namespace and probe, in order of label."""
-    return {
-        tuple(value for key, value in labels if key not in ("namespace", "probe")): number
-        for (found, labels), number in samples.items()
-        if found == f"datapath_probe_{name}"
-    }
-
-
-def after(
-    outcomes: Iterable[Diagnosis | CannotRun], *, metrics: Metrics | None = None, which: Probe | None = None
-) -> Metrics:
-    metrics = metrics or Metrics(lambda: NOW)
-    which = which or probe()
-    status = ProbeStatus()
-    metrics.show(which, status)
-    for outcome in outcomes:
-        run = record(outcome)
-        status = statuses.after_run(status, which, run, NextRun(NOW + 60))
-        metrics.show(which, status)
-        metrics.count(which, run)
-    return metrics
 
 
 @pytest.mark.parametrize(
@@ -125,20 +86,20 @@ def test_a_hop_that_cannot_be_judged_has_no_sample() -> None:
     }
 
 
-def test_the_divergent_hop_is_there_while_it_diverges() -> None:
+def test_the_divergent_hop_has_a_sample_while_it_diverges() -> None:
     metrics = after([diverging()])
     assert of(scrape(metrics), "divergent_hop") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
     assert of(scrape(after([healthy()], metrics=metrics)), "divergent_hop") == {}
 
 
-def test_a_segment_diverges_without_naming_a_hop() -> None:
+def test_a_segment_has_a_sample_without_a_hop() -> None:
     samples = scrape(after([lost()]))
     assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
     assert of(samples, "hop_failures_total") == {("segment", "LostInTransit"): 1}
 
 
 @pytest.mark.parametrize("reason", [Reason.LOST_BETWEEN_NODES, Reason.CONNECTION_REFUSED])
-def test_a_segment_has_one_reason_whatever_more_is_known(reason: Reason) -> None:
+def test_all_segments_have_the_same_reason(reason: Reason) -> None:
     samples = scrape(after([replace(lost(), reason=reason)]))
     assert of(samples, "divergent_hop") == {("segment", "", "LostInTransit"): 1}
 
@@ -155,7 +116,7 @@ def test_counters_grow_run_by_run() -> None:
     assert of(samples, "request_duration_seconds_sum")[()] == pytest.approx(4 * 0.0076)
 
 
-def test_only_the_phases_that_were_reached_are_shown() -> None:
+def test_only_phases_that_were_reached_have_samples() -> None:
     assert of(scrape(after([healthy()])), "request_phase_seconds") == {
         ("name_lookup",): 0.0012,
         ("connect",): 0.002,
@@ -174,7 +135,7 @@ def test_times_of_the_last_and_next_run() -> None:
     assert of(scrape(metrics), "next_run_timestamp_seconds") == {}
 
 
-def test_what_is_set_on_the_probe() -> None:
+def test_settings_of_the_probe() -> None:
     which = probe(expect={"maxLatency": "250ms"})
     which = replace(which, meta=replace(which.meta, severity="page"))
     samples = scrape(after([], which=which))
@@ -182,7 +143,7 @@ def test_what_is_set_on_the_probe() -> None:
     assert of(samples, "info") == {("page",): 1}
 
 
-def test_path_changes_go_on_counting_after_a_restart() -> None:
+def test_path_changes_continue_to_count_after_a_restart() -> None:
     profile = PathProfile(
         last_change_time=datetime.fromtimestamp(NOW, UTC),
         last_change="routing vxlan → native",
@@ -197,7 +158,7 @@ def test_path_changes_go_on_counting_after_a_restart() -> None:
     assert of(scrape(metrics), "path_changes_total") == {(): 3}
 
 
-def test_a_restart_shows_the_gauges_of_the_status_at_once() -> None:
+def test_after_a_restart_gauges_show_the_stored_status() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
     metrics = Metrics(lambda: NOW)
     metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
@@ -214,7 +175,7 @@ def test_a_forgotten_probe_has_no_series_left() -> None:
     assert [labels for _, labels in scrape(metrics) if ("probe", "probe") in labels] == []
 
 
-def test_a_probe_made_again_under_the_same_name_begins_at_0_and_outlives_the_old_one() -> None:
+def test_a_recreated_probe_starts_at_0_and_is_not_removed_with_the_old_one() -> None:
     metrics = after([healthy()])
     metrics.show(probe(uid="new"), ProbeStatus())
     assert of(scrape(metrics), "runs_total") == {}
@@ -258,21 +219,21 @@ def test_missing_evidence_is_counted_by_tool_and_reason() -> None:
     }
 
 
-def test_answers_that_could_not_be_read_are_counted_too() -> None:
+def test_unparsable_answers_are_counted() -> None:
     unread = (("bpftool", EvidenceError.UNPARSABLE), ("bpftool", EvidenceError.UNPARSABLE))
     assert of(scrape(after([replace(healthy(), unread=unread)])), "evidence_errors_total") == {
         ("bpftool", "UnparsableOutput"): 2
     }
 
 
-def test_statuses_that_could_not_be_written_are_counted_by_the_answer() -> None:
+def test_failed_status_writes_are_counted_by_response() -> None:
     metrics = after([])
     for code in (403, 403, None):
         metrics.status_not_written(Retry("why", code))
     assert of(scrape(metrics), "status_write_errors_total") == {("403",): 2, ("none",): 1}
 
 
-def test_the_operator_shows_itself() -> None:
+def test_metrics_of_the_operator_itself() -> None:
     run = replace(record(healthy()), due=NOW - 2)
     metrics = after([])
     metrics.count(probe(), run)
@@ -285,7 +246,7 @@ def test_the_operator_shows_itself() -> None:
     assert ("process_resident_memory_bytes", ()) in samples
 
 
-def test_there_are_no_created_series_and_openmetrics_reads_too() -> None:
+def test_there_are_no_created_series_and_openmetrics_can_be_parsed() -> None:
     metrics = after([healthy(), diverging()])
     assert not [name for name, _ in scrape(metrics) if name.endswith("_created")]
     text = generate_openmetrics(metrics.registry).decode()  # type: ignore[no-untyped-call]
@@ -297,69 +258,3 @@ def test_times_are_read_back_as_written() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
     assert status.last_run is not None
     assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1
-
-
-def many(*outcomes: Diagnosis | CannotRun) -> Metrics:
-    """After one run with these paths."""
-    metrics, run = Metrics(lambda: NOW), record_of(*outcomes)
-    metrics.show(probe(), ProbeStatus())
-    status = statuses.after_run(ProbeStatus(), probe(), run, NextRun(NOW + 60))
-    metrics.update(REF, status)
-    metrics.count(probe(), run)
-    return metrics
-
-
-def test_of_several_paths_the_worst_is_shown_and_each_hop_as_the_worst_of_it() -> None:
-    stale = diverging(ProbeVerdict.DEGRADED, HopName.ENDPOINT_LOOKUP, Reason.STALE_MAP_IN_USE)
-    samples = scrape(
-        many(*(from_pod(healthy(), number) for number in range(9)), stale, diverging(), diverging())
-    )
-    assert of(samples, "success") == {(): 0}
-    assert of(samples, "verdict")[("Broken",)] == 1
-    assert of(samples, "divergent_hop") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
-    hops = of(samples, "hop_success")
-    assert {hop for (hop,), good in hops.items() if not good} == {"ipcache-lookup", "endpoint-lookup"}
-    assert len(hops) == len(HOPS)
-    assert of(samples, "hop_failures_total") == {
-        ("ipcache-lookup", "WrongTunnelEndpoint"): 1,
-        ("endpoint-lookup", "StaleMapInUse"): 1,
-    }
-    assert of(samples, "runs_total") == {("Broken",): 1}
-    assert of(samples, "request_duration_seconds_count") == {(): 12}
-
-
-def test_many_paths_are_no_more_series_than_one() -> None:
-    paths = [from_pod(diverging() if number % 2 else lost(), number) for number in range(64)]
-    assert len(scrape(many(*paths))) <= len(scrape(many(diverging(), lost()))) + 1
-
-
-def test_a_hop_counts_also_where_the_status_has_no_room_for_its_path() -> None:
-    broken = [from_pod(diverging(), number) for number in range(PATHS_LIMIT)]
-    stale = diverging(ProbeVerdict.DEGRADED, HopName.ENDPOINT_LOOKUP, Reason.STALE_MAP_IN_USE)
-    samples = scrape(many(*broken, stale))
-    assert of(samples, "hop_success")[("endpoint-lookup",)] == 0
-    assert of(samples, "hop_failures_total")[("endpoint-lookup", "StaleMapInUse")] == 1
-
-
-@pytest.mark.parametrize(
-    ("others", "success"),
-    [([healthy()], {(): 1}), ([CANNOT_RUN], {}), ([unknown()], {}), ([CANNOT_RUN, diverging()], {(): 0})],
-)
-def test_success_is_that_of_all_paths(
-    others: list[Diagnosis | CannotRun], success: dict[tuple[str, ...], float]
-) -> None:
-    assert of(scrape(many(healthy(), *others)), "success") == success
-
-
-def test_evidence_that_paths_miss_together_counts_once() -> None:
-    fact = Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))
-    missing = Unavailable(EvidenceError.TIMEOUT, "no answer", NOW)
-    answer = Answer(0, b"", b"", NOW, 0.1)
-    bundles = tuple(
-        Bundle(PathRun(plan(), Request(NOW, port, answer), Evidence({fact: (missing, missing)})))
-        for port in (20001, 20002)
-    )
-    metrics, run = Metrics(lambda: NOW), record_of(healthy(), healthy())
-    metrics.show(probe(), ProbeStatus())
-    metrics.count(probe(), replace(run, result=replace(run.result, bundles=bundles)))
-    assert of(scrape(metrics), "evidence_errors_total") == {("bpftool", "EvidenceTimeout"): 2}

@@ -1,4 +1,4 @@
-"""The report, as people read it."""
+"""The report, as users read it."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def test_a_healthy_run_reads_from_top_to_bottom() -> None:
     assert text(healthy()).splitlines()[-1].endswith("6/6 hops ok, 7.6ms")
 
 
-def test_hops_stand_in_path_order_each_with_its_node() -> None:
+def test_hops_are_in_path_order_each_with_its_node() -> None:
     found = [
         line.split()[1:3] for line in text(healthy(), facts=False).splitlines() if line.startswith("✓  ")
     ]
@@ -77,45 +77,45 @@ def test_the_values_can_be_left_out() -> None:
     assert "identity=57017" not in text(healthy(), facts=False)
 
 
-def test_a_broken_hop_shows_what_each_witness_says_and_ends_with_what_to_do() -> None:
-    told = text(diverging(), facts=False)
-    assert "✗  ipcache-lookup        node2  ✓ ✗ –  WrongTunnelEndpoint: ipcache-lookup says so" in told
-    assert "✓ intent: as Kubernetes has it  pod=10.244.0.172" in told
-    assert "✗ programmed: as the map has it  identity=57017" in told
-    end = told.splitlines()[-5:]
+def test_a_broken_hop_shows_each_witness_and_ends_with_the_next_step() -> None:
+    shown = text(diverging(), facts=False)
+    assert "✗  ipcache-lookup        node2  ✓ ✗ –  WrongTunnelEndpoint: ipcache-lookup says so" in shown
+    assert "✓ intent: as Kubernetes has it  pod=10.244.0.172" in shown
+    assert "✗ programmed: as the map has it  identity=57017" in shown
+    end = shown.splitlines()[-5:]
     assert "Broken at ipcache-lookup on node2 · WrongTunnelEndpoint" in end[0]
     assert "why   ipcache-lookup says so" in end[1]
     assert "next  Compare cilium-dbg bpf ipcache get" in end[2]
 
 
-def test_a_symptom_is_told_beside_its_cause() -> None:
+def test_a_symptom_is_shown_with_its_cause() -> None:
     symptom = Divergence(HopName.DESTINATION_RESPONSE, "node1", Reason.NO_RESPONSE, "no answer came")
     assert "packets were lost at destination-response on node1: no answer came" in text(
         replace(diverging(), symptom=symptom)
     )
 
 
-def test_what_was_taken_on_trust_is_shown() -> None:
+def test_assumptions_are_shown() -> None:
     blind = finding(HopName.SOURCE_INTERFACE, "node2", HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
     found = replace(diverging(), findings=(blind, *diverging().findings[2:]))
-    assert "assumed  source-interface: assumed to be as intended, it could not be checked: Evi" in text(found)
+    assert "assumed  source-interface: assumed to be as intended, because it could not be" in text(found)
 
 
 def test_a_segment_names_its_ends() -> None:
-    told = text(lost())
-    assert "Broken between ipcache-lookup and endpoint-lookup · LostInTransit" in told
-    assert "answer   curl exit 28" in told
-    assert "why   curl exit 28: timed out" in told
+    shown = text(lost())
+    assert "Broken between ipcache-lookup and endpoint-lookup · LostInTransit" in shown
+    assert "answer   curl exit 28" in shown
+    assert "why   curl exit 28: timed out" in shown
 
 
-def test_a_run_that_could_not_take_place_says_why() -> None:
-    told = text(CANNOT_RUN)
-    assert "Unknown · SourceNotFound" in told
-    assert "why   there is no pod default/xwing" in told
-    assert "(default/xwing" not in told
+def test_a_run_that_could_not_start_shows_the_reason() -> None:
+    shown = text(CANNOT_RUN)
+    assert "Unknown · SourceNotFound" in shown
+    assert "why   there is no pod default/xwing" in shown
+    assert "(default/xwing" not in shown
 
 
-def test_a_run_without_a_report_of_curl_says_so() -> None:
+def test_a_missing_report_of_curl_is_shown() -> None:
     assert "answer   none: curl gave no report" in text(replace(unknown(), report=None))
 
 
@@ -124,25 +124,25 @@ def test_a_slow_answer_is_degraded_without_a_hop() -> None:
     assert "Degraded · TooSlow" in text(slow)
 
 
-def test_seconds_and_milliseconds_are_both_read() -> None:
+def test_seconds_and_milliseconds_are_parsed() -> None:
     slow = replace(REPORT, timings=replace(REPORT.timings, first_byte=1.25, total=12.5))
     assert "first byte 1248.0ms  rest 11250.0ms" in text(replace(healthy(), report=slow))
 
 
-def test_a_status_of_the_operator_also_tells_when_it_ran() -> None:
+def test_a_status_from_the_operator_shows_the_time_of_the_run() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(healthy(), id_="abc"), NextRun(NOW + 60))
     assert lines(status)[0] == "default/landing   Healthy   2026-09-21 14:13:20 UTC, run abc"
 
 
-def test_what_a_container_says_is_neither_markup_nor_a_terminal_code() -> None:
+def test_output_of_a_container_is_neither_markup_nor_a_terminal_code() -> None:
     hostile = replace(REPORT, error="[/red] [bold]bold[/bold] \x1b[2J\r\nforged")
-    told = text(replace(lost(), report=hostile, message="[/] \x1b]0;title\x07"))
-    assert "[/red] [bold]bold[/bold]" in told
-    assert "\x1b" not in told
-    assert "\nforged" not in told
+    shown = text(replace(lost(), report=hostile, message="[/] \x1b]0;title\x07"))
+    assert "[/red] [bold]bold[/bold]" in shown
+    assert "\x1b" not in shown
+    assert "\nforged" not in shown
 
 
-def test_a_probe_that_has_not_run_says_so() -> None:
+def test_a_probe_that_has_not_run() -> None:
     assert lines(ProbeStatus()) == ["default/landing", "no run has ended yet"]
 
 
@@ -156,12 +156,12 @@ def several(*outcomes: Diagnosis | CannotRun, width: int = 120) -> list[str]:
     return lines(statuses.findings(RunResult(NOW, NOW, outcomes)), width=width)
 
 
-def test_several_paths_are_a_line_each_and_the_worst_is_shown_hop_by_hop() -> None:
+def test_several_paths_have_a_line_each_and_the_worst_is_shown_hop_by_hop() -> None:
     bad = [from_pod(diverging(), number, "node3") for number in (4, 7)]
-    told = several(*(from_pod(healthy(), number) for number in range(3)), *bad)
-    assert told[0] == "default/landing   Broken"
+    shown = several(*(from_pod(healthy(), number) for number in range(3)), *bad)
+    assert shown[0] == "default/landing   Broken"
     found = "Broken at ipcache-lookup on node2: WrongTunnelEndpoint"
-    assert [" ".join(line.split()) for line in told[1:7]] == [
+    assert [" ".join(line.split()) for line in shown[1:7]] == [
         "source destination what was found time",
         f"✗ xwing-4@node3 deathstar-0@node1 {found} 7.6ms",
         f"✗ xwing-7@node3 deathstar-0@node1 {found} 7.6ms",
@@ -169,17 +169,17 @@ def test_several_paths_are_a_line_each_and_the_worst_is_shown_hop_by_hop() -> No
         "✓ xwing-1@node2 deathstar-0@node1 Healthy 7.6ms",
         "✓ xwing-2@node2 deathstar-0@node1 Healthy 7.6ms",
     ]
-    assert [line for line in told if "→ default/deathstar:80" in line] == [
+    assert [line for line in shown if "→ default/deathstar:80" in line] == [
         "default/xwing-4@node3 → default/deathstar:80 → 10.244.0.172@node1"
     ]
-    assert sum("I P O" in line for line in told) == 1
-    end = "\n".join(told[-6:])
+    assert sum("I P O" in line for line in shown) == 1
+    end = "\n".join(shown[-6:])
     assert "paths  2 of 5 paths broken, all on node2" in end
     assert "why    ipcache-lookup says so " in end
     assert "next   Compare" in end
 
 
-def test_why_of_several_paths_is_the_worst_one_s() -> None:
+def test_the_reason_of_several_paths_is_that_of_the_worst() -> None:
     end = "\n".join(several(lost(), healthy())[-5:])
     assert "paths  1 of 2 paths broken" in end
     assert "why    curl exit 28: timed out " in end
@@ -192,9 +192,9 @@ def test_several_healthy_paths_end_with_their_number() -> None:
     )
 
 
-def test_paths_for_which_a_status_has_no_room_are_counted() -> None:
-    told = several(diverging(), *(from_pod(healthy(), number) for number in range(63)))
-    assert "32 more are not listed" in told
+def test_paths_that_are_not_in_the_status_are_counted() -> None:
+    shown = several(diverging(), *(from_pod(healthy(), number) for number in range(63)))
+    assert "32 more are not listed" in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

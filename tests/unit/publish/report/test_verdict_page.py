@@ -1,4 +1,4 @@
-"""docs/verdict.md: what the rules and the failure model say, and all of it."""
+"""docs/verdict.md contains all rules and the whole failure model."""
 
 from datapath_probe.diagnose.failure_model.table import MODEL
 from datapath_probe.diagnose.verdict.rules import RULES

@@ -31,27 +31,27 @@ def hops(diagnosis: Diagnosis) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("verdict", [ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED])
-def test_hops_before_the_divergent_one_that_could_not_be_checked(verdict: ProbeVerdict) -> None:
+def test_unchecked_hops_before_the_divergent_one_are_assumptions(verdict: ProbeVerdict) -> None:
     unchecked = (blind(HopName.SOURCE_INTERFACE), blind(HopName.ENDPOINT_LOOKUP))
     [assumption] = assumptions(with_blind(diverging(verdict), *unchecked))
     assert assumption.hop == "source-interface"
     assert assumption.message == (
-        "assumed to be as intended, it could not be checked: EvidenceTimeout: source-interface says so"
+        "assumed to be as intended, because it could not be checked: EvidenceTimeout: source-interface says so"
     )
 
 
-def test_a_proxy_beyond_the_divergent_hop() -> None:
+def test_a_proxy_after_the_divergent_hop_is_an_assumption() -> None:
     [assumption] = assumptions(with_blind(diverging(), blind(HopName.DESTINATION_RESPONSE, beyond=True)))
     assert assumption.hop == "destination-response"
     assert assumption.message.startswith("packets are not followed beyond this hop")
 
 
 @pytest.mark.parametrize("diagnosis", [unknown(), unknown(met=True), lost()])
-def test_a_verdict_that_names_no_hop_assumes_nothing(diagnosis: Diagnosis) -> None:
+def test_a_verdict_without_a_hop_has_no_assumptions(diagnosis: Diagnosis) -> None:
     assert hops(with_blind(diagnosis, blind(HopName.IPAM))) == []
 
 
-def test_what_was_checked_is_no_assumption() -> None:
+def test_checked_hops_are_no_assumptions() -> None:
     assert hops(healthy()) == hops(diverging()) == []
 
 

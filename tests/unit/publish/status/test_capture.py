@@ -1,4 +1,4 @@
-"""What a run captured, and that nothing else is taken for it."""
+"""What a run captured, and that other facts are not mistaken for it."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -20,13 +20,13 @@ from unit.publish.samples import NOW, lost, plan, probe, record
 
 PCAP = (
     Path(__file__).parents[3] / "data/captures/cilium-1.18.5/vxlan-node1.pcap"
-).read_bytes()  # of the lab, see test_packets
+).read_bytes()  # recorded on the lab, see test_pcap
 CAPTURE = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, 8472, 10)
 FILTERS = (nftables.fact("node1"), nftables.fact("node2", "cni-1"))
 
 
 def failed_run(*facts: Fact, at: float = NOW) -> RunRecord:
-    """A failed run that asked these, and heard the same of all."""
+    """A failed run that asked for these facts and received the same answer for all."""
     evidence = Evidence({fact: (Answer(0, PCAP, b"", NOW, 1.0),) for fact in facts})
     made = record(lost(), at)
     return replace(
@@ -34,14 +34,14 @@ def failed_run(*facts: Fact, at: float = NOW) -> RunRecord:
     )
 
 
-def test_what_was_asked_of_packet_filters_is_no_capture() -> None:
+def test_facts_about_netfilter_are_not_captures() -> None:
     result = failed_run(*FILTERS).result
     (bundle,) = result.bundles
     assert captured(result) is None
     assert list(pcaps(bundle.run)) == []
 
 
-def test_packets_are_captured_beside_rules_of_packet_filters() -> None:
+def test_captures_are_found_among_facts_about_netfilter() -> None:
     result = failed_run(*FILTERS, CAPTURE).result
     (bundle,) = result.bundles
     found = captured(result)
@@ -50,7 +50,7 @@ def test_packets_are_captured_beside_rules_of_packet_filters() -> None:
     assert [node for node, _ in pcaps(bundle.run)] == ["node1"]
 
 
-def test_a_failed_run_without_a_capture_leaves_the_last_one_in_the_status() -> None:
+def test_a_run_without_a_capture_keeps_the_last_one_in_the_status() -> None:
     first = statuses.after_run(ProbeStatus(), probe(), failed_run(CAPTURE), NextRun(None))
     assert first.capture
     assert (
@@ -68,7 +68,7 @@ def test_the_packets_of_all_paths_are_shown() -> None:
     assert two.packets == one.packets * 2
 
 
-def test_what_several_paths_could_not_capture_is_said_once() -> None:
+def test_a_capture_error_of_several_paths_is_listed_once() -> None:
     result = failed_run(CAPTURE).result
     gone = Evidence({CAPTURE: (Unavailable(EvidenceError.AGENT_NOT_FOUND, "no agent"),)})
     bundle = Bundle(PathRun(plan(), Request(NOW, 1, None), gone))

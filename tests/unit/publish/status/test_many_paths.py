@@ -1,4 +1,4 @@
-"""What a status says of a run with several paths: how many, which one decides, and no more than it has room for."""
+"""The status of a run with several paths: their counts, the one that decides, and the size limit."""
 
 import json
 from dataclasses import replace
@@ -42,7 +42,7 @@ def after(*outcomes: Outcome, previous: ProbeStatus | None = None) -> ProbeStatu
 
 
 def fleet(broken: int, of: int, bad: Outcome = BROKEN) -> list[Outcome]:
-    """So many paths from pods on three nodes, of which some are broken, spread among the others."""
+    """Paths from pods on three nodes, of which this number is broken, spread among the others."""
     outcomes: list[Outcome] = []
     for number in range(of):
         is_bad = number % (of // broken) == 0 and number // (of // broken) < broken if broken else False
@@ -60,7 +60,7 @@ def says(status: ProbeStatus) -> dict[str, str]:
     return {found.type: found.status for found in status.conditions}
 
 
-def test_the_summary_says_how_many_then_what_is_wrong_with_the_worst_then_which_that_is() -> None:
+def test_the_summary_has_the_counts_then_the_worst_verdict_then_its_path() -> None:
     summary = after(*fleet(3, of=12)).summary or ""
     assert summary.startswith(
         "3 of 12 paths broken, all on node2. Broken at ipcache-lookup on node2: WrongTunnelEndpoint: "
@@ -68,7 +68,7 @@ def test_the_summary_says_how_many_then_what_is_wrong_with_the_worst_then_which_
     assert summary.endswith(" (default/xwing-0@node1 → default/deathstar:80 → 10.244.0.172@node1)")
 
 
-def test_healthy_paths_are_told_in_one_sentence_with_the_slowest() -> None:
+def test_healthy_paths_are_summarized_with_the_longest_duration() -> None:
     slow = replace(healthy(), report=replace(REPORT, timings=replace(REPORT.timings, total=0.0123)))
     status = after(*fleet(0, of=11), from_pod(slow, 11))
     assert status.summary == (
@@ -89,9 +89,7 @@ def test_healthy_paths_are_told_in_one_sentence_with_the_slowest() -> None:
         ([replace(healthy(), report=None)] * 2, "2 of 2 paths healthy"),
     ],
 )
-def test_paths_are_counted_by_verdict_with_the_node_that_they_share(
-    outcomes: list[Outcome], said: str
-) -> None:
+def test_paths_are_counted_by_verdict_with_their_common_node(outcomes: list[Outcome], said: str) -> None:
     assert paths_text(outcomes) == said
 
 
@@ -111,14 +109,14 @@ def test_the_worst_path_decides_and_comes_first() -> None:
     assert says(status) == {"ExpectationMet": "False", "PathHealthy": "False", "Ready": "True"}
 
 
-def test_one_path_that_fails_is_a_failure_of_the_probe() -> None:
+def test_one_failed_path_fails_the_probe() -> None:
     first = after(healthy(), healthy())
     second = after(healthy(), BROKEN, previous=first)
     assert (first.counters.consecutive_successes, second.counters.consecutive_failures) == (1, 1)
     assert condition(second, "ExpectationMet").message.startswith("1 of 2 paths broken, on node2. Broken at ")
 
 
-def test_each_condition_names_the_path_that_makes_it_so() -> None:
+def test_each_condition_names_the_path_that_decides_it() -> None:
     status = after(STALE, PENDING, healthy())
     reachable, path_healthy = condition(status, "ExpectationMet"), condition(status, "PathHealthy")
     assert (reachable.status, reachable.reason) == ("Unknown", "SourceNotRunning")
@@ -127,7 +125,7 @@ def test_each_condition_names_the_path_that_makes_it_so() -> None:
     assert (path_healthy.status, path_healthy.reason) == ("False", "WrongTunnelEndpoint")
 
 
-def test_a_probe_is_stalled_when_none_of_its_paths_can_be_run() -> None:
+def test_a_probe_is_stalled_if_none_of_its_paths_can_run() -> None:
     assert says(after(CANNOT_RUN, CANNOT_RUN))["Stalled"] == "True"
     assert says(after(CANNOT_RUN, healthy())) == {
         "ExpectationMet": "Unknown",
@@ -136,7 +134,7 @@ def test_a_probe_is_stalled_when_none_of_its_paths_can_be_run() -> None:
     }
 
 
-def test_as_many_paths_are_shown_as_a_status_has_room_for_the_worst_of_them() -> None:
+def test_only_the_worst_paths_are_listed_if_there_are_too_many() -> None:
     long = replace(
         BROKEN,
         findings=tuple(

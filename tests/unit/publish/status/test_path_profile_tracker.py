@@ -1,4 +1,4 @@
-"""When a change of the way counts: once, and not before it stands."""
+"""When a change of the path profile counts: once, and only when it is stable."""
 
 from dataclasses import replace
 
@@ -23,17 +23,17 @@ def follow(tracker: PathProfileTracker, *seen: tuple[float, ObservedPathProfile 
 
 
 def restarted(update: ProfileUpdate) -> PathProfileTracker:
-    """An operator that reads the status again."""
+    """An operator that has read the status again."""
     assert update.profile
     written = ProbeStatus(path_profile=update.profile).to_object()
     return PathProfileTracker(ProbeStatus.from_object(written).path_profile)
 
 
-def test_the_first_way_and_another_choice_of_backend_are_no_change() -> None:
+def test_the_first_profile_and_another_selected_backend_are_no_change() -> None:
     assert follow(PathProfileTracker(None), (0, NEAR), (5, FAR), (10, NEAR), (15, FAR)) == [None] * 4
 
 
-def test_a_change_is_told_once() -> None:
+def test_a_change_is_reported_once() -> None:
     native = replace(PROFILE, routing="native")
     assert follow(PathProfileTracker(None), (0, PROFILE), (5, native), (10, native)) == [
         None,
@@ -42,7 +42,7 @@ def test_a_change_is_told_once() -> None:
     ]
 
 
-def test_a_change_of_both_nodes_is_told_once_though_runs_pass_one_or_both() -> None:
+def test_a_change_of_both_nodes_is_reported_once_although_runs_may_pass_only_one() -> None:
     tc = ObservedAttachment("tc", ("cil_from_container",))
     near, far = (
         replace(PROFILE, node_attachments={"node2": tc}),
@@ -53,7 +53,7 @@ def test_a_change_of_both_nodes_is_told_once_though_runs_pass_one_or_both() -> N
     ]
 
 
-def test_a_node_that_a_run_did_not_pass_is_not_forgotten() -> None:
+def test_a_node_that_a_run_did_not_pass_is_kept() -> None:
     tc = replace(PROFILE, node_attachments={"node1": ObservedAttachment("tc", ("cil_from_container",))})
     assert follow(PathProfileTracker(None), (0, FAR), (5, NEAR), (10, tc)) == [
         None,
@@ -62,7 +62,7 @@ def test_a_node_that_a_run_did_not_pass_is_not_forgotten() -> None:
     ]
 
 
-def test_a_backend_set_counts_when_it_has_stood() -> None:
+def test_a_backend_set_counts_when_it_is_stable() -> None:
     assert follow(
         PathProfileTracker(None), (0, PROFILE), (5, ONE_LESS), (10, ONE_LESS), (15, ONE_LESS), (20, ONE_LESS)
     ) == [
@@ -70,7 +70,7 @@ def test_a_backend_set_counts_when_it_has_stood() -> None:
     ]
 
 
-def test_a_roll_out_that_ends_as_it_began_is_no_change() -> None:
+def test_a_roll_out_with_the_same_result_is_no_change() -> None:
     assert (
         follow(
             PathProfileTracker(None),
@@ -84,21 +84,21 @@ def test_a_roll_out_that_ends_as_it_began_is_no_change() -> None:
     )
 
 
-def test_a_backend_that_comes_back_elsewhere_has_moved() -> None:
+def test_a_backend_that_returns_on_another_node_is_a_change() -> None:
     moved = replace(PROFILE, backends={"deathstar-0": "node1", "deathstar-1": "node3"})
     assert follow(PathProfileTracker(None), (0, PROFILE), (5, ONE_LESS), (10, moved)) == [
         *(None, None, "backend deathstar-1 moved node2 → node3"),
     ]
 
 
-def test_what_is_in_transition_or_could_not_run_changes_nothing() -> None:
+def test_runs_in_transition_and_runs_that_could_not_start_change_nothing() -> None:
     tracker = PathProfileTracker(None)
     before = tracker.update(run(PROFILE))
     assert tracker.update(run(None, 5)) == ProfileUpdate(before.profile)
     assert tracker.update(RunResult(NOW, NOW, (CANNOT_RUN,))) == ProfileUpdate(before.profile)
 
 
-def test_another_destination_is_another_fact() -> None:
+def test_another_destination_is_a_change() -> None:
     other = replace(PROFILE, destination="default/alderaan:80", routing="native")
     assert follow(PathProfileTracker(None), (0, PROFILE), (5, other), (10, other)) == [None] * 3
 
@@ -109,10 +109,12 @@ def test_a_restart_neither_loses_nor_repeats_a_change() -> None:
     changed = restarted(first).update(run(native, 5))
     assert changed.change == "routing vxlan → native"
     assert restarted(changed).update(run(native, 10)).change is None
-    assert restarted(first).update(run(native, 10)).change == changed.change  # it died before it could write
+    assert (
+        restarted(first).update(run(native, 10)).change == changed.change
+    )  # it was killed before it could write
 
 
-def test_the_way_says_since_when_and_what_changed_last() -> None:
+def test_the_profile_has_the_time_and_description_of_the_last_change() -> None:
     tracker = PathProfileTracker(None)
     assert _since(tracker.update(run(PROFILE)).profile) == (NOW, None)
     changed = tracker.update(run(replace(PROFILE, routing="native"), 5)).profile
@@ -120,7 +122,7 @@ def test_the_way_says_since_when_and_what_changed_last() -> None:
     assert _since(tracker.update(run(replace(PROFILE, routing="native"), 9)).profile) == _since(changed)
 
 
-def test_names_too_long_for_the_status_are_no_change_each_run() -> None:
+def test_names_too_long_for_the_status_do_not_cause_a_change_in_each_run() -> None:
     long = replace(PROFILE, backends={"d" * 200: "node1"}, backend_count=1)
     assert follow(PathProfileTracker(None), (0, long), (20, long), (40, long)) == [None] * 3
 
@@ -130,7 +132,7 @@ def _since(profile: PathProfile | None) -> tuple[float, str | None]:
     return profile.last_change_time.timestamp(), profile.last_change
 
 
-def test_the_profile_of_several_paths_is_one_whichever_is_the_worst() -> None:
+def test_several_paths_share_one_profile_whichever_is_the_worst() -> None:
     one, other = from_pod(healthy(NEAR), 1, "node2"), from_pod(healthy(FAR), 2, "node1")
     tracker = PathProfileTracker(None)
     first = tracker.update(RunResult(NOW, NOW, (one, other)))
@@ -143,7 +145,7 @@ def test_the_profile_of_several_paths_is_one_whichever_is_the_worst() -> None:
     assert tracker.update(RunResult(NOW + 5, NOW + 5, (other, one))) == ProfileUpdate(first.profile)
 
 
-def test_a_path_without_a_profile_keeps_its_place_in_that_of_all() -> None:
+def test_a_path_without_a_profile_keeps_its_part_of_the_shared_one() -> None:
     one, other = from_pod(healthy(PROFILE), 1, "node2"), from_pod(healthy(PROFILE), 2, "node1")
     tracker = PathProfileTracker(None)
     first = tracker.update(RunResult(NOW, NOW, (one, other)))

@@ -1,4 +1,4 @@
-"""What the agent says of policies, against what it programmed: five policies on one endpoint, recorded on the lab."""
+"""The agent's policies compared with what it programmed: five policies on one endpoint, recorded on the lab."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ NO_EXHAUST = PolicyRef("CiliumClusterwideNetworkPolicy", "", "no-exhaust")
 QUIET = PolicyRef("NetworkPolicy", "e2e", "np-quiet")
 
 GRID: dict[str, str | None] = json.loads((RECORDED.parent / "policy_grid.json").read_text())
-"""What the map of the endpoint held: value by direction, identity and TCP port."""
+"""The entries of the endpoint's map: value by direction, identity and TCP port."""
 
 
 def policy() -> EndpointPolicy:
@@ -58,20 +58,20 @@ def entry(direction: TrafficDirection, identity: int, port: int) -> PolicyEntry 
     return found
 
 
-def test_the_facts_are_those_that_were_asked_for() -> None:
+def test_the_builders_make_the_recorded_facts() -> None:
     assert agent_endpoint.fact("node2", 3568) == fact("endpoint_policy", "five policies")
     assert policy_selectors.fact("node2") == fact("policy_selectors", "all")
     assert policy_repository.fact("node2") == fact("policy_repository", "all")
 
 
 @pytest.mark.parametrize("key", [key for key in GRID if key.split()[1] not in (str(ANY_IDENTITY), str(HOST))])
-def test_what_the_agent_means_is_what_it_programmed(key: str) -> None:
+def test_the_agents_decisions_match_its_map(key: str) -> None:
     direction, identity, port = TrafficDirection[key.split()[0].upper()], *map(int, key.split()[1:])
     programmed = policymap.decide(entry(direction, identity, port), entry(direction, ANY_IDENTITY, port))
     allowed = isinstance(programmed, PolicyEntry) and not programmed.deny
-    meant = endpoint_policy.decide(policy(), selections(), Traffic(direction, identity, port, {}))
-    assert isinstance(meant, Decision)
-    assert meant.allowed == allowed
+    decision = endpoint_policy.decide(policy(), selections(), Traffic(direction, identity, port, {}))
+    assert isinstance(decision, Decision)
+    assert decision.allowed == allowed
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_what_the_agent_means_is_what_it_programmed(key: str) -> None:
         (EGRESS, STAR, 80, True, {L4_ONLY}),
     ],
 )
-def test_the_policies_that_decide_are_named(
+def test_the_deciding_policies_are_named(
     direction: TrafficDirection, identity: int, port: int, allowed: bool, policies: set[PolicyRef]
 ) -> None:
     decision = decide(direction, identity, port)
     assert (decision.allowed, set(decision.policies), decision.exact) == (allowed, policies, True)
 
 
-def test_a_named_port_is_the_called_pods() -> None:
+def test_a_named_port_is_that_of_the_destination_pod() -> None:
     assert set(decide(INGRESS, SHIP, 80).policies) == {LAND, L4_ONLY}
 
 
-def test_rules_that_do_not_tell_which_of_two_policies_decides_are_not_taken_for_one() -> None:
+def test_rules_that_may_come_from_either_of_two_policies_are_not_exact() -> None:
     peer = policy().filters[EGRESS][0].peers[0]
     one = replace(policy().filters[EGRESS][0], port_name="", first=0, last=65535, protocol="ANY")
     both = replace(one, peers=(replace(peer, selector="all", policies=(LAND, QUIET)),))
@@ -116,7 +116,7 @@ def test_without_policies_nothing_is_enforced() -> None:
     assert endpoint_policy.decide(found, {}, Traffic(INGRESS, SHIP, 80, {})) == Decision(allowed=True)
 
 
-def test_selectors_of_another_moment_decide_nothing() -> None:
+def test_unknown_selectors_decide_nothing() -> None:
     decision = endpoint_policy.decide(policy(), {}, Traffic(INGRESS, SHIP, 80, {}))
     assert isinstance(decision, Unavailable)
 
@@ -128,7 +128,7 @@ def test_rules_of_different_ranks_decide_nothing() -> None:
     assert decision.reason == EvidenceError.UNSUPPORTED_CONFIGURATION
 
 
-def test_a_policy_that_is_about_to_change_is_not_settled() -> None:
+def test_a_policy_that_is_not_realized_is_not_settled() -> None:
     recorded = answer("endpoint_policy", "five policies")
     shown = json.loads(recorded.stdout)
     shown[0]["status"]["policy"]["spec"]["policy-revision"] += 1
@@ -137,7 +137,7 @@ def test_a_policy_that_is_about_to_change_is_not_settled() -> None:
     assert not found.settled
 
 
-def test_audited_denials_are_told_apart() -> None:
+def test_audited_denials_are_distinguished() -> None:
     recorded = answer("endpoint_policy", "five policies")
     shown = json.loads(recorded.stdout)
     shown[0]["status"]["policy"]["realized"]["policy-enabled"] = "audit-both"
@@ -153,20 +153,20 @@ def closing(direction: TrafficDirection) -> set[PolicyRef]:
     return set(policy_repository.closing(rules, direction, policy().labels))
 
 
-def test_a_default_deny_names_all_that_select_the_endpoint_and_close_the_direction() -> None:
+def test_a_default_deny_names_all_policies_that_cause_it() -> None:
     assert closing(INGRESS) == {LAND, NO_EXHAUST, QUIET, L4_ONLY}  # x-nodd sets enableDefaultDeny: false
     assert closing(EGRESS) == {QUIET, L4_ONLY}
 
 
-def test_policies_for_others_close_nothing() -> None:
+def test_policies_for_other_endpoints_cause_no_default_deny() -> None:
     rules = policy_repository.parse(answer("policy_repository", "all"))
     assert not isinstance(rules, Unavailable)
     assert policy_repository.closing(rules, INGRESS, ("k8s:class=ship",)) == ()
 
 
 @pytest.mark.parametrize("key", ["any.class", "any:class", "k8s.class", "class"])
-def test_the_entries_of_1_19_tell_the_same(key: str) -> None:
-    """As 1.19.5 prints them (`pkg/policy/types/policyentry.go`), with a dot after the source of a label."""
+def test_the_entries_of_1_19_are_equivalent(key: str) -> None:
+    """In the format of 1.19.5 (`pkg/policy/types/policyentry.go`), with a dot after the source of a label."""
     entry = {
         "Subject": {"matchLabels": {key: "deathstar"}},
         "Labels": [
@@ -206,7 +206,7 @@ LABELS = ("k8s:class=deathstar", "k8s:org=empire", "reserved:host=")
         (Requirement("reserved", "host", "Exists"), True),
     ],
 )
-def test_labels_meet_requirements_as_kubernetes_defines_it(requirement: Requirement, met: bool) -> None:
+def test_labels_meet_requirements_as_in_kubernetes(requirement: Requirement, met: bool) -> None:
     assert requirement.met_by(LABELS) is met
 
 

@@ -1,4 +1,4 @@
-"""What programs can return, by their code: recorded instructions as bpftool shows them, and some written here."""
+"""What programs can return, from their code: recorded instructions in bpftool's format, and some written here."""
 
 import json
 from pathlib import Path
@@ -30,11 +30,11 @@ def returned(*code: str) -> Values | Unavailable:
         ("xdp-drops-some", [1, 2]),
     ],
 )
-def test_recorded_programs_return_what_their_source_says(name: str, values: list[int]) -> None:
+def test_recorded_programs_return_the_values_of_their_source(name: str, values: list[int]) -> None:
     assert returned(*RECORDED[name]) == frozenset(values)
 
 
-def test_a_constant_is_followed_through_other_registers_and_past_calls() -> None:
+def test_a_constant_is_followed_through_registers_and_calls() -> None:
     code = ("(b7) r6 = 0", "(85) call bpf_trace_printk#6", "(bf) r0 = r6", "(95) exit")
     assert returned(*code) == frozenset({0})
 
@@ -48,7 +48,7 @@ def test_a_constant_is_followed_through_other_registers_and_past_calls() -> None
         ("(85) call bpf_tail_call#12", "(b7) r0 = 0", "(95) exit"),
     ],
 )
-def test_what_is_computed_or_decided_elsewhere_can_be_anything(code: tuple[str, ...]) -> None:
+def test_a_computed_or_received_value_can_be_anything(code: tuple[str, ...]) -> None:
     assert returned(*code) is None
 
 
@@ -56,11 +56,11 @@ def test_a_loop_ends() -> None:
     assert returned("(b7) r0 = 0", "(55) if r1 != 0x0 goto pc-2", "(95) exit") == frozenset({0})
 
 
-def test_a_jump_out_of_the_code_is_not_understood() -> None:
+def test_a_jump_out_of_the_code_is_unparsable() -> None:
     assert isinstance(returned("(05) goto pc+7", "(95) exit"), Unavailable)
 
 
-def test_only_what_keeps_a_packet_from_going_on_is_taken() -> None:
+def test_only_verdicts_that_stop_a_packet_are_returned() -> None:
     every = frozenset({NEXT, 0, SHOT})
     assert taken(every, AttachKind.TCX, before_another=False) == frozenset({SHOT})
     assert taken(every, AttachKind.TCX, before_another=True) == frozenset({0, SHOT})
@@ -69,5 +69,5 @@ def test_only_what_keeps_a_packet_from_going_on_is_taken() -> None:
 
 
 @given(st.lists(st.sampled_from(["(b7) r0 = 2", "(05) goto pc-1", "(95) exit", "(18) r0 = map[id:3]", ""])))
-def test_any_code_comes_to_an_end(code: list[str]) -> None:
+def test_the_evaluation_of_any_code_ends(code: list[str]) -> None:
     returned(*code)

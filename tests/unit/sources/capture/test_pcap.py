@@ -1,4 +1,4 @@
-"""Captured packets: what two nodes of the lab recorded of one request, what the kernel's filter keeps, and garbage."""
+"""Captured packets: two recorded nodes during one request, the kernel's filter, and garbage."""
 
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -49,17 +49,17 @@ def test_the_first_packet_is_followed_from_the_pod_into_the_tunnel() -> None:
     )
 
 
-def test_the_answer_comes_with_the_other_sides_identity() -> None:
+def test_the_reply_has_the_identity_of_the_other_side() -> None:
     first = next(p for p in recorded("node1").packets if p.outer and p.outgoing)
     assert first.flags == ("SYN", "ACK")
     assert first.outer == Outer("172.30.0.11", "172.30.0.12", "vxlan", vni=5315)
 
 
-def test_what_was_lost_is_counted() -> None:
+def test_lost_packets_are_counted() -> None:
     assert (recorded("node1").lost, recorded("node2").lost) == (3, 0)
 
 
-def test_no_data_of_the_request_is_kept_but_its_length_is() -> None:
+def test_only_the_length_of_the_payload_is_kept() -> None:
     for node in NOTES:
         assert b"landing" not in recorded_pcap(node)
         assert b"HTTP" not in recorded_pcap(node)
@@ -73,25 +73,25 @@ def test_an_interface_without_a_name_is_shown_by_its_index() -> None:
 
 
 @given(st.binary(max_size=300), st.binary(max_size=100))
-def test_garbage_is_no_capture_and_no_error(stdout: bytes, stderr: bytes) -> None:
+def test_garbage_is_unavailable(stdout: bytes, stderr: bytes) -> None:
     assert isinstance(parsed(stdout, stderr), Unavailable)
 
 
 @given(st.integers(0, 3839), st.binary(min_size=1, max_size=40))
-def test_a_damaged_capture_is_read_as_far_as_it_makes_sense(place: int, damage: bytes) -> None:
+def test_a_damaged_capture_is_read_as_far_as_possible(place: int, damage: bytes) -> None:
     whole = recorded_pcap("node1")
     found = parsed(whole[:place] + damage + whole[place + len(damage) :])
     assert isinstance(found, Captured | Unavailable)
 
 
 @given(st.integers(25, 3839))
-def test_a_capture_cut_anywhere_is_said_to_be_or_ends_between_packets(size: int) -> None:
+def test_a_truncated_capture_is_detected_or_ends_between_packets(size: int) -> None:
     found = parsed(recorded_pcap("node1")[:size])
     assert isinstance(found, Unavailable) or 0 < len(found.packets) < 36
 
 
 def kept(program: str, packet: bytes) -> bool:
-    """Run a filter as the kernel does; a load beyond the end drops the packet."""
+    """Run a filter like the kernel; a load beyond the end drops the packet."""
     instructions = [tuple(map(int, each.split(","))) for each in program.split()]
     place = a = x = 0
     while True:
@@ -126,7 +126,7 @@ def _number(packet: bytes, place: int, size: int) -> int:
 
 
 def _ip_packets(node: str) -> list[bytes]:
-    """Recorded packets from their IP header on."""
+    """Recorded packets, starting with their IP header."""
     whole, place, found = recorded_pcap(node), 24, []
     while place < len(whole):
         size = int.from_bytes(whole[place + 8 : place + 12], "little")
@@ -148,7 +148,7 @@ def test_the_filter_drops_every_other_connection() -> None:
         assert not any(kept(other, packet) for node in NOTES for packet in _ip_packets(node))
 
 
-def test_a_node_speaks_from_any_of_its_addresses() -> None:
+def test_packets_of_a_node_may_have_any_of_its_addresses() -> None:
     program = connection_filter([IPv4Address("172.30.0.12"), IPv4Address(XWING)], PORT, 8472)
     assert all(kept(program, packet) for node in NOTES for packet in _ip_packets(node))
 
@@ -160,11 +160,11 @@ def test_without_a_tunnel_only_plain_packets_are_kept() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_the_filter_ends_on_any_packet(packet: bytes) -> None:
+def test_the_filter_ends_for_any_packet(packet: bytes) -> None:
     assert not kept(connection_filter([IPv4Address(XWING)], PORT, 8472), packet) or len(packet) >= 24
 
 
-def test_the_fact_is_of_typed_values_and_is_asked_for_once() -> None:
+def test_the_fact_has_typed_parameters_and_is_not_repeated() -> None:
     fact = pcap.fact("node2", [IPv4Address(XWING)], PORT, 8472, 12.4)
     words = argv_of(fact)
     assert words[:2] == ("perl", "-e")

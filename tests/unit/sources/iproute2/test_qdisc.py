@@ -1,4 +1,4 @@
-"""Queues that lose packets, and neighbours, as iproute2 prints them."""
+"""Qdiscs that drop or delay packets, and neighbors, in the output of iproute2."""
 
 import json
 
@@ -17,29 +17,29 @@ def printed(shown: object) -> Answer:
 def queue(
     kind: str, drops: int = 0, waiting: int = 0, options: dict[str, object] | None = None
 ) -> dict[str, object]:
-    told = {"drops": drops, "overlimits": 0, "requeues": 0, "backlog": 600 * waiting, "qlen": waiting}
-    return {"kind": kind, "handle": "0:", "dev": "lxc1", "root": True, "options": options or {}, **told}
+    statistics = {"drops": drops, "overlimits": 0, "requeues": 0, "backlog": 600 * waiting, "qlen": waiting}
+    return {"kind": kind, "handle": "0:", "dev": "lxc1", "root": True, "options": options or {}, **statistics}
 
 
 @pytest.mark.parametrize("kind", ["noqueue", "fq_codel", "pfifo_fast", "mq"])
-def test_an_ordinary_queue_may_drop(kind: str) -> None:
+def test_a_default_qdisc_may_drop(kind: str) -> None:
     assert qdisc.parse_losing(printed([queue(kind, drops=5, waiting=1)])) == {}
 
 
 @pytest.mark.parametrize(
-    ("shown", "told"),
+    ("shown", "expected"),
     [
         (queue("tbf", drops=5), Queue("tbf, which has dropped 5 packets")),
         (
             queue("tbf", waiting=2, options={"rate": 100, "burst": 300, "lat": 600000000}),
-            Queue("tbf, which has dropped 0 packets and holds back 2", loses=False, delay_s=12.0),
+            Queue("tbf, which has dropped 0 packets and has a backlog of 2", loses=False, delay_s=12.0),
         ),
         (
             queue("htb", waiting=2),
-            Queue("htb, which has dropped 0 packets and holds back 2", loses=False, delay_s=None),
+            Queue("htb, which has dropped 0 packets and has a backlog of 2", loses=False, delay_s=None),
         ),
         (queue("tbf"), None),
-        (queue("blackhole"), Queue("a black hole")),
+        (queue("blackhole"), Queue("a blackhole, which drops every packet")),
         (queue("netem"), Queue("netem, which disturbs packets, and has dropped 0")),
         (
             queue("netem", options={"limit": 1000, "delay": {"delay": 3, "jitter": 0.5, "correlation": 0}}),
@@ -51,13 +51,13 @@ def test_an_ordinary_queue_may_drop(kind: str) -> None:
         ),
     ],
 )
-def test_a_queue_that_somebody_has_put_there_is_told_when_packets_suffer(
-    shown: dict[str, object], told: Queue | None
+def test_another_qdisc_is_reported_if_it_affects_packets(
+    shown: dict[str, object], expected: Queue | None
 ) -> None:
-    assert qdisc.parse_losing(printed([shown])) == ({"lxc1": told} if told else {})
+    assert qdisc.parse_losing(printed([shown])) == ({"lxc1": expected} if expected else {})
 
 
-def test_filters_are_where_there_is_a_place_for_them() -> None:
+def test_devices_that_can_have_filters() -> None:
     shown = [queue("noqueue"), queue("clsact") | {"dev": "lxc2"}, queue("ingress") | {"dev": "eth0"}]
     assert qdisc.parse_filtering(printed(shown)) == frozenset({"lxc2", "eth0"})
 
@@ -73,11 +73,11 @@ def test_filters_are_where_there_is_a_place_for_them() -> None:
         ([], Absent()),
     ],
 )
-def test_a_neighbour_is_where_packets_are_sent_to(shown: object, neighbor: Neighbor | Absent) -> None:
+def test_a_neighbor(shown: object, neighbor: Neighbor | Absent) -> None:
     assert neighbors.parse_neighbor(printed(shown)) == neighbor
 
 
-def test_the_neighbours_of_a_pod_are_told_by_their_addresses() -> None:
+def test_the_neighbors_of_a_pod_by_address() -> None:
     shown = [
         {"dst": "10.244.1.63", "lladdr": "66:EA:08:2D:F2:B5", "state": ["STALE"]},
         {"dst": "10.244.1.64", "state": ["NOARP"]},
@@ -89,6 +89,6 @@ def test_the_neighbours_of_a_pod_are_told_by_their_addresses() -> None:
     assert neighbors.parse_neighbors(Answer(0, b"", b"", 0.0, 0.0)) == {}
 
 
-def test_no_queue_at_all_is_no_loss_and_garbage_no_evidence() -> None:
+def test_empty_output_is_no_loss_and_garbage_is_unavailable() -> None:
     assert qdisc.parse_losing(Answer(0, b"", b"", 0.0, 0.0)) == {}
     assert isinstance(qdisc.parse_losing(printed([{"dev": "lxc1"}])), Unavailable)

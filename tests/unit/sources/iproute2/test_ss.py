@@ -1,4 +1,4 @@
-"""A pod's sockets, as ss prints them."""
+"""The sockets of a pod, in the output of ss."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def parsed(text: str) -> tuple[Socket, ...]:
     return found
 
 
-def test_who_listens_at_all_addresses_listens_at_this_one() -> None:
+def test_a_listener_at_all_addresses_listens_at_this_one() -> None:
     assert ss.listener(parsed(PRINTED), "10.0.2.3")
     assert ss.listener(parsed(DUAL_STACK), "10.0.2.3")
     assert ss.listener(parsed("LISTEN 0 5 [::]:80 [::]:*\n"), "10.0.2.3")
@@ -32,11 +32,11 @@ def test_who_listens_at_all_addresses_listens_at_this_one() -> None:
 @pytest.mark.parametrize(
     "line", ["LISTEN 0 5 127.0.0.1:80 0.0.0.0:*", "LISTEN 0 5 127.0.0.53%lo:80 0.0.0.0:*"]
 )
-def test_who_listens_elsewhere_does_not_listen_here(line: str) -> None:
+def test_a_listener_at_another_address_does_not_count(line: str) -> None:
     assert ss.listener(parsed(line), "10.0.2.3") is None
 
 
-def test_a_listener_is_full_when_more_wait_than_may() -> None:
+def test_a_listener_is_full_if_its_queue_exceeds_the_limit() -> None:
     listener = ss.listener(parsed(PRINTED), "10.0.2.3")
     assert listener is not None
     assert listener.is_full
@@ -55,6 +55,6 @@ def test_a_connection_is_found_by_its_client() -> None:
     assert ss.of_connection(parsed(PRINTED), "10.0.1.2", 40103) is None
 
 
-def test_no_socket_is_none_and_garbage_no_evidence() -> None:
+def test_empty_output_means_no_socket_and_garbage_is_unavailable() -> None:
     assert parsed("") == ()
     assert isinstance(ss.parse(Answer(0, b"no socket\n", b"", 0.0, 0.0)), Unavailable)

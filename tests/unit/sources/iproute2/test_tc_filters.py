@@ -1,4 +1,4 @@
-"""Filters of tc that are no eBPF programs, as iproute2 prints them."""
+"""tc filters that are not eBPF programs, in the output of iproute2."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ NEXT, DROP = 0xFFFFFFFF, 2
 
 
 def printed(*filters: Shown) -> str:
-    """Each behind the head of its preference, as tc shows it."""
+    """Each filter after the head of its preference, as in tc's output."""
     shown: list[Shown] = []
     for one in filters:
         shown += [{key: one[key] for key in one if key != "options"}, one]
@@ -33,7 +33,7 @@ def classic(*returns: tuple[int, int], direct: bool = True) -> Shown:
 
 
 def acting(kind: str, packets: int | None = 3, control: str = "pipe", **more: object) -> Shown:
-    """A filter with one action; `packets`: that it has met, None where that is not shown."""
+    """A filter with one action; `packets`: those that it has matched, None if not shown."""
     stats = {} if packets is None else {"stats": {"bytes": 99, "packets": packets, "drops": packets}}
     action = {"order": 1, "kind": kind, "control_action": {"type": control}, **more, **stats}
     return filter_("flower", keys={"eth_type": "ipv4"}, actions=[action])
@@ -46,47 +46,47 @@ def does(*filters: Shown) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("shown", "told"),
+    ("shown", "effect"),
     [
-        (classic((RETURN, NEXT), (RETURN, DROP)), "drops packets or takes them"),
-        (classic((RETURN_ACCUMULATOR, 0)), "drops packets or takes them"),
-        (acting("gact", control="drop"), "takes packets (gact drop)"),
-        (acting("gact", None, control="drop"), "takes packets (gact drop)"),
+        (classic((RETURN, NEXT), (RETURN, DROP)), "drops or redirects packets"),
+        (classic((RETURN_ACCUMULATOR, 0)), "drops or redirects packets"),
+        (acting("gact", control="drop"), "stops packets (gact drop)"),
+        (acting("gact", None, control="drop"), "stops packets (gact drop)"),
         (
             acting("mirred", control="stolen", mirred_action="redirect", to_dev="dummy0"),
             "redirects packets to dummy0",
         ),
-        (acting("police"), "takes packets (police pipe)"),
+        (acting("police"), "stops packets (police pipe)"),
         (acting("pedit"), "changes packets (pedit)"),
     ],
 )
-def test_a_filter_that_takes_packets_is_told(shown: Shown, told: str) -> None:
-    assert does(shown) == [told]
+def test_a_filter_that_stops_or_changes_packets_is_reported(shown: Shown, effect: str) -> None:
+    assert does(shown) == [effect]
 
 
 @pytest.mark.parametrize(
     "shown",
     [
         classic((RETURN, NEXT), (RETURN, 0)),
-        classic((RETURN, DROP), direct=False),  # a class, and nothing is done to it
+        classic((RETURN, DROP), direct=False),  # sets a class, without an action
         acting("gact", control="pass"),
-        acting("gact", 0, control="drop"),  # has met nothing
+        acting("gact", 0, control="drop"),  # has matched nothing
         acting("police", 0),
         acting("mirred", mirred_action="mirror", to_dev="dummy0"),
         filter_("u32", fh="800:", ht_divisor=1),
         filter_("bpf", bpf_name="watcher", prog={"id": 7}),  # eBPF
     ],
 )
-def test_a_filter_that_lets_packets_pass_is_not(shown: Shown) -> None:
+def test_a_filter_that_lets_packets_pass_is_not_reported(shown: Shown) -> None:
     assert does(shown) == []
 
 
-def test_behind_ciliums_own_program_no_filter_is_met() -> None:
+def test_filters_after_ciliums_own_program_are_ignored() -> None:
     own = filter_("bpf", bpf_name="cil_from_container-lxc1", prog={"id": 7})
     assert does(own, classic((RETURN, DROP))) == []
     assert does(classic((RETURN, DROP)), own) != []
 
 
-def test_no_filter_is_none_and_garbage_no_evidence() -> None:
+def test_empty_output_means_no_filter_and_garbage_is_unavailable() -> None:
     assert tc_filters.parse(Answer(0, b"", b"", 0.0, 0.0)) == ()
     assert isinstance(tc_filters.parse(Answer(0, b'[{"options": 3}]', b"", 0.0, 0.0)), Unavailable)

@@ -1,4 +1,4 @@
-"""The policy map: which of two entries decides, and where each version keeps what."""
+"""The policy map: which of two entries decides, and the layouts of each version."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ TOP = 2**32 - 1
 ALLOW_ALL = PolicyEntry(deny=False, proxy_port=0, precedence=0, prefix_bits=0)
 
 
-def test_without_policies_any_identity_may_pass() -> None:
+def test_without_policies_any_identity_is_allowed() -> None:
     of_server = policymap.lookup("node2", V1_18, 732, EGRESS, 35535, 80)
     of_any = policymap.lookup("node2", V1_18, 732, EGRESS, ANY_IDENTITY, 80)
     assert of_server == fact("policymap", "server's identity")
@@ -48,7 +48,7 @@ def test_each_version_names_the_map_of_an_endpoint(layout: Layout, name: str) ->
         ("2b 67 40 00 00 01 00 00 09 00 00 00", (False, 11111, 256, 8)),
     ],
 )
-def test_each_version_lays_out_an_entry(value: str, entry: tuple[bool, int, int, int]) -> None:
+def test_the_layout_of_an_entry_in_each_version(value: str, entry: tuple[bool, int, int, int]) -> None:
     assert policymap.parse(looked_up(value)) == PolicyEntry(*entry)
 
 
@@ -71,13 +71,13 @@ REDIRECT = PolicyEntry(deny=False, proxy_port=11111, precedence=5, prefix_bits=8
         (ALLOW_PORT, REDIRECT, REDIRECT),
     ],
 )
-def test_precedence_then_the_longer_prefix_decides(
+def test_the_higher_precedence_then_the_longer_prefix_decides(
     of_identity: PolicyEntry | Absent, of_any: PolicyEntry | Absent, decisive: PolicyEntry | Absent
 ) -> None:
     assert decide(of_identity, of_any) == decisive
 
 
-def test_of_equals_the_identitys_own_entry_decides() -> None:
+def test_of_equal_entries_that_of_the_identity_decides() -> None:
     own = PolicyEntry(deny=False, proxy_port=1, precedence=3, prefix_bits=24)
     others = PolicyEntry(deny=False, proxy_port=2, precedence=3, prefix_bits=24)
     assert decide(own, others) is own
@@ -92,7 +92,7 @@ def test_of_equals_the_identitys_own_entry_decides() -> None:
         (replace(ALLOW_PORT, auth_type=1), ALLOW_ALL, 1),
     ],
 )
-def test_an_authentication_that_is_not_said_is_the_wider_entrys(
+def test_an_inherited_authentication_type_is_that_of_the_wider_entry(
     own: PolicyEntry, others: PolicyEntry, auth_type: int
 ) -> None:
     decided = decide(own, others)

@@ -1,4 +1,4 @@
-"""iptables' rules, followed for one packet as the kernel follows them."""
+"""The rules of iptables, evaluated for one packet like in the kernel."""
 
 import pytest
 
@@ -11,7 +11,7 @@ ARRIVING = ("PREROUTING", "INPUT")
 
 
 def saved(*rules: str, policy: str = "ACCEPT [9:900]", table: str = "filter") -> str:
-    """What iptables-save -c prints of one table."""
+    """The output of `iptables-save -c` for one table."""
     lines = (
         f"*{table}",
         f":INPUT {policy}",
@@ -47,7 +47,7 @@ def loss(text: str, packet: Packet = TUNNELED) -> Loss | None:
         '[3:300] -A INPUT -p udp -m comment --comment "no -j ACCEPT here" -j DROP',
     ],
 )
-def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> None:
+def test_a_rule_that_matches_the_packet_and_has_matched_some_drops_it(rule: str) -> None:
     found = loss(saved(rule))
     assert found is not None
     assert (found.table, found.packets, found.does, found.certain) == ("filter", 3, "drops", True)
@@ -57,7 +57,7 @@ def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> No
 @pytest.mark.parametrize(
     "rule",
     [
-        "[0:0] -A INPUT -j DROP",  # has met nothing yet
+        "[0:0] -A INPUT -j DROP",  # has matched nothing yet
         "[3:300] -A INPUT -p tcp -j DROP",
         "[3:300] -A INPUT ! -p udp -j DROP",
         "[3:300] -A INPUT -s 172.30.0.99/32 -j DROP",
@@ -70,11 +70,11 @@ def test_a_rule_that_means_the_packet_and_has_met_some_drops_it(rule: str) -> No
         "[3:300] -A INPUT -f -j DROP",
         "[0:0] -A INPUT -m mark --mark 0x1 -j DROP",
         "[3:300] -A INPUT -p tcp -m string --string secret --algo bm -j DROP",
-        "[3:300] -A GUARD -j DROP",  # nobody goes there
+        "[3:300] -A GUARD -j DROP",  # no rule jumps there
         "[3:300] -A INPUT -p udp -j LOG",
     ],
 )
-def test_a_rule_that_does_not_mean_the_packet_is_not_blamed(rule: str) -> None:
+def test_a_rule_that_does_not_match_is_not_blamed(rule: str) -> None:
     assert loss(saved(rule)) is None
 
 
@@ -91,19 +91,19 @@ def test_a_rule_that_does_not_mean_the_packet_is_not_blamed(rule: str) -> None:
         "[3:300] -A INPUT -m addrtype --dst-type LOCAL,BROADCAST -j DROP",
     ],
 )
-def test_a_rule_of_which_nobody_can_tell_is_a_doubt(rule: str) -> None:
+def test_a_rule_that_may_match_is_uncertain(rule: str) -> None:
     found = loss(saved(rule))
     assert found is not None
     assert not found.certain
 
 
-def test_behind_a_doubt_what_is_certain_counts() -> None:
+def test_a_certain_loss_after_an_uncertain_one_counts() -> None:
     found = loss(saved("[3:300] -A INPUT -m mark --mark 0x1 -j DROP", "[4:400] -A INPUT -p udp -j DROP"))
     assert found is not None
     assert (found.certain, found.packets) == (True, 4)
 
 
-def test_a_chain_that_may_be_entered_drops_perhaps() -> None:
+def test_a_loss_in_a_chain_that_may_be_entered_is_uncertain() -> None:
     jump, drop = "[5:500] -A INPUT -m mark --mark 0x1 -j GUARD", "[2:200] -A GUARD -j DROP"
     found = loss(saved(jump, drop))
     assert found is not None
@@ -139,7 +139,7 @@ HANDSHAKE = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"})
         ("-m length --length 60 -j DROP", True, True),
     ],
 )
-def test_packets_of_the_handshake_and_those_with_data_are_told_apart(
+def test_packets_of_the_handshake_are_distinguished_from_those_with_data(
     rule: str, of_handshake: bool, of_data: bool
 ) -> None:
     text = saved(f"[3:300] -A INPUT {rule}")
@@ -147,7 +147,7 @@ def test_packets_of_the_handshake_and_those_with_data_are_told_apart(
     assert (loss(text, HANDSHAKE.with_data()) is not None) is of_data
 
 
-def test_the_answer_of_a_handshake_belongs_to_a_connection() -> None:
+def test_the_reply_of_a_handshake_is_established() -> None:
     answer = Packet("tcp", "10.0.2.3", "10.0.1.2", 40101, 80, state="ESTABLISHED").of_handshake()
     assert loss(saved("[3:300] -A INPUT -m conntrack --ctstate ESTABLISHED -j DROP"), answer) is not None
     assert loss(saved("[3:300] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"), answer) is None
@@ -159,7 +159,7 @@ def test_the_headers_of_a_tunnel_count() -> None:
     assert loss(rule, TUNNELED.of_handshake(20)) is None
 
 
-def test_what_is_sent_elsewhere_counts_where_nobody_should() -> None:
+def test_a_redirect_counts_only_if_packets_must_not_be_translated() -> None:
     text = saved("[3:300] -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 81", table="nat")
     filters = iptables.parse(Answer(0, text.encode(), b"", 0.0, 0.0))
     assert not isinstance(filters, Unavailable)
@@ -167,7 +167,7 @@ def test_what_is_sent_elsewhere_counts_where_nobody_should() -> None:
     found = iptables.loss(filters, ARRIVING, HANDSHAKE, translated=True)
     assert found is not None
     assert found.does == "redirects"
-    later = HANDSHAKE.with_data()  # only the first packet of a connection meets the table
+    later = HANDSHAKE.with_data()  # only the first packet of a connection passes the table
     assert iptables.loss(filters, ARRIVING, later, translated=True) is None
 
 
@@ -178,32 +178,32 @@ def test_chains_are_entered_and_left() -> None:
     assert loss(saved("[5:500] -A INPUT -p tcp -j GUARD", "[2:200] -A GUARD -j DROP")) is None
 
 
-def test_who_is_accepted_meets_no_later_rule_of_the_table() -> None:
+def test_an_accepted_packet_passes_no_later_rule_of_the_table() -> None:
     assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT", "[2:200] -A INPUT -j DROP")) is None
     other_table = saved("[2:200] -A INPUT -j DROP", table="mangle")
     assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT") + other_table) is not None
 
 
-def test_the_policy_of_a_chain_drops_what_no_rule_has_accepted() -> None:
+def test_the_policy_of_a_chain_drops_packets_that_no_rule_accepts() -> None:
     found = loss(saved(policy="DROP [7:700]"))
     assert found is not None
     assert (found.rule, found.packets) == ("-P INPUT DROP", 7)
     assert loss(saved("[5:500] -A INPUT -p udp -j ACCEPT", policy="DROP [7:700]")) is None
 
 
-def test_other_output_is_no_evidence() -> None:
+def test_other_output_is_unavailable() -> None:
     assert isinstance(iptables.parse(Answer(0, b"nonsense\n", b"", 0.0, 0.0)), Unavailable)
 
 
 @pytest.mark.parametrize("last", ["[3:300] -A INPUT -j DROP", ""])
-def test_behind_a_rule_that_may_accept_the_packet_nothing_certainly_drops_it(last: str) -> None:
+def test_after_a_rule_that_may_accept_every_loss_is_uncertain(last: str) -> None:
     accepts = "[9:900] -A INPUT -m set --match-set allowed src -j ACCEPT"
     found = loss(saved(accepts, last, policy="ACCEPT [9:900]" if last else "DROP [3:300]"))
     assert found is not None
     assert not found.certain
 
 
-def test_what_others_accept_by_marks_is_not_the_probes() -> None:
+def test_rules_that_accept_marked_packets_do_not_match() -> None:
     rules = (
         "[9:900] -A INPUT -j CILIUM_INPUT",
         "[9:900] -A CILIUM_INPUT -m mark --mark 0x200/0xf00 -j ACCEPT",
@@ -216,13 +216,13 @@ def test_what_others_accept_by_marks_is_not_the_probes() -> None:
     assert found.certain
 
 
-def test_who_returns_from_a_built_in_chain_meets_its_policy() -> None:
+def test_a_return_from_a_built_in_chain_applies_its_policy() -> None:
     found = loss(saved("[5:500] -A INPUT -p udp -j RETURN", policy="DROP [7:700]"))
     assert found is not None
     assert (found.rule, found.certain) == ("-P INPUT DROP", True)
 
 
-def test_a_return_that_may_apply_makes_the_rest_of_its_chain_doubtful() -> None:
+def test_a_return_that_may_match_makes_the_rest_of_its_chain_uncertain() -> None:
     jump = "[5:500] -A INPUT -j GUARD"
     returns, drops = "[5:500] -A GUARD -m mark --mark 0x1 -j RETURN", "[2:200] -A GUARD -j DROP"
     found = loss(saved(jump, returns, drops))
@@ -233,7 +233,7 @@ def test_a_return_that_may_apply_makes_the_rest_of_its_chain_doubtful() -> None:
     assert behind.certain
 
 
-def test_goto_does_not_come_back() -> None:
+def test_goto_does_not_return() -> None:
     entered = "[5:500] -A INPUT -p udp -g GUARD"
     assert loss(saved(entered, "[2:200] -A GUARD -p udp -j DROP")) is not None
     assert loss(saved(entered, "[2:200] -A INPUT -j DROP")) is None

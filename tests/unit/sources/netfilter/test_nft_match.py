@@ -1,4 +1,4 @@
-"""What conditions of nf_tables ask, held against packets of which more or less is known."""
+"""Conditions of nf_tables for packets that are partly known."""
 
 import pytest
 
@@ -38,34 +38,34 @@ def compared(value: bytes, operator: str = "EQ", register: str = REGISTER) -> Ex
     return Expression("cmp", data)
 
 
-def test_flags_tell_the_handshake_from_data() -> None:
+def test_flags_distinguish_the_handshake_from_data() -> None:
     syn_alone = (payload("TRANSPORT", 13, 1), masked(b"\x17"), compared(b"\x02"))
     assert matches(syn_alone, SYN) is Match.YES
     assert matches(syn_alone, SYN.with_data()) is Match.NO
     assert matches(syn_alone, Packet("tcp", "10.0.1.2", "10.0.2.3")) is Match.UNKNOWN
 
 
-def test_states_tell_the_first_packet_from_later_ones() -> None:
+def test_states_distinguish_the_first_packet_from_later_ones() -> None:
     established = Expression("ct", {"NFTA_CT_DREG": REGISTER, "NFTA_CT_KEY": "NFT_CT_STATE"})
     condition = (established, masked((2).to_bytes(4, "little")), compared(bytes(4), "NEQ"))
     assert matches(condition, SYN) is Match.NO
     assert matches(condition, SYN.with_data()) is Match.YES
 
 
-def test_lengths_tell_large_packets_alone() -> None:
+def test_lengths_match_only_large_packets() -> None:
     large = (payload("NETWORK", 2, 2), compared((1200).to_bytes(2, "big"), "GT"))
     assert matches(large, SYN) is Match.NO
     assert matches(large, SYN.with_data()) is Match.YES
 
 
-def test_a_set_is_not_guessed_at_unless_something_else_speaks_against_it() -> None:
+def test_a_set_is_unknown_unless_another_condition_does_not_hold() -> None:
     in_set = Expression("lookup", {})
     assert matches((payload("TRANSPORT", 2, 2), in_set), SYN) is Match.UNKNOWN
     other_protocol = (payload("NETWORK", 9, 1), compared(b"\x11"))
     assert matches((*other_protocol, payload("TRANSPORT", 2, 2), in_set), SYN) is Match.NO
 
 
-def test_small_registers_lie_within_large_ones() -> None:
+def test_small_registers_overlap_large_ones() -> None:
     port = payload("TRANSPORT", 2, 2)
     assert matches((port, compared((80).to_bytes(2, "big"), register="NFT_REG32_00")), SYN) is Match.YES
     assert matches((port, compared((80).to_bytes(2, "big"), register="NFT_REG32_04")), SYN) is Match.UNKNOWN
@@ -81,16 +81,16 @@ def test_small_registers_lie_within_large_ones() -> None:
         Expression("newer", {}),
     ],
 )
-def test_what_only_a_newer_kernel_knows_is_a_doubt(condition: Expression) -> None:
+def test_an_expression_of_a_newer_kernel_is_unknown(condition: Expression) -> None:
     assert matches((payload("TRANSPORT", 2, 2), condition), SYN) is Match.UNKNOWN
 
 
-def test_an_operation_on_bits_that_is_not_followed_makes_the_value_unknown() -> None:
+def test_an_unsupported_bitwise_operation_makes_the_value_unknown() -> None:
     shifted = Expression("bitwise", {**masked(b"\xff\xff").data, "NFTA_BITWISE_OP": "NFT_BITWISE_LSHIFT"})
     assert matches((payload("TRANSPORT", 2, 2), shifted, compared(b"\0\x50")), SYN) is Match.UNKNOWN
 
 
-def test_the_order_of_octets_is_swapped_in_units() -> None:
+def test_the_byte_order_is_swapped_in_units() -> None:
     swapped = {"NFTA_BYTEORDER_SREG": REGISTER, "NFTA_BYTEORDER_DREG": REGISTER, "NFTA_BYTEORDER_SIZE": 2}
     order = Expression("byteorder", swapped)
     assert matches((payload("TRANSPORT", 2, 2), order, compared(b"\x50\0")), SYN) is Match.YES
@@ -99,7 +99,7 @@ def test_the_order_of_octets_is_swapped_in_units() -> None:
 
 
 @pytest.mark.parametrize(("operator", "inside"), [("EQ", Match.YES), ("NEQ", Match.NO)])
-def test_ranges_hold_their_ends(operator: str, inside: Match) -> None:
+def test_ranges_include_their_ends(operator: str, inside: Match) -> None:
     ends = {"NFTA_RANGE_FROM_DATA": b"\0\x50", "NFTA_RANGE_TO_DATA": b"\0\x51"}
     asked = {"NFTA_RANGE_SREG": REGISTER, "NFTA_RANGE_OP": f"NFT_RANGE_{operator}", **ends}
     assert matches((payload("TRANSPORT", 2, 2), Expression("range", asked)), SYN) is inside

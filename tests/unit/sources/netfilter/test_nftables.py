@@ -1,4 +1,4 @@
-"""nf_tables rules as the kernel tells them (recorded: the rules, and what `nftables.pl` made of them), followed for one
+"""nf_tables rules as the kernel returns them (recorded: the rules, and the output of `nftables.pl`), evaluated for one
 packet.
 """
 
@@ -24,8 +24,8 @@ TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({
 ARRIVING, LEAVING = ("INGRESS", "PREROUTING", "INPUT"), ("OUTPUT", "POSTROUTING")
 
 
-def told(name: str) -> bytes:
-    return base64.b64decode(RECORDED[name]["told"])
+def printed(name: str) -> bytes:
+    return base64.b64decode(RECORDED[name]["output"])
 
 
 def parsed(octets: bytes) -> Chains | Unavailable:
@@ -33,7 +33,7 @@ def parsed(octets: bytes) -> Chains | Unavailable:
 
 
 def loss(name: str, packet: Packet = TUNNELED, hooks: tuple[str, ...] = ARRIVING) -> Loss | None:
-    chains = parsed(told(name))
+    chains = parsed(printed(name))
     assert not isinstance(chains, Unavailable), chains
     return nftables.loss(chains, hooks, packet)
 
@@ -50,58 +50,58 @@ def loss(name: str, packet: Packet = TUNNELED, hooks: tuple[str, ...] = ARRIVING
         "ingress-drop",
     ],
 )
-def test_what_certainly_means_the_packet_drops_it(name: str) -> None:
+def test_a_rule_that_certainly_matches_drops_the_packet(name: str) -> None:
     assert loss(name)
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "input-drop-counted",  # and has counted nothing
+        "input-drop-counted",  # has counted nothing
         "input-drop-of-tcp",
         "input-drop-on-another-device",
         "input-drop-behind-an-accept",
         "input-drop-behind-a-return",
         "output-drop",
-        "table-of-iptables",  # told by iptables-save
+        "table-of-iptables",  # left to iptables-save
         "nothing",
     ],
 )
-def test_what_does_not_mean_it_is_not_blamed(name: str) -> None:
+def test_a_rule_that_does_not_match_is_not_blamed(name: str) -> None:
     assert loss(name) is None
 
 
 @pytest.mark.parametrize("name", ["input-drop-of-a-set", "input-drop-behind-a-doubtful-accept"])
-def test_what_may_mean_it_is_a_doubt(name: str) -> None:
+def test_a_rule_that_may_match_is_uncertain(name: str) -> None:
     found = loss(name)
     assert found
     assert not found.certain
 
 
-def test_a_loss_is_told_by_table_chain_and_handle() -> None:
+def test_a_loss_names_table_chain_and_handle() -> None:
     found = loss("input-drop")
     assert found == Loss("inet t", "rule with handle 2 in chain in", None)
 
 
-def test_what_drops_large_packets_alone_drops_none_of_the_handshake() -> None:
+def test_a_rule_for_large_packets_does_not_match_the_handshake() -> None:
     assert loss("input-drop-of-large", TUNNELED.of_handshake(50)) is None
     assert loss("input-drop-of-large", TUNNELED.with_data())
 
 
-def test_packets_that_leave_meet_what_is_hooked_there() -> None:
+def test_egress_packets_pass_egress_hooks() -> None:
     assert loss("output-drop", hooks=LEAVING)
     assert loss("input-drop", hooks=LEAVING) is None
 
 
-def test_a_device_that_the_packet_does_not_pass_filters_nothing() -> None:
+def test_chains_of_other_devices_do_not_apply() -> None:
     elsewhere = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"bond1"}))
     assert loss("ingress-drop", elsewhere) is None
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A recorded answer of which octets are flipped, cut out, replaced, or missing at the end."""
-    octets = bytearray(told(draw(st.sampled_from(sorted(set(RECORDED) - {"nothing"})))))
+    """A recorded answer with flipped, removed or replaced bytes, or truncated."""
+    octets = bytearray(printed(draw(st.sampled_from(sorted(set(RECORDED) - {"nothing"})))))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(octets)))
         match draw(st.sampled_from(["flip", "cut", "replace", "end"])):
@@ -127,14 +127,14 @@ def test_damaged_answers_never_raise(octets: bytes, packet: Packet) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_octets_of_any_kind_never_raise(octets: bytes) -> None:
+def test_arbitrary_bytes_never_raise(octets: bytes) -> None:
     chains = parsed(octets)
     assert not octets or isinstance(chains, Unavailable) or chains == {}
 
 
 @pytest.mark.parametrize("name", sorted(set(RECORDED) - {"nothing", "table-of-iptables"}))
-def test_an_answer_that_is_cut_anywhere_is_no_evidence(name: str) -> None:
-    octets = told(name)
+def test_a_truncated_answer_is_unavailable(name: str) -> None:
+    octets = printed(name)
     between = {0}
     while max(between) < len(octets):
         between.add(max(between) + int.from_bytes(octets[max(between) :][:4], "little"))
@@ -142,15 +142,15 @@ def test_an_answer_that_is_cut_anywhere_is_no_evidence(name: str) -> None:
         assert isinstance(parsed(octets[:end]), Unavailable)
 
 
-def test_an_element_without_a_length_ends_the_reading() -> None:
-    octets = told("input-drop")
+def test_an_element_of_length_0_is_unparsable() -> None:
+    octets = printed("input-drop")
     length = octets.rindex(b"immediate") - 8  # of the element, before its type and the header of its name
     assert octets[length : length + 4] == b"\x30\0\1\0"
     assert isinstance(parsed(octets[:length] + b"\0\0" + octets[length + 2 :]), Unavailable)
 
 
 def by_pyroute2(message: Any) -> dict[str, Any]:
-    """Attributes by name as pyroute2's own decoder has them, which is right about what is whole."""
+    """Attributes by name from pyroute2's own decoder, which is correct for complete answers."""
     found: dict[str, Any] = {}
     for slot in message["attrs"]:
         name, value = slot[0], slot[1]
@@ -167,8 +167,8 @@ def by_pyroute2(message: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
-def test_whole_answers_are_read_as_pyroute2_does(name: str) -> None:
-    octets, place = told(name), 0
+def test_complete_answers_are_decoded_like_pyroute2(name: str) -> None:
+    octets, place = printed(name), 0
     for message in nft_netlink.messages(octets):
         length = int.from_bytes(octets[place : place + 4], "little")
         theirs = (nft_rule_msg if message.is_rule else nft_chain_msg)(octets[place : place + length])
@@ -195,6 +195,6 @@ def test_whole_answers_are_read_as_pyroute2_does(name: str) -> None:
         (b"no answer: Interrupted system call\n", False),
     ],
 )
-def test_a_kernel_that_has_no_nf_tables_says_so(stderr: bytes, has_none: bool) -> None:
+def test_a_kernel_without_nf_tables_has_no_rules(stderr: bytes, has_none: bool) -> None:
     chains = nftables.parse(Answer(255, b"", stderr, 0.0, 0.0))
     assert chains == {} if has_none else isinstance(chains, Unavailable)

@@ -1,4 +1,4 @@
-"""The walk through rules of which some may or may not mean the packet, held against every case that is possible."""
+"""The evaluation of rules that may or may not match, compared with every possible case."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -14,7 +14,7 @@ PACKET = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"}))
 BASE, GUARD, DEEP = ("t", "INPUT"), ("t", "GUARD"), ("t", "DEEP")
 POLICY = Loss("t", "policy", None)
 
-Conditions = str  # a name: of the rule that may or may not mean the packet
+Conditions = str  # name of a rule that may or may not match
 Rules = list[Rule[Conditions]]
 
 
@@ -43,10 +43,10 @@ def walked(
     packet: Packet = PACKET,
     translated: bool = False,
 ) -> Loss | None:
-    def meant(rule: Rule[Conditions]) -> Match:
+    def match_rule(rule: Rule[Conditions]) -> Match:
         return Match.UNKNOWN if rule.conditions in unknown.split() else Match.YES
 
-    return first_loss(found, ("INPUT",), packet, meant, translated=translated)
+    return first_loss(found, ("INPUT",), packet, match_rule, translated=translated)
 
 
 ACTIONS = [
@@ -61,7 +61,7 @@ def rules(draw: st.DrawFn, chain: str, deepest: bool = False) -> Rules:
     for number in range(draw(st.integers(0, 4))):
         action, to = draw(st.sampled_from(ACTIONS[:3] if deepest else ACTIONS))
         if chain == "guard" and to == GUARD:
-            to = DEEP  # loops are refused by the kernel
+            to = DEEP  # the kernel rejects loops
         name = f"{chain}{number}"
         made.append(Rule(name, action, to, lost(name) if action is Action.LOSE else None))
     return made
@@ -77,7 +77,7 @@ def rulesets(draw: st.DrawFn) -> dict[Key, Chain[Conditions]]:
 
 
 def in_kernel(found: Mapping[Key, Chain[Conditions]], key: Key, met: Mapping[str, bool]) -> Fate:
-    """What the kernel does where it is known which rules mean the packet."""
+    """The result in the kernel if it is known which rules match."""
     chain = found[key]
     for rule in chain.rules:
         if not met[rule.conditions]:
@@ -97,7 +97,7 @@ def in_kernel(found: Mapping[Key, Chain[Conditions]], key: Key, met: Mapping[str
 
 
 def cases(found: Mapping[Key, Chain[Conditions]], matches: Mapping[str, Match]) -> Iterator[Fate]:
-    """What may become of the packet: each unknown rule means it, or does not."""
+    """The possible results: each unknown rule matches, or does not."""
     open_ = [name for name, match in matches.items() if match is Match.UNKNOWN]
     for answers in product((True, False), repeat=len(open_)):
         met = {name: match is Match.YES for name, match in matches.items()} | dict(
@@ -107,7 +107,7 @@ def cases(found: Mapping[Key, Chain[Conditions]], matches: Mapping[str, Match]) 
 
 
 @given(rulesets(), st.data())
-def test_what_is_certain_holds_in_every_case_and_what_is_possible_is_a_doubt_at_least(
+def test_a_certain_result_holds_in_every_case_and_a_possible_one_is_at_least_uncertain(
     found: dict[Key, Chain[Conditions]], data: st.DataObject
 ) -> None:
     names = [rule.conditions for chain in found.values() for rule in chain.rules]
@@ -122,12 +122,12 @@ def test_what_is_certain_holds_in_every_case_and_what_is_possible_is_a_doubt_at_
         assert (loss is not None and loss.certain) is (possible == {Fate.LOST})
 
 
-def test_behind_a_doubt_what_is_certain_counts() -> None:
+def test_a_certain_loss_after_an_uncertain_one_counts() -> None:
     found = walked(chains([drop("maybe"), drop("surely")]), unknown="maybe")
     assert found == lost("surely")
 
 
-def test_what_may_have_accepted_the_packet_makes_later_losses_doubtful() -> None:
+def test_a_rule_that_may_accept_makes_later_losses_uncertain() -> None:
     for accepting in (
         chains([accept("maybe"), drop("later")]),
         chains([Rule("maybe", Action.JUMP, GUARD), drop("later")], [accept("inside")]),
@@ -136,12 +136,12 @@ def test_what_may_have_accepted_the_packet_makes_later_losses_doubtful() -> None
         assert walked(accepting, unknown="maybe") == lost("later", certain=False)
 
 
-def test_a_chain_that_drops_what_enters_it_makes_nothing_behind_it_doubtful() -> None:
+def test_a_chain_that_drops_everything_makes_later_rules_not_uncertain() -> None:
     entering: Rules = [Rule("maybe", Action.JUMP, GUARD), drop("behind")]
     assert walked(chains(entering, [drop("inside"), accept("never")]), unknown="maybe") == lost("behind")
 
 
-def test_a_return_leaves_its_own_chain_alone() -> None:
+def test_a_return_leaves_only_its_own_chain() -> None:
     guard: Rules = [Rule("maybe", Action.RETURN), drop("inside")]
     found = walked(chains([Rule("jump", Action.JUMP, GUARD), drop("behind")], guard), unknown="maybe")
     assert found == lost("behind")
@@ -151,29 +151,29 @@ def test_a_return_leaves_its_own_chain_alone() -> None:
 
 
 @pytest.mark.parametrize("leaving", [Rule("out", Action.RETURN), Rule("out", Action.GOTO, GUARD)])
-def test_who_leaves_a_base_chain_meets_its_policy(leaving: Rule[Conditions]) -> None:
+def test_a_return_from_a_base_chain_applies_its_policy(leaving: Rule[Conditions]) -> None:
     assert walked(chains([leaving, accept("behind")], policy=POLICY)) == POLICY
 
 
-def test_an_accept_by_marks_counts_only_where_it_is_certain() -> None:
+def test_an_accept_by_marks_counts_only_if_certain() -> None:
     assert walked(chains([accept("marked", by_mark=True), drop("later")]), unknown="marked") == lost("later")
     assert walked(chains([accept("marked", by_mark=True), drop("later")])) is None
 
 
-def test_packets_that_were_counted_outweigh_a_doubt() -> None:
+def test_counted_packets_outweigh_uncertainty() -> None:
     found = walked(chains([accept("maybe"), drop("counted", despite_doubt=True)]), unknown="maybe")
     assert found == lost("counted")
     leaving: Rules = [Rule("maybe", Action.RETURN), drop("first", despite_doubt=True)]
     assert walked(chains([*leaving, drop("second", despite_doubt=True)]), unknown="maybe") == lost("first")
 
 
-def test_what_becomes_of_a_packet_in_a_program_is_a_doubt() -> None:
+def test_the_result_of_a_userspace_program_is_uncertain() -> None:
     queue: Rule[Conditions] = Rule("queue", Action.LOSE, loss=lost("queue", certain=False))
     assert walked(chains([queue])) == lost("queue", certain=False)
     assert walked(chains([queue, drop("behind")])) == lost("behind")
 
 
-def test_a_chain_that_is_not_there_leaves_everything_open() -> None:
+def test_a_missing_chain_leaves_everything_uncertain() -> None:
     nowhere: Rules = [Rule("jump", Action.JUMP, ("t", "GONE")), drop("behind")]
     assert walked(chains(nowhere)) == lost("behind", certain=False)
     loop: Rules = [Rule("jump", Action.JUMP, BASE), drop("behind")]
@@ -182,7 +182,7 @@ def test_a_chain_that_is_not_there_leaves_everything_open() -> None:
     assert not found.certain
 
 
-def test_chains_of_nat_see_the_first_packet_alone_and_count_where_it_may_not_be_sent_elsewhere() -> None:
+def test_nat_chains_process_only_the_first_packet_and_count_if_it_must_not_be_redirected() -> None:
     redirect: Rule[Conditions] = Rule("redirect", Action.LOSE, loss=lost("redirect", REDIRECTS))
     nat: dict[Key, Chain[Conditions]] = {BASE: Chain("INPUT", translates=True, rules=[redirect])}
     assert walked(nat) is None

@@ -1,1 +1,3 @@
-"""Scripts for what no tool of the agent's image tells: run by its perl, which Ubuntu and Debian images always have."""
+"""Scripts for facts that no tool in the agent's image can read. Run by its perl, which Ubuntu and Debian images
+include.
+"""

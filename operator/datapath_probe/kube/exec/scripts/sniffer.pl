@@ -1,15 +1,15 @@
-# Prints packets of one TCP connection, as all interfaces of the node see them, as a pcap file of headers.
+# Prints the packets of one TCP connection on all interfaces of the node, as a pcap file that contains only headers.
 #
 # Run as `perl -e THIS FILTER SECONDS COUNT` in a cilium-agent container, which is in the node's network namespace
-# and has NET_RAW; needs perl-base alone, which Ubuntu and Debian images always have. FILTER: instructions of a classic
-# BPF program, "code,jt,jf,k code,jt,jf,k ...", for packets from their (outer) IP header on; the kernel runs it.
-# Writes "ready" to stderr when it listens. Ends after COUNT packets or SECONDS, or when its stdin ends or says anything;
-# then names the interfaces ("if INDEX NAME") and counts what the kernel had to drop ("lost N") on stderr.
+# and has NET_RAW; needs only perl-base, which Ubuntu and Debian images include. FILTER: instructions of a classic BPF
+# program, "code,jt,jf,k code,jt,jf,k ...", for packets that start with their (outer) IP header; the kernel runs it.
+# Writes "ready" to stderr when it listens. Ends after COUNT packets or SECONDS, or when its stdin has data or is closed;
+# then prints the interfaces ("if INDEX NAME") and the number of packets that the kernel dropped ("lost N") to stderr.
 use strict;
 use warnings;
 
 my ($filter, $seconds, $count) = @ARGV;
-alarm $seconds + 5;    # whatever happens: nothing is left behind
+alarm $seconds + 5;    # never leave a process behind
 
 # linux/if_packet.h, asm/socket.h, linux/sockios.h
 my ($AF_PACKET, $SOCK_DGRAM, $SOL_SOCKET, $SO_ATTACH_FILTER) = (17, 2, 1, 26);
@@ -23,7 +23,7 @@ my $program = join '', map { pack 'S C C L', split /,/ } split / /, $filter;
 socket(my $socket, $AF_PACKET, $SOCK_DGRAM, 0) or die "no packet socket: $!\n";
 setsockopt($socket, $SOL_SOCKET, $SO_ATTACH_FILTER, pack 'S x![P] P', length($program) / 8, $program)
     or die "no filter: $!\n";
-ioctl($socket, $SIOCGSTAMP, my $stamp = "\0" x 16);    # from now on the kernel notes times
+ioctl($socket, $SIOCGSTAMP, my $stamp = "\0" x 16);    # from now on the kernel records timestamps
 bind($socket, pack 'S n i S C C a8', $AF_PACKET, 3, 0, 0, 0, 0, '') or die "can't listen: $!\n";    # 3: every protocol
 syswrite STDOUT, pack 'L S S l L L L', 0xa1b2c3d4, 2, 4, 0, 0, 65535, $LINKTYPE_LINUX_SLL2;
 syswrite STDERR, "ready\n";
@@ -34,13 +34,13 @@ while ($count > 0 and (my $left = $end - time) > 0) {
     my $in = '';
     vec($in, fileno $_, 1) = 1 for $socket, \*STDIN;
     last if select($in, undef, undef, $left) < 1;
-    last if not vec($in, fileno $socket, 1);    # what has arrived comes before the end of stdin
+    last if not vec($in, fileno $socket, 1);    # packets that have arrived are read before stdin
     my $from = recv($socket, my $packet, 65536, 0) // last;
     my (undef, $protocol, $ifindex, $hatype, $type, $halen, $address) = unpack 'S n i S C C a8', $from;
     my ($s, $us) = ioctl($socket, $SIOCGSTAMP, $stamp) ? unpack 'q q', $stamp : (time, 0);
     my $length = length $packet;
     next if $length < 20;
-    # Keep the headers: what follows may be secret.
+    # Keep only the headers: the payload may be secret.
     my $ip = unpack('C', substr $packet, 9, 1) == $IPPROTO_UDP ? $INNER : 0;
     next if $length < $ip + 20;
     my $tcp = $ip + 4 * (unpack('C', substr $packet, $ip, 1) & 15);

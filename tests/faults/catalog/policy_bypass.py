@@ -5,7 +5,7 @@ fault lies before the policy.
 from datapath_probe.api.vocabulary import HopName
 from e2e.api import Object
 from e2e.galaxy import NAMESPACE
-from faults.catalogue.policy import CNP, SHIPS, STARS
+from faults.catalog.policy import CNP, SHIPS, STARS
 from faults.fault import At, Fault, broken
 from faults.inject import objects, programs
 from faults.inject.in_place import Injected

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from faults.catalogue import (
+from faults.catalog import (
     application,
     cluster,
     dns,

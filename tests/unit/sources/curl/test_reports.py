@@ -1,0 +1,145 @@
+"""Reports of the real curl of this machine: responses, failures, and old versions."""
+
+import re
+import shutil
+import socket
+
+import pytest
+
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.sources import curl
+from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
+from datapath_probe.sources.curl import CurlExit
+from unit.sources.curl.curl_runs import free_port, report_of, request_to
+from unit.sources.http_server import Server
+
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+
+
+def test_redirects_are_reported_and_not_followed(server: Server) -> None:
+    server.response = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
+    assert report_of(request_to(server)).status == 302
+    assert len(server.take()) == 1
+
+
+def test_a_response_body_is_returned_byte_for_byte_or_not_at_all(server: Server) -> None:
+    body = bytes(range(256))
+    server.response = b"HTTP/1.1 200 OK\r\nContent-Length: 256\r\n\r\n" + body
+    assert report_of(request_to(server)).body == body
+    assert report_of(request_to(server, keep_body=False)).body == b""
+
+
+def test_refused(server: Server) -> None:
+    report = report_of(request_to(server, port=free_port()))
+    assert (report.exit_code, report.failure) == (CurlExit.COULDNT_CONNECT, ClientFailure.NOT_CONNECTED)
+    assert not report.connected
+    assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == ("", 0, "", 0)
+    assert report.timings.connect == 0
+
+
+def test_a_server_that_does_not_respond_is_a_timeout(server: Server) -> None:
+    server.response = None
+    report = report_of(request_to(server, timeout_s=0.5))
+    assert (report.exit_code, report.failure) == (CurlExit.OPERATION_TIMEDOUT, ClientFailure.TIMED_OUT)
+    assert report.connected
+    assert report.timings.connect > 0
+    assert report.timings.first_byte == 0
+    assert 0.4 < report.timings.total < 5  # curl rounds its clock down
+
+
+@pytest.mark.parametrize(("timeout_s", "word"), [(5.0, "5"), (0.25, "0.25"), (30, "30")])
+def test_whole_seconds_need_no_decimal_separator(server: Server, timeout_s: float, word: str) -> None:
+    argv, _ = curl.argv(request_to(server, timeout_s=timeout_s))
+    assert argv[argv.index("--max-time") + 1] == word
+
+
+def test_a_port_in_use_is_distinguished_from_a_refusal(server: Server) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104  # whichever address curl binds
+        report = report_of(request_to(server, local_port=taken.getsockname()[1]))
+    assert (report.exit_code, report.failure) == (
+        CurlExit.INTERFACE_FAILED,
+        ClientFailure.LOCAL_PORT_IN_USE,
+    )
+    assert server.take() == []
+
+
+@pytest.mark.parametrize(
+    ("response", "exit_code", "failure", "status"),
+    [
+        (b"", CurlExit.GOT_NOTHING, ClientFailure.NO_RESPONSE, 0),
+        (b"SSH-2.0-OpenSSH_9.7\r\n", CurlExit.UNSUPPORTED_PROTOCOL, ClientFailure.NOT_HTTP, 0),
+        (b"HTTP/9.9 hello\r\n\r\n", CurlExit.UNSUPPORTED_PROTOCOL, ClientFailure.NOT_HTTP, 0),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            CurlExit.PARTIAL_FILE,
+            ClientFailure.CUT_SHORT,
+            200,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            CurlExit.RECV_ERROR,
+            ClientFailure.CUT_SHORT,
+            200,
+        ),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", CurlExit.OK, None, 503),
+        (b"HTTP/1.1 204 None\r\n\r\n", CurlExit.OK, None, 204),
+    ],
+)
+def test_each_failure_of_a_server_has_its_own_exit_code(
+    server: Server, response: bytes, exit_code: CurlExit, failure: ClientFailure | None, status: int
+) -> None:
+    server.response = response
+    report = report_of(request_to(server))
+    assert (report.exit_code, report.failure, report.status) == (exit_code, failure, status)
+    assert report.connected
+    assert report.timings.connect > 0
+    assert bool(report.error) == (failure is not None)
+    assert report.answered == (failure is None)
+
+
+@pytest.mark.parametrize("exit_code", [2, 3, 22, 23, 27, 47, 61, 77, 125])
+def test_other_exit_codes_are_failures_of_curl(exit_code: int) -> None:
+    report_json = b'{"errormsg":"out of memory","http_code":0}'
+    report = curl.parse_report(Answer(exit_code, b"", report_json, at=0.0, duration_s=0.0))
+    assert isinstance(report, ClientReport)
+    assert report.failure is ClientFailure.CLIENT_FAILED
+    assert report.error_text == f"curl exit {exit_code}: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        (b"", "nothing"),
+        (b"curl: option --x: is unknown\ntry 'curl --help'\n", "curl: option --x: is unknown"),
+    ],
+)
+def test_a_curl_too_old_to_report_is_named(stderr: bytes, said: str) -> None:
+    unavailable = curl.parse_report(Answer(2, b"", stderr, at=0.0, duration_s=0.0))
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.UNPARSABLE
+    assert re.search("older than 7.70", unavailable.message)
+    assert unavailable.message.endswith(said)
+
+
+def test_the_first_curl_with_a_report_has_no_message() -> None:
+    seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
+    report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
+    assert isinstance(report, ClientReport)
+    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", "", 0)
+    assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
+
+
+@pytest.mark.parametrize("number", ["true", '"1"', "[]", "NaN", "Infinity", "1e999", "9" * 400])
+def test_a_report_with_an_invalid_time_is_unparsable(number: str) -> None:
+    stderr = f'{{"http_code":200,"time_total":{number}}}'.encode()
+    unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.UNPARSABLE
+
+
+@pytest.mark.parametrize("exit_code", [126, 127, 137, 143])
+def test_a_curl_that_did_not_run_or_was_killed_has_no_report(exit_code: int) -> None:
+    unavailable = curl.parse_report(Answer(exit_code, b"", b'{"http_code":200}', at=0.0, duration_s=0.0))
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.COMMAND_FAILED
