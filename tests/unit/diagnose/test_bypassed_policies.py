@@ -40,7 +40,7 @@ def named(verdict: Verdict) -> HopName | None:
     return verdict.divergence.hop if verdict.divergence else None
 
 
-def impostor() -> PathRun:
+def replaced_program() -> PathRun:
     """A run whose source has another program under the name of the agent's own."""
     taken = recorded("endpoint-taken-for-the-host")
     return pinned(attached_first(taken, "tcx/ingress", "cil_from_container"), 4321)
@@ -56,7 +56,7 @@ def on_bench(mode: str, fault: str, hop: HopName) -> Callable[[], Finding]:
 
 CAUSES = {
     (EGRESS, Reason.PROGRAM_MISSING): in_recording("source-program-detached-direct", HopName.SOURCE_PROGRAM),
-    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(given_by(impostor()), HopName.SOURCE_PROGRAM),
+    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(given_by(replaced_program()), HopName.SOURCE_PROGRAM),
     (EGRESS, Reason.WRONG_IDENTITY): in_recording("ipcache-wrong-identity", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.IPCACHE_ENTRY_MISSING): in_recording("ipcache-entry-missing", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.STALE_MAP_IN_USE): on_bench("vxlan", "ipcache-not-used", HopName.IPCACHE_LOOKUP),

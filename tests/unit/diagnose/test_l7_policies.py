@@ -97,7 +97,7 @@ def finding(run: PathRun, hop: HopName) -> Finding:
 
 @pytest.mark.parametrize("name", ["healthy-cross-node", "healthy-service-cross-node"])
 @pytest.mark.parametrize(
-    ("others", "said"),
+    ("others", "words"),
     [
         ([TO_PEERS], "allowed by CiliumNetworkPolicy e2e/dns"),
         ([ALLOW_ALL], "allowed, since no policy denies by default"),  # for visibility alone
@@ -105,12 +105,12 @@ def finding(run: PathRun, hop: HopName) -> Finding:
 )
 @pytest.mark.parametrize("version", list(LISTENER))
 def test_a_dns_policy_leaves_other_traffic_judged(
-    name: str, others: Sequence[Mapping[str, object]], said: str, version: str
+    name: str, others: Sequence[Mapping[str, object]], words: str, version: str
 ) -> None:
     run = recorded(name)
     run = with_policy(run, run.plan.source, "egress", [dns(version), *others])
     assert diagnose(run).verdict is ProbeVerdict.HEALTHY
-    assert finding(run, HopName.EGRESS_POLICY).evidence[Witness.INTENT].summary.endswith(said)
+    assert finding(run, HopName.EGRESS_POLICY).evidence[Witness.INTENT].summary.endswith(words)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "words"),
     [
         ("healthy-cross-node", "the request succeeded, but "),
         ("healthy-service-cross-node", "the request succeeded, but "),
@@ -192,10 +192,10 @@ def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
         ("reply-ipcache-wrong-tunnel-endpoint", "the request failed ("),
     ],
 )
-def test_beyond_an_l7_policy_nothing_is_judged(name: str, said: str) -> None:
+def test_beyond_an_l7_policy_nothing_is_judged(name: str, words: str) -> None:
     diagnosis = diagnose(behind_l7_policy(name))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
-    assert diagnosis.message.startswith(said)
+    assert diagnosis.message.startswith(words)
     assert "redirects identity" in diagnosis.message
     assert (diagnosis.divergence, diagnosis.segment) == (None, None)
     assert {f.verdict for f in diagnosis.findings} == {HopVerdict.OK, HopVerdict.UNKNOWN}

@@ -42,8 +42,8 @@ def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> PathR
     report = json.loads(reading.stderr[reading.stderr.index(b"{") :])
     nothing = {"http_code": 0, "local_ip": "", "local_port": 0, "remote_ip": "", "remote_port": 0}
     times = {"time_namelookup": 0, "time_connect": 0, "time_starttransfer": 0, "time_total": total_s}
-    said = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
-    failed = replace(reading, exit_code=exit_code, stderr=said, stdout=b"")
+    report_ = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
+    failed = replace(reading, exit_code=exit_code, stderr=report_, stdout=b"")
     plan = replace(run.plan, nameserver=Nameserver(frontend, run.plan.backends))
     return replace(
         run, plan=plan, plan_after=plan, request=replace(run.request, reading=failed), second_look=True
@@ -68,10 +68,10 @@ def reason(run: PathRun) -> Reason:
     """The reason of the name resolution, as the divergence or as its symptom."""
     diagnosis = diagnose(run)
     assert diagnosis.verdict is ProbeVerdict.BROKEN
-    said = diagnosis.symptom or diagnosis.divergence
-    assert said is not None
-    assert said.hop is HopName.NAME_RESOLUTION
-    return said.reason
+    named = diagnosis.symptom or diagnosis.divergence
+    assert named is not None
+    assert named.hop is HopName.NAME_RESOLUTION
+    return named.reason
 
 
 HEALTHY = "healthy-service-cross-node"

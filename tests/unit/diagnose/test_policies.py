@@ -232,13 +232,13 @@ def test_packets_to_the_l7_proxy_are_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "words"),
     [(BY_PROXY, "if the L7 proxy (port 11111) allows it"), (AUTHENTICATED, "if authenticated")],
 )
-def test_a_map_with_a_condition_that_no_policy_requires_is_a_mismatch(entry: bytes, said: str) -> None:
+def test_a_map_with_a_condition_that_no_policy_requires_is_a_mismatch(entry: bytes, words: str) -> None:
     found = finding(with_entry(recorded("connection-refused"), entry), INGRESS)
     assert found.reason is Reason.POLICY_MAP_MISMATCH
-    assert said in found.message
+    assert words in found.message
 
 
 def test_packets_with_the_required_authentication_pass() -> None:

@@ -36,8 +36,8 @@ def configured(name: str, key: str, value: str) -> tuple[PathRun, str]:
     assert target is not None
     node = target.node.name
 
-    def change(said: bytes) -> bytes:
-        kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
+    def change(settings: bytes) -> bytes:
+        kept = [line for line in settings.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
         return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
 
     return changed(run, agent_config.fact(node), change), node
@@ -69,8 +69,8 @@ def test_a_node_whose_settings_can_not_be_judged_is_unknown(
 def set_apart(name: str, *settings: str) -> tuple[PathRun, str]:
     """The same with other keys than those that were recorded."""
     run, node = configured(name, "ipam", "kubernetes")
-    said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
-    return changed(run, agent_config.fact(node), lambda before: before + said), node
+    lines = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
+    return changed(run, agent_config.fact(node), lambda before: before + lines), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
@@ -155,7 +155,7 @@ def test_a_change_in_kubernetes_comes_before_unsupported_settings() -> None:
 def test_an_agent_of_an_unknown_version_is_unknown(name: str) -> None:
     run = recorded(name)
     node = run.plan.source.node.name
-    newer = changed(run, map_layout.version(node), lambda said: said.replace(b"1.18.5", b"1.21.0"))
+    newer = changed(run, map_layout.version(node), lambda settings: settings.replace(b"1.18.5", b"1.21.0"))
     diagnosis = diagnose(newer)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_VERSION)
     assert node in diagnosis.message
