@@ -1,4 +1,4 @@
-"""Bundles of format 1, which filed evidence by command, are read as if this version had saved them."""
+"""Bundles of format 1, which stored evidence by command, are converted when they are read."""
 
 import json
 from ipaddress import IPv4Address
@@ -45,7 +45,7 @@ def commands(document: dict[str, Any]) -> dict[tuple[str, ...], str]:
 
 
 @pytest.mark.parametrize("name", passes())
-def test_every_command_of_the_recorded_faults_told_a_fact_of_its_own(name: str) -> None:
+def test_every_command_of_the_recorded_faults_has_its_own_fact(name: str) -> None:
     known: dict[Fact, tuple[str, ...]] = {}
     for _, text in bundles(passes()[name]):
         document = json.loads(text)
@@ -64,14 +64,14 @@ def test_every_command_of_the_recorded_faults_told_a_fact_of_its_own(name: str) 
 
 
 @pytest.mark.parametrize("path", sorted(BUNDLES.glob("cilium-*/*/*.json")), ids=lambda path: path.stem)
-def test_nothing_of_a_recorded_run_is_left_out(path: Path) -> None:
+def test_nothing_of_a_recorded_run_is_omitted(path: Path) -> None:
     read_ = Bundle.from_json(path.read_bytes())
     assert read_.notes == ()
     again = Bundle.from_json(read_.to_json())
     assert again.run.evidence.readings == read_.run.evidence.readings
 
 
-def test_what_no_version_asked_is_left_out_with_a_note() -> None:
+def test_an_unknown_command_is_omitted_with_a_note() -> None:
     document = saved("healthy-cross-node")
     whole = bundle(document)
     document["evidence"] += [
@@ -105,7 +105,7 @@ def config_of(document: dict[str, Any], node: str) -> list[str]:
 FOLDER = "/tmp/cilium/config-map"
 
 
-def test_keys_that_were_not_asked_for_are_those_of_the_configmap() -> None:
+def test_keys_without_an_answer_are_those_of_the_configmap() -> None:
     document, first = with_config()
     assert f"{FOLDER}/cluster-id:7" in config_of(document, first["node"])
 
@@ -182,8 +182,8 @@ def test_a_capture_is_known_by_its_filter(clients: list[str], port: int, tunnel_
         ("ip", "-j", "-d", "link", "show", "dev", "--help"),
     ],
 )
-def test_what_a_fact_can_not_have_is_refused(argv: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # each says it in its own words
+def test_an_impossible_parameter_is_rejected(argv: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # each has its own message
         fact_of("node1", argv)
 
 
@@ -194,7 +194,7 @@ def test_what_a_fact_can_not_have_is_refused(argv: tuple[str, ...]) -> None:
         *(("nsenter",), ("nsenter", "--net=/var/run/cilium/netns/cni-1"), ("nsenter", "--net=/x", "true")),
     ],
 )
-def test_what_no_version_asked_is_no_fact(argv: tuple[str, ...]) -> None:
+def test_an_unknown_command_has_no_fact(argv: tuple[str, ...]) -> None:
     assert fact_of("node1", argv) is None
 
 
