@@ -15,8 +15,8 @@ SUFFIXES = frozenset({".md", ".mk", ".pl", ".py", ".toml", ".yaml", ".yml"})
 HISTORY = "adr"  # decision records describe their time
 RECORDED = "data"  # recorded answers and statuses; the code beside them is checked
 OWN = frozenset({"words.py", "test_words.py"})  # the list itself
-# `_` separates words, since a word may be part of an identifier (`seen_way`); `-` does not: names such as
-# `source-swallows-requests` are those of recorded faults. `*` is any ending.
+# `_` separates words, since a word may be part of an identifier (`seen_way`); `-` and `/` do not: names such as
+# `source-swallows-requests` and `e2e/nobody` are those of recorded faults and objects. `*` is any ending.
 DENIED: Mapping[str, str] = {
     "afresh": "again, or say what is reset",
     "anew": "again, or say what is new",
@@ -53,7 +53,7 @@ DENIED: Mapping[str, str] = {
 
 def _pattern(words: str) -> re.Pattern[str]:
     ending = words.replace("*", r"[^\W_]*").replace(" ", r"\s+")
-    return re.compile(rf"(?<![^\W_])(?<!-)(?:{ending})(?![^\W_]|-)", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_])(?<![-/])(?:{ending})(?![^\W_]|-)", re.IGNORECASE)
 
 
 _PATTERNS = [(_pattern(words), instead) for words, instead in DENIED.items()]

@@ -7,7 +7,7 @@ replay. xz reduces the evidence to 2 %; archives are streamed, one member in mem
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def index(archive: Path) -> dict[str, Result]:
     return {result.fault: result for result in _results(path.read_bytes())} if path.exists() else {}
 
 
-def bundles(archive: Path) -> Iterator[tuple[str, bytes]]:
+def bundles(archive: Path) -> Generator[tuple[str, bytes]]:
     """Stream the evidence of each fault in the index, in its order."""
     faults = index(archive)
     with tarfile.open(archive, "r|xz") as tar:
@@ -55,6 +55,10 @@ class Reader:
                     return bundle
             self._ahead = bundles(self._archive)
         raise KeyError(f"{self._archive.name} has no evidence of {fault}")
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._ahead.close()
 
 
 def record(results: Path, evidence: Path, archives: Path = ARCHIVES) -> Iterator[Path]:

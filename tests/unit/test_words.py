@@ -42,6 +42,7 @@ def test_a_denied_word_is_found(text: str) -> None:
         "promised",
         "the fault `source-swallows-requests`",
         "name-resolves-to-nobody",
+        "NetworkPolicy e2e/nobody",
     ],
 )
 def test_other_words_are_not(text: str) -> None:

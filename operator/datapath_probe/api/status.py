@@ -186,13 +186,27 @@ class ProbeStatus(ApiModel):
         if not isinstance(status, dict):
             return cls()
         status = upgraded(status)
-        try:
-            return cls.model_validate(status, extra="ignore")
-        except ValidationError as error:
-            unreadable = {problem["loc"][0] for problem in error.errors()}
-            readable = {field: value for field, value in status.items() if field not in unreadable}
-            return cls.model_validate(readable, extra="ignore")
+        for levels in (2, 1):  # an item of a list or a counter is left out by itself, before the whole field
+            try:
+                return cls.model_validate(status, extra="ignore")
+            except ValidationError as error:
+                unreadable = {problem["loc"][:levels] for problem in error.errors()}
+                status = {
+                    field: _without_members(field, value, unreadable)
+                    for field, value in status.items()
+                    if (field,) not in unreadable
+                }
+        return cls.model_validate(status, extra="ignore")
 
     def to_object(self) -> dict[str, Any]:
         """The status as JSON values, for the API server."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def _without_members(field: str, value: Any, unreadable: set[tuple[int | str, ...]]) -> Any:
+    """A list without its unreadable items, the counters without unreadable ones; anything else as it is."""
+    if isinstance(value, list):
+        return [item for position, item in enumerate(value) if (field, position) not in unreadable]
+    if field == "counters" and isinstance(value, dict):
+        return {name: count for name, count in value.items() if (field, name) not in unreadable}
+    return value

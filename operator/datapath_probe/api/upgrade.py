@@ -87,7 +87,7 @@ def _path_profile(old: Mapping[str, Any], changes: object) -> _Json:
     renamed = {
         "lastChangeTime": old.get("since"),
         "lastChange": old.get("change"),
-        "changeCount": changes,
+        "changeCount": changes if isinstance(changes, int) and changes >= 0 else 0,
         "loadBalancing": _LOAD_BALANCING.get(str(old.get("loadBalancing"))),
         "nodeAttachments": [
             _node_attachment(entry) for entry in _objects(old.get("entries")) if not _is_clipped(entry)

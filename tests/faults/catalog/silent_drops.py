@@ -16,7 +16,6 @@ PER_POD = frozenset(
 )  # in other modes a Cilium program ends the chain there, or bypasses the device
 UPLINK = frozenset({Mode.VXLAN})
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
-_REDIRECT = ("--dport", "80", "-j", "REDIRECT", "--to-ports", "81")
 _TUNNEL = ("-p", "udp", "--dport", "8472")
 
 # Responds until a request from inside the pod (the readiness check); then accepts no connections, with a full backlog.

@@ -63,6 +63,16 @@ def test_program_names_that_were_cut_off_count_as_unknown() -> None:
     assert profile.node_attachments == ()
 
 
+@pytest.mark.parametrize("garbage", [None, -1, "many"])
+def test_a_number_of_changes_that_can_not_be_read_does_not_spoil_the_profile(garbage: object) -> None:
+    profile = ProbeStatus.from_object(
+        {**OLD, "counters": {**OLD["counters"], "pathChanges": garbage}}
+    ).path_profile
+    before = read().path_profile
+    assert before is not None
+    assert profile == before.model_copy(update={"change_count": 0})
+
+
 def test_history_is_kept() -> None:
     history = read().history
     assert [entry.path_change for entry in history] == [None, None, "routing vxlan → geneve", None, None]
@@ -114,3 +124,24 @@ def test_the_crd_keeps_old_fields_until_they_have_been_read() -> None:
             node = node["properties"][parent]
             node = node.get("items", node)
         assert node["properties"][name]["description"] == DEPRECATED
+
+
+def test_an_unreadable_item_of_a_list_spoils_no_other() -> None:
+    conditions = [{**OLD["conditions"][0], "status": "Perhaps"}, *OLD["conditions"][1:]]
+    history = [{**OLD["history"][0], "hop": "hop-of-the-next-version"}, None, *OLD["history"][1:]]
+    status = ProbeStatus.from_object({**OLD, "conditions": conditions, "history": history})
+    assert status.conditions == read().conditions[1:]
+    assert status.history == read().history[1:]
+
+
+@pytest.mark.parametrize("garbage", [None, -1, "many", [], 1.5])
+def test_an_unreadable_counter_spoils_no_other(garbage: object) -> None:
+    status = ProbeStatus.from_object({**OLD, "counters": {**OLD["counters"], "failures": garbage}})
+    assert status.counters == read().counters.model_copy(update={"failures": 0})
+
+
+def test_what_a_list_does_not_make_readable_is_left_out() -> None:
+    capture = {"time": "2026-09-21T14:17:20.100Z", "packets": [{"at": "0ms"}], "omittedPackets": 0}
+    status = ProbeStatus.from_object({**OLD, "capture": capture})
+    assert status.capture is None
+    assert status.counters == read().counters

@@ -99,6 +99,9 @@ def test_invalid_options_are_rejected() -> None:
         ("--windows", "pod_starting_s=soon"),
         ("--windows", "no_such_window_s=1"),
         ("--windows", "pod_starting_s"),
+        ("--windows", "pod_starting_s=nan"),
+        ("--windows", "pod_starting_s=inf"),
+        ("--windows", "pod_starting_s=-1"),
     ):
         assert command("run", option, value).exit_code == 2
 

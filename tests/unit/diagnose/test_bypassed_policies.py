@@ -1,5 +1,5 @@
-"""A connection that was established though a policy denies it, or that one denied by mistake: what kept its packets
-from their own policy is named, not the policy.
+"""A connection that was established although a policy denies it, or denied by mistake: the hop that made its packets
+bypass the policy is named.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.rules import conclude
 from datapath_probe.diagnose.verdict.verdict_input import Verdict, VerdictInput
 from datapath_probe.evidence.fact_kinds import FactKind
+from unit.diagnose.altered_runs import dropped, ends, with_events, without
 from unit.diagnose.datapath.test_map_pinning import OLD, Kernel, completed
-from unit.diagnose.test_impostors import attached_first, pinned
-from unit.diagnose.told import dropped, ends, telling, without
+from unit.diagnose.test_foreign_programs import attached_first, pinned
 from unit.diagnose.verdict.inputs import checked, found, given_by, given_by_recorded, of_bench, with_findings
 from unit.recorded import recorded
 
@@ -30,7 +30,7 @@ HEALTHY, LOST = "healthy-cross-node", "overlay-dropped-on-the-wire"
 
 
 def established(shown_at: HopName) -> VerdictInput:
-    """A connection that this policy denies, with every hop before it as it should be."""
+    """A connection that this policy denies, with every hop before it Ok."""
     at_fault = given_by(NOT_ENFORCED[shown_at]())
     before = [finding for finding in given_by_recorded(HEALTHY).findings if finding.hop is not shown_at]
     return with_findings(at_fault, *before)
@@ -40,7 +40,7 @@ def named(verdict: Verdict) -> HopName | None:
     return verdict.divergence.hop if verdict.divergence else None
 
 
-def impostor() -> PathRun:
+def replaced_program() -> PathRun:
     """A run whose source has another program under the name of the agent's own."""
     taken = recorded("endpoint-taken-for-the-host")
     return pinned(attached_first(taken, "tcx/ingress", "cil_from_container"), 4321)
@@ -56,7 +56,7 @@ def on_bench(mode: str, fault: str, hop: HopName) -> Callable[[], Finding]:
 
 CAUSES = {
     (EGRESS, Reason.PROGRAM_MISSING): in_recording("source-program-detached-direct", HopName.SOURCE_PROGRAM),
-    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(given_by(impostor()), HopName.SOURCE_PROGRAM),
+    (EGRESS, Reason.FOREIGN_PROGRAM): lambda: found(given_by(replaced_program()), HopName.SOURCE_PROGRAM),
     (EGRESS, Reason.WRONG_IDENTITY): in_recording("ipcache-wrong-identity", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.IPCACHE_ENTRY_MISSING): in_recording("ipcache-entry-missing", HopName.IPCACHE_LOOKUP),
     (EGRESS, Reason.STALE_MAP_IN_USE): on_bench("vxlan", "ipcache-not-used", HopName.IPCACHE_LOOKUP),
@@ -71,7 +71,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize(("shown_at", "reason"), CAUSES)
-def test_what_kept_packets_from_a_denial_is_named_and_the_policy_its_symptom(
+def test_the_hop_that_bypasses_a_denial_is_the_cause_and_the_policy_its_symptom(
     shown_at: HopName, reason: Reason
 ) -> None:
     cause = CAUSES[shown_at, reason]()
@@ -85,10 +85,10 @@ def test_what_kept_packets_from_a_denial_is_named_and_the_policy_its_symptom(
     "harmless",
     [
         in_recording("ipcache-wrong-tunnel-endpoint", HopName.IPCACHE_LOOKUP),
-        in_recording("endpoint-entry-missing", HopName.ENDPOINT_LOOKUP),  # no part of the way out
+        in_recording("endpoint-entry-missing", HopName.ENDPOINT_LOOKUP),  # not on the egress path
     ],
 )
-def test_what_has_no_part_in_a_policy_is_not_named_for_it(harmless: Callable[[], Finding]) -> None:
+def test_a_fault_that_does_not_affect_the_policy_is_not_the_cause(harmless: Callable[[], Finding]) -> None:
     verdict = conclude(with_findings(established(EGRESS), harmless()))
     assert (verdict.rule, named(verdict)) == ("observed_failure", EGRESS)
 
@@ -103,34 +103,36 @@ def test_a_program_that_lacks_a_tail_call_lets_nothing_pass() -> None:
 def test_where_no_policy_denies_none_was_bypassed() -> None:
     bypassed = CAUSES[EGRESS, Reason.PROGRAM_MISSING]()
     given = established(EGRESS)
-    unmeant = replace(found(given, EGRESS), certain=False)
-    assert named(conclude(with_findings(given, bypassed, unmeant))) is EGRESS
+    uncertain = replace(found(given, EGRESS), certain=False)
+    assert named(conclude(with_findings(given, bypassed, uncertain))) is EGRESS
 
 
-def test_a_source_that_is_taken_for_another_for_want_of_a_program_names_the_program() -> None:
-    """The packets leave masqueraded: who the source is taken for is no fault of the node that takes it so."""
+def test_a_wrong_identity_of_the_source_because_of_a_missing_program_names_the_program() -> None:
+    """Packets leave masqueraded: the wrong identity is not a fault of the node that resolves it."""
     bypassed = CAUSES[EGRESS, Reason.PROGRAM_MISSING]()
     given = established(INGRESS)
-    mistaken = replace(
+    wrong_identity = replace(
         found(given, INGRESS), hop=HopName.SOURCE_IDENTITY, reason=Reason.WRONG_IDENTITY, certain=False
     )
     of_policy = found(given_by_recorded(HEALTHY), INGRESS)
-    assert named(conclude(with_findings(given, bypassed, mistaken, of_policy))) is HopName.SOURCE_PROGRAM
+    assert (
+        named(conclude(with_findings(given, bypassed, wrong_identity, of_policy))) is HopName.SOURCE_PROGRAM
+    )
 
 
-def test_a_policy_map_that_is_not_used_is_named_for_a_denial_that_did_not_come() -> None:
+def test_a_policy_map_that_is_not_used_is_the_cause_of_a_missing_denial() -> None:
     run = completed(recorded("denial-not-programmed"), Kernel(used=(OLD,)), agent_age_s=600)
     verdict = conclude(given_by(run))
     assert named(verdict) in (EGRESS, INGRESS)
     assert verdict.reason is Reason.STALE_MAP_IN_USE
 
 
-def test_a_denial_of_a_pod_taken_for_another_is_not_the_policys() -> None:
+def test_a_denial_because_of_a_wrong_identity_is_not_the_policys() -> None:
     run = without(recorded(LOST), FactKind.CONNTRACK_ENTRY)
     here, _ = ends(run)
-    denied = given_by(telling(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
-    mistaken = found(given_by_recorded("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)
+    denied = given_by(with_events(run, here, [dropped(run, 133, "bpf_lxc.c", "EGRESS")]))
+    wrong_identity = found(given_by_recorded("ipcache-wrong-identity"), HopName.IPCACHE_LOOKUP)
     elsewhere = found(given_by_recorded("ipcache-skips-the-tunnel"), HopName.IPCACHE_LOOKUP)
     assert named(conclude(denied)) is EGRESS
-    assert named(conclude(with_findings(denied, mistaken))) is HopName.IPCACHE_LOOKUP
+    assert named(conclude(with_findings(denied, wrong_identity))) is HopName.IPCACHE_LOOKUP
     assert named(conclude(with_findings(denied, replace(elsewhere, defects=())))) is EGRESS

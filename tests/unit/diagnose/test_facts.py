@@ -1,4 +1,4 @@
-"""What a run asks for, and when."""
+"""The facts of a run, and when they are read."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from datapath_probe.sources.maps import conntrack
 from unit.recorded import recorded
 
 
-def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
+def test_all_traces_of_a_connection_are_read_in_one_round() -> None:
     run = recorded("healthy-service-cross-node")
     before = facts_of(replace(run, request=replace(run.request, reading=None), evidence=Evidence()))
     assert not [fact for fact in before if fact.kind is FactKind.CONNTRACK_ENTRY], "nothing was sent yet"
@@ -32,5 +32,5 @@ def test_all_traces_of_a_connection_are_asked_for_in_one_round() -> None:
     assert expected <= set(facts_of(replace(run, evidence=Evidence())))
 
 
-def test_a_run_whose_evidence_is_whole_asks_nothing_more() -> None:
+def test_a_run_with_all_evidence_reads_no_more() -> None:
     assert facts_of(recorded("healthy-cross-node")) == []

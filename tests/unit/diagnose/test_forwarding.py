@@ -1,4 +1,4 @@
-"""Nodes that do not pass on what comes in by a device, though their routing tables lead on: asked after a failure."""
+"""Nodes that do not forward packets received on a device, although they have a route: read after a failure."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ RULES = "*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -i {} -j DROP\nCOMMI
 
 
 def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
-    """The run with other answers, each heard twice."""
+    """The run with other answers, each read twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
@@ -39,8 +39,8 @@ def printed(shown: object) -> Answer:
 
 
 def route(destination: IpAddress, device: str, gateway: IpAddress | None = None) -> Answer:
-    way = {"gateway": str(gateway)} if gateway else {}
-    return printed([{"dst": str(destination), "dev": device, "flags": [], **way}])
+    via = {"gateway": str(gateway)} if gateway else {}
+    return printed([{"dst": str(destination), "dev": device, "flags": [], **via}])
 
 
 def far(run: PathRun) -> PodFacts:
@@ -64,7 +64,7 @@ def device(run: PathRun, pod: PodFacts) -> str:
 
 
 def lost() -> tuple[PathRun, Packet]:
-    """A native run whose request was lost, where all routes are as they should be; and its packet."""
+    """A native run whose request was lost although all routes are correct; and its packet."""
     run = recorded("native/node-route-missing@1.18.5")
     source, destination = run.plan.source, far(run)
     here, there = source.node.name, destination.node.name
@@ -79,7 +79,7 @@ def lost() -> tuple[PathRun, Packet]:
     return answering(run, right), packet
 
 
-def test_where_every_kernel_passes_packets_on_no_hop_is_named() -> None:
+def test_if_every_kernel_forwards_packets_no_hop_is_named() -> None:
     run, _ = lost()
     assert diagnose(run).divergence is None
 
@@ -103,7 +103,7 @@ def test_the_destinations_node_that_does_not_forward_or_elsewhere_is_named(answe
     assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, there, Reason.NODE_ROUTE_MISSING)
 
 
-def test_a_route_that_leads_elsewhere_whatever_comes_in_is_told_by_its_own_hop() -> None:
+def test_a_wrong_route_for_all_packets_is_reported_by_its_own_hop() -> None:
     run, packet = lost()
     pod = far(run)
     answers = {
@@ -126,7 +126,7 @@ def test_a_filter_by_the_name_of_the_pods_device_is_found() -> None:
 
 
 @pytest.mark.parametrize(("state", "is_named"), [("FAILED", True), ("REACHABLE", False)])
-def test_a_router_that_does_not_answer_is_named(state: str, is_named: bool) -> None:
+def test_a_gateway_that_does_not_answer_is_named(state: str, is_named: bool) -> None:
     run = recorded("overlay-dropped-on-the-wire")
     here, other = run.plan.source.node.name, node_ip(far(run))
     answers = {

@@ -1,4 +1,4 @@
-"""Geneve is judged as VXLAN is: recorded runs, rewritten to what they would be with the other protocol."""
+"""Geneve is judged like VXLAN: recorded runs, converted to the other protocol."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Natively, packets that left as the pod's and were not seen to come as such: masqueraded, or nobody knows."""
+"""With native routing, packets of a pod that have no entry on the destination's node: masqueraded, or unknown."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ RUN = recorded("native/healthy-cross-node@1.18.5")
 
 
 def answering(run: PathRun, answers: Mapping[Fact, Reading]) -> PathRun:
-    """The run with other answers, each heard twice."""
+    """The run with other answers, each read twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
@@ -38,27 +38,27 @@ def entries() -> tuple[Fact, Fact]:
     return own, of_node
 
 
-def test_a_source_whose_packets_come_from_its_nodes_address_is_masqueraded() -> None:
+def test_a_source_whose_packets_have_its_nodes_address_is_masqueraded() -> None:
     own, of_node = entries()
     known = RUN.evidence.latest(own)
     run = answering(RUN, {own: ABSENT})
     assert of_node in facts_of(run)
-    told = diagnose(answering(run, {of_node: known}))
-    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
-    assert told.divergence is not None
-    assert told.divergence.hop is HopName.SOURCE_IDENTITY
-    assert "masqueraded" in told.message
+    diagnosis = diagnose(answering(run, {of_node: known}))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.SOURCE_IDENTITY
+    assert "masqueraded" in diagnosis.message
 
 
 @pytest.mark.parametrize("answer", [ABSENT, Unavailable("EvidenceTimeout", "no answer", 0.0)])
-def test_a_connection_that_its_destination_has_not_noted_is_not_known_to_be_well(answer: Reading) -> None:
+def test_without_an_entry_on_the_destinations_node_the_identity_is_unknown(answer: Reading) -> None:
     own, of_node = entries()
-    told = diagnose(answering(RUN, {own: ABSENT, of_node: answer}))
-    [identity] = [f for f in told.findings if f.hop is HopName.SOURCE_IDENTITY]
+    diagnosis = diagnose(answering(RUN, {own: ABSENT, of_node: answer}))
+    [identity] = [f for f in diagnosis.findings if f.hop is HopName.SOURCE_IDENTITY]
     assert identity.verdict is HopVerdict.UNKNOWN
-    assert told.verdict is ProbeVerdict.UNKNOWN
+    assert diagnosis.verdict is ProbeVerdict.UNKNOWN
 
 
-def test_where_all_was_noted_nobody_asks_for_more() -> None:
+def test_with_its_entry_no_other_is_read() -> None:
     _, of_node = entries()
     assert of_node not in facts_of(RUN)

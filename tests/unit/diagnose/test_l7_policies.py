@@ -1,6 +1,6 @@
-"""Policies that hand traffic to an L7 proxy: what they say of other traffic, and of the hops before and behind them.
+"""Policies that redirect traffic to an L7 proxy: the verdict on other traffic, and on hops before and beyond the proxy.
 
-Derived from recorded runs: the lab runs without a proxy. The rules are as Cilium 1.18.5 and 1.19.5 write them.
+Derived from recorded runs: the lab runs without a proxy. The rules have the format of Cilium 1.18.5 and 1.19.5.
 """
 
 import json
@@ -42,7 +42,7 @@ def rule(
     *,
     synthesized: bool = False,
 ) -> dict[str, object]:
-    """One filter as the agent writes it; what it adds where no policy denies by default comes from no policy."""
+    """One filter as the agent writes it. A synthesized one, without default deny, comes from no policy."""
     origin = [] if synthesized else OF_POLICY
     written = {"port": port, "protocol": protocol, "l7-rules": [{selector: details}]}
     return {
@@ -80,7 +80,7 @@ def with_policy(
         endpoint: replace(answer, stdout=json.dumps(shown).encode()),
         policy_selectors.fact(pod.node.name): replace(printed(selectors), at=answer.at),
     }
-    readings = {**run.evidence.readings, **{fact: (told, told) for fact, told in changed.items()}}
+    readings = {**run.evidence.readings, **{fact: (reading, reading) for fact, reading in changed.items()}}
     return replace(run, evidence=Evidence(readings))
 
 
@@ -97,7 +97,7 @@ def finding(run: PathRun, hop: HopName) -> Finding:
 
 @pytest.mark.parametrize("name", ["healthy-cross-node", "healthy-service-cross-node"])
 @pytest.mark.parametrize(
-    ("others", "said"),
+    ("others", "words"),
     [
         ([TO_PEERS], "allowed by CiliumNetworkPolicy e2e/dns"),
         ([ALLOW_ALL], "allowed, since no policy denies by default"),  # for visibility alone
@@ -105,12 +105,12 @@ def finding(run: PathRun, hop: HopName) -> Finding:
 )
 @pytest.mark.parametrize("version", list(LISTENER))
 def test_a_dns_policy_leaves_other_traffic_judged(
-    name: str, others: Sequence[Mapping[str, object]], said: str, version: str
+    name: str, others: Sequence[Mapping[str, object]], words: str, version: str
 ) -> None:
     run = recorded(name)
     run = with_policy(run, run.plan.source, "egress", [dns(version), *others])
     assert diagnose(run).verdict is ProbeVerdict.HEALTHY
-    assert finding(run, HopName.EGRESS_POLICY).evidence[Witness.INTENT].summary.endswith(said)
+    assert finding(run, HopName.EGRESS_POLICY).evidence[Witness.INTENT].summary.endswith(words)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ TO_PROXY = b'{"key":["0x00"],"value":["0x2b","0x67","0xc0","0x00","0x01","0x00",
 
 
 def behind_l7_policy(name: str) -> PathRun:
-    """The run, with an L7 policy for HTTP at the destination, in the agent's words and in the policy map."""
+    """The run with an L7 policy for HTTP at the destination, in the agent's answer and in the policy map."""
     run = recorded(name)
     http = rule(PEERS, run.plan.backends[0].port, "TCP", {"priority": 101, "http": [{"method": "GET"}]})
     run = with_policy(run, target(run), "ingress", [http])
@@ -181,7 +181,7 @@ def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "words"),
     [
         ("healthy-cross-node", "the request succeeded, but "),
         ("healthy-service-cross-node", "the request succeeded, but "),
@@ -192,10 +192,10 @@ def test_a_loss_before_an_l7_policy_is_narrowed_as_without_it() -> None:
         ("reply-ipcache-wrong-tunnel-endpoint", "the request failed ("),
     ],
 )
-def test_what_comes_from_an_l7_policy_on_is_not_judged(name: str, said: str) -> None:
+def test_beyond_an_l7_policy_nothing_is_judged(name: str, words: str) -> None:
     diagnosis = diagnose(behind_l7_policy(name))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
-    assert diagnosis.message.startswith(said)
+    assert diagnosis.message.startswith(words)
     assert "redirects identity" in diagnosis.message
     assert (diagnosis.divergence, diagnosis.segment) == (None, None)
     assert {f.verdict for f in diagnosis.findings} == {HopVerdict.OK, HopVerdict.UNKNOWN}

@@ -1,4 +1,4 @@
-"""A Service that nobody is ready behind: told by Kubernetes alone, whoever would translate."""
+"""A Service without ready endpoints: Kubernetes alone shows it, whatever translates."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import ServiceTarget
 from datapath_probe.sources.maps import lxcmap
-from unit.diagnose.told import ends, without
+from unit.diagnose.altered_runs import ends, without
 from unit.recorded import recorded
 
 BY_PACKET, BY_SOCKET = "no-ready-backends", "kpr/no-ready-backends@1.18.5"
@@ -28,25 +28,25 @@ def from_host(run: PathRun) -> PathRun:
 
 
 def named(run: PathRun) -> tuple[ProbeVerdict, HopName | None, Reason]:
-    told = diagnose(run)
-    return told.verdict, told.divergence.hop if told.divergence else None, told.reason
+    diagnosis = diagnose(run)
+    return diagnosis.verdict, diagnosis.divergence.hop if diagnosis.divergence else None, diagnosis.reason
 
 
-NOBODY = (ProbeVerdict.BROKEN, HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS)
-
-
-@pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
-def test_a_host_that_asks_for_a_service_without_endpoints_is_told_so(name: str) -> None:
-    assert named(from_host(recorded(name))) == NOBODY
-
-
-def test_nothing_is_asked_of_cilium_where_others_translate() -> None:
-    assert named(without(from_host(recorded(BY_PACKET)), FactKind.SERVICE_SLOT)) == NOBODY
+NO_BACKENDS = (ProbeVerdict.BROKEN, HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS)
 
 
 @pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
-def test_it_is_told_where_the_node_does_not_answer(name: str) -> None:
-    assert named(without(recorded(name), FactKind.SERVICE_SLOT)) == NOBODY
+def test_a_service_without_endpoints_is_reported_for_a_host(name: str) -> None:
+    assert named(from_host(recorded(name))) == NO_BACKENDS
+
+
+def test_cilium_is_not_needed_where_others_translate() -> None:
+    assert named(without(from_host(recorded(BY_PACKET)), FactKind.SERVICE_SLOT)) == NO_BACKENDS
+
+
+@pytest.mark.parametrize("name", [BY_PACKET, BY_SOCKET])
+def test_it_is_reported_without_an_answer_of_the_node(name: str) -> None:
+    assert named(without(recorded(name), FactKind.SERVICE_SLOT)) == NO_BACKENDS
 
 
 def service(run: PathRun) -> ServiceTarget:
@@ -67,13 +67,13 @@ def with_an_unready_endpoint() -> PathRun:
 
 def test_endpoints_that_are_not_ready_are_named() -> None:
     run = with_an_unready_endpoint()
-    assert named(run) == NOBODY
+    assert named(run) == NO_BACKENDS
     [unready] = service(run).unready
     assert unready.pod_facts
     assert f"{unready.pod_facts.pod.name} not Ready" in diagnose(run).message
 
 
-def test_what_keeps_the_kubelet_from_the_endpoint_is_the_cause() -> None:
+def test_a_fault_between_kubelet_and_endpoint_is_the_cause() -> None:
     run = with_an_unready_endpoint()
     absent = Answer(254, b"null", b"", 0.0, 0.0)
     fact = lxcmap.lookup(ends(recorded("healthy-service-cross-node"))[1], service(run).unready[0].ip)

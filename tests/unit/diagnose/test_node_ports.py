@@ -1,4 +1,4 @@
-"""Frontends of a NodePort as a node has them: of its own address, or of any, and for whose traffic."""
+"""Entries of a NodePort on a node: for its own address or any, and by scope."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,12 +33,12 @@ def counting(count: int, flags: ServiceFlag = ServiceFlag.NODE_PORT) -> Answer:
 
 
 def seen(readings: Mapping[lbmap.Frontend, Reading]) -> EvidenceReader:
-    """What is not said is absent."""
+    """All other slots are absent."""
     addresses = [replace(a, protocol=p) for a in (OWN, ANYWHERE, DESTINATION_HOPS) for p in PROTOCOLS]
     return EvidenceReader(Evidence({lbmap.slot(NODE, a, 0): (readings.get(a, ABSENT),) for a in addresses}))
 
 
-def test_the_nodes_own_address_is_what_is_asked_for() -> None:
+def test_the_nodes_own_address_comes_first() -> None:
     found = lookup_service(seen({OWN: counting(2), ANYWHERE: counting(3)}), NODE, FRONTEND, socket_lb=True)
     assert (found.address, found.surrogate) == (OWN, False)
     assert isinstance(found.slot, ServiceSlot)
@@ -64,13 +64,13 @@ def test_a_cluster_ip_has_no_surrogate() -> None:
     assert not reader.missing
 
 
-def test_without_any_entry_it_is_absent_and_all_look_ups_say_so() -> None:
+def test_without_any_entry_it_is_absent_by_all_lookups() -> None:
     found = lookup_service(seen({}), NODE, FRONTEND, socket_lb=True)
     assert isinstance(found.slot, Absent)
     assert len(found.rests_on) == 4
 
 
-def test_a_surrogate_that_can_not_be_read_leaves_it_open() -> None:
+def test_a_surrogate_that_can_not_be_read_is_unavailable() -> None:
     silent = Unavailable("AgentSilent", "no answer")
     found = lookup_service(seen({ANYWHERE: silent}), NODE, FRONTEND, socket_lb=True)
     assert isinstance(found.slot, Unavailable)

@@ -1,4 +1,4 @@
-"""A CiliumEndpoint or CiliumNode that says something else than the agent or the Node: the object's hop is named."""
+"""A CiliumEndpoint or CiliumNode that contradicts the agent or the Node: the object's hop is named."""
 
 import json
 from dataclasses import replace
@@ -20,8 +20,8 @@ from unit.plans import with_backends
 from unit.recorded import recorded
 
 
-def looked_at_twice(run: PathRun) -> PathRun:
-    """The run with every answer given once more."""
+def read_twice(run: PathRun) -> PathRun:
+    """The run with every fact read once more."""
     evidence = run.evidence
     for fact, readings in run.evidence:
         evidence = evidence.adding([fact], [readings[-1]])
@@ -29,10 +29,10 @@ def looked_at_twice(run: PathRun) -> PathRun:
 
 
 def with_destination(run: PathRun, change: PodFacts) -> PathRun:
-    """The run to a destination that objects describe so."""
+    """The run with these objects of the destination."""
     [backend] = run.plan.backends
     plan = with_backends(run.plan, Backend(backend.ip, backend.port, change))
-    return looked_at_twice(replace(run, plan=plan, plan_after=plan))
+    return read_twice(replace(run, plan=plan, plan_after=plan))
 
 
 def destination(run: PathRun) -> PodFacts:
@@ -41,41 +41,43 @@ def destination(run: PathRun) -> PodFacts:
     return backend.pod_facts
 
 
-def blamed(run: PathRun) -> Divergence:
+def divergence(run: PathRun) -> Divergence:
     found = diagnose(run).divergence
     assert found is not None
     return found
 
 
-def test_a_destination_of_another_identity_than_its_agent_says_is_named_before_those_who_believe_it() -> None:
+def test_a_cilium_endpoint_with_a_wrong_identity_is_named_before_the_maps_that_follow_it() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
     assert pod.endpoint is not None
     stale = replace(pod, endpoint=replace(pod.endpoint, identity=pod.endpoint.identity + 1))
-    found = blamed(with_destination(run, stale))
+    found = divergence(with_destination(run, stale))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISMATCH)
 
 
-def test_a_cilium_node_with_another_address_than_the_node_is_named_itself() -> None:
+def test_a_cilium_node_with_a_wrong_address_is_named() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
     assert pod.node.cilium is not None
     moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=(ip_address("172.30.0.99"),)))
-    found = blamed(with_destination(run, replace(pod, node=moved)))
+    found = divergence(with_destination(run, replace(pod, node=moved)))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_NODE_MISMATCH)
 
 
-NOBODY = Answer(1, b"", b"Error: Cannot get endpoint ipv4:10.0.0.1: [GET /endpoint/{id}][404]\n", 0.0, 0.0)
+NO_ENDPOINT = Answer(
+    1, b"", b"Error: Cannot get endpoint ipv4:10.0.0.1: [GET /endpoint/{id}][404]\n", 0.0, 0.0
+)
 
 
 def edited(run: PathRun, **changes: object) -> PathRun:
-    """The run to a destination whose CiliumEndpoint says other things."""
+    """The run with changes to the destination's CiliumEndpoint."""
     pod = destination(run)
     assert pod.endpoint is not None
     return with_destination(run, replace(pod, endpoint=replace(pod.endpoint, **changes)))  # type: ignore[arg-type]  # a test's shorthand
 
 
-def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> None:
+def test_a_cilium_endpoint_on_the_node_of_the_tunnel_endpoint_is_the_cause() -> None:
     run = recorded("ipcache-wrong-tunnel-endpoint")
     here, pod = run.plan.source.node.name, destination(run)
     layout = parse_layout(run.evidence.latest(layout_version(here)))
@@ -83,14 +85,14 @@ def test_a_cilium_endpoint_on_the_node_where_tunnels_end_up_is_their_cause() -> 
     record = ipcache.parse(run.evidence.latest(ipcache.lookup(here, layout, pod.ip)))
     assert isinstance(record, ipcache.IpcacheRecord)
     assert record.tunnel_endpoint is not None
-    found = blamed(edited(run, node_ip=record.tunnel_endpoint))
+    found = divergence(edited(run, node_ip=record.tunnel_endpoint))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISMATCH)
 
 
 def test_a_cilium_endpoint_on_another_node_that_the_ipcache_does_not_follow_is_no_cause() -> None:
-    found = blamed(edited(recorded("udp-8472-dropped-by-source"), node_ip=ip_address("172.30.0.77")))
+    found = divergence(edited(recorded("udp-8472-dropped-by-source"), node_ip=ip_address("172.30.0.77")))
     assert found.reason is Reason.NETFILTER_DROPS
-    found = blamed(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip=ip_address("172.30.0.77")))
+    found = divergence(edited(recorded("ipcache-wrong-tunnel-endpoint"), node_ip=ip_address("172.30.0.77")))
     assert found.hop is HopName.IPCACHE_LOOKUP
 
 
@@ -103,17 +105,17 @@ def test_a_cilium_endpoint_with_another_identity_that_the_ipcache_does_not_have_
     stale = replace(chosen.pod_facts, endpoint=replace(chosen.pod_facts.endpoint, identity=identity))
     backends = tuple(replace(b, target=stale) if b is chosen else b for b in run.plan.backends)
     plan = with_backends(run.plan, *backends)
-    assert blamed(looked_at_twice(replace(run, plan=plan, plan_after=plan))).hop is not HopName.IPAM
+    assert divergence(read_twice(replace(run, plan=plan, plan_after=plan))).hop is not HopName.IPAM
 
 
-def test_a_pod_that_its_agent_does_not_know_explains_that_nothing_leads_to_it() -> None:
+def test_a_pod_without_an_endpoint_on_its_node_explains_the_missing_entry() -> None:
     run = recorded("endpoint-entry-missing")
     pod = destination(run)
     gone = with_destination(run, replace(pod, endpoint=None))
     evidence = gone.evidence
     for _ in range(2):
-        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.ip)], [NOBODY])
-    found = blamed(replace(gone, evidence=evidence))
+        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.ip)], [NO_ENDPOINT])
+    found = divergence(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISSING)
     assert "no endpoint with its address" in found.message
 
@@ -126,23 +128,23 @@ def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_a
     gone = with_destination(run, replace(pod, endpoint=None))
     asked = agent_endpoint.at(pod.node.name, pod.ip)
     evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
-    found = blamed(replace(gone, evidence=evidence))
+    found = divergence(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
 
 
-def test_an_entry_that_is_not_there_is_missing_whatever_the_agent_says() -> None:
+def test_a_missing_entry_is_reported_even_without_an_endpoint_of_the_agent() -> None:
     run = recorded("endpoint-entry-missing")
     pod = destination(run)
     assert pod.endpoint is not None
     asked = agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id)
-    evidence = run.evidence.adding([asked], [NOBODY])
+    evidence = run.evidence.adding([asked], [NO_ENDPOINT])
     [finding] = [
         f for f in diagnose(replace(run, evidence=evidence)).findings if f.hop is HopName.ENDPOINT_LOOKUP
     ]
     assert finding.reason is Reason.ENDPOINT_ENTRY_MISSING
 
 
-def test_another_identity_in_the_endpoint_map_is_told_and_breaks_nothing() -> None:
+def test_another_identity_in_the_endpoint_map_is_a_latent_fault() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
     asked = lxcmap.lookup(pod.node.name, pod.ip)
@@ -151,7 +153,7 @@ def test_another_identity_in_the_endpoint_map_is_told_and_breaks_nothing() -> No
     shown = json.loads(reading.stdout)
     shown["value"][32:36] = ["0x63", "0x00", "0x00", "0x00"]
     other = replace(reading, stdout=json.dumps(shown).encode())
-    found = diagnose(looked_at_twice(replace(run, evidence=run.evidence.adding([asked], [other]))))
+    found = diagnose(read_twice(replace(run, evidence=run.evidence.adding([asked], [other]))))
     assert found.verdict is ProbeVerdict.DEGRADED
     assert found.divergence is not None
     assert (found.divergence.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)

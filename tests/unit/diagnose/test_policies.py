@@ -1,6 +1,4 @@
-"""Which policies are named, and what becomes of a denial that is expected: in runs recorded on the lab, and in what is
-made of them by taking evidence away.
-"""
+"""The names of policies, and the outcome of an expected denial, in recorded runs and in variants with less evidence."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +27,7 @@ def finding(run: PathRun, hop: HopName) -> Finding:
 
 
 def without(run: PathRun, which: Callable[[Fact], bool]) -> PathRun:
-    """The run, if these facts had not been answered."""
+    """The run without answers to these facts."""
 
     def gone(reading: Reading) -> Reading:
         return Unavailable(EvidenceError.TIMEOUT, "no answer within 5 s", reading.at)
@@ -39,7 +37,7 @@ def without(run: PathRun, which: Callable[[Fact], bool]) -> PathRun:
 
 
 def rewritten(run: PathRun, which: Callable[[Fact], bool], old: bytes, new: bytes) -> PathRun:
-    """The run, if these answers had other words."""
+    """The run with other text in these answers."""
 
     def other(reading: Reading) -> Reading:
         return (
@@ -94,7 +92,7 @@ def test_without_the_rules_a_default_deny_has_no_name() -> None:
 
 
 @pytest.mark.parametrize("missing", [SELECTORS, ENDPOINTS])
-def test_a_policy_that_lets_pass_is_not_ok_if_the_agents_own_is_not_known(
+def test_a_map_that_allows_is_not_ok_if_the_agents_policy_is_not_known(
     missing: Callable[[Fact], bool],
 ) -> None:
     run = without(recorded("policy-map-lets-through"), missing)
@@ -102,7 +100,7 @@ def test_a_policy_that_lets_pass_is_not_ok_if_the_agents_own_is_not_known(
     assert diagnose(run).verdict is ProbeVerdict.UNKNOWN
 
 
-def test_a_map_that_differs_from_what_the_agent_is_about_to_realize_proves_nothing() -> None:
+def test_a_map_that_differs_from_a_policy_that_is_not_realized_yet_proves_nothing() -> None:
     run = rewritten(
         recorded("policy-map-lets-through"), ENDPOINTS, b'"policy-revision": ', b'"policy-revision": 1'
     )
@@ -113,7 +111,7 @@ def test_a_map_that_differs_from_what_the_agent_is_about_to_realize_proves_nothi
     assert finding(run, INGRESS).reason is Reason.IN_TRANSITION
 
 
-def test_answers_of_different_moments_are_asked_for_again() -> None:
+def test_answers_of_different_moments_are_read_again() -> None:
     run = replace(
         rewritten(recorded("healthy-policy-allows"), SELECTORS, b"pod.namespace: e2e", b"pod.namespace: x"),
         second_look=False,
@@ -125,7 +123,7 @@ def test_answers_of_different_moments_are_asked_for_again() -> None:
 
 
 def _only_first_revision(run: PathRun) -> Evidence:
-    """The realized revision comes first in the agent's answer; the wanted one is left as it is."""
+    """The realized revision is first in the agent's answer; the wanted one stays as it is."""
 
     def other(reading: Reading) -> Reading:
         assert isinstance(reading, Answer)
@@ -140,34 +138,34 @@ def _only_first_revision(run: PathRun) -> Evidence:
 @pytest.mark.parametrize(
     "name", ["denied-as-expected", "denied-by-default-as-expected", "denied-on-egress-as-expected"]
 )
-def test_a_denial_that_nobody_saw_is_unknown(name: str) -> None:
+def test_a_denial_that_was_not_observed_is_unknown(name: str) -> None:
     diagnosis = diagnose(without(without(recorded(name), HUBBLE), MONITOR))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.DENIAL_NOT_OBSERVED)
     assert diagnosis.met is None
 
 
-def test_the_monitor_witnesses_a_denial_where_hubble_does_not() -> None:
+def test_the_monitor_shows_a_denial_if_hubble_does_not() -> None:
     diagnosis = diagnose(without(recorded("denied-by-default-as-expected"), HUBBLE))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.HEALTHY, Reason.DENIED)
 
 
-def test_a_denial_for_the_want_of_an_authentication_is_none() -> None:
+def test_a_drop_for_missing_authentication_is_no_denial() -> None:
     run = rewritten(recorded("denied-as-expected"), HUBBLE, b'"drop_reason":181', b'"drop_reason":189')
     assert diagnose(run).reason is Reason.DENIAL_NOT_OBSERVED
 
 
-def test_a_denial_of_somebody_else_is_not_taken_for_ones_own() -> None:
+def test_a_denial_of_another_connection_does_not_count() -> None:
     run = recorded("denied-as-expected")
     other = replace(run.request, local_port=run.request.local_port + 1)
     assert diagnose(replace(run, request=other)).verdict is ProbeVerdict.UNKNOWN
 
 
-def test_a_denial_of_somebody_whom_the_node_takes_for_another_is_degraded() -> None:
+def test_a_denial_with_a_wrong_identity_is_degraded() -> None:
     run = recorded("denied-as-expected")
     assert run.plan.source.endpoint is not None
     identity = str(run.plan.source.endpoint.identity).encode()
-    mistaken = rewritten(run, HUBBLE, b'"identity":' + identity, b'"identity":99')
-    diagnosis = diagnose(mistaken)
+    wrong_identity = rewritten(run, HUBBLE, b'"identity":' + identity, b'"identity":99')
+    diagnosis = diagnose(wrong_identity)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.WRONG_IDENTITY)
 
 
@@ -193,7 +191,7 @@ def test_without_the_sources_policy_no_hop_is_named_for_a_missing_denial() -> No
     assert diagnosis.segment is None
 
 
-def test_a_direction_that_is_only_audited_lets_pass() -> None:
+def test_a_direction_that_is_only_audited_allows() -> None:
     run = rewritten(
         recorded("denial-not-programmed"),
         ENDPOINTS,
@@ -208,7 +206,7 @@ AUTHENTICATED = b'{"key":["0x00"],"value":["0x00","0x00","0xc0","0x81","0x01","0
 
 
 def with_entry(run: PathRun, answer: bytes) -> PathRun:
-    """Derived: the destination's policy map has this entry, which no policy of the lab makes."""
+    """Derived: the destination's policy map has this entry, which no policy of the lab causes."""
     own_map = f"cilium_policy_v2_{_endpoint(run):05d}"
     readings = {
         fact: tuple(replace(a, exit_code=0, stdout=answer) for a in answers if isinstance(a, Answer))
@@ -220,11 +218,11 @@ def with_entry(run: PathRun, answer: bytes) -> PathRun:
 
 
 def with_rule(run: PathRun, details: bytes) -> PathRun:
-    """Derived: the policy asks for more than who it is."""
+    """Derived: the policy requires more than an identity."""
     return rewritten(run, ENDPOINTS, b':null}]}"', b":" + details + b'}]}"')
 
 
-def test_what_the_l7_proxy_takes_is_not_followed() -> None:
+def test_packets_to_the_l7_proxy_are_not_followed() -> None:
     run = with_rule(
         with_entry(recorded("healthy-policy-allows"), BY_PROXY), b'{\\"http\\":[{\\"method\\":\\"POST\\"}]}'
     )
@@ -234,16 +232,16 @@ def test_what_the_l7_proxy_takes_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "words"),
     [(BY_PROXY, "if the L7 proxy (port 11111) allows it"), (AUTHENTICATED, "if authenticated")],
 )
-def test_a_map_that_wants_more_than_any_policy_does_not_hold_the_policy(entry: bytes, said: str) -> None:
+def test_a_map_with_a_condition_that_no_policy_requires_is_a_mismatch(entry: bytes, words: str) -> None:
     found = finding(with_entry(recorded("connection-refused"), entry), INGRESS)
     assert found.reason is Reason.POLICY_MAP_MISMATCH
-    assert said in found.message
+    assert words in found.message
 
 
-def test_who_has_authenticated_as_a_policy_wants_it_passes() -> None:
+def test_packets_with_the_required_authentication_pass() -> None:
     run = with_rule(
         with_entry(recorded("healthy-policy-allows"), AUTHENTICATED),
         b'{\\"auth\\":{\\"mode\\":\\"required\\"}}',

@@ -1,4 +1,4 @@
-"""Every fault recorded on the lab gets its name, and nothing else gets blamed. Roles: S source node, D destination."""
+"""Every fault recorded in the lab is named, and nothing else. Roles: S source node, D destination node."""
 
 import pytest
 
@@ -95,7 +95,7 @@ BROKEN = {
 }
 
 
-# A denial was expected, and came (or not: then nobody knows).
+# A denial was expected, and observed (or not: then the outcome is unknown).
 DENIED = {
     "denied-as-expected": HopName.INGRESS_POLICY,
     "denied-as-expected-service": HopName.INGRESS_POLICY,
@@ -104,10 +104,10 @@ DENIED = {
 }
 UNWITNESSED = ["refused-is-not-denied"]
 
-# Wrong while the request was under way, and right when it was looked at again: (hop that changed).
+# Wrong while the request was in flight, and right at the second look: (hop that changed).
 REPAIRED_MEANWHILE = {"wrong-tunnel-endpoint-repaired-meanwhile": HopName.IPCACHE_LOOKUP}
 
-# Nothing is programmed wrong; packets just do not arrive: (after, before).
+# Nothing is programmed wrong, but packets do not arrive: (after, before).
 LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOINT_LOOKUP)}
 
 
@@ -164,7 +164,7 @@ def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str,
     assert diagnosis.segment is None
 
 
-# The application did answer so, or something did in its name.
+# The application sent this response, or something else did.
 ANSWERED = {
     "connection-refused",
     "to-host-refused",
@@ -174,13 +174,13 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN.keys() - ANSWERED))
-def test_the_application_is_not_blamed_for_the_network(name: str) -> None:
+def test_the_application_is_not_named_for_a_fault_of_the_network(name: str) -> None:
     findings = {finding.hop: finding for finding in diagnose(recorded(name)).findings}
     response = findings.get(HopName.DESTINATION_RESPONSE)
     assert response is None or response.verdict is not HopVerdict.BROKEN
 
 
-def test_where_packets_died_is_kept_as_symptom() -> None:
+def test_the_hop_where_packets_were_lost_is_the_symptom() -> None:
     diagnosis = diagnose(recorded("source-program-detached-service"))
     assert diagnosis.symptom is not None
     assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION

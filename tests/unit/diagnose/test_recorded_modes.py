@@ -1,4 +1,4 @@
-"""Runs recorded in modes other than VXLAN with per-packet load balancing: health is seen there too, faults are named.
+"""Runs recorded in modes other than VXLAN with per-packet load balancing: healthy ones are Healthy, faults are named.
 
 Expected by folder and name; roles: S source node, D destination node.
 """
@@ -44,7 +44,7 @@ EXPECTED = {
         HopName.LOCALITY_LOOKUP,
         Reason.UNEXPECTED_LOCAL_ENDPOINT,
     ),
-    # nothing is chosen but by the sockets: what the packets show, come through or not, tells whom they went to
+    # sockets select the backend: packets show it, even those that were dropped
     "kpr/egress-policy-default-deny@1.18.5": (BROKEN, "S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
     "kpr/name-resolves-to-nobody@1.18.5": (
         BROKEN,
@@ -53,7 +53,7 @@ EXPECTED = {
         Reason.DNS_UNEXPECTED_ANSWER,
     ),
     "kpr/backend-wrong-address@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISMATCH),
-    # where no packet left the pod, any backend of the Service may have been chosen
+    # if no packet left the pod, any backend of the Service may have been selected
     "kpr/route-inside-the-source@1.18.5": (BROKEN, "S", HopName.SOURCE_INTERFACE, Reason.ROUTE_MISSING),
     "kpr/filter-drops-inside-the-source@1.18.5": (
         BROKEN,
@@ -61,7 +61,7 @@ EXPECTED = {
         HopName.SOURCE_INTERFACE,
         Reason.NETFILTER_DROPS,
     ),
-    # programs that do not balance have fewer tail calls
+    # programs without load balancing have fewer tail calls
     "kpr/reply-neighbour-wrong@1.18.5": (BROKEN, "D", HopName.REPLY_ROUTING, Reason.NEIGHBOR_MAC_MISMATCH),
     "kpr/reply-tail-call-missing@1.18.5": (BROKEN, "D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "native/node-route-missing@1.18.5": (BROKEN, "S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
@@ -113,7 +113,7 @@ EXPECTED = {
     ),
     "native/name-server-wrong@1.18.5": (BROKEN, "S", HopName.NAME_RESOLUTION, Reason.DNS_LOOKUP_FAILED),
     "native/slots-missing@1.18.5": (BROKEN, "S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
-    # direct routes follow the CIDRs: the node-routing that is wrong too is what comes of it
+    # direct routes follow the pod CIDRs: the wrong node-routing is a consequence
     "native/address-outside-pod-cidr@1.18.5": (BROKEN, "S", HopName.IPAM, Reason.ADDRESS_OUTSIDE_POD_CIDR),
     "endpoint-routes/endpoint-route-missing-near@1.18.5": (
         BROKEN,
@@ -127,7 +127,7 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ROUTE_MISSING,
     ),
-    # the stack delivers by its route, whatever the endpoint map says
+    # the stack delivers by its route and ignores the endpoint map
     "endpoint-routes/endpoint-entry-missing@1.18.5": (
         DEGRADED,
         "D",
@@ -140,7 +140,7 @@ EXPECTED = {
         HopName.ENDPOINT_LOOKUP,
         Reason.ENDPOINT_ENTRY_MISMATCH,
     ),
-    # its route goes with a device: what is told is the device
+    # its route is removed with its device, and the device is reported
     "endpoint-routes/destination-wrong-peer@1.18.5": (
         DEGRADED,
         "D",

@@ -1,4 +1,4 @@
-"""Every hop has one check, and those that stand in for it are of hops that exist at all."""
+"""Every hop has a check."""
 
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.checks.registry import REGISTRY

@@ -1,4 +1,4 @@
-"""Entries of Services as other versions and settings of Cilium make them."""
+"""Service entries of other versions and settings of Cilium."""
 
 import json
 from dataclasses import replace
@@ -35,18 +35,18 @@ def with_entries_of_any_protocol(run: PathRun) -> PathRun:
     return replace(run, evidence=Evidence(readings))
 
 
-def test_a_service_under_any_protocol_is_as_good_as_one_under_tcp() -> None:
+def test_an_entry_of_any_protocol_is_as_good_as_one_of_tcp() -> None:
     diagnosis = diagnose(with_entries_of_any_protocol(recorded("healthy-service-cross-node")))
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
 
 
-def test_what_is_wrong_with_a_service_under_any_protocol_is_named_all_the_same() -> None:
+def test_a_fault_of_an_entry_of_any_protocol_is_named() -> None:
     run = recorded("backend-slot-missing")
     assert diagnose(with_entries_of_any_protocol(run)).divergence == diagnose(run).divergence
 
 
 def with_octet(run: PathRun, kind: FactKind, place: int, octet: int, slot: int | None = None) -> PathRun:
-    """The run, all its answers heard twice, as if entries of this kind had another octet; `slot`: those of it alone."""
+    """The run, all its answers read twice, as if entries of this kind had another octet; `slot`: those of it alone."""
     readings: dict[Fact, tuple[Reading, ...]] = {}
     for fact, answers in run.evidence:
         readings[fact] = (answers[0], answers[0])
@@ -65,33 +65,33 @@ def _with_octet(reading: Reading, place: int, octet: int) -> Reading:
     return replace(reading, stdout=json.dumps(entry).encode())
 
 
-@pytest.mark.parametrize(("flag", "told"), [(0x01, "local redirect policy"), (0x04, "L7 load balancing")])
-def test_a_service_whose_packets_are_redirected_is_not_held_against_its_endpoints(
-    flag: int, told: str
+@pytest.mark.parametrize(("flag", "words"), [(0x01, "local redirect policy"), (0x04, "L7 load balancing")])
+def test_a_service_whose_packets_are_redirected_is_not_compared_with_its_endpoints(
+    flag: int, words: str
 ) -> None:
     run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_SLOT, FLAGS_2, flag, slot=0)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
-    assert told in diagnosis.message
+    assert words in diagnosis.message
 
 
-def test_behind_a_redirection_no_hop_is_named() -> None:
+def test_beyond_a_redirect_no_hop_is_named() -> None:
     run = with_octet(recorded("egress-policy-deny-service"), FactKind.SERVICE_SLOT, FLAGS_2, 0x04)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
 
 
 @pytest.mark.parametrize(
-    ("state", "told"), [(1, "terminating"), (2, "quarantined"), (3, "maintenance"), (9, "of state 9")]
+    ("state", "words"), [(1, "terminating"), (2, "quarantined"), (3, "maintenance"), (9, "of state 9")]
 )
-def test_a_ready_backend_that_the_node_keeps_as_inactive_is_a_latent_fault(state: int, told: str) -> None:
+def test_a_ready_backend_that_the_node_keeps_as_inactive_is_a_latent_fault(state: int, words: str) -> None:
     run = recorded("healthy-service-cross-node")
     diagnosis = diagnose(with_octet(run, FactKind.SERVICE_BACKEND, STATE, state))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.BACKEND_MISMATCH)
-    assert told in diagnosis.message
+    assert words in diagnosis.message
 
 
-def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
+def test_a_terminating_backend_of_a_terminating_pod_is_ok() -> None:
     run = with_octet(recorded("healthy-service-cross-node"), FactKind.SERVICE_BACKEND, STATE, 1)
     backends = tuple(
         replace(
@@ -113,7 +113,7 @@ def test_a_terminating_backend_is_rightly_kept_as_one() -> None:
 
 
 def without_affinity(run: PathRun) -> PathRun:
-    """The run as if neither Kubernetes nor the node had clients stick to a backend."""
+    """The run without session affinity in Kubernetes and on the node."""
     frontend = run.plan.frontend
     assert frontend is not None
     service = replace(frontend.service, session_affinity="None")
@@ -130,15 +130,15 @@ def without_affinity(run: PathRun) -> PathRun:
     return replace(run, plan=plan, plan_after=plan, evidence=Evidence(readings))
 
 
-def test_a_backend_that_neither_slots_nor_affinity_know_is_conntracks() -> None:
+def test_a_backend_in_no_slot_and_without_affinity_comes_from_conntrack() -> None:
     run = without_affinity(recorded("affinity-remembers-a-dead-backend"))
-    told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.SERVICE_LOOKUP].verdict is HopVerdict.OK
-    assert told[HopName.SERVICE_TRANSLATION].reason is Reason.BACKEND_STALE
-    assert "conntrack" in told[HopName.SERVICE_TRANSLATION].message
+    findings = {finding.hop: finding for finding in diagnose(run).findings}
+    assert findings[HopName.SERVICE_LOOKUP].verdict is HopVerdict.OK
+    assert findings[HopName.SERVICE_TRANSLATION].reason is Reason.BACKEND_STALE
+    assert "conntrack" in findings[HopName.SERVICE_TRANSLATION].message
 
 
-def test_session_affinity_that_differs_from_the_services_is_told() -> None:
+def test_session_affinity_that_differs_from_the_services_is_reported() -> None:
     run = recorded("healthy-service-cross-node")
     frontend = run.plan.frontend
     assert frontend is not None
@@ -147,8 +147,33 @@ def test_session_affinity_that_differs_from_the_services_is_told() -> None:
     evidence = run.evidence
     for fact, readings in run.evidence:
         evidence = evidence.adding([fact], [readings[-1]])
-    told = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
-    assert (told.verdict, told.reason) == (ProbeVerdict.DEGRADED, Reason.AFFINITY_MISMATCH)
-    assert told.divergence is not None
-    assert told.divergence.hop is HopName.SERVICE_LOOKUP
-    assert "without session affinity" in told.message
+    diagnosis = diagnose(replace(run, plan=plan, plan_after=plan, evidence=evidence, second_look=True))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.AFFINITY_MISMATCH)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.SERVICE_LOOKUP
+    assert "without session affinity" in diagnosis.message
+
+
+@pytest.mark.parametrize("name", ["healthy-service-cross-node", "kpr/healthy-service@1.18.5"])
+def test_a_backend_of_another_ip_version_is_none_that_this_connection_went_to(name: str) -> None:
+    run = recorded(name)
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for fact, answers in run.evidence:
+        if fact.kind is FactKind.SERVICE_BACKEND:
+            readings[fact] = tuple(map(with_longer_address, answers))
+        elif fact.kind is FactKind.CONNTRACK_ENTRY and fact.text("entry") == "out":
+            readings[fact] = (ABSENT,) * len(answers)
+        else:
+            readings[fact] = answers
+    diagnosis = diagnose(replace(run, evidence=Evidence(readings)))
+    assert diagnosis.verdict is not ProbeVerdict.HEALTHY
+    assert diagnosis.backend is None or diagnosis.backend in run.plan.backends
+
+
+def with_longer_address(reading: Reading) -> Reading:
+    """The value as if the address in front of it were one of IPv6."""
+    if not isinstance(reading, Answer):
+        return reading
+    saved = json.loads(reading.stdout)
+    saved["value"] = [*["0x20"] * 12, *saved["value"]]
+    return replace(reading, stdout=json.dumps(saved).encode())

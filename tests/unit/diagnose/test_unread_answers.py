@@ -1,4 +1,4 @@
-"""Answers that came and could not be read are told, fact by fact."""
+"""Answers that could not be parsed are reported, fact by fact."""
 
 from collections import Counter
 from dataclasses import replace
@@ -22,7 +22,7 @@ def _no_parser(reading: Reading) -> Unavailable:
     return reading if isinstance(reading, Unavailable) else Unavailable(EvidenceError.UNPARSABLE, "garbage")
 
 
-def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before() -> None:
+def test_each_reader_reports_unread_answers_even_if_they_were_parsed_before() -> None:
     parse_cache = ParseCache()
     for _ in range(2):
         reader = EvidenceReader(Evidence().adding([FACT], [GARBLED]), parse_cache)
@@ -31,18 +31,18 @@ def test_each_lens_notes_what_it_could_not_read_also_when_it_was_parsed_before()
         assert reader.unread == {FACT: EvidenceError.UNPARSABLE}
 
 
-def test_what_never_came_is_not_unread() -> None:
+def test_an_answer_that_never_arrived_is_not_unread() -> None:
     reader = EvidenceReader(Evidence().adding([FACT], [Unavailable(EvidenceError.TIMEOUT, "too slow")]))
     reader.read(FACT, _no_parser)
     assert reader.unread == {}
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "healthy" in name])
-def test_answers_of_a_healthy_run_can_all_be_read(name: str) -> None:
+def test_all_answers_of_a_healthy_run_can_be_parsed(name: str) -> None:
     assert diagnose(recorded(name)).unread == ()
 
 
-def test_a_diagnosis_tells_programs_whose_output_has_changed() -> None:
+def test_a_diagnosis_names_tools_whose_output_has_changed() -> None:
     run = recorded("healthy-cross-node")
     garbled = {
         fact: tuple(replace(a, stdout=b"{]") if isinstance(a, Answer) else a for a in readings)

@@ -1,4 +1,4 @@
-"""Cilium 1.16, 1.17 and 1.20 are judged as 1.18 is: runs that were recorded of it, laid out as these versions do it."""
+"""Cilium 1.16, 1.17 and 1.20 are judged like 1.18: recorded runs, converted to the layouts of these versions."""
 
 import pytest
 
@@ -14,8 +14,8 @@ from unit.kinds import entry_of
 from unit.recorded import names, recorded
 
 OF_1_18 = [name for name in names() if "@" not in name or name.endswith("@1.18.5")]
-# Which tail calls a program needs, and whose program is in a slot, is known of these versions alone; and up to 1.17 an
-# entry of a policy map does not tell of a proxy whether a policy wants it.
+# The tail calls of a program, and the owner of the program in a slot, are known for these versions only. Up to 1.17, a
+# policy map entry with a proxy does not show whether a policy requires it.
 OF_1_18_AND_1_19 = {
     "source-tail-call-missing",
     "source-policy-program-of-another-make",
@@ -26,24 +26,24 @@ OF_1_18_AND_1_19 = {
 }
 
 
-def told(diagnosis: Diagnosis) -> object:
-    """What people act upon."""
-    blamed = diagnosis.divergence
-    hop = (blamed.hop, blamed.node) if blamed else None
+def essentials(diagnosis: Diagnosis) -> object:
+    """What users act on: verdict, reason, hop and segment."""
+    divergence = diagnosis.divergence
+    hop = (divergence.hop, divergence.node) if divergence else None
     return diagnosis.verdict, diagnosis.reason, hop, diagnosis.segment and diagnosis.segment.after
 
 
 def end(diagnosis: Diagnosis) -> int:
-    """Where the stretch ends that holds a loss. It may be longer where less of the path can be judged."""
+    """The end of the segment of a loss. It may be longer if less of the path can be judged."""
     return HOP_ORDER[diagnosis.segment.before] if diagnosis.segment else 0
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
 @pytest.mark.parametrize("name", OF_1_18)
-def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> None:
+def test_a_run_has_the_same_verdict_in_each_version(name: str, version: Version) -> None:
     run = recorded(name)
     before, after = diagnose(run), diagnose(as_of(run, version))
-    assert told(after) == told(before)
+    assert essentials(after) == essentials(before)
     assert end(after) >= end(before)
     if before.verdict is ProbeVerdict.HEALTHY:
         assert {finding.verdict for finding in after.findings} == {HopVerdict.OK}
@@ -51,9 +51,9 @@ def test_a_run_is_judged_alike_in_each_version(name: str, version: Version) -> N
 
 @pytest.mark.timeout(180)  # dozens of runs, each judged as four versions
 @pytest.mark.parametrize("mode", ["tc", "no-hubble"])
-def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> None:
+def test_faults_of_the_bench_have_the_same_verdict_in_each_version(mode: str) -> None:
     archive = passes()[f"cilium-1.18.5-{mode}"]
-    compared = sorted(index(archive).keys() - OF_1_18_AND_1_19)[::3]  # a sample: the whole takes its time
+    compared = sorted(index(archive).keys() - OF_1_18_AND_1_19)[::3]  # a sample, to save time
     assert len(compared) > 10
     for fault, bundle in bundles(archive):
         if fault not in compared:
@@ -62,12 +62,12 @@ def test_faults_are_named_alike_in_modes_that_only_the_bench_has(mode: str) -> N
         before = diagnose(run)
         for version in VERSIONS.values():
             after = diagnose(as_of(run, version))
-            assert told(after) == told(before), (fault, version)
+            assert essentials(after) == essentials(before), (fault, version)
             assert end(after) >= end(before), (fault, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
-def test_what_is_asked_is_what_each_version_has(version: Version) -> None:
+def test_each_version_has_its_own_maps(version: Version) -> None:
     run = as_of(recorded("healthy-service-cross-node"), version)
     node = run.plan.source.node.name
     maps = map_layout.parse(run.evidence.latest(map_layout.version(node)))

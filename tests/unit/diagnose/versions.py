@@ -1,4 +1,4 @@
-"""Recorded runs as they would be with another version of Cilium: the same facts under its maps' names, in its layouts.
+"""Recorded runs converted to another version of Cilium: the same facts with its map names and layouts.
 
 Source: the differences between Cilium 1.16–1.20 `bpf/lib/{common,eps,policy}.h`, as in `tests/data/cilium-*-derived`.
 """
@@ -15,16 +15,16 @@ from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.byte_order import L4Protocol
 
-_NAMES = ("map", "name")  # parameters that hold those of maps
-_NAME = 15  # so much of a map's name does the kernel keep
+_NAMES = ("map", "name")  # parameters with names of maps
+_NAME = 15  # the kernel truncates names of maps
 _NULL = b"null\n"
-_THE_WORLD = bytes((2, *([0] * 11)))  # up to 1.17 there is no row for a node's pod CIDR
+_THE_WORLD = bytes((2, *([0] * 11)))  # up to 1.17, there is no entry for a node's pod CIDR
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`number`: as the agent says it. `names`: beginnings of maps' names that differ from those of 1.18. `protocols`:
-    keys of services have one.
+    """`number`: as the agent prints it. `names`: prefixes of map names that differ from 1.18. `protocols`: keys of
+    services have a protocol.
     """
 
     number: str
@@ -35,12 +35,12 @@ class Version:
 
     @property
     def knows_pod_cidrs(self) -> bool:
-        """Whether the ipcache has a row for the pod CIDR of each other node."""
+        """Whether the ipcache has an entry for the pod CIDR of each other node."""
         return "cilium_ipcache_v2" not in self.names
 
 
 def _short_ipcache(value: bytes) -> bytes:
-    """The tunnel endpoint is IPv4, and there is but the flag to skip it."""
+    """The tunnel endpoint is IPv4, and the only flag is the one to skip it."""
     return value[:8] + value[20:23] + bytes((value[23] & 1,))
 
 
@@ -74,14 +74,14 @@ def as_of(run: PathRun, version: Version) -> PathRun:
     """The run with agents of this version on all nodes."""
     readings: dict[Fact, tuple[Reading, ...]] = {}
     for fact, answers in run.evidence:
-        told = tuple(_told(run, fact, answer, version) for answer in answers)
+        converted = tuple(_converted(run, fact, answer, version) for answer in answers)
         asked = _with(fact, **{n: _named(str(v), version) for n, v in fact.parameters if n in _NAMES})
         if not version.protocols and fact.kind is FactKind.SERVICE_SLOT:
             if fact.number("protocol") == L4Protocol.ANY:
                 continue
-            readings[asked] = tuple(map(_absent, told))
+            readings[asked] = tuple(map(_absent, converted))
             asked = _with(asked, protocol=L4Protocol.ANY)
-        readings[asked] = told
+        readings[asked] = converted
     return replace(run, evidence=Evidence(readings))
 
 
@@ -95,7 +95,7 @@ def _with(fact: Fact, **parameters: Value) -> Fact:
     return Fact.of(fact.kind, fact.node, **{**dict(fact.parameters), **parameters})
 
 
-def _told(run: PathRun, fact: Fact, reading: Reading, version: Version) -> Reading:
+def _converted(run: PathRun, fact: Fact, reading: Reading, version: Version) -> Reading:
     if not isinstance(reading, Answer):
         return reading
     if fact.kind is FactKind.AGENT_VERSION:
@@ -108,7 +108,7 @@ def _told(run: PathRun, fact: Fact, reading: Reading, version: Version) -> Readi
 
 
 def _by_pod_cidr(run: PathRun, fact: Fact, answer: Answer) -> bool:
-    """Whether no record of the address itself was found: it was not asked for, or a shorter prefix says the same."""
+    """Whether the address has no entry of its own: the lookup is for a prefix, or a prefix has the same entry."""
     wider = _with(fact, prefix_length=31)
     return fact == wider or any(
         isinstance(other, Answer) and _value(other) == _value(answer) for other in run.evidence.all(wider)

@@ -1,6 +1,7 @@
 """Recorded runs of the fault bench, replayed: each gets the same answer."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -17,6 +18,14 @@ RESULTS = [(name, result) for name, archive in PASSES.items() for result in inde
 @cache
 def reader(name: str) -> Reader:
     return Reader(PASSES[name])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def archives_closed() -> Iterator[None]:
+    yield
+    for name in PASSES:
+        reader(name).close()
+    reader.cache_clear()
 
 
 @pytest.mark.parametrize(

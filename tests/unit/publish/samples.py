@@ -1,6 +1,6 @@
 """Runs as diagnosis returns them, for tests of `publish`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -203,12 +203,3 @@ def from_pod(found: Diagnosis, number: int, node: str = "node2") -> Diagnosis:
 def record_of(*outcomes: Diagnosis | CannotRun, at: float = NOW) -> RunRecord:
     """The record of a run with these paths."""
     return RunRecord("run", Trigger.SCHEDULE, at, RunResult(at, at + 0.1, outcomes))
-
-
-def findings_of(verdicts: Sequence[tuple[HopName, HopVerdict]]) -> Diagnosis:
-    """A healthy run except for these hops."""
-    changed = dict(verdicts)
-    return replace(
-        healthy(),
-        findings=tuple(replace(f, verdict=changed.get(f.hop, f.verdict)) for f in healthy().findings),
-    )

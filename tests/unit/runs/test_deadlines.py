@@ -13,7 +13,7 @@ from datapath_probe.plan.plan import CannotRun
 from datapath_probe.runs import path_runner
 from datapath_probe.runs.path_runner import EVIDENCE_S, OVERTIME_S, SETTLE_S
 from datapath_probe.runs.probe_run import PATH_MARGIN_S
-from unit.diagnose.told import ends
+from unit.diagnose.altered_runs import ends
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import play, probe_of
 

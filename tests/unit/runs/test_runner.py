@@ -15,7 +15,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.runs import path_runner
 from datapath_probe.sources.iproute2 import links
-from unit.diagnose.told import ends, telling
+from unit.diagnose.altered_runs import ends, with_events
 from unit.kinds import entry_of, tool_of
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import play, probe_of
@@ -96,7 +96,7 @@ async def test_events_are_read_twice_more_if_no_hop_is_named(
     monkeypatch.setattr(path_runner, "EVENT_PAUSE_S", 0.0)
     run = recorded("overlay-dropped-on-the-wire")
     for node in ends(run):
-        run = telling(run, node, [], moved_on=False)
+        run = with_events(run, node, [], moved_on=False)
     recording, runner, _ = play(run)
     await runner.run(probe_of(run))
     rings = [fact for fact in recording.asked if fact.kind is FactKind.NEWEST_FLOW]

@@ -74,9 +74,9 @@ def _judge(
     if isinstance(pair, Unavailable):
         return hop.unknown(pair, ask_again=_where(context, expected.node))
     _state(hop, pair)
-    not_whole = _not_whole(context, expected.node, pair, broken)
-    if not_whole:
-        return hop.stale(not_whole)
+    faulty = _broken_pair(context, expected.node, pair, broken)
+    if faulty:
+        return hop.stale(faulty)
     for unread in (pod_netns, pair.unread):
         if isinstance(unread, Unavailable):
             return hop.unknown(unread, ask_again=_where(context, expected.node))
@@ -87,10 +87,10 @@ def _judge(
     return worst_of(hop, finding, *losses, gateway, too_small(pair, expected.node))
 
 
-def _not_whole(
+def _broken_pair(
     context: CheckContext, node: str, pair: Pair, broken: tuple[Defect, ...]
 ) -> Contradiction | None:
-    """What is wrong with the pair itself. It rests on the node's end alone, if that shows it."""
+    """A fault of the pair itself. It rests on the node's end alone if that is enough to show it."""
     problem = problem_of(pair)
     if problem is None:
         return None

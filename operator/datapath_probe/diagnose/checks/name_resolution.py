@@ -124,8 +124,8 @@ def _why_unresolved(
     if nameserver is None:
         policy = context.source.pod.dns_policy
         known = policy in _OTHER_RESOLVERS
-        asked = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
-        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {asked}", None
+        resolver = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
+        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {resolver}", None
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = judge_dns_path(context, nameserver)
     found = first_fault(findings)

@@ -93,12 +93,12 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
     if pod is context.source and context.connection.no_conntrack_entries and context.outcome.met is False:
         message = f"{FROM_CONTAINER} created no entry of this connection, although there was an answer"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    impostor = _impostor(context, chain, pin, rests_on)
+    replaced = _replaced_program(context, chain, pin, rests_on)
     missing_call = call_missing(context, expected.node, agent.id, from_pod_calls(context))
-    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), impostor, missing_call)
+    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), replaced, missing_call)
 
 
-def _impostor(
+def _replaced_program(
     context: CheckContext,
     chain: tuple[Attachment, ...],
     pin: Fact,

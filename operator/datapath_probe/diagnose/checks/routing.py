@@ -102,7 +102,7 @@ def _judge_beyond_route(
     target: IpAddress,
     route: links.Route,
 ) -> Finding:
-    """What packets meet that take the right route: the other node's link-layer address, filters, queues, sizes."""
+    """The finding beyond a correct route: neighbor entry, packet filters, qdiscs and programs, MTUs."""
     neighbor = _neighbor(context, hop.expected, towards, target, route)
     dropped = _dropped_on_output(context, hop, pod, route) if pod else _dropped_from_host(context, hop, route)
     ok = hop.ok(f"{target} {_via(route)}")

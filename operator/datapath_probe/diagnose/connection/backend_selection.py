@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
+from ...addresses import family_of
 from ...evidence.reading import Absent
 from ...plan.path import stays_inside
 from ...plan.plan import Backend, Plan, PodTarget
@@ -123,11 +124,16 @@ def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:
         record = reader.read(lbmap.backend(node, slot.backend_id), lbmap.parse_backend)
         if isinstance(record, lbmap.BackendRecord):
             backend = _backend(plan, record)
-            if backend not in plan.backends:
+            if backend and backend not in plan.backends:
                 yield backend
 
 
-def _backend(plan: Plan, record: lbmap.BackendRecord) -> Backend:
-    """The planned backend with this address; otherwise one that only the datapath knows."""
+def _backend(plan: Plan, record: lbmap.BackendRecord) -> Backend | None:
+    """The planned backend with this address, or one that only the datapath knows. None if the record has an address of
+    another IP version than the Service: no connection of this run can go there.
+    """
+    assert plan.frontend is not None  # only Services are balanced
+    if family_of(record.ip) is not family_of(plan.frontend.ip):
+        return None
     known = (backend for backend in plan.backends if (backend.ip, backend.port) == (record.ip, record.port))
     return next(known, Backend(record.ip, record.port, None))

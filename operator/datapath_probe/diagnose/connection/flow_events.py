@@ -203,7 +203,7 @@ def _is_reply(flow: Flow, run: PathRun) -> bool:
 
 def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
     """A denial causes two events: a policy verdict (with the policies) and a drop (with the file)."""
-    alike: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
+    equal: dict[tuple[str, HopName | None, int, bool], list[Flow]] = {}
     frontend = run.plan.frontend
     for node, flow in flows:
         if flow.drop_code is None:
@@ -217,7 +217,7 @@ def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str
             at_destination=node == destination_node,
             to_service=frontend is not None and flow.destination == frontend.ip,
         )
-        alike.setdefault((node, owner(drop), drop.code, drop.reply), []).append(flow)
+        equal.setdefault((node, owner(drop), drop.code, drop.reply), []).append(flow)
     return tuple(
         Drop(
             node=node,
@@ -231,7 +231,7 @@ def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str
             source_identity=next((flow.source_identity for flow in same if flow.source_identity), 0),
             to=(same[0].destination, same[0].destination_port),
         )
-        for (node, hop, code, reply), same in sorted(alike.items(), key=lambda item: str(item[0]))
+        for (node, hop, code, reply), same in sorted(equal.items(), key=lambda item: str(item[0]))
     )
 
 

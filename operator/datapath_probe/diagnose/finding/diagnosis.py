@@ -26,7 +26,7 @@ class Diagnosis:
     local_port: int
     locality: Locality | None
     encapsulation: Encapsulation
-    met: bool | None  # the expectation on the outcome; None: can't be said
+    met: bool | None  # whether the expectation was met; None if unknown
     verdict: ProbeVerdict
     reason: Reason
     message: str

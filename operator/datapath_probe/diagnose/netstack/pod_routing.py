@@ -35,13 +35,13 @@ def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[IpAddress, int | 
 
 def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[list[Packet], list[Packet]]:
     """The packets that may arrive in the pod and leave it through its device, as its own kernel sees them."""
-    own, asks, l4 = context.client_port, pod is context.source, context.protocol.lower()
-    if not asks:
+    own, is_source, l4 = context.client_port, pod is context.source, context.protocol.lower()
+    if not is_source:
         own = context.backend.port if context.backend else 0
     ip, by, request, reply = pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
     others = peers(context, pod)
-    arriving = [Packet(l4, peer, ip, own, port, by, reply if asks else request) for peer, port in others]
-    leaving = [Packet(l4, ip, peer, port, own, by, request if asks else reply) for peer, port in others]
+    arriving = [Packet(l4, peer, ip, own, port, by, reply if is_source else request) for peer, port in others]
+    leaving = [Packet(l4, ip, peer, port, own, by, request if is_source else reply) for peer, port in others]
     return [one.of_handshake() for one in arriving], [one.of_handshake() for one in leaving]
 
 
@@ -64,8 +64,8 @@ def _misrouted(
     target: IpAddress,
     defect: Defect,
 ) -> Fault:
-    asks = pod is context.source
-    fact = links.pod_route_to(pod.node.name, namespace, target, None if asks else pod.ip)
+    is_source = pod is context.source
+    fact = links.pod_route_to(pod.node.name, namespace, target, None if is_source else pod.ip)
     route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return if_expected(route)
@@ -78,7 +78,7 @@ def _misrouted(
     if route.device != agent.container_interface_name:
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
         return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
-    if asks and route.source and route.source not in pod.pod.ips:
+    if is_source and route.source and route.source not in pod.pod.ips:
         message = f"pod {name} sends to {target} from {route.source}, which is not its address {pod.ip}"
         return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (fact,))
     return None

@@ -122,8 +122,9 @@ def _parsed(argv: tuple[str, ...]) -> tuple[FactKind, tuple[tuple[str, Value], .
 
 
 def _namespace(argv: tuple[str, ...]) -> tuple[dict[str, Value], tuple[str, ...]]:
-    if argv[0] == "nsenter" and argv[1].startswith(f"--net={_INSIDE}"):
-        return {"namespace": argv[1].removeprefix(f"--net={_INSIDE}")}, argv[2:]
+    match argv:
+        case ("nsenter", where, *words) if where.startswith(f"--net={_INSIDE}"):
+            return {"namespace": where.removeprefix(f"--net={_INSIDE}")}, tuple(words)
     return {}, argv
 
 

@@ -19,7 +19,8 @@ Saved = dict[str, Any]
 
 # Earlier names of reasons.
 _RENAMED = {"PodGone": str(EvidenceError.POD_NOT_FOUND)}
-_CONFIG_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own path
+_CONFIG_FOLDER = "/tmp/cilium/config-map"  # noqa: S108  # the agent's own
+_GREP_ANSWERS = (0, 2)  # 2: some files do not exist
 _ABSENT = "null"
 _NOTHING = {"exitCode": 0, "stdout": "", "stderr": "", "at": 0.0, "duration": 0.0, "truncated": False}
 _NO_ENDPOINT = {**_NOTHING, "exitCode": 1, "stderr": "[GET /endpoint/{id}][404] getEndpointIdNotFound\n"}
@@ -91,12 +92,20 @@ def _complete_config(
         readings = []
         for reading, other in zip_longest(facts[fact], more.get(fact, ())[: len(facts[fact])]):
             if other is not None:
-                last = other.get("stdout")
-            rest = assumed if last is None else last
-            readings.append(
-                {**reading, "stdout": reading["stdout"] + rest} if "stdout" in reading else reading
-            )
+                last = _keys(other)
+            keys, rest = _keys(reading), assumed if last is None else last
+            readings.append({**reading, "stdout": keys + rest} if keys else reading)
         facts[fact] = readings
+
+
+def _keys(reading: Saved) -> str | None:
+    """Keys and values as one part of the configuration has them; None for what is no such answer."""
+    if reading.get("exitCode") not in _GREP_ANSWERS or reading["truncated"]:
+        return None
+    lines = str(reading["stdout"]).splitlines()
+    if any(not line.startswith(f"{_CONFIG_FOLDER}/") or ":" not in line for line in lines):
+        return None
+    return "".join(f"{line}\n" for line in lines)
 
 
 _MORE_KEYS = (

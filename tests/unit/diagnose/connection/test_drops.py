@@ -1,4 +1,4 @@
-"""A drop is owned by the hop whose object the packet died of; where that can't be told apart, by none."""
+"""A drop belongs to the hop that owns the dropping object, or to none if several objects can be the cause."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_drop_between_nodes_is_owned_by_one_hop(
         (158, "", HopName.SERVICE_LOOKUP),
     ],
 )
-def test_on_one_node_the_direction_tells_the_end(code: int, direction: str, hop: HopName | None) -> None:
+def test_on_one_node_the_direction_shows_the_end(code: int, direction: str, hop: HopName | None) -> None:
     assert owner(DropContext(code, LXC, direction, False, *BOTH)) is hop
 
 
@@ -90,6 +90,6 @@ def test_a_drop_reads_as_a_sentence() -> None:
     assert drop.reason is Reason.POLICY_DENIED
 
 
-def test_a_drop_for_want_of_an_authentication_is_no_denial() -> None:
+def test_a_drop_for_missing_authentication_is_no_denial() -> None:
     drop = Drop("node1", HopName.INGRESS_POLICY, 189, "ingress", LXC, reply=False)
     assert drop.reason is Reason.PACKET_DROPPED

@@ -1,4 +1,4 @@
-"""A pinned map counts only if the programs use it: recorded faults, with what the kernel says of maps and programs."""
+"""A pinned map counts only if the programs use it: recorded faults, with the kernel's answers about both."""
 
 import json
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ PROGRAM, PINNED, OLD = 2880, 935, 525
 
 @dataclass(frozen=True)
 class Kernel:
-    """What bpftool says: one program is in all tail calls, and uses these maps."""
+    """The answers of bpftool: one program is in all tail calls, and uses these maps."""
 
     used: tuple[int, ...]
     pinned: int = PINNED
@@ -48,7 +48,7 @@ class Kernel:
             case FactKind.MAPS_BY_NAME:
                 assert len(fact.text("name")) <= 15
                 return _printed([{"id": number} for number in self.of_one_name])
-            case FactKind.ATTACHED_PROGRAMS:  # of a device that was not asked about when the run was recorded
+            case FactKind.ATTACHED_PROGRAMS:  # of a device that was not read when the run was recorded
                 return _printed([{"xdp": [], "tc": []}])
             case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
                 return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
@@ -60,24 +60,24 @@ def _printed(shown: object, exit_code: int = 0) -> Answer:
 
 
 def judged(name: str, kernel: Kernel, agent_age_s: float = 20.0) -> Diagnosis:
-    """The recorded run's diagnosis once everything that is still wanted has been answered."""
+    """The diagnosis of the recorded run after all missing facts were read."""
     return diagnose(completed(recorded(name), kernel, agent_age_s))
 
 
 def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRun:
-    """The run, once the kernel has answered whatever is still wanted."""
+    """The run, after the kernel answered all missing facts."""
     run = _with_agents(run, agent_age_s)
-    while facts := list(filter(_is_told_by_bpftool, facts_of(run))):
+    while facts := list(filter(_is_read_by_bpftool, facts_of(run))):
         run = replace(run, evidence=run.evidence.adding(facts, [kernel.answer(q) for q in facts]))
     return run
 
 
-def _is_told_by_bpftool(fact: Fact) -> bool:
+def _is_read_by_bpftool(fact: Fact) -> bool:
     return tool_of(fact) == "bpftool" and not fact.get("namespace")
 
 
 def _with_agents(run: PathRun, age_s: float) -> PathRun:
-    """The agents started so long before the run, though not so that this alone counts as a transition."""
+    """The agents started this long before the run, but long enough that this alone is no transition."""
     started_at = run.request.started - max(age_s, 31)
 
     def aged(facts: PodFacts) -> PodFacts:
@@ -93,14 +93,14 @@ def _with_agents(run: PathRun, age_s: float) -> PathRun:
 
 
 @pytest.mark.parametrize("name", [STALE, FAILED])
-def test_a_map_that_programs_use_counts_as_ever(name: str) -> None:
+def test_a_map_that_programs_use_counts(name: str) -> None:
     diagnosis = judged(name, Kernel(used=(PINNED,)))
     assert diagnosis.verdict is diagnose(recorded(name)).verdict
     assert diagnosis.divergence == diagnose(recorded(name)).divergence
 
 
 @pytest.mark.parametrize("name", [STALE, FAILED, LOST])
-def test_while_the_agent_loads_programs_anew_nothing_is_blamed(name: str) -> None:
+def test_while_the_agent_reloads_programs_no_hop_is_named(name: str) -> None:
     diagnosis = judged(name, Kernel(used=(OLD,)))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
     assert "cilium_ipcache_v2" in diagnosis.message
@@ -111,7 +111,7 @@ def test_while_the_agent_loads_programs_anew_nothing_is_blamed(name: str) -> Non
     ("name", "verdict"),
     [(STALE, ProbeVerdict.DEGRADED), (FAILED, ProbeVerdict.BROKEN), (LOST, ProbeVerdict.BROKEN)],
 )
-def test_programs_that_are_never_loaded_anew_are_a_fault_of_the_maps_hop(
+def test_programs_that_are_never_reloaded_are_a_fault_of_the_maps_hop(
     name: str, verdict: ProbeVerdict
 ) -> None:
     diagnosis = judged(name, Kernel(used=(OLD,)), agent_age_s=600)
@@ -130,14 +130,14 @@ def test_programs_that_are_never_loaded_anew_are_a_fault_of_the_maps_hop(
     "kernel",
     [
         Kernel(used=(OLD,), of_one_name=(PINNED,)),  # the programs use no map of that name
-        Kernel(used=(OLD,), has_programs=False),  # gone before they could be looked at
+        Kernel(used=(OLD,), has_programs=False),  # gone before they could be read
     ],
 )
-def test_what_can_not_be_compared_changes_nothing(kernel: Kernel) -> None:
+def test_maps_that_can_not_be_compared_change_nothing(kernel: Kernel) -> None:
     assert judged(FAILED, kernel, agent_age_s=600).divergence == diagnose(recorded(FAILED)).divergence
 
 
-def test_a_healthy_run_does_not_ask() -> None:
+def test_a_healthy_run_does_not_read_programs() -> None:
     assert not [q for q in facts_of(recorded("healthy-cross-node")) if q.kind is FactKind.PROGRAM]
 
 

@@ -1,4 +1,4 @@
-"""Whose program is in a pod's slot of `cilium_call_policy`, where a request was lost."""
+"""The program in a pod's slot of `cilium_call_policy`, after a request was lost."""
 
 import json
 from dataclasses import replace
@@ -76,13 +76,13 @@ def test_another_program_in_the_destinations_slot_is_why_packets_are_lost(
     assert diagnosis.reason is Reason.FOREIGN_PROGRAM
 
 
-def test_another_program_in_the_sources_slot_is_told_of_replies() -> None:
+def test_another_program_in_the_sources_slot_is_a_fault_of_reply_delivery() -> None:
     run = recorded(LOST)
     run = slot_of(run, run.plan.source, "drop_all")
     assert verdict(run, HopName.REPLY_DELIVERY) == (HopVerdict.STALE, Reason.FOREIGN_PROGRAM)
 
 
-def test_a_map_that_none_of_the_endpoints_programs_uses_is_not_its_slots_fault() -> None:
+def test_a_map_that_no_program_of_the_endpoint_uses_is_no_fault_of_the_slot() -> None:
     run = recorded(LOST)
     run = slot_of(run, destination(run), "cil_lxc_policy", OTHERS_MAP)
     node = destination(run).node.name

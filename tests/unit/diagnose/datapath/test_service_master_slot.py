@@ -1,4 +1,4 @@
-"""Slot 0 of a Service altered in what programs go by: named where it is, and not where it shows."""
+"""A wrong slot 0 of a Service: the hop of the slot is named, not the one with the symptom."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ ABSENT = Answer(254, b"null", b"", 0.0, 0.0)
 
 
 def altered(run: PathRun, number: int, octets: slice, value: bytes) -> PathRun:
-    """The run, all its answers heard twice, with other octets in one slot of its Service."""
+    """The run, all its answers read twice, with other octets in one slot of its Service."""
     assert run.plan.frontend is not None
     readings: dict[Fact, tuple[Reading, ...]] = {q: (r[-1], r[-1]) for q, r in run.evidence}
     slot = lbmap.slot(run.plan.source.node.name, address_of(run.plan.frontend), number)
@@ -54,28 +54,28 @@ def own_reverse_nat(run: PathRun) -> tuple[int, Answer]:
     return slot.rev_nat_id, Answer(0, shown.encode(), b"", 0.0, 0.0)
 
 
-def told(diagnosis: Diagnosis, hop: HopName) -> Finding:
+def finding_at(diagnosis: Diagnosis, hop: HopName) -> Finding:
     return next(finding for finding in diagnosis.findings if finding.hop is hop)
 
 
 def with_another_reverse_nat(name: str) -> PathRun:
-    """Slot 0 names an entry that is not there; that of the Service itself is as it should be."""
+    """Slot 0 names a missing entry; the entry of the Service itself is correct."""
     run = recorded(name)
     number, entry = own_reverse_nat(run)
     run = altered(run, 0, REVERSE_NAT, OTHER.to_bytes(2, "big"))
     return with_reverse_nat(with_reverse_nat(run, OTHER, ABSENT), number, entry)
 
 
-def test_a_frontend_with_another_reverse_nat_is_the_cause_of_replies_that_are_refused() -> None:
+def test_a_frontend_with_another_reverse_nat_is_the_cause_of_rejected_replies() -> None:
     diagnosis = diagnose(with_another_reverse_nat("reverse-nat-missing"))
     assert diagnosis.divergence is not None
     assert (diagnosis.verdict, diagnosis.divergence.hop) == (ProbeVerdict.BROKEN, LOOKUP)
     assert diagnosis.reason is Reason.REVERSE_NAT_MISMATCH
-    assert told(diagnosis, TRANSLATION).verdict is HopVerdict.OK
+    assert finding_at(diagnosis, TRANSLATION).verdict is HopVerdict.OK
 
 
 @pytest.mark.parametrize("name", ["healthy-service-cross-node", "kpr/healthy-service@1.18.5"])
-def test_a_frontend_with_another_reverse_nat_is_told_where_it_harms_nobody(name: str) -> None:
+def test_a_frontend_with_another_reverse_nat_is_a_latent_fault_where_it_does_no_harm(name: str) -> None:
     diagnosis = diagnose(with_another_reverse_nat(name))
     assert diagnosis.divergence is not None
     assert (diagnosis.verdict, diagnosis.divergence.hop) == (ProbeVerdict.DEGRADED, LOOKUP)
@@ -83,10 +83,10 @@ def test_a_frontend_with_another_reverse_nat_is_told_where_it_harms_nobody(name:
 
 def test_sockets_do_without_the_reverse_nat() -> None:
     run = with_another_reverse_nat("kpr/healthy-service@1.18.5")
-    assert told(diagnose(run), LOOKUP).predicts == frozenset()
+    assert finding_at(diagnose(run), LOOKUP).predicts == frozenset()
 
 
-def test_what_slots_of_backends_say_of_reverse_nat_is_read_by_nobody() -> None:
+def test_reverse_nat_ids_in_slots_of_backends_are_not_used() -> None:
     run = recorded("healthy-service-cross-node")
     for number in (1, 2):
         run = altered(run, number, REVERSE_NAT, OTHER.to_bytes(2, "big"))
@@ -96,7 +96,7 @@ def test_what_slots_of_backends_say_of_reverse_nat_is_read_by_nobody() -> None:
 @pytest.mark.parametrize(("flag", "kind"), [(0x01, "an external IP"), (0x08, "a host port")])
 def test_a_cluster_ip_that_sockets_do_not_translate_is_the_cause(flag: int, kind: str) -> None:
     run = altered(recorded("kpr/healthy-service@1.18.5"), 0, FLAGS, bytes((flag,)))
-    found = told(diagnose(run), LOOKUP)
+    found = finding_at(diagnose(run), LOOKUP)
     assert (found.verdict, found.reason) == (HopVerdict.STALE, Reason.SERVICE_FLAGS_MISMATCH)
     assert kind in found.message
     assert found.predicts
@@ -109,7 +109,7 @@ def test_packets_are_translated_whatever_kind_of_frontend_it_is(flag: int) -> No
 
 
 @pytest.mark.parametrize("flag", [0x02, 0x20, 0x40])
-def test_flags_that_only_traffic_from_outside_goes_by_are_not_compared(flag: int) -> None:
+def test_flags_that_only_apply_to_traffic_from_outside_are_not_compared(flag: int) -> None:
     run = altered(recorded("kpr/healthy-service@1.18.5"), 0, FLAGS, bytes((flag,)))
     assert diagnose(run).verdict is ProbeVerdict.HEALTHY
 

@@ -1,4 +1,4 @@
-"""The failure model: every hop has its defects, and what is asked of it follows from one table."""
+"""The failure model: every hop has its defects, and its queries follow from one table."""
 
 import pytest
 
@@ -34,14 +34,14 @@ def test_checks_name_only_defects_that_their_hop_can_have(name: str) -> None:
 
 
 @pytest.mark.parametrize("stage", list(Stage))
-def test_a_segment_holds_every_hop_that_can_be_to_blame(stage: Stage) -> None:
+def test_a_segment_contains_every_possible_hop(stage: Stage) -> None:
     findings = [Finding(hop, "", "", HopVerdict.UNKNOWN, Reason.NOT_OBSERVED, "", {}) for hop in HopName]
     segment = segment_between(findings, Progress(stage, stage))
     inside = [hop for hop in HopName if HOP_ORDER[segment.after] < HOP_ORDER[hop] < HOP_ORDER[segment.before]]
     assert HOPS_BY_STAGE[stage] <= {*inside, HopName.REPLY_TRANSLATION}
 
 
-def test_hops_that_hand_packets_to_another_stack_can_be_why_a_connection_is_refused() -> None:
+def test_hops_that_divert_packets_can_cause_a_refused_connection() -> None:
     causes = possible_causes_of(Reason.CONNECTION_REFUSED)
     assert {HopName.ENDPOINT_LOOKUP, HopName.NODE_ROUTING, HopName.DESTINATION_INTERFACE} <= causes
     assert HopName.DESTINATION_RESPONSE not in causes

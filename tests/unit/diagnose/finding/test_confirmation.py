@@ -1,4 +1,4 @@
-"""How often a contradiction is read before it counts: twice in a live cluster, once in a snapshot."""
+"""How often a contradiction must be read before it counts: twice in a live cluster, once in a snapshot."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ FAULTS = [
 
 
 def read_once(name: str) -> PathRun:
-    """The run as it was before anything was read a second time."""
+    """The run before anything was read a second time."""
     run = recorded(name)
     return replace(run, evidence=run.evidence.first_readings(), second_look=False, plan_after=None)
 

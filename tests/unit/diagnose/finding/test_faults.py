@@ -1,6 +1,4 @@
-"""Of several things that swallow packets the first is named, on the node where it is; what can't be seen is not taken
-to be absent.
-"""
+"""The first of several faults is named, on its own node; objects that can't be read do not count as absent."""
 
 import base64
 import json
@@ -29,11 +27,11 @@ from datapath_probe.sources.netfilter import iptables, nftables
 from datapath_probe.sources.packet import Packet
 from unit.recorded import recorded
 
-HERE = Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, "a wrong neighbour")
+HERE = Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, "a wrong neighbor")
 THERE = Contradiction(Reason.NETFILTER_DROPS, "a filter of the other node", node="node2")
 
 
-def test_a_filter_of_the_other_node_does_not_move_what_comes_before_it() -> None:
+def test_a_filter_of_the_other_node_does_not_hide_an_earlier_fault() -> None:
     hop = HopCheck(
         ExpectedHop(HopName.NODE_ROUTING, "node1"), "route", EvidenceReader(Evidence()), second_look=True
     )
@@ -59,7 +57,7 @@ def reread(run: PathRun, fact: Fact, reading: Reading) -> PathRun:
 
 
 def arrival(run: PathRun) -> str:
-    """The node that the run's tunnel packets should come to."""
+    """The node that the run's tunnel packets are sent to."""
     target = run.plan.backends[0].pod_facts
     assert target is not None
     return target.node.name
@@ -69,7 +67,7 @@ def finding(run: PathRun, hop: HopName) -> Finding:
     return next(finding for finding in diagnose(run).findings if finding.hop is hop)
 
 
-def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
+def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_read() -> None:
     run = recorded(LOST)
     node = arrival(run)
     run = reread(run, iptables.fact(node), NO_ANSWER)
@@ -83,7 +81,7 @@ def test_a_rule_of_nft_counts_where_those_of_iptables_cannot_be_seen() -> None:
 
 
 @pytest.mark.parametrize("fact", [iptables.fact, nftables.fact])
-def test_a_packet_filter_that_cannot_be_seen_leaves_its_hop_unknown(
+def test_a_packet_filter_that_cannot_be_read_leaves_its_hop_unknown(
     fact: Callable[[str], Fact],
 ) -> None:
     run = recorded(LOST)
@@ -97,14 +95,14 @@ def test_a_kernel_without_nf_tables_has_none_of_its_rules() -> None:
     assert finding(run, HopName.OVERLAY_DECAPSULATION).verdict is HopVerdict.OK
 
 
-def test_a_kernel_that_does_not_say_what_it_would_do_leaves_its_hop_unknown() -> None:
+def test_a_kernel_without_an_answer_leaves_its_hop_unknown() -> None:
     run = recorded(LOST)
     packet, here = _outer(run)
     found = finding(reread(run, links.departure(here, packet), NO_ANSWER), HopName.NODE_ROUTING)
     assert (found.verdict, found.reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
 
 
-def test_programs_at_a_device_that_cannot_be_seen_leave_its_hop_unknown() -> None:
+def test_programs_at_a_device_that_cannot_be_read_leave_its_hop_unknown() -> None:
     run = recorded(LOST)
     packet, here = _outer(run)
     route = links.parse_route(run.evidence.latest(links.route_to(here, packet.destination)))

@@ -1,4 +1,4 @@
-"""Within a run, a check runs again only for readings that are new to it."""
+"""Within a run, a check runs again only if it has new readings."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.path import ExpectedHop
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
-from unit.diagnose.told import without
+from unit.diagnose.altered_runs import without
 from unit.recorded import names, recorded
 
 HEALTHY, BROKEN = "healthy-cross-node", "ipcache-wrong-tunnel-endpoint"
@@ -67,10 +67,10 @@ def test_only_checks_that_look_at_a_new_reading_run_again(checked: list[HopName]
 def test_what_is_asked_and_found_is_the_same_with_what_is_known(name: str) -> None:
     run, cache = recorded(name), ParseCache()
     first_look = replace(run, evidence=run.evidence.first_readings(), second_look=False)
-    under_way = replace(first_look, request=replace(run.request, reading=None))
+    in_flight = replace(first_look, request=replace(run.request, reading=None))
     steps = [
-        replace(under_way, evidence=Evidence()),
-        under_way,
+        replace(in_flight, evidence=Evidence()),
+        in_flight,
         without(first_look, *MAP_KEYS),
         first_look,
         run,

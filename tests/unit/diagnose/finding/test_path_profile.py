@@ -65,7 +65,7 @@ TO_POD: Mapping[str, Any] = {"load_balancing": LoadBalancing.NONE, "backend_coun
         ),
     ],
 )
-def test_what_differs_is_told_in_words(
+def test_differences_are_described(
     before: dict[str, Any], after: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     assert changes(replace(PROFILE, **before), replace(PROFILE, **after)) == words
@@ -81,13 +81,13 @@ def test_routing_does_not_matter_to_a_path_that_stays_on_its_node() -> None:
     )
 
 
-def test_a_large_changed_set_is_told_shortly() -> None:
+def test_a_large_changed_set_is_abbreviated() -> None:
     after = replace(PROFILE, backends={f"star-{n}": "node1" for n in range(9)}, backend_count=9)
     [words] = changes(PROFILE, after)
     assert words.endswith("+star-3@node1 and 7 more")
 
 
-def test_the_fingerprint_is_of_the_way_to_one_backend() -> None:
+def test_the_fingerprint_is_of_the_path_to_one_backend() -> None:
     near, far = PROFILE.fingerprint("xwing", "deathstar-1"), PROFILE.fingerprint("xwing", "deathstar-0")
     assert near
     assert near.startswith("sha256:")
@@ -97,7 +97,7 @@ def test_the_fingerprint_is_of_the_way_to_one_backend() -> None:
     assert replace(PROFILE, load_balancing=LoadBalancing.SOCKET).fingerprint("xwing", "deathstar-0") != far
 
 
-def test_there_is_no_fingerprint_of_what_is_not_known() -> None:
+def test_there_is_no_fingerprint_of_an_unknown_path() -> None:
     unseen = replace(PROFILE, node_attachments={"node2": PROFILE.node_attachments["node2"]})
     assert unseen.fingerprint("xwing", "deathstar-0") is None
     assert unseen.fingerprint("xwing", "deathstar-1")
@@ -110,7 +110,7 @@ def profile_of(name: str) -> ObservedPathProfile:
     return profile
 
 
-def test_a_recorded_run_tells_its_way() -> None:
+def test_a_recorded_run_has_its_profile() -> None:
     profile = profile_of("healthy-service-cross-node")
     assert (profile.routing, profile.load_balancing, profile.endpoint_routes) == (
         "vxlan",
@@ -122,7 +122,7 @@ def test_a_recorded_run_tells_its_way() -> None:
     assert profile.backend_count == len(profile.backends) == 2
 
 
-def test_the_load_balancers_choice_and_a_fault_are_no_other_way() -> None:
+def test_another_backend_and_a_fault_do_not_change_the_profile() -> None:
     healthy = profile_of("healthy-service-cross-node")
     for name in names():
         run = recorded(name)
@@ -136,7 +136,7 @@ def test_the_load_balancers_choice_and_a_fault_are_no_other_way() -> None:
         assert [words for words in changes(healthy, profile) if "backend" not in words] == [], name
 
 
-def test_agents_that_differ_are_in_a_roll_out_and_show_no_way() -> None:
+def test_without_agreement_of_agents_there_is_no_profile() -> None:
     run = recorded("healthy-service-cross-node")
     readings = dict(run.evidence.readings)
     [fact] = [q for q in readings if q.kind is FactKind.AGENT_CONFIG and q.node == "node1"]

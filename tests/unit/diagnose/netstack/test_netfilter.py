@@ -1,4 +1,4 @@
-"""Rules inside the destination that mean the request, may mean it, or do not; and what its sockets say to that."""
+"""Rules inside the destination that match the request, may match it, or do not; and the state of its sockets."""
 
 import json
 
@@ -39,18 +39,18 @@ def inside(run: PathRun) -> tuple[str, str]:
 
 
 def ruled(rule: str, chain: str = "INPUT", table: str = "filter") -> Diagnosis:
-    """What is said of a refused request where this rule is inside the destination."""
+    """The diagnosis of a refused request with this rule inside the destination."""
     run = recorded(REFUSED)
     return diagnose(answered(run, iptables.fact(*inside(run)), TABLES.format(table, chain, rule)))
 
 
-def test_a_rule_that_means_the_request_is_blamed() -> None:
+def test_a_rule_that_matches_the_request_is_the_cause() -> None:
     divergence = ruled("[3:180] -A INPUT -p tcp -m multiport --dports 81 -j REJECT").divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (INTERFACE, Reason.NETFILTER_DROPS)
 
 
-def test_a_rule_that_sends_the_request_elsewhere_is_blamed() -> None:
+def test_a_rule_that_redirects_the_request_is_the_cause() -> None:
     rule = "[1:60] -A PREROUTING -p tcp -m tcp --dport 81 -j REDIRECT --to-ports 82"
     divergence = ruled(rule, "PREROUTING", "nat").divergence
     assert divergence is not None
@@ -58,23 +58,23 @@ def test_a_rule_that_sends_the_request_elsewhere_is_blamed() -> None:
     assert "redirects" in divergence.message
 
 
-def test_a_rule_that_sends_it_to_somebody_who_may_have_taken_it_is_a_doubt() -> None:
+def test_a_redirect_to_a_process_that_may_handle_it_leaves_the_hop_unknown() -> None:
     run = recorded("filter-drops-inside-the-destination")
     rule = "[1:60] -A PREROUTING -p tcp -j REDIRECT --to-ports 15006"
     run = answered(run, iptables.fact(*inside(run)), TABLES.format("nat", "PREROUTING", rule))
-    told = diagnose(run)
-    assert told.divergence is None
-    interface = next(finding for finding in told.findings if finding.hop is INTERFACE)
+    diagnosis = diagnose(run)
+    assert diagnosis.divergence is None
+    interface = next(finding for finding in diagnosis.findings if finding.hop is INTERFACE)
     assert (interface.verdict, interface.reason) == (HopVerdict.UNKNOWN, Reason.NOT_OBSERVED)
 
 
-def test_a_rule_that_may_mean_the_request_blames_nobody() -> None:
-    told = ruled("[3:180] -A INPUT -p tcp -m connlimit --connlimit-above 0 -j REJECT")
-    interface = next(finding for finding in told.findings if finding.hop is INTERFACE)
+def test_a_rule_that_may_match_the_request_names_no_hop() -> None:
+    diagnosis = ruled("[3:180] -A INPUT -p tcp -m connlimit --connlimit-above 0 -j REJECT")
+    interface = next(finding for finding in diagnosis.findings if finding.hop is INTERFACE)
     assert (interface.verdict, interface.reason) == (HopVerdict.UNKNOWN, Reason.NOT_OBSERVED)
-    assert told.divergence is None
-    assert told.segment is not None
-    assert told.reason is Reason.CONNECTION_REFUSED
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    assert diagnosis.reason is Reason.CONNECTION_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_other_rules_leave_the_blame_with_the_application(rule: str) -> None:
     assert divergence.hop is RESPONSE
 
 
-def test_rules_of_the_other_backend_are_asked_for_and_count() -> None:
+def test_rules_of_the_other_backend_are_read_and_count() -> None:
     run = recorded(REFUSED)
     node, namespace = inside(run)
     run = answered(
@@ -111,29 +111,29 @@ def with_sockets(printed: str) -> Diagnosis:
     return diagnose(answered(run, ss.fact(*inside(run), run.plan.backends[0].port), printed))
 
 
-def test_who_listens_has_not_refused() -> None:
-    told = with_sockets("LISTEN 0 5 0.0.0.0:81 0.0.0.0:*\n")
-    assert told.divergence is None
-    assert told.segment is not None
-    assert told.symptom is not None
-    assert "although a process listens" in told.symptom.message
+def test_a_listening_socket_has_not_refused() -> None:
+    diagnosis = with_sockets("LISTEN 0 5 0.0.0.0:81 0.0.0.0:*\n")
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    assert diagnosis.symptom is not None
+    assert "although a process listens" in diagnosis.symptom.message
 
 
 @pytest.mark.parametrize("printed", ["", "LISTEN 0 5 127.0.0.1:81 0.0.0.0:*\n", "LISTEN 6 5 *:81 *:*\n"])
-def test_who_does_not_listen_or_takes_no_connections_has_refused(printed: str) -> None:
+def test_without_a_listening_socket_or_with_a_full_one_the_pod_has_refused(printed: str) -> None:
     divergence = with_sockets(printed).divergence
     assert divergence is not None
     assert divergence.hop is RESPONSE
 
 
 def unanswered(printed: str) -> Diagnosis:
-    """What is said of a request that got no answer, without a rule inside the destination, but with these sockets."""
+    """The diagnosis of a request without a response, with these sockets and no rule inside the destination."""
     run = recorded("filter-drops-inside-the-destination")
     run = answered(run, iptables.fact(*inside(run)), TABLES.format("filter", "INPUT", ""))
     return diagnose(answered(run, ss.fact(*inside(run), run.plan.backends[0].port), printed))
 
 
-def test_an_application_that_takes_no_connections_is_blamed_for_the_silence() -> None:
+def test_an_application_that_accepts_no_connections_is_the_cause() -> None:
     divergence = unanswered("LISTEN 2 1 0.0.0.0:80 0.0.0.0:*\n").divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (RESPONSE, Reason.NO_RESPONSE)
@@ -141,7 +141,7 @@ def test_an_application_that_takes_no_connections_is_blamed_for_the_silence() ->
     assert unanswered("LISTEN 1 1 0.0.0.0:80 0.0.0.0:*\n").divergence is None
 
 
-def test_a_filter_of_tc_inside_the_destination_is_blamed() -> None:
+def test_a_tc_filter_inside_the_destination_is_the_cause() -> None:
     run = recorded(REFUSED)
     node, namespace = inside(run)
     run = answered(run, qdisc.losing_in_pod(node, namespace), json.dumps([{"kind": "clsact", "dev": "eth0"}]))
@@ -158,14 +158,14 @@ def test_a_filter_of_tc_inside_the_destination_is_blamed() -> None:
 
 
 def queued(**shown: object) -> Diagnosis:
-    """What is said of a refused request where this queue is at the destination's own end of its pair."""
+    """The diagnosis of a refused request with this qdisc at the destination's own end of its pair."""
     run = recorded(REFUSED)
     printed = json.dumps([{"dev": "eth0", "drops": 0} | shown])
     return diagnose(answered(run, qdisc.losing_in_pod(*inside(run)), printed))
 
 
 @pytest.mark.parametrize(
-    ("shown", "blamed"),
+    ("shown", "expected"),
     [
         ({"kind": "netem", "options": {"delay": {"delay": 60.0, "jitter": 0.0}}}, INTERFACE),
         ({"kind": "netem", "options": {"corrupt": {"corrupt": 0.5}}}, INTERFACE),
@@ -175,8 +175,8 @@ def queued(**shown: object) -> Diagnosis:
         ({"kind": "htb", "options": {}, "qlen": 9, "backlog": 900}, None),
     ],
 )
-def test_what_a_queue_holds_back_for_long_or_damages_may_be_seen_behind_it(
-    shown: dict[str, object], blamed: HopName | None
+def test_packets_that_a_qdisc_delays_or_damages_may_leave_traces_beyond_it(
+    shown: dict[str, object], expected: HopName | None
 ) -> None:
     divergence = queued(**shown).divergence
-    assert (divergence.hop if divergence else None) is blamed
+    assert (divergence.hop if divergence else None) is expected

@@ -1,4 +1,4 @@
-"""A pod's pair of interfaces whose device, namespace or address is not where it should be: the pair's hop is named."""
+"""An interface pair whose device, namespace or address is missing: the interface hop is named."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ NO_DEVICE = Answer(1, b"", b'Device "lxc" does not exist.\n', 0.0, 0.0)
 
 
 def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
-    """The run with other answers, each heard twice."""
+    """The run with other answers, each read twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
@@ -81,7 +81,7 @@ def up(node: str, agent: AgentEndpoint, namespace: str) -> dict[Fact, Answer]:
         links.pod_link(node, namespace, "eth0"): [inside],
         links.pod_routes(node, namespace): [{"dst": "default", "gateway": "10.0.0.1", "dev": "eth0"}],
     }
-    return {q: Answer(0, json.dumps(told).encode(), b"", 0.0, 0.0) for q, told in shown.items()}
+    return {q: Answer(0, json.dumps(links_).encode(), b"", 0.0, 0.0) for q, links_ in shown.items()}
 
 
 def interface(run: PathRun) -> Finding:
@@ -89,23 +89,23 @@ def interface(run: PathRun) -> Finding:
     return finding
 
 
-def test_a_device_that_is_gone_is_missing_wherever_the_pods_namespace_is() -> None:
+def test_a_device_that_is_gone_is_missing_even_without_the_pods_namespace() -> None:
     pod, agent, _ = destination()
     node = pod.node.name
     gone = {links.link(node, agent.interface_name): NO_DEVICE, netns.find(node): found({"cni-1": ""})}
-    told = interface(answering(RUN, {**gone, netns.survey(node): found({"cni-1": ""})}))
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.INTERFACE_MISSING)
+    finding = interface(answering(RUN, {**gone, netns.survey(node): found({"cni-1": ""})}))
+    assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.INTERFACE_MISSING)
     assert interface(answering(RUN, gone)).reason is Reason.INTERFACE_MISSING
 
 
-def test_a_pod_without_its_address_is_found_by_its_pair_and_told_of() -> None:
+def test_a_pod_without_its_address_is_found_by_its_pair() -> None:
     pod, agent, namespace = destination()
     node = pod.node.name
     survey = Answer(0, (end(namespace, agent.ifindex) + end("cni-2", 999)).encode(), b"", 0.0, 0.0)
     answers = {netns.find(node): found({namespace: ""}), netns.survey(node): survey}
-    told = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
-    assert f"does not have the pod's address {pod.ip}" in told.message
+    finding = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
+    assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
+    assert f"does not have the pod's address {pod.ip}" in finding.message
 
 
 def test_of_two_namespaces_with_the_same_address_the_pods_is_the_one_behind_its_device() -> None:
@@ -113,12 +113,14 @@ def test_of_two_namespaces_with_the_same_address_the_pods_is_the_one_behind_its_
     node = pod.node.name
     both = {netns.find(node): found({namespace: str(pod.ip), "cni-zz": str(pod.ip)})}
     survey = end(namespace, agent.ifindex, str(pod.ip)) + end("cni-zz", 999, str(pod.ip))
-    told = interface(answering(RUN, {**both, netns.survey(node): Answer(0, survey.encode(), b"", 0.0, 0.0)}))
-    assert told.reason is Reason.INTERFACE_DOWN  # as it was recorded
+    finding = interface(
+        answering(RUN, {**both, netns.survey(node): Answer(0, survey.encode(), b"", 0.0, 0.0)})
+    )
+    assert finding.reason is Reason.INTERFACE_DOWN  # as recorded
 
 
 @pytest.mark.parametrize("mac", ["", "02:00:00:00:00:01"])
-def test_ends_that_can_not_be_told_apart_prove_nothing(mac: str) -> None:
+def test_ambiguous_ends_prove_nothing(mac: str) -> None:
     pod, agent, namespace = destination()
     node = pod.node.name
     two = end(namespace, agent.ifindex, mac=mac) + end("cni-zz", agent.ifindex, mac=mac)
@@ -126,26 +128,26 @@ def test_ends_that_can_not_be_told_apart_prove_nothing(mac: str) -> None:
         netns.find(node): found({namespace: ""}),
         netns.survey(node): Answer(0, two.encode(), b"", 0.0, 0.0),
     }
-    told = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
-    assert (told.verdict, told.reason) == (HopVerdict.UNKNOWN, Reason.NAMESPACE_NOT_FOUND)
+    finding = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
+    assert (finding.verdict, finding.reason) == (HopVerdict.UNKNOWN, Reason.NAMESPACE_NOT_FOUND)
 
 
-def test_the_nodes_end_that_is_down_tells_enough_without_the_pods() -> None:
+def test_the_nodes_end_that_is_down_is_enough_without_the_pods() -> None:
     pod, _, _ = destination()
     node = pod.node.name
-    told = interface(
+    finding = interface(
         answering(RUN, {netns.find(node): found({"cni-1": ""}), netns.survey(node): found({"cni-1": ""})})
     )
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.INTERFACE_DOWN)
+    assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.INTERFACE_DOWN)
 
 
-def test_a_pod_that_lost_its_address_during_the_run_is_looked_at_where_it_was() -> None:
+def test_a_pod_that_lost_its_address_during_the_run_is_read_where_it_was() -> None:
     pod, agent, namespace = destination()
     node = pod.node.name
     no_routes = Answer(0, b"[]", b"", 0.0, 0.0)
     run = answering(RUN, {**up(node, agent, namespace), links.pod_routes(node, namespace): no_routes})
     looks = (found({namespace: str(pod.ip)}), found({namespace: ""}))
     readings = {**run.evidence.readings, netns.find(node): looks}
-    told = interface(replace(run, evidence=Evidence(readings)))
-    assert (told.verdict, told.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
-    assert "no default route" in told.message
+    finding = interface(replace(run, evidence=Evidence(readings)))
+    assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
+    assert "no default route" in finding.message

@@ -1,4 +1,4 @@
-"""What a pod's kernel is asked about its packets."""
+"""The route lookups in a pod's network namespace."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from unit.plans import with_frontend
 from unit.recorded import recorded
 
 
-def test_a_pod_that_calls_a_node_port_is_asked_for_that_port() -> None:
+def test_a_pod_that_calls_a_node_port_looks_up_that_port() -> None:
     run = recorded("egress-policy-deny-service")
     frontend = run.plan.frontend
     assert frontend is not None

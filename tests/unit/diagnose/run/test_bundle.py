@@ -1,4 +1,4 @@
-"""A saved run gives the same diagnosis, and gives nothing away."""
+"""A saved run has the same diagnosis, and no secrets."""
 
 import json
 from dataclasses import replace
@@ -25,8 +25,8 @@ def replayed(run: PathRun) -> PathRun:
     return Bundle.from_json(Bundle(run).to_json()).run
 
 
-def assert_judged_alike(run: PathRun) -> None:
-    """All but the secrets of the plan is the same."""
+def assert_same_diagnosis(run: PathRun) -> None:
+    """Everything but the secrets of the plan is the same."""
     live, again = diagnose(run), diagnose(replayed(run))
     assert replace(again, plan=live.plan) == live
 
@@ -38,9 +38,9 @@ def sending(run: PathRun, body: str, *values: str) -> PathRun:
     return replace(run, plan=replace(run.plan, request=request))
 
 
-def left_waiting() -> PathRun:
-    """A last segment arrived, and nobody looked at what may have swallowed those before it: whether the application is
-    to blame hangs on the size of the request.
+def without_response() -> PathRun:
+    """A last segment arrived, and no packet filters were read: whether the application is the cause depends on the size
+    of the request.
     """
     run = recorded("mtu-too-small-for-a-large-body")
     seen = {q: said for q, said in run.evidence if q.kind is not FactKind.IPTABLES_RULES}
@@ -59,20 +59,20 @@ def with_secrets() -> PathRun:
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_saved_run_is_judged_alike(name: str) -> None:
+def test_a_saved_run_has_the_same_diagnosis(name: str) -> None:
     run = recorded(name)
-    assert_judged_alike(run)
-    assert_judged_alike(sending(run, "x" * 4000, "y" * 1000))
+    assert_same_diagnosis(run)
+    assert_same_diagnosis(sending(run, "x" * 4000, "y" * 1000))
 
 
 @given(st.text(max_size=1000), st.text(st.characters(codec="utf-8"), max_size=600))
-def test_a_request_of_any_size_is_judged_alike(body: str, value: str) -> None:
-    assert_judged_alike(sending(left_waiting(), body, value))
+def test_a_request_of_any_size_has_the_same_diagnosis(body: str, value: str) -> None:
+    assert_same_diagnosis(sending(without_response(), body, value))
 
 
 def test_the_size_of_a_request_is_saved() -> None:
-    """Whether it fits one packet decides who can be blamed."""
-    request = replayed(sending(left_waiting(), "é" * 700, "ä")).plan.request
+    """The verdict depends on whether it fits one packet."""
+    request = replayed(sending(without_response(), "é" * 700, "ä")).plan.request
     assert (len(request.body.encode()), len(request.headers[0][1].encode())) == (1400, 2)
 
 
@@ -100,7 +100,7 @@ def test_outputs_are_kept_byte_for_byte() -> None:
     assert again.evidence.readings[fact] == odd.evidence.readings[fact]
 
 
-def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
+def test_a_reason_for_no_plan_is_kept() -> None:
     run = replace(recorded("healthy-cross-node"), plan_after=CannotRun(Reason.SOURCE_NOT_FOUND, "gone"))
     assert isinstance(Bundle.from_json(Bundle(run).to_json()).run.plan_after, CannotRun)
 
@@ -108,7 +108,7 @@ def test_a_plan_that_vanished_meanwhile_is_kept() -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"{}", b"[]", b'{"format": 99}', b'{"format": 1}', b"\xff", b'{"format": 1, "plan": 3}']
 )
-def test_what_is_no_bundle_is_refused(text: bytes) -> None:
+def test_a_document_that_is_no_bundle_is_rejected(text: bytes) -> None:
     with pytest.raises(NotABundleError):
         Bundle.from_json(text)
 
@@ -125,12 +125,14 @@ def asking_with_secrets() -> PathRun:
         "redirect_url": "http://deathstar/elsewhere?session=s3cret",
         "errormsg": f"no answer to {ASKED}",
     }
-    told = f'{{"url": "http://deathstar{ASKED}"}}'.replace("&", r"\u0026").encode()
+    output = f'{{"url": "http://deathstar{ASKED}"}}'.replace("&", r"\u0026").encode()
     return replace(
         run,
         plan=replace(run.plan, request=replace(run.plan.request, path=ASKED)),
         request=replace(run.request, reading=replace(reading, stderr=json.dumps(report).encode())),
-        evidence=run.evidence.adding([Fact(FactKind.NEWEST_FLOW, "node1")], [Answer(0, told, b"", 0.0, 0.0)]),
+        evidence=run.evidence.adding(
+            [Fact(FactKind.NEWEST_FLOW, "node1")], [Answer(0, output, b"", 0.0, 0.0)]
+        ),
     )
 
 
@@ -144,16 +146,24 @@ def test_no_value_of_the_query_is_saved() -> None:
     assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
 
 
+UPTIME = {"kind": "uptime", "node": "node1", "parameters": {}}
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [
         (("request", "started"), "yesterday"),
         (("request", "started"), 1e999),
         (("request", "localPort"), "high"),
-        (("request", "reading"), {"unavailable": "Unheard-of", "message": "", "at": 0}),
+        (("request", "reading"), {"unavailable": "NoSuchReason", "message": "", "at": 0}),
         (("viewAge",), None),
-        (("evidence",), [{"node": "node1", "argv": [], "readings": []}]),
-        (("evidence",), [{"node": "node1", "argv": ["ip"], "readings": [{"exitCode": "none"}]}]),
+        (("evidence",), [{"node": "node1", "argv": ["true"], "readings": []}]),
+        (("evidence",), [{"kind": "of-the-next-version", "node": "node1", "parameters": {}, "readings": []}]),
+        (("evidence",), [{"kind": "uptime", "node": "node1", "parameters": {"since": 1}, "readings": []}]),
+        (("evidence",), [{"kind": "sockets", "node": "node1", "parameters": {"port": [[]]}, "readings": []}]),
+        (("evidence",), [{"kind": "sockets", "node": "node1", "parameters": {}, "readings": []}]),
+        (("evidence",), [{**UPTIME, "readings": [{"exitCode": "none"}]}]),
+        (("evidence",), [{**UPTIME, "readings": [None]}]),
         (("plan",), {}),
     ],
 )

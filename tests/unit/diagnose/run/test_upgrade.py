@@ -1,4 +1,4 @@
-"""Bundles of format 1, which filed evidence by command, are read as if this version had saved them."""
+"""Bundles of format 1, which stored evidence by command, are converted when they are read."""
 
 import json
 from ipaddress import IPv4Address
@@ -17,6 +17,7 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.kube.exec.commands import argv_of
+from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.iproute2 import links
@@ -44,7 +45,7 @@ def commands(document: dict[str, Any]) -> dict[tuple[str, ...], str]:
 
 
 @pytest.mark.parametrize("name", passes())
-def test_every_command_of_the_recorded_faults_told_a_fact_of_its_own(name: str) -> None:
+def test_every_command_of_the_recorded_faults_has_its_own_fact(name: str) -> None:
     known: dict[Fact, tuple[str, ...]] = {}
     for _, text in bundles(passes()[name]):
         document = json.loads(text)
@@ -63,14 +64,14 @@ def test_every_command_of_the_recorded_faults_told_a_fact_of_its_own(name: str) 
 
 
 @pytest.mark.parametrize("path", sorted(BUNDLES.glob("cilium-*/*/*.json")), ids=lambda path: path.stem)
-def test_nothing_of_a_recorded_run_is_left_out(path: Path) -> None:
+def test_nothing_of_a_recorded_run_is_omitted(path: Path) -> None:
     read_ = Bundle.from_json(path.read_bytes())
     assert read_.notes == ()
     again = Bundle.from_json(read_.to_json())
     assert again.run.evidence.readings == read_.run.evidence.readings
 
 
-def test_what_no_version_asked_is_left_out_with_a_note() -> None:
+def test_an_unknown_command_is_omitted_with_a_note() -> None:
     document = saved("healthy-cross-node")
     whole = bundle(document)
     document["evidence"] += [
@@ -104,7 +105,7 @@ def config_of(document: dict[str, Any], node: str) -> list[str]:
 FOLDER = "/tmp/cilium/config-map"
 
 
-def test_keys_that_were_not_asked_for_are_those_of_the_configmap() -> None:
+def test_keys_without_an_answer_are_those_of_the_configmap() -> None:
     document, first = with_config()
     assert f"{FOLDER}/cluster-id:7" in config_of(document, first["node"])
 
@@ -116,6 +117,36 @@ def test_both_parts_of_the_configuration_are_one_fact() -> None:
     document["evidence"].append({"node": first["node"], "argv": more, "readings": [second]})
     lines = config_of(document, first["node"])
     assert [line for line in lines if "cluster-id" in line] == [f"{FOLDER}/cluster-id:9"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"stdout": ""},
+        {"stdout": f"{FOLDER}/routing-mo"},
+        {"stdout": "null\n"},
+        {"truncated": True},
+        {"exitCode": 126},
+    ],
+)
+def test_the_second_part_of_the_configuration_does_not_stand_in_for_the_first(
+    damaged: dict[str, Any],
+) -> None:
+    document, first = with_config()
+    first["readings"] = [{**reading, **damaged} for reading in first["readings"]]
+    run = bundle(document).run
+    reading = run.evidence.latest(Fact(FactKind.AGENT_CONFIG, first["node"]))
+    assert isinstance(reading, Answer)
+    assert isinstance(agent_config.parse(reading), Unavailable)
+    assert reading.stdout.decode() == first["readings"][-1]["stdout"]
+
+
+def test_a_second_part_that_is_no_configuration_was_asked_for_in_vain() -> None:
+    document, first = with_config()
+    more = [*first["argv"][:3], f"{FOLDER}/cluster-id", f"{FOLDER}/underlay-protocol"]
+    second = {**first["readings"][-1], "stdout": "sh: 1: grep: not found\n", "exitCode": 127}
+    document["evidence"].append({"node": first["node"], "argv": more, "readings": [second]})
+    assert f"{FOLDER}/cluster-id:7" in config_of(document, first["node"])
 
 
 def test_reasons_have_the_names_of_today() -> None:
@@ -151,13 +182,19 @@ def test_a_capture_is_known_by_its_filter(clients: list[str], port: int, tunnel_
         ("ip", "-j", "-d", "link", "show", "dev", "--help"),
     ],
 )
-def test_what_a_fact_can_not_have_is_refused(argv: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # each says it in its own words
+def test_an_impossible_parameter_is_rejected(argv: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # each has its own message
         fact_of("node1", argv)
 
 
-@pytest.mark.parametrize("argv", [("true",), ("grep", "-r", "", "/etc"), ("perl", "-e", "1", "2")])
-def test_what_no_version_asked_is_no_fact(argv: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *((), ("",), ("true",), ("grep",), ("grep", "-r", "", "/etc"), ("perl", "-e", "1", "2")),
+        *(("nsenter",), ("nsenter", "--net=/var/run/cilium/netns/cni-1"), ("nsenter", "--net=/x", "true")),
+    ],
+)
+def test_an_unknown_command_has_no_fact(argv: tuple[str, ...]) -> None:
     assert fact_of("node1", argv) is None
 
 

@@ -1,4 +1,4 @@
-"""Plans as earlier versions wrote them."""
+"""Plans of earlier versions are converted."""
 
 from typing import Any
 
@@ -62,13 +62,13 @@ def test_the_first_bundles_had_neither_unready_endpoints_nor_hosts_without_pods(
         (backend(None), None),
     ],
 )
-def test_what_has_an_address_is_said_in_one_place(before: dict[str, Any], after: object) -> None:
+def test_a_backend_has_one_target(before: dict[str, Any], after: object) -> None:
     assert upgraded(old(backends=[before]))["target"]["backend"]["target"] == after
     nameserver = {"frontend": FRONTEND, "backends": [before]}
     assert upgraded(old(nameserver=nameserver))["nameserver"]["backends"][0]["target"] == after
 
 
-def test_what_needs_no_upgrade_is_left_alone() -> None:
+def test_documents_that_need_no_upgrade_stay_as_they_are() -> None:
     documents: tuple[dict[str, Any], ...] = ({"target": {}}, {"reason": "SourceNotFound", "message": ""})
     for document in documents:
         assert upgraded_plan(document) is document

@@ -1,4 +1,4 @@
-"""Inputs of the verdict as diagnosis makes them: of recorded runs, with one finding or one answer changed."""
+"""Inputs of the verdict from recorded runs, with changed findings or answers."""
 
 import tarfile
 from dataclasses import replace
@@ -35,18 +35,18 @@ def given_by(run: PathRun) -> VerdictInput:
 
 
 def found(of: VerdictInput, hop: HopName) -> Finding:
-    """What the check of this hop found."""
+    """The finding of this hop."""
     return next(finding for finding in of.findings if finding.hop is hop)
 
 
 def checked(run: PathRun, hop: HopName) -> Finding:
-    """What the check alone found, without what events add."""
+    """The finding of the check alone, without events."""
     examination = Examination.of(run)
     return next(f for f in examination.findings(examination.context) if f.hop is hop)
 
 
 def finding_of(run: str, hop: HopName) -> Finding:
-    """What a check found in a recorded run."""
+    """The finding of a hop in a recorded run."""
     return found(given_by_recorded(run), hop)
 
 

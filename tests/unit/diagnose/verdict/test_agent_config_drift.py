@@ -1,4 +1,4 @@
-"""What a node really runs with counts, not what the ConfigMap says; what no check knows is never held against a hop."""
+"""The settings that an agent runs with count, not the ConfigMap; unsupported settings are no fault of a hop."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,8 +37,8 @@ def configured(name: str, key: str, value: str) -> tuple[PathRun, str]:
     assert target is not None
     node = target.node.name
 
-    def change(said: bytes) -> bytes:
-        kept = [line for line in said.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
+    def change(settings: bytes) -> bytes:
+        kept = [line for line in settings.splitlines() if not line.startswith(FOLDER + key.encode() + b":")]
         return b"\n".join([*kept, FOLDER + f"{key}:{value}".encode(), b""])
 
     return changed(run, agent_config.fact(node), change), node
@@ -70,8 +70,8 @@ def test_a_node_whose_settings_can_not_be_judged_is_unknown(
 def set_apart(name: str, *settings: str) -> tuple[PathRun, str]:
     """The same with other keys than those that were recorded."""
     run, node = configured(name, "ipam", "kubernetes")
-    said = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
-    return changed(run, agent_config.fact(node), lambda before: before + said), node
+    lines = b"".join(FOLDER + f"{setting}\n".encode() for setting in settings)
+    return changed(run, agent_config.fact(node), lambda before: before + lines), node
 
 
 @pytest.mark.parametrize("name", [HEALTHY, BROKEN, LATENT])
@@ -84,9 +84,7 @@ def set_apart(name: str, *settings: str) -> tuple[PathRun, str]:
         ("underlay-protocol:ipv6", "underlay-protocol 'ipv6'"),
     ],
 )
-def test_a_node_is_also_asked_for_settings_of_its_own_that_few_have(
-    name: str, setting: str, words: str
-) -> None:
+def test_rare_settings_of_a_node_are_read_too(name: str, setting: str, words: str) -> None:
     run, node = set_apart(name, setting)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
@@ -100,14 +98,14 @@ def test_a_node_is_also_asked_for_settings_of_its_own_that_few_have(
         ("enable-bpf-clock-probe:true", "enable-bpf-clock-probe true"),
     ],
 )
-def test_where_it_differs_from_the_configmap_in_these_it_is_in_transition(setting: str, words: str) -> None:
+def test_a_difference_from_the_configmap_in_these_is_a_transition(setting: str, words: str) -> None:
     run, node = set_apart(BROKEN, setting)
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
     assert f"the agent on {node} runs with {words}" in diagnosis.message
 
 
-def test_host_routing_is_told_from_the_nodes_own_settings() -> None:
+def test_host_routing_is_derived_from_the_nodes_own_settings() -> None:
     run, _ = set_apart("kpr/endpoint-entry-missing@1.18.5", "enable-bpf-masquerade:true")
     diagnosis = diagnose(run)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
@@ -125,7 +123,7 @@ def test_host_routing_is_told_from_the_nodes_own_settings() -> None:
         ("cluster-id", "3"),
     ],
 )
-def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
+def test_with_unsupported_settings_of_the_cluster_only_the_outcome_is_known(
     name: str, key: str, value: str
 ) -> None:
     recording = recorded(name)
@@ -133,7 +131,7 @@ def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
     before, after = diagnose(recording), diagnose(replace(recording, plan=plan, plan_after=plan))
     settled = before.reason not in (Reason.IN_TRANSITION, Reason.DENIAL_NOT_OBSERVED)
     if key == "tunnel-protocol" and plan.config["routing-mode"] == "native":
-        return  # of no account there
+        return  # not used in this mode
     assert after.verdict is ProbeVerdict.UNKNOWN
     assert after.divergence is None
     assert after.segment is None
@@ -146,7 +144,7 @@ def test_where_the_cluster_has_such_settings_only_the_outcome_is_told(
         assert "runs with" in after.message
 
 
-def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
+def test_a_change_in_kubernetes_comes_before_unsupported_settings() -> None:
     recording = recorded(BROKEN)
     plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
     elsewhere = with_backends(plan, replace(plan.backends[0], ip=ip_address("10.244.9.9")))
@@ -158,7 +156,7 @@ def test_what_kubernetes_is_changing_is_told_before_such_settings() -> None:
 def test_an_agent_of_an_unknown_version_is_unknown(name: str) -> None:
     run = recorded(name)
     node = run.plan.source.node.name
-    newer = changed(run, map_layout.version(node), lambda said: said.replace(b"1.18.5", b"1.21.0"))
+    newer = changed(run, map_layout.version(node), lambda settings: settings.replace(b"1.18.5", b"1.21.0"))
     diagnosis = diagnose(newer)
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_VERSION)
     assert node in diagnosis.message
@@ -179,6 +177,6 @@ def test_an_agent_that_runs_with_other_settings_than_the_configmap_is_in_transit
     assert f"the agent on {node} runs with" in diagnosis.message
 
 
-def test_a_setting_that_decides_on_no_hop_may_differ_between_nodes() -> None:
+def test_a_setting_that_affects_no_hop_may_differ_between_nodes() -> None:
     run, _ = configured(BROKEN, "monitor-aggregation-flags", "syn")
     assert diagnose(run).verdict is ProbeVerdict.BROKEN

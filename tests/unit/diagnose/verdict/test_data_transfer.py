@@ -1,4 +1,4 @@
-"""Where data can have died once a connection stood: by what the destination's entry noted of it."""
+"""Where data of an established connection may be lost, by the flags in the destination's entry."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from datapath_probe.diagnose.verdict.data_transfer import transfer_hops
 from datapath_probe.sources.maps.conntrack import CtEntry, TcpFlag
 from unit.recorded import recorded
 
-SHAKEN = TcpFlag.SYN | TcpFlag.ACK
-DATA = SHAKEN | TcpFlag.PSH
+HANDSHAKE = TcpFlag.SYN | TcpFlag.ACK
+DATA = HANDSHAKE | TcpFlag.PSH
 
 
 def context(received: TcpFlag, sent: TcpFlag, protocol: str = "http") -> CheckContext:
-    """A connection whose destination noted these flags."""
+    """A connection whose destination's entry has these flags."""
     run = recorded("healthy-cross-node")
     run = replace(run, plan=replace(run.plan, request=replace(run.plan.request, protocol=protocol)))
     found = Examination.of(run).context
@@ -28,17 +28,17 @@ def context(received: TcpFlag, sent: TcpFlag, protocol: str = "http") -> CheckCo
 
 
 @pytest.mark.parametrize(
-    ("received", "sent", "zone"),
+    ("received", "sent", "hops"),
     [
-        (SHAKEN, SHAKEN, {*REQUEST_HOPS}),
-        (DATA, SHAKEN, {*DESTINATION_HOPS}),
+        (HANDSHAKE, HANDSHAKE, {*REQUEST_HOPS}),
+        (DATA, HANDSHAKE, {*DESTINATION_HOPS}),
         (DATA, DATA, {*DESTINATION_HOPS, *REPLY_HOPS}),
     ],
 )
-def test_data_died_after_the_last_place_that_noted_it(
-    received: TcpFlag, sent: TcpFlag, zone: set[HopName]
+def test_data_was_lost_after_the_last_entry_that_recorded_it(
+    received: TcpFlag, sent: TcpFlag, hops: set[HopName]
 ) -> None:
-    assert transfer_hops(context(received, sent)) == zone
+    assert transfer_hops(context(received, sent)) == hops
 
 
 def test_data_of_a_tls_handshake_is_not_the_request() -> None:
@@ -49,7 +49,7 @@ def test_data_of_a_tls_handshake_is_not_the_request() -> None:
     }
 
 
-def test_without_an_entry_data_can_have_died_anywhere() -> None:
+def test_without_an_entry_data_may_be_lost_anywhere() -> None:
     found = context(DATA, DATA)
     unknown = replace(found, connection=replace(found.connection, incoming=None))
     assert transfer_hops(unknown) == {*REQUEST_HOPS, *DESTINATION_HOPS, *REPLY_HOPS}

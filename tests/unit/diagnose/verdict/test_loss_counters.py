@@ -1,4 +1,4 @@
-"""Loss between two tunnel devices: told only where the receiver counted nothing while this connection sent."""
+"""A loss between two tunnel devices is reported only if the receiver counted no packet while this connection sent."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.sources.agent import bpf_metrics
 from datapath_probe.sources.iproute2 import links
-from unit.diagnose.told import ends, without
+from unit.diagnose.altered_runs import ends, without
 from unit.recorded import recorded
 
 LOST = "overlay-dropped-on-the-wire"
@@ -33,8 +33,8 @@ def programs(overlay: int, denied: int = 0) -> str:
     ]
     return json.dumps(
         [
-            {"reason": reason, "direction": way, "file": file, "line": 1, "packets": n, "bytes": n}
-            for reason, way, file, n in counted
+            {"reason": reason, "direction": direction, "file": file, "line": 1, "packets": n, "bytes": n}
+            for reason, direction, file, n in counted
         ]
     )
 
@@ -60,13 +60,13 @@ def silent(
     return counting(run, there, (device(7, 9), programs(6)), after, read_s)
 
 
-def test_nothing_out_of_the_other_tunnel_device_is_a_loss_on_the_wire() -> None:
+def test_no_packet_at_the_other_tunnel_device_is_a_loss_between_nodes() -> None:
     diagnosis = diagnose(silent(recorded(LOST)))
     here, there = ends(recorded(LOST))
     assert diagnosis.reason is Reason.LOST_BETWEEN_NODES
     assert diagnosis.segment is not None
-    stretch = (diagnosis.segment.after, diagnosis.segment.before, diagnosis.segment.node)
-    assert stretch == (HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, here)
+    segment = (diagnosis.segment.after, diagnosis.segment.before, diagnosis.segment.node)
+    assert segment == (HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION, here)
     assert f"cilium_vxlan on {here} sent 3 packets" in diagnosis.message
     assert f"none arrived at cilium_vxlan on {there}" in diagnosis.message
 
@@ -74,7 +74,7 @@ def test_nothing_out_of_the_other_tunnel_device_is_a_loss_on_the_wire() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"sent": 0}, {"arrived": 1}, {"seen": 1}, {"read_s": LATE_S}, {"sent": -4}],
-    ids=["nothing sent", "received", "seen by the program", "read after the last retransmit", "made anew"],
+    ids=["nothing sent", "received", "seen by the program", "read after the last retransmit", "re-created"],
 )
 def test_anything_else_leaves_the_segment_as_it_was(change: dict[str, float]) -> None:
     run = recorded(LOST)
@@ -89,12 +89,12 @@ def test_counters_read_once_prove_nothing() -> None:
     assert diagnose(looked).reason is not Reason.LOST_BETWEEN_NODES
 
 
-def test_a_loss_is_not_told_of_packets_that_may_never_have_been_sent() -> None:
+def test_packets_that_may_not_have_been_sent_are_no_loss() -> None:
     run = without(silent(recorded(LOST)), FactKind.CONNTRACK_ENTRY)
     assert diagnose(run).reason is Reason.LOST_IN_TRANSIT
 
 
-def test_what_is_programmed_wrong_explains_a_loss_better() -> None:
+def test_a_wrong_map_entry_explains_a_loss_better() -> None:
     name = "ipcache-wrong-tunnel-endpoint"
     assert diagnose(silent(recorded(name))).divergence == diagnose(recorded(name)).divergence
 
@@ -109,7 +109,7 @@ def test_drops_that_were_counted_are_a_hint_and_name_no_hop() -> None:
     assert "Unsupported L3 protocol" not in diagnosis.message
 
 
-def test_only_a_request_that_hangs_has_its_packets_counted() -> None:
+def test_counters_are_read_only_while_a_request_hangs() -> None:
     run = recorded("healthy-cross-node")
     waiting = replace(run, request=replace(run.request, reading=None))
 

@@ -1,4 +1,4 @@
-"""The rules of the verdict and their order, on what diagnosis makes of recorded runs."""
+"""The rules of the verdict and their order, with inputs from recorded runs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,10 +18,10 @@ from datapath_probe.diagnose.verdict.adjustments import ADJUSTMENTS
 from datapath_probe.diagnose.verdict.rules import RULES, conclude
 from datapath_probe.diagnose.verdict.verdict_input import Verdict, VerdictInput
 from datapath_probe.evidence.fact_kinds import FactKind
-from unit.diagnose.test_answers_of_others import refused
+from unit.diagnose.altered_runs import dropped, ends, with_events, without
+from unit.diagnose.test_answered_by_another import refused
 from unit.diagnose.test_l7_policies import behind_l7_policy
-from unit.diagnose.test_troubled import reporting
-from unit.diagnose.told import dropped, ends, telling, without
+from unit.diagnose.test_unexpected_answers import reporting
 from unit.diagnose.verdict.inputs import finding_of, given_by, given_by_recorded, of_bench, with_findings
 from unit.diagnose.verdict.test_loss_counters import silent
 from unit.plans import with_backends
@@ -41,7 +41,7 @@ def encrypted(run: PathRun) -> PathRun:
 
 
 def changing(run: PathRun) -> PathRun:
-    """The run, after which no backend was left where it was."""
+    """The run, with other addresses of all backends afterwards."""
     moved = (replace(backend, ip=ip_address("10.244.9.9")) for backend in run.plan.backends)
     return replace(run, plan_after=with_backends(run.plan, *moved))
 
@@ -86,7 +86,7 @@ def test_a_rule_decides(rule: str) -> None:
 
 
 @pytest.mark.parametrize("part", [*RULES, *ADJUSTMENTS])
-def test_each_rule_says_what_it_decides_and_why_it_stands_there(part: Callable[..., object]) -> None:
+def test_each_rule_documents_its_decision_and_its_place(part: Callable[..., object]) -> None:
     assert part.__doc__
     assert part.__doc__.split("\n")[0].endswith(".")
 
@@ -130,10 +130,10 @@ def test_the_first_stale_hop_that_explains_the_failure_is_the_cause() -> None:
     assert verdicts[ENDPOINT] is HopVerdict.STALE
 
 
-def test_what_was_observed_downstream_of_the_cause_is_its_symptom() -> None:
+def test_a_failure_observed_downstream_of_the_cause_is_its_symptom() -> None:
     run = recorded(BROKEN)
     _, there = ends(run)
-    diagnosis = diagnose(telling(run, there, [dropped(run, 151, "bpf_host.c")]))
+    diagnosis = diagnose(with_events(run, there, [dropped(run, 151, "bpf_host.c")]))
     assert diagnosis.rule == "root_cause"
     assert diagnosis.divergence is not None
     assert diagnosis.divergence.hop is IPCACHE
@@ -141,7 +141,7 @@ def test_what_was_observed_downstream_of_the_cause_is_its_symptom() -> None:
     assert diagnosis.symptom.hop is ENDPOINT
 
 
-def test_a_stale_hop_that_does_not_explain_the_failure_is_not_blamed() -> None:
+def test_a_stale_hop_that_does_not_explain_the_failure_is_not_the_cause() -> None:
     stale = finding_of("reply-ipcache-wrong-tunnel-endpoint", HopName.REPLY_IPCACHE)
     assert named(conclude(with_findings(given_by_recorded(REFUSED), stale))) is HopName.DESTINATION_RESPONSE
 
@@ -160,24 +160,22 @@ def test_a_stale_hop_beyond_the_one_that_was_observed_to_fail_is_not_the_cause()
         ("endpoint-entry-missing", ENDPOINT, None),
     ],
 )
-def test_only_what_packets_met_before_they_were_lost_is_the_cause(
-    other: str, hop: HopName, cause: HopName | None
-) -> None:
+def test_only_a_fault_before_the_loss_is_the_cause(other: str, hop: HopName, cause: HopName | None) -> None:
     given_ = with_findings(given_by(silent(recorded(LOST))), finding_of(other, hop))
     assert named(conclude(given_)) is cause
 
 
-def test_a_drop_that_was_seen_outweighs_what_was_counted() -> None:
+def test_an_observed_drop_outweighs_counters() -> None:
     run = silent(recorded(LOST))
     _, there = ends(run)
-    diagnosis = diagnose(telling(run, there, [dropped(run, 151, "bpf_host.c")]))
+    diagnosis = diagnose(with_events(run, there, [dropped(run, 151, "bpf_host.c")]))
     assert diagnosis.rule == "observed_failure"
     assert diagnosis.divergence is not None
     assert diagnosis.divergence.hop is ENDPOINT
 
 
 @pytest.mark.parametrize("name", [HEALTHY, LATENT])
-def test_neither_counters_nor_hints_matter_to_a_run_that_succeeded(name: str) -> None:
+def test_counters_and_hints_do_not_affect_a_successful_run(name: str) -> None:
     loss = given_by(silent(recorded(LOST))).wire_loss
     before = given_by_recorded(name)
     assert conclude(replace(before, wire_loss=loss, hints=("a hint",), lost_events=("lost 3",))) == conclude(
@@ -185,14 +183,14 @@ def test_neither_counters_nor_hints_matter_to_a_run_that_succeeded(name: str) ->
     )
 
 
-def test_what_nodes_know_they_lost_is_said_of_every_failure() -> None:
+def test_lost_events_are_reported_with_every_failure() -> None:
     for name in (BROKEN, LOST, REFUSED):
         verdict = conclude(replace(given_by_recorded(name), lost_events=("node2 lost 3 events",)))
         assert verdict.message.endswith("node2 lost 3 events")
 
 
 @pytest.mark.parametrize("name", [HEALTHY, LATENT, BROKEN, REFUSED])
-def test_nothing_is_blamed_while_something_changes(name: str) -> None:
+def test_no_hop_is_named_while_something_changes(name: str) -> None:
     verdict = conclude(replace(given_by_recorded(name), change="pod a/b is being deleted"))
     assert verdict.divergence is None
     assert {finding.verdict for finding in verdict.findings} <= {HopVerdict.OK, HopVerdict.UNKNOWN}
@@ -235,7 +233,7 @@ def _at(run: str, hop: HopName) -> list[Finding]:
 
 
 @given(mutated)
-def test_health_takes_every_hop_to_be_ok_and_the_expectation_met(given_: VerdictInput) -> None:
+def test_healthy_requires_every_hop_to_be_ok_and_the_expectation_met(given_: VerdictInput) -> None:
     verdict = conclude(given_)
     healthy = given_.outcome.met is True and all(f.verdict is HopVerdict.OK for f in given_.findings)
     assert (verdict.verdict is ProbeVerdict.HEALTHY) == healthy
@@ -266,7 +264,7 @@ def test_a_hop_that_turns_out_to_be_ok_never_makes_a_success_worse(
 
 
 @given(mutated)
-def test_the_last_rule_always_answers(given_: VerdictInput) -> None:
+def test_the_last_rule_always_returns_a_verdict(given_: VerdictInput) -> None:
     verdict = RULES[-1](given_)
     assert verdict is not None
     assert verdict.segment == segment_between(given_.findings, given_.progress, given_.last_planned_hop)

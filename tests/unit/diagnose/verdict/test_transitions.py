@@ -1,4 +1,4 @@
-"""What counts as being in transition, and what does not."""
+"""What counts as a transition, and what does not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,8 +33,8 @@ def run(before: Plan, after: Plan | CannotRun | None, **more: EndpointChurn | fl
     return PathRun(before, Request(NOW, 20000, None), plan_after=after, **more)  # type: ignore[arg-type]  # a test's shorthand
 
 
-def told(one: PathRun, chosen: str | None = None, *doubtful: HopName) -> str | None:
-    """What is in transition when the packets went to this backend; None: to nobody knows which."""
+def change_of(one: PathRun, chosen: str | None = None, *doubtful: HopName) -> str | None:
+    """What is in transition if packets went to this backend; None if the backend is unknown."""
     backends = (b for b in one.plan.backends if b.pod_facts and b.pod_facts.pod.name == chosen)
     return in_transition(one, next(backends, None), doubtful)
 
@@ -74,8 +74,8 @@ def _reconfigured(inventory: Cluster) -> None:
     inventory.config["routing-mode"] = "native"
 
 
-def test_a_cluster_that_stands_still_is_not_told() -> None:
-    assert told(run(plan(), plan())) is None
+def test_a_stable_cluster_is_not_in_transition() -> None:
+    assert change_of(run(plan(), plan())) is None
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_cluster_that_stands_still_is_not_told() -> None:
         (_regenerating, "is regenerating"),
     ],
 )
-def test_objects_that_say_so_are_told(change: Callable[[Cluster], None], words: str) -> None:
-    assert words in (told(run(plan(change), None)) or "")
+def test_changing_objects_are_a_transition(change: Callable[[Cluster], None], words: str) -> None:
+    assert words in (change_of(run(plan(change), None)) or "")
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,23 @@ def test_objects_that_say_so_are_told(change: Callable[[Cluster], None], words: 
         (_reconfigured, "Cilium's configuration changed"),
     ],
 )
-def test_what_changes_during_the_run_is_told(change: Callable[[Cluster], None], words: str) -> None:
-    assert words in (told(run(plan(), plan(change))) or "")
+def test_a_change_during_the_run_is_a_transition(change: Callable[[Cluster], None], words: str) -> None:
+    assert words in (change_of(run(plan(), plan(change))) or "")
 
 
-def test_a_pod_that_only_stops_being_ready_is_not() -> None:
-    assert told(run(plan(), plan(_pod("deathstar-0", ready=False)))) is None
+def test_a_pod_that_only_becomes_unready_is_no_transition() -> None:
+    assert change_of(run(plan(), plan(_pod("deathstar-0", ready=False)))) is None
 
 
-def test_a_destination_that_vanished_says_why() -> None:
+def test_a_plan_that_can_not_run_any_more_gives_its_reason() -> None:
     vanished = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing")
-    assert told(run(plan(), vanished)) == "there is no pod default/xwing"
+    assert change_of(run(plan(), vanished)) == "there is no pod default/xwing"
 
 
-def test_an_api_server_that_is_silent_for_long_is() -> None:
-    still = run(plan(), plan())
-    assert told(replace(still, view_age_s=5.0)) is None
-    assert "has not answered for 30 s" in (told(replace(still, view_age_s=30.0)) or "")
+def test_an_api_server_that_does_not_answer_is_a_transition() -> None:
+    stable = run(plan(), plan())
+    assert change_of(replace(stable, view_age_s=5.0)) is None
+    assert "has not answered for 30 s" in (change_of(replace(stable, view_age_s=30.0)) or "")
 
 
 @pytest.mark.parametrize(
@@ -134,28 +134,30 @@ def test_an_api_server_that_is_silent_for_long_is() -> None:
         _node("node1", unschedulable=True),
     ],
 )
-def test_no_state_counts_for_ever(change: Callable[[Cluster], None]) -> None:
-    assert told(run(plan(change), plan(change))) is None
+def test_old_states_do_not_count(change: Callable[[Cluster], None]) -> None:
+    assert change_of(run(plan(change), plan(change))) is None
 
 
 @pytest.mark.parametrize(
     "change",
     [_pod("deathstar-0", terminating=True), _pod("deathstar-0", uid="another"), _agent("node1", ready=False)],
 )
-def test_what_is_not_on_the_way_of_the_connection_does_not_count(change: Callable[[Cluster], None]) -> None:
-    assert told(run(plan(change), plan(change)), "deathstar-1") is None
-    assert told(run(plan(), plan(change)), "deathstar-1") is None
+def test_a_change_off_the_path_does_not_count(change: Callable[[Cluster], None]) -> None:
+    assert change_of(run(plan(change), plan(change)), "deathstar-1") is None
+    assert change_of(run(plan(), plan(change)), "deathstar-1") is None
 
 
-def test_it_counts_while_the_load_balancing_is_in_doubt() -> None:
+def test_it_counts_while_the_backends_are_in_doubt() -> None:
     leaving = plan(_pod("deathstar-0", terminating=True))
-    assert told(run(leaving, leaving), "deathstar-1", HopName.SERVICE_LOOKUP)
+    assert change_of(run(leaving, leaving), "deathstar-1", HopName.SERVICE_LOOKUP)
 
 
 def test_the_backend_that_was_chosen_must_still_be_one() -> None:
     without = plan(_one_backend_less)
-    assert "endpoints of default/deathstar:80 changed" in (told(run(plan(), without), "deathstar-1") or "")
-    assert told(run(plan(), without), "deathstar-0") is None
+    assert "endpoints of default/deathstar:80 changed" in (
+        change_of(run(plan(), without), "deathstar-1") or ""
+    )
+    assert change_of(run(plan(), without), "deathstar-0") is None
 
 
 def churn(changed_at: float = 0.0, *unready: Pod) -> EndpointChurn:
@@ -171,30 +173,32 @@ def churn(changed_at: float = 0.0, *unready: Pod) -> EndpointChurn:
         (churn(0, pod("deathstar-2", "10.244.1.9", "node2", terminating=True)), "is being deleted"),
     ],
 )
-def test_a_roll_out_behind_the_service_is_in_transition(destination_churn: EndpointChurn, words: str) -> None:
+def test_a_rollout_behind_the_service_is_a_transition(destination_churn: EndpointChurn, words: str) -> None:
     moving = run(plan(), plan(), destination_churn=destination_churn)
-    assert words in (told(moving) or "")
-    assert words in (told(moving, "deathstar-1", HopName.SERVICE_LOOKUP) or "")
-    assert told(moving, "deathstar-1") is None
+    assert words in (change_of(moving) or "")
+    assert words in (change_of(moving, "deathstar-1", HopName.SERVICE_LOOKUP) or "")
+    assert change_of(moving, "deathstar-1") is None
 
 
 @pytest.mark.parametrize(
     "destination_churn",
     [churn(NOW - 60), churn(0, pod("deathstar-2", "", "", ready=False, created_at=NOW - 600))],
 )
-def test_a_roll_out_that_is_over_or_stuck_is_not(destination_churn: EndpointChurn) -> None:
-    assert told(run(plan(), plan(), destination_churn=destination_churn)) is None
+def test_a_rollout_that_is_over_or_stuck_is_no_transition(destination_churn: EndpointChurn) -> None:
+    assert change_of(run(plan(), plan(), destination_churn=destination_churn)) is None
 
 
-def test_a_service_that_nobody_is_about_to_serve_stands_still() -> None:
+def test_a_service_without_pods_to_come_is_stable() -> None:
     empty = plan(lambda inventory: inventory.endpoints.clear())
-    assert told(run(empty, empty, destination_churn=churn(NOW - 1)), None, HopName.SERVICE_LOOKUP) is None
+    assert (
+        change_of(run(empty, empty, destination_churn=churn(NOW - 1)), None, HopName.SERVICE_LOOKUP) is None
+    )
 
 
 def test_a_restart_of_dns_counts_if_the_name_did_not_resolve() -> None:
     moving = run(plan(), plan(), dns_churn=EndpointChurn("kube-system/kube-dns", NOW - 3, ()))
-    assert "Service kube-system/kube-dns changed" in (told(moving, None, HopName.NAME_RESOLUTION) or "")
-    assert told(moving) is None
+    assert "Service kube-system/kube-dns changed" in (change_of(moving, None, HopName.NAME_RESOLUTION) or "")
+    assert change_of(moving) is None
 
 
 @pytest.mark.parametrize(("written_at", "is_transition"), [(NOW - 5, True), (0.0, True), (NOW - 31, False)])
@@ -206,7 +210,7 @@ def test_an_endpoint_is_regenerated_for_a_while_and_no_longer(written_at: float,
         )
 
     before = plan(regenerating)
-    assert (told(run(before, before)) is not None) is is_transition
+    assert (change_of(run(before, before)) is not None) is is_transition
 
 
 def test_a_cilium_endpoint_that_was_written_again_as_it_was_has_not_changed() -> None:
@@ -214,7 +218,7 @@ def test_a_cilium_endpoint_that_was_written_again_as_it_was_has_not_changed() ->
         known = inventory.cilium_endpoints["default/xwing"]
         inventory.cilium_endpoints["default/xwing"] = replace(known, written_at=NOW)
 
-    assert told(run(plan(), plan(rewritten))) is None
+    assert change_of(run(plan(), plan(rewritten))) is None
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,7 @@ def test_a_cilium_endpoint_that_was_written_again_as_it_was_has_not_changed() ->
         (_node("node1", unschedulable=True, cordoned_at=NOW - 5), Windows(draining_s=2)),
     ],
 )
-def test_windows_are_handed_in(change: Callable[[Cluster], None], windows: Windows) -> None:
+def test_windows_are_a_parameter(change: Callable[[Cluster], None], windows: Windows) -> None:
     one = run(plan(change), None)
-    assert told(one)
-    assert told(replace(one, windows=windows)) is None
+    assert change_of(one)
+    assert change_of(replace(one, windows=windows)) is None

@@ -45,7 +45,7 @@ def command(number: int, timeout_s: float = 5.0) -> Command:
 
 
 def run(batch: Batch, behaviors: list[Behavior]) -> Reply:
-    """What the real shell would answer (tests/unit/kube/test_exec_framing.py shows that it does)."""
+    """What the real shell would answer (tests/unit/kube/exec/test_framing.py shows that it does)."""
     results: list[Result] = []
     printed, elapsed_s = 0, 0.0
     for asked in batch.commands:

@@ -1,6 +1,6 @@
-"""A refusal that did not come from the pod: the hop that handed its packets over is named, not the application.
+"""A refusal that did not come from the pod: the hop that diverted its packets is named, not the application.
 
-Derived from recorded faults by which packets went to a node's own stack: what that does where it has the pod's address.
+Derived from recorded faults where packets go to the node's own stack.
 """
 
 import json
@@ -17,8 +17,8 @@ from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.curl import CurlExit
 from datapath_probe.sources.maps import conntrack
-from unit.diagnose.test_troubled import reporting
-from unit.diagnose.told import ends, packet, telling
+from unit.diagnose.altered_runs import ends, packet, with_events
+from unit.diagnose.test_unexpected_answers import reporting
 from unit.diagnose.verdict.inputs import finding_of, given_by_recorded, with_findings
 from unit.recorded import recorded
 
@@ -27,8 +27,8 @@ RST_ACK = 0x14
 
 
 def refused(run: PathRun) -> PathRun:
-    """The run as if a RST had come back from the destination's node: in the source's entry, in curl's report, and in
-    the events of that node.
+    """The run as if a RST arrived from the destination's node: in the source's entry, in curl's report, and in the
+    events of that node.
     """
     backend = run.plan.backends[0]
     entry = conntrack.out_entry(
@@ -42,7 +42,7 @@ def refused(run: PathRun) -> PathRun:
     run = replace(run, request=replace(run.request, reading=reading))
     point = "TO_OVERLAY" if run.plan.config["routing-mode"] == "tunnel" else "TO_STACK"
     rst = packet(run, reply=True, flags="RST ACK", trace_observation_point=point)
-    return telling(run, ends(run)[1], [rst])
+    return with_events(run, ends(run)[1], [rst])
 
 
 def _with_rst(reading: Reading) -> Reading:
@@ -64,7 +64,7 @@ def _with_rst(reading: Reading) -> Reading:
         "kpr/endpoint-entry-missing@1.18.5",
     ],
 )
-def test_packets_that_are_handed_to_the_nodes_stack_are_why_the_connection_is_refused(name: str) -> None:
+def test_packets_that_go_to_the_nodes_stack_are_the_cause_of_a_refusal(name: str) -> None:
     before, after = diagnose(recorded(name)), diagnose(refused(recorded(name)))
     assert after.rule == "root_cause"
     assert after.verdict is ProbeVerdict.BROKEN
@@ -78,16 +78,16 @@ def test_packets_that_are_handed_to_the_nodes_stack_are_why_the_connection_is_re
     )
 
 
-def test_a_pod_that_got_the_packets_answers_for_itself() -> None:
-    handed_over = finding_of("endpoint-taken-for-the-host", HopName.ENDPOINT_LOOKUP)
-    verdict = conclude(with_findings(given_by_recorded("connection-refused"), handed_over))
+def test_a_pod_that_received_the_packets_has_refused() -> None:
+    diverted = finding_of("endpoint-taken-for-the-host", HopName.ENDPOINT_LOOKUP)
+    verdict = conclude(with_findings(given_by_recorded("connection-refused"), diverted))
     assert verdict.rule == "observed_failure"
     assert verdict.divergence is not None
     assert verdict.divergence.hop is HopName.DESTINATION_RESPONSE
 
 
 @pytest.mark.parametrize("name", ["overlay-dropped-on-the-wire", "ipcache-wrong-tunnel-endpoint"])
-def test_where_no_hop_is_known_to_hand_packets_over_the_application_is_not_blamed(name: str) -> None:
+def test_without_a_hop_that_diverts_packets_the_application_is_not_named(name: str) -> None:
     diagnosis = diagnose(refused(recorded(name)))
     assert diagnosis.rule == "answered_by_another"
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.CONNECTION_REFUSED)

@@ -1,4 +1,4 @@
-"""Programs that come before the agent's own: under its name, or at the tunnel device."""
+"""Programs that run before the agent's own: with its name, or at the tunnel device."""
 
 import json
 from dataclasses import replace
@@ -19,16 +19,16 @@ LOST = "overlay-dropped-on-the-wire"
 
 
 def attached_first(run: PathRun, hook: str, program: str) -> PathRun:
-    """The run as if a stranger, program 7777, came first wherever Cilium has a program at this hook."""
+    """The run with a foreign program, 7777, before every program of Cilium at this hook."""
     readings: dict[Fact, tuple[Reading, ...]] = {}
     for fact, answers in run.evidence:
         readings[fact] = answers
         if fact.kind is FactKind.ATTACHED_PROGRAMS and not fact.get("namespace"):
-            readings[fact] = tuple(_with_stranger(answer, hook, program) for answer in answers)
+            readings[fact] = tuple(_with_foreign_program(answer, hook, program) for answer in answers)
     return replace(run, evidence=Evidence(readings))
 
 
-def _with_stranger(answer: Reading, hook: str, program: str) -> Reading:
+def _with_foreign_program(answer: Reading, hook: str, program: str) -> Reading:
     if not isinstance(answer, Answer):
         return answer
     [shown] = json.loads(answer.stdout)
@@ -39,7 +39,7 @@ def _with_stranger(answer: Reading, hook: str, program: str) -> Reading:
 
 
 def pinned(run: PathRun, program_id: int) -> PathRun:
-    """The run whose agents pinned links of this program for all endpoints' `cil_from_container`."""
+    """The run with a pinned link of this program for the source's `cil_from_container`."""
     answer = Answer(0, json.dumps({"id": 5, "prog_id": program_id, "ifindex": 9}).encode(), b"", 0.0, 0.0)
     endpoint = run.plan.source.endpoint
     assert endpoint is not None
@@ -47,16 +47,16 @@ def pinned(run: PathRun, program_id: int) -> PathRun:
     return replace(run, evidence=run.evidence.adding([fact], [answer]).adding([fact], [answer]))
 
 
-def test_another_program_under_the_name_of_the_agents_own_is_told() -> None:
+def test_another_program_with_the_name_of_the_agents_own_is_reported() -> None:
     run = pinned(attached_first(recorded(FAILED), "tcx/ingress", "cil_from_container"), 4321)
-    told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
+    findings = {finding.hop: finding for finding in diagnose(run).findings}
+    assert findings[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
 
 
-def test_a_stranger_before_the_tunnels_program_is_told_after_a_failure() -> None:
-    run = attached_first(recorded(FAILED), "tcx/egress", "stranger")
-    told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.FOREIGN_PROGRAM
+def test_a_foreign_program_before_the_tunnels_program_is_reported_after_a_failure() -> None:
+    run = attached_first(recorded(FAILED), "tcx/egress", "foreign")
+    findings = {finding.hop: finding for finding in diagnose(run).findings}
+    assert findings[HopName.OVERLAY_ENCAPSULATION].reason is Reason.FOREIGN_PROGRAM
 
 
 def test_the_agents_own_program_alone_is_fine() -> None:
@@ -65,7 +65,7 @@ def test_the_agents_own_program_alone_is_fine() -> None:
 
 
 def coded(run: PathRun, *code: str) -> PathRun:
-    """The run as if the stranger's instructions had been read."""
+    """The run with the instructions of the foreign program."""
     shown = json.dumps([{"disasm": text} for text in code]).encode()
     nodes = {run.plan.source.node.name, *(known.name for known in run.plan.nodes)}
     for node in sorted(nodes):
@@ -74,25 +74,25 @@ def coded(run: PathRun, *code: str) -> PathRun:
     return run
 
 
-WATCHES, DROPS = ("(18) r0 = 0xffffffff", "(95) exit"), ("(b7) r0 = 2", "(95) exit")
+OBSERVES, DROPS = ("(18) r0 = 0xffffffff", "(95) exit"), ("(b7) r0 = 2", "(95) exit")
 
 
-def test_a_stranger_that_only_watches_is_not_blamed_for_a_failure() -> None:
-    run = coded(attached_first(recorded(FAILED), "tcx/egress", "stranger"), *WATCHES)
+def test_a_foreign_program_that_only_observes_is_not_the_cause() -> None:
+    run = coded(attached_first(recorded(FAILED), "tcx/egress", "foreign"), *OBSERVES)
     assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
-    told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.OVERLAY_ENCAPSULATION].reason is Reason.OK
+    findings = {finding.hop: finding for finding in diagnose(run).findings}
+    assert findings[HopName.OVERLAY_ENCAPSULATION].reason is Reason.OK
 
 
-def test_a_stranger_that_only_watches_the_source_is_told_and_not_blamed() -> None:
-    run = coded(attached_first(recorded(FAILED), "tcx/ingress", "stranger"), *WATCHES)
-    told = {finding.hop: finding for finding in diagnose(run).findings}
-    assert told[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
+def test_a_foreign_program_that_only_observes_the_source_is_reported_but_not_the_cause() -> None:
+    run = coded(attached_first(recorded(FAILED), "tcx/ingress", "foreign"), *OBSERVES)
+    findings = {finding.hop: finding for finding in diagnose(run).findings}
+    assert findings[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
     assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
 
 
-def test_a_stranger_that_drops_is_still_blamed() -> None:
-    run = coded(attached_first(recorded(LOST), "tcx/egress", "stranger"), *DROPS)
+def test_a_foreign_program_that_drops_is_the_cause() -> None:
+    run = coded(attached_first(recorded(LOST), "tcx/egress", "foreign"), *DROPS)
     divergence = diagnose(run).divergence
     assert divergence is not None
     assert (divergence.hop, divergence.reason) == (

@@ -1,4 +1,4 @@
-"""Where packets pass the stack of a node on their way from or to a pod: what it throws away there is found."""
+"""Packets that the stack of a node drops between a pod and the network."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ TUNNEL = "overlay-dropped-on-the-wire"
 
 
 def answered(run: PathRun, answers: dict[Fact, str]) -> PathRun:
-    """The run with these answers too, heard twice."""
+    """The run with these answers too, read twice."""
     readings: dict[Fact, tuple[Reading, ...]] = dict(run.evidence)
     for fact, text in answers.items():
         readings[fact] = (Answer(0, text.encode(), b"", 0.0, 0.0),) * 2
@@ -34,7 +34,7 @@ def answered(run: PathRun, answers: dict[Fact, str]) -> PathRun:
 
 
 def sends_to(run: PathRun, pod: PodFacts, mac: str, state: str = "PERMANENT") -> PathRun:
-    """The run with a pod that knows its gateway by this MAC address."""
+    """The run with this MAC address in the pod's neighbor entry of its gateway."""
     node = pod.node.name
     namespaces = netns.parse(run.evidence.latest(netns.find(node)))
     assert isinstance(namespaces, dict)
@@ -65,13 +65,13 @@ def test_a_pod_that_sends_to_another_mac_than_its_gateways_is_found_where_the_st
     assert (there.reason, there.predicts) == (Reason.NEIGHBOR_MAC_MISMATCH, frozenset({Stage.ANSWERED}))
 
 
-def test_where_cilium_redirects_no_frame_has_to_bear_the_nodes_address() -> None:
+def test_where_cilium_redirects_frames_need_not_have_the_nodes_address() -> None:
     run = recorded(TUNNEL)
     source = found(sends_to(run, run.plan.source, "02:00:00:00:00:99"), HopName.SOURCE_INTERFACE)
     assert source.verdict is HopVerdict.OK
 
 
-def test_that_nobody_answers_a_pod_is_not_its_interfaces_fault() -> None:
+def test_a_gateway_that_does_not_answer_is_no_fault_of_the_interface() -> None:
     run = recorded(NATIVE)
     source = found(sends_to(run, run.plan.source, "", "FAILED"), HopName.SOURCE_INTERFACE)
     assert source.verdict is HopVerdict.OK
@@ -86,13 +86,13 @@ def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     assert (finding.reason, finding.predicts) == (Reason.NETFILTER_DROPS, frozenset({Stage.SENT}))
 
 
-DROPS, WATCHES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
+DROPS, OBSERVES = ("(b7) r0 = 2", "(95) exit"), ("(18) r0 = 0xffffffff", "(95) exit")
 
 
-def behind_a_stranger(run: PathRun, device: str, program: str, code: tuple[str, ...]) -> PathRun:
-    """The run with a stranger that comes before Cilium's program at the egress of a device."""
+def behind_a_foreign_program(run: PathRun, device: str, program: str, code: tuple[str, ...]) -> PathRun:
+    """The run with a foreign program before Cilium's program at the egress of a device."""
     node = destination(run).node.name
-    kinds = [("stranger", 7777), (program, 7778)]
+    kinds = [("foreign", 7777), (program, 7778)]
     shown = [
         {"devname": device, "ifindex": 9, "kind": "tcx/egress", "name": n, "prog_id": i} for n, i in kinds
     ]
@@ -105,15 +105,15 @@ def behind_a_stranger(run: PathRun, device: str, program: str, code: tuple[str, 
     )
 
 
-@pytest.mark.parametrize(("code", "reason"), [(DROPS, Reason.FOREIGN_PROGRAM), (WATCHES, Reason.OK)])
-def test_a_stranger_before_the_program_at_ciliums_own_device_is_told_if_it_drops(
+@pytest.mark.parametrize(("code", "reason"), [(DROPS, Reason.FOREIGN_PROGRAM), (OBSERVES, Reason.OK)])
+def test_a_foreign_program_at_ciliums_own_device_is_a_fault_if_it_drops(
     code: tuple[str, ...], reason: Reason
 ) -> None:
-    run = behind_a_stranger(recorded(NATIVE), "cilium_host", "cil_from_host", code)
+    run = behind_a_foreign_program(recorded(NATIVE), "cilium_host", "cil_from_host", code)
     assert found(run, HopName.DESTINATION_PROGRAM).reason is reason
 
 
-def test_what_is_right_about_a_pod_does_not_tell_that_the_stack_let_packets_through() -> None:
+def test_a_correct_endpoint_does_not_exclude_a_loss_in_the_stack() -> None:
     healthy = "native/healthy-cross-node@1.18.5"
     for name, inconclusive in ((healthy, True), (ROUTES, True), (TUNNEL, False)):
         assert found(recorded(name), HopName.ENDPOINT_LOOKUP).inconclusive is inconclusive

@@ -1,4 +1,4 @@
-"""Whom a node takes for one of its own though they are on another: their packets stay there."""
+"""Endpoint entries of pods on another node: their packets do not leave the node."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.sources.maps import lxcmap
-from unit.diagnose.told import ends
+from unit.diagnose.altered_runs import ends
 from unit.recorded import recorded
 
 REPLIES_LOST = "kpr/reply-neighbour-wrong@1.18.5"
 
 
-def test_replies_that_stay_where_they_are_sent_are_told_by_the_nodes_endpoint_map() -> None:
+def test_replies_that_do_not_leave_the_node_are_explained_by_its_endpoint_map() -> None:
     run = recorded(REPLIES_LOST)
     here, there = ends(run)
     address = run.plan.source.ip

@@ -1,4 +1,4 @@
-"""Recorded runs with events that were not recorded: what Hubble would print, as evidence."""
+"""Recorded runs with altered evidence: with events as Hubble prints them, or without some facts."""
 
 import json
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from unit.sources.golden import printed
 AT = "2026-11-23T21:00:0{}.0Z"
 
 
-def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **told: object) -> str:
-    """A line about a packet of the run's connection to its (first) backend."""
+def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **fields: object) -> str:
+    """A line of Hubble for a packet of the run's connection to its first backend."""
     source = (run.plan.source.ip, run.request.local_port)
     backend = run.plan.backends[0] if run.plan.backends else None
     ends = [source, (backend.ip, backend.port) if backend else ("10.244.0.1", 80)]
@@ -31,17 +31,17 @@ def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **told: obj
                 "flags": dict.fromkeys(flags.split(), True),
             }
         },
-        **told,
+        **fields,
     }
     return json.dumps({"flow": flow, "time": AT.format(0)})
 
 
 def dropped(run: PathRun, code: int, file: str, direction: str = "INGRESS", *, reply: bool = False) -> str:
-    """A line about a packet that was dropped."""
+    """A line of Hubble for a dropped packet."""
     return packet(run, reply=reply, drop_reason=code, file={"name": file}, traffic_direction=direction)
 
 
-def telling(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = True) -> PathRun:
+def with_events(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = True) -> PathRun:
     """The run with these lines from the node's ring, which has moved on since the request ended."""
     ip, port = run.plan.source.ip, run.request.local_port
     since_s = int(run.plan.request.timeout_s) + _MARGIN_S
@@ -72,14 +72,14 @@ def without(run: PathRun, *kinds: FactKind) -> PathRun:
 
 
 def no_conntrack_entries(run: PathRun) -> PathRun:
-    """The run as if conntrack had evicted its entries: the maps answer, and know nothing of the connection."""
+    """The run as if conntrack had evicted its entries: the maps answer, and have no entry of the connection."""
     readings = {
         fact: tuple(
             replace(reading, exit_code=254, stdout=b"null\n") if isinstance(reading, Answer) else reading
-            for reading in told
+            for reading in readings_
         )
         if fact.kind is FactKind.CONNTRACK_ENTRY
-        else told
-        for fact, told in run.evidence
+        else readings_
+        for fact, readings_ in run.evidence
     }
     return replace(run, evidence=Evidence(readings))

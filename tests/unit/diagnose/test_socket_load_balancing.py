@@ -1,4 +1,4 @@
-"""Where sockets translate, and do not: the program that should is named, even before the name that did not resolve."""
+"""Socket load-balancing without its program: the program is the cause, also of a name that did not resolve."""
 
 import json
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ def printed(shown: object, exit_code: int = 0) -> Answer:
 
 
 def answering(run: PathRun, answers: Mapping[Fact, Answer]) -> PathRun:
-    """The run with other answers, each heard twice."""
+    """The run with other answers, each read twice."""
     readings = {**run.evidence.readings, **{q: (answer, answer) for q, answer in answers.items()}}
     return replace(run, evidence=Evidence(readings), second_look=True)
 
 
 def unresolved() -> PathRun:
-    """curl got no address, and nobody else is at fault as far as is known."""
+    """curl got no address, and no other fault is known."""
     run = recorded("kpr/healthy-service@1.18.5")
     reading = run.request.reading
     assert isinstance(reading, Answer)
@@ -63,7 +63,7 @@ def unresolved() -> PathRun:
     ("of_link", "of_program"),
     [(link(0), None), (printed(GONE, 255), NO_PROGRAM)],
 )
-def test_sockets_that_nobody_translates_are_named_before_the_name(
+def test_a_detached_program_is_the_cause_and_the_name_its_symptom(
     of_link: Answer, of_program: Answer | None
 ) -> None:
     run = unresolved()
@@ -72,11 +72,14 @@ def test_sockets_that_nobody_translates_are_named_before_the_name(
     answers = {socket_lb.link(node): of_link}
     if of_program:
         answers[socket_lb.program(node)] = of_program
-    told = diagnose(answering(run, answers))
-    assert told.divergence is not None
-    assert (told.divergence.hop, told.reason) == (HopName.SERVICE_TRANSLATION, Reason.PROGRAM_MISSING)
-    assert told.symptom is not None
-    assert told.symptom.hop is HopName.NAME_RESOLUTION
+    diagnosis = diagnose(answering(run, answers))
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.reason) == (
+        HopName.SERVICE_TRANSLATION,
+        Reason.PROGRAM_MISSING,
+    )
+    assert diagnosis.symptom is not None
+    assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_sockets_that_nobody_translates_are_named_before_the_name(
         (Answer(1, b"", b"no such thing", 0.0, 0.0), None),
     ],
 )
-def test_sockets_that_may_be_translated_are_not_blamed(of_link: Answer, of_program: Answer | None) -> None:
+def test_a_program_that_may_be_attached_is_not_the_cause(of_link: Answer, of_program: Answer | None) -> None:
     run = unresolved()
     node = run.plan.source.node.name
     answers = {socket_lb.link(node): of_link}
@@ -115,15 +118,15 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     shown = json.loads(sample.stdout)
     now = 0x7FFFFFFF.to_bytes(4, "little").hex(" ").split()
     shown["value"][48:52] = [f"0x{octet}" for octet in now]
-    told = diagnose(answering(run, {untranslated_entry: printed(shown)}))
-    assert told.divergence is not None
-    assert told.divergence.hop is HopName.SERVICE_LOOKUP  # the cause
-    [translation] = [f for f in told.findings if f.hop is HopName.SERVICE_TRANSLATION]
+    diagnosis = diagnose(answering(run, {untranslated_entry: printed(shown)}))
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.SERVICE_LOOKUP  # the cause
+    [translation] = [f for f in diagnosis.findings if f.hop is HopName.SERVICE_TRANSLATION]
     assert (translation.verdict, translation.reason) == (HopVerdict.BROKEN, Reason.NOT_TRANSLATED)
-    assert told.verdict is ProbeVerdict.BROKEN
+    assert diagnosis.verdict is ProbeVerdict.BROKEN
 
 
-def test_what_bpftool_says_of_the_program_of_sockets() -> None:
+def test_answers_of_bpftool_about_the_program_are_parsed() -> None:
     assert socket_lb.parse_link(link(1)) is True
     assert socket_lb.parse_link(link(0)) is False
     assert socket_lb.parse_link(printed(GONE, 255)) == Absent()

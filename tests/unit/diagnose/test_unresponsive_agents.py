@@ -1,4 +1,4 @@
-"""Agents that do not answer: nothing is known of how far packets came, so the segment leaves nothing out."""
+"""Agents that do not answer: it is unknown how far packets got, so the segment contains every hop."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def silenced(run: PathRun) -> PathRun:
     return replace(run, evidence=Evidence(readings))
 
 
-def test_a_segment_of_a_request_that_left_no_trace_anywhere_spans_the_whole_way() -> None:
+def test_a_request_without_any_trace_has_the_whole_path_as_its_segment() -> None:
     segment = diagnose(silenced(recorded("overlay-dropped-on-the-wire"))).segment
     assert segment is not None
     assert HOP_ORDER[segment.after] < HOP_ORDER[HopName.SOURCE_INTERFACE]
