@@ -6,7 +6,9 @@ In: the two pods, and answers so far. Out: facts. Pure.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.commands import argv_of
@@ -27,16 +29,16 @@ class End:
     """A pod: node, address, port; its endpoint's id and identity, its node's address."""
 
     node: str
-    ip: str
+    ip: IpAddress
     port: int
     endpoint: int
     identity: int
-    node_ip: str
+    node_ip: IpAddress
 
 
-def unused(ip: str) -> str:
+def unused(ip: IpAddress) -> IpAddress:
     """An address in the same /24 that is probably unused."""
-    return ip.rpartition(".")[0] + ".254"
+    return ip_address(str(ip).rpartition(".")[0] + ".254")
 
 
 def of_endpoints(client: End, server: End) -> Iterator[Asked]:
@@ -104,7 +106,7 @@ def of_ipcache(client: End, server: End, maps: Layout) -> Iterator[Asked]:
         ("client", client.ip),
         ("unknown pod on the server's node", unused(server.ip)),
         ("server's node", server.node_ip),
-        ("IPv6", "2001:db8::1"),
+        ("IPv6", ip_address("2001:db8::1")),
     ):
         yield "ipcache", name, ipcache.lookup(client.node, maps, ip)
         yield "ipcache", f"{name}, wider", ipcache.lookup_wider(client.node, maps, ip)

@@ -79,19 +79,19 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
 
 async def record_requests(recorder: Recorder, client: End, server: End) -> None:
     """Requests to the server itself, most of which fail."""
-    port = await recorder.request("refused", server.ip, port=81)
+    port = await recorder.request("refused", str(server.ip), port=81)
     closed = replace(server, port=81)
     await recorder.ask_all(asked.of_connection("refused", replace(client, port=port), closed))
     await recorder.request("not resolved", "unknown.invalid")
-    await recorder.request("no connection", asked.unused(server.ip), timeout_s=1.5)
-    await recorder.request("unavailable", server.ip, path="/status/503")
-    await recorder.request("reset", server.ip, path="/reset")
-    await recorder.request("head", server.ip, method="HEAD", path="/status/204", keep_body=False)
+    await recorder.request("no connection", str(asked.unused(server.ip)), timeout_s=1.5)
+    await recorder.request("unavailable", str(server.ip), path="/status/503")
+    await recorder.request("reset", str(server.ip), path="/reset")
+    await recorder.request("head", str(server.ip), method="HEAD", path="/status/204", keep_body=False)
     slow = asyncio.create_task(
-        recorder.request("no answer", server.ip, path="/slow?ms=6000", local_port=19999, timeout_s=3)
+        recorder.request("no answer", str(server.ip), path="/slow?ms=6000", local_port=19999, timeout_s=3)
     )
     await asyncio.sleep(1.5)
-    await recorder.request("port in use", server.ip, local_port=19999)
+    await recorder.request("port in use", str(server.ip), local_port=19999)
     await slow
 
 
@@ -99,7 +99,7 @@ def end(inventory: ClusterInventory, namespace: str, name: str) -> End:
     """A pod of the cluster, with its endpoint."""
     pod = inventory.pod(namespace, name)
     endpoint = inventory.cilium_endpoint(namespace, name)
-    if not pod or not endpoint:
+    if not (pod and pod.ip and endpoint and endpoint.node_ip):
         sys.exit(f"there is no pod {namespace}/{name} with an endpoint")
     return End(pod.node, pod.ip, 80, endpoint.endpoint_id, endpoint.identity, endpoint.node_ip)
 
@@ -113,7 +113,7 @@ async def record(namespace: str, client: str, server: str, service: str) -> Mapp
         await inventory.wait_synced()
         source, target = end(inventory, namespace, client), end(inventory, namespace, server)
         pod, frontend = inventory.pod(namespace, client), inventory.service(namespace, service)
-        if not pod or not frontend:
+        if not (pod and frontend and frontend.cluster_ip):
             sys.exit(f"there is no Service {namespace}/{service}")
         container = ContainerRef(namespace, client, pod.containers[0].name, pod.uid)
         pool = ChannelPool(exec_client)

@@ -1,5 +1,7 @@
 """The bpftool of real agents: batched facts get the same answers as separate ones."""
 
+from ipaddress import ip_address
+
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
@@ -20,9 +22,9 @@ WRONG_KEY = Layout("", ipcache_map="cilium_lxc", policy_map="")  # whose keys ar
 FACTS = (
     bpftool.attached(NODE, "cilium_vxlan"),
     bpftool.map_id(NODE, "cilium_lxc"),
-    conntrack.out_entry(NODE, "10.0.0.1", 1, "10.0.0.2", 80),  # absent
+    conntrack.out_entry(NODE, ip_address("10.0.0.1"), 1, ip_address("10.0.0.2"), 80),  # absent
     bpftool.map_id(NODE, "no_such_map"),
-    ipcache.lookup(NODE, WRONG_KEY, "10.0.0.1"),
+    ipcache.lookup(NODE, WRONG_KEY, ip_address("10.0.0.1")),
     bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),  # its exit code means nothing
     bpftool.prog(NODE, 2**31),
     agent_config.fact(NODE),

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.api.probe import Probe
 from datapath_probe.plan.objects import (
     Agent,
@@ -36,7 +38,7 @@ def pod(name: str, ip: str, node: str, **changes: object) -> Pod:
         "ready": True,
         "terminating": False,
         "host_network": False,
-        "ips": (ip,),
+        "ips": (ip_address(ip),) if ip else (),
         "containers": (Container("spaceship", running=True, ports={}),),
         "default_container": None,
         "labels": {},
@@ -48,7 +50,7 @@ def pod(name: str, ip: str, node: str, **changes: object) -> Pod:
 def slice_endpoint(name: str, ip: str, node: str, **changes: object) -> SliceEndpoint:
     """A ready endpoint of deathstar."""
     values: dict[str, object] = {
-        "ip": ip,
+        "ip": ip_address(ip),
         "port_name": "",
         "port": 80,
         "protocol": "TCP",
@@ -66,7 +68,7 @@ DEATHSTAR = Service(
     name="deathstar",
     uid="uid-service",
     type="ClusterIP",
-    cluster_ip="10.96.57.217",
+    cluster_ip=ip_address("10.96.57.217"),
     ports=(ServicePort("", 80, "TCP", 80, None),),
     internal_traffic_policy="Cluster",
     session_affinity="None",
@@ -92,13 +94,13 @@ class Cluster:
     def pod(self, namespace: str, name: str) -> Pod | None:
         return self.pods.get(f"{namespace}/{name}")
 
-    def pod_with(self, ip: str) -> Pod | None:
+    def pod_with(self, ip: IpAddress) -> Pod | None:
         return next((pod for pod in self.pods.values() if ip in pod.ips and pod.owns_address), None)
 
     def node(self, name: str) -> Node | None:
         return self.nodes.get(name)
 
-    def node_with(self, ip: str) -> Node | None:
+    def node_with(self, ip: IpAddress) -> Node | None:
         return next((node for node in self.nodes.values() if ip in node.internal_ips), None)
 
     def service(self, namespace: str, name: str) -> Service | None:
@@ -131,9 +133,10 @@ def cluster() -> Cluster:
     """The whole cluster, healthy."""
     made = Cluster()
     for number, name in ((1, "node1"), (2, "node2")):
-        node_ip, cidr = f"172.30.0.1{number}", f"10.244.{number - 1}.0/24"
+        cidr = f"10.244.{number - 1}.0/24"
+        node_ip, router = map(ip_address, (f"172.30.0.1{number}", f"10.244.{number - 1}.63"))
         made.nodes[name] = Node(name, True, False, (node_ip,), (cidr,))
-        made.cilium_nodes[name] = CiliumNode(name, (node_ip,), (f"10.244.{number - 1}.63",), (cidr,))
+        made.cilium_nodes[name] = CiliumNode(name, (node_ip,), (router,), (cidr,))
         made.agents[name] = Agent(
             name, "kube-system", f"cilium-{number}", "cilium-agent", True, f"agent-{number}/0"
         )
@@ -149,7 +152,7 @@ def cluster() -> Cluster:
             name=name,
             endpoint_id=endpoint_id,
             identity=IDENTITY[name.split("-")[0]],
-            ips=(ip,),
+            ips=(ip_address(ip),),
             node_ip=made.cilium_nodes[node].internal_ips[0],
             state="ready",
         )

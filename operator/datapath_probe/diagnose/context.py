@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..addresses import IpAddress
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName
 from ..evidence.reading import Absent, Unavailable
@@ -95,9 +96,10 @@ class CheckContext:
         return late or handshake_s >= SENT_AGAIN_S or self.connection.no_conntrack_entries
 
     @property
-    def address(self) -> str:
-        """The address of the backend; "" while it is not known."""
-        return self.backend.ip if self.backend else ""
+    def address(self) -> IpAddress:
+        """The address of the backend."""
+        assert self.backend is not None  # the path has hops towards a backend only with one
+        return self.backend.ip
 
     @property
     def server(self) -> str:
@@ -128,7 +130,7 @@ class CheckContext:
 
     def _endpoint_at(self, pod: PodFacts, unknown: str) -> AgentEndpoint | Unavailable:
         node, ip = pod.node.name, pod.pod.ip
-        if not ip:
+        if ip is None:
             return Unavailable(Reason.CILIUM_ENDPOINT_MISSING, unknown)
         endpoint = self.reader.read(agent_endpoint.at(node, ip), agent_endpoint.parse)
         if isinstance(endpoint, Absent):

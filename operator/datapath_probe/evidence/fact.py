@@ -7,8 +7,10 @@ same checks read a saved run, a live run and a dump from another tool. Made by `
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
+from ..addresses import IpAddress
 from .fact_kinds import PARAMETERS, FactKind
 from .parameters import Value
 
@@ -37,10 +39,10 @@ class Fact:
 
     @classmethod
     @lru_cache(maxsize=_REMEMBERED)
-    def of(cls, kind: FactKind, node: str, **parameters: Value | None) -> Self:
+    def of(cls, kind: FactKind, node: str, **parameters: Value | IpAddress | None) -> Self:
         """The fact with these parameters. A parameter that is None is left out."""
-        given = tuple((name, value) for name, value in parameters.items() if value is not None)
-        return cls(kind, node, given)
+        given = ((name, value) for name, value in parameters.items() if value is not None)
+        return cls(kind, node, tuple((name, _value(value)) for name, value in given))
 
     def get(self, name: str) -> Value | None:
         """The value of a parameter; None if the fact does not have it."""
@@ -75,6 +77,10 @@ def _canonical(kind: FactKind, given: Mapping[str, object]) -> tuple[tuple[str, 
     if missing:
         raise ValueError(f"{kind} lacks its parameter {min(missing)}")
     return tuple((name, check(given[name])) for name, check in checks.items() if name in given)
+
+
+def _value(value: Value | IpAddress) -> Value:
+    return str(value) if isinstance(value, IPv4Address | IPv6Address) else value
 
 
 def _shown(value: Value) -> str:

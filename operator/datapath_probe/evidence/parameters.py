@@ -6,7 +6,8 @@ here can't be an option, another path, or more than one word.
 
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv6Address, ip_address
+
+from .. import addresses
 
 Scalar = str | int
 Value = Scalar | tuple[Scalar, ...]
@@ -32,10 +33,7 @@ def bits(size: int) -> Check:
 
 def address(value: object) -> str:
     """An IP address without a zone (`%eth0`)."""
-    found = ip_address(_text(value))
-    if isinstance(found, IPv6Address) and found.scope_id is not None:
-        raise ValueError(f"{value!r} has a zone")
-    return str(found)
+    return str(addresses.address(_text(value)))
 
 
 def device_name(value: object) -> str:

@@ -6,8 +6,8 @@ endpoints of the frontend's IP version; if there is none, those that still serve
 """
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 
+from ..addresses import family_of
 from .objects import Node, Service, ServicePort, SliceEndpoint
 
 
@@ -43,16 +43,16 @@ def _of_node(
 ) -> list[SliceEndpoint]:
     """The endpoints of this port and IP version that the node may send packets to."""
     candidates = [e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol]
-    if service.cluster_ip not in ("", "None"):
-        version = ip_address(service.cluster_ip).version
-        candidates = [e for e in candidates if ip_address(e.ip).version == version]
+    if service.cluster_ip:
+        family = family_of(service.cluster_ip)
+        candidates = [e for e in candidates if family_of(e.ip) is family]
     if service.internal_traffic_policy == "Local":
         candidates = [e for e in candidates if e.node in (None, node)]
     return candidates
 
 
 def _distinct(endpoints: list[SliceEndpoint]) -> tuple[SliceEndpoint, ...]:
-    unique = {(e.ip, e.port): e for e in endpoints}
+    unique = {(str(e.ip), e.port): e for e in endpoints}
     return tuple(unique[key] for key in sorted(unique))
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
+from ..addresses import family_of
 from ..api.reasons import Reason
 from ..api.spec import Destination as DestinationSpec
 from ..api.spec import PodDestination, ServiceDestination
@@ -52,7 +52,7 @@ def resolve_destination(
 def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     """The cluster's DNS Service, as seen from the source's node."""
     service = inventory.service(_DNS_NAMESPACE, _DNS_NAME)
-    if service is None or service.cluster_ip in ("", "None"):
+    if service is None or service.cluster_ip is None:
         return None
     port = next((p for p in service.ports if (p.port, p.protocol) == (_DNS_PORT, "UDP")), None)
     if port is None:
@@ -79,7 +79,7 @@ def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destinat
             destination=display,
         )
     backend = Backend(pod.ip, spec.port, pod_or_host(pod_facts(inventory, pod)))
-    return Destination(PodTarget(display, backend), pod.ip, spec.port)
+    return Destination(PodTarget(display, backend), str(pod.ip), spec.port)
 
 
 def _service(
@@ -91,7 +91,7 @@ def _service(
     service = inventory.service(namespace, spec.name)
     if service is None:
         return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no Service {name}", destination=display)
-    if not service.cluster_ip:
+    if not (service.cluster_ip or service.headless):
         outside = service.type == _EXTERNAL_NAME
         message = (
             f"is of type {_EXTERNAL_NAME} and refers to a name outside the cluster"
@@ -111,7 +111,7 @@ def _service(
     if at_node:
         return _at_node_port(display, port, service, backends, inventory, source)
     host = f"{spec.name}.{namespace}.svc"
-    if service.cluster_ip == "None":
+    if service.cluster_ip is None:
         return _headless(display, host, spec.port, port, service, backends)
     unready = () if backends else _unready(service, port, inventory, source)
     frontend = Frontend(service, port, service.cluster_ip)
@@ -130,7 +130,7 @@ def _at_node_port(
     internal traffic policy, whatever address they use (Cilium 1.18 `bpf/lib/lb.h`, `lb4_lookup_service`).
     """
     name, number = f"{service.namespace}/{service.name}", port.node_port
-    if number is None:
+    if number is None or service.cluster_ip is None:
         message = f"Service {name} is of type {service.type}: its port {port.port} has no NodePort"
         return CannotRun(Reason.PORT_NOT_FOUND, message, destination=display)
     if not from_config_map(inventory.cilium_config()).kube_proxy_replacement:
@@ -139,13 +139,13 @@ def _at_node_port(
             "kube-proxy-replacement off: its path can't be judged"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
-    version = ip_address(service.cluster_ip).version
+    family = family_of(service.cluster_ip)
     ips = source.node.internal_ips if source.node else ()
-    ip = next((ip for ip in ips if ip_address(ip).version == version), None)
+    ip = next((ip for ip in ips if family_of(ip) is family), None)
     if ip is None:
-        message = f"node {source.name} has no InternalIP of the Service's IP version, {version}"
+        message = f"node {source.name} has no InternalIP of the Service's IP version, {family}"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=display)
-    return Destination(ServiceTarget(display, Frontend(service, port, ip, number), backends), ip, number)
+    return Destination(ServiceTarget(display, Frontend(service, port, ip, number), backends), str(ip), number)
 
 
 def _headless(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from ..addresses import IpAddress
 from .objects import Inventory, Pod
 from .plan import HostFacts, NodeFacts, PodFacts
 
@@ -11,9 +12,9 @@ def node_facts(inventory: Inventory, name: str) -> NodeFacts:
     return NodeFacts(name, inventory.node(name), inventory.cilium_node(name), inventory.agent(name))
 
 
-def pod_facts(inventory: Inventory, pod: Pod, ip: str | None = None) -> PodFacts:
+def pod_facts(inventory: Inventory, pod: Pod, ip: IpAddress | None = None) -> PodFacts:
     """The record of a pod. `ip`: the address to list first, because it is the requested one."""
-    if ip in pod.ips:
+    if ip and (ip in pod.ips or not pod.ips):  # the status of a pod may lag behind its endpoints
         pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
     return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
 

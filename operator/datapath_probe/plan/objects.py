@@ -1,12 +1,14 @@
 """Records of Kubernetes and Cilium objects: the basis of the *intent* witness.
 
-Made by `kube.objects` from API objects, kept in an `Inventory`, copied into every `Plan`. Addresses are canonical
-strings (`str(ipaddress.ip_address(…))`), IPv4 first if there are two.
+Made by `kube.objects` from API objects, kept in an `Inventory`, copied into every `Plan`. IPv4 addresses
+precede IPv6 addresses.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from ..addresses import IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Pod:
     ready: bool
     terminating: bool
     host_network: bool
-    ips: tuple[str, ...]
+    ips: tuple[IpAddress, ...]
     containers: tuple[Container, ...]
     default_container: str | None
     labels: Mapping[str, str]
@@ -42,9 +44,9 @@ class Pod:
     dns_policy: str = "ClusterFirst"
 
     @property
-    def ip(self) -> str:
-        """The first address; "" if there is none yet."""
-        return self.ips[0] if self.ips else ""
+    def ip(self) -> IpAddress | None:
+        """The first address; None if there is none yet."""
+        return self.ips[0] if self.ips else None
 
     @property
     def owns_address(self) -> bool:
@@ -63,7 +65,7 @@ class Node:
     name: str
     ready: bool
     unschedulable: bool
-    internal_ips: tuple[str, ...]
+    internal_ips: tuple[IpAddress, ...]
     pod_cidrs: tuple[str, ...]
     ready_changed_at: float = 0.0
     cordoned_at: float = 0.0
@@ -83,7 +85,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `cluster_ip` is "None" if it is headless, "" for ExternalName. `prefers_close`: its traffic should
+    """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName. `prefers_close`: its traffic should
     stay in its zone, according to the hints of its endpoints.
     """
 
@@ -91,20 +93,21 @@ class Service:
     name: str
     uid: str
     type: str
-    cluster_ip: str
+    cluster_ip: IpAddress | None
     ports: tuple[ServicePort, ...]
     internal_traffic_policy: str
     session_affinity: str
     selects: bool  # has a selector
     selector: Mapping[str, str] = field(default_factory=dict)
     prefers_close: bool = False
+    headless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
     """One address of an EndpointSlice with one of its ports. `zones`: the zones that it is hinted for."""
 
-    ip: str
+    ip: IpAddress
     port_name: str
     port: int
     protocol: str
@@ -126,8 +129,8 @@ class CiliumEndpoint:
     name: str
     endpoint_id: int
     identity: int
-    ips: tuple[str, ...]
-    node_ip: str
+    ips: tuple[IpAddress, ...]
+    node_ip: IpAddress | None
     state: str
     written_at: float = field(default=0.0, compare=False)
 
@@ -137,8 +140,8 @@ class CiliumNode:
     """A CiliumNode. `pod_cidrs`: `spec.ipam.podCIDRs` plus the CIDRs of allocated pools."""
 
     name: str
-    internal_ips: tuple[str, ...]
-    cilium_internal_ips: tuple[str, ...]
+    internal_ips: tuple[IpAddress, ...]
+    cilium_internal_ips: tuple[IpAddress, ...]
     pod_cidrs: tuple[str, ...]
 
 
@@ -170,9 +173,9 @@ class Inventory(Protocol):
     def stale_since(self) -> float | None: ...
 
     def pod(self, namespace: str, name: str) -> Pod | None: ...
-    def pod_with(self, ip: str) -> Pod | None: ...
+    def pod_with(self, ip: IpAddress) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
-    def node_with(self, ip: str) -> Node | None: ...
+    def node_with(self, ip: IpAddress) -> Node | None: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
     def endpoints_changed_at(self, namespace: str, service: str) -> float: ...

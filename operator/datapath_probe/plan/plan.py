@@ -7,6 +7,7 @@ the cluster, so a saved plan can be replayed.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..addresses import IpAddress, IpFamily, family_of
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
@@ -25,7 +26,7 @@ class NodeFacts:
     agent: Agent | None
 
     @property
-    def addresses(self) -> frozenset[str]:
+    def addresses(self) -> frozenset[IpAddress]:
         """The node's own addresses, including that of Cilium's router."""
         known = self.node.internal_ips if self.node else ()
         of_cilium = (*self.cilium.internal_ips, *self.cilium.cilium_internal_ips) if self.cilium else ()
@@ -41,7 +42,14 @@ class PodFacts:
     node: NodeFacts
 
     @property
-    def addresses(self) -> frozenset[str]:
+    def ip(self) -> IpAddress:
+        """The first address of the pod. Raises ValueError if it has none; no such pod is in a plan."""
+        if not self.pod.ips:
+            raise ValueError(f"pod {self.pod.namespace}/{self.pod.name} has no address")
+        return self.pod.ips[0]
+
+    @property
+    def addresses(self) -> frozenset[IpAddress]:
         """All its source addresses: in the host network, any address of the node."""
         return frozenset(self.pod.ips) | (self.node.addresses if self.pod.host_network else frozenset())
 
@@ -60,7 +68,7 @@ class Backend:
     cluster.
     """
 
-    ip: str
+    ip: IpAddress
     port: int
     target: PodFacts | HostFacts | None
 
@@ -88,7 +96,7 @@ class Frontend:
 
     service: Service
     port: ServicePort
-    ip: str
+    ip: IpAddress
     node_port: int | None = None
 
     @property
@@ -207,6 +215,11 @@ class Plan:
     def destination(self) -> str:
         """The destination, for display: namespace/name:port."""
         return self.target.display
+
+    @property
+    def family(self) -> IpFamily:
+        """The version of IP that the source speaks."""
+        return family_of(self.source.ip)
 
     @property
     def backends(self) -> tuple[Backend, ...]:

@@ -2,10 +2,10 @@
 `runs`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 
+from ..addresses import IpAddress, IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..sources.agent.agent_config import from_config_map
@@ -80,24 +80,25 @@ def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Targ
         reached = [target.frontend.ip]
     if not reached:
         return source, target
-    common = {_version(ip) for ip in reached} & {_version(ip) for ip in source.pod.ips}
+    common = set(map(family_of, reached)) & set(map(family_of, source.pod.ips))
     if not common:
-        message = f"{', '.join(reached)} and {', '.join(source.pod.ips)} have no IP version in common"
+        message = f"{_texts(reached)} and {_texts(source.pod.ips)} have no IP version in common"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
-    if 4 not in common:
+    if IpFamily.IPV4 not in common:
         message = (
-            f"{', '.join(source.pod.ips)} and {', '.join(reached)} have only IPv6 in common, "
+            f"{_texts(source.pod.ips)} and {_texts(reached)} have only IPv6 in common, "
             "which this version of the operator can't judge"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
     if not isinstance(target, PodTarget):
-        target = replace(target, backends=tuple(b for b in target.backends if _version(b.ip) == 4))
-    ips = tuple(sorted(source.pod.ips, key=_version))  # stable: keeps the order within each version
+        over_ipv4 = (b for b in target.backends if family_of(b.ip) is IpFamily.IPV4)
+        target = replace(target, backends=tuple(over_ipv4))
+    ips = tuple(sorted(source.pod.ips, key=family_of))  # stable: keeps the order within each version
     return replace(source, pod=replace(source.pod, ips=ips)), target
 
 
-def _version(ip: str) -> int:
-    return ip_address(ip).version
+def _texts(ips: Iterable[IpAddress]) -> str:
+    return ", ".join(map(str, ips))
 
 
 def _implausible(source: PodFacts, target: Target) -> str | None:

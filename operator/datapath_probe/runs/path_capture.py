@@ -18,10 +18,9 @@ def capture_facts(plan: Plan, local_port: int) -> list[Fact]:
     config = from_config_map(plan.config)
     tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
     lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S
-    clients = [address for address in sorted(plan.source.addresses) if ":" not in address]
+    clients = sorted(ip for ip in plan.source.addresses if isinstance(ip, IPv4Address))
     return [
-        pcap.fact(node.name, [IPv4Address(client) for client in clients], local_port, tunnel_port, lasts_s)
-        for node in plan.nodes[:CAPTURE_NODES]
+        pcap.fact(node.name, clients, local_port, tunnel_port, lasts_s) for node in plan.nodes[:CAPTURE_NODES]
     ]
 
 

@@ -5,8 +5,8 @@ wherever Cilium runs. Called by the modules of `sources`. Source: Cilium 1.16–
 """
 
 from enum import IntEnum
-from ipaddress import IPv6Address, ip_address
 
+from ..addresses import address
 from ..evidence.parameters import fitting
 
 
@@ -23,10 +23,7 @@ class L4Protocol(IntEnum):
 
 def packed(ip: str) -> bytes:
     """4 or 16 bytes. Raises ValueError for an invalid address, or one with a zone (`%eth0`)."""
-    address = ip_address(ip)
-    if isinstance(address, IPv6Address) and address.scope_id is not None:
-        raise ValueError(f"{ip!r} has a zone")
-    return address.packed
+    return address(ip).packed
 
 
 def packed16(ip: str) -> bytes:
@@ -52,11 +49,6 @@ def le16(number: int) -> bytes:
 def le32(number: int) -> bytes:
     """Raises ValueError beyond 32 bits."""
     return fitting(number, 32).to_bytes(4, "little")
-
-
-def ip_text(value: bytes) -> str:
-    """The canonical text of 4 or 16 bytes."""
-    return str(ip_address(value))
 
 
 def mac_text(value: bytes) -> str:

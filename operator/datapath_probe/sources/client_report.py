@@ -7,6 +7,8 @@ The client runs in a container that is not trusted: `diagnose.connection.outcome
 from dataclasses import dataclass
 from enum import Enum
 
+from ..addresses import IpAddress
+
 
 class ClientFailure(Enum):
     """What prevented a complete response."""
@@ -34,7 +36,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ClientReport:
-    """One request. Without a connection the client may know no addresses and ports: "" and 0.
+    """One request. Without a connection the client may know no addresses and ports: None and 0.
 
     `failure`: None if the response is complete. `status`: the HTTP status, 0 without one. `exit_code` and `error` are
     those of the program, for display only. `body_cut`: only the beginning of the response body was kept.
@@ -45,9 +47,9 @@ class ClientReport:
     error: str
     connected: bool
     status: int
-    local_ip: str
+    local_ip: IpAddress | None
     local_port: int
-    remote_ip: str
+    remote_ip: IpAddress | None
     remote_port: int
     timings: Timings
     body: bytes

@@ -9,8 +9,9 @@ Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json
 import json
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
+from ..addresses import IpAddress, address, parse_address
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Answer, Reading, Unavailable
 from .client_report import ClientFailure, ClientReport, Timings
@@ -121,11 +122,8 @@ def _url(request: CurlRequest) -> str:
 
 
 def _authority(host: str) -> str:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+    ip = parse_address(host)
+    return f"[{ip}]" if isinstance(ip, IPv6Address) else host
 
 
 def _config(request: CurlRequest) -> bytes:
@@ -198,10 +196,15 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         error=line(report["errormsg"].text("")),
         connected=timings.connect > 0 or status > 0,
         status=status,
-        local_ip=report["local_ip"].text(""),
+        local_ip=_address(report["local_ip"]),
         local_port=max(0, report["local_port"].integer(0)),  # curl 8 reports -1
-        remote_ip=report["remote_ip"].text(""),
+        remote_ip=_address(report["remote_ip"]),
         remote_port=max(0, report["remote_port"].integer(0)),
         timings=timings,
         body=answer.stdout,
     )
+
+
+def _address(shown: Json) -> IpAddress | None:
+    text = shown.text("")
+    return address(text) if text else None

@@ -8,6 +8,7 @@ Source: Cilium 1.16–1.20, chart `cilium-agent/daemonset.yaml` (volume `cilium-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ..addresses import IpAddress, address
 from ..evidence.fact import Fact
 from ..evidence.fact_kinds import FactKind
 from ..evidence.parameters import is_namespace_name
@@ -26,7 +27,7 @@ class Device:
     name: str
     peer_ifindex: int | None
     mac: str
-    addresses: tuple[str, ...]
+    addresses: tuple[IpAddress, ...]
 
 
 def find(node: str) -> Fact:
@@ -42,16 +43,16 @@ def survey(node: str) -> Fact:
 
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace was deleted meanwhile
-def parse(answer: Answer) -> Mapping[str, tuple[str, ...]] | Unavailable:
+def parse(answer: Answer) -> Mapping[IpAddress, tuple[str, ...]] | Unavailable:
     """Names of the namespaces with each IPv4 address. ValueError inside if the output is not a list of names and
     addresses.
 
     A namespace that could not be entered (it was just deleted) is left out; if none could, there is no answer.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[IpAddress, tuple[str, ...]] = {}
     for name, device in _devices(answer):
-        for address in device["addr_info"] or ():
-            ip = address["local"].text()
+        for assigned in device["addr_info"] or ():
+            ip = address(assigned["local"].text())
             found[ip] = tuple(dict.fromkeys((*found.get(ip, ()), name)))
     return found if found or not answer.stderr else failed(answer, "find in /var/run/cilium/netns")
 
@@ -65,7 +66,7 @@ def parse_survey(answer: Answer) -> tuple[Device, ...] | Unavailable:
             name=device["ifname"].text(),
             peer_ifindex=device["link_index"].integer() if device["link_index"] else None,
             mac=device["address"].text("").lower(),
-            addresses=tuple(address["local"].text() for address in device["addr_info"] or ()),
+            addresses=tuple(address(assigned["local"].text()) for assigned in device["addr_info"] or ()),
         )
         for name, device in _devices(answer)
     )

@@ -6,6 +6,8 @@ Source: Linux 6.x `net/ipv4/tcp_output.c` (`tcp_syn_options`: 20 bytes of option
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ..addresses import IpAddress
+
 SYN = frozenset({"SYN"})
 SYN_ACK = frozenset({"SYN", "ACK"})
 _DATA = frozenset({"ACK", "PSH"})
@@ -28,8 +30,8 @@ class Packet:
     """
 
     protocol: str
-    source: str
-    destination: str
+    source: IpAddress
+    destination: IpAddress
     destination_port: int | None = None
     source_port: int | None = None
     devices: frozenset[str] = frozenset()

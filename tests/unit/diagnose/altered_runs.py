@@ -18,12 +18,12 @@ AT = "2026-11-23T21:00:0{}.0Z"
 
 def packet(run: PathRun, *, reply: bool = False, flags: str = "SYN", **fields: object) -> str:
     """A line of Hubble for a packet of the run's connection to its first backend."""
-    source = (run.plan.source.pod.ip, run.request.local_port)
+    source = (run.plan.source.ip, run.request.local_port)
     backend = run.plan.backends[0] if run.plan.backends else None
     ends = [source, (backend.ip, backend.port) if backend else ("10.244.0.1", 80)]
     (from_ip, from_port), (to_ip, to_port) = reversed(ends) if reply else ends
     flow = {
-        "IP": {"source": from_ip, "destination": to_ip},
+        "IP": {"source": str(from_ip), "destination": str(to_ip)},
         "l4": {
             "TCP": {
                 "source_port": from_port,
@@ -43,7 +43,7 @@ def dropped(run: PathRun, code: int, file: str, direction: str = "INGRESS", *, r
 
 def with_events(run: PathRun, node: str, lines: Sequence[str], *, moved_on: bool = True) -> PathRun:
     """The run with these lines from the node's ring, which has moved on since the request ended."""
-    ip, port = run.plan.source.pod.ip, run.request.local_port
+    ip, port = run.plan.source.ip, run.request.local_port
     since_s = int(run.plan.request.timeout_s) + _MARGIN_S
     rings = [AT.format(1), AT.format(2 if moved_on else 1)]
     answers: dict[Fact, list[Answer]] = {

@@ -32,7 +32,7 @@ def refused(run: PathRun) -> PathRun:
     """
     backend = run.plan.backends[0]
     entry = conntrack.out_entry(
-        run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port, backend.ip, backend.port
+        run.plan.source.node.name, run.plan.source.ip, run.request.local_port, backend.ip, backend.port
     )
     readings = dict(run.evidence.readings)
     readings[entry] = tuple(map(_with_rst, readings[entry]))

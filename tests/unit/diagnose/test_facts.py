@@ -15,7 +15,7 @@ def test_all_traces_of_a_connection_are_read_in_one_round() -> None:
     before = facts_of(replace(run, request=replace(run.request, reading=None), evidence=Evidence()))
     assert not [fact for fact in before if fact.kind is FactKind.CONNTRACK_ENTRY], "nothing was sent yet"
 
-    source, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
+    source, client, port = run.plan.source.node.name, run.plan.source.ip, run.request.local_port
     assert run.plan.frontend
     expected = {
         conntrack.service_entry(source, client, port, run.plan.frontend.ip, run.plan.frontend.port.port)

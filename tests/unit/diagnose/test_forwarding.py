@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.engine import diagnose
@@ -36,9 +38,9 @@ def printed(shown: object) -> Answer:
     return Answer(0, json.dumps(shown).encode(), b"", 0.0, 0.0)
 
 
-def route(destination: str, device: str, gateway: str | None = None) -> Answer:
-    via = {"gateway": gateway} if gateway else {}
-    return printed([{"dst": destination, "dev": device, "flags": [], **via}])
+def route(destination: IpAddress, device: str, gateway: IpAddress | None = None) -> Answer:
+    via = {"gateway": str(gateway)} if gateway else {}
+    return printed([{"dst": str(destination), "dev": device, "flags": [], **via}])
 
 
 def far(run: PathRun) -> PodFacts:
@@ -47,7 +49,7 @@ def far(run: PathRun) -> PodFacts:
     return target
 
 
-def node_ip(pod: PodFacts) -> str:
+def node_ip(pod: PodFacts) -> IpAddress:
     assert pod.node.cilium is not None
     return pod.node.cilium.internal_ips[0]
 
@@ -67,13 +69,13 @@ def lost() -> tuple[PathRun, Packet]:
     source, destination = run.plan.source, far(run)
     here, there = source.node.name, destination.node.name
     right = {
-        links.route_to(here, destination.pod.ip): route(destination.pod.ip, "eth0", node_ip(destination)),
-        links.route_to(there, destination.pod.ip): route(destination.pod.ip, "cilium_host"),
-        links.route_to(there, source.pod.ip): route(source.pod.ip, "eth0", node_ip(source)),
+        links.route_to(here, destination.ip): route(destination.ip, "eth0", node_ip(destination)),
+        links.route_to(there, destination.ip): route(destination.ip, "cilium_host"),
+        links.route_to(there, source.ip): route(source.ip, "eth0", node_ip(source)),
         links.route_to(there, node_ip(source)): route(node_ip(source), "eth0"),
         links.route_to(here, node_ip(destination)): route(node_ip(destination), "eth0"),
     }
-    packet = Packet("tcp", source.pod.ip, destination.pod.ip, 80, run.request.local_port)
+    packet = Packet("tcp", source.ip, destination.ip, 80, run.request.local_port)
     return answering(run, right), packet
 
 
@@ -92,7 +94,7 @@ def test_the_sources_node_that_does_not_forward_is_named(refused: Answer) -> Non
     assert (found.hop, found.node, found.reason) == (HopName.NODE_ROUTING, here, Reason.NODE_ROUTE_MISSING)
 
 
-@pytest.mark.parametrize("answer", [NO_FORWARDING, route("10.0.0.1", "eth1")])
+@pytest.mark.parametrize("answer", [NO_FORWARDING, route(ip_address("10.0.0.1"), "eth1")])
 def test_the_destinations_node_that_does_not_forward_or_elsewhere_is_named(answer: Answer) -> None:
     run, packet = lost()
     there = far(run).node.name
@@ -105,8 +107,8 @@ def test_a_wrong_route_for_all_packets_is_reported_by_its_own_hop() -> None:
     run, packet = lost()
     pod = far(run)
     answers = {
-        links.route_to(pod.node.name, pod.pod.ip): route(pod.pod.ip, "eth1"),
-        links.arrival(pod.node.name, packet, "eth0"): route(pod.pod.ip, "eth1"),
+        links.route_to(pod.node.name, pod.ip): route(pod.ip, "eth1"),
+        links.arrival(pod.node.name, packet, "eth0"): route(pod.ip, "eth1"),
     }
     found = diagnose(answering(run, answers)).divergence
     assert found is not None
@@ -128,8 +130,10 @@ def test_a_gateway_that_does_not_answer_is_named(state: str, is_named: bool) -> 
     run = recorded("overlay-dropped-on-the-wire")
     here, other = run.plan.source.node.name, node_ip(far(run))
     answers = {
-        links.route_to(here, other): route(other, "eth0", "172.30.0.99"),
-        neighbors.neighbor(here, "172.30.0.99", "eth0"): printed([{"dst": "172.30.0.99", "state": [state]}]),
+        links.route_to(here, other): route(other, "eth0", ip_address("172.30.0.99")),
+        neighbors.neighbor(here, ip_address("172.30.0.99"), "eth0"): printed(
+            [{"dst": "172.30.0.99", "state": [state]}]
+        ),
     }
     found = diagnose(answering(run, answers)).divergence
     assert (found is not None) is is_named

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, facts_of
@@ -35,7 +36,7 @@ def shown(value: object) -> Answer:
     return Answer(0, json.dumps(value).encode(), b"", 0.0, 0.0)
 
 
-def other_node(run: PathRun) -> str:
+def other_node(run: PathRun) -> IpAddress:
     target = run.plan.backends[0].pod_facts
     assert target is not None
     assert target.node.cilium is not None
@@ -45,7 +46,7 @@ def other_node(run: PathRun) -> str:
 def routed(run: PathRun, next_hop: Mapping[str, object], routes: object = None) -> PathRun:
     """The run with this route from the source's node to the other, and the routes of its table."""
     node, ip = ends(run)[0], other_node(run)
-    answers = {links.route_to(node, ip): shown([{"dst": ip, "flags": [], **next_hop}])}
+    answers = {links.route_to(node, ip): shown([{"dst": str(ip), "flags": [], **next_hop}])}
     if routes is not None:
         answers[links.routes_for(node, ip)] = shown(routes)
     return answering(run, answers)
@@ -54,7 +55,7 @@ def routed(run: PathRun, next_hop: Mapping[str, object], routes: object = None) 
 def through_a_gateway(*routes: object) -> Diagnosis:
     next_hop = {"gateway": THIRD, "dev": "eth0"}
     run = recorded(HEALTHY)
-    return diagnose(routed(run, next_hop, [*routes, {"dst": other_node(run), "flags": [], **next_hop}]))
+    return diagnose(routed(run, next_hop, [*routes, {"dst": str(other_node(run)), "flags": [], **next_hop}]))
 
 
 def test_a_gateway_to_a_directly_connected_node_is_reported() -> None:

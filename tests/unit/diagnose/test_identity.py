@@ -33,7 +33,7 @@ def entries() -> tuple[Fact, Fact]:
     assert source.node.cilium is not None
     own, of_node = (
         conntrack.in_entry(target.node.name, ip, RUN.request.local_port, backend.ip, backend.port)
-        for ip in (source.pod.ip, source.node.cilium.internal_ips[0])
+        for ip in (source.ip, source.node.cilium.internal_ips[0])
     )
     return own, of_node
 

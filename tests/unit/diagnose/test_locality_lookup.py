@@ -15,7 +15,7 @@ REPLIES_LOST = "kpr/reply-neighbour-wrong@1.18.5"
 def test_replies_that_do_not_leave_the_node_are_explained_by_its_endpoint_map() -> None:
     run = recorded(REPLIES_LOST)
     here, there = ends(run)
-    address = run.plan.source.pod.ip
+    address = run.plan.source.ip
     entry = run.evidence.latest(lxcmap.lookup(here, address))
     evidence = run.evidence
     for _ in range(2):

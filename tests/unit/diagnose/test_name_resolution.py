@@ -52,7 +52,7 @@ def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> PathR
 
 def queried(run: PathRun, *, refused: bool = False, sent: bool = True) -> PathRun:
     """The run with conntrack entries of its queries: that they were sent, and whether an ICMP error arrived."""
-    node, client = run.plan.source.node.name, run.plan.source.pod.ip
+    node, client = run.plan.source.node.name, run.plan.source.ip
     clock = uptime.parse(run.evidence.latest(uptime.uptime(node)))
     assert isinstance(clock, float)
     now = int(clock) + 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -16,10 +17,10 @@ from datapath_probe.sources.maps.lbmap import Scope, ServiceFlag, ServiceSlot
 from unit.cluster import DEATHSTAR
 from unit.sources.golden import printed
 
-NODE, IP, PORT = "node2", "172.30.0.12", 30080
+NODE, IP, PORT = "node2", ip_address("172.30.0.12"), 30080
 FRONTEND = Frontend(DEATHSTAR, replace(DEATHSTAR.ports[0], node_port=PORT), IP, PORT)
 OWN = lbmap.Frontend(IP, PORT)
-ANYWHERE = lbmap.Frontend("0.0.0.0", PORT)  # noqa: S104  # a key of a map
+ANYWHERE = lbmap.Frontend(ip_address("0.0.0.0"), PORT)  # noqa: S104  # a key of a map
 DESTINATION_HOPS = replace(OWN, scope=Scope.INTERNAL)
 PROTOCOLS = (L4Protocol.TCP, L4Protocol.ANY)
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
@@ -52,6 +53,7 @@ def test_sockets_find_the_surrogate_where_the_own_address_has_no_entry_and_packe
 
 
 def test_a_cluster_ip_has_no_surrogate() -> None:
+    assert DEATHSTAR.cluster_ip is not None
     frontend = replace(FRONTEND, ip=DEATHSTAR.cluster_ip, node_port=None)
     absent = {
         lbmap.slot(NODE, replace(lbmap.Frontend(DEATHSTAR.cluster_ip, 80), protocol=p), 0): (ABSENT,)

@@ -38,11 +38,11 @@ def sends_to(run: PathRun, pod: PodFacts, mac: str, state: str = "PERMANENT") ->
     node = pod.node.name
     namespaces = netns.parse(run.evidence.latest(netns.find(node)))
     assert isinstance(namespaces, dict)
-    [inside] = namespaces[pod.pod.ip]
+    [inside] = namespaces[pod.ip]
     routes = links.parse_routes(run.evidence.latest(links.pod_routes(node, inside)))
     assert isinstance(routes, tuple)
     gateway = next(route.gateway for route in routes if route.destination == "default")
-    shown = [{"dst": gateway, "lladdr": mac, "state": [state]}]
+    shown = [{"dst": str(gateway), "lladdr": mac, "state": [state]}]
     return answered(run, {neighbors.neighbors_in_pod(node, inside, "eth0"): json.dumps(shown)})
 
 
@@ -80,7 +80,7 @@ def test_a_gateway_that_does_not_answer_is_no_fault_of_the_interface() -> None:
 def test_a_filter_of_the_node_before_a_pods_own_route_is_found() -> None:
     run = recorded(ROUTES)
     pod = destination(run)
-    rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.pod.ip}/32 -j DROP\nCOMMIT\n"
+    rules = f"*filter\n:FORWARD ACCEPT [0:0]\n[3:180] -A FORWARD -d {pod.ip}/32 -j DROP\nCOMMIT\n"
     run = answered(run, {iptables.fact(pod.node.name): rules})
     finding = found(run, HopName.ENDPOINT_LOOKUP)
     assert (finding.reason, finding.predicts) == (Reason.NETFILTER_DROPS, frozenset({Stage.SENT}))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
@@ -59,7 +60,7 @@ def test_a_cilium_node_with_a_wrong_address_is_named() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
     assert pod.node.cilium is not None
-    moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=("172.30.0.99",)))
+    moved = replace(pod.node, cilium=replace(pod.node.cilium, internal_ips=(ip_address("172.30.0.99"),)))
     found = divergence(with_destination(run, replace(pod, node=moved)))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_NODE_MISMATCH)
 
@@ -78,7 +79,7 @@ def edited(run: PathRun, **changes: object) -> PathRun:
 
 def test_a_cilium_endpoint_on_the_node_of_the_tunnel_endpoint_is_the_cause() -> None:
     run = recorded("ipcache-wrong-tunnel-endpoint")
-    here, pod = run.plan.source.node.name, destination(run).pod
+    here, pod = run.plan.source.node.name, destination(run)
     layout = parse_layout(run.evidence.latest(layout_version(here)))
     assert isinstance(layout, Layout)
     record = ipcache.parse(run.evidence.latest(ipcache.lookup(here, layout, pod.ip)))
@@ -113,7 +114,7 @@ def test_a_pod_without_an_endpoint_on_its_node_explains_the_missing_entry() -> N
     gone = with_destination(run, replace(pod, endpoint=None))
     evidence = gone.evidence
     for _ in range(2):
-        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.pod.ip)], [NO_ENDPOINT])
+        evidence = evidence.adding([agent_endpoint.at(pod.node.name, pod.ip)], [NO_ENDPOINT])
     found = divergence(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.IPAM, Reason.CILIUM_ENDPOINT_MISSING)
     assert "no endpoint with its address" in found.message
@@ -125,7 +126,7 @@ def test_without_a_cilium_endpoint_the_agents_own_is_found_by_address_and_hops_a
     assert pod.endpoint is not None
     known = run.evidence.latest(agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id))
     gone = with_destination(run, replace(pod, endpoint=None))
-    asked = agent_endpoint.at(pod.node.name, pod.pod.ip)
+    asked = agent_endpoint.at(pod.node.name, pod.ip)
     evidence = gone.evidence.adding([asked], [known]).adding([asked], [known])
     found = divergence(replace(gone, evidence=evidence))
     assert (found.hop, found.reason) == (HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH)
@@ -146,7 +147,7 @@ def test_a_missing_entry_is_reported_even_without_an_endpoint_of_the_agent() -> 
 def test_another_identity_in_the_endpoint_map_is_a_latent_fault() -> None:
     run = recorded("healthy-cross-node")
     pod = destination(run)
-    asked = lxcmap.lookup(pod.node.name, pod.pod.ip)
+    asked = lxcmap.lookup(pod.node.name, pod.ip)
     reading = run.evidence.latest(asked)
     assert isinstance(reading, Answer)
     shown = json.loads(reading.stdout)

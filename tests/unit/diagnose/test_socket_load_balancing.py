@@ -103,7 +103,7 @@ def test_a_connection_to_the_frontend_itself_is_seen_to_be_untranslated() -> Non
     run = recorded("kpr/frontend-missing@1.18.5")
     frontend = run.plan.frontend
     assert frontend is not None
-    node, client, port = run.plan.source.node.name, run.plan.source.pod.ip, run.request.local_port
+    node, client, port = run.plan.source.node.name, run.plan.source.ip, run.request.local_port
     untranslated_entry = conntrack.out_entry(node, client, port, frontend.ip, frontend.number)
     assert untranslated_entry in facts_of(run)
     entry = recorded("source-policy-program-missing")

@@ -14,7 +14,7 @@ def test_a_report_that_does_not_fit_the_pod_does_not_count() -> None:
     run = recorded("healthy-cross-node")
     reading = run.request.reading
     assert isinstance(reading, Answer)
-    forged = replace(reading, stderr=reading.stderr.replace(run.plan.source.pod.ip.encode(), b"192.0.2.1"))
+    forged = replace(reading, stderr=reading.stderr.replace(str(run.plan.source.ip).encode(), b"192.0.2.1"))
     diagnosis = diagnose(replace(run, request=replace(run.request, reading=forged)))
     assert diagnosis.verdict is ProbeVerdict.UNKNOWN
     assert diagnosis.reason == "ImplausibleClientReport"

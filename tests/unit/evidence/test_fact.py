@@ -1,5 +1,7 @@
 """Facts: their parameters, and that equal facts share one identity."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.evidence.delivery import delivery
@@ -28,8 +30,8 @@ def test_equal_facts_have_one_canonical_form() -> None:
 
 
 def test_another_node_or_another_parameter_is_another_fact() -> None:
-    assert lxcmap.lookup("n", "10.0.0.1") != lxcmap.lookup("m", "10.0.0.1")
-    assert lxcmap.lookup("n", "10.0.0.1") != lxcmap.lookup("n", "10.0.0.2")
+    assert lxcmap.lookup("n", ip_address("10.0.0.1")) != lxcmap.lookup("m", ip_address("10.0.0.1"))
+    assert lxcmap.lookup("n", ip_address("10.0.0.1")) != lxcmap.lookup("n", ip_address("10.0.0.2"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_values_are_typed(kind: FactKind, parameters: dict[str, str | int]) -> N
 
 
 def test_the_text_of_a_fact_is_one_line() -> None:
-    packet = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
+    packet = Packet("tcp", ip_address("10.0.0.1"), ip_address("10.0.0.2"), 80, 20001)
     assert str(links.arrival("node1", packet, "eth0")) == (
         "route on node1 (destination 10.0.0.2, source 10.0.0.1, input_device eth0, protocol tcp, "
         "source_port 20001, destination_port 80)"

@@ -1,5 +1,7 @@
 """Which facts are skipped in a run after a timeout: those to an agent process, to a tool, or to a whole node."""
 
+from ipaddress import ip_address
+
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
@@ -14,7 +16,7 @@ from datapath_probe.sources.netfilter import iptables
 ENDPOINT = agent_endpoint.fact("node1", 1)
 EVENTS = hubble.newest("node1")
 METRICS = bpf_metrics.fact("node1")
-LOOKUP = lxcmap.lookup("node1", "10.0.0.1")
+LOOKUP = lxcmap.lookup("node1", ip_address("10.0.0.1"))
 OTHER_LOOKUP = bpftool.map_id("node1", "cilium_lxc")
 ELSEWHERE = agent_endpoint.fact("node2", 1)
 ALL = (ENDPOINT, EVENTS, METRICS, LOOKUP, OTHER_LOOKUP, ELSEWHERE)

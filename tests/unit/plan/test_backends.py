@@ -1,6 +1,7 @@
 """Which endpoints are eligible backends, as seen from a node."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.plan.backends import eligible_backends, zone_that_counts
 from unit.cluster import DEATHSTAR, cluster, slice_endpoint
@@ -50,7 +51,9 @@ def test_an_endpoint_without_a_node_is_local_to_all_nodes() -> None:
 
 
 def test_only_the_ip_version_of_the_frontend_counts() -> None:
-    assert eligible_backends(DEATHSTAR, PORT, [NEAR, replace(FAR, ip="fd00::172")], "node2") == (NEAR,)
+    assert eligible_backends(DEATHSTAR, PORT, [NEAR, replace(FAR, ip=ip_address("fd00::172"))], "node2") == (
+        NEAR,
+    )
 
 
 CLOSE = replace(DEATHSTAR, prefers_close=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -47,7 +48,7 @@ def _without_destination(inventory: Cluster) -> None:
 
 
 def _external_name(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="", type="ExternalName")
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, type="ExternalName")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def _external_name(inventory: Cluster) -> None:
         (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(terminating=True), Reason.IN_TRANSITION),
-        (POD, _source(ips=("fd00::1",)), Reason.NO_COMMON_IP_VERSION),
+        (POD, _source(ips=(ip_address("fd00::1"),)), Reason.NO_COMMON_IP_VERSION),
         (POD, _endpoint(endpoint_id=1 << 16), Reason.INVALID_OBJECT),
         (POD, _endpoint(identity=-1), Reason.INVALID_OBJECT),
         (POD, _source(containers=()), Reason.CONTAINER_NOT_FOUND),
@@ -88,7 +89,7 @@ def _dns_alone_over_udp(inventory: Cluster) -> None:
 
 
 def _without_cluster_ip(inventory: Cluster) -> None:
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="")
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The expected hops of a packet, by location of both ends and mode."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
 from datapath_probe.plan.path import ExpectedPath, expected_path
@@ -89,4 +90,7 @@ def test_without_a_known_backend_the_path_ends_at_the_backend_selection() -> Non
 def test_for_a_backend_that_only_the_datapath_has_the_path_ends_there() -> None:
     (plan,) = resolve(probe(SERVICE), cluster())
     assert isinstance(plan, Plan)
-    assert expected_path(plan, Backend("192.0.2.1", 80, None)).hops[-1].name is HopName.SERVICE_TRANSLATION
+    assert (
+        expected_path(plan, Backend(ip_address("192.0.2.1"), 80, None)).hops[-1].name
+        is HopName.SERVICE_TRANSLATION
+    )

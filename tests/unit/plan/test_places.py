@@ -1,6 +1,7 @@
 """The expected path between ends of every kind: pods, hosts, addresses outside the cluster, and a pod and itself."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_packets_of_a_pod_to_its_own_address_stay_inside() -> None:
 
 def test_a_headless_service_adds_only_name_resolution() -> None:
     inventory = cluster()
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, headless=True)
     made = plan(inventory, SERVICE)
     assert made.request.host == "deathstar.default.svc"
     hops = set(names(path(inventory, SERVICE)))
@@ -130,7 +131,9 @@ def test_a_headless_service_adds_only_name_resolution() -> None:
 def test_the_port_of_a_headless_service_is_not_translated(wanted: int | str, requested: int) -> None:
     inventory = cluster()
     port = replace(DEATHSTAR.ports[0], name="landing", target_port=8080)
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None", ports=(port,))
+    inventory.services["default/deathstar"] = replace(
+        DEATHSTAR, cluster_ip=None, headless=True, ports=(port,)
+    )
     inventory.endpoints["default/deathstar"] = (
         slice_endpoint("deathstar-0", "10.244.0.172", "node1", port_name="landing", port=8080),
     )
@@ -152,5 +155,5 @@ def test_an_address_that_is_not_the_pods_own_does_not_find_it(change: dict[str, 
     inventory = cluster()
     known = inventory.pods["default/deathstar-0"]
     inventory.pods["default/deathstar-0"] = replace(known, **change)  # type: ignore[arg-type]  # a test's shorthand
-    assert inventory.pod_with("10.244.0.172") is None
-    assert inventory.pod_with("10.244.1.101") == inventory.pods["default/deathstar-1"]
+    assert inventory.pod_with(ip_address("10.244.0.172")) is None
+    assert inventory.pod_with(ip_address("10.244.1.101")) == inventory.pods["default/deathstar-1"]

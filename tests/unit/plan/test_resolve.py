@@ -1,6 +1,7 @@
 """From names to a plan: addresses, ports, backends, containers."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -25,8 +26,11 @@ def test_a_service_is_requested_by_name_and_knows_its_backends() -> None:
     plan = planned(SERVICE)
     assert plan.request.host == "deathstar.default.svc"
     assert plan.frontend is not None
-    assert plan.frontend.ip == "10.96.57.217"
-    assert [(b.ip, b.port) for b in plan.backends] == [("10.244.0.172", 80), ("10.244.1.101", 80)]
+    assert plan.frontend.ip == ip_address("10.96.57.217")
+    assert [(b.ip, b.port) for b in plan.backends] == [
+        (ip_address("10.244.0.172"), 80),
+        (ip_address("10.244.1.101"), 80),
+    ]
 
 
 def test_a_service_without_ready_endpoints_can_be_planned() -> None:
@@ -55,7 +59,7 @@ def test_a_node_port_is_requested_at_the_sources_own_node_without_a_name() -> No
     inventory = with_node_port(30080)
     plan = planned(NODE_PORT, inventory)
     own = inventory.nodes["node2"].internal_ips[0]
-    assert (plan.request.host, plan.request.port) == (own, 30080)
+    assert (plan.request.host, plan.request.port) == (str(own), 30080)
     assert plan.frontend is not None
     assert plan.frontend.address == f"{own}:30080"
     assert plan.nameserver is None
@@ -88,7 +92,7 @@ def test_a_node_port_that_cilium_does_not_serve_is_not_requested(
 
 def test_a_node_without_an_address_of_the_services_ip_version_has_no_node_port() -> None:
     inventory = with_node_port(30080)
-    inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=("fd00::2",))
+    inventory.nodes["node2"] = replace(inventory.nodes["node2"], internal_ips=(ip_address("fd00::2"),))
     (refused,) = resolve(probe(NODE_PORT), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.NO_COMMON_IP_VERSION

@@ -1,9 +1,11 @@
 """Which settings and IP versions are supported, and what is requested without support."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun
@@ -75,24 +77,26 @@ def test_the_tunnel_protocol_is_irrelevant_with_native_routing() -> None:
 def test_of_two_ip_versions_ipv4_is_requested() -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=("fd00::27", *xwing.ips))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip="None")
+    inventory.pods["default/xwing"] = replace(xwing, ips=(ip_address("fd00::27"), *xwing.ips))
+    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, headless=True)
     far, near = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (far, replace(far, ip="fd00::172"), near)
+    inventory.endpoints["default/deathstar"] = (far, replace(far, ip=ip_address("fd00::172")), near)
     plan = planned(POD, inventory)
-    assert plan.source.pod.ips == (xwing.ip, "fd00::27")
+    assert plan.source.pod.ips == (xwing.ip, ip_address("fd00::27"))
     dual = planned(SERVICE, inventory)
     assert {backend.ip for backend in dual.backends} == {far.ip, near.ip}
 
 
-@pytest.mark.parametrize("cluster_ip", ["fd00::96", "None"])
-def test_ends_with_only_ipv6_in_common_are_not_requested(cluster_ip: str) -> None:
+@pytest.mark.parametrize("cluster_ip", [ip_address("fd00::96"), None])
+def test_ends_with_only_ipv6_in_common_are_not_requested(cluster_ip: IpAddress | None) -> None:
     inventory = cluster()
     xwing = inventory.pods["default/xwing"]
-    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, "fd00::27"))
-    inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=cluster_ip)
+    inventory.pods["default/xwing"] = replace(xwing, ips=(*xwing.ips, ip_address("fd00::27")))
+    inventory.services["default/deathstar"] = replace(
+        DEATHSTAR, cluster_ip=cluster_ip, headless=cluster_ip is None
+    )
     far, _ = inventory.endpoints["default/deathstar"]
-    inventory.endpoints["default/deathstar"] = (replace(far, ip="fd00::172"),)
+    inventory.endpoints["default/deathstar"] = (replace(far, ip=ip_address("fd00::172")),)
     (refused,) = resolve(probe(SERVICE), inventory)
     assert isinstance(refused, CannotRun)
     assert refused.reason is Reason.UNSUPPORTED_DESTINATION

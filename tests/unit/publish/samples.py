@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
@@ -59,9 +60,9 @@ REPORT = ClientReport(
     connected=True,
     status=200,
     error="",
-    local_ip="10.244.1.27",
+    local_ip=ip_address("10.244.1.27"),
     local_port=20001,
-    remote_ip="10.96.57.217",
+    remote_ip=ip_address("10.96.57.217"),
     remote_port=80,
     timings=Timings(name_lookup=0.0012, connect=0.002, tls=0.0, first_byte=0.0066, total=0.0076),
     body=b"",
@@ -156,7 +157,7 @@ def lost() -> Diagnosis:
         reason=Reason.LOST_IN_TRANSIT,
         message="curl exit 28: timed out",
         report=replace(
-            REPORT, failure=ClientFailure.TIMED_OUT, exit_code=28, status=0, remote_ip="", remote_port=0
+            REPORT, failure=ClientFailure.TIMED_OUT, exit_code=28, status=0, remote_ip=None, remote_port=0
         ),
         segment=Segment(HopName.IPCACHE_LOOKUP, HopName.ENDPOINT_LOOKUP, ""),
     )

@@ -1,12 +1,15 @@
 """Builders of facts: no input can become more than the single word that it is meant to be."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datapath_probe.addresses import IpAddress
 from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.agent import agent_endpoint
 from datapath_probe.sources.bpf import bpftool
@@ -16,7 +19,7 @@ from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, polic
 from datapath_probe.sources.maps.lbmap import Frontend
 
 LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
-IP, OTHER = "10.0.0.1", "10.0.0.2"
+IP, OTHER, THIRD = map(ip_address, ("10.0.0.1", "10.0.0.2", "10.0.0.3"))
 INGRESS = policymap.TrafficDirection.INGRESS
 
 Build = Callable[[int], Fact]
@@ -53,7 +56,7 @@ def test_numbers_out_of_range_are_rejected(build: Build, bits: int) -> None:
             build(number)
 
 
-ADDRESSES: dict[str, Callable[[str], Fact]] = {
+ADDRESSES: dict[str, Callable[[IpAddress], Fact]] = {
     "ipcache": lambda ip: ipcache.lookup("n", LAYOUT, ip),
     "ipcache, wider": lambda ip: ipcache.lookup_wider("n", LAYOUT, ip),
     "endpoint": lambda ip: lxcmap.lookup("n", ip),
@@ -66,19 +69,25 @@ ADDRESSES: dict[str, Callable[[str], Fact]] = {
 
 
 @pytest.mark.parametrize("build", ADDRESSES.values(), ids=list(ADDRESSES))
+def test_each_address_is_a_part_of_its_fact_as_text(build: Callable[[IpAddress], Fact]) -> None:
+    assert build(IP) != build(THIRD)
+    assert str(THIRD) in dict(build(THIRD).parameters).values()
+
+
 @pytest.mark.parametrize("ip", ["", "10.0.0", "10.0.0.1/32", "10.0.0.256", "deathstar", "-4", "fe80::1%eth0"])
-def test_invalid_addresses_are_rejected(build: Callable[[str], Fact], ip: str) -> None:
+def test_invalid_addresses_are_rejected(ip: str) -> None:
     with pytest.raises(ValueError, match=r"IP|address|zone"):
-        build(ip)
+        Fact.of(FactKind.ENDPOINT_ENTRY, "n", address=ip)
 
 
 def test_addresses_of_one_connection_have_one_ip_version() -> None:
     with pytest.raises(ValueError, match="not of one IP version"):
-        conntrack.out_entry("n", IP, 1, "fd00::1", 2)
+        conntrack.out_entry("n", IP, 1, ip_address("fd00::1"), 2)
 
 
 def test_two_spellings_of_an_address_are_one_fact() -> None:
-    assert links.route_to("n", "FD00:0::1") == links.route_to("n", "fd00::1")
+    fact = links.route_to("n", ip_address("fd00::1"))
+    assert Fact.of(FactKind.ROUTE, "n", destination="FD00:0::1") == fact
 
 
 BAD_NAMES = [

@@ -3,6 +3,7 @@ output of the lab.
 """
 
 import json
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -35,9 +36,9 @@ def test_a_forwarded_packet() -> None:
     assert flow == Flow(
         at=1795467600.123456,
         protocol="TCP",
-        source="10.0.1.1",
+        source=ip_address("10.0.1.1"),
         source_port=20000,
-        destination="10.0.0.2",
+        destination=ip_address("10.0.0.2"),
         destination_port=80,
         point=Point.TO_OVERLAY,
         flags=("SYN",),
@@ -154,7 +155,7 @@ def test_the_monitor_prints_drops_as_json_and_verdicts_as_text() -> None:
     verdict, drop = flows.flows
     for flow in (verdict, drop):
         ends = flow.source, flow.source_port, flow.destination, flow.destination_port
-        assert ends == ("10.0.1.1", 20000, "10.0.0.2", 80)
+        assert ends == (ip_address("10.0.1.1"), 20000, ip_address("10.0.0.2"), 80)
         assert (flow.drop_code, flow.direction, flow.file) == (133, "ingress", "bpf_lxc.c")
     assert flows.lost == 3
 
@@ -185,7 +186,7 @@ def test_the_monitor_prints_where_packets_were_observed() -> None:
     assert [flow.point for flow in flows.flows] == ["TO_ENDPOINT", "TO_OVERLAY", "TO_STACK", "TO_NETWORK"]
     for flow in flows.flows:
         ends = flow.source, flow.source_port, flow.destination, flow.destination_port
-        assert ends == ("10.0.1.1", 20000, "10.0.0.2", 80)
+        assert ends == (ip_address("10.0.1.1"), 20000, ip_address("10.0.0.2"), 80)
         assert (flow.drop_code, flow.flags) == (None, ())
 
 

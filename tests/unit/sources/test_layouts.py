@@ -1,6 +1,7 @@
 """Keys and values byte for byte, as observed on a live cluster with Cilium 1.18.5 and as in other versions."""
 
 import struct
+from ipaddress import ip_address
 
 import pytest
 
@@ -26,7 +27,7 @@ from unit.sources.golden import looked_up
 
 V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2")
 V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
-XWING, DEATHSTAR, VIP = "10.244.1.27", "10.244.0.172", "10.96.57.217"
+XWING, DEATHSTAR, VIP = map(ip_address, ("10.244.1.27", "10.244.0.172", "10.96.57.217"))
 
 PAIR = f"fd {'00 ' * 14}01 fd {'00 ' * 14}02"  # fd00::1, fd00::2
 
@@ -54,7 +55,7 @@ KEYS = {
         "40 00 00 00 00 00 00 01 0a f4 00 ac 00 00 00 00 00 00 00 00 00 00 00 00",
     ),
     "ipcache, IPv6": (
-        ipcache.lookup("n", V1_18, "fd00::1:2"),
+        ipcache.lookup("n", V1_18, ip_address("fd00::1:2")),
         "cilium_ipcache_v2",
         "a0 00 00 00 00 00 00 02 fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02",
     ),
@@ -64,7 +65,7 @@ KEYS = {
         "0a f4 00 ac 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00",
     ),
     "endpoint, IPv6": (
-        lxcmap.lookup("n", "fd00::1:2"),
+        lxcmap.lookup("n", ip_address("fd00::1:2")),
         "cilium_lxc",
         "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 02 00 00 00",
     ),
@@ -84,7 +85,7 @@ KEYS = {
         "0a 60 39 d9 00 50 01 00 00 01 00 00",
     ),
     "slot, IPv6": (
-        lbmap.slot("n", Frontend("fd00::1:2", 443), 1),
+        lbmap.slot("n", Frontend(ip_address("fd00::1:2"), 443), 1),
         "cilium_lb6_services_v2",
         "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 01 bb 01 00 06 00 00 00",
     ),
@@ -111,7 +112,7 @@ KEYS = {
         "0a f4 01 1b 0a f4 00 ac 00 35 9c a5 11 00",
     ),
     "conntrack OUT, IPv6": (
-        conntrack.out_entry("n", "fd00::1", 1, "fd00::2", 2),
+        conntrack.out_entry("n", ip_address("fd00::1"), 1, ip_address("fd00::2"), 2),
         "cilium_ct6_global",
         f"{PAIR} 00 02 00 01 06 00",
     ),
@@ -121,7 +122,7 @@ KEYS = {
         "0a f4 01 1b 0a f4 00 ac 00 00 00 00 01 02",
     ),
     "ICMP errors, IPv6": (
-        conntrack.icmp_related("n", "fd00::1", "fd00::2"),
+        conntrack.icmp_related("n", ip_address("fd00::1"), ip_address("fd00::2")),
         "cilium_ct_any6_global",
         f"{PAIR} 00 00 00 00 3a 02",
     ),
@@ -145,13 +146,13 @@ ZEROS = " ".join(["00"] * 12)
     [
         (
             f"b9 de 00 00 ac 1e 00 0b {ZEROS} 00 00 00 02",
-            IpcacheRecord(57017, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL),
+            IpcacheRecord(57017, ip_address("172.30.0.11"), 0, IpcacheFlag.HAS_TUNNEL),
         ),
         (f"b9 de 00 00 00 00 00 00 {ZEROS} 00 00 00 00", IpcacheRecord(57017, None, 0, IpcacheFlag(0))),
         # the flag decides, and the address may be 0.0.0.0 or left over
         (
             f"b9 de 00 00 00 00 00 00 {ZEROS} 00 00 00 02",
-            IpcacheRecord(57017, "0.0.0.0", 0, IpcacheFlag.HAS_TUNNEL),  # noqa: S104
+            IpcacheRecord(57017, ip_address("0.0.0.0"), 0, IpcacheFlag.HAS_TUNNEL),  # noqa: S104
         ),
         (
             f"b9 de 00 00 ac 1e 00 0b {ZEROS} 00 00 ff 01",
@@ -161,13 +162,16 @@ ZEROS = " ".join(["00"] * 12)
             "b9 de 00 00 fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 00 00 03 0e",
             IpcacheRecord(
                 57017,
-                "fd00::1:2",
+                ip_address("fd00::1:2"),
                 3,
                 IpcacheFlag.HAS_TUNNEL | IpcacheFlag.IPV6_TUNNEL | IpcacheFlag.REMOTE_CLUSTER,
             ),
         ),
         # until 1.17
-        ("b9 de 00 00 ac 1e 00 0b 00 00 05 00", IpcacheRecord(57017, "172.30.0.11", 5, IpcacheFlag(0))),
+        (
+            "b9 de 00 00 ac 1e 00 0b 00 00 05 00",
+            IpcacheRecord(57017, ip_address("172.30.0.11"), 5, IpcacheFlag(0)),
+        ),
         ("01 00 00 00 00 00 00 00 00 00 00 01", IpcacheRecord(1, None, 0, IpcacheFlag.SKIP_TUNNEL)),
     ],
 )
@@ -206,14 +210,14 @@ def test_backend_values() -> None:
     active = BackendRecord(DEATHSTAR, 80, 6, BackendState.ACTIVE)
     assert lbmap.parse_backend(looked_up("0a f4 00 ac 00 50 06 00 00 00 00 00")) == active
     six = "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 01 bb 06 01 00 00 00 00"
-    terminating = BackendRecord("fd00::1:2", 443, 6, BackendState.TERMINATING)
+    terminating = BackendRecord(ip_address("fd00::1:2"), 443, 6, BackendState.TERMINATING)
     assert lbmap.parse_backend(looked_up(six)) == terminating
 
 
 def test_reverse_nat_values() -> None:
     assert lbmap.parse_revnat(looked_up("0a 60 39 d9 00 50")) == RevNatRecord(VIP, 80)
     six = "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 01 bb"
-    assert lbmap.parse_revnat(looked_up(six)) == RevNatRecord("fd00::1:2", 443)
+    assert lbmap.parse_revnat(looked_up(six)) == RevNatRecord(ip_address("fd00::1:2"), 443)
 
 
 def test_conntrack_values() -> None:

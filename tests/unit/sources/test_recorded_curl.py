@@ -1,6 +1,7 @@
 """Reports of curl 8.14 in a pod of a live cluster, one for each outcome of a request."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -11,7 +12,7 @@ from datapath_probe.sources.client_report import ClientReport, Timings
 from datapath_probe.sources.curl import CurlExit, CurlRequest
 from unit.sources.golden import answer, recordings
 
-XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
+XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.124", "10.244.0.143", "10.96.46.197"))
 
 
 def report(name: str) -> ClientReport:
@@ -81,7 +82,7 @@ def test_a_truncated_body_does_not_affect_the_report() -> None:
 def test_without_a_connection_curl_knows_no_addresses(name: str, exit_code: CurlExit, error: str) -> None:
     failed = report(name)
     assert (failed.exit_code, failed.error, failed.status) == (exit_code, error, 0)
-    assert (failed.local_ip, failed.local_port, failed.remote_ip, failed.remote_port) == ("", 0, "", 0)
+    assert (failed.local_ip, failed.local_port, failed.remote_ip, failed.remote_port) == (None, 0, None, 0)
     assert (failed.timings.connect, failed.timings.first_byte, failed.body) == (0, 0, b"")
     assert failed.timings.total > 0
 

@@ -1,5 +1,7 @@
 """Events from Hubble on the lab, after requests that failed."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.sources.flows import hubble
@@ -25,7 +27,7 @@ def seen(name: str) -> list[tuple[str, int, int, tuple[str, ...]]]:
 @pytest.mark.parametrize("name", ["missed tail call, source", "refused, destination"])
 def test_the_builder_makes_the_recorded_fact(name: str) -> None:
     asked = fact("hubble", name)
-    ip, port, since_s = asked.text("address"), asked.number("port"), asked.number("since_s")
+    ip, port, since_s = ip_address(asked.text("address")), asked.number("port"), asked.number("since_s")
     assert hubble.connection(asked.node, ip, port, since_s) == asked
 
 

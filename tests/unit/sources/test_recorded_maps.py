@@ -1,5 +1,7 @@
 """The maps of a live cluster: xwing on node2 requests the Service of two deathstars and gets the one on node1."""
 
+from ipaddress import ip_address
+
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
 from datapath_probe.sources.bpf.map_layout import Layout
@@ -16,7 +18,7 @@ from datapath_probe.sources.maps.lbmap import (
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
 from unit.sources.golden import AT, answer, fact
 
-XWING, DEATHSTAR, SERVICE = "10.244.1.124", "10.244.0.143", "10.96.46.197"
+XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.124", "10.244.0.143", "10.96.46.197"))
 LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 FRONTEND = Frontend(SERVICE, 80)
 PORT, PORT_REFUSED = 24337, 24338
@@ -61,13 +63,13 @@ def test_the_node_itself_is_an_endpoint_without_interface() -> None:
 def test_a_pod_on_another_node_has_an_identity_and_a_tunnel_endpoint() -> None:
     assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server")
     record = ipcache.parse(answer("ipcache", "server"))
-    assert record == IpcacheRecord(35535, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
+    assert record == IpcacheRecord(35535, ip_address("172.30.0.11"), 0, IpcacheFlag.HAS_TUNNEL)
 
 
 def test_one_bit_less_finds_the_pod_cidr() -> None:
     assert ipcache.lookup_wider("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server, wider")
     record = ipcache.parse(answer("ipcache", "server, wider"))
-    assert record == IpcacheRecord(2, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
+    assert record == IpcacheRecord(2, ip_address("172.30.0.11"), 0, IpcacheFlag.HAS_TUNNEL)
 
 
 def test_a_pod_of_the_node_has_no_tunnel_endpoint() -> None:
@@ -85,8 +87,8 @@ def test_another_node_is_a_remote_node_without_a_tunnel() -> None:
 
 
 def test_an_address_that_no_prefix_matches_is_absent() -> None:
-    assert ipcache.lookup("node2", LAYOUT, "2001:db8::1") == fact("ipcache", "IPv6")
-    assert ipcache.lookup_wider("node2", LAYOUT, "2001:db8::1") == fact("ipcache", "IPv6, wider")
+    assert ipcache.lookup("node2", LAYOUT, ip_address("2001:db8::1")) == fact("ipcache", "IPv6")
+    assert ipcache.lookup_wider("node2", LAYOUT, ip_address("2001:db8::1")) == fact("ipcache", "IPv6, wider")
     assert ipcache.parse(answer("ipcache", "IPv6")) == Absent()
 
 

@@ -1,6 +1,7 @@
 """The same on a live cluster with Cilium 1.19.5: xwing on node2 requests the Service, deathstar-0 on node1 replies."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Answer
@@ -27,7 +28,7 @@ from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, Tra
 from unit.sources import golden
 
 VERSION = "cilium-1.19.5"
-XWING, DEATHSTAR, SERVICE = "10.244.1.191", "10.244.0.94", "10.96.212.49"
+XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.191", "10.244.0.94", "10.96.212.49"))
 ENDPOINT, IDENTITY, DEATHSTARS = 16, 16005, 2429
 LXC, MAC, HOST_MAC = "lxc25c7bee1c0e7", "aa:53:60:ae:c7:6c", "02:af:33:39:7c:39"
 NAMESPACE = "cni-11b067ce-7681-b8c1-6827-1dac7ff5fee0"
@@ -76,7 +77,7 @@ def test_an_endpoint_of_the_agent_and_of_the_datapath() -> None:
 
 def test_the_ipcache() -> None:
     assert ipcache.lookup("node2", LAYOUT, DEATHSTAR) == fact("ipcache", "server")
-    server = IpcacheRecord(DEATHSTARS, "172.30.0.11", 0, IpcacheFlag.HAS_TUNNEL)
+    server = IpcacheRecord(DEATHSTARS, ip_address("172.30.0.11"), 0, IpcacheFlag.HAS_TUNNEL)
     assert ipcache.parse(answer("ipcache", "server")) == server
     assert ipcache.parse(answer("ipcache", "server, wider")) == replace(server, identity=2)
     assert ipcache.parse(answer("ipcache", "client")) == IpcacheRecord(IDENTITY, None, 0, IpcacheFlag(0))

@@ -1,5 +1,7 @@
 """Agent, programs and devices of a node of a live cluster: node2, where xwing runs."""
 
+from ipaddress import IPv4Address, ip_address
+
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
 from datapath_probe.sources import netns
@@ -13,7 +15,7 @@ from datapath_probe.sources.iproute2 import links, uptime
 from datapath_probe.sources.iproute2.links import Link, Route
 from unit.sources.golden import answer, fact
 
-XWING, ENDPOINT, LXC = "10.244.1.124", 732, "lxc300fe62f077b"
+XWING, ENDPOINT, LXC = ip_address("10.244.1.124"), 732, "lxc300fe62f077b"
 NAMESPACE = "cni-54eee2eb-c2b7-7167-f6ce-69b1632d1ff0"
 UNKNOWN_ENDPOINT = 65000
 
@@ -51,7 +53,7 @@ def test_the_configuration_of_the_agent() -> None:
         ipv4=True,
         ipv6=False,
         monitor_flags=frozenset({"all"}),
-        service_loopback="169.254.42.1",
+        service_loopback=IPv4Address("169.254.42.1"),
         conntrack_in_jiffies=False,
     )
 
@@ -216,16 +218,16 @@ def test_a_missing_device_is_absent_and_a_missing_namespace_unavailable() -> Non
 def test_the_routes_of_a_pod() -> None:
     assert links.pod_routes("node2", NAMESPACE) == fact("links", "pod's routes")
     assert links.parse_routes(answer("links", "pod's routes")) == (
-        Route("default", "10.244.1.187", "eth0", None, 1450),
+        Route("default", ip_address("10.244.1.187"), "eth0", None, 1450),
         Route("10.244.1.187", None, "eth0", None, None),
     )
 
 
 def test_the_kernels_route_to_an_address() -> None:
-    assert links.route_to("node2", "172.30.0.11") == fact("links", "route to the server's node")
-    to_the_node = Route("172.30.0.11", None, "eth0", "172.30.0.12", None)
+    assert links.route_to("node2", ip_address("172.30.0.11")) == fact("links", "route to the server's node")
+    to_the_node = Route("172.30.0.11", None, "eth0", ip_address("172.30.0.12"), None)
     assert links.parse_route(answer("links", "route to the server's node")) == to_the_node
-    to_the_pod = Route("10.244.0.143", None, "cilium_host", "10.244.1.187", 1450)
+    to_the_pod = Route("10.244.0.143", None, "cilium_host", ip_address("10.244.1.187"), 1450)
     assert links.parse_route(answer("links", "route to the server")) == to_the_pod
     assert links.parse_route(answer("links", "no route")) == Absent()
 
@@ -233,12 +235,12 @@ def test_the_kernels_route_to_an_address() -> None:
 def test_the_namespaces_of_a_node_by_the_addresses_in_them() -> None:
     assert netns.find("node2") == fact("netns", "namespaces")
     assert netns.parse(answer("netns", "namespaces")) == {
-        "10.244.1.64": ("cni-939ede5e-f54a-3762-1514-89a759404ca4",),
-        "10.244.1.105": ("cni-56ea8240-fcc8-1e0a-4eaf-852838394a0f",),
-        "10.244.1.124": (NAMESPACE,),
-        "10.244.1.144": ("cni-4ef32feb-a869-67ab-b7b8-d092688eb58c",),
-        "10.244.1.146": ("cni-e4a25c0d-78db-01c5-0d69-f8bb62a4e5b6",),
-        "10.244.1.248": ("cni-753cc68b-c3c9-2318-37f8-7e4ac3b8195c",),
+        ip_address("10.244.1.64"): ("cni-939ede5e-f54a-3762-1514-89a759404ca4",),
+        ip_address("10.244.1.105"): ("cni-56ea8240-fcc8-1e0a-4eaf-852838394a0f",),
+        ip_address("10.244.1.124"): (NAMESPACE,),
+        ip_address("10.244.1.144"): ("cni-4ef32feb-a869-67ab-b7b8-d092688eb58c",),
+        ip_address("10.244.1.146"): ("cni-e4a25c0d-78db-01c5-0d69-f8bb62a4e5b6",),
+        ip_address("10.244.1.248"): ("cni-753cc68b-c3c9-2318-37f8-7e4ac3b8195c",),
     }
 
 

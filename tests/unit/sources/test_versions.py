@@ -1,6 +1,7 @@
 """The same facts in versions that the lab can't run: derived from the sources, see the README next to the data."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 
@@ -15,8 +16,9 @@ from datapath_probe.sources.maps.policymap import ANY_IDENTITY, TrafficDirection
 from unit.sources.golden import FIRST, recordings
 
 DERIVED = [f"cilium-{version}-derived" for version in ("1.16", "1.17", "1.20")]
-NODE, XWING, DEATHSTAR, ENDPOINT, IDENTITY = "node2", "10.244.1.124", "10.244.0.143", 732, 35535
-VIP, PORT = "10.96.46.197", 24337
+NODE, ENDPOINT, IDENTITY = "node2", 732, 35535
+XWING, DEATHSTAR, VIP = map(ip_address, ("10.244.1.124", "10.244.0.143", "10.96.46.197"))
+PORT = 24337
 
 
 def of(folder: str) -> Layout:

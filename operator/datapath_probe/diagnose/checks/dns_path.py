@@ -7,6 +7,7 @@ packets of the request.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
@@ -55,16 +56,16 @@ class Queries:
     """
 
     sent: bool | None
-    refused_by: str | None
+    refused_by: IpAddress | None
 
 
 def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     """Each connection to an address updates the conntrack entry for related ICMP errors. An error means that nothing
     listens on the port.
     """
-    node, client = context.source.node.name, context.source.pod.ip
+    node, client = context.source.node.name, context.source.ip
     sent: bool | None = None if context.source.pod.host_network else False
-    refused_by: str | None = None
+    refused_by: IpAddress | None = None
     for server in nameserver.backends[:MAX_DESTINATIONS]:
         fact = conntrack.icmp_related(node, client, server.ip)
         entry, since_s = of_this_run(fact, context.run.request, context.reader)

@@ -7,6 +7,7 @@ Source: Cilium 1.18 `bpf/bpf_lxc.c` (`handle_ipv4_from_lxc`), `bpf/lib/local_del
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...evidence.fact import Fact
@@ -58,7 +59,7 @@ def unexpected_source_entry(context: CheckContext, hop: HopCheck) -> Fault:
     """The same for replies: the destination's node has an endpoint entry for the source."""
     if not context.path.cross_node:
         return None
-    address, node = context.source.pod.ip, hop.expected.node
+    address, node = context.source.ip, hop.expected.node
     fact = lxcmap.lookup(node, address)
     hop.rests_on_maps(fact)
     record = context.reader.read(fact, lxcmap.parse)
@@ -69,7 +70,7 @@ def unexpected_source_entry(context: CheckContext, hop: HopCheck) -> Fault:
     return _unexpected_entry(node, address, context.path.source_node, fact)
 
 
-def _unexpected_entry(node: str, address: str, actual_node: str, fact: Fact) -> Contradiction:
+def _unexpected_entry(node: str, address: IpAddress, actual_node: str, fact: Fact) -> Contradiction:
     message = (
         f"the endpoint map of {node} has {address}, which is on {actual_node}: packets are delivered to an interface "
         "that is not the pod's"
@@ -80,13 +81,13 @@ def _unexpected_entry(node: str, address: str, actual_node: str, fact: Fact) -> 
 def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The destination's node must have its entry, with the interface, MACs and endpoint ID that the agent reports."""
     assert context.destination is not None  # the path has this hop only with a destination
-    hop = context.hop(expected, f"cilium_lxc[{context.destination.pod.ip}]")
+    hop = context.hop(expected, f"cilium_lxc[{context.destination.ip}]")
     return _delivery(context, hop, context.destination, seen=context.connection.received)
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The source's node must have the source's entry, and a policy program that replies are tail-called into."""
-    hop = context.hop(expected, f"cilium_lxc[{context.source.pod.ip}]")
+    hop = context.hop(expected, f"cilium_lxc[{context.source.ip}]")
     delivery = _delivery(context, hop, context.source, seen=context.connection.replied)
     agent = context.agent_endpoint(context.source)
     if isinstance(agent, Unavailable):
@@ -108,7 +109,7 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
 
 def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool) -> Finding:
     """The endpoint map's entry for the pod, the node's route to it, and faults of the node's stack for its packets."""
-    address, node = pod.pod.ip, hop.expected.node
+    address, node = pod.ip, hop.expected.node
     agent = context.agent_endpoint(pod)
     fact = lxcmap.lookup(node, address)
     hop.rests_on_maps(fact)
@@ -202,11 +203,13 @@ def _other_identity(
     hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint
 ) -> Contradiction | None:
     """A wrong identity in the entry, which no program reads on these paths."""
-    if record.identity == agent.identity:
+    node, ip = hop.expected.node, agent.ipv4
+    if record.identity == agent.identity or ip is None:
         return None
-    node = hop.expected.node
-    message = f"the endpoint map of {node} has for {agent.ipv4} identity {record.identity} instead of {agent.identity}"
-    rests_on = (lxcmap.lookup(node, agent.ipv4), agent_endpoint.fact(node, agent.id))
+    message = (
+        f"the endpoint map of {node} has for {ip} identity {record.identity} instead of {agent.identity}"
+    )
+    rests_on = (lxcmap.lookup(node, ip), agent_endpoint.fact(node, agent.id))
     return Contradiction(Reason.ENDPOINT_ENTRY_MISMATCH, message, rests_on=rests_on)
 
 

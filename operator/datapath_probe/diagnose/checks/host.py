@@ -7,6 +7,7 @@ others. Source: Cilium 1.18 `bpf/bpf_host.c`, `bpf/lib/identity.h`, `pkg/identit
 from dataclasses import replace
 from typing import Final
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
@@ -104,7 +105,7 @@ def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
 def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
     """With native routing, replies go to the pod's address; otherwise requests are masqueraded to its node's."""
     routed = context.config.routing_mode != "tunnel"
-    address = context.source.pod.ip if routed else None
+    address = context.source.ip if routed else None
     finding = judge_route(context, expected, context.source.node, address, context.connection.replied)
     defects = (_ANSWERS_LOST.get(defect, defect) for defect in finding.defects)
     return replace(finding, defects=tuple(dict.fromkeys(defects)))
@@ -178,19 +179,19 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
 # ---- both
 
 
-def _client(context: CheckContext) -> str | Unavailable:
+def _client(context: CheckContext) -> IpAddress | Unavailable:
     assert context.backend is not None  # the path has the hops of a reply only with a backend
     return client_address(context.plan, context.backend, context.reader, context.config)
 
 
-def _record(context: CheckContext, node: str, address: str) -> IpcacheRecord | Absent | Unavailable:
+def _record(context: CheckContext, node: str, address: IpAddress) -> IpcacheRecord | Absent | Unavailable:
     layout = context.layout(node)
     if isinstance(layout, Unavailable):
         return layout
     return context.reader.read(ipcache.lookup(node, layout, address), ipcache.parse)
 
 
-def _own_address(context: CheckContext, expected: ExpectedHop, address: str, *, seen: bool) -> Finding:
+def _own_address(context: CheckContext, expected: ExpectedHop, address: IpAddress, *, seen: bool) -> Finding:
     """The endpoint map's entry for an address of the node itself."""
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     hop.intent(f"an address of {expected.node} itself", {"address": address})

@@ -4,6 +4,7 @@ the identity (VNI); with native routing, it comes from the node's own ipcache.
 Source: Cilium 1.18 `bpf/bpf_overlay.c`, `bpf/lib/conntrack.h` (`src_sec_id`).
 """
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.reading import Absent, Unavailable
@@ -88,7 +89,8 @@ def _entries_of_own_node(context: CheckContext, node: str) -> list[Trace]:
     backend, port, cilium = context.backend, context.client_port, context.source.node.cilium
     if backend is None or port is None:
         return []
-    of_family = (ip for ip in (cilium.internal_ips if cilium else ()) if (":" in ip) is (":" in backend.ip))
+    family = family_of(backend.ip)
+    of_family = (ip for ip in (cilium.internal_ips if cilium else ()) if family_of(ip) is family)
     asked = (conntrack.in_entry(node, address, port, backend.ip, backend.port) for address in of_family)
     return [of_this_run(fact, context.run.request, context.reader)[0] for fact in asked]
 
@@ -108,7 +110,7 @@ def _wrong_identity_in_ipcache(
     """A wrong identity of the source in the node's ipcache, if packets do not carry the identity."""
     if not context.path.cross_node or context.path.encapsulation is not Encapsulation.NONE:
         return None
-    node, address = hop.expected.node, context.source.pod.ip
+    node, address = hop.expected.node, context.source.ip
     record = lookup_ipcache(context, node, address)
     if isinstance(record, Unavailable):
         return record

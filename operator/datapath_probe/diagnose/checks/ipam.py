@@ -4,8 +4,9 @@ Judges the source and, if it is known, the destination. Exercise 2.
 """
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
@@ -49,7 +50,7 @@ def judge_ipam(
     hop = context.hop(expected, f"pod {first.pod.namespace}/{first.pod.name}")
     facts: dict[str, object] = {"ipam": context.config.ipam}
     for role, pod in ends:
-        facts[f"{role}IP"] = pod.pod.ip
+        facts[f"{role}IP"] = pod.ip
         facts[f"{role}Identity"] = pod.endpoint.identity if pod.endpoint else ""
         facts[f"{role}PodCIDRs"] = ", ".join(_cidrs(pod.node, context.config.ipam))
     hop.intent("pod, CiliumEndpoint and pod CIDR", facts)
@@ -65,7 +66,9 @@ def judge_ipam(
         known = context.agent_endpoint(pod)
         if isinstance(known, AgentEndpoint) and _differs(pod, known):
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
-            hop.programmed(f"endpoint {known.id} is {known.ipv4} with identity {known.identity}")
+            hop.programmed(
+                f"endpoint {known.id} is {known.ipv4 or 'without address'} with identity {known.identity}"
+            )
             return hop.stale(_agent_disagrees(context, role, pod, known))
     hop.programmed(
         "the agent's endpoint agrees",
@@ -76,7 +79,7 @@ def judge_ipam(
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
     assert pod.endpoint is not None  # a missing one is a contradiction
-    return agent.ipv4 != pod.pod.ip or agent.identity != pod.endpoint.identity
+    return agent.ipv4 != pod.ip or agent.identity != pod.endpoint.identity
 
 
 def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
@@ -84,8 +87,8 @@ def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: Ag
     assert pod.endpoint is not None
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
-        f"the agent's endpoint {agent.id} is {agent.ipv4} with identity {agent.identity}, but the "
-        f"CiliumEndpoint is {pod.pod.ip} with identity {pod.endpoint.identity}",
+        f"the agent's endpoint {agent.id} is {agent.ipv4 or 'without address'} with identity {agent.identity}, but the "
+        f"CiliumEndpoint is {pod.ip} with identity {pod.endpoint.identity}",
         by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else (),
         (agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id),),
     )
@@ -97,16 +100,16 @@ def _objects_disagree(context: CheckContext, role: Role, facts: PodFacts) -> Con
     endpoint, node, ipam = facts.endpoint, facts.node, context.config.ipam
     if endpoint is None:
         message = f"pod {name} has no CiliumEndpoint"
-        asked = agent_endpoint.at(node.name, facts.pod.ip)
+        asked = agent_endpoint.at(node.name, facts.ip)
         unknown = isinstance(context.reader.read(asked, agent_endpoint.parse), Absent)
         if unknown:
-            message += f", and the agent on {node.name} has no endpoint with its address {facts.pod.ip}"
+            message += f", and the agent on {node.name} has no endpoint with its address {facts.ip}"
         defects, rests_on = without_endpoint(context, role, facts), (asked,) if unknown else ()
         return Contradiction(Reason.CILIUM_ENDPOINT_MISSING, message, defects, rests_on)
-    if facts.pod.ip not in endpoint.ips:
+    if facts.ip not in endpoint.ips:
         return Contradiction(
             Reason.CILIUM_ENDPOINT_MISMATCH,
-            f"pod {name} is {facts.pod.ip}, but its CiliumEndpoint has {', '.join(endpoint.ips) or 'nothing'}",
+            f"pod {name} is {facts.ip}, but its CiliumEndpoint has {_texts(endpoint.ips)}",
             by_address(context, role, facts),
         )
     if endpoint.state not in ("ready", ""):
@@ -133,8 +136,7 @@ def _node_disagrees(
     if node.node and endpoint.node_ip in node.node.internal_ips:
         return Contradiction(
             Reason.CILIUM_NODE_MISMATCH,
-            f"node {node.name} has {endpoint.node_ip}, but its CiliumNode has "
-            f"{', '.join(cilium.internal_ips) or 'nothing'}",
+            f"node {node.name} has {endpoint.node_ip}, but its CiliumNode has {_texts(cilium.internal_ips)}",
             _MISROUTED,
         )
     return Contradiction(
@@ -148,11 +150,10 @@ def _outside(context: CheckContext, role: Role, facts: PodFacts, ipam: str) -> C
     """An address outside the pod CIDRs of the node."""
     node = facts.node
     cidrs = _cidrs(node, ipam)
-    address = ip_address(facts.pod.ip)
-    if cidrs and not any(address in ip_network(cidr) for cidr in cidrs):
+    if cidrs and not any(facts.ip in ip_network(cidr) for cidr in cidrs):
         return Contradiction(
             Reason.ADDRESS_OUTSIDE_POD_CIDR,
-            f"pod {facts.pod.namespace}/{facts.pod.name} has {facts.pod.ip}, outside {', '.join(cidrs)} "
+            f"pod {facts.pod.namespace}/{facts.pod.name} has {facts.ip}, outside {', '.join(cidrs)} "
             f"of node {node.name}",
             by_cidr(context, role),
         )
@@ -162,3 +163,7 @@ def _outside(context: CheckContext, role: Role, facts: PodFacts, ipam: str) -> C
 def _cidrs(node: NodeFacts, ipam: str) -> tuple[str, ...]:
     """The pod CIDRs of the node; empty if the IPAM mode has none."""
     return node.cilium.pod_cidrs if node.cilium and ipam in _MODES_WITH_CIDR else ()
+
+
+def _texts(ips: Sequence[IpAddress]) -> str:
+    return ", ".join(map(str, ips)) or "nothing"

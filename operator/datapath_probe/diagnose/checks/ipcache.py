@@ -6,6 +6,7 @@ Source: Cilium 1.18 `bpf/lib/eps.h` (`lookup_ip4_remote_endpoint`), `bpf/bpf_lxc
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...evidence.reading import Unavailable
@@ -34,7 +35,7 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
     """
     native = context.path.encapsulation is Encapsulation.NONE and context.path.cross_node
     finding = _judge(context, expected, context.source, identity_counts=native)
-    address = context.source.pod.ip
+    address = context.source.ip
     hop = context.hop(expected, f"cilium_lxc[{address}]")
     return worst_of(hop, finding, unexpected_source_entry(context, hop))
 
@@ -45,9 +46,9 @@ class ExpectedRecord:
     one. `tunneled`: packets to it are encapsulated.
     """
 
-    address: str
+    address: IpAddress
     identities: frozenset[int]
-    behind: tuple[str, ...]
+    behind: tuple[IpAddress, ...]
     tunneled: bool
 
     @property
@@ -58,7 +59,7 @@ class ExpectedRecord:
 
 def _judge(context: CheckContext, expected: ExpectedHop, pod: PodFacts, *, identity_counts: bool) -> Finding:
     """Compare the node's entry for the pod with its CiliumEndpoint and its node's address."""
-    address = pod.pod.ip
+    address = pod.ip
     if pod.endpoint is None or pod.node.cilium is None:
         return context.hop(expected, f"ipcache[{address}]").unknown(
             Unavailable(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...addresses import IpAddress, family_of
 from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...evidence.reading import Absent, Unavailable
@@ -23,7 +24,7 @@ _OTHER_RESOLVERS = ("Default", "None")
 class _Expected:
     """The addresses that the name should resolve to, with their text and facts."""
 
-    addresses: frozenset[str]
+    addresses: frozenset[IpAddress]
     text: str
     facts: Mapping[str, str]
 
@@ -36,7 +37,7 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
         return hop.ok("not resolved yet") if report is None else hop.unknown(report)
     if is_unresolved(context, report):
         return _unresolved(context, hop, report, right)
-    if report.remote_ip and (":" in report.remote_ip) != (":" in context.source.pod.ip):
+    if report.remote_ip and family_of(report.remote_ip) is not context.plan.family:
         message = f"curl connected to {report.remote_ip}; paths of another IP version are not followed"
         return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     return _unexpected_address(context, hop, report, right) or _expected_address(context, hop, report)
@@ -47,10 +48,10 @@ def _expected(context: CheckContext) -> _Expected:
     frontend = context.plan.frontend
     if frontend:
         text = f"the ClusterIP of the Service, {frontend.ip}"
-        return _Expected(frozenset({frontend.ip}), text, {"clusterIP": frontend.ip})
+        return _Expected(frozenset({frontend.ip}), text, {"clusterIP": str(frontend.ip)})
     addresses = frozenset(backend.ip for backend in context.plan.backends)
     text = f"one of {len(addresses)} ready endpoint(s)"
-    return _Expected(addresses, text, {"backends": ", ".join(sorted(addresses))})
+    return _Expected(addresses, text, {"backends": ", ".join(sorted(map(str, addresses)))})
 
 
 def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected) -> Finding:
@@ -71,7 +72,7 @@ def _unexpected_address(
     backends = () if report.remote_ip else context.plan.backends
     if not called or called in right.addresses | {backend.ip for backend in backends}:
         return None
-    hop.observed(f"curl connected to {called}", {**_facts(report), "remoteIP": called})
+    hop.observed(f"curl connected to {called}", {**_facts(report), "remoteIP": str(called)})
     return hop.broken(
         Reason.DNS_UNEXPECTED_ANSWER,
         f"{context.plan.request.host} resolved to {called}, but it should resolve to {right.text}",
@@ -92,7 +93,8 @@ def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport
 
 
 def _facts(report: ClientReport) -> dict[str, str]:
-    return {"remoteIP": report.remote_ip, "nameLookup": f"{report.timings.name_lookup * 1000:.1f} ms"}
+    took = f"{report.timings.name_lookup * 1000:.1f} ms"
+    return {"remoteIP": str(report.remote_ip or ""), "nameLookup": took}
 
 
 def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
@@ -127,7 +129,7 @@ def _why_unresolved(
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = judge_dns_path(context, nameserver)
     found = first_fault(findings)
-    servers = ", ".join(backend.ip for backend in nameserver.backends)
+    servers = ", ".join(str(backend.ip) for backend in nameserver.backends)
     hop.programmed(
         f"the path to {where}: {_ok_count(findings)}",
         {"nameServer": nameserver.frontend.ip, "nameServers": servers},
@@ -161,9 +163,9 @@ def _unanswered(report: ClientReport, where: str, seen: Queries, *, judged: bool
     return Reason.DNS_LOOKUP_FAILED, ""
 
 
-def _called(context: CheckContext) -> str:
+def _called(context: CheckContext) -> IpAddress | None:
     """The destination address of untranslated packets in events, because curl reports no address of a failed
-    connection. "" if there is none, or if a socket may have translated them: that leaves no entry, but the result is
+    connection. None if there is none, or if a socket may have translated them: that leaves no entry, but the result is
     always one of the node's backends.
     """
     connection, port = context.connection, context.plan.request.port
@@ -172,20 +174,20 @@ def _called(context: CheckContext) -> str:
         by_socket and balances_as_planned(context)
     )
     if connection.chosen or connection.translated or connection.untranslated or not is_known:
-        return ""
+        return None
     sent = connection.events.sent_on(context.path.source_node)
-    return next((observation.to[0] for observation in sent if observation.to[1] == port), "")
+    return next((observation.to[0] for observation in sent if observation.to[1] == port), None)
 
 
-def _shown(context: CheckContext) -> str:
-    """The expected address, if packets of this connection show that curl used it; otherwise ""."""
+def _shown(context: CheckContext) -> IpAddress | None:
+    """The expected address, if packets of this connection show that curl used it; otherwise None."""
     connection, frontend = context.connection, context.plan.frontend
     if frontend is None:
-        return connection.chosen.ip if connection.chosen else ""
+        return connection.chosen.ip if connection.chosen else None
     to = {observation.to for observation in connection.events.observations if not observation.reply}
     to |= {drop.to for drop in connection.events.drops if not drop.reply}
     known = connection.translated or connection.untranslated or connection.chosen
-    return frontend.ip if known or (frontend.ip, frontend.number) in to else ""
+    return frontend.ip if known or (frontend.ip, frontend.number) in to else None
 
 
 def _ok_count(findings: Sequence[Finding]) -> str:

@@ -5,6 +5,7 @@ native routing, for the pod itself; and nothing drops packets on the output path
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.fact import Fact
@@ -47,7 +48,7 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 
 def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
     """The route to the pod itself with native routing, otherwise to its node."""
-    address = towards.pod.ip if context.path.encapsulation is Encapsulation.NONE else None
+    address = towards.ip if context.path.encapsulation is Encapsulation.NONE else None
     pod = None if context.source.pod.host_network else towards
     return judge_route(context, expected, towards.node, address, seen, pod)
 
@@ -56,7 +57,7 @@ def judge_route(
     context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
-    address: str | None,
+    address: IpAddress | None,
     seen: bool,
     pod: PodFacts | None = None,
 ) -> Finding:
@@ -98,7 +99,7 @@ def _judge_beyond_route(
     hop: HopCheck,
     towards: NodeFacts,
     pod: PodFacts | None,
-    target: str,
+    target: IpAddress,
     route: links.Route,
 ) -> Finding:
     """The finding beyond a correct route: neighbor entry, packet filters, qdiscs and programs, MTUs."""
@@ -115,7 +116,7 @@ def _dropped_from_host(context: CheckContext, hop: HopCheck, route: links.Route)
 
 
 def _wrong_route(
-    context: CheckContext, node: str, target: str, node_ips: tuple[str, ...], route: links.Route
+    context: CheckContext, node: str, target: IpAddress, node_ips: tuple[IpAddress, ...], route: links.Route
 ) -> str | None:
     """What is wrong with a route that does not lead to the other node."""
     if target not in node_ips and context.config.auto_direct_node_routes and route.gateway not in node_ips:
@@ -127,7 +128,7 @@ def _via(route: links.Route) -> str:
     return f"via {route.gateway} dev {route.device}" if route.gateway else f"dev {route.device}"
 
 
-def _detour(context: CheckContext, hop: HopCheck, target: str, route: links.Route, fact: Fact) -> Fault:
+def _detour(context: CheckContext, hop: HopCheck, target: IpAddress, route: links.Route, fact: Fact) -> Fault:
     """A gateway on the route to a node in a directly connected subnet."""
     if route.gateway is None or context.outcome.met is False:
         return None
@@ -161,7 +162,7 @@ def _neighbor(
     context: CheckContext,
     expected: ExpectedHop,
     towards: NodeFacts,
-    target: str,
+    target: IpAddress,
     route: links.Route,
 ) -> Fault:
     """The neighbor entry of the other node, or of the gateway to it. Read only after a failure."""

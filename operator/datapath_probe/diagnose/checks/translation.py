@@ -63,7 +63,7 @@ def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradicti
         or to in programmed.backends
     ):
         return None
-    fact = conntrack.service_entry(node, context.source.pod.ip, port, frontend.ip, frontend.number)
+    fact = conntrack.service_entry(node, context.source.ip, port, frontend.ip, frontend.number)
     message = (
         f"conntrack of {node} sends this connection to {to}, which is in none of the Service's slots: the entry "
         f"is older than the connection, and was created for another one from port {port}"

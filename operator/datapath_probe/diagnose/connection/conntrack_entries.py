@@ -5,6 +5,7 @@ Called by `conntrack_lookup`, `backend_selection`, and checks that look up furth
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -45,16 +46,16 @@ class ConntrackEntries:
         """The node of the source."""
         return self.plan.source.node.name
 
-    def service(self, ip: str, port: int) -> Trace:
+    def service(self, ip: IpAddress, port: int) -> Trace:
         """The SVC entry of this Service address, which has the ID of the selected backend."""
-        client, client_port = self.plan.source.pod.ip, self.run.request.local_port
+        client, client_port = self.plan.source.ip, self.run.request.local_port
         return self._of_this_run(conntrack.service_entry(self.source_node, client, client_port, ip, port))[0]
 
-    def untranslated(self, ip: str, port: int) -> Trace:
+    def untranslated(self, ip: IpAddress, port: int) -> Trace:
         """The OUT entry to the Service's own address, which an untranslated connection creates."""
         if self.plan.source.pod.host_network:
             return Unwritten()
-        client, client_port = self.plan.source.pod.ip, self.run.request.local_port
+        client, client_port = self.plan.source.ip, self.run.request.local_port
         return self._of_this_run(conntrack.out_entry(self.source_node, client, client_port, ip, port))[0]
 
     def outgoing(self, backend: Backend) -> Dated:
@@ -85,12 +86,12 @@ class ConntrackEntries:
 
 def client_address(
     plan: Plan, backend: Backend, reader: EvidenceReader, config: AgentConfig
-) -> str | Unavailable:
+) -> IpAddress | Unavailable:
     """The source address of packets to this backend: the pod's; for a host, the preferred source of its route."""
     if is_hairpin(plan, backend, config.socket_lb):
         return config.service_loopback
     if not plan.source.pod.host_network:
-        return plan.source.pod.ip
+        return plan.source.ip
     route = reader.read(links.route_to(plan.source.node.name, backend.ip), links.parse_route)
     if isinstance(route, links.Route) and route.source:
         return route.source

@@ -7,6 +7,7 @@ Called by `flow_events`. Source: Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c
 from dataclasses import dataclass
 from enum import Enum
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
 from ...sources.drop_reasons import describe
@@ -124,7 +125,7 @@ class Drop:
     count: int = 1
     policies: tuple[str, ...] = ()
     source_identity: int = 0
-    to: tuple[str, int] = ("", 0)
+    to: tuple[IpAddress | None, int] = (None, 0)
 
     @property
     def is_denial(self) -> bool:

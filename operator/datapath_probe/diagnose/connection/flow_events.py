@@ -9,6 +9,7 @@ Source: Cilium 1.18 `pkg/hubble/container/ring.go`, `bpf/lib/trace.h`.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
 from ...evidence.fact import Fact
@@ -31,6 +32,10 @@ _CLOCK_SKEW_S = 2.0
 _LEAVES_THE_NODE = frozenset({Point.TO_OVERLAY, Point.TO_STACK, Point.TO_NETWORK})
 _ICMP_ERRORS = ("DestinationUnreachable", "TimeExceeded", "ParameterProblem")
 
+SocketAddress = tuple[IpAddress | None, int]
+"""Address and port."""
+_Sighting = tuple[str, Point, bool, SocketAddress]  # node, point, reply, destination
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -39,7 +44,7 @@ class Observation:
     node: str
     point: Point
     reply: bool
-    to: tuple[str, int]
+    to: SocketAddress
     flags: frozenset[str]
 
 
@@ -155,11 +160,11 @@ def _from_monitor(reader: EvidenceReader, plan: Plan, node: str) -> Flows | None
 
 
 def _connection(run: PathRun, node: str) -> Fact:
-    return hubble.connection(node, run.plan.source.pod.ip, run.request.local_port, _since_s(run))
+    return hubble.connection(node, run.plan.source.ip, run.request.local_port, _since_s(run))
 
 
 def _icmp_fact(run: PathRun, node: str) -> Fact:
-    return hubble.icmp(node, run.plan.source.pod.ip, _since_s(run))
+    return hubble.icmp(node, run.plan.source.ip, _since_s(run))
 
 
 def _since_s(run: PathRun) -> int:
@@ -188,12 +193,12 @@ def _to_reread(reader: EvidenceReader, run: PathRun, node: str) -> tuple[Fact, .
 
 
 def _is_ours(flow: Flow, run: PathRun) -> bool:
-    ends = {(flow.source, flow.source_port), (flow.destination, flow.destination_port)}
-    return flow.protocol == "TCP" and (run.plan.source.pod.ip, run.request.local_port) in ends
+    ends = (flow.source, flow.source_port), (flow.destination, flow.destination_port)
+    return flow.protocol == "TCP" and (run.plan.source.ip, run.request.local_port) in ends
 
 
 def _is_reply(flow: Flow, run: PathRun) -> bool:
-    return (flow.destination, flow.destination_port) == (run.plan.source.pod.ip, run.request.local_port)
+    return (flow.destination, flow.destination_port) == (run.plan.source.ip, run.request.local_port)
 
 
 def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str, Flow]]) -> tuple[Drop, ...]:
@@ -231,21 +236,27 @@ def _drops(run: PathRun, destination_node: str | None, flows: Sequence[tuple[str
 
 
 def _observations(run: PathRun, flows: Sequence[tuple[str, Flow]]) -> tuple[Observation, ...]:
-    flags: dict[tuple[str, Point, bool, tuple[str, int]], set[str]] = {}
+    flags: dict[_Sighting, set[str]] = {}
     for node, flow in flows:
         if flow.point and not flow.drop_code:
             to = flow.destination, flow.destination_port
             flags.setdefault((node, flow.point, _is_reply(flow, run), to), set()).update(flow.flags)
     return tuple(
         Observation(node, point, reply, to, frozenset(seen))
-        for (node, point, reply, to), seen in sorted(flags.items())
+        for (node, point, reply, to), seen in sorted(flags.items(), key=lambda item: _order(item[0]))
     )
 
 
+def _order(sighting: _Sighting) -> tuple[str, Point, bool, str, int]:
+    """Addresses of different families have none among themselves, their texts do."""
+    node, point, reply, (ip, port) = sighting
+    return node, point, reply, str(ip or ""), port
+
+
 def _icmp(reader: EvidenceReader, run: PathRun, nodes: Sequence[str]) -> tuple[str, ...]:
-    source = run.plan.source.pod.ip
+    source = run.plan.source.ip
     errors = {
-        f"{flow.source}: {flow.summary}"
+        f"{flow.source or ''}: {flow.summary}"
         for node in nodes
         for flows in reader.series(_icmp_fact(run, node), hubble.parse)[-1:]
         if isinstance(flows, Flows)

@@ -32,7 +32,7 @@ _MISROUTED = {Role.SOURCE: Defect.REPLIES_MISROUTED, Role.DESTINATION: Defect.RE
 
 def without_endpoint(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     """No CiliumEndpoint: the pod's agent may have no such endpoint either, or the other node has no ipcache entry."""
-    agent = context.reader.read(agent_endpoint.at(pod.node.name, pod.pod.ip), agent_endpoint.parse)
+    agent = context.reader.read(agent_endpoint.at(pod.node.name, pod.ip), agent_endpoint.parse)
     return (_UNKNOWN[role],) if isinstance(agent, Absent) else by_address(context, role, pod)
 
 
@@ -66,7 +66,7 @@ def by_no_node(context: CheckContext, role: Role, pod: PodFacts) -> Defects:
     other = _other(context, role)
     if other is None or not _routed_directly(context) or pod.node.node is None:
         return ()
-    route = context.reader.read(links.route_to(other, pod.pod.ip), links.parse_route)
+    route = context.reader.read(links.route_to(other, pod.ip), links.parse_route)
     routed = isinstance(route, links.Route) and route.gateway in pod.node.node.internal_ips
     return (_MISROUTED[role],) if isinstance(route, links.Route | Absent) and not routed else ()
 
@@ -79,7 +79,7 @@ def by_cidr(context: CheckContext, role: Role) -> Defects:
 def _record(context: CheckContext, role: Role, pod: PodFacts) -> IpcacheMatch | None:
     """The other node's ipcache entry for the pod; None if unknown."""
     other = _other(context, role)
-    record = lookup_ipcache(context, other, pod.pod.ip) if other else None
+    record = lookup_ipcache(context, other, pod.ip) if other else None
     return None if isinstance(record, Unavailable) else record
 
 

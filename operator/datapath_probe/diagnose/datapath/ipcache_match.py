@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.maps import ipcache
@@ -20,7 +21,7 @@ class IpcacheMatch:
     rests_on: tuple[Fact, ...]
 
 
-def lookup_ipcache(context: CheckContext, node: str, address: str) -> IpcacheMatch | Unavailable:
+def lookup_ipcache(context: CheckContext, node: str, address: IpAddress) -> IpcacheMatch | Unavailable:
     """The longest-prefix match that the node's programs find, and whether it is the address's own entry."""
     layout = context.layout(node)
     if isinstance(layout, Unavailable):

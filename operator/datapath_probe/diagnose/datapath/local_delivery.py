@@ -92,7 +92,7 @@ def wrong_route(
     node, device = hop.expected.node, _stack_device(context, agent)
     if device is None or (device == agent.interface_name and not _has_device(context, node, agent, up=True)):
         return None
-    fact = links.route_to(node, pod.pod.ip)
+    fact = links.route_to(node, pod.ip)
     route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return route
@@ -101,7 +101,7 @@ def wrong_route(
         if route.device == device:
             return None
     found = "no route" if isinstance(route, Absent) else f"a route through {route.device}"
-    message = f"{node} has {found} to its own pod {pod.pod.ip}, which is behind {device}"
+    message = f"{node} has {found} to its own pod {pod.ip}, which is behind {device}"
     return Contradiction(Reason.ENDPOINT_ROUTE_MISSING, message, (Defect.ROUTED_ELSEWHERE,), (fact,))
 
 
@@ -143,7 +143,7 @@ def not_forwarded(
     node, out = pod.node.name, _stack_device(context, agent)
     if out is None or context.outcome.met is not False:
         return None
-    route = context.reader.read(links.route_to(node, pod.pod.ip), links.parse_route)
+    route = context.reader.read(links.route_to(node, pod.ip), links.parse_route)
     if not isinstance(route, links.Route) or route.device != out:
         return None
     return unforwarded(context, node, packet, device, reason, out)

@@ -3,6 +3,7 @@
 In: a context. Out: a missing program. Read only after a failure; called by the check of `service-translation`.
 """
 
+from ...addresses import IpFamily
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -15,7 +16,8 @@ from ..finding.hop_check import Contradiction
 
 def socket_lb_detached(context: CheckContext, node: str) -> Fault:
     """`cil_sock4_connect` is not attached: no connection of a pod is translated, including those to a name server."""
-    if context.outcome.met is not False or not context.config.socket_lb or ":" in context.source.pod.ip:
+    served = context.config.socket_lb and context.plan.family is IpFamily.IPV4
+    if context.outcome.met is not False or not served:
         return None
     of_link, of_program = socket_lb.link(node), socket_lb.program(node)
     attached = context.reader.read(of_link, socket_lb.parse_link)

@@ -4,9 +4,11 @@ In: a planned frontend. Out: the entry that programs use. Called by `backend_sel
 Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_lookup_service`), `bpf/bpf_sock.c` (`sock4_wildcard_lookup`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
+from ...addresses import IpAddress, IpFamily, family_of
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
@@ -15,7 +17,7 @@ from ...sources.maps import lbmap
 from ...sources.maps.lbmap import Scope, ServiceFlag, ServiceSlot
 from ..finding.evidence_reader import EvidenceReader
 
-_ANY_ADDRESS = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # a key of a map
+_ANY_ADDRESS: Mapping[IpFamily, IpAddress] = {IpFamily.IPV4: IPv4Address(0), IpFamily.IPV6: IPv6Address(0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def lookup_service(reader: EvidenceReader, node: str, frontend: Frontend, socket
     found = _scoped(reader, node, address)
     if not (isinstance(found.slot, Absent) and frontend.node_port and socket_lb):
         return found
-    anywhere = replace(address, ip=_ANY_ADDRESS[ip_address(address.ip).version])
+    anywhere = replace(address, ip=_ANY_ADDRESS[family_of(address.ip)])
     other = _scoped(reader, node, anywhere)
     rests_on = (*found.rests_on, *other.rests_on)
     if isinstance(other.slot, Absent):

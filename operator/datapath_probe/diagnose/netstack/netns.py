@@ -6,6 +6,7 @@ In: a context, a pod and its endpoint. Called by the checks of interfaces, `mtu`
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
@@ -30,7 +31,7 @@ def namespace_of(
     context: CheckContext, pod: PodFacts, agent: AgentEndpoint
 ) -> NetworkNamespace | Unavailable:
     """The pod's network namespace; `Unavailable(NetworkNamespaceNotFound)` if the agent sees none for it."""
-    node, ip = pod.node.name, pod.pod.ip
+    node, ip = pod.node.name, pod.ip
     by_address, of_all = netns.find(node), netns.survey(node)
     namespaces = context.reader.read(by_address, netns.parse)
     if isinstance(namespaces, Unavailable):
@@ -57,7 +58,7 @@ def namespace_of(
     return NetworkNamespace(end.namespace, ip not in end.addresses, (by_address, of_all))
 
 
-def _named_before(context: CheckContext, by_address: Fact, ip: str) -> tuple[str, ...]:
+def _named_before(context: CheckContext, by_address: Fact, ip: IpAddress) -> tuple[str, ...]:
     """The namespaces that had the address in the last earlier reading of this run that found any."""
     looks = (
         look.get(ip, ())
@@ -67,6 +68,6 @@ def _named_before(context: CheckContext, by_address: Fact, ip: str) -> tuple[str
     return next(filter(None, reversed(tuple(looks))), ())
 
 
-def _not_found(node: str, ip: str) -> Unavailable:
+def _not_found(node: str, ip: IpAddress) -> Unavailable:
     message = f"no network namespace that the agent on {node} sees has {ip}"
     return Unavailable(Reason.NAMESPACE_NOT_FOUND, message)

@@ -1,5 +1,6 @@
 """The packets of a run's request and reply between the two nodes, as kernels and packet filters see them."""
 
+from ...addresses import IpAddress
 from ...plan.plan import NodeFacts, PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.iproute2 import links
@@ -22,7 +23,7 @@ def tunnel_packet(context: CheckContext, sender: NodeFacts, receiver: NodeFacts)
 
 
 def request_packet(
-    context: CheckContext, devices: frozenset[str], *, reply: bool = False, client: str = ""
+    context: CheckContext, devices: frozenset[str], *, reply: bool = False, client: IpAddress | None = None
 ) -> Packet | None:
     """The packet of the request, or of its reply, between the nodes; None while the destination is not known. `client`:
     the source address, if it is not the pod's own.
@@ -30,7 +31,7 @@ def request_packet(
     if context.backend is None:
         return None
     requester, server = (
-        (client or context.source.pod.ip, context.client_port),
+        (client or context.source.ip, context.client_port),
         (context.backend.ip, context.backend.port),
     )
     (source, source_port), (destination, destination_port) = (

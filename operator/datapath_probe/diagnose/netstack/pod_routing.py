@@ -6,6 +6,7 @@ Source: Linux 6.x `net/ipv4/route.c`, which refuses a source address that the na
 
 from collections.abc import Iterator
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
@@ -19,13 +20,13 @@ from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
 
-def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[str, int | None], ...]:
+def peers(context: CheckContext, pod: PodFacts) -> tuple[tuple[IpAddress, int | None], ...]:
     """The peers of the pod as its own kernel sees them, by address and port: for the source, the Service if its address
     is translated outside the pod. With socket load-balancing and an unknown backend, every candidate.
     """
     plan = context.plan
     if pod is not context.source:
-        return ((context.source.pod.ip, context.client_port),)
+        return ((context.source.ip, context.client_port),)
     if context.translates and plan.frontend:
         return ((plan.frontend.ip, plan.frontend.number),)
     chosen = (context.backend,) if context.backend else plan.backends[:MAX_CANDIDATES]
@@ -37,7 +38,7 @@ def packets_inside(context: CheckContext, pod: PodFacts, device: str) -> tuple[l
     own, is_source, l4 = context.client_port, pod is context.source, context.protocol.lower()
     if not is_source:
         own = context.backend.port if context.backend else 0
-    ip, by, request, reply = pod.pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
+    ip, by, request, reply = pod.ip, frozenset({device}), "NEW", "ESTABLISHED"
     others = peers(context, pod)
     arriving = [Packet(l4, peer, ip, own, port, by, reply if is_source else request) for peer, port in others]
     leaving = [Packet(l4, ip, peer, port, own, by, request if is_source else reply) for peer, port in others]
@@ -60,24 +61,24 @@ def _misrouted(
     pod: PodFacts,
     agent: AgentEndpoint,
     namespace: str,
-    target: str,
+    target: IpAddress,
     defect: Defect,
 ) -> Fault:
     is_source = pod is context.source
-    fact = links.pod_route_to(pod.node.name, namespace, target, None if is_source else pod.pod.ip)
+    fact = links.pod_route_to(pod.node.name, namespace, target, None if is_source else pod.ip)
     route = context.reader.read(fact, links.parse_route)
     if isinstance(route, Unavailable):
         return if_expected(route)
     name = f"{pod.pod.namespace}/{pod.pod.name}"
     if isinstance(route, Absent):
         message = (
-            f"pod {name} can't send to {target} from {pod.pod.ip}: it has no route there, or no such address"
+            f"pod {name} can't send to {target} from {pod.ip}: it has no route there, or no such address"
         )
         return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
     if route.device != agent.container_interface_name:
         message = f"pod {name} sends to {target} through {route.device}, not {agent.container_interface_name}"
         return Contradiction(Reason.ROUTE_MISSING, message, (defect,), (fact,))
     if is_source and route.source and route.source not in pod.pod.ips:
-        message = f"pod {name} sends to {target} from {route.source}, which is not its address {pod.pod.ip}"
+        message = f"pod {name} sends to {target} from {route.source}, which is not its address {pod.ip}"
         return Contradiction(Reason.INTERFACE_MISMATCH, message, (defect,), (fact,))
     return None

@@ -54,13 +54,14 @@ def unread(context: CheckContext) -> bool:
 
 
 def _listener(context: CheckContext) -> Socket | None:
-    return ss.listener(_known(context) or (), context.address)
+    known = _known(context)
+    return ss.listener(known, context.address) if known else None
 
 
 def _own(context: CheckContext) -> Socket | None:
     """The server's end of the request's connection."""
     port = context.client_port
-    return ss.of_connection(_known(context) or (), context.source.pod.ip, port) if port else None
+    return ss.of_connection(_known(context) or (), context.source.ip, port) if port else None
 
 
 def _known(context: CheckContext) -> Sequence[Socket] | None:

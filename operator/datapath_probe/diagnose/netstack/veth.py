@@ -4,6 +4,7 @@ interfaces.
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -29,7 +30,7 @@ class Pair:
     pod: links.Link | Absent | None
     routes: tuple[links.Route, ...]
     rests_on: tuple[Fact, ...]  # the first: the node's end
-    lacking: str = ""
+    lacking: IpAddress | None = None
     unread: Unavailable | None = None
 
 
@@ -55,7 +56,7 @@ def read_pair(
     if isinstance(routes, Unavailable):
         return _node_end(agent, host, host_fact, routes)
     rests_on = (host_fact, pod_fact, route_fact, *pod_netns.rests_on)
-    return Pair(agent, host, inside, routes, rests_on, pod.pod.ip if pod_netns.lacks_address else "")
+    return Pair(agent, host, inside, routes, rests_on, pod.ip if pod_netns.lacks_address else None)
 
 
 def _node_end(

@@ -25,6 +25,7 @@ from ...sources.curl import strip_progress
 from .redaction import starred, without_values
 from .run import PathRun, Request
 from .upgrade import entry_of, upgraded
+from .upgrade_addresses import upgraded_addresses
 from .windows import DEFAULT, Windows
 
 FORMAT = 2
@@ -87,14 +88,14 @@ class Bundle:
             }
             return cls(
                 PathRun(
-                    plan=_PLAN.validate_python(document["plan"]),
+                    plan=_PLAN.validate_python(upgraded_addresses(document["plan"])),
                     request=Request(
                         started=_number(request["started"]),
                         local_port=int(request["localPort"]),
                         reading=_to_reading(request["reading"]) if request["reading"] else None,
                     ),
                     evidence=Evidence(readings),
-                    plan_after=_PLAN_AFTER.validate_python(document["planAfter"]),
+                    plan_after=_PLAN_AFTER.validate_python(upgraded_addresses(document["planAfter"])),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
                     destination_churn=_CHURN.validate_python(document["behind"]),

@@ -23,7 +23,7 @@ def observed_profile(context: CheckContext, findings: Sequence[Finding]) -> Obse
         return None
     plan = context.plan
     backends = {
-        backend.pod_facts.pod.name if backend.pod_facts else backend.ip: backend.place.name
+        backend.pod_facts.pod.name if backend.pod_facts else str(backend.ip): backend.place.name
         if backend.place
         else ""
         for backend in plan.backends

@@ -8,6 +8,7 @@ nor does an agent that has been down for long. Called by `examination`.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from ...addresses import IpAddress
 from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
@@ -136,5 +137,5 @@ def _name(pod: Pod) -> str:
     return f"{pod.namespace}/{pod.name}"
 
 
-def _address(backend: Backend) -> tuple[str, int]:
+def _address(backend: Backend) -> tuple[IpAddress, int]:
     return backend.ip, backend.port

@@ -7,6 +7,7 @@ Source: Cilium 1.18 `pkg/k8s/apis/cilium.io/v2/types.go`, `pkg/ipam/types/types.
 
 from itertools import chain
 
+from ...addresses import IpAddress
 from ...plan.objects import Agent, CiliumEndpoint, CiliumNode
 from .fields import (
     Skips,
@@ -37,7 +38,7 @@ def cilium_endpoint(raw: object, skips: Skips) -> CiliumEndpoint:
         endpoint_id=integer(raw, "status", "id") or 0,
         identity=integer(raw, "status", "identity", "id") or 0,
         ips=addresses(ips, skips, "CiliumEndpoint.status.networking.addressing"),
-        node_ip=next(iter(node_ip), ""),
+        node_ip=next(iter(node_ip), None),
         state=text(raw, "status", "state"),
         written_at=last_written(raw),
     )
@@ -55,7 +56,7 @@ def cilium_node(raw: object, skips: Skips) -> CiliumNode:
     )
 
 
-def _node_addresses(raw: object, type_: str, skips: Skips) -> tuple[str, ...]:
+def _node_addresses(raw: object, type_: str, skips: Skips) -> tuple[IpAddress, ...]:
     found = (at(entry, "ip") for entry in elements(raw, "spec", "addresses") if text(entry, "type") == type_)
     return addresses(found, skips, "CiliumNode.spec.addresses")
 

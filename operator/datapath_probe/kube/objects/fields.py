@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_address, ip_network
-from typing import Protocol
+from ipaddress import ip_network
+from typing import Protocol, TypeVar
+
+from ...addresses import IpAddress, address
 
 Skips = Counter[str]
 """Number of invalid values by kind and field, such as `Pod.status.podIPs`."""
@@ -55,14 +57,14 @@ def texts(value: object, *path: str) -> Mapping[str, str]:
     return {key: item for key, item in found.items() if isinstance(item, str)}
 
 
-def addresses(values: Iterable[object], skips: Skips, field: str) -> tuple[str, ...]:
-    """Canonical IP addresses without duplicates, IPv4 first. Invalid values are counted, absent ones are not."""
-    return _canonical(ip_address, values, skips, field)
+def addresses(values: Iterable[object], skips: Skips, field: str) -> tuple[IpAddress, ...]:
+    """IP addresses without duplicates, IPv4 first. Invalid values are counted, absent ones are not."""
+    return _distinct(address, values, skips, field)
 
 
 def networks(values: Iterable[object], skips: Skips, field: str) -> tuple[str, ...]:
     """Canonical CIDRs without duplicates, IPv4 first; otherwise like `addresses`."""
-    return _canonical(partial(ip_network, strict=False), values, skips, field)
+    return tuple(map(str, _distinct(partial(ip_network, strict=False), values, skips, field)))
 
 
 class _Versioned(Protocol):
@@ -70,9 +72,12 @@ class _Versioned(Protocol):
     def version(self) -> int: ...
 
 
-def _canonical(
-    parse: Callable[[str], _Versioned], values: Iterable[object], skips: Skips, field: str
-) -> tuple[str, ...]:
+_Parsed = TypeVar("_Parsed", bound=_Versioned)
+
+
+def _distinct(
+    parse: Callable[[str], _Parsed], values: Iterable[object], skips: Skips, field: str
+) -> tuple[_Parsed, ...]:
     found = []
     for value in values:
         if value is None or value == "":
@@ -81,7 +86,7 @@ def _canonical(
             found.append(parse(value if isinstance(value, str) else ""))
         except ValueError:
             skips[field] += 1
-    return tuple(dict.fromkeys(str(parsed) for parsed in sorted(found, key=lambda parsed: parsed.version)))
+    return tuple(dict.fromkeys(sorted(found, key=lambda parsed: parsed.version)))
 
 
 def condition(value: object, type_: str) -> bool:

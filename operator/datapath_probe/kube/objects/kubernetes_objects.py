@@ -7,6 +7,7 @@ Called by `kube.watch.inventory`. Pure.
 from collections.abc import Mapping
 from itertools import chain
 
+from ...addresses import IpAddress
 from ...plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
 from .fields import (
     Skips,
@@ -24,6 +25,7 @@ from .fields import (
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
+_HEADLESS = "None"
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
 # The second name replaces the first.
@@ -92,7 +94,7 @@ def _container(spec: object, statuses: Mapping[str, object]) -> Container:
     )
 
 
-def _pod_ips(raw: object, skips: Skips) -> tuple[str, ...]:
+def _pod_ips(raw: object, skips: Skips) -> tuple[IpAddress, ...]:
     listed = (at(entry, "ip") for entry in elements(raw, "status", "podIPs"))
     return addresses(chain([at(raw, "status", "podIP")], listed), skips, "Pod.status.podIPs")
 
@@ -126,16 +128,15 @@ def node(raw: object, skips: Skips) -> Node:
 
 def service(raw: object, skips: Skips) -> Service:
     """Convert a Service."""
-    cluster_ip = text(raw, "spec", "clusterIP")
-    if cluster_ip != "None":
-        cluster_ips = [cluster_ip, *elements(raw, "spec", "clusterIPs")]
-        cluster_ip = next(iter(addresses(cluster_ips, skips, "Service.spec.clusterIP")), "")
+    first = text(raw, "spec", "clusterIP")
+    headless = first == _HEADLESS
+    cluster_ips = () if headless else (first, *elements(raw, "spec", "clusterIPs"))
     return Service(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
         uid=text(raw, "metadata", "uid"),
         type=text(raw, "spec", "type", default="ClusterIP"),
-        cluster_ip=cluster_ip,
+        cluster_ip=next(iter(addresses(cluster_ips, skips, "Service.spec.clusterIP")), None),
         ports=tuple(
             port
             for entry in elements(raw, "spec", "ports")
@@ -146,6 +147,7 @@ def service(raw: object, skips: Skips) -> Service:
         selects=bool(texts(raw, "spec", "selector")),
         selector=texts(raw, "spec", "selector"),
         prefers_close=_prefers_close(raw),
+        headless=headless,
     )
 
 
@@ -192,7 +194,7 @@ def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
     )
 
 
-def _slice_endpoint(raw: object, ip: str, port_name: str, port: int, protocol: str) -> SliceEndpoint:
+def _slice_endpoint(raw: object, ip: IpAddress, port_name: str, port: int, protocol: str) -> SliceEndpoint:
     # An unset `ready` means ready; an unset `serving` equals `ready`.
     # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
     ready = at(raw, "conditions", "ready") is not False

@@ -12,6 +12,7 @@ from typing import Any
 
 from kubernetes.aio.client import ApiClient
 
+from ...addresses import IpAddress
 from ...plan.objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, SliceEndpoint
 from ..objects import cilium_objects, kubernetes_objects
 from ..objects.fields import Skips, last_written, text, texts
@@ -33,7 +34,7 @@ class _PodEntry:
 class _Address:
     """Index key: an object with this address."""
 
-    ip: str
+    ip: IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ClusterInventory:
         entry = self._pods.cache.get((namespace, name))
         return entry.pod if entry else None
 
-    def pod_with(self, ip: str) -> Pod | None:
+    def pod_with(self, ip: IpAddress) -> Pod | None:
         """The running pod with this address in its own network namespace; the address is unique."""
         return next((entry.pod for entry in self._pods.cache.by_index(_Address(ip))), None)
 
@@ -106,7 +107,7 @@ class ClusterInventory:
         """A node by name."""
         return self._nodes.cache.get(("", name))
 
-    def node_with(self, ip: str) -> Node | None:
+    def node_with(self, ip: IpAddress) -> Node | None:
         """The node with this internal address."""
         return next(iter(self._nodes.cache.by_index(_Address(ip))), None)
 

@@ -16,7 +16,7 @@ def pair_text(outcome: Outcome, probe: Probe | None = None) -> str:
     ends = [source_text(outcome, probe), destination_text(outcome, probe)]
     backend = outcome.backend if isinstance(outcome, Diagnosis) else None
     if backend:
-        ends.append(f"{backend.ip}@{backend.place.name}" if backend.place else backend.ip)
+        ends.append(f"{backend.ip}@{backend.place.name}" if backend.place else str(backend.ip))
     return " → ".join(end for end in ends if end)
 
 

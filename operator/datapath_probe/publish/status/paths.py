@@ -54,7 +54,7 @@ def _source(diagnosis: Diagnosis) -> PathSource:
     return PathSource(
         pod=facts.pod.name,
         node=facts.pod.node,
-        ip=facts.pod.ip,
+        ip=str(facts.ip),
         identity=facts.endpoint.identity if facts.endpoint else None,
     )
 
@@ -65,10 +65,10 @@ def _destination(diagnosis: Diagnosis) -> PathDestination:
     return PathDestination(
         name=target.pod.name if target else None,
         node=place.name if place else None,
-        ip=backend.ip if backend else None,
+        ip=str(backend.ip) if backend else None,
         port=backend.port if backend else None,
         identity=target.endpoint.identity if target and target.endpoint else None,
-        service_ip=frontend.ip if frontend else None,
+        service_ip=str(frontend.ip) if frontend else None,
     )
 
 
@@ -79,7 +79,7 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
         exit_code=report.exit_code,
         http_status=report.status or None,
         local_port=local_port,
-        remote_ip=report.remote_ip or None,
+        remote_ip=str(report.remote_ip) if report.remote_ip else None,
         remote_port=report.remote_port or None,
         error=report.error or None,
         timings=Timings(

@@ -7,7 +7,9 @@ Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
+from ...addresses import parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
@@ -16,6 +18,7 @@ from ..parsing import parser
 FOLDER = "/tmp/cilium/config-map"  # noqa: S108
 """The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
+_SERVICE_LOOPBACK = IPv4Address("169.254.42.1")
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
     "auto-direct-node-routes",
@@ -72,7 +75,7 @@ class AgentConfig:
     ipv4: bool
     ipv6: bool
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
-    service_loopback: str  # the source address of a pod that reaches itself through a Service
+    service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
 
     @property
@@ -133,9 +136,15 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         underlay=values.get("underlay-protocol", "ipv4"),
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
-        service_loopback=values.get("ipv4-service-loopback-address", "169.254.42.1"),
+        service_loopback=_service_loopback(values),
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
         ),
     )
+
+
+def _service_loopback(values: Mapping[str, str]) -> IPv4Address:
+    """An agent does not start with what is no IPv4 address."""
+    found = parse_address(values.get("ipv4-service-loopback-address", ""))
+    return found if isinstance(found, IPv4Address) else _SERVICE_LOOPBACK

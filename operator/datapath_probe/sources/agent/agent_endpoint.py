@@ -5,6 +5,7 @@ Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.g
 
 from dataclasses import dataclass
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.parameters import device_name
@@ -14,14 +15,14 @@ from ..parsing import Json, failed, parser
 
 @dataclass(frozen=True, slots=True)
 class AgentEndpoint:
-    """`interface_name`, `ifindex`, `host_mac`: those of the lxc device; `mac`: that of the pod; `ipv4` "": there is
+    """`interface_name`, `ifindex`, `host_mac`: those of the lxc device; `mac`: that of the pod; `ipv4` None: there is
     none.
     """
 
     id: int
     state: str
     identity: int
-    ipv4: str
+    ipv4: IpAddress | None
     interface_name: str
     ifindex: int
     container_interface_name: str
@@ -34,7 +35,7 @@ def fact(node: str, endpoint: int) -> Fact:
     return Fact.of(FactKind.AGENT_ENDPOINT, node, endpoint=endpoint)
 
 
-def at(node: str, ip: str) -> Fact:
+def at(node: str, ip: IpAddress) -> Fact:
     """The endpoint with this address on the node, for a pod whose endpoint id is not known."""
     return Fact.of(FactKind.AGENT_ENDPOINT_BY_ADDRESS, node, address=ip)
 
@@ -50,12 +51,12 @@ def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
     shown = Json.parse(answer.stdout).only()
     status = shown["status"]
     networking = status["networking"]
-    addresses = [address["ipv4"].text("") for address in networking["addressing"]]
+    ipv4 = next(filter(None, (pair["ipv4"].text("") for pair in networking["addressing"])), None)
     return AgentEndpoint(
         id=shown["id"].integer(),
         state=status["state"].text(),
         identity=status["identity"]["id"].integer(),
-        ipv4=next(filter(None, addresses), ""),
+        ipv4=address(ipv4) if ipv4 else None,
         interface_name=device_name(networking["interface-name"].text()),
         ifindex=networking["interface-index"].integer(),
         container_interface_name=device_name(networking["container-interface-name"].text("eth0")),

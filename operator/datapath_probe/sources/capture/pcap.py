@@ -30,8 +30,8 @@ _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 class Outer:
     """Headers of a tunnel packet: the nodes, and the VNI, which is the security identity of the source."""
 
-    source: str
-    destination: str
+    source: IPv4Address
+    destination: IPv4Address
     encapsulation: str  # vxlan | geneve
     vni: int
 
@@ -46,9 +46,9 @@ class Packet:
     interface: str
     outgoing: bool
     outer: Outer | None
-    source: str
+    source: IPv4Address
     source_port: int
-    destination: str
+    destination: IPv4Address
     destination_port: int
     flags: tuple[str, ...]
     length: int
@@ -157,6 +157,6 @@ def _tunnel(data: bytes, ip: int) -> tuple[Outer, int]:
     return outer, tunnel + 8 + options + 14
 
 
-def _address(data: bytes, place: int) -> str:
+def _address(data: bytes, place: int) -> IPv4Address:
     (number,) = struct.unpack_from("!L", data, place)
-    return str(IPv4Address(number))
+    return IPv4Address(number)

@@ -8,6 +8,8 @@ Made by `hubble` and `monitor`, evaluated by `diagnose`. Source: Cilium 1.16–1
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ...addresses import IpAddress
+
 
 class Point(StrEnum):
     """Where a forwarded packet was observed. With aggregation, which is the default, only these points are reported."""
@@ -33,9 +35,9 @@ class Flow:
 
     at: float
     protocol: str  # "TCP", "UDP", "ICMPv4" …
-    source: str
+    source: IpAddress | None
     source_port: int
-    destination: str
+    destination: IpAddress | None
     destination_port: int
     drop_code: int | None = None
     point: Point | None = None

@@ -8,6 +8,7 @@ Source: Cilium 1.16–1.20 `hubble/cmd/observe`, `api/v1/flow/flow.proto`, `pkg/
 
 from datetime import datetime
 
+from ...addresses import IpAddress, parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
@@ -33,14 +34,14 @@ def parse_socket(answer: Answer) -> bool:
     return answer.exit_code == 0
 
 
-def connection(node: str, ip: str, port: int, since_s: int) -> Fact:
+def connection(node: str, ip: IpAddress, port: int, since_s: int) -> Fact:
     """Events of packets from or to this address and port in the last `since_s` seconds, by the node's clock.
     Translation of the destination does not change the client's address and port.
     """
     return Fact.of(FactKind.FLOWS, node, address=ip, port=port, since_s=since_s)
 
 
-def icmp(node: str, ip: str, since_s: int) -> Fact:
+def icmp(node: str, ip: IpAddress, since_s: int) -> Fact:
     """ICMP from or to this address. ICMP errors have no ports, so `connection` does not return them."""
     return Fact.of(FactKind.ICMP_FLOWS, node, address=ip, since_s=since_s)
 
@@ -75,9 +76,9 @@ def _flow(flow: Json, time: Json) -> Flow:
     return Flow(
         at=datetime.fromisoformat((time or flow["time"]).text()).timestamp(),
         protocol=protocol,
-        source=addresses.maybe("source").text(""),
+        source=parse_address(addresses.maybe("source").text("")),
         source_port=ports[0],
-        destination=addresses.maybe("destination").text(""),
+        destination=parse_address(addresses.maybe("destination").text("")),
         destination_port=ports[1],
         drop_code=code if code >= FIRST_DROP else None,
         point=_POINTS.get(point),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...addresses import parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
@@ -91,9 +92,9 @@ def _event(text: str) -> Flow | None:
     seen = Flow(
         at=0.0,
         protocol="TCP",
-        source=packet["l3"].maybe("src").text(""),
+        source=parse_address(packet["l3"].maybe("src").text("")),
         source_port=_port(packet["l4"].maybe("src").text("")),
-        destination=packet["l3"].maybe("dst").text(""),
+        destination=parse_address(packet["l3"].maybe("dst").text("")),
         destination_port=_port(packet["l4"].maybe("dst").text("")),
         point=point,
     )
@@ -114,9 +115,9 @@ def _denial(text: str) -> Flow | None:
     return Flow(
         at=0.0,
         protocol="TCP",
-        source=found["source"],
+        source=parse_address(found["source"]),
         source_port=_port(found["source_port"]),
-        destination=found["to"],
+        destination=parse_address(found["to"]),
         destination_port=_port(found["to_port"]),
         drop_code=_POLICY_DENIED,
         direction=found["direction"],

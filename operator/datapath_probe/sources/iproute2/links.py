@@ -6,11 +6,11 @@ Source: iproute2 6.x `ip -j`; devices of pods as in Cilium 1.18 `pkg/datapath/co
 import re
 from dataclasses import dataclass
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Unavailable
-from ..byte_order import ip_text, packed
 from ..packet import Packet
 from ..parsing import Json, failed, parser
 
@@ -49,9 +49,9 @@ class Route:
     """One next hop: `destination` is a prefix or "default"; gateway and source are None if there is none."""
 
     destination: str
-    gateway: str | None
+    gateway: IpAddress | None
     device: str
-    source: str | None
+    source: IpAddress | None
     mtu: int | None
 
 
@@ -95,17 +95,17 @@ def pod_routes(node: str, namespace: str) -> Fact:
     return Fact.of(FactKind.ROUTES, node, namespace=namespace)
 
 
-def route_to(node: str, ip: str) -> Fact:
+def route_to(node: str, ip: IpAddress) -> Fact:
     """How the node's kernel would send a packet to this address."""
     return Fact.of(FactKind.ROUTE, node, destination=ip)
 
 
-def routes_for(node: str, ip: str) -> Fact:
+def routes_for(node: str, ip: IpAddress) -> Fact:
     """All routes of the node's main table that match this address, not only the one that the kernel prefers."""
     return Fact.of(FactKind.ROUTES, node, match=ip)
 
 
-def pod_route_to(node: str, namespace: str, ip: str, source: str | None = None) -> Fact:
+def pod_route_to(node: str, namespace: str, ip: IpAddress, source: IpAddress | None = None) -> Fact:
     """How a pod's kernel would send a packet to this address; `source`: the pod's address that it is sent from."""
     return Fact.of(FactKind.ROUTE, node, destination=ip, source=source, namespace=namespace)
 
@@ -211,5 +211,5 @@ def _route(route: Json, next_hop: Json) -> Route:
     )
 
 
-def _address(shown: Json) -> str | None:
-    return ip_text(packed(shown.text())) if shown else None
+def _address(shown: Json) -> IpAddress | None:
+    return address(shown.text()) if shown else None

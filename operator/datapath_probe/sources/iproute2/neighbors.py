@@ -6,6 +6,7 @@ Source: iproute2 6.x `ip -j neigh show`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer
@@ -22,7 +23,7 @@ class Neighbor:
     unreachable: bool
 
 
-def neighbor(node: str, ip: str, device: str) -> Fact:
+def neighbor(node: str, ip: IpAddress, device: str) -> Fact:
     """The link-layer address for packets to this address."""
     return Fact.of(FactKind.NEIGHBOR, node, address=ip, device=device)
 
@@ -39,15 +40,15 @@ def parse_neighbor(answer: Answer) -> Neighbor | Absent:
 
 
 @parser("ip neigh show")
-def parse_neighbors(answer: Answer) -> Mapping[str, Neighbor]:
+def parse_neighbors(answer: Answer) -> Mapping[IpAddress, Neighbor]:
     """The neighbors by their addresses."""
     return _neighbors(answer)
 
 
-def _neighbors(answer: Answer) -> dict[str, Neighbor]:
+def _neighbors(answer: Answer) -> dict[IpAddress, Neighbor]:
     found = {}
     for shown in Json.parse(answer.stdout) if answer.stdout.strip() else ():
         states = {state.text() for state in shown["state"] or ()}
         mac = shown["lladdr"].text("").lower()
-        found[shown["dst"].text()] = Neighbor(mac, bool(states & _LOST_STATES))
+        found[address(shown["dst"].text())] = Neighbor(mac, bool(states & _LOST_STATES))
     return found

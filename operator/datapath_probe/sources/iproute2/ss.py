@@ -8,15 +8,16 @@ connections that wait to be accepted, and their maximum), `include/net/sock.h` (
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..parsing import parser
 
 _LISTENS, _HALF_OPEN = "LISTEN", "SYN-RECV"
-_ANY = frozenset({"*", str(IPv4Address(0)), "::"})
+_ANY = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104  # as `ss` prints them
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Socket:
     state: str
     received: int
     limit: int
-    address: str
-    peer: tuple[str, int | None]
+    address: IpAddress | None
+    peer: tuple[IpAddress | None, int | None]
 
     @property
     def is_full(self) -> bool:
@@ -58,29 +59,29 @@ def parse(answer: Answer) -> tuple[Socket, ...]:
     return tuple(_socket(line.split()) for line in answer.stdout.decode().splitlines())
 
 
-def listener(sockets: Sequence[Socket], address: str) -> Socket | None:
+def listener(sockets: Sequence[Socket], ip: IpAddress) -> Socket | None:
     """The socket that listens at this address, possibly at all addresses."""
-    own = _ANY | {address}
+    own = (None, ip)
     return next((one for one in sockets if one.state == _LISTENS and one.address in own), None)
 
 
-def of_connection(sockets: Sequence[Socket], peer: str, port: int) -> Socket | None:
+def of_connection(sockets: Sequence[Socket], peer: IpAddress, port: int) -> Socket | None:
     """The server's end of this client's connection."""
     return next((one for one in sockets if one.peer == (peer, port)), None)
 
 
 def _socket(words: Sequence[str]) -> Socket:
     state, received, limit, own, peer = words[:5]
-    address, _ = _end(own)
-    return Socket(state, int(received), int(limit), address, _end(peer))
+    ip, _ = _end(own)
+    return Socket(state, int(received), int(limit), ip, _end(peer))
 
 
-def _end(text: str) -> tuple[str, int | None]:
+def _end(text: str) -> tuple[IpAddress | None, int | None]:
     """Address and port; None: any. Dual-stack sockets have IPv4 addresses mapped into IPv6."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]").partition("%")[0]
     if host in _ANY:
-        return host, None if port == "*" else int(port)
-    address = ip_address(host)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address), None if port == "*" else int(port)
+        return None, None if port == "*" else int(port)
+    ip = address(host)
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return mapped or ip, None if port == "*" else int(port)

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
+from ...addresses import IpAddress
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
@@ -88,32 +89,47 @@ class CtEntry:
 
 
 def service_entry(
-    node: str, client: str, client_port: int, vip: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+    node: str,
+    client: IpAddress,
+    client_port: int,
+    vip: IpAddress,
+    port: int,
+    protocol: L4Protocol = L4Protocol.TCP,
 ) -> Fact:
     """SVC on the client's node: the selected backend. With socket load balancing there is none."""
     return _entry(_SERVICE, node, client, client_port, vip, port, protocol)
 
 
 def out_entry(
-    node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+    node: str,
+    client: IpAddress,
+    client_port: int,
+    server: IpAddress,
+    port: int,
+    protocol: L4Protocol = L4Protocol.TCP,
 ) -> Fact:
     """OUT on the client's node, with the translated server address; one with the ClusterIP was *not* translated."""
     return _entry("out", node, client, client_port, server, port, protocol)
 
 
 def in_entry(
-    node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol = L4Protocol.TCP
+    node: str,
+    client: IpAddress,
+    client_port: int,
+    server: IpAddress,
+    port: int,
+    protocol: L4Protocol = L4Protocol.TCP,
 ) -> Fact:
     """IN on the server's node."""
     return _entry("in", node, client, client_port, server, port, protocol)
 
 
-def icmp_related(node: str, client: str, server: str) -> Fact:
+def icmp_related(node: str, client: IpAddress, server: IpAddress) -> Fact:
     """ICMP errors to the client about this server; if `received` is fresh, one arrived.
 
     There is one entry per pair of addresses, which each new connection overwrites (with rx never).
     """
-    icmp = L4Protocol.ICMP if len(packed(client)) == 4 else L4Protocol.ICMPV6
+    icmp = L4Protocol.ICMP if client.version == 4 else L4Protocol.ICMPV6
     return _entry("related", node, client, 0, server, 0, icmp)
 
 
@@ -141,9 +157,15 @@ def parse(reading: Reading) -> CtEntry | Absent | Unavailable:
 
 
 def _entry(
-    entry: str, node: str, client: str, client_port: int, server: str, port: int, protocol: L4Protocol
+    entry: str,
+    node: str,
+    client: IpAddress,
+    client_port: int,
+    server: IpAddress,
+    port: int,
+    protocol: L4Protocol,
 ) -> Fact:
-    if len(packed(client)) != len(packed(server)):
+    if client.version != server.version:
         raise ValueError(f"{client} and {server} are not of one IP version")
     return Fact.of(
         FactKind.CONNTRACK_ENTRY,

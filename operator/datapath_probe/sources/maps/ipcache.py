@@ -9,13 +9,14 @@ Source: Cilium 1.16–1.20 `bpf/lib/{common,maps,eps}.h` (ipcache_key, remote_en
 from dataclasses import dataclass
 from enum import IntFlag
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
 from ..bpf.bpftool import parse_value
 from ..bpf.map_key import MapKey
 from ..bpf.map_layout import Layout
-from ..byte_order import family, ip_text, le16, le32, packed, packed16
+from ..byte_order import family, le16, le32, packed16
 
 _STATIC_BITS = 32  # cluster id, padding and family precede the address and are always compared
 _SIZE_V1 = 12  # up to 1.17: the tunnel endpoint is an IPv4 address
@@ -39,22 +40,22 @@ class IpcacheRecord:
     """
 
     identity: int
-    tunnel_endpoint: str | None
+    tunnel_endpoint: IpAddress | None
     encrypt_key: int
     flags: IpcacheFlag
 
 
-def lookup(node: str, layout: Layout, ip: str) -> Fact:
+def lookup(node: str, layout: Layout, ip: IpAddress) -> Fact:
     """The datapath's entry for this address."""
-    return _lookup(node, layout, ip, 8 * len(packed(ip)))
+    return _lookup(node, layout, ip, ip.max_prefixlen)
 
 
-def lookup_wider(node: str, layout: Layout, ip: str) -> Fact:
+def lookup_wider(node: str, layout: Layout, ip: IpAddress) -> Fact:
     """The entry that would apply if there were none for the address itself."""
-    return _lookup(node, layout, ip, 8 * len(packed(ip)) - 1)
+    return _lookup(node, layout, ip, ip.max_prefixlen - 1)
 
 
-def _lookup(node: str, layout: Layout, ip: str, prefix_length: int) -> Fact:
+def _lookup(node: str, layout: Layout, ip: IpAddress, prefix_length: int) -> Fact:
     return Fact.of(
         FactKind.IPCACHE_ENTRY, node, map=layout.ipcache_map, address=ip, prefix_length=prefix_length
     )
@@ -80,7 +81,7 @@ def _record(value: bytes) -> IpcacheRecord:
     has_tunnel = IpcacheFlag.HAS_TUNNEL in flags if len(value) == _SIZE_V2 else any(endpoint)
     return IpcacheRecord(
         identity=int.from_bytes(value[:4], "little"),
-        tunnel_endpoint=ip_text(endpoint) if has_tunnel else None,
+        tunnel_endpoint=address(endpoint) if has_tunnel else None,
         encrypt_key=value[-2],
         flags=flags,
     )

@@ -10,12 +10,13 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from ...addresses import IpAddress, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
 from ..bpf.bpftool import parse_value
 from ..bpf.map_key import MapKey
-from ..byte_order import L4Protocol, be16, ip_text, le16, le32, packed
+from ..byte_order import L4Protocol, be16, le16, le32, packed
 
 # backend id, count, rev_nat be16, flags, flags2, quarantined (padding until 1.17)
 _SLOT = struct.Struct("<I H 2s B B H")
@@ -71,7 +72,7 @@ class Frontend:
     Programs look up the protocol and then ANY: 1.16 writes only ANY, and Services created by it keep it.
     """
 
-    ip: str
+    ip: IpAddress
     port: int
     protocol: L4Protocol = L4Protocol.TCP
     scope: Scope = Scope.EXTERNAL
@@ -96,7 +97,7 @@ class ServiceSlot:
 class BackendRecord:
     """`state` is a `BackendState` if it is known."""
 
-    ip: str
+    ip: IpAddress
     port: int
     protocol: int
     state: int
@@ -106,7 +107,7 @@ class BackendRecord:
 class RevNatRecord:
     """The address of the Service that replies get as their source."""
 
-    ip: str
+    ip: IpAddress
     port: int
 
 
@@ -125,10 +126,10 @@ def slot(node: str, frontend: Frontend, number: int) -> Fact:
 
 def slot_key(fact: Fact) -> MapKey:
     """The key of a slot."""
-    address, scope = packed(fact.text("address")), Scope[fact.text("scope").upper()]
-    name = f"cilium_lb{4 if len(address) == 4 else 6}_services_v2"
+    ip, scope = packed(fact.text("address")), Scope[fact.text("scope").upper()]
+    name = f"cilium_lb{4 if len(ip) == 4 else 6}_services_v2"
     numbers = be16(fact.number("port")) + le16(fact.number("slot"))
-    return MapKey(name, address + numbers + bytes((fact.number("protocol"), scope, 0, 0)))
+    return MapKey(name, ip + numbers + bytes((fact.number("protocol"), scope, 0, 0)))
 
 
 def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
@@ -157,9 +158,8 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
     value = parse_value(reading, 4 + _BACKEND_TAIL.size, 16 + _BACKEND_TAIL.size)
     if not isinstance(value, bytes):
         return value
-    address = value[: -_BACKEND_TAIL.size]
     port, protocol, state = _BACKEND_TAIL.unpack(value[-_BACKEND_TAIL.size :])
-    return BackendRecord(ip_text(address), port, protocol, state)
+    return BackendRecord(address(value[: -_BACKEND_TAIL.size]), port, protocol, state)
 
 
 def revnat(node: str, rev_nat_id: int) -> Fact:
@@ -177,4 +177,4 @@ def parse_revnat(reading: Reading) -> RevNatRecord | Absent | Unavailable:
     value = parse_value(reading, 6, 18)
     if not isinstance(value, bytes):
         return value
-    return RevNatRecord(ip_text(value[:-2]), int.from_bytes(value[-2:], "big"))
+    return RevNatRecord(address(value[:-2]), int.from_bytes(value[-2:], "big"))

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
+from ...addresses import IpAddress
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
@@ -45,7 +46,7 @@ class EndpointRecord:
     parent_ifindex: int
 
 
-def lookup(node: str, ip: str) -> Fact:
+def lookup(node: str, ip: IpAddress) -> Fact:
     """The endpoint with this address, if it is on the node."""
     return Fact.of(FactKind.ENDPOINT_ENTRY, node, address=ip)
 

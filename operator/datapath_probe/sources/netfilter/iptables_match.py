@@ -5,8 +5,9 @@ Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 
+from ...addresses import IpAddress
 from ..packet import Match, Packet
 
 _TARGETS = frozenset({"-j", "-g"})
@@ -60,9 +61,11 @@ def _holds(option: str, value: str, packet: Packet, arriving: bool) -> bool | No
         return None
 
 
-def _between(address: str, value: str) -> bool:
+def _between(ip: IpAddress, value: str) -> bool | None:
     first, _, last = value.partition("-")
-    return IPv4Address(first) <= IPv4Address(address) <= IPv4Address(last or first)
+    if not isinstance(ip, IPv4Address):
+        return None
+    return IPv4Address(first) <= ip <= IPv4Address(last or first)
 
 
 def _is_device(packet: Packet, value: str) -> bool:
@@ -110,8 +113,8 @@ def _flags(names: str) -> frozenset[str]:
 
 _OF_PACKET: Mapping[str, Callable[[Packet, str], bool | None]] = {
     "-p": lambda packet, value: value in (packet.protocol, "all"),
-    "-s": lambda packet, value: ip_address(packet.source) in ip_network(value, strict=False),
-    "-d": lambda packet, value: ip_address(packet.destination) in ip_network(value, strict=False),
+    "-s": lambda packet, value: packet.source in ip_network(value, strict=False),
+    "-d": lambda packet, value: packet.destination in ip_network(value, strict=False),
     "-i": _is_device,
     "-o": _is_device,
     "-f": lambda _, __: False,  # not a fragment

@@ -6,7 +6,6 @@ Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from operator import eq, ge, gt, le, lt, ne
 from typing import TypeVar
 
@@ -156,8 +155,8 @@ def _payload(data: Attributes, packet: Packet) -> _Value | None:
             known = {
                 _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
                 9: bytes([_PROTOCOLS[packet.protocol]]),
-                12: ip_address(packet.source).packed,
-                16: ip_address(packet.destination).packed,
+                12: packet.source.packed,
+                16: packet.destination.packed,
             }
         case "NFT_PAYLOAD_TRANSPORT_HEADER":
             ports = (packet.source_port, packet.destination_port)

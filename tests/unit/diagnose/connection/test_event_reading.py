@@ -73,7 +73,7 @@ def test_without_hubble_the_monitor_runs_while_the_request_hangs() -> None:
     ]
     line = (
         '{"type":"drop","reason":"Stale or unroutable IP","source":1,"File":1,"summary":{"tcp":"TCP",'
-        f'"l3":{{"src":"{run.plan.source.pod.ip}","dst":"{run.plan.backends[0].ip}"}},'
+        f'"l3":{{"src":"{run.plan.source.ip}","dst":"{run.plan.backends[0].ip}"}},'
         f'"l4":{{"src":"{run.request.local_port}","dst":"80"}}}}}}'
     )
     seen_by_monitor = Answer(124, line.encode(), b"", 0.0, 4.0)
@@ -89,7 +89,7 @@ def monitored(run: PathRun, node: str, point: str | None = None) -> PathRun:
         "observationPoint": point,
         "summary": {
             "tcp": "TCP",
-            "l3": {"src": run.plan.source.pod.ip, "dst": run.plan.backends[0].ip},
+            "l3": {"src": str(run.plan.source.ip), "dst": str(run.plan.backends[0].ip)},
             "l4": {"src": str(run.request.local_port), "dst": str(run.plan.backends[0].port)},
         },
     }

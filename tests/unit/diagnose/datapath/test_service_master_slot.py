@@ -49,7 +49,7 @@ def own_reverse_nat(run: PathRun) -> tuple[int, Answer]:
     found = run.evidence.latest(lbmap.slot(run.plan.source.node.name, address_of(frontend), 0))
     slot = lbmap.parse_slot(found)
     assert isinstance(slot, lbmap.ServiceSlot)
-    value = [*map(int, frontend.ip.split(".")), *frontend.number.to_bytes(2, "big")]
+    value = [*frontend.ip.packed, *frontend.number.to_bytes(2, "big")]
     shown = json.dumps({"key": [], "value": [f"0x{octet:02x}" for octet in value]})
     return slot.rev_nat_id, Answer(0, shown.encode(), b"", 0.0, 0.0)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -39,7 +40,7 @@ def with_uplinks(run: PathRun, source_mtu: int, destination_mtu: int) -> PathRun
     for node, other, mtu in ((here, there, source_mtu), (there, here, destination_mtu)):
         cilium = nodes[other].cilium
         assert cilium is not None
-        route = {"dst": cilium.internal_ips[0], "dev": "eth0", "flags": []}
+        route = {"dst": str(cilium.internal_ips[0]), "dev": "eth0", "flags": []}
         link = links.link(node, "eth0")
         for fact, shown in (
             (links.route_to(node, cilium.internal_ips[0]), route),
@@ -108,7 +109,7 @@ def test_a_pod_whose_mtu_is_smaller_than_that_of_its_route_is_a_latent_fault_wit
 
 def test_routes_of_a_pod_may_have_a_smaller_mtu_than_its_device() -> None:
     link = links.Link(2, "eth0", None, up=True, mac="", mtu=1500, kind="veth", tunnel_port=None)
-    route = links.Route("default", "10.0.0.1", "eth0", None, mtu=1450)
+    route = links.Route("default", ip_address("10.0.0.1"), "eth0", None, mtu=1450)
     assert largest_packet(link, (route,)) == 1450
     assert largest_packet(link, (replace(route, mtu=None),)) == 1500
     assert largest_packet(link, ()) == 1500

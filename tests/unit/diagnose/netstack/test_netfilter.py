@@ -34,7 +34,7 @@ def inside(run: PathRun) -> tuple[str, str]:
     assert target is not None
     namespaces = netns.parse(run.evidence.latest(netns.find(target.node.name)))
     assert not isinstance(namespaces, Unavailable)
-    [namespace] = namespaces[target.pod.ip]
+    [namespace] = namespaces[target.ip]
     return target.node.name, namespace
 
 

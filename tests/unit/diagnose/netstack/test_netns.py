@@ -44,7 +44,7 @@ def destination() -> tuple[PodFacts, AgentEndpoint, str]:
     namespaces = netns.parse(RUN.evidence.latest(netns.find(node)))
     assert isinstance(agent, AgentEndpoint)
     assert isinstance(namespaces, dict)
-    [namespace] = namespaces[pod.pod.ip]
+    [namespace] = namespaces[pod.ip]
     return pod, agent, namespace
 
 
@@ -105,14 +105,14 @@ def test_a_pod_without_its_address_is_found_by_its_pair() -> None:
     answers = {netns.find(node): found({namespace: ""}), netns.survey(node): survey}
     finding = interface(answering(RUN, {**up(node, agent, namespace), **answers}))
     assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)
-    assert f"does not have the pod's address {pod.pod.ip}" in finding.message
+    assert f"does not have the pod's address {pod.ip}" in finding.message
 
 
 def test_of_two_namespaces_with_the_same_address_the_pods_is_the_one_behind_its_device() -> None:
     pod, agent, namespace = destination()
     node = pod.node.name
-    both = {netns.find(node): found({namespace: pod.pod.ip, "cni-zz": pod.pod.ip})}
-    survey = end(namespace, agent.ifindex, pod.pod.ip) + end("cni-zz", 999, pod.pod.ip)
+    both = {netns.find(node): found({namespace: str(pod.ip), "cni-zz": str(pod.ip)})}
+    survey = end(namespace, agent.ifindex, str(pod.ip)) + end("cni-zz", 999, str(pod.ip))
     finding = interface(
         answering(RUN, {**both, netns.survey(node): Answer(0, survey.encode(), b"", 0.0, 0.0)})
     )
@@ -146,7 +146,7 @@ def test_a_pod_that_lost_its_address_during_the_run_is_read_where_it_was() -> No
     node = pod.node.name
     no_routes = Answer(0, b"[]", b"", 0.0, 0.0)
     run = answering(RUN, {**up(node, agent, namespace), links.pod_routes(node, namespace): no_routes})
-    looks = (found({namespace: pod.pod.ip}), found({namespace: ""}))
+    looks = (found({namespace: str(pod.ip)}), found({namespace: ""}))
     readings = {**run.evidence.readings, netns.find(node): looks}
     finding = interface(replace(run, evidence=Evidence(readings)))
     assert (finding.verdict, finding.reason) == (HopVerdict.BROKEN, Reason.ROUTE_MISSING)

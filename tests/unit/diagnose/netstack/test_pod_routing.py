@@ -15,5 +15,5 @@ def test_a_pod_that_calls_a_node_port_looks_up_that_port() -> None:
     plan = with_frontend(run.plan, replace(frontend, node_port=30080))
     asked = facts_of(replace(run, plan=plan, plan_after=plan))
     sent = [q for q in asked if q.kind is FactKind.ROUTE and q.get("namespace")]
-    ports = {q.get("destination_port") for q in sent if q.get("destination") == frontend.ip}
+    ports = {q.get("destination_port") for q in sent if q.get("destination") == str(frontend.ip)}
     assert ports - {None} == {30080}

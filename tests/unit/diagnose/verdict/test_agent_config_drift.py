@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_with_unsupported_settings_of_the_cluster_only_the_outcome_is_known(
 def test_a_change_in_kubernetes_comes_before_unsupported_settings() -> None:
     recording = recorded(BROKEN)
     plan = replace(recording.plan, config={**recording.plan.config, "enable-wireguard": "true"})
-    elsewhere = with_backends(plan, replace(plan.backends[0], ip="10.244.9.9"))
+    elsewhere = with_backends(plan, replace(plan.backends[0], ip=ip_address("10.244.9.9")))
     diagnosis = diagnose(replace(recording, plan=plan, plan_after=elsewhere))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.IN_TRANSITION)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_changing_objects_are_a_transition(change: Callable[[Cluster], None], wo
     [
         (_pod("xwing", uid="another"), "pod default/xwing was re-created"),
         (_pod("deathstar-1", restarts=1), "a container of pod default/deathstar-1 restarted"),
-        (_pod("deathstar-1", ips=("10.244.1.99",)), "pod default/deathstar-1 changed"),
+        (_pod("deathstar-1", ips=(ip_address("10.244.1.99"),)), "pod default/deathstar-1 changed"),
         (_one_backend_less, "ready endpoints of default/deathstar:80 changed"),
         (_reconfigured, "Cilium's configuration changed"),
     ],

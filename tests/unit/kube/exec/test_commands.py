@@ -1,6 +1,6 @@
 """Facts as commands: the exact argv that runs in the agent's container."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
@@ -18,7 +18,7 @@ from datapath_probe.sources.maps import lxcmap
 from datapath_probe.sources.netfilter import iptables, nftables
 from datapath_probe.sources.packet import Packet
 
-PACKET = Packet("tcp", "10.0.0.1", "10.0.0.2", 80, 20001)
+PACKET = Packet("tcp", ip_address("10.0.0.1"), ip_address("10.0.0.2"), 80, 20001)
 KEY = "0a 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00"
 INSIDE = "nsenter --net=/var/run/cilium/netns/cni-1 "
 
@@ -29,26 +29,26 @@ INSIDE = "nsenter --net=/var/run/cilium/netns/cni-1 "
         (bpftool.map_id("n", "cilium_lxc"), "bpftool -j map show pinned /sys/fs/bpf/tc/globals/cilium_lxc"),
         (bpftool.attached("n", "eth0", "cni-1"), INSIDE + "bpftool -j net show dev eth0"),
         (
-            lxcmap.lookup("n", "10.0.0.1"),
+            lxcmap.lookup("n", ip_address("10.0.0.1")),
             f"bpftool -j map lookup pinned /sys/fs/bpf/tc/globals/cilium_lxc key hex {KEY}",
         ),
         (
             links.arrival("n", PACKET, "eth0"),
             "ip -j route get 10.0.0.2 from 10.0.0.1 iif eth0 ipproto tcp sport 20001 dport 80",
         ),
-        (links.routes_for("n", "10.0.0.2"), "ip -j route show match 10.0.0.2"),
+        (links.routes_for("n", ip_address("10.0.0.2")), "ip -j route show match 10.0.0.2"),
         (links.pod_routes("n", "cni-1"), INSIDE + "ip -j route show"),
-        (neighbors.neighbor("n", "10.0.0.2", "eth0"), "ip -j neigh show to 10.0.0.2 dev eth0"),
+        (neighbors.neighbor("n", ip_address("10.0.0.2"), "eth0"), "ip -j neigh show to 10.0.0.2 dev eth0"),
         (qdisc.losing("n"), "tc -j -s qdisc show"),
         (ss.of_host("n", 80), "ss -H -t -a -n sport = :80"),
         (iptables.fact("n", "cni-1", "legacy"), INSIDE + "iptables-legacy-save -c"),
-        (agent_endpoint.at("n", "10.0.0.1"), "cilium-dbg endpoint get ipv4:10.0.0.1 -o json"),
+        (agent_endpoint.at("n", ip_address("10.0.0.1")), "cilium-dbg endpoint get ipv4:10.0.0.1 -o json"),
         (
-            hubble.connection("n", "10.0.1.1", 20000, 35),
+            hubble.connection("n", ip_address("10.0.1.1"), 20000, 35),
             "hubble observe -o jsonpb --ip 10.0.1.1 --port 20000 --since 35s --last 100",
         ),
         (
-            hubble.icmp("n", "10.0.1.1", 35),
+            hubble.icmp("n", ip_address("10.0.1.1"), 35),
             "hubble observe -o jsonpb --ip 10.0.1.1 --protocol icmp --since 35s --last 100",
         ),
         (
@@ -79,7 +79,9 @@ def test_each_kind_without_required_parameters_has_a_command() -> None:
     assert len({argv_of(fact) for fact in plain}) == len(plain)
 
 
-@pytest.mark.parametrize("fact", [hubble.newest("n"), monitor.fact("n", 4), lxcmap.lookup("n", "10.0.0.1")])
+@pytest.mark.parametrize(
+    "fact", [hubble.newest("n"), monitor.fact("n", 4), lxcmap.lookup("n", ip_address("10.0.0.1"))]
+)
 def test_a_command_has_the_delivery_of_its_fact(fact: Fact) -> None:
     command, how = command_of(fact), delivery(fact)
     assert (command.node, command.timeout_s, command.program) == (fact.node, how.timeout_s, how.tool)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_pod() -> None:
         ready=True,
         terminating=False,
         host_network=False,
-        ips=("10.244.1.125", "fd00::1:7d"),
+        ips=(ip_address("10.244.1.125"), ip_address("fd00::1:7d")),
         containers=(
             Container("spaceship", True, {"http": 80}),
             Container("droid", False, {}),
@@ -120,13 +121,13 @@ def test_a_pending_pod_has_no_address_and_no_node() -> None:
     pod = kubernetes_objects.pod(
         {"metadata": POD["metadata"], "spec": {"containers": [{"name": "a"}]}}, Skips()
     )
-    assert (pod.ip, pod.node, pod.ready, pod.containers) == ("", "", False, (Container("a", False, {}),))
+    assert (pod.ip, pod.node, pod.ready, pod.containers) == (None, "", False, (Container("a", False, {}),))
 
 
 def test_an_invalid_address_is_skipped_and_counted() -> None:
     skips = Skips()
     raw = changed(POD, "status", "podIPs", to=[{"ip": "10.244.1.300"}, {"ip": 7}, {"ip": "10.244.1.125"}])
-    assert kubernetes_objects.pod(raw, skips).ips == ("10.244.1.125", "fd00::1:7d")
+    assert kubernetes_objects.pod(raw, skips).ips == (ip_address("10.244.1.125"), ip_address("fd00::1:7d"))
     assert skips == {"Pod.status.podIPs": 2}
 
 
@@ -135,7 +136,7 @@ def test_node() -> None:
         name="node2",
         ready=False,
         unschedulable=True,
-        internal_ips=("172.30.0.12",),
+        internal_ips=(ip_address("172.30.0.12"),),
         pod_cidrs=("10.244.1.0/24", "fd00:10:1::/64"),
         ready_changed_at=HALF_PAST_SIX + 60,
         cordoned_at=HALF_PAST_SIX,
@@ -148,7 +149,7 @@ def test_service() -> None:
         name="deathstar",
         uid="b1",
         type="NodePort",
-        cluster_ip="10.96.57.217",
+        cluster_ip=ip_address("10.96.57.217"),
         ports=(
             ServicePort("http", 80, "TCP", "web", 30080),
             ServicePort("dns", 53, "UDP", 5353, None),
@@ -162,30 +163,33 @@ def test_service() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "type_", "cluster_ip"),
+    ("spec", "type_", "headless"),
     [
-        ({"clusterIP": "None"}, "ClusterIP", "None"),
-        ({"type": "ExternalName", "externalName": "example.org"}, "ExternalName", ""),
+        ({"clusterIP": "None"}, "ClusterIP", True),
+        ({"type": "ExternalName", "externalName": "example.org"}, "ExternalName", False),
     ],
     ids=["headless", "ExternalName"],
 )
-def test_a_service_without_address(spec: Json, type_: str, cluster_ip: str) -> None:
+def test_a_service_without_address(spec: Json, type_: str, headless: bool) -> None:
     service = kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips())
-    assert (service.type, service.cluster_ip, service.selects) == (type_, cluster_ip, False)
+    assert (service.type, service.cluster_ip, service.headless) == (type_, None, headless)
+    assert not service.selects
 
 
 def test_a_dual_stack_service_has_its_ipv4_address() -> None:
     spec = {"clusterIP": "fd00::96", "clusterIPs": ["fd00::96", "10.96.57.217"]}
-    assert kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips()).cluster_ip == "10.96.57.217"
+    assert kubernetes_objects.service(changed(SERVICE, "spec", to=spec), Skips()).cluster_ip == ip_address(
+        "10.96.57.217"
+    )
 
 
 def test_a_slice_gives_one_record_per_address_and_port() -> None:
     ready, leaving = (True, True, False, "node1", "deathstar-0"), (False, True, True, None, None)
     assert kubernetes_objects.slice_endpoints(ENDPOINT_SLICE, Skips()) == (
-        SliceEndpoint("10.244.0.157", "http", 80, "TCP", *ready),
-        SliceEndpoint("10.244.0.157", "admin", 8080, "TCP", *ready),
-        SliceEndpoint("10.244.1.3", "http", 80, "TCP", *leaving),
-        SliceEndpoint("10.244.1.3", "admin", 8080, "TCP", *leaving),
+        SliceEndpoint(ip_address("10.244.0.157"), "http", 80, "TCP", *ready),
+        SliceEndpoint(ip_address("10.244.0.157"), "admin", 8080, "TCP", *ready),
+        SliceEndpoint(ip_address("10.244.1.3"), "http", 80, "TCP", *leaving),
+        SliceEndpoint(ip_address("10.244.1.3"), "admin", 8080, "TCP", *leaving),
     )
     assert kubernetes_objects.slice_service(ENDPOINT_SLICE) == "deathstar"
 
@@ -214,23 +218,23 @@ def test_cilium_endpoint() -> None:
         name="xwing",
         endpoint_id=1721,
         identity=27728,
-        ips=("10.244.1.125", "fd00::1:7d"),
-        node_ip="172.30.0.12",
+        ips=(ip_address("10.244.1.125"), ip_address("fd00::1:7d")),
+        node_ip=ip_address("172.30.0.12"),
         state="ready",
     )
 
 
 def test_a_cilium_endpoint_without_status() -> None:
     raw = {"metadata": CILIUM_ENDPOINT["metadata"]}
-    endpoint = CiliumEndpoint("default", "xwing", endpoint_id=0, identity=0, ips=(), node_ip="", state="")
+    endpoint = CiliumEndpoint("default", "xwing", endpoint_id=0, identity=0, ips=(), node_ip=None, state="")
     assert cilium_objects.cilium_endpoint(raw, Skips()) == endpoint
 
 
 def test_a_cilium_node_includes_the_cidrs_of_its_pools() -> None:
     assert cilium_objects.cilium_node(CILIUM_NODE, Skips()) == CiliumNode(
         name="node2",
-        internal_ips=("172.30.0.12",),
-        cilium_internal_ips=("10.244.1.68",),
+        internal_ips=(ip_address("172.30.0.12"),),
+        cilium_internal_ips=(ip_address("10.244.1.68"),),
         pod_cidrs=("10.244.1.0/24", "10.10.1.0/27"),
     )
 

@@ -1,6 +1,7 @@
 """Lookups by address, and the log of invalid object fields, without an API server."""
 
 import copy
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -44,13 +45,13 @@ def test_a_pod_is_found_by_each_of_its_addresses_without_iteration() -> None:
     ended = renamed(POD, "ended", phase="Succeeded", podIPs=[{"ip": "10.244.1.9"}])
     found = inventory(pods=[ended, POD])
     for ip in ("10.244.1.125", "fd00::1:7d"):
-        pod = found.pod_with(ip)
+        pod = found.pod_with(ip_address(ip))
         assert pod is not None
         assert pod.name == "xwing"
-    assert found.pod_with("10.244.1.9") is None
+    assert found.pod_with(ip_address("10.244.1.9")) is None
     put(found._pods, [renamed(POD, "xwing", podIP="10.244.1.9", podIPs=[{"ip": "10.244.1.9"}])])
-    assert found.pod_with("10.244.1.125") is None
-    assert found.pod_with("10.244.1.9") == found.pod("default", "xwing")
+    assert found.pod_with(ip_address("10.244.1.125")) is None
+    assert found.pod_with(ip_address("10.244.1.9")) == found.pod("default", "xwing")
 
 
 @pytest.mark.usefixtures("_no_iteration")
@@ -60,8 +61,8 @@ def test_a_node_is_found_by_its_address_without_iteration() -> None:
         {"type": "ExternalIP", "address": "192.0.2.8"},
     ]
     found = inventory(nodes=[NODE, renamed(NODE, "node7", addresses=addresses)])
-    assert found.node_with("192.0.2.7") == found.node("node7")
-    assert found.node_with("192.0.2.8") is None
+    assert found.node_with(ip_address("192.0.2.7")) == found.node("node7")
+    assert found.node_with(ip_address("192.0.2.8")) is None
 
 
 def test_each_invalid_field_is_logged_once() -> None:

@@ -14,7 +14,7 @@ from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.capture.pcap import Captured, Outer
 
 RECORDED = Path(__file__).parents[3] / "data/captures/cilium-1.18.5"
-XWING, DEATHSTAR, PORT = "10.244.1.236", "10.244.0.31", 19011
+XWING, DEATHSTAR, PORT = IPv4Address("10.244.1.236"), IPv4Address("10.244.0.31"), 19011
 NOTES = {
     "node1": b"ready\nif 2 eth0\nif 22 cilium_vxlan\nif 26 lxc8c48be32c455\nlost 3\n",
     "node2": b"ready\nif 13 lxcbaeb4c43515d\nif 18 cilium_vxlan\nif 2 eth0\nlost 0\n",
@@ -40,7 +40,7 @@ def test_the_first_packet_is_followed_from_the_pod_into_the_tunnel() -> None:
     assert way == [
         ("lxcbaeb4c43515d", False, None, 60),
         ("cilium_vxlan", True, None, 60),
-        ("eth0", True, Outer("172.30.0.12", "172.30.0.11", "vxlan", vni=3595), 110),
+        ("eth0", True, Outer(IPv4Address("172.30.0.12"), IPv4Address("172.30.0.11"), "vxlan", vni=3595), 110),
     ]
     syn = recorded("node2").packets[2]
     assert (syn.source, syn.source_port, syn.destination, syn.destination_port, syn.flags) == (
@@ -52,7 +52,7 @@ def test_the_first_packet_is_followed_from_the_pod_into_the_tunnel() -> None:
 def test_the_reply_has_the_identity_of_the_other_side() -> None:
     first = next(p for p in recorded("node1").packets if p.outer and p.outgoing)
     assert first.flags == ("SYN", "ACK")
-    assert first.outer == Outer("172.30.0.11", "172.30.0.12", "vxlan", vni=5315)
+    assert first.outer == Outer(IPv4Address("172.30.0.11"), IPv4Address("172.30.0.12"), "vxlan", vni=5315)
 
 
 def test_lost_packets_are_counted() -> None:

@@ -34,7 +34,7 @@ def test_refused(server: Server) -> None:
     report = report_of(request_to(server, port=free_port()))
     assert (report.exit_code, report.failure) == (CurlExit.COULDNT_CONNECT, ClientFailure.NOT_CONNECTED)
     assert not report.connected
-    assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == ("", 0, "", 0)
+    assert (report.local_ip, report.local_port, report.remote_ip, report.remote_port) == (None, 0, None, 0)
     assert report.timings.connect == 0
 
 
@@ -126,7 +126,7 @@ def test_the_first_curl_with_a_report_has_no_message() -> None:
     seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
     report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
-    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", "", 0)
+    assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", None, 0)
     assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,8 @@ def test_a_plain_request_and_its_report(server: Server) -> None:
     assert received.line == b"POST /v1/request-landing HTTP/1.1"
     assert received.peer_port == request.local_port
     assert received.body == b""
-    assert (report.local_ip, report.local_port) == ("127.0.0.1", request.local_port)
-    assert (report.remote_ip, report.remote_port) == (server.host, server.port)
+    assert (report.local_ip, report.local_port) == (ip_address("127.0.0.1"), request.local_port)
+    assert (report.remote_ip, report.remote_port) == (ip_address(server.host), server.port)
     assert (report.status, report.body, report.error) == (200, b"ok", "")
     timings = report.timings
     assert 0 < timings.connect < timings.first_byte <= timings.total < 10
@@ -215,14 +216,18 @@ def test_settings_of_the_container_have_no_effect(server: Server, tmp_path: Path
 
 def test_a_client_with_both_ip_versions_uses_ipv4() -> None:
     with serving(socket.AF_INET6) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ""
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip is None
     with serving(socket.AF_INET) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip == "127.0.0.1"
+        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ip_address("127.0.0.1")
 
 
 def test_ipv6_addresses_are_in_brackets() -> None:
     with serving(socket.AF_INET6) as server:
         report = report_of(request_to(server))
-        assert (report.status, report.local_ip, report.remote_ip) == (200, "::1", "::1")
+        assert (report.status, report.local_ip, report.remote_ip) == (
+            200,
+            ip_address("::1"),
+            ip_address("::1"),
+        )
         (received,) = server.take()
         assert received.headers[0] == f"Host: [::1]:{server.port}".encode()

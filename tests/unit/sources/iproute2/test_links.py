@@ -1,5 +1,7 @@
 """Routes, devices and uptime that the recorded lab does not have, in the output of iproute2 and procfs."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.evidence.reading import Absent, Unavailable
@@ -33,7 +35,7 @@ def test_a_multipath_route_has_several_next_hops_and_a_blackhole_none() -> None:
         '{"type":"blackhole","dst":"10.1.0.0/16","flags":[]}]'
     )
     assert links.parse_routes(printed(output)) == (
-        Route("default", "10.0.0.1", "eth0", None, 1400),
+        Route("default", ip_address("10.0.0.1"), "eth0", None, 1400),
         Route("default", None, "eth1", None, 1400),
     )
 

@@ -1,6 +1,7 @@
 """Qdiscs that drop or delay packets, and neighbors, in the output of iproute2."""
 
 import json
+from ipaddress import ip_address
 
 import pytest
 
@@ -83,8 +84,8 @@ def test_the_neighbors_of_a_pod_by_address() -> None:
         {"dst": "10.244.1.64", "state": ["NOARP"]},
     ]
     assert neighbors.parse_neighbors(printed(shown)) == {
-        "10.244.1.63": Neighbor("66:ea:08:2d:f2:b5", False),
-        "10.244.1.64": Neighbor("", False),
+        ip_address("10.244.1.63"): Neighbor("66:ea:08:2d:f2:b5", False),
+        ip_address("10.244.1.64"): Neighbor("", False),
     }
     assert neighbors.parse_neighbors(Answer(0, b"", b"", 0.0, 0.0)) == {}
 

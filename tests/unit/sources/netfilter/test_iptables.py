@@ -1,12 +1,16 @@
 """The rules of iptables, evaluated for one packet like in the kernel."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.sources.netfilter import iptables
 from datapath_probe.sources.packet import Loss, Packet
 
-TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"eth0"}))
+TUNNELED = Packet(
+    "udp", ip_address("172.30.0.11"), ip_address("172.30.0.12"), 8472, devices=frozenset({"eth0"})
+)
 ARRIVING = ("PREROUTING", "INPUT")
 
 
@@ -119,7 +123,9 @@ def test_proxies_of_cilium_are_trusted() -> None:
     assert loss(own) is None
 
 
-HANDSHAKE = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"})).of_handshake()
+HANDSHAKE = Packet(
+    "tcp", ip_address("10.0.1.2"), ip_address("10.0.2.3"), 80, 40101, frozenset({"eth0"})
+).of_handshake()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,9 @@ def test_packets_of_the_handshake_are_distinguished_from_those_with_data(
 
 
 def test_the_reply_of_a_handshake_is_established() -> None:
-    answer = Packet("tcp", "10.0.2.3", "10.0.1.2", 40101, 80, state="ESTABLISHED").of_handshake()
+    answer = Packet(
+        "tcp", ip_address("10.0.2.3"), ip_address("10.0.1.2"), 40101, 80, state="ESTABLISHED"
+    ).of_handshake()
     assert loss(saved("[3:300] -A INPUT -m conntrack --ctstate ESTABLISHED -j DROP"), answer) is not None
     assert loss(saved("[3:300] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"), answer) is None
 

@@ -1,11 +1,13 @@
 """Conditions of nf_tables for packets that are partly known."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from datapath_probe.sources.netfilter.nft_match import Expression, matches
 from datapath_probe.sources.packet import Match, Packet
 
-SYN = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101).of_handshake()
+SYN = Packet("tcp", ip_address("10.0.1.2"), ip_address("10.0.2.3"), 80, 40101).of_handshake()
 REGISTER = "NFT_REG_1"
 
 
@@ -42,7 +44,7 @@ def test_flags_distinguish_the_handshake_from_data() -> None:
     syn_alone = (payload("TRANSPORT", 13, 1), masked(b"\x17"), compared(b"\x02"))
     assert matches(syn_alone, SYN) is Match.YES
     assert matches(syn_alone, SYN.with_data()) is Match.NO
-    assert matches(syn_alone, Packet("tcp", "10.0.1.2", "10.0.2.3")) is Match.UNKNOWN
+    assert matches(syn_alone, Packet("tcp", ip_address("10.0.1.2"), ip_address("10.0.2.3"))) is Match.UNKNOWN
 
 
 def test_states_distinguish_the_first_packet_from_later_ones() -> None:

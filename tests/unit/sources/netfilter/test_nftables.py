@@ -5,6 +5,7 @@ packet.
 import base64
 import json
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from datapath_probe.sources.netfilter.nftables import Chains
 from datapath_probe.sources.packet import Loss, Packet
 
 RECORDED = json.loads((Path(__file__).parents[3] / "data/nftables/linux-6.18.json").read_text())
-TUNNELED = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"eth0"}))
+TUNNELED = Packet(
+    "udp", ip_address("172.30.0.11"), ip_address("172.30.0.12"), 8472, devices=frozenset({"eth0"})
+)
 ARRIVING, LEAVING = ("INGRESS", "PREROUTING", "INPUT"), ("OUTPUT", "POSTROUTING")
 
 
@@ -94,7 +97,9 @@ def test_egress_packets_pass_egress_hooks() -> None:
 
 
 def test_chains_of_other_devices_do_not_apply() -> None:
-    elsewhere = Packet("udp", "172.30.0.11", "172.30.0.12", 8472, devices=frozenset({"bond1"}))
+    elsewhere = Packet(
+        "udp", ip_address("172.30.0.11"), ip_address("172.30.0.12"), 8472, devices=frozenset({"bond1"})
+    )
     assert loss("ingress-drop", elsewhere) is None
 
 

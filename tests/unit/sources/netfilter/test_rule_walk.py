@@ -1,6 +1,7 @@
 """The evaluation of rules that may or may not match, compared with every possible case."""
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from itertools import product
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from datapath_probe.sources.netfilter.rule_walk import Action, Chain, Fate, Key, Rule, first_loss
 from datapath_probe.sources.packet import DROPS, REDIRECTS, Loss, Match, Packet
 
-PACKET = Packet("tcp", "10.0.1.2", "10.0.2.3", 80, 40101, frozenset({"eth0"}))
+PACKET = Packet("tcp", ip_address("10.0.1.2"), ip_address("10.0.2.3"), 80, 40101, frozenset({"eth0"}))
 BASE, GUARD, DEEP = ("t", "INPUT"), ("t", "GUARD"), ("t", "DEEP")
 POLICY = Loss("t", "policy", None)
 
