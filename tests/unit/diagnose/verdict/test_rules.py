@@ -200,7 +200,7 @@ def test_no_hop_is_named_while_something_changes(name: str) -> None:
 
 
 def test_a_report_of_a_re_created_pod_is_a_change() -> None:
-    elsewhere = reporting(recorded(HEALTHY), local_ip=ip_address("10.244.9.9"))
+    elsewhere = reporting(recorded(HEALTHY), local_ip="10.244.9.9")
     assert diagnose(elsewhere).reason is Reason.IMPLAUSIBLE_CLIENT_REPORT
     assert diagnose(elsewhere).rule == "outcome_unknown"
     assert diagnose(changing(elsewhere)).rule == "change_in_progress"
