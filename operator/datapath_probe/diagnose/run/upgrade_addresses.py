@@ -1,6 +1,6 @@
-"""Addresses in plans of earlier bundles → as this version writes them. Pure; called by `bundle` where it reads them.
+"""Converts addresses in plans of earlier bundles to the current format. Pure; called by `bundle`.
 
-Earlier, an address that an object does not have was an empty text, and the ClusterIP of a headless Service "None".
+Earlier, a missing address was an empty text, and the ClusterIP of a headless Service was "None".
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ Document = dict[str, Any]
 
 
 def upgraded_addresses(plan: Document | None) -> Document | None:
-    """The plan, with null where there is no address; what is no plan but a reason for none is left as it is."""
+    """The plan with null for missing addresses. A reason for having no plan stays as it is."""
     if plan is None or "reason" in plan:
         return plan
     nameserver = plan.get("nameserver")
