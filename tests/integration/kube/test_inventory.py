@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ RESOURCES: dict[str, tuple[str, Json, Look, Json, Callable[[Any], bool]]] = {
         SLICE,
         lambda inventory: inventory.slice_endpoints("default", "empire"),
         {"endpoints": [{"addresses": ["10.244.0.10"]}]},
-        lambda endpoints: [endpoint.ip for endpoint in endpoints] == ["10.244.0.10"],
+        lambda endpoints: [endpoint.ip for endpoint in endpoints] == [ip_address("10.244.0.10")],
     ),
     "ciliumendpoints": (
         CILIUM_ENDPOINTS,
