@@ -76,7 +76,8 @@ def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fa
 
 def _undiagnosed(run: PathRun, error: Unavailable) -> Diagnosis:
     """What is known without an examination: what curl reports."""
-    report = None if run.request.reading is None else curl.parse_report(run.request.reading)
+    reading, timeout_s = run.request.reading, run.plan.request.timeout_s
+    report = None if reading is None else curl.parse_report(reading, timeout_s)
     return Diagnosis(
         plan=run.plan,
         backend=None,

@@ -13,6 +13,7 @@ from typing import TypeVar
 from ..evidence.errors import EvidenceError
 from ..evidence.internal_error import internal_error
 from ..evidence.reading import Answer, Reading, Unavailable
+from ..visible import visible
 
 T = TypeVar("T")
 
@@ -66,9 +67,7 @@ def line(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     first = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    return "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in first[:_LINE_LIMIT]
-    )
+    return visible(first[:_LINE_LIMIT])[:_LINE_LIMIT]
 
 
 class Json:

@@ -21,7 +21,7 @@ from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
-from ...sources.curl import strip_progress
+from ...sources.curl import only_report
 from .redaction import starred, without_values
 from .run import PathRun, Request
 from .upgrade import entry_of, upgraded
@@ -135,7 +135,7 @@ def _redacted(run: PathRun) -> PathRun:
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        stderr = strip_progress(reading.stderr)
+        stderr = only_report(reading.stderr)
         reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=stderr)
     return replace(
         run,
