@@ -19,8 +19,7 @@ from ..visible import visible
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The largest length of a string, list or map. Strings are cut with "…", and their control characters made visible.
-    """
+    """The largest length of a string, list or map. Strings are cut with "…"; their control characters are visible."""
 
     limit: int
 

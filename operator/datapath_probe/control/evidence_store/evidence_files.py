@@ -3,7 +3,6 @@
 In: finished runs. Out: bundles and pcap files. Called by `evidence_saver`.
 """
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from ...diagnose.run.bundle import Bundle
+from ...private_file import write_private
 from ...publish.status.capture import numbered, pcaps
 from ...runs.run_result import RunRecord
 
@@ -79,7 +79,7 @@ class EvidenceFiles:
             self._add(sizes, path.with_name(f"{path.name}.{node}.pcap"), pcap)
 
     def _add(self, sizes: dict[str, int], path: Path, data: bytes) -> None:
-        _write(path, data)
+        write_private(path, data)
         sizes.pop(path.name, None)
         sizes[path.name] = len(data)
 
@@ -113,18 +113,3 @@ def _runs_of(names: Iterable[str], stem: str) -> list[str]:
     found = [bundle for bundle in bundles if bundle and bundle["stem"] == stem]
     by_age = sorted(found, key=lambda bundle: int(bundle["started_ms"]))
     return list(dict.fromkeys(bundle["run"] for bundle in by_age))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write the file atomically and readable by the owner only. Raises OSError."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open(part, "wb", opener=_open_private) as file:
-            file.write(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

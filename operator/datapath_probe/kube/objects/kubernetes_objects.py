@@ -16,11 +16,12 @@ from .fields import (
     condition,
     condition_changed_at,
     elements,
-    integer,
     networks,
+    port_number,
     text,
     texts,
     timestamp,
+    unsigned,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -52,7 +53,7 @@ def pod(raw: object, skips: Skips) -> Pod:
         ),
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
-        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        restarts=sum(unsigned(status, "restartCount", bits=31) for status in statuses.values()),
         started_at=max(
             (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
@@ -89,7 +90,7 @@ def _container(spec: object, statuses: Mapping[str, object]) -> Container:
         ports={
             text(port, "name"): number
             for port in elements(spec, "ports")
-            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+            if text(port, "name") and (number := port_number(port, "containerPort")) is not None
         },
     )
 
@@ -159,7 +160,7 @@ def _prefers_close(raw: object) -> bool:
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
-    port = integer(raw, "port")
+    port = port_number(raw, "port")
     if port is None:
         skips["Service.spec.ports"] += 1
         return None
@@ -167,8 +168,8 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         name=text(raw, "name"),
         port=port,
         protocol=text(raw, "protocol", default="TCP"),
-        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
-        node_port=integer(raw, "nodePort"),
+        target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
+        node_port=port_number(raw, "nodePort"),
     )
 
 
@@ -181,7 +182,7 @@ def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
     """Convert an EndpointSlice: one record per address and port."""
     ports = []
     for entry in elements(raw, "ports"):
-        number = integer(entry, "port")
+        number = port_number(entry, "port")
         if number is None:
             skips["EndpointSlice.ports"] += 1
         else:

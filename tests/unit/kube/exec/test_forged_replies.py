@@ -1,4 +1,4 @@
-"""A container that prints marks of its own loses its channel: no reply of it ends in an exception, or in a wrong time."""
+"""A container that prints marks of its own loses its channel: no reply ends in an exception or an impossible time."""
 
 import math
 
