@@ -2,7 +2,7 @@
 to a verbose tool or an odd number. The CRD contains the same limits for the API server.
 
 A limit annotates a type (`Annotated[str, Clip(64)]`) and applies when a model is built: every value of a status passes
-here, whoever made it.
+here.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,9 @@
 
 A bundle has no secrets. Header values, the body of the request and values in its query are replaced by text of the same
 length, because the verdict depends on whether the request fits one packet. Of the response's body, only the text that
-the expectation asks for is kept. URLs are removed from curl's report. Other outputs are kept byte for byte, except for
-the query, and written as Latin-1 so that they stay readable.
+the expectation asks for is kept. Of curl's other output only its report is kept, without URLs, and of Hubble's events
+nothing that a proxy saw of the request. Other outputs are kept byte for byte, except for the query, and written as
+Latin-1 so that they stay readable.
 """
 
 import json
@@ -25,13 +26,14 @@ from ...plan.endpoint_churn import EndpointChurn
 from ...plan.plan import CannotRun, Plan
 from ...sources.curl import only_report
 from ...sources.parsing import line
-from .redaction import starred, without_values
+from .redaction import starred, without_l7, without_values
 from .run import PathRun, Request
 from .upgrade import entry_of, upgraded
 from .upgrade_addresses import upgraded_addresses
 from .windows import DEFAULT, Windows
 
 FORMAT = 2
+_HUBBLE = frozenset({FactKind.FLOWS, FactKind.ICMP_FLOWS, FactKind.NEWEST_FLOW})
 _MOST_S = 1e11  # until the year 5138
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
@@ -177,7 +179,7 @@ def _redacted(run: PathRun) -> PathRun:
         request=replace(run.request, reading=_without_query(reading, path) if reading else None),
         evidence=Evidence(
             {
-                fact: tuple(_without_query(answer, path) for answer in readings)
+                fact: tuple(_without_query(_without_events_of_l7(fact, answer), path) for answer in readings)
                 for fact, readings in run.evidence
             }
         ),
@@ -193,6 +195,12 @@ def _without_secrets(plan: Plan) -> Plan:
             request, headers=headers, body=starred(request.body), path=without_values(request.path)
         ),
     )
+
+
+def _without_events_of_l7(fact: Fact, reading: Reading) -> Reading:
+    if isinstance(reading, Unavailable) or fact.kind not in _HUBBLE:
+        return reading
+    return replace(reading, stdout=without_l7(reading.stdout))
 
 
 def _without_query(reading: Reading, path: str) -> Reading:

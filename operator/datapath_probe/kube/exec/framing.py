@@ -52,7 +52,7 @@ while [ $# -gt 0 ]; do case $o in *'"command":['*) o=${{o#*'"command":['}}; shif
 done
 }}
 """
-# Bounded: whoever controls the container may print marks of its own.
+# Bounded, because a compromised container may print marks of its own.
 _UPTIME: Final = rb"([0-9]{1,10}(?:\.[0-9]{1,2})?)"
 _START: Final = re.compile(rb"s " + _UPTIME + rb"\n")
 _RESULT: Final = re.compile(rb"o ([0-9]{1,3}) " + _UPTIME + rb"\n")
