@@ -81,6 +81,27 @@ def main() -> None:
     help="Save the evidence of each run in this directory.",
 )
 @click.option(
+    "--forbid-host-network",
+    is_flag=True,
+    envvar="FORBID_HOST_NETWORK",
+    show_envvar=True,
+    help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
+)
+@click.option(
+    "--forbid-unsafe-methods",
+    is_flag=True,
+    envvar="FORBID_UNSAFE_METHODS",
+    show_envvar=True,
+    help="Send only GET and HEAD requests.",
+)
+@click.option(
+    "--forbid-other-users",
+    is_flag=True,
+    envvar="FORBID_OTHER_USERS",
+    show_envvar=True,
+    help="Send no requests from containers whose runAsUser differs from their pod's, such as the proxy of a mesh.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING"]),
     default="INFO",
@@ -98,11 +119,15 @@ def run(
     metrics_host: str | None,
     metrics_port: int,
     save_evidence: Path | None,
+    forbid_host_network: bool,
+    forbid_unsafe_methods: bool,
+    forbid_other_users: bool,
     log_level: str,
     windows: str,
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
+    from ..plan.restrictions import Restrictions
     from .run import run_operator
     from .windows import parsed
 
@@ -115,6 +140,11 @@ def run(
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         save_evidence=save_evidence,
+        restrictions=Restrictions(
+            host_network=forbid_host_network,
+            unsafe_methods=forbid_unsafe_methods,
+            other_users=forbid_other_users,
+        ),
         windows=parsed(windows),
     )
     run_operator(options, log_level)

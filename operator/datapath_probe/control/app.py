@@ -24,6 +24,7 @@ from ..kube.client import connect, load_configuration
 from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.events import EventRecorder
 from ..kube.writes.probes import Probes
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..publish.interfaces import Retry
 from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
@@ -52,7 +53,8 @@ class StartError(Exception):
 @dataclass(frozen=True, slots=True)
 class Options:
     """Settings of the operator. `namespaces`: those whose probes run; empty means all. `metrics_host`: None means all
-    addresses. `save_evidence`: a directory. `windows`: differs from the default in tests only.
+    addresses. `save_evidence`: a directory. `restrictions`: what probes may not request. `windows`: differs from the
+    default in tests only.
     """
 
     kubeconfig: str | None = None
@@ -63,10 +65,11 @@ class Options:
     metrics_host: str | None = None
     metrics_port: int = 8080
     save_evidence: Path | None = None
+    restrictions: Restrictions = UNRESTRICTED
     windows: Windows = DEFAULT
 
 
-OpenCluster = Callable[[ApiClient, str, Windows], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[[ApiClient, str, Windows, Restrictions], AbstractAsyncContextManager[Cluster]]
 
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
@@ -79,7 +82,9 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _wait_for_api_server(Probes(client))
-            async with open_cluster(client, options.cilium_namespace, options.windows) as cluster:
+            async with open_cluster(
+                client, options.cilium_namespace, options.windows, options.restrictions
+            ) as cluster:
                 await Operator(options, client, cluster, install_signal_handlers).serve()
     except asyncio.CancelledError:
         log.info("stopped")

@@ -55,6 +55,9 @@ _STALLING = frozenset(
         Reason.NO_COMMON_IP_VERSION,
         Reason.UNSUPPORTED_DESTINATION,
         Reason.UNSUPPORTED_CONFIGURATION,
+        Reason.HOST_NETWORK_FORBIDDEN,
+        Reason.METHOD_FORBIDDEN,
+        Reason.CONTAINER_USER_FORBIDDEN,
     }
 )
 
