@@ -40,8 +40,10 @@ def test_every_object_is_valid(cluster: ApiServer, folder: str) -> None:
         ("no", "delete", "pods", "kube-system"),
         ("no", "get", "secrets", "datapath-probe"),
         ("no", "list", "configmaps", "kube-system"),
-        ("yes", "get", "configmaps/cilium-config", "kube-system"),
-        ("no", "get", "configmaps/cilium-config", "default"),
+        ("yes", "watch", "configmaps/cilium-config", "kube-system"),
+        ("no", "watch", "configmaps/cilium-config", "default"),
+        ("no", "get", "configmaps/cilium-config", "kube-system"),
+        ("no", "get", "pods", "anywhere"),
     ],
 )
 def test_the_operator_has_the_required_permissions_and_no_others(
