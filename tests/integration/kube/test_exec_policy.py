@@ -64,7 +64,7 @@ async def operator(installed: ApiServer, kube: ApiClient) -> AsyncIterator[ExecC
     await create_pod(kube, AGENT, "config")
     await create_pod(kube, SOURCE, "cilium-agent")
     client = ExecClient(await load_configuration(str(installed.kubeconfig)))
-    client.set_default_header("Impersonate-User", OPERATOR)
+    client.set_default_header("Impersonate-User", OPERATOR)  # type: ignore[no-untyped-call]
     try:
         async with asyncio.timeout(30):
             while (await refusal(client, SOURCE, "true")).message == ADMITTED:  # noqa: ASYNC110
