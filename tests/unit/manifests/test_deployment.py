@@ -1,5 +1,6 @@
 """How the operator is deployed and exposed."""
 
+from datapath_probe.cli.main import run
 from kustomize import MANIFESTS, Object, build, named, of_kind
 
 
@@ -41,6 +42,15 @@ def test_it_has_no_privileges() -> None:
 def test_its_memory_is_bounded() -> None:
     assert set(container()["resources"]["limits"]) == {"memory"}
     assert set(container()["resources"]["requests"]) == {"cpu", "memory"}
+
+
+def test_restrictions_are_variables_that_the_operator_reads_and_off() -> None:
+    settings = {one["name"]: one.get("value") for one in container()["env"]}
+    restrictions = {option.envvar for option in run.params if (option.name or "").startswith("forbid_")}
+    assert len(restrictions) == 3
+    assert {name: value for name, value in settings.items() if name.startswith("FORBID_")} == dict.fromkeys(
+        restrictions, "false"
+    )
 
 
 def test_health_readiness_and_metrics_share_the_port_http() -> None:
