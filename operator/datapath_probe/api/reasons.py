@@ -30,6 +30,7 @@ class Reason(StrEnum):
     UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"
     INVALID_SPEC = "InvalidSpec"
+    TOO_MANY_PROBES = "TooManyProbes"
     CURL_NOT_FOUND = "CurlNotFound"
     CURL_FAILED = "CurlFailed"
     IMPLAUSIBLE_CLIENT_REPORT = "ImplausibleClientReport"
