@@ -33,6 +33,7 @@ class Reason(StrEnum):
     METHOD_FORBIDDEN = "MethodForbidden"
     CONTAINER_USER_FORBIDDEN = "ContainerUserForbidden"
     INVALID_SPEC = "InvalidSpec"
+    TOO_MANY_PROBES = "TooManyProbes"
     CURL_NOT_FOUND = "CurlNotFound"
     CURL_FAILED = "CurlFailed"
     IMPLAUSIBLE_CLIENT_REPORT = "ImplausibleClientReport"

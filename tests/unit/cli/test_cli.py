@@ -96,7 +96,9 @@ def test_missing_credentials_are_reported_in_one_line(tmp_path: Path) -> None:
 def test_invalid_options_are_rejected() -> None:
     for option, value in (
         ("--metrics-port", "70000"),
+        ("--health-port", "-1"),
         ("--max-concurrent-runs", "0"),
+        ("--max-probes-per-namespace", "0"),
         ("--log-level", "LOUD"),
         ("--windows", "pod_starting_s=soon"),
         ("--windows", "no_such_window_s=1"),
