@@ -23,6 +23,7 @@ class ProbeMeta:
     run_now: str | None  # value of the annotation, clipped as the status keeps it
     severity: Severity | None  # value of the label; None if there is none, or another one
     capture: str | None = None  # value of the annotation, clipped as the status keeps it
+    created: str = ""  # time in UTC, as the API server writes it
 
     @classmethod
     def from_object(cls, metadata: Mapping[str, Any]) -> Self:
@@ -36,6 +37,7 @@ class ProbeMeta:
             run_now=RUN_NOW_CLIP.cut(annotations.get(RUN_NOW_ANNOTATION)),
             capture=RUN_NOW_CLIP.cut(annotations.get(CAPTURE_ANNOTATION)),
             severity=_severity((metadata.get("labels") or {}).get(SEVERITY_LABEL)),
+            created=metadata.get("creationTimestamp") or "",
         )
 
 

@@ -14,11 +14,14 @@ from .numbers import Count, EndpointId, EpochS, Identity, Port
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod. `running`: from its containerStatus."""
+    """One container of a pod. `running`: from its containerStatus. `other_user`: its securityContext sets another user
+    than that of the pod.
+    """
 
     name: str
     running: bool
-    ports: Mapping[str, Port]  # named containerPorts → number
+    ports: Mapping[str, Port]  # named containerPorts â number
+    other_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
