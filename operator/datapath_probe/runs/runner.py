@@ -18,6 +18,7 @@ from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .cluster_access import ClusterAccess
+from .diagnosis_worker import DiagnosisWorker
 from .probe_run import ProbeRun
 from .run_result import RunResult
 
@@ -35,8 +36,10 @@ class ProbeRunner:
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
         restrictions: Restrictions = UNRESTRICTED,
+        worker: DiagnosisWorker | None = None,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions)
+        worker = worker or DiagnosisWorker()
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions, worker)
         self._answers = answers
         self._ports = ports or SourcePorts()
 
