@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.evidence.errors import EvidenceError
@@ -115,7 +116,8 @@ async def test_all_runs_that_share_a_batch_are_without_evidence(
     pool = ChannelPool(client=None)  # type: ignore[arg-type]
     answers = AnswerCache(ShellAgents(pool, lambda _: AGENT))
     facts = [links.link("node1", "eth0"), qdisc.losing("node1")]
-    runs = await asyncio.gather(*(answers.ask(facts, {"node1": "1"}) for _ in range(3)))
+    with capture_logs():
+        runs = await asyncio.gather(*(answers.ask(facts, {"node1": "1"}) for _ in range(3)))
     await pool.close()
     for reading in (reading for run in runs for reading in run):
         assert isinstance(reading, Unavailable)
