@@ -70,11 +70,12 @@ async def open_cluster(
     worker = DiagnosisWorker()
     try:
         containers = SourceExec(exec_client)
+        agents = AgentExec(containers)
         runner = ProbeRunner(
             inventory,
             answers,
             containers,
-            agents=AgentExec(containers),
+            agents=agents,
             windows=windows,
             restrictions=restrictions,
             worker=worker,

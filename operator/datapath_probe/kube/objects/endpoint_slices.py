@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...addresses import IpAddress
 from ...plan.objects import ServicePort, SliceEndpoint
-from .fields import Skips, addresses, at, elements, integer, last_written, text
+from .fields import Skips, addresses, at, elements, last_written, port_number, text
 
 SERVICE_NAME = "kubernetes.io/service-name"
 
@@ -49,7 +49,7 @@ def endpoint_slice(raw: object, skips: Skips) -> EndpointSlice:
     """Convert an EndpointSlice. Of the addresses of an endpoint only the first has a meaning in Kubernetes."""
     ports = {}
     for entry in elements(raw, "ports"):
-        number = integer(entry, "port")
+        number = port_number(entry, "port")
         if number is None:
             skips["EndpointSlice.ports"] += 1
         else:

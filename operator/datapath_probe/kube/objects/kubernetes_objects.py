@@ -18,9 +18,11 @@ from .fields import (
     elements,
     integer,
     networks,
+    port_number,
     text,
     texts,
     timestamp,
+    unsigned,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -51,7 +53,7 @@ def pod(raw: object, skips: Skips) -> Pod:
         ),
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
-        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        restarts=sum(unsigned(status, "restartCount", bits=31) for status in statuses.values()),
         started_at=max(
             (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
@@ -93,7 +95,7 @@ def _container(spec: object, statuses: Mapping[str, object], pod_user: int | Non
         ports={
             text(port, "name"): number
             for port in elements(spec, "ports")
-            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+            if text(port, "name") and (number := port_number(port, "containerPort")) is not None
         },
         other_user=user is not None and user != pod_user,
     )
@@ -164,7 +166,7 @@ def _prefers_close(raw: object) -> bool:
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
-    port = integer(raw, "port")
+    port = port_number(raw, "port")
     if port is None:
         skips["Service.spec.ports"] += 1
         return None
@@ -172,6 +174,6 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         name=text(raw, "name"),
         port=port,
         protocol=text(raw, "protocol", default="TCP"),
-        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
-        node_port=integer(raw, "nodePort"),
+        target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
+        node_port=port_number(raw, "nodePort"),
     )
