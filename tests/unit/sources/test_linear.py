@@ -177,7 +177,7 @@ SHARED = (
 def _decoded(reply: bytes) -> object:
     try:
         return BATCH.decode(reply[: BATCH.reply_limit])
-    except (FramingError, ValueError):
+    except FramingError:
         return None
 
 
