@@ -57,7 +57,15 @@ def main() -> None:
     default=16,
     envvar="MAX_CONCURRENT_RUNS",
     show_envvar=True,
-    help="Maximum number of concurrent runs.",
+    help="Maximum number of concurrent runs, not counting those that wait.",
+)
+@click.option(
+    "--max-requests-in-flight",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    envvar="MAX_REQUESTS_IN_FLIGHT",
+    show_envvar=True,
+    help="Maximum number of requests in flight.",
 )
 @click.option(
     "--metrics-host",
@@ -95,6 +103,7 @@ def run(
     namespaces: tuple[str, ...],
     cilium_namespace: str,
     max_concurrent_runs: int,
+    max_requests_in_flight: int,
     metrics_host: str | None,
     metrics_port: int,
     save_evidence: Path | None,
@@ -112,6 +121,7 @@ def run(
         namespaces=namespaces,
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
+        max_requests_in_flight=max_requests_in_flight,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         save_evidence=save_evidence,

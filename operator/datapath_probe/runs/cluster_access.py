@@ -1,11 +1,12 @@
-"""What a run needs from the cluster: objects, containers and the time. Made by `kube.cluster`."""
+"""What a run needs from the cluster: objects, containers, the time, and its share of them. Made by `runner`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
+from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,4 @@ class ClusterAccess:
     agents: AgentContainers | None
     clock: Callable[[], float]
     windows: Windows = DEFAULT
+    limits: Limits = field(default_factory=Limits)

@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from datapath_probe.api.probe import Probe
+from datapath_probe.collect.fair_slots import FairSlots, Slot
 from datapath_probe.control.schedule.registry import Registry
 from datapath_probe.control.schedule.run_executor import RunExecutor
 from datapath_probe.control.schedule.scheduler import Scheduler
@@ -76,7 +77,7 @@ class Harness:
         self.written: dict[str, Mapping[str, Any]] = {}
         self.events: list[Event] = []
         self.gone: set[str] = set()
-        self.scheduler = Scheduler(clock, 8)
+        self.scheduler = Scheduler(clock, FairSlots(8))
         self.metrics = Metrics(lambda: self.scheduler.heartbeat)
         self.status_writer = StatusWriter(
             self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
@@ -85,7 +86,9 @@ class Harness:
         self.registry = Registry(self.scheduler, self.publisher)
         self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         started = clock()
         self.runs.append((started - EPOCH, probe))
         self.captures.append(capture)

@@ -43,6 +43,10 @@ class Registry:
         probe = self._known.get(uid)
         return f"{probe.meta.namespace}/{probe.meta.name}" if probe else uid
 
+    def namespace(self, uid: str) -> str:
+        """Namespace of a probe that is scheduled."""
+        return self._known[uid].meta.namespace
+
     def observe(self, body: Mapping[str, Any]) -> None:
         """Handle an added or modified object."""
         if body["metadata"].get("deletionTimestamp"):
