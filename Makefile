@@ -84,6 +84,12 @@ image: ## build the operator's image for a registry: IMAGE=registry/name:tag
 	elif command -v buildah >/dev/null; then buildah bud --layers --tag "$(IMAGE)" .; \
 	else echo "make image needs docker or buildah" >&2; exit 1; fi
 
+.PHONY: sbom
+sbom: $(VENV) ## list what the image installs, with hashes, as CycloneDX: build/sbom.cdx.json
+	@mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml \
+		--output-file build/sbom.cdx.json requirements.txt
+
 # For machines with Docker, kind and the cilium CLI. Not exercised by this project's CI, which has no Docker.
 KIND_CLUSTER := datapath-probe
 CILIUM_VERSION := 1.18.5
@@ -92,7 +98,7 @@ CILIUM_VERSION := 1.18.5
 kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
 	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
 	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
-	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.9-slim-trixie tests/lab/images/app
+	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.14-slim-trixie tests/lab/images/app
 	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
 
 .PHONY: kind-down

@@ -66,6 +66,8 @@ class FairSlots:
             turn = queue.take()
             if queue:
                 self._waiting[party] = queue  # behind the other parties
+            if turn.cancelled():  # its task has not noticed yet
+                continue
             self._held[party] += 1
             self._free -= 1
             turn.set_result(None)
@@ -76,7 +78,7 @@ class FairSlots:
 
     def _withdraw(self, party: str, queue: "_Queue", turn: asyncio.Future[None]) -> None:
         queue.remove(turn)
-        if not queue:
+        if not queue and self._waiting.get(party) is queue:
             del self._waiting[party]
 
 

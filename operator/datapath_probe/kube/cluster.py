@@ -12,6 +12,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..runs.interfaces import Runner
 from ..runs.limits import Limits
 from ..runs.runner import ProbeRunner
@@ -56,7 +57,11 @@ class LiveCluster:
 
 @asynccontextmanager
 async def open_cluster(
-    client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT, limits: Limits | None = None
+    client: ApiClient,
+    cilium_namespace: str,
+    windows: Windows = DEFAULT,
+    restrictions: Restrictions = UNRESTRICTED,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Cluster]:
     """Open the cluster of this client; all exec channels are closed on exit."""
     inventory = ClusterInventory(client, cilium_namespace)
@@ -66,7 +71,13 @@ async def open_cluster(
     try:
         containers = SourceExec(exec_client)
         runner = ProbeRunner(
-            inventory, answers, containers, agents=AgentExec(containers), windows=windows, limits=limits
+            inventory,
+            answers,
+            containers,
+            agents=AgentExec(containers),
+            windows=windows,
+            restrictions=restrictions,
+            limits=limits,
         )
         yield LiveCluster(inventory, runner)
     finally:

@@ -1,7 +1,7 @@
 """One path of a run: sends the request, collects evidence at the same time, and diagnoses the result.
 
-In: a plan. Out: a `PathRun` and its `Diagnosis`. Called by `probe_run`. A path holds a slot while it asks and diagnoses;
-none while it waits for the request, for slow agents, or between two readings.
+In: a plan. Out: a `PathRun` and its `Diagnosis`. Called by `probe_run`. A path holds a slot while it asks and
+diagnoses; none while it waits for the request, for slow agents, or between two readings.
 """
 
 import asyncio
@@ -143,7 +143,7 @@ class PathRunner:
         return replace(
             run,
             second_look=True,
-            plan_after=resolve_again(run.plan, self._probe, inventory),
+            plan_after=resolve_again(run.plan, self._probe, inventory, self._access.restrictions),
             view_age_s=self._view_age_s(),
             destination_churn=destination_churn(run.plan, inventory),
             dns_churn=dns_churn(inventory),

@@ -17,6 +17,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .cluster_access import ClusterAccess
 from .limits import Limits
 from .probe_run import ProbeRun
@@ -35,9 +36,12 @@ class ProbeRunner:
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
+        restrictions: Restrictions = UNRESTRICTED,
         limits: Limits | None = None,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows, limits or Limits())
+        self._access = ClusterAccess(
+            inventory, containers, agents, clock, windows, restrictions, limits or Limits()
+        )
         self._answers = answers
         self._ports = ports or SourcePorts()
 
@@ -49,7 +53,7 @@ class ProbeRunner:
         path has its own. Ends by itself; raises only CancelledError.
         """
         started = self._access.clock()
-        plans = resolve(probe, self._access.inventory)
+        plans = resolve(probe, self._access.inventory, self._access.restrictions)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         if fresh:
             self._answers.forget({node.name for plan in to_run for node in plan.nodes})

@@ -193,9 +193,8 @@ async def test_keys_have_slots_of_their_own_and_unused_ones_are_dropped() -> Non
 
 
 PARTIES = "abcdef"
-STEPS = st.lists(
-    st.tuples(st.sampled_from(["start", "begun", "end", "cancel"]), st.sampled_from(PARTIES)), max_size=80
-)
+KINDS = ["start", "begun", "end", "cancel", "cancel while one ends"]
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(PARTIES)), max_size=80)
 
 
 async def take_steps(limit: int, steps: list[tuple[str, str]]) -> None:
@@ -203,11 +202,13 @@ async def take_steps(limit: int, steps: list[tuple[str, str]]) -> None:
     for step, party in steps:
         if step == "end":
             await work.end(party)
-        elif step == "cancel":
+        elif step.startswith("cancel"):
             waiting = [task for task in work.tasks if not task.done()]
+            if work.running and step != "cancel":
+                work.running[0][1].set()
             if waiting:
                 waiting[len(work.granted) % len(waiting)].cancel()
-                await settled()
+            await settled()
         else:
             await work.start(party, begun=step == "begun")
         used, waits = len(work.running), list(work.slots._waiting)

@@ -13,18 +13,25 @@ import structlog
 from ...api.probe import InvalidSpec, Probe, ProbeMeta
 from ...api.status import ProbeStatus
 from ...publish.publisher import Publisher
+from .namespace_limit import NamespaceLimit
 from .scheduler import Scheduler
 
 log = structlog.get_logger(__name__)
+
+_NO_STATUS = ProbeStatus()
 
 
 class Registry:
     """One method for each step in the life of a probe; none blocks."""
 
-    def __init__(self, scheduler: Scheduler, publisher: Publisher) -> None:
+    def __init__(
+        self, scheduler: Scheduler, publisher: Publisher, limit: NamespaceLimit | None = None
+    ) -> None:
         self._scheduler = scheduler
         self._publisher = publisher
+        self._limit = limit or NamespaceLimit()
         self._known: dict[str, Probe | InvalidSpec] = {}
+        self._uids: dict[tuple[str, str], str] = {}  # by namespace and name
         self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
 
     def uids(self) -> frozenset[str]:
@@ -58,7 +65,7 @@ class Registry:
         if before is not None and before.meta == meta:
             return  # usually the echo of our own status write
         seen = Probe.from_object(body)
-        self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher has it
+        self._known[meta.uid] = replace(seen, status=_NO_STATUS)  # the publisher has it
         try:
             self._handle(seen, before)
         except Exception:
@@ -75,7 +82,10 @@ class Registry:
         if before is None:
             self._forget_replaced(seen)
             self._publisher.adopt(seen)
+            displaced = self._limit.add(meta)
             self._schedule(seen)
+            if displaced:
+                self._stop(self._known[displaced])
             return
         self._publisher.relabel(seen)
         if before.meta.generation != meta.generation:
@@ -88,9 +98,13 @@ class Registry:
         self._terminating.discard(uid)
         gone = self._known.pop(uid, None)
         if gone:
+            if self._uids.get(_full_name(gone.meta)) == uid:
+                del self._uids[_full_name(gone.meta)]
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
             log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
+            if freed := self._limit.remove(gone.meta):
+                self._reschedule(self._known[freed])
 
     def forget_missing(self, candidates: Collection[str], existing: Collection[str]) -> None:
         """Forget the candidates, registered before the list request, that do not exist."""
@@ -99,14 +113,14 @@ class Registry:
 
     def _forget_replaced(self, seen: Probe | InvalidSpec) -> None:
         """Forget a probe that was deleted and recreated while the watch was down: same name, new uid."""
-        name = (seen.meta.namespace, seen.meta.name)
-        for uid, other in list(self._known.items()):
-            if uid != seen.meta.uid and (other.meta.namespace, other.meta.name) == name:
-                self.forget(uid)
+        replaced = self._uids.get(_full_name(seen.meta))
+        if replaced:
+            self.forget(replaced)
+        self._uids[_full_name(seen.meta)] = seen.meta.uid
 
     def _schedule(self, seen: Probe | InvalidSpec) -> None:
         """Resume from the stored status."""
-        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
             return
         last_run = seen.status.last_run
@@ -122,14 +136,19 @@ class Registry:
             self._run_if_requested(seen)
 
     def _reschedule(self, seen: Probe | InvalidSpec) -> None:
-        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
         else:
             self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
 
+    def _may_run(self, probe: Probe) -> bool:
+        return not probe.spec.suspend and self._limit.admits(probe.meta)
+
     def _stop(self, seen: Probe | InvalidSpec) -> None:
         self._scheduler.stop(seen.meta.uid)
-        if isinstance(seen, InvalidSpec):
+        if self._limit.limit is not None and not self._limit.admits(seen.meta):
+            self._publisher.over_limit(seen, self._limit.limit)
+        elif isinstance(seen, InvalidSpec):
             log.warning(
                 "probe invalid",
                 probe=f"{seen.meta.namespace}/{seen.meta.name}",
@@ -140,12 +159,29 @@ class Registry:
         else:
             self._publisher.suspended(seen)
 
-    def _run_if_requested(self, seen: Probe | InvalidSpec) -> None:
-        requested, uid = seen.meta.run_now, seen.meta.uid
-        if (requested and requested != self._publisher.served_run_now(uid)) or self.wants_capture(seen):
-            self._scheduler.run_now(uid)
+    def run_ended(self, uid: str) -> None:
+        """A run was published: request another if it did not serve everything that is requested."""
+        if probe := self._known.get(uid):
+            self._run_if_requested(probe)
 
-    def wants_capture(self, probe: Probe | InvalidSpec) -> bool:
-        """Whether a packet capture is requested that no run has served."""
+    def wants_capture(self, probe: Probe, now: float) -> bool:
+        """Whether a packet capture is requested that no run has served, and may start now."""
+        return self._has_unserved_capture(probe) and now >= self._publisher.next_capture(probe.meta.uid)
+
+    def _run_if_requested(self, seen: Probe | InvalidSpec) -> None:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
+            return
+        requested, uid = seen.meta.run_now, seen.meta.uid
+        if requested and requested != self._publisher.served_run_now(uid):
+            self._scheduler.run_now(uid)
+        if self._has_unserved_capture(seen):
+            self._scheduler.run_now(uid, not_before=self._publisher.next_capture(uid))
+            self._publisher.capture_requested(seen)
+
+    def _has_unserved_capture(self, probe: Probe) -> bool:
         requested = probe.meta.capture
         return bool(requested) and requested != self._publisher.served_capture(probe.meta.uid)
+
+
+def _full_name(meta: ProbeMeta) -> tuple[str, str]:
+    return meta.namespace, meta.name

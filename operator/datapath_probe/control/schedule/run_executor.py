@@ -60,9 +60,10 @@ class RunExecutor:
         run_id = uuid.uuid4().hex[:12]
         with bound_contextvars(probe=self.name(due.uid), run_id=run_id):
             log.debug("run started", trigger=due.trigger)
-            result = await self._run(probe, due.trigger, slot)
+            capture = self._registry.wants_capture(probe, self._clock())
+            result = await self._run(probe, due.trigger, capture, slot)
             _log_end(result)
-        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
+        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result, capture))
 
     def name(self, uid: str) -> str:
         """Namespace and name of the probe."""
@@ -75,15 +76,14 @@ class RunExecutor:
     def ended(self, result: Ended, outlook: NextRun) -> None:
         """Publish the result, then save the evidence if that is enabled."""
         self._publisher.run_ended(result.probe, result.record, outlook)
+        self._registry.run_ended(result.probe.meta.uid)
         if self._saver:
             self._saver.put(result.probe, result.record)
 
-    async def _run(self, probe: Probe, trigger: Trigger, slot: Slot | None) -> RunResult:
+    async def _run(self, probe: Probe, trigger: Trigger, capture: bool, slot: Slot | None) -> RunResult:
         started = self._clock()
         try:
-            return await self._runner.run(
-                probe, self._registry.wants_capture(probe), trigger in REQUESTED_BY_USER, slot
-            )
+            return await self._runner.run(probe, capture, trigger in REQUESTED_BY_USER, slot)
         except Exception as error:
             log.exception("run failed")
             why = CannotRun(Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}")

@@ -81,7 +81,9 @@ class Timetable:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._served: dict[str, int] = {}  # when requested runs started, if that was recently; the oldest first
+        self._served: dict[
+            str, int
+        ] = {}  # when requested runs started, if that was recently; the oldest first
         self._heap: list[
             tuple[int, str]
         ] = []  # may hold outdated pairs; the `due` of an entry is authoritative
@@ -109,8 +111,8 @@ class Timetable:
         self.request(uid, Trigger.SPEC_CHANGE, now)
 
     def request(self, uid: str, trigger: Trigger, now: float, *, not_before: float = 0.0) -> None:
-        """Run once as soon as a run may be requested, but not before this time and not during the current run. No effect
-        if the probe is stopped.
+        """Run once as soon as a run may be requested, but not before this time and not during the current run. No
+        effect if the probe is stopped.
         """
         entry = self._entries.get(uid)
         if entry is None or entry.stopped:

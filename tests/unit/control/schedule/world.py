@@ -75,7 +75,7 @@ class World:
     def kind_of(self, plan: Plan) -> Kind:
         return self._kinds[plan.probe]
 
-    def plans(self, probe: Probe, _: object) -> Sequence[Plan]:
+    def plans(self, probe: Probe, *_: object) -> Sequence[Plan]:
         """Instead of `resolve`."""
         uid, plan = probe.meta.uid, HEALTHY_RUN.plan
         kind = self._kinds[uid]
