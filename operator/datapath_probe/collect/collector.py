@@ -7,7 +7,7 @@ path asks it again.
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..evidence.errors import EvidenceError
@@ -15,6 +15,7 @@ from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..evidence.store import Evidence
 from ..evidence.unresponsive_agents import UnresponsiveAgents
+from .answer_budget import AnswerBudget
 from .answer_cache import AnswerCache, late
 from .cancellation import end
 from .fair_slots import FairSlotsByKey, Slot
@@ -24,7 +25,7 @@ MAX_ROUNDS = 8
 # Concurrent round trips to one node, of all runs. Its agent runs two batches at a time, and four commands that listen.
 ROUND_TRIPS_TO_A_NODE = 8
 
-Wants = Callable[[Evidence], Sequence[Fact]]
+Wants = Callable[[Evidence], Awaitable[Sequence[Fact]]]
 Answers = dict[Fact, Reading]
 
 
@@ -54,13 +55,15 @@ class Collector:
         self._turns = turns or FairSlotsByKey(ROUND_TRIPS_TO_A_NODE)
         self._namespace = namespace
         self._unresponsive = UnresponsiveAgents()
+        self._budget = AnswerBudget()
         # round trips that can still take facts, by node and `fresh`
         self._open: dict[tuple[str, bool], tuple[_RoundTrip, asyncio.Task[Answers]]] = {}
         self._under_way: set[asyncio.Task[Answers]] = set()
 
     def cached(self, facts: Sequence[Fact]) -> Answers:
         """Readings of these facts that are already available."""
-        return self._answers.cached(facts, self._incarnations)
+        cached = self._answers.cached(facts, self._incarnations)
+        return {fact: self._budget.admitted(reading) for fact, reading in cached.items()}
 
     async def ask(
         self,
@@ -119,7 +122,7 @@ class Collector:
             del self._open[key]
             facts = list(trip.facts)
             asked = await self._answers.ask(facts, self._incarnations, fresh=fresh, within_s=trip.within_s)
-        answers = dict(zip(facts, asked, strict=True))
+        answers = dict(zip(facts, map(self._budget.admitted, asked), strict=True))
         for fact, reading in answers.items():
             if reading != late(fact.node):  # another path may wait longer
                 self._unresponsive.note(fact, reading)
@@ -140,10 +143,10 @@ async def gather(
     Cached answers are added first: facts that follow from them need no extra round trip.
     """
     for _ in range(rounds):
-        facts = wants(evidence)
+        facts = await wants(evidence)
         while cached := collector.cached(facts):
             evidence = evidence.adding(tuple(cached), tuple(cached.values()))
-            facts = wants(evidence)
+            facts = await wants(evidence)
         if not facts:
             break
         evidence = await collector.ask(evidence, facts, ends_at=ends_at, slot=slot)

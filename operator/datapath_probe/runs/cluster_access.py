@@ -7,13 +7,14 @@ from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.restrictions import UNRESTRICTED, Restrictions
+from .diagnosis_worker import DiagnosisWorker
 from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
-    cluster count as in transition. `restrictions`: what probes may not request.
+    cluster count as in transition. `restrictions`: what probes may not request. `worker`: diagnoses large evidence.
     """
 
     inventory: Inventory
@@ -22,4 +23,5 @@ class ClusterAccess:
     clock: Callable[[], float]
     windows: Windows = DEFAULT
     restrictions: Restrictions = UNRESTRICTED
+    worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)
     limits: Limits = field(default_factory=Limits)

@@ -85,6 +85,7 @@ class ProbeRun:
             try:
                 async with asyncio.timeout(bound_s):
                     run, diagnosis = await runner.run(capture_on=nodes)
+                _log_internal_errors(diagnosis)
                 return EndedPath(diagnosis, run)
             except TimeoutError:
                 reason = Reason.RUN_TIMEOUT
@@ -102,3 +103,12 @@ class ProbeRun:
             return
         async with self._access.limits.capture(capture_nodes(plan), plan.source.pod.namespace) as nodes:
             yield nodes
+
+
+def _log_internal_errors(diagnosis: Diagnosis) -> None:
+    """Log what is a fault of this program, not of the path; without values of the request."""
+    if diagnosis.reason is Reason.INTERNAL_ERROR:
+        log.error("not diagnosed", error=diagnosis.message)
+    for finding in diagnosis.findings:
+        if finding.reason is Reason.INTERNAL_ERROR:
+            log.error("hop not checked", hop=finding.hop, hop_node=finding.node, error=finding.message)

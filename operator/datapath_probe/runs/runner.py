@@ -19,6 +19,7 @@ from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .cluster_access import ClusterAccess
+from .diagnosis_worker import DiagnosisWorker
 from .limits import Limits
 from .probe_run import ProbeRun
 from .run_result import RunResult
@@ -37,10 +38,12 @@ class ProbeRunner:
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
         restrictions: Restrictions = UNRESTRICTED,
+        worker: DiagnosisWorker | None = None,
         limits: Limits | None = None,
     ) -> None:
+        worker, limits = worker or DiagnosisWorker(), limits or Limits()
         self._access = ClusterAccess(
-            inventory, containers, agents, clock, windows, restrictions, limits or Limits()
+            inventory, containers, agents, clock, windows, restrictions, worker, limits
         )
         self._answers = answers
         self._ports = ports or SourcePorts()

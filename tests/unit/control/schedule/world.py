@@ -22,7 +22,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.plan.plan import Plan
-from datapath_probe.runs import path_runner, runner
+from datapath_probe.runs import bounded_diagnosis, runner
 from datapath_probe.runs.limits import Limits
 from datapath_probe.runs.run_result import NextRun, RunResult
 from datapath_probe.runs.runner import ProbeRunner
@@ -90,13 +90,13 @@ class World:
             )
         ]
 
-    def facts(self, run: PathRun, _: object) -> Sequence[Fact]:
+    def facts(self, run: PathRun, **_: object) -> Sequence[Fact]:
         """Instead of `facts_of`: two rounds, at each node of the path."""
         rounds = [[bpftool.prog(node, number) for node in self.kind_of(run.plan).nodes] for number in (1, 2)]
         missing = [[fact for fact in asked if fact not in run.evidence.readings] for asked in rounds]
         return next(filter(None, missing), [])
 
-    def diagnosis(self, run: PathRun, _: object) -> Diagnosis:
+    def diagnosis(self, run: PathRun, **_: object) -> Diagnosis:
         """Instead of `diagnose`."""
         return FAILED if self.kind_of(run.plan).times_out else HEALTHY
 
@@ -158,8 +158,8 @@ async def running(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None)
     """A world whose scheduler is running."""
     world = World(limits or Limits())
     monkeypatch.setattr(runner, "resolve", world.plans)
-    monkeypatch.setattr(path_runner, "facts_of", world.facts)
-    monkeypatch.setattr(path_runner, "diagnose", world.diagnosis)
+    monkeypatch.setattr(bounded_diagnosis, "facts_of", world.facts)
+    monkeypatch.setattr(bounded_diagnosis, "diagnose", world.diagnosis)
     task = asyncio.create_task(world.scheduler.serve(Runs(world)))
     try:
         yield world
