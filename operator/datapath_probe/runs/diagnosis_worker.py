@@ -31,7 +31,9 @@ class DiagnosisLimitError(Exception):
 
 
 class DiagnosisWorker:
-    """Calls one function at a time; namespaces take turns. `limit_s`: how long each call may take; after that the process is killed."""
+    """Calls one function at a time; namespaces take turns. `limit_s`: how long each call may take; after that the
+    process is killed.
+    """
 
     def __init__(self, *, limit_s: float = LIMIT_S, wait_s: float = WAIT_S, idle_s: float = _IDLE_S) -> None:
         self._limit_s = limit_s
