@@ -6,7 +6,8 @@ an error affects only its own path.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +24,7 @@ from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
 from .cluster_access import ClusterAccess
+from .path_capture import capture_nodes
 from .path_runner import OVERTIME_S, PathRunner, SharedByPaths
 
 log = structlog.get_logger(__name__)
@@ -61,7 +63,10 @@ class ProbeRun:
     async def run(self, plans: Sequence[Plan], *, capture: bool) -> tuple[EndedPath, ...]:
         """Run the plans and return one result for each, in this order. Raises only CancelledError."""
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
-        shared = SharedByPaths(Collector(self._answers, incarnations), ParseCache())
+        collector = Collector(
+            self._answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
+        )
+        shared = SharedByPaths(collector, ParseCache())
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [group.create_task(self._bounded(plan, shared, capture)) for plan in plans]
@@ -70,16 +75,16 @@ class ProbeRun:
         return tuple(path.result() for path in paths)
 
     async def _bounded(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
-        """Run the path once a slot is free, for a limited time."""
+        """Run the path once there is room for it, for a limited time."""
         source, destination = plan.pair
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
-        async with self._slots:
+        async with self._slots, self._access.limits.request(plan), self._capturing(plan, capture) as nodes:
             port = self._ports.take(plan.source.pod.uid)
             runner = PathRunner(self._access, shared, self._probe, plan, port)
             try:
                 async with asyncio.timeout(bound_s):
-                    run, diagnosis = await runner.run(capture=capture)
+                    run, diagnosis = await runner.run(capture_on=nodes)
                 _log_internal_errors(diagnosis)
                 return EndedPath(diagnosis, run)
             except TimeoutError:
@@ -89,6 +94,15 @@ class ProbeRun:
                 log.exception("run failed")
                 reason, message = Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}"
         return EndedPath(CannotRun(reason, message, source, destination))
+
+    @asynccontextmanager
+    async def _capturing(self, plan: Plan, capture: bool) -> AsyncIterator[frozenset[str] | None]:
+        """Yield the nodes to capture on, once no other capture is in progress there; None without a capture."""
+        if not capture:
+            yield None
+            return
+        async with self._access.limits.capture(capture_nodes(plan), plan.source.pod.namespace) as nodes:
+            yield nodes
 
 
 def _log_internal_errors(diagnosis: Diagnosis) -> None:
