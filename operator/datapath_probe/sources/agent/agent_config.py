@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from ...addresses import parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import is_cgroup
 from ...evidence.reading import Answer
 from ..parsing import parser
 
@@ -19,11 +20,14 @@ FOLDER = "/tmp/cilium/config-map"  # noqa: S108
 """The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _SERVICE_LOOPBACK = IPv4Address("169.254.42.1")
+_CGROUP_ROOT = "/run/cilium/cgroupv2"
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
     "auto-direct-node-routes",
+    "bpf-filter-priority",
     "bpf-lb-sock",
     "bpf-lb-sock-hostns-only",
+    "cgroup-root",
     "cluster-id",
     "cni-chaining-mode",
     "datapath-mode",
@@ -74,6 +78,8 @@ class AgentConfig:
     underlay: str  # ipv4 | ipv6
     ipv4: bool
     ipv6: bool
+    filter_priority: int  # of the programs, if attached as tc filters
+    cgroup_root: str  # where the agent has mounted cgroup v2
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
@@ -112,6 +118,8 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
     chaining = values.get("cni-chaining-mode", "none")
+    root = values.get("cgroup-root", _CGROUP_ROOT)
+    priority = values.get("bpf-filter-priority", "1")
     cluster_id = values.get("cluster-id", "0")
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
@@ -137,6 +145,8 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
         service_loopback=_service_loopback(values),
+        cgroup_root=root if is_cgroup(root) else _CGROUP_ROOT,
+        filter_priority=int(priority) if priority.isdecimal() and priority != "0" else 1,
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
