@@ -14,6 +14,7 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.maps.conntrack import CtEntry, CtFlag
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_from_host
 from ..datapath.held_programs import not_held
 from ..datapath.tail_calls import overlay_call_missing
 from ..failure_model.effect import Defect
@@ -36,7 +37,8 @@ def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) ->
     if context.connection.received:
         hop.observed("packets of this connection reached the other node")
     finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS)
-    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context)))
+    from_host = fault_from_host(context, expected.node) if context.source.pod.host_network else None
+    return worst_of(hop, finding, from_host, qdisc_drops(context, expected.node, _name(context)))
 
 
 def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:

@@ -145,7 +145,8 @@ def _instead(hook: Hook, runs: Attachment, link: _Link | None, times: int) -> st
 
 
 def _named(attached: Attachment) -> str:
-    return f"program {attached.program_id} ({attached.program})"
+    by = f", link {attached.link_id}" if attached.link_id else ""
+    return f"program {attached.program_id} ({attached.program}{by})"
 
 
 def _at(attached: Attachment) -> str:

@@ -31,9 +31,10 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import unforwarded
 from ..netstack.foreign_programs import foreign_program_first
+from .cilium_host_programs import FROM_HOST, delivers_from_host, fault_from_host
 from .held_programs import not_held
 
-TO_CONTAINER, FROM_HOST = "cil_to_container", "cil_from_host"
+TO_CONTAINER = "cil_to_container"
 
 
 def uses_policy_program(context: CheckContext) -> bool:
@@ -55,6 +56,8 @@ def missing_program(
     before it. None if it is attached first, or this path has no such program.
     """
     node, gate = hop.expected.node, _gate(context, hop.expected.node, agent)
+    if gate is None and delivers_from_host(context):
+        return fault_from_host(context, node)
     if gate is None or (gate.device == agent.interface_name and not _has_device(context, node, agent)):
         return None
     context.reader.want(gate.link())  # needed by `not_held`: collect it in the same round

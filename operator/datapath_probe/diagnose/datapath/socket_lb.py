@@ -85,7 +85,8 @@ def _another(
         f"program {first} ({name}) runs for the sockets of pod {pod} on {node} {after} the agent's own, program {own}: "
         "no link of the agent holds it"
     )
-    return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.NOT_HELD,), rests_on)
+    harmless = context.connection.chosen in context.plan.backends
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, () if harmless else (Defect.NOT_HELD,), rests_on)
 
 
 def _sockets_fact(context: CheckContext) -> Fact:
