@@ -235,6 +235,20 @@ def test_without_the_link_a_single_program_is_trusted_and_one_of_two_is_not() ->
     assert (verdict, reason) == (HopVerdict.UNKNOWN, Reason.EVIDENCE_TIMEOUT)
 
 
+def test_netkit_devices_have_links_of_their_endpoint() -> None:
+    healthy = recorded(HEALTHY)
+    attached = device(healthy, S, "lxc")
+
+    def by_netkit(shown: Shown) -> Shown:
+        return [{**one, "kind": "netkit/peer"} for one in shown]
+
+    run = changed(healthy, attached, by_netkit)
+    assert diagnose(run).verdict is ProbeVerdict.HEALTHY
+    diagnosis = diagnose(changed(run, attached, extra("netkit/peer", "cil_from_container")))
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.reason) == (HopName.SOURCE_PROGRAM, Reason.FOREIGN_PROGRAM)
+
+
 def by_tc(run: PathRun, attached: Fact, *programs: int) -> PathRun:
     """The run with tc filters instead: `cil_from_overlay` at the ingress, in order."""
 
