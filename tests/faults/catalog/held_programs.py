@@ -16,6 +16,8 @@ ENCAP, DECAP = HopName.OVERLAY_ENCAPSULATION, HopName.OVERLAY_DECAPSULATION
 REPLY_ENCAP, REPLY_DECAP = HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION
 BY_LINKS, BY_TC = ALL_MODES - {Mode.TC}, frozenset({Mode.TC})
 TUNNELED_BY_LINKS, NATIVE = TUNNELED & BY_LINKS, frozenset({Mode.NATIVE})
+CUT_OFF = (Expected("Unknown", "EvidenceTimeout"), Expected("Unknown", "AgentNotResponding"))
+"""The old program also drops what the node itself sends: nothing can be read there."""
 VXLAN, UPLINK, HOST = "cilium_vxlan", "eth0", "cilium_host"
 
 
@@ -84,7 +86,7 @@ FAULTS = (
     Fault(
         "to-netdev-attached-twice-source",
         lambda s: _twice(s, s.source, UPLINK, "cil_to_netdev"),
-        either(HopName.NODE_ROUTING, FOREIGN),
+        either(HopName.NODE_ROUTING, FOREIGN) + CUT_OFF,
         modes=NODE_PORTS,
     ),
     Fault(

@@ -14,6 +14,7 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import HeadlessTarget, Nameserver
 from datapath_probe.sources.bpf import socket_lb
 from datapath_probe.sources.bpf.socket_lb import CgroupLink
@@ -239,3 +240,16 @@ def test_answers_of_bpftool_about_the_program_are_parsed() -> None:
     assert socket_lb.parse_program(NO_PROGRAM) is False
     assert socket_lb.parse_program(printed({"id": 7})) is True
     assert isinstance(socket_lb.parse_program(printed({"error": "x"}, 255)), Unavailable)
+
+
+def test_with_socket_load_balancing_for_hosts_only_their_sockets_are_judged_too() -> None:
+    run = unresolved()
+    assert run.plan.frontend is not None
+    settings = {"kube-proxy-replacement": "true", "bpf-lb-sock-hostns-only": "true"}
+    plan = replace(run.plan, config={**run.plan.config, **settings})
+    of_host = replace(plan, source=replace(plan.source, pod=replace(plan.source.pod, host_network=True)))
+    hops = {hop.name for hop in expected_path(of_host, None).hops}
+    assert {HopName.SERVICE_LOOKUP, HopName.SERVICE_TRANSLATION} <= hops
+    for judged, asks in ((of_host, True), (plan, False)):
+        kinds = {fact.kind for fact in facts_of(replace(run, plan=judged))}
+        assert (FactKind.CGROUP_PROGRAMS in kinds) is asks

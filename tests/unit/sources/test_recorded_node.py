@@ -41,6 +41,7 @@ def test_the_configuration_of_the_agent() -> None:
         tunnel_port=8472,
         ipam="kubernetes",
         socket_lb=False,
+        host_socket_lb=False,
         kube_proxy_replacement=False,
         bpf_host_routing=False,
         auto_direct_node_routes=False,

@@ -11,6 +11,7 @@ from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.parameters import is_uid
 from ...evidence.reading import Absent, Unavailable
+from ...plan.path import socket_lb_of
 from ...sources.bpf import socket_lb
 from ...sources.bpf.bpftool import is_program
 from ...sources.bpf.socket_lb import CgroupLink, PodSockets, SocketProgram
@@ -22,7 +23,7 @@ from ..finding.hop_check import Contradiction
 
 def socket_lb_fault(context: CheckContext) -> Contradiction | None:
     """A program without which the source's sockets connect, or send queries, to untranslated addresses."""
-    used = context.config.socket_lb and context.plan.family is IpFamily.IPV4
+    used = socket_lb_of(context.plan, context.config) and context.plan.family is IpFamily.IPV4
     if not used or not is_uid(context.source.pod.uid):
         return None
     names = socket_lb.PROGRAMS if context.outcome.met is False else (socket_lb.CONNECT,)

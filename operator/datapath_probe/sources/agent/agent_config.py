@@ -57,6 +57,7 @@ KEYS = (
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """`socket_lb`: connect() translates Services, also in pods, so that no packet carries a ClusterIP.
+    `host_socket_lb`: the same in the host's network.
 
     `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
     bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
@@ -67,6 +68,7 @@ class AgentConfig:
     tunnel_port: int
     ipam: str
     socket_lb: bool
+    host_socket_lb: bool
     kube_proxy_replacement: bool
     bpf_host_routing: bool
     auto_direct_node_routes: bool
@@ -126,13 +128,14 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
     needs_stack = not replaces_kube_proxy or encryption == "ipsec"
     needs_stack |= masquerades and not on("enable-bpf-masquerade")
-    everywhere = on("bpf-lb-sock") or replaces_kube_proxy
+    translates_sockets = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
         tunnel_protocol=protocol,
         tunnel_port=int(port) if port.isdecimal() and port != "0" else _DEFAULT_PORTS.get(protocol, 8472),
         ipam=values.get("ipam", "cluster-pool"),
-        socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
+        socket_lb=translates_sockets and not on("bpf-lb-sock-hostns-only"),
+        host_socket_lb=translates_sockets,
         kube_proxy_replacement=replaces_kube_proxy,
         bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
