@@ -5,11 +5,13 @@ In: a run, and the records that earlier passes parsed. Out: `VerdictInput`, and 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
 from ..evidence.fact import Fact
+from ..evidence.internal_error import internal_error
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .connection.backend_selection import MAX_CANDIDATES
@@ -99,10 +101,7 @@ class Examination:
             ),
         )
 
-        def judged(hop: ExpectedHop) -> Finding:
-            return known.get(hop.name, lambda: check_map_in_use(context, context.check(hop)))
-
-        return [judged(hop) for hop in context.path.hops]
+        return [known.get(hop.name, partial(_judged, context, hop)) for hop in context.path.hops]
 
     def _progress(self) -> Progress:
         progress = self.context.connection.progress(self.context.translates)
@@ -148,6 +147,14 @@ class Examination:
         if context.backend in backends or not backends:
             return None
         return expected_path(context.plan, backends[0]).hops[-1].name
+
+
+def _judged(context: CheckContext, hop: ExpectedHop) -> Finding:
+    """The finding of the hop's check. An exception makes this hop Unknown, and no other."""
+    try:
+        return check_map_in_use(context, context.check(hop))
+    except Exception as error:
+        return context.hop(hop, "").unknown(internal_error("the check of this hop", error))
 
 
 def _not_ok(findings: Sequence[Finding]) -> set[HopName]:

@@ -16,7 +16,7 @@ Check = Callable[[object], Value]
 _DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
-_CGROUP = re.compile(r"(?:/[\w.:@+=-]*[\w:@+=-])+", re.ASCII)  # no name ends with a dot: neither `.` nor `..`
+_CGROUP = re.compile(r"(?:/[\w.:@+=-]{0,254}[\w:@+=-]){1,64}", re.ASCII)  # no name is `.` or `..`
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 _PATH = re.compile(r"/[^\x00-\x1f]{1,4000}")
 
@@ -81,6 +81,11 @@ def is_cgroup(text: str) -> bool:
 def is_uid(text: str) -> bool:
     """Whether the text is a valid UID."""
     return _UID.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Whether the text is a valid path."""
+    return _PATH.fullmatch(text) is not None
 
 
 def one_of(*values: Scalar) -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ...addresses import IpAddress
-from ...plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
+from ...plan.objects import Container, Node, Pod, Service, ServicePort
 from .fields import (
     Skips,
     addresses,
@@ -18,13 +18,14 @@ from .fields import (
     elements,
     integer,
     networks,
+    port_number,
     text,
     texts,
     timestamp,
+    unsigned,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-SERVICE_NAME = "kubernetes.io/service-name"
 _HEADLESS = "None"
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
@@ -34,7 +35,7 @@ _TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.
 
 def pod(raw: object, skips: Skips) -> Pod:
     """Convert a Pod. Sidecars (init containers with `restartPolicy: Always`) follow its containers."""
-    statuses = container_statuses(raw)
+    statuses, user = container_statuses(raw), _user(at(raw, "spec"))
     return Pod(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
@@ -46,13 +47,13 @@ def pod(raw: object, skips: Skips) -> Pod:
         host_network=at(raw, "spec", "hostNetwork") is True,
         ips=_pod_ips(raw, skips),
         containers=tuple(
-            _container(spec, statuses)
+            _container(spec, statuses, user)
             for spec in chain(elements(raw, "spec", "containers"), _sidecars(raw))
             if text(spec, "name")
         ),
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
-        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        restarts=sum(unsigned(status, "restartCount", bits=31) for status in statuses.values()),
         started_at=max(
             (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
@@ -81,16 +82,22 @@ def _sidecars(raw: object) -> list[object]:
     ]
 
 
-def _container(spec: object, statuses: Mapping[str, object]) -> Container:
-    name = text(spec, "name")
+def _user(spec: object) -> int | None:
+    """The user that the securityContext of a pod or a container sets; None if its image does."""
+    return integer(spec, "securityContext", "runAsUser")
+
+
+def _container(spec: object, statuses: Mapping[str, object], pod_user: int | None) -> Container:
+    name, user = text(spec, "name"), _user(spec)
     return Container(
         name=name,
         running=isinstance(at(statuses.get(name), "state", "running"), dict),
         ports={
             text(port, "name"): number
             for port in elements(spec, "ports")
-            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+            if text(port, "name") and (number := port_number(port, "containerPort")) is not None
         },
+        other_user=user is not None and user != pod_user,
     )
 
 
@@ -159,7 +166,7 @@ def _prefers_close(raw: object) -> bool:
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
-    port = integer(raw, "port")
+    port = port_number(raw, "port")
     if port is None:
         skips["Service.spec.ports"] += 1
         return None
@@ -167,47 +174,6 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         name=text(raw, "name"),
         port=port,
         protocol=text(raw, "protocol", default="TCP"),
-        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
-        node_port=integer(raw, "nodePort"),
-    )
-
-
-def slice_service(raw: object) -> str:
-    """The name of the Service that owns an EndpointSlice, or ""."""
-    return text(raw, "metadata", "labels", SERVICE_NAME)
-
-
-def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
-    """Convert an EndpointSlice: one record per address and port."""
-    ports = []
-    for entry in elements(raw, "ports"):
-        number = integer(entry, "port")
-        if number is None:
-            skips["EndpointSlice.ports"] += 1
-        else:
-            ports.append((text(entry, "name"), number, text(entry, "protocol", default="TCP")))
-    return tuple(
-        _slice_endpoint(entry, ip, *port)
-        for entry in elements(raw, "endpoints")
-        for ip in addresses(elements(entry, "addresses"), skips, "EndpointSlice.endpoints.addresses")
-        for port in ports
-    )
-
-
-def _slice_endpoint(raw: object, ip: IpAddress, port_name: str, port: int, protocol: str) -> SliceEndpoint:
-    # An unset `ready` means ready; an unset `serving` equals `ready`.
-    # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
-    ready = at(raw, "conditions", "ready") is not False
-    serving = at(raw, "conditions", "serving")
-    return SliceEndpoint(
-        ip=ip,
-        port_name=port_name,
-        port=port,
-        protocol=protocol,
-        ready=ready,
-        serving=serving if isinstance(serving, bool) else ready,
-        terminating=at(raw, "conditions", "terminating") is True,
-        node=text(raw, "nodeName") or None,
-        pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
-        zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
+        target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
+        node_port=port_number(raw, "nodePort"),
     )

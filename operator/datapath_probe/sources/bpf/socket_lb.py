@@ -67,7 +67,7 @@ def parse_link(answer: Answer) -> CgroupLink | Absent | Unavailable:
     if shown["error"]:
         gone = "No such file or directory" in shown["error"].text()
         return Absent() if gone else failed(answer, "bpftool link show")
-    return CgroupLink(shown["prog_id"].integer(), shown["cgroup_id"].integer() != 0)
+    return CgroupLink(shown["prog_id"].unsigned(32), shown["cgroup_id"].integer() != 0)
 
 
 @parser("bpftool prog show", exit_codes=range(256))
@@ -100,4 +100,4 @@ def parse_of_pod(answer: Answer) -> PodSockets | Unavailable:
 
 
 def _program(shown: Json) -> SocketProgram:
-    return SocketProgram(shown["id"].integer(), shown["name"].text(""))
+    return SocketProgram(shown["id"].unsigned(32), shown["name"].text(""))
