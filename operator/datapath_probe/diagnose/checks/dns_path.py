@@ -4,20 +4,22 @@ Judged when a name did not resolve, by the same checks as any path through a Ser
 packets of the request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
-from ...plan.plan import Backend, Nameserver, ServiceTarget
+from ...plan.path import ExpectedHop
+from ...plan.plan import Backend, Nameserver, Plan, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
 from ..context import CheckContext
 from ..finding.finding import Finding
 from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
+from .translation import check_sockets
 
 _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
@@ -30,11 +32,20 @@ def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Findin
         nameserver=None,
     )
     servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
+    sockets = check_sockets(context, ExpectedHop(HopName.SERVICE_TRANSLATION, context.path.source_node))
     return [
+        *((sockets,) if is_harmful(sockets) else ()),
+        *_of_servers(context, plan, servers),
+    ]
+
+
+def _of_servers(context: CheckContext, plan: Plan, servers: Sequence[Backend | None]) -> Iterator[Finding]:
+    """The findings of the hops to and from each server."""
+    return (
         finding
         for server in servers
         for finding in judge_subpath(context, plan, server, context.registry.of_queries)
-    ]
+    )
 
 
 def first_fault(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:

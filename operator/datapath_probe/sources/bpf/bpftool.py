@@ -57,7 +57,9 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc."""
+    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc.
+    `link_id`: the bpf_link that attaches it; None if there is none, or if this bpftool does not print it.
+    """
 
     device: str
     ifindex: int
@@ -66,6 +68,7 @@ class Attachment:
     attach: AttachKind
     program: str  # "" for XDP, whose name bpftool does not print
     program_id: int
+    link_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ def _attachment(entry: Json) -> Attachment:
         attach=attach,
         program=entry["name"].text("").removesuffix(f"-{device}"),
         program_id=(entry["prog_id"] or entry["id"]).unsigned(32),
+        link_id=entry["link_id"].unsigned(32, 0) or None,
     )
 
 
