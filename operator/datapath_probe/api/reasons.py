@@ -87,6 +87,7 @@ class Reason(StrEnum):
     BACKEND_MISSING = "BackendMissing"
     BACKEND_STALE = "BackendStale"
     BACKEND_MISMATCH = "BackendMismatch"
+    ENDPOINT_SLICE_STALE = "EndpointSliceStale"
     SERVICE_FLAGS_MISMATCH = "ServiceFlagsMismatch"
     AFFINITY_MISMATCH = "AffinityMismatch"
     NO_READY_BACKENDS = "NoReadyBackends"

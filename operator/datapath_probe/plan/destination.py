@@ -10,14 +10,14 @@ from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
-from .facts import node_facts, pod_facts, pod_or_host, state_text
-from .objects import Inventory, Service, ServicePort, SliceEndpoint
+from .facts import pod_facts, pod_or_host, state_text
+from .listed_address import backend_of
+from .objects import Inventory, Service, ServicePort
 from .plan import (
     Backend,
     CannotRun,
     Frontend,
     HeadlessTarget,
-    HostFacts,
     Nameserver,
     NodeFacts,
     PodTarget,
@@ -178,7 +178,7 @@ def _backends(
     endpoints = inventory.slice_endpoints(service.namespace, service.name)
     zone = zone_that_counts(source.node, inventory.cilium_config())
     return tuple(
-        _backend(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, inventory)
         for endpoint in eligible_backends(service, port, endpoints, source.name, zone)
     )
 
@@ -188,17 +188,6 @@ def _unready(
 ) -> tuple[Backend, ...]:
     endpoints = inventory.slice_endpoints(service.namespace, service.name)
     return tuple(
-        _backend(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, inventory)
         for endpoint in unready_backends(service, port, endpoints, source.name)
     )
-
-
-def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
-    # manually created endpoints may have no targetRef
-    pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else inventory.pod_with(endpoint.ip)
-    if pod:
-        facts = pod_facts(inventory, pod, endpoint.ip)
-        return Backend(endpoint.ip, endpoint.port, pod_or_host(facts))
-    node = inventory.node_with(endpoint.ip)
-    host = HostFacts(node_facts(inventory, node.name), pod_facts=None) if node else None
-    return Backend(endpoint.ip, endpoint.port, host)

@@ -105,7 +105,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One address of an EndpointSlice with one of its ports. `zones`: the zones that it is hinted for."""
+    """One address of an EndpointSlice with one of its ports. `zones`: the zones that it is hinted for. `managed_by`:
+    the controller of the slice, "" if there is none.
+    """
 
     ip: IpAddress
     port_name: str
@@ -117,6 +119,8 @@ class SliceEndpoint:
     node: str | None
     pod: str | None  # name of targetRef when that is a Pod
     zones: tuple[str, ...] = ()
+    slice_name: str = field(default="", compare=False)
+    managed_by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,8 @@ class Inventory(Protocol):
     def pod_with(self, ip: IpAddress) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
     def node_with(self, ip: IpAddress) -> Node | None: ...
+    def node_with_pod_cidr(self, cidr: str) -> str | None: ...
+    def has_pod_cidr_within(self, cidr: str) -> bool: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
     def endpoints_changed_at(self, namespace: str, service: str) -> float: ...

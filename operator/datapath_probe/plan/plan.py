@@ -65,12 +65,13 @@ class HostFacts:
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One address that may answer. `target`: its owner, a pod with its own network or a host; None: outside the
-    cluster.
+    cluster. `wrongly_listed`: why no ready endpoint can have this address, as a sentence; "" if one can.
     """
 
     ip: IpAddress
     port: int
     target: PodFacts | HostFacts | None
+    wrongly_listed: str = ""
 
     @property
     def pod_facts(self) -> PodFacts | None:

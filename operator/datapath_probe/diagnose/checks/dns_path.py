@@ -42,7 +42,11 @@ def first_fault(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
     for finding in findings:
         if finding.reason is Reason.NO_READY_BACKENDS:
             return Reason.DNS_NO_READY_ENDPOINTS, finding
-        has_no_backends = finding.verdict is HopVerdict.STALE and finding.hop is HopName.SERVICE_LOOKUP
+        has_no_backends = (
+            finding.verdict is HopVerdict.STALE
+            and finding.hop is HopName.SERVICE_LOOKUP
+            and finding.reason is not Reason.ENDPOINT_SLICE_STALE  # it concerns one name server
+        )
         if is_harmful(finding) or has_no_backends:
             denied = finding.hop in _DENIALS and finding.reason is Reason.POLICY_DENIED
             return Reason.DNS_DENIED if denied else Reason.DNS_PATH_BROKEN, finding

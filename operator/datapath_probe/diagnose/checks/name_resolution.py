@@ -10,6 +10,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
+from ..datapath.listed_addresses import wrongly_listed
 from ..finding.finding import Finding
 from ..finding.hop_check import HopCheck
 from .dns_path import Queries, first_fault, judge_dns_path, queries
@@ -89,7 +90,11 @@ def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     facts = _facts(report)
     hop.observed(f"curl connected to {called}", facts)
-    return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
+    slowed = _slowed(context, hop, report)
+    wrong = (
+        wrongly_listed(context) if context.plan.frontend is None else None
+    )  # else found by the Service's lookup
+    return slowed or (hop.stale(wrong) if wrong else hop.ok(f"resolved in {facts['nameLookup']}"))
 
 
 def _facts(report: ClientReport) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ...plan.plan import Backend, Frontend
 from ...sources.maps import lbmap
 from ...sources.maps.lbmap import ServiceFlag
 from ..context import CheckContext
+from ..datapath.listed_addresses import wrongly_listed
 from ..datapath.service_backends import (
     COMPARED_BACKENDS,
     NO_AFFINITY,
@@ -83,9 +84,11 @@ def _judge(
     if not wanted and not have:
         return _no_backends(context, hop, frontend)
     contradiction = (
-        _compare(context, wanted, programmed, slot_0)
+        wrongly_listed(context, only_chosen=True)
+        or _compare(context, wanted, programmed, slot_0)
         or master_slot_mismatch(context, node, master, slot_0)
         or _affinity(context, slot_0, master.rests_on)
+        or wrongly_listed(context)
     )
     if contradiction:
         return hop.stale(contradiction)

@@ -33,7 +33,11 @@ def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[Hop
 
 def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
     before, after, now, windows = run.plan, run.plan_after, run.request.started, run.windows
-    is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
+    is_settled = (
+        chosen in before.backends
+        and HopName.SERVICE_LOOKUP not in doubtful
+        and not any(backend.wrongly_listed for backend in before.backends)
+    )
     concerned = (chosen,) if chosen and is_settled else before.backends
     yield from _changing(before, concerned, now, windows)
     if not is_settled and run.destination_churn:

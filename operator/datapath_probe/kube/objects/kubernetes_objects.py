@@ -25,6 +25,7 @@ from .fields import (
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 SERVICE_NAME = "kubernetes.io/service-name"
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _HEADLESS = "None"
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
@@ -186,28 +187,34 @@ def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
             skips["EndpointSlice.ports"] += 1
         else:
             ports.append((text(entry, "name"), number, text(entry, "protocol", default="TCP")))
+    made = (text(raw, "metadata", "name"), text(raw, "metadata", "labels", _MANAGED_BY))
     return tuple(
-        _slice_endpoint(entry, ip, *port)
+        _slice_endpoint(entry, ip, port, made)
         for entry in elements(raw, "endpoints")
         for ip in addresses(elements(entry, "addresses"), skips, "EndpointSlice.endpoints.addresses")
         for port in ports
     )
 
 
-def _slice_endpoint(raw: object, ip: IpAddress, port_name: str, port: int, protocol: str) -> SliceEndpoint:
+def _slice_endpoint(
+    raw: object, ip: IpAddress, port: tuple[str, int, str], made: tuple[str, str]
+) -> SliceEndpoint:
+    """`port`: its name, number and protocol. `made`: the name of the slice and its controller."""
     # An unset `ready` means ready; an unset `serving` equals `ready`.
     # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
     ready = at(raw, "conditions", "ready") is not False
     serving = at(raw, "conditions", "serving")
     return SliceEndpoint(
         ip=ip,
-        port_name=port_name,
-        port=port,
-        protocol=protocol,
+        port_name=port[0],
+        port=port[1],
+        protocol=port[2],
         ready=ready,
         serving=serving if isinstance(serving, bool) else ready,
         terminating=at(raw, "conditions", "terminating") is True,
         node=text(raw, "nodeName") or None,
         pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
         zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
+        slice_name=made[0],
+        managed_by=made[1],
     )

@@ -8,11 +8,13 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
+from ...plan.listed_address import cluster_range
 from ...plan.objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, SliceEndpoint
 from ..objects import cilium_objects, kubernetes_objects
 from ..objects.fields import Skips, last_written, text, texts
@@ -35,6 +37,20 @@ class _Address:
     """Index key: an object with this address."""
 
     ip: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class _PodCidr:
+    """Index key: a node with this pod CIDR."""
+
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PodCidrWithin:
+    """Index key: a node with a pod CIDR in this range."""
+
+    cidr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,14 @@ class ClusterInventory:
         """The node with this internal address."""
         return next(iter(self._nodes.cache.by_index(_Address(ip))), None)
 
+    def node_with_pod_cidr(self, cidr: str) -> str | None:
+        """The name of the node whose CiliumNode has this pod CIDR."""
+        return next((node.name for node in self._cilium_nodes.cache.by_index(_PodCidr(cidr))), None)
+
+    def has_pod_cidr_within(self, cidr: str) -> bool:
+        """Whether a CiliumNode has a pod CIDR in this range, which is of the size of a cluster's."""
+        return bool(self._cilium_nodes.cache.by_index(_PodCidrWithin(cidr)))
+
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
         return self._services.cache.get((namespace, name))
@@ -176,6 +200,11 @@ def _pod_index_keys(entry: _PodEntry) -> list[Hashable]:
     return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
 
 
+def _pod_cidr_index_keys(node: CiliumNode) -> list[Hashable]:
+    around = {_PodCidrWithin(cluster_range(ip_network(cidr).network_address)) for cidr in node.pod_cidrs}
+    return [*map(_PodCidr, node.pod_cidrs), *around]
+
+
 def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
     return Resource(
         f"ConfigMap {CONFIG_MAP} in {namespace}",
@@ -209,5 +238,8 @@ _CILIUM_ENDPOINTS = Resource(
     "ciliumendpoints.cilium.io", "/apis/cilium.io/v2/ciliumendpoints", cilium_objects.cilium_endpoint
 )
 _CILIUM_NODES = Resource(
-    "ciliumnodes.cilium.io", "/apis/cilium.io/v2/ciliumnodes", cilium_objects.cilium_node
+    "ciliumnodes.cilium.io",
+    "/apis/cilium.io/v2/ciliumnodes",
+    cilium_objects.cilium_node,
+    index_keys=_pod_cidr_index_keys,
 )
