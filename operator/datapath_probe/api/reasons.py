@@ -83,6 +83,7 @@ class Reason(StrEnum):
     DNS_NO_READY_ENDPOINTS = "DNSNoReadyEndpoints"
     DNS_DENIED = "DNSDenied"
     DNS_UNEXPECTED_ANSWER = "DNSUnexpectedAnswer"
+    SERVICE_NOT_SERVED = "ServiceNotServed"
     FRONTEND_MISSING = "FrontendMissing"
     BACKEND_MISSING = "BackendMissing"
     BACKEND_STALE = "BackendStale"

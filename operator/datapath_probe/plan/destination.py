@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import family_of
+from ..addresses import IpAddress, family_of
 from ..api.reasons import Reason
 from ..api.spec import Destination as DestinationSpec
 from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
+from .exposure import why_not_served
 from .facts import pod_facts, pod_or_host, state_text
 from .listed_address import backend_of
 from .objects import Inventory, Service, ServicePort
@@ -57,9 +58,8 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     port = next((p for p in service.ports if (p.port, p.protocol) == (_DNS_PORT, "UDP")), None)
     if port is None:
         return None
-    return Nameserver(
-        Frontend(service, port, service.cluster_ip), _backends(service, port, inventory, source)
-    )
+    frontend = _cluster_ip(service, port, service.cluster_ip, inventory, source)
+    return Nameserver(frontend, _backends(service, port, inventory, source))
 
 
 def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destination | CannotRun:
@@ -114,8 +114,15 @@ def _service(
     if service.cluster_ip is None:
         return _headless(display, host, spec.port, port, service, backends)
     unready = () if backends else _unready(service, port, inventory, source)
-    frontend = Frontend(service, port, service.cluster_ip)
+    frontend = _cluster_ip(service, port, service.cluster_ip, inventory, source)
     return Destination(ServiceTarget(display, frontend, backends, unready), host, port.port)
+
+
+def _cluster_ip(
+    service: Service, port: ServicePort, ip: IpAddress, inventory: Inventory, source: NodeFacts
+) -> Frontend:
+    not_served = why_not_served(service, "ClusterIP", source.name, inventory)
+    return Frontend(service, port, ip, not_served=not_served)
 
 
 def _at_node_port(
@@ -145,7 +152,10 @@ def _at_node_port(
     if ip is None:
         message = f"node {source.name} has no InternalIP of the Service's IP version, {family}"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=display)
-    return Destination(ServiceTarget(display, Frontend(service, port, ip, number), backends), str(ip), number)
+    frontend = Frontend(
+        service, port, ip, number, why_not_served(service, "NodePort", source.name, inventory)
+    )
+    return Destination(ServiceTarget(display, frontend, backends), str(ip), number)
 
 
 def _headless(

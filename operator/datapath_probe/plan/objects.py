@@ -86,7 +86,8 @@ class ServicePort:
 @dataclass(frozen=True, slots=True)
 class Service:
     """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName. `prefers_close`: its traffic should
-    stay in its zone, according to the hints of its endpoints.
+    stay in its zone, according to the hints of its endpoints. `proxy_name`, `marked_headless`, `exposure`: labels and
+    annotations that decide whether Cilium serves it (`exposure`).
     """
 
     namespace: str
@@ -101,6 +102,9 @@ class Service:
     selector: Mapping[str, str] = field(default_factory=dict)
     prefers_close: bool = False
     headless: bool = False
+    proxy_name: str | None = None
+    marked_headless: bool = False
+    exposure: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class Inventory(Protocol):
     def node_with(self, ip: IpAddress) -> Node | None: ...
     def node_with_pod_cidr(self, cidr: str) -> str | None: ...
     def has_pod_cidr_within(self, cidr: str) -> bool: ...
+    def node_labels(self, name: str) -> Mapping[str, str]: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
     def endpoints_changed_at(self, namespace: str, service: str) -> float: ...

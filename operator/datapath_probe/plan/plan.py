@@ -92,13 +92,14 @@ class Backend:
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """The frontend of a Service. `ip` is the ClusterIP, or with a `node_port` an address of the source's node.
-    `backends` are those eligible as seen from there.
+    `not_served`: why Cilium does not load-balance it there, as a sentence; "" if it does.
     """
 
     service: Service
     port: ServicePort
     ip: IpAddress
     node_port: int | None = None
+    not_served: str = ""
 
     @property
     def number(self) -> int:

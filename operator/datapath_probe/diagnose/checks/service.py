@@ -48,6 +48,8 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
         f"{len(wanted)} ready endpoint(s)",
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
+    if frontend.not_served and _chooses(context):
+        return _not_served(context, hop, frontend)
     if not wanted and not _chooses(context):
         return _no_backends(context, hop, frontend)
     for number in range(1, 1 + len(context.plan.backends[:COMPARED_BACKENDS])):
@@ -101,6 +103,23 @@ def _judge(
 def _chooses(context: CheckContext) -> bool:
     """Whether Cilium selects the backend; for hosts, kube-proxy may do that."""
     return context.config.socket_lb or not context.source.pod.host_network
+
+
+def _not_served(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
+    """Objects or settings exclude the Service from Cilium: that explains a missing entry. Another proxy may serve it,
+    and an entry that is still there will be removed at the latest when the agent starts again.
+    """
+    master = master_at(context, hop.expected.node)
+    hop.rests_on_maps(master.rests_on[0])
+    if isinstance(master.slot, lbmap.ServiceSlot):
+        hop.programmed("an entry remains")
+        return hop.stale(Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, rests_on=master.rests_on))
+    hop.programmed("no such frontend")
+    if context.outcome.met:
+        return hop.not_followed(f"{frontend.not_served}, so another proxy serves it, which is not followed")
+    rests_on = master.rests_on if isinstance(master.slot, Absent) else ()
+    defects = (Defect.NOT_TRANSLATED,)
+    return hop.stale(Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, defects, rests_on))
 
 
 def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from sys import intern
 from typing import Any
 
 from kubernetes.aio.client import ApiClient
@@ -30,6 +31,14 @@ class _PodEntry:
 
     pod: Pod
     agent: Agent | None
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeEntry:
+    """A node and its labels, which most runs do not need."""
+
+    node: Node
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +130,17 @@ class ClusterInventory:
 
     def node(self, name: str) -> Node | None:
         """A node by name."""
-        return self._nodes.cache.get(("", name))
+        entry = self._nodes.cache.get(("", name))
+        return entry.node if entry else None
 
     def node_with(self, ip: IpAddress) -> Node | None:
         """The node with this internal address."""
-        return next(iter(self._nodes.cache.by_index(_Address(ip))), None)
+        return next((entry.node for entry in self._nodes.cache.by_index(_Address(ip))), None)
+
+    def node_labels(self, name: str) -> Mapping[str, str]:
+        """The labels of a node."""
+        entry = self._nodes.cache.get(("", name))
+        return entry.labels if entry else {}
 
     def node_with_pod_cidr(self, cidr: str) -> str | None:
         """The name of the node whose CiliumNode has this pod CIDR."""
@@ -220,11 +235,19 @@ def _slice(raw: object, skips: Skips) -> _Slice:
     return _Slice(service, kubernetes_objects.slice_endpoints(raw, skips), last_written(raw))
 
 
+def _node(raw: object, skips: Skips) -> _NodeEntry:
+    """Nodes share most of their labels, so each text is kept once."""
+    labels = texts(raw, "metadata", "labels")
+    return _NodeEntry(
+        kubernetes_objects.node(raw, skips), {intern(name): intern(value) for name, value in labels.items()}
+    )
+
+
 _NODES = Resource(
     "nodes",
     "/api/v1/nodes",
-    kubernetes_objects.node,
-    index_keys=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
+    _node,
+    index_keys=lambda entry: [*map(_Address, dict.fromkeys(entry.node.internal_ips))],
 )
 _SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
 _SLICES = Resource(
