@@ -46,8 +46,9 @@ def diagnose(
         findings=verdict.findings,
         profile=None if given.change else observed_profile(context, given.findings),
         rule=verdict.rule,
-        confirm=frozenset().union(*(finding.confirm for finding in given.findings)),
-        needs_second_look=may_look_again and any(map(_is_doubtful, given.findings)),
+        confirm=frozenset().union(*(finding.confirm for finding in (*given.findings, *given.doubts))),
+        needs_second_look=may_look_again and any(map(_is_doubtful, (*given.findings, *given.doubts))),
+        faulty_others=examination.faulty_others(),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),
     )

@@ -10,7 +10,11 @@ from .objects import Inventory, Service
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
-TYPE, NODE, NODE_SELECTOR = "service.cilium.io/type", "service.cilium.io/node", "service.cilium.io/node-selector"
+TYPE, NODE, NODE_SELECTOR = (
+    "service.cilium.io/type",
+    "service.cilium.io/node",
+    "service.cilium.io/node-selector",
+)
 _PROXY_NAME_SETTING = "k8s-service-proxy-name"
 _TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 

@@ -21,7 +21,9 @@ _COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^()]*\))")
 
 def matches(selector: str, labels: Mapping[str, str]) -> bool | None:
     """Whether the selector selects an object with these labels; None if it is not valid or not supported."""
-    requirements = [part.strip() for part in _COMMA_OUTSIDE_BRACKETS.split(selector)] if selector.strip() else []
+    requirements = (
+        [part.strip() for part in _COMMA_OUTSIDE_BRACKETS.split(selector)] if selector.strip() else []
+    )
     met = [_is_met(requirement, labels) for requirement in requirements]
     return None if None in met else all(met)
 

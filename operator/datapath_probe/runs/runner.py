@@ -16,8 +16,9 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
+from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
-from .probe_run import ProbeRun
+from .probe_run import ProbeRun, SharedByRuns
 from .run_result import RunResult
 
 
@@ -35,8 +36,7 @@ class ProbeRunner:
         windows: Windows = DEFAULT,
     ) -> None:
         self._access = ClusterAccess(inventory, containers, agents, clock, windows)
-        self._answers = answers
-        self._ports = ports or SourcePorts()
+        self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
         """Run the probe once. `capture`: also capture its packets. `fresh`: use no answers of earlier runs, because the
@@ -44,13 +44,14 @@ class ProbeRunner:
         """
         started = self._access.clock()
         if fresh:
-            self._answers.forget()
+            self._shared.answers.forget()
         plans = resolve(probe, self._access.inventory)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:
             bind_contextvars(node=nodes.pop())  # for the rest of this run's task
-        paths = await ProbeRun(self._access, self._answers, self._ports, probe).run(to_run, capture=capture)
+        probe_run = ProbeRun(self._access, self._shared, probe)
+        paths = await probe_run.run(to_run, capture=capture, fresh=fresh)
         return RunResult(
             started,
             self._access.clock(),

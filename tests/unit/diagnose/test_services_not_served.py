@@ -6,7 +6,8 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
-from unit.diagnose.test_name_resolution import answering, unresolved
+from datapath_probe.evidence.fact_kinds import FactKind
+from unit.diagnose.test_name_resolution import ABSENT, answering, unresolved
 from unit.plans import with_frontend
 from unit.recorded import recorded
 
@@ -29,9 +30,8 @@ def test_a_missing_frontend_is_explained_by_the_object() -> None:
 
 def test_an_answered_request_was_served_by_another_proxy_that_is_not_followed() -> None:
     run = not_served(recorded("healthy-service-cross-node"))
-    frontends = {fact: run.evidence.all(fact)[:1] for fact in run.evidence.readings if fact.kind == "service-slot"}
-    absent = {fact: replace(found[0], exit_code=254, stdout=b"null") for fact, found in frontends.items()}
-    diagnosis = diagnose(answering(run, absent))
+    slots = [fact for fact in run.evidence.readings if fact.kind is FactKind.SERVICE_SLOT]
+    diagnosis = diagnose(answering(run, dict.fromkeys(slots, ABSENT)))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
     assert "another proxy serves it" in diagnosis.message
 
@@ -46,9 +46,7 @@ def test_an_entry_that_will_be_removed_is_a_latent_fault() -> None:
 def test_a_name_that_does_not_resolve_is_explained_by_the_object_of_the_dns() -> None:
     run = unresolved("frontend-missing")
     assert run.plan.nameserver is not None
-    nameserver = replace(
-        run.plan.nameserver, frontend=replace(run.plan.nameserver.frontend, not_served=WHY)
-    )
+    nameserver = replace(run.plan.nameserver, frontend=replace(run.plan.nameserver.frontend, not_served=WHY))
     plan = replace(run.plan, nameserver=nameserver)
     diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
     assert diagnosis.reason is Reason.DNS_PATH_BROKEN

@@ -11,7 +11,7 @@ from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
-from ...plan.plan import Backend, Nameserver, ServiceTarget
+from ...plan.plan import Backend, Nameserver, Plan, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
 from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
@@ -24,17 +24,19 @@ _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Finding]:
     """The findings of every hop to and from each name server, as programmed."""
-    plan = replace(
-        context.plan,
-        target=ServiceTarget(context.plan.destination, nameserver.frontend, nameserver.backends),
-        nameserver=None,
-    )
+    plan = plan_of_queries(context.plan, nameserver)
     servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
     return [
         finding
         for server in servers
         for finding in judge_subpath(context, plan, server, context.registry.of_queries)
     ]
+
+
+def plan_of_queries(plan: Plan, nameserver: Nameserver) -> Plan:
+    """The plan as if the pod requested the Service of the cluster's DNS."""
+    target = ServiceTarget(plan.destination, nameserver.frontend, nameserver.backends)
+    return replace(plan, target=target, nameserver=None)
 
 
 def first_fault(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:

@@ -105,15 +105,21 @@ def _facts(report: ClientReport) -> dict[str, str]:
 def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
     """A slow resolution: a name server can't be reached, and another one, or a second query, answered."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
-    if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
+    if not context.outcome.met or took_s < _ANSWERED_S:
         return None
-    found = first_fault(judge_dns_path(context, nameserver))
-    if found is None:
-        return None
-    reason, cause = found
     slow = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
-    message = f"{slow}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
-    return replace(hop.broken(reason, message), cause=cause)
+    findings = judge_dns_path(context, nameserver) if nameserver else []
+    found = first_fault(findings)
+    if found:
+        reason, cause = found
+        message = f"{slow}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
+        return replace(hop.broken(reason, message), cause=cause)
+    doubt = next((finding for finding in findings if finding.needs_second_look), None)
+    if doubt:
+        return hop.unknown(Unavailable(doubt.reason, f"{slow}; {doubt.message}"), tuple(doubt.confirm))
+    if took_s < _UNANSWERED_S:
+        return None
+    return hop.broken(Reason.DNS_TIMEOUT, f"{slow}: a query was not answered in time, and a later one was")
 
 
 def _why_unresolved(

@@ -113,7 +113,9 @@ def _not_served(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Fin
     hop.rests_on_maps(master.rests_on[0])
     if isinstance(master.slot, lbmap.ServiceSlot):
         hop.programmed("an entry remains")
-        return hop.stale(Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, rests_on=master.rests_on))
+        return hop.stale(
+            Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, rests_on=master.rests_on)
+        )
     hop.programmed("no such frontend")
     if context.outcome.met:
         return hop.not_followed(f"{frontend.not_served}, so another proxy serves it, which is not followed")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, Locality, ProbeVerdict
 from ...evidence.fact import Fact
+from ...plan.other_backends import OtherBackend
 from ...plan.plan import Backend, Plan
 from ...sources.client_report import ClientReport
 from .finding import Divergence, Finding, Segment
@@ -18,6 +19,7 @@ class Diagnosis:
 
     `needs_second_look`: a contradiction was read only once; read the facts of `confirm` again. `events_to_reread`:
     event facts that may show more a moment later. `unread`: (tool, reason) of each answer that could not be parsed.
+    `faulty_others`: the backends among those looked at besides the request's that may not be reached.
     """
 
     plan: Plan
@@ -40,3 +42,4 @@ class Diagnosis:
     needs_second_look: bool = False
     events_to_reread: tuple[Fact, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
+    faulty_others: frozenset[OtherBackend] = frozenset()

@@ -12,6 +12,7 @@ from ...addresses import IpAddress
 from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
+from ...plan.other_backends import OtherBackend
 from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
 from ..run.run import PathRun
 from ..run.windows import Windows
@@ -29,6 +30,21 @@ def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[Hop
     if isinstance(run.plan_after, CannotRun):
         return run.plan_after.message
     return next(_all(run, chosen, doubtful), None)
+
+
+def other_in_transition(run: PathRun, other: OtherBackend) -> str | None:
+    """What is changing about a backend that the request did not use; its finding then proves nothing."""
+    backend, after = other.in_plan(run.plan), run.plan_after
+    if backend is None or not isinstance(after, Plan) or run.view_age_s > run.windows.trusted_view_s:
+        return "the objects are not known"
+    now, windows = run.request.started, run.windows
+    churn = run.dns_churn if other.of_dns else run.destination_churn
+    changes = (
+        *_changing(run.plan, (backend,), now, windows),
+        *(_endpoint_churn(churn, now, windows, has_endpoints=True) if churn else ()),
+        *(() if other.in_plan(after) == backend else ("the backend changed during the run",)),
+    )
+    return next(iter(changes), None)
 
 
 def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:

@@ -18,7 +18,8 @@ class VerdictInput:
     `change`: what Kubernetes or Cilium is changing on this path, as one sentence. `unsupported`: an unsupported setting
     or version on this path. `wire_loss`: packets that left one node's tunnel device and did not arrive at the other's.
     `hints`: more observations for users, if no hop is named. `last_planned_hop`: the last hop of the path, if the
-    backend were known. `lost_events`: the numbers of events that nodes lost, as sentences.
+    backend were known. `lost_events`: the numbers of events that nodes lost, as sentences. `doubts`: findings about
+    backends that the request did not use, read only once.
     """
 
     findings: tuple[Finding, ...]
@@ -30,6 +31,7 @@ class VerdictInput:
     hints: tuple[str, ...] = ()
     last_planned_hop: HopName | None = None
     lost_events: tuple[str, ...] = ()
+    doubts: tuple[Finding, ...] = ()
 
     @property
     def failed(self) -> bool:
