@@ -90,6 +90,9 @@ class Examination:
             last_planned_hop=self._last_planned_hop(),
             lost_events=tuple(lost_events(context)),
             doubts=tuple(doubts(latent)),
+            candidates=tuple(
+                (backend, tuple(self.findings(self.builder.build(backend)))) for backend in self._candidates()
+            ),
         )
 
     def faulty_others(self) -> frozenset[OtherBackend]:

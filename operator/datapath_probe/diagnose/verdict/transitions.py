@@ -121,6 +121,8 @@ def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled
         new = now_there.get(_address(old), old)
         if old.pod_facts and new.pod_facts and old.pod_facts != new.pod_facts:
             yield from _pod_changes(old.pod_facts, new.pod_facts)
+        elif old.pod_facts and not new.pod_facts:
+            yield f"pod {_name(old.pod_facts.pod)} changed during the run"
     if before.config != after.config:
         yield "Cilium's configuration changed during the run"
 
