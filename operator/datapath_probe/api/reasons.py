@@ -105,6 +105,7 @@ class Reason(StrEnum):
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
     ENDPOINT_ROUTE_MISSING = "EndpointRouteMissing"
     STALE_MAP_IN_USE = "StaleMapInUse"
+    MAP_NEARLY_FULL = "MapNearlyFull"
 
     # policy
     POLICY_DENIED = "PolicyDenied"

@@ -13,7 +13,7 @@ NO_HOP = "none"
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """"" for a part that may be anything. `place`: a hop, a hop@node, a segment as after..before, or `none`."""
+    """ "" for a part that may be anything. `place`: a hop, a hop@node, a segment as after..before, or `none`."""
 
     verdict: str = ""
     place: str = ""
@@ -56,4 +56,3 @@ def _known(names: list[str], kind: type[ProbeVerdict] | type[HopName] | type[Rea
     for name in names:
         if name not in set(kind):
             raise ValueError(f"there is no {what} {name!r}")
-

@@ -17,6 +17,7 @@ from .connection.backend_selection import MAX_CANDIDATES
 from .connection.progress import Progress
 from .context import CheckContext
 from .context_builder import ContextBuilder
+from .datapath.map_headroom import with_headroom
 from .datapath.map_pinning import check_map_in_use, reloading
 from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
@@ -124,8 +125,12 @@ class Examination:
             ),
         )
 
+        def checked(hop: ExpectedHop) -> Finding:
+            finding = check_map_in_use(context, context.check(hop))
+            return finding if hops is not None else with_headroom(context, hop, finding)
+
         def judged(hop: ExpectedHop) -> Finding:
-            return known.get(hop.name, lambda: check_map_in_use(context, context.check(hop)))
+            return known.get(hop.name, lambda: checked(hop))
 
         return [judged(hop) for hop in (context.path.hops if hops is None else hops)]
 

@@ -14,7 +14,9 @@ from unit.recorded import _PATHS
 BROKEN = ProbeStatus(
     verdict=ProbeVerdict.BROKEN,
     reason=Reason.ENDPOINT_ENTRY_MISSING,
-    divergent_hop=HopRef(name=HopName.ENDPOINT_LOOKUP, node="node1", reason=Reason.ENDPOINT_ENTRY_MISSING, message="no entry"),
+    divergent_hop=HopRef(
+        name=HopName.ENDPOINT_LOOKUP, node="node1", reason=Reason.ENDPOINT_ENTRY_MISSING, message="no entry"
+    ),
 )
 LOST = ProbeStatus(
     verdict=ProbeVerdict.BROKEN,

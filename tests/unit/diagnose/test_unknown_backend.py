@@ -28,7 +28,9 @@ def untraced_diagnosis(run: PathRun) -> Diagnosis:
     return diagnosis
 
 
-@pytest.mark.parametrize("name", ["healthy-headless", "healthy-service-cross-node", "kpr/healthy-service@1.18.5"])
+@pytest.mark.parametrize(
+    "name", ["healthy-headless", "healthy-service-cross-node", "kpr/healthy-service@1.18.5"]
+)
 def test_the_addresses_that_may_have_been_tried_are_in_the_message(name: str) -> None:
     run = untraced(name)
     assert len(run.plan.backends) > 1

@@ -132,6 +132,12 @@ class Metrics(Collector):
             "Time from the start of the last request to the end of the phase. Absent if it was not reached.",
             "phase",
         )
+        pressure = _gauge(
+            "map_pressure_ratio",
+            "Share of the entries of a Cilium map that are in use, on the node of the path where it is largest. "
+            "Absent if the agent does not report it.",
+            "map",
+        )
         limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
         last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
         next_run = _gauge(
@@ -144,6 +150,8 @@ class Metrics(Collector):
             probe, status = series.probe, series.status
             for name, value in series.phases.items():
                 phase.add_metric((*key, name), value)
+            for name, share in series.map_pressure.items():
+                pressure.add_metric((*key, name), share)
             if isinstance(probe, Probe) and probe.spec.expect.max_latency_s is not None:
                 limit.add_metric(key, probe.spec.expect.max_latency_s)
             if status.last_run:
@@ -151,7 +159,7 @@ class Metrics(Collector):
             if status.next_run_time:
                 next_run.add_metric(key, status.next_run_time.timestamp())
             info.add_metric(key, {"severity": probe.meta.severity or ""})
-        yield from (phase, limit, last_run, next_run, info)
+        yield from (phase, pressure, limit, last_run, next_run, info)
 
     def _counts(self) -> Iterator[Metric]:
         runs = _counter("runs", "Number of runs that ended, by verdict.", *_PROBE, "verdict")
