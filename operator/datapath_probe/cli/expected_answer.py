@@ -1,4 +1,4 @@
-"""The answer that a saved run should get, as text: VERDICT/HOP/REASON, in which parts may be omitted. Called by `main`."""
+"""The answer that a saved run should get, as the text VERDICT/HOP/REASON; parts may be omitted. Called by `main`."""
 
 from dataclasses import dataclass
 from typing import Self

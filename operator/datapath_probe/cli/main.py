@@ -126,8 +126,8 @@ def run(
 @click.option(
     "--expect",
     metavar="VERDICT/HOP/REASON",
-    help="Exit with 1 on another answer. HOP is a hop, a hop@node, or a segment as after..before. Parts may be omitted, "
-    "as in Healthy, Broken//LostInTransit or /service-lookup.",
+    help="Exit with 1 on another answer. HOP is a hop, a hop@node, or a segment as after..before. Parts may be "
+    "omitted, as in Healthy, Broken//LostInTransit or /service-lookup.",
 )
 @_output
 @_facts

@@ -7,6 +7,7 @@ from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.plan.endpoint_churn import EndpointChurn
 from unit.diagnose.test_name_resolution import ABSENT, answering, unresolved
 from unit.plans import with_frontend
 from unit.recorded import recorded
@@ -51,3 +52,10 @@ def test_a_name_that_does_not_resolve_is_explained_by_the_object_of_the_dns() ->
     diagnosis = diagnose(replace(run, plan=plan, plan_after=plan))
     assert diagnosis.reason is Reason.DNS_PATH_BROKEN
     assert WHY in diagnosis.message
+
+
+def test_the_endpoints_of_a_service_that_is_not_served_may_change() -> None:
+    """Kubernetes copies the label to the Service's EndpointSlices."""
+    run = not_served(recorded("frontend-missing"))
+    churn = EndpointChurn("default/deathstar", run.request.started - 1, ())
+    assert diagnose(replace(run, destination_churn=churn)).reason is Reason.SERVICE_NOT_SERVED

@@ -13,7 +13,7 @@ from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
 from ...plan.other_backends import OtherBackend
-from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
+from ...plan.plan import Backend, CannotRun, Frontend, NodeFacts, Plan, PodFacts
 from ..run.run import PathRun
 from ..run.windows import Windows
 
@@ -56,12 +56,18 @@ def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) ->
     )
     concerned = (chosen,) if chosen and is_settled else before.backends
     yield from _changing(before, concerned, now, windows)
-    if not is_settled and run.destination_churn:
+    if not is_settled and run.destination_churn and _is_served(before.frontend):
         yield from _endpoint_churn(run.destination_churn, now, windows, has_endpoints=bool(before.backends))
-    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn:
+    nameserver = before.nameserver.frontend if before.nameserver else None
+    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn and _is_served(nameserver):
         yield from _endpoint_churn(run.dns_churn, now, windows, has_endpoints=True)
     if isinstance(after, Plan):
         yield from _changed(before, after, concerned, is_settled)
+
+
+def _is_served(frontend: Frontend | None) -> bool:
+    """Whether Cilium serves the Service at all; otherwise changes of its endpoints do not matter."""
+    return frontend is None or not frontend.not_served
 
 
 def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
