@@ -5,11 +5,13 @@ In: a run, and the records that earlier passes parsed. Out: `VerdictInput`, and 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
 from ..evidence.fact import Fact
+from ..evidence.internal_error import internal_error
 from ..plan.other_backends import OtherBackend
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
@@ -125,14 +127,9 @@ class Examination:
             ),
         )
 
-        def checked(hop: ExpectedHop) -> Finding:
-            finding = check_map_in_use(context, context.check(hop))
-            return finding if hops is not None else with_headroom(context, hop, finding)
-
-        def judged(hop: ExpectedHop) -> Finding:
-            return known.get(hop.name, lambda: checked(hop))
-
-        return [judged(hop) for hop in (context.path.hops if hops is None else hops)]
+        judged = partial(_judged, with_pressure=hops is None)
+        chosen = context.path.hops if hops is None else hops
+        return [known.get(hop.name, partial(judged, context, hop)) for hop in chosen]
 
     def _progress(self) -> Progress:
         progress = self.context.connection.progress(self.context.translates)
@@ -178,6 +175,17 @@ class Examination:
         if context.backend in backends or not backends:
             return None
         return expected_path(context.plan, backends[0]).hops[-1].name
+
+
+def _judged(context: CheckContext, hop: ExpectedHop, *, with_pressure: bool) -> Finding:
+    """The finding of the hop's check. An exception makes this hop Unknown, and no other. `with_pressure`: also judge
+    how full its maps are.
+    """
+    try:
+        finding = check_map_in_use(context, context.check(hop))
+        return with_headroom(context, hop, finding) if with_pressure else finding
+    except Exception as error:
+        return context.hop(hop, "").unknown(internal_error("the check of this hop", error))
 
 
 def _not_ok(findings: Sequence[Finding]) -> set[HopName]:

@@ -61,6 +61,11 @@ def path(value: object) -> str:
     return _matching(_PATH, value, "is not an absolute path")
 
 
+def is_path(text: str) -> bool:
+    """Whether the text is a valid path."""
+    return _PATH.fullmatch(text) is not None
+
+
 def one_of(*values: Scalar) -> Check:
     """One of these values."""
 

@@ -12,6 +12,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..runs.interfaces import Runner
 from ..runs.runner import ProbeRunner
 from .exec.agent_exec import AgentExec
@@ -55,7 +56,10 @@ class LiveCluster:
 
 @asynccontextmanager
 async def open_cluster(
-    client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT
+    client: ApiClient,
+    cilium_namespace: str,
+    windows: Windows = DEFAULT,
+    restrictions: Restrictions = UNRESTRICTED,
 ) -> AsyncIterator[Cluster]:
     """Open the cluster of this client; all exec channels are closed on exit."""
     inventory = ClusterInventory(client, cilium_namespace)
@@ -64,7 +68,14 @@ async def open_cluster(
     answers = AnswerCache(ShellAgents(pool, inventory.agent))
     try:
         containers = SourceExec(exec_client)
-        runner = ProbeRunner(inventory, answers, containers, agents=AgentExec(containers), windows=windows)
+        runner = ProbeRunner(
+            inventory,
+            answers,
+            containers,
+            agents=AgentExec(containers),
+            windows=windows,
+            restrictions=restrictions,
+        )
         yield LiveCluster(inventory, runner)
     finally:
         await pool.close()

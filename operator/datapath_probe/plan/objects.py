@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..addresses import IpAddress
+from .numbers import Count, EndpointId, EpochS, Identity, Port
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod. `running`: from its containerStatus."""
+    """One container of a pod. `running`: from its containerStatus. `other_user`: its securityContext sets another user
+    than that of the pod.
+    """
 
     name: str
     running: bool
-    ports: Mapping[str, int]  # named containerPorts → number
+    ports: Mapping[str, Port]  # named containerPorts â number
+    other_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class Pod:
     containers: tuple[Container, ...]
     default_container: str | None
     labels: Mapping[str, str]
-    restarts: int
-    started_at: float = 0.0
-    created_at: float = 0.0
+    restarts: Count
+    started_at: EpochS = 0.0
+    created_at: EpochS = 0.0
     dns_policy: str = "ClusterFirst"
 
     @property
@@ -67,8 +71,8 @@ class Node:
     unschedulable: bool
     internal_ips: tuple[IpAddress, ...]
     pod_cidrs: tuple[str, ...]
-    ready_changed_at: float = 0.0
-    cordoned_at: float = 0.0
+    ready_changed_at: EpochS = 0.0
+    cordoned_at: EpochS = 0.0
     zone: str = ""
 
 
@@ -77,10 +81,10 @@ class ServicePort:
     """A port of a Service. `target_port` is a number or the name of a containerPort."""
 
     name: str
-    port: int
+    port: Port
     protocol: str
-    target_port: int | str
-    node_port: int | None
+    target_port: Port | str
+    node_port: Port | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class SliceEndpoint:
 
     ip: IpAddress
     port_name: str
-    port: int
+    port: Port
     protocol: str
     ready: bool
     serving: bool
@@ -135,12 +139,12 @@ class CiliumEndpoint:
 
     namespace: str
     name: str
-    endpoint_id: int
-    identity: int
+    endpoint_id: EndpointId
+    identity: Identity
     ips: tuple[IpAddress, ...]
     node_ip: IpAddress | None
     state: str
-    written_at: float = field(default=0.0, compare=False)
+    written_at: EpochS = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +171,8 @@ class Agent:
     container: str
     ready: bool
     incarnation: str
-    started_at: float = 0.0
-    ready_changed_at: float = 0.0
+    started_at: EpochS = 0.0
+    ready_changed_at: EpochS = 0.0
 
 
 class Inventory(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..addresses import IpAddress, IpFamily, family_of
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
+from .numbers import Port, TimeoutS
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 
 # The maximum size of a request that fits into one packet of any path, without curl's own headers.
@@ -69,7 +70,7 @@ class Backend:
     """
 
     ip: IpAddress
-    port: int
+    port: Port
     target: PodFacts | HostFacts | None
     wrongly_listed: str = ""
 
@@ -98,7 +99,7 @@ class Frontend:
     service: Service
     port: ServicePort
     ip: IpAddress
-    node_port: int | None = None
+    node_port: Port | None = None
     not_served: str = ""
 
     @property
@@ -157,11 +158,11 @@ class Request:
     protocol: str
     method: str
     host: str
-    port: int
+    port: Port
     path: str
     headers: tuple[tuple[str, str], ...]
     body: str
-    timeout_s: float
+    timeout_s: TimeoutS
 
     @property
     def fits_one_segment(self) -> bool:
@@ -178,7 +179,7 @@ class Expectation:
 
     statuses: tuple[int, ...]
     body_contains: str | None
-    max_latency_s: float | None
+    max_latency_s: TimeoutS | None
     locality: Locality | None
     encapsulation: Encapsulation | None
     outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED

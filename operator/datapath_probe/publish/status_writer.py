@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ..api.status import ProbeStatus
+from ..api.status_document import StatusDocument
 from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
 
@@ -26,12 +26,15 @@ SAY_AGAIN_S = 300.0
 
 @dataclass(slots=True)
 class _Pending:
-    """The status to write for one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
+    """The status to write for one probe. `urgent` ends the wait. Monotonic seconds: `written_at`, and `said_at`, when
+    the log last said that a write failed.
+    """
 
     probe: ProbeRef
-    status: ProbeStatus | None = None
+    status: StatusDocument | None = None
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     written_at: float = float("-inf")
+    said_at: float = float("-inf")
     task: asyncio.Task[None] | None = None
 
 
@@ -50,7 +53,7 @@ class StatusWriter:
         self._pending: dict[str, _Pending] = {}
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
 
-    def put(self, probe: ProbeRef, status: ProbeStatus, *, urgent: bool) -> None:
+    def put(self, probe: ProbeRef, status: StatusDocument, *, urgent: bool) -> None:
         """Write this status, at once if urgent. It replaces one that has not been written yet."""
         pending = self._pending.setdefault(probe.uid, _Pending(probe))
         pending.status = status
@@ -77,21 +80,15 @@ class StatusWriter:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _write_until_done(self, pending: _Pending) -> None:
-        now = asyncio.get_running_loop().time
-        backoff, said_at = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), float("-inf")
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         try:
             while pending.status is not None:
                 await self._wait(pending)
                 trouble = await self._write(pending)
                 if trouble is None:
                     backoff.succeeded()
-                    said_at = float("-inf")
                     continue
-                self._failed(trouble)
-                if now() - said_at >= SAY_AGAIN_S:
-                    said_at = now()
-                    name = f"{pending.probe.namespace}/{pending.probe.name}"
-                    log.warning("status not written yet", probe=name, reason=trouble.reason)
+                self._report(pending, "status not written yet", trouble)
                 longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
                 await asyncio.sleep(backoff.failed(longest_s))
         finally:
@@ -123,4 +120,17 @@ class StatusWriter:
         pending.written_at = asyncio.get_running_loop().time()
         if isinstance(outcome, Gone):
             self._gone(pending.probe)
+        elif outcome.refused:
+            self._report(pending, "status written without details", outcome.refused)
+        else:
+            pending.said_at = float("-inf")
         return None
+
+    def _report(self, pending: _Pending, event: str, trouble: Retry) -> None:
+        """Count the failure, and log it unless it was logged a moment ago."""
+        self._failed(trouble)
+        now = asyncio.get_running_loop().time()
+        if now - pending.said_at >= SAY_AGAIN_S:
+            pending.said_at = now
+            name = f"{pending.probe.namespace}/{pending.probe.name}"
+            log.warning(event, probe=name, reason=trouble.reason)

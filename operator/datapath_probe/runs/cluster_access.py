@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
-    cluster count as in transition.
+    cluster count as in transition. `restrictions`: what probes may not request.
     """
 
     inventory: Inventory
@@ -19,3 +20,4 @@ class ClusterAccess:
     agents: AgentContainers | None
     clock: Callable[[], float]
     windows: Windows = DEFAULT
+    restrictions: Restrictions = UNRESTRICTED

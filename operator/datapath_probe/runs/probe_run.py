@@ -95,6 +95,7 @@ class ProbeRun:
             try:
                 async with asyncio.timeout(bound_s):
                     run, diagnosis = await runner.run(capture=capture)
+                _log_internal_errors(diagnosis)
                 return EndedPath(diagnosis, run)
             except TimeoutError:
                 reason = Reason.RUN_TIMEOUT
@@ -103,3 +104,12 @@ class ProbeRun:
                 log.exception("run failed")
                 reason, message = Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}"
         return EndedPath(CannotRun(reason, message, source, destination))
+
+
+def _log_internal_errors(diagnosis: Diagnosis) -> None:
+    """Log what is a fault of this program, not of the path; without values of the request."""
+    if diagnosis.reason is Reason.INTERNAL_ERROR:
+        log.error("not diagnosed", error=diagnosis.message)
+    for finding in diagnosis.findings:
+        if finding.reason is Reason.INTERNAL_ERROR:
+            log.error("hop not checked", hop=finding.hop, hop_node=finding.node, error=finding.message)

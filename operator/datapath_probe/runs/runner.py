@@ -16,6 +16,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .probe_run import ProbeRun, SharedByRuns
@@ -34,8 +35,9 @@ class ProbeRunner:
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
+        restrictions: Restrictions = UNRESTRICTED,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows)
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions)
         self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
@@ -45,7 +47,7 @@ class ProbeRunner:
         started = self._access.clock()
         if fresh:
             self._shared.answers.forget()
-        plans = resolve(probe, self._access.inventory)
+        plans = resolve(probe, self._access.inventory, self._access.restrictions)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:

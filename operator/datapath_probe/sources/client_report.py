@@ -33,13 +33,19 @@ class Timings:
     first_byte: float
     total: float
 
+    @property
+    def longest(self) -> float:
+        """The end of the last phase."""
+        return max(self.name_lookup, self.connect, self.tls, self.first_byte, self.total)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientReport:
     """One request. Without a connection the client may know no addresses and ports: None and 0.
 
-    `failure`: None if the response is complete. `status`: the HTTP status, 0 without one. `exit_code` and `error` are
-    those of the program, for display only. `body_cut`: only the beginning of the response body was kept.
+    `failure`: None if the response is complete, or longer than the client reads. `status`: the HTTP status, 0 without
+    one. `exit_code` and `error` are those of the program, for display only. `body_cut`: only the beginning of the
+    response body was kept.
     """
 
     failure: ClientFailure | None
@@ -57,7 +63,7 @@ class ClientReport:
 
     @property
     def answered(self) -> bool:
-        """Whether the response is complete."""
+        """Whether the server responded completely, as far as the client reads."""
         return self.failure is None
 
     @property

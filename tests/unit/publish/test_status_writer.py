@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status_document import StatusDocument
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
 from datapath_probe.publish.status_writer import (
     LONGEST_PAUSE_IF_REFUSED_S,
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.looptime
 REF = ProbeRef("default", "probe", "uid")
 
 
-def status(summary: str) -> ProbeStatus:
-    return ProbeStatus(summary=summary)
+def status(summary: str) -> StatusDocument:
+    return StatusDocument.of(ProbeStatus(summary=summary))
 
 
 class ApiServer:
@@ -182,3 +183,30 @@ async def test_closing_does_not_wait_for_an_api_server_that_hangs(
     began = asyncio.get_running_loop().time()
     await status_writer.close(2)
     assert asyncio.get_running_loop().time() - began == 2
+
+
+REDUCED = Written(refused=Retry("field not declared in schema", 500, refused=True, invalid=True))
+
+
+async def test_a_reduced_status_is_counted_and_not_written_again(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [REDUCED]
+    with capture_logs() as lines:
+        status_writer.put(REF, status("first"), urgent=True)
+        await asyncio.sleep(600)
+    assert server.seen == [(0, "first")]
+    assert [trouble.code for trouble in server.failed] == [500]
+    assert [line["event"] for line in lines] == ["status written without details"]
+
+
+async def test_the_log_repeats_after_a_while_that_statuses_are_reduced(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [REDUCED] * 20
+    with capture_logs() as lines:
+        for number in range(20):
+            status_writer.put(REF, status(str(number)), urgent=False)
+            await asyncio.sleep(QUIET_S + 1)
+    assert len(server.seen) == 20
+    assert 2 <= len(lines) <= 1 + 20 * (QUIET_S + 1) / SAY_AGAIN_S

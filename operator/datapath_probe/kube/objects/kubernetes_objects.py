@@ -19,9 +19,11 @@ from .fields import (
     elements,
     integer,
     networks,
+    port_number,
     text,
     texts,
     timestamp,
+    unsigned,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -37,7 +39,7 @@ _TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.
 
 def pod(raw: object, skips: Skips) -> Pod:
     """Convert a Pod. Sidecars (init containers with `restartPolicy: Always`) follow its containers."""
-    statuses = container_statuses(raw)
+    statuses, user = container_statuses(raw), _user(at(raw, "spec"))
     return Pod(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
@@ -49,13 +51,13 @@ def pod(raw: object, skips: Skips) -> Pod:
         host_network=at(raw, "spec", "hostNetwork") is True,
         ips=_pod_ips(raw, skips),
         containers=tuple(
-            _container(spec, statuses)
+            _container(spec, statuses, user)
             for spec in chain(elements(raw, "spec", "containers"), _sidecars(raw))
             if text(spec, "name")
         ),
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
-        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        restarts=sum(unsigned(status, "restartCount", bits=31) for status in statuses.values()),
         started_at=max(
             (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
@@ -84,16 +86,22 @@ def _sidecars(raw: object) -> list[object]:
     ]
 
 
-def _container(spec: object, statuses: Mapping[str, object]) -> Container:
-    name = text(spec, "name")
+def _user(spec: object) -> int | None:
+    """The user that the securityContext of a pod or a container sets; None if its image does."""
+    return integer(spec, "securityContext", "runAsUser")
+
+
+def _container(spec: object, statuses: Mapping[str, object], pod_user: int | None) -> Container:
+    name, user = text(spec, "name"), _user(spec)
     return Container(
         name=name,
         running=isinstance(at(statuses.get(name), "state", "running"), dict),
         ports={
             text(port, "name"): number
             for port in elements(spec, "ports")
-            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+            if text(port, "name") and (number := port_number(port, "containerPort")) is not None
         },
+        other_user=user is not None and user != pod_user,
     )
 
 
@@ -166,7 +174,7 @@ def _prefers_close(raw: object) -> bool:
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
-    port = integer(raw, "port")
+    port = port_number(raw, "port")
     if port is None:
         skips["Service.spec.ports"] += 1
         return None
@@ -174,8 +182,8 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         name=text(raw, "name"),
         port=port,
         protocol=text(raw, "protocol", default="TCP"),
-        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
-        node_port=integer(raw, "nodePort"),
+        target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
+        node_port=port_number(raw, "nodePort"),
     )
 
 
@@ -188,7 +196,7 @@ def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
     """Convert an EndpointSlice: one record per address and port."""
     ports = []
     for entry in elements(raw, "ports"):
-        number = integer(entry, "port")
+        number = port_number(entry, "port")
         if number is None:
             skips["EndpointSlice.ports"] += 1
         else:

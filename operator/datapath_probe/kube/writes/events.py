@@ -16,6 +16,7 @@ from kubernetes.aio.client import ApiClient
 
 from ...api.group import API_VERSION, GROUP, KIND
 from ...publish.interfaces import Event, ProbeRef
+from ...visible import visible
 from .. import rest
 from ..backoff import api_server_backoff
 from ..rest import ApiError
@@ -113,7 +114,7 @@ def _body(queued: _Queued, instance: str) -> dict[str, object]:
         "type": event.type,
         "reason": event.reason,
         "action": event.action,
-        "note": event.note.encode()[:NOTE_LIMIT_BYTES].decode(errors="ignore"),
+        "note": visible(event.note).encode()[:NOTE_LIMIT_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": KIND,

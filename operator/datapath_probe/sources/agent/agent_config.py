@@ -5,6 +5,7 @@ Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/
 `pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -19,6 +20,7 @@ FOLDER = "/tmp/cilium/config-map"  # noqa: S108
 """The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _SERVICE_LOOPBACK = IPv4Address("169.254.42.1")
+_DIGITS = re.compile(r"[0-9]{1,10}")
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
     "auto-direct-node-routes",
@@ -112,7 +114,6 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
     chaining = values.get("cni-chaining-mode", "none")
-    cluster_id = values.get("cluster-id", "0")
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
     masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
@@ -122,7 +123,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
         tunnel_protocol=protocol,
-        tunnel_port=int(port) if port.isdecimal() and port != "0" else _DEFAULT_PORTS.get(protocol, 8472),
+        tunnel_port=_number(port, 16) or _DEFAULT_PORTS.get(protocol, 8472),
         ipam=values.get("ipam", "cluster-pool"),
         socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
         kube_proxy_replacement=replaces_kube_proxy,
@@ -132,7 +133,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         datapath_mode=values.get("datapath-mode", "veth"),
         encryption=encryption,
         cni_chaining=chaining if chaining not in ("", "none", "portmap") else None,
-        cluster_id=int(cluster_id) if cluster_id.isdecimal() else 0,
+        cluster_id=_number(values.get("cluster-id", ""), 16),
         underlay=values.get("underlay-protocol", "ipv4"),
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
@@ -142,6 +143,12 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
         ),
     )
+
+
+def _number(text: str, bits: int) -> int:
+    """The number, or 0 if it is none of this size: an agent does not start with such a value."""
+    number = int(text) if _DIGITS.fullmatch(text) else 0
+    return number if number < 1 << bits else 0
 
 
 def _service_loopback(values: Mapping[str, str]) -> IPv4Address:

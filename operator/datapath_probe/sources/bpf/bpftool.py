@@ -104,7 +104,7 @@ def map_id(node: str, pinned_map: str) -> Fact:
 @parser("bpftool map show")
 def parse_map_id(answer: Answer) -> int:
     """The id."""
-    return Json.parse(answer.stdout).only()["id"].integer()
+    return Json.parse(answer.stdout).only()["id"].unsigned(32)
 
 
 def maps_named(node: str, pinned_map: str) -> Fact:
@@ -115,7 +115,7 @@ def maps_named(node: str, pinned_map: str) -> Fact:
 @parser("bpftool map show")
 def parse_map_ids(answer: Answer) -> tuple[int, ...]:
     """Their ids."""
-    return tuple(shown["id"].integer() for shown in Json.parse(answer.stdout).all())
+    return tuple(shown["id"].unsigned(32) for shown in Json.parse(answer.stdout).all())
 
 
 def prog(node: str, program_id: int) -> Fact:
@@ -128,11 +128,11 @@ def parse_prog(answer: Answer) -> Program:
     """The program; if it does not exist, the command fails."""
     shown = Json.parse(answer.stdout).only()
     return Program(
-        id=shown["id"].integer(),
+        id=shown["id"].unsigned(32),
         name=shown["name"].text(""),
         type=shown["type"].text(),
         tag=shown["tag"].text(""),
-        map_ids=tuple(number.integer() for number in shown["map_ids"]) if shown["map_ids"] else (),
+        map_ids=tuple(number.unsigned(32) for number in shown["map_ids"]) if shown["map_ids"] else (),
     )
 
 
@@ -197,12 +197,12 @@ def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
 def _xdp(entry: Json, part: Json) -> Attachment:
     return Attachment(
         device=entry["devname"].text(""),
-        ifindex=entry["ifindex"].integer(),
+        ifindex=entry["ifindex"].unsigned(32),
         kind=f"xdp/{part['mode'].text('')}",
         direction=Direction.INGRESS,
         attach=AttachKind.XDP,
         program="",
-        program_id=part["id"].integer(),
+        program_id=part["id"].unsigned(32),
     )
 
 
@@ -213,12 +213,12 @@ def _attachment(entry: Json) -> Attachment:
     direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
     return Attachment(
         device=device,
-        ifindex=entry["ifindex"].integer(),
+        ifindex=entry["ifindex"].unsigned(32),
         kind=kind,
         direction=direction,
         attach=attach,
         program=entry["name"].text("").removesuffix(f"-{device}"),
-        program_id=(entry["prog_id"] or entry["id"]).integer(),
+        program_id=(entry["prog_id"] or entry["id"]).unsigned(32),
     )
 
 
@@ -240,9 +240,9 @@ def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
         gone = "No such file or directory" in shown["error"].text()
         return Absent() if gone else failed(answer, "bpftool link show")
     return PinnedLink(
-        id=shown["id"].integer(),
-        program_id=shown["prog_id"].integer(),
-        ifindex=shown["ifindex"].integer() if shown["ifindex"] else None,
+        id=shown["id"].unsigned(32),
+        program_id=shown["prog_id"].unsigned(32),
+        ifindex=shown["ifindex"].unsigned(32) if shown["ifindex"] else None,
     )
 
 

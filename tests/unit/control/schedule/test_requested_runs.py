@@ -29,7 +29,7 @@ async def test_a_label_change_during_a_requested_run_requests_no_other() -> None
         await asyncio.sleep(20)
         harness.registry.observe(body(schedule={"interval": "1h"}, run_now="a"))
         await asyncio.sleep(1)
-        labels = {"datapath-probe.dev/severity": "page"}
+        labels = {"datapath-probe.dev/severity": "critical"}
         harness.registry.observe(body(schedule={"interval": "1h"}, run_now="a", labels=labels))
         await asyncio.sleep(60)
         assert len(harness.runs) == 2
