@@ -109,7 +109,7 @@ def with_latent_faults(
 def _at_hop(context: CheckContext, path: OtherPath, fault: Finding) -> Finding:
     """The fault as one of the hop on the request's path."""
     other = (
-        f"{_name(path.backend)}, a ready backend of {context.plan.destination} that this request did not use"
+        f"{path.backend.label}, a ready backend of {context.plan.destination} that this request did not use"
     )
     return replace(fault, message=f"{other}: {fault.message}")
 
@@ -120,7 +120,7 @@ def _at_name_resolution(path: OtherPath, fault: Finding, findings: dict[HopName,
     if resolved is None or found is None:
         return None
     reason, _ = found
-    message = f"name server {_name(path.backend)}: {fault.hop} on {fault.node}: {fault.message}"
+    message = f"name server {path.backend.label}: {fault.hop} on {fault.node}: {fault.message}"
     statement = Statement(Stance.CONTRADICTS, f"{fault.hop} on {fault.node} contradicts intent")
     evidence = {**resolved.evidence, Witness.PROGRAMMED: statement}
     return replace(
@@ -130,13 +130,6 @@ def _at_name_resolution(path: OtherPath, fault: Finding, findings: dict[HopName,
         message=message,
         evidence={witness: evidence[witness] for witness in Witness if witness in evidence},
         unconfirmed=fault.unconfirmed,
-    )
-
-
-def _name(backend: Backend) -> str:
-    pod = backend.pod_facts.pod if backend.pod_facts else None
-    return (
-        f"{pod.namespace}/{pod.name} ({backend.ip}:{backend.port})" if pod else f"{backend.ip}:{backend.port}"
     )
 
 

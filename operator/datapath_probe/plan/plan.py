@@ -85,6 +85,12 @@ class Backend:
         return self.target.node if isinstance(self.target, HostFacts) else None
 
     @property
+    def label(self) -> str:
+        """The address and, if known, the pod, for display."""
+        pod, address = self.pod_facts.pod if self.pod_facts else None, f"{self.ip}:{self.port}"
+        return f"{pod.namespace}/{pod.name} ({address})" if pod else address
+
+    @property
     def place(self) -> NodeFacts | None:
         """The node that the address is on; None: outside the cluster."""
         return self.target.node if self.target else None

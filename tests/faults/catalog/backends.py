@@ -6,11 +6,12 @@ from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.api import Object
-from faults.fault import At, Fault, broken, either, healthy
+from faults.fault import At, Fault, broken, degraded, either, healthy
 from faults.inject import objects
 from faults.inject.dns import at_rest, second_coredns
 from faults.inject.endpoint_slices import endpoint_slice, listed
 from faults.inject.in_place import Injected, InPlace
+from faults.inject.map_fill import conntrack_nearly_full
 from faults.inject.maps import changed, deleted, endpoint_entry, ipcache_entry, patched
 from faults.modes import TUNNELED
 from faults.scene import OUTPOST, Scene, Target, service_path
@@ -135,6 +136,12 @@ FAULTS = (
         "service-exposed-on-other-nodes",
         lambda s: _left_out(s, "annotations", "service.cilium.io/node", "beefy"),
         broken(LOOKUP, "ServiceNotServed"),
+        Target.SERVICE,
+    ),
+    Fault(
+        "conntrack-nearly-full",
+        lambda s: conntrack_nearly_full(s.lab, s.source),
+        degraded(HopName.EGRESS_POLICY, "MapNearlyFull"),
         Target.SERVICE,
     ),
     Fault("name-server-of-another-proxy", _dns_left_out, broken(RESOLUTION, _DNS), Target.SERVICE),

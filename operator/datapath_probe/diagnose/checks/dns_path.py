@@ -19,6 +19,16 @@ from ..context import CheckContext
 from ..finding.finding import Finding
 from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
 
+# All queries traverse these, whichever server they are sent to.
+_OF_ALL_SERVERS = frozenset(
+    {
+        HopName.SOURCE_INTERFACE,
+        HopName.SOURCE_PROGRAM,
+        HopName.SERVICE_LOOKUP,
+        HopName.REPLY_DELIVERY,
+        HopName.REPLY_TRANSLATION,
+    }
+)
 _DENIALS = frozenset({HopName.EGRESS_POLICY, HopName.INGRESS_POLICY})
 
 
@@ -27,10 +37,17 @@ def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Findin
     plan = plan_of_queries(context.plan, nameserver)
     servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
     return [
-        finding
+        _of_server(finding, server)
         for server in servers
         for finding in judge_subpath(context, plan, server, context.registry.of_queries)
     ]
+
+
+def _of_server(finding: Finding, server: Backend | None) -> Finding:
+    """The finding with the name of the server, if it is on the path to this server only."""
+    if finding.verdict is HopVerdict.OK or server is None or finding.hop in _OF_ALL_SERVERS:
+        return finding
+    return replace(finding, message=f"{finding.message} (name server {server.label})")
 
 
 def plan_of_queries(plan: Plan, nameserver: Nameserver) -> Plan:

@@ -43,7 +43,7 @@ def segment_of(given: VerdictInput, progress: Progress) -> Segment:
 
 def tried(given: VerdictInput) -> tuple[str, ...]:
     """The addresses that the request may have gone to, as a sentence; none if the backend is known."""
-    names = [f"{backend.ip}:{backend.port}" for backend, _ in given.candidates]
+    names = [backend.label for backend, _ in given.candidates]
     if len(names) < 2:
         return tuple(f"the only backend is {name}" for name in names)
     return (f"nothing shows which backend was selected: {', '.join(names[:-1])} or {names[-1]}",)
