@@ -31,7 +31,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check unit rules-test integration
 ON_THE_LAB := programs e2e
-NIGHTLY := programs mutated test-lab e2e-modes
+NIGHTLY := linear mutated programs test-lab e2e-modes
 
 .PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
@@ -74,6 +74,10 @@ integration: $(VENV) ## tests against a real API server, real shells, real curl
 
 e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
 	@tests/e2e/run.sh $(BIN)
+
+.PHONY: linear
+linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make test-nightly`
+	NIGHTLY=1 $(BIN)/pytest tests/unit/sources/test_linear.py
 
 .PHONY: e2e-modes
 e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, in `make test-nightly`

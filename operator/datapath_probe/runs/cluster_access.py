@@ -1,18 +1,19 @@
 """What a run needs from the cluster: objects, containers and the time. Made by `kube.cluster`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.restrictions import UNRESTRICTED, Restrictions
+from .diagnosis_worker import DiagnosisWorker
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
-    cluster count as in transition. `restrictions`: what probes may not request.
+    cluster count as in transition. `restrictions`: what probes may not request. `worker`: diagnoses large evidence.
     """
 
     inventory: Inventory
@@ -21,3 +22,4 @@ class ClusterAccess:
     clock: Callable[[], float]
     windows: Windows = DEFAULT
     restrictions: Restrictions = UNRESTRICTED
+    worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)

@@ -19,6 +19,7 @@ from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
+from .diagnosis_worker import DiagnosisWorker
 from .probe_run import ProbeRun, SharedByRuns
 from .run_result import RunResult
 
@@ -36,8 +37,10 @@ class ProbeRunner:
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
         restrictions: Restrictions = UNRESTRICTED,
+        worker: DiagnosisWorker | None = None,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions)
+        worker = worker or DiagnosisWorker()
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions, worker)
         self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:

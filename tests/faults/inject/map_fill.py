@@ -41,8 +41,8 @@ def conntrack_nearly_full(lab: Lab, node: str) -> Iterator[None]:
 
 def _batch(lab: Lab, node: str, verb: str, count: int) -> None:
     """Entries that are gone already are no error."""
-    script = f"perl -e '{_LINES}' {verb} {count} {_MAP} > {_FILE}; bpftool batch file {_FILE} > /dev/null 2>&1; rm {_FILE}"
-    in_agent(lab, node, "sh", "-c", script)
+    lines = f"perl -e '{_LINES}' {verb} {count} {_MAP} > {_FILE}"
+    in_agent(lab, node, "sh", "-c", f"{lines}; bpftool batch file {_FILE} > /dev/null 2>&1; rm {_FILE}")
 
 
 def _pressure(lab: Lab, node: str) -> float:

@@ -52,6 +52,7 @@ while [ $# -gt 0 ]; do case $o in *'"command":['*) o=${{o#*'"command":['}}; shif
 done
 }}
 """
+_OTHER_MARKS: Final = 64  # more than `s`, `r` and `x`; each command has at most `o` and `e`
 # Bounded, because a compromised container may print marks of its own.
 _UPTIME: Final = rb"([0-9]{1,10}(?:\.[0-9]{1,2})?)"
 _START: Final = re.compile(rb"s " + _UPTIME + rb"\n")
@@ -154,7 +155,8 @@ class Batch:
     def decode(self, reply: bytes) -> Reply:
         """The results in a complete reply. Raises FramingError."""
         # The nonce alone is not a mark: `ps` would show it among the arguments of the inner shell.
-        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply)
+        most = 2 * len(self.commands) + _OTHER_MARKS  # a forged reply may have a hundred thousand
+        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply, maxsplit=most)
         start = _START.match(pieces[0]) if pieces else None
         if before or start is None or len(reply) > self.reply_limit:
             raise FramingError("the shell printed output that belongs to no command")

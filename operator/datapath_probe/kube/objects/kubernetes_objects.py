@@ -9,7 +9,7 @@ from itertools import chain
 
 from ...addresses import IpAddress
 from ...plan.exposure import HEADLESS, NODE, NODE_SELECTOR, PROXY_NAME, TYPE
-from ...plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
+from ...plan.objects import Container, Node, Pod, Service, ServicePort
 from .fields import (
     Skips,
     addresses,
@@ -27,8 +27,6 @@ from .fields import (
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-SERVICE_NAME = "kubernetes.io/service-name"
-_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _HEADLESS = "None"
 _EXPOSURE = (TYPE, NODE, NODE_SELECTOR)
 _CORDONED = "node.kubernetes.io/unschedulable"
@@ -184,51 +182,4 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         protocol=text(raw, "protocol", default="TCP"),
         target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
         node_port=port_number(raw, "nodePort"),
-    )
-
-
-def slice_service(raw: object) -> str:
-    """The name of the Service that owns an EndpointSlice, or ""."""
-    return text(raw, "metadata", "labels", SERVICE_NAME)
-
-
-def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
-    """Convert an EndpointSlice: one record per address and port."""
-    ports = []
-    for entry in elements(raw, "ports"):
-        number = port_number(entry, "port")
-        if number is None:
-            skips["EndpointSlice.ports"] += 1
-        else:
-            ports.append((text(entry, "name"), number, text(entry, "protocol", default="TCP")))
-    made = (text(raw, "metadata", "name"), text(raw, "metadata", "labels", _MANAGED_BY))
-    return tuple(
-        _slice_endpoint(entry, ip, port, made)
-        for entry in elements(raw, "endpoints")
-        for ip in addresses(elements(entry, "addresses"), skips, "EndpointSlice.endpoints.addresses")
-        for port in ports
-    )
-
-
-def _slice_endpoint(
-    raw: object, ip: IpAddress, port: tuple[str, int, str], made: tuple[str, str]
-) -> SliceEndpoint:
-    """`port`: its name, number and protocol. `made`: the name of the slice and its controller."""
-    # An unset `ready` means ready; an unset `serving` equals `ready`.
-    # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
-    ready = at(raw, "conditions", "ready") is not False
-    serving = at(raw, "conditions", "serving")
-    return SliceEndpoint(
-        ip=ip,
-        port_name=port[0],
-        port=port[1],
-        protocol=port[2],
-        ready=ready,
-        serving=serving if isinstance(serving, bool) else ready,
-        terminating=at(raw, "conditions", "terminating") is True,
-        node=text(raw, "nodeName") or None,
-        pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
-        zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
-        slice_name=made[0],
-        managed_by=made[1],
     )
