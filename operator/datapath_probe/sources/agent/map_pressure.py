@@ -42,7 +42,9 @@ def fact(node: str) -> Fact:
 def parse(answer: Answer) -> Mapping[CountedMap, float]:
     """The share of the entries that are used, by map. Maps that no path depends on are left out."""
     found: dict[CountedMap, float] = {}
-    for metric in Json.parse(answer.stdout or b"[]"):
+    if answer.stdout.strip() in (b"", b"null"):  # the agent has no such metric
+        return found
+    for metric in Json.parse(answer.stdout):
         name = _VERSION.sub("", metric["labels"][_LABEL].text(""))
         if metric["name"].text() == METRIC and name in set(CountedMap):
             found[CountedMap(name)] = max(metric["value"].number(), found.get(CountedMap(name), 0.0))
