@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-include tests/lab/lab.mk crds/crds.mk docs/architecture.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk
+include tests/lab/lab.mk crds/crds.mk docs/architecture.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk tests/hold/hold.mk
 
 # --- environment ---------------------------------------------------------------------------------
 

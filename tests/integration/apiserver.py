@@ -21,6 +21,7 @@ from kubernetes import client, config
 from programs import find_program
 
 _TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
+_PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 _WAIT_S = 45
 # What service accounts ask for, without bodies.
 _AUDIT_POLICY = {
@@ -83,11 +84,22 @@ class ApiServer:
 @pytest.fixture(scope="session")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server of this test session."""
-    programs = {name: find_program(name) for name in ("etcd", "kube-apiserver", "kubectl")}
-    if missing := [name for name, path in programs.items() if path is None]:
-        pytest.skip(f"needs {', '.join(missing)}: run `make lab-up` once, or set KUBEBUILDER_ASSETS")
-    etcd, server, kubectl = (path for path in programs.values() if path)
-    folder = tmp_path_factory.mktemp("apiserver")
+    if missing := missing_programs():
+        pytest.skip(missing)
+    with serving(tmp_path_factory.mktemp("apiserver")) as server:
+        yield server
+
+
+def missing_programs() -> str:
+    """ "" if this machine can run an API server; else what it needs."""
+    missing = [name for name in _PROGRAMS if find_program(name) is None]
+    return f"needs {', '.join(missing)}: run `make lab-up` once, or set KUBEBUILDER_ASSETS" if missing else ""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[ApiServer]:
+    """An API server that keeps its files in this folder."""
+    etcd, server, kubectl = filter(None, map(find_program, _PROGRAMS))
     with ExitStack() as processes:
         yield _started(etcd, server, kubectl, folder, processes)
 

@@ -5,6 +5,7 @@ No kubelet runs the pods. An exec that is admitted fails because their node does
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import product
@@ -35,10 +36,31 @@ SOURCE = ContainerRef("default", "source-of-the-policy", "app", "")
 ADMITTED = 'pods "nowhere" not found'  # its node; no pod has this name
 CAPTURE = ("perl", "-e", "print 1", "", "1", "1")
 CURL = ("curl", "-q", "--config", "-")
+DENIED = [
+    (SOURCE, ("sh",)),
+    (SOURCE, ("bash", "-c", "curl -q")),
+    (SOURCE, CAPTURE),
+    (SOURCE, ("curl",)),
+    (SOURCE, ("curl", "--output", "/etc/passwd", "-q")),
+    (SOURCE, ("/usr/bin/curl", "-q")),
+    (SOURCE, ("curl -q", "-q")),
+    (SOURCE, ("env", "curl", "-q")),
+    (replace(SOURCE, container="cilium-agent"), ("sh",)),
+    (AGENT, CURL),
+    (AGENT, ("sh", "-c", "id")),
+    (AGENT, ("bash",)),
+    (AGENT, ("/bin/sh",)),
+    (AGENT, ("nsenter", "-t", "1", "-a")),
+    (AGENT, ("perl", "/tmp/script.pl")),
+    (AGENT, ("perl", "-p", "print 1", "", "1", "1")),
+    (AGENT, ("cilium-dbg", "endpoint", "list")),
+    (replace(AGENT, container="config"), ("sh",)),
+    (replace(AGENT, container="config"), CURL),
+]
 
 
-@pytest.fixture(scope="module")
-def installed(cilium: ApiServer) -> Iterator[ApiServer]:
+@contextmanager
+def installed_everywhere(cilium: ApiServer) -> Iterator[ApiServer]:
     """The API server with the operator's manifests, where the pods of all namespaces may be sources."""
     everywhere = build(MANIFESTS / "overlays/all-namespaces")
     applied = cilium.run_kubectl(
@@ -47,6 +69,12 @@ def installed(cilium: ApiServer) -> Iterator[ApiServer]:
     assert applied.returncode == 0, applied.stderr
     yield cilium
     cilium.run_kubectl("delete", "clusterrolebinding", "datapath-probe-source-exec")
+
+
+@pytest.fixture(scope="module")
+def installed(cilium: ApiServer) -> Iterator[ApiServer]:
+    with installed_everywhere(cilium) as server:
+        yield server
 
 
 async def create_pod(kube: ApiClient, target: ContainerRef, *others: str) -> None:
@@ -58,8 +86,8 @@ async def create_pod(kube: ApiClient, target: ContainerRef, *others: str) -> Non
     await create(kube, path, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
-@pytest.fixture
-async def operator(installed: ApiServer, kube: ApiClient) -> AsyncIterator[ExecClient]:
+@asynccontextmanager
+async def connected(installed: ApiServer, kube: ApiClient) -> AsyncIterator[ExecClient]:
     """The operator's client for execs, with the rights of its ServiceAccount, once the policy is in force."""
     await create_pod(kube, AGENT, "config")
     await create_pod(kube, SOURCE, "cilium-agent")
@@ -74,6 +102,12 @@ async def operator(installed: ApiServer, kube: ApiClient) -> AsyncIterator[ExecC
         await client.close()
         for target in (AGENT, SOURCE):
             await delete(kube, f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}")
+
+
+@pytest.fixture
+async def operator(installed: ApiServer, kube: ApiClient) -> AsyncIterator[ExecClient]:
+    async with connected(installed, kube) as client:
+        yield client
 
 
 async def refusal(client: ExecClient, target: ContainerRef, *argv: str) -> ExecError:
@@ -118,31 +152,7 @@ async def test_every_packet_capture_is_admitted(
     assert reading.message == ADMITTED
 
 
-@pytest.mark.parametrize(
-    ("target", "argv"),
-    [
-        (SOURCE, ("sh",)),
-        (SOURCE, ("bash", "-c", "curl -q")),
-        (SOURCE, CAPTURE),
-        (SOURCE, ("curl",)),
-        (SOURCE, ("curl", "--output", "/etc/passwd", "-q")),
-        (SOURCE, ("/usr/bin/curl", "-q")),
-        (SOURCE, ("curl -q", "-q")),
-        (SOURCE, ("env", "curl", "-q")),
-        (replace(SOURCE, container="cilium-agent"), ("sh",)),
-        (AGENT, CURL),
-        (AGENT, ("sh", "-c", "id")),
-        (AGENT, ("bash",)),
-        (AGENT, ("/bin/sh",)),
-        (AGENT, ("nsenter", "-t", "1", "-a")),
-        (AGENT, ("perl", "/tmp/script.pl")),
-        (AGENT, ("perl", "-p", "print 1", "", "1", "1")),
-        (AGENT, ("cilium-dbg", "endpoint", "list")),
-        (replace(AGENT, container="config"), ("sh",)),
-        (replace(AGENT, container="config"), CURL),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("target", "argv"), DENIED, ids=str)
 async def test_everything_else_is_denied(
     operator: ExecClient, target: ContainerRef, argv: tuple[str, ...]
 ) -> None:

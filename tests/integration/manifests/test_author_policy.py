@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ NAMESPACE = "shop"
 PROBE_RULE = {"apiGroups": ["datapath-probe.dev"], "resources": ["datapathprobes"], "verbs": ["*"]}
 EXEC_RULE = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}
 STATUS_RULE = PROBE_RULE | {"resources": ["datapathprobes", "datapathprobes/status"]}
+WITHOUT_RIGHT = (("tenant", "xwing"), ("elsewhere", "xwing"), ("reader", "xwing"), ("of-xwing", "ywing"))
 GITOPS = "system:serviceaccount:flux-system:kustomize-controller"
 PAGE = Path(__file__).parents[3] / "docs/permissions.md"
 
@@ -52,9 +54,9 @@ def created(apiserver: ApiServer, user: str, *, pod: str = "xwing") -> str:
     return tried(apiserver, user, "create", "--dry-run=server", "-f", "-", stdin=probe("new", pod))
 
 
-@pytest.fixture(scope="module")
-def cluster(apiserver: ApiServer) -> Iterator[ApiServer]:
-    """An API server with the policy in force, users, and one probe."""
+@contextmanager
+def with_users(apiserver: ApiServer) -> Iterator[ApiServer]:
+    """The API server with the policy in force, users, and one probe."""
     applied = apiserver.run_kubectl("apply", "--server-side", "--force-conflicts", "-k", MANIFESTS / "base")
     assert applied.returncode == 0, applied.stderr
     apiserver.wait_for("get", "datapathprobes")
@@ -84,15 +86,16 @@ def cluster(apiserver: ApiServer) -> Iterator[ApiServer]:
     apiserver.run_kubectl("delete", "datapathprobes", "-n", NAMESPACE, "--all")
 
 
+@pytest.fixture(scope="module")
+def cluster(apiserver: ApiServer) -> Iterator[ApiServer]:
+    with with_users(apiserver) as server:
+        yield server
+
+
 def test_only_those_who_may_exec_into_the_source_pod_create_a_probe(cluster: ApiServer) -> None:
     assert created(cluster, "developer") == ""
     assert created(cluster, "of-xwing") == ""
-    for user, pod in (
-        ("tenant", "xwing"),
-        ("elsewhere", "xwing"),
-        ("reader", "xwing"),
-        ("of-xwing", "ywing"),
-    ):
+    for user, pod in WITHOUT_RIGHT:
         denied = created(cluster, user, pod=pod)
         assert "ValidatingAdmissionPolicy 'datapath-probe-author'" in denied
         assert f"{user} may not create pods/exec for {pod} in namespace {NAMESPACE}" in denied

@@ -99,10 +99,10 @@ async def test_a_port_in_use_is_reported_in_one_line(servers: Servers) -> None:
 @pytest.mark.usefixtures("many_files")
 async def test_a_thousand_half_sent_requests_neither_stay_nor_keep_others_out(servers: Servers) -> None:
     with ExitStack() as sockets:
-        clients = [await _half_sent(servers.metrics, sockets) for _ in range(HALF_SENT)]
+        clients = [await half_sent(servers.metrics, sockets) for _ in range(HALF_SENT)]
         assert (await servers.get(servers.health, "/healthz"))[0] == 200
         assert (await servers.get(servers.metrics, "/metrics"))[0] == 200
-        open_ones = [client for client in clients if not await _is_closed(client, within_s=0.001)]
+        open_ones = [client for client in clients if not await is_closed(client, within_s=0.001)]
         assert len(open_ones) <= web.MAX_CONNECTIONS
         assert set(open_ones) <= set(clients[-web.MAX_CONNECTIONS :]), "the oldest are closed"
 
@@ -116,7 +116,7 @@ async def test_a_request_that_is_never_completed_is_closed(servers: Servers, sen
     with ExitStack() as sockets:
         client = await _connected(servers.metrics, sockets)
         await asyncio.get_running_loop().sock_sendall(client, sent)
-        assert await _is_closed(client, within_s=10)
+        assert await is_closed(client, within_s=10)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -144,7 +144,7 @@ async def test_a_connection_ends_with_its_response(servers: Servers) -> None:
         await asyncio.get_running_loop().sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         response = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), 10)
         assert b"Connection: close" in response
-        assert await _is_closed(client, within_s=10)
+        assert await is_closed(client, within_s=10)
 
 
 async def test_a_large_header_is_refused(servers: Servers) -> None:
@@ -162,13 +162,13 @@ async def _connected(address: str, sockets: ExitStack) -> socket.socket:
     return client
 
 
-async def _half_sent(address: str, sockets: ExitStack) -> socket.socket:
+async def half_sent(address: str, sockets: ExitStack) -> socket.socket:
     client = await _connected(address, sockets)
     await asyncio.get_running_loop().sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
     return client
 
 
-async def _is_closed(client: socket.socket, within_s: float) -> bool:
+async def is_closed(client: socket.socket, within_s: float) -> bool:
     """Whether the server closes the connection, with or without a last response."""
     loop = asyncio.get_running_loop()
     try:

@@ -10,6 +10,7 @@ import os
 import pkgutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
@@ -122,17 +123,32 @@ def assert_linear(call: Callable[[bytes], object], what: str, make: Make, size: 
 
 
 def assert_all_linear(call: Callable[[bytes], object], inputs: list[tuple[str, Make]], size: int) -> None:
-    """While they are small, all inputs are tried. Those that take longest, and those that grow most, are measured up to
-    the full size.
-    """
+    """The worst inputs are measured up to the full size."""
+    for what, make in worst_of(call, inputs):
+        assert_linear(call, what, make, size)
+
+
+def worst_of(call: Callable[[bytes], object], inputs: list[tuple[str, Make]]) -> list[tuple[str, Make]]:
+    """Those that take longest, and those that grow most. All are tried while they are small."""
     took_s, growth = [0.0] * len(inputs), [0.0] * len(inputs)
     for i, (_, make) in enumerate(inputs):
         before_s, took_s[i] = (taken_s(call, make(given)) for given in (SMALL // GROWTH, SMALL))
         growth[i] = took_s[i] / max(before_s, NOISE_S / GROWTH**2)
     places = range(len(inputs))
     chosen = {*sorted(places, key=took_s.__getitem__)[-2:], *sorted(places, key=growth.__getitem__)[-2:]}
-    for i in chosen:
-        assert_linear(call, *inputs[i], size)
+    return [inputs[i] for i in chosen]
+
+
+def of_output_alone(name: str) -> Callable[[bytes], object]:
+    """The parser as a function of the output."""
+    known = samples(PARSERS[name])[-1]
+    return lambda given: PARSERS[name](replace(known, stdout=given))
+
+
+def inputs_of(name: str) -> list[tuple[str, Make]]:
+    """What may cost this parser more than other input."""
+    outputs = [*(one.stdout for one in samples(PARSERS[name])), *([ALMOST[name]] if name in ALMOST else [])]
+    return [*of_any_parser(), *(made for output in outputs for made in of_output(output))]
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -140,15 +156,10 @@ def test_a_parser_takes_linear_time_whatever_it_is_given(name: str) -> None:
     parse = PARSERS[name]
     known = samples(parse)[-1]
 
-    def call(given: bytes) -> object:
-        return parse(Answer(known.exit_code, given, known.stderr, 0.0, 0.0))
-
     def of_errors(given: bytes) -> object:
         return parse(Answer(known.exit_code, known.stdout, given, 0.0, 0.0))
 
-    outputs = [*(one.stdout for one in samples(parse)), *([ALMOST[name]] if name in ALMOST else [])]
-    inputs = [*of_any_parser(), *(made for output in outputs for made in of_output(output))]
-    assert_all_linear(call, inputs, SIZE)
+    assert_all_linear(of_output_alone(name), inputs_of(name), SIZE)
     assert_all_linear(of_errors, [*of_any_parser(), *of_output(known.stderr or b"x")], 64 * 1024)
 
 

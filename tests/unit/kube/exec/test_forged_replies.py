@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.kube.exec import shell
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.command import Command
@@ -77,7 +77,7 @@ def test_any_reply_is_decoded_or_refused(parts: list[str]) -> None:
             assert 0 <= result.exit_code <= 999
 
 
-class _Container:
+class ForgingContainer:
     """An agent's container: a shell that answers every batch with a forged end, or fails unexpectedly."""
 
     def __init__(self, end: str | Exception) -> None:
@@ -85,7 +85,7 @@ class _Container:
         self._events: asyncio.Queue[Stdout] = asyncio.Queue()
 
     @asynccontextmanager
-    async def opened(self, *_: object, **__: object) -> AsyncIterator["_Container"]:
+    async def opened(self, *_: object, **__: object) -> AsyncIterator["ForgingContainer"]:
         yield self
 
     async def send(self, script: bytes) -> None:
@@ -100,6 +100,21 @@ class _Container:
         return (await self._events.get(),)
 
 
+async def shared_by(
+    runs: int, monkeypatch: pytest.MonkeyPatch, end: str | Exception
+) -> list[list[Reading] | BaseException]:
+    """What so many runs receive that share a batch whose reply has this end."""
+    monkeypatch.setattr(shell, "open_exec", lambda *_, **__: ForgingContainer(end).opened())
+    pool = ChannelPool(client=None)  # type: ignore[arg-type]
+    answers = AnswerCache(ShellAgents(pool, lambda _: AGENT))
+    facts = [links.link("node1", "eth0"), qdisc.losing("node1")]
+    with capture_logs():
+        asked = (answers.ask(facts, {"node1": "1"}) for _ in range(runs))
+        received = await asyncio.gather(*asked, return_exceptions=True)
+    await pool.close()
+    return received
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
@@ -112,14 +127,9 @@ class _Container:
 async def test_all_runs_that_share_a_batch_are_without_evidence(
     monkeypatch: pytest.MonkeyPatch, end: str | Exception, reason: EvidenceError
 ) -> None:
-    monkeypatch.setattr(shell, "open_exec", lambda *_, **__: _Container(end).opened())
-    pool = ChannelPool(client=None)  # type: ignore[arg-type]
-    answers = AnswerCache(ShellAgents(pool, lambda _: AGENT))
-    facts = [links.link("node1", "eth0"), qdisc.losing("node1")]
-    with capture_logs():
-        runs = await asyncio.gather(*(answers.ask(facts, {"node1": "1"}) for _ in range(3)))
-    await pool.close()
-    for reading in (reading for run in runs for reading in run):
+    runs = await shared_by(3, monkeypatch, end)
+    assert not [run for run in runs if isinstance(run, BaseException)]
+    for reading in (reading for run in runs if not isinstance(run, BaseException) for reading in run):
         assert isinstance(reading, Unavailable)
         assert reading.reason == reason
         assert "s3cret" not in reading.message
