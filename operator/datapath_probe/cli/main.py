@@ -57,7 +57,15 @@ def main() -> None:
     default=16,
     envvar="MAX_CONCURRENT_RUNS",
     show_envvar=True,
-    help="Maximum number of concurrent runs.",
+    help="Maximum number of concurrent runs, not counting those that wait.",
+)
+@click.option(
+    "--max-requests-in-flight",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    envvar="MAX_REQUESTS_IN_FLIGHT",
+    show_envvar=True,
+    help="Maximum number of requests in flight.",
 )
 @click.option(
     "--max-probes-per-namespace",
@@ -131,6 +139,7 @@ def run(
     namespaces: tuple[str, ...],
     cilium_namespace: str,
     max_concurrent_runs: int,
+    max_requests_in_flight: int,
     max_probes_per_namespace: int | None,
     metrics_host: str | None,
     metrics_port: int,
@@ -154,6 +163,7 @@ def run(
         namespaces=namespaces,
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
+        max_requests_in_flight=max_requests_in_flight,
         max_probes_per_namespace=max_probes_per_namespace,
         metrics_host=metrics_host,
         metrics_port=metrics_port,

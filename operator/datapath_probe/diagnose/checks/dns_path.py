@@ -4,13 +4,14 @@ Judged when a name did not resolve, by the same checks as any path through a Ser
 packets of the request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.reading import Absent
+from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Nameserver, Plan, ServiceTarget
 from ...sources.maps import conntrack
 from ...sources.maps.conntrack import CtEntry
@@ -18,6 +19,7 @@ from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
 from ..context import CheckContext
 from ..finding.finding import Finding
 from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
+from .translation import check_sockets
 
 # All queries traverse these, whichever server they are sent to.
 _OF_ALL_SERVERS = frozenset(
@@ -36,11 +38,20 @@ def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Findin
     """The findings of every hop to and from each name server, as programmed."""
     plan = plan_of_queries(context.plan, nameserver)
     servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
+    sockets = check_sockets(context, ExpectedHop(HopName.SERVICE_TRANSLATION, context.path.source_node))
     return [
+        *((sockets,) if is_harmful(sockets) else ()),
+        *_of_servers(context, plan, servers),
+    ]
+
+
+def _of_servers(context: CheckContext, plan: Plan, servers: Sequence[Backend | None]) -> Iterator[Finding]:
+    """The findings of the hops to and from each server."""
+    return (
         _of_server(finding, server)
         for server in servers
         for finding in judge_subpath(context, plan, server, context.registry.of_queries)
-    ]
+    )
 
 
 def _of_server(finding: Finding, server: Backend | None) -> Finding:

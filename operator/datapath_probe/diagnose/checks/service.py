@@ -102,7 +102,7 @@ def _judge(
 
 def _chooses(context: CheckContext) -> bool:
     """Whether Cilium selects the backend; for hosts, kube-proxy may do that."""
-    return context.config.socket_lb or not context.source.pod.host_network
+    return context.config.host_socket_lb or not context.source.pod.host_network
 
 
 def _not_served(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
