@@ -46,6 +46,7 @@ _OFTEN_ABSENT = replace(_BPFTOOL, often_absent=True)
 _LINK = replace(_BPFTOOL, max_age_s=300.0, often_absent=True)
 _IP, _TC = Delivery("ip"), Delivery("tc")
 _BY_AGENT = Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+_MAP_PRESSURE = replace(_BY_AGENT, max_age_s=50.0)  # the agent counts entries every 30 s
 _HUBBLE = Delivery("hubble", max_age_s=0.0, by_agent=True)
 _MONITOR = Delivery("cilium-dbg", max_age_s=0.01, repeatable=False)
 _RULES = {
@@ -91,6 +92,7 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.POLICY_RULES: _BY_AGENT,
     FactKind.POLICY_SELECTORS: _BY_AGENT,
     FactKind.BPF_METRICS: Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=0.0),
+    FactKind.MAP_PRESSURE: _MAP_PRESSURE,
     FactKind.HUBBLE_SOCKET: Delivery("test", max_age_s=_LASTING_S),
     FactKind.FLOWS: _HUBBLE,
     FactKind.ICMP_FLOWS: _HUBBLE,

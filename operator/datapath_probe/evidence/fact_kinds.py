@@ -72,6 +72,7 @@ class FactKind(StrEnum):
     POLICY_RULES = "policy-rules"
     POLICY_SELECTORS = "policy-selectors"
     BPF_METRICS = "bpf-metrics"
+    MAP_PRESSURE = "map-pressure"
     # what happens to packets
     HUBBLE_SOCKET = "hubble-socket"
     FLOWS = "flows"
@@ -177,6 +178,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.POLICY_RULES: _of(),
     FactKind.POLICY_SELECTORS: _of(),
     FactKind.BPF_METRICS: _of(),
+    FactKind.MAP_PRESSURE: _of(),
     FactKind.HUBBLE_SOCKET: _of(path=path),
     FactKind.FLOWS: _of(address=address, port=_PORT, since_s=_SECONDS),
     FactKind.ICMP_FLOWS: _of(address=address, since_s=_SECONDS),

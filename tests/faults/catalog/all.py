@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from faults.catalog import (
     application,
+    backends,
     cluster,
     dns,
     endpoint_map,
@@ -49,6 +50,7 @@ FAULTS: tuple[Fault, ...] = (
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,
+    *backends.FAULTS,
     *objects.FAULTS,
 )
 

@@ -91,7 +91,11 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         ),
         Defect.TAIL_CALL_MISSING: _lost(at(NOTHING), at(TRANSLATED), shows_as=_UNRESOLVED),
     },
-    HopName.NAME_RESOLUTION: {Defect.UNRESOLVED: _lost(at(NOTHING))},
+    HopName.NAME_RESOLUTION: {
+        Defect.UNRESOLVED: _lost(at(NOTHING)),
+        # The name of a headless Service resolves to its endpoints.
+        Defect.OTHER_BACKEND: _to_backend(at(), ANYWHERE),
+    },
     HopName.SERVICE_LOOKUP: {
         Defect.NOT_TRANSLATED: _lost(at(NOTHING), shows_as=_UNTRANSLATED),
         Defect.NOT_TRANSLATED_BACK: _lost(at(), at(REPLIED)),

@@ -16,7 +16,7 @@ from typing import Final
 from ...evidence.delivery import delivery
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
-from ...sources.agent import agent_config
+from ...sources.agent import agent_config, map_pressure
 from ...sources.maps.map_keys import MAP_KEYS
 from ...sources.netns import FOLDER as NAMESPACES
 from . import scripts
@@ -228,6 +228,15 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.POLICY_RULES: lambda _: ("cilium-dbg", "policy", "get", "-o", "json"),
     FactKind.POLICY_SELECTORS: lambda _: ("cilium-dbg", "policy", "selectors", "-o", _SELECTOR_COLUMNS),
     FactKind.BPF_METRICS: lambda _: ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"),
+    FactKind.MAP_PRESSURE: lambda _: (
+        "cilium-dbg",
+        "metrics",
+        "list",
+        "-p",
+        map_pressure.METRIC,
+        "-o",
+        "json",
+    ),
     FactKind.HUBBLE_SOCKET: lambda f: ("test", "-S", f.text("path")),
     FactKind.FLOWS: lambda f: _flows(f, "--port", str(f.number("port"))),
     FactKind.ICMP_FLOWS: lambda f: _flows(f, "--protocol", "icmp"),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Reading, Unavailable
 from ..byte_order import le32
 from ..parsing import Json, failed, parser
@@ -199,7 +200,7 @@ def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
 
 def _xdp(entry: Json, part: Json) -> Attachment:
     return Attachment(
-        device=entry["devname"].text(""),
+        device=device_name(entry["devname"].text()),
         ifindex=entry["ifindex"].unsigned(32),
         kind=f"xdp/{part['mode'].text('')}",
         direction=Direction.INGRESS,
@@ -210,7 +211,7 @@ def _xdp(entry: Json, part: Json) -> Attachment:
 
 
 def _attachment(entry: Json) -> Attachment:
-    device = entry["devname"].text("")
+    device = device_name(entry["devname"].text())
     kind = entry["kind"].text()
     # the others are filters at clsact/egress and at other qdiscs, which all apply to egress packets
     direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
