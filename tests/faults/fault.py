@@ -133,6 +133,11 @@ def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, .
     return (Expected("Degraded", reason, hop, at),)
 
 
+def healthy() -> tuple[Expected, ...]:
+    """A twin that looks like a fault and is none."""
+    return (Expected("Healthy", ""),)
+
+
 def either(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
     """Whether the request succeeds depends on the mode or on timing."""
     return broken(hop, reason, at) + degraded(hop, reason, at)

@@ -90,10 +90,12 @@ class Reason(StrEnum):
     DNS_NO_READY_ENDPOINTS = "DNSNoReadyEndpoints"
     DNS_DENIED = "DNSDenied"
     DNS_UNEXPECTED_ANSWER = "DNSUnexpectedAnswer"
+    SERVICE_NOT_SERVED = "ServiceNotServed"
     FRONTEND_MISSING = "FrontendMissing"
     BACKEND_MISSING = "BackendMissing"
     BACKEND_STALE = "BackendStale"
     BACKEND_MISMATCH = "BackendMismatch"
+    ENDPOINT_SLICE_STALE = "EndpointSliceStale"
     SERVICE_FLAGS_MISMATCH = "ServiceFlagsMismatch"
     AFFINITY_MISMATCH = "AffinityMismatch"
     NO_READY_BACKENDS = "NoReadyBackends"
@@ -110,6 +112,7 @@ class Reason(StrEnum):
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
     ENDPOINT_ROUTE_MISSING = "EndpointRouteMissing"
     STALE_MAP_IN_USE = "StaleMapInUse"
+    MAP_NEARLY_FULL = "MapNearlyFull"
 
     # policy
     POLICY_DENIED = "PolicyDenied"

@@ -22,6 +22,7 @@ from ..evidence.fact import Fact
 from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.plan import Plan
 from ..plan.resolve import resolve_again
+from .backend_rotation import BackendRotation
 from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
 from .path_capture import agent_containers, busy, capture_facts
@@ -43,10 +44,14 @@ OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + C
 
 @dataclass(frozen=True, slots=True)
 class SharedByPaths:
-    """What the paths of one run share: the collector and the cache of parsed answers."""
+    """What the paths of one run share: the collector, the cache of parsed answers, and the rotation of other backends,
+    which all runs share. `fresh`: use no evidence of earlier runs.
+    """
 
     collector: Collector
     parse_cache: ParseCache
+    rotation: BackendRotation
+    fresh: bool = False
 
 
 class PathRunner:
@@ -57,6 +62,7 @@ class PathRunner:
     ) -> None:
         self._access = access
         self._collector = shared.collector
+        self._shared = shared
         self._slot = access.limits.work.slot(probe.meta.namespace, begun=True)
         self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path(), self._slot)
         self._probe = probe
@@ -89,13 +95,16 @@ class PathRunner:
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
+        self._shared.rotation.found(run.plan, run.others, diagnosis.faulty_others)
         return self._diagnosis.judged(run), diagnosis
 
     async def _requested(self) -> PathRun:
         """Send the request, and meanwhile collect the facts that do not depend on its result."""
         loop, plan = asyncio.get_running_loop(), self._plan
-        request = Request(self._access.clock(), self._local_port, None)
-        run = PathRun(plan, request, windows=self._access.windows)
+        now = self._access.clock()
+        others = self._shared.rotation.choose(plan, now, fresh=self._shared.fresh)
+        request = Request(now, self._local_port, None)
+        run = PathRun(plan, request, others=others, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
         sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))

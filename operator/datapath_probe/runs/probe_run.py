@@ -23,6 +23,7 @@ from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
+from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .path_capture import capture_nodes
 from .path_runner import OVERTIME_S, PathRunner, SharedByPaths
@@ -33,6 +34,15 @@ log = structlog.get_logger(__name__)
 PATHS_AT_ONCE = 8
 # When a path is canceled, beyond its request's timeout. A safeguard: paths normally end before.
 PATH_MARGIN_S = OVERTIME_S + 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedByRuns:
+    """What all runs share: the answers of agents, source ports, and the rotation of other backends."""
+
+    answers: AnswerCache
+    ports: SourcePorts
+    rotation: BackendRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +61,26 @@ class EndedPath:
 
 
 class ProbeRun:
-    """Runs the plans of a probe. `ports` assigns the source ports."""
+    """Runs the plans of a probe."""
 
-    def __init__(self, access: ClusterAccess, answers: AnswerCache, ports: SourcePorts, probe: Probe) -> None:
+    def __init__(self, access: ClusterAccess, shared: SharedByRuns, probe: Probe) -> None:
         self._access = access
-        self._answers = answers
-        self._ports = ports
+        self._shared_by_runs = shared
         self._probe = probe
         self._slots = asyncio.Semaphore(PATHS_AT_ONCE)
 
-    async def run(self, plans: Sequence[Plan], *, capture: bool) -> tuple[EndedPath, ...]:
-        """Run the plans and return one result for each, in this order. Raises only CancelledError."""
+    async def run(
+        self, plans: Sequence[Plan], *, capture: bool, fresh: bool = False
+    ) -> tuple[EndedPath, ...]:
+        """Run the plans and return one result for each, in this order. `fresh`: look at all other backends. Raises only
+        CancelledError.
+        """
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
+        of_runs = self._shared_by_runs
         collector = Collector(
-            self._answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
+            of_runs.answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
         )
-        shared = SharedByPaths(collector, ParseCache())
+        shared = SharedByPaths(collector, ParseCache(), of_runs.rotation, fresh)
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [group.create_task(self._bounded(plan, shared, capture)) for plan in plans]
@@ -80,7 +94,7 @@ class ProbeRun:
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
         async with self._slots, self._access.limits.request(plan), self._capturing(plan, capture) as nodes:
-            port = self._ports.take(plan.source.pod.uid)
+            port = self._shared_by_runs.ports.take(plan.source.pod.uid)
             runner = PathRunner(self._access, shared, self._probe, plan, port)
             try:
                 async with asyncio.timeout(bound_s):

@@ -18,10 +18,11 @@ from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
+from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .diagnosis_worker import DiagnosisWorker
 from .limits import Limits
-from .probe_run import ProbeRun
+from .probe_run import ProbeRun, SharedByRuns
 from .run_result import RunResult
 
 
@@ -45,8 +46,7 @@ class ProbeRunner:
         self._access = ClusterAccess(
             inventory, containers, agents, clock, windows, restrictions, worker, limits
         )
-        self._answers = answers
-        self._ports = ports or SourcePorts()
+        self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 
     async def run(
         self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
@@ -59,13 +59,14 @@ class ProbeRunner:
         plans = resolve(probe, self._access.inventory, self._access.restrictions)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         if fresh:
-            self._answers.forget({node.name for plan in to_run for node in plan.nodes})
+            self._shared.answers.forget({node.name for plan in to_run for node in plan.nodes})
         if slot:
             slot.release()
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:
             bind_contextvars(node=nodes.pop())  # for the rest of this run's task
-        paths = await ProbeRun(self._access, self._answers, self._ports, probe).run(to_run, capture=capture)
+        probe_run = ProbeRun(self._access, self._shared, probe)
+        paths = await probe_run.run(to_run, capture=capture, fresh=fresh)
         return RunResult(
             started,
             self._access.clock(),

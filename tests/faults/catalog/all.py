@@ -4,12 +4,14 @@ from collections.abc import Collection
 
 from faults.catalog import (
     application,
+    backends,
     cluster,
     dns,
     endpoint_map,
     flags,
     foreign_programs,
     forwarding,
+    held_programs,
     host_network,
     interface,
     ipcache,
@@ -43,10 +45,12 @@ FAULTS: tuple[Fault, ...] = (
     *forwarding.FAULTS,
     *host_network.FAULTS,
     *foreign_programs.FAULTS,
+    *held_programs.FAULTS,
     *silent_drops.FAULTS,
     *endpoint_map.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,
+    *backends.FAULTS,
     *objects.FAULTS,
 )
 

@@ -12,6 +12,7 @@ from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
+from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.maps import ipcache, lxcmap
 from ...sources.maps.conntrack import CtEntry
 from ...sources.maps.ipcache import IpcacheRecord
@@ -19,6 +20,7 @@ from ...sources.maps.lxcmap import EndpointFlag
 from ...sources.maps.policymap import TrafficDirection
 from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_to_host
 from ..datapath.crd_effects import Role
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
@@ -173,7 +175,9 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
-    return _own_address(context, expected, client, seen=context.connection.connected)
+    finding = _own_address(context, expected, client, seen=context.connection.connected)
+    hop = context.hop(expected, f"programs of {CILIUM_HOST}")
+    return worst_of(hop, finding, fault_to_host(context, expected.node))
 
 
 # ---- both
