@@ -29,7 +29,6 @@ DEGRADED = {
     "ipcache-wrong-identity": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
     "policy-map-lets-through": ("D", HopName.INGRESS_POLICY, Reason.POLICY_MAP_MISMATCH),
     "endpoint-wrong-ifindex": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
-    "from-netdev-attached-twice-destination": ("D", HopName.NODE_ROUTING, Reason.FOREIGN_PROGRAM),
     "to-overlay-attached-twice-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.FOREIGN_PROGRAM),
     "reply-program-detached": ("D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "source-program-detached-direct": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),

@@ -201,6 +201,15 @@ def test_another_program_that_sockets_pass_first_is_a_latent_fault(
         )
 
 
+def test_sockets_that_can_not_be_judged_may_be_the_cause_of_a_name_that_did_not_resolve() -> None:
+    silent = Answer(1, b"", b"find: no such folder", 0.0, 0.0)
+    diagnosis = diagnose(with_sockets(unresolved(), silent, link(1)))
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    hops = [finding.hop for finding in diagnosis.findings]
+    assert hops.index(diagnosis.segment.before) >= hops.index(HopName.SERVICE_TRANSLATION)
+
+
 def test_sockets_of_pods_are_read_only_with_socket_load_balancing() -> None:
     kinds = {fact.kind for fact in facts_of(recorded("kpr/healthy-service@1.18.5"))}
     assert FactKind.CGROUP_PROGRAMS in kinds

@@ -149,16 +149,17 @@ def masked_failure(given: VerdictInput) -> Verdict | None:
     Before `observed_failure`: a segment is better than the wrong hop.
     """
     observed = given.observed
-    masking = may_mask(given, observed) if observed else None
-    if observed is None or masking is None:
+    hidden = may_mask(given, observed) if observed else ()
+    if observed is None or not hidden:
         return None
+    masking = hidden[0]
     message = (
         f"{observed.message}; the cause may be {masking.hop} on {masking.node}, which can't be judged: "
         f"{masking.message}"
     )
     symptom = replace(observed, verdict=HopVerdict.UNKNOWN, reason=masking.reason, message=message)
     findings = tuple(symptom if f is observed else f for f in given.findings)
-    segment = segment_around(findings, (masking.hop, observed.hop))
+    segment = segment_around(findings, (observed.hop, *(finding.hop for finding in hidden)))
     return with_lost_events(
         given,
         Verdict(
