@@ -101,6 +101,7 @@ class Reason(StrEnum):
     ENDPOINT_ENTRY_MISSING = "EndpointEntryMissing"
     ENDPOINT_ENTRY_MISMATCH = "EndpointEntryMismatch"
     UNEXPECTED_LOCAL_ENDPOINT = "UnexpectedLocalEndpoint"
+    ADDRESS_CONFLICT = "AddressConflict"
     ENDPOINT_ROUTE_MISSING = "EndpointRouteMissing"
     STALE_MAP_IN_USE = "StaleMapInUse"
 
@@ -117,7 +118,9 @@ class Reason(StrEnum):
     NODE_ROUTE_MISSING = "NodeRouteMissing"
     NEIGHBOR_UNREACHABLE = "NeighborUnreachable"
     NEIGHBOR_MAC_MISMATCH = "NeighborMACMismatch"
+    ROUTING_RULE_MISSING = "RoutingRuleMissing"
     NETFILTER_DROPS = "NetfilterDrops"
+    XFRM_POLICY_DROPS = "XfrmPolicyDrops"
     QDISC_DROPS = "QdiscDrops"
     MTU_TOO_SMALL = "MTUTooSmall"
     LOST_IN_TRANSIT = "LostInTransit"

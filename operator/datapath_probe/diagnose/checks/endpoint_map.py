@@ -23,6 +23,7 @@ from ..datapath.local_delivery import (
     as_inconclusive,
     missing_program,
     not_forwarded,
+    passes_to_stack,
     uses_endpoint_map,
     uses_policy_program,
     wrong_route,
@@ -33,7 +34,9 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..netstack.netfilter import FORWARDED, filtered
+from ..netstack.kernel_filters import filtered
+from ..netstack.local_addresses import Held, held_by
+from ..netstack.netfilter import FORWARDED
 from ..netstack.packet_model import request_packet
 
 
@@ -51,6 +54,8 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         hop.programmed("no such endpoint here, so packets leave the node")
         return hop.ok(f"{expected.node} has no endpoint entry for {address}")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
+    if record.flags & TO_HOST and isinstance(held := held_by(context, expected.node, address), Held):
+        return hop.stale(_conflict(held, context.destination, (Defect.TREATED_AS_LOCAL,)))
     actual_node = context.path.destination_node or "no node"
     return hop.stale(_unexpected_entry(expected.node, address, actual_node, fact))
 
@@ -128,6 +133,11 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
+    held = held_by(context, node, address)
+    if isinstance(held, Held):
+        answers = passes_to_stack(context) or _hands_to_host(context, record)
+        hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
+        return hop.stale(_conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ()))
     misrouted = wrong_route(context, hop, pod, agent)
     if misrouted:
         return hop.fault(misrouted)
@@ -141,7 +151,26 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         return hop.stale(contradiction)
     delivered = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
     dropped = _dropped_by_stack(context, pod, agent)
-    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent))
+    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent), held)
+
+
+def _hands_to_host(context: CheckContext, record: lxcmap.EndpointRecord | Absent | Unavailable) -> bool:
+    """Whether the endpoint map passes packets to the node's own stack."""
+    if isinstance(record, Unavailable) or not uses_endpoint_map(context):
+        return False
+    return isinstance(record, Absent) or bool(record.flags & TO_HOST)
+
+
+def _conflict(held: Held, pod: PodFacts | None, defects: tuple[Defect, ...]) -> Contradiction:
+    """An address of a pod that is local to a node, too; no defect if packets of this path do not meet that."""
+    name = f", which is the address of pod {pod.pod.namespace}/{pod.pod.name}" if pod else ""
+    effect = (
+        "the node's own stack answers in the pod's place"
+        if defects
+        else "connections from the node itself do not reach the pod, and none do once the endpoint map follows"
+    )
+    message = f"{held}{name}: {effect}"
+    return Contradiction(Reason.ADDRESS_CONFLICT, message, defects, held.rests_on)
 
 
 def _mismatch(

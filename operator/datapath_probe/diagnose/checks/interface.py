@@ -23,7 +23,8 @@ from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.fib import rejected_on_input, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, LEAVING, filtered, filtered_at_device
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered_at_device
 from ..netstack.netns import namespace_of
 from ..netstack.pod_routing import misrouted_inside, packets_inside
 from ..netstack.pod_sockets import socket_contradiction

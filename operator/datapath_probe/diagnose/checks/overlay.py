@@ -22,7 +22,8 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import programs
 from ..netstack.fib import rejected_on_input
 from ..netstack.foreign_programs import foreign_program_first, foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, filtered
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING
 from ..netstack.packet_model import tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 

@@ -28,7 +28,8 @@ from ..netstack import host_path
 from ..netstack.fib import unforwarded, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.mtu import too_small_uplink
-from ..netstack.netfilter import FORWARDED, LEAVING, filtered
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import FORWARDED, LEAVING
 from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 

@@ -20,7 +20,8 @@ from ..context import CheckContext
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
 from .foreign_programs import foreign_programs_dropping
-from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
+from .kernel_filters import filtered
+from .netfilter import ARRIVING, FORWARDED, LEAVING
 from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
 from .qdisc import qdisc_drops
 
