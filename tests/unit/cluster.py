@@ -106,7 +106,10 @@ class Cluster:
     def service(self, namespace: str, name: str) -> Service | None:
         return self.services.get(f"{namespace}/{name}")
 
-    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
+    def endpoint_count(self, namespace: str, service: str) -> int:
+        return len(self.endpoints.get(f"{namespace}/{service}", ()))
+
+    def slice_endpoints(self, namespace: str, service: str, port: ServicePort) -> tuple[SliceEndpoint, ...]:
         return self.endpoints.get(f"{namespace}/{service}", ())
 
     def endpoints_changed_at(self, namespace: str, service: str) -> float:

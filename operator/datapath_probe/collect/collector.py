@@ -7,7 +7,7 @@ path asks it again.
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..evidence.errors import EvidenceError
@@ -15,13 +15,14 @@ from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..evidence.store import Evidence
 from ..evidence.unresponsive_agents import UnresponsiveAgents
+from .answer_budget import AnswerBudget
 from .answer_cache import AnswerCache, late
 from .cancellation import end
 
 # Answers lead to further facts (slot → backend → …). The longest such chain has 5 links.
 MAX_ROUNDS = 8
 
-Wants = Callable[[Evidence], Sequence[Fact]]
+Wants = Callable[[Evidence], Awaitable[Sequence[Fact]]]
 Answers = dict[Fact, Reading]
 
 
@@ -40,13 +41,15 @@ class Collector:
         self._answers = answers
         self._incarnations = incarnations
         self._unresponsive = UnresponsiveAgents()
+        self._budget = AnswerBudget()
         # round trips that can still take facts, by node and `fresh`
         self._open: dict[tuple[str, bool], tuple[_RoundTrip, asyncio.Task[Answers]]] = {}
         self._under_way: set[asyncio.Task[Answers]] = set()
 
     def cached(self, facts: Sequence[Fact]) -> Answers:
         """Readings of these facts that are already available."""
-        return self._answers.cached(facts, self._incarnations)
+        cached = self._answers.cached(facts, self._incarnations)
+        return {fact: self._budget.admitted(reading) for fact, reading in cached.items()}
 
     async def ask(
         self,
@@ -100,7 +103,7 @@ class Collector:
         _, fresh = key
         facts = list(trip.facts)
         asked = await self._answers.ask(facts, self._incarnations, fresh=fresh, within_s=trip.within_s)
-        answers = dict(zip(facts, asked, strict=True))
+        answers = dict(zip(facts, map(self._budget.admitted, asked), strict=True))
         for fact, reading in answers.items():
             if reading != late(fact.node):  # another path may wait longer
                 self._unresponsive.note(fact, reading)
@@ -119,10 +122,10 @@ async def gather(
     Cached answers are added first: facts that follow from them need no extra round trip.
     """
     for _ in range(rounds):
-        facts = wants(evidence)
+        facts = await wants(evidence)
         while cached := collector.cached(facts):
             evidence = evidence.adding(tuple(cached), tuple(cached.values()))
-            facts = wants(evidence)
+            facts = await wants(evidence)
         if not facts:
             break
         evidence = await collector.ask(evidence, facts, ends_at=ends_at)

@@ -26,7 +26,8 @@ class Delivery:
     `max_age_s`: how old a shared answer may be, in seconds; 0: never shared. Longer for facts that are expensive to
     collect and change only with the agent or the endpoint. `repeatable` False: shows what happens while it runs, so a
     repetition would show another period. `by_agent`: the agent's process has to respond, not only a tool next to it.
-    `often_absent`: a key that is often missing in a healthy map; collectors that batch look-ups put it last.
+    `often_absent`: a key that is often missing in a healthy map; collectors that batch look-ups put it last. `large`:
+    the answer may be larger than others, and does not share its limit with them.
     """
 
     tool: str
@@ -35,6 +36,7 @@ class Delivery:
     repeatable: bool = True
     by_agent: bool = False
     often_absent: bool = False
+    large: bool = False
 
 
 _BPFTOOL = Delivery("bpftool")
@@ -43,7 +45,10 @@ _IP, _TC = Delivery("ip"), Delivery("tc")
 _BY_AGENT = Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
 _HUBBLE = Delivery("hubble", max_age_s=0.0, by_agent=True)
 _MONITOR = Delivery("cilium-dbg", max_age_s=0.01, repeatable=False)
-_RULES = {FactKind.IPTABLES_RULES: Delivery("iptables-save"), FactKind.NFTABLES_RULES: Delivery("perl")}
+_RULES = {
+    FactKind.IPTABLES_RULES: Delivery("iptables-save", large=True),
+    FactKind.NFTABLES_RULES: Delivery("perl", large=True),
+}
 
 _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.IPCACHE_ENTRY: _BPFTOOL,

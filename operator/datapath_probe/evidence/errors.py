@@ -22,6 +22,8 @@ class EvidenceError(StrEnum):
     COMMAND_FAILED = "CommandFailed"
     UNPARSABLE = "UnparsableOutput"
     TRUNCATED = "TruncatedOutput"
+    TOO_LARGE = "AnswersTooLarge"
+    TOO_MANY_RULES = "TooManyRules"
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_NOT_READY = "AgentNotReady"
     AGENT_NOT_RESPONDING = "AgentNotResponding"

@@ -37,6 +37,10 @@ class Fact:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process has other hashes of the same texts."""
+        return type(self), (self.kind, self.node, self.parameters)
+
     @classmethod
     @lru_cache(maxsize=_REMEMBERED)
     def of(cls, kind: FactKind, node: str, **parameters: Value | IpAddress | None) -> Self:

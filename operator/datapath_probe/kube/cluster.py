@@ -12,6 +12,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..runs.diagnosis_worker import DiagnosisWorker
 from ..runs.interfaces import Runner
 from ..runs.runner import ProbeRunner
 from .exec.agent_exec import AgentExec
@@ -57,15 +58,18 @@ class LiveCluster:
 async def open_cluster(
     client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT
 ) -> AsyncIterator[Cluster]:
-    """Open the cluster of this client; all exec channels are closed on exit."""
+    """Open the cluster of this client; on exit, all exec channels are closed and the worker process ends."""
     inventory = ClusterInventory(client, cilium_namespace)
     exec_client = ExecClient(client.configuration)
     pool = ChannelPool(exec_client)
     answers = AnswerCache(ShellAgents(pool, inventory.agent))
+    worker = DiagnosisWorker()
     try:
         containers = SourceExec(exec_client)
-        runner = ProbeRunner(inventory, answers, containers, agents=AgentExec(containers), windows=windows)
+        agents = AgentExec(containers)
+        runner = ProbeRunner(inventory, answers, containers, agents=agents, windows=windows, worker=worker)
         yield LiveCluster(inventory, runner)
     finally:
+        await worker.close()
         await pool.close()
         await exec_client.close()

@@ -18,7 +18,8 @@ from .objects.fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0
-PAGE_OBJECTS = 250  # bounds the memory of one response, and how long parsing it blocks the event loop
+# Both bound the memory of one response, and how long parsing it blocks the event loop. An object has at most about 2 MiB.
+PAGE_OBJECTS, PAGE_BYTES = 250, 4 * 1024 * 1024
 
 JSON = "application/json"
 
@@ -57,18 +58,41 @@ async def request(
 async def pages(
     client: ApiClient, path: str, query: Mapping[str, str]
 ) -> AsyncIterator[Mapping[str, object]]:
-    """Yield the pages of a list, each with `items` and list `metadata`. Raises ApiError, also for a response that is
-    not a list: treated as an empty list, it would remove every cached object.
+    """Yield the pages of a list, each with `items` and list `metadata`; smaller ones where objects are large. Raises
+    ApiError, also for a response that is not a list: treated as an empty list, it would remove every cached object.
     """
-    query = {**query, "limit": str(PAGE_OBJECTS)}
+    query, limit = dict(query), PAGE_OBJECTS
     while True:
-        page = await request(client, "GET", path, query)
+        query["limit"] = str(limit)
+        async with _response(client, "GET", path, query, TIMEOUT_S) as response:
+            body = await _read(response, PAGE_BYTES if limit > 1 else None)
+        if body is None:
+            limit = max(1, limit // 8)
+            continue
+        page: object = _json(body)
         if not isinstance(page, dict) or "items" not in page or not text(page, "metadata", "resourceVersion"):
             raise ApiError("the response is not a list")
         yield page
         query["continue"] = text(page, "metadata", "continue")
         if not query["continue"]:
             return
+
+
+async def _read(response: aiohttp.ClientResponse, limit_bytes: int | None) -> bytes | None:
+    """The body of a response; None if it exceeds the limit."""
+    body = bytearray()
+    async for data in response.content.iter_any():
+        body += data
+        if limit_bytes and len(body) > limit_bytes:
+            return None
+    return bytes(body)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(str(error)) from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
 from .facts import node_facts, pod_facts, pod_or_host, state_text
-from .objects import Inventory, Service, ServicePort, SliceEndpoint
+from .objects import MAX_ENDPOINTS, Inventory, Service, ServicePort, SliceEndpoint
 from .plan import (
     Backend,
     CannotRun,
@@ -53,6 +53,8 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     """The cluster's DNS Service, as seen from the source's node."""
     service = inventory.service(_DNS_NAMESPACE, _DNS_NAME)
     if service is None or service.cluster_ip is None:
+        return None
+    if inventory.endpoint_count(_DNS_NAMESPACE, _DNS_NAME) > MAX_ENDPOINTS:
         return None
     port = next((p for p in service.ports if (p.port, p.protocol) == (_DNS_PORT, "UDP")), None)
     if port is None:
@@ -107,6 +109,10 @@ def _service(
             f"Service {name} has no TCP port {spec.port!r}; it has: {known}",
             destination=display,
         )
+    endpoints = inventory.endpoint_count(namespace, spec.name)
+    if endpoints > MAX_ENDPOINTS:
+        message = f"Service {name} has {endpoints} endpoints, and more than {MAX_ENDPOINTS} are not followed"
+        return CannotRun(Reason.TOO_MANY_ENDPOINTS, message, destination=display)
     backends = _backends(service, port, inventory, source)
     if at_node:
         return _at_node_port(display, port, service, backends, inventory, source)
@@ -175,7 +181,7 @@ def _service_port(service: Service, wanted: int | str) -> ServicePort | None:
 def _backends(
     service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
 ) -> tuple[Backend, ...]:
-    endpoints = inventory.slice_endpoints(service.namespace, service.name)
+    endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
     zone = zone_that_counts(source.node, inventory.cilium_config())
     return tuple(
         _backend(endpoint, service.namespace, inventory)
@@ -186,7 +192,7 @@ def _backends(
 def _unready(
     service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
 ) -> tuple[Backend, ...]:
-    endpoints = inventory.slice_endpoints(service.namespace, service.name)
+    endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
     return tuple(
         _backend(endpoint, service.namespace, inventory)
         for endpoint in unready_backends(service, port, endpoints, source.name)

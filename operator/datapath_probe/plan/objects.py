@@ -105,7 +105,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One address of an EndpointSlice with one of its ports. `zones`: the zones that it is hinted for."""
+    """One endpoint of an EndpointSlice at one of its ports. `zones`: the zones that it is hinted for."""
 
     ip: IpAddress
     port_name: str
@@ -163,6 +163,10 @@ class Agent:
     ready_changed_at: float = 0.0
 
 
+MAX_ENDPOINTS = 5_000
+"""Of a Service with more endpoints no plan is made: each run looks at all of them."""
+
+
 class Inventory(Protocol):
     """Look-ups in a consistent view of the cluster; None means that the object does not exist.
 
@@ -177,7 +181,10 @@ class Inventory(Protocol):
     def node(self, name: str) -> Node | None: ...
     def node_with(self, ip: IpAddress) -> Node | None: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
-    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]: ...
+    def endpoint_count(self, namespace: str, service: str) -> int: ...
+    def slice_endpoints(
+        self, namespace: str, service: str, port: ServicePort
+    ) -> tuple[SliceEndpoint, ...]: ...
     def endpoints_changed_at(self, namespace: str, service: str) -> float: ...
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]: ...
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None: ...

@@ -1,17 +1,18 @@
 """What a run needs from the cluster: objects, containers and the time. Made by `kube.cluster`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
+from .diagnosis_worker import DiagnosisWorker
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
-    cluster count as in transition.
+    cluster count as in transition. `worker`: diagnoses large evidence.
     """
 
     inventory: Inventory
@@ -19,3 +20,4 @@ class ClusterAccess:
     agents: AgentContainers | None
     clock: Callable[[], float]
     windows: Windows = DEFAULT
+    worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)

@@ -13,7 +13,6 @@ from ..collect.cancellation import end
 from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
 from ..collect.collector import MAX_ROUNDS, Collector, gather
-from ..diagnose.engine import diagnose, facts_of
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.run import PathRun, Request
@@ -22,6 +21,7 @@ from ..evidence.fact import Fact
 from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.plan import Plan
 from ..plan.resolve import resolve_again
+from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
 from .path_capture import agent_containers, capture_facts
 from .request import send
@@ -56,7 +56,7 @@ class PathRunner:
     ) -> None:
         self._access = access
         self._collector = shared.collector
-        self._parse_cache = shared.parse_cache.for_path()
+        self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path())
         self._probe = probe
         self._plan = plan
         self._local_port = local_port
@@ -75,11 +75,11 @@ class PathRunner:
     async def _run(self) -> tuple[PathRun, Diagnosis]:
         run = await self._requested()
         run = await self._collect(run)
-        diagnosis = diagnose(run, self._parse_cache)
+        diagnosis = await self._diagnosis.diagnose(run)
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
-        return run, diagnosis
+        return self._diagnosis.judged(run), diagnosis
 
     async def _requested(self) -> PathRun:
         """Send the request, and meanwhile collect the facts that do not depend on its result."""
@@ -94,7 +94,7 @@ class PathRunner:
             run = await self._collect(
                 run, rounds=1
             )  # facts that follow from these are part of the next round
-            facts_of(run, self._parse_cache)  # parses the answers while the request is in progress
+            await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
             await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
                 run = await self._collect(replace(run, hanging=True))
@@ -107,7 +107,7 @@ class PathRunner:
         """Collect the facts that the checks need now, in at most this number of rounds."""
         evidence = await gather(
             run.evidence,
-            lambda evidence: facts_of(replace(run, evidence=evidence), self._parse_cache),
+            lambda evidence: self._diagnosis.facts_of(replace(run, evidence=evidence)),
             self._collector,
             rounds,
             self._ends_at,
@@ -137,13 +137,13 @@ class PathRunner:
     async def _await_events(self, run: PathRun) -> tuple[PathRun, Diagnosis]:
         """Diagnose the second look. If no hop is named, wait for events that a ring does not return yet."""
         run = await self._collect(run)
-        diagnosis = diagnose(run, self._parse_cache)
+        diagnosis = await self._diagnosis.diagnose(run)
         for _ in range(EVENT_RETRIES):
             if diagnosis.met or diagnosis.divergence or not diagnosis.events_to_reread:
                 break
             await asyncio.sleep(EVENT_PAUSE_S)
             run = await self._read_again(run, diagnosis.events_to_reread)
-            diagnosis = diagnose(run, self._parse_cache)
+            diagnosis = await self._diagnosis.diagnose(run)
         return run, diagnosis
 
     async def _read_again(self, run: PathRun, facts: Sequence[Fact]) -> PathRun:

@@ -17,6 +17,7 @@ from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from .cluster_access import ClusterAccess
+from .diagnosis_worker import DiagnosisWorker
 from .probe_run import ProbeRun
 from .run_result import RunResult
 
@@ -33,8 +34,10 @@ class ProbeRunner:
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
+        worker: DiagnosisWorker | None = None,
     ) -> None:
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows)
+        worker = worker or DiagnosisWorker()
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows, worker)
         self._answers = answers
         self._ports = ports or SourcePorts()
 

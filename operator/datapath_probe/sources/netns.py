@@ -49,12 +49,13 @@ def parse(answer: Answer) -> Mapping[IpAddress, tuple[str, ...]] | Unavailable:
 
     A namespace that could not be entered (it was just deleted) is left out; if none could, there is no answer.
     """
-    found: dict[IpAddress, tuple[str, ...]] = {}
+    found: dict[IpAddress, dict[str, None]] = {}
     for name, device in _devices(answer):
         for assigned in device["addr_info"] or ():
-            ip = address(assigned["local"].text())
-            found[ip] = tuple(dict.fromkeys((*found.get(ip, ()), name)))
-    return found if found or not answer.stderr else failed(answer, "find in /var/run/cilium/netns")
+            found.setdefault(address(assigned["local"].text()), {})[name] = None
+    if not found and answer.stderr:
+        return failed(answer, "find in /var/run/cilium/netns")
+    return {ip: tuple(names) for ip, names in found.items()}
 
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))

@@ -11,7 +11,7 @@ from kubernetes.aio.client import ApiClient
 
 from datapath_probe.kube import rest
 from datapath_probe.kube.watch.inventory import ClusterInventory
-from datapath_probe.plan.objects import Inventory
+from datapath_probe.plan.objects import Inventory, ServicePort
 from integration.apiserver import ApiServer
 from integration.kube.cluster import (
     CILIUM_CONFIG,
@@ -44,6 +44,8 @@ SLICE |= {
     "endpoints": [{"addresses": ["10.244.0.9"]}],
 }
 
+PORT = ServicePort("http", 80, "TCP", 80, None)
+
 # What to create, where, how to look it up, what to change, and the value that shows the change.
 RESOURCES: dict[str, tuple[str, Json, Look, Json, Callable[[Any], bool]]] = {
     "pods": (
@@ -70,7 +72,7 @@ RESOURCES: dict[str, tuple[str, Json, Look, Json, Callable[[Any], bool]]] = {
     "endpointslices": (
         SLICES,
         SLICE,
-        lambda inventory: inventory.slice_endpoints("default", "empire"),
+        lambda inventory: inventory.slice_endpoints("default", "empire", PORT),
         {"endpoints": [{"addresses": ["10.244.0.10"]}]},
         lambda endpoints: [endpoint.ip for endpoint in endpoints] == [ip_address("10.244.0.10")],
     ),
@@ -131,16 +133,35 @@ async def test_long_lists_are_read_page_by_page(kube: ApiClient, monkeypatch: py
         await delete(kube, f"{PODS}/{name}")
 
 
+async def test_a_page_of_large_objects_is_asked_for_in_smaller_ones(
+    kube: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"large-{number}" for number in range(3)]
+    for name in names:
+        await create_pod(kube, name)
+    sizes: list[int] = []
+    monkeypatch.setattr(rest, "PAGE_OBJECTS", 16)
+    monkeypatch.setattr(rest, "PAGE_BYTES", 2_000)
+    async for page in rest.pages(kube, PODS, {}):
+        items = page["items"]
+        assert isinstance(items, list)
+        sizes.append(len(items))
+    assert sum(sizes) >= 3
+    assert max(sizes) <= 2, "16 objects are too many, and so is more than one"
+    for name in names:
+        await delete(kube, f"{PODS}/{name}")
+
+
 async def test_endpoints_in_two_slices_count_once(kube: ApiClient, inventory: ClusterInventory) -> None:
     moved = {"addresses": ["10.244.0.9"]}
     second = SLICE | {"metadata": SLICE["metadata"] | {"name": "empire-2"}}
     second["endpoints"] = [moved, {"addresses": ["10.244.0.10"]}]
     for one in (SLICE, second):
         await create(kube, SLICES, one)
-    await eventually(lambda: len(inventory.slice_endpoints("default", "empire")) == 2)
+    await eventually(lambda: len(inventory.slice_endpoints("default", "empire", PORT)) == 2)
     await delete(kube, f"{SLICES}/empire-1")
     await delete(kube, f"{SLICES}/empire-2")
-    await eventually(lambda: not inventory.slice_endpoints("default", "empire"))
+    await eventually(lambda: not inventory.slice_endpoints("default", "empire", PORT))
 
 
 async def test_only_pods_in_ciliums_namespace_are_agents(

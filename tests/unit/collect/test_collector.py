@@ -42,7 +42,7 @@ def link(number: int) -> Fact:
 
 
 async def test_a_fact_may_follow_from_an_answer() -> None:
-    def wants(evidence: Evidence) -> list[Fact]:
+    async def wants(evidence: Evidence) -> list[Fact]:
         chain = [link(1), link(2), link(3)]
         return [fact for fact in chain if fact not in evidence.readings][:1]
 
@@ -53,15 +53,16 @@ async def test_a_fact_may_follow_from_an_answer() -> None:
 
 
 async def test_an_endless_chain_of_facts_is_cut_off() -> None:
+    async def wants(evidence: Evidence) -> list[Fact]:
+        return [link(len(evidence.readings))]
+
     echo = Echo()
-    await gather(
-        Evidence(), lambda evidence: [link(len(evidence.readings))], Collector(AnswerCache(echo), {})
-    )
+    await gather(Evidence(), wants, Collector(AnswerCache(echo), {}))
     assert echo.rounds == MAX_ROUNDS
 
 
 async def test_a_fact_from_a_cached_answer_needs_no_extra_round_trip() -> None:
-    def wants(evidence: Evidence) -> list[Fact]:
+    async def wants(evidence: Evidence) -> list[Fact]:
         chain = [link(1), link(2)] if link(1) in evidence.readings else [link(1), link(3)]
         return [fact for fact in chain if fact not in evidence.readings]
 

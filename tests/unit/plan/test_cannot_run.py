@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.plan.objects import Container
+from datapath_probe.plan.objects import MAX_ENDPOINTS, Container
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.plan.resolve import resolve
 from unit.cluster import DEATHSTAR, Cluster, cluster, probe
@@ -51,9 +51,15 @@ def _external_name(inventory: Cluster) -> None:
     inventory.services["default/deathstar"] = replace(DEATHSTAR, cluster_ip=None, type="ExternalName")
 
 
+def _many_endpoints(inventory: Cluster) -> None:
+    endpoints = inventory.endpoints["default/deathstar"]
+    inventory.endpoints["default/deathstar"] = (endpoints[0],) * (MAX_ENDPOINTS + 1)
+
+
 @pytest.mark.parametrize(
     ("destination", "change", "reason"),
     [
+        (SERVICE, _many_endpoints, Reason.TOO_MANY_ENDPOINTS),
         (POD, _without_source, Reason.SOURCE_NOT_FOUND),
         (POD, _source(phase="Pending"), Reason.SOURCE_NOT_RUNNING),
         (POD, _source(ips=()), Reason.SOURCE_NOT_RUNNING),

@@ -18,7 +18,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.runs import path_runner
+from datapath_probe.runs import bounded_diagnosis, path_runner
 from datapath_probe.runs.cluster_access import ClusterAccess
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun
 from unit.recorded import recorded
@@ -119,11 +119,11 @@ async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None
     run = recorded("healthy-cross-node")
     caches = []
 
-    def watched(run: PathRun, cache: ParseCache) -> Diagnosis:
-        caches.append(cache)
-        return diagnose(run, cache)
+    def watched(run: PathRun, parse_cache: ParseCache) -> Diagnosis:
+        caches.append(parse_cache)
+        return diagnose(run, parse_cache)
 
-    monkeypatch.setattr(path_runner, "diagnose", watched)
+    monkeypatch.setattr(bounded_diagnosis, "diagnose", watched)
     await ended(Many(run), paths(run, 3))
     assert len({id(cache.records) for cache in caches}) == 1
     assert len({id(cache.findings) for cache in caches}) == 3, "each path has findings of its own"

@@ -24,7 +24,7 @@ from ..finding.hop_check import Contradiction
 LEAVING, ARRIVING = ("OUTPUT", "POSTROUTING", "EGRESS"), ("INGRESS", "PREROUTING", "INPUT")
 FORWARDED = ("INGRESS", "PREROUTING", "FORWARD", "POSTROUTING", "EGRESS")
 
-_Search = Callable[[Sequence[str], Packet], Loss | None]
+_Search = Callable[[Sequence[str], Packet], Loss | Unavailable | None]
 
 
 def filtered(
@@ -61,6 +61,9 @@ def _filtering(
             continue
         for met, harm in ((packet, defect), (packet.with_data(), Defect.DATA_LOST)):
             loss = search(hooks, met)
+            if isinstance(loss, Unavailable):
+                unknown.append(_too_many(where, loss))
+                break
             if loss and loss.certain and _counts(context, loss):
                 return _filters(where, loss, fact, harm)
             if loss:
@@ -83,6 +86,8 @@ def filtered_at_device(
     at, where = replace(packet, devices=frozenset({device})), f"at {device} on {node}"
     for met, harm in ((at, defect), (at.with_data(), Defect.DATA_LOST)):
         loss = nftables.loss(chains, (hook,), met)
+        if isinstance(loss, Unavailable):
+            return _too_many(where, loss)
         if loss and loss.certain and loss.packets:
             return _filters(where, loss, fact, harm)
         if loss:
@@ -136,6 +141,10 @@ def _iptables(filters: iptables.Filters | Unavailable, *, translated: bool) -> _
 def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradiction:
     message = f"a packet filter rule {where} {loss.does} the packets: {_rule(loss)}"
     return Contradiction(Reason.NETFILTER_DROPS, message, (defect,), (fact,))
+
+
+def _too_many(where: str, unknown: Unavailable) -> Unavailable:
+    return replace(unknown, message=f"{unknown.message} ({where})")
 
 
 def _may_filter(where: str, loss: Loss) -> Unavailable:

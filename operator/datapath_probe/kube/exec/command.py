@@ -16,7 +16,8 @@ class Command:
     """`argv` runs in the agent container of `node`, and only reads.
 
     `repeatable` False: shows what happens while it runs. `by_agent`: the agent's process has to respond, not only a
-    tool next to it. `often_absent`: a key that is often missing in a healthy map; it comes last in a batch.
+    tool next to it. `often_absent`: a key that is often missing in a healthy map; it comes last in a batch. `large`:
+    it may print more than others, and does not share a batch with them.
     """
 
     node: str
@@ -25,6 +26,7 @@ class Command:
     repeatable: bool = True
     by_agent: bool = False
     often_absent: bool = False
+    large: bool = False
 
     def __post_init__(self) -> None:
         if not self.argv or self.argv[0].startswith("-"):

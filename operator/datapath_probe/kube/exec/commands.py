@@ -56,6 +56,7 @@ def command_of(fact: Fact) -> Command:
         repeatable=how.repeatable,
         by_agent=how.by_agent,
         often_absent=how.often_absent,
+        large=how.large,
     )
 
 

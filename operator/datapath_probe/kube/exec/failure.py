@@ -36,6 +36,8 @@ _HTTP: Final = {
     404: EvidenceError.POD_NOT_FOUND,
 }
 _MESSAGE_LIMIT: Final = 500
+# Characters that are compared with the patterns, which look ahead from each place.
+_READ_LIMIT: Final = 2048
 
 NOT_RUN: Final = (126, 127)
 """Exit codes of shells for "not executable" and "not found"; some runtimes (CRI-O) report nothing else."""
@@ -79,7 +81,8 @@ def not_responding(node: str, error: ExecError) -> ExecError:
 
 
 def _reason(code: int, message: str) -> EvidenceError:
+    start = message[:_READ_LIMIT]
     for reason, pattern in _PROSE:
-        if pattern.search(message):
+        if pattern.search(start):
             return reason
     return _HTTP.get(code, EvidenceError.EXEC_FAILED)

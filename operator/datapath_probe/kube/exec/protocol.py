@@ -14,7 +14,7 @@ V4 = "v4.channel.k8s.io"
 V5 = "v5.channel.k8s.io"
 
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
-_STATUS_LIMIT = 32 * 1024
+_STATUS_LIMIT, _STATUS_PIECES = 32 * 1024, 1024  # each piece may be the last, so each is parsed
 _JSON = json.JSONDecoder()
 _EXIT_CODE = re.compile(r"[0-9]{1,3}")
 
@@ -69,6 +69,7 @@ class RemoteCommand:
 
     def __init__(self) -> None:
         self._status = bytearray()
+        self._pieces = 0
         self._ended = False
 
     def feed(self, message: bytes) -> tuple[Event, ...]:
@@ -95,8 +96,9 @@ class RemoteCommand:
 
     def _feed_status(self, payload: bytes) -> tuple[Event, ...]:
         self._status += payload
-        if len(self._status) > _STATUS_LIMIT:
-            raise ProtocolError(f"Status of more than {_STATUS_LIMIT} bytes")
+        self._pieces += 1
+        if len(self._status) > _STATUS_LIMIT or self._pieces > _STATUS_PIECES:
+            raise ProtocolError(f"Status of more than {_STATUS_LIMIT} bytes or {_STATUS_PIECES} pieces")
         try:
             status, _ = _JSON.raw_decode(self._status.decode(errors="replace").lstrip())
         except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ...addresses import IpAddress
-from ...plan.objects import Container, Node, Pod, Service, ServicePort, SliceEndpoint
+from ...plan.objects import Container, Node, Pod, Service, ServicePort
 from .fields import (
     Skips,
     addresses,
@@ -24,7 +24,6 @@ from .fields import (
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-SERVICE_NAME = "kubernetes.io/service-name"
 _HEADLESS = "None"
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
@@ -169,45 +168,4 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         protocol=text(raw, "protocol", default="TCP"),
         target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
         node_port=integer(raw, "nodePort"),
-    )
-
-
-def slice_service(raw: object) -> str:
-    """The name of the Service that owns an EndpointSlice, or ""."""
-    return text(raw, "metadata", "labels", SERVICE_NAME)
-
-
-def slice_endpoints(raw: object, skips: Skips) -> tuple[SliceEndpoint, ...]:
-    """Convert an EndpointSlice: one record per address and port."""
-    ports = []
-    for entry in elements(raw, "ports"):
-        number = integer(entry, "port")
-        if number is None:
-            skips["EndpointSlice.ports"] += 1
-        else:
-            ports.append((text(entry, "name"), number, text(entry, "protocol", default="TCP")))
-    return tuple(
-        _slice_endpoint(entry, ip, *port)
-        for entry in elements(raw, "endpoints")
-        for ip in addresses(elements(entry, "addresses"), skips, "EndpointSlice.endpoints.addresses")
-        for port in ports
-    )
-
-
-def _slice_endpoint(raw: object, ip: IpAddress, port_name: str, port: int, protocol: str) -> SliceEndpoint:
-    # An unset `ready` means ready; an unset `serving` equals `ready`.
-    # Source: Kubernetes 1.34 `staging/src/k8s.io/api/discovery/v1/types.go`, EndpointConditions.
-    ready = at(raw, "conditions", "ready") is not False
-    serving = at(raw, "conditions", "serving")
-    return SliceEndpoint(
-        ip=ip,
-        port_name=port_name,
-        port=port,
-        protocol=protocol,
-        ready=ready,
-        serving=serving if isinstance(serving, bool) else ready,
-        terminating=at(raw, "conditions", "terminating") is True,
-        node=text(raw, "nodeName") or None,
-        pod=text(raw, "targetRef", "name") or None if text(raw, "targetRef", "kind") == "Pod" else None,
-        zones=tuple(text(zone, "name") for zone in elements(raw, "hints", "forZones")),
     )

@@ -13,10 +13,18 @@ from typing import Any
 from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
-from ...plan.objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, SliceEndpoint
-from ..objects import cilium_objects, kubernetes_objects
-from ..objects.fields import Skips, last_written, text, texts
-from .object_cache import Key
+from ...plan.objects import (
+    Agent,
+    CiliumEndpoint,
+    CiliumNode,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    SliceEndpoint,
+)
+from ..objects import cilium_objects, endpoint_slices, kubernetes_objects
+from ..objects.fields import Skips, texts
 from .reflector import Reflector, Resource
 
 CONFIG_MAP = "cilium-config"
@@ -42,15 +50,6 @@ class _AgentOf:
     """Index key: an agent on this node."""
 
     node: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """An EndpointSlice: the Service it belongs to, its endpoints, and when it was last written."""
-
-    service: Key
-    endpoints: tuple[SliceEndpoint, ...]
-    written_at: float
 
 
 class ClusterInventory:
@@ -115,12 +114,15 @@ class ClusterInventory:
         """A Service by name."""
         return self._services.cache.get((namespace, name))
 
-    def slice_endpoints(self, namespace: str, service: str) -> tuple[SliceEndpoint, ...]:
-        """The endpoints in all slices of a Service; one that is temporarily in two slices counts once."""
+    def endpoint_count(self, namespace: str, service: str) -> int:
+        """The number of endpoints in all slices of a Service."""
         slices = self._slices.cache.by_index((namespace, service))
-        return tuple(
-            dict.fromkeys(endpoint for endpoint_slice in slices for endpoint in endpoint_slice.endpoints)
-        )
+        return sum(len(endpoint_slice.endpoints) for endpoint_slice in slices)
+
+    def slice_endpoints(self, namespace: str, service: str, port: ServicePort) -> tuple[SliceEndpoint, ...]:
+        """The endpoints at this port in all slices of a Service; one that is temporarily in two slices counts once."""
+        slices = self._slices.cache.by_index((namespace, service))
+        return tuple(dict.fromkeys(endpoint for each in slices for endpoint in each.at(port)))
 
     def endpoints_changed_at(self, namespace: str, service: str) -> float:
         """When a slice of the Service was last written, seconds since the epoch; 0 if unknown."""
@@ -186,11 +188,6 @@ def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
     )
 
 
-def _slice(raw: object, skips: Skips) -> _Slice:
-    service = text(raw, "metadata", "namespace"), kubernetes_objects.slice_service(raw)
-    return _Slice(service, kubernetes_objects.slice_endpoints(raw, skips), last_written(raw))
-
-
 _NODES = Resource(
     "nodes",
     "/api/v1/nodes",
@@ -201,9 +198,9 @@ _SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
 _SLICES = Resource(
     "endpointslices",
     "/apis/discovery.k8s.io/v1/endpointslices",
-    _slice,
+    endpoint_slices.endpoint_slice,
     index_keys=lambda endpoint_slice: (endpoint_slice.service,),
-    query={"labelSelector": kubernetes_objects.SERVICE_NAME},
+    query={"labelSelector": endpoint_slices.SERVICE_NAME},
 )
 _CILIUM_ENDPOINTS = Resource(
     "ciliumendpoints.cilium.io", "/apis/cilium.io/v2/ciliumendpoints", cilium_objects.cilium_endpoint

@@ -93,6 +93,7 @@ class Reflector(Generic[R]):
         async for page in rest.pages(self._client, self.resource.path, self.resource.query):
             for raw in elements(page, "items"):
                 self._store(fresh, raw)
+                await asyncio.sleep(0)  # others have their turn: an object may take milliseconds
             version = text(page, "metadata", "resourceVersion")
         self.cache = fresh
         return version

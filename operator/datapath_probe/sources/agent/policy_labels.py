@@ -5,6 +5,7 @@ Called by the other modules of `agent`. Source: Cilium 1.16–1.20 `pkg/k8s/apis
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ..parsing import Json
@@ -54,21 +55,31 @@ class Requirement:
     operator: str  # In, NotIn, Exists, DoesNotExist
     values: frozenset[str] = frozenset()
 
-    def met_by(self, labels: Iterable[str]) -> bool:
-        """Whether an identity with these labels (`source:key=value`) meets it."""
-        found = [value for source, key, value in map(_taken_apart, labels) if self._means(source, key)]
+    def met_by(self, labels: "Labels") -> bool:
+        """Whether an identity with these labels meets it."""
+        found = labels.get((self.source, self.key), frozenset())
         match self.operator:
             case "In":
-                return any(value in self.values for value in found)
+                return not found.isdisjoint(self.values)
             case "NotIn":
-                return all(value not in self.values for value in found)
+                return found.isdisjoint(self.values)
             case "Exists":
                 return bool(found)
             case _:
                 return not found
 
-    def _means(self, source: str, key: str) -> bool:
-        return key == self.key and self.source in (_ANY_SOURCE, source)
+
+Labels = Mapping[tuple[str, str], AbstractSet[str]]
+"""The values of an identity's labels by source and key, and by "any" and key."""
+
+
+def labels_of(written: Iterable[str]) -> Labels:
+    """Labels in the form `source:key=value`, by source and key."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for source, key, value in map(_taken_apart, written):
+        values.setdefault((source, key), set()).add(value)
+        values.setdefault((_ANY_SOURCE, key), set()).add(value)
+    return values
 
 
 def selector(shown: Json) -> tuple[Requirement, ...]:

@@ -12,7 +12,7 @@ from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
 from ..maps.policymap import TrafficDirection
 from ..parsing import Json, parser
-from .policy_labels import PolicyRef, Requirement, policy_of, selector
+from .policy_labels import PolicyRef, Requirement, labels_of, policy_of, selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def closing(
     rules: Iterable[Rule], direction: TrafficDirection, labels: Iterable[str]
 ) -> tuple[PolicyRef, ...]:
     """The policies that cause a default deny in this direction for an endpoint with these labels."""
-    known = tuple(labels)
+    known = labels_of(labels)
     return tuple(
         sorted(
             {

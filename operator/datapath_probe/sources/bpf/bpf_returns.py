@@ -23,10 +23,13 @@ _PASSING = frozenset({_NEXT, 0, 1, 3})  # TC_ACT_OK, TC_ACT_RECLASSIFY, TC_ACT_P
 _MOVED = re.compile(r"\((?:b7|b4|18)\) [rw](\d) = (-?\d+|0x[0-9a-f]+)(?:ll)?")
 _COPIED = re.compile(r"\((?:bf|bc)\) [rw](\d) = [rw](\d)")
 _WRITTEN = re.compile(r"\(..\) [rw](\d) [^a-z]*=")
-_JUMP = re.compile(r"(if .*)?goto pc([+-]\d+)")
+_JUMP = re.compile(r"goto pc([+-]\d{1,6})")
+_CONDITION = "if "
+_LINE_LIMIT = 256  # characters of an instruction; it has about 40
 _TAIL_CALL = "tail_call"
 _CALL, _EXIT, _DOUBLE = "(85)", "(95)", "(18)"
 _STEPS = 20_000
+_MOST_VALUES = 64  # of one register; with more it can have any
 
 Values = frozenset[int] | None
 """The possible values of a register; None: any."""
@@ -47,6 +50,8 @@ def parse(answer: Answer) -> Values:
     place = 0
     for shown in Json.parse(answer.stdout).all():
         code[place] = shown["disasm"].text()
+        if len(code[place]) > _LINE_LIMIT:
+            raise ValueError(f"an instruction of {len(code[place])} characters")
         place += 2 if code[place].startswith(_DOUBLE) else 1
     return _returned(code)
 
@@ -94,8 +99,8 @@ def _next(place: int, text: str) -> Sequence[int]:
     jump = None if text.startswith(_CALL) else _JUMP.search(text)
     if jump is None:
         return (following,)
-    target = place + 1 + int(jump[2])
-    return (following, target) if jump[1] else (target,)
+    target = place + 1 + int(jump[1])
+    return (following, target) if _CONDITION in text[: jump.start()] else (target,)
 
 
 def _written(text: str, registers: _Registers) -> _Registers:
@@ -117,4 +122,7 @@ def _with(registers: _Registers, number: int, values: Values) -> _Registers:
 
 
 def _either(one: Values, other: Values) -> Values:
-    return None if one is None or other is None else one | other
+    if one is None or other is None:
+        return None
+    either = one | other
+    return either if len(either) <= _MOST_VALUES else None

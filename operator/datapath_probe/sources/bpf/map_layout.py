@@ -23,7 +23,8 @@ _MAPS = {
     "1.19": ("cilium_ipcache_v2", "cilium_policy_v2"),
     "1.20": ("cilium_ipcache_v2", "cilium_policy_v3"),
 }
-_VERSION = re.compile(r"\S*cilium-agent ((\d+\.\d+)\S*) ")
+_LINE_LIMIT = 1024  # characters; the line has about 100
+_VERSION = re.compile(r"\S*cilium-agent ((\d{1,4}\.\d{1,4})\S*) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def version(node: str) -> Fact:
 @parser("cilium-agent --version")
 def parse(answer: Answer) -> Layout | Unavailable:
     """The layout; `UnsupportedVersion` if the maps of the version are not known."""
-    printed = answer.stdout.decode()
+    printed = answer.stdout[:_LINE_LIMIT].decode(errors="replace")
     found = _VERSION.match(printed)
     maps = _MAPS.get(found[2]) if found else None
     if not found or not maps:

@@ -38,13 +38,13 @@ _FILES = {
     115: "nodeport_egress.h",
 }
 _POINTS = {str(point).lower().replace("_", "-"): point for point in Point}
-# Policy verdicts are plain text even with -j.
-_VERDICT = re.compile(
-    r"Policy verdict log: .*?, proto \d{1,3}, (?P<direction>ingress|egress), action (?P<action>[a-z]+).*"
-    r", (?P<source>[0-9.]{7,15}):(?P<source_port>\d{1,5})"
-    r" -> (?P<to>[0-9.]{7,15}):(?P<to_port>\d{1,5}) tcp (?P<flags>.*)",
-    re.ASCII,
+# Policy verdicts are plain text even with -j: what was decided, then the packet.
+_VERDICT = "Policy verdict log: "
+_DECISION = re.compile(
+    r", proto \d{1,3}, (?P<direction>ingress|egress), action (?P<action>[a-z]{1,20})", re.ASCII
 )
+_ENDS = re.compile(r"(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5})(?: tcp (?P<flags>[^\n]*))?", re.ASCII)
+_LINE_LIMIT = 1024  # characters; a verdict has about 200
 _LOST = re.compile(r"CPU \d+: Lost (\d+) events", re.ASCII)
 _POLICY_DENIED = 133
 _FLAG = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -109,20 +109,26 @@ def _dropped(seen: Flow, code: int, shown: Json) -> Flow:
 
 
 def _denial(text: str) -> Flow | None:
-    found = _VERDICT.fullmatch(text)
-    if not found or found["action"] != "deny":
+    if len(text) > _LINE_LIMIT or not text.startswith(_VERDICT):
+        return None
+    head, _, to = text.rpartition(" -> ")
+    decision, source = _DECISION.search(head), _ENDS.fullmatch(head.rpartition(", ")[2])
+    destination = _ENDS.fullmatch(to)
+    if not (decision and source and destination) or decision["action"] != "deny":
+        return None
+    if destination["flags"] is None:  # not TCP
         return None
     return Flow(
         at=0.0,
         protocol="TCP",
-        source=parse_address(found["source"]),
-        source_port=_port(found["source_port"]),
-        destination=parse_address(found["to"]),
-        destination_port=_port(found["to_port"]),
+        source=parse_address(source["ip"]),
+        source_port=_port(source["port"]),
+        destination=parse_address(destination["ip"]),
+        destination_port=_port(destination["port"]),
         drop_code=_POLICY_DENIED,
-        direction=found["direction"],
+        direction=decision["direction"],
         file="bpf_lxc.c",
-        flags=tuple(_FLAG.findall(found["flags"])),
+        flags=tuple(_FLAG.findall(destination["flags"])),
     )
 
 

@@ -63,7 +63,9 @@ def parse(answer: Answer) -> Chains | Unavailable:
     return chains
 
 
-def loss(chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False) -> Loss | None:
+def loss(
+    chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False
+) -> Loss | Unavailable | None:
     """The first rule that drops this packet at these hooks: one that certainly matches it, else one that may.
     `translated`: rules that redirect the packet count too.
     """

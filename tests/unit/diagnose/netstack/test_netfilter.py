@@ -106,6 +106,33 @@ def test_rules_of_the_other_backend_are_read_and_count() -> None:
     assert divergence.hop is INTERFACE
 
 
+def deep(levels: int, jumps: int) -> str:
+    """Chains that all jump to the next, in a table whose INPUT enters the first before the recorded rule."""
+    chains = "".join(f":C{level} - [0:0]\n" for level in range(levels + 1))
+    rules = "".join(f"[9:9] -A C{level} -j C{level + 1}\n" * jumps for level in range(levels))
+    drop = "[68:4080] -A INPUT -p tcp -m tcp --dport 80 -j DROP"
+    return f"*filter\n:INPUT ACCEPT [0:0]\n{chains}[9:9] -A INPUT -j C0\n{drop}\n{rules}COMMIT\n"
+
+
+def test_chains_that_all_jump_to_the_next_hide_no_rule_and_take_no_time() -> None:
+    """A pod with NET_ADMIN may load them: followed one by one, these are 10^16 rules."""
+    run = recorded("filter-drops-inside-the-destination")
+    diagnosis = diagnose(answered(run, iptables.fact(*inside(run)), deep(16, jumps=10)))
+    assert diagnosis.message == diagnose(run).message
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.hop, diagnosis.divergence.reason) == (INTERFACE, Reason.NETFILTER_DROPS)
+
+
+@pytest.mark.parametrize("rules", [deep(65, jumps=1), deep(1, jumps=20_001)])
+def test_rules_that_are_too_many_to_follow_leave_the_hop_unknown(rules: str) -> None:
+    run = recorded("filter-drops-inside-the-destination")
+    diagnosis = diagnose(answered(run, iptables.fact(*inside(run)), rules))
+    assert diagnosis.divergence is None
+    interface = next(finding for finding in diagnosis.findings if finding.hop is INTERFACE)
+    assert (interface.verdict, interface.reason) == (HopVerdict.UNKNOWN, Reason.TOO_MANY_RULES)
+    assert "inside the pod on node2" in interface.message
+
+
 def with_sockets(printed: str) -> Diagnosis:
     run = recorded(REFUSED)
     return diagnose(answered(run, ss.fact(*inside(run), run.plan.backends[0].port), printed))

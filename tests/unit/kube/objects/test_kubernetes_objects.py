@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapath_probe.kube.objects import cilium_objects, kubernetes_objects
+from datapath_probe.kube.objects.endpoint_slices import endpoint_slice
 from datapath_probe.kube.objects.fields import Skips
 from datapath_probe.plan.objects import (
     Agent,
@@ -39,7 +41,7 @@ CONVERTERS: dict[str, tuple[Convert, Json]] = {
     "pod": (kubernetes_objects.pod, POD),
     "node": (kubernetes_objects.node, NODE),
     "service": (kubernetes_objects.service, SERVICE),
-    "endpointslice": (kubernetes_objects.slice_endpoints, ENDPOINT_SLICE),
+    "endpointslice": (endpoint_slice, ENDPOINT_SLICE),
     "ciliumendpoint": (cilium_objects.cilium_endpoint, CILIUM_ENDPOINT),
     "ciliumnode": (cilium_objects.cilium_node, CILIUM_NODE),
     "agent": (lambda raw, _: cilium_objects.agent(raw), AGENT),
@@ -183,15 +185,40 @@ def test_a_dual_stack_service_has_its_ipv4_address() -> None:
     )
 
 
-def test_a_slice_gives_one_record_per_address_and_port() -> None:
+def test_a_slice_gives_its_endpoints_at_each_of_its_ports() -> None:
     ready, leaving = (True, True, False, "node1", "deathstar-0"), (False, True, True, None, None)
-    assert kubernetes_objects.slice_endpoints(ENDPOINT_SLICE, Skips()) == (
+    found = endpoint_slice(ENDPOINT_SLICE, Skips())
+    assert tuple(found.at(port("http"))) == (
         SliceEndpoint(ip_address("10.244.0.157"), "http", 80, "TCP", *ready),
-        SliceEndpoint(ip_address("10.244.0.157"), "admin", 8080, "TCP", *ready),
         SliceEndpoint(ip_address("10.244.1.3"), "http", 80, "TCP", *leaving),
+    )
+    assert tuple(found.at(port("admin"))) == (
+        SliceEndpoint(ip_address("10.244.0.157"), "admin", 8080, "TCP", *ready),
         SliceEndpoint(ip_address("10.244.1.3"), "admin", 8080, "TCP", *leaving),
     )
-    assert kubernetes_objects.slice_service(ENDPOINT_SLICE) == "deathstar"
+    assert not tuple(found.at(port("other")))
+    assert not tuple(found.at(replace(port("http"), protocol="UDP")))
+    assert found.service == ("default", "deathstar")
+
+
+def port(name: str) -> ServicePort:
+    return ServicePort(name, 1, "TCP", 1, None)
+
+
+def test_only_the_first_address_of_an_endpoint_counts() -> None:
+    raw = changed(ENDPOINT_SLICE, "endpoints", to=[{"addresses": ["10.0.0.1", "10.0.0.2"]}])
+    assert [str(ip) for ip, _ in endpoint_slice(raw, Skips()).endpoints] == ["10.0.0.1"]
+
+
+def test_a_slice_takes_no_more_memory_than_its_endpoints_and_its_ports() -> None:
+    """Kubernetes allows 1,000 endpoints with 100 addresses each, and 20,000 ports: 2,000,000,000 combinations."""
+    raw: Json = {
+        "endpoints": [{"addresses": ["10.0.0.1"] * 100}] * 1_000,
+        "ports": [{"name": f"p{number}", "port": number} for number in range(20_000)],
+    }
+    found = endpoint_slice(raw, Skips())
+    assert (len(found.endpoints), len(found.ports)) == (1_000, 20_000)
+    assert len(list(found.at(port("p7")))) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -199,16 +226,15 @@ def test_a_slice_gives_one_record_per_address_and_port() -> None:
     [({}, True, True), ({"ready": False}, False, False), ({"ready": False, "serving": True}, False, True)],
 )
 def test_unset_conditions_of_a_slice(conditions: Json, ready: bool, serving: bool) -> None:
-    endpoint = kubernetes_objects.slice_endpoints(
-        changed(ENDPOINT_SLICE, "endpoints", 0, "conditions", to=conditions), Skips()
-    )[0]
+    found = endpoint_slice(changed(ENDPOINT_SLICE, "endpoints", 0, "conditions", to=conditions), Skips())
+    endpoint = next(found.at(port("http")))
     assert (endpoint.ready, endpoint.serving, endpoint.terminating) == (ready, serving, False)
 
 
 def test_fqdns_in_a_slice_are_not_addresses() -> None:
     skips = Skips()
     raw = changed(ENDPOINT_SLICE, "endpoints", to=[{"addresses": ["example.org"]}])
-    assert kubernetes_objects.slice_endpoints(raw, skips) == ()
+    assert endpoint_slice(raw, skips).endpoints == ()
     assert skips == {"EndpointSlice.endpoints.addresses": 1}
 
 

@@ -14,7 +14,7 @@ from datapath_probe.sources.agent import (
     policy_selectors,
 )
 from datapath_probe.sources.agent.endpoint_policy import Decision, EndpointPolicy, Traffic
-from datapath_probe.sources.agent.policy_labels import PolicyRef, Requirement
+from datapath_probe.sources.agent.policy_labels import PolicyRef, Requirement, labels_of
 from datapath_probe.sources.maps import policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, PolicyEntry, TrafficDirection
 from unit.sources.golden import RECORDED, answer, fact, looked_up, printed
@@ -207,7 +207,7 @@ LABELS = ("k8s:class=deathstar", "k8s:org=empire", "reserved:host=")
     ],
 )
 def test_labels_meet_requirements_as_in_kubernetes(requirement: Requirement, met: bool) -> None:
-    assert requirement.met_by(LABELS) is met
+    assert requirement.met_by(labels_of(LABELS)) is met
 
 
 def test_a_policy_is_named_with_its_kind() -> None:

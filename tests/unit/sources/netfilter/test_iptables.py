@@ -31,7 +31,9 @@ def saved(*rules: str, policy: str = "ACCEPT [9:900]", table: str = "filter") ->
 def loss(text: str, packet: Packet = TUNNELED) -> Loss | None:
     filters = iptables.parse(Answer(0, text.encode(), b"", 0.0, 0.0))
     assert not isinstance(filters, Unavailable), filters
-    return iptables.loss(filters, ARRIVING, packet)
+    found = iptables.loss(filters, ARRIVING, packet)
+    assert not isinstance(found, Unavailable), found
+    return found
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_a_redirect_counts_only_if_packets_must_not_be_translated() -> None:
     assert not isinstance(filters, Unavailable)
     assert iptables.loss(filters, ARRIVING, HANDSHAKE) is None
     found = iptables.loss(filters, ARRIVING, HANDSHAKE, translated=True)
-    assert found is not None
+    assert isinstance(found, Loss)
     assert found.does == "redirects"
     later = HANDSHAKE.with_data()  # only the first packet of a connection passes the table
     assert iptables.loss(filters, ARRIVING, later, translated=True) is None

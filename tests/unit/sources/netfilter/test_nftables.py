@@ -38,7 +38,9 @@ def parsed(octets: bytes) -> Chains | Unavailable:
 def loss(name: str, packet: Packet = TUNNELED, hooks: tuple[str, ...] = ARRIVING) -> Loss | None:
     chains = parsed(printed(name))
     assert not isinstance(chains, Unavailable), chains
-    return nftables.loss(chains, hooks, packet)
+    found = nftables.loss(chains, hooks, packet)
+    assert not isinstance(found, Unavailable), found
+    return found
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The evaluation of rules that may or may not match, compared with every possible case."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from itertools import product
 
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.sources.netfilter.rule_walk import Action, Chain, Fate, Key, Rule, first_loss
 from datapath_probe.sources.packet import DROPS, REDIRECTS, Loss, Match, Packet
 
@@ -47,7 +49,9 @@ def walked(
     def match_rule(rule: Rule[Conditions]) -> Match:
         return Match.UNKNOWN if rule.conditions in unknown.split() else Match.YES
 
-    return first_loss(found, ("INPUT",), packet, match_rule, translated=translated)
+    loss = first_loss(found, ("INPUT",), packet, match_rule, translated=translated)
+    assert not isinstance(loss, Unavailable), loss
+    return loss
 
 
 ACTIONS = [
@@ -114,6 +118,7 @@ def test_a_certain_result_holds_in_every_case_and_a_possible_one_is_at_least_unc
     names = [rule.conditions for chain in found.values() for rule in chain.rules]
     matches = {name: data.draw(st.sampled_from(Match), label=name) for name in names}
     loss = first_loss(found, ("INPUT",), PACKET, lambda rule: matches[rule.conditions], translated=False)
+    assert not isinstance(loss, Unavailable), loss
     possible = set(cases(found, matches))
     if loss is None:
         assert Fate.LOST not in possible
@@ -177,10 +182,48 @@ def test_the_result_of_a_userspace_program_is_uncertain() -> None:
 def test_a_missing_chain_leaves_everything_uncertain() -> None:
     nowhere: Rules = [Rule("jump", Action.JUMP, ("t", "GONE")), drop("behind")]
     assert walked(chains(nowhere)) == lost("behind", certain=False)
+
+
+def test_rules_that_are_too_many_to_follow_are_unknown() -> None:
     loop: Rules = [Rule("jump", Action.JUMP, BASE), drop("behind")]
-    found = walked(chains(loop))
-    assert found is not None
-    assert not found.certain
+    many: Rules = [accept("never")] * 20_001
+    deep = {("t", str(depth)): Chain(rules=[jump_to(depth + 1)]) for depth in range(66)}
+    for found in (
+        chains(loop),
+        chains([*many, drop("behind")]),
+        deep | chains([jump_to(0), drop("behind")]),
+    ):
+        loss = first_loss(found, ("INPUT",), PACKET, never("never"), translated=False)
+        assert isinstance(loss, Unavailable)
+        assert loss.reason == EvidenceError.TOO_MANY_RULES
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+@pytest.mark.parametrize("jump", [Action.JUMP, Action.GOTO])
+def test_chains_that_all_jump_to_the_next_cost_no_more_than_their_rules(jump: Action, unknown: bool) -> None:
+    """Without a memory of chains, these rules would be followed 10^16 times."""
+    found = {
+        ("t", str(depth)): Chain(rules=[Rule("jump", jump, ("t", str(depth + 1)))] * 10)
+        for depth in range(16)
+    }
+    found[("t", "16")] = Chain(rules=[drop("never")])
+    base = [jump_to(0), drop("behind")]
+    loss = first_loss(
+        found | chains(base),
+        ("INPUT",),
+        PACKET,
+        never("never", otherwise=Match.UNKNOWN if unknown else Match.YES),
+        translated=False,
+    )
+    assert loss == lost("behind", certain=not unknown)
+
+
+def jump_to(number: int) -> Rule[Conditions]:
+    return Rule("jump", Action.JUMP, ("t", str(number)))
+
+
+def never(name: str, otherwise: Match = Match.YES) -> Callable[[Rule[Conditions]], Match]:
+    return lambda rule: Match.NO if rule.conditions == name else otherwise
 
 
 def test_nat_chains_process_only_the_first_packet_and_count_if_it_must_not_be_redirected() -> None:

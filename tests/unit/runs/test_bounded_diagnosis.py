@@ -1,0 +1,201 @@
+"""Large evidence is diagnosed in another process, with the same result, and never holds up the event loop."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from datapath_probe.api.reasons import Reason
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
+from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.finding.evidence_reader import ParseCache
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.evidence.size import LARGE_BYTES, is_large, size_of, without_large_answers
+from datapath_probe.runs import diagnosis_process
+from datapath_probe.runs.bounded_diagnosis import BoundedDiagnosis
+from datapath_probe.runs.diagnosis_worker import DiagnosisLimitError, DiagnosisWorker
+from datapath_probe.sources.netfilter import iptables
+from unit.diagnose.netstack.test_netfilter import answered, inside
+from unit.recorded import recorded
+
+FILTERED = "filter-drops-inside-the-destination"
+DROP = "[68:4080] -A INPUT -p tcp -m tcp --dport 80 -j DROP\n"
+OTHERS = "[9:9] -A INPUT -p tcp -m tcp --dport 9 -j ACCEPT\n"
+
+
+def with_rules(number: int) -> PathRun:
+    """The recorded run, with this many rules before the one that drops the packets."""
+    run = recorded(FILTERED)
+    rules = f"*filter\n:INPUT ACCEPT [0:0]\n{OTHERS * number}{DROP}COMMIT\n"
+    return answered(run, iptables.fact(*inside(run)), rules)
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[DiagnosisWorker]:
+    made = DiagnosisWorker(limit_s=30.0)
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("name", [FILTERED, "healthy-service-cross-node", "ingress-policy-clusterwide-deny"])
+async def test_another_process_comes_to_the_same_result(worker: DiagnosisWorker, name: str) -> None:
+    run = recorded(name)
+    assert await worker.call(diagnose, run) == diagnose(run)
+    without = replace(run, evidence=type(run.evidence)())
+    assert await worker.call(facts_of, without) == facts_of(without)
+
+
+async def test_evidence_with_large_answers_is_diagnosed_in_another_process() -> None:
+    class Counted(DiagnosisWorker):
+        calls = 0
+
+        async def call(self, function, run):  # type: ignore[no-untyped-def]
+            self.calls += 1
+            return await super().call(function, run)
+
+    worker = Counted(limit_s=30.0)
+    diagnosis = BoundedDiagnosis(worker, ParseCache())
+    for number, calls in ((0, 0), (5_000, 1)):
+        run = with_rules(number)
+        found = await diagnosis.diagnose(run)
+        assert found.divergence is not None
+        assert (found.divergence.hop, found.reason) == (HopName.DESTINATION_INTERFACE, Reason.NETFILTER_DROPS)
+        assert worker.calls == calls
+        assert diagnosis.judged(run) is run
+    await worker.close()
+
+
+def loops(_: PathRun) -> None:
+    while True:
+        pass
+
+
+def hoards(_: PathRun) -> None:
+    held = [b"x" * (1 << 20) for _ in range(2 * diagnosis_process.MEMORY_BYTES >> 20)]
+    raise AssertionError(len(held))
+
+
+def fails(_: PathRun) -> None:
+    raise LookupError("a reason")
+
+
+def process_of(_: PathRun) -> int:
+    return os.getpid()
+
+
+async def test_a_call_that_reaches_a_limit_ends_its_process_and_no_other(worker: DiagnosisWorker) -> None:
+    run = recorded(FILTERED)
+    first = await worker.call(process_of, run)
+    with pytest.raises(DiagnosisLimitError, match="memory"):
+        await worker.call(hoards, run)
+    second = await worker.call(process_of, run)
+    worker._limit_s = 0.2
+    with pytest.raises(DiagnosisLimitError, match=r"more than 0\.2 s"):
+        await worker.call(loops, run)
+    worker._limit_s = 30.0
+    third = await worker.call(process_of, run)
+    assert len({first, second, third, os.getpid()}) == 4
+    with pytest.raises(LookupError, match="a reason"):
+        await worker.call(fails, run)
+    for process in (first, second, third):
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+async def test_a_canceled_call_leaves_no_result_for_the_next(worker: DiagnosisWorker) -> None:
+    run = recorded(FILTERED)
+    call = asyncio.create_task(worker.call(diagnose, run))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(await worker.call(process_of, run), int)
+
+
+async def test_a_call_does_not_wait_for_others_without_end() -> None:
+    worker = DiagnosisWorker(limit_s=30.0, wait_s=0.01)
+    busy = asyncio.create_task(worker.call(loops, recorded(FILTERED)))
+    await asyncio.sleep(0)
+    with pytest.raises(DiagnosisLimitError, match="others"):
+        await worker.call(process_of, recorded(FILTERED))
+    busy.cancel()
+    await asyncio.gather(busy, return_exceptions=True)
+
+
+async def test_an_idle_process_ends() -> None:
+    worker = DiagnosisWorker(limit_s=30.0, idle_s=0.0)
+    await worker.call(process_of, recorded(FILTERED))
+    process = worker._process
+    assert process is not None
+    assert await process.wait() == 0
+    assert worker._process is None
+
+
+async def test_without_a_result_the_path_is_judged_without_its_large_answers() -> None:
+    class Slow(DiagnosisWorker):
+        calls = 0
+
+        async def call(self, function, run):  # type: ignore[no-untyped-def]
+            self.calls += 1
+            raise DiagnosisLimitError("it took more than 5 s")
+
+    worker = Slow()
+    diagnosis = BoundedDiagnosis(worker, ParseCache())
+    run = with_rules(5_000)
+    for _ in range(2):
+        found = await diagnosis.diagnose(run)
+        assert found.verdict is ProbeVerdict.BROKEN
+        assert found.divergence is None
+        interface = next(f for f in found.findings if f.hop is HopName.DESTINATION_INTERFACE)
+        assert interface.reason is Reason.ANSWERS_TOO_LARGE
+        assert "more than 5 s" in interface.message
+    assert worker.calls == 1
+    judged = diagnosis.judged(run)
+    assert not is_large(judged.evidence)
+    assert diagnose(judged) == found, "so the saved run leads to the same verdict"
+
+
+def test_the_largest_answers_are_left_out_first() -> None:
+    run = recorded(FILTERED)
+    assert not is_large(run.evidence)
+    facts: Sequence[Fact] = sorted(run.evidence.readings, key=str)[:2]
+    sizes = (LARGE_BYTES // 2, LARGE_BYTES)
+    large = run.evidence.adding(facts, [Answer(0, b" " * size, b"", 7.0, 0.0) for size in sizes])
+    assert is_large(large)
+    left = without_large_answers(large, "too large")
+    assert isinstance(left.latest(facts[0]), Answer)
+    assert left.latest(facts[1]) == Unavailable("AnswersTooLarge", "too large", 7.0)
+    assert left.first_readings() == run.evidence.first_readings()
+    assert sum(size_of(r) for _, rs in left for r in rs) <= LARGE_BYTES
+
+
+async def longest_hold_s(task: asyncio.Task[object]) -> float:
+    """The longest time for which the event loop was held until the task is done: its own CPU time between two of its
+    turns, so that other processes of a busy machine do not count.
+    """
+    longest_s, last = 0.0, time.thread_time()
+    while not task.done():
+        await asyncio.sleep(0.001)
+        now = time.thread_time()
+        longest_s, last = max(longest_s, now - last), now
+    return longest_s
+
+
+@pytest.mark.parametrize("number", [19_000, 150])
+async def test_rules_of_a_pod_hold_up_the_event_loop_for_no_longer_than_a_moment(
+    worker: DiagnosisWorker, number: int
+) -> None:
+    """Two readings of 1 MB, and as much as is still diagnosed at once. At once, they would take 0.2 s."""
+    run = with_rules(number)
+    assert is_large(run.evidence) is (number > 1000)
+    holds_s = []
+    for _ in range(2):
+        task = asyncio.create_task(BoundedDiagnosis(worker, ParseCache()).diagnose(run))
+        holds_s.append(await longest_hold_s(task))
+        assert task.result().divergence is not None
+    assert min(holds_s) < 0.1, holds_s
