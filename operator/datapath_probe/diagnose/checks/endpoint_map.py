@@ -225,7 +225,7 @@ def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint
         return
     yield not_forwarded(context, pod, agent, packet, device, Reason.ENDPOINT_ROUTE_MISSING)
     if not context.config.kube_proxy_replacement or not context.path.cross_node:
-        yield filtered(context, node, FORWARDED, packet)
+        yield filtered(context, node, FORWARDED, packet.arriving_at(device))
 
 
 def _other_identity(

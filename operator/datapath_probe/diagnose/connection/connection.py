@@ -102,6 +102,11 @@ class Connection:
         return self.connected and neither and not (self.sent or self.received)
 
     @property
+    def is_of_another(self) -> bool:
+        """curl's connection says nothing about the destination."""
+        return self.no_conntrack_entries or self.answered_by_other
+
+    @property
     def delivered(self) -> bool:
         """curl got a complete response."""
         return self.report is not None and self.report.answered and self.report.status > 0
@@ -173,8 +178,13 @@ class Connection:
 
     @property
     def answered_by_other(self) -> bool:
-        """A RST was seen, although no packet reached the destination's policy program: something else sent it."""
-        return self.refused and not self.received and isinstance(self.incoming, Absent)
+        """Something other than the destination answered, as far as is known: a RST was seen or curl had a connection,
+        although no packet is known to have reached the destination's policy program.
+        """
+        if self.received or isinstance(self.incoming, Unwritten | None):
+            return False
+        connected = self.connected and self.sent and isinstance(self.incoming, Absent)
+        return self.refused or connected
 
     def progress(self, translates: bool) -> Progress:
         """How far packets got. `translates`: a SVC entry is expected."""
@@ -221,12 +231,14 @@ _MARKS = (
     _Mark(Stage.SENT, lambda c: c.outgoing, lambda c: c.sent),
     _Mark(Stage.RECEIVED, lambda c: c.incoming, lambda c: c.received),
     _Mark(Stage.ANSWERED, lambda c: c.incoming, lambda c: c.answered),
-    # a RST that something else sent is not a reply
+    # what something else sent is not a reply
     _Mark(
-        Stage.REPLIED, lambda c: c.reply_witness, lambda c: c.replied and (c.answered or not c.syn_rejected)
+        Stage.REPLIED,
+        lambda c: c.reply_witness,
+        lambda c: c.replied and (c.answered or not c.syn_rejected) and not c.answered_by_other,
     ),
-    _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.no_conntrack_entries),
-    _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.no_conntrack_entries),
+    _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.is_of_another),
+    _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.is_of_another),
 )
 
 

@@ -35,8 +35,8 @@ class Progress:
     """`reached`: the last stage with a trace. `at_most`: the last stage that evidence does not exclude.
 
     `transfer`: the hops where data of an established connection may be lost. `translates`: the source's program selects
-    a backend. `answered_instead`: the last stage of requests, if a RST arrived although no request reached the
-    destination's endpoint.
+    a backend. `answered_instead`: the last stage of requests, if an answer arrived although no request is known to have
+    reached the destination's endpoint.
     """
 
     reached: Stage

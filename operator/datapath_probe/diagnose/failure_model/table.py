@@ -15,6 +15,7 @@ from .stage import ANYWHERE, Stage, stages
 
 NOTHING, TRANSLATED, SENT, RECEIVED, ANSWERED, REPLIED, CONNECTED, DELIVERED = Stage
 _REJECTS: Final = frozenset({Answer.RST, Answer.ICMP_ERROR})
+_ANY: Final = frozenset(Answer)
 _SILENCE: Final = frozenset({Reason.NO_RESPONSE})
 _UNRESOLVED: Final = frozenset({Reason.DNS_LOOKUP_FAILED, Reason.DNS_TIMEOUT})
 _UNTRANSLATED: Final = frozenset({Reason.NOT_TRANSLATED})
@@ -30,7 +31,7 @@ def at(*stages_: Stage) -> frozenset[Stage]:
 
 
 _lost, _diverted, _passed = (partial(Effect, fate) for fate in (Fate.LOST, Fate.DIVERTED, Fate.PASSED))
-_to_host = partial(_diverted, answers=_REJECTS, responder=_STACK)
+_to_host = partial(_diverted, answers=_ANY, responder=_STACK)
 _to_backend = partial(_diverted, answers=frozenset({Answer.RST, Answer.RESPONSE}), responder=_BACKEND)
 _DATA: Final = _lost(at(CONNECTED))  # the handshake succeeds, then the transfer stalls
 

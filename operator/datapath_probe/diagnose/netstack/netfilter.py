@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...sources.client_report import ClientFailure, ClientReport
+from ...sources.iproute2 import links
 from ...sources.netfilter import iptables, nftables
-from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet
+from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet, Routes, RouteTo
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
@@ -107,17 +109,21 @@ def _searches(
     of_iptables, of_nft = iptables.fact(node, namespace), nftables.fact(node, namespace)
     filters = context.reader.read(of_iptables, iptables.parse)
     chains = context.reader.read(of_nft, nftables.parse)
-    yield of_iptables, _iptables(filters, translated=translated)
+    routes = partial(_route_to, context, node, namespace)
+    yield of_iptables, _iptables(filters, routes, translated=translated)
     other = context.reader.read(of_iptables, iptables.other_backend)
     if isinstance(other, str):
         of_other = iptables.fact(node, namespace, other)
         filters = context.reader.read(of_other, iptables.parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
-            yield of_other, _iptables(filters, translated=translated)  # otherwise there is no such backend
+            yield (
+                of_other,
+                _iptables(filters, routes, translated=translated),
+            )  # otherwise there is no such backend
     if isinstance(chains, Unavailable):
         yield of_nft, chains
     else:
-        yield of_nft, partial(nftables.loss, chains, translated=translated)
+        yield of_nft, partial(nftables.loss, chains, translated=translated, routes=routes)
 
 
 def _counts(context: CheckContext, loss: Loss) -> bool:
@@ -132,10 +138,21 @@ def _counts(context: CheckContext, loss: Loss) -> bool:
     return syn_rejected or (loss.does == DIVERTS and context.connection.no_conntrack_entries)
 
 
-def _iptables(filters: iptables.Filters | Unavailable, *, translated: bool) -> _Search | Unavailable:
+def _iptables(
+    filters: iptables.Filters | Unavailable, routes: Routes, *, translated: bool
+) -> _Search | Unavailable:
     if isinstance(filters, Unavailable):
         return filters
-    return partial(iptables.loss, filters, translated=translated)
+    return partial(iptables.loss, filters, translated=translated, routes=routes)
+
+
+def _route_to(context: CheckContext, node: str, namespace: str | None, ip: IpAddress) -> RouteTo | None:
+    """The route of the node, or of the pod, to an address; read only if a rule depends on it."""
+    fact = links.pod_route_to(node, namespace, ip) if namespace else links.route_to(node, ip)
+    route = context.reader.read(fact, links.parse_route)
+    if isinstance(route, Unavailable):
+        return None
+    return RouteTo(route.kind, route.device) if isinstance(route, links.Route) else RouteTo()
 
 
 def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradiction:

@@ -44,7 +44,9 @@ def blocked(
         return if_expected(policies)
     kernel = _Kernel(context, node, namespace, policies, defect)
     faults = [fault for direction in directions if (fault := kernel.fault(direction, packet))]
-    return next((fault for fault in faults if isinstance(fault, Contradiction)), faults[0] if faults else None)
+    return next(
+        (fault for fault in faults if isinstance(fault, Contradiction)), faults[0] if faults else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,13 @@ class _Kernel:
             if isinstance(drops, Unavailable):
                 doubtful = doubtful or drops
             elif drops and match is Match.YES and doubtful is None:
-                return self._contradiction(f"an IPsec policy {self._where} drops the packets: {policy}, {drops}")
+                return self._contradiction(
+                    f"an IPsec policy {self._where} drops the packets: {policy}, {drops}"
+                )
             elif drops:
-                message = f"an IPsec policy {self._where} drops packets, and whether it applies to these is unknown"
+                message = (
+                    f"an IPsec policy {self._where} drops packets, and whether it applies to these is unknown"
+                )
                 doubtful = doubtful or Unavailable(Reason.NOT_OBSERVED, f"{message}: {policy}, {drops}")
             if match is Match.YES:
                 return doubtful

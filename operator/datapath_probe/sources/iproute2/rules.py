@@ -23,6 +23,11 @@ class Rule:
     table: str
     mark: tuple[int, int] | None = None
 
+    @property
+    def finds_own_addresses(self) -> bool:
+        """Whether all packets to an address of the kernel itself meet this rule."""
+        return self.table == LOCAL_TABLE and self.mark is None
+
 
 def fact(node: str, namespace: str | None = None) -> Fact:
     """All rules of the node, or inside a pod; `namespace` as `netns.find` returns it."""
@@ -34,9 +39,7 @@ def parse(answer: Answer) -> tuple[Rule, ...]:
     """Rules in the order in which the kernel considers them; those that select no table are left out."""
     shown = Json.parse(answer.stdout) if answer.stdout.strip() else ()
     return tuple(
-        Rule(rule["priority"].integer(), rule["table"].text(), _mark(rule))
-        for rule in shown
-        if rule["table"]
+        Rule(rule["priority"].integer(), rule["table"].text(), _mark(rule)) for rule in shown if rule["table"]
     )
 
 

@@ -116,7 +116,8 @@ def parse_policies(answer: Answer) -> tuple[Policy, ...] | Unavailable:
     if answer.exit_code:
         return () if _NO_XFRM in answer.stderr else failed(answer, "ip xfrm policy")
     listed = [_policy(entry) for entry in _entries(answer) if "dir" in entry[1].split()]
-    return tuple(sorted(reversed(listed), key=lambda policy: policy.priority))  # newest first, as printed
+    listed.reverse()  # printed with the newest first
+    return tuple(sorted(listed, key=lambda policy: policy.priority))
 
 
 @parser("ip xfrm policy getdefault", exit_codes=range(256))
@@ -187,7 +188,9 @@ def _policy(entry: list[str]) -> Policy:
     selector, own = _pairs(entry[0]), _pairs(entry[1])
     selector.pop("uid", None)
     source, destination = (ip_network(_word(selector, end)) for end in ("src", "dst"))
-    value, _, mask = next((_word(_pairs(line), "mark") for line in _starting(entry, "mark")), "0/0").partition("/")
+    value, _, mask = next(
+        (_word(_pairs(line), "mark") for line in _starting(entry, "mark")), "0/0"
+    ).partition("/")
     used = next((line.partition(" use ")[2].strip() for line in _starting(entry, "add")), _UNUSED)
     return Policy(
         direction=_word(own, "dir"),
