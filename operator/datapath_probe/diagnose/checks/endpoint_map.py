@@ -135,7 +135,10 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
     )
     held = held_by(context, node, address)
     if isinstance(held, Held):
-        answers = passes_to_stack(context) or _hands_to_host(context, record)
+        # agents restore the pod's entry now and then, so an earlier reading counts, too
+        entries = context.reader.series(fact, lxcmap.parse)
+        by_map = any(_hands_to_host(context, entry) for entry in entries) or context.connection.answered_by_other
+        answers = passes_to_stack(context) or by_map
         hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
         return hop.stale(_conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ()))
     misrouted = wrong_route(context, hop, pod, agent)
@@ -165,7 +168,7 @@ def _conflict(held: Held, pod: PodFacts | None, defects: tuple[Defect, ...]) -> 
     """An address of a pod that is local to a node, too; no defect if packets of this path do not meet that."""
     name = f", which is the address of pod {pod.pod.namespace}/{pod.pod.name}" if pod else ""
     effect = (
-        "the node's own stack answers in the pod's place"
+        "packets for the pod may go to the node's own stack, which answers in the pod's place"
         if defects
         else "connections from the node itself do not reach the pod, and none do once the endpoint map follows"
     )

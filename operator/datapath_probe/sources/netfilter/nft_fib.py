@@ -22,7 +22,7 @@ def result(flags: int, wanted: int, packet: Packet, routes: Routes) -> bytes | N
     if device is None or wanted not in (_OIF, _OIFNAME):
         return None
     if flags & _PRESENT:
-        return bytes([bool(device)])
+        return bytes([bool(device), 0, 0, 0])
     if wanted == _OIFNAME:
         return device.encode().ljust(_NAME_OCTETS, b"\0")
     return None if device else bytes(4)  # the index of a device is not known, that there is none is
