@@ -2,7 +2,7 @@
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, degraded, either, healthy
+from faults.fault import At, Fault, broken, either, healthy
 from faults.inject import addresses, devices
 from faults.inject.in_place import Injected
 from faults.modes import TUNNELED, WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES, Mode
@@ -69,7 +69,7 @@ FAULTS = (
     Fault(
         "destination-address-on-its-node-from-another-host",
         lambda s: _held(s, s.far, follow=False),
-        degraded(LOOKUP, CONFLICT, At.DESTINATION),
+        either(LOOKUP, CONFLICT, At.DESTINATION),
         Target.FROM_HOST_TO_FAR,
         modes=_BY_MAP,
     ),

@@ -1,7 +1,7 @@
 """Routes and rules of Cilium that something else has removed from a node, for sources in the host's network."""
 
 from datapath_probe.api.vocabulary import HopName
-from faults.fault import At, Fault, broken, healthy
+from faults.fault import At, Fault, broken, either, healthy
 from faults.inject import devices
 from faults.modes import TUNNELED, Mode
 from faults.scene import Scene, Target
@@ -30,7 +30,7 @@ FAULTS = (
         lambda s: devices.route(
             s.lab, s.source, f"{s.far.ip}/32", "via", s.node_ip(s.destination), "dev", "eth0"
         ),
-        broken(HopName.NODE_ROUTING, MISSING),
+        either(HopName.NODE_ROUTING, MISSING),
         Target.FROM_HOST_TO_FAR,
         modes=TUNNELED,
     ),

@@ -37,6 +37,8 @@ def test_only_counters_that_rose_are_in_the_difference() -> None:
     assert kernel_counters.rise(before, after) == {"b": 3}
 
 
-@pytest.mark.parametrize("text", ["", "Tcp: A B\nTcp: 1\n", "XfrmInError\n", "XfrmInError x\n", "Tcp: A\nTcp: x\n"])
+@pytest.mark.parametrize(
+    "text", ["", "Tcp: A B\nTcp: 1\n", "XfrmInError\n", "XfrmInError x\n", "Tcp: A\nTcp: x\n"]
+)
 def test_other_output_is_unparsable(text: str) -> None:
     assert isinstance(kernel_counters.parse(Answer(0, text.encode(), b"", 0.0, 0.0)), Unavailable)

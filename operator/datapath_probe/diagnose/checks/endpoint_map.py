@@ -137,7 +137,9 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
     if isinstance(held, Held):
         # agents restore the pod's entry now and then, so an earlier reading counts, too
         entries = context.reader.series(fact, lxcmap.parse)
-        by_map = any(_hands_to_host(context, entry) for entry in entries) or context.connection.answered_by_other
+        by_map = (
+            any(_hands_to_host(context, entry) for entry in entries) or context.connection.answered_by_other
+        )
         answers = passes_to_stack(context) or by_map
         hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
         return hop.stale(_conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ()))

@@ -38,7 +38,9 @@ def test_the_devices_that_have_an_address() -> None:
 
 
 def test_a_route_to_an_own_address_is_local() -> None:
-    shown = b'[{"type":"local","dst":"10.0.0.1","dev":"lo","prefsrc":"10.0.0.1","flags":[],"cache":["local"]}]'
+    shown = (
+        b'[{"type":"local","dst":"10.0.0.1","dev":"lo","prefsrc":"10.0.0.1","flags":[],"cache":["local"]}]'
+    )
     route = links.parse_route(Answer(0, shown, b"", 0.0, 0.0))
     assert isinstance(route, links.Route)
     assert route.to_itself

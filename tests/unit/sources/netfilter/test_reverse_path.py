@@ -68,7 +68,11 @@ def test_the_reverse_path_filter_is_decided_by_the_route_to_the_source(
     ("words", "routes", "packet"),
     [
         (STRICT, no_routes, REPLY),
-        (STRICT, routing(ELSEWHERE), Packet("tcp", POD, HOST, devices=frozenset({"lxc1"}))),  # where it arrives?
+        (
+            STRICT,
+            routing(ELSEWHERE),
+            Packet("tcp", POD, HOST, devices=frozenset({"lxc1"})),
+        ),  # where it arrives?
         ("-m rpfilter --accept-local --invert -j DROP", routing(OWN), REPLY),
         ("-m rpfilter --invert -m connlimit --connlimit-above 0 -j DROP", routing(ELSEWHERE), REPLY),
     ],
