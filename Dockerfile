@@ -2,7 +2,7 @@
 # Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
 # local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 --build-arg WHEELS=local .`
 # Tag and digest of the base move together: `docker buildx imagetools inspect TAG` tells the digest.
-ARG BASE=docker.io/library/python:3.13.9-slim-trixie@sha256:326df678c20c78d465db501563f3492d17c42a4afe33a1f2bf5406a1d56b0e86
+ARG BASE=docker.io/library/python:3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
 
 FROM ${BASE} AS build
 # index | local: only who says so gets what lies in wheelhouse/ and dist/, which may be old.

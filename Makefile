@@ -31,7 +31,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check unit rules-test integration
 ON_THE_LAB := programs e2e
-NIGHTLY := programs test-lab e2e-modes
+NIGHTLY := linear programs test-lab e2e-modes
 
 .PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
@@ -71,6 +71,10 @@ integration: $(VENV) ## tests against a real API server, real shells, real curl
 e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
 	@tests/e2e/run.sh $(BIN)
 
+.PHONY: linear
+linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make test-nightly`
+	NIGHTLY=1 $(BIN)/pytest tests/unit/sources/test_linear.py
+
 .PHONY: e2e-modes
 e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, in `make test-nightly`
 	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
@@ -84,6 +88,12 @@ image: ## build the operator's image for a registry: IMAGE=registry/name:tag
 	elif command -v buildah >/dev/null; then buildah bud --layers --tag "$(IMAGE)" .; \
 	else echo "make image needs docker or buildah" >&2; exit 1; fi
 
+.PHONY: sbom
+sbom: $(VENV) ## list what the image installs, with hashes, as CycloneDX: build/sbom.cdx.json
+	@mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml \
+		--output-file build/sbom.cdx.json requirements.txt
+
 # For machines with Docker, kind and the cilium CLI. Not exercised by this project's CI, which has no Docker.
 KIND_CLUSTER := datapath-probe
 CILIUM_VERSION := 1.18.5
@@ -92,7 +102,7 @@ CILIUM_VERSION := 1.18.5
 kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
 	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
 	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
-	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.9-slim-trixie tests/lab/images/app
+	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.14-slim-trixie tests/lab/images/app
 	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
 
 .PHONY: kind-down

@@ -2,12 +2,13 @@ LAB_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/datapath-probe-lab
 PROMTOOL := $(or $(shell command -v promtool),$(LAB_CACHE)/promtool)
 
 .PHONY: rules-test
-rules-test: $(VENV) $(PROMTOOL) ## test the alerting rules
+rules-test: $(VENV) $(PROMTOOL) ## test the alerting rules, and check the format of the metrics
 	@mkdir -p build
 	@$(BIN)/python -c 'import sys, yaml; yaml.safe_dump(yaml.safe_load(sys.stdin)["spec"], sys.stdout)' \
 		< manifests/monitoring/alerts.yaml > build/alerts.yaml
 	$(PROMTOOL) check rules build/alerts.yaml
 	$(PROMTOOL) test rules manifests/monitoring/alerts-test.yaml
+	PYTHONPATH=operator:tests $(BIN)/python -m unit.publish.metrics.scrapes | $(PROMTOOL) check metrics
 
 # Debian's package brings promtool, and would start a Prometheus if it was installed.
 $(LAB_CACHE)/promtool:

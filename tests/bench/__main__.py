@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from bench import probe_memory
 from bench.by_hand import Names, exercises
 from bench.operator_cpu import cpu_ms_per_verdict
 from bench.result import Result
@@ -98,7 +99,7 @@ class Bench:
             raise RuntimeError(f"curl failed: {done}")
 
 
-async def measure(bench: Bench, operator_cpu_ms: float) -> Result:
+async def measure(bench: Bench, operator_cpu_ms: float, bytes_per_probe: int) -> Result:
     """Measure all three in rounds."""
     for _ in range(WARM_UP):
         await bench.probe_run()
@@ -107,7 +108,7 @@ async def measure(bench: Bench, operator_cpu_ms: float) -> Result:
         say(f"· round {number} of {ROUNDS} …")
         rounds.append([await _seconds(work()) for work in (bench.by_hand, bench.bare_exec, bench.probe_run)])
     by_hand_s, bare_exec_s, probe_run_s = (tuple(samples) for samples in zip(*rounds, strict=True))
-    return Result(by_hand_s, bare_exec_s, probe_run_s, operator_cpu_ms)
+    return Result(by_hand_s, bare_exec_s, probe_run_s, operator_cpu_ms, bytes_per_probe)
 
 
 async def _seconds(work: Awaitable[None]) -> float:
@@ -159,6 +160,8 @@ def _names(lab: Lab, pods: galaxy.Galaxy) -> Names:
 
 async def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    say("· memory per probe …")
+    bytes_per_probe = probe_memory.measured_alone().bytes
     lab = Lab.current()
     with lab_api.connect(lab.kubeconfig) as api:
         names = _names(lab, galaxy.deploy(lab, api))
@@ -167,9 +170,8 @@ async def main() -> None:
     probe = Probe.from_object({"metadata": metadata, "spec": landing(SHIP, SERVICE)})
     assert isinstance(probe, Probe)
     async with _runner(lab.kubeconfig) as (runner, source_exec):
-        result = await measure(
-            Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS)), operator_cpu_ms
-        )
+        bench = Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS))
+        result = await measure(bench, operator_cpu_ms, bytes_per_probe)
     result.write(RESULT)
     print(f"{result.table()}\nwritten to {RESULT.relative_to(CHECKOUT)}")
 

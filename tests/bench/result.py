@@ -16,6 +16,8 @@ class Result:
     probe_run_s: tuple[float, ...]
     operator_cpu_ms: float
     """CPU time of the operator per verdict, in total."""
+    bytes_per_probe: int
+    """Resident memory of the operator per probe. Target: at most 40 KiB."""
 
     @property
     def by_hand_over_probe(self) -> float:
@@ -43,6 +45,7 @@ class Result:
             "by_hand_over_probe": self.by_hand_over_probe,
             "probe_over_bare_exec": self.probe_over_bare_exec,
             "operator_cpu_ms": round(self.operator_cpu_ms, 1),
+            "bytes_per_probe": self.bytes_per_probe,
             "samples": {name: [round(value, 4) for value in values] for name, values in samples.items()},
         }
 
@@ -65,6 +68,7 @@ class Result:
             f"by hand / probe        {self.by_hand_over_probe:5.1f}   (target: 10 or more)",
             f"probe / bare exec      {self.probe_over_bare_exec:5.2f}   (target: 2 or less)",
             f"CPU of the operator    {self.operator_cpu_ms:5.1f} ms per verdict",
+            f"memory per probe       {self.bytes_per_probe / 1024:5.1f} KiB (target: 40 or less)",
             f"{len(self.probe_run_s)} rounds",
         ]
         return "\n".join(lines)

@@ -61,7 +61,7 @@ class Recorder:
         answer = await self.containers.run(
             self.container, argv, stdin=stdin, timeout_s=20, stdout_limit=65536
         )
-        self._keep("curl", name, {"argv": argv, "stdin": (stdin or b"").decode("latin-1")}, answer)
+        self._keep("curl", name, {"argv": argv, "stdin": stdin.decode("latin-1")}, answer)
         return request.local_port
 
     def _keep(self, module: str, name: str, what: dict[str, object], reading: Reading) -> Answer:

@@ -18,7 +18,9 @@ from lab.shell import say, step
 
 DATAPATH_PROBE = str(Path(sys.executable).with_name("datapath-probe"))
 FIRST_RUNS_S = 90
-METRICS = f"/api/v1/namespaces/{NAMESPACE}/services/datapath-probe:http/proxy/metrics"
+METRICS = (
+    "from urllib.request import urlopen; print(urlopen('http://localhost:8080/metrics').read().decode())"
+)
 SHOWN = (
     "success",
     "verdict",
@@ -30,7 +32,9 @@ SHOWN = (
 
 
 def scrape(place: Place) -> Metrics:
-    return Metrics.parse(place.kubectl("get", "--raw", METRICS))
+    """From inside the operator's pod: its NetworkPolicy keeps out the API server's proxy."""
+    target = ("-n", NAMESPACE, "deployment/datapath-probe")
+    return Metrics.parse(place.kubectl("exec", *target, "--", "python", "-c", METRICS))
 
 
 def deploy(place: Place) -> None:

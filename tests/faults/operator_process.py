@@ -27,7 +27,8 @@ def operator(lab: Lab, folder: Path) -> Iterator[Path]:
     evidence = folder / "evidence"
     evidence.mkdir(parents=True, exist_ok=True)
     argv = [str(_PROGRAM), "run", "--kubeconfig", str(lab.kubeconfig), "--namespace", NAMESPACE]
-    argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0", "--save-evidence", str(evidence)]
+    argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0", "--health-port", "0"]
+    argv += ["--save-evidence", str(evidence)]
     with (folder / "operator.log").open("w") as log:
         process = subprocess.Popen(
             argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True

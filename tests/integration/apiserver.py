@@ -4,6 +4,7 @@ There are no controllers and no nodes. Its programs come from KUBEBUILDER_ASSETS
 lab-up` fills) or from PATH; without them the tests are skipped.
 """
 
+import json
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +22,12 @@ from programs import find_program
 
 _TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
 _WAIT_S = 45
+# What service accounts ask for, without bodies.
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,12 @@ class ApiServer:
         """A client with the administrator's credentials."""
         api: client.ApiClient = config.new_client_from_config(str(self.kubeconfig))
         return api
+
+    def audited(self, user: str) -> list[dict[str, Any]]:
+        """The requests that this service account has sent so far, from the audit log."""
+        lines = self.kubeconfig.with_name("audit.log").read_text().splitlines()
+        events = (json.loads(line) for line in lines)
+        return [event for event in events if event["user"]["username"] == user]
 
     def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl until it ends; it may fail."""
@@ -81,6 +95,7 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: ExitStack) -> ApiServer:
     etcd_url, etcd_peer_url, port = _loopback(_free_port()), _loopback(_free_port()), _free_port()
     kubeconfig = _write_credentials(folder, port)
+    (folder / "audit.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
     etcd_flags = (
         f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls={etcd_url}",
@@ -101,6 +116,8 @@ def _started(etcd: Path, server: Path, kubectl: Path, folder: Path, processes: E
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={folder / 'service-accounts.key'}",
         f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
+        f"--audit-policy-file={folder / 'audit.yaml'}",
+        f"--audit-log-path={folder / 'audit.log'}",
         "--disable-admission-plugins=ServiceAccount",  # no controller creates service accounts here
     )
     processes.enter_context(_process(folder, etcd, *etcd_flags))

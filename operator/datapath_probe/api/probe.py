@@ -22,6 +22,7 @@ class ProbeMeta:
     run_now: str | None  # value of the annotation, clipped as the status keeps it
     severity: str | None  # value of the label
     capture: str | None = None  # value of the annotation, clipped as the status keeps it
+    created: str = ""  # time in UTC, as the API server writes it
 
     @classmethod
     def from_object(cls, metadata: Mapping[str, Any]) -> Self:
@@ -35,6 +36,7 @@ class ProbeMeta:
             run_now=RUN_NOW_CLIP.cut(annotations.get(RUN_NOW_ANNOTATION)),
             capture=RUN_NOW_CLIP.cut(annotations.get(CAPTURE_ANNOTATION)),
             severity=(metadata.get("labels") or {}).get(SEVERITY_LABEL),
+            created=metadata.get("creationTimestamp") or "",
         )
 
 

@@ -234,7 +234,7 @@ class ProbeSpec(ApiModel):
     """The destination of the request: exactly one of pod and service."""
 
     request: Request = Request()
-    """The request that curl sends."""
+    """The request that curl sends. It reads at most 8 MiB of the response, at most 4 MiB a second."""
 
     expect: Expect = Expect()
     """The expected result of the request."""

@@ -60,10 +60,17 @@ def main() -> None:
     help="Maximum number of concurrent runs.",
 )
 @click.option(
+    "--max-probes-per-namespace",
+    type=click.IntRange(1),
+    envvar="MAX_PROBES_PER_NAMESPACE",
+    show_envvar=True,
+    help="Run only this many probes of a namespace, the oldest. Default: all.",
+)
+@click.option(
     "--metrics-host",
     envvar="METRICS_HOST",
     show_envvar=True,
-    help="Listen address for /metrics, /healthz and /readyz. Default: all addresses.",
+    help="Listen address for metrics and health. Default: all addresses.",
 )
 @click.option(
     "--metrics-port",
@@ -71,7 +78,15 @@ def main() -> None:
     default=8080,
     envvar="METRICS_PORT",
     show_envvar=True,
-    help="Listen port for /metrics, /healthz and /readyz.",
+    help="Listen port for /metrics.",
+)
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65535),
+    default=8081,
+    envvar="HEALTH_PORT",
+    show_envvar=True,
+    help="Listen port for /healthz and /readyz.",
 )
 @click.option(
     "--save-evidence",
@@ -79,6 +94,27 @@ def main() -> None:
     envvar="SAVE_EVIDENCE",
     show_envvar=True,
     help="Save the evidence of each run in this directory.",
+)
+@click.option(
+    "--forbid-host-network",
+    is_flag=True,
+    envvar="FORBID_HOST_NETWORK",
+    show_envvar=True,
+    help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
+)
+@click.option(
+    "--forbid-unsafe-methods",
+    is_flag=True,
+    envvar="FORBID_UNSAFE_METHODS",
+    show_envvar=True,
+    help="Send only GET and HEAD requests.",
+)
+@click.option(
+    "--forbid-other-users",
+    is_flag=True,
+    envvar="FORBID_OTHER_USERS",
+    show_envvar=True,
+    help="Send no requests from containers whose runAsUser differs from their pod's, such as the proxy of a mesh.",
 )
 @click.option(
     "--log-level",
@@ -95,14 +131,20 @@ def run(
     namespaces: tuple[str, ...],
     cilium_namespace: str,
     max_concurrent_runs: int,
+    max_probes_per_namespace: int | None,
     metrics_host: str | None,
     metrics_port: int,
+    health_port: int,
     save_evidence: Path | None,
+    forbid_host_network: bool,
+    forbid_unsafe_methods: bool,
+    forbid_other_users: bool,
     log_level: str,
     windows: str,
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
+    from ..plan.restrictions import Restrictions
     from .run import run_operator
     from .windows import parsed
 
@@ -112,9 +154,16 @@ def run(
         namespaces=namespaces,
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
+        max_probes_per_namespace=max_probes_per_namespace,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
+        health_port=health_port,
         save_evidence=save_evidence,
+        restrictions=Restrictions(
+            host_network=forbid_host_network,
+            unsafe_methods=forbid_unsafe_methods,
+            other_users=forbid_other_users,
+        ),
         windows=parsed(windows),
     )
     run_operator(options, log_level)

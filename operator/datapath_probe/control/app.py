@@ -24,6 +24,7 @@ from ..kube.client import connect, load_configuration
 from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.events import EventRecorder
 from ..kube.writes.probes import Probes
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..publish.interfaces import Retry
 from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
@@ -34,6 +35,7 @@ from .evidence_store.evidence_saver import EvidenceSaver
 from .gc_tuning import collect_garbage
 from .handlers import handlers, watch
 from .schedule.inventory_audit import InventoryAudit
+from .schedule.namespace_limit import NamespaceLimit
 from .schedule.registry import Registry
 from .schedule.run_executor import RunExecutor
 from .schedule.scheduler import HEARTBEAT_INTERVAL_S, Scheduler
@@ -51,8 +53,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Settings of the operator. `namespaces`: those whose probes run; empty means all. `metrics_host`: None means all
-    addresses. `save_evidence`: a directory. `windows`: differs from the default in tests only.
+    """Settings of the operator. `namespaces`: those whose probes run; empty means all. `max_probes_per_namespace`: None
+    means any number. `metrics_host`: of both ports, None means all addresses. `save_evidence`: a directory.
+    `restrictions`: what probes may not request. `windows`: differs from the default in tests only.
     """
 
     kubeconfig: str | None = None
@@ -60,13 +63,16 @@ class Options:
     namespaces: tuple[str, ...] = ()
     cilium_namespace: str = "kube-system"
     max_concurrent_runs: int = 16
+    max_probes_per_namespace: int | None = None
     metrics_host: str | None = None
     metrics_port: int = 8080
+    health_port: int = 8081
     save_evidence: Path | None = None
+    restrictions: Restrictions = UNRESTRICTED
     windows: Windows = DEFAULT
 
 
-OpenCluster = Callable[[ApiClient, str, Windows], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[[ApiClient, str, Windows, Restrictions], AbstractAsyncContextManager[Cluster]]
 
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
@@ -79,7 +85,9 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _wait_for_api_server(Probes(client))
-            async with open_cluster(client, options.cilium_namespace, options.windows) as cluster:
+            async with open_cluster(
+                client, options.cilium_namespace, options.windows, options.restrictions
+            ) as cluster:
                 await Operator(options, client, cluster, install_signal_handlers).serve()
     except asyncio.CancelledError:
         log.info("stopped")
@@ -112,7 +120,9 @@ class Operator:
             failed=self._metrics.status_not_written,
         )
         publisher = Publisher(self._status_writer, self._events, self._metrics, clock)
-        self._registry = Registry(self._scheduler, publisher)
+        self._registry = Registry(
+            self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace)
+        )
         self._audit = InventoryAudit(probes, self._registry, options.namespaces)
         directory = options.save_evidence
         self._saver = EvidenceSaver(EvidenceFiles(directory)) if directory else None
@@ -120,9 +130,14 @@ class Operator:
 
     async def serve(self) -> None:
         """Serve until canceled. Raises PortError, or an ExceptionGroup of failed components."""
-        host, port = self._options.metrics_host, self._options.metrics_port
-        async with web.serving(host, port, self._metrics.registry, self._unhealthy, self._unready) as address:
-            log.info("started", metrics=address)
+        options, host = self._options, self._options.metrics_host
+        metrics = web.metrics_handlers(self._metrics)
+        health = web.health_handlers(self._unhealthy, self._unready)
+        async with (
+            web.serving(host, options.metrics_port, metrics) as metrics_address,
+            web.serving(host, options.health_port, health) as health_address,
+        ):
+            log.info("started", metrics=metrics_address, health=health_address)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._cluster.serve(), name="cluster")

@@ -12,6 +12,7 @@ from kubernetes.aio.client import ApiClient
 
 from ..collect.answer_cache import AnswerCache
 from ..diagnose.run.windows import DEFAULT, Windows
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..runs.diagnosis_worker import DiagnosisWorker
 from ..runs.interfaces import Runner
 from ..runs.runner import ProbeRunner
@@ -56,7 +57,10 @@ class LiveCluster:
 
 @asynccontextmanager
 async def open_cluster(
-    client: ApiClient, cilium_namespace: str, windows: Windows = DEFAULT
+    client: ApiClient,
+    cilium_namespace: str,
+    windows: Windows = DEFAULT,
+    restrictions: Restrictions = UNRESTRICTED,
 ) -> AsyncIterator[Cluster]:
     """Open the cluster of this client; on exit, all exec channels are closed and the worker process ends."""
     inventory = ClusterInventory(client, cilium_namespace)
@@ -66,8 +70,15 @@ async def open_cluster(
     worker = DiagnosisWorker()
     try:
         containers = SourceExec(exec_client)
-        agents = AgentExec(containers)
-        runner = ProbeRunner(inventory, answers, containers, agents=agents, windows=windows, worker=worker)
+        runner = ProbeRunner(
+            inventory,
+            answers,
+            containers,
+            agents=AgentExec(containers),
+            windows=windows,
+            restrictions=restrictions,
+            worker=worker,
+        )
         yield LiveCluster(inventory, runner)
     finally:
         await worker.close()

@@ -18,7 +18,7 @@ from .objects.fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0
-# Both bound the memory of one response, and how long parsing it blocks the event loop. An object has at most about 2 MiB.
+# Both limit the memory of one response, and how long parsing it blocks the event loop. An object has at most 2 MiB.
 PAGE_OBJECTS, PAGE_BYTES = 250, 4 * 1024 * 1024
 
 JSON = "application/json"

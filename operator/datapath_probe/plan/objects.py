@@ -13,11 +13,14 @@ from ..addresses import IpAddress
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod. `running`: from its containerStatus."""
+    """One container of a pod. `running`: from its containerStatus. `other_user`: its securityContext sets another user
+    than that of the pod.
+    """
 
     name: str
     running: bool
     ports: Mapping[str, int]  # named containerPorts → number
+    other_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

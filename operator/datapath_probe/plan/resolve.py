@@ -12,6 +12,7 @@ from ..sources.agent.agent_config import from_config_map
 from .destination import cluster_dns, resolve_destination
 from .objects import Inventory
 from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, ServiceTarget, Target
+from .restrictions import UNRESTRICTED, Restrictions, forbidden
 from .source import resolve_source
 from .support import unsupported
 
@@ -19,16 +20,23 @@ from .support import unsupported
 _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: ("ClusterFirstWithHostNet",)}
 
 
-def resolve(probe: Probe, inventory: Inventory) -> Sequence[Plan | CannotRun]:
+def resolve(
+    probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
+) -> Sequence[Plan | CannotRun]:
     """The plans for one run of the probe, from the current state of the cluster: one for each pair of source and
     destination.
     """
-    return (_plan(probe, inventory),)
+    plan = _plan(probe, inventory)
+    if isinstance(plan, CannotRun):
+        return (plan,)
+    return (forbidden(plan, restrictions, inventory) or plan,)
 
 
-def resolve_again(plan: Plan, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
+def resolve_again(
+    plan: Plan, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
+) -> Plan | CannotRun:
     """The plan of the same path, from the current state of the cluster."""
-    plans = resolve(probe, inventory)
+    plans = resolve(probe, inventory, restrictions)
     same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
     refusals = (again for again in plans if isinstance(again, CannotRun))
     source, destination = plan.pair

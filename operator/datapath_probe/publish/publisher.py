@@ -1,17 +1,20 @@
 """Publishes the state of probes: status, Events and metrics always agree.
 
 In: new probes, and runs that have ended. Out: calls of `StatusWriter`, `Events` and `Metrics`. Keeps the latest status
-of each probe, from which the next one is computed. Called by `control`; never waits.
+of each probe as a document, from which the next one is computed; no model outlives the call that made it. Called by
+`control`; never waits.
 """
 
 from collections.abc import Callable
 
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
+from ..api.reasons import Reason
 from ..api.status import ProbeStatus
+from ..api.status_document import StatusDocument
 from ..api.vocabulary import Trigger
 from ..runs.run_result import NextRun, RunRecord
 from .events.event_rate_limit import EventLimiter
-from .events.events import headline
+from .events.events import Headline
 from .interfaces import Events, ProbeRef
 from .metrics.metrics import Metrics
 from .status import status as statuses
@@ -32,15 +35,15 @@ class Publisher:
         self._events = events
         self._metrics = metrics
         self._clock = clock
-        self._statuses: dict[str, ProbeStatus] = {}
-        self._profiles: dict[str, PathProfileTracker] = {}
+        self._documents: dict[str, StatusDocument] = {}
+        self._trackers: dict[str, PathProfileTracker] = {}
         self._limiters: dict[str, EventLimiter] = {}
 
     def adopt(self, probe: Probe | InvalidSpec) -> None:
         """Add a new probe: continue from the status in the API server."""
-        self._statuses[probe.meta.uid] = probe.status
-        self._profiles[probe.meta.uid] = PathProfileTracker(probe.status.path_profile)
-        self._limiters[probe.meta.uid] = EventLimiter(probe.status, self._clock())
+        self._documents[probe.meta.uid] = StatusDocument.of(probe.status)
+        self._trackers[probe.meta.uid] = PathProfileTracker()
+        self._limiters[probe.meta.uid] = EventLimiter(Headline.of(probe.status), self._clock())
         self._metrics.show(probe, probe.status)
         profile = probe.status.path_profile
         if profile and self._clock() - profile.last_change_time.timestamp() < REPORT_AGAIN_S:
@@ -48,43 +51,58 @@ class Publisher:
 
     def relabel(self, probe: Probe | InvalidSpec) -> None:
         """Apply a change of the probe's spec or labels; the status stays the same."""
-        self._metrics.show(probe, self._statuses[probe.meta.uid])
+        self._metrics.relabel(probe)
 
     def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> None:
         """Publish a run of a probe that still exists. `probe`: as it was when the run started."""
-        previous = self._statuses[probe.meta.uid]
-        update = self._profiles[probe.meta.uid].update(record.result)
+        previous = self._documents[probe.meta.uid].parsed_without_paths()
+        update = self._trackers[probe.meta.uid].update(previous.path_profile, record.result)
         current = statuses.after_run(previous, probe, record, following, update)
         requested = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
+        self._metrics.run_ended(_ref(probe.meta), current, record)
         self._publish(probe, previous, current, urgent=requested or update.change is not None)
-        self._metrics.count(probe, record)
         self._report_path_change(probe, previous, current)
 
     def suspended(self, probe: Probe) -> None:
         """Publish that the probe is suspended."""
-        previous = self._statuses[probe.meta.uid]
-        self._publish(probe, previous, statuses.suspended(previous, probe, self._clock()), urgent=True)
+        previous = self._documents[probe.meta.uid].parsed()
+        self._replace(probe, previous, statuses.suspended(previous, probe, self._clock()))
 
     def invalid(self, probe: InvalidSpec) -> None:
         """Publish that the probe can't run with this spec."""
-        previous = self._statuses[probe.meta.uid]
-        self._publish(probe, previous, statuses.invalid(previous, probe, self._clock()), urgent=True)
+        self._stalled(probe, Reason.INVALID_SPEC, probe.message)
+
+    def over_limit(self, probe: Probe | InvalidSpec, limit: int) -> None:
+        """Publish that the probe doesn't run because its namespace has more than `limit` probes."""
+        message = (
+            f"the operator runs only the {limit} oldest probes of a namespace (--max-probes-per-namespace)"
+        )
+        self._stalled(probe, Reason.TOO_MANY_PROBES, message)
 
     def forget(self, meta: ProbeMeta) -> None:
         """Remove a deleted probe."""
-        self._statuses.pop(meta.uid, None)
-        self._profiles.pop(meta.uid, None)
+        self._documents.pop(meta.uid, None)
+        self._trackers.pop(meta.uid, None)
         self._limiters.pop(meta.uid, None)
         for listener in (self._status_writer, self._events, self._metrics):
             listener.forget(_ref(meta))
 
     def served_run_now(self, uid: str) -> str | None:
         """The last value of the annotation run-now that a run has served."""
-        return self._statuses[uid].last_handled_run_now
+        return self._documents[uid].parsed_without_paths().last_handled_run_now
 
     def served_capture(self, uid: str) -> str | None:
         """The last value of the annotation capture that a run has served."""
-        return self._statuses[uid].last_handled_capture
+        return self._documents[uid].parsed_without_paths().last_handled_capture
+
+    def _stalled(self, probe: Probe | InvalidSpec, reason: Reason, message: str) -> None:
+        previous = self._documents[probe.meta.uid].parsed()
+        self._replace(probe, previous, statuses.stalled(previous, probe.meta, reason, message, self._clock()))
+
+    def _replace(self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus) -> None:
+        """Publish a status that no run has caused."""
+        self._metrics.update(_ref(probe.meta), current)
+        self._publish(probe, previous, current, urgent=True)
 
     def _report_path_change(
         self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus
@@ -95,14 +113,17 @@ class Publisher:
     def _publish(
         self, probe: Probe | InvalidSpec, previous: ProbeStatus, current: ProbeStatus, *, urgent: bool
     ) -> None:
-        self._statuses[probe.meta.uid] = current
-        self._metrics.update(_ref(probe.meta), current)
-        if current == previous:
+        """Store and send a status. `previous` may lack the paths."""
+        document = StatusDocument.of(current)
+        if document == self._documents[probe.meta.uid]:
             return
+        self._documents[probe.meta.uid] = document
         urgent = (
-            urgent or headline(current) != headline(previous) or _conditions(current) != _conditions(previous)
+            urgent
+            or Headline.of(current) != Headline.of(previous)
+            or _conditions(current) != _conditions(previous)
         )
-        self._status_writer.put(_ref(probe.meta), current, urgent=urgent)
+        self._status_writer.put(_ref(probe.meta), document, urgent=urgent)
         if event := self._limiters[probe.meta.uid].for_verdict(previous, current, self._clock()):
             self._events.record(_ref(probe.meta), event)
 

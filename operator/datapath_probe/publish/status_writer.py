@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ..api.status import ProbeStatus
+from ..api.status_document import StatusDocument
 from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
 
@@ -29,7 +29,7 @@ class _Pending:
     """The status to write for one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
 
     probe: ProbeRef
-    status: ProbeStatus | None = None
+    status: StatusDocument | None = None
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     written_at: float = float("-inf")
     task: asyncio.Task[None] | None = None
@@ -50,7 +50,7 @@ class StatusWriter:
         self._pending: dict[str, _Pending] = {}
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
 
-    def put(self, probe: ProbeRef, status: ProbeStatus, *, urgent: bool) -> None:
+    def put(self, probe: ProbeRef, status: StatusDocument, *, urgent: bool) -> None:
         """Write this status, at once if urgent. It replaces one that has not been written yet."""
         pending = self._pending.setdefault(probe.uid, _Pending(probe))
         pending.status = status

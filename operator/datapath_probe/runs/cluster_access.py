@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .diagnosis_worker import DiagnosisWorker
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
-    cluster count as in transition. `worker`: diagnoses large evidence.
+    cluster count as in transition. `restrictions`: what probes may not request. `worker`: diagnoses large evidence.
     """
 
     inventory: Inventory
@@ -20,4 +21,5 @@ class ClusterAccess:
     agents: AgentContainers | None
     clock: Callable[[], float]
     windows: Windows = DEFAULT
+    restrictions: Restrictions = UNRESTRICTED
     worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)

@@ -128,7 +128,7 @@ class PathRunner:
         return replace(
             run,
             second_look=True,
-            plan_after=resolve_again(run.plan, self._probe, inventory),
+            plan_after=resolve_again(run.plan, self._probe, inventory, self._access.restrictions),
             view_age_s=self._view_age_s(),
             destination_churn=destination_churn(run.plan, inventory),
             dns_churn=dns_churn(inventory),

@@ -16,6 +16,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
+from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .cluster_access import ClusterAccess
 from .diagnosis_worker import DiagnosisWorker
 from .probe_run import ProbeRun
@@ -34,10 +35,11 @@ class ProbeRunner:
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
         windows: Windows = DEFAULT,
+        restrictions: Restrictions = UNRESTRICTED,
         worker: DiagnosisWorker | None = None,
     ) -> None:
         worker = worker or DiagnosisWorker()
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows, worker)
+        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions, worker)
         self._answers = answers
         self._ports = ports or SourcePorts()
 
@@ -48,7 +50,7 @@ class ProbeRunner:
         started = self._access.clock()
         if fresh:
             self._answers.forget()
-        plans = resolve(probe, self._access.inventory)
+        plans = resolve(probe, self._access.inventory, self._access.restrictions)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:

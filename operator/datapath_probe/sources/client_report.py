@@ -38,8 +38,9 @@ class Timings:
 class ClientReport:
     """One request. Without a connection the client may know no addresses and ports: None and 0.
 
-    `failure`: None if the response is complete. `status`: the HTTP status, 0 without one. `exit_code` and `error` are
-    those of the program, for display only. `body_cut`: only the beginning of the response body was kept.
+    `failure`: None if the response is complete, or longer than the client reads. `status`: the HTTP status, 0 without
+    one. `exit_code` and `error` are those of the program, for display only. `body_cut`: only the beginning of the
+    response body was kept.
     """
 
     failure: ClientFailure | None
@@ -57,7 +58,7 @@ class ClientReport:
 
     @property
     def answered(self) -> bool:
-        """Whether the response is complete."""
+        """Whether the server responded completely, as far as the client reads."""
         return self.failure is None
 
     @property

@@ -1,9 +1,10 @@
 """The request: curl's command line, and its report → `ClientReport`. Called by `runs.request` and
 `diagnose.connection`.
 
-No part of a request becomes a shell word, an option or a file to read. Header values, body and query are never part of
-argv, which audit logs store: they go through a config file on stdin.
-Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report).
+No part of a request becomes a shell word, an option or a file to read. URL, header values and body are never part of
+argv, which audit logs and process lists show: they go through a config file on stdin.
+Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report),
+`docs/cmdline-opts/max-filesize.md`.
 """
 
 import json
@@ -16,6 +17,13 @@ from ..evidence.errors import EvidenceError
 from ..evidence.reading import Answer, Reading, Unavailable
 from .client_report import ClientFailure, ClientReport, Timings
 from .parsing import Json, line, parser
+
+# What a server can make the source pod read. curl ends the transfer at the size if the response announces its length,
+# and since 8.4 any transfer; before, the rate and the timeout limit a response of unknown length.
+# Health endpoints answer with kilobytes; even the longest response takes no more than two seconds at the rate.
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+MAX_RATE_BYTES_PER_S = 4 * 1024 * 1024
+_LIMITS = ("--max-filesize", str(MAX_RESPONSE_BYTES), "--limit-rate", str(MAX_RATE_BYTES_PER_S))
 
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
 
@@ -38,6 +46,7 @@ class CurlExit(IntEnum):
     GOT_NOTHING = 52
     SEND_ERROR = 55
     RECV_ERROR = 56
+    FILESIZE_EXCEEDED = 63  # the server answered; the rest of the body was not read
 
 
 _FAILURES: dict[int, ClientFailure | None] = {
@@ -52,6 +61,7 @@ _FAILURES: dict[int, ClientFailure | None] = {
     CurlExit.GOT_NOTHING: ClientFailure.NO_RESPONSE,
     CurlExit.SEND_ERROR: ClientFailure.CUT_SHORT,
     CurlExit.RECV_ERROR: ClientFailure.CUT_SHORT,
+    CurlExit.FILESIZE_EXCEEDED: None,
 }
 
 
@@ -77,8 +87,8 @@ class CurlRequest:
     over_ipv4: bool = False
 
 
-def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
-    """The command, and the data for its stdin (None: nothing)."""
+def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
+    """The command, and the data for its stdin."""
     words = [
         "curl",
         "-q",  # must be first; otherwise ~/.curlrc is read
@@ -105,16 +115,7 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes | None]:
         words += ["--request", request.method]
     if not request.keep_body:
         words += ["--output", "/dev/null"]
-    config = _config(request)
-    if config:
-        words += ["--config", "-"]
-    if not _has_query(request):
-        words += ["--url", _url(request)]
-    return tuple(words), config or None
-
-
-def _has_query(request: CurlRequest) -> bool:
-    return "?" in request.path
+    return (*words, *_LIMITS, "--config", "-"), _config(request)
 
 
 def _url(request: CurlRequest) -> str:
@@ -127,17 +128,16 @@ def _authority(host: str) -> str:
 
 
 def _config(request: CurlRequest) -> bytes:
-    """Headers, body and a URL with a query as lines of a config file. `Name;` sends an empty value; `Name:` would
-    remove the header.
+    """URL, headers and body as lines of a config file. `Name;` sends an empty value; `Name:` would remove the
+    header.
     """
-    lines = [
+    lines = [f"url = {_quoted(_url(request))}"]
+    lines += [
         f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
     ]
     if request.body:
         # data-raw: a leading @ does not name a file
         lines.append(f"data-raw = {_quoted(request.body.decode())}")
-    if _has_query(request):
-        lines.append(f"url = {_quoted(_url(request))}")
     return "".join(f"{text}\n" for text in lines).encode()
 
 
@@ -169,9 +169,9 @@ def parse_report(reading: Reading) -> ClientReport | Unavailable:
     if isinstance(reading, Unavailable):
         return reading
     report = _parse_report(replace(reading, truncated=False))
-    return (
-        replace(report, body_cut=True) if reading.truncated and isinstance(report, ClientReport) else report
-    )
+    if isinstance(report, Unavailable):
+        return report
+    return replace(report, body_cut=reading.truncated or report.exit_code == CurlExit.FILESIZE_EXCEEDED)
 
 
 @parser("curl", exit_codes=range(126))

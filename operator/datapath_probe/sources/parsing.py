@@ -117,10 +117,11 @@ class Json:
 
     def only(self) -> "Json":
         """The only element of a list, or the value itself if it is not a list."""
-        elements = self.all()
-        if len(elements) != 1:
-            raise ValueError(f"{len(elements)} entries in {self._place} instead of one")
-        return elements[0]
+        if not isinstance(self._value, list):
+            return self
+        if len(self._value) != 1:
+            raise ValueError(f"{len(self._value)} entries in {self._place} instead of one")
+        return Json(self._value[0], self._place)
 
     def text(self, default: str | None = None) -> str:
         value = default if self._value is None else self._value

@@ -1,4 +1,4 @@
-"""The real operator with runs that a file controls: `python fake_cluster.py KUBECONFIG FOLDER`.
+"""The real operator with runs that a file controls: `python fake_cluster.py KUBECONFIG FOLDER MAX_PROBES`.
 
 FOLDER/runs.json contains `{"outcome": "healthy" | "broken", "takes_s": 0.05}` and is read at every run.
 """
@@ -46,14 +46,21 @@ class FakeCluster:
         return RunResult(started, time.time(), (outcome,))
 
 
-async def main(kubeconfig: str, folder: Path) -> None:
+async def main(kubeconfig: str, folder: Path, max_probes: int | None) -> None:
     @asynccontextmanager
     async def open_cluster(*_: object) -> AsyncIterator[Cluster]:
         yield FakeCluster(folder)
 
-    await serve(Options(kubeconfig=kubeconfig, metrics_host="127.0.0.1", metrics_port=0), open_cluster)
+    options = Options(
+        kubeconfig=kubeconfig,
+        max_probes_per_namespace=max_probes,
+        metrics_host="127.0.0.1",
+        metrics_port=0,
+        health_port=0,
+    )
+    await serve(options, open_cluster)
 
 
 if __name__ == "__main__":
     logs.configure("INFO")
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3] else None))

@@ -61,14 +61,22 @@ class OperatorProcess:
         fresh.write_text(json.dumps({"outcome": outcome, "takes_s": takes_s}))
         fresh.replace(self._folder / "runs.json")
 
-    def start(self, kubeconfig: Path | None = None, *, ready: bool = True) -> None:
-        """Start it and wait until it is ready."""
+    def start(
+        self, kubeconfig: Path | None = None, *, ready: bool = True, max_probes: int | None = None
+    ) -> None:
+        """Start it and wait until it is ready. `max_probes`: per namespace."""
         self._seen_bytes = 0
         self._started.touch()
         path = os.pathsep.join((str(ROOT / "operator"), str(ROOT / "tests")))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, PROGRAM, kubeconfig or self._kubeconfig, self._folder],
+                [
+                    sys.executable,
+                    PROGRAM,
+                    kubeconfig or self._kubeconfig,
+                    self._folder,
+                    str(max_probes or ""),
+                ],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": path},
@@ -108,7 +116,8 @@ class OperatorProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; 0 while it does not listen."""
-        address = next((line["metrics"] for line in self._lines(0) if line["event"] == "started"), None)
+        port = "metrics" if path == "/metrics" else "health"
+        address = next((line[port] for line in self._lines(0) if line["event"] == "started"), None)
         if address is None:
             return 0, ""
         try:

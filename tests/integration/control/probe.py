@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 from integration.apiserver import ApiServer
@@ -59,6 +60,10 @@ class Probe:
         """The reason of its condition Ready."""
         conditions = self.status().get("conditions", [])
         return next((found["reason"] for found in conditions if found["type"] == "Ready"), "")
+
+    def created(self) -> float:
+        """When it was created, in seconds since the epoch."""
+        return datetime.fromisoformat(self.get()["metadata"]["creationTimestamp"]).timestamp()
 
     def events(self) -> list[str]:
         """Its Events, one per line, without the age."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -248,6 +249,25 @@ async def proxied(apiserver: ApiServer, folder: Path) -> AsyncIterator[tuple[Pro
         yield proxy, kubeconfig
     finally:
         await proxy.cut()
+
+
+def test_only_the_oldest_probes_of_a_namespace_run(
+    operator: OperatorProcess, probe: Probe, served: ApiServer
+) -> None:
+    operator.kill()
+    other = Probe(served, f"{probe.name}-other")
+    probe.apply()
+    eventually(lambda: time.time() - probe.created() > 1.5)  # the API server stores whole seconds
+    other.apply()
+    operator.start(max_probes=1)
+    eventually(lambda: probe.status().get("verdict") == "Healthy" and other.ready() == "TooManyProbes")
+    assert {each["type"]: each["status"] for each in other.status()["conditions"]}["Stalled"] == "True"
+    assert probe.name in operator.started
+    probe.delete()
+    eventually(lambda: other.status().get("verdict") == "Healthy")
+    assert other.ready() == "Scheduled"
+    assert "Stalled" not in {each["type"] for each in other.status()["conditions"]}
+    operator.kill()
 
 
 def test_each_log_line_of_a_run_names_the_run(operator: OperatorProcess, probe: Probe) -> None:

@@ -48,12 +48,13 @@ def kubeconfig_of_nothing(served: ApiServer, folder: Path) -> Path:
     return kubeconfig
 
 
-def test_a_port_in_use_is_reported_in_one_line(served: ApiServer) -> None:
+@pytest.mark.parametrize("option", ["--metrics-port", "--health-port"])
+def test_a_port_in_use_is_reported_in_one_line(served: ApiServer, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = command(
-            "run", "--metrics-host", "127.0.0.1", "--metrics-port", str(port), kubeconfig=served.kubeconfig
-        )
+        ports = {"--metrics-port": "0", "--health-port": "0", option: str(port)}
+        argv = [word for words in ports.items() for word in words]
+        done = command("run", "--metrics-host", "127.0.0.1", *argv, kubeconfig=served.kubeconfig)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"Error: cannot listen on port {port}: ")
 

@@ -1,11 +1,18 @@
 """The manifests as a real API server accepts them, and what the operator may do afterwards."""
 
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import yaml
 
 from integration.apiserver import ApiServer
 from kustomize import MANIFESTS, build
 
+COUNTED = "count/datapathprobes.datapath-probe.dev"
 OPERATOR = "system:serviceaccount:datapath-probe:datapath-probe"
 
 
@@ -40,8 +47,10 @@ def test_every_object_is_valid(cluster: ApiServer, folder: str) -> None:
         ("no", "delete", "pods", "kube-system"),
         ("no", "get", "secrets", "datapath-probe"),
         ("no", "list", "configmaps", "kube-system"),
-        ("yes", "get", "configmaps/cilium-config", "kube-system"),
-        ("no", "get", "configmaps/cilium-config", "default"),
+        ("yes", "watch", "configmaps/cilium-config", "kube-system"),
+        ("no", "watch", "configmaps/cilium-config", "default"),
+        ("no", "get", "configmaps/cilium-config", "kube-system"),
+        ("no", "get", "pods", "anywhere"),
     ],
 )
 def test_the_operator_has_the_required_permissions_and_no_others(
@@ -66,6 +75,48 @@ def test_the_operator_can_exec_into_agents_and_only_into_bound_sources(cluster: 
     assert exec_allowed("default") == {"yes"}
     assert exec_allowed("kube-public") == {"no"}
     cluster.run_kubectl("delete", "rolebinding", "-n", "default", role_binding["metadata"]["name"])
+
+
+@pytest.fixture
+def tenant(cluster: ApiServer) -> Iterator[str]:
+    """A namespace of its own."""
+    name = "tenant"
+    assert cluster.run_kubectl("create", "namespace", name).returncode == 0
+    yield name
+    cluster.run_kubectl("delete", "datapathprobes", "--all", "--namespace", name)
+    cluster.run_kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_the_quota_limits_the_probes_of_its_namespace(
+    cluster: ApiServer, tenant: str, tmp_path: Path
+) -> None:
+    component = os.path.relpath(MANIFESTS / "probe-quota", tmp_path.resolve())
+    kustomization = {"namespace": tenant, "components": [component]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    applied = cluster.run_kubectl("apply", "--server-side", "-k", tmp_path)
+    assert applied.returncode == 0, applied.stderr
+    # The controller that counts the probes does not run here: all but one of 100 exist.
+    counts = {"hard": {COUNTED: "100"}, "used": {COUNTED: "99"}}
+    patch = ("patch", "resourcequota", "datapath-probes", "--namespace", tenant, "--subresource=status")
+    assert cluster.run_kubectl(*patch, "--type=merge", "-p", json.dumps({"status": counts})).returncode == 0
+    assert create_probe(cluster, tenant, "first").returncode == 0
+    second = create_probe(cluster, tenant, "second")
+    assert second.returncode != 0
+    assert f"exceeded quota: datapath-probes, requested: {COUNTED}=1, used: {COUNTED}=100" in second.stderr
+    assert create_probe(cluster, "default", "elsewhere", "--dry-run=server").returncode == 0
+
+
+def create_probe(
+    cluster: ApiServer, namespace: str, name: str, *flags: str
+) -> subprocess.CompletedProcess[str]:
+    """Create a probe; it may be refused."""
+    probe = {
+        "apiVersion": "datapath-probe.dev/v1alpha1",
+        "kind": "DatapathProbe",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"source": {"pod": "xwing"}, "destination": {"service": {"name": "deathstar", "port": 80}}},
+    }
+    return cluster.run_kubectl("create", *flags, "-f", "-", stdin=yaml.safe_dump(probe))
 
 
 def can_i(cluster: ApiServer, verb: str, resource: str, namespace: str, *flags: str) -> str:

@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 from datapath_probe import __version__
 from datapath_probe.cli.main import main
 from datapath_probe.cli.windows import parsed
+from datapath_probe.control.app import Options
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.diagnose.run.windows import DEFAULT
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.plan.restrictions import Restrictions
 from unit.publish.samples import NOW, plan
 
 
@@ -94,7 +96,9 @@ def test_missing_credentials_are_reported_in_one_line(tmp_path: Path) -> None:
 def test_invalid_options_are_rejected() -> None:
     for option, value in (
         ("--metrics-port", "70000"),
+        ("--health-port", "-1"),
         ("--max-concurrent-runs", "0"),
+        ("--max-probes-per-namespace", "0"),
         ("--log-level", "LOUD"),
         ("--windows", "pod_starting_s=soon"),
         ("--windows", "no_such_window_s=1"),
@@ -104,6 +108,26 @@ def test_invalid_options_are_rejected() -> None:
         ("--windows", "pod_starting_s=-1"),
     ):
         assert command("run", option, value).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "restrictions"),
+    [
+        ("--forbid-host-network", "FORBID_HOST_NETWORK", Restrictions(host_network=True)),
+        ("--forbid-unsafe-methods", "FORBID_UNSAFE_METHODS", Restrictions(unsafe_methods=True)),
+        ("--forbid-other-users", "FORBID_OTHER_USERS", Restrictions(other_users=True)),
+    ],
+)
+def test_what_probes_may_not_request_is_an_option_and_a_variable(
+    option: str, variable: str, restrictions: Restrictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Options] = []
+    monkeypatch.setattr("datapath_probe.cli.run.run_operator", lambda options, _: started.append(options))
+    assert command("run", option).exit_code == 0
+    for value in ("true", "false"):
+        monkeypatch.setenv(variable, value)
+        assert command("run").exit_code == 0
+    assert [options.restrictions for options in started] == [restrictions, restrictions, Restrictions()]
 
 
 def test_windows_default_except_for_the_given_ones() -> None:

@@ -6,11 +6,11 @@ Used by the tests of `control`.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
-from prometheus_client import generate_latest
-
 from datapath_probe.api.probe import Probe
+from datapath_probe.control.schedule.namespace_limit import NamespaceLimit
 from datapath_probe.control.schedule.registry import Registry
 from datapath_probe.control.schedule.run_executor import RunExecutor
 from datapath_probe.control.schedule.scheduler import Scheduler
@@ -67,7 +67,7 @@ def body(
 class Harness:
     """`outcome`, `takes_s`: result and duration of each run. `written`, `events`: what the API server received."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: NamespaceLimit | None = None) -> None:
         self.outcome: Diagnosis | CannotRun | Exception = healthy()
         self.takes_s = 0.1
         self.runs: list[tuple[float, Probe]] = []
@@ -77,12 +77,12 @@ class Harness:
         self.events: list[Event] = []
         self.gone: set[str] = set()
         self.scheduler = Scheduler(clock, 8)
-        self.metrics = Metrics(lambda: self.scheduler.heartbeat)
+        self.metrics = Metrics(lambda: self.scheduler.heartbeat, clock=count().__next__)  # nothing is cached
         self.status_writer = StatusWriter(
             self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
         )
         self.publisher = Publisher(self.status_writer, self, self.metrics, clock)
-        self.registry = Registry(self.scheduler, self.publisher)
+        self.registry = Registry(self.scheduler, self.publisher, limit)
         self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
 
     async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
@@ -117,13 +117,13 @@ class Harness:
 
     def scraped(self) -> str:
         """The metrics as text."""
-        return generate_latest(self.metrics.registry).decode()
+        return self.metrics.scrape()[0].decode()
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Harness]:
+async def running(limit: NamespaceLimit | None = None) -> AsyncIterator[Harness]:
     """A harness whose scheduler is running."""
-    harness = Harness()
+    harness = Harness(limit)
     task = asyncio.create_task(harness.scheduler.serve(harness.run_executor))
     try:
         yield harness

@@ -1,5 +1,7 @@
 """How the operator is deployed and exposed."""
 
+from datapath_probe.cli.main import run
+from datapath_probe.control.app import Options
 from kustomize import MANIFESTS, Object, build, named, of_kind
 
 
@@ -43,11 +45,21 @@ def test_its_memory_is_bounded() -> None:
     assert set(container()["resources"]["requests"]) == {"cpu", "memory"}
 
 
-def test_health_readiness_and_metrics_share_the_port_http() -> None:
-    [port] = container()["ports"]
-    assert (port["name"], port["containerPort"]) == ("http", 8080)
-    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        assert container()[probe]["httpGet"] == {"path": path, "port": "http"}
+def test_restrictions_are_variables_that_the_operator_reads_and_off() -> None:
+    settings = {one["name"]: one.get("value") for one in container()["env"]}
+    restrictions = {option.envvar for option in run.params if (option.name or "").startswith("forbid_")}
+    assert len(restrictions) == 3
+    assert {name: value for name, value in settings.items() if name.startswith("FORBID_")} == dict.fromkeys(
+        restrictions, "false"
+    )
+
+
+def test_metrics_and_health_have_a_port_each() -> None:
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert ports == {"http": Options().metrics_port, "health": Options().health_port}
+    checks = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    for check, path in checks.items():
+        assert container()[check]["httpGet"] == {"path": path, "port": "health"}
     [service] = of_kind(build(MANIFESTS / "base"), "Service")
     assert [p["targetPort"] for p in service["spec"]["ports"]] == ["http"]
     [monitor] = of_kind(build(MANIFESTS / "monitoring"), "PodMonitor")
@@ -55,14 +67,29 @@ def test_health_readiness_and_metrics_share_the_port_http() -> None:
     assert (endpoint["port"], endpoint["honorLabels"]) == ("http", True)
 
 
+def test_only_labeled_namespaces_may_scrape_metrics_and_none_reaches_health() -> None:
+    [policy] = of_kind(build(MANIFESTS / "base"), "NetworkPolicy")
+    assert policy["metadata"]["namespace"] == deployment()["metadata"]["namespace"]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    [rule] = policy["spec"]["ingress"]
+    label = {"datapath-probe.dev/scrapes-metrics": "true"}
+    assert rule == {
+        "from": [{"namespaceSelector": {"matchLabels": label}}],
+        "ports": [{"protocol": "TCP", "port": "http"}],
+    }
+    assert "datapath-probe.dev/scrapes-metrics=true" in (MANIFESTS.parent / "docs/permissions.md").read_text()
+
+
 def test_selectors_find_the_operator() -> None:
     labels = deployment()["spec"]["template"]["metadata"]["labels"]
     [service] = of_kind(build(MANIFESTS / "base"), "Service")
     [monitor] = of_kind(build(MANIFESTS / "monitoring"), "PodMonitor")
+    [policy] = of_kind(build(MANIFESTS / "base"), "NetworkPolicy")
     for selector in (
         deployment()["spec"]["selector"]["matchLabels"],
         service["spec"]["selector"],
         monitor["spec"]["selector"]["matchLabels"],
+        policy["spec"]["podSelector"]["matchLabels"],
     ):
         assert selector.items() <= labels.items()
     assert monitor["metadata"]["namespace"] == deployment()["metadata"]["namespace"]

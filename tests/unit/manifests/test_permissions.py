@@ -106,7 +106,12 @@ def test_every_binding_refers_to_the_operator_and_an_existing_role() -> None:
 def test_the_namespace_of_cilium_is_set_in_one_place() -> None:
     usual, moved = build(MANIFESTS / "base"), build(MANIFESTS / "overlays/cilium-namespace")
     differences = [(a, b) for a, b in zip(sorted_(usual), sorted_(moved), strict=True) if a != b]
-    assert [after["kind"] for _, after in differences] == ["Deployment", "Role", "RoleBinding"]
+    assert [after["kind"] for _, after in differences] == [
+        "Deployment",
+        "Role",
+        "RoleBinding",
+        "ValidatingAdmissionPolicy",
+    ]
     for before, after in differences:
         assert "kube-system" in str(before)
         assert str(after) == str(before).replace("kube-system", "cilium")

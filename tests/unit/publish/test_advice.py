@@ -8,7 +8,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.publish.advice import Advice, catalog, next_step
-from datapath_probe.publish.events.events import PATH_CHANGED, PROBE_RECOVERED, WARNINGS, event_for
+from datapath_probe.publish.events.events import PATH_CHANGED, PROBE_RECOVERED, WARNINGS, Headline, event_for
 from datapath_probe.publish.report.error_page import error_page
 from datapath_probe.publish.status.status import findings
 from unit.publish.samples import diverging, record
@@ -44,7 +44,7 @@ def test_the_page_matches_the_catalog() -> None:
 
 
 def test_the_page_lists_the_reasons_of_events() -> None:
-    event = event_for(ProbeStatus(), findings(record(diverging()).result))
+    event = event_for(Headline.of(ProbeStatus()), findings(record(diverging()).result))
     assert event is not None
     assert event.reason in WARNINGS.values()
     for reason in (*WARNINGS.values(), PROBE_RECOVERED, PATH_CHANGED):

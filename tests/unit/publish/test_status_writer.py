@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status_document import StatusDocument
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
 from datapath_probe.publish.status_writer import (
     LONGEST_PAUSE_IF_REFUSED_S,
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.looptime
 REF = ProbeRef("default", "probe", "uid")
 
 
-def status(summary: str) -> ProbeStatus:
-    return ProbeStatus(summary=summary)
+def status(summary: str) -> StatusDocument:
+    return StatusDocument.of(ProbeStatus(summary=summary))
 
 
 class ApiServer:

@@ -14,6 +14,7 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.plan.plan import Plan
+from datapath_probe.plan.restrictions import UNRESTRICTED, Restrictions
 from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
 
@@ -138,10 +139,12 @@ def probe_of(run: PathRun, **request: object) -> Probe:
     return made
 
 
-def play(run: PathRun) -> tuple[Recording, ProbeRunner, Cluster]:
+def play(run: PathRun, restrictions: Restrictions = UNRESTRICTED) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
     answers = AnswerCache(recording, recording.clock)
     port = RecordedPort(run.request.local_port)
-    made = ProbeRunner(inventory, answers, recording, recording.clock, port, recording)
+    made = ProbeRunner(
+        inventory, answers, recording, recording.clock, port, recording, restrictions=restrictions
+    )
     return recording, made, inventory

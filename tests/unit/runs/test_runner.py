@@ -13,6 +13,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.plan.plan import CannotRun
+from datapath_probe.plan.restrictions import Restrictions
 from datapath_probe.runs import path_runner
 from datapath_probe.sources.iproute2 import links
 from unit.diagnose.altered_runs import ends, with_events
@@ -42,6 +43,16 @@ async def test_a_healthy_run_reads_each_fact_once() -> None:
     assert result.worst.verdict is ProbeVerdict.HEALTHY
     assert len(recording.sent) == 1
     assert len(set(recording.asked)) == len(recording.asked)
+
+
+async def test_a_forbidden_probe_sends_nothing_and_asks_nothing() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run, Restrictions(unsafe_methods=True))
+    post = replace(run.plan.request, method="POST")
+    result = await runner.run(probe_of(replace(run, plan=replace(run.plan, request=post))))
+    assert isinstance(result.worst, CannotRun)
+    assert result.worst.reason is Reason.METHOD_FORBIDDEN
+    assert (recording.sent, recording.asked) == ([], [])
 
 
 async def test_a_contradiction_is_read_twice_before_it_counts() -> None:

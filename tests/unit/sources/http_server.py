@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -57,7 +57,8 @@ class Server:
                 if request := _read(connection, peer[1]):
                     self.received.append(request)
                 if self.response is not None:
-                    connection.sendall(self.response)
+                    with suppress(ConnectionError):  # the client may have read enough
+                        connection.sendall(self.response)
                     connection.close()
 
 

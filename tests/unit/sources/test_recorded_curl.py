@@ -23,6 +23,7 @@ def report(name: str) -> ClientReport:
 
 
 def test_the_builder_makes_the_recorded_command() -> None:
+    """The recording is from before responses were limited and the URL was passed on stdin."""
     request = CurlRequest(
         protocol="http",
         host="deathstar.cilium-data.svc",
@@ -36,8 +37,11 @@ def test_the_builder_makes_the_recorded_command() -> None:
         keep_body=True,
     )
     argv, stdin = curl.argv(request)
-    assert argv == recordings("curl")["delivered"].argv
-    assert stdin == b'header = "X-Ship: xwing"\n'
+    *recorded, config, from_stdin, url, its_value = recordings("curl")["delivered"].argv
+    assert (config, from_stdin, url) == ("--config", "-", "--url")
+    limits = ("--max-filesize", "8388608", "--limit-rate", "4194304")
+    assert argv == (*recorded, *limits, config, from_stdin)
+    assert stdin.decode() == f'url = "{its_value}"\nheader = "X-Ship: xwing"\n'
 
 
 def test_a_request_with_a_response() -> None:

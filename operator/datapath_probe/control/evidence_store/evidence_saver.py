@@ -11,13 +11,17 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from ...api.probe import Probe
+from ...diagnose.run.run import PathRun
+from ...evidence.reading import Answer, Reading
 from ...runs.run_result import RunRecord
 from .evidence_files import EvidenceFiles
 
 log = structlog.get_logger(__name__)
 
-# Runs that may wait with their evidence in memory; beyond that, runs are not saved.
-MAX_WAITING = 32
+# Runs may wait with this much evidence in memory, about 350 of the usual size; beyond that, runs are not saved.
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+# Memory of a path's plan and diagnosis, and of a reading beside its output: measured on the recorded runs.
+_PATH_BYTES, _READING_BYTES = 40 * 1024, 1024
 
 
 class EvidenceSaver:
@@ -25,28 +29,45 @@ class EvidenceSaver:
 
     def __init__(self, files: EvidenceFiles) -> None:
         self._files = files
-        self._waiting: asyncio.Queue[tuple[Probe, RunRecord]] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[tuple[Probe, RunRecord, int]] = asyncio.Queue()
+        self._waiting_bytes = 0  # including the run that is being saved
 
     def put(self, probe: Probe, record: RunRecord) -> None:
         """Queue the run to be saved; never blocks."""
         if not record.result.bundles:
             return
-        try:
-            self._waiting.put_nowait((probe, record))
-        except asyncio.QueueFull:
+        size_bytes = sum(_size_bytes(bundle.run) for bundle in record.result.bundles)
+        if self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             with _named(probe, record):
-                log.warning("evidence not saved", reason=f"{MAX_WAITING} runs are waiting: the disk is slow")
+                reason = f"{self._waiting_bytes} bytes of earlier runs are waiting: the disk is slow"
+                log.warning("evidence not saved", reason=reason)
+            return
+        self._waiting_bytes += size_bytes
+        self._waiting.put_nowait((probe, record, size_bytes))
 
     async def serve(self) -> None:
         """Save queued runs until canceled; a failure affects one run only."""
         while True:
-            probe, record = await self._waiting.get()
+            probe, record, size_bytes = await self._waiting.get()
             with _named(probe, record):
                 try:
                     await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
                 except Exception:
                     log.exception("evidence not saved")
+                finally:
+                    self._waiting_bytes -= size_bytes
 
 
 def _named(probe: Probe, record: RunRecord) -> AbstractContextManager[object]:
     return bound_contextvars(probe=f"{probe.meta.namespace}/{probe.meta.name}", run_id=record.id)
+
+
+def _size_bytes(run: PathRun) -> int:
+    """An estimate of the memory that a path's evidence occupies."""
+    return _PATH_BYTES + sum(
+        _READING_BYTES + _output_bytes(reading) for _, readings in run.evidence for reading in readings
+    )
+
+
+def _output_bytes(reading: Reading) -> int:
+    return len(reading.stdout) + len(reading.stderr) if isinstance(reading, Answer) else 0

@@ -13,17 +13,23 @@ import structlog
 from ...api.probe import InvalidSpec, Probe, ProbeMeta
 from ...api.status import ProbeStatus
 from ...publish.publisher import Publisher
+from .namespace_limit import NamespaceLimit
 from .scheduler import Scheduler
 
 log = structlog.get_logger(__name__)
+
+_NO_STATUS = ProbeStatus()
 
 
 class Registry:
     """One method for each step in the life of a probe; none blocks."""
 
-    def __init__(self, scheduler: Scheduler, publisher: Publisher) -> None:
+    def __init__(
+        self, scheduler: Scheduler, publisher: Publisher, limit: NamespaceLimit | None = None
+    ) -> None:
         self._scheduler = scheduler
         self._publisher = publisher
+        self._limit = limit or NamespaceLimit()
         self._known: dict[str, Probe | InvalidSpec] = {}
         self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
 
@@ -54,7 +60,7 @@ class Registry:
         if before is not None and before.meta == meta:
             return  # usually the echo of our own status write
         seen = Probe.from_object(body)
-        self._known[meta.uid] = replace(seen, status=ProbeStatus())  # the publisher has it
+        self._known[meta.uid] = replace(seen, status=_NO_STATUS)  # the publisher has it
         try:
             self._handle(seen, before)
         except Exception:
@@ -71,7 +77,10 @@ class Registry:
         if before is None:
             self._forget_replaced(seen)
             self._publisher.adopt(seen)
+            displaced = self._limit.add(meta)
             self._schedule(seen)
+            if displaced:
+                self._stop(self._known[displaced])
             return
         self._publisher.relabel(seen)
         if before.meta.generation != meta.generation:
@@ -87,6 +96,8 @@ class Registry:
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
             log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
+            if freed := self._limit.remove(gone.meta):
+                self._reschedule(self._known[freed])
 
     def forget_missing(self, candidates: Collection[str], existing: Collection[str]) -> None:
         """Forget the candidates, registered before the list request, that do not exist."""
@@ -102,7 +113,7 @@ class Registry:
 
     def _schedule(self, seen: Probe | InvalidSpec) -> None:
         """Resume from the stored status."""
-        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
             return
         last_run = seen.status.last_run
@@ -118,14 +129,19 @@ class Registry:
             self._run_if_requested(seen)
 
     def _reschedule(self, seen: Probe | InvalidSpec) -> None:
-        if isinstance(seen, InvalidSpec) or seen.spec.suspend:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
         else:
             self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
 
+    def _may_run(self, probe: Probe) -> bool:
+        return not probe.spec.suspend and self._limit.admits(probe.meta)
+
     def _stop(self, seen: Probe | InvalidSpec) -> None:
         self._scheduler.stop(seen.meta.uid)
-        if isinstance(seen, InvalidSpec):
+        if self._limit.limit is not None and not self._limit.admits(seen.meta):
+            self._publisher.over_limit(seen, self._limit.limit)
+        elif isinstance(seen, InvalidSpec):
             log.warning(
                 "probe invalid",
                 probe=f"{seen.meta.namespace}/{seen.meta.name}",

@@ -33,7 +33,7 @@ _TOPOLOGY_ANNOTATIONS = ("service.kubernetes.io/topology-aware-hints", "service.
 
 def pod(raw: object, skips: Skips) -> Pod:
     """Convert a Pod. Sidecars (init containers with `restartPolicy: Always`) follow its containers."""
-    statuses = container_statuses(raw)
+    statuses, user = container_statuses(raw), _user(at(raw, "spec"))
     return Pod(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
@@ -45,7 +45,7 @@ def pod(raw: object, skips: Skips) -> Pod:
         host_network=at(raw, "spec", "hostNetwork") is True,
         ips=_pod_ips(raw, skips),
         containers=tuple(
-            _container(spec, statuses)
+            _container(spec, statuses, user)
             for spec in chain(elements(raw, "spec", "containers"), _sidecars(raw))
             if text(spec, "name")
         ),
@@ -80,8 +80,13 @@ def _sidecars(raw: object) -> list[object]:
     ]
 
 
-def _container(spec: object, statuses: Mapping[str, object]) -> Container:
-    name = text(spec, "name")
+def _user(spec: object) -> int | None:
+    """The user that the securityContext of a pod or a container sets; None if its image does."""
+    return integer(spec, "securityContext", "runAsUser")
+
+
+def _container(spec: object, statuses: Mapping[str, object], pod_user: int | None) -> Container:
+    name, user = text(spec, "name"), _user(spec)
     return Container(
         name=name,
         running=isinstance(at(statuses.get(name), "state", "running"), dict),
@@ -90,6 +95,7 @@ def _container(spec: object, statuses: Mapping[str, object]) -> Container:
             for port in elements(spec, "ports")
             if text(port, "name") and (number := integer(port, "containerPort")) is not None
         },
+        other_user=user is not None and user != pod_user,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...api.status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
-from .events import change_event, event_for, headline
+from .events import Headline, change_event, event_for
 
 # A probe may send this many Events in a burst, and then one more per interval.
 BURST = 10
@@ -19,10 +19,10 @@ class EventLimiter:
     """Compares each status with the last reported one: a change that could not be reported is reported as soon as
     possible, if it still applies.
 
-    `reported`: the last reported status. Times are seconds since the epoch.
+    `reported`: what was reported last. Times are seconds since the epoch.
     """
 
-    def __init__(self, reported: ProbeStatus, now: float) -> None:
+    def __init__(self, reported: Headline, now: float) -> None:
         self._reported = reported
         self._left = float(BURST)
         self._left_at = now
@@ -31,12 +31,12 @@ class EventLimiter:
     def for_verdict(self, previous: ProbeStatus, current: ProbeStatus, now: float) -> Event | None:
         """The Event about the verdict that is due now, if any."""
         if self._reported.verdict is None and current.verdict is ProbeVerdict.HEALTHY:
-            self._reported = current  # as expected: no Event
+            self._reported = Headline.of(current)  # as expected: no Event
             return None
-        changed = headline(previous) != headline(current)
+        changed = Headline.of(previous) != Headline.of(current)
         event = event_for(self._reported, current)
         if event and self._spend(now):
-            self._reported = current
+            self._reported = Headline.of(current)
             return self._counting(event, self._suppressed - (not changed))
         self._suppressed += changed
         return None

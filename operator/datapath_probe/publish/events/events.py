@@ -1,8 +1,11 @@
 """Which Events a new status causes: one when the verdict, the hop or the reason changes, one when the path changes.
 Pure.
 
-In: a status and the previous one. Out: an `Event` or None. Called by `event_rate_limit`.
+In: a status, and what is kept of the one before. Out: an `Event` or None. Called by `event_rate_limit`.
 """
+
+from dataclasses import dataclass
+from typing import Self
 
 from ...api.status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
@@ -19,16 +22,35 @@ WARNINGS = {
 """The reason of an Event by the verdict that it reports."""
 
 
-def headline(status: ProbeStatus) -> tuple[object, ...]:
-    """The part of a status that a verdict Event is about. No Event is sent while it stays the same."""
-    hop = status.divergent_hop
-    failed = status.verdict is ProbeVerdict.UNKNOWN and status.counters.consecutive_failures > 0
-    return status.verdict, status.reason, status.segment, (hop.name, hop.node) if hop else None, failed
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The part of a status that a verdict Event is about. No Event is sent while it stays the same.
+
+    `hop`, `segment`: the names in the status. `failed`: the expectation was not met, although the verdict is Unknown.
+    """
+
+    verdict: ProbeVerdict | None
+    reason: str | None
+    hop: tuple[str, str] | None
+    segment: tuple[str, str, str | None] | None
+    failed: bool
+
+    @classmethod
+    def of(cls, status: ProbeStatus) -> Self:
+        """The headline of a status."""
+        hop, segment = status.divergent_hop, status.segment
+        return cls(
+            verdict=status.verdict,
+            reason=status.reason,
+            hop=(hop.name, hop.node) if hop else None,
+            segment=(segment.after, segment.before, segment.node) if segment else None,
+            failed=status.verdict is ProbeVerdict.UNKNOWN and status.counters.consecutive_failures > 0,
+        )
 
 
-def event_for(previous: ProbeStatus, current: ProbeStatus) -> Event | None:
+def event_for(previous: Headline, current: ProbeStatus) -> Event | None:
     """The Event that reports the change; None if there is none, or if the first verdict is Healthy."""
-    if current.verdict is None or headline(previous) == headline(current):
+    if current.verdict is None or previous == Headline.of(current):
         return None
     if current.verdict is not ProbeVerdict.HEALTHY:
         note = " Next: ".join(filter(None, (current.summary, current.next)))

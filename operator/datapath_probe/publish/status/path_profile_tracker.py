@@ -25,29 +25,26 @@ class ProfileUpdate:
 
 
 class PathProfileTracker:
-    """`known`: the profile in the status."""
+    """Keeps only a set of backends that is not yet stable: the known profile is in the status."""
 
-    def __init__(self, known: PathProfile | None) -> None:
-        self._known = known
+    def __init__(self) -> None:
         self._backends: frozenset[str] | None = None  # a set that differs from the known one, and since when
         self._since = 0.0
 
-    def update(self, result: RunResult) -> ProfileUpdate:
+    def update(self, known: PathProfile | None, result: RunResult) -> ProfileUpdate:
         """Compare the profile of a run with the known one. A run without a profile changes nothing."""
         profiles = [path.profile for path in result.paths if path.profile is not None]
         if not profiles:
-            return ProfileUpdate(self._known)
+            return ProfileUpdate(known)
         observed = merged(profiles)
-        if self._known and len(profiles) < len(result.outcomes):
-            observed = observed.with_sources_of(_from_status(self._known))
-        return self._compare(observed, result.ended)
+        if known and len(profiles) < len(result.outcomes):
+            observed = observed.with_sources_of(_from_status(known))
+        return self._compare(known, observed, result.ended)
 
-    def _compare(self, observed: ObservedPathProfile, now: float) -> ProfileUpdate:
-        known = self._known
+    def _compare(self, known: PathProfile | None, observed: ObservedPathProfile, now: float) -> ProfileUpdate:
         count = known.change_count if known else 0
         first = _to_status(observed, now, None, count)
         if known is None or known.destination != first.destination:
-            self._known = first
             return ProfileUpdate(first)
         before, observed = _from_status(known), _from_status(first)  # both in the form that the status keeps
         observed = self._without_unready(before, observed, now).with_attachments_of(before)
@@ -55,8 +52,8 @@ class PathProfileTracker:
             return ProfileUpdate(known)
         change = "; ".join(changes(before, observed)) or None
         since = now if change else known.last_change_time.timestamp()
-        self._known = _to_status(observed, since, change or known.last_change, count + (change is not None))
-        return ProfileUpdate(self._known, change)
+        count += change is not None
+        return ProfileUpdate(_to_status(observed, since, change or known.last_change, count), change)
 
     def _without_unready(
         self, known: ObservedPathProfile, observed: ObservedPathProfile, now: float

@@ -10,7 +10,7 @@ from typing import Any
 from ...api.bounds import fitted
 from ...api.condition import Condition, ConditionStatus
 from ...api.path_result import PathResult
-from ...api.probe import InvalidSpec, Probe
+from ...api.probe import Probe, ProbeMeta
 from ...api.reasons import Reason
 from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
 from ...api.vocabulary import ProbeVerdict
@@ -55,6 +55,9 @@ _STALLING = frozenset(
         Reason.NO_COMMON_IP_VERSION,
         Reason.UNSUPPORTED_DESTINATION,
         Reason.UNSUPPORTED_CONFIGURATION,
+        Reason.HOST_NETWORK_FORBIDDEN,
+        Reason.METHOD_FORBIDDEN,
+        Reason.CONTAINER_USER_FORBIDDEN,
     }
 )
 
@@ -132,25 +135,24 @@ def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
     )
 
 
-def invalid(previous: ProbeStatus, probe: InvalidSpec, now: float) -> ProbeStatus:
-    """The status of a probe whose spec is invalid. Nothing is known about its path."""
-    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    statuses = {EXPECTATION_MET: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
+def stalled(previous: ProbeStatus, probe: ProbeMeta, reason: Reason, message: str, now: float) -> ProbeStatus:
+    """The status of a probe that can't run until something is changed. Nothing is known about its path."""
+    before = PreviousConditions(previous.conditions, probe.generation, _time(now))
+    by_type = {EXPECTATION_MET: UNKNOWN, PATH_HEALTHY: UNKNOWN, READY: FALSE, STALLED: TRUE}
     return _with(
         previous,
-        observed_generation=probe.meta.generation,
+        observed_generation=probe.generation,
         next_run_time=None,
         verdict=ProbeVerdict.UNKNOWN,
-        reason=Reason.INVALID_SPEC,
-        summary=f"{Reason.INVALID_SPEC}: {probe.message}",
-        next=next_step(Reason.INVALID_SPEC),
+        reason=reason,
+        summary=f"{reason}: {message}",
+        next=next_step(reason),
         divergent_hop=None,
         segment=None,
         path_counts=None,
         paths=(),
         conditions=tuple(
-            before.updated(Proposed(type_, status, Reason.INVALID_SPEC, probe.message))
-            for type_, status in statuses.items()
+            before.updated(Proposed(type_, status, reason, message)) for type_, status in by_type.items()
         ),
     )
 

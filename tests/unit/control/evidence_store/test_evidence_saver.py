@@ -1,24 +1,32 @@
 """Evidence is saved in the background, also to a slow or failing disk."""
 
 import asyncio
+import pickle
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.control.evidence_store import evidence_saver
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
-from datapath_probe.control.evidence_store.evidence_saver import EvidenceSaver
+from datapath_probe.control.evidence_store.evidence_saver import MAX_WAITING_BYTES, EvidenceSaver
 from datapath_probe.control.schedule.run_executor import Ended, RunExecutor
+from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.store import Evidence
 from datapath_probe.runs.run_result import NextRun, RunRecord
 from unit.control.evidence_store.test_evidence_files import BUNDLE
 from unit.control.harness import Harness
-from unit.publish.samples import CANNOT_RUN, diverging, healthy, probe, record
+from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, probe, record
+from unit.recorded import names, recorded
 
 
 def run(name: str, outcome: Diagnosis | None = None) -> RunRecord:
@@ -86,11 +94,52 @@ async def test_a_failed_save_does_not_prevent_the_next() -> None:
     assert [(line["event"], line["log_level"]) for line in logs] == [("evidence not saved", "error")]
 
 
-async def test_the_queue_before_a_slow_disk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence_saver, "MAX_WAITING", 2)
+def run_of(name: str, output_bytes: int) -> RunRecord:
+    """A run with evidence of this size."""
+    fact = Fact(FactKind.PINNED_MAP, "node1", (("map", "cilium_lxc"),))
+    answer = Answer(0, b"x" * output_bytes, b"", NOW, 0.1)
+    bundle = Bundle(replace(BUNDLE.run, evidence=Evidence({fact: (answer,)})))
+    return replace(run(name), result=replace(run(name).result, bundles=(bundle,)))
+
+
+async def test_the_queue_before_a_slow_disk_is_bounded_in_bytes() -> None:
     saver = EvidenceSaver(Disk())
     with capture_logs() as logs:
         saver.put(probe(), record(CANNOT_RUN))  # has no evidence, so it is not queued
-        for name in ("a", "b", "c"):
-            saver.put(probe(), run(name))
-    assert [line["event"] for line in logs] == ["evidence not saved"]
+        for number in range(100):
+            saver.put(probe(), run_of(f"small-{number}", 10_000))
+        assert logs == []
+        saver.put(probe(), run_of("large", MAX_WAITING_BYTES // 2))
+        assert logs == []
+        saver.put(probe(), run_of("too much", MAX_WAITING_BYTES // 2))
+        assert [line["event"] for line in logs] == ["evidence not saved"]
+        saver.put(probe(), run_of("small again", 10_000))
+    assert len(logs) == 1
+
+
+async def test_a_run_that_is_saved_makes_room() -> None:
+    half = MAX_WAITING_BYTES // 2
+    async with saving() as (disk, saver):
+        with capture_logs() as logs:
+            saver.put(probe(), run_of("a", half))
+            saver.put(probe(), run_of("b", half))
+            assert [line["event"] for line in logs] == ["evidence not saved"]
+            disk.free.set()
+            await disk.has_saved(1)
+            async with asyncio.timeout(10):
+                while len(disk.saved) < 2:
+                    saver.put(probe(), run_of("c", half))
+                    await asyncio.sleep(0.01)
+    assert disk.saved[:2] == ["default/probe a", "default/probe c"]
+
+
+async def test_the_estimated_size_is_that_of_recorded_runs() -> None:
+    for name in names()[::10]:
+        path = recorded(name)
+        stored = pickle.dumps((path, diagnose(path)))
+        tracemalloc.start()
+        copy = pickle.loads(stored)  # noqa: S301 (written above)
+        used_bytes, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert copy
+        assert 0.6 < evidence_saver._size_bytes(path) / used_bytes < 1.6, name

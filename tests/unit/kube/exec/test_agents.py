@@ -7,12 +7,14 @@ import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.kube.exec.agents import ShellAgents
+from datapath_probe.kube.exec.agents import LARGE_REPLY_LIMIT, REPLY_LIMIT, ShellAgents
 from datapath_probe.kube.exec.command import Command
+from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.failure import ExecError
 from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.netfilter import iptables, nftables
 
 pytestmark = pytest.mark.looptime
 
@@ -32,13 +34,15 @@ class Channel:
 
     lost: ExecError | None = None
 
-    def __init__(self, started_s: dict[Command, list[float]]) -> None:
+    def __init__(self, started_s: dict[Command, list[float]], limits: dict[Command, int]) -> None:
         self._started_s = started_s
+        self._limits = limits
 
     async def run(self, batch: Batch) -> Reply:
         now = asyncio.get_running_loop().time
         ends_s, results = now() + batch.limit_s, list[Result]()
         for command in batch.commands:
+            self._limits[command] = batch.reply_limit
             self._started_s.setdefault(command, []).append(now())
             takes_s = 0.01 if command.repeatable else WINDOW_S
             if now() + takes_s > ends_s:
@@ -59,9 +63,10 @@ class Pool(ChannelPool):
     def __init__(self) -> None:
         super().__init__(client=None)  # type: ignore[arg-type]
         self.started_s: dict[Command, list[float]] = {}
+        self.limits: dict[Command, int] = {}
 
     async def _open_channel(self, agent: Agent) -> Channel:  # type: ignore[override]
-        return Channel(self.started_s)
+        return Channel(self.started_s, self.limits)
 
 
 async def ask(pool: Pool, commands: Sequence[Command]) -> Sequence[Reading]:
@@ -94,3 +99,11 @@ async def test_a_listener_does_not_wait_for_a_window_that_will_have_ended() -> N
     assert {reading.reason for reading in refused} == {EvidenceError.NOT_COLLECTED}
     assert len(refused) == 2
     assert asyncio.get_running_loop().time() == pytest.approx(WINDOW_S)
+
+
+async def test_only_packet_filters_may_be_large_and_they_take_no_room_from_others() -> None:
+    pool = Pool()
+    rules = [command_of(fact) for fact in (iptables.fact("node1"), nftables.fact("node1"))]
+    assert len(await ask(pool, [LOOK_UP, *rules])) == 3
+    assert pool.limits == {LOOK_UP: REPLY_LIMIT} | dict.fromkeys(rules, LARGE_REPLY_LIMIT)
+    assert REPLY_LIMIT < LARGE_REPLY_LIMIT

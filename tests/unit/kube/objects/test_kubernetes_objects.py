@@ -114,6 +114,19 @@ def test_pod() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("pod_user", "container_user", "other"),
+    [(None, None, False), (1000, None, False), (1000, 1000, False), (None, 1337, True), (1000, 0, True)],
+)
+def test_a_container_may_run_as_another_user_than_its_pod(
+    pod_user: int | None, container_user: int | None, other: bool
+) -> None:
+    raw = changed(POD, "spec", "securityContext", to={"runAsUser": pod_user})
+    raw = changed(raw, "spec", "containers", 0, "securityContext", to={"runAsUser": container_user})
+    spaceship, droid, _ = kubernetes_objects.pod(raw, Skips()).containers
+    assert (spaceship.other_user, droid.other_user) == (other, False)
+
+
 def test_a_pod_with_a_deletion_timestamp_is_terminating() -> None:
     raw = changed(POD, "metadata", "deletionTimestamp", to="2026-11-23T18:00:00Z")
     assert kubernetes_objects.pod(raw, Skips()).terminating

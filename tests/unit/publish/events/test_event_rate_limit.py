@@ -9,6 +9,7 @@ from datapath_probe.api.status import ProbeStatus
 from datapath_probe.api.vocabulary import LoadBalancing
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.publish.events.event_rate_limit import BURST, EARNED_IN_S, EventLimiter
+from datapath_probe.publish.events.events import Headline
 from datapath_probe.publish.interfaces import Event
 from datapath_probe.publish.status.status import findings
 from datapath_probe.runs.run_result import RunResult
@@ -31,7 +32,7 @@ class Reported:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.limiter = EventLimiter(self.status, self.now)
+        self.limiter = EventLimiter(Headline.of(self.status), self.now)
 
     def see(self, statuses: Iterable[ProbeStatus]) -> None:
         for current in statuses:

@@ -19,7 +19,7 @@ from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
-from unit.publish.metrics.scrapes import REF, of, scrape
+from unit.publish.metrics.scrapes import REF, new_metrics, of, scrape
 from unit.publish.samples import (
     CANNOT_RUN,
     HOPS,
@@ -37,11 +37,10 @@ from unit.publish.samples import (
 
 def many(*outcomes: Diagnosis | CannotRun) -> Metrics:
     """The samples after one run with these paths."""
-    metrics, run = Metrics(lambda: NOW), record_of(*outcomes)
+    metrics, run = new_metrics(), record_of(*outcomes)
     metrics.show(probe(), ProbeStatus())
     status = statuses.after_run(ProbeStatus(), probe(), run, NextRun(NOW + 60))
-    metrics.update(REF, status)
-    metrics.count(probe(), run)
+    metrics.run_ended(REF, status, run)
     return metrics
 
 
@@ -95,7 +94,7 @@ def test_missing_evidence_of_several_paths_counts_once() -> None:
         Bundle(PathRun(plan(), Request(NOW, port, answer), Evidence({fact: (missing, missing)})))
         for port in (20001, 20002)
     )
-    metrics, run = Metrics(lambda: NOW), record_of(healthy(), healthy())
+    metrics, run = new_metrics(), record_of(healthy(), healthy())
     metrics.show(probe(), ProbeStatus())
-    metrics.count(probe(), replace(run, result=replace(run.result, bundles=bundles)))
+    metrics.run_ended(REF, ProbeStatus(), replace(run, result=replace(run.result, bundles=bundles)))
     assert of(scrape(metrics), "evidence_errors_total") == {("bpftool", "EvidenceTimeout"): 2}

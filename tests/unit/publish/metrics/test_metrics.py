@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from datapath_probe.api.path_profile import PathProfile
@@ -21,10 +20,9 @@ from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.interfaces import Retry
-from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun, RunResult
-from unit.publish.metrics.scrapes import REF, after, of, scrape
+from unit.publish.metrics.scrapes import REF, after, new_metrics, of, scrape
 from unit.publish.samples import (
     CANNOT_RUN,
     NOW,
@@ -153,14 +151,14 @@ def test_path_changes_continue_to_count_after_a_restart() -> None:
         load_balancing=LoadBalancing.PER_PACKET,
     )
     status = ProbeStatus(path_profile=profile)
-    metrics = Metrics(lambda: NOW)
+    metrics = new_metrics()
     metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
     assert of(scrape(metrics), "path_changes_total") == {(): 3}
 
 
 def test_after_a_restart_gauges_show_the_stored_status() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
-    metrics = Metrics(lambda: NOW)
+    metrics = new_metrics()
     metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
     samples = scrape(metrics)
     assert of(samples, "success") == {(): 0}
@@ -212,7 +210,8 @@ def test_missing_evidence_is_counted_by_tool_and_reason() -> None:
     lost_evidence = Bundle(PathRun(plan(), Request(NOW, 20001, missing), evidence))
     metrics = after([])
     run = record(healthy())
-    metrics.count(probe(), replace(run, result=RunResult(NOW, NOW, (healthy(),), (lost_evidence,))))
+    run = replace(run, result=RunResult(NOW, NOW, (healthy(),), (lost_evidence,)))
+    metrics.run_ended(REF, ProbeStatus(), run)
     assert of(scrape(metrics), "evidence_errors_total") == {
         ("bpftool", "EvidenceTimeout"): 1,
         ("curl", "EvidenceTimeout"): 1,
@@ -236,7 +235,7 @@ def test_failed_status_writes_are_counted_by_response() -> None:
 def test_metrics_of_the_operator_itself() -> None:
     run = replace(record(healthy()), due=NOW - 2)
     metrics = after([])
-    metrics.count(probe(), run)
+    metrics.run_ended(REF, ProbeStatus(), run)
     samples = scrape(metrics)
     assert of(samples, "scheduler_heartbeat_timestamp_seconds") == {(): NOW}
     assert of(samples, "schedule_lag_seconds_bucket")[("1.0",)] == 0
@@ -249,7 +248,7 @@ def test_metrics_of_the_operator_itself() -> None:
 def test_there_are_no_created_series_and_openmetrics_can_be_parsed() -> None:
     metrics = after([healthy(), diverging()])
     assert not [name for name, _ in scrape(metrics) if name.endswith("_created")]
-    text = generate_openmetrics(metrics.registry).decode()  # type: ignore[no-untyped-call]
+    text = metrics.scrape("application/openmetrics-text")[0].decode()
     names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}  # type: ignore[no-untyped-call]
     assert {"datapath_probe_runs_total", "datapath_probe_info", "datapath_probe_build_info"} <= names
 

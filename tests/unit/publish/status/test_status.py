@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from datapath_probe.api.probe import InvalidSpec
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
@@ -154,8 +153,8 @@ def test_suspending_twice_changes_nothing() -> None:
 
 
 def test_an_invalid_spec_is_stalled_and_its_path_unknown() -> None:
-    of = InvalidSpec(probe().meta, ProbeStatus(), "spec.schedule.interval: must be a duration")
-    status = statuses.invalid(after([healthy()]), of, NOW)
+    message = "spec.schedule.interval: must be a duration"
+    status = statuses.stalled(after([healthy()]), probe().meta, Reason.INVALID_SPEC, message, NOW)
     assert says(status) == {
         "ExpectationMet": "Unknown",
         "PathHealthy": "Unknown",

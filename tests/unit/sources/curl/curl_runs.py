@@ -39,7 +39,7 @@ def run(request: CurlRequest, **environment: str) -> ClientReport | Unavailable:
     """Send it, and parse the report."""
     argv, stdin = curl.argv(request)
     done = subprocess.run(
-        argv, input=stdin or b"", capture_output=True, timeout=30, env=os.environ | environment, check=False
+        argv, input=stdin, capture_output=True, timeout=30, env=os.environ | environment, check=False
     )
     return curl.parse_report(Answer(done.returncode, done.stdout, done.stderr, at=0.0, duration_s=0.0))
 

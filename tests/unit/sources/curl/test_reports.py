@@ -30,6 +30,42 @@ def test_a_response_body_is_returned_byte_for_byte_or_not_at_all(server: Server)
     assert report_of(request_to(server, keep_body=False)).body == b""
 
 
+MIB = 1024 * 1024
+
+
+def _response(body_bytes: int, announced: int | None = None) -> bytes:
+    """A response of x's. `announced`: its Content-Length; None: it is chunked."""
+    body = b"x" * body_bytes
+    if announced is not None:
+        return f"HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\n\r\n".encode() + body
+    size = f"{body_bytes:x}\r\n".encode()
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + body + b"\r\n0\r\n\r\n"
+
+
+def test_a_response_at_the_limit_is_read_to_its_end(server: Server) -> None:
+    server.response = _response(8 * MIB, announced=8 * MIB)
+    report = report_of(request_to(server))
+    assert (report.failure, report.body_cut, len(report.body)) == (None, False, 8 * MIB)
+
+
+def test_the_body_of_a_longer_response_is_not_read_and_the_server_did_answer(server: Server) -> None:
+    server.response = _response(0, announced=8 * MIB + 1)
+    report = report_of(request_to(server))
+    assert (report.exit_code, report.failure) == (CurlExit.FILESIZE_EXCEEDED, None)
+    assert (report.status, report.answered, report.body_cut, report.body) == (200, True, True, b"")
+
+
+def test_a_response_that_does_not_end_is_read_at_a_limited_rate(server: Server) -> None:
+    """However old curl is: since 8.4 it ends the transfer at the limit, before it reads on until the timeout."""
+    server.response = _response(40 * MIB)
+    report = report_of(request_to(server, timeout_s=3))
+    if report.exit_code == CurlExit.FILESIZE_EXCEEDED:
+        assert (report.failure, report.body_cut) == (None, True)
+    else:
+        assert report.failure is ClientFailure.TIMED_OUT
+    assert len(report.body) < 3 * 4 * MIB + 8 * MIB  # the first second may exceed the rate
+
+
 def test_refused(server: Server) -> None:
     report = report_of(request_to(server, port=free_port()))
     assert (report.exit_code, report.failure) == (CurlExit.COULDNT_CONNECT, ClientFailure.NOT_CONNECTED)

@@ -1,0 +1,68 @@
+"""What an administrator forbids all probes to request. Called by `resolve`.
+
+In: a plan. Out: `CannotRun` if it is forbidden, before anything is sent.
+"""
+
+from dataclasses import dataclass
+
+from ..api.reasons import Reason
+from ..api.spec import Method
+from .objects import Inventory
+from .plan import CannotRun, Plan, ServiceTarget
+
+_SAFE_METHODS = (Method.GET, Method.HEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """What is forbidden, by default nothing.
+
+    `host_network`: destinations whose address is not that of a pod with its own network. `unsafe_methods`: all but GET
+    and HEAD. `other_users`: source containers that run as another user than their pod.
+    """
+
+    host_network: bool = False
+    unsafe_methods: bool = False
+    other_users: bool = False
+
+
+UNRESTRICTED = Restrictions()
+
+
+def forbidden(plan: Plan, restrictions: Restrictions, inventory: Inventory) -> CannotRun | None:
+    """Why this plan may not be run; None if it may."""
+    found = (
+        (restrictions.unsafe_methods and _unsafe_method(plan))
+        or (restrictions.other_users and _other_user(plan))
+        or (restrictions.host_network and _host_network(plan, inventory))
+    )
+    if not found:
+        return None
+    pod = plan.source.pod
+    return CannotRun(*found, source=f"{pod.namespace}/{pod.name}", destination=plan.target.display)
+
+
+def _unsafe_method(plan: Plan) -> tuple[Reason, str] | None:
+    method = plan.request.method
+    if method in _SAFE_METHODS:
+        return None
+    return Reason.METHOD_FORBIDDEN, f"the operator does not send {method} requests (--forbid-unsafe-methods)"
+
+
+def _other_user(plan: Plan) -> tuple[Reason, str] | None:
+    containers = plan.source.pod.containers
+    if not any(container.other_user for container in containers if container.name == plan.container):
+        return None
+    message = f"container {plan.container} runs as another user than its pod (--forbid-other-users)"
+    return Reason.CONTAINER_USER_FORBIDDEN, message
+
+
+def _host_network(plan: Plan, inventory: Inventory) -> tuple[Reason, str] | None:
+    """Judged by the addresses of pods alone: an EndpointSlice can name any address, and any pod as its owner."""
+    unready = plan.target.unready if isinstance(plan.target, ServiceTarget) else ()
+    addresses = (backend.ip for backend in (*plan.target.backends, *unready))
+    ip = next((ip for ip in addresses if inventory.pod_with(ip) is None), None)
+    if ip is None:
+        return None
+    message = f"{ip} is not the address of a pod with its own network (--forbid-host-network)"
+    return Reason.HOST_NETWORK_FORBIDDEN, message
