@@ -130,6 +130,7 @@ _PACKET: Final[Mapping[str, Check]] = {
     "protocol": one_of("tcp", "udp"),
     "source_port": _PORT,
     "destination_port": _PORT,
+    "mark": _LONG,
     **_INSIDE,
 }
 

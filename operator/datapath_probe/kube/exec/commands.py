@@ -42,6 +42,7 @@ _PACKET: Final = (
     ("protocol", "ipproto"),
     ("source_port", "sport"),
     ("destination_port", "dport"),
+    ("mark", "mark"),
 )
 
 

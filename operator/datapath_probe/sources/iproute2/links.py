@@ -108,6 +108,11 @@ def route_to(node: str, ip: IpAddress) -> Fact:
     return Fact.of(FactKind.ROUTE, node, destination=ip)
 
 
+def marked_route_to(node: str, ip: IpAddress, mark: int) -> Fact:
+    """How the node's kernel would deliver a packet to this address with this mark."""
+    return Fact.of(FactKind.ROUTE, node, destination=ip, mark=mark)
+
+
 def routes_for(node: str, ip: IpAddress) -> Fact:
     """All routes of the node's main table that match this address, not only the one that the kernel prefers."""
     return Fact.of(FactKind.ROUTES, node, match=ip)

@@ -145,7 +145,8 @@ def test_keys_of_states_are_not_read() -> None:
 
 
 def test_what_happens_without_a_policy() -> None:
-    assert xfrm.parse_defaults(answer(RECORDED["default-blocks"]["defaults"])) == {Direction.IN}
+    found = xfrm.parse_defaults(answer(RECORDED["default-blocks"]["defaults"]))
+    assert found == frozenset({Direction.IN})
     assert xfrm.parse_defaults(answer(RECORDED["blocks-leaving"]["defaults"])) == frozenset()
     assert xfrm.parse_defaults(answer("", 255, b'Command "getdefault" is unknown')) == frozenset()
 
