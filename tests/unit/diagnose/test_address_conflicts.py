@@ -66,7 +66,7 @@ def test_until_the_endpoint_map_follows_it_is_a_latent_fault(name: str) -> None:
 
 
 def test_a_local_route_without_a_device_counts_too() -> None:
-    assert "local address" in found(held("healthy-cross-node"), LOOKUP).message
+    assert "has a local route to" in found(held("healthy-cross-node"), LOOKUP).message
 
 
 def test_where_the_stack_delivers_the_local_route_wins() -> None:

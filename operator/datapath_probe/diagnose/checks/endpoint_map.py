@@ -168,7 +168,7 @@ def _hands_to_host(context: CheckContext, record: lxcmap.EndpointRecord | Absent
 
 def _conflict(held: Held, pod: PodFacts | None, defects: tuple[Defect, ...]) -> Contradiction:
     """An address of a pod that is local to a node, too; no defect if packets of this path do not meet that."""
-    name = f", which is the address of pod {pod.pod.namespace}/{pod.pod.name}" if pod else ""
+    name = f", although it is the address of pod {pod.pod.namespace}/{pod.pod.name}" if pod else ""
     effect = (
         "packets for the pod may go to the node's own stack, which answers in the pod's place"
         if defects

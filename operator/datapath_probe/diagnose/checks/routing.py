@@ -74,8 +74,8 @@ def _outside_tunnel(context: CheckContext, node: str, pod: PodFacts) -> Iterator
         message = f"{held}: it does not send packets to the pod"
         yield Contradiction(Reason.ADDRESS_CONFLICT, message, (Defect.LOST,), held.rests_on)
         return
-    found = _via(route) if isinstance(route, links.Route) else "no route there"
-    message = f"{node} has no route to {pod.ip}, a pod of {pod.node.name}, through {CILIUM_HOST} ({found})"
+    instead = f": it sends packets {_via(route)}" if isinstance(route, links.Route) else ""
+    message = f"{node} has no route through {CILIUM_HOST} to {pod.ip}, a pod of {pod.node.name}{instead}"
     yield Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,))
 
 

@@ -26,7 +26,7 @@ class Held:
 
     def __str__(self) -> str:
         if not self.devices:
-            return f"{self.node} has a route of its own for {self.address} as a local address"
+            return f"{self.node} has a local route to {self.address}"
         return f"{self.node} has {self.address} on its own device {', '.join(self.devices)}"
 
 

@@ -57,7 +57,7 @@ def _filtering(
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
     unknown: list[Unavailable] = []
-    for fact, search in _searches(context, node, namespace):
+    for fact, search in _searches(context, node, namespace, translated=namespace is not None):
         if isinstance(search, Unavailable):
             unknown.append(search)
             continue
@@ -70,7 +70,23 @@ def _filtering(
                 return _filters(where, loss, fact, harm)
             if loss:
                 unknown.insert(0, _may_filter(where, loss))
-    return next((reading for reading in map(if_expected, unknown) if reading), None)
+    redirected = None if namespace else _redirected(context, node, hooks, packet, defect)
+    return redirected or next((reading for reading in map(if_expected, unknown) if reading), None)
+
+
+def _redirected(
+    context: CheckContext, node: str, hooks: Sequence[str], packet: Packet, defect: Defect
+) -> Contradiction | None:
+    """A rule of the node that certainly sends this packet elsewhere, although it has the address of its destination:
+    Services are translated before.
+    """
+    if context.connection.connected and not context.connection.is_of_another:
+        return None
+    for fact, search in _searches(context, node, None, translated=True):
+        loss = None if isinstance(search, Unavailable) else search(hooks, packet)
+        if isinstance(loss, Loss) and loss.certain and loss.does in (REDIRECTS, DIVERTS):
+            return _filters(f"on {node}", loss, fact, defect)
+    return None
 
 
 def filtered_at_device(
@@ -98,14 +114,13 @@ def filtered_at_device(
 
 
 def _searches(
-    context: CheckContext, node: str, namespace: str | None
+    context: CheckContext, node: str, namespace: str | None, *, translated: bool
 ) -> Iterator[tuple[Fact, _Search | Unavailable]]:
-    """The rule sets to search, each with its fact. On nodes, redirects are normal for Services; inside a pod, a
-    redirect counts like a drop unless there is a connection.
+    """The rule sets to search, each with its fact. `translated`: rules that redirect packets count like those that drop
+    them, unless there is a connection. On nodes such rules are normal for Services, so that one that may match does not
+    count.
     """
-    translated = namespace is not None and (
-        not context.connection.connected or context.connection.no_conntrack_entries
-    )
+    translated = translated and (not context.connection.connected or context.connection.is_of_another)
     of_iptables, of_nft = iptables.fact(node, namespace), nftables.fact(node, namespace)
     filters = context.reader.read(of_iptables, iptables.parse)
     chains = context.reader.read(of_nft, nftables.parse)
