@@ -16,6 +16,7 @@ from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.maps import lxcmap
+from unit.diagnose.netstack.test_host_path import failed
 from unit.diagnose.test_answered_by_another import refused
 from unit.diagnose.test_node_stack import answered, destination, found
 from unit.recorded import recorded
@@ -123,3 +124,19 @@ def test_once_the_map_has_followed_a_failure_is_explained(first_only: bool) -> N
 def test_devices_are_read_only_if_the_address_is_local() -> None:
     run = recorded("healthy-beside-ipsec-policies-for-other-packets")
     assert not [fact for fact, _ in run.evidence if fact.kind is FactKind.LOCAL_ADDRESS]
+
+
+@pytest.mark.parametrize(
+    ("run", "explained"),
+    [
+        (failed("healthy-from-host-cross-node"), True),
+        (recorded("connection-refused"), False),  # conntrack has packets to the pod
+    ],
+)
+def test_a_rejection_is_explained_without_a_reading_of_the_map_unless_packets_reached_the_pod(
+    run: PathRun, explained: bool
+) -> None:
+    pod = destination(run)
+    finding = found(holding(run, pod.node.name, pod.ip, "cilium_host"), LOOKUP)
+    assert finding.reason is Reason.ADDRESS_CONFLICT
+    assert bool(finding.defects) is explained

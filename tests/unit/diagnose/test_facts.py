@@ -33,4 +33,4 @@ def test_all_traces_of_a_connection_are_read_in_one_round() -> None:
 
 
 def test_a_run_with_all_evidence_reads_no_more() -> None:
-    assert facts_of(recorded("healthy-beside-ipsec-policies-for-other-packets")) == []
+    assert facts_of(recorded("healthy-cross-node")) == []

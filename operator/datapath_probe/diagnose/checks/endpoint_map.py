@@ -16,6 +16,7 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ...sources.agent import agent_endpoint
 from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.client_report import ClientFailure, ClientReport
 from ...sources.maps import lxcmap
 from ...sources.maps.lxcmap import TO_HOST
 from ..context import CheckContext
@@ -127,22 +128,15 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
         (fact,),
     )
+    held = _held_by_node(context, hop, pod, fact)
+    if isinstance(held, Contradiction):
+        return hop.stale(held)
     if isinstance(agent, Unavailable):
         return hop.stale(missing) if isinstance(record, Absent) else hop.unknown(agent)
     hop.intent(
         f"endpoint {agent.id} of this node",
         {"endpointID": agent.id, "identity": agent.identity, "ifindex": agent.ifindex, "mac": agent.mac},
     )
-    held = held_by(context, node, address)
-    if isinstance(held, Held):
-        # agents restore the pod's entry now and then, so an earlier reading counts, too
-        entries = context.reader.series(fact, lxcmap.parse)
-        by_map = (
-            any(_hands_to_host(context, entry) for entry in entries) or context.connection.answered_by_other
-        )
-        answers = passes_to_stack(context) or by_map
-        hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
-        return hop.stale(_conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ()))
     misrouted = wrong_route(context, hop, pod, agent)
     if misrouted:
         return hop.fault(misrouted)
@@ -157,6 +151,34 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
     delivered = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
     dropped = _dropped_by_stack(context, pod, agent)
     return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent), held)
+
+
+def _held_by_node(context: CheckContext, hop: HopCheck, pod: PodFacts, fact: Fact) -> Fault:
+    """The pod's address on a device of its own node. Agents change the entry of the endpoint map (`fact`) back and
+    forth, so an earlier reading counts, too; and so do packets of this connection that met the node's stack.
+    """
+    held = held_by(context, hop.expected.node, pod.ip)
+    if not isinstance(held, Held):
+        return held
+    hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
+    entries = context.reader.series(fact, lxcmap.parse)
+    answers = (
+        passes_to_stack(context)
+        or any(_hands_to_host(context, entry) for entry in entries)
+        or _met_by_stack(context, pod)
+    )
+    return _conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ())
+
+
+def _met_by_stack(context: CheckContext, pod: PodFacts) -> bool:
+    """Whether packets of this connection to the pod met a stack that rejected them: a refusal although none is known to
+    have reached the destination, or a RST for a reply to the source.
+    """
+    connection, report = context.connection, context.report
+    if pod is context.source:
+        return connection.client_reset
+    rejected = isinstance(report, ClientReport) and report.failure is ClientFailure.NOT_CONNECTED
+    return connection.answered_by_other or (rejected and isinstance(connection.incoming, Absent))
 
 
 def _hands_to_host(context: CheckContext, record: lxcmap.EndpointRecord | Absent | Unavailable) -> bool:

@@ -11,7 +11,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
 from ...sources.client_report import ClientReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
-from ..failure_model.stage import Stage
+from ..failure_model.stage import Stage, stages
 from .flow_events import Events
 from .progress import Progress
 
@@ -100,6 +100,11 @@ class Connection:
         """curl had a connection, but no node has an entry: something else answered, or the entries are gone."""
         neither = isinstance(self.outgoing, Absent) and isinstance(self.incoming, Absent | None)
         return self.connected and neither and not (self.sent or self.received)
+
+    @property
+    def _arrived_at_most(self) -> Stage:
+        """How far requests may have got, if something other than the destination answered as far as is known."""
+        return Stage.SENT if isinstance(self.incoming, Absent) else Stage.RECEIVED
 
     @property
     def is_of_another(self) -> bool:
@@ -199,7 +204,7 @@ class Connection:
             reached,
             at_most,
             translates=translates,
-            answered_instead=sent if self.answered_by_other else None,
+            answered_instead=stages(sent, self._arrived_at_most) if self.answered_by_other else frozenset(),
         )
 
     @property

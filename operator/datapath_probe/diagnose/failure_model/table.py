@@ -217,7 +217,8 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.TAIL_CALL_MISSING: _lost(at(ANSWERED)),
     },
     HopName.REPLY_DELIVERY: {
-        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED)),
+        # the node's stack may send a RST, which looks like one of the source
+        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED), at(REPLIED)),
         Defect.ROUTED_ELSEWHERE: _diverted(at(ANSWERED)),
         # packets reach the node, but not the pod
         Defect.WRONG_INTERFACE: _diverted(at(REPLIED)),

@@ -178,10 +178,10 @@ def answered_by_another(given: VerdictInput) -> Verdict | None:
     After `root_cause`, which names a hop that diverts packets. Before `observed_failure`, which would name the
     application.
     """
-    observed, sent = given.observed, given.progress.answered_instead
-    if observed is None or sent is None or observed.hop is not HopName.DESTINATION_RESPONSE:
+    observed, reached = given.observed, given.progress.answered_instead
+    if observed is None or not reached or observed.hop is not HopName.DESTINATION_RESPONSE:
         return None
-    segment = segment_between(given.findings, Progress(sent, sent))
+    segment = segment_between(given.findings, Progress(min(reached), max(reached)))
     verdict = Verdict(
         ProbeVerdict.BROKEN,
         observed.reason,
