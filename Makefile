@@ -31,7 +31,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check unit rules-test integration
 ON_THE_LAB := programs e2e
-NIGHTLY := linear programs test-lab e2e-modes
+NIGHTLY := linear mutated programs test-lab e2e-modes
 
 .PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
@@ -64,6 +64,10 @@ programs: $(VENV) ## build what tests run: Kubernetes, Cilium, images; once per 
 
 unit: $(VENV) ## tests without a cluster
 	$(BIN)/pytest tests/unit
+
+.PHONY: mutated
+mutated: $(VENV) ## thousands of mutated runs and bundles, in `make test-nightly`; `make unit` tries some of them
+	$(BIN)/pytest tests/unit/mutated tests/unit/api/test_limits.py --hypothesis-profile=nightly --timeout=1800
 
 integration: $(VENV) ## tests against a real API server, real shells, real curl
 	$(BIN)/pytest tests/integration

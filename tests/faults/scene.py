@@ -17,6 +17,7 @@ from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
 from e2e.waiting import until
 from faults.inject import devices, maps
+from faults.inject.endpoint_slices import SLICES, endpoint_slice
 from faults.modes import Mode
 from lab.cluster import Lab
 
@@ -32,6 +33,10 @@ LOCAL = "hangar"
 """A Service with `internalTrafficPolicy: Local` and one backend, the deathstar near the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
+ABROAD = "abroad"
+"""A Service without a selector."""
+ABROAD_IP = "203.0.113.9"
+"""An address that the control-plane node answers for, and that no object has."""
 HEALTH_PORT = 4240
 """The health port of Cilium agents, in the host network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -46,6 +51,7 @@ class Target(StrEnum):
     SERVICE = "service"
     BOTH = "both"
     LOCAL = "local"
+    ABROAD = "abroad"
     NODE_PORT = "node-port"
     HOST = "host"
     OWN_HOST = "own-host"
@@ -125,6 +131,10 @@ class Scene:
         ip: str = service["spec"]["clusterIP"]
         return ip
 
+    def name_server_slot(self) -> maps.MapEntry:
+        """Slot 0 of the cluster's DNS over TCP on the ship's node."""
+        return maps.service_slot(self.lab, self.source, self.name_server_ip, 53, 0)
+
     def slot(self, name: str, number: int) -> maps.MapEntry:
         """A slot of a Service on the ship's node."""
         return maps.service_slot(self.lab, self.source, self.service_ip(name), 80, number)
@@ -151,8 +161,21 @@ class Scene:
         scene = cls(lab, api, galaxy, mode)
         scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
+        scene._create_service(ABROAD, scene.far, {"selector": None})
+        scene._reach_abroad()
         scene.wait_host_ready()
         return scene
+
+    def _reach_abroad(self) -> None:
+        """An address outside the cluster, listed by hand, with a server: the agent's health port."""
+        body = endpoint_slice(ABROAD, ABROAD_IP, HEALTH_PORT)
+        if self.api.get(f"{SLICES}/{body['metadata']['name']}") is None:
+            self.api.create(SLICES, body)
+        gateway = self.node_ip(CONTROL_PLANE)
+        rule = f"PREROUTING -t nat -d {ABROAD_IP} -j DNAT --to-destination {gateway}"
+        self.lab.run(CONTROL_PLANE, "sh", "-c", f"iptables -C {rule} 2>/dev/null || iptables -A {rule}")
+        for node in (self.source, self.destination):
+            self.lab.run(node, "ip", "route", "replace", f"{ABROAD_IP}/32", "via", gateway)
 
     def wait_host_ready(self) -> None:
         """Wait until the pod in the host's network is ready."""
@@ -221,10 +244,11 @@ class Scene:
                 return to_pod(SHIP, self.near)
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
-            case Target.FROM_HOST_TO_FAR:
-                return to_pod(HOST, self.far)
-            case Target.FROM_HOST_TO_NEAR:
-                return to_pod(HOST, self.near)
+            case Target.FROM_HOST_TO_FAR | Target.FROM_HOST_TO_NEAR:
+                return to_pod(HOST, self.far if target is Target.FROM_HOST_TO_FAR else self.near)
+            case Target.ABROAD:
+                service = {"service": {"name": ABROAD, "port": 80}}
+                return {**self._to_host(self.destination), "destination": service}
             case Target.HOST:
                 return self._to_host(self.destination)
             case Target.OWN_HOST:

@@ -25,7 +25,13 @@ _PATHS = {_name(path): path for path in sorted(BUNDLES.glob("cilium-*/*/*.json")
 @cache
 def recorded(name: str) -> PathRun:
     """The run with this name."""
-    return Bundle.from_json(_PATHS[name].read_bytes()).run
+    return Bundle.from_json(document(name)).run
+
+
+@cache
+def document(name: str) -> bytes:
+    """The bundle with this name, as it is saved."""
+    return _PATHS[name].read_bytes()
 
 
 def names() -> list[str]:

@@ -1,10 +1,11 @@
-"""Keeps a status within the size limit of an object. Called by `publish`.
+"""Keeps a status within the size limit of an object, or reduces it to the essential. Called by `publish` and `kube`.
 
 etcd and every watcher carry each byte. `status` clips single values, but 32 paths of 32 hops with all their evidence
 still add up to megabytes.
 """
 
 import json
+from collections.abc import Mapping
 
 from .hop_result import HopEvidence
 from .model import ApiModel
@@ -13,6 +14,12 @@ from .status import ProbeStatus
 from .vocabulary import HopVerdict
 
 SIZE_LIMIT_BYTES = 256 * 1024
+ESSENTIAL = ("observedGeneration", "verdict", "reason", "conditions")
+
+
+def essential(status: Mapping[str, object]) -> dict[str, object]:
+    """What every version of the schema has, for an API server that refuses the rest of a status."""
+    return {name: status[name] for name in ESSENTIAL if name in status}
 
 
 def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeStatus:

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from .model import ApiModel, Clip
-from .status_fields import BriefName, Count, Latency, Reason, Short, Text, Time
+from .limits import Clip
+from .model import ApiModel
+from .status_fields import BriefName, Count, Latency, Reason, Short, Text, Time, Vni
 
 PACKETS_LIMIT = 96
 ERRORS_LIMIT = 8
@@ -30,7 +31,7 @@ class CapturedPacket(ApiModel):
     encapsulation: Short | None = None
     """Tunnel protocol: vxlan or geneve. Absent without encapsulation."""
 
-    vni: int | None = None
+    vni: Vni | None = None
     """Network identifier of the tunnel packet, which carries the security identity of the source."""
 
     source: Annotated[str, Clip(24)]

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from .model import ApiModel, Clip
-from .status_fields import Reason, Text, Time
+from .limits import Clip
+from .model import ApiModel
+from .status_fields import Generation, Reason, Text, Time
 
 
 class ConditionStatus(StrEnum):
@@ -26,7 +27,7 @@ class Condition(ApiModel):
     status: ConditionStatus
     """True, False or Unknown."""
 
-    observed_generation: int | None = None
+    observed_generation: Generation | None = None
     """Generation of the probe that this condition is based on."""
 
     last_transition_time: Time

@@ -15,4 +15,4 @@ CAPTURE_ANNOTATION = f"{GROUP}/capture"
 """Any new value triggers one run at once, whose packets are captured."""
 
 SEVERITY_LABEL = f"{GROUP}/severity"
-"""Passed on to alerts as the label `severity` of `datapath_probe_info`."""
+"""Passed on to alerts as the label `severity` of `datapath_probe_info`: critical, warning, info or none."""

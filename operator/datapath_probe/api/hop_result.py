@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from .model import ApiModel, Clip
+from .limits import Clip
+from .model import ApiModel
 from .status_fields import Hop, Line, Name, Reason, Text
 from .vocabulary import HopVerdict, Stance
 
@@ -51,7 +52,7 @@ class WitnessReport(ApiModel):
     summary: Line = ""
     """What the witness reports, in one sentence."""
 
-    facts: Annotated[Mapping[str, Annotated[str, Clip(256)]], Clip(FACTS_LIMIT)] = {}
+    facts: Annotated[Mapping[Annotated[str, Clip(64)], Annotated[str, Clip(256)]], Clip(FACTS_LIMIT)] = {}
     """The values behind the summary."""
 
 

@@ -1,13 +1,12 @@
-"""The base of the models of spec and status: names, strictness, bounds, and validation rules.
+"""The base of the models of spec and status: names, strictness, and validation rules.
 
 A `Rule` is declared next to the field or model that it applies to. The CRD contains it as CEL for the API server, and
 Python checks it here again, because the API server may hold objects that are older than the schema.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
@@ -58,33 +57,6 @@ def matches(pattern: str, message: str) -> Rule:
 def cel_string(text: str) -> str:
     """A CEL string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A bound that cuts what is longer instead of refusing it: on strings (with "…"), lists and maps."""
-
-    limit: int
-
-    def cut(self, value: Any) -> Any:
-        match value:
-            case str() if len(value) > self.limit:
-                return value[: self.limit - 1] + "…"
-            case Mapping() if len(value) > self.limit:
-                return dict(islice(value.items(), self.limit))
-            case list() | tuple() if len(value) > self.limit:
-                return value[: self.limit]
-        return value
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.cut, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        schema = handler(core)
-        keyword = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}[schema["type"]]
-        return {**schema, keyword: self.limit}
 
 
 class ApiModel(BaseModel):

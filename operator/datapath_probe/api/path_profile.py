@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from .model import ApiModel, Clip
+from .limits import Clip
+from .model import ApiModel
 from .status_fields import BriefName, Count, Line, Name, Short, Time
 from .vocabulary import LoadBalancing
 

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from .hop_result import HopRef, HopResult
-from .model import ApiModel, Clip
-from .status_fields import Address, Hop, Latency, Line, Name
+from .limits import Clip
+from .model import ApiModel
+from .status_fields import Address, ExitCode, Hop, HttpStatus, Identity, Latency, Line, Name, Port
 from .vocabulary import ProbeVerdict
 
 HOPS_LIMIT = 32
@@ -25,7 +26,7 @@ class PathSource(ApiModel):
     ip: Address
     """IP address of the pod."""
 
-    identity: int | None = None
+    identity: Identity | None = None
     """Security identity of the pod."""
 
 
@@ -41,10 +42,10 @@ class PathDestination(ApiModel):
     ip: Address | None = None
     """IP address of the pod."""
 
-    port: int | None = None
+    port: Port | None = None
     """Port of the pod."""
 
-    identity: int | None = None
+    identity: Identity | None = None
     """Security identity of the pod."""
 
     service_ip: Address | None = Field(default=None, alias="serviceIP")
@@ -73,19 +74,19 @@ class Timings(ApiModel):
 class RequestResult(ApiModel):
     """What curl reported."""
 
-    exit_code: int
+    exit_code: ExitCode
     """Exit code of curl."""
 
-    http_status: int | None = None
+    http_status: HttpStatus | None = None
     """HTTP status code of the response."""
 
-    local_port: int | None = None
+    local_port: Port | None = None
     """Source port of the request."""
 
     remote_ip: Address | None = Field(default=None, alias="remoteIP")
     """IP address that curl connected to."""
 
-    remote_port: int | None = None
+    remote_port: Port | None = None
     """Port that curl connected to."""
 
     error: Line | None = None

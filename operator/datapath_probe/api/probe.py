@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from .group import CAPTURE_ANNOTATION, RUN_NOW_ANNOTATION, SEVERITY_LABEL
 from .spec import ProbeSpec
 from .status import RUN_NOW_CLIP, ProbeStatus
+from .vocabulary import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ProbeMeta:
     uid: str
     generation: int
     run_now: str | None  # value of the annotation, clipped as the status keeps it
-    severity: str | None  # value of the label
+    severity: Severity | None  # value of the label; None if there is none, or another one
     capture: str | None = None  # value of the annotation, clipped as the status keeps it
     created: str = ""  # time in UTC, as the API server writes it
 
@@ -35,7 +36,7 @@ class ProbeMeta:
             generation=metadata["generation"],
             run_now=RUN_NOW_CLIP.cut(annotations.get(RUN_NOW_ANNOTATION)),
             capture=RUN_NOW_CLIP.cut(annotations.get(CAPTURE_ANNOTATION)),
-            severity=(metadata.get("labels") or {}).get(SEVERITY_LABEL),
+            severity=_severity((metadata.get("labels") or {}).get(SEVERITY_LABEL)),
             created=metadata.get("creationTimestamp") or "",
         )
 
@@ -66,6 +67,11 @@ class Probe:
             return cls(meta, ProbeSpec.model_validate(probe.get("spec")), status)
         except ValidationError as error:
             return InvalidSpec(meta, status, _in_words(error))
+
+
+def _severity(label: object) -> Severity | None:
+    """A closed list: each value is a series of metrics, and alerts are routed by it."""
+    return next((severity for severity in Severity if severity == label), None)
 
 
 def _in_words(error: ValidationError) -> str:

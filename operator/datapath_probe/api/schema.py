@@ -21,6 +21,9 @@ _HEADER = (
     "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"
 )
 
+# Not part of the dialect.
+_LEFT_OUT = ("$ref", "title", "propertyNames")
+
 _COLUMNS = (
     ("Source", "string", ".status.source", "Pod that sends the request, and its node"),
     ("Destination", "string", ".status.destination", "Destination of the request"),
@@ -67,7 +70,7 @@ def _inlined(schema: JsonSchemaValue, definitions: dict[str, JsonSchemaValue]) -
     """A copy of a schema in the API server's dialect."""
     if "$ref" in schema:  # keys next to the reference describe the field and take precedence
         schema = definitions[schema["$ref"].removeprefix("#/$defs/")] | schema
-    node = {keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "title")}
+    node = {keyword: value for keyword, value in schema.items() if keyword not in _LEFT_OUT}
     if "description" in node:
         node["description"] = " ".join(node["description"].split())
     if "properties" in node:

@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 from .capture import Capture
 from .condition import Condition, ConditionStatus
 from .hop_result import HopRef, Segment
-from .model import ApiModel, Clip
+from .limits import Clip
+from .model import ApiModel
 from .path_profile import PathProfile
 from .path_result import PathResult
-from .status_fields import Count, Hop, Latency, Line, Reason, Text, Time
+from .status_fields import Count, Generation, Hop, Latency, Line, Reason, Text, Time
 from .upgrade import upgraded
 from .vocabulary import ProbeVerdict, Trigger
 
@@ -115,7 +116,7 @@ class HistoryEntry(ApiModel):
 class ProbeStatus(ApiModel):
     """Most recently observed status of the probe."""
 
-    observed_generation: int | None = None
+    observed_generation: Generation | None = None
     """Generation of the probe that this status is based on."""
 
     source: Line | None = None

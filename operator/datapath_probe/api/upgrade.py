@@ -17,7 +17,7 @@ _CONDITIONS = {"Reachable": "ExpectationMet"}
 DEPRECATED = "Deprecated: read once from the status that an earlier version wrote, then removed."
 RETIRED: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     ("way",): {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 16},
-    ("counters", "pathChanges"): {"type": "integer"},
+    ("counters", "pathChanges"): {"type": "integer", "minimum": 0, "maximum": (1 << 53) - 1},
     ("history", "change"): {"type": "string", "maxLength": 120},
 }
 """Retired fields of the status: path and schema."""

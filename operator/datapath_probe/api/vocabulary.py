@@ -82,6 +82,15 @@ class Trigger(StrEnum):
     START = "Start"
 
 
+class Severity(StrEnum):
+    """The severities that a probe can give its alerts; monitoring routes by them."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+    NONE = "none"
+
+
 class ExpectedOutcome(StrEnum):
     """The expected outcome of a request."""
 

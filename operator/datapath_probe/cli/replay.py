@@ -5,14 +5,13 @@ In: a bundle. Out: heading and status for the report. Called by `main`.
 
 from importlib.resources import files
 
-import click
-
 from ..api.status import ProbeStatus
 from ..diagnose.engine import diagnose
 from ..diagnose.run.bundle import Bundle, NotABundleError
 from ..publish.report.report import Heading
 from ..publish.status.status import findings
 from ..runs.run_result import RunResult
+from .terminal import Failure, note
 
 
 def example_bundle() -> bytes:
@@ -21,13 +20,13 @@ def example_bundle() -> bytes:
 
 
 def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
-    """Diagnose the bundle; the status has only what a single run shows. Raises ClickException."""
+    """Diagnose the bundle; the status has only what a single run shows. Raises Failure."""
     try:
         bundle = Bundle.from_json(document)
     except NotABundleError as error:
-        raise click.ClickException(" ".join(str(error).split())) from error
-    for note in bundle.notes:
-        click.echo(f"note: {note}", err=True)
+        raise Failure(str(error)) from error
+    for text in bundle.notes:
+        note(f"note: {text}")
     run = bundle.run
     request = run.plan.request
     line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"

@@ -6,28 +6,27 @@ In: namespace and name. Out: heading and status for the report. Called by `main`
 import asyncio
 from collections.abc import Mapping
 
-import click
-
 from ..api.probe import InvalidSpec, Probe
 from ..api.status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.writes.probes import Probes
 from ..publish.interfaces import Gone, Retry
 from ..publish.report.report import Heading
+from .terminal import Failure
 
 
 def last_run(
     namespace: str, name: str, kubeconfig: str | None, context: str | None
 ) -> tuple[Heading, ProbeStatus]:
-    """Read the probe. Raises ClickException if it does not exist or cannot be read."""
+    """Read the probe. Raises Failure if it does not exist or cannot be read."""
     try:
         found = asyncio.run(_read(namespace, name, kubeconfig, context))
     except LoginError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error)) from error
     if isinstance(found, Gone):
-        raise click.ClickException(f"there is no DatapathProbe {namespace}/{name}")
+        raise Failure(f"there is no DatapathProbe {namespace}/{name}")
     if isinstance(found, Retry):
-        raise click.ClickException(found.reason)
+        raise Failure(found.reason)
     probe = Probe.from_object(found)
     return Heading(f"{namespace}/{name}", _request_line(probe)), probe.status
 

@@ -5,13 +5,13 @@ In: options. Out: the exit code. Called by `main`.
 
 import asyncio
 
-import click
 import structlog
 
 from ..control.app import Options, StartError, serve
 from ..control.web import PortError
 from ..kube.client import LoginError
 from . import logs
+from .terminal import Failure
 
 
 def run_operator(options: Options, log_level: str) -> None:
@@ -20,7 +20,7 @@ def run_operator(options: Options, log_level: str) -> None:
     try:
         asyncio.run(serve(options))
     except (LoginError, StartError, PortError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(str(error)) from error
     except Exception:
         structlog.get_logger(__name__).exception("operator failed")
         raise SystemExit(1) from None

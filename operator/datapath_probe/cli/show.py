@@ -20,7 +20,7 @@ def show(heading: Heading, status: ProbeStatus, *, output: str, facts: bool) -> 
         click.echo(json.dumps(status.to_object(), indent=2, ensure_ascii=False))
         return
     parts = report(heading, status, facts=facts)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # brackets are no markup
     if console.is_terminal:
         console.print(*parts, sep="\n")
         return

@@ -57,7 +57,8 @@ class ContextBuilder:
     def _report(self) -> ClientReport | Unavailable | None:
         """curl's report; None while the request is in flight."""
         reading = self.run.request.reading
-        return None if reading is None else curl.parse_report(reading)
+        timeout_s = self.run.plan.request.timeout_s
+        return None if reading is None else curl.parse_report(reading, timeout_s)
 
     def _connection(self, report: ClientReport | Unavailable | None, candidate: Backend | None) -> Connection:
         """The traces of the request's packets; empty while the request is in flight."""

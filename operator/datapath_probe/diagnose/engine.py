@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..api.vocabulary import HopVerdict
+from ..api.reasons import Reason
+from ..api.vocabulary import Encapsulation, HopVerdict, ProbeVerdict
 from ..evidence.delivery import delivery
 from ..evidence.fact import Fact
+from ..evidence.internal_error import internal_error
 from ..evidence.reading import Answer, Unavailable
+from ..sources import curl
 from ..sources.client_report import ClientReport
 from .context import CheckContext
+from .datapath.map_headroom import map_pressures
 from .examination import Examination
 from .finding.diagnosis import Diagnosis
 from .finding.evidence_reader import ParseCache
@@ -23,8 +27,16 @@ def diagnose(
 ) -> Diagnosis:
     """The verdict on one path, with the finding of every hop. Total: any evidence, even none, gives a diagnosis.
 
-    `confirmation`: how often a contradiction must be read before it counts.
+    An exception of a check makes its hop Unknown, any other exception the path. `confirmation`: how often a
+    contradiction must be read before it counts.
     """
+    try:
+        return _diagnosed(run, parse_cache, confirmation)
+    except Exception as error:
+        return _undiagnosed(run, internal_error("the diagnosis", error))
+
+
+def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: ConfirmationPolicy) -> Diagnosis:
     examination = Examination.of(run, parse_cache, confirmation)
     context, given = examination.context, examination.verdict_input()
     verdict = conclude(given)
@@ -46,16 +58,47 @@ def diagnose(
         findings=verdict.findings,
         profile=None if given.change else observed_profile(context, given.findings),
         rule=verdict.rule,
-        confirm=frozenset().union(*(finding.confirm for finding in given.findings)),
-        needs_second_look=may_look_again and any(map(_is_doubtful, given.findings)),
+        confirm=frozenset().union(*(finding.confirm for finding in (*given.findings, *given.doubts))),
+        needs_second_look=may_look_again and any(map(_is_doubtful, (*given.findings, *given.doubts))),
+        faulty_others=examination.faulty_others(),
+        map_pressure=map_pressures(context),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),
     )
 
 
 def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fact]:
-    """The facts that checks ask for and that have no reading yet, in the order of the checks."""
-    return Examination.of(run, parse_cache).facts()
+    """The facts that checks ask for and that have no reading yet, in the order of the checks. None if that ends with an
+    exception: `diagnose` reports it.
+    """
+    try:
+        return Examination.of(run, parse_cache).facts()
+    except Exception:
+        return ()
+
+
+def _undiagnosed(run: PathRun, error: Unavailable) -> Diagnosis:
+    """What is known without an examination: what curl reports."""
+    reading, timeout_s = run.request.reading, run.plan.request.timeout_s
+    report = None if reading is None else curl.parse_report(reading, timeout_s)
+    return Diagnosis(
+        plan=run.plan,
+        backend=None,
+        report=report if isinstance(report, ClientReport) else None,
+        local_port=run.request.local_port,
+        locality=None,
+        encapsulation=Encapsulation.NONE,
+        met=None,
+        verdict=ProbeVerdict.UNKNOWN,
+        reason=Reason.INTERNAL_ERROR,
+        message=error.message,
+        divergence=None,
+        segment=None,
+        symptom=None,
+        findings=(),
+        profile=None,
+        rule="internal_error",
+    )
 
 
 def _unread(context: CheckContext) -> Iterator[tuple[str, str]]:

@@ -29,3 +29,4 @@ class EvidenceError(StrEnum):
     AGENT_NOT_RESPONDING = "AgentNotResponding"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
     UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
+    INTERNAL_ERROR = "InternalError"

@@ -12,6 +12,7 @@ from .parameters import (
     Check,
     address,
     bits,
+    cgroup,
     device_name,
     fitting,
     name,
@@ -19,6 +20,7 @@ from .parameters import (
     one_of,
     path,
     several,
+    uid,
 )
 
 
@@ -46,6 +48,7 @@ class FactKind(StrEnum):
     ENDPOINT_PROGRAM_LINK = "endpoint-program-link"
     DEVICE_PROGRAM_LINK = "device-program-link"
     CGROUP_PROGRAM_LINK = "cgroup-program-link"
+    CGROUP_PROGRAMS = "cgroup-programs"
     # the network stack of a node, or of a pod by its network namespace
     LINK = "link"
     LINK_COUNTERS = "link-counters"
@@ -75,6 +78,7 @@ class FactKind(StrEnum):
     POLICY_RULES = "policy-rules"
     POLICY_SELECTORS = "policy-selectors"
     BPF_METRICS = "bpf-metrics"
+    MAP_PRESSURE = "map-pressure"
     # what happens to packets
     HUBBLE_SOCKET = "hubble-socket"
     FLOWS = "flows"
@@ -159,6 +163,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.ENDPOINT_PROGRAM_LINK: _of(endpoint=_endpoint, program=name),
     FactKind.DEVICE_PROGRAM_LINK: _of(device=device_name, program=name),
     FactKind.CGROUP_PROGRAM_LINK: _of(program=name),
+    FactKind.CGROUP_PROGRAMS: _of(root=cgroup, pod=uid),
     FactKind.LINK: _of(_INSIDE, device=device_name),
     FactKind.LINK_COUNTERS: _of(device=device_name),
     FactKind.ROUTE: _of(_PACKET, destination=address),
@@ -186,6 +191,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.POLICY_RULES: _of(),
     FactKind.POLICY_SELECTORS: _of(),
     FactKind.BPF_METRICS: _of(),
+    FactKind.MAP_PRESSURE: _of(),
     FactKind.HUBBLE_SOCKET: _of(path=path),
     FactKind.FLOWS: _of(address=address, port=_PORT, since_s=_SECONDS),
     FactKind.ICMP_FLOWS: _of(address=address, since_s=_SECONDS),

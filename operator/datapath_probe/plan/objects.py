@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..addresses import IpAddress
+from .numbers import Count, EndpointId, EpochS, Identity, Port
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Container:
 
     name: str
     running: bool
-    ports: Mapping[str, int]  # named containerPorts → number
+    ports: Mapping[str, Port]  # named containerPorts â number
     other_user: bool = False
 
 
@@ -41,9 +42,9 @@ class Pod:
     containers: tuple[Container, ...]
     default_container: str | None
     labels: Mapping[str, str]
-    restarts: int
-    started_at: float = 0.0
-    created_at: float = 0.0
+    restarts: Count
+    started_at: EpochS = 0.0
+    created_at: EpochS = 0.0
     dns_policy: str = "ClusterFirst"
 
     @property
@@ -70,8 +71,8 @@ class Node:
     unschedulable: bool
     internal_ips: tuple[IpAddress, ...]
     pod_cidrs: tuple[str, ...]
-    ready_changed_at: float = 0.0
-    cordoned_at: float = 0.0
+    ready_changed_at: EpochS = 0.0
+    cordoned_at: EpochS = 0.0
     zone: str = ""
 
 
@@ -80,16 +81,17 @@ class ServicePort:
     """A port of a Service. `target_port` is a number or the name of a containerPort."""
 
     name: str
-    port: int
+    port: Port
     protocol: str
-    target_port: int | str
-    node_port: int | None
+    target_port: Port | str
+    node_port: Port | None
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName. `prefers_close`: its traffic should
-    stay in its zone, according to the hints of its endpoints.
+    stay in its zone, according to the hints of its endpoints. `proxy_name`, `marked_headless`, `exposure`: labels and
+    annotations that decide whether Cilium serves it (`exposure`).
     """
 
     namespace: str
@@ -104,15 +106,20 @@ class Service:
     selector: Mapping[str, str] = field(default_factory=dict)
     prefers_close: bool = False
     headless: bool = False
+    proxy_name: str | None = None
+    marked_headless: bool = False
+    exposure: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One endpoint of an EndpointSlice at one of its ports. `zones`: the zones that it is hinted for."""
+    """One endpoint of an EndpointSlice at one of its ports. `zones`: the zones that it is hinted for. `managed_by`: the
+    controller of the slice, "" if there is none.
+    """
 
     ip: IpAddress
     port_name: str
-    port: int
+    port: Port
     protocol: str
     ready: bool
     serving: bool
@@ -120,6 +127,8 @@ class SliceEndpoint:
     node: str | None
     pod: str | None  # name of targetRef when that is a Pod
     zones: tuple[str, ...] = ()
+    slice_name: str = field(default="", compare=False)
+    managed_by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +139,12 @@ class CiliumEndpoint:
 
     namespace: str
     name: str
-    endpoint_id: int
-    identity: int
+    endpoint_id: EndpointId
+    identity: Identity
     ips: tuple[IpAddress, ...]
     node_ip: IpAddress | None
     state: str
-    written_at: float = field(default=0.0, compare=False)
+    written_at: EpochS = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +171,8 @@ class Agent:
     container: str
     ready: bool
     incarnation: str
-    started_at: float = 0.0
-    ready_changed_at: float = 0.0
+    started_at: EpochS = 0.0
+    ready_changed_at: EpochS = 0.0
 
 
 MAX_ENDPOINTS = 5_000
@@ -183,6 +192,9 @@ class Inventory(Protocol):
     def pod_with(self, ip: IpAddress) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
     def node_with(self, ip: IpAddress) -> Node | None: ...
+    def node_with_pod_cidr(self, cidr: str) -> str | None: ...
+    def has_pod_cidr_within(self, cidr: str) -> bool: ...
+    def node_labels(self, name: str) -> Mapping[str, str]: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def endpoint_count(self, namespace: str, service: str) -> int: ...
     def slice_endpoints(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..addresses import IpAddress, IpFamily, family_of
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
+from .numbers import Port, TimeoutS
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 
 # The maximum size of a request that fits into one packet of any path, without curl's own headers.
@@ -65,12 +66,13 @@ class HostFacts:
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One address that may answer. `target`: its owner, a pod with its own network or a host; None: outside the
-    cluster.
+    cluster. `wrongly_listed`: why no ready endpoint can have this address, as a sentence; "" if one can.
     """
 
     ip: IpAddress
-    port: int
+    port: Port
     target: PodFacts | HostFacts | None
+    wrongly_listed: str = ""
 
     @property
     def pod_facts(self) -> PodFacts | None:
@@ -83,6 +85,12 @@ class Backend:
         return self.target.node if isinstance(self.target, HostFacts) else None
 
     @property
+    def label(self) -> str:
+        """The address and, if known, the pod, for display."""
+        pod, address = self.pod_facts.pod if self.pod_facts else None, f"{self.ip}:{self.port}"
+        return f"{pod.namespace}/{pod.name} ({address})" if pod else address
+
+    @property
     def place(self) -> NodeFacts | None:
         """The node that the address is on; None: outside the cluster."""
         return self.target.node if self.target else None
@@ -91,13 +99,14 @@ class Backend:
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """The frontend of a Service. `ip` is the ClusterIP, or with a `node_port` an address of the source's node.
-    `backends` are those eligible as seen from there.
+    `not_served`: why Cilium does not load-balance it there, as a sentence; "" if it does.
     """
 
     service: Service
     port: ServicePort
     ip: IpAddress
-    node_port: int | None = None
+    node_port: Port | None = None
+    not_served: str = ""
 
     @property
     def number(self) -> int:
@@ -155,11 +164,11 @@ class Request:
     protocol: str
     method: str
     host: str
-    port: int
+    port: Port
     path: str
     headers: tuple[tuple[str, str], ...]
     body: str
-    timeout_s: float
+    timeout_s: TimeoutS
 
     @property
     def fits_one_segment(self) -> bool:
@@ -176,7 +185,7 @@ class Expectation:
 
     statuses: tuple[int, ...]
     body_contains: str | None
-    max_latency_s: float | None
+    max_latency_s: TimeoutS | None
     locality: Locality | None
     encapsulation: Encapsulation | None
     outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED

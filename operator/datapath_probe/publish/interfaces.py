@@ -15,11 +15,6 @@ class ProbeRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The API server has stored it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Gone:
     """The probe no longer exists. Another probe may have its name."""
 
@@ -28,12 +23,21 @@ class Gone:
 class Retry:
     """It was not written. `reason` is one sentence for the log.
 
-    `code`: the HTTP status of the response, None if there was none. `refused`: the same request would be refused again.
+    `code`: the HTTP status of the response, None if there was none. `refused`: the same request would be refused again;
+    `invalid`: for its content.
     """
 
     reason: str
     code: int | None = None
     refused: bool = False
+    invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The API server has stored it. `refused`: it refused the whole, and stored what is essential."""
+
+    refused: Retry | None = None
 
 
 WriteResult = Written | Gone | Retry

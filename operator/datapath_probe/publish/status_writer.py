@@ -1,4 +1,5 @@
 """Writes statuses to the API server: urgent changes at once, others at most every 30 s per probe, only the latest.
+When many wait, urgent ones go first, and namespaces take turns.
 
 In: statuses from `publisher`. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` for each
 failed write. A failed write is retried until it succeeds or a newer status replaces it; less often if the API server
@@ -14,6 +15,7 @@ import structlog
 from ..api.status_document import StatusDocument
 from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
+from .write_turns import WriteTurns
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +28,15 @@ SAY_AGAIN_S = 300.0
 
 @dataclass(slots=True)
 class _Pending:
-    """The status to write for one probe. `urgent` ends the wait; `written_at`: monotonic seconds."""
+    """The status to write for one probe. `urgent` ends the wait. Monotonic seconds: `written_at`, and `said_at`, when
+    the log last said that a write failed.
+    """
 
     probe: ProbeRef
     status: StatusDocument | None = None
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     written_at: float = float("-inf")
+    said_at: float = float("-inf")
     task: asyncio.Task[None] | None = None
 
 
@@ -48,7 +53,7 @@ class StatusWriter:
         self._gone = gone
         self._failed = failed
         self._pending: dict[str, _Pending] = {}
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
+        self._turns = WriteTurns(MAX_CONCURRENT_WRITES)
 
     def put(self, probe: ProbeRef, status: StatusDocument, *, urgent: bool) -> None:
         """Write this status, at once if urgent. It replaces one that has not been written yet."""
@@ -56,6 +61,7 @@ class StatusWriter:
         pending.status = status
         if urgent:
             pending.urgent.set()
+            self._turns.hasten(probe)
         if pending.task is None:
             pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
 
@@ -77,21 +83,15 @@ class StatusWriter:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _write_until_done(self, pending: _Pending) -> None:
-        now = asyncio.get_running_loop().time
-        backoff, said_at = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), float("-inf")
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         try:
             while pending.status is not None:
                 await self._wait(pending)
                 trouble = await self._write(pending)
                 if trouble is None:
                     backoff.succeeded()
-                    said_at = float("-inf")
                     continue
-                self._failed(trouble)
-                if now() - said_at >= SAY_AGAIN_S:
-                    said_at = now()
-                    name = f"{pending.probe.namespace}/{pending.probe.name}"
-                    log.warning("status not written yet", probe=name, reason=trouble.reason)
+                self._report(pending, "status not written yet", trouble)
                 longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
                 await asyncio.sleep(backoff.failed(longest_s))
         finally:
@@ -108,7 +108,7 @@ class StatusWriter:
 
     async def _write(self, pending: _Pending) -> Retry | None:
         """Write the latest status. Returns the error if the write should be retried."""
-        async with self._slots:
+        async with self._turns.turn(pending.probe, urgent=pending.urgent.is_set()):
             status, pending.status = pending.status, None
             was_urgent = pending.urgent.is_set()
             pending.urgent.clear()
@@ -123,4 +123,17 @@ class StatusWriter:
         pending.written_at = asyncio.get_running_loop().time()
         if isinstance(outcome, Gone):
             self._gone(pending.probe)
+        elif outcome.refused:
+            self._report(pending, "status written without details", outcome.refused)
+        else:
+            pending.said_at = float("-inf")
         return None
+
+    def _report(self, pending: _Pending, event: str, trouble: Retry) -> None:
+        """Count the failure, and log it unless it was logged a moment ago."""
+        self._failed(trouble)
+        now = asyncio.get_running_loop().time()
+        if now - pending.said_at >= SAY_AGAIN_S:
+            pending.said_at = now
+            name = f"{pending.probe.namespace}/{pending.probe.name}"
+            log.warning(event, probe=name, reason=trouble.reason)

@@ -33,6 +33,11 @@ class Timings:
     first_byte: float
     total: float
 
+    @property
+    def longest(self) -> float:
+        """The end of the last phase."""
+        return max(self.name_lookup, self.connect, self.tls, self.first_byte, self.total)
+
 
 @dataclass(frozen=True, slots=True)
 class ClientReport:

@@ -8,6 +8,7 @@ Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import IPv6Address
@@ -27,6 +28,12 @@ _LIMITS = ("--max-filesize", str(MAX_RESPONSE_BYTES), "--limit-rate", str(MAX_RA
 
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
 
+
+_COMPLAINT = re.compile(rb"(?<![^\n])curl: option --?[a-z-]{1,40}: [a-z ]{1,60}(?=\r?\n|\Z)")
+_NOT_ENDED = range(126, 256)  # exit codes of shells: it can't be run, or was killed by a signal
+_LAST_STATUS = 999  # curl accepts any status of three digits
+_LONGEST_TIMEOUT_S = 60.0
+_LATE_S = 5.0  # how long after its timeout curl may end, in a container without CPU time
 
 # The members of the report that are used, in addition to the times.
 _REPORT_FIELDS = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
@@ -145,50 +152,71 @@ def _quoted(text: str) -> str:
     return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
 
 
-def strip_progress(stderr: bytes) -> bytes:
-    """The report with only the members that are used here: others contain URLs, including that of a redirect. Anything
-    that is not a report is returned as it is.
+def only_report(stderr: bytes) -> bytes:
+    """The report with only the members that are used here: others contain URLs, including that of a redirect. Nothing
+    else is kept but a complaint about an option: a wrapper of curl may trace the request with its headers. b"{" if it
+    is no report.
     """
-    start = stderr.find(b"{")
+    if b"{" not in stderr:
+        return _complaint(stderr)
     try:
-        report = json.loads(stderr[start:]) if start >= 0 else None
+        report = json.loads(_report_of(stderr))
     except (ValueError, RecursionError):
-        return stderr
+        return b"{"
     if not isinstance(report, dict):
-        return stderr
+        return b"{"
     kept = {
         name: value for name, value in report.items() if name in _REPORT_FIELDS or name.startswith("time_")
     }
-    return stderr[:start] + json.dumps(kept).encode()
+    return json.dumps(kept).encode()
 
 
-def parse_report(reading: Reading) -> ClientReport | Unavailable:
-    """The report; Unavailable(UnparsableOutput) if this curl writes none (before 7.70). A truncated body does not
-    matter.
+def _report_of(stderr: bytes) -> bytes:
+    """What follows warnings and the like."""
+    return stderr[stderr.find(b"{") :] if b"{" in stderr else b""
+
+
+def _complaint(stderr: bytes) -> bytes:
+    """What curl says about an option that it does not know; options contain nothing of a request."""
+    found = _COMPLAINT.search(stderr)
+    return found[0] if found else b""
+
+
+def parse_report(reading: Reading, timeout_s: float = _LONGEST_TIMEOUT_S) -> ClientReport | Unavailable:
+    """The report; Unavailable(UnparsableOutput) if this curl writes none (before 7.70), or its numbers are impossible
+    for a request with this timeout. A truncated body does not matter.
     """
     if isinstance(reading, Unavailable):
         return reading
     report = _parse_report(replace(reading, truncated=False))
     if isinstance(report, Unavailable):
         return report
+    if report.timings.longest > timeout_s + _LATE_S:
+        message = f"curl reports a request of more than {timeout_s:g} s, its timeout"
+        return Unavailable(EvidenceError.UNPARSABLE, message, reading.at)
     return replace(report, body_cut=reading.truncated or report.exit_code == CurlExit.FILESIZE_EXCEEDED)
 
 
-@parser("curl", exit_codes=range(126))
+@parser("curl", exit_codes=range(256))
 def _parse_report(answer: Answer) -> ClientReport | Unavailable:
-    text = answer.stderr[answer.stderr.find(b"{") :] if b"{" in answer.stderr else b""
+    if answer.exit_code in _NOT_ENDED:
+        message = f"curl: exit code {answer.exit_code}: it was killed, or could not be run"
+        return Unavailable(EvidenceError.COMMAND_FAILED, message, answer.at)
+    text = _report_of(answer.stderr)
     if not text:
-        said = line(answer.stderr) or "nothing"
+        said = _complaint(answer.stderr).decode() or "nothing"
         message = f"curl exit {answer.exit_code} without a report (is it older than 7.70?): {said}"
         return Unavailable(EvidenceError.UNPARSABLE, message, answer.at)
-    report = Json(json.loads(text))
+    report = _json(text)
     status = report["http_code"].integer(0)
+    if not 0 <= status <= _LAST_STATUS:
+        raise ValueError("http_code is not a status code")
     timings = Timings(
-        name_lookup=report["time_namelookup"].number(0.0),
-        connect=report["time_connect"].number(0.0),
-        tls=report["time_appconnect"].number(0.0),
-        first_byte=report["time_starttransfer"].number(0.0),
-        total=report["time_total"].number(0.0),
+        name_lookup=_time(report["time_namelookup"]),
+        connect=_time(report["time_connect"]),
+        tls=_time(report["time_appconnect"]),
+        first_byte=_time(report["time_starttransfer"]),
+        total=_time(report["time_total"]),
     )
     return ClientReport(
         failure=_FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
@@ -197,12 +225,32 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         connected=timings.connect > 0 or status > 0,
         status=status,
         local_ip=_address(report["local_ip"]),
-        local_port=max(0, report["local_port"].integer(0)),  # curl 8 reports -1
+        local_port=_port(report["local_port"]),
         remote_ip=_address(report["remote_ip"]),
-        remote_port=max(0, report["remote_port"].integer(0)),
+        remote_port=_port(report["remote_port"]),
         timings=timings,
         body=answer.stdout,
     )
+
+
+def _json(text: bytes) -> Json:
+    """Without the decoder's message, which may quote what a wrapper of curl has printed."""
+    try:
+        return Json(json.loads(text))
+    except ValueError:
+        raise ValueError("what it printed is not a report") from None
+
+
+def _time(shown: Json) -> float:
+    seconds = shown.number(0.0)
+    if seconds < 0:
+        raise ValueError("a time is negative")
+    return seconds
+
+
+def _port(shown: Json) -> int:
+    """0 without a connection, for which curl 8 reports -1."""
+    return 0 if shown.integer(0) == -1 else shown.unsigned(16, 0)
 
 
 def _address(shown: Json) -> IpAddress | None:

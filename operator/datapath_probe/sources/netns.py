@@ -65,7 +65,7 @@ def parse_survey(answer: Answer) -> tuple[Device, ...] | Unavailable:
         Device(
             namespace=name,
             name=device["ifname"].text(),
-            peer_ifindex=device["link_index"].integer() if device["link_index"] else None,
+            peer_ifindex=device["link_index"].unsigned(32) if device["link_index"] else None,
             mac=device["address"].text("").lower(),
             addresses=tuple(address(assigned["local"].text()) for assigned in device["addr_info"] or ()),
         )

@@ -11,11 +11,14 @@ from functools import wraps
 from typing import TypeVar
 
 from ..evidence.errors import EvidenceError
+from ..evidence.internal_error import internal_error
 from ..evidence.reading import Answer, Reading, Unavailable
+from ..visible import visible
 
 T = TypeVar("T")
 
 _LINE_LIMIT = 200  # characters of a tool's output in a message
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # integers of C, signed and unsigned
 
 
 def parser(
@@ -36,6 +39,8 @@ def parser(
                 return parse(reading)
             except (ValueError, OverflowError, RecursionError) as error:
                 return Unavailable(EvidenceError.UNPARSABLE, f"{what}: {line(str(error))}", reading.at)
+            except Exception as error:
+                return internal_error(f"the parser of {what}", error, reading.at)
 
         return parsed
 
@@ -62,9 +67,7 @@ def line(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     first = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    return "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in first[:_LINE_LIMIT]
-    )
+    return visible(first[:_LINE_LIMIT])[:_LINE_LIMIT]
 
 
 class Json:
@@ -134,6 +137,15 @@ class Json:
         value = default if self._value is None else self._value
         if not isinstance(value, int) or isinstance(value, bool):
             raise self._unlike("an integer")
+        if not _LEAST <= value <= _MOST:
+            raise ValueError(f"{line(self._place)} needs more than 64 bits")
+        return value
+
+    def unsigned(self, bits: int, default: int | None = None) -> int:
+        """An integer of this many bits: an id, a port, an index. Facts are built from them."""
+        value = self.integer(default)
+        if not 0 <= value < 1 << bits:
+            raise ValueError(f"{line(self._place)} does not fit into {bits} bits")
         return value
 
     def boolean(self, default: bool | None = None) -> bool:

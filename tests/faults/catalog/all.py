@@ -5,12 +5,14 @@ from collections.abc import Collection
 from faults.catalog import (
     address_conflicts,
     application,
+    backends,
     cluster,
     dns,
     endpoint_map,
     flags,
     foreign_programs,
     forwarding,
+    held_programs,
     host_network,
     host_routes,
     interface,
@@ -52,11 +54,13 @@ FAULTS: tuple[Fault, ...] = (
     *redirects.FAULTS,
     *ipsec_policies.FAULTS,
     *foreign_programs.FAULTS,
+    *held_programs.FAULTS,
     *silent_drops.FAULTS,
     *endpoint_map.FAULTS,
     *address_conflicts.FAULTS,
     *application.FAULTS,
     *cluster.FAULTS,
+    *backends.FAULTS,
     *objects.FAULTS,
 )
 

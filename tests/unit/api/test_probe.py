@@ -63,6 +63,12 @@ def test_annotations_and_labels_are_read() -> None:
     assert (read(spec()).meta.run_now, read(spec()).meta.severity) == (None, None)
 
 
+@pytest.mark.parametrize("label", ["page", "", "CRITICAL", "critical ", 7, None, ["critical"]])
+def test_a_severity_is_one_of_a_closed_list(label: object) -> None:
+    metadata = {**METADATA, "labels": {"datapath-probe.dev/severity": label}}
+    assert Probe.from_object({"metadata": metadata, "spec": spec()}).meta.severity is None
+
+
 def test_a_status_of_another_version_is_used_as_far_as_possible() -> None:
     status = {
         "verdict": "Degraded",

@@ -14,6 +14,7 @@ from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
+from datapath_probe.collect.fair_slots import Slot
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
@@ -38,6 +39,7 @@ class FakeCluster:
         self.unsynced: Mapping[str, str] = {}
         self.error: Exception | None = None
         self.ends = True
+        self.stderr = b""
 
     async def wait_synced(self) -> None:
         if self.unsynced or self.error:
@@ -48,13 +50,15 @@ class FakeCluster:
             raise self.error
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         if not self.ends:
             return RunResult(
                 NOW, NOW + 1, (CannotRun(Reason.RUN_TIMEOUT, "the run did not end within 42 s"),)
             )
         assert capture
-        evidence = Evidence({CAPTURE: (Answer(0, PCAP, b"", NOW, 1.0),)})
+        evidence = Evidence({CAPTURE: (Answer(0, PCAP, self.stderr, NOW, 1.0),)})
         return RunResult(
             NOW, NOW + 1, (healthy(),), (Bundle(PathRun(plan(), Request(NOW, 20001, None), evidence)),)
         )
@@ -142,3 +146,33 @@ def test_an_unwritable_file_is_reported_in_one_line(cluster: FakeCluster, tmp_pa
         done.stderr
         == f"Error: can't write {tmp_path}/missing/landing.node1.pcap: No such file or directory\n"
     )
+
+
+def test_a_file_is_for_its_owner_only_and_replaces_a_link(cluster: FakeCluster, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("keep me")
+    for name in ("landing.node1.pcap", "landing.node1.pcap.part"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    assert capture("-w", str(tmp_path / "landing")).exit_code == 0
+    file = tmp_path / "landing.node1.pcap"
+    assert (tmp_path / "elsewhere").read_text() == "keep me"
+    assert (file.is_symlink(), file.stat().st_mode & 0o777) == (False, 0o600)
+    assert file.read_bytes() == PCAP
+
+
+def test_an_interface_can_have_any_name(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not markup, and without effect on the terminal."""
+    named = "if 2 [/x]\x9b31m\u202e\n"
+    monkeypatch.setattr(command, "SYNC_S", 5.0)
+    cluster.stderr = named.encode()
+    done = capture()
+    assert done.exit_code == 0, done.output
+    assert "[/x]\\x9b31m" in done.stdout
+    assert all(line.isprintable() for line in done.output.split("\n"))
+
+
+def test_an_error_of_the_cluster_is_one_visible_line(cluster: FakeCluster) -> None:
+    cluster.error = OSError("a\x1b[31m\u202e[/x]\nb")
+    done = capture()
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr[:-1].isprintable()

@@ -25,6 +25,10 @@ def status(summary: str) -> StatusDocument:
     return StatusDocument.of(ProbeStatus(summary=summary))
 
 
+def ref(name: str, namespace: str = "default") -> ProbeRef:
+    return ProbeRef(namespace, name, f"uid-{name}")
+
+
 class ApiServer:
     """Accepts statuses, or answers with the given results; `seen`: the time and status of each request."""
 
@@ -167,6 +171,44 @@ async def test_many_probes_are_written_a_few_at_a_time(
     assert server.most_under_way == 8
 
 
+async def test_urgent_statuses_go_first_also_if_they_become_urgent_while_they_wait(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 10
+    for number in range(100):
+        status_writer.put(ref(f"routine-{number}"), status("routine"), urgent=False)
+    await asyncio.sleep(1)
+    status_writer.put(ref("new"), status("news"), urgent=True)
+    status_writer.put(ref("routine-99"), status("news"), urgent=True)
+    await asyncio.sleep(15)
+    assert [summary for _, summary in server.seen].count("news") == 2
+
+
+async def test_namespaces_take_turns(status_writer: StatusWriter, server: ApiServer) -> None:
+    server.takes_s = 1
+    for number in range(100):
+        status_writer.put(ref(f"many-{number}"), status("many"), urgent=True)
+    for number in range(5):
+        status_writer.put(ref(f"few-{number}", "shop"), status("few"), urgent=True)
+    await asyncio.sleep(3.5)
+    assert [summary for _, summary in server.seen].count("few") == 5
+
+
+async def test_probes_forgotten_while_they_wait_or_write_leave_their_turns_to_others(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 10
+    for number in range(20):
+        status_writer.put(ref(f"gone-{number}"), status("gone"), urgent=bool(number % 2))
+    await asyncio.sleep(1)
+    for number in range(20):
+        status_writer.forget(ref(f"gone-{number}"))
+    for number in range(8):
+        status_writer.put(ref(f"here-{number}"), status("here"), urgent=False)
+    await asyncio.sleep(1)
+    assert [summary for _, summary in server.seen].count("here") == 8
+
+
 async def test_closing_writes_the_pending_statuses(status_writer: StatusWriter, server: ApiServer) -> None:
     status_writer.put(REF, status("first"), urgent=True)
     await asyncio.sleep(1)
@@ -183,3 +225,30 @@ async def test_closing_does_not_wait_for_an_api_server_that_hangs(
     began = asyncio.get_running_loop().time()
     await status_writer.close(2)
     assert asyncio.get_running_loop().time() - began == 2
+
+
+REDUCED = Written(refused=Retry("field not declared in schema", 500, refused=True, invalid=True))
+
+
+async def test_a_reduced_status_is_counted_and_not_written_again(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [REDUCED]
+    with capture_logs() as lines:
+        status_writer.put(REF, status("first"), urgent=True)
+        await asyncio.sleep(600)
+    assert server.seen == [(0, "first")]
+    assert [trouble.code for trouble in server.failed] == [500]
+    assert [line["event"] for line in lines] == ["status written without details"]
+
+
+async def test_the_log_repeats_after_a_while_that_statuses_are_reduced(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers = [REDUCED] * 20
+    with capture_logs() as lines:
+        for number in range(20):
+            status_writer.put(REF, status(str(number)), urgent=False)
+            await asyncio.sleep(QUIET_S + 1)
+    assert len(server.seen) == 20
+    assert 2 <= len(lines) <= 1 + 20 * (QUIET_S + 1) / SAY_AGAIN_S

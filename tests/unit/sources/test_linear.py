@@ -177,7 +177,7 @@ SHARED = (
 def _decoded(reply: bytes) -> object:
     try:
         return BATCH.decode(reply[: BATCH.reply_limit])
-    except (FramingError, ValueError):
+    except FramingError:
         return None
 
 
@@ -198,7 +198,7 @@ OF_EXEC: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         lambda given: failure.refused(500, given.decode(errors="replace")),
         b'exec: "curl": executable file not found in $PATH; container x is not valid for pods "y" not found',
     ),
-    "report of curl": (curl.strip_progress, b'{"http_code":200,"time_total":0.1}'),
+    "report of curl": (curl.only_report, b'{"http_code":200,"time_total":0.1}'),
 }
 
 

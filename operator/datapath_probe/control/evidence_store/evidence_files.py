@@ -3,7 +3,7 @@
 In: finished runs. Out: bundles and pcap files. Called by `evidence_saver`.
 """
 
-import os
+import hashlib
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,12 +12,16 @@ from pathlib import Path
 import structlog
 
 from ...diagnose.run.bundle import Bundle
+from ...private_file import write_private
 from ...publish.status.capture import numbered, pcaps
 from ...runs.run_result import RunRecord
 
 log = structlog.get_logger(__name__)
 
 KEPT = 20
+# Of the 255 bytes of a file's name, the start and the id of the run and the suffixes need up to 50.
+STEM_LIMIT, NODE_LIMIT = 120, 80
+_DIGEST_LENGTH = 12
 # A truncated bundle could give another verdict than its run: a larger one is not saved at all.
 BUNDLE_LIMIT_BYTES = 16 * 1024 * 1024
 DIRECTORY_LIMIT_BYTES = 1024 * 1024 * 1024
@@ -53,7 +57,7 @@ class EvidenceFiles:
         """
         if not record.result.bundles:
             return
-        stem = f"{namespace}.{name}"
+        stem = _short(f"{namespace}.{name}", STEM_LIMIT)
         run = self._directory / f"{stem}.{round(record.result.started * 1000)}.{record.id}"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -76,10 +80,10 @@ class EvidenceFiles:
             return
         self._add(sizes, path.with_name(f"{path.name}.json"), text)
         for node, pcap in pcaps(bundle.run):
-            self._add(sizes, path.with_name(f"{path.name}.{node}.pcap"), pcap)
+            self._add(sizes, path.with_name(f"{path.name}.{_short(node, NODE_LIMIT)}.pcap"), pcap)
 
     def _add(self, sizes: dict[str, int], path: Path, data: bytes) -> None:
-        _write(path, data)
+        write_private(path, data)
         sizes.pop(path.name, None)
         sizes[path.name] = len(data)
 
@@ -107,24 +111,17 @@ class EvidenceFiles:
         return {name: stat.st_size for name, stat in by_age}
 
 
+def _short(name: str, limit: int) -> str:
+    """The name, or its beginning and a digest: the name of a file has at most 255 bytes."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{name[: limit - _DIGEST_LENGTH - 1]}_{digest}"
+
+
 def _runs_of(names: Iterable[str], stem: str) -> list[str]:
     """A probe's runs, oldest first; names of other probes may have the same prefix."""
     bundles = (_BUNDLE.fullmatch(name) for name in names if name.startswith(stem))
     found = [bundle for bundle in bundles if bundle and bundle["stem"] == stem]
     by_age = sorted(found, key=lambda bundle: int(bundle["started_ms"]))
     return list(dict.fromkeys(bundle["run"] for bundle in by_age))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write the file atomically and readable by the owner only. Raises OSError."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open(part, "wb", opener=_open_private) as file:
-            file.write(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

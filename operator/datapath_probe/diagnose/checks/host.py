@@ -19,6 +19,7 @@ from ...sources.maps.lxcmap import EndpointFlag
 from ...sources.maps.policymap import TrafficDirection
 from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_to_host
 from ..datapath.crd_effects import Role
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
@@ -177,10 +178,9 @@ def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Findin
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
     finding = _own_address(context, expected, client, seen=context.connection.connected)
-    if context.path.cross_node:
-        return finding
     hop = context.hop(expected, f"input of {expected.node}")
-    return worst_of(hop, finding, *input_blocked(context, expected.node, reply=True))
+    faults = [] if context.path.cross_node else list(input_blocked(context, expected.node, reply=True))
+    return worst_of(hop, finding, fault_to_host(context, expected.node), *faults)
 
 
 # ---- both

@@ -16,11 +16,13 @@ from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links, neighbors, qdisc
 from ..context import CheckContext
+from ..datapath.held_programs import not_held
 from ..datapath.local_delivery import stack_forwards, uses_policy_program
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.kernel_filters import filtered
@@ -85,7 +87,8 @@ def _judge(
     finding = hop.ok(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
     losses = _losses(context, expected.node, pod, agent, pod_netns.name)
     gateway = _wrong_gateway(context, expected.node, pod, pair, pod_netns.name)
-    return worst_of(hop, finding, *losses, gateway, too_small(pair, expected.node))
+    extra = _extra_program(context, expected.node, agent)
+    return worst_of(hop, finding, extra, *losses, gateway, too_small(pair, expected.node))
 
 
 def _broken_pair(
@@ -131,6 +134,15 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
         f"but {device} is {pair.agent.host_mac}"
     )
     return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, lost, (fact,))
+
+
+def _extra_program(context: CheckContext, node: str, agent: AgentEndpoint) -> Fault:
+    """A program of Cilium at the egress of the pod's device, where in this mode it has none."""
+    if not uses_policy_program(context):
+        return None
+    hook = Hook(node, agent.interface_name, Direction.EGRESS, "", agent.id)
+    chain = programs(context.reader, hook)
+    return None if isinstance(chain, Unavailable) else not_held(context, hook, chain, Defect.LOST_INTO_POD)
 
 
 def _where(context: CheckContext, node: str) -> tuple[Fact, ...]:

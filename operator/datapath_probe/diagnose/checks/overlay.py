@@ -14,12 +14,14 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.maps.conntrack import CtEntry, CtFlag
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_from_host
+from ..datapath.held_programs import not_held
 from ..datapath.tail_calls import overlay_call_missing
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..lookup.attached_programs import programs
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input
 from ..netstack.foreign_programs import foreign_program_first, foreign_programs_dropping
 from ..netstack.kernel_filters import filtered
@@ -36,7 +38,8 @@ def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) ->
     if context.connection.received:
         hop.observed("packets of this connection reached the other node")
     finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS)
-    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context)))
+    from_host = fault_from_host(context, expected.node) if context.source.pod.host_network else None
+    return worst_of(hop, finding, from_host, qdisc_drops(context, expected.node, _name(context)))
 
 
 def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -146,15 +149,15 @@ def _stale(hop: HopCheck, reason: Reason, message: str, fact: Fact) -> Finding:
 def _program(context: CheckContext, hop: HopCheck, program: str, direction: Direction) -> Finding:
     """Whether the program is attached to the node's tunnel device."""
     node, device = hop.expected.node, _name(context)
-    pin = bpftool.device_link(node, device, program)
-    chain = programs(context.reader, node, device, direction, pin)
+    hook = Hook(node, device, direction, program)
+    context.reader.want(hook.link())  # needed by `not_held`: collect it in the same round
+    chain = programs(context.reader, hook)
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
     hop.programmed(names or "nothing attached", {"programs": names})
-    fact = bpftool.attached(node, device)
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (fact,)))
-    foreign = foreign_program_first(context, node, program, chain)
-    return hop.stale(foreign) if foreign else hop.ok(f"{device} has {program}")
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (hook.attached,)))
+    first = not_held(context, hook, chain) or foreign_program_first(context, node, program, chain)
+    return hop.fault(first) if first else hop.ok(f"{device} has {program}")

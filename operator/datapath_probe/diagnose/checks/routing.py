@@ -19,7 +19,7 @@ from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.packet import Packet
 from ..context import CheckContext
 from ..datapath.local_delivery import not_forwarded
-from ..datapath.native_device_programs import detached_at_uplinks
+from ..datapath.native_device_programs import faults_at_uplinks
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
@@ -117,7 +117,7 @@ def judge_route(
         return hop.stale(Contradiction(Reason.NODE_ROUTE_MISSING, wrong, (Defect.LOST,), (fact,)))
     finding = _judge_beyond_route(context, hop, towards, pod, target, route)
     detour = _detour(context, hop, target, route, fact) if target in node_ips else None
-    return worst_of(hop, finding, detour, *_detached(context, hop, towards))
+    return worst_of(hop, finding, detour, *_at_uplinks(context, hop, towards))
 
 
 def _judge_beyond_route(
@@ -170,10 +170,10 @@ def _detour(context: CheckContext, hop: HopCheck, target: IpAddress, route: link
     return None
 
 
-def _detached(context: CheckContext, hop: HopCheck, towards: NodeFacts) -> Iterator[Fault]:
-    """Missing Cilium programs at the uplinks of this direction."""
+def _at_uplinks(context: CheckContext, hop: HopCheck, towards: NodeFacts) -> Iterator[Fault]:
+    """Faults of Cilium's programs at the uplinks of this direction."""
     sender = next((node for node in context.plan.nodes if node.name == hop.expected.node), None)
-    return detached_at_uplinks(context, sender, towards) if sender else iter(())
+    return faults_at_uplinks(context, sender, towards) if sender else iter(())
 
 
 def _too_small(context: CheckContext, towards: PodFacts | None) -> Fault:

@@ -130,7 +130,7 @@ def _hubble_is_on(plan: Plan) -> bool:
 
 def _watch(reader: EvidenceReader, plan: Plan, nodes: Sequence[str]) -> None:
     """While the request hangs and Hubble keeps no events, monitor its retransmissions."""
-    path = plan.config.get("hubble-socket-path", hubble.SOCKET)
+    path = hubble.socket_path(plan.config)
     for node in nodes:
         if not _hubble_is_on(plan) or reader.read(hubble.socket(node, path), hubble.parse_socket) is False:
             reader.read(monitor.fact(node, _MONITOR_WINDOW_S), monitor.parse)

@@ -2,8 +2,9 @@
 
 A bundle has no secrets. Header values, the body of the request and values in its query are replaced by text of the same
 length, because the verdict depends on whether the request fits one packet. Of the response's body, only the text that
-the expectation asks for is kept. URLs are removed from curl's report. Other outputs are kept byte for byte, except for
-the query, and written as Latin-1 so that they stay readable.
+the expectation asks for is kept. Of curl's other output only its report is kept, without URLs, and of Hubble's events
+nothing that a proxy saw of the request. Other outputs are kept byte for byte, except for the query, and written as
+Latin-1 so that they stay readable.
 """
 
 import json
@@ -12,27 +13,34 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from ...addresses import family_of
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import fitting
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
+from ...plan.other_backends import OtherBackend
 from ...plan.plan import CannotRun, Plan
-from ...sources.curl import strip_progress
-from .redaction import starred, without_values
+from ...sources.curl import only_report
+from ...sources.parsing import line
+from .redaction import starred, without_l7, without_values
 from .run import PathRun, Request
 from .upgrade import entry_of, upgraded
 from .upgrade_addresses import upgraded_addresses
 from .windows import DEFAULT, Windows
 
 FORMAT = 2
+_HUBBLE = frozenset({FactKind.FLOWS, FactKind.ICMP_FLOWS, FactKind.NEWEST_FLOW})
+_MOST_S = 1e11  # until the year 5138
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
 _CHURN: TypeAdapter[EndpointChurn | None] = TypeAdapter(EndpointChurn | None)
+_OTHERS: TypeAdapter[tuple[OtherBackend, ...]] = TypeAdapter(tuple[OtherBackend, ...])
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -73,6 +81,8 @@ class Bundle:
                 for fact, readings in run.evidence
             ],
         }
+        if run.others:
+            document["others"] = _OTHERS.dump_python(run.others, mode="json")
         if run.windows != DEFAULT:
             document["windows"] = asdict(run.windows)
         return _JSON.dump_json(document, indent=1)
@@ -83,21 +93,19 @@ class Bundle:
         try:
             document, notes = _current(_JSON.validate_json(text))
             request = document["request"]
-            readings = {
-                _to_fact(entry): tuple(map(_to_reading, entry["readings"])) for entry in document["evidence"]
-            }
             return cls(
                 PathRun(
-                    plan=_PLAN.validate_python(upgraded_addresses(document["plan"])),
+                    plan=_to_plan(document["plan"]),
                     request=Request(
                         started=_number(request["started"]),
-                        local_port=int(request["localPort"]),
+                        local_port=fitting(request["localPort"], 16),
                         reading=_to_reading(request["reading"]) if request["reading"] else None,
                     ),
-                    evidence=Evidence(readings),
+                    evidence=_to_evidence(document["evidence"]),
                     plan_after=_PLAN_AFTER.validate_python(upgraded_addresses(document["planAfter"])),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
+                    others=_OTHERS.validate_python(document.get("others", ())),
                     destination_churn=_CHURN.validate_python(document["behind"]),
                     dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),
@@ -107,8 +115,12 @@ class Bundle:
             )
         except NotABundleError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise NotABundleError(f"not an evidence bundle: {error}") from error
+        except ValidationError as error:
+            raise NotABundleError(f"not an evidence bundle: {_in_words(error)}") from None
+        except KeyError as error:
+            raise NotABundleError(f"not an evidence bundle: {line(str(error))} is missing") from None
+        except Exception as error:  # the document may contain anything anywhere
+            raise NotABundleError(f"not an evidence bundle: {line(str(error))}") from None
 
 
 def _current(document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
@@ -120,6 +132,34 @@ def _current(document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
             return document, ()
         case other:
             raise NotABundleError(f"format {other!r}, this version reads 1 to {FORMAT}")
+
+
+def _in_words(error: ValidationError) -> str:
+    """The first problem with its place, without the value, which may be a secret."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, problem["loc"])) or "document"
+    return line(f"{place}: {problem['msg']}")
+
+
+def _to_plan(saved: dict[str, Any]) -> Plan:
+    """The plan. Raises ValueError if its addresses don't fit together."""
+    plan = _PLAN.validate_python(upgraded_addresses(saved))
+    if not plan.source.pod.ips:
+        raise ValueError("the source has no address")
+    targets = [backend.ip for backend in plan.backends] + ([plan.frontend.ip] if plan.frontend else [])
+    if any(family_of(ip) is not plan.family for ip in targets):
+        raise ValueError("source and destination have addresses of different IP versions")
+    return plan
+
+
+def _to_evidence(saved: Sequence[dict[str, Any]]) -> Evidence:
+    readings: dict[Fact, tuple[Reading, ...]] = {}
+    for entry in saved:
+        fact = _to_fact(entry)
+        if fact in readings:
+            raise ValueError(f"{fact} occurs twice")
+        readings[fact] = tuple(map(_to_reading, entry["readings"]))
+    return Evidence(readings)
 
 
 def _to_fact(entry: dict[str, Any]) -> Fact:
@@ -135,7 +175,7 @@ def _redacted(run: PathRun) -> PathRun:
     reading = run.request.reading
     if isinstance(reading, Answer):
         wanted = (run.plan.expect.body_contains or "").encode()
-        stderr = strip_progress(reading.stderr)
+        stderr = only_report(reading.stderr)
         reading = replace(reading, stdout=wanted if wanted in reading.stdout else b"", stderr=stderr)
     return replace(
         run,
@@ -144,7 +184,7 @@ def _redacted(run: PathRun) -> PathRun:
         request=replace(run.request, reading=_without_query(reading, path) if reading else None),
         evidence=Evidence(
             {
-                fact: tuple(_without_query(answer, path) for answer in readings)
+                fact: tuple(_without_query(_without_events_of_l7(fact, answer), path) for answer in readings)
                 for fact, readings in run.evidence
             }
         ),
@@ -160,6 +200,12 @@ def _without_secrets(plan: Plan) -> Plan:
             request, headers=headers, body=starred(request.body), path=without_values(request.path)
         ),
     )
+
+
+def _without_events_of_l7(fact: Fact, reading: Reading) -> Reading:
+    if isinstance(reading, Unavailable) or fact.kind not in _HUBBLE:
+        return reading
+    return replace(reading, stdout=without_l7(reading.stdout))
 
 
 def _without_query(reading: Reading, path: str) -> Reading:
@@ -188,11 +234,11 @@ def _windows(saved: dict[str, object]) -> Windows:
 
 
 def _number(saved: object) -> float:
-    """Raises ValueError unless it is a finite number."""
-    number = float(saved) if isinstance(saved, int | float) else math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{saved!r} is not a number")
-    return number
+    """A number of seconds. Raises ValueError unless it is finite and in a calendar."""
+    number = saved if isinstance(saved, int | float) else math.nan
+    if not -_MOST_S <= number <= _MOST_S:
+        raise ValueError("a time is not a number of seconds")
+    return float(number)
 
 
 def _from_reading(reading: Reading) -> dict[str, Any]:
@@ -214,7 +260,7 @@ def _to_reading(saved: dict[str, Any]) -> Reading:
         reason = EvidenceError(saved["unavailable"])
         return Unavailable(reason, str(saved["message"]), _number(saved["at"]))
     return Answer(
-        exit_code=int(saved["exitCode"]),
+        exit_code=fitting(saved["exitCode"], 16),
         stdout=saved["stdout"].encode("latin-1"),
         stderr=saved["stderr"].encode("latin-1"),
         at=_number(saved["at"]),

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from ..connection.progress import Progress, segment_around, segment_between
+from ..connection.progress import Progress, segment_around
 from .adjustments import ADJUSTMENTS
-from .answers import broken_at, lost_in, outcome_text, unknown, with_lost_events
+from .answers import broken_at, lost_in, outcome_text, segment_of, unknown, with_lost_events
 from .blame import bypass_of, may_mask, root_cause_of, shared_cause_of
 from .verdict_input import Verdict, VerdictInput, divergence_of
 
@@ -181,7 +181,7 @@ def answered_by_another(given: VerdictInput) -> Verdict | None:
     observed, reached = given.observed, given.progress.answered_instead
     if observed is None or not reached or observed.hop is not HopName.DESTINATION_RESPONSE:
         return None
-    segment = segment_between(given.findings, Progress(min(reached), max(reached)))
+    segment = segment_of(given, Progress(min(reached), max(reached)))
     verdict = Verdict(
         ProbeVerdict.BROKEN,
         observed.reason,
@@ -242,7 +242,7 @@ def lost_in_transit(given: VerdictInput) -> Verdict:
 
     Last, because it always returns a verdict.
     """
-    segment = segment_between(given.findings, given.progress, given.last_planned_hop)
+    segment = segment_of(given, given.progress)
     return lost_in(given, segment, Reason.LOST_IN_TRANSIT)
 
 

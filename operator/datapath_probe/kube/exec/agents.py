@@ -7,8 +7,11 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
+from ...evidence.internal_error import internal_error
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
 from .command import Command
@@ -16,6 +19,8 @@ from .commands import command_of
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 from .query import Query
+
+log = structlog.get_logger(__name__)
 
 # Bytes of the reply to one batch. Replies of recorded runs have at most 60 KB; 4 MiB are 5,000 Services of kube-proxy.
 REPLY_LIMIT, LARGE_REPLY_LIMIT = 512 * 1024, 4 * 1024 * 1024
@@ -79,6 +84,10 @@ class ShellAgents:
             if error.reason is EvidenceError.TIMEOUT:
                 error = not_responding(node, error)
             query.give_up(error, self._clock())
+        except Exception as error:
+            log.exception("agent not asked", agent_node=node)
+            why = internal_error("the collector", error)
+            query.give_up(ExecError(EvidenceError.INTERNAL_ERROR, why.message), self._clock())
         return query.readings()
 
     async def _converse(self, node: str, query: Query) -> None:

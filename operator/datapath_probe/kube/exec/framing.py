@@ -52,9 +52,13 @@ while [ $# -gt 0 ]; do case $o in *'"command":['*) o=${{o#*'"command":['}}; shif
 done
 }}
 """
-_START: Final = re.compile(rb"s ([0-9.]+)\n")
-_RESULT: Final = re.compile(rb"o ([0-9]+) ([0-9.]+)\n")
-_END: Final = re.compile(rb"x ([0-9.]+)\n")
+_OTHER_MARKS: Final = 64  # more than `s`, `r` and `x`; each command has at most `o` and `e`
+# Bounded, because a compromised container may print marks of its own.
+_UPTIME: Final = rb"([0-9]{1,10}(?:\.[0-9]{1,2})?)"
+_START: Final = re.compile(rb"s " + _UPTIME + rb"\n")
+_RESULT: Final = re.compile(rb"o ([0-9]{1,3}) " + _UPTIME + rb"\n")
+_END: Final = re.compile(rb"x " + _UPTIME + rb"\n")
+_LATE_S: Final = 60.0  # the longest time that a batch can take beyond its limit, on a node that is very slow
 _TICK_S: Final = 0.02  # resolution of /proc/uptime, with a margin
 _BYTES: Final = "surrogateescape"  # as in os.fsencode: an argv may contain any byte except NUL
 
@@ -151,7 +155,8 @@ class Batch:
     def decode(self, reply: bytes) -> Reply:
         """The results in a complete reply. Raises FramingError."""
         # The nonce alone is not a mark: `ps` would show it among the arguments of the inner shell.
-        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply)
+        most = 2 * len(self.commands) + _OTHER_MARKS  # a forged reply may have a hundred thousand
+        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply, maxsplit=most)
         start = _START.match(pieces[0]) if pieces else None
         if before or start is None or len(reply) > self.reply_limit:
             raise FramingError("the shell printed output that belongs to no command")
@@ -167,8 +172,10 @@ class Batch:
             elif piece[:1] == b"e":
                 stderrs.append(output)
                 output = piece[1:]
-            else:  # r: standard error follows; the output of a killed command is dropped
+            elif piece[:1] == b"r":  # standard error follows; the output of a killed command is dropped
                 output = piece[1:]
+            elif len(reply) < self.reply_limit:  # otherwise the limit cuts the last mark
+                raise FramingError("the reply has an invalid mark")
         full = Cut(EvidenceError.TRUNCATED, f"more than {self.reply_limit} bytes")
         if any(map(self._may_share, self.commands)):
             return Reply((), replace(full, shared=True))
@@ -182,6 +189,9 @@ class Batch:
         stderrs: Sequence[bytes],
         rest: bytes,
     ) -> Reply:
+        times = [started, *(until for _, _, until in stdouts), ended]
+        if times != sorted(times) or ended - started > self.limit_s + _LATE_S:
+            raise FramingError("the times of the reply are impossible")
         results: list[Result] = []
         since = started
         for (stdout, exit_code, until), stderr in zip(stdouts, stderrs, strict=False):

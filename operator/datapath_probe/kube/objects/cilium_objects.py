@@ -15,11 +15,11 @@ from .fields import (
     at,
     condition_changed_at,
     elements,
-    integer,
     last_written,
     networks,
     text,
     timestamp,
+    unsigned,
 )
 from .kubernetes_objects import container_statuses, terminating
 
@@ -35,8 +35,8 @@ def cilium_endpoint(raw: object, skips: Skips) -> CiliumEndpoint:
     return CiliumEndpoint(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
-        endpoint_id=integer(raw, "status", "id") or 0,
-        identity=integer(raw, "status", "identity", "id") or 0,
+        endpoint_id=unsigned(raw, "status", "id", bits=16),
+        identity=unsigned(raw, "status", "identity", "id", bits=32),
         ips=addresses(ips, skips, "CiliumEndpoint.status.networking.addressing"),
         node_ip=next(iter(node_ip), None),
         state=text(raw, "status", "state"),
@@ -75,7 +75,7 @@ def agent(raw: object) -> Agent | None:
         pod=text(raw, "metadata", "name"),
         container=AGENT_CONTAINER,
         ready=at(status, "ready") is True and not terminating(raw),
-        incarnation=f"{text(raw, 'metadata', 'uid')}/{integer(status, 'restartCount') or 0}",
+        incarnation=f"{text(raw, 'metadata', 'uid')}/{unsigned(status, 'restartCount', bits=32)}",
         started_at=timestamp(status, "state", "running", "startedAt"),
         ready_changed_at=condition_changed_at(raw, "Ready"),
     )

@@ -35,6 +35,18 @@ def integer(value: object, *path: str) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
+def port_number(value: object, *path: str) -> int | None:
+    """The port number at this path, or None; the API server accepts others in an EndpointSlice."""
+    found = integer(value, *path)
+    return found if found is not None and 0 <= found <= 0xFFFF else None
+
+
+def unsigned(value: object, *path: str, bits: int) -> int:
+    """The integer of this many bits at this path; 0 if it is absent or does not fit."""
+    found = integer(value, *path) or 0
+    return found if 0 <= found < 1 << bits else 0
+
+
 def timestamp(value: object, *path: str) -> float:
     """The RFC 3339 time at this path in seconds since the epoch; 0 if there is none."""
     try:

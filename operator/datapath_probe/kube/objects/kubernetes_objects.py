@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ...addresses import IpAddress
+from ...plan.exposure import HEADLESS, NODE, NODE_SELECTOR, PROXY_NAME, TYPE
 from ...plan.objects import Container, Node, Pod, Service, ServicePort
 from .fields import (
     Skips,
@@ -18,13 +19,16 @@ from .fields import (
     elements,
     integer,
     networks,
+    port_number,
     text,
     texts,
     timestamp,
+    unsigned,
 )
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _HEADLESS = "None"
+_EXPOSURE = (TYPE, NODE, NODE_SELECTOR)
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
 # The second name replaces the first.
@@ -51,7 +55,7 @@ def pod(raw: object, skips: Skips) -> Pod:
         ),
         default_container=text(raw, "metadata", "annotations", DEFAULT_CONTAINER) or None,
         labels=texts(raw, "metadata", "labels"),
-        restarts=sum(integer(status, "restartCount") or 0 for status in statuses.values()),
+        restarts=sum(unsigned(status, "restartCount", bits=31) for status in statuses.values()),
         started_at=max(
             (timestamp(status, "state", "running", "startedAt") for status in statuses.values()), default=0.0
         ),
@@ -93,7 +97,7 @@ def _container(spec: object, statuses: Mapping[str, object], pod_user: int | Non
         ports={
             text(port, "name"): number
             for port in elements(spec, "ports")
-            if text(port, "name") and (number := integer(port, "containerPort")) is not None
+            if text(port, "name") and (number := port_number(port, "containerPort")) is not None
         },
         other_user=user is not None and user != pod_user,
     )
@@ -135,6 +139,7 @@ def service(raw: object, skips: Skips) -> Service:
     """Convert a Service."""
     first = text(raw, "spec", "clusterIP")
     headless = first == _HEADLESS
+    labels, annotations = texts(raw, "metadata", "labels"), texts(raw, "metadata", "annotations")
     cluster_ips = () if headless else (first, *elements(raw, "spec", "clusterIPs"))
     return Service(
         namespace=text(raw, "metadata", "namespace"),
@@ -153,6 +158,9 @@ def service(raw: object, skips: Skips) -> Service:
         selector=texts(raw, "spec", "selector"),
         prefers_close=_prefers_close(raw),
         headless=headless,
+        proxy_name=labels.get(PROXY_NAME),
+        marked_headless=HEADLESS in labels,
+        exposure={name: value for name, value in annotations.items() if name in _EXPOSURE},
     )
 
 
@@ -164,7 +172,7 @@ def _prefers_close(raw: object) -> bool:
 
 
 def _service_port(raw: object, skips: Skips) -> ServicePort | None:
-    port = integer(raw, "port")
+    port = port_number(raw, "port")
     if port is None:
         skips["Service.spec.ports"] += 1
         return None
@@ -172,6 +180,6 @@ def _service_port(raw: object, skips: Skips) -> ServicePort | None:
         name=text(raw, "name"),
         port=port,
         protocol=text(raw, "protocol", default="TCP"),
-        target_port=text(raw, "targetPort") or integer(raw, "targetPort") or port,
-        node_port=integer(raw, "nodePort"),
+        target_port=text(raw, "targetPort") or port_number(raw, "targetPort") or port,
+        node_port=port_number(raw, "nodePort"),
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from kubernetes.aio.client import ApiClient
 
+from ...api.bounds import essential
 from ...api.group import API_VERSION, KIND, PLURAL
 from ...publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
 from .. import rest
@@ -16,6 +17,10 @@ from ..objects.fields import elements, text
 from ..rest import ApiError
 
 FIELD_MANAGER = "datapath-probe"
+# Statuses of an answer about the content of a request. Server-side apply reports a field that the schema does not have
+# as an internal error (observed with Kubernetes 1.34.2), for example if the CRD is older than the operator.
+_INVALID = frozenset({400, 413, 422})
+_INTERNAL, _NOT_TYPED = 500, "failed to create typed patch object"
 APPLY = "application/apply-patch+yaml"
 
 
@@ -32,7 +37,17 @@ class Probes:
         self._versions: dict[str, str] = {}  # resourceVersion by uid
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
-        """Replace the status of the probe; Gone if the probe with this uid no longer exists."""
+        """Replace the status of the probe; Gone if the probe with this uid no longer exists. If the API server refuses
+        the status, what is essential of it is written.
+        """
+        result = await self._write(probe, status)
+        reduced = essential(status)
+        if not (isinstance(result, Retry) and result.invalid) or reduced in ({}, status):
+            return result
+        written = await self._write(probe, reduced)
+        return Written(refused=result) if isinstance(written, Written) else written
+
+    async def _write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
         try:
             if probe.uid not in self._versions:
                 await self._read_version(probe)
@@ -48,9 +63,7 @@ class Probes:
         except ApiError as error:
             if error.status == rest.NOT_FOUND:
                 return self._gone(probe)
-            reason = f"the status of {probe.namespace}/{probe.name} was not written: {error}"
-            refused = not error.transient and error.status != rest.CONFLICT
-            return Retry(reason, error.status, refused)
+            return _retry(probe, error)
         return Written()
 
     async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:
@@ -85,12 +98,13 @@ class Probes:
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         path = f"{_path(probe.namespace, probe.name)}/status"
-        written = await rest.request(self._client, "PATCH", path, query, body, APPLY)
+        written = await rest.request(self._client, "PATCH", path, query, body, APPLY, rest.WRITE_TIMEOUT_S)
         self._versions[probe.uid] = _version(written)
 
     async def _read_version(self, probe: ProbeRef) -> None:
         """Read the probe's resourceVersion. Raises _RecreatedError."""
-        found = await rest.request(self._client, "GET", _path(probe.namespace, probe.name), {})
+        path = _path(probe.namespace, probe.name)
+        found = await rest.request(self._client, "GET", path, {}, timeout_s=rest.WRITE_TIMEOUT_S)
         if _ref(found) != probe:
             raise _RecreatedError
         self._versions[probe.uid] = _version(found)
@@ -102,6 +116,13 @@ class Probes:
 
 class _RecreatedError(Exception):
     """A probe with another uid has the name now."""
+
+
+def _retry(probe: ProbeRef, error: ApiError) -> Retry:
+    reason = f"the status of {probe.namespace}/{probe.name} was not written: {error}"
+    invalid = error.status in _INVALID or (error.status == _INTERNAL and _NOT_TYPED in str(error))
+    refused = invalid or (not error.transient and error.status != rest.CONFLICT)
+    return Retry(reason, error.status, refused, invalid)
 
 
 def _ref(raw: object) -> ProbeRef:

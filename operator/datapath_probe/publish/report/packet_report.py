@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...api.capture import Capture, CapturedPacket
+from .style import plain
 
 
 def packet_report(capture: Capture) -> Iterator[RenderableType]:
@@ -20,7 +21,7 @@ def packet_report(capture: Capture) -> Iterator[RenderableType]:
     if capture.omitted_packets:
         yield Text(f"{capture.omitted_packets} more are not listed", style="bright_black")
     for error in capture.errors:
-        yield Text(f"not captured on {error.node}: {error.reason}: {error.message}", style="yellow")
+        yield plain(f"not captured on {error.node}: {error.reason}: {error.message}", "yellow")
     yield Text("")
 
 
@@ -35,7 +36,8 @@ def _table(packets: tuple[CapturedPacket, ...]) -> Table:
         addresses = packet.outer_addresses
         outer = f"{addresses.replace(' ', '')} VNI {packet.vni}" if addresses else ""
         table.add_row(
-            *(packet.offset, packet.node, f"{arrow} {packet.interface}", Text(outer, style="cyan")),
-            *(f"{packet.source}→{packet.destination}", packet.flags, str(packet.length)),
+            *map(plain, (packet.offset, packet.node, f"{arrow} {packet.interface}")),
+            plain(outer, "cyan"),
+            *map(plain, (f"{packet.source}→{packet.destination}", packet.flags, str(packet.length))),
         )
     return table

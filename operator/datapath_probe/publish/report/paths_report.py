@@ -48,7 +48,7 @@ def _table(status: ProbeStatus) -> Table:
             plain(f"{path.source.pod}@{path.source.node}"),
             plain(f"{destination.name or destination.ip or status.destination or ''}{place}"),
             plain(_found(path), style),
-            latency_text(path) or "",
+            plain(latency_text(path) or ""),
         )
     return table
 

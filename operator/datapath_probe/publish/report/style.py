@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from ...api.vocabulary import HopVerdict, ProbeVerdict
+from ...visible import visible
 
 VERDICT_STYLES = {
     ProbeVerdict.HEALTHY: "green",
@@ -25,5 +26,5 @@ HOP_MARKS = {
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text without markup: brackets are printed as they are, and control characters from a container have no effect."""
-    return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style=style)
+    """Text without markup: brackets are printed as they are, and control characters are visible."""
+    return Text(visible(text), style=style)

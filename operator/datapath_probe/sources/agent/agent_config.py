@@ -5,6 +5,7 @@ Source: Cilium 1.16–1.20 `pkg/option/config.go`, `pkg/kpr` (1.18: `daemon/cmd/
 `pkg/datapath/tunnel`; chart `cilium-agent/daemonset.yaml` (`--config-dir`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -12,6 +13,7 @@ from ipaddress import IPv4Address
 from ...addresses import parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import is_cgroup
 from ...evidence.reading import Answer
 from ..parsing import parser
 
@@ -19,11 +21,15 @@ FOLDER = "/tmp/cilium/config-map"  # noqa: S108
 """The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _SERVICE_LOOPBACK = IPv4Address("169.254.42.1")
+_CGROUP_ROOT = "/run/cilium/cgroupv2"
+_DIGITS = re.compile(r"[0-9]{1,10}")
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
     "auto-direct-node-routes",
+    "bpf-filter-priority",
     "bpf-lb-sock",
     "bpf-lb-sock-hostns-only",
+    "cgroup-root",
     "cluster-id",
     "cni-chaining-mode",
     "datapath-mode",
@@ -53,6 +59,7 @@ KEYS = (
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """`socket_lb`: connect() translates Services, also in pods, so that no packet carries a ClusterIP.
+    `host_socket_lb`: the same in the host's network.
 
     `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
     bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
@@ -63,6 +70,7 @@ class AgentConfig:
     tunnel_port: int
     ipam: str
     socket_lb: bool
+    host_socket_lb: bool
     kube_proxy_replacement: bool
     bpf_host_routing: bool
     auto_direct_node_routes: bool
@@ -74,6 +82,8 @@ class AgentConfig:
     underlay: str  # ipv4 | ipv6
     ipv4: bool
     ipv6: bool
+    filter_priority: int  # of the programs, if attached as tc filters
+    cgroup_root: str  # where the agent has mounted cgroup v2
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
@@ -112,19 +122,20 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
     chaining = values.get("cni-chaining-mode", "none")
-    cluster_id = values.get("cluster-id", "0")
+    root = values.get("cgroup-root", _CGROUP_ROOT)
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
     masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
     needs_stack = not replaces_kube_proxy or encryption == "ipsec"
     needs_stack |= masquerades and not on("enable-bpf-masquerade")
-    everywhere = on("bpf-lb-sock") or replaces_kube_proxy
+    translates_sockets = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
         tunnel_protocol=protocol,
-        tunnel_port=int(port) if port.isdecimal() and port != "0" else _DEFAULT_PORTS.get(protocol, 8472),
+        tunnel_port=_number(port, 16) or _DEFAULT_PORTS.get(protocol, 8472),
         ipam=values.get("ipam", "cluster-pool"),
-        socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
+        socket_lb=translates_sockets and not on("bpf-lb-sock-hostns-only"),
+        host_socket_lb=translates_sockets,
         kube_proxy_replacement=replaces_kube_proxy,
         bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
@@ -132,16 +143,24 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         datapath_mode=values.get("datapath-mode", "veth"),
         encryption=encryption,
         cni_chaining=chaining if chaining not in ("", "none", "portmap") else None,
-        cluster_id=int(cluster_id) if cluster_id.isdecimal() else 0,
+        cluster_id=_number(values.get("cluster-id", ""), 16),
         underlay=values.get("underlay-protocol", "ipv4"),
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
         service_loopback=_service_loopback(values),
+        cgroup_root=root if is_cgroup(root) else _CGROUP_ROOT,
+        filter_priority=_number(values.get("bpf-filter-priority", ""), 16) or 1,
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
         ),
     )
+
+
+def _number(text: str, bits: int) -> int:
+    """The number, or 0 if it is none of this size: an agent does not start with such a value."""
+    number = int(text) if _DIGITS.fullmatch(text) else 0
+    return number if number < 1 << bits else 0
 
 
 def _service_loopback(values: Mapping[str, str]) -> IPv4Address:

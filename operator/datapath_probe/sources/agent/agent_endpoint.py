@@ -53,12 +53,12 @@ def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
     networking = status["networking"]
     ipv4 = next(filter(None, (pair["ipv4"].text("") for pair in networking["addressing"])), None)
     return AgentEndpoint(
-        id=shown["id"].integer(),
+        id=shown["id"].unsigned(16),
         state=status["state"].text(),
-        identity=status["identity"]["id"].integer(),
+        identity=status["identity"]["id"].unsigned(32),
         ipv4=address(ipv4) if ipv4 else None,
         interface_name=device_name(networking["interface-name"].text()),
-        ifindex=networking["interface-index"].integer(),
+        ifindex=networking["interface-index"].unsigned(32),
         container_interface_name=device_name(networking["container-interface-name"].text("eth0")),
         mac=networking["mac"].text().lower(),
         host_mac=networking["host-mac"].text().lower(),

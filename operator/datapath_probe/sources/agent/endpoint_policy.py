@@ -163,12 +163,12 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
 
 
 def _filter(rule: Json, content: Json) -> Filter:
-    first = content["port"].integer()
+    first = content["port"].unsigned(16)
     return Filter(
         protocol=content["protocol"].text(),
         port_name=content["port-name"].text(""),
         first=first,
-        last=content["endPort"].integer(0) or first or 65535,
+        last=content["endPort"].unsigned(16, 0) or first or 65535,
         peers=tuple(_peers(rule, content)),
     )
 

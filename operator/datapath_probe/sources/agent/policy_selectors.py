@@ -28,5 +28,5 @@ def parse(answer: Answer) -> Selections:
         if not tab:
             raise ValueError(f"{line!r} is not SELECTOR TAB IDENTITIES")
         selected = Json.parse(identities) if identities else ()
-        selections[selector] = frozenset(identity.integer() for identity in selected)
+        selections[selector] = frozenset(identity.unsigned(32) for identity in selected)
     return selections

@@ -10,6 +10,7 @@ from enum import StrEnum
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Reading, Unavailable
 from ..byte_order import le32
 from ..parsing import Json, failed, parser
@@ -56,7 +57,9 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc."""
+    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc.
+    `link_id`: the bpf_link that attaches it; None if there is none, or if this bpftool does not print it.
+    """
 
     device: str
     ifindex: int
@@ -65,6 +68,7 @@ class Attachment:
     attach: AttachKind
     program: str  # "" for XDP, whose name bpftool does not print
     program_id: int
+    link_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def map_id(node: str, pinned_map: str) -> Fact:
 @parser("bpftool map show")
 def parse_map_id(answer: Answer) -> int:
     """The id."""
-    return Json.parse(answer.stdout).only()["id"].integer()
+    return Json.parse(answer.stdout).only()["id"].unsigned(32)
 
 
 def maps_named(node: str, pinned_map: str) -> Fact:
@@ -115,7 +119,7 @@ def maps_named(node: str, pinned_map: str) -> Fact:
 @parser("bpftool map show")
 def parse_map_ids(answer: Answer) -> tuple[int, ...]:
     """Their ids."""
-    return tuple(shown["id"].integer() for shown in Json.parse(answer.stdout).all())
+    return tuple(shown["id"].unsigned(32) for shown in Json.parse(answer.stdout).all())
 
 
 def prog(node: str, program_id: int) -> Fact:
@@ -128,11 +132,11 @@ def parse_prog(answer: Answer) -> Program:
     """The program; if it does not exist, the command fails."""
     shown = Json.parse(answer.stdout).only()
     return Program(
-        id=shown["id"].integer(),
+        id=shown["id"].unsigned(32),
         name=shown["name"].text(""),
         type=shown["type"].text(),
         tag=shown["tag"].text(""),
-        map_ids=tuple(number.integer() for number in shown["map_ids"]) if shown["map_ids"] else (),
+        map_ids=tuple(number.unsigned(32) for number in shown["map_ids"]) if shown["map_ids"] else (),
     )
 
 
@@ -196,29 +200,30 @@ def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
 
 def _xdp(entry: Json, part: Json) -> Attachment:
     return Attachment(
-        device=entry["devname"].text(""),
-        ifindex=entry["ifindex"].integer(),
+        device=device_name(entry["devname"].text()),
+        ifindex=entry["ifindex"].unsigned(32),
         kind=f"xdp/{part['mode'].text('')}",
         direction=Direction.INGRESS,
         attach=AttachKind.XDP,
         program="",
-        program_id=part["id"].integer(),
+        program_id=part["id"].unsigned(32),
     )
 
 
 def _attachment(entry: Json) -> Attachment:
-    device = entry["devname"].text("")
+    device = device_name(entry["devname"].text())
     kind = entry["kind"].text()
     # the others are filters at clsact/egress and at other qdiscs, which all apply to egress packets
     direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
     return Attachment(
         device=device,
-        ifindex=entry["ifindex"].integer(),
+        ifindex=entry["ifindex"].unsigned(32),
         kind=kind,
         direction=direction,
         attach=attach,
         program=entry["name"].text("").removesuffix(f"-{device}"),
-        program_id=(entry["prog_id"] or entry["id"]).integer(),
+        program_id=(entry["prog_id"] or entry["id"]).unsigned(32),
+        link_id=entry["link_id"].unsigned(32, 0) or None,
     )
 
 
@@ -240,9 +245,9 @@ def parse_link(answer: Answer) -> PinnedLink | Absent | Unavailable:
         gone = "No such file or directory" in shown["error"].text()
         return Absent() if gone else failed(answer, "bpftool link show")
     return PinnedLink(
-        id=shown["id"].integer(),
-        program_id=shown["prog_id"].integer(),
-        ifindex=shown["ifindex"].integer() if shown["ifindex"] else None,
+        id=shown["id"].unsigned(32),
+        program_id=shown["prog_id"].unsigned(32),
+        ifindex=shown["ifindex"].unsigned(32) if shown["ifindex"] else None,
     )
 
 

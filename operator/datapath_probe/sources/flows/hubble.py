@@ -6,11 +6,14 @@ single dropped SYN may be invisible for a while: `newest` shows whether the ring
 Source: Cilium 1.16–1.20 `hubble/cmd/observe`, `api/v1/flow/flow.proto`, `pkg/hubble/container/ring.go`.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from ...addresses import IpAddress, parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import is_path
 from ...evidence.reading import Answer
 from ..drop_reasons import FIRST_DROP
 from ..parsing import Json, parser
@@ -20,7 +23,14 @@ from .flow import Flow, Flows, Point
 _LOST_BEFORE_THE_RING = frozenset({"PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE"})
 SOCKET = "/var/run/cilium/hubble.sock"  # the default
 _DIRECTIONS = {"INGRESS": "ingress", "EGRESS": "egress"}
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _POINTS = {str(point): point for point in Point}
+
+
+def socket_path(config_map: Mapping[str, str]) -> str:
+    """The path of the socket, with or without a scheme in the configuration."""
+    path = config_map.get("hubble-socket-path", "").removeprefix("unix://")
+    return path if is_path(path) else SOCKET
 
 
 def socket(node: str, path: str) -> Fact:
@@ -92,7 +102,7 @@ def _flow(flow: Json, time: Json) -> Flow:
             for policy in flow[f"{direction}_{verdict}_by"] or ()
         ),
         summary=flow["Summary"].text(""),
-        source_identity=flow["source"].maybe("identity").integer(0),
+        source_identity=flow["source"].maybe("identity").unsigned(32, 0),
     )
 
 
@@ -101,7 +111,11 @@ def _layer4(layer: Json) -> tuple[str, tuple[int, int], tuple[str, ...]]:
         ports = layer.maybe(protocol)
         if ports:
             flags = tuple(flag for flag in _TCP_FLAGS if ports["flags"].maybe(flag))
-            return protocol, (ports["source_port"].integer(0), ports["destination_port"].integer(0)), flags
+            return (
+                protocol,
+                (ports["source_port"].unsigned(16, 0), ports["destination_port"].unsigned(16, 0)),
+                flags,
+            )
     return next((name for name in ("ICMPv4", "ICMPv6") if layer.maybe(name)), ""), (0, 0), ()
 
 
@@ -117,6 +131,6 @@ def _policy(policy: Json) -> str:
 def _uint64(number: Json) -> int:
     """As protojson writes it: a string of digits; 0 is left out."""
     digits = number.text("0")
-    if not digits.isdecimal():
-        raise ValueError(f"{digits!r} is not a number")
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError("the number of lost events is not a number")
     return int(digits)

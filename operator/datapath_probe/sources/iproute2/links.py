@@ -167,14 +167,14 @@ def parse_link(answer: Answer) -> Link | Absent | Unavailable:
     flags = {flag.text() for flag in shown["flags"]}
     port = data.maybe("port")
     return Link(
-        ifindex=shown["ifindex"].integer(),
+        ifindex=shown["ifindex"].unsigned(32),
         name=shown["ifname"].text(),
-        peer_ifindex=shown["link_index"].integer() if shown["link_index"] else None,
+        peer_ifindex=shown["link_index"].unsigned(32) if shown["link_index"] else None,
         up="UP" in flags and shown["operstate"].text("UNKNOWN") not in ("DOWN", "LOWERLAYERDOWN"),
         mac=shown["address"].text("").lower(),
-        mtu=shown["mtu"].integer(0),
+        mtu=shown["mtu"].unsigned(32, 0),
         kind=info.maybe("info_kind").text(""),
-        tunnel_port=port.integer() if port else None,
+        tunnel_port=port.unsigned(16) if port else None,
     )
 
 
@@ -232,7 +232,7 @@ def _route(route: Json, next_hop: Json) -> Route:
         gateway=_address(next_hop["gateway"]),
         device=device_name(next_hop["dev"].text()),
         source=_address(route["prefsrc"]),
-        mtu=mtu.integer() if mtu else None,
+        mtu=mtu.unsigned(32) if mtu else None,
         kind=route["type"].text("unicast"),
     )
 

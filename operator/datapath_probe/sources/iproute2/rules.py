@@ -39,7 +39,9 @@ def parse(answer: Answer) -> tuple[Rule, ...]:
     """Rules in the order in which the kernel considers them; those that select no table are left out."""
     shown = Json.parse(answer.stdout) if answer.stdout.strip() else ()
     return tuple(
-        Rule(rule["priority"].integer(), rule["table"].text(), _mark(rule)) for rule in shown if rule["table"]
+        Rule(rule["priority"].unsigned(32), rule["table"].text(), _mark(rule))
+        for rule in shown
+        if rule["table"]
     )
 
 

@@ -147,3 +147,31 @@ def test_each_path_of_a_run_has_its_file_and_all_go_together(tmp_path: Path) -> 
     assert len(list(tmp_path.iterdir())) == KEPT + 3, "runs are counted, not files"
     files.save("default", "landing", run(KEPT))
     assert not list(tmp_path.glob(f"{stem}*"))
+
+
+NAME = "a" * 253  # the longest of Kubernetes
+
+
+def test_names_of_any_length_fit_into_the_name_of_a_file(tmp_path: Path) -> None:
+    files, namespace = EvidenceFiles(tmp_path), "b" * 63
+    fact = pcap.fact(NAME, [IPv4Address("10.244.1.27")], 20001, 8472, 10)
+    bundle = Bundle(replace(BUNDLE.run, evidence=Evidence({fact: (Answer(0, b"pcap", b"", NOW, 1.0),)})))
+    for number in range(KEPT + 5):
+        for name in (NAME, NAME[:-1]):
+            made = run(number)
+            record = replace(made, id="f" * 12, result=replace(made.result, bundles=(bundle, bundle)))
+            with capture_logs() as lines:
+                files.save(namespace, name, record)
+            assert lines == []
+    assert len(list(tmp_path.iterdir())) == 2 * KEPT * 2 * 2  # names, runs, paths, bundle and capture
+
+
+def test_files_are_for_their_owner_only_and_replace_links(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("keep me")
+    name = "default.landing.1790000000000.run0.json"
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / f"{name}.part").symlink_to(tmp_path / "elsewhere")
+    EvidenceFiles(tmp_path).save("default", "landing", run(0))
+    assert (tmp_path / "elsewhere").read_text() == "keep me"
+    assert not (tmp_path / name).is_symlink()
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600

@@ -38,13 +38,13 @@ async def test_a_restart_sends_no_event_for_an_unchanged_verdict() -> None:
 async def test_the_end_of_a_run_does_not_restore_labels_and_limits_that_changed_meanwhile() -> None:
     async with running() as harness:
         harness.takes_s = 20
-        harness.registry.observe(body(labels={SEVERITY: "ticket"}, expect={"maxLatency": "1s"}))
+        harness.registry.observe(body(labels={SEVERITY: "warning"}, expect={"maxLatency": "1s"}))
         await asyncio.sleep(10)
         assert len(harness.runs) == 1
-        harness.registry.observe(body(labels={SEVERITY: "page"}))
+        harness.registry.observe(body(labels={SEVERITY: "critical"}))
         await asyncio.sleep(20)
         assert harness.status()["verdict"] == "Healthy"
-        assert 'severity="page"' in harness.scraped()
+        assert 'severity="critical"' in harness.scraped()
         assert "latency_limit_seconds{" not in harness.scraped()
 
 

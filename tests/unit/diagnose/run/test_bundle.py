@@ -18,6 +18,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
+from datapath_probe.sources.flows import hubble
 from unit.recorded import names, recorded
 
 
@@ -146,7 +147,40 @@ def test_no_value_of_the_query_is_saved() -> None:
     assert [f.verdict for f in again.findings] == [f.verdict for f in live.findings]
 
 
+@pytest.mark.parametrize(
+    "stderr", [b"+ curl -H 'Authorization: s3cret'\n", b"s3cret {s3cret}", b'["s3cret"]{']
+)
+@pytest.mark.parametrize("with_report", [True, False])
+def test_of_stderr_only_the_report_is_saved(stderr: bytes, with_report: bool) -> None:
+    run = recorded("healthy-cross-node")
+    reading = run.request.reading
+    assert isinstance(reading, Answer)
+    wrapped = replace(reading, stderr=stderr + (reading.stderr if with_report else b""))
+    run = replace(run, request=replace(run.request, reading=wrapped))
+    assert b"s3cret" not in Bundle(run).to_json()
+    live, again = diagnose(run), diagnose(replayed(run))
+    assert "s3cret" not in repr((live.message, live.findings))
+    assert (again.verdict, again.reason, again.message) == (live.verdict, live.reason, live.message)
+
+
+def test_nothing_that_a_proxy_saw_of_a_request_is_saved() -> None:
+    run = recorded("healthy-cross-node")
+    http = {"url": "http://x/s3cret", "headers": [{"key": "Cookie", "value": "s3cret"}]}
+    flow = {"IP": {"source": "10.0.0.1"}, "l7": {"http": http}, "Summary": "GET http://x/s3cret"}
+    lines = [json.dumps({"flow": flow, "time": "2026-11-23T21:00:00Z"}), '{"flow": {"l7": "s3cret', "{}"]
+    fact = hubble.connection("node1", run.plan.source.ip, 20001, 60)
+    answer = Answer(0, "\n".join(lines).encode(), b"", 0.0, 0.0)
+    again = replayed(replace(run, evidence=run.evidence.adding([fact], [answer]))).evidence.latest(fact)
+    assert isinstance(again, Answer)
+    first, second, third = again.stdout.splitlines()
+    assert json.loads(first)["flow"] == {"IP": {"source": "10.0.0.1"}}
+    assert (second, third) == (b"{", b"{}")
+    assert isinstance(hubble.parse(again), Unavailable)
+    assert isinstance(hubble.parse(answer), Unavailable)
+
+
 UPTIME = {"kind": "uptime", "node": "node1", "parameters": {}}
+ANSWER = {"exitCode": 0, "stdout": "", "stderr": "", "at": 0, "duration": 0, "truncated": False}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +189,17 @@ UPTIME = {"kind": "uptime", "node": "node1", "parameters": {}}
         (("request", "started"), "yesterday"),
         (("request", "started"), 1e999),
         (("request", "localPort"), "high"),
+        (("request", "localPort"), 70000),
+        (("request", "started"), 1e300),
+        (("plan", "source", "endpoint", "endpoint_id"), 10**30),
+        (("plan", "source", "endpoint", "identity"), -1),
+        (("plan", "source", "pod", "ips"), []),
+        (("plan", "source", "pod", "ips"), ["300.1.1.1"]),
+        (("plan", "source", "pod", "ips"), ["fd00::1"]),
+        (("plan", "source", "pod", "started_at"), 1e300),
+        (("plan", "request", "port"), 65536),
+        (("plan", "request", "timeout_s"), 1e9),
+        (("plan", "target", "backend", "port"), 10**30),
         (("request", "reading"), {"unavailable": "NoSuchReason", "message": "", "at": 0}),
         (("viewAge",), None),
         (("evidence",), [{"node": "node1", "argv": ["true"], "readings": []}]),
@@ -165,6 +210,10 @@ UPTIME = {"kind": "uptime", "node": "node1", "parameters": {}}
         (("evidence",), [{**UPTIME, "readings": [{"exitCode": "none"}]}]),
         (("evidence",), [{**UPTIME, "readings": [None]}]),
         (("plan",), {}),
+        (("evidence",), [{**UPTIME, "readings": []}, {**UPTIME, "readings": []}]),
+        (("evidence",), [{**UPTIME, "readings": [{**ANSWER, "exitCode": 10**30}]}]),
+        (("evidence",), [{**UPTIME, "readings": [{**ANSWER, "at": 1e300}]}]),
+        (("evidence",), [{**UPTIME, "readings": [{**ANSWER, "stdout": "\u2603"}]}]),
     ],
 )
 def test_a_damaged_document_is_no_bundle(member: tuple[str, ...], value: object) -> None:

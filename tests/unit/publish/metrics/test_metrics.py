@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from datapath_probe.api.path_profile import PathProfile
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict
+from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Severity
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
@@ -135,10 +135,10 @@ def test_times_of_the_last_and_next_run() -> None:
 
 def test_settings_of_the_probe() -> None:
     which = probe(expect={"maxLatency": "250ms"})
-    which = replace(which, meta=replace(which.meta, severity="page"))
+    which = replace(which, meta=replace(which.meta, severity=Severity.INFO))
     samples = scrape(after([], which=which))
     assert of(samples, "latency_limit_seconds") == {(): 0.25}
-    assert of(samples, "info") == {("page",): 1}
+    assert of(samples, "info") == {("info",): 1}
 
 
 def test_path_changes_continue_to_count_after_a_restart() -> None:
