@@ -59,7 +59,10 @@ def unresolved() -> PathRun:
     absent = {
         q: Answer(254, b"null", b"", 0.0, 0.0) for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY
     }
-    return answering(replace(run, request=replace(run.request, reading=failed)), absent)
+    plan = replace(
+        run.plan, request=replace(run.plan.request, timeout_s=10.0)
+    )  # otherwise curl had ended before
+    return answering(replace(run, plan=plan, request=replace(run.request, reading=failed)), absent)
 
 
 @pytest.mark.parametrize(
