@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...api.vocabulary import HopVerdict, ProbeVerdict
+from ...api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from ..connection.progress import Progress, segment_around
 from .adjustments import ADJUSTMENTS
 from .answers import broken_at, lost_in, outcome_text, segment_of, unknown, with_lost_events
@@ -174,15 +174,15 @@ def masked_failure(given: VerdictInput) -> Verdict | None:
 
 
 def answered_by_another(given: VerdictInput) -> Verdict | None:
-    """The connection was refused, although no packet reached the destination: Broken, with a segment.
+    """An answer arrived, although no packet is known to have reached the destination: Broken, with a segment.
 
     After `root_cause`, which names a hop that diverts packets. Before `observed_failure`, which would name the
     application.
     """
-    observed, sent = given.observed, given.progress.answered_instead
-    if observed is None or sent is None or observed.reason is not Reason.CONNECTION_REFUSED:
+    observed, reached = given.observed, given.progress.answered_instead
+    if observed is None or not reached or observed.hop is not HopName.DESTINATION_RESPONSE:
         return None
-    segment = segment_of(given, Progress(sent, sent))
+    segment = segment_of(given, Progress(min(reached), max(reached)))
     verdict = Verdict(
         ProbeVerdict.BROKEN,
         observed.reason,
