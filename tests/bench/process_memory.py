@@ -24,8 +24,8 @@ from lab.shell import say
 
 FEW, MANY = 100, 400
 INTERVAL_S, RUNS = 30, 3
-WARM_UP_S, MEASURED_S = 100.0, 65.0
-"""Each probe runs several times; the audit (every 60 s) and quiet status writes (every 30 s) occur while measured."""
+STEADY_WITHIN_S, MEASURED_S = 300.0, 65.0
+"""While it is measured, each probe runs, its status is written (every 30 s), and the audit lists all (every 60 s)."""
 CRD = ROOT / "crds/datapathprobes.yaml"
 RESULT = CHECKOUT / "build/bench-memory.json"
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -53,11 +53,9 @@ def measure(few: int = FEW, many: int = MANY) -> Growth:
         api.wait_for("get", "datapathprobes")
         with _operator(api) as pid:
             _create(api, 0, few)
-            few_bytes = _peak_bytes(pid, few)
+            few_bytes = _peak_bytes(api, pid, few)
             _create(api, few, many)
-            many_bytes = _peak_bytes(pid, many)
-            _check_runs(api, many)
-    return Growth(few, many, few_bytes, many_bytes)
+            return Growth(few, many, few_bytes, _peak_bytes(api, pid, many))
 
 
 @contextmanager
@@ -107,16 +105,28 @@ def _probe(number: int) -> dict[str, object]:
     }
 
 
-def _check_runs(api: ApiServer, probes: int) -> None:
-    counts = api.run_kubectl("get", "dpp", "-o", "jsonpath={.items[*].status.counters.runs}").stdout.split()
-    if len(counts) < probes or min(map(int, counts)) < RUNS:
-        raise RuntimeError(f"not every probe ran {RUNS} times: the measurement is meaningless")
+def _steady(api: ApiServer, probes: int) -> None:
+    """Wait until every probe has run several times. Raises RuntimeError: then the measurement is meaningless."""
+    path = "{range .items[*]}{.status.counters.runs} {.status.verdict}{'\\n'}{end}"
+    deadline = time.monotonic() + STEADY_WITHIN_S
+    while True:
+        lines = api.run_kubectl("get", "dpp", "-o", f"jsonpath={path}").stdout.splitlines()
+        ran = [line for line in lines if _has_run(*line.split())]
+        if len(ran) >= probes:
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"only {len(ran)} of {probes} probes ran {RUNS} times and are Healthy")
+        time.sleep(5)
 
 
-def _peak_bytes(pid: int, probes: int) -> int:
+def _has_run(runs: str = "0", verdict: str = "") -> bool:
+    return verdict == "Healthy" and int(runs) >= RUNS
+
+
+def _peak_bytes(api: ApiServer, pid: int, probes: int) -> int:
     """The highest resident memory once all probes have run."""
-    say(f"· {probes} probes: {WARM_UP_S + MEASURED_S:.0f} s …")
-    time.sleep(WARM_UP_S)
+    say(f"· {probes} probes …")
+    _steady(api, probes)
     end, peak = time.monotonic() + MEASURED_S, 0
     while time.monotonic() < end:
         peak = max(peak, int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES)
