@@ -123,5 +123,5 @@ bench: $(VENV) ## by hand against by probe, on the lab: build/bench.json
 	@$(LAB) up
 	@PYTHONPATH=tests $(BIN)/python -m bench
 
-bench-memory: $(VENV) ## growth of the operator's process per probe, without a lab (≈ 6 min): build/bench-memory.json
+bench-memory: $(VENV) ## growth of the operator's process per probe, without a lab (≈ 8 min): build/bench-memory.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.process_memory

@@ -19,6 +19,7 @@ ALL: Mapping[str, str] = {
 DIAGNOSE: Mapping[str, str] = {
     "engine": "a run → its diagnosis, or the facts still missing",
     "examination": "all checks of one path",
+    "other_paths": "backends that were not used",
     "context_builder": "a run → what a check is given",
     "checks": "one function for each hop",
     "verdict": "rules in their order",

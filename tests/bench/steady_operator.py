@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from bench.probe_memory import diagnosed
 from datapath_probe.api.probe import Probe
 from datapath_probe.cli import logs
+from datapath_probe.collect.fair_slots import Slot
 from datapath_probe.control.app import Options, serve
 from datapath_probe.kube.cluster import Cluster
 from datapath_probe.runs.run_result import RunResult
@@ -35,7 +36,9 @@ class RecordedCluster:
     async def serve(self) -> None:
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         started = time.time()
         await asyncio.sleep(RUN_S)
         return RunResult(started, time.time(), (pickle.loads(self._diagnosis),))  # noqa: S301 (written above)

@@ -118,6 +118,11 @@ def latent(fault: Fault, modes: frozenset[Mode]) -> Fault:
     return replace(fault, expected=tuple(dict.fromkeys(expected)), modes=modes)
 
 
+def healthy() -> tuple[Expected, ...]:
+    """The path works: what was injected does not concern it, although it looks like a fault."""
+    return (Expected("Healthy", ""),)
+
+
 def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
     """The request fails."""
     return (Expected("Broken", reason, hop, at),)

@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from e2e.api import Api, Object, Refused, is_ready
+from e2e.api import Api, Object, Refused, is_ready, pod_path
 from e2e.galaxy import NAMESPACE, Galaxy, Pod, delete_pods, deploy
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
 from e2e.waiting import until
 from faults.inject import devices, maps
+from faults.inject.endpoint_slices import SLICES, endpoint_slice
 from faults.modes import Mode
 from lab.cluster import Lab
 
@@ -24,12 +25,18 @@ MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
 SHIP = "xwing"
 SHIP_ON_FAR_NODE = "tiefighter"
+HOST = "shuttle"
+"""A pod in the host's network, on the ship's node."""
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 LOCAL = "hangar"
 """A Service with `internalTrafficPolicy: Local` and one backend, the deathstar near the ship."""
 BOTH = "deathstar"
 """The Service of both deathstars."""
+ABROAD = "abroad"
+"""A Service without a selector."""
+ABROAD_IP = "203.0.113.9"
+"""An address that the control-plane node answers for, and that no object has."""
 HEALTH_PORT = 4240
 """The health port of Cilium agents, in the host network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -44,9 +51,12 @@ class Target(StrEnum):
     SERVICE = "service"
     BOTH = "both"
     LOCAL = "local"
+    ABROAD = "abroad"
     NODE_PORT = "node-port"
     HOST = "host"
     OWN_HOST = "own-host"
+    FROM_HOST_TO_FAR = "far-from-host"
+    FROM_HOST_TO_NEAR = "near-from-host"
     LARGE = "large"
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
@@ -121,6 +131,10 @@ class Scene:
         ip: str = service["spec"]["clusterIP"]
         return ip
 
+    def name_server_slot(self) -> maps.MapEntry:
+        """Slot 0 of the cluster's DNS over TCP on the ship's node."""
+        return maps.service_slot(self.lab, self.source, self.name_server_ip, 53, 0)
+
     def slot(self, name: str, number: int) -> maps.MapEntry:
         """A slot of a Service on the ship's node."""
         return maps.service_slot(self.lab, self.source, self.service_ip(name), 80, number)
@@ -147,7 +161,30 @@ class Scene:
         scene = cls(lab, api, galaxy, mode)
         scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
+        scene._create_service(ABROAD, scene.far, {"selector": None})
+        scene._reach_abroad()
+        scene.wait_host_ready()
         return scene
+
+    def _reach_abroad(self) -> None:
+        """An address outside the cluster, listed by hand, with a server: the agent's health port."""
+        body = endpoint_slice(ABROAD, ABROAD_IP, HEALTH_PORT)
+        if self.api.get(f"{SLICES}/{body['metadata']['name']}") is None:
+            self.api.create(SLICES, body)
+        gateway = self.node_ip(CONTROL_PLANE)
+        rule = f"PREROUTING -t nat -d {ABROAD_IP} -j DNAT --to-destination {gateway}"
+        self.lab.run(CONTROL_PLANE, "sh", "-c", f"iptables -C {rule} 2>/dev/null || iptables -A {rule}")
+        for node in (self.source, self.destination):
+            self.lab.run(node, "ip", "route", "replace", f"{ABROAD_IP}/32", "via", gateway)
+
+    def wait_host_ready(self) -> None:
+        """Wait until the pod in the host's network is ready."""
+        path = pod_path(NAMESPACE, HOST)
+        until(
+            "the pod in the host's network is ready",
+            lambda: is_ready(self.api.get(path) or {}),
+            _STABLE_TIMEOUT_S,
+        )
 
     def _create_service(self, name: str, pod: Pod, spec: Object) -> None:
         """Create a Service with one pod, unless it exists."""
@@ -178,6 +215,7 @@ class Scene:
         """Recreate all pods, so that leftovers of one fault do not affect the next."""
         delete_pods(self.lab, self.api)
         deploy(self.lab, self.api, MANIFESTS)
+        self.wait_host_ready()
         self.wait_stable()
 
     def probe(self, target: Target) -> Probe:
@@ -206,6 +244,11 @@ class Scene:
                 return to_pod(SHIP, self.near)
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
+            case Target.FROM_HOST_TO_FAR | Target.FROM_HOST_TO_NEAR:
+                return to_pod(HOST, self.far if target is Target.FROM_HOST_TO_FAR else self.near)
+            case Target.ABROAD:
+                service = {"service": {"name": ABROAD, "port": 80}}
+                return {**self._to_host(self.destination), "destination": service}
             case Target.HOST:
                 return self._to_host(self.destination)
             case Target.OWN_HOST:

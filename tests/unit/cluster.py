@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from datapath_probe.addresses import IpAddress
 from datapath_probe.api.probe import Probe
+from datapath_probe.plan.listed_address import cluster_range
 from datapath_probe.plan.objects import (
     Agent,
     CiliumEndpoint,
@@ -86,6 +87,7 @@ class Cluster:
     cilium_endpoints: dict[str, CiliumEndpoint] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     cilium_nodes: dict[str, CiliumNode] = field(default_factory=dict)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)  # of nodes
     agents: dict[str, Agent] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=lambda: dict(VXLAN))
     changed_at: dict[str, float] = field(default_factory=dict)
@@ -102,6 +104,16 @@ class Cluster:
 
     def node_with(self, ip: IpAddress) -> Node | None:
         return next((node for node in self.nodes.values() if ip in node.internal_ips), None)
+
+    def node_labels(self, name: str) -> Mapping[str, str]:
+        return self.labels.get(name, {})
+
+    def node_with_pod_cidr(self, cidr: str) -> str | None:
+        return next((node.name for node in self.cilium_nodes.values() if cidr in node.pod_cidrs), None)
+
+    def has_pod_cidr_within(self, cidr: str) -> bool:
+        known = (ip_network(known) for node in self.cilium_nodes.values() for known in node.pod_cidrs)
+        return any(cluster_range(network.network_address) == cidr for network in known)
 
     def service(self, namespace: str, name: str) -> Service | None:
         return self.services.get(f"{namespace}/{name}")

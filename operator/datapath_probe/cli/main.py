@@ -57,7 +57,15 @@ def main() -> None:
     default=16,
     envvar="MAX_CONCURRENT_RUNS",
     show_envvar=True,
-    help="Maximum number of concurrent runs.",
+    help="Maximum number of concurrent runs, not counting those that wait.",
+)
+@click.option(
+    "--max-requests-in-flight",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    envvar="MAX_REQUESTS_IN_FLIGHT",
+    show_envvar=True,
+    help="Maximum number of requests in flight.",
 )
 @click.option(
     "--max-probes-per-namespace",
@@ -131,6 +139,7 @@ def run(
     namespaces: tuple[str, ...],
     cilium_namespace: str,
     max_concurrent_runs: int,
+    max_requests_in_flight: int,
     max_probes_per_namespace: int | None,
     metrics_host: str | None,
     metrics_port: int,
@@ -154,6 +163,7 @@ def run(
         namespaces=namespaces,
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
+        max_requests_in_flight=max_requests_in_flight,
         max_probes_per_namespace=max_probes_per_namespace,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
@@ -172,17 +182,32 @@ def run(
 @main.command()
 @click.argument("bundle", type=click.File("rb"), required=False)
 @click.option("--example", is_flag=True, help="Replay a recorded run that comes with the program.")
+@click.option(
+    "--expect",
+    metavar="VERDICT/HOP/REASON",
+    help="Exit with 1 on another answer. HOP is a hop, a hop@node, or a segment as after..before. Parts may be "
+    "omitted, as in Healthy, Broken//LostInTransit or /service-lookup.",
+)
 @_output
 @_facts
-def replay(bundle: BinaryIO | None, example: bool, output: str, facts: bool) -> None:
+def replay(bundle: BinaryIO | None, example: bool, expect: str | None, output: str, facts: bool) -> None:
     """Diagnose a saved run again, without a cluster, and print the report. BUNDLE is a file, or - for stdin."""
+    from .expected_answer import ExpectedAnswer
     from .replay import example_bundle, replayed
     from .show import show
 
     if (bundle is None) is not example:
         raise click.UsageError("specify either BUNDLE or --example")
+    try:
+        expected = ExpectedAnswer.parse(expect or "")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--expect") from error
     document = bundle.read() if bundle else example_bundle()
-    show(*replayed(document), output=output, facts=facts)
+    heading, status = replayed(document)
+    show(heading, status, output=output, facts=facts)
+    differences = expected.differences(status)
+    if differences:
+        raise click.ClickException(f"expected {expect}, but {', '.join(differences)}")
 
 
 @main.command()

@@ -6,7 +6,7 @@ In: facts. Out: a reading for each. Called by `collector`; one for all runs.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..evidence.delivery import delivery
 from ..evidence.errors import EvidenceError
@@ -42,10 +42,11 @@ class AnswerCache:
         }
         return {fact: answer for fact, answer in answers.items() if answer}
 
-    def forget(self) -> None:
-        """Stop sharing earlier answers and pending questions, except those that last."""
-        for node in self._nodes.values():
-            node.forget()
+    def forget(self, nodes: Collection[str]) -> None:
+        """Stop sharing earlier answers and pending questions about these nodes, except those that last."""
+        for node in nodes:
+            if node in self._nodes:
+                self._nodes[node].forget()
 
     async def ask(
         self,

@@ -18,9 +18,12 @@ from ..evidence.unresponsive_agents import UnresponsiveAgents
 from .answer_budget import AnswerBudget
 from .answer_cache import AnswerCache, late
 from .cancellation import end
+from .fair_slots import FairSlotsByKey, Slot
 
 # Answers lead to further facts (slot → backend → …). The longest such chain has 5 links.
 MAX_ROUNDS = 8
+# Concurrent round trips to one node, of all runs. Its agent runs two batches at a time, and four commands that listen.
+ROUND_TRIPS_TO_A_NODE = 8
 
 Wants = Callable[[Evidence], Awaitable[Sequence[Fact]]]
 Answers = dict[Fact, Reading]
@@ -35,11 +38,22 @@ class _RoundTrip:
 
 
 class Collector:
-    """Asks the agents, in their current incarnation, on behalf of all paths of one run."""
+    """Asks the agents, in their current incarnation, on behalf of all paths of one run.
 
-    def __init__(self, answers: AnswerCache, incarnations: Mapping[str, str]) -> None:
+    `turns`: shared with the other runs, so that namespaces take turns at a busy node.
+    """
+
+    def __init__(
+        self,
+        answers: AnswerCache,
+        incarnations: Mapping[str, str],
+        turns: FairSlotsByKey | None = None,
+        namespace: str = "",
+    ) -> None:
         self._answers = answers
         self._incarnations = incarnations
+        self._turns = turns or FairSlotsByKey(ROUND_TRIPS_TO_A_NODE)
+        self._namespace = namespace
         self._unresponsive = UnresponsiveAgents()
         self._budget = AnswerBudget()
         # round trips that can still take facts, by node and `fresh`
@@ -58,9 +72,10 @@ class Collector:
         *,
         fresh: bool = False,
         ends_at: float = math.inf,
+        slot: Slot | None = None,
     ) -> Evidence:
         """Add one reading of each fact. `fresh`: ignore cached answers. `ends_at`: the deadline of this path, by the
-        clock of the event loop.
+        clock of the event loop. `slot`: released while the answers take long.
         """
         readings: Answers = {q: why for q in facts if (why := self._unresponsive.of(q))}
         to_ask = [fact for fact in facts if fact not in readings]
@@ -71,7 +86,10 @@ class Collector:
         elif to_ask:
             tasks = {fact: self._joined(fact, fresh, left_s) for fact in to_ask}
             # `wait` does not cancel the tasks: other paths may wait longer for the same round trip
-            await asyncio.wait(set(tasks.values()), timeout=left_s)
+            if slot:
+                await slot.wait(set(tasks.values()), timeout_s=left_s)
+            else:
+                await asyncio.wait(set(tasks.values()), timeout=left_s)
             readings |= {
                 fact: task.result()[fact] if task.done() else late(fact.node) for fact, task in tasks.items()
             }
@@ -96,13 +114,14 @@ class Collector:
         return task
 
     async def _carry_out(self, key: tuple[str, bool], trip: _RoundTrip) -> Answers:
-        """Run one round trip. It starts after all paths that are ready in this turn of the event loop have added their
-        facts.
+        """Run one round trip. Until it is this namespace's turn, and all paths that are ready in this turn of the event
+        loop have come, facts can be added.
         """
-        del self._open[key]
-        _, fresh = key
-        facts = list(trip.facts)
-        asked = await self._answers.ask(facts, self._incarnations, fresh=fresh, within_s=trip.within_s)
+        node, fresh = key
+        async with self._turns.slot(node, self._namespace):
+            del self._open[key]
+            facts = list(trip.facts)
+            asked = await self._answers.ask(facts, self._incarnations, fresh=fresh, within_s=trip.within_s)
         answers = dict(zip(facts, map(self._budget.admitted, asked), strict=True))
         for fact, reading in answers.items():
             if reading != late(fact.node):  # another path may wait longer
@@ -116,8 +135,10 @@ async def gather(
     collector: Collector,
     rounds: int = MAX_ROUNDS,
     ends_at: float = math.inf,
+    slot: Slot | None = None,
 ) -> Evidence:
-    """Ask for the facts that `wants` returns, until it returns none or the rounds are used up.
+    """Ask for the facts that `wants` returns, until it returns none or the rounds are used up. `ends_at`, `slot`: see
+    `Collector.ask`.
 
     Cached answers are added first: facts that follow from them need no extra round trip.
     """
@@ -128,5 +149,5 @@ async def gather(
             facts = await wants(evidence)
         if not facts:
             break
-        evidence = await collector.ask(evidence, facts, ends_at=ends_at)
+        evidence = await collector.ask(evidence, facts, ends_at=ends_at, slot=slot)
     return evidence

@@ -29,6 +29,7 @@ from ..publish.interfaces import Retry
 from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
 from ..publish.status_writer import StatusWriter
+from ..runs.limits import MAX_CONCURRENT_RUNS, MAX_REQUESTS_IN_FLIGHT, Limits
 from . import web
 from .evidence_store.evidence_files import EvidenceFiles
 from .evidence_store.evidence_saver import EvidenceSaver
@@ -62,7 +63,8 @@ class Options:
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     cilium_namespace: str = "kube-system"
-    max_concurrent_runs: int = 16
+    max_concurrent_runs: int = MAX_CONCURRENT_RUNS
+    max_requests_in_flight: int = MAX_REQUESTS_IN_FLIGHT
     max_probes_per_namespace: int | None = None
     metrics_host: str | None = None
     metrics_port: int = 8080
@@ -72,7 +74,7 @@ class Options:
     windows: Windows = DEFAULT
 
 
-OpenCluster = Callable[[ApiClient, str, Windows, Restrictions], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[[ApiClient, str, Windows, Restrictions, Limits], AbstractAsyncContextManager[Cluster]]
 
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
@@ -85,10 +87,11 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _wait_for_api_server(Probes(client))
+            limits = Limits(options.max_concurrent_runs, options.max_requests_in_flight)
             async with open_cluster(
-                client, options.cilium_namespace, options.windows, options.restrictions
+                client, options.cilium_namespace, options.windows, options.restrictions, limits
             ) as cluster:
-                await Operator(options, client, cluster, install_signal_handlers).serve()
+                await Operator(options, client, cluster, limits, install_signal_handlers).serve()
     except asyncio.CancelledError:
         log.info("stopped")
 
@@ -101,6 +104,7 @@ class Operator:
         options: Options,
         client: ApiClient,
         cluster: Cluster,
+        limits: Limits,
         install_signal_handlers: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,7 +115,7 @@ class Operator:
         self._clock = clock
         self._install_signal_handlers = install_signal_handlers
         self._started = False
-        self._scheduler = Scheduler(clock, options.max_concurrent_runs)
+        self._scheduler = Scheduler(clock, limits.work)
         self._metrics = Metrics(lambda: self._scheduler.heartbeat)
         self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
         self._status_writer = StatusWriter(

@@ -11,6 +11,7 @@ from ..evidence.reading import Answer, Unavailable
 from ..sources import curl
 from ..sources.client_report import ClientReport
 from .context import CheckContext
+from .datapath.map_headroom import map_pressures
 from .examination import Examination
 from .finding.diagnosis import Diagnosis
 from .finding.evidence_reader import ParseCache
@@ -57,8 +58,10 @@ def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: Confi
         findings=verdict.findings,
         profile=None if given.change else observed_profile(context, given.findings),
         rule=verdict.rule,
-        confirm=frozenset().union(*(finding.confirm for finding in given.findings)),
-        needs_second_look=may_look_again and any(map(_is_doubtful, given.findings)),
+        confirm=frozenset().union(*(finding.confirm for finding in (*given.findings, *given.doubts))),
+        needs_second_look=may_look_again and any(map(_is_doubtful, (*given.findings, *given.doubts))),
+        faulty_others=examination.faulty_others(),
+        map_pressure=map_pressures(context),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),
     )

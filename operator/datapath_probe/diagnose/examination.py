@@ -12,17 +12,20 @@ from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
 from ..evidence.fact import Fact
 from ..evidence.internal_error import internal_error
+from ..plan.other_backends import OtherBackend
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .connection.backend_selection import MAX_CANDIDATES
 from .connection.progress import Progress
 from .context import CheckContext
 from .context_builder import ContextBuilder
+from .datapath.map_headroom import with_headroom
 from .datapath.map_pinning import check_map_in_use, reloading
 from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
 from .finding.finding_cache import FindingCache
 from .finding.hop_check import LIVE, ConfirmationPolicy
+from .other_paths import OtherPath, doubts, fault_of, other_path, with_latent_faults
 from .run.run import PathRun
 from .verdict.agent_config_drift import config_drift, unsupported_on_path, want_agents
 from .verdict.data_transfer import transfer_hops
@@ -65,6 +68,7 @@ class Examination:
         for context in contexts:
             self.findings(context)
             want_agents(context)
+        self._other_faults()
         return list(self.context.reader.missing)
 
     def verdict_input(self) -> VerdictInput:
@@ -76,6 +80,8 @@ class Examination:
         change = in_transition(self.run, context.connection.chosen, _not_ok(findings))
         if unsupported is None:  # otherwise checks and settings can't prove a change
             change = change or self._change_by_evidence(findings, progress)
+        latent = self._other_faults() if context.outcome.met and not (change or unsupported) else []
+        findings = with_latent_faults(context, findings, latent)
         return VerdictInput(
             findings=tuple(findings),
             outcome=context.outcome,
@@ -86,10 +92,30 @@ class Examination:
             hints=tuple(hints(context)),
             last_planned_hop=self._last_planned_hop(),
             lost_events=tuple(lost_events(context)),
+            doubts=tuple(doubts(latent)),
+            candidates=tuple(
+                (backend, tuple(self.findings(self.builder.build(backend)))) for backend in self._candidates()
+            ),
         )
 
-    def findings(self, context: CheckContext) -> list[Finding]:
-        """The findings of all checks of the path, in path order."""
+    def faulty_others(self) -> frozenset[OtherBackend]:
+        """The backends that the request did not use and that may not be reached."""
+        return frozenset(path.other for path, _ in self._other_faults())
+
+    def _other_faults(self) -> list[tuple[OtherPath, Finding]]:
+        """The first fault on the path to each backend that the request did not use."""
+        found = []
+        for other in self.run.others:
+            path = other_path(self.builder, other)
+            if path is None or (path.backend == self.context.backend and not other.of_dns):
+                continue
+            fault = fault_of(self.findings(path.context, path.hops), of_dns=other.of_dns)
+            if fault:
+                found.append((path, fault))
+        return found
+
+    def findings(self, context: CheckContext, hops: Sequence[ExpectedHop] | None = None) -> list[Finding]:
+        """The findings of these hops of the path, in path order. `hops`: None for all."""
         run = context.run
         known = FindingCache(
             self.cache,
@@ -101,7 +127,9 @@ class Examination:
             ),
         )
 
-        return [known.get(hop.name, partial(_judged, context, hop)) for hop in context.path.hops]
+        judged = partial(_judged, with_pressure=hops is None)
+        chosen = context.path.hops if hops is None else hops
+        return [known.get(hop.name, partial(judged, context, hop)) for hop in chosen]
 
     def _progress(self) -> Progress:
         progress = self.context.connection.progress(self.context.translates)
@@ -149,10 +177,13 @@ class Examination:
         return expected_path(context.plan, backends[0]).hops[-1].name
 
 
-def _judged(context: CheckContext, hop: ExpectedHop) -> Finding:
-    """The finding of the hop's check. An exception makes this hop Unknown, and no other."""
+def _judged(context: CheckContext, hop: ExpectedHop, *, with_pressure: bool) -> Finding:
+    """The finding of the hop's check. An exception makes this hop Unknown, and no other. `with_pressure`: also judge
+    how full its maps are.
+    """
     try:
-        return check_map_in_use(context, context.check(hop))
+        finding = check_map_in_use(context, context.check(hop))
+        return with_headroom(context, hop, finding) if with_pressure else finding
     except Exception as error:
         return context.hop(hop, "").unknown(internal_error("the check of this hop", error))
 

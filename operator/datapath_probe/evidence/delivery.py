@@ -26,8 +26,9 @@ class Delivery:
     `max_age_s`: how old a shared answer may be, in seconds; 0: never shared. Longer for facts that are expensive to
     collect and change only with the agent or the endpoint. `repeatable` False: shows what happens while it runs, so a
     repetition would show another period. `by_agent`: the agent's process has to respond, not only a tool next to it.
-    `often_absent`: a key that is often missing in a healthy map; collectors that batch look-ups put it last. `large`:
-    the answer may be larger than others, and does not share its limit with them.
+    `often_absent`: a key that is often missing in a healthy map, or another object whose look-up ends the process;
+    collectors that batch look-ups put it last. `large`: the answer may be larger than others, and does not share its
+    limit with them.
     """
 
     tool: str
@@ -41,8 +42,11 @@ class Delivery:
 
 _BPFTOOL = Delivery("bpftool")
 _OFTEN_ABSENT = replace(_BPFTOOL, often_absent=True)
+# A program is replaced in its link, which stays. bpftool can't show a second link in one process.
+_LINK = replace(_BPFTOOL, max_age_s=300.0, often_absent=True)
 _IP, _TC = Delivery("ip"), Delivery("tc")
 _BY_AGENT = Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=30.0, by_agent=True)
+_MAP_PRESSURE = replace(_BY_AGENT, max_age_s=50.0)  # the agent counts entries every 30 s
 _HUBBLE = Delivery("hubble", max_age_s=0.0, by_agent=True)
 _MONITOR = Delivery("cilium-dbg", max_age_s=0.01, repeatable=False)
 _RULES = {
@@ -66,16 +70,24 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.PROGRAM_CODE: replace(_BPFTOOL, max_age_s=_LASTING_S),
     FactKind.PROGRAMS_BY_NAME: _BPFTOOL,
     FactKind.ATTACHED_PROGRAMS: _BPFTOOL,
-    FactKind.ENDPOINT_PROGRAM_LINK: _BPFTOOL,
-    FactKind.CGROUP_PROGRAM_LINK: _BPFTOOL,
+    FactKind.ENDPOINT_PROGRAM_LINK: _LINK,
+    FactKind.DEVICE_PROGRAM_LINK: _LINK,
+    FactKind.CGROUP_PROGRAM_LINK: _LINK,
+    FactKind.CGROUP_PROGRAMS: Delivery("find", timeout_s=LONG_S, max_age_s=300.0),
     FactKind.LINK_COUNTERS: replace(_IP, max_age_s=0.0),
     FactKind.ROUTE: _IP,
     FactKind.ROUTES: _IP,
+    FactKind.LOCAL_ADDRESS: _IP,
+    FactKind.ROUTING_RULES: _IP,
     FactKind.NEIGHBOR: _IP,
     FactKind.NEIGHBORS: _IP,
     FactKind.QDISCS: _TC,
     FactKind.TC_FILTERS: _TC,
     FactKind.SOCKETS: Delivery("ss"),
+    FactKind.XFRM_POLICIES: _IP,
+    FactKind.XFRM_DEFAULTS: _IP,
+    FactKind.XFRM_STATES: _IP,
+    FactKind.KERNEL_COUNTERS: Delivery("cat", max_age_s=0.0),
     FactKind.NAMESPACE_ADDRESSES: Delivery("find", timeout_s=LONG_S, max_age_s=300.0),
     FactKind.NAMESPACE_DEVICES: Delivery("find", timeout_s=LONG_S),
     FactKind.UPTIME: Delivery("cat", max_age_s=0.0),
@@ -86,6 +98,7 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.POLICY_RULES: _BY_AGENT,
     FactKind.POLICY_SELECTORS: _BY_AGENT,
     FactKind.BPF_METRICS: Delivery("cilium-dbg", timeout_s=LONG_S, max_age_s=0.0),
+    FactKind.MAP_PRESSURE: _MAP_PRESSURE,
     FactKind.HUBBLE_SOCKET: Delivery("test", max_age_s=_LASTING_S),
     FactKind.FLOWS: _HUBBLE,
     FactKind.ICMP_FLOWS: _HUBBLE,
@@ -98,15 +111,10 @@ def _of_policy_entry(fact: Fact) -> Delivery:
     return _OFTEN_ABSENT if fact.number("identity") else _BPFTOOL
 
 
-def _of_uplink(usual: Delivery) -> Callable[[Fact], Delivery]:
+def _of_link(fact: Fact) -> Delivery:
     """Devices that belong neither to Cilium nor to a pod lead to other nodes and rarely change."""
-    lasting = replace(usual, max_age_s=_LASTING_S)
-
-    def delivery_of(fact: Fact) -> Delivery:
-        own = fact.text("device").startswith(_CILIUM_DEVICES)
-        return usual if own or fact.get("namespace") else lasting
-
-    return delivery_of
+    own = fact.text("device").startswith(_CILIUM_DEVICES)
+    return _IP if own or fact.get("namespace") else replace(_IP, max_age_s=_LASTING_S)
 
 
 def _of_rules(fact: Fact) -> Delivery:
@@ -126,8 +134,7 @@ def _of_capture(fact: Fact) -> Delivery:
 
 _BY_PARAMETERS: Final[Mapping[FactKind, Callable[[Fact], Delivery]]] = {
     FactKind.POLICY_ENTRY: _of_policy_entry,
-    FactKind.LINK: _of_uplink(_IP),
-    FactKind.DEVICE_PROGRAM_LINK: _of_uplink(_BPFTOOL),
+    FactKind.LINK: _of_link,
     FactKind.IPTABLES_RULES: _of_rules,
     FactKind.NFTABLES_RULES: _of_rules,
     FactKind.MONITOR_DROPS: _of_monitor,

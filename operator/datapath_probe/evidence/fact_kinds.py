@@ -12,6 +12,7 @@ from .parameters import (
     Check,
     address,
     bits,
+    cgroup,
     device_name,
     fitting,
     name,
@@ -19,6 +20,7 @@ from .parameters import (
     one_of,
     path,
     several,
+    uid,
 )
 
 
@@ -46,11 +48,14 @@ class FactKind(StrEnum):
     ENDPOINT_PROGRAM_LINK = "endpoint-program-link"
     DEVICE_PROGRAM_LINK = "device-program-link"
     CGROUP_PROGRAM_LINK = "cgroup-program-link"
+    CGROUP_PROGRAMS = "cgroup-programs"
     # the network stack of a node, or of a pod by its network namespace
     LINK = "link"
     LINK_COUNTERS = "link-counters"
     ROUTE = "route"
     ROUTES = "routes"
+    LOCAL_ADDRESS = "local-address"
+    ROUTING_RULES = "routing-rules"
     NEIGHBOR = "neighbor"
     NEIGHBORS = "neighbors"
     QDISCS = "qdiscs"
@@ -58,6 +63,10 @@ class FactKind(StrEnum):
     SOCKETS = "sockets"
     IPTABLES_RULES = "iptables-rules"
     NFTABLES_RULES = "nftables-rules"
+    XFRM_POLICIES = "xfrm-policies"
+    XFRM_DEFAULTS = "xfrm-defaults"
+    XFRM_STATES = "xfrm-states"
+    KERNEL_COUNTERS = "kernel-counters"
     NAMESPACE_ADDRESSES = "namespace-addresses"
     NAMESPACE_DEVICES = "namespace-devices"
     UPTIME = "uptime"
@@ -69,6 +78,7 @@ class FactKind(StrEnum):
     POLICY_RULES = "policy-rules"
     POLICY_SELECTORS = "policy-selectors"
     BPF_METRICS = "bpf-metrics"
+    MAP_PRESSURE = "map-pressure"
     # what happens to packets
     HUBBLE_SOCKET = "hubble-socket"
     FLOWS = "flows"
@@ -124,6 +134,7 @@ _PACKET: Final[Mapping[str, Check]] = {
     "protocol": one_of("tcp", "udp"),
     "source_port": _PORT,
     "destination_port": _PORT,
+    "mark": _LONG,
     **_INSIDE,
 }
 
@@ -152,10 +163,13 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.ENDPOINT_PROGRAM_LINK: _of(endpoint=_endpoint, program=name),
     FactKind.DEVICE_PROGRAM_LINK: _of(device=device_name, program=name),
     FactKind.CGROUP_PROGRAM_LINK: _of(program=name),
+    FactKind.CGROUP_PROGRAMS: _of(root=cgroup, pod=uid),
     FactKind.LINK: _of(_INSIDE, device=device_name),
     FactKind.LINK_COUNTERS: _of(device=device_name),
     FactKind.ROUTE: _of(_PACKET, destination=address),
     FactKind.ROUTES: _of({"match": address, **_INSIDE}),
+    FactKind.LOCAL_ADDRESS: _of(address=address),
+    FactKind.ROUTING_RULES: _of(_INSIDE),
     FactKind.NEIGHBOR: _of(address=address, device=device_name),
     FactKind.NEIGHBORS: _of(device=device_name, namespace=namespace_name),
     FactKind.QDISCS: _of(_INSIDE),
@@ -163,6 +177,10 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.SOCKETS: _of(_INSIDE, port=_PORT),
     FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_INSIDE}),
     FactKind.NFTABLES_RULES: _of(_INSIDE),
+    FactKind.XFRM_POLICIES: _of(_INSIDE),
+    FactKind.XFRM_DEFAULTS: _of(_INSIDE),
+    FactKind.XFRM_STATES: _of(_INSIDE),
+    FactKind.KERNEL_COUNTERS: _of(_INSIDE),
     FactKind.NAMESPACE_ADDRESSES: _of(),
     FactKind.NAMESPACE_DEVICES: _of(),
     FactKind.UPTIME: _of(),
@@ -173,6 +191,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.POLICY_RULES: _of(),
     FactKind.POLICY_SELECTORS: _of(),
     FactKind.BPF_METRICS: _of(),
+    FactKind.MAP_PRESSURE: _of(),
     FactKind.HUBBLE_SOCKET: _of(path=path),
     FactKind.FLOWS: _of(address=address, port=_PORT, since_s=_SECONDS),
     FactKind.ICMP_FLOWS: _of(address=address, since_s=_SECONDS),

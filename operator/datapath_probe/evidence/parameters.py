@@ -16,6 +16,8 @@ Check = Callable[[object], Value]
 _DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
+_CGROUP = re.compile(r"(?:/[\w.:@+=-]{0,254}[\w:@+=-]){1,64}", re.ASCII)  # no name is `.` or `..`
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 _PATH = re.compile(r"/[^\x00-\x1f]{1,4000}")
 
 
@@ -56,9 +58,34 @@ def name(value: object) -> str:
     return _matching(_NAME, value, "is not the name of an eBPF object")
 
 
+def is_name(text: str) -> bool:
+    """Whether the text is a valid name of an eBPF object."""
+    return _NAME.fullmatch(text) is not None
+
+
 def path(value: object) -> str:
     """An absolute path."""
     return _matching(_PATH, value, "is not an absolute path")
+
+
+def cgroup(value: object) -> str:
+    """The folder of a cgroup."""
+    return _matching(_CGROUP, value, "is not the folder of a cgroup")
+
+
+def uid(value: object) -> str:
+    """The UID of an object."""
+    return _matching(_UID, value, "is not a UID")
+
+
+def is_cgroup(text: str) -> bool:
+    """Whether the text is a valid folder."""
+    return _CGROUP.fullmatch(text) is not None
+
+
+def is_uid(text: str) -> bool:
+    """Whether the text is a valid UID."""
+    return _UID.fullmatch(text) is not None
 
 
 def is_path(text: str) -> bool:

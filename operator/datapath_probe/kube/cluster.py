@@ -15,6 +15,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.restrictions import UNRESTRICTED, Restrictions
 from ..runs.diagnosis_worker import DiagnosisWorker
 from ..runs.interfaces import Runner
+from ..runs.limits import Limits
 from ..runs.runner import ProbeRunner
 from .exec.agent_exec import AgentExec
 from .exec.agents import ShellAgents
@@ -61,6 +62,7 @@ async def open_cluster(
     cilium_namespace: str,
     windows: Windows = DEFAULT,
     restrictions: Restrictions = UNRESTRICTED,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Cluster]:
     """Open the cluster of this client; on exit, all exec channels are closed and the worker process ends."""
     inventory = ClusterInventory(client, cilium_namespace)
@@ -78,6 +80,7 @@ async def open_cluster(
             agents=agents,
             windows=windows,
             restrictions=restrictions,
+            limits=limits,
             worker=worker,
         )
         yield LiveCluster(inventory, runner)

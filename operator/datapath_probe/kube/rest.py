@@ -18,6 +18,7 @@ from .objects.fields import text
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 30.0
+WRITE_TIMEOUT_S = 10.0  # of a small write, which others wait for
 # Both limit the memory of one response, and how long parsing it blocks the event loop. An object has at most 2 MiB.
 PAGE_OBJECTS, PAGE_BYTES = 250, 4 * 1024 * 1024
 
@@ -52,11 +53,12 @@ async def request(
     query: Mapping[str, str],
     body: Mapping[str, object] | None = None,
     content_type: str = JSON,
+    timeout_s: float = TIMEOUT_S,
     *,
     accept: str = JSON,
 ) -> object:
     """Send one request and return the JSON value of the response. Raises ApiError."""
-    async with _response(client, method, path, query, TIMEOUT_S, body, content_type, accept) as response:
+    async with _response(client, method, path, query, timeout_s, body, content_type, accept) as response:
         return json.loads(await response.read())
 
 

@@ -2,13 +2,19 @@
 
 Source: Cilium 1.18 `pkg/loadbalancer/reflectors`, `pkg/loadbalancer/writer` (`DefaultSelectBackends`): the ready
 endpoints of the frontend's IP version; if there is none, those that still serve while they terminate; with
-`internalTrafficPolicy: Local` only those on the node itself; with `enable-service-topology`, those hinted for its zone.
+`internalTrafficPolicy: Local` only those on the node itself; with `enable-service-topology`, those hinted for its
+zone. Endpoints that Cilium ignores are never eligible (`pkg/k8s/utils`, `isIngressDummyEndpoint`).
 """
 
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address
 
 from ..addresses import family_of
 from .objects import Node, Service, ServicePort, SliceEndpoint
+
+# Slices that mirror other clusters of a mesh, and the endpoint that stands for Cilium's own ingress.
+_MIRRORED_BY = "endpointslice-mesh-controller.cilium.io"
+_INGRESS = (IPv4Address("192.192.192.192"), 9999)
 
 
 def eligible_backends(
@@ -42,7 +48,8 @@ def _of_node(
     service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
 ) -> list[SliceEndpoint]:
     """The endpoints of this port and IP version that the node may send packets to."""
-    candidates = [e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol]
+    known = (e for e in endpoints if e.managed_by != _MIRRORED_BY and (e.ip, e.port) != _INGRESS)
+    candidates = [e for e in known if e.port_name == port.name and e.protocol == port.protocol]
     if service.cluster_ip:
         family = family_of(service.cluster_ip)
         candidates = [e for e in candidates if family_of(e.ip) is family]

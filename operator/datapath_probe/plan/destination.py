@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import family_of
+from ..addresses import IpAddress, family_of
 from ..api.reasons import Reason
 from ..api.spec import Destination as DestinationSpec
 from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
-from .facts import node_facts, pod_facts, pod_or_host, state_text
-from .objects import MAX_ENDPOINTS, Inventory, Service, ServicePort, SliceEndpoint
+from .exposure import why_not_served
+from .facts import pod_facts, pod_or_host, state_text
+from .listed_address import backend_of
+from .objects import MAX_ENDPOINTS, Inventory, Service, ServicePort
 from .plan import (
     Backend,
     CannotRun,
     Frontend,
     HeadlessTarget,
-    HostFacts,
     Nameserver,
     NodeFacts,
     PodTarget,
@@ -59,9 +60,8 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     port = next((p for p in service.ports if (p.port, p.protocol) == (_DNS_PORT, "UDP")), None)
     if port is None:
         return None
-    return Nameserver(
-        Frontend(service, port, service.cluster_ip), _backends(service, port, inventory, source)
-    )
+    frontend = _cluster_ip(service, port, service.cluster_ip, inventory, source)
+    return Nameserver(frontend, _backends(service, port, inventory, source))
 
 
 def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destination | CannotRun:
@@ -120,8 +120,15 @@ def _service(
     if service.cluster_ip is None:
         return _headless(display, host, spec.port, port, service, backends)
     unready = () if backends else _unready(service, port, inventory, source)
-    frontend = Frontend(service, port, service.cluster_ip)
+    frontend = _cluster_ip(service, port, service.cluster_ip, inventory, source)
     return Destination(ServiceTarget(display, frontend, backends, unready), host, port.port)
+
+
+def _cluster_ip(
+    service: Service, port: ServicePort, ip: IpAddress, inventory: Inventory, source: NodeFacts
+) -> Frontend:
+    not_served = why_not_served(service, "ClusterIP", source.name, inventory)
+    return Frontend(service, port, ip, not_served=not_served)
 
 
 def _at_node_port(
@@ -151,7 +158,10 @@ def _at_node_port(
     if ip is None:
         message = f"node {source.name} has no InternalIP of the Service's IP version, {family}"
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=display)
-    return Destination(ServiceTarget(display, Frontend(service, port, ip, number), backends), str(ip), number)
+    frontend = Frontend(
+        service, port, ip, number, why_not_served(service, "NodePort", source.name, inventory)
+    )
+    return Destination(ServiceTarget(display, frontend, backends), str(ip), number)
 
 
 def _headless(
@@ -184,7 +194,7 @@ def _backends(
     endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
     zone = zone_that_counts(source.node, inventory.cilium_config())
     return tuple(
-        _backend(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, inventory)
         for endpoint in eligible_backends(service, port, endpoints, source.name, zone)
     )
 
@@ -194,17 +204,6 @@ def _unready(
 ) -> tuple[Backend, ...]:
     endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
     return tuple(
-        _backend(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, inventory)
         for endpoint in unready_backends(service, port, endpoints, source.name)
     )
-
-
-def _backend(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
-    # manually created endpoints may have no targetRef
-    pod = inventory.pod(namespace, endpoint.pod) if endpoint.pod else inventory.pod_with(endpoint.ip)
-    if pod:
-        facts = pod_facts(inventory, pod, endpoint.ip)
-        return Backend(endpoint.ip, endpoint.port, pod_or_host(facts))
-    node = inventory.node_with(endpoint.ip)
-    host = HostFacts(node_facts(inventory, node.name), pod_facts=None) if node else None
-    return Backend(endpoint.ip, endpoint.port, host)

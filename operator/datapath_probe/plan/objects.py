@@ -90,7 +90,8 @@ class ServicePort:
 @dataclass(frozen=True, slots=True)
 class Service:
     """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName. `prefers_close`: its traffic should
-    stay in its zone, according to the hints of its endpoints.
+    stay in its zone, according to the hints of its endpoints. `proxy_name`, `marked_headless`, `exposure`: labels and
+    annotations that decide whether Cilium serves it (`exposure`).
     """
 
     namespace: str
@@ -105,11 +106,16 @@ class Service:
     selector: Mapping[str, str] = field(default_factory=dict)
     prefers_close: bool = False
     headless: bool = False
+    proxy_name: str | None = None
+    marked_headless: bool = False
+    exposure: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SliceEndpoint:
-    """One endpoint of an EndpointSlice at one of its ports. `zones`: the zones that it is hinted for."""
+    """One endpoint of an EndpointSlice at one of its ports. `zones`: the zones that it is hinted for. `managed_by`: the
+    controller of the slice, "" if there is none.
+    """
 
     ip: IpAddress
     port_name: str
@@ -121,6 +127,8 @@ class SliceEndpoint:
     node: str | None
     pod: str | None  # name of targetRef when that is a Pod
     zones: tuple[str, ...] = ()
+    slice_name: str = field(default="", compare=False)
+    managed_by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +192,9 @@ class Inventory(Protocol):
     def pod_with(self, ip: IpAddress) -> Pod | None: ...
     def node(self, name: str) -> Node | None: ...
     def node_with(self, ip: IpAddress) -> Node | None: ...
+    def node_with_pod_cidr(self, cidr: str) -> str | None: ...
+    def has_pod_cidr_within(self, cidr: str) -> bool: ...
+    def node_labels(self, name: str) -> Mapping[str, str]: ...
     def service(self, namespace: str, name: str) -> Service | None: ...
     def endpoint_count(self, namespace: str, service: str) -> int: ...
     def slice_endpoints(

@@ -61,7 +61,8 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
         encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
     tunnel = encapsulation is not Encapsulation.NONE
-    ends = _Ends(plan, backend, source, destination, tunnel, config.socket_lb, config.routes_to_endpoints)
+    socket_lb = socket_lb_of(plan, config)
+    ends = _Ends(plan, backend, source, destination, tunnel, socket_lb, config.routes_to_endpoints)
     return ExpectedPath(
         hops=tuple(ExpectedHop(name, node) for name, node in _hops(ends)),
         source_node=source,
@@ -70,6 +71,11 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
         encapsulation=encapsulation,
         config=config,
     )
+
+
+def socket_lb_of(plan: Plan, config: AgentConfig) -> bool:
+    """Whether the sockets of the source are translated: with some settings only those of hosts are."""
+    return config.host_socket_lb if plan.source.pod.host_network else config.socket_lb
 
 
 def stays_inside(plan: Plan, backend: Backend, socket_lb: bool) -> bool:

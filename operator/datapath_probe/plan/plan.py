@@ -66,12 +66,13 @@ class HostFacts:
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One address that may answer. `target`: its owner, a pod with its own network or a host; None: outside the
-    cluster.
+    cluster. `wrongly_listed`: why no ready endpoint can have this address, as a sentence; "" if one can.
     """
 
     ip: IpAddress
     port: Port
     target: PodFacts | HostFacts | None
+    wrongly_listed: str = ""
 
     @property
     def pod_facts(self) -> PodFacts | None:
@@ -84,6 +85,12 @@ class Backend:
         return self.target.node if isinstance(self.target, HostFacts) else None
 
     @property
+    def label(self) -> str:
+        """The address and, if known, the pod, for display."""
+        pod, address = self.pod_facts.pod if self.pod_facts else None, f"{self.ip}:{self.port}"
+        return f"{pod.namespace}/{pod.name} ({address})" if pod else address
+
+    @property
     def place(self) -> NodeFacts | None:
         """The node that the address is on; None: outside the cluster."""
         return self.target.node if self.target else None
@@ -92,13 +99,14 @@ class Backend:
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """The frontend of a Service. `ip` is the ClusterIP, or with a `node_port` an address of the source's node.
-    `backends` are those eligible as seen from there.
+    `not_served`: why Cilium does not load-balance it there, as a sentence; "" if it does.
     """
 
     service: Service
     port: ServicePort
     ip: IpAddress
     node_port: Port | None = None
+    not_served: str = ""
 
     @property
     def number(self) -> int:

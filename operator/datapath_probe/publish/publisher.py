@@ -18,6 +18,7 @@ from .events.events import Headline
 from .interfaces import Events, ProbeRef
 from .metrics.metrics import Metrics
 from .status import status as statuses
+from .status.capture import next_capture
 from .status.path_profile_tracker import PathProfileTracker
 from .status_writer import StatusWriter
 
@@ -94,6 +95,18 @@ class Publisher:
     def served_capture(self, uid: str) -> str | None:
         """The last value of the annotation capture that a run has served."""
         return self._documents[uid].parsed_without_paths().last_handled_capture
+
+    def next_capture(self, uid: str) -> float:
+        """When the next capture of this probe may start, in seconds since the epoch; 0: at any time."""
+        at = next_capture(self._documents[uid].parsed_without_paths().capture)
+        return at.timestamp() if at else 0.0
+
+    def capture_requested(self, probe: Probe) -> None:
+        """Publish that a requested capture has to wait, if so."""
+        previous = self._documents[probe.meta.uid].parsed()
+        current = statuses.capture_requested(previous, probe, self._clock())
+        if current != previous:
+            self._replace(probe, previous, current)
 
     def _stalled(self, probe: Probe | InvalidSpec, reason: Reason, message: str) -> None:
         previous = self._documents[probe.meta.uid].parsed()

@@ -1,4 +1,5 @@
 """Writes statuses to the API server: urgent changes at once, others at most every 30 s per probe, only the latest.
+When many wait, urgent ones go first, and namespaces take turns.
 
 In: statuses from `publisher`. Out: calls of `StatusApi`; `gone` for probes that no longer exist; `failed` for each
 failed write. A failed write is retried until it succeeds or a newer status replaces it; less often if the API server
@@ -14,6 +15,7 @@ import structlog
 from ..api.status_document import StatusDocument
 from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
+from .write_turns import WriteTurns
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,7 @@ class StatusWriter:
         self._gone = gone
         self._failed = failed
         self._pending: dict[str, _Pending] = {}
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
+        self._turns = WriteTurns(MAX_CONCURRENT_WRITES)
 
     def put(self, probe: ProbeRef, status: StatusDocument, *, urgent: bool) -> None:
         """Write this status, at once if urgent. It replaces one that has not been written yet."""
@@ -59,6 +61,7 @@ class StatusWriter:
         pending.status = status
         if urgent:
             pending.urgent.set()
+            self._turns.hasten(probe)
         if pending.task is None:
             pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
 
@@ -105,7 +108,7 @@ class StatusWriter:
 
     async def _write(self, pending: _Pending) -> Retry | None:
         """Write the latest status. Returns the error if the write should be retried."""
-        async with self._slots:
+        async with self._turns.turn(pending.probe, urgent=pending.urgent.is_set()):
             status, pending.status = pending.status, None
             was_urgent = pending.urgent.is_set()
             pending.urgent.clear()

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import structlog
 
+from ..collect.fair_slots import Slot
 from ..diagnose.engine import diagnose, facts_of
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
@@ -25,11 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 class BoundedDiagnosis:
-    """The diagnosis of one path. `cache`: the records that were parsed in this process."""
+    """The diagnosis of one path. `cache`: the records that were parsed in this process. `slot`: that of the path; the
+    worker needs none.
+    """
 
-    def __init__(self, worker: DiagnosisWorker, cache: ParseCache) -> None:
+    def __init__(self, worker: DiagnosisWorker, cache: ParseCache, slot: Slot) -> None:
         self._worker = worker
         self._cache = cache
+        self._slot = slot
         self._unread = ""  # why large answers are left out
 
     async def diagnose(self, run: PathRun) -> Diagnosis:
@@ -50,9 +54,16 @@ class BoundedDiagnosis:
         self, elsewhere: Callable[[PathRun], T], here: Callable[[PathRun], T], run: PathRun
     ) -> T:
         if not self._unread and is_large(run.evidence):
-            try:
-                return await self._worker.call(elsewhere, run)
-            except DiagnosisLimitError as limit:
-                self._unread = f"the answers of this path are too large to be diagnosed: {limit}"
-                log.warning("large answers left out", reason=str(limit))
+            async with self._slot.released():
+                result = await self._called(elsewhere, run)
+            if not isinstance(result, DiagnosisLimitError):
+                return result
+            self._unread = f"the answers of this path are too large to be diagnosed: {result}"
+            log.warning("large answers left out", reason=str(result))
         return here(self.judged(run))
+
+    async def _called(self, elsewhere: Callable[[PathRun], T], run: PathRun) -> T | DiagnosisLimitError:
+        try:
+            return await self._worker.call(elsewhere, run)
+        except DiagnosisLimitError as limit:
+            return limit

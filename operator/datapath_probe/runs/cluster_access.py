@@ -1,4 +1,4 @@
-"""What a run needs from the cluster: objects, containers and the time. Made by `kube.cluster`."""
+"""What a run needs from the cluster: objects, containers, the time, and its share of them. Made by `runner`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.restrictions import UNRESTRICTED, Restrictions
 from .diagnosis_worker import DiagnosisWorker
+from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,4 @@ class ClusterAccess:
     windows: Windows = DEFAULT
     restrictions: Restrictions = UNRESTRICTED
     worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)
+    limits: Limits = field(default_factory=Limits)

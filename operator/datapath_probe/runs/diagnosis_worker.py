@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from ..collect.fair_slots import FairSlots
 from ..diagnose.run.run import PathRun
 from .diagnosis_process import LENGTH
 
@@ -30,21 +31,24 @@ class DiagnosisLimitError(Exception):
 
 
 class DiagnosisWorker:
-    """Calls one function at a time. `limit_s`: how long each call may take; after that the process is killed."""
+    """Calls one function at a time; namespaces take turns. `limit_s`: how long each call may take; after that the
+    process is killed.
+    """
 
     def __init__(self, *, limit_s: float = LIMIT_S, wait_s: float = WAIT_S, idle_s: float = _IDLE_S) -> None:
         self._limit_s = limit_s
         self._wait_s = wait_s
         self._idle_s = idle_s
-        self._turn = asyncio.Lock()
+        self._turns = FairSlots(1)
         self._process: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
     async def call(self, function: Callable[[PathRun], T], run: PathRun) -> T:
         """The result of the function. Raises DiagnosisLimitError, and what the function raises."""
+        namespace = run.plan.source.pod.namespace
         try:
             async with asyncio.timeout(self._wait_s):
-                await self._turn.acquire()
+                await self._turns.acquire(namespace, begun=False)
         except TimeoutError:
             raise DiagnosisLimitError(f"others were diagnosed for {self._wait_s:g} s") from None
         try:
@@ -53,7 +57,7 @@ class DiagnosisWorker:
             await self.close()  # the result may still arrive, and must not be that of another call
             raise
         finally:
-            self._turn.release()
+            self._turns.release(namespace)
 
     async def close(self) -> None:
         """End the process, if there is one."""

@@ -1,11 +1,12 @@
 """One path of a run: sends the request, collects evidence at the same time, and diagnoses the result.
 
-In: a plan. Out: a `PathRun` and its `Diagnosis`. Called by `probe_run`.
+In: a plan. Out: a `PathRun` and its `Diagnosis`. Called by `probe_run`. A path holds a slot while it asks and
+diagnoses; none while it waits for the request, for slow agents, or between two readings.
 """
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..api.probe import Probe
@@ -21,9 +22,10 @@ from ..evidence.fact import Fact
 from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.plan import Plan
 from ..plan.resolve import resolve_again
+from .backend_rotation import BackendRotation
 from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
-from .path_capture import agent_containers, capture_facts
+from .path_capture import agent_containers, busy, capture_facts
 from .request import send
 
 # How long Cilium may take to apply a change of an object to the maps, before a contradiction counts.
@@ -42,10 +44,14 @@ OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + C
 
 @dataclass(frozen=True, slots=True)
 class SharedByPaths:
-    """What the paths of one run share: the collector and the cache of parsed answers."""
+    """What the paths of one run share: the collector, the cache of parsed answers, and the rotation of other backends,
+    which all runs share. `fresh`: use no evidence of earlier runs.
+    """
 
     collector: Collector
     parse_cache: ParseCache
+    rotation: BackendRotation
+    fresh: bool = False
 
 
 class PathRunner:
@@ -56,21 +62,31 @@ class PathRunner:
     ) -> None:
         self._access = access
         self._collector = shared.collector
-        self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path())
+        self._shared = shared
+        self._slot = access.limits.work.slot(probe.meta.namespace, begun=True)
+        self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path(), self._slot)
         self._probe = probe
         self._plan = plan
         self._local_port = local_port
         self._ends_at = math.inf
 
-    async def run(self, *, capture: bool) -> tuple[PathRun, Diagnosis]:
-        """Run the path, from the request to the diagnosis. `capture`: also capture its packets."""
-        plan = self._plan
-        if not (capture and self._access.agents):
-            return await self._run()
+    async def run(self, *, capture_on: Collection[str] | None = None) -> tuple[PathRun, Diagnosis]:
+        """Run the path, from the request to the diagnosis. `capture_on`: the nodes on which its packets can be
+        captured; None if no capture is requested.
+        """
+        agents, plan = self._access.agents, self._plan
+        if capture_on is None or agents is None:
+            async with self._slot:
+                return await self._run()
         facts = capture_facts(plan, self._local_port)
-        async with capturing(self._access.agents, facts, agent_containers(plan)) as captured:
+        here = [fact for fact in facts if fact.node in capture_on]
+        async with capturing(agents, here, agent_containers(plan)) as captured, self._slot:
             run, diagnosis = await self._run()
-        return replace(run, evidence=run.evidence.adding(facts, captured.readings)), diagnosis
+        readings = dict(zip(here, captured.readings, strict=True))
+        readings |= {fact: busy(fact) for fact in facts if fact not in readings}
+        return replace(
+            run, evidence=run.evidence.adding(tuple(readings), tuple(readings.values()))
+        ), diagnosis
 
     async def _run(self) -> tuple[PathRun, Diagnosis]:
         run = await self._requested()
@@ -79,13 +95,16 @@ class PathRunner:
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
+        self._shared.rotation.found(run.plan, run.others, diagnosis.faulty_others)
         return self._diagnosis.judged(run), diagnosis
 
     async def _requested(self) -> PathRun:
         """Send the request, and meanwhile collect the facts that do not depend on its result."""
         loop, plan = asyncio.get_running_loop(), self._plan
-        request = Request(self._access.clock(), self._local_port, None)
-        run = PathRun(plan, request, windows=self._access.windows)
+        now = self._access.clock()
+        others = self._shared.rotation.choose(plan, now, fresh=self._shared.fresh)
+        request = Request(now, self._local_port, None)
+        run = PathRun(plan, request, others=others, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
         sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))
@@ -95,9 +114,12 @@ class PathRunner:
                 run, rounds=1
             )  # facts that follow from these are part of the next round
             await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
-            await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
+            async with self._slot.released():
+                await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
                 run = await self._collect(replace(run, hanging=True))
+                async with self._slot.released():
+                    await asyncio.wait((sending,))
             reading = await sending
         finally:
             await end(sending)
@@ -111,6 +133,7 @@ class PathRunner:
             self._collector,
             rounds,
             self._ends_at,
+            self._slot,
         )
         return replace(run, evidence=evidence)
 
@@ -122,7 +145,8 @@ class PathRunner:
         doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
         repeatable = (fact for fact in doubted if delivery(fact).repeatable)
         facts = sorted(repeatable, key=lambda fact: (fact.node, fact.kind, fact.parameters))
-        await asyncio.sleep(SETTLE_S)
+        async with self._slot.released():
+            await asyncio.sleep(SETTLE_S)
         run = await self._read_again(run, facts)
         inventory = self._access.inventory
         return replace(
@@ -141,13 +165,16 @@ class PathRunner:
         for _ in range(EVENT_RETRIES):
             if diagnosis.met or diagnosis.divergence or not diagnosis.events_to_reread:
                 break
-            await asyncio.sleep(EVENT_PAUSE_S)
+            async with self._slot.released():
+                await asyncio.sleep(EVENT_PAUSE_S)
             run = await self._read_again(run, diagnosis.events_to_reread)
             diagnosis = await self._diagnosis.diagnose(run)
         return run, diagnosis
 
     async def _read_again(self, run: PathRun, facts: Sequence[Fact]) -> PathRun:
-        evidence = await self._collector.ask(run.evidence, facts, fresh=True, ends_at=self._ends_at)
+        evidence = await self._collector.ask(
+            run.evidence, facts, fresh=True, ends_at=self._ends_at, slot=self._slot
+        )
         return replace(run, evidence=evidence)
 
     def _view_age_s(self) -> float:

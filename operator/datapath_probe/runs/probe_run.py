@@ -6,7 +6,8 @@ an error affects only its own path.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -22,7 +23,9 @@ from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
+from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
+from .path_capture import capture_nodes
 from .path_runner import OVERTIME_S, PathRunner, SharedByPaths
 
 log = structlog.get_logger(__name__)
@@ -31,6 +34,15 @@ log = structlog.get_logger(__name__)
 PATHS_AT_ONCE = 8
 # When a path is canceled, beyond its request's timeout. A safeguard: paths normally end before.
 PATH_MARGIN_S = OVERTIME_S + 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedByRuns:
+    """What all runs share: the answers of agents, source ports, and the rotation of other backends."""
+
+    answers: AnswerCache
+    ports: SourcePorts
+    rotation: BackendRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +61,26 @@ class EndedPath:
 
 
 class ProbeRun:
-    """Runs the plans of a probe. `ports` assigns the source ports."""
+    """Runs the plans of a probe."""
 
-    def __init__(self, access: ClusterAccess, answers: AnswerCache, ports: SourcePorts, probe: Probe) -> None:
+    def __init__(self, access: ClusterAccess, shared: SharedByRuns, probe: Probe) -> None:
         self._access = access
-        self._answers = answers
-        self._ports = ports
+        self._shared_by_runs = shared
         self._probe = probe
         self._slots = asyncio.Semaphore(PATHS_AT_ONCE)
 
-    async def run(self, plans: Sequence[Plan], *, capture: bool) -> tuple[EndedPath, ...]:
-        """Run the plans and return one result for each, in this order. Raises only CancelledError."""
+    async def run(
+        self, plans: Sequence[Plan], *, capture: bool, fresh: bool = False
+    ) -> tuple[EndedPath, ...]:
+        """Run the plans and return one result for each, in this order. `fresh`: look at all other backends. Raises only
+        CancelledError.
+        """
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
-        shared = SharedByPaths(Collector(self._answers, incarnations), ParseCache())
+        of_runs = self._shared_by_runs
+        collector = Collector(
+            of_runs.answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
+        )
+        shared = SharedByPaths(collector, ParseCache(), of_runs.rotation, fresh)
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [group.create_task(self._bounded(plan, shared, capture)) for plan in plans]
@@ -70,16 +89,16 @@ class ProbeRun:
         return tuple(path.result() for path in paths)
 
     async def _bounded(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
-        """Run the path once a slot is free, for a limited time."""
+        """Run the path once there is room for it, for a limited time."""
         source, destination = plan.pair
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
-        async with self._slots:
-            port = self._ports.take(plan.source.pod.uid)
+        async with self._slots, self._access.limits.request(plan), self._capturing(plan, capture) as nodes:
+            port = self._shared_by_runs.ports.take(plan.source.pod.uid)
             runner = PathRunner(self._access, shared, self._probe, plan, port)
             try:
                 async with asyncio.timeout(bound_s):
-                    run, diagnosis = await runner.run(capture=capture)
+                    run, diagnosis = await runner.run(capture_on=nodes)
                 _log_internal_errors(diagnosis)
                 return EndedPath(diagnosis, run)
             except TimeoutError:
@@ -89,6 +108,15 @@ class ProbeRun:
                 log.exception("run failed")
                 reason, message = Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}"
         return EndedPath(CannotRun(reason, message, source, destination))
+
+    @asynccontextmanager
+    async def _capturing(self, plan: Plan, capture: bool) -> AsyncIterator[frozenset[str] | None]:
+        """Yield the nodes to capture on, once no other capture is in progress there; None without a capture."""
+        if not capture:
+            yield None
+            return
+        async with self._access.limits.capture(capture_nodes(plan), plan.source.pod.namespace) as nodes:
+            yield nodes
 
 
 def _log_internal_errors(diagnosis: Diagnosis) -> None:

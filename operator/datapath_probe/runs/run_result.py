@@ -48,12 +48,15 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run and its place in the schedule. `id` also appears in the logs; `due` is when the run should have started."""
+    """A run and its place in the schedule. `id` also appears in the logs; `due` is when the run should have started.
+    `captured`: it was to capture its packets.
+    """
 
     id: str
     trigger: Trigger
     due: float
     result: RunResult
+    captured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from structlog.contextvars import bind_contextvars
 
 from ..api.probe import Probe
 from ..collect.answer_cache import AnswerCache
+from ..collect.fair_slots import Slot
 from ..collect.interfaces import AgentContainers, SourceContainers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.run.windows import DEFAULT, Windows
@@ -17,9 +18,11 @@ from ..plan.objects import Inventory
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
+from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .diagnosis_worker import DiagnosisWorker
-from .probe_run import ProbeRun
+from .limits import Limits
+from .probe_run import ProbeRun, SharedByRuns
 from .run_result import RunResult
 
 
@@ -37,25 +40,33 @@ class ProbeRunner:
         windows: Windows = DEFAULT,
         restrictions: Restrictions = UNRESTRICTED,
         worker: DiagnosisWorker | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        worker = worker or DiagnosisWorker()
-        self._access = ClusterAccess(inventory, containers, agents, clock, windows, restrictions, worker)
-        self._answers = answers
-        self._ports = ports or SourcePorts()
+        worker, limits = worker or DiagnosisWorker(), limits or Limits()
+        self._access = ClusterAccess(
+            inventory, containers, agents, clock, windows, restrictions, worker, limits
+        )
+        self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
-        """Run the probe once. `capture`: also capture its packets. `fresh`: use no answers of earlier runs, because the
-        cluster may just have been changed. Ends by itself; raises only CancelledError.
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
+        """Run the probe once. `capture`: also capture its packets. `fresh`: use no answers of earlier runs about the
+        nodes of its paths, because the cluster may just have been changed. `slot`: held while the plans are made; each
+        path has its own. Ends by itself; raises only CancelledError.
         """
         started = self._access.clock()
-        if fresh:
-            self._answers.forget()
         plans = resolve(probe, self._access.inventory, self._access.restrictions)
         to_run = [plan for plan in plans if isinstance(plan, Plan)]
+        if fresh:
+            self._shared.answers.forget({node.name for plan in to_run for node in plan.nodes})
+        if slot:
+            slot.release()
         nodes = {plan.source.pod.node for plan in to_run}
         if len(nodes) == 1:
             bind_contextvars(node=nodes.pop())  # for the rest of this run's task
-        paths = await ProbeRun(self._access, self._answers, self._ports, probe).run(to_run, capture=capture)
+        probe_run = ProbeRun(self._access, self._shared, probe)
+        paths = await probe_run.run(to_run, capture=capture, fresh=fresh)
         return RunResult(
             started,
             self._access.clock(),

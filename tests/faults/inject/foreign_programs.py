@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from faults.inject.agent import in_agent
+from faults.inject.devices import link
 from faults.inject.in_place import InPlace
 from faults.inject.maps import MapEntry, program_replaced
+from faults.inject.programs import create_link
 from lab.cluster import Lab
 
 _PINNED = "/sys/fs/bpf/faults-foreign"
@@ -32,6 +34,8 @@ static __attribute__((always_inline)) int matches(u8 *packet, u8 *end) {
 }
 SEC("tc") int foreign_tc(struct skb *c) { return matches((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 2 : -1; }
 SEC("xdp") int foreign_xdp(struct xdp *c) { return matches((u8 *)(long)c->data, (u8 *)(long)c->data_end) ? 1 : 2; }
+SEC("tc") int foreign_observer(struct skb *c) { return -1; }
+SEC("cgroup/connect4") int foreign_connect(void *c) { return 1; }
 char terms[] SEC("license") = "GPL";
 """
 _LOAD = f"""
@@ -88,6 +92,31 @@ def xdp_on(lab: Lab, node: str, device: str) -> Iterator[None]:
             yield
         finally:
             in_agent(lab, node, *change, "off")
+
+
+@contextmanager
+def observer_on(lab: Lab, node: str, device: str, hook: str) -> Iterator[None]:
+    """A program before all others that passes every packet on. `hook`: "tcx/ingress" or "tcx/egress"."""
+    index = str(link(lab, node, device)["ifindex"])
+    with _linked(lab, node, "foreign_observer", hook, index):
+        yield
+
+
+@contextmanager
+def observer_of_sockets(lab: Lab, node: str) -> Iterator[None]:
+    """A program that allows all connections, at the cgroup above those of all pods: it runs before Cilium's."""
+    with _linked(lab, node, "foreign_connect", "cgroup", "/run/cilium/cgroupv2/kubepods"):
+        yield
+
+
+@contextmanager
+def _linked(lab: Lab, node: str, program: str, hook: str, target: str) -> Iterator[None]:
+    with _loaded(lab, node):
+        shown = json.loads(
+            in_agent(lab, node, "bpftool", "-j", "prog", "show", "pinned", f"{_PINNED}/{program}")
+        )
+        create_link(lab, node, f"{_PINNED}/link", shown["id"], hook, target)
+        yield
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.cli import logs
+from datapath_probe.collect.fair_slots import Slot
 from datapath_probe.control.app import Options, serve
 from datapath_probe.kube.cluster import Cluster
 from datapath_probe.runs.run_result import RunResult
@@ -36,7 +37,9 @@ class FakeCluster:
     async def serve(self) -> None:
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         started = time.time()
         with (self._folder / "started").open("a") as notes:
             notes.write(f"{probe.meta.name}\n")

@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-from kubernetes.aio.client import ApiClient
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import ApiClient, Configuration
 from structlog.testing import capture_logs
 
+from datapath_probe.kube.client import connect
 from datapath_probe.kube.writes import events
 from datapath_probe.kube.writes.events import EventRecorder
 from datapath_probe.publish.interfaces import Event, ProbeRef
@@ -103,6 +106,42 @@ async def test_a_rejected_event_is_logged_and_the_next_one_is_sent() -> None:
     assert [(log["event"], log["probe"], log["reason"]) for log in logs] == [
         ("event dropped", "default/landing", "the namespace is being deleted")
     ]
+
+
+async def test_events_that_get_no_response_hold_up_no_other_namespace() -> None:
+    received: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        received.append(request.path)
+        if "/hanging/" in request.path:
+            await asyncio.Event().wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with (
+        TestServer(app) as server,
+        connect(Configuration(host=str(server.make_url("")))) as client,
+        running(recorder_on(client)) as recorder,
+    ):
+        for number in range(50):
+            recorder.record(ProbeRef("hanging", f"probe-{number}", f"h-{number}"), BROKEN)
+        await eventually(lambda: received)
+        for number in range(5):
+            recorder.record(ProbeRef("shop", f"probe-{number}", f"s-{number}"), BROKEN)
+        await eventually(lambda: sum("/shop/" in path for path in received) == 5)
+
+
+async def test_an_event_that_is_retried_holds_up_no_other() -> None:
+    probe = ProbeRef("default", "landing", "e-10")
+    unavailable = [Answer(b"", status=503)] * 3
+    script = Script(unavailable[0], Answer(b"{}"), *unavailable[1:], Answer(b"{}"))
+    async with serving(script) as client, running(recorder_on(client)) as recorder:
+        recorder.record(probe, BROKEN)
+        await eventually(lambda: len(script.queries) == 1)
+        recorder.record(ProbeRef("default", "other", "e-11"), HEALTHY)
+        await eventually(lambda: len(script.queries) == 5)
+        await eventually(lambda: recorder._unsent == 0)
 
 
 async def test_an_event_that_is_too_old_is_dropped(kube: ApiClient) -> None:

@@ -19,7 +19,8 @@ def _closed(schema: Any) -> Any:
 
 
 _ROOT = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-_VALIDATE: Callable[[object], object] = fastjsonschema.compile(_closed(_ROOT["properties"]["status"]))
+STATUS: dict[str, Any] = _ROOT["properties"]["status"]
+_VALIDATE: Callable[[object], object] = fastjsonschema.compile(_closed(STATUS))
 
 
 def assert_accepted(status: Mapping[str, object]) -> None:

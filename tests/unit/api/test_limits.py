@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
 from datapath_probe.api.limits import Clip
 from datapath_probe.api.path_result import RequestResult
-from datapath_probe.api.schema import crd
 from datapath_probe.api.status import ProbeStatus
-from unit.api.crd_schema import assert_accepted
+from unit.api.crd_schema import STATUS, assert_accepted
 from unit.api.statuses import LONG, largest_status
 
 Schema = dict[str, Any]
@@ -39,13 +38,8 @@ def leaves(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
             yield from leaves(schema[keyword], f"{path}[]")
 
 
-def status_schema() -> Schema:
-    schema: Schema = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
-    return schema
-
-
 def test_every_value_of_the_status_has_limits() -> None:
-    found = dict(leaves(status_schema(), ""))
+    found = dict(leaves(STATUS, ""))
     assert len(found) > 80
     unbounded = {
         path
@@ -100,12 +94,12 @@ def anything(draw: st.DrawFn, schema: Schema) -> Any:
     return draw(TEXTS)
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.data())
 def test_any_status_that_is_read_is_accepted_when_it_is_written(data: st.DataObject) -> None:
-    schema = status_schema()
-    names = data.draw(st.lists(st.sampled_from(sorted(schema["properties"])), max_size=4, unique=True))
-    status = {name: data.draw(anything(schema["properties"][name])) for name in names}
+    fields = STATUS["properties"]
+    names = data.draw(st.lists(st.sampled_from(sorted(fields)), max_size=4, unique=True))
+    status = {name: data.draw(anything(fields[name])) for name in names}
     written = fitted(ProbeStatus.from_object(status)).to_object()
     assert_accepted(written)
     text = json.dumps(written)

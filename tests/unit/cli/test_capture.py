@@ -14,6 +14,7 @@ from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
 from datapath_probe.cli import capture as command
 from datapath_probe.cli.main import main
+from datapath_probe.collect.fair_slots import Slot
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun, Request
 from datapath_probe.evidence.reading import Answer
@@ -49,7 +50,9 @@ class FakeCluster:
             raise self.error
         await asyncio.Event().wait()
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         if not self.ends:
             return RunResult(
                 NOW, NOW + 1, (CannotRun(Reason.RUN_TIMEOUT, "the run did not end within 42 s"),)

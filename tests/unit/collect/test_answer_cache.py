@@ -109,11 +109,11 @@ async def test_a_repeated_read_ignores_cached_answers() -> None:
 async def test_answers_and_pending_facts_from_before_forget_are_not_shared() -> None:
     agents, shared = answers()
     await shared.ask([SHARED], AGENT)
-    shared.forget()
+    shared.forget({"node1"})
     agents.gate.clear()
     asked = asyncio.create_task(shared.ask([SHARED], AGENT))
     await agents.has_been_asked(2)
-    shared.forget()
+    shared.forget({"node1"})
     again = asyncio.create_task(shared.ask([SHARED], AGENT))
     await agents.has_been_asked(3)
     agents.gate.set()
@@ -125,7 +125,7 @@ async def test_an_answer_that_arrives_after_forget_is_not_shared() -> None:
     agents.gate.clear()
     asked = asyncio.create_task(shared.ask([SHARED, LASTING], AGENT))
     await agents.has_been_asked(2)
-    shared.forget()
+    shared.forget({"node1"})
     agents.gate.set()
     await asked
     assert list(shared.cached([SHARED, LASTING], AGENT)) == [LASTING]
@@ -134,8 +134,16 @@ async def test_an_answer_that_arrives_after_forget_is_not_shared() -> None:
 async def test_lasting_answers_survive_forget() -> None:
     agents, shared = answers()
     await shared.ask([LASTING], AGENT)
-    shared.forget()
+    shared.forget({"node1"})
     await shared.ask([LASTING], AGENT)
+    assert len(agents.asked) == 1
+
+
+async def test_answers_about_other_nodes_survive_forget() -> None:
+    agents, shared = answers()
+    await shared.ask([SHARED], AGENT)
+    shared.forget({"node2"})
+    await shared.ask([SHARED], AGENT)
     assert len(agents.asked) == 1
 
 

@@ -6,22 +6,30 @@ Used by the tests of `control`.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
 from itertools import count
 from typing import Any
 
 from datapath_probe.api.probe import Probe
+from datapath_probe.collect.fair_slots import FairSlots, Slot
 from datapath_probe.control.schedule.namespace_limit import NamespaceLimit
 from datapath_probe.control.schedule.registry import Registry
 from datapath_probe.control.schedule.run_executor import RunExecutor
 from datapath_probe.control.schedule.scheduler import Scheduler
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.bundle import Bundle
+from datapath_probe.diagnose.run.run import PathRun, Request
+from datapath_probe.evidence.errors import EvidenceError
+from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.interfaces import Event, Gone, ProbeRef, WriteResult, Written
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
 from datapath_probe.publish.status_writer import StatusWriter
 from datapath_probe.runs.run_result import RunResult
-from unit.publish.samples import healthy
+from datapath_probe.sources.capture import pcap
+from unit.publish.samples import healthy, plan
 
 EPOCH = 1_790_000_000.0
 
@@ -76,7 +84,7 @@ class Harness:
         self.written: dict[str, Mapping[str, Any]] = {}
         self.events: list[Event] = []
         self.gone: set[str] = set()
-        self.scheduler = Scheduler(clock, 8)
+        self.scheduler = Scheduler(clock, FairSlots(8))
         self.metrics = Metrics(lambda: self.scheduler.heartbeat, clock=count().__next__)  # nothing is cached
         self.status_writer = StatusWriter(
             self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
@@ -85,7 +93,9 @@ class Harness:
         self.registry = Registry(self.scheduler, self.publisher, limit)
         self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
 
-    async def run(self, probe: Probe, capture: bool = False, fresh: bool = False) -> RunResult:
+    async def run(
+        self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
+    ) -> RunResult:
         started = clock()
         self.runs.append((started - EPOCH, probe))
         self.captures.append(capture)
@@ -93,7 +103,7 @@ class Harness:
         await asyncio.sleep(self.takes_s)
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return RunResult(started, clock(), (self.outcome,))
+        return RunResult(started, clock(), (self.outcome,), (_captured(),) if capture else ())
 
     async def write(self, probe: ProbeRef, status: Mapping[str, object]) -> WriteResult:
         if probe.uid in self.gone:
@@ -118,6 +128,13 @@ class Harness:
     def scraped(self) -> str:
         """The metrics as text."""
         return self.metrics.scrape()[0].decode()
+
+
+def _captured() -> Bundle:
+    """A run in which a capture was attempted."""
+    fact = pcap.fact("node1", [IPv4Address("10.244.1.27")], 20001, None, 10)
+    reading = Unavailable(EvidenceError.AGENT_NOT_FOUND, "there is no cilium-agent pod on node1")
+    return Bundle(PathRun(plan(), Request(EPOCH, 20001, None), Evidence({fact: (reading,)})))
 
 
 @asynccontextmanager

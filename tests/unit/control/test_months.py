@@ -10,6 +10,7 @@ import pytest
 
 from datapath_probe.api.vocabulary import ProbeVerdict, Trigger
 from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.fair_slots import FairSlots
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.control.schedule import timetable
@@ -54,7 +55,7 @@ class Months:
         self._new_each_run = [name for pod in pods for name in (pod.name, pod.uid)] + agents
         self._run: PathRun | None = None
         self._inventory = Cluster()
-        scheduler = Scheduler(self.clock, 8)
+        scheduler = Scheduler(self.clock, FairSlots(8))
         metrics = Metrics(lambda: scheduler.heartbeat)
         self._status_writer = StatusWriter(
             self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written

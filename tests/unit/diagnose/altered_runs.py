@@ -8,8 +8,9 @@ from datapath_probe.diagnose.connection.flow_events import _MARGIN_S
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.flows import hubble
 from unit.sources.golden import printed
 
@@ -69,6 +70,19 @@ def without(run: PathRun, *kinds: FactKind) -> PathRun:
     """The run without facts of these kinds."""
     kept: dict[Fact, tuple[Reading, ...]] = {q: r for q, r in run.evidence if q.kind not in kinds}
     return replace(run, evidence=type(run.evidence)(kept))
+
+
+def pinned_link(run: PathRun, fact: Fact) -> Answer:
+    """What bpftool shows for the agent's link of a program: that of the program as the run recorded it, or none."""
+    for attached, readings in run.evidence:
+        if attached.kind is FactKind.ATTACHED_PROGRAMS and attached.node == fact.node:
+            shown = bpftool.parse_attached(readings[-1])
+            for one in () if isinstance(shown, Unavailable) else shown:
+                own = fact.get("device") in (None, one.device)
+                if own and one.program == fact.text("program") and one.link_id:
+                    link = {"id": one.link_id, "prog_id": one.program_id, "ifindex": one.ifindex}
+                    return printed(json.dumps(link), exit_code=255)
+    return printed('{"error": "bpf obj get: No such file or directory"}', exit_code=255)
 
 
 def no_conntrack_entries(run: PathRun) -> PathRun:

@@ -5,9 +5,12 @@ from dataclasses import replace
 from datapath_probe.diagnose.engine import facts_of
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.sources.agent import map_pressure
 from datapath_probe.sources.iproute2 import uptime
 from datapath_probe.sources.maps import conntrack
+from unit.diagnose.altered_runs import pinned_link
 from unit.recorded import recorded
+from unit.sources.golden import printed
 
 
 def test_all_traces_of_a_connection_are_read_in_one_round() -> None:
@@ -33,4 +36,11 @@ def test_all_traces_of_a_connection_are_read_in_one_round() -> None:
 
 
 def test_a_run_with_all_evidence_reads_no_more() -> None:
-    assert facts_of(recorded("healthy-cross-node")) == []
+    run = recorded("healthy-cross-node")
+    pressure = [map_pressure.fact(node.name) for node in run.plan.nodes]  # newer than the recording
+    evidence = run.evidence.adding(pressure, [printed("[]")] * len(pressure))
+    run = replace(run, evidence=evidence)
+    links = facts_of(run)
+    assert {fact.kind for fact in links} == {FactKind.ENDPOINT_PROGRAM_LINK, FactKind.DEVICE_PROGRAM_LINK}
+    evidence = evidence.adding(links, [pinned_link(run, fact) for fact in links])
+    assert facts_of(replace(run, evidence=evidence)) == []

@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.vocabulary import HopName
+from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
@@ -34,7 +36,7 @@ def _with_foreign_program(answer: Reading, hook: str, program: str) -> Reading:
     [shown] = json.loads(answer.stdout)
     own = next((entry for entry in shown["tc"] if entry["kind"] == hook), None)
     if own is not None:
-        shown["tc"].insert(0, {**own, "name": program, "prog_id": 7777})
+        shown["tc"].insert(0, {**own, "name": program, "prog_id": 7777, "link_id": 7777})
     return replace(answer, stdout=json.dumps([shown]).encode())
 
 
@@ -84,11 +86,22 @@ def test_a_foreign_program_that_only_observes_is_not_the_cause() -> None:
     assert findings[HopName.OVERLAY_ENCAPSULATION].reason is Reason.OK
 
 
-def test_a_foreign_program_that_only_observes_the_source_is_reported_but_not_the_cause() -> None:
-    run = coded(attached_first(recorded(FAILED), "tcx/ingress", "foreign"), *OBSERVES)
-    findings = {finding.hop: finding for finding in diagnose(run).findings}
-    assert findings[HopName.SOURCE_PROGRAM].reason is Reason.FOREIGN_PROGRAM
+@pytest.mark.parametrize("hook", ["tcx/ingress", "tcx/egress"])
+def test_foreign_programs_that_pass_all_packets_on_are_no_fault(hook: str) -> None:
+    run = coded(attached_first(recorded(FAILED), hook, "foreign"), *OBSERVES)
+    assert Reason.FOREIGN_PROGRAM not in {finding.reason for finding in diagnose(run).findings}
     assert diagnose(run).divergence == diagnose(recorded(FAILED)).divergence
+    healthy = coded(attached_first(recorded("healthy-cross-node"), hook, "foreign"), *OBSERVES)
+    assert diagnose(healthy).verdict is ProbeVerdict.HEALTHY
+
+
+def test_a_foreign_program_before_the_sources_own_that_may_drop_packets_is_a_latent_fault() -> None:
+    run = coded(attached_first(recorded("healthy-cross-node"), "tcx/ingress", "foreign"), *DROPS)
+    twice = Evidence({fact: (readings[-1], readings[-1]) for fact, readings in run.evidence})
+    diagnosis = diagnose(replace(run, evidence=twice, second_look=True))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.FOREIGN_PROGRAM)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.SOURCE_PROGRAM
 
 
 def test_a_foreign_program_that_drops_is_the_cause() -> None:

@@ -8,12 +8,14 @@ from datapath_probe.diagnose.engine import diagnose
 from unit.recorded import names, recorded
 
 HEALTHY = [
+    "healthy-beside-ipsec-policies-for-other-packets",
     "healthy-cross-node",
     "healthy-from-host-cross-node",
     "healthy-from-host-same-node",
     "healthy-hairpin",
     "healthy-headless",
     "healthy-host-to-host",
+    "healthy-observer-before-the-sources-program",
     "healthy-policy-allows",
     "healthy-same-node",
     "healthy-service-cross-node",
@@ -28,6 +30,7 @@ DEGRADED = {
     "ipcache-wrong-identity": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
     "policy-map-lets-through": ("D", HopName.INGRESS_POLICY, Reason.POLICY_MAP_MISMATCH),
     "endpoint-wrong-ifindex": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
+    "to-overlay-attached-twice-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.FOREIGN_PROGRAM),
     "reply-program-detached": ("D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "source-program-detached-direct": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
 }
@@ -38,6 +41,7 @@ BROKEN = {
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "denial-not-enforced": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
     "denial-not-programmed": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
+    "destination-address-on-its-node": ("D", HopName.ENDPOINT_LOOKUP, Reason.ADDRESS_CONFLICT),
     "destination-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
     "destination-policy-program-missing": ("D", HopName.DESTINATION_PROGRAM, Reason.PROGRAM_MISSING),
     "egress-policy-default-deny": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
@@ -52,6 +56,9 @@ BROKEN = {
     "endpoint-entry-missing-same-node": ("S", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-wrong-mac": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
     "from-host-endpoint-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
+    "host-has-no-route-to-the-pods-of-another-node": ("S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "ipsec-policy-blocks-what-arrives": ("D", HopName.OVERLAY_DECAPSULATION, Reason.XFRM_POLICY_DROPS),
+    "reverse-path-rule-drops-replies-to-the-host": ("S", HopName.REPLY_DELIVERY, Reason.NETFILTER_DROPS),
     "frontend-missing": ("S", HopName.SERVICE_LOOKUP, Reason.FRONTEND_MISSING),
     "ipcache-wrong-tunnel-endpoint": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
     "local-policy-elsewhere": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
@@ -82,6 +89,8 @@ BROKEN = {
         HopName.DESTINATION_INTERFACE,
         Reason.NETFILTER_DROPS,
     ),
+    "from-overlay-attached-twice-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.FOREIGN_PROGRAM),
+    "source-program-attached-twice": ("S", HopName.SOURCE_PROGRAM, Reason.FOREIGN_PROGRAM),
     "from-overlay-detached-destination": ("D", HopName.OVERLAY_DECAPSULATION, Reason.PROGRAM_MISSING),
     "ipcache-tunnel-endpoint-unset": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
     "mtu-too-small-for-a-large-body": ("D", HopName.OVERLAY_DECAPSULATION, Reason.NETFILTER_DROPS),
@@ -167,6 +176,7 @@ def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str,
 # The application sent this response, or something else did.
 ANSWERED = {
     "connection-refused",
+    "destination-address-on-its-node",
     "to-host-refused",
     "wrong-backend-port",
     "filter-rejects-inside-the-destination",

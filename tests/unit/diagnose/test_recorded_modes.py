@@ -44,6 +44,18 @@ EXPECTED = {
         HopName.LOCALITY_LOOKUP,
         Reason.UNEXPECTED_LOCAL_ENDPOINT,
     ),
+    "kpr/sockets-attached-to-another-cgroup@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.SERVICE_TRANSLATION,
+        Reason.PROGRAM_MISSING,
+    ),
+    "kpr/to-overlay-attached-twice-source@1.18.5": (
+        BROKEN,
+        "S",
+        HopName.OVERLAY_ENCAPSULATION,
+        Reason.FOREIGN_PROGRAM,
+    ),
     # sockets select the backend: packets show it, even those that were dropped
     "kpr/egress-policy-default-deny@1.18.5": (BROKEN, "S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
     "kpr/name-resolves-to-nobody@1.18.5": (

@@ -25,6 +25,10 @@ def status(summary: str) -> StatusDocument:
     return StatusDocument.of(ProbeStatus(summary=summary))
 
 
+def ref(name: str, namespace: str = "default") -> ProbeRef:
+    return ProbeRef(namespace, name, f"uid-{name}")
+
+
 class ApiServer:
     """Accepts statuses, or answers with the given results; `seen`: the time and status of each request."""
 
@@ -165,6 +169,44 @@ async def test_many_probes_are_written_a_few_at_a_time(
     await asyncio.sleep(6)
     assert len(server.seen) == 40
     assert server.most_under_way == 8
+
+
+async def test_urgent_statuses_go_first_also_if_they_become_urgent_while_they_wait(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 10
+    for number in range(100):
+        status_writer.put(ref(f"routine-{number}"), status("routine"), urgent=False)
+    await asyncio.sleep(1)
+    status_writer.put(ref("new"), status("news"), urgent=True)
+    status_writer.put(ref("routine-99"), status("news"), urgent=True)
+    await asyncio.sleep(15)
+    assert [summary for _, summary in server.seen].count("news") == 2
+
+
+async def test_namespaces_take_turns(status_writer: StatusWriter, server: ApiServer) -> None:
+    server.takes_s = 1
+    for number in range(100):
+        status_writer.put(ref(f"many-{number}"), status("many"), urgent=True)
+    for number in range(5):
+        status_writer.put(ref(f"few-{number}", "shop"), status("few"), urgent=True)
+    await asyncio.sleep(3.5)
+    assert [summary for _, summary in server.seen].count("few") == 5
+
+
+async def test_probes_forgotten_while_they_wait_or_write_leave_their_turns_to_others(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 10
+    for number in range(20):
+        status_writer.put(ref(f"gone-{number}"), status("gone"), urgent=bool(number % 2))
+    await asyncio.sleep(1)
+    for number in range(20):
+        status_writer.forget(ref(f"gone-{number}"))
+    for number in range(8):
+        status_writer.put(ref(f"here-{number}"), status("here"), urgent=False)
+    await asyncio.sleep(1)
+    assert [summary for _, summary in server.seen].count("here") == 8
 
 
 async def test_closing_writes_the_pending_statuses(status_writer: StatusWriter, server: ApiServer) -> None:

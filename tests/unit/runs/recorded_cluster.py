@@ -31,6 +31,7 @@ class Recording:
     asked: list[Fact] = field(default_factory=list)
     sent: list[tuple[str, ...]] = field(default_factory=list)
     stdins: list[bytes | None] = field(default_factory=list)
+    attended: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
     silent: str = ""
     mute: str = ""
@@ -85,6 +86,7 @@ class Recording:
         timeout_s: float,
         stdout_limit: int,
     ) -> Reading:
+        self.attended.append(fact.node)
         await asyncio.Event().wait()  # no capture was recorded
         raise AssertionError
 

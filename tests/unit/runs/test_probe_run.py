@@ -1,4 +1,4 @@
-"""Several paths of one run against a recorded cluster: they run concurrently and share answers."""
+"""Several paths of one run against a recorded cluster: they run concurrently and share answers. Simulated time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,10 +19,14 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.runs import bounded_diagnosis, path_runner
+from datapath_probe.runs.backend_rotation import BackendRotation
 from datapath_probe.runs.cluster_access import ClusterAccess
-from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun
+from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun, SharedByRuns
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
+
+# In simulated time, the paths of a run stay in step however busy the machine is.
+pytestmark = pytest.mark.looptime(noop_cycles=2)
 
 OTHERS = "another-pod"
 
@@ -76,7 +80,8 @@ async def ended(recording: Recording, plans: Sequence[Plan]) -> tuple[EndedPath,
     access = ClusterAccess(inventory, recording, None, recording.clock)
     answers = AnswerCache(recording, lambda: 0.0)
     port: SourcePorts = RecordedPort(run.request.local_port)
-    return await ProbeRun(access, answers, port, probe_of(run)).run(plans, capture=False)
+    shared = SharedByRuns(answers, port, BackendRotation())
+    return await ProbeRun(access, shared, probe_of(run)).run(plans, capture=False)
 
 
 async def test_facts_that_paths_share_are_asked_once() -> None:
@@ -143,7 +148,8 @@ async def test_each_path_has_a_source_port_of_its_own() -> None:
     access = ClusterAccess(inventory, recording, None, recording.clock)
     answers = AnswerCache(recording, lambda: 0.0)
     plans = paths(run, 3)
-    done = await ProbeRun(access, answers, SourcePorts(), probe_of(run)).run(plans, capture=False)
+    shared = SharedByRuns(answers, SourcePorts(), BackendRotation())
+    done = await ProbeRun(access, shared, probe_of(run)).run(plans, capture=False)
     ports = [path.run.request.local_port for path in done if path.run]
     assert len(set(ports)) == 3
     at = recording.sent[0].index("--local-port") + 1

@@ -129,7 +129,9 @@ def entry(name: str) -> CtEntry:
 def test_programs_are_attached_and_pinned_like_in_1_18() -> None:
     attached = bpftool.parse_attached(answer("bpftool", "attached to lxc"))
     assert attached == (
-        Attachment(LXC, 11, "tcx/ingress", Direction.INGRESS, AttachKind.TCX, "cil_from_container", 35596),
+        Attachment(
+            LXC, 11, "tcx/ingress", Direction.INGRESS, AttachKind.TCX, "cil_from_container", 35596, 2203
+        ),
     )
     assert bpftool.endpoint_link("node2", ENDPOINT, "cil_from_container") == fact(
         "bpftool", "endpoint's link"

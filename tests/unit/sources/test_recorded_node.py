@@ -41,6 +41,7 @@ def test_the_configuration_of_the_agent() -> None:
         tunnel_port=8472,
         ipam="kubernetes",
         socket_lb=False,
+        host_socket_lb=False,
         kube_proxy_replacement=False,
         bpf_host_routing=False,
         auto_direct_node_routes=False,
@@ -52,6 +53,8 @@ def test_the_configuration_of_the_agent() -> None:
         underlay="ipv4",
         ipv4=True,
         ipv6=False,
+        cgroup_root="/run/cilium/cgroupv2",
+        filter_priority=1,
         monitor_flags=frozenset({"all"}),
         service_loopback=IPv4Address("169.254.42.1"),
         conntrack_in_jiffies=False,
@@ -128,7 +131,7 @@ def test_what_is_attached_to_an_lxc_device() -> None:
     assert bpftool.attached("node2", LXC) == fact("bpftool", "attached to lxc")
     ingress, tcx = Direction.INGRESS, AttachKind.TCX
     assert bpftool.parse_attached(answer("bpftool", "attached to lxc")) == (
-        Attachment(LXC, 13, "tcx/ingress", ingress, tcx, "cil_from_container", 863),
+        Attachment(LXC, 13, "tcx/ingress", ingress, tcx, "cil_from_container", 863, 137),
     )
 
 
@@ -136,8 +139,8 @@ def test_what_is_attached_to_the_tunnel_device() -> None:
     assert bpftool.attached("node2", "cilium_vxlan") == fact("bpftool", "attached to the tunnel device")
     tcx = AttachKind.TCX
     assert bpftool.parse_attached(answer("bpftool", "attached to the tunnel device")) == (
-        Attachment("cilium_vxlan", 5, "tcx/ingress", Direction.INGRESS, tcx, "cil_from_overlay", 722),
-        Attachment("cilium_vxlan", 5, "tcx/egress", Direction.EGRESS, tcx, "cil_to_overlay", 723),
+        Attachment("cilium_vxlan", 5, "tcx/ingress", Direction.INGRESS, tcx, "cil_from_overlay", 722, 120),
+        Attachment("cilium_vxlan", 5, "tcx/egress", Direction.EGRESS, tcx, "cil_to_overlay", 723, 121),
     )
 
 

@@ -1,18 +1,18 @@
 """Compares the registry with the probes that exist: kopf sends no DELETED event for those deleted while its watch is
-down.
+down, and a handler may fail.
 
-In: full lists from the API server, every minute and after each relist of kopf. Out: `Registry.forget_missing`, whether
-every existing probe is registered (for readiness), and a warning with the names of those that stay unregistered, for
-example after an error in a handler. Run by `app`.
+In: full lists from the API server, every minute and after each relist of kopf. Out: `Registry.forget_missing`,
+`Registry.observe` for existing probes that stay unregistered, and whether all are registered (for readiness). Run by
+`app`.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import structlog
 
-from ...publish.interfaces import ProbeRef, Retry
+from ...publish.interfaces import Gone, ProbeRef, Retry
 from .registry import Registry
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,10 @@ class ProbeLists(Protocol):
 
     async def list_refs(self) -> frozenset[ProbeRef] | Retry:
         """All existing probes; never a partial list."""
+        ...
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:
+        """The current object."""
         ...
 
 
@@ -70,11 +74,27 @@ class InventoryAudit:
         self._registry.forget_missing(known, {ref.uid for ref in existing})
         known = self._registry.uids()
         missing = frozenset(ref for ref in existing if ref.uid not in known)
+        missed = missing & self._missing  # kopf may still send the others
+        for ref in sorted(missed, key=lambda ref: (ref.namespace, ref.name)):
+            await self._adopt(ref)
+        missing -= {ref for ref in missed if ref.uid in self._registry.uids()}
         self.complete = not missing
-        still = missing & self._missing  # others may have been created just now
-        if still:
-            log.warning(
-                "probes not registered", probes=sorted(f"{ref.namespace}/{ref.name}" for ref in still)
-            )
+        still = missing & self._missing
         self._missing = missing
         return missing == still
+
+    async def _adopt(self, ref: ProbeRef) -> None:
+        """Register a probe that no event has registered."""
+        found = await self._lists.read(ref.namespace, ref.name)
+        name, reason = f"{ref.namespace}/{ref.name}", "it was deleted meanwhile"
+        if isinstance(found, Retry):
+            reason = found.reason
+        elif not isinstance(found, Gone):
+            try:
+                self._registry.observe(found)
+            except Exception:
+                log.exception("probe not registered", probe=name)
+                return
+            log.warning("probe registered without an event", probe=name)
+            return
+        log.warning("probe not registered", probe=name, reason=reason)

@@ -31,6 +31,7 @@ class Registry:
         self._publisher = publisher
         self._limit = limit or NamespaceLimit()
         self._known: dict[str, Probe | InvalidSpec] = {}
+        self._uids: dict[tuple[str, str], str] = {}  # by namespace and name
         self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
 
     def uids(self) -> frozenset[str]:
@@ -48,6 +49,10 @@ class Registry:
         """Namespace and name of a probe; its uid if it is not registered."""
         probe = self._known.get(uid)
         return f"{probe.meta.namespace}/{probe.meta.name}" if probe else uid
+
+    def namespace(self, uid: str) -> str:
+        """Namespace of a probe that is scheduled."""
+        return self._known[uid].meta.namespace
 
     def observe(self, body: Mapping[str, Any]) -> None:
         """Handle an added or modified object."""
@@ -93,6 +98,8 @@ class Registry:
         self._terminating.discard(uid)
         gone = self._known.pop(uid, None)
         if gone:
+            if self._uids.get(_full_name(gone.meta)) == uid:
+                del self._uids[_full_name(gone.meta)]
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
             log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
@@ -106,10 +113,10 @@ class Registry:
 
     def _forget_replaced(self, seen: Probe | InvalidSpec) -> None:
         """Forget a probe that was deleted and recreated while the watch was down: same name, new uid."""
-        name = (seen.meta.namespace, seen.meta.name)
-        for uid, other in list(self._known.items()):
-            if uid != seen.meta.uid and (other.meta.namespace, other.meta.name) == name:
-                self.forget(uid)
+        replaced = self._uids.get(_full_name(seen.meta))
+        if replaced:
+            self.forget(replaced)
+        self._uids[_full_name(seen.meta)] = seen.meta.uid
 
     def _schedule(self, seen: Probe | InvalidSpec) -> None:
         """Resume from the stored status."""
@@ -152,12 +159,29 @@ class Registry:
         else:
             self._publisher.suspended(seen)
 
-    def _run_if_requested(self, seen: Probe | InvalidSpec) -> None:
-        requested, uid = seen.meta.run_now, seen.meta.uid
-        if (requested and requested != self._publisher.served_run_now(uid)) or self.wants_capture(seen):
-            self._scheduler.run_now(uid)
+    def run_ended(self, uid: str) -> None:
+        """A run was published: request another if it did not serve everything that is requested."""
+        if probe := self._known.get(uid):
+            self._run_if_requested(probe)
 
-    def wants_capture(self, probe: Probe | InvalidSpec) -> bool:
-        """Whether a packet capture is requested that no run has served."""
+    def wants_capture(self, probe: Probe, now: float) -> bool:
+        """Whether a packet capture is requested that no run has served, and may start now."""
+        return self._has_unserved_capture(probe) and now >= self._publisher.next_capture(probe.meta.uid)
+
+    def _run_if_requested(self, seen: Probe | InvalidSpec) -> None:
+        if isinstance(seen, InvalidSpec) or not self._may_run(seen):
+            return
+        requested, uid = seen.meta.run_now, seen.meta.uid
+        if requested and requested != self._publisher.served_run_now(uid):
+            self._scheduler.run_now(uid)
+        if self._has_unserved_capture(seen):
+            self._scheduler.run_now(uid, not_before=self._publisher.next_capture(uid))
+            self._publisher.capture_requested(seen)
+
+    def _has_unserved_capture(self, probe: Probe) -> bool:
         requested = probe.meta.capture
         return bool(requested) and requested != self._publisher.served_capture(probe.meta.uid)
+
+
+def _full_name(meta: ProbeMeta) -> tuple[str, str]:
+    return meta.namespace, meta.name

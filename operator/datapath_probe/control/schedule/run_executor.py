@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 from ...api.probe import Probe
 from ...api.reasons import Reason
 from ...api.vocabulary import Trigger
+from ...collect.fair_slots import Slot
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun
 from ...publish.publisher import Publisher
@@ -53,32 +54,36 @@ class RunExecutor:
         self._clock = clock
         self._saver = saver
 
-    async def run(self, due: Due) -> Ended:
+    async def run(self, due: Due, slot: Slot | None = None) -> Ended:
         """Run the probe as it is now."""
         probe = self._registry.runnable(due.uid)
         run_id = uuid.uuid4().hex[:12]
         with bound_contextvars(probe=self.name(due.uid), run_id=run_id):
             log.debug("run started", trigger=due.trigger)
-            result = await self._run(probe, due.trigger)
+            capture = self._registry.wants_capture(probe, self._clock())
+            result = await self._run(probe, due.trigger, capture, slot)
             _log_end(result)
-        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result))
+        return Ended(probe, RunRecord(run_id, due.trigger, due.at, result, capture))
 
     def name(self, uid: str) -> str:
         """Namespace and name of the probe."""
         return self._registry.name(uid)
 
+    def namespace(self, uid: str) -> str:
+        """Namespace of the probe."""
+        return self._registry.namespace(uid)
+
     def ended(self, result: Ended, outlook: NextRun) -> None:
         """Publish the result, then save the evidence if that is enabled."""
         self._publisher.run_ended(result.probe, result.record, outlook)
+        self._registry.run_ended(result.probe.meta.uid)
         if self._saver:
             self._saver.put(result.probe, result.record)
 
-    async def _run(self, probe: Probe, trigger: Trigger) -> RunResult:
+    async def _run(self, probe: Probe, trigger: Trigger, capture: bool, slot: Slot | None) -> RunResult:
         started = self._clock()
         try:
-            return await self._runner.run(
-                probe, self._registry.wants_capture(probe), trigger in REQUESTED_BY_USER
-            )
+            return await self._runner.run(probe, capture, trigger in REQUESTED_BY_USER, slot)
         except Exception as error:
             log.exception("run failed")
             why = CannotRun(Reason.INTERNAL_ERROR, f"the run ended with {type(error).__name__}")

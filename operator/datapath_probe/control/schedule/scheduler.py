@@ -1,4 +1,4 @@
-"""Executes the timetable: starts due runs, at most one per probe and a limited number in total.
+"""Executes the timetable: starts due runs, at most one per probe and a limited number in total, shared by namespaces.
 
 In: calls of `registry`. Out: `Runs.run` for each due run, then `Runs.ended` with its result. Run by `app`.
 """
@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from ...api.vocabulary import Trigger
+from ...collect.fair_slots import FairSlots, Slot
 from ...runs.run_result import NextRun
 from .timetable import Due, Timetable
 
@@ -25,8 +26,12 @@ HEARTBEAT_INTERVAL_S = 5.0
 class Runs(Protocol[Result]):
     """The runs of probes."""
 
-    async def run(self, due: Due) -> Result:
-        """Execute one run."""
+    async def run(self, due: Due, slot: Slot) -> Result:
+        """Execute one run. `slot`: held at its start, and released when it waits for the first time."""
+        ...
+
+    def namespace(self, uid: str) -> str:
+        """Namespace of the probe."""
         ...
 
     def name(self, uid: str) -> str:
@@ -41,11 +46,11 @@ class Runs(Protocol[Result]):
 class Scheduler:
     """`heartbeat`: when the loop last checked the timetable, at least every `HEARTBEAT_INTERVAL_S`."""
 
-    def __init__(self, clock: Clock, max_concurrent_runs: int) -> None:
+    def __init__(self, clock: Clock, slots: FairSlots) -> None:
         self.heartbeat = clock()
         self._clock = clock
         self._timetable = Timetable()
-        self._concurrency = asyncio.Semaphore(max_concurrent_runs)
+        self._slots = slots
         self._changed = asyncio.Event()
         self._runs: dict[str, asyncio.Task[Any]] = {}
         self._stopped: set[str] = set()  # whose run is discarded, even if it has just ended
@@ -60,10 +65,10 @@ class Scheduler:
         self._changed.set()
         self._timetable.change(uid, interval_s, self._clock())
 
-    def run_now(self, uid: str) -> None:
-        """Run a probe once in addition to its schedule."""
+    def run_now(self, uid: str, *, not_before: float = 0.0) -> None:
+        """Run a probe once in addition to its schedule. Requests are served at most every few seconds."""
         self._changed.set()
-        self._timetable.request(uid, Trigger.RUN_NOW, self._clock())
+        self._timetable.request(uid, Trigger.RUN_NOW, self._clock(), not_before=not_before)
 
     def stop(self, uid: str) -> None:
         """Start no further runs of this probe; cancel a run in progress and discard its result."""
@@ -107,8 +112,8 @@ class Scheduler:
             pass
 
     async def _execute(self, runs: Runs[Result], due: Due) -> Result:
-        async with self._concurrency:
-            return await runs.run(self._timetable.begin(due))
+        async with self._slots.slot(runs.namespace(due.uid)) as slot:
+            return await runs.run(self._timetable.begin(due, self._clock()), slot)
 
     def _ended(self, runs: Runs[Result], uid: str, run: asyncio.Task[Result]) -> None:
         """Called when a run ends, for whatever reason, including cancellation before its start."""

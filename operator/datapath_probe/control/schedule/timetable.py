@@ -4,8 +4,9 @@ In: intervals, requests, and the current time of every call. Out: due runs. Call
 
 Each probe has one slot per interval, with an offset that is a hash of its uid: probes spread over the interval, and a
 restart finds the same slots. A probe has at most one run at a time; slots that pass while it cannot start are skipped
-and counted. Times are seconds since the epoch in the interface and whole milliseconds inside, so that slots are counted
-exactly.
+and counted. Requested runs come in addition, but not more often than every `REQUEST_INTERVAL_MS`: a request that comes
+sooner waits, and one run serves all that wait. Times are seconds since the epoch in the interface and whole
+milliseconds inside, so that slots are counted exactly.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from ...api.vocabulary import Trigger
 from ...runs.run_result import NextRun
 
 START_WINDOW_MS = 5_000
+# A requested run shares no answers with earlier runs, and its status is written at once.
+REQUEST_INTERVAL_MS = 5_000
 # Outdated heap entries that are tolerated: without a limit, a run due in a year would stay there for a year.
 MAX_OUTDATED = 100
 
@@ -31,18 +34,39 @@ class Due:
 
 @dataclass(slots=True)
 class _Entry:
-    """`since`: slots from this time on are neither run nor counted yet. `requested`: trigger of a further run right
-    after the current one. `stopped`: the current run is the last.
+    """`since`: slots from this time on are neither run nor counted yet. `next`: the next scheduled run; None during a
+    run. `requested`: a further run, with its earliest start. `stopped`: the current run is the last.
     """
 
     interval: int
     offset: int
     since: int
-    due: int | None = None
+    next: int | None = None
     trigger: Trigger = Trigger.SCHEDULE
     running: bool = False
-    requested: Trigger | None = None
+    requested: tuple[int, Trigger] | None = None
     stopped: bool = False
+
+    @property
+    def due(self) -> int | None:
+        """When the next run starts; None during a run."""
+        if self.running:
+            return None
+        times = [time for time in (self.next, self.requested and self.requested[0]) if time is not None]
+        return min(times, default=None)
+
+    def start(self, at: int) -> Trigger:
+        """Start the run that is due. A requested one is also the scheduled one that would follow."""
+        self.running, self.next = True, None
+        return self.serve_request(at) or self.trigger
+
+    def serve_request(self, at: int) -> Trigger | None:
+        """The trigger of a request that the run serves, if it may start by this time."""
+        if self.requested is None or self.requested[0] > at:
+            return None
+        _, trigger = self.requested
+        self.requested = None
+        return trigger
 
     def next_slot(self, after: int) -> int:
         return after - (after - self.offset) % self.interval + self.interval
@@ -57,6 +81,9 @@ class Timetable:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._served: dict[
+            str, int
+        ] = {}  # when requested runs started, if that was recently; the oldest first
         self._heap: list[
             tuple[int, str]
         ] = []  # may hold outdated pairs; the `due` of an entry is authoritative
@@ -71,25 +98,29 @@ class Timetable:
             entry.since = _ms(last_run) + 1
         if last_run is None or overdue:
             jitter = entry.offset % min(entry.interval, START_WINDOW_MS)
-            return self._set_due(uid, _ms(now) + jitter, Trigger.START)
-        return self._set_due(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE)
+            return self._schedule(uid, _ms(now) + jitter, Trigger.START)
+        return self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE)
 
     def change(self, uid: str, interval_s: float, now: float) -> None:
-        """Handle a new spec or the end of a suspension: new slots, and a run immediately."""
+        """Handle a new spec or the end of a suspension: new slots, and a run as soon as one may be requested."""
         entry = _new_entry(uid, interval_s, now)
         entry.running = uid in self._entries and self._entries[uid].running
         self._entries[uid] = entry
+        if not entry.running:
+            self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE)
         self.request(uid, Trigger.SPEC_CHANGE, now)
 
-    def request(self, uid: str, trigger: Trigger, now: float) -> None:
-        """Run immediately, or right after the current run. No effect if the probe is stopped."""
+    def request(self, uid: str, trigger: Trigger, now: float, *, not_before: float = 0.0) -> None:
+        """Run once as soon as a run may be requested, but not before this time and not during the current run. No
+        effect if the probe is stopped.
+        """
         entry = self._entries.get(uid)
         if entry is None or entry.stopped:
             return
-        if entry.running:
-            entry.requested = trigger
-        else:
-            self._set_due(uid, _ms(now), trigger)
+        at = max(_ms(now), _ms(not_before), self._served.get(uid, 0) + REQUEST_INTERVAL_MS)
+        if entry.requested is None or at < entry.requested[0]:
+            entry.requested = at, trigger
+        self._push(uid)
 
     def stop(self, uid: str) -> None:
         """Schedule no further runs: the probe is suspended, invalid or deleted."""
@@ -107,17 +138,14 @@ class Timetable:
             entry = self._entries.get(uid)
             if entry is None or entry.due != at:
                 continue
-            entry.due, entry.running = None, True
-            started.append(Due(uid, entry.trigger, at / 1000))
+            started.append(self._noted(Due(uid, entry.start(at), at / 1000), at))
         return started
 
-    def begin(self, due: Due) -> Due:
+    def begin(self, due: Due, now: float) -> Due:
         """A started run begins: it also serves a request that arrived while it waited for its turn."""
         entry = self._entries.get(due.uid)
-        if entry is None or entry.requested is None:
-            return due
-        requested, entry.requested = entry.requested, None
-        return replace(due, trigger=requested)
+        trigger = entry.serve_request(_ms(now)) if entry else None
+        return self._noted(replace(due, trigger=trigger), _ms(now)) if trigger else due
 
     def finish(self, uid: str, now: float) -> NextRun:
         """A run ended: return the next run and the number of skipped ones. The run itself served one slot."""
@@ -128,11 +156,10 @@ class Timetable:
         entry.running = False
         skipped = max(0, entry.count_slots(entry.since, _ms(now)) - 1)
         entry.since = _ms(now) + 1
-        requested, entry.requested = entry.requested, None
-        if requested is not None:
-            self.request(uid, requested, now)
-            return NextRun(now, skipped)
-        return NextRun(self._set_due(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE), skipped)
+        if entry.requested is not None:  # the interval may have begun meanwhile
+            at, trigger = entry.requested
+            entry.requested = max(at, _ms(now), self._served.get(uid, 0) + REQUEST_INTERVAL_MS), trigger
+        return NextRun(self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE), skipped)
 
     def next_due(self) -> float | None:
         """The time of the earliest due run; None if nothing is scheduled."""
@@ -146,19 +173,38 @@ class Timetable:
 
     def rebase(self, now: float) -> None:
         """The clock was set back: reschedule, otherwise nothing runs until the old time is reached again."""
+        self._served.clear()
         for uid, entry in self._entries.items():
             entry.since = min(entry.since, _ms(now) + 1)
-            if entry.due is not None:
-                self._set_due(uid, min(entry.due, entry.next_slot(_ms(now))), entry.trigger)
+            if entry.requested is not None:
+                entry.requested = min(entry.requested[0], _ms(now)), entry.requested[1]
+            if entry.next is not None:
+                self._schedule(uid, min(entry.next, entry.next_slot(_ms(now))), entry.trigger)
 
-    def _set_due(self, uid: str, due: int, trigger: Trigger) -> float:
-        entry = self._entries[uid]
-        entry.due, entry.trigger = due, trigger
+    def _noted(self, run: Due, now: int) -> Due:
+        """The run; if it is a requested one, its start is noted."""
+        if run.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE):
+            self._served.pop(run.uid, None)
+            self._served[run.uid] = now
+        while self._served and (oldest := next(iter(self._served.items())))[1] <= now - REQUEST_INTERVAL_MS:
+            del self._served[oldest[0]]
+        return run
+
+    def _schedule(self, uid: str, at: int, trigger: Trigger) -> float:
+        """Set the next scheduled run. Returns the time of the next run, which may be a requested one."""
+        self._entries[uid].next, self._entries[uid].trigger = at, trigger
+        return self._push(uid) / 1000
+
+    def _push(self, uid: str) -> int:
+        """Put the time of the next run into the heap, and return it."""
+        due = self._entries[uid].due
+        if due is None:
+            return 0
         heapq.heappush(self._heap, (due, uid))
         if len(self._heap) > 2 * len(self._entries) + MAX_OUTDATED:
             self._heap = [(entry.due, uid) for uid, entry in self._entries.items() if entry.due is not None]
             heapq.heapify(self._heap)
-        return due / 1000
+        return due
 
 
 def _new_entry(uid: str, interval_s: float, now: float) -> _Entry:

@@ -19,6 +19,7 @@ from ...sources.maps.lxcmap import EndpointFlag
 from ...sources.maps.policymap import TrafficDirection
 from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_to_host
 from ..datapath.crd_effects import Role
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
@@ -92,7 +93,7 @@ def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     """The node must have an entry for its own address, otherwise packets leave it."""
     finding = _own_address(context, expected, context.address, seen=context.connection.replied)
     hop = context.hop(expected, f"input of {expected.node}")
-    return worst_of(hop, finding, input_blocked(context, expected.node))
+    return worst_of(hop, finding, *input_blocked(context, expected.node))
 
 
 def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -169,11 +170,17 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's node must have an entry for its own address."""
+    """The source's node must have an entry for its own address, and its stack must accept replies from its own pods.
+
+    Replies from another node arrive at its uplink or come out of a tunnel: the hop of the route judges those.
+    """
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
-    return _own_address(context, expected, client, seen=context.connection.connected)
+    finding = _own_address(context, expected, client, seen=context.connection.connected)
+    hop = context.hop(expected, f"input of {expected.node}")
+    faults = [] if context.path.cross_node else list(input_blocked(context, expected.node, reply=True))
+    return worst_of(hop, finding, fault_to_host(context, expected.node), *faults)
 
 
 # ---- both

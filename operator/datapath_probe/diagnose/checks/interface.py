@@ -11,19 +11,22 @@ from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ...sources import netns
+from ...sources import kernel_counters, netns
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links, neighbors, qdisc
 from ..context import CheckContext
+from ..datapath.held_programs import not_held
 from ..datapath.local_delivery import stack_forwards, uses_policy_program
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, LEAVING, filtered, filtered_at_device
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered_at_device
 from ..netstack.netns import namespace_of
 from ..netstack.pod_routing import misrouted_inside, packets_inside
 from ..netstack.pod_sockets import socket_contradiction
@@ -84,7 +87,8 @@ def _judge(
     finding = hop.ok(f"{agent.interface_name} and {agent.container_interface_name} are each other's peer")
     losses = _losses(context, expected.node, pod, agent, pod_netns.name)
     gateway = _wrong_gateway(context, expected.node, pod, pair, pod_netns.name)
-    return worst_of(hop, finding, *losses, gateway, too_small(pair, expected.node))
+    extra = _extra_program(context, expected.node, agent)
+    return worst_of(hop, finding, extra, *losses, gateway, too_small(pair, expected.node))
 
 
 def _broken_pair(
@@ -132,6 +136,15 @@ def _wrong_gateway(context: CheckContext, node: str, pod: PodFacts, pair: Pair, 
     return Contradiction(Reason.NEIGHBOR_MAC_MISMATCH, message, lost, (fact,))
 
 
+def _extra_program(context: CheckContext, node: str, agent: AgentEndpoint) -> Fault:
+    """A program of Cilium at the egress of the pod's device, where in this mode it has none."""
+    if not uses_policy_program(context):
+        return None
+    hook = Hook(node, agent.interface_name, Direction.EGRESS, "", agent.id)
+    chain = programs(context.reader, hook)
+    return None if isinstance(chain, Unavailable) else not_held(context, hook, chain, Defect.LOST_INTO_POD)
+
+
 def _where(context: CheckContext, node: str) -> tuple[Fact, ...]:
     """The facts that locate the pod's namespace: the pod may have been re-created since."""
     return tuple(fact for fact in (netns.find(node), netns.survey(node)) if context.reader.reads(fact))
@@ -148,6 +161,8 @@ def _losses(
     yield qdisc_drops(context, node, agent.interface_name, inwards)
     yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
+    if context.outcome.met is False:
+        context.reader.want(kernel_counters.fact(node, namespace))  # for hints
     if uses_policy_program(context):  # otherwise Cilium attaches a program there, which another hop reports
         yield foreign_programs_dropping(context, node, agent.interface_name, Direction.EGRESS, inwards)
     yield foreign_programs_dropping(context, node, device, Direction.INGRESS, inwards, namespace)
@@ -155,7 +170,8 @@ def _losses(
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
         yield rejected_on_input(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
-        yield filtered(context, node, ARRIVING, packet, Defect.FILTERED_INTO_POD, namespace)
+        arrived = packet.arriving_at(device)
+        yield filtered(context, node, ARRIVING, arrived, Defect.FILTERED_INTO_POD, namespace)
         yield filtered_at_device(
             context, node, agent.interface_name, "EGRESS", packet, Defect.FILTERED_INTO_POD
         )

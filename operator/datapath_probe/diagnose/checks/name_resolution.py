@@ -10,6 +10,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
+from ..datapath.listed_addresses import wrongly_listed
 from ..finding.finding import Finding
 from ..finding.hop_check import HopCheck
 from .dns_path import Queries, first_fault, judge_dns_path, queries
@@ -89,7 +90,11 @@ def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     facts = _facts(report)
     hop.observed(f"curl connected to {called}", facts)
-    return _slowed(context, hop, report) or hop.ok(f"resolved in {facts['nameLookup']}")
+    slowed = _slowed(context, hop, report)
+    wrong = (
+        wrongly_listed(context) if context.plan.frontend is None else None
+    )  # else found by the Service's lookup
+    return slowed or (hop.stale(wrong) if wrong else hop.ok(f"resolved in {facts['nameLookup']}"))
 
 
 def _facts(report: ClientReport) -> dict[str, str]:
@@ -100,15 +105,21 @@ def _facts(report: ClientReport) -> dict[str, str]:
 def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding | None:
     """A slow resolution: a name server can't be reached, and another one, or a second query, answered."""
     nameserver, took_s = context.plan.nameserver, report.timings.name_lookup
-    if not context.outcome.met or took_s < _ANSWERED_S or nameserver is None:
+    if not context.outcome.met or took_s < _ANSWERED_S:
         return None
-    found = first_fault(judge_dns_path(context, nameserver))
-    if found is None:
-        return None
-    reason, cause = found
     slow = f"{context.plan.request.host} took {took_s:.1f} s to resolve"
-    message = f"{slow}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
-    return replace(hop.broken(reason, message), cause=cause)
+    findings = judge_dns_path(context, nameserver) if nameserver else []
+    found = first_fault(findings)
+    if found:
+        reason, cause = found
+        message = f"{slow}: on the path to the cluster's DNS, {cause.hop} on {cause.node}: {cause.message}"
+        return replace(hop.broken(reason, message), cause=cause)
+    doubt = next((finding for finding in findings if finding.needs_second_look), None)
+    if doubt:
+        return hop.unknown(Unavailable(doubt.reason, f"{slow}; {doubt.message}"), tuple(doubt.confirm))
+    if took_s < _UNANSWERED_S:
+        return None
+    return hop.broken(Reason.DNS_TIMEOUT, f"{slow}: a query was not answered in time, and a later one was")
 
 
 def _why_unresolved(

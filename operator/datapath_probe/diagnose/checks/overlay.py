@@ -14,16 +14,19 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.maps.conntrack import CtEntry, CtFlag
 from ..context import CheckContext
+from ..datapath.cilium_host_programs import fault_from_host
+from ..datapath.held_programs import not_held
 from ..datapath.tail_calls import overlay_call_missing
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..lookup.attached_programs import programs
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input
 from ..netstack.foreign_programs import foreign_program_first, foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, filtered
-from ..netstack.packet_model import tunnel_packet, uplinks
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING
+from ..netstack.packet_model import arriving_at, tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
@@ -35,7 +38,8 @@ def check_overlay_encapsulation(context: CheckContext, expected: ExpectedHop) ->
     if context.connection.received:
         hop.observed("packets of this connection reached the other node")
     finding = _device(context, hop) or _program(context, hop, TO_OVERLAY, Direction.EGRESS)
-    return worst_of(hop, finding, qdisc_drops(context, expected.node, _name(context)))
+    from_host = fault_from_host(context, expected.node) if context.source.pod.host_network else None
+    return worst_of(hop, finding, from_host, qdisc_drops(context, expected.node, _name(context)))
 
 
 def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -129,9 +133,9 @@ def _unless_lost(
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
     node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
-    dropped = filtered(context, node, ARRIVING, packet) if packet else None
-    faults = [dropped]
-    for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
+    arrived = uplinks(context, sender.node, receiver.node, of=node)
+    faults = [filtered(context, node, ARRIVING, arriving_at(packet, arrived)) if packet else None]
+    for device in sorted(arrived):
         faults.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))
         if packet:
             faults.append(rejected_on_input(context, node, packet, device, Reason.NODE_ROUTE_MISSING))
@@ -145,15 +149,15 @@ def _stale(hop: HopCheck, reason: Reason, message: str, fact: Fact) -> Finding:
 def _program(context: CheckContext, hop: HopCheck, program: str, direction: Direction) -> Finding:
     """Whether the program is attached to the node's tunnel device."""
     node, device = hop.expected.node, _name(context)
-    pin = bpftool.device_link(node, device, program)
-    chain = programs(context.reader, node, device, direction, pin)
+    hook = Hook(node, device, direction, program)
+    context.reader.want(hook.link())  # needed by `not_held`: collect it in the same round
+    chain = programs(context.reader, hook)
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     names = ", ".join(attached.program for attached in chain)
     hop.programmed(names or "nothing attached", {"programs": names})
-    fact = bpftool.attached(node, device)
     if not any(bpftool.is_program(attached.program, program) for attached in chain):
         message = f"{program} is not attached to {device} on {node}"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (fact,)))
-    foreign = foreign_program_first(context, node, program, chain)
-    return hop.stale(foreign) if foreign else hop.ok(f"{device} has {program}")
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (hook.attached,)))
+    first = not_held(context, hook, chain) or foreign_program_first(context, node, program, chain)
+    return hop.fault(first) if first else hop.ok(f"{device} has {program}")

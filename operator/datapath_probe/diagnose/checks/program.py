@@ -7,21 +7,21 @@ Exercise 4. Source: Cilium 1.18 `pkg/datapath/loader/loader.go`, `tc.go`, `netki
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...evidence.fact import Fact
-from ...evidence.reading import Absent, Unavailable
+from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ...sources.bpf import bpftool
-from ...sources.bpf.bpftool import AttachKind, Attachment, Direction
+from ...sources.bpf.bpftool import Attachment, Direction
 from ..context import CheckContext
+from ..datapath.held_programs import not_held
 from ..datapath.local_delivery import TO_CONTAINER, as_inconclusive, missing_program, uses_policy_program
 from ..datapath.policy_program import not_its_own, owner_is_known, program_in_slot
 from ..datapath.tail_calls import call_missing, from_pod_calls, to_pod_calls
 from ..failure_model.effect import Defect
-from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.faults import worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..lookup.attached_programs import programs
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.foreign_programs import program_before
 
 FROM_CONTAINER = "cil_from_container"
@@ -78,48 +78,23 @@ def _from_container(context: CheckContext, expected: ExpectedHop, pod: PodFacts,
     hop.intent(f"{FROM_CONTAINER} at the ingress of {device}", {"interface": device})
     if seen:
         hop.observed("an entry of this connection, which only this program creates")
-    pin = bpftool.endpoint_link(expected.node, agent.id, FROM_CONTAINER)
-    chain = programs(context.reader, expected.node, device, Direction.INGRESS, pin)
+    hook = Hook(expected.node, device, Direction.INGRESS, FROM_CONTAINER, agent.id)
+    context.reader.want(hook.link())  # needed by `not_held`: collect it in the same round
+    chain = programs(context.reader, hook)
     if isinstance(chain, Unavailable):
         return hop.unknown(chain)
     _state(hop, chain)
-    rests_on = (bpftool.attached(expected.node, device),)
     if not any(bpftool.is_program(attached.program, FROM_CONTAINER) for attached in chain):
         message = f"{FROM_CONTAINER} is not attached to {device} on {expected.node}: packets bypass Cilium"
-        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), rests_on))
-    foreign = program_before(context, expected.node, FROM_CONTAINER, chain)
-    if foreign:
-        return hop.stale(foreign)
+        return hop.stale(Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (hook.attached,)))
+    first = not_held(context, hook, chain) or program_before(context, expected.node, FROM_CONTAINER, chain)
+    if first:
+        return hop.fault(first)
     if pod is context.source and context.connection.no_conntrack_entries and context.outcome.met is False:
         message = f"{FROM_CONTAINER} created no entry of this connection, although there was an answer"
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
-    replaced = _replaced_program(context, chain, pin, rests_on)
     missing_call = call_missing(context, expected.node, agent.id, from_pod_calls(context))
-    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), replaced, missing_call)
-
-
-def _replaced_program(
-    context: CheckContext,
-    chain: tuple[Attachment, ...],
-    pin: Fact,
-    rests_on: tuple[Fact, ...],
-) -> Fault:
-    """A first program with this name that is not the one that the agent attached. Read if there are several programs,
-    or the request failed; tc has no link to compare with.
-    """
-    first = chain[0]
-    if first.attach is not AttachKind.TCX or (len(chain) == 1 and context.outcome.met is not False):
-        return None
-    link = context.reader.read(pin, bpftool.parse_link)
-    if isinstance(link, Unavailable):
-        return if_expected(link)
-    if isinstance(link, Absent) or link.program_id == first.program_id:
-        return None
-    message = (
-        f"program {first.program_id} runs first on {first.device} under the name {FROM_CONTAINER}, "
-        f"but the agent's own program is {link.program_id}"
-    )
-    return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), (*rests_on, pin))
+    return worst_of(hop, hop.ok(f"{FROM_CONTAINER} is attached by {chain[0].attach}"), missing_call)
 
 
 def _state(hop: HopCheck, chain: tuple[Attachment, ...]) -> None:

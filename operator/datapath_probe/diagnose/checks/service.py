@@ -14,6 +14,7 @@ from ...plan.plan import Backend, Frontend
 from ...sources.maps import lbmap
 from ...sources.maps.lbmap import ServiceFlag
 from ..context import CheckContext
+from ..datapath.listed_addresses import wrongly_listed
 from ..datapath.service_backends import (
     COMPARED_BACKENDS,
     NO_AFFINITY,
@@ -47,6 +48,8 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
         f"{len(wanted)} ready endpoint(s)",
         {"frontend": frontend.address, "backends": ", ".join(sorted(wanted))},
     )
+    if frontend.not_served and _chooses(context):
+        return _not_served(context, hop, frontend)
     if not wanted and not _chooses(context):
         return _no_backends(context, hop, frontend)
     for number in range(1, 1 + len(context.plan.backends[:COMPARED_BACKENDS])):
@@ -83,9 +86,11 @@ def _judge(
     if not wanted and not have:
         return _no_backends(context, hop, frontend)
     contradiction = (
-        _compare(context, wanted, programmed, slot_0)
+        wrongly_listed(context, only_chosen=True)
+        or _compare(context, wanted, programmed, slot_0)
         or master_slot_mismatch(context, node, master, slot_0)
         or _affinity(context, slot_0, master.rests_on)
+        or wrongly_listed(context)
     )
     if contradiction:
         return hop.stale(contradiction)
@@ -97,7 +102,26 @@ def _judge(
 
 def _chooses(context: CheckContext) -> bool:
     """Whether Cilium selects the backend; for hosts, kube-proxy may do that."""
-    return context.config.socket_lb or not context.source.pod.host_network
+    return context.config.host_socket_lb or not context.source.pod.host_network
+
+
+def _not_served(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:
+    """Objects or settings exclude the Service from Cilium: that explains a missing entry. Another proxy may serve it,
+    and an entry that is still there will be removed at the latest when the agent starts again.
+    """
+    master = master_at(context, hop.expected.node)
+    hop.rests_on_maps(master.rests_on[0])
+    if isinstance(master.slot, lbmap.ServiceSlot):
+        hop.programmed("an entry remains")
+        return hop.stale(
+            Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, rests_on=master.rests_on)
+        )
+    hop.programmed("no such frontend")
+    if context.outcome.met:
+        return hop.not_followed(f"{frontend.not_served}, so another proxy serves it, which is not followed")
+    rests_on = master.rests_on if isinstance(master.slot, Absent) else ()
+    defects = (Defect.NOT_TRANSLATED,)
+    return hop.stale(Contradiction(Reason.SERVICE_NOT_SERVED, frontend.not_served, defects, rests_on))
 
 
 def _no_backends(context: CheckContext, hop: HopCheck, frontend: Frontend) -> Finding:

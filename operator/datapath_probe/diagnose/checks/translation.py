@@ -13,8 +13,9 @@ from ...sources.maps import conntrack, lbmap
 from ..context import CheckContext
 from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, has_affinity, master_at, programmed_of
 from ..datapath.service_master_slot import reverse_nat_of
-from ..datapath.socket_lb import socket_lb_detached
+from ..datapath.socket_lb import socket_lb_fault, sockets_unread
 from ..failure_model.effect import Defect
+from ..finding.faults import worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 
@@ -32,19 +33,25 @@ def check_service_translation(context: CheckContext, expected: ExpectedHop) -> F
         left_over = _left_over(context, expected.node, chosen)
         if left_over:
             return hop.stale(left_over)
-        return hop.ok(f"{frontend.address} → {chosen.ip}:{chosen.port}")
-    unattached = socket_lb_detached(context, expected.node)
-    if isinstance(unattached, Contradiction):
-        return hop.stale(unattached)
+        translated = hop.ok(f"{frontend.address} → {chosen.ip}:{chosen.port}")
+        return worst_of(hop, translated, socket_lb_fault(context))
+    untranslated = socket_lb_fault(context)
+    if untranslated:
+        return hop.stale(untranslated)
     if context.connection.untranslated:
         hop.observed(f"a connection to {frontend.address} itself left the pod")
         return hop.broken(
             Reason.NOT_TRANSLATED,
             f"{expected.node} forwarded a packet to {frontend.address} without selecting a backend",
         )
-    return hop.unknown(
-        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was selected")
-    )
+    unseen = Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was selected")
+    return hop.unknown(sockets_unread(context) or unseen)
+
+
+def check_sockets(context: CheckContext, expected: ExpectedHop) -> Finding:
+    """Whether the source's sockets are translated, whatever they connect to."""
+    hop = context.hop(expected, "sockets of the source")
+    return worst_of(hop, hop.ok("sockets are translated"), socket_lb_fault(context))
 
 
 def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradiction | None:

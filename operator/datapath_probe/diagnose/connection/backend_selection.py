@@ -9,7 +9,7 @@ from itertools import chain
 
 from ...addresses import family_of
 from ...evidence.reading import Absent
-from ...plan.path import stays_inside
+from ...plan.path import socket_lb_of, stays_inside
 from ...plan.plan import Backend, Plan, PodTarget
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.maps import lbmap
@@ -107,7 +107,9 @@ def _source_itself(entries: ConntrackEntries) -> Backend | None:
     plan, report = entries.plan, entries.report
     only = plan.backends[0] if len(plan.backends) == 1 else None
     answered = report is not None and report.answered
-    return only if only and answered and stays_inside(plan, only, entries.config.socket_lb) else None
+    return (
+        only if only and answered and stays_inside(plan, only, socket_lb_of(plan, entries.config)) else None
+    )
 
 
 def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:

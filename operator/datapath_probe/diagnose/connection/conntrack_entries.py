@@ -9,7 +9,7 @@ from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
-from ...plan.path import is_hairpin
+from ...plan.path import is_hairpin, socket_lb_of
 from ...plan.plan import Backend, Plan, PodFacts
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.client_report import ClientReport
@@ -88,7 +88,7 @@ def client_address(
     plan: Plan, backend: Backend, reader: EvidenceReader, config: AgentConfig
 ) -> IpAddress | Unavailable:
     """The source address of packets to this backend: the pod's; for a host, the preferred source of its route."""
-    if is_hairpin(plan, backend, config.socket_lb):
+    if is_hairpin(plan, backend, socket_lb_of(plan, config)):
         return config.service_loopback
     if not plan.source.pod.host_network:
         return plan.source.ip

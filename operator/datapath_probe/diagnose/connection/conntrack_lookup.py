@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
-from ...plan.path import stays_inside
+from ...plan.path import socket_lb_of, stays_inside
 from ...plan.plan import Backend, Plan
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.client_report import ClientReport
@@ -32,7 +32,7 @@ def look_up_connection(
     entries = ConntrackEntries(run, report, reader, config)
     selected = selection_for(plan, config)(entries)
     known = replace(selected, report=report, source_node=entries.source_node)
-    if known.chosen and stays_inside(plan, known.chosen, config.socket_lb):
+    if known.chosen and stays_inside(plan, known.chosen, socket_lb_of(plan, config)):
         return replace(known, outgoing=Unwritten(), incoming=Unwritten())
     if known.chosen is None:
         events = observe(reader, run, report, None)

@@ -11,11 +11,10 @@ Source: Cilium 1.18 `bpf/lib/local_delivery.h` (USE_BPF_PROG_FOR_INGRESS_POLICY)
 `bpf/bpf_host.c`, `pkg/endpoint/endpoint.go` (NewDatapathConfiguration).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
-from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
@@ -29,20 +28,13 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..lookup.attached_programs import programs
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import unforwarded
 from ..netstack.foreign_programs import foreign_program_first
+from .cilium_host_programs import FROM_HOST, delivers_from_host, fault_from_host
+from .held_programs import not_held
 
-TO_CONTAINER, FROM_HOST = "cil_to_container", "cil_from_host"
-
-
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """A program at the egress of a device that packets to the pod traverse."""
-
-    program: str
-    device: str
-    pin: Fact
+TO_CONTAINER = "cil_to_container"
 
 
 def uses_policy_program(context: CheckContext) -> bool:
@@ -64,9 +56,12 @@ def missing_program(
     before it. None if it is attached first, or this path has no such program.
     """
     node, gate = hop.expected.node, _gate(context, hop.expected.node, agent)
+    if gate is None and delivers_from_host(context):
+        return fault_from_host(context, node)
     if gate is None or (gate.device == agent.interface_name and not _has_device(context, node, agent)):
         return None
-    chain = programs(context.reader, node, gate.device, Direction.EGRESS, gate.pin)
+    context.reader.want(gate.link())  # needed by `not_held`: collect it in the same round
+    chain = programs(context.reader, gate)
     if isinstance(chain, Unavailable):
         return chain
     hop.programmed(
@@ -74,12 +69,11 @@ def missing_program(
         {"device": gate.device, "programs": ", ".join(attached.program for attached in chain)},
     )
     if any(bpftool.is_program(attached.program, gate.program) for attached in chain):
-        return foreign_program_first(context, node, gate.program, chain)
+        return not_held(context, gate, chain) or foreign_program_first(context, node, gate.program, chain)
     message = f"{gate.program} is not attached to {gate.device} on {node}"
     if gate.program == TO_CONTAINER:
         message += ": no policy applies to the pod (was it created before endpoint routes were enabled?)"
-    rests_on = (bpftool.attached(node, gate.device),)
-    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), rests_on)
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.BYPASSED,), (gate.attached,))
 
 
 def wrong_route(
@@ -110,6 +104,12 @@ def stack_delivers(context: CheckContext) -> bool:
     if context.config.routes_to_endpoints:
         return not (_from_tunnel(context) and context.config.kube_proxy_replacement)
     return _through_cilium_host(context)
+
+
+def passes_to_stack(context: CheckContext) -> bool:
+    """The same, or packets start in the stack of the pod's node: the source is in its network."""
+    from_here = context.source.pod.host_network and not context.path.cross_node
+    return stack_delivers(context) or from_here
 
 
 def stack_forwards(context: CheckContext) -> bool:
@@ -149,18 +149,18 @@ def not_forwarded(
     return unforwarded(context, node, packet, device, reason, out)
 
 
-def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> _Gate | None:
+def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> Hook | None:
+    """The program at the egress of a device that packets to the pod traverse."""
     if context.config.routes_to_endpoints:
-        pin = bpftool.endpoint_link(node, agent.id, TO_CONTAINER)
-        return _Gate(TO_CONTAINER, agent.interface_name, pin)
+        return Hook(node, agent.interface_name, Direction.EGRESS, TO_CONTAINER, agent.id)
     if _through_cilium_host(context):
-        return _Gate(FROM_HOST, CILIUM_HOST, bpftool.device_link(node, CILIUM_HOST, FROM_HOST))
+        return Hook(node, CILIUM_HOST, Direction.EGRESS, FROM_HOST)
     return None
 
 
 def _stack_device(context: CheckContext, agent: AgentEndpoint) -> str | None:
     """The device that the stack should send packets to; None if it does not deliver them."""
-    if not stack_delivers(context):
+    if not passes_to_stack(context):
         return None
     return agent.interface_name if context.config.routes_to_endpoints else CILIUM_HOST
 

@@ -1,51 +1,71 @@
 """Cilium's programs at the devices through which nodes reach each other. Packets between pods pass without them, but
-Services from outside, the host firewall and encryption do not work: a latent fault.
+Services from outside, the host firewall and encryption do not work: a latent fault. A program that the agent does not
+hold can also drop packets between pods.
 
-The mode determines which programs there are; the agent's pinned links show it. Not read after a failure, which has
-another cause. Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`reloadHostEndpoint`), `tc.go`, `tcx.go`.
+The mode determines which programs there are; the agent's pinned links show it.
+Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`reloadHostEndpoint`), `tc.go`, `tcx.go`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ...api.reasons import Reason
 from ...evidence.reading import Unavailable
 from ...plan.plan import NodeFacts
 from ...sources.bpf import bpftool
-from ...sources.bpf.bpftool import AttachKind, PinnedLink
+from ...sources.bpf.bpftool import AttachKind, Attachment, Direction, PinnedLink
+from ...sources.iproute2.links import CILIUM_HOST
 from ..context import CheckContext
+from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
+from ..lookup.attached_programs import Hook
 from ..netstack.packet_model import uplinks
+from .held_programs import not_held, other_xdp_program
 
 FROM_NETDEV, TO_NETDEV = "cil_from_netdev", "cil_to_netdev"
 
 
-def detached_at_uplinks(
-    context: CheckContext, sender: NodeFacts, receiver: NodeFacts
-) -> Iterator[Contradiction | None]:
-    """Programs that are missing for packets from one node to the other: at the sender's egress, or the receiver's
-    ingress.
+def faults_at_uplinks(context: CheckContext, sender: NodeFacts, receiver: NodeFacts) -> Iterator[Fault]:
+    """Missing programs, and programs that the agent does not hold, for packets from one node to the other: at the
+    sender's egress, or the receiver's ingress.
     """
-    if context.outcome.met is False:
-        return
-    for node, program in ((sender, TO_NETDEV), (receiver, FROM_NETDEV)):
+    for node, direction, program in (
+        (sender, Direction.EGRESS, TO_NETDEV),
+        (receiver, Direction.INGRESS, FROM_NETDEV),
+    ):
         for device in sorted(uplinks(context, sender, receiver, of=node.name)):
-            yield _detached(context, node.name, device, program)
+            fault = _fault(context, Hook(node.name, device, direction, program))
+            yield replace(fault, node=node.name) if isinstance(fault, Contradiction) else fault
 
 
-def _detached(context: CheckContext, node: str, device: str, program: str) -> Contradiction | None:
+def _fault(context: CheckContext, hook: Hook) -> Fault:
+    attached = context.reader.read(hook.attached, bpftool.parse_attached)
+    if isinstance(attached, Unavailable):
+        return None  # nodes without these programs are healthy, too
+    chain = [one for one in attached if one.direction is hook.direction]
+    if not any(bpftool.is_program(one.program, hook.program) for one in chain):
+        # a failure has another cause
+        missing = _detached(context, hook, attached) if context.outcome.met is not False else None
+        return missing or not_held(context, hook, chain) or other_xdp_program(context, hook, chain)
+    return not_held(context, hook, chain) or other_xdp_program(context, hook, chain)
+
+
+def _detached(context: CheckContext, hook: Hook, attached: tuple[Attachment, ...]) -> Contradiction | None:
     """A program with a pinned link that is not in the device's chain. Without a link (always with tc), or if it can't
     be read, no fault is reported.
     """
-    fact = bpftool.attached(node, device)
-    chain = context.reader.read(fact, bpftool.parse_attached)
-    if isinstance(chain, Unavailable) or any(bpftool.is_program(one.program, program) for one in chain):
-        return None
-    pin = bpftool.device_link(node, device, program)
-    link = context.reader.read(pin, bpftool.parse_link)
+    link = context.reader.read(hook.link(), bpftool.parse_link)
     if not isinstance(link, PinnedLink):
         return None
-    lists_tcx = any(one.attach is AttachKind.TCX for one in chain)
-    if link.ifindex or (link.ifindex is None and not lists_tcx):  # this bpftool is too old to list it
+    # the answer about the link may be from before it was detached
+    if link.ifindex != 0 and not _lists_tcx(context, hook.node, attached):
         return None
-    message = f"{program} is not attached to {device} on {node}: the agent's link is detached"
-    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(fact, pin), node=node)
+    message = f"{hook.program} is not attached to {hook.device} on {hook.node}: the agent's link is detached"
+    return Contradiction(Reason.PROGRAM_MISSING, message, rests_on=(hook.attached, hook.link()))
+
+
+def _lists_tcx(context: CheckContext, node: str, attached: tuple[Attachment, ...]) -> bool:
+    """Whether bpftool on the node lists tcx programs: on this device, or on one that always has some."""
+    own = context.reader.read(bpftool.attached(node, CILIUM_HOST), bpftool.parse_attached)
+    known = attached if isinstance(own, Unavailable) else (*attached, *own)
+    return any(one.attach is AttachKind.TCX for one in known)

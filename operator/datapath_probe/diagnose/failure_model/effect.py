@@ -30,6 +30,7 @@ class Defect(StrEnum):
     FILTERED_OUT_OF_POD = "a packet filter drops packets from the pod"
     # programs
     BYPASSED = "packets bypass the program"
+    NOT_HELD = "a program that the agent does not hold runs first"
     TAIL_CALL_MISSING = "the program lacks a tail call"
     NO_POLICY_PROGRAM = "the endpoint has no policy program"
     OTHER_ENDPOINTS_PROGRAM = "the policy program belongs to another endpoint"

@@ -5,6 +5,7 @@ what programs do to a packet before and after they create its conntrack entry.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,6 +16,7 @@ from .stage import ANYWHERE, Stage, stages
 
 NOTHING, TRANSLATED, SENT, RECEIVED, ANSWERED, REPLIED, CONNECTED, DELIVERED = Stage
 _REJECTS: Final = frozenset({Answer.RST, Answer.ICMP_ERROR})
+_ANY: Final = frozenset(Answer)
 _SILENCE: Final = frozenset({Reason.NO_RESPONSE})
 _UNRESOLVED: Final = frozenset({Reason.DNS_LOOKUP_FAILED, Reason.DNS_TIMEOUT})
 _UNTRANSLATED: Final = frozenset({Reason.NOT_TRANSLATED})
@@ -30,7 +32,7 @@ def at(*stages_: Stage) -> frozenset[Stage]:
 
 
 _lost, _diverted, _passed = (partial(Effect, fate) for fate in (Fate.LOST, Fate.DIVERTED, Fate.PASSED))
-_to_host = partial(_diverted, answers=_REJECTS, responder=_STACK)
+_to_host = partial(_diverted, answers=_ANY, responder=_STACK)
 _to_backend = partial(_diverted, answers=frozenset({Answer.RST, Answer.RESPONSE}), responder=_BACKEND)
 _DATA: Final = _lost(at(CONNECTED))  # the handshake succeeds, then the transfer stalls
 
@@ -80,9 +82,21 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
             shows_as=_UNRESOLVED,
             judged_elsewhere=frozenset({HopName.EGRESS_POLICY, HopName.SOURCE_IDENTITY}),
         ),
+        Defect.NOT_HELD: _diverted(
+            at(),
+            stages(NOTHING, ANSWERED),
+            answers=frozenset({Answer.RESPONSE}),
+            responder=_STACK,
+            shows_as=_UNRESOLVED | _DENIAL,
+            judged_elsewhere=frozenset({HopName.EGRESS_POLICY, HopName.SOURCE_IDENTITY}),
+        ),
         Defect.TAIL_CALL_MISSING: _lost(at(NOTHING), at(TRANSLATED), shows_as=_UNRESOLVED),
     },
-    HopName.NAME_RESOLUTION: {Defect.UNRESOLVED: _lost(at(NOTHING))},
+    HopName.NAME_RESOLUTION: {
+        Defect.UNRESOLVED: _lost(at(NOTHING)),
+        # The name of a headless Service resolves to its endpoints.
+        Defect.OTHER_BACKEND: _to_backend(at(), ANYWHERE),
+    },
     HopName.SERVICE_LOOKUP: {
         Defect.NOT_TRANSLATED: _lost(at(NOTHING), shows_as=_UNTRANSLATED),
         Defect.NOT_TRANSLATED_BACK: _lost(at(), at(REPLIED)),
@@ -95,6 +109,7 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.SERVICE_TRANSLATION: {
         # Without socket load-balancing, requests to the Service of the cluster's DNS fail too.
         Defect.NOT_TRANSLATED: _lost(at(NOTHING), shows_as=_UNRESOLVED, met_at=HopName.NAME_RESOLUTION),
+        Defect.NOT_HELD: _to_backend(at(), ANYWHERE, shows_as=_UNRESOLVED, met_at=HopName.NAME_RESOLUTION),
         Defect.OTHER_BACKEND: _to_backend(at(), ANYWHERE),
     },
     HopName.IPCACHE_LOOKUP: {
@@ -115,12 +130,18 @@ _SOURCE: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     },
 }
 
+# Such a program uses old maps, and old tail calls or none: it may do anything to packets.
+_NOT_HELD: Final = _lost(at(), at(SENT, RECEIVED), shows_as=_DENIAL)
+_NOT_HELD_FOR_REPLIES: Final = _lost(at(), at(ANSWERED, REPLIED), shows_as=_SILENCE)
+
 _BETWEEN_NODES = {
+    Defect.NOT_HELD: _NOT_HELD,
     Defect.LOST: _lost(at(SENT)),
     Defect.LATE: _late(SENT),
     Defect.DATA_LOST: _DATA,
 }
 _REPLIES_BETWEEN_NODES = {
+    Defect.NOT_HELD: _NOT_HELD_FOR_REPLIES,
     Defect.LOST: _lost(at(ANSWERED)),
     Defect.LATE: _late(ANSWERED, shows_as=_SILENCE),
     Defect.FILTERED: _lost(at(ANSWERED)),
@@ -153,6 +174,7 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     },
     HopName.DESTINATION_PROGRAM: {
         Defect.BYPASSED: _diverted(at(SENT), judged_elsewhere=_INGRESS),
+        Defect.NOT_HELD: replace(_NOT_HELD, judged_elsewhere=_INGRESS),
         Defect.NO_POLICY_PROGRAM: _lost(at(SENT)),
         Defect.TAIL_CALL_MISSING: _lost(at(SENT)),
         Defect.OTHER_ENDPOINTS_PROGRAM: _passed(at(SENT), at(RECEIVED), judged_elsewhere=_INGRESS),
@@ -188,6 +210,7 @@ _DESTINATION: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.REPLY_PROGRAM: {
         # The node's stack forwards replies without a conntrack entry, and most of them are lost.
         Defect.BYPASSED: _diverted(at(RECEIVED, CONNECTED), at(REPLIED), shows_as=_SILENCE),
+        Defect.NOT_HELD: _diverted(at(), at(RECEIVED, ANSWERED, REPLIED, CONNECTED), shows_as=_SILENCE),
         Defect.TAIL_CALL_MISSING: _lost(at(RECEIVED), at(ANSWERED), shows_as=_SILENCE),
     },
 }
@@ -216,7 +239,8 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.TAIL_CALL_MISSING: _lost(at(ANSWERED)),
     },
     HopName.REPLY_DELIVERY: {
-        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED)),
+        # the node's stack may send a RST, which looks like one of the source
+        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED), at(REPLIED)),
         Defect.ROUTED_ELSEWHERE: _diverted(at(ANSWERED)),
         # packets reach the node, but not the pod
         Defect.WRONG_INTERFACE: _diverted(at(REPLIED)),
@@ -226,6 +250,7 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.LOST: _lost(at(ANSWERED)),
         Defect.FILTERED: _lost(at(ANSWERED)),
         Defect.BYPASSED: _lost(at(ANSWERED, REPLIED)),
+        Defect.NOT_HELD: _NOT_HELD_FOR_REPLIES,
         Defect.NO_POLICY_PROGRAM: _lost(at(ANSWERED)),
         Defect.TAIL_CALL_MISSING: _lost(at(ANSWERED, REPLIED)),
         Defect.OTHER_ENDPOINTS_PROGRAM: _lost(at(ANSWERED, REPLIED)),

@@ -24,32 +24,26 @@ _OWN = "cil_"
 def program_before(
     context: CheckContext, node: str, program: str, chain: Sequence[Attachment]
 ) -> Contradiction | None:
-    """The program before Cilium's one in the chain; it explains a loss if its code may drop or redirect a packet. None
-    if Cilium's program is first.
-    """
-    before = list(takewhile(lambda attached: not bpftool.is_program(attached.program, program), chain))
-    if not before:
+    """A foreign program before Cilium's one in the chain, unless its code passes all packets on to that one."""
+    before = takewhile(lambda attached: not attached.program.startswith(_OWN), chain)
+    first = next((one for one in before if _may_intercept(context, node, one)), None)
+    if first is None:
         return None
-    first = before[0]
     message = (
         f"program {first.program_id} ({first.program or 'XDP'}) runs before {program} on {first.device} of {node}, "
         "and can drop or redirect packets first"
     )
-    can_intercept = any(_intercepts(context, node, one, before_another=True) is not False for one in before)
     rests_on = (bpftool.attached(node, first.device),)
-    return Contradiction(
-        Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,) if can_intercept else (), rests_on
-    )
+    return Contradiction(Reason.FOREIGN_PROGRAM, message, (Defect.BYPASSED,), rests_on)
 
 
 def foreign_program_first(
     context: CheckContext, node: str, program: str, chain: Sequence[Attachment]
 ) -> Contradiction | None:
-    """The same after a failed request, and only if it explains the loss: on devices other than a pod's, other programs
-    may run first without harm.
+    """The same after a failed request: on devices other than a pod's, other programs may run first and drop some
+    packets by intent.
     """
-    first = program_before(context, node, program, chain) if context.outcome.met is False else None
-    return first if first and first.defects else None
+    return program_before(context, node, program, chain) if context.outcome.met is False else None
 
 
 def foreign_programs_dropping(
@@ -120,6 +114,11 @@ def _before_own(chain: Sequence[Attachment]) -> Iterator[tuple[Attachment, bool]
     own = next((i for i, program in enumerate(chain) if program.program.startswith(_OWN)), None)
     for program in chain[:own]:
         yield program, own is not None
+
+
+def _may_intercept(context: CheckContext, node: str, program: Attachment) -> bool:
+    """Whether the program may keep a packet from the one after it. True if unknown."""
+    return _intercepts(context, node, program, before_another=True) is not False
 
 
 def _intercepts(

@@ -23,6 +23,7 @@ from ...evidence.parameters import fitting
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
+from ...plan.other_backends import OtherBackend
 from ...plan.plan import CannotRun, Plan
 from ...sources.curl import only_report
 from ...sources.parsing import line
@@ -39,6 +40,7 @@ _MOST_S = 1e11  # until the year 5138
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _PLAN_AFTER: TypeAdapter[Plan | CannotRun | None] = TypeAdapter(Plan | CannotRun | None)
 _CHURN: TypeAdapter[EndpointChurn | None] = TypeAdapter(EndpointChurn | None)
+_OTHERS: TypeAdapter[tuple[OtherBackend, ...]] = TypeAdapter(tuple[OtherBackend, ...])
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -79,6 +81,8 @@ class Bundle:
                 for fact, readings in run.evidence
             ],
         }
+        if run.others:
+            document["others"] = _OTHERS.dump_python(run.others, mode="json")
         if run.windows != DEFAULT:
             document["windows"] = asdict(run.windows)
         return _JSON.dump_json(document, indent=1)
@@ -101,6 +105,7 @@ class Bundle:
                     plan_after=_PLAN_AFTER.validate_python(upgraded_addresses(document["planAfter"])),
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
+                    others=_OTHERS.validate_python(document.get("others", ())),
                     destination_churn=_CHURN.validate_python(document["behind"]),
                     dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ...evidence.reading import Reading
 from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
+from ...plan.other_backends import OtherBackend
 from ...plan.plan import CannotRun, Plan
 from .windows import DEFAULT, Windows
 
@@ -27,7 +28,8 @@ class PathRun:
     `second_look`: doubtful facts were read twice. `view_age_s`: how long ago the API server last answered, so that
     objects may have changed unseen since. `hanging`: the request has been in flight for longer than successful ones.
     `destination_churn`, `dns_churn`: changes of the endpoints of the destination's Service, and of the cluster's DNS,
-    at the second look. `windows`: how long a change counts as in transition.
+    at the second look. `windows`: how long a change counts as in transition. `others`: the backends to look at besides
+    the one that the request uses.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class PathRun:
     second_look: bool = False
     view_age_s: float = 0.0
     hanging: bool = False
+    others: tuple[OtherBackend, ...] = ()
     destination_churn: EndpointChurn | None = None
     dns_churn: EndpointChurn | None = None
     windows: Windows = DEFAULT

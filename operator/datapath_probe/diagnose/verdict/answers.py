@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...api.vocabulary import HopVerdict, ProbeVerdict
+from ...api.vocabulary import HOP_ORDER, HopVerdict, ProbeVerdict
 from ..connection.outcome import Outcome
+from ..connection.progress import Progress, segment_between
 from ..finding.finding import Finding, Segment
 from .verdict_input import Verdict, VerdictInput, divergence_of
 
@@ -30,10 +31,28 @@ def broken_at(given: VerdictInput, cause: Finding | None) -> Verdict | None:
     return with_lost_events(given, verdict)
 
 
+def segment_of(given: VerdictInput, progress: Progress) -> Segment:
+    """The narrowest segment that contains the loss; without a known backend, that of all candidates together."""
+    if not given.candidates:
+        return segment_between(given.findings, progress, given.last_planned_hop)
+    segments = [segment_between(findings, progress) for _, findings in given.candidates]
+    first = min(segments, key=lambda segment: HOP_ORDER[segment.after])
+    last = max(segments, key=lambda segment: HOP_ORDER[segment.before])
+    return replace(first, before=last.before)
+
+
+def tried(given: VerdictInput) -> tuple[str, ...]:
+    """The addresses that the request may have gone to, as a sentence; none if the backend is known."""
+    names = [backend.label for backend, _ in given.candidates]
+    if len(names) < 2:
+        return tuple(f"the only backend is {name}" for name in names)
+    return (f"nothing shows which backend was selected: {', '.join(names[:-1])} or {names[-1]}",)
+
+
 def lost_in(given: VerdictInput, segment: Segment, reason: Reason, *counted: str) -> Verdict:
     """Broken in this segment. `counted`: what counters show about it."""
     message = f"{given.outcome.message}; packets were lost between {segment.after} and {segment.before}"
-    message = "; ".join((message, *counted, *given.hints))
+    message = "; ".join((message, *tried(given), *counted, *given.hints))
     verdict = Verdict(ProbeVerdict.BROKEN, reason, message, given.findings, segment=segment)
     return with_lost_events(given, verdict)
 

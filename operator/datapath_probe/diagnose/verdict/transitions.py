@@ -12,7 +12,8 @@ from ...addresses import IpAddress
 from ...api.vocabulary import HopName
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.objects import Pod
-from ...plan.plan import Backend, CannotRun, NodeFacts, Plan, PodFacts
+from ...plan.other_backends import OtherBackend
+from ...plan.plan import Backend, CannotRun, Frontend, NodeFacts, Plan, PodFacts
 from ..run.run import PathRun
 from ..run.windows import Windows
 
@@ -31,17 +32,42 @@ def in_transition(run: PathRun, chosen: Backend | None, doubtful: Collection[Hop
     return next(_all(run, chosen, doubtful), None)
 
 
+def other_in_transition(run: PathRun, other: OtherBackend) -> str | None:
+    """What is changing about a backend that the request did not use; its finding then proves nothing."""
+    backend, after = other.in_plan(run.plan), run.plan_after
+    if backend is None or not isinstance(after, Plan) or run.view_age_s > run.windows.trusted_view_s:
+        return "the objects are not known"
+    now, windows = run.request.started, run.windows
+    churn = run.dns_churn if other.of_dns else run.destination_churn
+    changes = (
+        *_changing(run.plan, (backend,), now, windows),
+        *(_endpoint_churn(churn, now, windows, has_endpoints=True) if churn else ()),
+        *(() if other.in_plan(after) == backend else ("the backend changed during the run",)),
+    )
+    return next(iter(changes), None)
+
+
 def _all(run: PathRun, chosen: Backend | None, doubtful: Collection[HopName]) -> Iterator[str]:
     before, after, now, windows = run.plan, run.plan_after, run.request.started, run.windows
-    is_settled = chosen in before.backends and HopName.SERVICE_LOOKUP not in doubtful
+    is_settled = (
+        chosen in before.backends
+        and HopName.SERVICE_LOOKUP not in doubtful
+        and not any(backend.wrongly_listed for backend in before.backends)
+    )
     concerned = (chosen,) if chosen and is_settled else before.backends
     yield from _changing(before, concerned, now, windows)
-    if not is_settled and run.destination_churn:
+    if not is_settled and run.destination_churn and _is_served(before.frontend):
         yield from _endpoint_churn(run.destination_churn, now, windows, has_endpoints=bool(before.backends))
-    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn:
+    nameserver = before.nameserver.frontend if before.nameserver else None
+    if HopName.NAME_RESOLUTION in doubtful and run.dns_churn and _is_served(nameserver):
         yield from _endpoint_churn(run.dns_churn, now, windows, has_endpoints=True)
     if isinstance(after, Plan):
         yield from _changed(before, after, concerned, is_settled)
+
+
+def _is_served(frontend: Frontend | None) -> bool:
+    """Whether Cilium serves the Service at all; otherwise changes of its endpoints do not matter."""
+    return frontend is None or not frontend.not_served
 
 
 def _changing(plan: Plan, concerned: Sequence[Backend], now: float, windows: Windows) -> Iterator[str]:
@@ -101,6 +127,8 @@ def _changed(before: Plan, after: Plan, concerned: Sequence[Backend], is_settled
         new = now_there.get(_address(old), old)
         if old.pod_facts and new.pod_facts and old.pod_facts != new.pod_facts:
             yield from _pod_changes(old.pod_facts, new.pod_facts)
+        elif old.pod_facts and not new.pod_facts:
+            yield f"pod {_name(old.pod_facts.pod)} changed during the run"
     if before.config != after.config:
         yield "Cilium's configuration changed during the run"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ...api.reasons import Reason
 from ...api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict
 from ...evidence.reading import Unavailable
+from ...plan.plan import Backend
 from ..connection.outcome import Outcome
 from ..connection.progress import Progress
 from ..finding.finding import Divergence, Finding, Segment
@@ -18,7 +19,9 @@ class VerdictInput:
     `change`: what Kubernetes or Cilium is changing on this path, as one sentence. `unsupported`: an unsupported setting
     or version on this path. `wire_loss`: packets that left one node's tunnel device and did not arrive at the other's.
     `hints`: more observations for users, if no hop is named. `last_planned_hop`: the last hop of the path, if the
-    backend were known. `lost_events`: the numbers of events that nodes lost, as sentences.
+    backend were known. `lost_events`: the numbers of events that nodes lost, as sentences. `doubts`: findings about
+    backends that the request did not use, read only once. `candidates`: while the selected backend is not known, the
+    backends that may have been selected, each with the findings on its path.
     """
 
     findings: tuple[Finding, ...]
@@ -30,6 +33,8 @@ class VerdictInput:
     hints: tuple[str, ...] = ()
     last_planned_hop: HopName | None = None
     lost_events: tuple[str, ...] = ()
+    doubts: tuple[Finding, ...] = ()
+    candidates: tuple[tuple[Backend, tuple[Finding, ...]], ...] = ()
 
     @property
     def failed(self) -> bool:

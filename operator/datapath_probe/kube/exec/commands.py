@@ -16,7 +16,8 @@ from typing import Final
 from ...evidence.delivery import delivery
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
-from ...sources.agent import agent_config
+from ...sources import kernel_counters
+from ...sources.agent import agent_config, map_pressure
 from ...sources.maps.map_keys import MAP_KEYS
 from ...sources.netns import FOLDER as NAMESPACES
 from . import scripts
@@ -32,6 +33,7 @@ _OCTETS: Final = tuple(f"{octet:02x}" for octet in range(256))
 _EVENTS_LIMIT = 100
 _PACKETS_LIMIT = 200  # per capture
 _KILL_AFTER_S = 1
+_CGROUP_DEPTH = "10"  # of a pod, also inside the cgroup of a node that is a container
 _SELECTOR_COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
 _SAVE = {"legacy": "iptables-legacy-save", "nft": "iptables-nft-save"}
 # The parameters of facts that select a packet for `ip route get`, in its order.
@@ -41,6 +43,7 @@ _PACKET: Final = (
     ("protocol", "ipproto"),
     ("source_port", "sport"),
     ("destination_port", "dport"),
+    ("mark", "mark"),
 )
 
 
@@ -122,6 +125,17 @@ def _in_each_namespace(*show: str) -> Argv:
     )
 
 
+def _cgroup_programs(fact: Fact) -> Argv:
+    """The programs that sockets pass in the root and in the pod's cgroup, whose name contains the pod's UID. systemd
+    writes it with underscores.
+    """
+    root, uid = fact.text("root"), fact.text("pod")
+    names = (f"*pod{uid}*", f"*pod{uid.replace('-', '_')}*")
+    matches = (word for name in names for word in ("-o", "-name", name, "-prune"))
+    show = ("-print", "-exec", *_BPFTOOL, "cgroup", "show", "{}", "effective", ";")
+    return "find", root, "-maxdepth", _CGROUP_DEPTH, "-type", "d", "(", "-path", root, *matches, ")", *show
+
+
 def _agent_config(_: Fact) -> Argv:
     """grep skips the files that do not exist."""
     return "grep", "-sH", "", *(f"{agent_config.FOLDER}/{key}" for key in agent_config.KEYS)
@@ -183,10 +197,13 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.ENDPOINT_PROGRAM_LINK: _endpoint_link,
     FactKind.DEVICE_PROGRAM_LINK: _device_link,
     FactKind.CGROUP_PROGRAM_LINK: lambda f: _pinned_link(f"socketlb/links/cgroup/{f.text('program')}"),
+    FactKind.CGROUP_PROGRAMS: _cgroup_programs,
     FactKind.LINK: lambda f: ("ip", "-j", "-d", "link", "show", "dev", f.text("device")),
     FactKind.LINK_COUNTERS: lambda f: ("ip", "-j", "-s", "link", "show", "dev", f.text("device")),
     FactKind.ROUTE: _route,
     FactKind.ROUTES: _routes,
+    FactKind.LOCAL_ADDRESS: lambda f: ("ip", "-j", "addr", "show", "to", f.text("address")),
+    FactKind.ROUTING_RULES: lambda _: ("ip", "-j", "rule", "show"),
     FactKind.NEIGHBOR: lambda f: (
         *("ip", "-j", "neigh", "show", "to", f.text("address")),
         *("dev", f.text("device")),
@@ -200,6 +217,10 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.SOCKETS: lambda f: ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{f.number('port')}"),
     FactKind.IPTABLES_RULES: _iptables,
     FactKind.NFTABLES_RULES: lambda _: _perl("nftables"),
+    FactKind.XFRM_POLICIES: lambda _: ("ip", "-s", "xfrm", "policy", "list"),
+    FactKind.XFRM_DEFAULTS: lambda _: ("ip", "xfrm", "policy", "getdefault"),
+    FactKind.XFRM_STATES: lambda _: ("ip", "xfrm", "state", "list", "nokeys"),
+    FactKind.KERNEL_COUNTERS: lambda _: ("cat", *kernel_counters.FILES),
     FactKind.NAMESPACE_ADDRESSES: lambda _: _in_each_namespace(
         "ip", "-j", "-4", "addr", "show", "scope", "global"
     ),
@@ -215,6 +236,15 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.POLICY_RULES: lambda _: ("cilium-dbg", "policy", "get", "-o", "json"),
     FactKind.POLICY_SELECTORS: lambda _: ("cilium-dbg", "policy", "selectors", "-o", _SELECTOR_COLUMNS),
     FactKind.BPF_METRICS: lambda _: ("cilium-dbg", "bpf", "metrics", "list", "-o", "json"),
+    FactKind.MAP_PRESSURE: lambda _: (
+        "cilium-dbg",
+        "metrics",
+        "list",
+        "-p",
+        map_pressure.METRIC,
+        "-o",
+        "json",
+    ),
     FactKind.HUBBLE_SOCKET: lambda f: ("test", "-S", f.text("path")),
     FactKind.FLOWS: lambda f: _flows(f, "--port", str(f.number("port"))),
     FactKind.ICMP_FLOWS: lambda f: _flows(f, "--protocol", "icmp"),

@@ -15,6 +15,7 @@ from ...plan.objects import ServicePort, SliceEndpoint
 from .fields import Skips, addresses, at, elements, last_written, port_number, text
 
 SERVICE_NAME = "kubernetes.io/service-name"
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 
 class Endpoint(NamedTuple):
@@ -30,19 +31,25 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EndpointSlice:
-    """`service`: namespace and name; `ports`: the number by name and protocol; `written_at`: since the epoch."""
+    """`service`: namespace and name; `managed_by`: its controller; `ports`: the number by name and protocol;
+    `written_at`: since the epoch.
+    """
 
     service: tuple[str, str]
     endpoints: tuple[tuple[IpAddress, Endpoint], ...]
     ports: dict[tuple[str, str], int]
     written_at: float
+    name: str = ""
+    managed_by: str = ""
 
     def at(self, port: ServicePort) -> Iterator[SliceEndpoint]:
         """The endpoints at this port of the Service; none if the slice does not have it."""
         number = self.ports.get((port.name, port.protocol))
         if number is not None:
             for ip, endpoint in self.endpoints:
-                yield SliceEndpoint(ip, port.name, number, port.protocol, *endpoint)
+                yield SliceEndpoint(
+                    ip, port.name, number, port.protocol, *endpoint, self.name, self.managed_by
+                )
 
 
 def endpoint_slice(raw: object, skips: Skips) -> EndpointSlice:
@@ -63,6 +70,8 @@ def endpoint_slice(raw: object, skips: Skips) -> EndpointSlice:
         ),
         ports=ports,
         written_at=last_written(raw),
+        name=text(raw, "metadata", "name"),
+        managed_by=text(raw, "metadata", "labels", _MANAGED_BY),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from ...addresses import IpAddress
+from ...plan.exposure import HEADLESS, NODE, NODE_SELECTOR, PROXY_NAME, TYPE
 from ...plan.objects import Container, Node, Pod, Service, ServicePort
 from .fields import (
     Skips,
@@ -27,6 +28,7 @@ from .fields import (
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _HEADLESS = "None"
+_EXPOSURE = (TYPE, NODE, NODE_SELECTOR)
 _CORDONED = "node.kubernetes.io/unschedulable"
 ZONE = "topology.kubernetes.io/zone"
 # The second name replaces the first.
@@ -137,6 +139,7 @@ def service(raw: object, skips: Skips) -> Service:
     """Convert a Service."""
     first = text(raw, "spec", "clusterIP")
     headless = first == _HEADLESS
+    labels, annotations = texts(raw, "metadata", "labels"), texts(raw, "metadata", "annotations")
     cluster_ips = () if headless else (first, *elements(raw, "spec", "clusterIPs"))
     return Service(
         namespace=text(raw, "metadata", "namespace"),
@@ -155,6 +158,9 @@ def service(raw: object, skips: Skips) -> Service:
         selector=texts(raw, "spec", "selector"),
         prefers_close=_prefers_close(raw),
         headless=headless,
+        proxy_name=labels.get(PROXY_NAME),
+        marked_headless=HEADLESS in labels,
+        exposure={name: value for name, value in annotations.items() if name in _EXPOSURE},
     )
 
 

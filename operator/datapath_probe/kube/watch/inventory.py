@@ -8,11 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
+from sys import intern
 from typing import Any
 
 from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
+from ...plan.listed_address import cluster_range
 from ...plan.objects import (
     Agent,
     CiliumEndpoint,
@@ -39,10 +42,32 @@ class _PodEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class _NodeEntry:
+    """A node and its labels, which most runs do not need."""
+
+    node: Node
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Address:
     """Index key: an object with this address."""
 
     ip: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class _PodCidr:
+    """Index key: a node with this pod CIDR."""
+
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PodCidrWithin:
+    """Index key: a node with a pod CIDR in this range."""
+
+    cidr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +129,25 @@ class ClusterInventory:
 
     def node(self, name: str) -> Node | None:
         """A node by name."""
-        return self._nodes.cache.get(("", name))
+        entry = self._nodes.cache.get(("", name))
+        return entry.node if entry else None
 
     def node_with(self, ip: IpAddress) -> Node | None:
         """The node with this internal address."""
-        return next(iter(self._nodes.cache.by_index(_Address(ip))), None)
+        return next((entry.node for entry in self._nodes.cache.by_index(_Address(ip))), None)
+
+    def node_labels(self, name: str) -> Mapping[str, str]:
+        """The labels of a node."""
+        entry = self._nodes.cache.get(("", name))
+        return entry.labels if entry else {}
+
+    def node_with_pod_cidr(self, cidr: str) -> str | None:
+        """The name of the node whose CiliumNode has this pod CIDR."""
+        return next((node.name for node in self._cilium_nodes.cache.by_index(_PodCidr(cidr))), None)
+
+    def has_pod_cidr_within(self, cidr: str) -> bool:
+        """Whether a CiliumNode has a pod CIDR in this range, which is of the size of a cluster's."""
+        return bool(self._cilium_nodes.cache.by_index(_PodCidrWithin(cidr)))
 
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
@@ -178,6 +217,11 @@ def _pod_index_keys(entry: _PodEntry) -> list[Hashable]:
     return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
 
 
+def _pod_cidr_index_keys(node: CiliumNode) -> list[Hashable]:
+    around = {_PodCidrWithin(cluster_range(ip_network(cidr).network_address)) for cidr in node.pod_cidrs}
+    return [*map(_PodCidr, node.pod_cidrs), *around]
+
+
 def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
     return Resource(
         f"ConfigMap {CONFIG_MAP} in {namespace}",
@@ -188,11 +232,19 @@ def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
     )
 
 
+def _node(raw: object, skips: Skips) -> _NodeEntry:
+    """Nodes share most of their labels, so each text is kept once."""
+    labels = texts(raw, "metadata", "labels")
+    return _NodeEntry(
+        kubernetes_objects.node(raw, skips), {intern(name): intern(value) for name, value in labels.items()}
+    )
+
+
 _NODES = Resource(
     "nodes",
     "/api/v1/nodes",
-    kubernetes_objects.node,
-    index_keys=lambda node: [*map(_Address, dict.fromkeys(node.internal_ips))],
+    _node,
+    index_keys=lambda entry: [*map(_Address, dict.fromkeys(entry.node.internal_ips))],
 )
 _SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
 _SLICES = Resource(
@@ -206,5 +258,8 @@ _CILIUM_ENDPOINTS = Resource(
     "ciliumendpoints.cilium.io", "/apis/cilium.io/v2/ciliumendpoints", cilium_objects.cilium_endpoint
 )
 _CILIUM_NODES = Resource(
-    "ciliumnodes.cilium.io", "/apis/cilium.io/v2/ciliumnodes", cilium_objects.cilium_node
+    "ciliumnodes.cilium.io",
+    "/apis/cilium.io/v2/ciliumnodes",
+    cilium_objects.cilium_node,
+    index_keys=_pod_cidr_index_keys,
 )

@@ -1,7 +1,8 @@
 """Kubernetes Events about probes: `publish` queues them, and `run` posts them in the background.
 
 In: `publish.interfaces.Event`. Out: events.k8s.io/v1 Events in the probe's namespace. Run by `control`. Nothing
-depends on Events: those that the API server does not accept within a minute are dropped and logged.
+depends on Events: those that the API server does not accept within a minute are dropped and logged. Events that fail
+hold up no others: several are sent at a time, and namespaces take turns.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import structlog
 from kubernetes.aio.client import ApiClient
 
 from ...api.group import API_VERSION, GROUP, KIND
+from ...collect.fair_slots import FairSlots
 from ...publish.interfaces import Event, ProbeRef
 from ...visible import visible
 from .. import rest
@@ -25,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LIMIT = 1000
+MAX_CONCURRENT_REQUESTS = 4
 RETRY_WINDOW_S = 60.0
 NOTE_LIMIT_BYTES = 1024  # the limit of the Kubernetes API
 NAME_LIMIT = 220  # of 253; a dot and the id follow
@@ -48,19 +51,21 @@ class EventRecorder:
         self._client = client
         self._instance = instance
         self._clock = clock
-        self._queue: asyncio.Queue[_Queued] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._unsent = 0
+        self._slots = FairSlots(MAX_CONCURRENT_REQUESTS)
         self._last: dict[str, Event] = {}
 
     def record(self, probe: ProbeRef, event: Event) -> None:
         """Queue an Event, unless it equals the last one of this probe."""
         if self._last.get(probe.uid) == event:
             return
-        try:
-            self._queue.put_nowait(_Queued(probe, event, self._clock(), _id(probe, event)))
-        except asyncio.QueueFull:
+        if self._unsent >= QUEUE_LIMIT:
             _log_dropped(probe, "the queue is full")
-        else:
-            self._last[probe.uid] = event
+            return
+        self._unsent += 1
+        self._queue.put_nowait(_Queued(probe, event, self._clock(), _id(probe, event)))
+        self._last[probe.uid] = event
 
     def forget(self, probe: ProbeRef) -> None:
         """Forget the last Event of a probe that is gone."""
@@ -68,12 +73,17 @@ class EventRecorder:
 
     async def run(self) -> None:
         """Post queued Events; never returns."""
-        while True:
-            queued = await self._queue.get()
-            try:
-                await self._send(queued)
-            except ApiError as error:
-                _log_dropped(queued.probe, str(error))
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                sending.create_task(self._send_or_drop(await self._queue.get()))
+
+    async def _send_or_drop(self, queued: _Queued) -> None:
+        try:
+            await self._send(queued)
+        except ApiError as error:
+            _log_dropped(queued.probe, str(error))
+        finally:
+            self._unsent -= 1
 
     async def _send(self, queued: _Queued) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{queued.probe.namespace}/events"
@@ -81,7 +91,8 @@ class EventRecorder:
         backoff = api_server_backoff()
         while True:
             try:
-                await rest.request(self._client, "POST", path, {}, body)
+                async with self._slots.slot(queued.probe.namespace):
+                    await rest.request(self._client, "POST", path, {}, body, timeout_s=rest.WRITE_TIMEOUT_S)
             except ApiError as error:
                 if error.status == rest.CONFLICT:  # an earlier attempt created it
                     return

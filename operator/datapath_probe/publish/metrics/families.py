@@ -66,6 +66,12 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         "Time from the start of the last request to the end of the phase. Absent if it was not reached.",
         "phase",
     )
+    pressure = _gauge(
+        "map_pressure_ratio",
+        "Share of the entries of a Cilium map that are in use, on the node of the path where it is largest. "
+        "Absent if the agent does not report it.",
+        "map",
+    )
     limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
     last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
     next_run = _gauge(
@@ -76,6 +82,8 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         key, gauges = series.key, series.gauges
         for name, value in series.phases.items():
             phase.add_metric((*key, name), value)
+        for name, share in series.map_pressure.items():
+            pressure.add_metric((*key, name), share)
         if series.latency_limit_s is not None:
             limit.add_metric(key, series.latency_limit_s)
         if gauges.last_run is not None:
@@ -83,7 +91,7 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         if gauges.next_run is not None:
             next_run.add_metric(key, gauges.next_run)
         info.add_metric(key, {"severity": series.severity})
-    yield from (phase, limit, last_run, next_run, info)
+    yield from (phase, pressure, limit, last_run, next_run, info)
 
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:

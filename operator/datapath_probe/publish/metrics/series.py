@@ -25,6 +25,7 @@ class ProbeSeries:
         self.hop_failures: Counter[tuple[str, str]] = Counter()
         self.latency = Histogram(REQUEST_S)
         self.phases: Mapping[str, float] = {}
+        self.map_pressure: Mapping[str, float] = {}
         self.show(probe, status)
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
@@ -55,6 +56,7 @@ class ProbeSeries:
             if report.timings.total:
                 self.latency.observe(report.timings.total)
         self.phases = dict(_phases(reports[0].timings)) if reports else {}
+        self.map_pressure = _map_pressure(result)
 
 
 def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
@@ -64,6 +66,15 @@ def _failures(result: RunResult) -> Iterator[tuple[str, str]]:
                 yield finding.hop, finding.reason
         if path.segment:
             yield SEGMENT, path.reason
+
+
+def _map_pressure(result: RunResult) -> Mapping[str, float]:
+    """The largest pressure of each map on all paths."""
+    found: dict[str, float] = {}
+    for path in result.paths:
+        for name, share in path.map_pressure.items():
+            found[name] = max(share, found.get(name, 0.0))
+    return found
 
 
 def _phases(timings: Timings) -> Iterator[tuple[str, float]]:

@@ -4,7 +4,7 @@ Called by `status`, and by `control.evidence_store` and `cli.capture` for the fi
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
 from ...api.durations import duration
@@ -16,6 +16,14 @@ from ...evidence.reading import Answer, Reading, Unavailable
 from ...runs.run_result import RunResult
 from ...sources.capture import pcap
 from ...sources.capture.pcap import Packet
+
+# Between captures of one probe: each opens a packet socket on up to four nodes, for as long as the request takes.
+CAPTURE_INTERVAL = timedelta(minutes=1)
+
+
+def next_capture(last: Capture | None) -> datetime | None:
+    """When the next capture of a probe may start; None: at any time."""
+    return last.time + CAPTURE_INTERVAL if last else None
 
 
 def captured(result: RunResult) -> Capture | None:

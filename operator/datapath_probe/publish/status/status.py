@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...api.bounds import fitted
+from ...api.capture import Capture
 from ...api.condition import Condition, ConditionStatus
 from ...api.path_result import PathResult
 from ...api.probe import Probe, ProbeMeta
 from ...api.reasons import Reason
 from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
-from ...api.vocabulary import ProbeVerdict
+from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
 from ..advice import next_step
 from . import conditions
-from .capture import captured
+from .capture import captured, next_capture
 from .conditions import (
     EXPECTATION_MET,
     FALSE,
@@ -102,10 +103,13 @@ def after_run(
     path_healthy = conditions.path_healthy(result.outcomes)
     counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
+    capture = found.capture or previous.capture
+    handled_capture = probe.meta.capture if record.captured else previous.last_handled_capture
+    ready = _ready(probe, handled_capture, capture)
     return _with(
         found,
         observed_generation=probe.meta.generation,
-        conditions=_conditions_after(previous, probe, result, counters),
+        conditions=_conditions_after(previous, probe, result, counters, ready),
         last_run=LastRun(
             id=record.id,
             start_time=_time(result.started),
@@ -113,13 +117,40 @@ def after_run(
             trigger=record.trigger,
         ),
         next_run_time=None if following.next_run is None else _time(following.next_run),
-        last_handled_run_now=probe.meta.run_now or previous.last_handled_run_now,
-        last_handled_capture=probe.meta.capture or previous.last_handled_capture,
+        last_handled_run_now=_served(record, probe.meta.run_now) or previous.last_handled_run_now,
+        last_handled_capture=handled_capture,
         counters=counters,
-        capture=found.capture or previous.capture,
+        capture=capture,
         path_profile=update.profile,
         history=(entry, *previous.history)[: probe.spec.history.limit],
     )
+
+
+def _served(record: RunRecord, requested: str | None) -> str | None:
+    """The request that the run served. A scheduled run serves none: it may share answers with earlier runs."""
+    return None if record.trigger is Trigger.SCHEDULE else requested
+
+
+def capture_requested(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
+    """The status of a probe whose capture is requested: it says when the capture starts, if that is not now."""
+    at = next_capture(previous.capture)
+    if at is None or at <= _time(now):
+        return previous
+    before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
+    message = _ready(probe, previous.last_handled_capture, previous.capture)
+    ready = before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
+    others = (each for each in previous.conditions if each.type != READY)
+    is_ready = any(each.type == READY and each.status is TRUE for each in previous.conditions)
+    return _with(previous, conditions=(*others, ready)) if is_ready else previous
+
+
+def _ready(probe: Probe, handled_capture: str | None, capture: Capture | None) -> str:
+    """When the probe runs, and when it captures packets if that has to wait."""
+    text = f"runs every {probe.spec.schedule.interval}"
+    at = next_capture(capture)
+    if at is None or probe.meta.capture in (None, handled_capture):
+        return text
+    return f"{text}; the requested packet capture starts at {at:%H:%M:%S} UTC, a minute after the last one"
 
 
 def suspended(previous: ProbeStatus, probe: Probe, now: float) -> ProbeStatus:
@@ -179,25 +210,24 @@ def _in_words(result: RunResult, probe: Probe | None) -> conditions.InWords:
 
 
 def _conditions_after(
-    previous: ProbeStatus, probe: Probe, result: RunResult, counters: Counters
+    previous: ProbeStatus, probe: Probe, result: RunResult, counters: Counters, ready: str
 ) -> tuple[Condition, ...]:
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(result.ended))
     in_words = _in_words(result, probe)
     return (
         *conditions.after_run(before, result.outcomes, in_words, counters, probe.spec),
-        *_readiness(before, result, probe),
+        *_readiness(before, result, ready),
     )
 
 
-def _readiness(before: PreviousConditions, result: RunResult, probe: Probe) -> Iterator[Condition]:
-    """A probe is not ready if none of its paths can run."""
+def _readiness(before: PreviousConditions, result: RunResult, ready: str) -> Iterator[Condition]:
+    """A probe is not ready if none of its paths can run. `ready`: the message if it is."""
     outcome = result.worst
     if not result.paths and outcome.reason in _STALLING:
         yield before.updated(Proposed(READY, FALSE, outcome.reason, outcome.message))
         yield before.updated(Proposed(STALLED, TRUE, outcome.reason, outcome.message))
     else:
-        message = f"runs every {probe.spec.schedule.interval}"
-        yield before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
+        yield before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, ready))
 
 
 def _history_entry(

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from ...addresses import parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import is_cgroup
 from ...evidence.reading import Answer
 from ..parsing import parser
 
@@ -20,12 +21,15 @@ FOLDER = "/tmp/cilium/config-map"  # noqa: S108
 """The agent's configuration directory: a file for each key that is set."""
 _DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 _SERVICE_LOOPBACK = IPv4Address("169.254.42.1")
+_CGROUP_ROOT = "/run/cilium/cgroupv2"
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _ENCRYPTION = ("ipsec", "wireguard", "ztunnel")
 KEYS = (
     "auto-direct-node-routes",
+    "bpf-filter-priority",
     "bpf-lb-sock",
     "bpf-lb-sock-hostns-only",
+    "cgroup-root",
     "cluster-id",
     "cni-chaining-mode",
     "datapath-mode",
@@ -55,6 +59,7 @@ KEYS = (
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """`socket_lb`: connect() translates Services, also in pods, so that no packet carries a ClusterIP.
+    `host_socket_lb`: the same in the host's network.
 
     `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
     bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
@@ -65,6 +70,7 @@ class AgentConfig:
     tunnel_port: int
     ipam: str
     socket_lb: bool
+    host_socket_lb: bool
     kube_proxy_replacement: bool
     bpf_host_routing: bool
     auto_direct_node_routes: bool
@@ -76,6 +82,8 @@ class AgentConfig:
     underlay: str  # ipv4 | ipv6
     ipv4: bool
     ipv6: bool
+    filter_priority: int  # of the programs, if attached as tc filters
+    cgroup_root: str  # where the agent has mounted cgroup v2
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
@@ -114,18 +122,20 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     protocol = values.get("tunnel-protocol", "vxlan")
     port = values.get("tunnel-port", "")
     chaining = values.get("cni-chaining-mode", "none")
+    root = values.get("cgroup-root", _CGROUP_ROOT)
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
     masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
     needs_stack = not replaces_kube_proxy or encryption == "ipsec"
     needs_stack |= masquerades and not on("enable-bpf-masquerade")
-    everywhere = on("bpf-lb-sock") or replaces_kube_proxy
+    translates_sockets = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
         tunnel_protocol=protocol,
         tunnel_port=_number(port, 16) or _DEFAULT_PORTS.get(protocol, 8472),
         ipam=values.get("ipam", "cluster-pool"),
-        socket_lb=everywhere and not on("bpf-lb-sock-hostns-only"),
+        socket_lb=translates_sockets and not on("bpf-lb-sock-hostns-only"),
+        host_socket_lb=translates_sockets,
         kube_proxy_replacement=replaces_kube_proxy,
         bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
@@ -138,6 +148,8 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         ipv4=on("enable-ipv4", default="true"),
         ipv6=on("enable-ipv6", default="true"),
         service_loopback=_service_loopback(values),
+        cgroup_root=root if is_cgroup(root) else _CGROUP_ROOT,
+        filter_priority=_number(values.get("bpf-filter-priority", ""), 16) or 1,
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")

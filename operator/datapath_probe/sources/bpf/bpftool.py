@@ -10,6 +10,7 @@ from enum import StrEnum
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...evidence.parameters import device_name
 from ...evidence.reading import Absent, Answer, Reading, Unavailable
 from ..byte_order import le32
 from ..parsing import Json, failed, parser
@@ -56,7 +57,9 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc."""
+    """One program on one device. `kind`: the hook as printed; `program`: without the suffix `-<device>` of tc.
+    `link_id`: the bpf_link that attaches it; None if there is none, or if this bpftool does not print it.
+    """
 
     device: str
     ifindex: int
@@ -65,6 +68,7 @@ class Attachment:
     attach: AttachKind
     program: str  # "" for XDP, whose name bpftool does not print
     program_id: int
+    link_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,7 @@ def parse_attached(answer: Answer) -> tuple[Attachment, ...]:
 
 def _xdp(entry: Json, part: Json) -> Attachment:
     return Attachment(
-        device=entry["devname"].text(""),
+        device=device_name(entry["devname"].text()),
         ifindex=entry["ifindex"].unsigned(32),
         kind=f"xdp/{part['mode'].text('')}",
         direction=Direction.INGRESS,
@@ -207,7 +211,7 @@ def _xdp(entry: Json, part: Json) -> Attachment:
 
 
 def _attachment(entry: Json) -> Attachment:
-    device = entry["devname"].text("")
+    device = device_name(entry["devname"].text())
     kind = entry["kind"].text()
     # the others are filters at clsact/egress and at other qdiscs, which all apply to egress packets
     direction, attach = _HOOKS.get(kind, (Direction.EGRESS, AttachKind.TC))
@@ -219,6 +223,7 @@ def _attachment(entry: Json) -> Attachment:
         attach=attach,
         program=entry["name"].text("").removesuffix(f"-{device}"),
         program_id=(entry["prog_id"] or entry["id"]).unsigned(32),
+        link_id=entry["link_id"].unsigned(32, 0) or None,
     )
 
 

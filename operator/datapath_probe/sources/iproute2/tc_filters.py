@@ -54,6 +54,17 @@ def parse(answer: Answer) -> tuple[Filter, ...]:
     return tuple(found)
 
 
+@parser("tc filter show")
+def parse_own(answer: Answer) -> tuple[int, ...]:
+    """The priorities of the filters with names of Cilium's programs, in order of execution."""
+    shown = list(Json.parse(answer.stdout)) if answer.stdout.strip() else []
+    return tuple(
+        filter_["pref"].integer()
+        for filter_ in shown
+        if filter_["options"] and filter_["options"]["bpf_name"].text("").startswith(_OWN)
+    )
+
+
 def _by_classic_bpf(options: Json) -> Iterator[str]:
     """A program whose return value is the verdict and may stop packets."""
     if not options["bytecode"] or not options["direct-action"].boolean(False):

@@ -1,14 +1,14 @@
 """Which probes are forgotten without an event from kopf, and when all are registered. Simulated time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.control.schedule.inventory_audit import InventoryAudit
-from datapath_probe.publish.interfaces import ProbeRef, Retry
+from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry
 from unit.control.harness import Harness, body
 
 pytestmark = pytest.mark.looptime
@@ -20,13 +20,20 @@ class Lists:
     def __init__(self, *names: str) -> None:
         self.names = set(names)
         self.failing = False
-        self.requests = 0
+        self.requests = self.reads = 0
+        self.unreadable: dict[str, Mapping[str, object] | Gone | Retry] = {}
 
     async def list_refs(self) -> frozenset[ProbeRef] | Retry:
         self.requests += 1
         found = frozenset(ProbeRef("default", name, f"uid-{name}") for name in self.names)
         await asyncio.sleep(0.5)
         return Retry("no route") if self.failing else found
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, object] | Gone | Retry:
+        self.reads += 1
+        if name in self.unreadable:
+            return self.unreadable[name]
+        return body(name)
 
 
 @asynccontextmanager
@@ -40,6 +47,17 @@ async def auditing(
     task = asyncio.create_task(inventory_audit.serve())
     try:
         yield harness, inventory_audit
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def serving(harness: Harness) -> AsyncIterator[None]:
+    """Runs the probes."""
+    task = asyncio.create_task(harness.scheduler.serve(harness.run_executor))
+    try:
+        yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -95,28 +113,34 @@ async def test_complete_means_that_every_existing_probe_is_registered() -> None:
         assert inventory_audit.complete
 
 
-async def test_an_unregistered_probe_is_logged_at_the_second_audit() -> None:
-    lists = Lists("a", "b")
+async def test_a_probe_that_the_watch_missed_is_registered_and_runs() -> None:
+    lists = Lists("a", "missed")
+    async with auditing(lists, "a") as (harness, inventory_audit), serving(harness):
+        await asyncio.sleep(2)
+        assert not inventory_audit.complete
+        assert lists.reads == 0, "kopf may still send it"
+        await asyncio.sleep(12)
+        assert inventory_audit.complete
+        assert harness.registry.uids() == {"uid-a", "uid-missed"}
+        assert {probe.meta.name for _, probe in harness.runs} == {"a", "missed"}
+
+
+@pytest.mark.parametrize("found", [Retry("no route"), Gone(), {"metadata": {}}])
+async def test_a_probe_that_cannot_be_registered_is_logged_and_does_not_shorten_the_interval(
+    found: Mapping[str, object] | Gone | Retry,
+) -> None:
+    lists = Lists("lost", "missed")
+    lists.unreadable["lost"] = found
     with capture_logs() as logs:
-        async with auditing(lists, "a", "b") as (_, inventory_audit):
-            await asyncio.sleep(2)
-            assert inventory_audit.complete
-            lists.names |= {"lost"}
-            await asyncio.sleep(60)
+        async with auditing(lists) as (harness, inventory_audit):
+            await asyncio.sleep(600)
+            assert harness.registry.uids() == {"uid-missed"}
             assert not inventory_audit.complete
-            lists.names |= {"new"}
-            assert not logs
-            await asyncio.sleep(10)
-    assert [(entry["event"], entry["probes"]) for entry in logs[:1]] == [
-        ("probes not registered", ["default/lost"])
-    ]
-
-
-async def test_a_probe_that_stays_unregistered_does_not_shorten_the_interval() -> None:
-    lists = Lists("lost")
-    async with auditing(lists):
-        await asyncio.sleep(600)
+            lists.unreadable.clear()
+            await asyncio.sleep(60)
+            assert inventory_audit.complete
     assert lists.requests < 15
+    assert ("probe not registered", "default/lost") in {(line["event"], line.get("probe")) for line in logs}
 
 
 async def test_a_terminating_probe_counts_as_registered() -> None:

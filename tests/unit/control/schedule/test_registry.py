@@ -1,9 +1,14 @@
 """Which observed changes of a probe start, stop and forget its runs."""
 
 import asyncio
+import time
+from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
+from datapath_probe.api.probe import Probe, ProbeMeta
+from datapath_probe.control.schedule.registry import Registry
 from unit.control.harness import body, conditions, running, status_after, trigger
 
 pytestmark = pytest.mark.looptime
@@ -135,6 +140,27 @@ async def test_a_recreated_probe_replaces_the_old_one() -> None:
         assert harness.written["uid-new"]["counters"]["runs"] == 1
         harness.registry.forget("uid-probe")
         assert harness.has_series("probe")
+
+
+def registering_s(number: int) -> float:
+    """CPU seconds to register this many probes, without what the scheduler and the publisher do."""
+    registry = Registry(Mock(), Mock())
+    metadata = [body(f"probe-{each}")["metadata"] for each in range(number)]
+    began = time.process_time()
+    for each in metadata:
+        registry.observe({"metadata": each})
+    return time.process_time() - began
+
+
+def test_the_cost_of_registering_a_probe_does_not_grow_with_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suspended = Probe.from_object(body(suspend=True))
+    monkeypatch.setattr(
+        Probe, "from_object", lambda seen: replace(suspended, meta=ProbeMeta.from_object(seen["metadata"]))
+    )
+    ratio = min(registering_s(4000) / registering_s(500) for _ in range(3))
+    assert ratio < 16, "8 if it is linear"
 
 
 async def test_a_probe_whose_status_is_not_found_is_forgotten() -> None:

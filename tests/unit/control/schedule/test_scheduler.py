@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from datapath_probe.api.vocabulary import Trigger
+from datapath_probe.collect.fair_slots import FairSlots, Slot
 from datapath_probe.control.schedule.scheduler import HEARTBEAT_INTERVAL_S, Scheduler
 from datapath_probe.control.schedule.timetable import Due
 from datapath_probe.runs.run_result import NextRun
@@ -34,7 +35,7 @@ class Runs:
         self.in_progress = 0
         self.most_in_progress = 0
 
-    async def run(self, due: Due) -> Due:
+    async def run(self, due: Due, slot: Slot) -> Due:
         self.started.append((clock(), due))
         self.in_progress += 1
         self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -52,6 +53,9 @@ class Runs:
     def name(self, uid: str) -> str:
         return f"default/{uid}"
 
+    def namespace(self, uid: str) -> str:
+        return "default"
+
     def ended(self, result: Due, next_run: NextRun) -> None:
         if self.error:
             raise self.error
@@ -60,7 +64,7 @@ class Runs:
 
 @asynccontextmanager
 async def serving(runs: Runs, max_concurrent_runs: int = 8) -> AsyncIterator[Scheduler]:
-    scheduler = Scheduler(clock, max_concurrent_runs)
+    scheduler = Scheduler(clock, FairSlots(max_concurrent_runs))
     task = asyncio.create_task(scheduler.serve(runs))
     try:
         yield scheduler
@@ -201,7 +205,7 @@ async def test_the_heartbeat_continues_while_nothing_is_due() -> None:
 
 async def test_probes_run_on_after_the_clock_is_set_back() -> None:
     runs, back_s = Runs(), 0.0
-    scheduler = Scheduler(lambda: clock() - back_s, 8)
+    scheduler = Scheduler(lambda: clock() - back_s, FairSlots(8))
     task = asyncio.create_task(scheduler.serve(runs))
     scheduler.resume("a", 10, last_run=None)
     await asyncio.sleep(30)

@@ -15,6 +15,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from unit.diagnose.altered_runs import pinned_link
 from unit.kinds import tool_of
 from unit.plans import with_backends
 from unit.recorded import recorded
@@ -34,8 +35,10 @@ class Kernel:
     of_one_name: tuple[int, ...] = (PINNED, OLD)
     has_programs: bool = True
 
-    def answer(self, fact: Fact) -> Answer:
+    def answer(self, run: PathRun, fact: Fact) -> Answer:
         match fact.kind:
+            case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
+                return pinned_link(run, fact)
             case kind if kind in MAP_KEYS:
                 octets = [f"0x{octet:02x}" for octet in PROGRAM.to_bytes(4, "little")]
                 return _printed({"value": octets})
@@ -50,8 +53,6 @@ class Kernel:
                 return _printed([{"id": number} for number in self.of_one_name])
             case FactKind.ATTACHED_PROGRAMS:  # of a device that was not read when the run was recorded
                 return _printed([{"xdp": [], "tc": []}])
-            case FactKind.ENDPOINT_PROGRAM_LINK | FactKind.DEVICE_PROGRAM_LINK:
-                return _printed({"error": "bpf obj get: No such file or directory"}, exit_code=255)
         raise AssertionError(fact)
 
 
@@ -68,7 +69,7 @@ def completed(run: PathRun, kernel: Kernel, agent_age_s: float = 20.0) -> PathRu
     """The run, after the kernel answered all missing facts."""
     run = _with_agents(run, agent_age_s)
     while facts := list(filter(_is_read_by_bpftool, facts_of(run))):
-        run = replace(run, evidence=run.evidence.adding(facts, [kernel.answer(q) for q in facts]))
+        run = replace(run, evidence=run.evidence.adding(facts, [kernel.answer(run, q) for q in facts]))
     return run
 
 

@@ -10,7 +10,7 @@ from datapath_probe.evidence.fact_kinds import PARAMETERS, FactKind
 from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.commands import argv_of, command_of
 from datapath_probe.sources.agent import agent_config, agent_endpoint
-from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.bpf import bpftool, socket_lb
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss
@@ -65,6 +65,27 @@ def test_a_fact_is_one_command(fact: Fact, words: str) -> None:
 def test_the_agents_configuration_is_one_file_per_key() -> None:
     assert argv_of(agent_config.fact("n"))[:3] == ("grep", "-sH", "")
     assert len(argv_of(agent_config.fact("n"))) == 3 + len(agent_config.KEYS)
+
+
+def test_a_pods_cgroup_is_found_by_its_uid_however_the_kubelet_writes_it() -> None:
+    argv = argv_of(socket_lb.of_pod("n", "/run/cilium/cgroupv2", "0e-1f"))
+    assert " ".join(argv) == (
+        "find /run/cilium/cgroupv2 -maxdepth 10 -type d ( -path /run/cilium/cgroupv2 "
+        "-o -name *pod0e-1f* -prune -o -name *pod0e_1f* -prune ) "
+        "-print -exec bpftool -j cgroup show {} effective ;"
+    )
+
+
+@pytest.mark.parametrize("root", ["run", "/", "/run/../etc", "/run/./x", "/a b", "/run/*", "-delete"])
+def test_only_a_folder_can_be_the_root_of_cgroups(root: str) -> None:
+    with pytest.raises(ValueError, match="cgroup"):
+        socket_lb.of_pod("n", root, "0e-1f")
+
+
+@pytest.mark.parametrize("uid", ["", "*", "-delete", "a/b", "a b"])
+def test_only_a_uid_can_be_part_of_the_name_of_a_cgroup(uid: str) -> None:
+    with pytest.raises(ValueError, match="UID"):
+        socket_lb.of_pod("n", "/run", uid)
 
 
 def test_scripts_are_followed_by_their_arguments() -> None:

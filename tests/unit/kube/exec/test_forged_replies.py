@@ -1,18 +1,27 @@
 """A container that prints marks of its own loses its channel: no reply ends in an exception or an impossible time."""
 
+import asyncio
 import math
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.reading import Reading, Unavailable
+from datapath_probe.evidence.reading import Unavailable
+from datapath_probe.kube.exec import shell
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.command import Command
-from datapath_probe.kube.exec.framing import Batch, FramingError, Reply
+from datapath_probe.kube.exec.framing import Batch, FramingError
 from datapath_probe.kube.exec.pool import ChannelPool
+from datapath_probe.kube.exec.protocol import Stdout
 from datapath_probe.plan.objects import Agent
+from datapath_probe.sources.iproute2 import links, qdisc
 
 COMMANDS = (Command("node1", ("ip", "route")), Command("node1", ("tc", "qdisc")))
 NONCE = "5e" * 16
@@ -68,37 +77,49 @@ def test_any_reply_is_decoded_or_refused(parts: list[str]) -> None:
             assert 0 <= result.exit_code <= 999
 
 
-class _Channel:
-    """Answers with a forged reply, or fails in a way that nothing provides for."""
+class _Container:
+    """An agent's container: a shell that answers every batch with a forged end, or fails unexpectedly."""
 
-    def __init__(self, answer: bytes | Exception) -> None:
-        self.lost = None
-        self._answer = answer
+    def __init__(self, end: str | Exception) -> None:
+        self._end = end
+        self._events: asyncio.Queue[Stdout] = asyncio.Queue()
 
-    async def run(self, batch: Batch) -> Reply:
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return batch.decode(self._answer)
+    @asynccontextmanager
+    async def opened(self, *_: object, **__: object) -> AsyncIterator["_Container"]:
+        yield self
 
-    def hang_up(self) -> None:
-        """No resources to release."""
+    async def send(self, script: bytes) -> None:
+        nonce = re.findall(rb"([0-9a-f]{32})s %s", script)[0]
+        is_check = b"\ndp " not in script
+        if isinstance(self._end, Exception) and not is_check:
+            raise self._end
+        end = "x 1.00\n" if is_check else self._end
+        self._events.put_nowait(Stdout(f"@s 1.00\n@r@{end}".replace("@", nonce.decode()).encode()))
 
-
-class _Pool(ChannelPool):
-    def __init__(self, answer: bytes | Exception) -> None:
-        super().__init__(client=None)  # type: ignore[arg-type]
-        self._answer = answer
-
-    async def _open_channel(self, agent: Agent) -> _Channel:  # type: ignore[override]
-        return _Channel(self._answer)
+    async def receive(self) -> tuple[Stdout, ...]:
+        return (await self._events.get(),)
 
 
-async def asked(answer: bytes | Exception) -> list[Reading]:
-    return list(await ShellAgents(_Pool(answer), lambda _: AGENT).run("node1", COMMANDS))
-
-
-async def test_an_exception_of_the_collector_is_missing_evidence() -> None:
-    for reading in await asked(ValueError("Authorization: s3cret")):
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("x 9999999999.00\n", EvidenceError.CHANNEL_LOST),
+        ("o 0 1.5.5\n@x 1.00\n", EvidenceError.CHANNEL_LOST),
+        (ValueError("Authorization: s3cret"), EvidenceError.INTERNAL_ERROR),
+    ],
+    ids=str,
+)
+async def test_all_runs_that_share_a_batch_are_without_evidence(
+    monkeypatch: pytest.MonkeyPatch, end: str | Exception, reason: EvidenceError
+) -> None:
+    monkeypatch.setattr(shell, "open_exec", lambda *_, **__: _Container(end).opened())
+    pool = ChannelPool(client=None)  # type: ignore[arg-type]
+    answers = AnswerCache(ShellAgents(pool, lambda _: AGENT))
+    facts = [links.link("node1", "eth0"), qdisc.losing("node1")]
+    with capture_logs():
+        runs = await asyncio.gather(*(answers.ask(facts, {"node1": "1"}) for _ in range(3)))
+    await pool.close()
+    for reading in (reading for run in runs for reading in run):
         assert isinstance(reading, Unavailable)
-        assert reading.reason == EvidenceError.INTERNAL_ERROR
+        assert reading.reason == reason
         assert "s3cret" not in reading.message

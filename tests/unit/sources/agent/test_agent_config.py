@@ -31,6 +31,8 @@ def test_socket_load_balancing_applies_to_pods_unless_limited_to_the_host() -> N
     assert configured(kube_proxy_replacement="true").socket_lb
     assert configured(bpf_lb_sock="true").socket_lb
     assert not configured(kube_proxy_replacement="true", bpf_lb_sock_hostns_only="true").socket_lb
+    only_hosts = configured(kube_proxy_replacement="true", bpf_lb_sock_hostns_only="true")
+    assert only_hosts.host_socket_lb
     assert not configured(kube_proxy_replacement="false", bpf_lb_sock="false").socket_lb
 
 

@@ -1,5 +1,6 @@
 """Reports of the real curl of this machine: responses, failures, and old versions."""
 
+import json
 import re
 import shutil
 import socket
@@ -172,6 +173,29 @@ def test_a_report_with_an_invalid_time_is_unparsable(number: str) -> None:
     unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        *({"remote_port": 65536}, {"remote_port": 10**30}, {"remote_port": -2}, {"local_port": 70000}),
+        *({"http_code": 1000}, {"http_code": 10**30}, {"http_code": -1}),
+        *({"time_total": 1e300}, {"time_total": -1e300}, {"time_connect": 7.1}, {"time_namelookup": -0.1}),
+    ],
+    ids=str,
+)
+def test_a_report_with_an_impossible_number_is_unparsable(member: dict[str, float]) -> None:
+    stderr = json.dumps({"http_code": 200, "time_total": 0.1, **member}).encode()
+    unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0), timeout_s=2.0)
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.reason == EvidenceError.UNPARSABLE
+
+
+def test_a_report_may_have_the_largest_possible_numbers() -> None:
+    largest = {"http_code": 999, "remote_port": 65535, "local_port": 65535, "time_total": 7.0}
+    report = curl.parse_report(Answer(0, b"", json.dumps(largest).encode(), at=0.0, duration_s=0.0), 2.0)
+    assert isinstance(report, ClientReport)
+    assert (report.status, report.remote_port, report.timings.total) == (999, 65535, 7.0)
 
 
 @pytest.mark.parametrize("exit_code", [126, 127, 137, 143])

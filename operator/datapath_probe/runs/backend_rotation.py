@@ -1,0 +1,64 @@
+"""Which backends a run looks at besides the one that its request uses: a few at a time, each in its turn.
+
+In: a plan. Out: some of its other backends. One for all runs: after a run has looked at a backend, other runs of the
+same source need not do so for a while. A backend that was found faulty is looked at in every run, until it is right
+again. So a verdict depends on the backends, and not on which of them a request used.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..plan.other_backends import OtherBackend, other_backends
+from ..plan.plan import Plan
+
+MAX_OTHERS = 8
+"""The number of backends that one run looks at."""
+LOOK_AGAIN_S = 120.0
+"""How long a backend that was found right is not looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """`at`: the last look, seconds since the epoch; `faulty`: what it found."""
+
+    at: float
+    faulty: bool
+
+
+class BackendRotation:
+    """Remembers the `limit` looks that are most recent, by source pod and backend."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._looks: dict[tuple[str, OtherBackend], _Look] = {}  # the latest last
+
+    def choose(self, plan: Plan, now: float, *, fresh: bool = False) -> tuple[OtherBackend, ...]:
+        """The backends to look at now: faulty ones, then those of the longest ago. `fresh`: also those that were found
+        right a moment ago.
+        """
+        source = plan.source.pod.uid
+        looks = {
+            other: self._looks.get((source, other), _Look(0.0, faulty=False))
+            for other in other_backends(plan)
+        }
+        due = [o for o, look in looks.items() if fresh or look.faulty or now - look.at >= LOOK_AGAIN_S]
+        chosen = sorted(due, key=lambda other: (not looks[other].faulty, looks[other].at))[:MAX_OTHERS]
+        for other in chosen:
+            self._note(source, other, _Look(now, looks[other].faulty))
+        return tuple(chosen)
+
+    def found(
+        self, plan: Plan, looked_at: Collection[OtherBackend], faulty: Collection[OtherBackend]
+    ) -> None:
+        """Remember what a run found."""
+        source = plan.source.pod.uid
+        for other in looked_at:
+            look = self._looks.get((source, other))
+            if look:
+                self._note(source, other, _Look(look.at, other in faulty))
+
+    def _note(self, source: str, other: OtherBackend, look: _Look) -> None:
+        self._looks.pop((source, other), None)
+        self._looks[source, other] = look
+        if len(self._looks) > self._limit:
+            del self._looks[next(iter(self._looks))]

@@ -1,0 +1,168 @@
+"""Many probes with the real scheduler and the real runner. Requests and agents take their time, in simulated time;
+diagnoses take none. Used by the tests of fairness.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from datapath_probe.api.probe import Probe
+from datapath_probe.collect.answer_cache import AnswerCache
+from datapath_probe.collect.fair_slots import Slot
+from datapath_probe.collect.interfaces import ContainerRef
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.control.schedule.timetable import Due
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.finding.diagnosis import Diagnosis
+from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.plan.plan import Plan
+from datapath_probe.runs import bounded_diagnosis, runner
+from datapath_probe.runs.limits import Limits
+from datapath_probe.runs.run_result import NextRun, RunResult
+from datapath_probe.runs.runner import ProbeRunner
+from datapath_probe.sources.bpf import bpftool
+from unit.cluster import Cluster
+from unit.control.harness import clock
+from unit.recorded import recorded
+from unit.runs.recorded_cluster import probe_of
+
+HEALTHY_RUN = recorded("healthy-cross-node")
+HEALTHY, FAILED = diagnose(HEALTHY_RUN), diagnose(recorded("endpoint-entry-missing"))
+REQUEST_S, ANSWER_S, SLOW_ANSWER_S = 0.05, 0.02, 25.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Probes that are alike: their namespace and interval, what happens to their requests, and where they lead."""
+
+    namespace: str
+    interval_s: float = 10.0
+    times_out: bool = False
+    timeout_s: float = 5.0
+    nodes: tuple[str, ...] = ("node1", "node2")
+    pods: int = 1000
+
+
+class World:
+    """`lags`: how late each request was sent, in seconds. `slow`: nodes whose agents answer after
+    `SLOW_ANSWER_S`.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.scheduler = Scheduler(clock, limits.work)
+        self.slow: set[str] = set()
+        self.lags: dict[Kind, list[float]] = {}
+        self.skipped: Counter[Kind] = Counter()
+        self.in_flight: Counter[str] = Counter()  # by source pod
+        self.most_in_flight = self.most_of_a_pod = 0
+        self._runner = ProbeRunner(Cluster(), AnswerCache(self, clock), self, clock, limits=limits)
+        self._kinds: dict[str, Kind] = {}
+        self._due: dict[str, float] = {}
+
+    def add(self, number: int, kind: Kind) -> None:
+        """Add probes whose first run is in their next slot."""
+        for _ in range(number):
+            uid = f"probe-{len(self._kinds)}"
+            self._kinds[uid] = kind
+            self.scheduler.resume(uid, kind.interval_s, last_run=clock())
+
+    def kind_of(self, plan: Plan) -> Kind:
+        return self._kinds[plan.probe]
+
+    def plans(self, probe: Probe, *_: object) -> Sequence[Plan]:
+        """Instead of `resolve`."""
+        uid, plan = probe.meta.uid, HEALTHY_RUN.plan
+        kind = self._kinds[uid]
+        pod = f"{kind.namespace}-{int(uid.partition('-')[2]) % kind.pods}"
+        source = replace(plan.source.pod, namespace=kind.namespace, name=uid, uid=pod)
+        return [
+            replace(
+                plan,
+                probe=uid,
+                source=replace(plan.source, pod=source),
+                request=replace(plan.request, timeout_s=kind.timeout_s),
+            )
+        ]
+
+    def facts(self, run: PathRun, **_: object) -> Sequence[Fact]:
+        """Instead of `facts_of`: two rounds, at each node of the path."""
+        rounds = [[bpftool.prog(node, number) for node in self.kind_of(run.plan).nodes] for number in (1, 2)]
+        missing = [[fact for fact in asked if fact not in run.evidence.readings] for asked in rounds]
+        return next(filter(None, missing), [])
+
+    def diagnosis(self, run: PathRun, **_: object) -> Diagnosis:
+        """Instead of `diagnose`."""
+        return FAILED if self.kind_of(run.plan).times_out else HEALTHY
+
+    async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
+        await asyncio.sleep(SLOW_ANSWER_S if node in self.slow else ANSWER_S)
+        return [Answer(0, b"", b"", 0.0, 0.0) for _ in facts]
+
+    async def run_request(self, target: ContainerRef) -> Reading:
+        kind = self._kinds[target.pod]
+        self.lags.setdefault(kind, []).append(clock() - self._due[target.pod])
+        self.in_flight[target.uid] += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
+        self.most_of_a_pod = max(self.most_of_a_pod, self.in_flight[target.uid])
+        await asyncio.sleep(kind.timeout_s if kind.times_out else REQUEST_S)
+        self.in_flight[target.uid] -= 1
+        return Answer(0, b"", b"", 0.0, 0.0)
+
+    async def run(
+        self,
+        target: ContainerRef,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout_s: float,
+        stdout_limit: int,
+    ) -> Reading:
+        return await self.run_request(target)
+
+    async def run_probe(self, due: Due, slot: Slot) -> tuple[str, RunResult]:
+        self._due[due.uid] = due.at
+        probe = probe_of(HEALTHY_RUN)
+        meta = replace(probe.meta, uid=due.uid, namespace=self._kinds[due.uid].namespace)
+        return due.uid, await self._runner.run(replace(probe, meta=meta), slot=slot)
+
+    def namespace(self, uid: str) -> str:
+        return self._kinds[uid].namespace
+
+    def ended(self, uid: str, next_run: NextRun) -> None:
+        self.skipped[self._kinds[uid]] += next_run.skipped
+
+
+class Runs:
+    """The world as the scheduler sees it."""
+
+    def __init__(self, world: World) -> None:
+        self.run = world.run_probe
+        self.namespace = world.namespace
+        self._world = world
+
+    def name(self, uid: str) -> str:
+        return uid
+
+    def ended(self, result: tuple[str, RunResult], next_run: NextRun) -> None:
+        self._world.ended(result[0], next_run)
+
+
+@asynccontextmanager
+async def running(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None) -> AsyncIterator[World]:
+    """A world whose scheduler is running."""
+    world = World(limits or Limits())
+    monkeypatch.setattr(runner, "resolve", world.plans)
+    monkeypatch.setattr(bounded_diagnosis, "facts_of", world.facts)
+    monkeypatch.setattr(bounded_diagnosis, "diagnose", world.diagnosis)
+    task = asyncio.create_task(world.scheduler.serve(Runs(world)))
+    try:
+        yield world
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

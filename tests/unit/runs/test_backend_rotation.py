@@ -1,0 +1,83 @@
+"""Which other backends a run looks at."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from datapath_probe.plan.other_backends import OtherBackend, other_backends
+from datapath_probe.plan.plan import Backend, Nameserver, Plan
+from datapath_probe.runs.backend_rotation import LOOK_AGAIN_S, MAX_OTHERS, BackendRotation
+from unit.plan.planned import POD, SERVICE, planned
+from unit.plans import with_backends
+
+
+def plan_with(count: int) -> Plan:
+    addresses = (ip_address(f"203.0.113.{number}") for number in range(1, count + 1))
+    return with_backends(planned(SERVICE), *(Backend(ip, 80, None) for ip in addresses))
+
+
+def test_a_pod_has_no_other_backend() -> None:
+    assert other_backends(planned(POD)) == ()
+
+
+def test_name_servers_count_even_if_the_service_has_one_backend() -> None:
+    plan = plan_with(1)
+    assert plan.frontend is not None
+    assert other_backends(plan) == ()
+    served = replace(plan, nameserver=Nameserver(plan.frontend, plan.backends))
+    assert other_backends(served) == (OtherBackend(ip_address("203.0.113.1"), 80, of_dns=True),)
+
+
+def test_a_backend_whose_agent_does_not_respond_is_not_looked_at() -> None:
+    plan = planned(SERVICE)
+    assert len(other_backends(plan)) == 2
+    far = plan.backends[0]
+    assert far.pod_facts is not None
+    assert far.pod_facts.node.agent is not None
+    down = replace(far.pod_facts.node, agent=replace(far.pod_facts.node.agent, ready=False))
+    away = replace(far, target=replace(far.pod_facts, node=down))
+    assert len(other_backends(with_backends(plan, away, *plan.backends[1:]))) == 1
+
+
+def test_a_backend_is_not_looked_at_again_for_a_while() -> None:
+    rotation, plan = BackendRotation(), plan_with(3)
+    assert len(rotation.choose(plan, 1000.0)) == 3
+    assert rotation.choose(plan, 1000.0 + LOOK_AGAIN_S - 1) == ()
+    assert len(rotation.choose(plan, 1000.0 + LOOK_AGAIN_S)) == 3
+
+
+def test_a_requested_run_looks_at_all() -> None:
+    rotation, plan = BackendRotation(), plan_with(3)
+    assert rotation.choose(plan, 1000.0) == rotation.choose(plan, 1001.0, fresh=True)
+
+
+def test_all_get_their_turn_a_few_at_a_time() -> None:
+    rotation, plan = BackendRotation(), plan_with(2 * MAX_OTHERS + 1)
+    looks = [rotation.choose(plan, 1000.0 + number, fresh=True) for number in range(3)]
+    assert [len(look) for look in looks] == [MAX_OTHERS] * 3
+    assert set().union(*looks) == set(other_backends(plan))
+
+
+def test_a_faulty_backend_is_looked_at_in_every_run_until_it_is_right() -> None:
+    rotation, plan = BackendRotation(), plan_with(2 * MAX_OTHERS)
+    looked_at = rotation.choose(plan, 1000.0)
+    rotation.found(plan, looked_at, {looked_at[3]})
+    again = rotation.choose(plan, 1001.0)
+    assert again[0] == looked_at[3]
+    assert len(again) == MAX_OTHERS
+    rotation.found(plan, again, set())
+    assert looked_at[3] not in rotation.choose(plan, 1002.0)
+
+
+def test_each_source_has_its_own_turn_and_probes_of_one_source_share_it() -> None:
+    rotation, plan = BackendRotation(), plan_with(2)
+    other = replace(plan, source=replace(plan.source, pod=replace(plan.source.pod, uid="another")))
+    same = replace(plan, probe="default/another")
+    assert rotation.choose(plan, 1000.0)
+    assert rotation.choose(same, 1001.0) == ()
+    assert rotation.choose(other, 1001.0)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    rotation, plan = BackendRotation(limit=2), plan_with(3)
+    rotation.choose(plan, 1000.0)
+    assert len(rotation._looks) == 2
