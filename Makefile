@@ -115,10 +115,13 @@ kind-down: ## remove the kind cluster
 
 # --- to see it -----------------------------------------------------------------------------------
 
-.PHONY: demo bench
+.PHONY: demo bench bench-memory
 demo: $(VENV) ## the operator at work on the lab (DEMO=kind: on kind)
 	@PYTHONPATH=tests $(BIN)/python -m demo $(DEMO)
 
 bench: $(VENV) ## by hand against by probe, on the lab: build/bench.json
 	@$(LAB) up
 	@PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-memory: $(VENV) ## growth of the operator's process per probe, without a lab (≈ 8 min): build/bench-memory.json
+	@PYTHONPATH=tests $(BIN)/python -m bench.process_memory

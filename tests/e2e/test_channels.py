@@ -3,6 +3,8 @@
 from ipaddress import ip_address
 
 from datapath_probe.collect.interfaces import ContainerRef
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
@@ -25,7 +27,7 @@ FACTS = (
     conntrack.out_entry(NODE, ip_address("10.0.0.1"), 1, ip_address("10.0.0.2"), 80),  # absent
     bpftool.map_id(NODE, "no_such_map"),
     ipcache.lookup(NODE, WRONG_KEY, ip_address("10.0.0.1")),
-    bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),  # its exit code means nothing
+    bpftool.device_link(NODE, "cilium_vxlan", "cil_to_overlay"),
     bpftool.prog(NODE, 2**31),
     agent_config.fact(NODE),
     bpftool.attached(NODE, "eth0"),
@@ -33,8 +35,12 @@ FACTS = (
 )
 
 
-def content(reading: Reading) -> tuple[int, bytes, bytes] | Reading:
-    return (reading.exit_code, reading.stdout, reading.stderr) if isinstance(reading, Answer) else reading
+def content(fact: Fact, reading: Reading) -> tuple[int | None, bytes, bytes] | Reading:
+    if not isinstance(reading, Answer):
+        return reading
+    # alone, bpftool exits with 255 after it has shown a link; in a batch it goes on
+    exit_code = None if fact.kind is FactKind.DEVICE_PROGRAM_LINK else reading.exit_code
+    return exit_code, reading.stdout, reading.stderr
 
 
 async def test_batched_facts_get_the_same_answers_as_separate_ones(lab: Lab) -> None:
@@ -54,4 +60,4 @@ async def test_batched_facts_get_the_same_answers_as_separate_ones(lab: Lab) -> 
         await pool.close()
         await client.close()
     assert all(isinstance(reading, Answer) for reading in alone)
-    assert list(map(content, together)) == list(map(content, alone))
+    assert list(map(content, FACTS, together)) == list(map(content, FACTS, alone))

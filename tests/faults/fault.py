@@ -118,6 +118,11 @@ def latent(fault: Fault, modes: frozenset[Mode]) -> Fault:
     return replace(fault, expected=tuple(dict.fromkeys(expected)), modes=modes)
 
 
+def healthy() -> tuple[Expected, ...]:
+    """The path works: what was injected does not concern it, although it looks like a fault."""
+    return (Expected("Healthy", ""),)
+
+
 def broken(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
     """The request fails."""
     return (Expected("Broken", reason, hop, at),)
@@ -131,11 +136,6 @@ def lost_between(after: HopName, before: HopName) -> tuple[Expected, ...]:
 def degraded(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:
     """The request succeeds."""
     return (Expected("Degraded", reason, hop, at),)
-
-
-def healthy() -> tuple[Expected, ...]:
-    """A twin that looks like a fault and is none."""
-    return (Expected("Healthy", ""),)
 
 
 def either(hop: HopName, reason: str, at: At = At.SOURCE) -> tuple[Expected, ...]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from e2e.api import Api, Object, Refused, is_ready
+from e2e.api import Api, Object, Refused, is_ready, pod_path
 from e2e.galaxy import NAMESPACE, Galaxy, Pod, delete_pods, deploy
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import landing, to_pod
@@ -25,6 +25,8 @@ MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
 SHIP = "xwing"
 SHIP_ON_FAR_NODE = "tiefighter"
+HOST = "shuttle"
+"""A pod in the host's network, on the ship's node."""
 OUTPOST = "outpost"
 """A Service with one backend, the deathstar far from the ship."""
 LOCAL = "hangar"
@@ -53,6 +55,8 @@ class Target(StrEnum):
     NODE_PORT = "node-port"
     HOST = "host"
     OWN_HOST = "own-host"
+    FROM_HOST_TO_FAR = "far-from-host"
+    FROM_HOST_TO_NEAR = "near-from-host"
     LARGE = "large"
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
@@ -159,6 +163,7 @@ class Scene:
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
         scene._create_service(ABROAD, scene.far, {"selector": None})
         scene._reach_abroad()
+        scene.wait_host_ready()
         return scene
 
     def _reach_abroad(self) -> None:
@@ -171,6 +176,15 @@ class Scene:
         self.lab.run(CONTROL_PLANE, "sh", "-c", f"iptables -C {rule} 2>/dev/null || iptables -A {rule}")
         for node in (self.source, self.destination):
             self.lab.run(node, "ip", "route", "replace", f"{ABROAD_IP}/32", "via", gateway)
+
+    def wait_host_ready(self) -> None:
+        """Wait until the pod in the host's network is ready."""
+        path = pod_path(NAMESPACE, HOST)
+        until(
+            "the pod in the host's network is ready",
+            lambda: is_ready(self.api.get(path) or {}),
+            _STABLE_TIMEOUT_S,
+        )
 
     def _create_service(self, name: str, pod: Pod, spec: Object) -> None:
         """Create a Service with one pod, unless it exists."""
@@ -201,6 +215,7 @@ class Scene:
         """Recreate all pods, so that leftovers of one fault do not affect the next."""
         delete_pods(self.lab, self.api)
         deploy(self.lab, self.api, MANIFESTS)
+        self.wait_host_ready()
         self.wait_stable()
 
     def probe(self, target: Target) -> Probe:
@@ -229,6 +244,8 @@ class Scene:
                 return to_pod(SHIP, self.near)
             case Target.NODE_PORT:
                 return landing(SHIP, {"service": {"name": OUTPOST, "port": 80, "frontend": "NodePort"}})
+            case Target.FROM_HOST_TO_FAR | Target.FROM_HOST_TO_NEAR:
+                return to_pod(HOST, self.far if target is Target.FROM_HOST_TO_FAR else self.near)
             case Target.ABROAD:
                 service = {"service": {"name": ABROAD, "port": 80}}
                 return {**self._to_host(self.destination), "destination": service}

@@ -17,7 +17,7 @@ from hold import result
 from hold.attack import Attack
 from hold.catalog import ATTACKS
 from hold.result import Result
-from integration.apiserver import missing_programs
+from integration.apiserver import MissingProgramError
 from lab.paths import CHECKOUT
 
 RESULT = CHECKOUT / "build/hold.json"
@@ -25,13 +25,14 @@ PAGE = CHECKOUT / "docs/threat-model.md"
 
 
 def attack_all(attacks: list[Attack], console: Console) -> list[Result]:
-    results, missing = [], missing_programs()
+    results = []
     for attack in attacks:
-        if attack.needs_api_server and missing:
+        began = time.monotonic()
+        try:
+            one = result.tried(attack)
+        except MissingProgramError as missing:
             console.print(f"skipped: {attack.name}: {missing}", markup=False)
             continue
-        began = time.monotonic()
-        one = result.tried(attack)
         outcome = "ok" if one.ok else "MISSED"
         console.print(
             f"{time.monotonic() - began:6.1f} s  {outcome:6} {one.attack}: {one.after}", markup=False

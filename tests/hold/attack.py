@@ -28,12 +28,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """`before`: the same attack at commit 312a53d. `measure`: attack today's code, and return the value for the bar.
-    `needs_api_server`: a real one.
+    """`before`: the same attack at commit 312a53d. `measure`: attack today's code, and return the value for the bar;
+    raises MissingProgramError.
     """
 
     name: str
     before: str
     bar: Bar
     measure: Callable[[], float]
-    needs_api_server: bool = False

@@ -20,7 +20,7 @@ from datapath_probe.publish.interfaces import Written
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
 from hold.attack import Attack, Bar
-from integration.apiserver import ApiServer, serving
+from integration.apiserver import ApiServer, running
 from integration.kube.cluster import create_probe
 from integration.kube.test_refused_statuses import CRD, ESSENTIAL, stored, use
 from unit.kube.exec.test_forged_replies import shared_by
@@ -59,7 +59,7 @@ def _raises(run: PathRun) -> bool:
 
 def written_statuses() -> float:
     """Statuses that the API server has stored: one after a forged report of curl, and one with the number itself."""
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as api:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as api:
         return asyncio.run(_written_statuses(api))
 
 
@@ -111,6 +111,5 @@ ATTACKS = (
         "none, refused again and again",
         Bar("of 2", at_least=2),
         written_statuses,
-        needs_api_server=True,
     ),
 )

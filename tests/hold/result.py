@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hold.attack import Attack
+from integration.apiserver import MissingProgramError
 
 LIMIT_S = 600.0  # the longest takes a minute; a busy machine needs more
 BEGIN, END = "<!-- hold: begin -->", "<!-- hold: end -->"
@@ -31,11 +32,13 @@ class Result:
 
 
 def tried(attack: Attack, limit_s: float = LIMIT_S) -> Result:
-    """Measure one attack. Whatever it does, it ends, and its failure is its own."""
+    """Measure one attack. Whatever it does, it ends, and its failure is its own. Raises MissingProgramError."""
     try:
         with _ended_after(limit_s):
             value = attack.measure()
         after, ok = attack.bar.shown(value), attack.bar.is_met(value)
+    except MissingProgramError:
+        raise
     except (Exception, pytest.fail.Exception) as error:
         after, ok = f"{type(error).__name__}: {error}", False
     return Result(attack.name, attack.before, after, str(attack.bar), ok)

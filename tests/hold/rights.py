@@ -7,7 +7,7 @@ from pathlib import Path
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.kube.client import connect, load_configuration
 from hold.attack import Attack, Bar
-from integration.apiserver import ApiServer, serving
+from integration.apiserver import ApiServer, running
 from integration.kube.conftest import install_cilium
 from integration.kube.test_exec_policy import DENIED, connected, installed_everywhere, refusal
 from integration.manifests.test_author_policy import WITHOUT_RIGHT, created, with_users
@@ -15,7 +15,7 @@ from integration.manifests.test_author_policy import WITHOUT_RIGHT, created, wit
 
 def admitted_commands() -> float:
     """Commands that are admitted with the operator's token. Source pods are those of all namespaces."""
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as api:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as api:
         install_cilium(api)
         with installed_everywhere(api):
             return asyncio.run(_admitted_commands(api))
@@ -32,7 +32,7 @@ async def _admitted_commands(api: ApiServer) -> int:
 
 def created_probes() -> float:
     """Probes that authors create who may not exec into the source pod."""
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as api, with_users(api):
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as api, with_users(api):
         denied = [created(api, user, pod=pod) for user, pod in WITHOUT_RIGHT]
     return sum("may not create pods/exec" not in one for one in denied)
 
@@ -43,13 +43,11 @@ ATTACKS = (
         f"{len(DENIED)}, all of them",
         Bar(f"of {len(DENIED)}", at_most=0),
         admitted_commands,
-        needs_api_server=True,
     ),
     Attack(
         "authors without the right to exec into the source pod: probes created",
         f"{len(WITHOUT_RIGHT)}, all of them",
         Bar(f"of {len(WITHOUT_RIGHT)}", at_most=0),
         created_probes,
-        needs_api_server=True,
     ),
 )

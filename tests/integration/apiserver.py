@@ -21,7 +21,6 @@ from kubernetes import client, config
 from programs import find_program
 
 _TOKEN = "integration-tests"  # noqa: S105 (a token of a server that only lives for the tests)
-_PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 _WAIT_S = 45
 # What service accounts ask for, without bodies.
 _AUDIT_POLICY = {
@@ -65,12 +64,16 @@ class ApiServer:
         events = (json.loads(line) for line in lines)
         return [event for event in events if event["user"]["username"] == user]
 
-    def run_kubectl(self, *argv: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run_kubectl(
+        self, *argv: str | Path, stdin: str | None = None, timeout_s: float = 30
+    ) -> subprocess.CompletedProcess[str]:
         """Run kubectl until it ends; it may fail."""
         # kubectl's default cache is keyed by the port, which is reused
         cache = self.kubeconfig.with_name("discovery")
         command = [self.kubectl, "--kubeconfig", self.kubeconfig, "--cache-dir", cache, *argv]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
 
     def wait_for(self, *argv: str) -> None:
         """Run kubectl until it succeeds. Raises TimeoutError."""
@@ -84,22 +87,26 @@ class ApiServer:
 @pytest.fixture(scope="session")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server of this test session."""
-    if missing := missing_programs():
-        pytest.skip(missing)
-    with serving(tmp_path_factory.mktemp("apiserver")) as server:
-        yield server
+    try:
+        with running(tmp_path_factory.mktemp("apiserver")) as server:
+            yield server
+    except MissingProgramError as error:
+        pytest.skip(str(error))
 
 
-def missing_programs() -> str:
-    """ "" if this machine can run an API server; else what it needs."""
-    missing = [name for name in _PROGRAMS if find_program(name) is None]
-    return f"needs {', '.join(missing)}: run `make lab-up` once, or set KUBEBUILDER_ASSETS" if missing else ""
+class MissingProgramError(Exception):
+    """A program of the API server is not on this machine."""
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[ApiServer]:
-    """An API server that keeps its files in this folder."""
-    etcd, server, kubectl = filter(None, map(find_program, _PROGRAMS))
+def running(folder: Path) -> Iterator[ApiServer]:
+    """An API server that keeps its data in this folder. Raises MissingProgramError."""
+    programs = {name: find_program(name) for name in ("etcd", "kube-apiserver", "kubectl")}
+    if missing := [name for name, path in programs.items() if path is None]:
+        raise MissingProgramError(
+            f"needs {', '.join(missing)}: run `make lab-up` once, or set KUBEBUILDER_ASSETS"
+        )
+    etcd, server, kubectl = (path for path in programs.values() if path)
     with ExitStack() as processes:
         yield _started(etcd, server, kubectl, folder, processes)
 

@@ -18,6 +18,8 @@ from .schedule.registry import Registry
 
 REQUEST_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
+# Objects in one page of kopf's list, and how long kopf keeps the last object of each probe: one takes 100 kB.
+PAGE_OBJECTS, IDLE_WORKER_S = 50, 0.2
 
 
 def handlers(registry: Registry, inventory_audit: InventoryAudit, client: ApiClient) -> kopf.OperatorRegistry:
@@ -54,6 +56,8 @@ async def watch(
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = None
     settings.queueing.exit_timeout = 0.5
+    settings.queueing.idle_timeout = IDLE_WORKER_S
+    settings.watching.chunk_size = PAGE_OBJECTS
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
     settings.networking.connect_timeout = CONNECT_TIMEOUT_S
     settings.networking.error_backoffs = _Backoffs()

@@ -54,6 +54,8 @@ class FactKind(StrEnum):
     LINK_COUNTERS = "link-counters"
     ROUTE = "route"
     ROUTES = "routes"
+    LOCAL_ADDRESS = "local-address"
+    ROUTING_RULES = "routing-rules"
     NEIGHBOR = "neighbor"
     NEIGHBORS = "neighbors"
     QDISCS = "qdiscs"
@@ -61,6 +63,10 @@ class FactKind(StrEnum):
     SOCKETS = "sockets"
     IPTABLES_RULES = "iptables-rules"
     NFTABLES_RULES = "nftables-rules"
+    XFRM_POLICIES = "xfrm-policies"
+    XFRM_DEFAULTS = "xfrm-defaults"
+    XFRM_STATES = "xfrm-states"
+    KERNEL_COUNTERS = "kernel-counters"
     NAMESPACE_ADDRESSES = "namespace-addresses"
     NAMESPACE_DEVICES = "namespace-devices"
     UPTIME = "uptime"
@@ -128,6 +134,7 @@ _PACKET: Final[Mapping[str, Check]] = {
     "protocol": one_of("tcp", "udp"),
     "source_port": _PORT,
     "destination_port": _PORT,
+    "mark": _LONG,
     **_INSIDE,
 }
 
@@ -161,6 +168,8 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.LINK_COUNTERS: _of(device=device_name),
     FactKind.ROUTE: _of(_PACKET, destination=address),
     FactKind.ROUTES: _of({"match": address, **_INSIDE}),
+    FactKind.LOCAL_ADDRESS: _of(address=address),
+    FactKind.ROUTING_RULES: _of(_INSIDE),
     FactKind.NEIGHBOR: _of(address=address, device=device_name),
     FactKind.NEIGHBORS: _of(device=device_name, namespace=namespace_name),
     FactKind.QDISCS: _of(_INSIDE),
@@ -168,6 +177,10 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.SOCKETS: _of(_INSIDE, port=_PORT),
     FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_INSIDE}),
     FactKind.NFTABLES_RULES: _of(_INSIDE),
+    FactKind.XFRM_POLICIES: _of(_INSIDE),
+    FactKind.XFRM_DEFAULTS: _of(_INSIDE),
+    FactKind.XFRM_STATES: _of(_INSIDE),
+    FactKind.KERNEL_COUNTERS: _of(_INSIDE),
     FactKind.NAMESPACE_ADDRESSES: _of(),
     FactKind.NAMESPACE_DEVICES: _of(),
     FactKind.UPTIME: _of(),

@@ -58,6 +58,11 @@ def name(value: object) -> str:
     return _matching(_NAME, value, "is not the name of an eBPF object")
 
 
+def is_name(text: str) -> bool:
+    """Whether the text is a valid name of an eBPF object."""
+    return _NAME.fullmatch(text) is not None
+
+
 def path(value: object) -> str:
     """An absolute path."""
     return _matching(_PATH, value, "is not an absolute path")

@@ -1,8 +1,10 @@
-"""A packet as the rules of netfilter match it, and what happens to it. Shared by `iptables` and `nftables`.
+"""A packet as the rules of netfilter match it, what the kernel's routes say of its addresses, and what happens to it.
+Shared by `iptables` and `nftables`.
 
 Source: Linux 6.x `net/ipv4/tcp_output.c` (`tcp_syn_options`: 20 bytes of options unless some are disabled).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -26,7 +28,8 @@ class Match(Enum):
 @dataclass(frozen=True, slots=True)
 class Packet:
     """What is known of a packet. `devices`: those of its path, any of which a rule may refer to. `state`: its conntrack
-    state in the kernel. `flags` None: not TCP, or unknown; `octets` None: all sizes occur.
+    state in the kernel. `flags` None: not TCP, or unknown; `octets` None: all sizes occur. `input_device`: the one
+    among them where it arrives at this host; "" if unknown, or if the host itself sends it.
     """
 
     protocol: str
@@ -38,6 +41,11 @@ class Packet:
     state: str = "NEW"
     flags: frozenset[str] | None = None
     octets: int | None = None
+    input_device: str = ""
+
+    def arriving_at(self, device: str) -> "Packet":
+        """The packet as it arrives at this device, which is on its path."""
+        return replace(self, devices=self.devices | {device}, input_device=device)
 
     def of_handshake(self, headers: int = 0) -> "Packet":
         """The first packet of a connection, or the reply to it; `headers`: bytes of the tunnel headers around it."""
@@ -51,6 +59,22 @@ class Packet:
         if self.protocol != "tcp":
             return replace(self, octets=None)
         return replace(self, state="ESTABLISHED", flags=_DATA, octets=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTo:
+    """The kernel's route to an address. `kind` as iproute2 prints it: "unicast", "local", …; "" if there is none."""
+
+    kind: str = ""
+    device: str = ""
+
+
+Routes = Callable[[IpAddress], RouteTo | None]
+"""Looks up the kernel's route to an address; None if it is not known."""
+
+
+def no_routes(_: IpAddress) -> None:
+    """No route is known."""
 
 
 @dataclass(frozen=True, slots=True)

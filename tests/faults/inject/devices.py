@@ -213,6 +213,13 @@ def without_local_address(lab: Lab, pod: Pod) -> Iterator[None]:
         lab.run(pod.node, *enter, "add", *own, "table", "local")
 
 
+def without_local_rule(lab: Lab, pod: Pod) -> AbstractContextManager[None]:
+    """A pod whose kernel does not look up its own addresses."""
+    change = ("ip", *_in(netns(lab, pod)), "rule")
+    own = ("pref", "0", "lookup", "local")
+    return applied(lab, pod.node, (*change, "del", *own), (*change, "add", *own))
+
+
 def rule(lab: Lab, node: str, *words: str) -> AbstractContextManager[None]:
     """A routing rule before all routing tables except the local one."""
     change = ("ip", "rule")

@@ -48,15 +48,19 @@ def named(name: str, version: str = "6") -> dict[str, object]:
 
 
 class Script:
-    """`queries`: those of the requests so far. After the last response, further requests get none."""
+    """`queries`, `accepted`: queries and media types of the requests so far. After the last response, further requests
+    get none.
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self.queries: list[dict[str, str]] = []
+        self.accepted: list[str] = []
         self._answers = list(answers)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Return the next response."""
         self.queries.append(dict(request.query))
+        self.accepted.append(request.headers["Accept"])
         answer = self._answers.pop(0) if self._answers else Answer(b"", Then.SILENCE)
         response = web.StreamResponse(status=answer.status)
         await response.prepare(request)

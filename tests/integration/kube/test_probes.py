@@ -178,6 +178,26 @@ async def test_after_a_list_the_first_write_needs_no_read(kube: ApiClient) -> No
     assert [query.get("force") for query in script.queries] == [None, "true"]
 
 
+async def test_lists_and_writes_get_no_statuses_back(kube: ApiClient, probe: ProbeRef) -> None:
+    """A status with 25 hops takes 100 kB of memory as JSON values."""
+    found = b'{"metadata": {"namespace": "default", "name": "a", "uid": "u", "resourceVersion": "3"}}'
+    script = Script(
+        Answer(b'{"metadata": {"resourceVersion": "5"}, "items": []}'), Answer(found), Answer(found)
+    )
+    async with serving(script) as client:
+        probes = Probes(client)
+        await probes.list_refs()
+        assert await probes.write(ProbeRef("default", "a", "u"), {}) == Written()
+    assert script.accepted == [rest.METADATA_LIST, rest.METADATA, rest.METADATA]
+    await Probes(kube).write(probe, {"summary": "21/21 hops ok"})
+    (page,) = [page async for page in rest.pages(kube, PROBES, {}, accept=rest.METADATA_LIST)]
+    assert isinstance(page["items"], list)
+    read = await rest.request(kube, "GET", f"{PROBES}/landing", {}, accept=rest.METADATA)
+    for each in (*page["items"], read):
+        assert each["metadata"]["uid"] == probe.uid
+        assert not {"spec", "status"} & each.keys()
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -13,7 +13,7 @@ from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.rules import conclude
-from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.curl import CurlExit
 from datapath_probe.sources.maps import conntrack
@@ -99,3 +99,44 @@ def test_without_a_hop_that_diverts_packets_the_application_is_not_named(name: s
         HopName.LOCALITY_LOOKUP,
         HopName.IPCACHE_LOOKUP,
     )
+
+
+def unreached(run: PathRun) -> PathRun:
+    """The run as if the destination's node had no entry of the connection, although it answers all look-ups."""
+    backend = run.plan.backends[0]
+    fact = conntrack.in_entry(
+        ends(run)[1], run.plan.source.ip, run.request.local_port, backend.ip, backend.port
+    )
+    readings = dict(run.evidence.readings)
+    absent = Answer(254, b"null\n", b"", 0.0, 0.0)
+    readings[fact] = (absent, absent)
+    return replace(run, evidence=Evidence(readings))
+
+
+def test_a_response_of_something_else_is_not_the_applications() -> None:
+    run = unreached(reporting(recorded("healthy-cross-node"), http_code=404))
+    diagnosis = diagnose(run)
+    assert diagnosis.rule == "answered_by_another"
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.UNEXPECTED_STATUS)
+    assert "although no packet of this connection reached the pod" in diagnosis.message
+    assert diagnosis.divergence is None
+
+
+def test_a_response_that_came_from_the_pod_is_the_applications() -> None:
+    diagnosis = diagnose(reporting(recorded("healthy-cross-node"), http_code=404))
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.DESTINATION_RESPONSE
+
+
+def test_a_refusal_without_evidence_from_the_destinations_node_is_not_laid_to_the_application() -> None:
+    run = recorded("connection-refused")
+    backend = run.plan.backends[0]
+    fact = conntrack.in_entry(
+        ends(run)[1], run.plan.source.ip, run.request.local_port, backend.ip, backend.port
+    )
+    readings = dict(run.evidence.readings)
+    readings[fact] = (Unavailable("EvidenceTimeout", "no answer within 5 s"),) * 2
+    diagnosis = diagnose(replace(run, evidence=Evidence(readings)))
+    assert (diagnosis.verdict, diagnosis.divergence) == (ProbeVerdict.BROKEN, None)
+    assert "is known to have reached the pod" in diagnosis.message
+    assert "no process listens" not in diagnosis.message

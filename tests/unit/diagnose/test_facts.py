@@ -8,6 +8,7 @@ from datapath_probe.evidence.store import Evidence
 from datapath_probe.sources.agent import map_pressure
 from datapath_probe.sources.iproute2 import uptime
 from datapath_probe.sources.maps import conntrack
+from unit.diagnose.altered_runs import pinned_link
 from unit.recorded import recorded
 from unit.sources.golden import printed
 
@@ -38,4 +39,8 @@ def test_a_run_with_all_evidence_reads_no_more() -> None:
     run = recorded("healthy-cross-node")
     pressure = [map_pressure.fact(node.name) for node in run.plan.nodes]  # newer than the recording
     evidence = run.evidence.adding(pressure, [printed("[]")] * len(pressure))
+    run = replace(run, evidence=evidence)
+    links = facts_of(run)
+    assert {fact.kind for fact in links} == {FactKind.ENDPOINT_PROGRAM_LINK, FactKind.DEVICE_PROGRAM_LINK}
+    evidence = evidence.adding(links, [pinned_link(run, fact) for fact in links])
     assert facts_of(replace(run, evidence=evidence)) == []

@@ -11,13 +11,14 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Witness
-from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
 from datapath_probe.sources.agent import agent_endpoint, policy_selectors
+from datapath_probe.sources.iproute2 import links
 from unit.diagnose.verdict.test_loss_counters import silent
 from unit.kinds import entry_of
 from unit.recorded import recorded
@@ -146,6 +147,43 @@ def behind_l7_policy(name: str) -> PathRun:
         for fact, answers in run.evidence
     }
     return replace(run, evidence=Evidence(readings))
+
+
+def to_proxy(run: PathRun, answer: Answer) -> PathRun:
+    """The run with this route for packets with the mark of the proxy on the destination's node, read twice."""
+    pod = target(run)
+    fact = links.marked_route_to(pod.node.name, pod.ip, 0x200)
+    assert fact in facts_of(run)
+    return replace(run, evidence=Evidence({**dict(run.evidence), fact: (answer, answer)}), second_look=True)
+
+
+PROXY_ROUTE = '[{"type":"local","dst":"10.244.1.9","dev":"lo","table":"2004","mark":512,"cache":["local"]}]\n'
+PAST_PROXY = '[{"dst":"10.244.1.9","dev":"cilium_host","prefsrc":"10.244.1.115","mark":512,"cache":[]}]\n'
+NOWHERE = Answer(2, b"", b"RTNETLINK answers: Network is unreachable\n", 0.0, 0.0)
+
+
+@pytest.mark.parametrize("answer", [printed(PAST_PROXY), NOWHERE])
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("healthy-cross-node", ProbeVerdict.DEGRADED), ("destination-link-down", ProbeVerdict.BROKEN)],
+)
+def test_a_node_that_does_not_deliver_packets_to_the_proxy_is_named(
+    name: str, verdict: ProbeVerdict, answer: Answer
+) -> None:
+    diagnosis = diagnose(to_proxy(behind_l7_policy(name), answer))
+    assert (diagnosis.verdict, diagnosis.reason) == (verdict, Reason.ROUTING_RULE_MISSING)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.INGRESS_POLICY
+    assert "table 2004" in diagnosis.divergence.message
+
+
+def test_what_the_proxy_does_with_packets_is_not_followed() -> None:
+    diagnosis = diagnose(to_proxy(behind_l7_policy("healthy-cross-node"), printed(PROXY_ROUTE)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+
+
+def test_only_a_path_through_the_proxy_depends_on_its_rule() -> None:
+    assert not [fact for fact in facts_of(recorded("healthy-cross-node")) if fact.get("mark")]
 
 
 def _number(pod: PodFacts) -> int:

@@ -44,7 +44,9 @@ def unresolved(name: str, total_s: float = 0.02, *, exit_code: int = 6) -> PathR
     times = {"time_namelookup": 0, "time_connect": 0, "time_starttransfer": 0, "time_total": total_s}
     report_ = json.dumps(report | nothing | times | {"errormsg": "Could not resolve host"}).encode()
     failed = replace(reading, exit_code=exit_code, stderr=report_, stdout=b"")
-    plan = replace(run.plan, nameserver=Nameserver(frontend, run.plan.backends))
+    timeout_s = max(total_s, run.plan.request.timeout_s)  # otherwise curl had ended before
+    sent = replace(run.plan.request, timeout_s=timeout_s)
+    plan = replace(run.plan, nameserver=Nameserver(frontend, run.plan.backends), request=sent)
     return replace(
         run, plan=plan, plan_after=plan, request=replace(run.request, reading=failed), second_look=True
     )

@@ -8,6 +8,7 @@ from datapath_probe.diagnose.engine import diagnose
 from unit.recorded import names, recorded
 
 HEALTHY = [
+    "healthy-beside-ipsec-policies-for-other-packets",
     "healthy-cross-node",
     "healthy-from-host-cross-node",
     "healthy-from-host-same-node",
@@ -29,7 +30,6 @@ DEGRADED = {
     "ipcache-wrong-identity": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_IDENTITY),
     "policy-map-lets-through": ("D", HopName.INGRESS_POLICY, Reason.POLICY_MAP_MISMATCH),
     "endpoint-wrong-ifindex": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
-    "from-netdev-attached-twice-destination": ("D", HopName.NODE_ROUTING, Reason.FOREIGN_PROGRAM),
     "to-overlay-attached-twice-source": ("S", HopName.OVERLAY_ENCAPSULATION, Reason.FOREIGN_PROGRAM),
     "reply-program-detached": ("D", HopName.REPLY_PROGRAM, Reason.PROGRAM_MISSING),
     "source-program-detached-direct": ("S", HopName.SOURCE_PROGRAM, Reason.PROGRAM_MISSING),
@@ -41,6 +41,7 @@ BROKEN = {
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "denial-not-enforced": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
     "denial-not-programmed": ("D", HopName.INGRESS_POLICY, Reason.POLICY_NOT_ENFORCED),
+    "destination-address-on-its-node": ("D", HopName.ENDPOINT_LOOKUP, Reason.ADDRESS_CONFLICT),
     "destination-link-down": ("D", HopName.DESTINATION_INTERFACE, Reason.INTERFACE_DOWN),
     "destination-policy-program-missing": ("D", HopName.DESTINATION_PROGRAM, Reason.PROGRAM_MISSING),
     "egress-policy-default-deny": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
@@ -55,6 +56,9 @@ BROKEN = {
     "endpoint-entry-missing-same-node": ("S", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
     "endpoint-wrong-mac": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISMATCH),
     "from-host-endpoint-missing": ("D", HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING),
+    "host-has-no-route-to-the-pods-of-another-node": ("S", HopName.NODE_ROUTING, Reason.NODE_ROUTE_MISSING),
+    "ipsec-policy-blocks-what-arrives": ("D", HopName.OVERLAY_DECAPSULATION, Reason.XFRM_POLICY_DROPS),
+    "reverse-path-rule-drops-replies-to-the-host": ("S", HopName.REPLY_DELIVERY, Reason.NETFILTER_DROPS),
     "frontend-missing": ("S", HopName.SERVICE_LOOKUP, Reason.FRONTEND_MISSING),
     "ipcache-wrong-tunnel-endpoint": ("S", HopName.IPCACHE_LOOKUP, Reason.WRONG_TUNNEL_ENDPOINT),
     "local-policy-elsewhere": ("S", HopName.SERVICE_LOOKUP, Reason.NO_READY_BACKENDS),
@@ -172,6 +176,7 @@ def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str,
 # The application sent this response, or something else did.
 ANSWERED = {
     "connection-refused",
+    "destination-address-on-its-node",
     "to-host-refused",
     "wrong-backend-port",
     "filter-rejects-inside-the-destination",

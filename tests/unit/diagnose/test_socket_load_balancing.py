@@ -59,7 +59,10 @@ def unresolved() -> PathRun:
     absent = {
         q: Answer(254, b"null", b"", 0.0, 0.0) for q, _ in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY
     }
-    return answering(replace(run, request=replace(run.request, reading=failed)), absent)
+    plan = replace(
+        run.plan, request=replace(run.plan.request, timeout_s=10.0)
+    )  # otherwise curl had ended before
+    return answering(replace(run, plan=plan, request=replace(run.request, reading=failed)), absent)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +199,15 @@ def test_another_program_that_sockets_pass_first_is_a_latent_fault(
             HopName.SERVICE_TRANSLATION,
             Reason.FOREIGN_PROGRAM,
         )
+
+
+def test_sockets_that_can_not_be_judged_may_be_the_cause_of_a_name_that_did_not_resolve() -> None:
+    silent = Answer(1, b"", b"find: no such folder", 0.0, 0.0)
+    diagnosis = diagnose(with_sockets(unresolved(), silent, link(1)))
+    assert diagnosis.divergence is None
+    assert diagnosis.segment is not None
+    hops = [finding.hop for finding in diagnosis.findings]
+    assert hops.index(diagnosis.segment.before) >= hops.index(HopName.SERVICE_TRANSLATION)
 
 
 def test_sockets_of_pods_are_read_only_with_socket_load_balancing() -> None:

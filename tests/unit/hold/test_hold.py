@@ -8,6 +8,7 @@ from hold.__main__ import PAGE
 from hold.attack import Attack, Bar
 from hold.catalog import ATTACKS
 from hold.result import BEGIN, END, Result, documented, tried
+from integration.apiserver import MissingProgramError
 
 WITHIN = Bar("ms", at_most=100)
 
@@ -61,6 +62,11 @@ def test_an_attack_that_does_not_end_is_missed() -> None:
     assert tried(endless, limit_s=0.05) == Result(
         "a name", "1 s", "TimeoutError: no end within 0.05 s", "≤ 100 ms", ok=False
     )
+
+
+def test_an_attack_that_can_not_be_tried_here_has_no_result() -> None:
+    with pytest.raises(MissingProgramError):
+        tried(attack(MissingProgramError("needs etcd")))
 
 
 def test_results_replace_those_between_the_marks() -> None:

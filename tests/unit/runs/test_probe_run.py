@@ -1,4 +1,4 @@
-"""Several paths of one run against a recorded cluster: they run concurrently and share answers."""
+"""Several paths of one run against a recorded cluster: they run concurrently and share answers. Simulated time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,6 +24,9 @@ from datapath_probe.runs.cluster_access import ClusterAccess
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun, SharedByRuns
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
+
+# In simulated time, the paths of a run stay in step however busy the machine is.
+pytestmark = pytest.mark.looptime(noop_cycles=2)
 
 OTHERS = "another-pod"
 

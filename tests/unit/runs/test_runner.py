@@ -122,7 +122,8 @@ async def test_a_requested_run_shares_no_answers_with_the_run_before() -> None:
     await runner.run(probe_of(run))
     shared = len(recording.asked)
     await runner.run(probe_of(run), fresh=True)
-    assert set(recording.asked[shared:]) == set(look_ups)
+    answered = {fact for fact, _ in run.evidence}  # facts without an answer are asked in each run
+    assert set(recording.asked[shared:]) & answered == set(look_ups) & answered
 
 
 async def test_an_object_that_changes_during_the_run_makes_it_unknown() -> None:

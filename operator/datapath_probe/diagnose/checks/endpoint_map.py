@@ -16,6 +16,7 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
 from ...sources.agent import agent_endpoint
 from ...sources.agent.agent_endpoint import AgentEndpoint
+from ...sources.client_report import ClientFailure, ClientReport
 from ...sources.maps import lxcmap
 from ...sources.maps.lxcmap import TO_HOST
 from ..context import CheckContext
@@ -23,6 +24,7 @@ from ..datapath.local_delivery import (
     as_inconclusive,
     missing_program,
     not_forwarded,
+    passes_to_stack,
     uses_endpoint_map,
     uses_policy_program,
     wrong_route,
@@ -33,7 +35,9 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
-from ..netstack.netfilter import FORWARDED, filtered
+from ..netstack.kernel_filters import filtered
+from ..netstack.local_addresses import Held, held_by
+from ..netstack.netfilter import FORWARDED
 from ..netstack.packet_model import request_packet
 
 
@@ -51,6 +55,8 @@ def check_locality_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
         hop.programmed("no such endpoint here, so packets leave the node")
         return hop.ok(f"{expected.node} has no endpoint entry for {address}")
     hop.programmed("an endpoint of this node", {"ifindex": record.ifindex, "endpointID": record.endpoint_id})
+    if record.flags & TO_HOST and isinstance(held := held_by(context, expected.node, address), Held):
+        return hop.stale(_conflict(held, context.destination, (Defect.TREATED_AS_LOCAL,)))
     actual_node = context.path.destination_node or "no node"
     return hop.stale(_unexpected_entry(expected.node, address, actual_node, fact))
 
@@ -122,6 +128,9 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         (Defect.HANDED_TO_HOST,) if uses_endpoint_map(context) else (),
         (fact,),
     )
+    held = _held_by_node(context, hop, pod, fact)
+    if isinstance(held, Contradiction):
+        return hop.stale(held)
     if isinstance(agent, Unavailable):
         return hop.stale(missing) if isinstance(record, Absent) else hop.unknown(agent)
     hop.intent(
@@ -141,7 +150,54 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         return hop.stale(contradiction)
     delivered = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
     dropped = _dropped_by_stack(context, pod, agent)
-    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent))
+    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent), held)
+
+
+def _held_by_node(context: CheckContext, hop: HopCheck, pod: PodFacts, fact: Fact) -> Fault:
+    """The pod's address on a device of its own node. Agents change the entry of the endpoint map (`fact`) back and
+    forth, so an earlier reading counts, too; and so do packets of this connection that met the node's stack.
+    """
+    held = held_by(context, hop.expected.node, pod.ip)
+    if not isinstance(held, Held):
+        return held
+    hop.programmed("an address of the node itself, too", {"devices": ", ".join(held.devices)})
+    entries = context.reader.series(fact, lxcmap.parse)
+    answers = (
+        passes_to_stack(context)
+        or any(_hands_to_host(context, entry) for entry in entries)
+        or _met_by_stack(context, pod)
+    )
+    return _conflict(held, pod, (Defect.HANDED_TO_HOST,) if answers else ())
+
+
+def _met_by_stack(context: CheckContext, pod: PodFacts) -> bool:
+    """Whether packets of this connection to the pod met a stack that rejected them: a refusal although none is known to
+    have reached the destination, or a RST for a reply to the source.
+    """
+    connection, report = context.connection, context.report
+    if pod is context.source:
+        return connection.client_reset
+    rejected = isinstance(report, ClientReport) and report.failure is ClientFailure.NOT_CONNECTED
+    return connection.answered_by_other or (rejected and isinstance(connection.incoming, Absent))
+
+
+def _hands_to_host(context: CheckContext, record: lxcmap.EndpointRecord | Absent | Unavailable) -> bool:
+    """Whether the endpoint map passes packets to the node's own stack."""
+    if isinstance(record, Unavailable) or not uses_endpoint_map(context):
+        return False
+    return isinstance(record, Absent) or bool(record.flags & TO_HOST)
+
+
+def _conflict(held: Held, pod: PodFacts | None, defects: tuple[Defect, ...]) -> Contradiction:
+    """An address of a pod that is local to a node, too; no defect if packets of this path do not meet that."""
+    name = f", although it is the address of pod {pod.pod.namespace}/{pod.pod.name}" if pod else ""
+    effect = (
+        "packets for the pod may go to the node's own stack, which answers in the pod's place"
+        if defects
+        else "connections from the node itself do not reach the pod, and none do once the endpoint map follows"
+    )
+    message = f"{held}{name}: {effect}"
+    return Contradiction(Reason.ADDRESS_CONFLICT, message, defects, held.rests_on)
 
 
 def _mismatch(
@@ -196,7 +252,7 @@ def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint
         return
     yield not_forwarded(context, pod, agent, packet, device, Reason.ENDPOINT_ROUTE_MISSING)
     if not context.config.kube_proxy_replacement or not context.path.cross_node:
-        yield filtered(context, node, FORWARDED, packet)
+        yield filtered(context, node, FORWARDED, packet.arriving_at(device))
 
 
 def _other_identity(

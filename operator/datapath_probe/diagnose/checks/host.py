@@ -12,7 +12,6 @@ from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
-from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.maps import ipcache, lxcmap
 from ...sources.maps.conntrack import CtEntry
 from ...sources.maps.ipcache import IpcacheRecord
@@ -94,7 +93,7 @@ def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
     """The node must have an entry for its own address, otherwise packets leave it."""
     finding = _own_address(context, expected, context.address, seen=context.connection.replied)
     hop = context.hop(expected, f"input of {expected.node}")
-    return worst_of(hop, finding, input_blocked(context, expected.node))
+    return worst_of(hop, finding, *input_blocked(context, expected.node))
 
 
 def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -171,13 +170,17 @@ def check_reply_ipcache(context: CheckContext, expected: ExpectedHop) -> Finding
 
 
 def check_reply_delivery(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """The source's node must have an entry for its own address."""
+    """The source's node must have an entry for its own address, and its stack must accept replies from its own pods.
+
+    Replies from another node arrive at its uplink or come out of a tunnel: the hop of the route judges those.
+    """
     client = _client(context)
     if isinstance(client, Unavailable):
         return context.hop(expected, "cilium_lxc").unknown(client)
     finding = _own_address(context, expected, client, seen=context.connection.connected)
-    hop = context.hop(expected, f"programs of {CILIUM_HOST}")
-    return worst_of(hop, finding, fault_to_host(context, expected.node))
+    hop = context.hop(expected, f"input of {expected.node}")
+    faults = [] if context.path.cross_node else list(input_blocked(context, expected.node, reply=True))
+    return worst_of(hop, finding, fault_to_host(context, expected.node), *faults)
 
 
 # ---- both

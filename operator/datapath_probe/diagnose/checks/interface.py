@@ -11,7 +11,7 @@ from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import PodFacts
-from ...sources import netns
+from ...sources import kernel_counters, netns
 from ...sources.agent.agent_endpoint import AgentEndpoint
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links, neighbors, qdisc
@@ -25,7 +25,8 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, LEAVING, filtered, filtered_at_device
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING, LEAVING, filtered_at_device
 from ..netstack.netns import namespace_of
 from ..netstack.pod_routing import misrouted_inside, packets_inside
 from ..netstack.pod_sockets import socket_contradiction
@@ -160,6 +161,8 @@ def _losses(
     yield qdisc_drops(context, node, agent.interface_name, inwards)
     yield qdisc_drops(context, node, agent.container_interface_name, outwards, inside)
     device = agent.container_interface_name
+    if context.outcome.met is False:
+        context.reader.want(kernel_counters.fact(node, namespace))  # for hints
     if uses_policy_program(context):  # otherwise Cilium attaches a program there, which another hop reports
         yield foreign_programs_dropping(context, node, agent.interface_name, Direction.EGRESS, inwards)
     yield foreign_programs_dropping(context, node, device, Direction.INGRESS, inwards, namespace)
@@ -167,7 +170,8 @@ def _losses(
     arriving, leaving = packets_inside(context, pod, device)
     for packet in arriving:
         yield rejected_on_input(context, node, packet, device, Reason.ROUTE_MISSING, inwards, namespace)
-        yield filtered(context, node, ARRIVING, packet, Defect.FILTERED_INTO_POD, namespace)
+        arrived = packet.arriving_at(device)
+        yield filtered(context, node, ARRIVING, arrived, Defect.FILTERED_INTO_POD, namespace)
         yield filtered_at_device(
             context, node, agent.interface_name, "EGRESS", packet, Defect.FILTERED_INTO_POD
         )

@@ -24,8 +24,9 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.attached_programs import Hook, programs
 from ..netstack.fib import rejected_on_input
 from ..netstack.foreign_programs import foreign_program_first, foreign_programs_dropping
-from ..netstack.netfilter import ARRIVING, filtered
-from ..netstack.packet_model import tunnel_packet, uplinks
+from ..netstack.kernel_filters import filtered
+from ..netstack.netfilter import ARRIVING
+from ..netstack.packet_model import arriving_at, tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 
 TO_OVERLAY, FROM_OVERLAY = "cil_to_overlay", "cil_from_overlay"
@@ -132,9 +133,9 @@ def _unless_lost(
     assert sender is not None
     assert receiver is not None  # the path has these hops only with a destination
     node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
-    dropped = filtered(context, node, ARRIVING, packet) if packet else None
-    faults = [dropped]
-    for device in sorted(uplinks(context, sender.node, receiver.node, of=node)):
+    arrived = uplinks(context, sender.node, receiver.node, of=node)
+    faults = [filtered(context, node, ARRIVING, arriving_at(packet, arrived)) if packet else None]
+    for device in sorted(arrived):
         faults.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))
         if packet:
             faults.append(rejected_on_input(context, node, packet, device, Reason.NODE_ROUTE_MISSING))

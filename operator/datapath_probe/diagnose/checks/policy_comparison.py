@@ -12,6 +12,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
+from ..datapath.proxy_routes import proxy_unreachable
 from ..datapath.resolved_policy import Intent, policy_facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
@@ -130,6 +131,9 @@ class Comparison:
             return hop.broken(Reason.POLICY_DENIED, message)
         if entry.proxy_port:
             port = entry.proxy_port
+            unreachable = proxy_unreachable(self.context, hop.expected.node)
+            if unreachable:
+                return hop.fault(unreachable)
             return hop.not_followed(
                 f"the {name} redirects {self.who} to the L7 proxy (port {port}), which is not followed"
             )

@@ -3,7 +3,7 @@ status and wrong body; the application is the cause only of what came from its p
 """
 
 from ...api.reasons import Reason
-from ...evidence.reading import Unavailable
+from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
@@ -31,9 +31,9 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     if context.plan.expect.denied:
         return _unexpected(context, hop, report)
     if report.answered:
-        reason = context.outcome.reason
         if context.outcome.met is False:
-            return hop.broken(reason, context.outcome.message)
+            other = f", although {_not_reached(context)}" if context.connection.answered_by_other else ""
+            return hop.broken(context.outcome.reason, f"{context.outcome.message}{other}")
         return hop.ok(f"HTTP {report.status} in {report.timings.total * 1000:.1f} ms")
     return _failed(context, hop, report)
 
@@ -67,9 +67,16 @@ def _failed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Findi
 
 def _why_refused(context: CheckContext) -> str:
     if context.connection.answered_by_other:
-        return "a RST was received, although no packet of this connection reached the pod"
-    why = "although a process listens" if listens(context) else "no process listens"
-    return f"the pod replied with a RST, {why} on that port"
+        return f"a RST was received, although {_not_reached(context)}"
+    listening = listens(context) if context.to_endpoint else host_sockets.listens(context)
+    why = {True: ", although a process listens on that port", False: ", no process listens on that port"}
+    who = "the pod" if context.to_endpoint else "the host"
+    return f"{who} replied with a RST{why[listening] if listening is not None else ''}"
+
+
+def _not_reached(context: CheckContext) -> str:
+    asked = isinstance(context.connection.incoming, Absent)
+    return f"no packet of this connection {'reached' if asked else 'is known to have reached'} the pod"
 
 
 def _unexpected(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:

@@ -27,9 +27,11 @@ from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack import host_path
 from ..netstack.fib import unforwarded, unroutable
 from ..netstack.foreign_programs import foreign_programs_dropping
+from ..netstack.kernel_filters import filtered
+from ..netstack.local_addresses import Held, held_by
 from ..netstack.mtu import too_small_uplink
-from ..netstack.netfilter import FORWARDED, LEAVING, filtered
-from ..netstack.packet_model import pod_device, request_packet, tunnel_packet, uplinks
+from ..netstack.netfilter import FORWARDED, LEAVING
+from ..netstack.packet_model import arriving_at, pod_device, request_packet, tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 
 _LOOPBACK = "lo"
@@ -49,8 +51,32 @@ def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding
 def _judge(context: CheckContext, expected: ExpectedHop, towards: PodFacts, *, seen: bool) -> Finding:
     """The route to the pod itself with native routing, otherwise to its node."""
     address = towards.ip if context.path.encapsulation is Encapsulation.NONE else None
-    pod = None if context.source.pod.host_network else towards
-    return judge_route(context, expected, towards.node, address, seen, pod)
+    if not context.source.pod.host_network:
+        return judge_route(context, expected, towards.node, address, seen, towards)
+    finding = judge_route(context, expected, towards.node, address, seen)
+    if address or towards is context.source:
+        return finding
+    hop = context.hop(expected, f"route to {towards.ip}")
+    return worst_of(hop, finding, *_outside_tunnel(context, expected.node, towards))
+
+
+def _outside_tunnel(context: CheckContext, node: str, pod: PodFacts) -> Iterator[Fault]:
+    """Packets of a host to a pod that its stack does not give to Cilium, which would send them through the tunnel."""
+    fact = links.route_to(node, pod.ip)
+    route = context.reader.read(fact, links.parse_route)
+    if isinstance(route, Unavailable):
+        yield if_expected(route)
+        return
+    if isinstance(route, links.Route) and route.device == CILIUM_HOST:
+        return
+    held = held_by(context, node, pod.ip)
+    if isinstance(held, Held):
+        message = f"{held}: it does not send packets to the pod"
+        yield Contradiction(Reason.ADDRESS_CONFLICT, message, (Defect.LOST,), held.rests_on)
+        return
+    instead = f": it sends packets {_via(route)}" if isinstance(route, links.Route) else ""
+    message = f"{node} has no route through {CILIUM_HOST} to {pod.ip}, a pod of {pod.node.name}{instead}"
+    yield Contradiction(Reason.NODE_ROUTE_MISSING, message, (Defect.LOST,), (fact,))
 
 
 def judge_route(
@@ -239,7 +265,8 @@ def _forwarded(
 ) -> Iterator[Fault]:
     """The sender's node, whose stack forwards packets from the pod's device."""
     device = pod_device(context, sender)
-    yield filtered(context, node, FORWARDED, replace(packet, devices=device | {uplink, CILIUM_HOST}))
+    forwarded = arriving_at(replace(packet, devices=frozenset({uplink, CILIUM_HOST})), device)
+    yield filtered(context, node, FORWARDED, forwarded)
     if not context.config.bpf_host_routing:
         for name in device:
             yield unforwarded(context, node, packet, name, Reason.NODE_ROUTE_MISSING)
@@ -251,8 +278,8 @@ def _dropped_on_input(
     """The receiver, whose stack forwards packets from its uplink."""
     there = towards.node.name
     arrived = uplinks(context, sender.node, towards.node, of=there)
-    devices = arrived | pod_device(context, towards) | {CILIUM_HOST}
-    yield filtered(context, there, FORWARDED, replace(packet, devices=devices))
+    devices = pod_device(context, towards) | {CILIUM_HOST}
+    yield filtered(context, there, FORWARDED, arriving_at(replace(packet, devices=devices), arrived))
     agent = context.agent_endpoint(towards)
     for device in sorted(arrived):
         yield foreign_programs_dropping(context, there, device, Direction.INGRESS)

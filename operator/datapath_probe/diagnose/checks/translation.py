@@ -13,7 +13,7 @@ from ...sources.maps import conntrack, lbmap
 from ..context import CheckContext
 from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, has_affinity, master_at, programmed_of
 from ..datapath.service_master_slot import reverse_nat_of
-from ..datapath.socket_lb import socket_lb_fault
+from ..datapath.socket_lb import socket_lb_fault, sockets_unread
 from ..failure_model.effect import Defect
 from ..finding.faults import worst_of
 from ..finding.finding import Finding
@@ -44,9 +44,8 @@ def check_service_translation(context: CheckContext, expected: ExpectedHop) -> F
             Reason.NOT_TRANSLATED,
             f"{expected.node} forwarded a packet to {frontend.address} without selecting a backend",
         )
-    return hop.unknown(
-        Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was selected")
-    )
+    unseen = Unavailable(Reason.NOT_OBSERVED, "no trace of this connection shows which backend was selected")
+    return hop.unknown(sockets_unread(context) or unseen)
 
 
 def check_sockets(context: CheckContext, expected: ExpectedHop) -> Finding:

@@ -11,7 +11,7 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Backend
 from ...sources.client_report import ClientReport
 from ...sources.maps.conntrack import CtEntry, TcpFlag
-from ..failure_model.stage import Stage
+from ..failure_model.stage import Stage, stages
 from .flow_events import Events
 from .progress import Progress
 
@@ -102,6 +102,16 @@ class Connection:
         return self.connected and neither and not (self.sent or self.received)
 
     @property
+    def _arrived_at_most(self) -> Stage:
+        """How far requests may have got, if something other than the destination answered as far as is known."""
+        return Stage.SENT if isinstance(self.incoming, Absent) else Stage.RECEIVED
+
+    @property
+    def is_of_another(self) -> bool:
+        """curl's connection says nothing about the destination."""
+        return self.no_conntrack_entries or self.answered_by_other
+
+    @property
     def delivered(self) -> bool:
         """curl got a complete response."""
         return self.report is not None and self.report.answered and self.report.status > 0
@@ -173,8 +183,13 @@ class Connection:
 
     @property
     def answered_by_other(self) -> bool:
-        """A RST was seen, although no packet reached the destination's policy program: something else sent it."""
-        return self.refused and not self.received and isinstance(self.incoming, Absent)
+        """Something other than the destination answered, as far as is known: a RST was seen or curl had a connection,
+        although no packet is known to have reached the destination's policy program.
+        """
+        if self.received or isinstance(self.incoming, Unwritten | None):
+            return False
+        connected = self.connected and self.sent and isinstance(self.incoming, Absent)
+        return self.refused or connected
 
     def progress(self, translates: bool) -> Progress:
         """How far packets got. `translates`: a SVC entry is expected."""
@@ -189,7 +204,7 @@ class Connection:
             reached,
             at_most,
             translates=translates,
-            answered_instead=sent if self.answered_by_other else None,
+            answered_instead=stages(sent, self._arrived_at_most) if self.answered_by_other else frozenset(),
         )
 
     @property
@@ -221,12 +236,14 @@ _MARKS = (
     _Mark(Stage.SENT, lambda c: c.outgoing, lambda c: c.sent),
     _Mark(Stage.RECEIVED, lambda c: c.incoming, lambda c: c.received),
     _Mark(Stage.ANSWERED, lambda c: c.incoming, lambda c: c.answered),
-    # a RST that something else sent is not a reply
+    # what something else sent is not a reply
     _Mark(
-        Stage.REPLIED, lambda c: c.reply_witness, lambda c: c.replied and (c.answered or not c.syn_rejected)
+        Stage.REPLIED,
+        lambda c: c.reply_witness,
+        lambda c: c.replied and (c.answered or not c.syn_rejected) and not c.answered_by_other,
     ),
-    _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.no_conntrack_entries),
-    _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.no_conntrack_entries),
+    _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.is_of_another),
+    _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.is_of_another),
 )
 
 

@@ -35,15 +35,15 @@ class Progress:
     """`reached`: the last stage with a trace. `at_most`: the last stage that evidence does not exclude.
 
     `transfer`: the hops where data of an established connection may be lost. `translates`: the source's program selects
-    a backend. `answered_instead`: the last stage of requests, if a RST arrived although no request reached the
-    destination's endpoint.
+    a backend. `answered_instead`: the last stages that requests may have reached, if an answer arrived although none
+    is known to have reached the destination's endpoint.
     """
 
     reached: Stage
     at_most: Stage
     transfer: frozenset[HopName] = HOPS_BY_STAGE[Stage.CONNECTED]
     translates: bool = True
-    answered_instead: Stage | None = None
+    answered_instead: frozenset[Stage] = frozenset()
 
     def fits(self, predicted: frozenset[Stage]) -> bool:
         """Whether the evidence fits packets whose last trace is of one of these stages."""
@@ -51,7 +51,7 @@ class Progress:
 
     def fits_answer(self, predicted: frozenset[Stage]) -> bool:
         """Whether something other than the destination answered packets whose last trace is of one of these stages."""
-        return any(self._stage(stage) is self.answered_instead for stage in predicted)
+        return any(self._stage(stage) in self.answered_instead for stage in predicted)
 
     def _stage(self, stage: Stage) -> Stage:
         """Without the selection of a backend there is no TRANSLATED stage, only NOTHING."""
@@ -60,7 +60,7 @@ class Progress:
     @property
     def arrived(self) -> bool:
         """Whether packets reached the destination's policy program, and so passed every hop before it."""
-        return self.reached > Stage.SENT
+        return self.reached > Stage.SENT and not self.answered_instead
 
     @property
     def loss_hops(self) -> frozenset[HopName]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
+from ...evidence.parameters import is_name
 from ...evidence.reading import Absent, Unavailable
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, PinnedLink
@@ -36,7 +37,7 @@ def not_held(
     """
     own = [one for one in chain if one.program.startswith(_OWN)]
     filters = [one for one in own if one.attach is AttachKind.TC]
-    linked = [one for one in own if one.attach is not AttachKind.TC]
+    linked = [one for one in own if one.attach is not AttachKind.TC and is_name(one.program)]
     if linked:
         return _by_links(context, hook, linked, filters, defect)
     return _by_priority(context, hook, filters, defect) if len(filters) > 1 else None

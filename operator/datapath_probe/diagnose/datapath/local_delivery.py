@@ -106,6 +106,12 @@ def stack_delivers(context: CheckContext) -> bool:
     return _through_cilium_host(context)
 
 
+def passes_to_stack(context: CheckContext) -> bool:
+    """The same, or packets start in the stack of the pod's node: the source is in its network."""
+    from_here = context.source.pod.host_network and not context.path.cross_node
+    return stack_delivers(context) or from_here
+
+
 def stack_forwards(context: CheckContext) -> bool:
     """Whether the node's stack forwards packets of this path from a pod's device. It accepts only frames with its own
     MAC address.
@@ -154,7 +160,7 @@ def _gate(context: CheckContext, node: str, agent: AgentEndpoint) -> Hook | None
 
 def _stack_device(context: CheckContext, agent: AgentEndpoint) -> str | None:
     """The device that the stack should send packets to; None if it does not deliver them."""
-    if not stack_delivers(context):
+    if not passes_to_stack(context):
         return None
     return agent.interface_name if context.config.routes_to_endpoints else CILIUM_HOST
 

@@ -18,6 +18,7 @@ from ...sources.bpf.socket_lb import CgroupLink, PodSockets, SocketProgram
 from ...sources.client_report import ClientReport
 from ..context import CheckContext
 from ..failure_model.effect import Defect
+from ..finding.faults import if_expected
 from ..finding.hop_check import Contradiction
 
 
@@ -28,6 +29,17 @@ def socket_lb_fault(context: CheckContext) -> Contradiction | None:
         return None
     names = socket_lb.PROGRAMS if context.outcome.met is False else (socket_lb.CONNECT,)
     return next(filter(None, [_fault(context, name) for name in names]), None)
+
+
+def sockets_unread(context: CheckContext) -> Unavailable | None:
+    """Why it is unknown, after a failure, whether the source's sockets are translated."""
+    used = socket_lb_of(context.plan, context.config) and context.plan.family is IpFamily.IPV4
+    if not used or context.outcome.met is not False or not is_uid(context.source.pod.uid):
+        return None
+    link = context.reader.read(socket_lb.link(context.source.node.name), socket_lb.parse_link)
+    sockets = context.reader.read(_sockets_fact(context), socket_lb.parse_of_pod)
+    unread = (one for one in (link, sockets) if isinstance(one, Unavailable))
+    return next((one for one in unread if if_expected(one)), None)
 
 
 def _fault(context: CheckContext, name: str) -> Contradiction | None:

@@ -16,6 +16,7 @@ from .stage import ANYWHERE, Stage, stages
 
 NOTHING, TRANSLATED, SENT, RECEIVED, ANSWERED, REPLIED, CONNECTED, DELIVERED = Stage
 _REJECTS: Final = frozenset({Answer.RST, Answer.ICMP_ERROR})
+_ANY: Final = frozenset(Answer)
 _SILENCE: Final = frozenset({Reason.NO_RESPONSE})
 _UNRESOLVED: Final = frozenset({Reason.DNS_LOOKUP_FAILED, Reason.DNS_TIMEOUT})
 _UNTRANSLATED: Final = frozenset({Reason.NOT_TRANSLATED})
@@ -31,7 +32,7 @@ def at(*stages_: Stage) -> frozenset[Stage]:
 
 
 _lost, _diverted, _passed = (partial(Effect, fate) for fate in (Fate.LOST, Fate.DIVERTED, Fate.PASSED))
-_to_host = partial(_diverted, answers=_REJECTS, responder=_STACK)
+_to_host = partial(_diverted, answers=_ANY, responder=_STACK)
 _to_backend = partial(_diverted, answers=frozenset({Answer.RST, Answer.RESPONSE}), responder=_BACKEND)
 _DATA: Final = _lost(at(CONNECTED))  # the handshake succeeds, then the transfer stalls
 
@@ -238,7 +239,8 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.TAIL_CALL_MISSING: _lost(at(ANSWERED)),
     },
     HopName.REPLY_DELIVERY: {
-        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED)),
+        # the node's stack may send a RST, which looks like one of the source
+        Defect.HANDED_TO_HOST: _diverted(at(ANSWERED), at(REPLIED)),
         Defect.ROUTED_ELSEWHERE: _diverted(at(ANSWERED)),
         # packets reach the node, but not the pod
         Defect.WRONG_INTERFACE: _diverted(at(REPLIED)),

@@ -7,7 +7,7 @@ Source: Linux 6.x `net/ipv4/route.c` (`inet_rtm_getroute`, which `ip route get` 
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
-from ...sources.iproute2 import links
+from ...sources.iproute2 import links, rules
 from ...sources.packet import Packet
 from ..context import CheckContext
 from ..failure_model.effect import Defect
@@ -30,6 +30,14 @@ def rejected_on_input(
     accepted = _decision(context, packet, fact, links.parse_arrival)
     if accepted is not False:
         return accepted if isinstance(accepted, Unavailable) else None
+    of_rules = rules.fact(node, namespace)
+    known = context.reader.read(of_rules, rules.parse)
+    if not isinstance(known, Unavailable) and not any(rule.finds_own_addresses for rule in known):
+        message = (
+            f"{_kernel(node, namespace)} has no rule that looks up table {rules.LOCAL_TABLE}, so it accepts no packets "
+            "to its own addresses"
+        )
+        return Contradiction(Reason.ROUTING_RULE_MISSING, message, (defect,), (fact, of_rules))
     message = (
         f"{_kernel(node, namespace)} rejects packets from {packet.source} to {packet.destination} on {device}: "
         "no such address, a rule, or its reverse path filter"

@@ -9,6 +9,7 @@ others); Cilium 1.18 `pkg/datapath/iptables` (in tunnel mode, packets from pods 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation
 from ...evidence.reading import Unavailable
 from ...plan.plan import NodeFacts
@@ -19,9 +20,11 @@ from ..connection.conntrack_entries import client_address
 from ..context import CheckContext
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
+from .fib import rejected_on_input
 from .foreign_programs import foreign_programs_dropping
-from .netfilter import ARRIVING, FORWARDED, LEAVING, filtered
-from .packet_model import pod_device, request_packet, tunnel_packet, uplinks
+from .kernel_filters import filtered
+from .netfilter import ARRIVING, FORWARDED, LEAVING
+from .packet_model import arriving_at, pod_device, request_packet, tunnel_packet, uplinks
 from .qdisc import qdisc_drops
 
 
@@ -49,25 +52,31 @@ def dropped_on_output(context: CheckContext, uplink: str, *, reply: bool = False
     outer = tunnel_packet(context, ends.sender, ends.receiver) if tunneled else None
     if outer:
         yield filtered(context, here, LEAVING, outer)
-    devices = (
-        pod_device(context, context.source) | pod_device(context, context.destination) | {uplink, CILIUM_HOST}
-    )
-    packet = replace(packet, devices=devices)
+    sender, receiver = pod_device(context, context.source), pod_device(context, context.destination)
+    if reply:
+        sender, receiver = receiver, sender
+    packet = replace(packet, devices=receiver | {uplink, CILIUM_HOST})
     if ends.from_host:
         yield filtered(context, here, LEAVING, packet)
     elif not tunneled and not context.config.bpf_host_routing:
-        yield filtered(context, here, FORWARDED, packet)
+        yield filtered(context, here, FORWARDED, arriving_at(packet, sender))
     for fault in _dropped_on_input(context, ends, packet, tunneled=tunneled):
         yield replace(fault, node=there) if isinstance(fault, Contradiction) else fault
 
 
-def input_blocked(context: CheckContext, node: str) -> Fault:
-    """On one node: a packet filter rule for a pod's packets to the host's stack."""
-    packet = _packet(context, reply=False) if context.outcome.met is False else None
+def input_blocked(context: CheckContext, node: str, *, reply: bool = False) -> Iterator[Fault]:
+    """Faults on one node: a packet filter rule for a pod's packets to the host's stack, or a stack that does not accept
+    them from the pod's device.
+    """
+    packet = _packet(context, reply=reply) if context.outcome.met is False else None
     if packet is None:
-        return None
-    devices = pod_device(context, context.source) | {CILIUM_HOST}
-    return filtered(context, node, ARRIVING, replace(packet, devices=devices))
+        return
+    devices = pod_device(context, context.destination if reply else context.source)
+    yield filtered(
+        context, node, ARRIVING, arriving_at(replace(packet, devices=frozenset({CILIUM_HOST})), devices)
+    )
+    for device in devices:
+        yield rejected_on_input(context, node, packet, device, Reason.NODE_ROUTE_MISSING)
 
 
 def _dropped_on_input(
@@ -76,9 +85,14 @@ def _dropped_on_input(
     """Faults on the receiver. The decapsulation hop judges packets that arrive in a tunnel."""
     there = ends.receiver.name
     arrived = uplinks(context, ends.sender, ends.receiver, of=there)
-    packet = replace(_masqueraded(context, ends, packet), devices=packet.devices | arrived)
+    # what comes out of a tunnel is handed to the stack at Cilium's own device
+    packet = arriving_at(
+        _masqueraded(context, ends, packet), frozenset({CILIUM_HOST}) if tunneled else arrived
+    )
     if ends.to_host:
         yield filtered(context, there, ARRIVING, packet)
+        if packet.input_device:
+            yield rejected_on_input(context, there, packet, packet.input_device, Reason.NODE_ROUTE_MISSING)
     elif not tunneled and not context.config.bpf_host_routing:
         yield filtered(context, there, FORWARDED, packet)
     for device in sorted(arrived) if not tunneled else ():

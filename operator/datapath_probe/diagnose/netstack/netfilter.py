@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from ...addresses import IpAddress
 from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.reading import Unavailable
 from ...sources.client_report import ClientFailure, ClientReport
+from ...sources.iproute2 import links
 from ...sources.netfilter import iptables, nftables
-from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet
+from ...sources.packet import DIVERTS, REDIRECTS, Loss, Packet, Routes, RouteTo
 from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
@@ -55,7 +57,7 @@ def _filtering(
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
     unknown: list[Unavailable] = []
-    for fact, search in _searches(context, node, namespace):
+    for fact, search in _searches(context, node, namespace, translated=namespace is not None):
         if isinstance(search, Unavailable):
             unknown.append(search)
             continue
@@ -68,7 +70,23 @@ def _filtering(
                 return _filters(where, loss, fact, harm)
             if loss:
                 unknown.insert(0, _may_filter(where, loss))
-    return next((reading for reading in map(if_expected, unknown) if reading), None)
+    redirected = None if namespace else _redirected(context, node, hooks, packet, defect)
+    return redirected or next((reading for reading in map(if_expected, unknown) if reading), None)
+
+
+def _redirected(
+    context: CheckContext, node: str, hooks: Sequence[str], packet: Packet, defect: Defect
+) -> Contradiction | None:
+    """A rule of the node that certainly sends this packet elsewhere, although it has the address of its destination:
+    Services are translated before.
+    """
+    if context.connection.connected and not context.connection.is_of_another:
+        return None
+    for fact, search in _searches(context, node, None, translated=True):
+        loss = None if isinstance(search, Unavailable) else search(hooks, packet)
+        if isinstance(loss, Loss) and loss.certain and loss.does in (REDIRECTS, DIVERTS):
+            return _filters(f"on {node}", loss, fact, defect)
+    return None
 
 
 def filtered_at_device(
@@ -96,28 +114,31 @@ def filtered_at_device(
 
 
 def _searches(
-    context: CheckContext, node: str, namespace: str | None
+    context: CheckContext, node: str, namespace: str | None, *, translated: bool
 ) -> Iterator[tuple[Fact, _Search | Unavailable]]:
-    """The rule sets to search, each with its fact. On nodes, redirects are normal for Services; inside a pod, a
-    redirect counts like a drop unless there is a connection.
+    """The rule sets to search, each with its fact. `translated`: rules that redirect packets count like those that drop
+    them, unless there is a connection. On nodes such rules are normal for Services, so that one that may match does not
+    count.
     """
-    translated = namespace is not None and (
-        not context.connection.connected or context.connection.no_conntrack_entries
-    )
+    translated = translated and (not context.connection.connected or context.connection.is_of_another)
     of_iptables, of_nft = iptables.fact(node, namespace), nftables.fact(node, namespace)
     filters = context.reader.read(of_iptables, iptables.parse)
     chains = context.reader.read(of_nft, nftables.parse)
-    yield of_iptables, _iptables(filters, translated=translated)
+    routes = partial(_route_to, context, node, namespace)
+    yield of_iptables, _iptables(filters, routes, translated=translated)
     other = context.reader.read(of_iptables, iptables.other_backend)
     if isinstance(other, str):
         of_other = iptables.fact(node, namespace, other)
         filters = context.reader.read(of_other, iptables.parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
-            yield of_other, _iptables(filters, translated=translated)  # otherwise there is no such backend
+            yield (
+                of_other,
+                _iptables(filters, routes, translated=translated),
+            )  # otherwise there is no such backend
     if isinstance(chains, Unavailable):
         yield of_nft, chains
     else:
-        yield of_nft, partial(nftables.loss, chains, translated=translated)
+        yield of_nft, partial(nftables.loss, chains, translated=translated, routes=routes)
 
 
 def _counts(context: CheckContext, loss: Loss) -> bool:
@@ -132,10 +153,21 @@ def _counts(context: CheckContext, loss: Loss) -> bool:
     return syn_rejected or (loss.does == DIVERTS and context.connection.no_conntrack_entries)
 
 
-def _iptables(filters: iptables.Filters | Unavailable, *, translated: bool) -> _Search | Unavailable:
+def _iptables(
+    filters: iptables.Filters | Unavailable, routes: Routes, *, translated: bool
+) -> _Search | Unavailable:
     if isinstance(filters, Unavailable):
         return filters
-    return partial(iptables.loss, filters, translated=translated)
+    return partial(iptables.loss, filters, translated=translated, routes=routes)
+
+
+def _route_to(context: CheckContext, node: str, namespace: str | None, ip: IpAddress) -> RouteTo | None:
+    """The route of the node, or of the pod, to an address; read only if a rule depends on it."""
+    fact = links.pod_route_to(node, namespace, ip) if namespace else links.route_to(node, ip)
+    route = context.reader.read(fact, links.parse_route)
+    if isinstance(route, Unavailable):
+        return None
+    return RouteTo(route.kind, route.device) if isinstance(route, links.Route) else RouteTo()
 
 
 def _filters(where: str, loss: Loss, fact: Fact, defect: Defect) -> Contradiction:

@@ -1,5 +1,7 @@
 """The packets of a run's request and reply between the two nodes, as kernels and packet filters see them."""
 
+from dataclasses import replace
+
 from ...addresses import IpAddress
 from ...plan.plan import NodeFacts, PodFacts
 from ...sources.agent.agent_endpoint import AgentEndpoint
@@ -41,6 +43,13 @@ def request_packet(
     l4 = context.protocol.lower()
     packet = Packet(l4, source, destination, destination_port, source_port, devices, state)
     return packet.of_handshake()
+
+
+def arriving_at(packet: Packet, devices: frozenset[str]) -> Packet:
+    """The packet as it arrives at one of these devices; at which is known if there is only one."""
+    if len(devices) == 1:
+        return packet.arriving_at(*devices)
+    return replace(packet, devices=packet.devices | devices)
 
 
 def pod_device(context: CheckContext, pod: PodFacts | None) -> frozenset[str]:

@@ -9,6 +9,7 @@ from ...api.vocabulary import HOP_ORDER, HopName, HopVerdict
 from ..connection.progress import Progress
 from ..failure_model.effect import Effect
 from ..failure_model.model import is_met_before, possible_causes_of
+from ..failure_model.table import MODEL
 from ..finding.finding import Finding
 from .verdict_input import VerdictInput
 
@@ -49,23 +50,36 @@ def bypass_of(given: VerdictInput) -> Finding | None:
     return next((f for f in _before_wire_loss(given) if _diverts(f, observed.hop)), None)
 
 
-def may_mask(given: VerdictInput, observed: Finding) -> Finding | None:
-    """The first hop that may be the real cause of the failure observed at another hop, but is not proven: it is
-    Unknown, or its defect does not explain how far packets got.
+def may_mask(given: VerdictInput, observed: Finding) -> tuple[Finding, ...]:
+    """The hops that may be the real cause of the failure observed at another hop, but are not proven: they are Unknown,
+    or their defects do not explain how far packets got.
     """
     if observed.certain:
-        return None
+        return ()
     causes = possible_causes_of(observed.reason)
-    candidates = (f for f in given.findings if f.hop in causes and HOP_ORDER[f.hop] < HOP_ORDER[observed.hop])
-    return next(
-        (
-            finding
-            for finding in candidates
-            if (finding.verdict is HopVerdict.UNKNOWN or _diverts(finding, observed.hop))
-            and not _was_passed(given.progress, finding.hop)
-        ),
-        None,
+    return tuple(
+        finding
+        for finding in given.findings
+        if finding.hop in causes
+        and _may_come_before(finding, observed)
+        and (finding.verdict is HopVerdict.UNKNOWN or _diverts(finding, observed.hop))
+        and not _was_passed(given.progress, finding.hop)
     )
+
+
+def _may_come_before(finding: Finding, observed: Finding) -> bool:
+    """Whether packets reach the hop before the observed one, or meet its defects there. Of the latter, one that is not
+    used after the observed failure is Unknown for that reason.
+    """
+    if HOP_ORDER[finding.hop] < HOP_ORDER[observed.hop]:
+        return True
+    met_there = any(
+        effect.met_at
+        and observed.reason in effect.symptoms
+        and is_met_before(finding.hop, effect, observed.hop)
+        for effect in MODEL[finding.hop].values()
+    )
+    return met_there and finding.reason is not Reason.NOT_OBSERVED
 
 
 def _before_wire_loss(given: VerdictInput) -> Iterator[Finding]:

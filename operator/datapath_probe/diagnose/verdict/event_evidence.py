@@ -15,6 +15,7 @@ from ..connection.flow_events import Observation
 from ..connection.progress import Progress
 from ..context import CheckContext
 from ..finding.finding import Finding, Statement
+from .kernel_hints import counted_by_kernels
 from .loss_counters import counted_drops
 
 
@@ -38,6 +39,7 @@ def hints(context: CheckContext) -> Iterator[str]:
     yield from map(str, events.drops)
     if not events.drops:
         yield from counted_drops(context)
+        yield from counted_by_kernels(context)
     for error in events.icmp:
         yield f"ICMP error from {error}"
     yield from lost_events(context)

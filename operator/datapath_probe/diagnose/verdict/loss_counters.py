@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.fact import Fact
 from ...plan.path import ExpectedPath
+from ...sources import kernel_counters
 from ...sources.agent import bpf_metrics
 from ...sources.agent.bpf_metrics import Counter
 from ...sources.iproute2 import links
@@ -42,6 +43,7 @@ def read_counters(reader: EvidenceReader, path: ExpectedPath) -> None:
         if path.encapsulation is not Encapsulation.NONE:
             reader.read(links.counters(node, _device(path)), links.parse_counters)
         reader.read(bpf_metrics.fact(node), bpf_metrics.parse)
+        reader.read(kernel_counters.fact(node), kernel_counters.parse)
 
 
 def wire_loss(context: CheckContext, progress: Progress) -> WireLoss | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...api.reasons import Reason
-from ...api.vocabulary import HopVerdict, ProbeVerdict
+from ...api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from ..connection.progress import Progress, segment_around
 from .adjustments import ADJUSTMENTS
 from .answers import broken_at, lost_in, outcome_text, segment_of, unknown, with_lost_events
@@ -149,16 +149,17 @@ def masked_failure(given: VerdictInput) -> Verdict | None:
     Before `observed_failure`: a segment is better than the wrong hop.
     """
     observed = given.observed
-    masking = may_mask(given, observed) if observed else None
-    if observed is None or masking is None:
+    hidden = may_mask(given, observed) if observed else ()
+    if observed is None or not hidden:
         return None
+    masking = hidden[0]
     message = (
         f"{observed.message}; the cause may be {masking.hop} on {masking.node}, which can't be judged: "
         f"{masking.message}"
     )
     symptom = replace(observed, verdict=HopVerdict.UNKNOWN, reason=masking.reason, message=message)
     findings = tuple(symptom if f is observed else f for f in given.findings)
-    segment = segment_around(findings, (masking.hop, observed.hop))
+    segment = segment_around(findings, (observed.hop, *(finding.hop for finding in hidden)))
     return with_lost_events(
         given,
         Verdict(
@@ -173,15 +174,15 @@ def masked_failure(given: VerdictInput) -> Verdict | None:
 
 
 def answered_by_another(given: VerdictInput) -> Verdict | None:
-    """The connection was refused, although no packet reached the destination: Broken, with a segment.
+    """An answer arrived, although no packet is known to have reached the destination: Broken, with a segment.
 
     After `root_cause`, which names a hop that diverts packets. Before `observed_failure`, which would name the
     application.
     """
-    observed, sent = given.observed, given.progress.answered_instead
-    if observed is None or sent is None or observed.reason is not Reason.CONNECTION_REFUSED:
+    observed, reached = given.observed, given.progress.answered_instead
+    if observed is None or not reached or observed.hop is not HopName.DESTINATION_RESPONSE:
         return None
-    segment = segment_of(given, Progress(sent, sent))
+    segment = segment_of(given, Progress(min(reached), max(reached)))
     verdict = Verdict(
         ProbeVerdict.BROKEN,
         observed.reason,

@@ -16,6 +16,7 @@ from typing import Final
 from ...evidence.delivery import delivery
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
+from ...sources import kernel_counters
 from ...sources.agent import agent_config, map_pressure
 from ...sources.maps.map_keys import MAP_KEYS
 from ...sources.netns import FOLDER as NAMESPACES
@@ -42,6 +43,7 @@ _PACKET: Final = (
     ("protocol", "ipproto"),
     ("source_port", "sport"),
     ("destination_port", "dport"),
+    ("mark", "mark"),
 )
 
 
@@ -200,6 +202,8 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.LINK_COUNTERS: lambda f: ("ip", "-j", "-s", "link", "show", "dev", f.text("device")),
     FactKind.ROUTE: _route,
     FactKind.ROUTES: _routes,
+    FactKind.LOCAL_ADDRESS: lambda f: ("ip", "-j", "addr", "show", "to", f.text("address")),
+    FactKind.ROUTING_RULES: lambda _: ("ip", "-j", "rule", "show"),
     FactKind.NEIGHBOR: lambda f: (
         *("ip", "-j", "neigh", "show", "to", f.text("address")),
         *("dev", f.text("device")),
@@ -213,6 +217,10 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.SOCKETS: lambda f: ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{f.number('port')}"),
     FactKind.IPTABLES_RULES: _iptables,
     FactKind.NFTABLES_RULES: lambda _: _perl("nftables"),
+    FactKind.XFRM_POLICIES: lambda _: ("ip", "-s", "xfrm", "policy", "list"),
+    FactKind.XFRM_DEFAULTS: lambda _: ("ip", "xfrm", "policy", "getdefault"),
+    FactKind.XFRM_STATES: lambda _: ("ip", "xfrm", "state", "list", "nokeys"),
+    FactKind.KERNEL_COUNTERS: lambda _: ("cat", *kernel_counters.FILES),
     FactKind.NAMESPACE_ADDRESSES: lambda _: _in_each_namespace(
         "ip", "-j", "-4", "addr", "show", "scope", "global"
     ),

@@ -80,7 +80,8 @@ class Probes:
         """All existing probes; never a partial list."""
         versions = {}
         try:
-            async for page in rest.pages(self._client, f"/apis/{API_VERSION}/{PLURAL}", {}):
+            path = f"/apis/{API_VERSION}/{PLURAL}"
+            async for page in rest.pages(self._client, path, {}, accept=rest.METADATA_LIST):
                 for raw in elements(page, "items"):
                     versions[_ref(raw)] = _version(raw)
         except ApiError as error:
@@ -98,13 +99,17 @@ class Probes:
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         path = f"{_path(probe.namespace, probe.name)}/status"
-        written = await rest.request(self._client, "PATCH", path, query, body, APPLY, rest.WRITE_TIMEOUT_S)
+        written = await rest.request(
+            self._client, "PATCH", path, query, body, APPLY, rest.WRITE_TIMEOUT_S, accept=rest.METADATA
+        )
         self._versions[probe.uid] = _version(written)
 
     async def _read_version(self, probe: ProbeRef) -> None:
         """Read the probe's resourceVersion. Raises _RecreatedError."""
         path = _path(probe.namespace, probe.name)
-        found = await rest.request(self._client, "GET", path, {}, timeout_s=rest.WRITE_TIMEOUT_S)
+        found = await rest.request(
+            self._client, "GET", path, {}, timeout_s=rest.WRITE_TIMEOUT_S, accept=rest.METADATA
+        )
         if _ref(found) != probe:
             raise _RecreatedError
         self._versions[probe.uid] = _version(found)

@@ -46,13 +46,21 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One next hop: `destination` is a prefix or "default"; gateway and source are None if there is none."""
+    """One next hop: `destination` is a prefix or "default"; gateway and source are None if there is none. `kind` as
+    iproute2 prints it; "local" for an address of the host itself.
+    """
 
     destination: str
     gateway: IpAddress | None
     device: str
     source: IpAddress | None
     mtu: int | None
+    kind: str = "unicast"
+
+    @property
+    def to_itself(self) -> bool:
+        """Whether the kernel delivers packets to its own sockets."""
+        return self.kind == "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,11 @@ def route_to(node: str, ip: IpAddress) -> Fact:
     return Fact.of(FactKind.ROUTE, node, destination=ip)
 
 
+def marked_route_to(node: str, ip: IpAddress, mark: int) -> Fact:
+    """How the node's kernel would deliver a packet to this address with this mark."""
+    return Fact.of(FactKind.ROUTE, node, destination=ip, mark=mark)
+
+
 def routes_for(node: str, ip: IpAddress) -> Fact:
     """All routes of the node's main table that match this address, not only the one that the kernel prefers."""
     return Fact.of(FactKind.ROUTES, node, match=ip)
@@ -108,6 +121,11 @@ def routes_for(node: str, ip: IpAddress) -> Fact:
 def pod_route_to(node: str, namespace: str, ip: IpAddress, source: IpAddress | None = None) -> Fact:
     """How a pod's kernel would send a packet to this address; `source`: the pod's address that it is sent from."""
     return Fact.of(FactKind.ROUTE, node, destination=ip, source=source, namespace=namespace)
+
+
+def holders(node: str, ip: IpAddress) -> Fact:
+    """The devices of the node that have this address."""
+    return Fact.of(FactKind.LOCAL_ADDRESS, node, address=ip)
 
 
 def departure(node: str, packet: Packet, namespace: str | None = None) -> Fact:
@@ -173,6 +191,13 @@ def parse_counters(answer: Answer) -> DeviceCounters:
     )
 
 
+@parser("ip addr show")
+def parse_holders(answer: Answer) -> tuple[str, ...]:
+    """The names of the devices; none if no device has the address."""
+    shown = Json.parse(answer.stdout) if answer.stdout.strip() else ()
+    return tuple(device["ifname"].text() for device in shown if device["ifname"])
+
+
 @parser("ip route show")
 def parse_routes(answer: Answer) -> tuple[Route, ...]:
     """All next hops of the main table: each one of a multipath route, none of a blackhole and similar types."""
@@ -208,6 +233,7 @@ def _route(route: Json, next_hop: Json) -> Route:
         device=device_name(next_hop["dev"].text()),
         source=_address(route["prefsrc"]),
         mtu=mtu.unsigned(32) if mtu else None,
+        kind=route["type"].text("unicast"),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
-from ..packet import DIVERTS, DROPS, REDIRECTS, Loss, Match, Packet
+from ..packet import DIVERTS, DROPS, REDIRECTS, Loss, Match, Packet, Routes, no_routes
 from ..parsing import parser
 from .iptables_match import matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
@@ -79,16 +79,21 @@ def parse(answer: Answer) -> Filters:
 
 
 def loss(
-    filters: Filters, hooks: Sequence[str], packet: Packet, *, translated: bool = False
+    filters: Filters,
+    hooks: Sequence[str],
+    packet: Packet,
+    *,
+    translated: bool = False,
+    routes: Routes = no_routes,
 ) -> Loss | Unavailable | None:
     """The first rule that drops this packet in these built-in chains and has dropped packets: one that certainly
-    matches it, else one that may. `translated`: rules that redirect the packet count too.
+    matches it, else one that may. `translated`: rules that redirect the packet count too. `routes`: those of the host.
     """
 
     def match_rule(rule: Rule[Words]) -> Match:
         # A rule that drops a share of such packets has dropped some, so perhaps this one.
         some = rule.action is Action.LOSE
-        return matches(rule.conditions, packet, arriving="INPUT" in hooks, some=some)
+        return matches(rule.conditions, packet, arriving="INPUT" in hooks, some=some, routes=routes)
 
     return first_loss(filters, hooks, packet, match_rule, translated=translated)
 

@@ -1,14 +1,14 @@
 """Whether an iptables rule matches a packet that is only partly known. Called by `iptables`.
 
-Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic}.c`, as
-`iptables-save` prints them.
+Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype,length,statistic,rpfilter}.c`, as
+`iptables-save` prints them; Linux 6.x `net/ipv4/netfilter/ipt_rpfilter.c`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, ip_network
 
 from ...addresses import IpAddress
-from ..packet import Match, Packet
+from ..packet import Match, Packet, Routes, no_routes
 
 _TARGETS = frozenset({"-j", "-g"})
 _STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})  # each packet has one of them
@@ -16,26 +16,61 @@ _ALL_FLAGS = "FIN,SYN,RST,PSH,ACK,URG"
 _STATISTIC_OPTIONS = frozenset(
     {"--mode", "--probability", "--every", "--packet"}
 )  # they match a share of the packets
+# The reverse path filter: `_passes_reverse_path` reads its options.
+_REVERSE_PATH = ("-m", "rpfilter")
+_LOOSE, _ACCEPT_LOCAL, _INVERT = "--loose", "--accept-local", "--invert"
+_OF_REVERSE_PATH = frozenset({_LOOSE, _ACCEPT_LOCAL, _INVERT, "--validmark"})
+_LOOPBACK = "lo"
 # Modules whose options are known here. Conditions of other modules are unknown.
 _KNOWN_MODULES = frozenset(
     {"tcp", "udp", "comment", "length", "conntrack", "state", "multiport", "iprange", "addrtype"}
 )
 
 
-def matches(words: tuple[str, ...], packet: Packet, *, arriving: bool, some: bool = False) -> Match:
+def matches(
+    words: tuple[str, ...],
+    packet: Packet,
+    *,
+    arriving: bool,
+    some: bool = False,
+    routes: Routes = no_routes,
+) -> Match:
     """Whether all conditions of a rule hold; one that does not hold is enough for NO. `arriving`: the packet is
-    addressed to this host. `some`: ignore conditions that match only a share of the packets.
+    addressed to this host. `some`: ignore conditions that match only a share of the packets. `routes`: those of the
+    host, which are looked up only if all other conditions may hold.
     """
-    found = Match.YES
+    found, by_route = Match.YES, False
     for negated, option, value in _conditions(words):
         if some and (option in _STATISTIC_OPTIONS or (option, value) == ("-m", "statistic")):
+            continue
+        if option in _OF_REVERSE_PATH or (option, value) == _REVERSE_PATH:
+            by_route = True
             continue
         holds = _holds(option, value, packet, arriving)
         if holds is None:
             found = Match.UNKNOWN
         elif holds is negated:
             return Match.NO
+    if by_route:
+        passes = _passes_reverse_path(packet, words, routes)
+        if passes is None:
+            return Match.UNKNOWN
+        return found if passes is not (_INVERT in words) else Match.NO
     return found
+
+
+def _passes_reverse_path(packet: Packet, words: tuple[str, ...], routes: Routes) -> bool | None:
+    """Whether the host would send a packet to the source through the device where this one arrives. A rule for the
+    packet's mark could only decide otherwise if it had one.
+    """
+    if packet.input_device in ("", _LOOPBACK):
+        return True if packet.input_device else None
+    back = routes(packet.source)
+    if back is None:
+        return None
+    if back.kind == "local":
+        return _LOOSE in words or None if _ACCEPT_LOCAL in words else False
+    return back.kind == "unicast" and (_LOOSE in words or back.device == packet.input_device)
 
 
 def _conditions(words: tuple[str, ...]) -> Iterator[tuple[bool, str, str]]:

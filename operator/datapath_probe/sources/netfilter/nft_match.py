@@ -1,7 +1,8 @@
 """Whether the conditions of an nf_tables rule hold for a packet that is only partly known. Called by `nftables`.
 
 The expressions of a rule load properties of the packet into registers and compare them.
-Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft_{meta,payload,bitwise,cmp}.c`.
+Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft_{meta,payload,bitwise,cmp}.c`,
+`net/ipv4/netfilter/nft_fib_ipv4.c`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import TypeVar
 
-from ..packet import Match, Packet
+from ..packet import Match, Packet, Routes, no_routes
+from .nft_fib import result as fib_result
 
 _NAME_OCTETS = 16
 _IPV4 = 2
@@ -63,13 +65,13 @@ class _Size:
 _Value = bytes | _Device | _Size
 
 
-def matches(conditions: Sequence[Expression], packet: Packet) -> Match:
-    """Whether all conditions hold; one that does not hold is enough for NO."""
+def matches(conditions: Sequence[Expression], packet: Packet, routes: Routes = no_routes) -> Match:
+    """Whether all conditions hold; one that does not hold is enough for NO. `routes`: those of the host."""
     registers: dict[int, _Value] = {}
     found = Match.YES
     for condition in conditions:
         try:
-            match = _step(condition, packet, registers)
+            match = _step(condition, packet, registers, routes)
         except KeyError:  # an attribute that this version of the kernel does not have
             match = Match.UNKNOWN
         if match is Match.NO:
@@ -87,7 +89,7 @@ def attribute(attributes: Attributes, name: str, kind: type[T], default: T | Non
     return value
 
 
-def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -> Match:
+def _step(condition: Expression, packet: Packet, registers: dict[int, _Value], routes: Routes) -> Match:
     """Evaluate one expression. Loads write into the registers and always hold."""
     data = condition.data
     match condition.name:
@@ -97,6 +99,9 @@ def _step(condition: Expression, packet: Packet, registers: dict[int, _Value]) -
             return _load(registers, data["NFTA_PAYLOAD_DREG"], _payload(data, packet))
         case "ct" if "NFTA_CT_DREG" in data:
             return _load(registers, data["NFTA_CT_DREG"], _ct(data["NFTA_CT_KEY"], packet))
+        case "fib":
+            flags, wanted = (attribute(data, f"NFTA_FIB_{name}", int) for name in ("FLAGS", "RESULT"))
+            return _load(registers, data["NFTA_FIB_DREG"], fib_result(flags, wanted, packet, routes))
         case "bitwise":
             return _load(registers, data["NFTA_BITWISE_DREG"], _bitwise(data, registers))
         case "byteorder":

@@ -26,7 +26,19 @@ _HEADER = struct.Struct("=IH10xB3x")  # netlink and nfnetlink: length, type, fam
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _TYPE = 0x3FFF  # the other bits are flags
 # Of all other expressions only the name is needed.
-_READ = ("bitwise", "byteorder", "cmp", "counter", "ct", "immediate", "meta", "nat", "payload", "range")
+_READ = (
+    "bitwise",
+    "byteorder",
+    "cmp",
+    "counter",
+    "ct",
+    "fib",
+    "immediate",
+    "meta",
+    "nat",
+    "payload",
+    "range",
+)
 _NUMBERS = (nlmsg_atoms.be32, nlmsg_atoms.be64, nlmsg_atoms.sbe32)
 
 _Decoder = Callable[[bytes], object]
@@ -103,6 +115,9 @@ _DECODERS: Mapping[str, _Decoder] = {
     "NFTA_HOOK_DEVS": _devices,
     "NFTA_RULE_EXPRESSIONS": _expressions,
     "NFTA_EXPR_DATA": bytes,  # its layout depends on the name
+    # pyroute2 has the constants of one for the other
+    "NFTA_FIB_RESULT": lambda octets: int.from_bytes(octets, "big"),
+    "NFTA_FIB_FLAGS": lambda octets: int.from_bytes(octets, "big"),
 }
 
 

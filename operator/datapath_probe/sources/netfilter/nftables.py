@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
-from ..packet import DROPS, REDIRECTS, Loss, Match, Packet
+from ..packet import DROPS, REDIRECTS, Loss, Match, Packet, Routes, no_routes
 from ..parsing import failed, parser
 from .nft_match import Attributes, Conditions, Expression, attribute, matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
@@ -64,14 +64,19 @@ def parse(answer: Answer) -> Chains | Unavailable:
 
 
 def loss(
-    chains: Chains, hooks: Sequence[str], packet: Packet, *, translated: bool = False
+    chains: Chains,
+    hooks: Sequence[str],
+    packet: Packet,
+    *,
+    translated: bool = False,
+    routes: Routes = no_routes,
 ) -> Loss | Unavailable | None:
     """The first rule that drops this packet at these hooks: one that certainly matches it, else one that may.
-    `translated`: rules that redirect the packet count too.
+    `translated`: rules that redirect the packet count too. `routes`: those of the host.
     """
 
     def match_rule(rule: Rule[Conditions]) -> Match:
-        return matches(rule.conditions, packet)
+        return matches(rule.conditions, packet, routes)
 
     return first_loss(chains, hooks, packet, match_rule, translated=translated)
 

@@ -50,15 +50,15 @@ class Kind:
 
 
 class World:
-    """`lags`: how late each request was sent, by namespace, in seconds. `slow`: nodes whose agents answer after
+    """`lags`: how late each request was sent, in seconds. `slow`: nodes whose agents answer after
     `SLOW_ANSWER_S`.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.scheduler = Scheduler(clock, limits.work)
         self.slow: set[str] = set()
-        self.lags: dict[str, list[float]] = {}
-        self.skipped: Counter[str] = Counter()
+        self.lags: dict[Kind, list[float]] = {}
+        self.skipped: Counter[Kind] = Counter()
         self.in_flight: Counter[str] = Counter()  # by source pod
         self.most_in_flight = self.most_of_a_pod = 0
         self._runner = ProbeRunner(Cluster(), AnswerCache(self, clock), self, clock, limits=limits)
@@ -106,7 +106,7 @@ class World:
 
     async def run_request(self, target: ContainerRef) -> Reading:
         kind = self._kinds[target.pod]
-        self.lags.setdefault(kind.namespace, []).append(clock() - self._due[target.pod])
+        self.lags.setdefault(kind, []).append(clock() - self._due[target.pod])
         self.in_flight[target.uid] += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
         self.most_of_a_pod = max(self.most_of_a_pod, self.in_flight[target.uid])
@@ -135,7 +135,7 @@ class World:
         return self._kinds[uid].namespace
 
     def ended(self, uid: str, next_run: NextRun) -> None:
-        self.skipped[self._kinds[uid].namespace] += next_run.skipped
+        self.skipped[self._kinds[uid]] += next_run.skipped
 
 
 class Runs:

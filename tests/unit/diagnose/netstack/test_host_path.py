@@ -157,3 +157,26 @@ def test_a_rule_for_packets_of_a_host_to_pods_is_the_cause() -> None:
 def test_after_a_successful_request_no_filters_are_read(name: str) -> None:
     run = recorded(name)
     assert not [q for q in facts_of(run) if q.kind in (FactKind.IPTABLES_RULES, FactKind.SOCKETS)]
+
+
+REDIRECTS = (
+    "*nat\n:{0} ACCEPT [0:0]\n[3:180] -A {0} -p tcp -m tcp --dport 80 {1} -j REDIRECT --to-ports 9\nCOMMIT\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "redirects"),
+    [
+        ("", True),
+        ("-s 10.99.0.0/16", False),
+        ("-m addrtype --dst-type LOCAL", False),  # as for Services; it may match
+    ],
+)
+def test_a_rule_that_certainly_redirects_packets_for_a_pod_is_the_cause(words: str, redirects: bool) -> None:
+    run = failed("healthy-from-host-cross-node")
+    node = run.plan.source.node.name
+    answers: dict[Fact, Reading] = {iptables.fact(node): printed(REDIRECTS.format("OUTPUT", words))}
+    diagnosis = diagnose(answering(run, answers))
+    named = diagnosis.divergence and (diagnosis.divergence.hop, diagnosis.divergence.reason)
+    assert (named == (THERE, Reason.NETFILTER_DROPS)) is redirects
+    assert not redirects or "redirects the packets" in diagnosis.message

@@ -11,7 +11,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.sources import netns
+from datapath_probe.sources import kernel_counters, netns
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.bpftool import Direction
 from datapath_probe.sources.iproute2 import qdisc, ss, tc_filters
@@ -151,6 +151,21 @@ def test_without_a_listening_socket_or_with_a_full_one_the_pod_has_refused(print
     divergence = with_sockets(printed).divergence
     assert divergence is not None
     assert divergence.hop is RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("counters", "named"),
+    [
+        ("Tcp: InSegs OutRsts\nTcp: 9 0\n", None),
+        ("Tcp: InSegs OutRsts\nTcp: 9 1\n", RESPONSE),
+        ("Tcp: InSegs OutRsts\nTcp: 0 0\n", RESPONSE),  # a kernel of its own inside the pod handles TCP
+    ],
+)
+def test_a_pod_whose_kernel_never_sent_a_reset_has_not_refused(counters: str, named: HopName | None) -> None:
+    run = recorded(REFUSED)
+    run = answered(run, ss.fact(*inside(run), run.plan.backends[0].port), "")
+    divergence = diagnose(answered(run, kernel_counters.fact(*inside(run)), counters)).divergence
+    assert (divergence.hop if divergence else None) is named
 
 
 def unanswered(printed: str) -> Diagnosis:
