@@ -3,12 +3,14 @@
 import asyncio
 import time
 from dataclasses import replace
-from unittest.mock import Mock
+from typing import Any, cast
 
 import pytest
 
 from datapath_probe.api.probe import Probe, ProbeMeta
 from datapath_probe.control.schedule.registry import Registry
+from datapath_probe.control.schedule.scheduler import Scheduler
+from datapath_probe.publish.publisher import Publisher
 from unit.control.harness import body, conditions, running, status_after, trigger
 
 pytestmark = pytest.mark.looptime
@@ -142,9 +144,16 @@ async def test_a_recreated_probe_replaces_the_old_one() -> None:
         assert harness.has_series("probe")
 
 
+class Idle:
+    """A scheduler and a publisher that do nothing."""
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
 def registering_s(number: int) -> float:
     """CPU seconds to register this many probes, without what the scheduler and the publisher do."""
-    registry = Registry(Mock(), Mock())
+    registry = Registry(cast("Scheduler", Idle()), cast("Publisher", Idle()))
     metadata = [body(f"probe-{each}")["metadata"] for each in range(number)]
     began = time.process_time()
     for each in metadata:
@@ -160,7 +169,7 @@ def test_the_cost_of_registering_a_probe_does_not_grow_with_their_number(
         Probe, "from_object", lambda seen: replace(suspended, meta=ProbeMeta.from_object(seen["metadata"]))
     )
     ratio = min(registering_s(4000) / registering_s(500) for _ in range(3))
-    assert ratio < 16, "8 if it is linear"
+    assert ratio < 20, "8 if it is linear, about 90 if all probes are searched for each new one"
 
 
 async def test_a_probe_whose_status_is_not_found_is_forgotten() -> None:
