@@ -39,7 +39,8 @@ async def _largest_lag_s() -> float:
                 world.add(500, kind)
             await asyncio.sleep(OUTAGE_S)
     runs = sum(len(world.lags[kind]) for kind in OUTAGE)
-    if world.skipped.total() or runs < 0.99 * 1000 * OUTAGE_S / 60:  # those of the last moment may not have started
+    # those of the last moment may not have started
+    if world.skipped.total() or runs < 0.99 * 1000 * OUTAGE_S / 60:
         raise RuntimeError(f"only {runs} runs, {world.skipped.total()} were skipped")
     return max(lag for kind in OUTAGE for lag in world.lags[kind])
 
