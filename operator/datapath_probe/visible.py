@@ -5,9 +5,9 @@ Called once for each kind of output, and for the messages of parsers.
 """
 
 # Printable by Unicode's rules, and yet without any width: fillers and selectors of variants.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
-    chr(code) for code in range(0xFE00, 0xFE10)
-}
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U00016fe4"
+) | {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -26,6 +26,7 @@ def test_text_with_glyphs_alone_is_unchanged(text: str) -> None:
         ("\ud800", r"\ud800"),
         ("\u2028\u00a0\u3164\ufe0f", r"\u2028\xa0\u3164\ufe0f"),
         ("\U000e0041", r"\U000e0041"),
+        ("\u180b\u2800\U000e0100", r"\u180b\u2800\U000e0100"),
     ],
 )
 def test_what_has_no_glyph_is_an_escape(hidden: str, shown: str) -> None:

@@ -135,7 +135,8 @@ class FairSlotsByKey:
             async with slots.slot(party):
                 yield
         finally:
-            if slots.is_unused:
+            # a waiter that is canceled while the last holder leaves finds the key gone, or taken by others
+            if slots.is_unused and self._by_key.get(key) is slots:
                 del self._by_key[key]
 
 

@@ -1,4 +1,5 @@
-"""Which status is written next when many wait: urgent ones first, and within both kinds namespaces take turns.
+"""Which status is written next when many wait: urgent ones first, but never without end, and within both kinds
+namespaces take turns.
 
 In: probes whose status is to be written. Out: turns, a limited number at a time. Called by `status_writer`.
 """
@@ -12,11 +13,16 @@ from .interfaces import ProbeRef
 _Lane = dict[str, dict[ProbeRef, asyncio.Future[None]]]  # by namespace, in the order of the next turns
 
 
+URGENT_IN_A_ROW = 3
+"""How many urgent statuses go before one that is not, if both wait."""
+
+
 class WriteTurns:
     """At most `limit` turns at a time, and one of each probe."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
+        self._in_a_row = 0
         self._urgent: _Lane = {}
         self._routine: _Lane = {}
 
@@ -45,7 +51,7 @@ class WriteTurns:
             _add(self._urgent, probe, turn)
 
     def _start(self) -> None:
-        while self._free and (lane := self._urgent or self._routine):
+        while self._free and (lane := self._next_lane()):
             namespace = next(iter(lane))
             waiting = lane.pop(namespace)
             probe = next(iter(waiting))
@@ -55,6 +61,11 @@ class WriteTurns:
             if not turn.cancelled():  # otherwise its task has not noticed yet
                 self._free -= 1
                 turn.set_result(None)
+
+    def _next_lane(self) -> _Lane:
+        urgent = bool(self._urgent) and not (self._routine and self._in_a_row >= URGENT_IN_A_ROW)
+        self._in_a_row = self._in_a_row + 1 if urgent else 0
+        return self._urgent if urgent else self._routine
 
 
 def _add(lane: _Lane, probe: ProbeRef, turn: asyncio.Future[None]) -> None:

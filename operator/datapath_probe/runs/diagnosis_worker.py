@@ -70,6 +70,8 @@ class DiagnosisWorker:
             await process.wait()
 
     async def _call(self, function: Callable[[PathRun], T], run: PathRun) -> T:
+        if self._process and self._process.returncode is not None:  # it was killed while it was idle
+            self._process = None
         process = self._process = self._process or await _started()
         if self._idle:
             self._idle.cancel()
@@ -96,7 +98,12 @@ async def _started() -> Process:
     """A process that is ready. Raises DiagnosisLimitError."""
     paths = os.pathsep.join(filter(None, sys.path))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"{__package__}.diagnosis_process"),
+        *(
+            sys.executable,
+            "-P",
+            "-m",
+            f"{__package__}.diagnosis_process",
+        ),  # -P: no code of the current directory
         stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": paths},

@@ -10,7 +10,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,11 @@ from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
+from datapath_probe.sources.iproute2 import links
 from integration.kube.exec_server import ExecServer, exec_server
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
+from unit.sources.golden import printed
 
 WHOLE, BROKEN = "healthy-same-node", "endpoint-entry-missing-same-node"
 BUDGET_S, AMPLE_S = 2.0, 20.0
@@ -154,8 +156,16 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await client.close()
 
 
+def with_routes(run: PathRun) -> PathRun:
+    """The run with the routes from its node to its pods, which are newer than the recording."""
+    pods = [run.plan.source.ip, *(backend.ip for backend in run.plan.backends)]
+    facts = [links.route_to(run.plan.source.pod.node, ip) for ip in pods]
+    routes = [printed(json.dumps([{"dst": str(ip), "dev": "cilium_host", "flags": []}])) for ip in pods]
+    return replace(run, evidence=run.evidence.adding(facts, routes))
+
+
 async def timed(bench: Bench, name: str, mode: str, budget_s: float = BUDGET_S) -> Diagnosis:
-    run = recorded(name)
+    run = with_routes(recorded(name))
     bench.install(run, mode)
     began = time.monotonic()
     diagnosis = await bench.diagnosis(run, budget_s)

@@ -192,6 +192,27 @@ async def test_keys_have_slots_of_their_own_and_unused_ones_are_dropped() -> Non
     assert not nodes._by_key
 
 
+async def test_a_waiter_that_is_canceled_while_the_holder_leaves_takes_no_slot_of_others() -> None:
+    nodes = FairSlotsByKey(1)
+    holding: list[str] = []
+
+    async def hold(name: str) -> None:
+        async with nodes.slot("node1", "default"):
+            holding.append(name)
+            await asyncio.sleep(1)
+
+    both = [asyncio.create_task(hold(name)) for name in ("holder", "waiter")]
+    await settled()
+    for task in both:
+        task.cancel()
+    assert all(
+        isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*both, return_exceptions=True)
+    )
+    await asyncio.gather(hold("next"), hold("last"))
+    assert holding == ["holder", "next", "last"]
+    assert not nodes._by_key
+
+
 PARTIES = "abcdef"
 KINDS = ["start", "begun", "end", "cancel", "cancel while one ends"]
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(PARTIES)), max_size=80)

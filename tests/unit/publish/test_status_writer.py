@@ -184,6 +184,20 @@ async def test_urgent_statuses_go_first_also_if_they_become_urgent_while_they_wa
     assert [summary for _, summary in server.seen].count("news") == 2
 
 
+async def test_urgent_statuses_without_end_leave_turns_to_others(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.takes_s = 1
+    status_writer.put(ref("quiet", "shop"), status("routine"), urgent=False)
+    await asyncio.sleep(2)
+    for second in range(60):
+        for number in range(20):
+            status_writer.put(ref(f"flapping-{number}"), status(f"news {second}"), urgent=True)
+        status_writer.put(ref("quiet", "shop"), status(f"routine {second}"), urgent=False)
+        await asyncio.sleep(1)
+    assert sum(str(summary).startswith("routine") for _, summary in server.seen) >= 2
+
+
 async def test_namespaces_take_turns(status_writer: StatusWriter, server: ApiServer) -> None:
     server.takes_s = 1
     for number in range(100):

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,12 @@ def with_rules(number: int) -> PathRun:
     run = recorded(FILTERED)
     rules = f"*filter\n:INPUT ACCEPT [0:0]\n{OTHERS * number}{DROP}COMMIT\n"
     return answered(run, iptables.fact(*inside(run)), rules)
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions of this module can be imported by another process."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
 
 
 @pytest.fixture
@@ -126,6 +133,22 @@ async def test_a_call_does_not_wait_for_others_without_end() -> None:
         await worker.call(process_of, recorded(FILTERED))
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
+
+
+async def test_a_process_that_was_killed_while_it_was_idle_is_replaced(worker: DiagnosisWorker) -> None:
+    killed = await worker.call(process_of, recorded(FILTERED))
+    assert worker._process is not None
+    worker._process.kill()
+    await worker._process.wait()
+    assert await worker.call(process_of, recorded(FILTERED)) != killed
+
+
+async def test_the_process_runs_no_code_of_the_current_directory(
+    worker: DiagnosisWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "resource.py").write_text("raise SystemExit('code of the current directory')")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(await worker.call(process_of, recorded(FILTERED)), int)
 
 
 async def test_an_idle_process_ends() -> None:

@@ -28,10 +28,11 @@ class NamespaceLimit:
     def remove(self, probe: ProbeMeta) -> str | None:
         """Remove a probe, if it was added. Returns the uid of one that may run now."""
         ages = self._by_age.get(probe.namespace, [])
-        if _age(probe) not in ages:
+        place = bisect_left(ages, _age(probe))
+        if ages[place : place + 1] != [_age(probe)]:
             return None
         admitted = self.admits(probe)
-        ages.remove(_age(probe))
+        del ages[place]
         if not ages:
             del self._by_age[probe.namespace]
         if self.limit is None or len(ages) < self.limit or not admitted:
