@@ -5,7 +5,7 @@ from typing import Any
 
 import fastjsonschema
 
-from datapath_probe.api.schema import crd
+from datapath_probe.api.crd.schema import crd
 
 
 def _closed(schema: Any) -> Any:

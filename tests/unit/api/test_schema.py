@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from datapath_probe.api.reference import page
-from datapath_probe.api.schema import crd
+from datapath_probe.api.crd.reference import page
+from datapath_probe.api.crd.schema import crd
 
 Schema = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datapath_probe.api.schema import crd
+from datapath_probe.api.crd.schema import crd
 from datapath_probe.api.status import Counters, ProbeStatus
 from datapath_probe.api.upgrade import DEPRECATED, RETIRED, upgraded
 from unit.api.statuses import largest_status

@@ -1,100 +1,36 @@
 """A program with a name of Cilium's counts as the agent's own only if a link or a filter of the agent holds it."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
-from datapath_probe.diagnose.engine import diagnose, facts_of
-from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.run.run import PathRun
-from datapath_probe.evidence.fact import Fact
-from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.diagnose.engine import diagnose
+from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.store import Evidence
-from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool, map_layout
-from unit.diagnose.altered_runs import ends, pinned_link
+from unit.diagnose.altered_runs import ends
+from unit.diagnose.datapath.held_programs import (
+    HEALTHY,
+    LINKS,
+    LOST,
+    OLD,
+    TCX_IN,
+    TCX_OUT,
+    D,
+    S,
+    Shown,
+    changed,
+    device,
+    extra,
+    finding,
+    on_node,
+    printed,
+    twice,
+)
 from unit.recorded import recorded
-
-HEALTHY, LOST = "healthy-cross-node", "overlay-dropped-on-the-wire"
-LINKS = {FactKind.ENDPOINT_PROGRAM_LINK, FactKind.DEVICE_PROGRAM_LINK}
-S, D = 0, 1
-OLD = 7777
-TCX_IN, TCX_OUT = "tcx/ingress", "tcx/egress"
-
-Shown = list[dict[str, Any]]
-Change = Callable[[Shown], Shown]
-
-
-def printed(shown: object, exit_code: int = 0) -> Answer:
-    return Answer(exit_code, json.dumps(shown).encode(), b"", 0.0, 0.0)
-
-
-def twice(run: PathRun, answers: dict[Fact, Reading]) -> PathRun:
-    """The run with these answers, and all answers read twice."""
-    readings = {fact: (known[-1], known[-1]) for fact, known in run.evidence}
-    readings |= {fact: (answer, answer) for fact, answer in answers.items()}
-    return replace(run, evidence=Evidence(readings), second_look=True)
-
-
-def on_node(run: PathRun, before: PathRun | None = None) -> PathRun:
-    """The run, with the links that its agents pin for the programs that it, or the one before it, has attached."""
-    while links := [fact for fact in facts_of(run) if fact.kind in LINKS]:
-        run = twice(run, {fact: pinned_link(before or run, fact) for fact in links})
-    return run
-
-
-def device(run: PathRun, at: int, name: str) -> Fact:
-    """The programs on a device of the source's node (0) or the destination's (1); "lxc" is the pod's."""
-    pods = run.plan.source, run.plan.backends[0].pod_facts
-    node = ends(run)[at]
-    if name != "lxc":
-        return bpftool.attached(node, name)
-    pod = pods[at]
-    assert pod is not None
-    assert pod.endpoint is not None
-    held = (
-        json.loads(reading[-1].stdout)
-        for fact, reading in run.evidence
-        if fact.node == node and fact.kind is FactKind.AGENT_ENDPOINT and isinstance(reading[-1], Answer)
-    )
-    [interface] = [
-        shown[0]["status"]["networking"]["interface-name"]
-        for shown in held
-        if shown[0]["id"] == pod.endpoint.endpoint_id
-    ]
-    return bpftool.attached(node, interface)
-
-
-def changed(run: PathRun, attached: Fact, change: Change) -> PathRun:
-    """The run with other programs on a device; its agents' links are as before."""
-    before = on_node(run)
-    answer = before.evidence.latest(attached)
-    [shown] = json.loads(answer.stdout) if isinstance(answer, Answer) else [{"xdp": [], "tc": []}]
-    return on_node(twice(before, {attached: printed([{**shown, "tc": change(shown["tc"])}])}), before)
-
-
-def extra(kind: str, program: str, *, first: bool = True, **fields: object) -> Change:
-    """Another program at this side of the device."""
-
-    def change(shown: Shown) -> Shown:
-        dev = shown[0] if shown else {"devname": "eth0", "ifindex": 2}
-        old = {"devname": dev["devname"], "ifindex": dev["ifindex"], "kind": kind, "name": program}
-        one = {**old, "prog_id": OLD, "link_id": OLD, **fields}
-        return [one, *shown] if first else [*shown, one]
-
-    return change
-
-
-def finding(diagnosis: Diagnosis, hop: HopName) -> tuple[HopVerdict, Reason, str]:
-    found = next(one for one in diagnosis.findings if one.hop is hop)
-    return found.verdict, found.reason, found.message
-
 
 PLACES = [
     (S, "lxc", TCX_IN, "cil_from_container", HopName.SOURCE_PROGRAM),
@@ -249,75 +185,6 @@ def test_netkit_devices_have_links_of_their_endpoint() -> None:
     assert (diagnosis.divergence.hop, diagnosis.reason) == (HopName.SOURCE_PROGRAM, Reason.FOREIGN_PROGRAM)
 
 
-def by_tc(run: PathRun, attached: Fact, *programs: int) -> PathRun:
-    """The run with tc filters instead: `cil_from_overlay` at the ingress, in order."""
-
-    def change(shown: Shown) -> Shown:
-        own = [
-            {**one, "kind": "clsact/ingress", "id": number, "prog_id": None, "link_id": None}
-            for one in shown
-            if one["kind"] == TCX_IN
-            for number in programs
-        ]
-        return [*own, *(one for one in shown if one["kind"] == TCX_OUT)]
-
-    return changed(run, attached, change)
-
-
-def filters(*programs: tuple[int, int]) -> Answer:
-    """Priority and program of each filter, as `tc filter show` prints them."""
-    shown: Shown = []
-    for priority, number in programs:
-        head = {"protocol": "all", "pref": priority, "kind": "bpf", "chain": 0}
-        options = {"handle": "0x1", "bpf_name": "cil_from_overlay-cilium_vxlan", "direct-action": True}
-        shown += [head, {**head, "options": {**options, "prog": {"id": number, "name": "cil_from_overlay"}}}]
-    return printed(shown)
-
-
-def tc_fact(run: PathRun) -> Fact:
-    node = ends(run)[D]
-    return Fact.of(FactKind.TC_FILTERS, node, device="cilium_vxlan", direction="ingress")
-
-
-def test_a_single_tc_filter_needs_no_link() -> None:
-    healthy = recorded(HEALTHY)
-    run = by_tc(healthy, device(healthy, D, "cilium_vxlan"), 21)
-    assert diagnose(run).verdict is ProbeVerdict.HEALTHY
-    assert tc_fact(run) not in facts_of(run)
-
-
-@pytest.mark.parametrize(
-    ("priority", "words"),
-    [
-        (2, "program 21 (cil_from_overlay) runs before the agent's own, program 22"),
-        (1, "program 22 (cil_from_overlay) is attached behind the agent's own, program 21"),
-    ],
-)
-def test_of_two_tc_filters_the_agents_own_has_its_priority(priority: int, words: str) -> None:
-    healthy = recorded(HEALTHY)
-    node = ends(healthy)[D]
-    run = by_tc(healthy, device(healthy, D, "cilium_vxlan"), 21, 22)
-    assert tc_fact(run) in facts_of(run)
-    known = run.evidence.latest(agent_config.fact(node))
-    assert isinstance(known, Answer)
-    line = f"{agent_config.FOLDER}/bpf-filter-priority:{priority}\n".encode()
-    config = replace(known, stdout=known.stdout + line)
-    run = twice(run, {tc_fact(run): filters((1, 21), (2, 22)), agent_config.fact(node): config})
-    verdict, reason, message = finding(diagnose(run), HopName.OVERLAY_DECAPSULATION)
-    assert (verdict, reason) == (HopVerdict.STALE, Reason.FOREIGN_PROGRAM)
-    assert message.startswith(words)
-
-
-def test_a_tc_filter_left_behind_a_link_is_a_latent_fault() -> None:
-    healthy = recorded(HEALTHY)
-    left = extra(
-        "clsact/ingress", "cil_from_overlay-cilium_vxlan", first=False, id=OLD, prog_id=None, link_id=None
-    )
-    diagnosis = diagnose(changed(healthy, device(healthy, D, "cilium_vxlan"), left))
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.FOREIGN_PROGRAM)
-    assert "behind the agent's own" in diagnosis.message
-
-
 def test_the_program_that_xdp_runs_is_the_one_of_the_agents_link() -> None:
     run = on_node(recorded(HEALTHY))
     node = ends(run)[D]
@@ -344,59 +211,3 @@ def test_the_first_contradiction_asks_for_both_the_chain_and_the_link_again() ->
     pin = bpftool.device_link(attached.node, "cilium_vxlan", "cil_from_overlay")
     assert diagnosis.needs_second_look
     assert {attached, pin} <= diagnosis.confirm
-
-
-HOSTS = [
-    ("healthy-from-host-cross-node", S, TCX_OUT, "cil_from_host", HopName.OVERLAY_ENCAPSULATION),
-    ("healthy-from-host-cross-node", S, TCX_IN, "cil_to_host", HopName.REPLY_DELIVERY),
-    ("healthy-from-host-same-node", S, TCX_OUT, "cil_from_host", HopName.DESTINATION_PROGRAM),
-    ("healthy-to-host-cross-node", S, TCX_OUT, "cil_from_host", HopName.REPLY_DELIVERY),
-    ("healthy-to-host-same-node", S, TCX_OUT, "cil_from_host", HopName.REPLY_DELIVERY),
-]
-
-
-def with_cilium_host(run: PathRun, node: str, *left_out: str) -> PathRun:
-    """The run with the programs of `cilium_host`, which it did not record."""
-    own = [(TCX_IN, "cil_to_host", 31), (TCX_OUT, "cil_from_host", 32)]
-    tc = [
-        {
-            "devname": "cilium_host",
-            "ifindex": 3,
-            "kind": kind,
-            "name": name,
-            "prog_id": number,
-            "link_id": number,
-        }
-        for kind, name, number in own
-        if name not in left_out
-    ]
-    return twice(run, {bpftool.attached(node, "cilium_host"): printed([{"xdp": [], "tc": tc}])})
-
-
-@pytest.mark.parametrize(("name", "at", "kind", "program", "hop"), HOSTS)
-def test_packets_of_a_host_pass_the_programs_of_cilium_host(
-    name: str, at: int, kind: str, program: str, hop: HopName
-) -> None:
-    node = ends(recorded(name))[at]
-    healthy = with_cilium_host(recorded(name), node)
-    assert diagnose(on_node(healthy)).verdict is ProbeVerdict.HEALTHY
-    diagnosis = diagnose(changed(healthy, bpftool.attached(node, "cilium_host"), extra(kind, program)))
-    assert diagnosis.divergence is not None
-    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.FOREIGN_PROGRAM)
-    assert (diagnosis.divergence.hop, diagnosis.divergence.node) == (hop, node)
-
-
-@pytest.mark.parametrize(("name", "at", "kind", "program", "hop"), HOSTS)
-def test_only_what_packets_need_is_missed_at_cilium_host(
-    name: str, at: int, kind: str, program: str, hop: HopName
-) -> None:
-    node = ends(recorded(name))[at]
-    run = on_node(with_cilium_host(recorded(name), node, program))
-    verdict, reason, _ = finding(diagnose(run), hop)
-    missed = (HopVerdict.STALE, Reason.PROGRAM_MISSING)
-    assert (verdict, reason) == (missed if kind == TCX_OUT else (HopVerdict.OK, Reason.OK))
-
-
-def test_paths_between_pods_do_not_need_cilium_host_with_a_tunnel() -> None:
-    asked = {fact.get("device") for fact in facts_of(recorded(HEALTHY))}
-    assert "cilium_host" not in asked

@@ -1,13 +1,13 @@
-"""docs/api.md, generated from the schema: `python -m datapath_probe.api.reference > docs/api.md`."""
+"""docs/api.md, generated from the schema: `python -m datapath_probe.api.crd.reference > docs/api.md`."""
 
 import json
 from collections.abc import Iterator
 
 from pydantic.json_schema import JsonSchemaValue
 
-from . import group
+from .. import group
+from ..upgrade import DEPRECATED
 from .schema import crd
-from .upgrade import DEPRECATED
 
 _HEAD = f"""\
 <!-- Made by `make crds` from operator/datapath_probe/api. -->

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from . import group
-from .spec import ProbeSpec
-from .status import ProbeStatus
-from .upgrade import DEPRECATED, RETIRED
+from .. import group
+from ..spec import ProbeSpec
+from ..status import ProbeStatus
+from ..upgrade import DEPRECATED, RETIRED
 
 _HEADER = (
     "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"
