@@ -3,12 +3,22 @@
 In: arguments and environment. Out: calls of one module per command. Called by the entry point `datapath-probe`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from .. import __version__
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _setting(flag: str, **settings: Any) -> Callable[[Command], Command]:
+    """An option of the operator, which an environment variable of the same name can set, too."""
+    envvar = flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, envvar=envvar, show_envvar=True, **settings)
+
 
 _kubeconfig = click.option(
     "--kubeconfig",
@@ -44,92 +54,68 @@ def main() -> None:
     show_envvar=True,
     help="Run only the probes in this namespace; repeatable. Default: all namespaces.",
 )
-@click.option(
+@_setting(
     "--cilium-namespace",
     default="kube-system",
-    envvar="CILIUM_NAMESPACE",
-    show_envvar=True,
     help="Namespace of the Cilium agents.",
 )
-@click.option(
+@_setting(
     "--max-concurrent-runs",
     type=click.IntRange(1, 1000),
     default=16,
-    envvar="MAX_CONCURRENT_RUNS",
-    show_envvar=True,
     help="Maximum number of concurrent runs, not counting those that wait.",
 )
-@click.option(
+@_setting(
     "--max-requests-in-flight",
     type=click.IntRange(1, 10_000),
     default=500,
-    envvar="MAX_REQUESTS_IN_FLIGHT",
-    show_envvar=True,
     help="Maximum number of requests in flight.",
 )
-@click.option(
+@_setting(
     "--max-probes-per-namespace",
     type=click.IntRange(1),
-    envvar="MAX_PROBES_PER_NAMESPACE",
-    show_envvar=True,
     help="Run only this many probes of a namespace, the oldest. Default: all.",
 )
-@click.option(
+@_setting(
     "--metrics-host",
-    envvar="METRICS_HOST",
-    show_envvar=True,
     help="Listen address for metrics and health. Default: all addresses.",
 )
-@click.option(
+@_setting(
     "--metrics-port",
     type=click.IntRange(0, 65535),
     default=8080,
-    envvar="METRICS_PORT",
-    show_envvar=True,
     help="Listen port for /metrics.",
 )
-@click.option(
+@_setting(
     "--health-port",
     type=click.IntRange(0, 65535),
     default=8081,
-    envvar="HEALTH_PORT",
-    show_envvar=True,
     help="Listen port for /healthz and /readyz.",
 )
-@click.option(
+@_setting(
     "--save-evidence",
     type=click.Path(file_okay=False, path_type=Path),
-    envvar="SAVE_EVIDENCE",
-    show_envvar=True,
     help="Save the evidence of each run in this directory.",
 )
-@click.option(
+@_setting(
     "--forbid-host-network",
     is_flag=True,
-    envvar="FORBID_HOST_NETWORK",
-    show_envvar=True,
     help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
 )
-@click.option(
+@_setting(
     "--forbid-unsafe-methods",
     is_flag=True,
-    envvar="FORBID_UNSAFE_METHODS",
-    show_envvar=True,
     help="Send only GET and HEAD requests.",
 )
-@click.option(
+@_setting(
     "--forbid-other-users",
     is_flag=True,
-    envvar="FORBID_OTHER_USERS",
-    show_envvar=True,
     help="Send no requests from containers whose runAsUser differs from their pod's, such as the proxy of a mesh.",
 )
-@click.option(
+@_setting(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING"]),
     default="INFO",
-    envvar="LOG_LEVEL",
-    show_envvar=True,
     help="Minimum log level.",
 )
 @click.option("--windows", default="", envvar="TRANSITION_WINDOWS", hidden=True)

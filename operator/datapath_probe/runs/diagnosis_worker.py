@@ -95,15 +95,10 @@ class DiagnosisWorker:
 
 
 async def _started() -> Process:
-    """A process that is ready. Raises DiagnosisLimitError."""
+    """A process that is ready, and runs no code of the current directory (-P). Raises DiagnosisLimitError."""
     paths = os.pathsep.join(filter(None, sys.path))
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-P",
-            "-m",
-            f"{__package__}.diagnosis_process",
-        ),  # -P: no code of the current directory
+        *(sys.executable, "-P", "-m", f"{__package__}.diagnosis_process"),
         stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": paths},
