@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
+from .destination import Destination
 from .durations import seconds
 from .expect import Expect
 from .model import ApiModel, Rule
@@ -17,23 +18,14 @@ from .scalars import (
     Duration,
     HeaderName,
     HeaderValue,
-    Label,
-    PodName,
-    PortNumber,
-    PortNumberOrName,
     RequestPath,
     duration_between,
 )
-from .vocabulary import ExpectedOutcome, FrontendType
+from .source import Source
+from .vocabulary import ExpectedOutcome
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
 """After 1 s the packet is retransmitted, which makes the first drop readable: a ring holds its newest event back."""
-
-
-class Client(StrEnum):
-    """Where curl runs."""
-
-    CONTAINER = "Container"
 
 
 class Protocol(StrEnum):
@@ -64,70 +56,6 @@ class Schedule(ApiModel):
     @property
     def interval_s(self) -> float:
         return seconds(self.interval)
-
-
-class Source(ApiModel):
-    """The pod that sends the request, in the namespace of the probe."""
-
-    pod: PodName
-    """Name of the pod that sends the request."""
-
-    container: Label | None = None
-    """Container of the pod in which curl runs. Default: the container that the pod's annotation
-    kubectl.kubernetes.io/default-container names, otherwise the first container."""
-
-    client: Client = Client.CONTAINER
-    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later."""
-
-
-class PodDestination(ApiModel):
-    """A pod, requested at its own IP address; a pod in the host network at the IP address of its node."""
-
-    name: PodName
-    """Name of the pod."""
-
-    namespace: Label | None = None
-    """Namespace of the pod. Default: the namespace of the probe."""
-
-    port: PortNumber
-    """Port number of the request: 1 to 65535."""
-
-
-class ServiceDestination(ApiModel):
-    """A Service of any type except ExternalName, requested as NAME.NAMESPACE.svc: at its ClusterIP, or if it is
-    headless at the IP addresses of its pods. Or requested at its NodePort."""
-
-    name: Label
-    """Name of the Service."""
-
-    namespace: Label | None = None
-    """Namespace of the Service. Default: the namespace of the probe."""
-
-    port: PortNumberOrName
-    """Port of the Service: its number, 1 to 65535, or its name. The port of a headless Service is not translated: a
-    number is used as it is, a name refers to the port of the pods."""
-
-    frontend: FrontendType = FrontendType.CLUSTER_IP
-    """Which address is requested. ClusterIP: the address that the name resolves to. NodePort: the InternalIP of the
-    source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
-
-
-class Destination(ApiModel):
-    """The destination of the request: exactly one of pod and service."""
-
-    rules: ClassVar = (
-        Rule(
-            "has(self.pod) != has(self.service)",
-            "must specify exactly one of pod and service",
-            lambda destination: (destination.pod is None) != (destination.service is None),
-        ),
-    )
-
-    pod: PodDestination | None = None
-    """A pod, requested at its own IP address."""
-
-    service: ServiceDestination | None = None
-    """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
 
 
 class Header(ApiModel):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..addresses import IpAddress, family_of
+from ..api.destination import Destination as DestinationSpec
+from ..api.destination import PodDestination, ServiceDestination
 from ..api.reasons import Reason
-from ..api.spec import Destination as DestinationSpec
-from ..api.spec import PodDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts

@@ -1,0 +1,57 @@
+"""Where requests of a probe go to. Part of the spec."""
+
+from typing import ClassVar
+
+from .model import ApiModel, Rule
+from .scalars import Label, PodName, PortNumber, PortNumberOrName
+from .vocabulary import FrontendType
+
+
+class PodDestination(ApiModel):
+    """A pod, requested at its own IP address; a pod in the host network at the IP address of its node."""
+
+    name: PodName
+    """Name of the pod."""
+
+    namespace: Label | None = None
+    """Namespace of the pod. Default: the namespace of the probe."""
+
+    port: PortNumber
+    """Port number of the request: 1 to 65535."""
+
+
+class ServiceDestination(ApiModel):
+    """A Service of any type except ExternalName, requested as NAME.NAMESPACE.svc: at its ClusterIP, or if it is
+    headless at the IP addresses of its pods. Or requested at its NodePort."""
+
+    name: Label
+    """Name of the Service."""
+
+    namespace: Label | None = None
+    """Namespace of the Service. Default: the namespace of the probe."""
+
+    port: PortNumberOrName
+    """Port of the Service: its number, 1 to 65535, or its name. The port of a headless Service is not translated: a
+    number is used as it is, a name refers to the port of the pods."""
+
+    frontend: FrontendType = FrontendType.CLUSTER_IP
+    """Which address is requested. ClusterIP: the address that the name resolves to. NodePort: the InternalIP of the
+    source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
+
+
+class Destination(ApiModel):
+    """The destination of the request: exactly one of pod and service."""
+
+    rules: ClassVar = (
+        Rule(
+            "has(self.pod) != has(self.service)",
+            "must specify exactly one of pod and service",
+            lambda destination: (destination.pod is None) != (destination.service is None),
+        ),
+    )
+
+    pod: PodDestination | None = None
+    """A pod, requested at its own IP address."""
+
+    service: ServiceDestination | None = None
+    """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
