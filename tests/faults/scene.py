@@ -19,7 +19,9 @@ from e2e.waiting import until
 from faults.inject import devices, maps
 from faults.inject.endpoint_slices import SLICES, endpoint_slice
 from faults.modes import Mode
+from lab import outside
 from lab.cluster import Lab
+from lab.settings import OUTSIDE_IP
 
 MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
@@ -35,8 +37,6 @@ BOTH = "deathstar"
 """The Service of both deathstars."""
 ABROAD = "abroad"
 """A Service without a selector."""
-ABROAD_IP = "203.0.113.9"
-"""An address that the control-plane node answers for, and that no object has."""
 HEALTH_PORT = 4240
 """The health port of Cilium agents, in the host network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -52,6 +52,8 @@ class Target(StrEnum):
     BOTH = "both"
     LOCAL = "local"
     ABROAD = "abroad"
+    OUTSIDE = "outside"
+    OUTSIDE_NAME = "outside-name"
     NODE_PORT = "node-port"
     HOST = "host"
     OWN_HOST = "own-host"
@@ -162,20 +164,15 @@ class Scene:
         scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
         scene._create_service(ABROAD, scene.far, {"selector": None})
-        scene._reach_abroad()
+        scene._list_outside()
         scene.wait_host_ready()
         return scene
 
-    def _reach_abroad(self) -> None:
-        """An address outside the cluster, listed by hand, with a server: the agent's health port."""
-        body = endpoint_slice(ABROAD, ABROAD_IP, HEALTH_PORT)
+    def _list_outside(self) -> None:
+        """The host outside the cluster, listed by hand."""
+        body = endpoint_slice(ABROAD, OUTSIDE_IP, outside.PORT)
         if self.api.get(f"{SLICES}/{body['metadata']['name']}") is None:
             self.api.create(SLICES, body)
-        gateway = self.node_ip(CONTROL_PLANE)
-        rule = f"PREROUTING -t nat -d {ABROAD_IP} -j DNAT --to-destination {gateway}"
-        self.lab.run(CONTROL_PLANE, "sh", "-c", f"iptables -C {rule} 2>/dev/null || iptables -A {rule}")
-        for node in (self.source, self.destination):
-            self.lab.run(node, "ip", "route", "replace", f"{ABROAD_IP}/32", "via", gateway)
 
     def wait_host_ready(self) -> None:
         """Wait until the pod in the host's network is ready."""
@@ -247,12 +244,12 @@ class Scene:
             case Target.FROM_HOST_TO_FAR | Target.FROM_HOST_TO_NEAR:
                 return to_pod(HOST, self.far if target is Target.FROM_HOST_TO_FAR else self.near)
             case Target.ABROAD:
-                service = {"service": {"name": ABROAD, "port": 80}}
-                return {**self._to_host(self.destination), "destination": service}
-            case Target.HOST:
-                return self._to_host(self.destination)
-            case Target.OWN_HOST:
-                return self._to_host(self.source)
+                return landing(SHIP, {"service": {"name": ABROAD, "port": 80}})
+            case Target.OUTSIDE | Target.OUTSIDE_NAME:
+                host = OUTSIDE_IP if target is Target.OUTSIDE else outside.HOST_NAME
+                return landing(SHIP, {"address": {"host": host, "port": outside.PORT}})
+            case Target.HOST | Target.OWN_HOST:
+                return self._to_host(self.destination if target is Target.HOST else self.source)
             case Target.QUICK:
                 request = {**far["request"], "timeout": "5s"}
                 return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}

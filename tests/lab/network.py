@@ -1,8 +1,8 @@
 """The network of the lab: a bridge in its own network namespace, the fabric, connects the nodes.
 
-It routes between them and a host outside the cluster (`outside`). There is no route out; the machine's network namespace
-has only a listener on loopback (`forward`). Namespaces are unnamed: each lives as long as its processes, so none can be
-left behind. Called by `lifecycle`, `node`, `outside` and the fault bench.
+It routes between them and a host outside the cluster (`outside`). There is no route out; the machine's network
+namespace has only a listener on loopback (`forward`). Namespaces are unnamed: each lives as long as its processes, so
+none can be left behind. Called by `lifecycle`, `node`, `outside` and the fault bench.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """A host outside the cluster: behind the router of the nodes, with a web server and a name server.
 
-The fabric is the router. It knows no pod addresses, so replies arrive only if the request was masqueraded. The cluster's
-DNS forwards names of other domains to this host. Called by `lifecycle`, end-to-end tests and the fault bench.
+The fabric is the router. It knows no pod addresses, so replies arrive only if the request was masqueraded. The DNS of
+the cluster forwards names of other domains to this host. Called by `lifecycle`, end-to-end tests and the fault bench.
 """
 
 import sys

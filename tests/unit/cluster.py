@@ -118,6 +118,9 @@ class Cluster:
     def service(self, namespace: str, name: str) -> Service | None:
         return self.services.get(f"{namespace}/{name}")
 
+    def service_with(self, ip: IpAddress) -> Service | None:
+        return next((service for service in self.services.values() if service.cluster_ip == ip), None)
+
     def endpoint_count(self, namespace: str, service: str) -> int:
         return len(self.endpoints.get(f"{namespace}/{service}", ()))
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from .model import ApiModel, Rule
-from .scalars import Label, PodName, PortNumber, PortNumberOrName
+from .scalars import HostName, Label, PodName, PortNumber, PortNumberOrName
 from .vocabulary import FrontendType
 
 
@@ -39,14 +39,30 @@ class ServiceDestination(ApiModel):
     source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
 
 
+class AddressDestination(ApiModel):
+    """A host outside the cluster. Its path is judged as far as the device where packets leave the node."""
+
+    host: HostName
+    """A DNS name or an IP address outside the ranges of pods, Services and nodes. A name is resolved in the source
+    pod; for a Service of the cluster, use service."""
+
+    port: PortNumber
+    """Port number of the request: 1 to 65535."""
+
+
 class Destination(ApiModel):
-    """The destination of the request: exactly one of pod and service."""
+    """The destination of the request: exactly one of pod, service and address."""
 
     rules: ClassVar = (
         Rule(
-            "has(self.pod) != has(self.service)",
-            "must specify exactly one of pod and service",
-            lambda destination: (destination.pod is None) != (destination.service is None),
+            "[has(self.pod), has(self.service), has(self.address)].filter(given, given).size() == 1",
+            "must specify exactly one of pod, service and address",
+            lambda destination: (
+                sum(
+                    given is not None for given in (destination.pod, destination.service, destination.address)
+                )
+                == 1
+            ),
         ),
     )
 
@@ -55,3 +71,6 @@ class Destination(ApiModel):
 
     service: ServiceDestination | None = None
     """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
+
+    address: AddressDestination | None = None
+    """A host outside the cluster, requested by its name or IP address."""

@@ -11,6 +11,7 @@ from .model import Rule, matches
 BODY_LIMIT_BYTES = 4096
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _PORT_NAME = f"^{_LABEL}$"
 _OWN_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
 
@@ -46,6 +47,20 @@ PodName = Annotated[
     Field(max_length=253),
     matches(
         rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of a pod: lower-case letters, digits, '-' and '.'"
+    ),
+]
+HostName = Annotated[
+    str,
+    Field(max_length=253),
+    matches(
+        # The last part of a name starts with a letter: `127.1` and `0x7f.1` are addresses to a resolver.
+        rf"^(({_LABEL}\.)+[a-z]([-a-z0-9]*[a-z0-9])?|{_OCTET}(\.{_OCTET}){{3}}|[0-9a-f:]*:[0-9a-f:.]*)$",
+        "must be a DNS name in lower case with at least one '.', or an IP address",
+    ),
+    Rule(
+        "!(self.endsWith('.svc') || self.endsWith('.cluster.local'))",
+        "must not be a name of the cluster: specify destination.service or destination.pod instead",
+        lambda host: not host.endswith((".svc", ".cluster.local")),
     ),
 ]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]

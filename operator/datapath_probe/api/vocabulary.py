@@ -21,6 +21,8 @@ class HopName(StrEnum):
     OVERLAY_ENCAPSULATION = "overlay-encapsulation"
     NODE_ROUTING = "node-routing"
     OVERLAY_DECAPSULATION = "overlay-decapsulation"
+    MASQUERADE = "masquerade"
+    CLUSTER_EXIT = "cluster-exit"
     SOURCE_IDENTITY = "source-identity"
     ENDPOINT_LOOKUP = "endpoint-lookup"
     DESTINATION_PROGRAM = "destination-program"

@@ -4,12 +4,14 @@ In: arguments and environment. Out: calls of one module per command. Called by t
 """
 
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from .. import __version__
+from .network import NETWORK
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -103,6 +105,20 @@ def main() -> None:
     help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
 )
 @_setting(
+    "--allow-addresses",
+    multiple=True,
+    type=NETWORK,
+    metavar="CIDR",
+    help="Allow destination.address in this range, even of nodes, API servers, or link-local. Repeatable.",
+)
+@_setting(
+    "--deny-addresses",
+    multiple=True,
+    type=NETWORK,
+    metavar="CIDR",
+    help="Deny destination.address in this range. Repeatable.",
+)
+@_setting(
     "--forbid-unsafe-methods",
     is_flag=True,
     help="Send only GET and HEAD requests.",
@@ -132,6 +148,8 @@ def run(
     health_port: int,
     save_evidence: Path | None,
     forbid_host_network: bool,
+    allow_addresses: tuple[IPv4Network | IPv6Network, ...],
+    deny_addresses: tuple[IPv4Network | IPv6Network, ...],
     forbid_unsafe_methods: bool,
     forbid_other_users: bool,
     log_level: str,
@@ -139,6 +157,7 @@ def run(
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
+    from ..plan.outside import AddressRestrictions
     from ..plan.restrictions import Restrictions
     from .run import run_operator
     from .windows import parsed
@@ -159,6 +178,7 @@ def run(
             host_network=forbid_host_network,
             unsafe_methods=forbid_unsafe_methods,
             other_users=forbid_other_users,
+            addresses=AddressRestrictions(allow_addresses, deny_addresses),
         ),
         windows=parsed(windows),
     )

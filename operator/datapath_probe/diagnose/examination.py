@@ -30,6 +30,7 @@ from .run.run import PathRun
 from .verdict.agent_config_drift import config_drift, unsupported_on_path, want_agents
 from .verdict.data_transfer import transfer_hops
 from .verdict.event_evidence import attach_events, hints, lost_events
+from .verdict.exit_loss import exit_loss
 from .verdict.loss_counters import wire_loss
 from .verdict.root_cause import with_shared_cause
 from .verdict.transitions import in_transition
@@ -88,7 +89,7 @@ class Examination:
             progress=progress,
             change=change,
             unsupported=unsupported,
-            wire_loss=wire_loss(context, progress),
+            wire_loss=wire_loss(context, progress) or exit_loss(context, progress),
             hints=tuple(hints(context)),
             last_planned_hop=self._last_planned_hop(),
             lost_events=tuple(lost_events(context)),

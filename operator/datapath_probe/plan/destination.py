@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, family_of
+from ..addresses import IpAddress, family_of, parse_address
+from ..api.destination import AddressDestination, PodDestination, ServiceDestination
 from ..api.destination import Destination as DestinationSpec
-from ..api.destination import PodDestination, ServiceDestination
 from ..api.reasons import Reason
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
 from .exposure import why_not_served
 from .facts import pod_facts, pod_or_host, state_text
-from .listed_address import backend_of
+from .listed_address import backend_of, owner_of
 from .objects import MAX_ENDPOINTS, Inventory, Service, ServicePort
 from .plan import (
+    AddressTarget,
     Backend,
     CannotRun,
     Frontend,
@@ -46,6 +47,8 @@ def resolve_destination(
     """The destination as seen from the source's node. `namespace`: that of the probe."""
     if spec.pod is not None:
         return _pod(spec.pod, spec.pod.namespace or namespace, inventory)
+    if spec.address is not None:
+        return _address(spec.address, inventory)
     assert spec.service is not None  # the schema's "exactly one of"
     return _service(spec.service, spec.service.namespace or namespace, inventory, source)
 
@@ -82,6 +85,21 @@ def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destinat
         )
     backend = Backend(pod.ip, spec.port, pod_or_host(pod_facts(inventory, pod)))
     return Destination(PodTarget(display, backend), str(pod.ip), spec.port)
+
+
+def _address(spec: AddressDestination, inventory: Inventory) -> Destination | CannotRun:
+    display = f"[{spec.host}]:{spec.port}" if ":" in spec.host else f"{spec.host}:{spec.port}"
+    ip = parse_address(spec.host)
+    if ip is None:
+        if ":" in spec.host:
+            return CannotRun(Reason.INVALID_SPEC, f"{spec.host} is not an IP address", destination=display)
+        return Destination(AddressTarget(display, spec.host, spec.port, ()), spec.host, spec.port)
+    owner = owner_of(ip, inventory)
+    if owner:
+        message = f"{ip} is {owner}: specify it as destination.pod or destination.service"
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
+    backend = Backend(ip, spec.port, target=None)
+    return Destination(AddressTarget(display, spec.host, spec.port, (backend,)), str(ip), spec.port)
 
 
 def _service(

@@ -151,10 +151,20 @@ class HeadlessTarget:
     backends: tuple[Backend, ...]
 
 
-Target = PodTarget | ServiceTarget | HeadlessTarget
-"""What a plan leads to. A pod of a workload is a `PodTarget` too. An address outside the cluster, whose path ends where
-packets leave it, would be one more kind here.
-"""
+@dataclass(frozen=True, slots=True)
+class AddressTarget:
+    """A host outside the cluster, requested by name or address. `backends`: its address; none for a name, which is
+    resolved in the source pod.
+    """
+
+    display: str
+    host: str
+    port: Port
+    backends: tuple[Backend, ...]
+
+
+Target = PodTarget | ServiceTarget | HeadlessTarget | AddressTarget
+"""What a plan leads to. A pod of a workload is a `PodTarget` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +245,10 @@ class Plan:
         """The addresses that may answer."""
         return self.target.backends
 
+    def may_reach(self, backend: Backend | None) -> bool:
+        """Whether this backend is a planned one; a name outside the cluster may resolve to any address."""
+        return backend in self.backends or (backend is not None and isinstance(self.target, AddressTarget))
+
     @property
     def frontend(self) -> Frontend | None:
         """The frontend of the Service; None if the target has none."""
@@ -258,6 +272,8 @@ class Plan:
                 return not frontend.node_port
             case HeadlessTarget():
                 return True
+            case AddressTarget(backends=backends):
+                return not backends
         return False
 
     @property

@@ -3,7 +3,7 @@
 from ..addresses import IpFamily, family_of
 from ..collect.interfaces import ContainerRef, SourceContainers
 from ..evidence.reading import Reading
-from ..plan.plan import Plan
+from ..plan.plan import AddressTarget, Plan
 from ..sources import curl
 
 # Time for the exec itself, beyond curl's own timeout.
@@ -24,6 +24,7 @@ async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Rea
         timeout_s=plan.request.timeout_s,
         local_port=local_port,
         keep_body=plan.expect.body_contains is not None,
+        show_addresses=isinstance(plan.target, AddressTarget) and plan.by_name,
         over_ipv4=any(family_of(ip) is IpFamily.IPV6 for ip in plan.source.pod.ips),
     )
     argv, stdin = curl.argv(command)

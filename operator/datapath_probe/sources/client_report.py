@@ -45,7 +45,7 @@ class ClientReport:
 
     `failure`: None if the response is complete, or longer than the client reads. `status`: the HTTP status, 0 without
     one. `exit_code` and `error` are those of the program, for display only. `body_cut`: only the beginning of the
-    response body was kept.
+    response body was kept. `tried`: the addresses that the client tried, if it was asked to show them.
     """
 
     failure: ClientFailure | None
@@ -60,6 +60,7 @@ class ClientReport:
     timings: Timings
     body: bytes
     body_cut: bool = False
+    tried: tuple[IpAddress, ...] = ()
 
     @property
     def answered(self) -> bool:

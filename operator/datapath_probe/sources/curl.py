@@ -29,6 +29,8 @@ _LIMITS = ("--max-filesize", str(MAX_RESPONSE_BYTES), "--limit-rate", str(MAX_RA
 _CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
 
 
+_TRIES = re.compile(rb"^\* +Trying \[?([0-9a-fA-F.:]{2,45}?)\]?(?::[0-9]{1,5})?\.\.\.\r?$", re.MULTILINE)
+_MOST_TRIED = 16
 _COMPLAINT = re.compile(rb"(?<![^\n])curl: option --?[a-z-]{1,40}: [a-z ]{1,60}(?=\r?\n|\Z)")
 _NOT_ENDED = range(126, 256)  # exit codes of shells: it can't be run, or was killed by a signal
 _LAST_STATUS = 999  # curl accepts any status of three digits
@@ -36,7 +38,10 @@ _LONGEST_TIMEOUT_S = 60.0
 _LATE_S = 5.0  # how long after its timeout curl may end, in a container without CPU time
 
 # The members of the report that are used, in addition to the times.
-_REPORT_FIELDS = frozenset({"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port"})
+_TRIED = "tried"  # not one of curl's: added when a report is saved
+_REPORT_FIELDS = frozenset(
+    {"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port", _TRIED}
+)
 
 
 class CurlExit(IntEnum):
@@ -78,7 +83,8 @@ class CurlRequest:
 
     `path` contains visible ASCII without '#'; header names are tokens, values contain no NUL or line breaks; the body
     is UTF-8 without NUL. `keep_body`: return the response body. `over_ipv4`: use IPv4 even if the name has other
-    addresses, for clients that have both versions.
+    addresses, for clients that have both versions. `show_addresses`: also report the addresses that curl tries, for
+    names that resolve to addresses which nothing else knows.
     """
 
     protocol: str
@@ -92,6 +98,7 @@ class CurlRequest:
     local_port: int
     keep_body: bool
     over_ipv4: bool = False
+    show_addresses: bool = False
 
 
 def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
@@ -114,6 +121,8 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
         "--write-out",
         "%{stderr}%{json}",
     ]
+    if request.show_addresses:
+        words.append("--verbose")  # the report of a failed connection has no address
     if request.over_ipv4:
         words.append("--ipv4")
     if request.method == "HEAD":
@@ -168,12 +177,21 @@ def only_report(stderr: bytes) -> bytes:
     kept = {
         name: value for name, value in report.items() if name in _REPORT_FIELDS or name.startswith("time_")
     }
+    tried = _tried(stderr)
+    if tried:
+        kept[_TRIED] = tried
     return json.dumps(kept).encode()
 
 
+def _tried(stderr: bytes) -> list[str]:
+    """The addresses that curl says it tries, in order."""
+    return [found.decode() for found in _TRIES.findall(stderr)[:_MOST_TRIED]]
+
+
 def _report_of(stderr: bytes) -> bytes:
-    """What follows warnings and the like."""
-    return stderr[stderr.find(b"{") :] if b"{" in stderr else b""
+    """The line of the report, among warnings and what curl says about connections; b"" if there is none."""
+    start = max(stderr.rfind(b"\n{") + 1, 0) or stderr.find(b"{")
+    return stderr[start : stderr.rfind(b"}") + 1] if start >= 0 else b""
 
 
 def _complaint(stderr: bytes) -> bytes:
@@ -230,6 +248,9 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         remote_port=_port(report["remote_port"]),
         timings=timings,
         body=answer.stdout,
+        tried=tuple(
+            address(ip) for ip in _tried(answer.stderr) or [ip.text() for ip in report[_TRIED] or ()]
+        ),
     )
 
 

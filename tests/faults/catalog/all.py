@@ -20,6 +20,7 @@ from faults.catalog import (
     ipsec_policies,
     native_devices,
     objects,
+    outside,
     overlay,
     pod_namespace,
     policy,
@@ -62,6 +63,7 @@ FAULTS: tuple[Fault, ...] = (
     *cluster.FAULTS,
     *backends.FAULTS,
     *objects.FAULTS,
+    *outside.FAULTS,
 )
 
 

@@ -13,6 +13,7 @@ from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
 
+_OUTSIDE = "the host, or something on the way to it beyond the node,"
 _ENDED_EARLY = (ClientFailure.NO_RESPONSE, ClientFailure.CUT_SHORT)
 
 
@@ -70,7 +71,13 @@ def _why_refused(context: CheckContext) -> str:
         return f"a RST was received, although {_not_reached(context)}"
     listening = listens(context) if context.to_endpoint else host_sockets.listens(context)
     why = {True: ", although a process listens on that port", False: ", no process listens on that port"}
-    who = "the pod" if context.to_endpoint else "the host"
+    who = (
+        "the pod"
+        if context.to_endpoint
+        else "the host"
+        if context.backend and context.backend.host
+        else _OUTSIDE
+    )
     return f"{who} replied with a RST{why[listening] if listening is not None else ''}"
 
 

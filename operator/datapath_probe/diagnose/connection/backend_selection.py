@@ -10,7 +10,7 @@ from itertools import chain
 from ...addresses import family_of
 from ...evidence.reading import Absent
 from ...plan.path import socket_lb_of, stays_inside
-from ...plan.plan import Backend, Plan, PodTarget
+from ...plan.plan import AddressTarget, Backend, Plan, PodTarget
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.maps import lbmap
 from ...sources.maps.conntrack import CtEntry
@@ -39,8 +39,12 @@ def selection_for(plan: Plan, config: AgentConfig) -> BackendSelection:
 
 
 def only_backend(plan: Plan) -> Backend | None:
-    """The backend that needs no selection: the pod itself."""
-    return plan.target.backend if isinstance(plan.target, PodTarget) else None
+    """The backend that needs no selection: the pod itself, or the address outside the cluster."""
+    if isinstance(plan.target, PodTarget):
+        return plan.target.backend
+    if isinstance(plan.target, AddressTarget):
+        return next(iter(plan.target.backends), None)
+    return None
 
 
 def by_address(entries: ConntrackEntries) -> Connection:
@@ -49,11 +53,26 @@ def by_address(entries: ConntrackEntries) -> Connection:
 
 
 def by_name(entries: ConntrackEntries) -> Connection:
-    """A headless Service: curl selects one of the addresses and reports it."""
-    report = entries.report
-    reported = (backend for backend in entries.plan.backends if report and backend.ip == report.remote_ip)
+    """A headless Service or a host outside the cluster: curl selects one of the addresses and reports it."""
+    plan, report = entries.plan, entries.report
+    if isinstance(plan.target, AddressTarget):
+        return _outside(entries, plan.target)
+    reported = (backend for backend in plan.backends if report and backend.ip == report.remote_ip)
     chosen = next(reported, None)
     return Connection(chosen) if chosen else by_entry(entries)
+
+
+def _outside(entries: ConntrackEntries, target: AddressTarget) -> Connection:
+    """The address that curl connected to, or the last one that it tried and that packets were sent to."""
+    report = entries.report
+    if report is None or not (report.remote_ip or report.tried):
+        return Connection()
+    ips = (report.remote_ip,) if report.remote_ip else tuple(reversed(report.tried[:MAX_CANDIDATES]))
+    backends = [
+        Backend(ip, target.port, target=None) for ip in ips if ip and family_of(ip) is entries.plan.family
+    ]
+    sent = (one for one in backends if isinstance(entries.outgoing(one)[0], CtEntry))
+    return Connection(next(sent, None) or next(iter(backends), None))
 
 
 def by_socket(entries: ConntrackEntries) -> Connection:

@@ -153,6 +153,10 @@ class ClusterInventory:
         """A Service by name."""
         return self._services.cache.get((namespace, name))
 
+    def service_with(self, ip: IpAddress) -> Service | None:
+        """The Service with this ClusterIP."""
+        return next(iter(self._services.cache.by_index(_Address(ip))), None)
+
     def endpoint_count(self, namespace: str, service: str) -> int:
         """The number of endpoints in all slices of a Service."""
         slices = self._slices.cache.by_index((namespace, service))
@@ -246,7 +250,12 @@ _NODES = Resource(
     _node,
     index_keys=lambda entry: [*map(_Address, dict.fromkeys(entry.node.internal_ips))],
 )
-_SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
+_SERVICES = Resource(
+    "services",
+    "/api/v1/services",
+    kubernetes_objects.service,
+    index_keys=lambda service: [_Address(service.cluster_ip)] if service.cluster_ip else [],
+)
 _SLICES = Resource(
     "endpointslices",
     "/apis/discovery.k8s.io/v1/endpointslices",
