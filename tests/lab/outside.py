@@ -15,13 +15,14 @@ from lab.shell import LabError, run, wait_until
 
 HOST_NAME = "www.outside.test"
 PORT = 80
+TTL_S = 5
 _RECORD = STATE / "outside.json"
 _LOGS = STATE / "log"
 _COREFILE = f""".:53 {{
     errors
     hosts {{
         {OUTSIDE_IP} {HOST_NAME}
-        ttl 5
+        ttl {TTL_S}
     }}
 }}
 """

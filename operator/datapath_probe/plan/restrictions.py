@@ -63,6 +63,11 @@ def _other_user(plan: Plan) -> tuple[Reason, str] | None:
 
 def _host_network(plan: Plan, inventory: Inventory) -> tuple[Reason, str] | None:
     """Judged by the addresses of pods alone: an EndpointSlice can name any address, and any pod as its owner."""
+    if isinstance(plan.target, AddressTarget):
+        return (
+            Reason.HOST_NETWORK_FORBIDDEN,
+            f"{plan.target.host} is outside the cluster (--forbid-host-network)",
+        )
     unready = plan.target.unready if isinstance(plan.target, ServiceTarget) else ()
     addresses = (backend.ip for backend in (*plan.target.backends, *unready))
     ip = next((ip for ip in addresses if inventory.pod_with(ip) is None), None)

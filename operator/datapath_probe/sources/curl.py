@@ -190,8 +190,11 @@ def _tried(stderr: bytes) -> list[str]:
 
 def _report_of(stderr: bytes) -> bytes:
     """The line of the report, among warnings and what curl says about connections; b"" if there is none."""
-    start = max(stderr.rfind(b"\n{") + 1, 0) or stderr.find(b"{")
-    return stderr[start : stderr.rfind(b"}") + 1] if start >= 0 else b""
+    start = stderr.rfind(b"\n{") + 1 or stderr.find(b"{")
+    if start < 0:
+        return b""
+    end = stderr.rfind(b"}") + 1
+    return stderr[start:end] if end > start else stderr[start:]
 
 
 def _complaint(stderr: bytes) -> bytes:

@@ -145,8 +145,8 @@ FAULTS = (
     ),
     Fault(
         "outside-name-unknown",
-        lambda _: outside.firewall("-d", OUTSIDE_IP, "-p", "udp", "--dport", "53", "-j", "DROP"),
-        broken(HopName.NAME_RESOLUTION, "DNSNoAddress") + broken(HopName.NAME_RESOLUTION, "DNSTimeout"),
+        lambda _: outside.without_name_server(),
+        broken(HopName.NAME_RESOLUTION, "DNSLookupFailed") + broken(HopName.NAME_RESOLUTION, "DNSTimeout"),
         NAME,
     ),
 )

@@ -1,5 +1,6 @@
 """Faults beyond the nodes: at the host outside the cluster, and on the router to it. Used by the catalog."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,14 @@ def firewall(*words: str) -> Iterator[None]:
         yield
     finally:
         network.in_network(router, "iptables", "--wait", "-D", "FORWARD", *words)
+
+
+@contextmanager
+def without_name_server() -> Iterator[None]:
+    """No query reaches the host's name server, and the answers that the cluster's DNS keeps have expired."""
+    with firewall("-d", OUTSIDE_IP, "-p", "udp", "--dport", "53", "-j", "DROP"):
+        time.sleep(outside.TTL_S + 1)
+        yield
 
 
 @contextmanager

@@ -230,8 +230,7 @@ def policy_not_enforced(given: VerdictInput) -> Verdict | None:
 
 
 def lost_on_the_wire(given: VerdictInput) -> Verdict | None:
-    """Packets left one node's tunnel device, and none arrived at the other's; or they left the cluster, and none came
-    back: Broken, in that segment.
+    """Packets left a node, and none arrived at the other one, or none came back from outside: Broken, between the two.
 
     Before `lost_in_transit`, because device counters and the kernel's conntrack narrow the segment further than
     Cilium's conntrack entries.
