@@ -1,10 +1,18 @@
 """Where requests of a probe go to. Part of the spec."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 from .model import ApiModel, Rule
-from .scalars import Label, PodName, PortNumber, PortNumberOrName
-from .vocabulary import FrontendType
+from .scalars import Label, PodName, PortNumber, PortNumberOrName, WorkloadName
+from .vocabulary import FrontendType, WorkloadKind
+
+
+class RequestedBackends(StrEnum):
+    """Which backends of a Service are requested."""
+
+    ANY = "Any"
+    EACH = "Each"
 
 
 class PodDestination(ApiModel):
@@ -39,14 +47,35 @@ class ServiceDestination(ApiModel):
     source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
 
 
+class WorkloadDestination(ApiModel):
+    """A workload. Each of its ready pods is requested, at its own IP address."""
+
+    kind: WorkloadKind
+    """Kind of the workload."""
+
+    name: WorkloadName
+    """Name of the workload."""
+
+    namespace: Label | None = None
+    """Namespace of the workload. Default: the namespace of the probe."""
+
+    port: PortNumber
+    """Port number of the requests: 1 to 65535."""
+
+
 class Destination(ApiModel):
-    """The destination of the request: exactly one of pod and service."""
+    """The destination of requests: exactly one of pod, service and workload."""
 
     rules: ClassVar = (
         Rule(
-            "has(self.pod) != has(self.service)",
-            "must specify exactly one of pod and service",
-            lambda destination: (destination.pod is None) != (destination.service is None),
+            "[has(self.pod), has(self.service), has(self.workload)].filter(given, given).size() == 1",
+            "must specify exactly one of pod, service and workload",
+            lambda destination: [destination.pod, destination.service, destination.workload].count(None) == 2,
+        ),
+        Rule(
+            "!has(self.backends) || has(self.service)",
+            "backends refers to those of a Service: leave it out, or specify service",
+            lambda destination: destination.backends is None or destination.service is not None,
         ),
     )
 
@@ -55,3 +84,10 @@ class Destination(ApiModel):
 
     service: ServiceDestination | None = None
     """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
+
+    workload: WorkloadDestination | None = None
+    """A workload. Each of its ready pods is requested, at its own IP address."""
+
+    backends: RequestedBackends | None = None
+    """Which backends of the Service are requested. Any: the one that load balancing selects. Each: also every ready
+    backend that is a pod, directly at its own IP address. Default: Any."""
