@@ -147,6 +147,35 @@ async def test_if_all_pods_are_deleted_during_a_run_the_verdict_is_unknown() -> 
     assert result.worst.reason is Reason.IN_TRANSITION
 
 
+@pytest.mark.parametrize("fault", ["endpoint-entry-missing", "connection-refused"])
+async def test_a_destination_that_is_deleted_during_the_run_is_not_broken(fault: str) -> None:
+    run = recorded(fault)
+    target = run.plan.backends[0].pod_facts
+    assert target
+    fleet = Fleet(run, 1)
+    name, namespace = target.pod.name, target.pod.namespace
+    fleet.inventory.workloads[f"StatefulSet {namespace}/stars"] = {name}
+    stars = {
+        "kind": "StatefulSet",
+        "name": "stars",
+        "namespace": namespace,
+        "port": run.plan.backends[0].port,
+    }
+    probe = fleet.probe("One")
+    spec = probe.spec.model_dump(mode="json", exclude_unset=True) | {"destination": {"workload": stars}}
+    probe = replace(probe, spec=type(probe.spec).model_validate(spec))
+    assert verdicts(await fleet.runner.run(probe)) == ["Broken"]
+    key = f"{namespace}/{name}"
+
+    def delete(_: str) -> None:
+        fleet.inventory.pods[key] = replace(fleet.inventory.pods[key], terminating=True)
+
+    fleet.recording.meanwhile = delete
+    result = await fleet.runner.run(probe)
+    assert verdicts(result) == ["Unknown"]
+    assert result.worst.reason is Reason.IN_TRANSITION
+
+
 async def test_a_healthy_path_counts_although_its_pod_is_deleted() -> None:
     fleet = Fleet(recorded(HEALTHY), 1)
     fleet.recording.meanwhile = lambda pod: fleet.change(pod, terminating=True)
