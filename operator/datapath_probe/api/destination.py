@@ -1,10 +1,18 @@
 """Where requests of a probe go to. Part of the spec."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 from .model import ApiModel, Rule
-from .scalars import HostName, Label, PodName, PortNumber, PortNumberOrName
-from .vocabulary import FrontendType
+from .scalars import HostName, Label, PodName, PortNumber, PortNumberOrName, WorkloadName
+from .vocabulary import FrontendType, WorkloadKind
+
+
+class RequestedBackends(StrEnum):
+    """Which backends of a Service are requested."""
+
+    ANY = "Any"
+    EACH = "Each"
 
 
 class PodDestination(ApiModel):
@@ -39,6 +47,22 @@ class ServiceDestination(ApiModel):
     source's node and the NodePort of the port, without name resolution; requires that Cilium replaces kube-proxy."""
 
 
+class WorkloadDestination(ApiModel):
+    """A workload. Each of its ready pods is requested, at its own IP address."""
+
+    kind: WorkloadKind
+    """Kind of the workload."""
+
+    name: WorkloadName
+    """Name of the workload."""
+
+    namespace: Label | None = None
+    """Namespace of the workload. Default: the namespace of the probe."""
+
+    port: PortNumber
+    """Port number of the requests: 1 to 65535."""
+
+
 class AddressDestination(ApiModel):
     """A host outside the cluster. Its path is judged as far as the device where packets leave the node."""
 
@@ -51,18 +75,19 @@ class AddressDestination(ApiModel):
 
 
 class Destination(ApiModel):
-    """The destination of the request: exactly one of pod, service and address."""
+    """The destination of requests: exactly one of pod, service, workload and address."""
 
     rules: ClassVar = (
         Rule(
-            "[has(self.pod), has(self.service), has(self.address)].filter(given, given).size() == 1",
-            "must specify exactly one of pod, service and address",
-            lambda destination: (
-                sum(
-                    given is not None for given in (destination.pod, destination.service, destination.address)
-                )
-                == 1
-            ),
+            "[has(self.pod), has(self.service), has(self.workload), has(self.address)]"
+            ".filter(given, given).size() == 1",
+            "must specify exactly one of pod, service, workload and address",
+            lambda destination: destination.kinds.count(None) == len(destination.kinds) - 1,
+        ),
+        Rule(
+            "!has(self.backends) || has(self.service)",
+            "backends refers to those of a Service: leave it out, or specify service",
+            lambda destination: destination.backends is None or destination.service is not None,
         ),
     )
 
@@ -72,5 +97,17 @@ class Destination(ApiModel):
     service: ServiceDestination | None = None
     """A Service, requested as NAME.NAMESPACE.svc or at its NodePort."""
 
+    workload: WorkloadDestination | None = None
+    """A workload. Each of its ready pods is requested, at its own IP address."""
+
     address: AddressDestination | None = None
     """A host outside the cluster, requested by its name or IP address."""
+
+    backends: RequestedBackends | None = None
+    """Which backends of the Service are requested. Any: the one that load balancing selects. Each: also every ready
+    backend that is a pod, directly at its own IP address. Default: Any."""
+
+    @property
+    def kinds(self) -> tuple[ApiModel | None, ...]:
+        """What can be specified; one of them is."""
+        return self.pod, self.service, self.workload, self.address

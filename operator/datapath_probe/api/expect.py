@@ -25,7 +25,8 @@ class ExpectedPath(ApiModel):
     )
 
     locality: Locality | None = None
-    """Whether source and destination are on the same node (SameNode) or not (CrossNode). Requires destination.pod."""
+    """Whether source and destination are on the same node (SameNode) or not (CrossNode). For a
+    Service, it is judged for each backend and requires destination.backends: Each."""
 
     encapsulation: Encapsulation | None = None
     """How packets travel between nodes: in a vxlan or geneve tunnel, or without encapsulation (none). Ignored if

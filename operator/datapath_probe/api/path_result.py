@@ -132,4 +132,4 @@ class PathResult(ApiModel):
     """What the verdict takes on trust, in path order."""
 
     hops: Annotated[tuple[HopResult, ...], Clip(HOPS_LIMIT)] = ()
-    """The hops of the path, in path order."""
+    """The hops of the path, in path order. Of several paths, those that are Healthy have none, except the first."""

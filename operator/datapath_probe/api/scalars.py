@@ -12,6 +12,7 @@ BODY_LIMIT_BYTES = 4096
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_SUBDOMAIN = rf"^{_LABEL}(\.{_LABEL})*$"
 _PORT_NAME = f"^{_LABEL}$"
 _OWN_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
 
@@ -45,9 +46,12 @@ StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
 PodName = Annotated[
     str,
     Field(max_length=253),
-    matches(
-        rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of a pod: lower-case letters, digits, '-' and '.'"
-    ),
+    matches(_SUBDOMAIN, "must be the name of a pod: lower-case letters, digits, '-' and '.'"),
+]
+WorkloadName = Annotated[
+    str,
+    Field(max_length=253),
+    matches(_SUBDOMAIN, "must be the name of a workload: lower-case letters, digits, '-' and '.'"),
 ]
 HostName = Annotated[
     str,

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
-from .destination import Destination
+from .destination import Destination, RequestedBackends
 from .durations import seconds
 from .expect import Expect
 from .model import ApiModel, Rule
@@ -126,12 +126,15 @@ class ProbeSpec(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            "!has(self.expect.path) || !has(self.expect.path.locality) || has(self.destination.pod)",
-            "expect.path.locality requires destination.pod: the backends of a Service may be on any node",
+            "!has(self.expect.path) || !has(self.expect.path.locality) || !has(self.destination.service) "
+            "|| (has(self.destination.backends) && self.destination.backends == 'Each')",
+            "expect.path.locality of a Service is judged for each backend: set destination.backends to Each, "
+            "or specify destination.pod or workload",
             lambda spec: (
                 spec.expect.path is None
                 or spec.expect.path.locality is None
-                or spec.destination.pod is not None
+                or spec.destination.service is None
+                or spec.destination.backends is RequestedBackends.EACH
             ),
         ),
         Rule(
@@ -156,10 +159,10 @@ class ProbeSpec(ApiModel):
     """When runs start."""
 
     source: Source
-    """The pod that sends the request, in the namespace of the probe."""
+    """The pods that send requests, in the namespace of the probe: exactly one of pod, workload and selector."""
 
     destination: Destination
-    """The destination of the request: exactly one of pod and service."""
+    """The destination of requests: exactly one of pod, service and workload."""
 
     request: Request = Request()
     """The request that curl sends. It reads at most 8 MiB of the response, at most 4 MiB a second."""

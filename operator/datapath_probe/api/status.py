@@ -70,7 +70,7 @@ class PathCounts(ApiModel):
     """Numbers of pairs of source and destination in the last run, by verdict."""
 
     total: Count = 0
-    """All pairs."""
+    """All pairs, whether they were run or not."""
 
     healthy: Count = 0
     """Pairs with verdict Healthy."""
@@ -85,7 +85,7 @@ class PathCounts(ApiModel):
     """Pairs with verdict Unknown."""
 
     not_run: Count = 0
-    """Pairs that were not run because there are more than one run may have."""
+    """Pairs that were not run because one run may not have more (--max-pairs). They take turns."""
 
 
 class HistoryEntry(ApiModel):
@@ -120,10 +120,10 @@ class ProbeStatus(ApiModel):
     """Generation of the probe that this status is based on."""
 
     source: Line | None = None
-    """Source, for display: namespace/pod@node."""
+    """Source, for display: namespace/pod@node, or what the spec selects with the number of its pods."""
 
     destination: Line | None = None
-    """Destination, for display: namespace/name:port."""
+    """Destination, for display: namespace/name:port, or a workload with the number of its pods."""
 
     verdict: ProbeVerdict | None = None
     """Verdict of the last run: Healthy, Degraded, Broken or Unknown. With several paths, that of the worst."""

@@ -100,6 +100,16 @@ class ExpectedOutcome(StrEnum):
     DENIED = "Denied"
 
 
+class WorkloadKind(StrEnum):
+    """The kinds of workloads whose pods a probe can name."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+    REPLICA_SET = "ReplicaSet"
+    JOB = "Job"
+
+
 class FrontendType(StrEnum):
     """The address of a Service that clients connect to."""
 

@@ -74,6 +74,12 @@ def main() -> None:
     help="Maximum number of requests in flight.",
 )
 @_setting(
+    "--max-pairs",
+    type=click.IntRange(1, 1000),
+    default=64,
+    help="Maximum number of pairs of source and destination in one run of a probe; more take turns.",
+)
+@_setting(
     "--max-probes-per-namespace",
     type=click.IntRange(1),
     help="Run only this many probes of a namespace, the oldest. Default: all.",
@@ -142,6 +148,7 @@ def run(
     cilium_namespace: str,
     max_concurrent_runs: int,
     max_requests_in_flight: int,
+    max_pairs: int,
     max_probes_per_namespace: int | None,
     metrics_host: str | None,
     metrics_port: int,
@@ -169,6 +176,7 @@ def run(
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
         max_requests_in_flight=max_requests_in_flight,
+        max_pairs=max_pairs,
         max_probes_per_namespace=max_probes_per_namespace,
         metrics_host=metrics_host,
         metrics_port=metrics_port,

@@ -104,10 +104,10 @@ def _json(body: bytes) -> object:
 
 @asynccontextmanager
 async def watch(
-    client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float
+    client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float, *, accept: str = JSON
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Open a watch and yield its lines. Raises ApiError, also when `timeout_s` has passed in total."""
-    async with _response(client, "GET", path, query, timeout_s) as response:
+    async with _response(client, "GET", path, query, timeout_s, accept=accept) as response:
         yield aiter(response.content)
 
 

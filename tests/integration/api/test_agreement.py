@@ -8,7 +8,18 @@ from kubernetes import client
 from datapath_probe.api.durations import PATTERN
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
-from unit.api.specs import Spec, expected_path, header, interval, service_port, spec
+from unit.api.specs import (
+    FRONTEND,
+    POD,
+    SERVICE,
+    Spec,
+    expected_path,
+    from_selector,
+    header,
+    interval,
+    service_port,
+    spec,
+)
 
 TRICKY = st.sampled_from(
     [*"\0\t\n\r\x1f \x7f\x80/#.-:'\"\\@{}", "a", "Z", "0", "ü", "ſ", "K", "星", "\u2028", "😀"]
@@ -27,6 +38,35 @@ SPECS = {
     "interval": (TEXT | st.from_regex(PATTERN)).map(interval),
     "method": st.tuples(st.sampled_from(["HEAD", "GET", "head"]), TEXT).map(
         lambda pair: spec(request={"method": pair[0], "body": pair[1]})
+    ),
+    "workload": st.tuples(st.sampled_from(["Deployment", "Job", "CronJob"]), TEXT).map(
+        lambda pair: spec(source={"workload": {"kind": pair[0], "name": pair[1]}})
+    ),
+    "sources": st.fixed_dictionaries(
+        {},
+        optional={
+            "pod": st.just("xwing"),
+            "workload": st.just(FRONTEND),
+            "selector": st.just({}),
+            "select": st.sampled_from(["One", "All", ""]),
+        },
+    ).map(lambda source: spec(source=source)),
+    "destinations": st.fixed_dictionaries(
+        {},
+        optional={
+            "pod": st.just(POD),
+            "service": st.just(SERVICE),
+            "workload": st.just({**FRONTEND, "port": 80}),
+            "backends": st.sampled_from(["Any", "Each", ""]),
+        },
+    ).map(lambda destination: expected_path(destination, locality="SameNode")),
+    "selector": st.tuples(
+        st.dictionaries(TEXT, TEXT, max_size=2),
+        st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist", "in"]),
+        TEXT,
+        st.lists(TEXT, max_size=2),
+    ).map(
+        lambda parts: from_selector({"key": parts[2], "operator": parts[1], "values": parts[3]}, **parts[0])
     ),
     "path expected": st.fixed_dictionaries(
         {},

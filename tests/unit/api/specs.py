@@ -34,6 +34,13 @@ def expected_path(destination: Spec, **path: str) -> Spec:
     return spec(destination=destination, expect={"path": path})
 
 
+FRONTEND = {"kind": "Deployment", "name": "frontend"}
+
+
+def from_selector(*requirements: Spec, **labels: str) -> Spec:
+    return spec(source={"selector": {"matchLabels": labels, "matchExpressions": list(requirements)}})
+
+
 EVERYTHING: Spec = {
     "suspend": True,
     "schedule": {"interval": "1m30s"},
@@ -94,6 +101,29 @@ VALID: dict[str, Spec] = {
     "encapsulation with a Service": expected_path({"service": SERVICE}, encapsulation="geneve"),
     "same node": expected_path({"pod": POD}, locality="SameNode"),
     "same node, not encapsulated": expected_path({"pod": POD}, locality="SameNode", encapsulation="none"),
+    "from a workload": spec(source={"workload": FRONTEND, "select": "OnePerNode"}),
+    "from all pods that a selector selects": spec(
+        source={"selector": {"matchLabels": {"app": "frontend"}}, "select": "All", "container": "app"}
+    ),
+    "from every pod": spec(source={"selector": {}}),
+    "a selector of every kind": from_selector(
+        {"key": "app.kubernetes.io/name", "operator": "In", "values": ["a", "b"]},
+        {"key": "tier", "operator": "NotIn", "values": [""]},
+        {"key": "tier", "operator": "Exists"},
+        {"key": "x", "operator": "DoesNotExist", "values": []},
+        app="frontend",
+    ),
+    "to a workload": spec(
+        destination={"workload": {"kind": "DaemonSet", "name": "a.b", "namespace": "x", "port": 1}}
+    ),
+    "to each backend": spec(destination={"service": SERVICE, "backends": "Each"}),
+    "to any backend": spec(destination={"service": SERVICE, "backends": "Any"}),
+    "the locality of each backend": expected_path(
+        {"service": SERVICE, "backends": "Each"}, locality="CrossNode"
+    ),
+    "the locality of a workload's pods": expected_path(
+        {"workload": {**FRONTEND, "port": 80}}, locality="SameNode"
+    ),
     "an empty expectation": spec(expect={"path": {}}),
     "a denial": spec(expect={"outcome": "Denied"}),
     "a denial within the least time": spec(expect={"outcome": "Denied"}, request={"timeout": "2s"}),
@@ -115,14 +145,54 @@ _VALUE = "must not contain line breaks"
 _HEADER_NAME = "must be an HTTP token"
 _FRAMING = "curl sets these headers itself"
 _LABEL = "must be a name of lower-case letters"
-_ONE_OF = "must specify exactly one of pod and service"
+_ONE_OF = "must specify exactly one of pod, service and workload"
+_ONE_SOURCE = "must specify exactly one of pod, workload and selector"
+_WITH_VALUES = "In and NotIn require values; Exists and DoesNotExist allow none"
+_LOCALITY = "set destination.backends to Each"
 
 INVALID: dict[str, Refused] = {
     "pod and service": Refused(spec(destination={"pod": POD, "service": SERVICE}), _ONE_OF),
     "neither pod nor service": Refused(spec(destination={}), _ONE_OF),
     "no destination": Refused({"source": {"pod": "xwing"}}, "spec.destination: Required value"),
     "no source": Refused({"destination": {"pod": POD}}, "spec.source: Required value"),
-    "an empty source": Refused(spec(source={}), "spec.source.pod: Required value"),
+    "an empty source": Refused(spec(source={}), _ONE_SOURCE),
+    "pod and workload as source": Refused(spec(source={"pod": "xwing", "workload": FRONTEND}), _ONE_SOURCE),
+    "workload and selector as source": Refused(
+        spec(source={"workload": FRONTEND, "selector": {}}), _ONE_SOURCE
+    ),
+    "a choice among one pod": Refused(
+        spec(source={"pod": "xwing", "select": "One"}), "leave it out, or replace pod by one of them"
+    ),
+    "an unknown choice": Refused(
+        spec(source={"workload": FRONTEND, "select": "Two"}), 'supported values: "One", "OnePerNode", "All"'
+    ),
+    "a workload of another kind": Refused(
+        spec(source={"workload": {"kind": "CronJob", "name": "a"}}), 'supported values: "Deployment"'
+    ),
+    "a workload in upper case": Refused(
+        spec(source={"workload": {"kind": "Job", "name": "A"}}), "must be the name of a workload"
+    ),
+    "In without values": Refused(from_selector({"key": "a", "operator": "In"}), _WITH_VALUES),
+    "Exists with values": Refused(
+        from_selector({"key": "a", "operator": "Exists", "values": ["b"]}), _WITH_VALUES
+    ),
+    "a requirement without a label": Refused(
+        from_selector({"key": "", "operator": "Exists"}), "should be at least 1 chars long"
+    ),
+    "a label whose name is too long": Refused(
+        from_selector(**{"a" * 318: "b"}), "the name of a label has at most 317 characters"
+    ),
+    "a label whose value is too long": Refused(from_selector(app="b" * 64), "may not be more than 63"),
+    "too many labels": Refused(
+        from_selector(**{f"a{n}": "" for n in range(17)}), "must have at most 16 items"
+    ),
+    "pod and workload as destination": Refused(
+        spec(destination={"pod": POD, "workload": {**FRONTEND, "port": 80}}), _ONE_OF
+    ),
+    "a workload without a port": Refused(spec(destination={"workload": FRONTEND}), "port: Required value"),
+    "each backend of a pod": Refused(
+        spec(destination={"pod": POD, "backends": "Each"}), "leave it out, or specify service"
+    ),
     "a source without a name": Refused(spec(source={"pod": ""}), "must be the name of a pod"),
     "a source that is an option": Refused(spec(source={"pod": "-v"}), "must be the name of a pod"),
     "a source in upper case": Refused(spec(source={"pod": "XWing"}), "must be the name of a pod"),
@@ -231,7 +301,10 @@ INVALID: dict[str, Refused] = {
     "no latency": Refused(spec(expect={"maxLatency": "0ms"}), "must be a duration from 1ms to 60s"),
     "locality of a Service's backends": Refused(
         expected_path({"service": SERVICE}, locality="SameNode"),
-        "expect.path.locality requires destination.pod",
+        _LOCALITY,
+    ),
+    "locality of any backend": Refused(
+        expected_path({"service": SERVICE, "backends": "Any"}, locality="SameNode"), _LOCALITY
     ),
     "an unknown locality": Refused(
         expected_path({"pod": POD}, locality="Near"), 'supported values: "SameNode", "CrossNode"'

@@ -63,7 +63,7 @@ def test_only_the_spec_has_defaults() -> None:
 def test_no_member_of_an_exactly_one_of_has_a_default() -> None:
     for path in (".spec.schedule", ".spec.source", ".spec.destination"):
         members = {p for p in fields() if p.startswith(f"{path}.") and p.count(".") == path.count(".") + 1}
-        members -= {".spec.source.client"}  # valid with both of them
+        members -= {".spec.source.client"}  # valid with all of them
         assert members
         assert not any("default" in fields()[member] for member in members)
 

@@ -9,9 +9,8 @@ from datapath_probe.api.vocabulary import HopName
 from datapath_probe.plan.outside import AddressRestrictions
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import AddressTarget, Backend, CannotRun, Plan
-from datapath_probe.plan.resolve import resolve
 from datapath_probe.plan.restrictions import Restrictions
-from unit.cluster import Cluster, cluster, probe
+from unit.cluster import Cluster, cluster, probe, resolve
 
 OUTSIDE = "203.0.113.10"
 

@@ -25,8 +25,8 @@ _HEADER = (
 _LEFT_OUT = ("$ref", "title", "propertyNames")
 
 _COLUMNS = (
-    ("Source", "string", ".status.source", "Pod that sends the request, and its node"),
-    ("Destination", "string", ".status.destination", "Destination of the request"),
+    ("Source", "string", ".status.source", "Pods that send requests"),
+    ("Destination", "string", ".status.destination", "Destination of requests"),
     ("Verdict", "string", ".status.verdict", "Verdict of the last run"),
     ("Hop", "string", ".status.divergentHop.name", "The hop that causes the verdict"),
     ("Reason", "string", ".status.reason", "Why the verdict is not Healthy"),
@@ -50,7 +50,7 @@ class _SpecSchema(_StatusSchema):
     """The same with defaults, where they carry information."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema["default"] in (None, "", ()):
+        if schema.get("default") in (None, "", ()):
             return super().default_schema(schema)
         return GenerateJsonSchema.default_schema(self, schema)
 

@@ -6,7 +6,7 @@ diagnosis). Run by `control`, read by `runs`. Only records are cached, never the
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from sys import intern
@@ -15,6 +15,7 @@ from typing import Any
 from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
+from ...api.vocabulary import WorkloadKind
 from ...plan.listed_address import cluster_range
 from ...plan.objects import (
     Agent,
@@ -27,18 +28,20 @@ from ...plan.objects import (
     SliceEndpoint,
 )
 from ..objects import cilium_objects, endpoint_slices, kubernetes_objects
-from ..objects.fields import Skips, texts
+from ..objects.fields import Skips, controller, texts
 from .reflector import Reflector, Resource
+from .workloads import Workloads
 
 CONFIG_MAP = "cilium-config"
 
 
 @dataclass(frozen=True, slots=True)
 class _PodEntry:
-    """A pod and, if it runs one, its Cilium agent."""
+    """A pod and, if it runs one, its Cilium agent. `controller`: the uid of the object that controls the pod."""
 
     pod: Pod
     agent: Agent | None
+    controller: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,20 @@ class _AgentOf:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Namespace:
+    """Index key: a pod in this namespace."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ControlledBy:
+    """Index key: a pod that the object with this uid controls."""
+
+    uid: str
+
+
 class ClusterInventory:
     """Implements `plan.objects.Inventory` while `run` runs. `clock`: seconds since the epoch.
 
@@ -95,6 +112,7 @@ class ClusterInventory:
         self._slices = Reflector(client, _SLICES, self.skips, clock)
         self._cilium_endpoints = Reflector(client, _CILIUM_ENDPOINTS, self.skips, clock)
         self._cilium_nodes = Reflector(client, _CILIUM_NODES, self.skips, clock)
+        self._workloads = Workloads(client, self.skips, clock)
         self._config = Reflector(client, _config_resource(cilium_namespace), self.skips, clock)
 
     async def run(self) -> None:
@@ -172,11 +190,22 @@ class ClusterInventory:
         slices = self._slices.cache.by_index((namespace, service))
         return max((endpoint_slice.written_at for endpoint_slice in slices), default=0.0)
 
+    def pods_in(self, namespace: str) -> Iterator[Pod]:
+        """All pods of a namespace."""
+        return (entry.pod for entry in self._pods.cache.by_index(_Namespace(namespace)))
+
+    def workload_pods(self, kind: WorkloadKind, namespace: str, name: str) -> tuple[Pod, ...] | None:
+        """The pods of a workload, ready or not; None if it does not exist."""
+        controllers = self._workloads.controllers(kind, namespace, name)
+        if controllers is None:
+            return None
+        by_index = self._pods.cache.by_index
+        return tuple(entry.pod for uid in controllers for entry in by_index(_ControlledBy(uid)))
+
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
-        """The pods that match the selector of a Service, ready or not. Iterates over all pods; for rare queries."""
+        """The pods that match the selector of a Service, ready or not."""
         wanted = selector.items()
-        pods = (entry.pod for entry in self._pods.cache.values() if entry.pod.namespace == namespace)
-        return tuple(pod for pod in pods if wanted and wanted <= pod.labels.items())
+        return tuple(pod for pod in self.pods_in(namespace) if wanted and wanted <= pod.labels.items())
 
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
         """The CiliumEndpoint of a pod; it has the pod's name."""
@@ -204,6 +233,7 @@ class ClusterInventory:
             self._slices,
             self._cilium_endpoints,
             self._cilium_nodes,
+            *self._workloads.reflectors,
             self._config,
         )
 
@@ -211,14 +241,19 @@ class ClusterInventory:
         def convert(raw: object, skips: Skips) -> _PodEntry:
             pod = kubernetes_objects.pod(raw, skips)
             agent = cilium_objects.agent(raw) if pod.namespace == self._cilium_namespace else None
-            return _PodEntry(pod, agent)
+            return _PodEntry(pod, agent, intern(controller(raw)))
 
         return Resource("pods", "/api/v1/pods", convert, index_keys=_pod_index_keys)
 
 
 def _pod_index_keys(entry: _PodEntry) -> list[Hashable]:
     addresses = entry.pod.ips if entry.pod.owns_address else ()
-    return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
+    return [
+        _Namespace(entry.pod.namespace),
+        *map(_Address, addresses),
+        *([_AgentOf(entry.agent.node)] if entry.agent else []),
+        *([_ControlledBy(entry.controller)] if entry.controller else []),
+    ]
 
 
 def _pod_cidr_index_keys(node: CiliumNode) -> list[Hashable]:

@@ -29,13 +29,14 @@ def _streak(before: int, goes_on: bool) -> int:
     return before + 1 if goes_on else 0
 
 
-def path_counts(outcomes: Sequence[Outcome]) -> PathCounts:
+def path_counts(outcomes: Sequence[Outcome], not_run: int = 0) -> PathCounts:
     """The number of paths of a run by verdict. A path on which no request could be sent is Unknown."""
     by_verdict = Counter(map(verdict_of, outcomes))
     return PathCounts(
-        total=by_verdict.total(),
+        total=by_verdict.total() + not_run,
         healthy=by_verdict[ProbeVerdict.HEALTHY],
         degraded=by_verdict[ProbeVerdict.DEGRADED],
         broken=by_verdict[ProbeVerdict.BROKEN],
         unknown=by_verdict[ProbeVerdict.UNKNOWN],
+        not_run=not_run,
     )

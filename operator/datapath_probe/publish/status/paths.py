@@ -12,8 +12,8 @@ from ..advice import next_step
 from .assumptions import assumptions
 
 
-def path_result(diagnosis: Diagnosis) -> PathResult:
-    """The whole path: source, destination, request, and every hop with its evidence."""
+def path_result(diagnosis: Diagnosis, *, with_hops: bool = True) -> PathResult:
+    """The path: source, destination, request, and with `with_hops` every hop with its evidence."""
     return PathResult(
         source=_source(diagnosis),
         destination=_destination(diagnosis),
@@ -22,7 +22,7 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
         request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
         symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
         assumptions=tuple(assumptions(diagnosis)),
-        hops=tuple(_hop(finding) for finding in diagnosis.findings),
+        hops=tuple(_hop(finding) for finding in diagnosis.findings if with_hops),
     )
 
 

@@ -13,7 +13,7 @@ from ...api.condition import Condition, ConditionStatus
 from ...api.path_result import PathResult
 from ...api.probe import Probe, ProbeMeta
 from ...api.reasons import Reason
-from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
+from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, PathCounts, ProbeStatus
 from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
@@ -33,7 +33,7 @@ from .conditions import (
     ReasonMessage,
 )
 from .counts import counted, path_counts
-from .many_paths import ends_text, pair_text, paths_text
+from .many_paths import ends_text, pair_text, paths_text, turns_text
 from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
 from .summary import (
@@ -66,9 +66,13 @@ _STALLING = frozenset(
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe is used only for names."""
     worst = result.worst
-    paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
-    source = ends_text(result.outcomes, probe, source_text)
-    destination = ends_text(result.outcomes, probe, destination_text)
+    paths = tuple(
+        path_result(path, with_hops=position == 0 or path.verdict is not ProbeVerdict.HEALTHY)
+        for position, path in enumerate(result.paths[:PATHS_LIMIT])
+    )
+    sources, destinations = result.pairs.selected if result.pairs else (None, None)
+    source = (sources and sources.text) or ends_text(result.outcomes, probe, source_text)
+    destination = (destinations and destinations.text) or ends_text(result.outcomes, probe, destination_text)
     verdict = verdict_of(worst)
     bad = verdict is not ProbeVerdict.HEALTHY
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
@@ -82,7 +86,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
-        path_counts=path_counts(result.outcomes),
+        path_counts=path_counts(result.outcomes, result.not_run),
         paths=paths,
         capture=captured(result),
     )
@@ -105,7 +109,7 @@ def after_run(
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     capture = found.capture or previous.capture
     handled_capture = probe.meta.capture if record.captured else previous.last_handled_capture
-    ready = _ready(probe, handled_capture, capture)
+    ready = _ready(probe, handled_capture, capture, found.path_counts)
     return _with(
         found,
         observed_generation=probe.meta.generation,
@@ -137,16 +141,18 @@ def capture_requested(previous: ProbeStatus, probe: Probe, now: float) -> ProbeS
     if at is None or at <= _time(now):
         return previous
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    message = _ready(probe, previous.last_handled_capture, previous.capture)
+    message = _ready(probe, previous.last_handled_capture, previous.capture, previous.path_counts)
     ready = before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
     others = (each for each in previous.conditions if each.type != READY)
     is_ready = any(each.type == READY and each.status is TRUE for each in previous.conditions)
     return _with(previous, conditions=(*others, ready)) if is_ready else previous
 
 
-def _ready(probe: Probe, handled_capture: str | None, capture: Capture | None) -> str:
-    """When the probe runs, and when it captures packets if that has to wait."""
-    text = f"runs every {probe.spec.schedule.interval}"
+def _ready(
+    probe: Probe, handled_capture: str | None, capture: Capture | None, counts: PathCounts | None
+) -> str:
+    """When the probe runs, which part of its pairs, and when it captures packets if that has to wait."""
+    text = f"runs every {probe.spec.schedule.interval}{turns_text(counts)}"
     at = next_capture(capture)
     if at is None or probe.meta.capture in (None, handled_capture):
         return text

@@ -90,6 +90,6 @@ def test_every_kind_of_target_was_recorded() -> None:
     plans = [recorded(name).plan for name in names()]
     assert {type(plan.target) for plan in plans} == set(get_args(Target))
     backends = [each for plan in plans for each in plan.backends]
-    assert {type(each.target) for each in backends} == {PodFacts, HostFacts}
+    assert {type(each.target) for each in backends} == {PodFacts, HostFacts, type(None)}
     in_host_network = [each for each in backends if each.pod_facts and each.pod_facts.pod.host_network]
     assert all(isinstance(each.target, HostFacts) for each in in_host_network)
