@@ -4,7 +4,7 @@ from ..addresses import IpFamily, family_of
 from ..collect.interfaces import ContainerRef, SourceContainers
 from ..evidence.reading import Reading
 from ..plan.plan import Plan
-from ..sources import curl
+from ..sources.curl import request as curl
 
 # Time for the exec itself, beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0

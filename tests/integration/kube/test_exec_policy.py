@@ -24,8 +24,8 @@ from datapath_probe.kube.exec.connect import ExecClient, open_exec
 from datapath_probe.kube.exec.failure import ExecError
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.shell import ShellChannel
-from datapath_probe.sources import curl
 from datapath_probe.sources.capture import pcap
+from datapath_probe.sources.curl import request as curl
 from integration.apiserver import ApiServer
 from integration.kube.cluster import create, delete
 from kustomize import MANIFESTS, build
