@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 from ..api.probe import Probe
 from ..collect.answer_cache import AnswerCache
 from ..collect.fair_slots import Slot
-from ..collect.interfaces import AgentContainers, SourceContainers
+from ..collect.interfaces import AgentContainers, CaCertificates, SourceContainers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
@@ -41,10 +41,11 @@ class ProbeRunner:
         restrictions: Restrictions = UNRESTRICTED,
         worker: DiagnosisWorker | None = None,
         limits: Limits | None = None,
+        cas: CaCertificates | None = None,
     ) -> None:
         worker, limits = worker or DiagnosisWorker(), limits or Limits()
         self._access = ClusterAccess(
-            inventory, containers, agents, clock, windows, restrictions, worker, limits
+            inventory, containers, agents, clock, windows, restrictions, worker, limits, cas
         )
         self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
 

@@ -8,7 +8,8 @@ from kubernetes import client
 from datapath_probe.api.durations import PATTERN
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
-from unit.api.specs import Spec, expected_path, header, interval, service_port, spec
+from unit.api.spec_parts import Spec, spec
+from unit.api.specs import expected_path, header, interval, service_port
 
 TRICKY = st.sampled_from(
     [*"\0\t\n\r\x1f \x7f\x80/#.-:'\"\\@{}", "a", "Z", "0", "ü", "ſ", "K", "星", "\u2028", "😀"]

@@ -11,7 +11,8 @@ from ...api.vocabulary import HopName
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Unavailable
 from ...plan.path import ExpectedPath
-from ...plan.plan import Expectation, Plan
+from ...plan.plan import Plan
+from ...plan.request import Expectation
 from ...sources.client_report import TLS_REFUSALS, ClientFailure, ClientReport
 from ..run.run import Request
 from .connection import Connection
@@ -160,7 +161,7 @@ def _implausible(plan: Plan, report: ClientReport, request: Request) -> str | No
     if report.answered and not (report.local_ip and report.local_port and (report.status or only_connects)):
         return "curl reports success, but no local address, local port or status"
     if report.status and only_connects:
-        return f"curl reports HTTP {report.status}, although it was told to send nothing"
+        return f"curl reports HTTP {report.status}, although the request was to connect only"
     expires = report.certificate_expires
     if report.answered and plan.request.tls.verify and expires and expires < request.started - _DAY_S:
         return "curl accepted a certificate that it reports as expired"

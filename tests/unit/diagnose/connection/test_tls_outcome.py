@@ -13,7 +13,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
-from datapath_probe.plan.plan import Tls
+from datapath_probe.plan.request import Tls
 from unit.recorded import recorded
 
 DAY_S = 86400.0

@@ -57,7 +57,7 @@ def test_every_case_has_a_test(all_cases: Mapping[str, Case]) -> None:
 
 @needs_curl
 @pytest.mark.parametrize("name", NAMES)
-def test_each_failure_of_tls_is_told_apart(all_cases: Mapping[str, Case], name: str) -> None:
+def test_each_failure_of_tls_has_its_own_name(all_cases: Mapping[str, Case], name: str) -> None:
     case = all_cases[name]
     with serving(case.behavior) as (port, errors):
         request = request_of(case, port)
