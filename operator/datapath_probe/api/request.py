@@ -96,5 +96,10 @@ class Request(ApiModel):
     """Maximum duration of the whole request, including name resolution: 100ms to 60s."""
 
     @property
+    def line(self) -> str:
+        """What is requested, for display: "GET /", or "TCP"."""
+        return "TCP" if self.protocol is Protocol.TCP else f"{self.method} {self.path}"
+
+    @property
     def timeout_s(self) -> float:
         return seconds(self.timeout)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from datapath_probe.api.vocabulary import ExpectedOutcome, HopName, HopVerdict, ProbeVerdict
+from datapath_probe.cli.replay import replayed
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
@@ -147,6 +148,11 @@ def test_tcp_that_connects_is_healthy(exit_code: int) -> None:
 def test_a_report_of_tcp_must_fit_the_run(forged: dict[str, object]) -> None:
     diagnosis = diagnose(requested("tcp", {**CONNECTED, **forged}, 26))
     assert answer(diagnosis) == (ProbeVerdict.UNKNOWN, "ImplausibleClientReport")
+
+
+def test_tcp_is_shown_as_a_connection_alone() -> None:
+    heading, _ = replayed(Bundle(requested("tcp", CONNECTED, 26)).to_json())
+    assert heading.request == "connect to tcp://10.244.1.121:80"
 
 
 def test_tcp_without_a_connection_is_a_failure_of_curl_itself() -> None:
