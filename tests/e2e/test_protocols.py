@@ -199,4 +199,4 @@ def test_tcp_that_is_denied_as_expected(probes: Probes, galaxy: Galaxy, lab: Lab
     denial = policy("NetworkPolicy", stars)
     with enforced(lab, galaxy.api, denial, far, Direction.INGRESS, ship.identity):
         status = probe.settle()
-        assert "denied by NetworkPolicy e2e/faults" in status["summary"], brief(status)
+        assert "default deny by NetworkPolicy e2e/faults" in status["summary"], brief(status)

@@ -15,7 +15,7 @@ from ...plan.request import CaSource
 from .fields import at, text
 
 LIMIT_BYTES = 16 * 1024
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*)-----END \1-----")
 _CERTIFICATE = "CERTIFICATE"
 
 
