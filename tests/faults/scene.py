@@ -4,7 +4,7 @@ Deployed once per lab, not on the control-plane node: a fault between the pods' 
 In: a lab. Out: current names and addresses of pods and nodes. Used by injectors, catalog and bench.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import Self
 from e2e.api import Api, Object, Refused, is_ready, pod_path
 from e2e.galaxy import NAMESPACE, Galaxy, Pod, delete_pods, deploy
 from e2e.probes import Probe, Probes, probes_path
-from e2e.specs import landing, to_pod
+from e2e.specs import LANDING, landing, secure, to_pod
 from e2e.waiting import until
 from faults.inject import devices, maps
 from faults.inject.endpoint_slices import SLICES, endpoint_slice
@@ -63,12 +63,25 @@ class Target(StrEnum):
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
     QUICK = "quick"
+    TLS = "tls"
+    TCP = "tcp"
 
 
 _SERVICES = {Target.SERVICE: OUTPOST, Target.BOTH: BOTH, Target.LOCAL: LOCAL}
 # Bytes that are echoed: a request of several packets; or a request or a response (longer: in base64) that fills exactly
 # one packet, so that segmentation offload does not split it.
 _ECHOES = {Target.LARGE: 4000, Target.FULL_REQUEST: 1180, Target.FULL_ANSWER: 820}
+_REQUESTS: Mapping[Target, Object] = {
+    **{
+        target: {
+            "request": {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * size},
+            "expect": {},
+        }
+        for target, size in _ECHOES.items()
+    },
+    Target.QUICK: {"request": {**LANDING, "timeout": "5s"}, "expect": {"maxLatency": "1500ms"}},
+    Target.TCP: {"request": {"protocol": "TCP", "timeout": "2s"}, "expect": {}},
+}
 
 
 @dataclass(frozen=True)
@@ -226,14 +239,10 @@ class Scene:
 
     def _spec(self, target: Target) -> Object:
         far = to_pod(SHIP, self.far)
-        if target in _ECHOES:
-            request: Object = {
-                "method": "POST",
-                "path": "/echo",
-                "timeout": "2s",
-                "body": "x" * _ECHOES[target],
-            }
-            return {**far, "request": request, "expect": {}}
+        if target in _REQUESTS:
+            return {**far, **_REQUESTS[target]}
+        if target is Target.TLS:
+            return secure(SHIP, self.far)
         if target in _SERVICES:
             return landing(SHIP, {"service": {"name": _SERVICES[target], "port": 80}})
         match target:
@@ -250,9 +259,6 @@ class Scene:
                 return landing(SHIP, {"address": {"host": host, "port": outside.PORT}})
             case Target.HOST | Target.OWN_HOST:
                 return self._to_host(self.destination if target is Target.HOST else self.source)
-            case Target.QUICK:
-                request = {**far["request"], "timeout": "5s"}
-                return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}
             case _:
                 return far
 

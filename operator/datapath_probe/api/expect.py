@@ -39,17 +39,23 @@ class Expect(ApiModel):
     rules: ClassVar = (
         Rule(
             "self.outcome != 'Denied' "
-            "|| !(has(self.status) || has(self.bodyContains) || has(self.maxLatency) || has(self.path))",
-            "a request that is Denied has no response: leave out status, bodyContains, maxLatency and path",
+            "|| !(has(self.status) || has(self.bodyContains) || has(self.maxLatency) || has(self.path) "
+            "|| has(self.certificateExpiresAfter))",
+            "a request that is Denied has no response: leave out status, bodyContains, maxLatency, path and "
+            "certificateExpiresAfter",
             lambda expect: (
                 expect.outcome is not ExpectedOutcome.DENIED
-                or not (expect.status or expect.body_contains or expect.max_latency or expect.path)
+                or (
+                    not (expect.status or expect.body_contains or expect.max_latency or expect.path)
+                    and expect.certificate_expires_after is None
+                )
             ),
         ),
     )
 
     outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED
-    """The expected outcome. Delivered: a response arrives that matches status and bodyContains. Denied: a policy drops
+    """The expected outcome. Delivered: a response arrives that matches status and bodyContains, or with
+    protocol TCP the connection is established. Denied: a policy drops
     the request, and the drop of this very connection is observed; a refusal or a timeout alone is Unknown."""
 
     status: Annotated[tuple[StatusCode, ...], Field(min_length=1, max_length=16)] = ()
@@ -63,8 +69,18 @@ class Expect(ApiModel):
     """Maximum duration of the request as curl measures it: 1ms to 60s. A request that takes longer makes the probe
     Degraded."""
 
+    certificate_expires_after: Annotated[Duration, duration_between("1m", "87600h")] | None = None
+    """Minimum time until the server's certificate expires: 1m to 87600h, such as 336h for 14 days. A certificate that
+    expires earlier makes the probe Degraded. Requires protocol HTTPS, and curl 7.88 or later in the source container:
+    other versions make the result Unknown."""
+
     path: ExpectedPath | None = None
     """Expected properties of the path. A mismatch makes the probe Degraded."""
+
+    @property
+    def certificate_expires_after_s(self) -> float | None:
+        after = self.certificate_expires_after
+        return None if after is None else seconds(after)
 
     @property
     def max_latency_s(self) -> float | None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from .hop_result import HopRef, HopResult
 from .limits import Clip
 from .model import ApiModel
-from .status_fields import Address, ExitCode, Hop, HttpStatus, Identity, Latency, Line, Name, Port
+from .status_fields import Address, ExitCode, Hop, HttpStatus, Identity, Latency, Line, Name, Port, Time
 from .vocabulary import ProbeVerdict
 
 HOPS_LIMIT = 32
@@ -75,7 +75,7 @@ class RequestResult(ApiModel):
     """What curl reported."""
 
     exit_code: ExitCode
-    """Exit code of curl."""
+    """Exit code of curl. A TCP request that connects ends with 26 or 43, because curl has nothing to send."""
 
     http_status: HttpStatus | None = None
     """HTTP status code of the response."""
@@ -91,6 +91,9 @@ class RequestResult(ApiModel):
 
     error: Line | None = None
     """Error message of curl."""
+
+    certificate_expires: Time | None = None
+    """Time when the server's certificate expires, as curl reports it. Absent without TLS, and before curl 7.88."""
 
     timings: Timings = Timings()
     """Durations measured by curl, each from the start of the request."""

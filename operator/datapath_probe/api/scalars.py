@@ -67,6 +67,13 @@ HostName = Annotated[
         lambda host: not host.endswith((".svc", ".cluster.local")),
     ),
 ]
+ObjectName = Annotated[
+    str,
+    Field(max_length=253),
+    matches(
+        rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of an object: lower-case letters, digits, '-' and '.'"
+    ),
+]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
 PortNumberOrName = Annotated[
     Annotated[int, Field(strict=True)] | str,

@@ -67,4 +67,4 @@ class Source(ApiModel):
     kubectl.kubernetes.io/default-container names, otherwise the first container."""
 
     client: Client = Client.CONTAINER
-    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later."""
+    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later, with TLS for HTTPS."""

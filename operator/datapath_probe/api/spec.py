@@ -4,7 +4,6 @@ It contains only what works: a field that the operator would ignore must not be 
 bounded, which also keeps the cost of the CEL rules within the API server's budget.
 """
 
-from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
@@ -13,12 +12,9 @@ from .destination import Destination, RequestedBackends
 from .durations import seconds
 from .expect import Expect
 from .model import ApiModel, Rule
+from .request import Method, Protocol, Request
 from .scalars import (
-    Body,
     Duration,
-    HeaderName,
-    HeaderValue,
-    RequestPath,
     duration_between,
 )
 from .source import Source
@@ -26,24 +22,6 @@ from .vocabulary import ExpectedOutcome
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
 """After 1 s the packet is retransmitted, which makes the first drop readable: a ring holds its newest event back."""
-
-
-class Protocol(StrEnum):
-    """Protocol of the request."""
-
-    HTTP = "HTTP"
-
-
-class Method(StrEnum):
-    """The methods of RFC 9110 and 5789 that make sense for a probe."""
-
-    GET = "GET"
-    HEAD = "HEAD"
-    POST = "POST"
-    PUT = "PUT"
-    PATCH = "PATCH"
-    DELETE = "DELETE"
-    OPTIONS = "OPTIONS"
 
 
 class Schedule(ApiModel):
@@ -56,52 +34,6 @@ class Schedule(ApiModel):
     @property
     def interval_s(self) -> float:
         return seconds(self.interval)
-
-
-class Header(ApiModel):
-    """A header of the request."""
-
-    name: HeaderName
-    """Name of the header. Connection, Content-Length, Expect, Transfer-Encoding and Upgrade are rejected because curl
-    sets them. Host is allowed."""
-
-    value: HeaderValue
-    """Value of the header, sent as it is. If it is empty, the header is sent without a value."""
-
-
-class Request(ApiModel):
-    """The request that curl sends."""
-
-    rules: ClassVar = (
-        Rule(
-            "self.method != 'HEAD' || !has(self.body) || self.body == ''",
-            "a HEAD request has no body: leave out body or choose another method",
-            lambda request: request.method != Method.HEAD or not request.body,
-        ),
-    )
-
-    protocol: Protocol = Protocol.HTTP
-    """Protocol of the request. HTTP: HTTP/1.1 without TLS; redirects are not followed."""
-
-    method: Method = Method.GET
-    """Method of the request."""
-
-    path: RequestPath = "/"
-    """Path and query, sent as they are. Only visible ASCII characters; percent-encode all others."""
-
-    headers: Annotated[tuple[Header, ...], Field(max_length=16)] = ()
-    """Headers to send in addition to those that curl sends by default."""
-
-    body: Body = ""
-    """Body of the request: at most 4096 bytes of UTF-8 without NUL. Its Content-Type is
-    application/x-www-form-urlencoded unless set in headers."""
-
-    timeout: Annotated[Duration, duration_between("100ms", "60s")] = "5s"
-    """Maximum duration of the whole request, including name resolution: 100ms to 60s."""
-
-    @property
-    def timeout_s(self) -> float:
-        return seconds(self.timeout)
 
 
 class Threshold(ApiModel):
@@ -141,6 +73,20 @@ class ProbeSpec(ApiModel):
             "!has(self.expect.bodyContains) || self.request.method != 'HEAD'",
             "expect.bodyContains can't be met by a HEAD request, whose response has no body",
             lambda spec: spec.expect.body_contains is None or spec.request.method != Method.HEAD,
+        ),
+        Rule(
+            "self.request.protocol != 'TCP' || !(has(self.expect.status) || has(self.expect.bodyContains))",
+            "expect.status and expect.bodyContains require request.protocol HTTP or HTTPS: TCP has no response",
+            lambda spec: (
+                spec.request.protocol != Protocol.TCP or not (spec.expect.status or spec.expect.body_contains)
+            ),
+        ),
+        Rule(
+            "self.request.protocol == 'HTTPS' || !has(self.expect.certificateExpiresAfter)",
+            "expect.certificateExpiresAfter requires request.protocol HTTPS",
+            lambda spec: (
+                spec.request.protocol == Protocol.HTTPS or spec.expect.certificate_expires_after is None
+            ),
         ),
         Rule(
             "self.expect.outcome != 'Denied' || duration(self.request.timeout) >= duration('2s')",

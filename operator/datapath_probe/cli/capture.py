@@ -43,7 +43,7 @@ def captured_run(
     if write:
         _write_all(write, result)
     request = probe.spec.request
-    return Heading(f"{namespace}/{name}", f"{request.method} {request.path}"), findings(result, probe)
+    return Heading(f"{namespace}/{name}", request.line), findings(result, probe)
 
 
 async def _run(

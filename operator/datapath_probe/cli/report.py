@@ -42,4 +42,4 @@ def _request_line(probe: Probe | InvalidSpec) -> str:
     if isinstance(probe, InvalidSpec):
         return ""
     request = probe.spec.request
-    return f"{request.method} {request.path} to {probe.status.destination or 'the destination'}"
+    return f"{request.line} to {probe.status.destination or 'the destination'}"

@@ -6,11 +6,14 @@ from dataclasses import replace
 from ..addresses import IpAddress, IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
+from ..api.tls import CaFrom, KeyRef
+from ..api.tls import Tls as TlsSpec
 from ..sources.agent.agent_config import from_config_map
 from .destination import PodEnd, cluster_dns, resolve_destination
 from .objects import Inventory
 from .pairs import Pair
-from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, ServiceTarget, Target
+from .plan import CannotRun, Plan, PodFacts, PodTarget, ServiceTarget, Target
+from .request import CaSource, Expectation, Request, Tls
 from .restrictions import UNRESTRICTED, Restrictions, forbidden
 from .source import resolve_source
 from .support import unsupported
@@ -131,7 +134,23 @@ def _request(probe: Probe, host: str, port: int) -> Request:
         headers=tuple((header.name, header.value) for header in spec.headers),
         body=spec.body,
         timeout_s=spec.timeout_s,
+        tls=_tls(spec.tls),
     )
+
+
+def _tls(spec: TlsSpec | None) -> Tls:
+    if spec is None:
+        return Tls()
+    return Tls(_ca(spec.ca_from), spec.server_name or "", verify=not spec.insecure_skip_verify)
+
+
+def _ca(spec: CaFrom | None) -> CaSource | None:
+    match spec:
+        case CaFrom(config_map=KeyRef(name=name, key=key)):
+            return CaSource("ConfigMap", name, key)
+        case CaFrom(secret=KeyRef(name=name, key=key)):
+            return CaSource("Secret", name, key)
+    return None
 
 
 def _expectation(probe: Probe, target: Target) -> Expectation:
@@ -144,4 +163,5 @@ def _expectation(probe: Probe, target: Target) -> Expectation:
         locality=spec.path.locality if spec.path and isinstance(target, PodTarget) else None,
         encapsulation=spec.path.encapsulation if spec.path else None,
         outcome=spec.outcome,
+        certificate_expires_after_s=spec.certificate_expires_after_s,
     )

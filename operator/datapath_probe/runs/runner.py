@@ -14,7 +14,7 @@ from ..api.probe import Probe
 from ..api.vocabulary import ProbeVerdict
 from ..collect.answer_cache import AnswerCache
 from ..collect.fair_slots import Slot
-from ..collect.interfaces import AgentContainers, SourceContainers
+from ..collect.interfaces import AgentContainers, CaCertificates, SourceContainers
 from ..collect.source_ports import SourcePorts
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.windows import DEFAULT, Windows
@@ -63,10 +63,11 @@ class ProbeRunner:
         restrictions: Restrictions = UNRESTRICTED,
         worker: DiagnosisWorker | None = None,
         limits: Limits | None = None,
+        cas: CaCertificates | None = None,
     ) -> None:
         worker, limits = worker or DiagnosisWorker(), limits or Limits()
         self._access = ClusterAccess(
-            inventory, containers, agents, clock, windows, restrictions, worker, limits
+            inventory, containers, agents, clock, windows, restrictions, worker, limits, cas
         )
         self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
         self._turns = PairTurns(limits.max_pairs)

@@ -8,18 +8,8 @@ from kubernetes import client
 from datapath_probe.api.durations import PATTERN
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
-from unit.api.specs import (
-    FRONTEND,
-    POD,
-    SERVICE,
-    Spec,
-    expected_path,
-    from_selector,
-    header,
-    interval,
-    service_port,
-    spec,
-)
+from unit.api.spec_parts import POD, SERVICE, Spec, spec
+from unit.api.specs import FRONTEND, expected_path, from_selector, header, interval, service_port
 
 TRICKY = st.sampled_from(
     [*"\0\t\n\r\x1f \x7f\x80/#.-:'\"\\@{}", "a", "Z", "0", "ü", "ſ", "K", "星", "\u2028", "😀"]

@@ -7,7 +7,8 @@ from kubernetes import client
 
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
-from unit.api.specs import INVALID, VALID, Refused, Spec
+from unit.api.spec_parts import Refused, Spec
+from unit.api.specs import INVALID, VALID
 
 
 @pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())

@@ -1,17 +1,9 @@
 """Valid and invalid specs, for the operator and for the API server alike."""
 
-from dataclasses import dataclass
 from typing import Any
 
-Spec = dict[str, Any]
-
-POD = {"name": "deathstar-0", "port": 80}
-SERVICE = {"name": "deathstar", "port": 80}
-
-
-def spec(**changes: Any) -> Spec:
-    """The smallest valid spec, with changes at the top level."""
-    return {"source": {"pod": "xwing"}, "destination": {"pod": POD}, **changes}
+from unit.api.protocol_specs import CA, INVALID_PROTOCOLS, VALID_PROTOCOLS
+from unit.api.spec_parts import POD, SERVICE, Refused, Spec, spec
 
 
 def service_port(port: Any) -> Spec:
@@ -47,7 +39,7 @@ EVERYTHING: Spec = {
     "source": {"pod": "xwing", "container": "spaceship", "client": "Container"},
     "destination": {"pod": {"name": "deathstar-1", "namespace": "empire", "port": 8080}},
     "request": {
-        "protocol": "HTTP",
+        "protocol": "HTTPS",
         "method": "POST",
         "path": "/v1/request-landing?ship=x%20wing&q={1,2}",
         "headers": [
@@ -55,6 +47,7 @@ EVERYTHING: Spec = {
             {"name": "Host", "value": "deathstar"},
         ],
         "body": "@/etc/passwd\n",
+        "tls": {"caFrom": CA, "serverName": "deathstar", "insecureSkipVerify": False},
         "timeout": "2s500ms",
     },
     "expect": {
@@ -62,6 +55,7 @@ EVERYTHING: Spec = {
         "status": [200, 202],
         "bodyContains": "Ship landed",
         "maxLatency": "250ms",
+        "certificateExpiresAfter": "336h",
         "path": {"locality": "CrossNode", "encapsulation": "vxlan"},
     },
     "threshold": {"failures": 3, "successes": 2},
@@ -125,17 +119,10 @@ VALID: dict[str, Spec] = {
         {"workload": {**FRONTEND, "port": 80}}, locality="SameNode"
     ),
     "an empty expectation": spec(expect={"path": {}}),
+    **VALID_PROTOCOLS,
     "a denial": spec(expect={"outcome": "Denied"}),
     "a denial within the least time": spec(expect={"outcome": "Denied"}, request={"timeout": "2s"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """`says`: the part of the API server's message that describes what is allowed."""
-
-    spec: Spec
-    says: str
 
 
 _PORTS = "must be a port number from 1 to 65535, without quotes, or the name of one of the Service's ports"
@@ -226,7 +213,10 @@ INVALID: dict[str, Refused] = {
     "namespace too long": Refused(
         spec(destination={"pod": {**POD, "namespace": "a" * 64}}), "may not be more than 63"
     ),
-    "a protocol of a later version": Refused(spec(request={"protocol": "TCP"}), 'supported values: "HTTP"'),
+    "a protocol of a later version": Refused(
+        spec(request={"protocol": "UDP"}), 'supported values: "HTTP", "HTTPS", "TCP"'
+    ),
+    **INVALID_PROTOCOLS,
     "a method in lower case": Refused(
         spec(request={"method": "get"}), 'supported values: "GET", "HEAD", "POST"'
     ),
@@ -274,7 +264,7 @@ INVALID: dict[str, Refused] = {
     ),
     "the status of a denial": Refused(
         spec(expect={"outcome": "Denied", "status": [403]}),
-        "leave out status, bodyContains, maxLatency and path",
+        "leave out status, bodyContains, maxLatency, path and",
     ),
     "the latency of a denial": Refused(
         spec(expect={"outcome": "Denied", "maxLatency": "1s"}), "a request that is Denied has no response"

@@ -7,7 +7,8 @@ import pytest
 from datapath_probe.api.probe import InvalidSpec, Probe
 from datapath_probe.api.status import Counters
 from datapath_probe.api.vocabulary import ProbeVerdict
-from unit.api.specs import EVERYTHING, INVALID, VALID, Refused, Spec, spec
+from unit.api.spec_parts import Refused, Spec, spec
+from unit.api.specs import EVERYTHING, INVALID, VALID
 
 METADATA: dict[str, Any] = {"namespace": "rebels", "name": "landing", "uid": "b7c1", "generation": 3}
 

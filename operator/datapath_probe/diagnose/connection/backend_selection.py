@@ -125,7 +125,7 @@ def _source_itself(entries: ConntrackEntries) -> Backend | None:
     """
     plan, report = entries.plan, entries.report
     only = plan.backends[0] if len(plan.backends) == 1 else None
-    answered = report is not None and report.answered
+    answered = report is not None and report.responded
     return (
         only if only and answered and stays_inside(plan, only, socket_lb_of(plan, entries.config)) else None
     )

@@ -113,8 +113,8 @@ class Connection:
 
     @property
     def delivered(self) -> bool:
-        """curl got a complete response."""
-        return self.report is not None and self.report.answered and self.report.status > 0
+        """curl got a complete response, or what it refuses in place of one, or the connection that it wanted."""
+        return self.report is not None and self.report.connected and self.report.responded
 
     @property
     def refused(self) -> bool:

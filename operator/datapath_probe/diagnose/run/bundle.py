@@ -25,7 +25,7 @@ from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.other_backends import OtherBackend
 from ...plan.plan import CannotRun, Plan
-from ...sources.curl import only_report
+from ...sources.curl.report import only_report
 from ...sources.parsing import line
 from .redaction import starred, without_l7, without_values
 from .run import PathRun, Request

@@ -72,6 +72,10 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         "Absent if the agent does not report it.",
         "map",
     )
+    expiry = _gauge(
+        "certificate_expiry_timestamp_seconds",
+        "Time when the server's certificate expires, the earliest of all paths. Absent if curl does not report it.",
+    )
     limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
     last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
     next_run = _gauge(
@@ -84,6 +88,8 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
             phase.add_metric((*key, name), value)
         for name, share in series.map_pressure.items():
             pressure.add_metric((*key, name), share)
+        if series.certificate_expires is not None:
+            expiry.add_metric(key, series.certificate_expires)
         if series.latency_limit_s is not None:
             limit.add_metric(key, series.latency_limit_s)
         if gauges.last_run is not None:
@@ -91,7 +97,7 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         if gauges.next_run is not None:
             next_run.add_metric(key, gauges.next_run)
         info.add_metric(key, {"severity": series.severity})
-    yield from (phase, pressure, limit, last_run, next_run, info)
+    yield from (phase, pressure, expiry, limit, last_run, next_run, info)
 
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:

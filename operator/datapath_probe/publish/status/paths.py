@@ -1,5 +1,7 @@
 """Diagnosis → `PathResult`: one path in the status. Called by `status`. Pure."""
 
+from datetime import UTC, datetime
+
 from ...api.durations import duration
 from ...api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
 from ...api.hop_result import Segment as SegmentResult
@@ -82,6 +84,7 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
         remote_ip=str(report.remote_ip) if report.remote_ip else None,
         remote_port=report.remote_port or None,
         error=report.error or None,
+        certificate_expires=_time(report.certificate_expires),
         timings=Timings(
             name_lookup=_measured(timings.name_lookup),
             connect=_measured(timings.connect),
@@ -90,6 +93,10 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
             total=_measured(timings.total),
         ),
     )
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _measured(seconds: float | None) -> str | None:

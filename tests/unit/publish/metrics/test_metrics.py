@@ -26,6 +26,7 @@ from unit.publish.metrics.scrapes import REF, after, new_metrics, of, scrape
 from unit.publish.samples import (
     CANNOT_RUN,
     NOW,
+    REPORT,
     diverging,
     healthy,
     lost,
@@ -122,6 +123,20 @@ def test_only_phases_that_were_reached_have_samples() -> None:
         ("total",): 0.0076,
     }
     assert of(scrape(after([healthy(), CANNOT_RUN])), "request_phase_seconds") == {}
+
+
+def test_the_phase_of_tls_and_the_expiry_of_the_certificate() -> None:
+    secure = replace(REPORT, timings=replace(REPORT.timings, tls=0.004), certificate_expires=NOW + 86400)
+    samples = scrape(after([replace(healthy(), report=secure)]))
+    assert of(samples, "request_phase_seconds")[("tls",)] == 0.004
+    assert of(samples, "certificate_expiry_timestamp_seconds") == {(): NOW + 86400}
+    assert of(scrape(after([healthy()])), "certificate_expiry_timestamp_seconds") == {}
+    later = replace(secure, certificate_expires=NOW + 2 * 86400)
+    two = RunResult(NOW, NOW + 0.1, (replace(healthy(), report=later), replace(healthy(), report=secure)), ())
+    metrics = after([healthy()])
+    status = statuses.suspended(ProbeStatus(), probe(), NOW)
+    metrics.run_ended(REF, status, replace(record(healthy()), result=two))
+    assert of(scrape(metrics), "certificate_expiry_timestamp_seconds") == {(): NOW + 86400}
 
 
 def test_times_of_the_last_and_next_run() -> None:

@@ -1,33 +1,19 @@
-"""The request: curl's command line, and its report → `ClientReport`. Called by `runs.request` and
-`diagnose.connection`.
+"""curl's report → `ClientReport`. Called by `diagnose`.
 
-No part of a request becomes a shell word, an option or a file to read. URL, header values and body are never part of
-argv, which audit logs and process lists show: they go through a config file on stdin.
-Source: curl 7.70–8.x `src/tool_parsecfg.c` (quoting), `src/tool_writeout_json.c` (report),
-`docs/cmdline-opts/max-filesize.md`.
+Source: curl 7.70–8.23 `src/tool_writeout_json.c`, and reports of 7.74, 7.88, 8.14 and 8.23.
 """
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
-from ipaddress import IPv6Address
 
-from ..addresses import IpAddress, address, parse_address
-from ..evidence.errors import EvidenceError
-from ..evidence.reading import Answer, Reading, Unavailable
-from .client_report import ClientFailure, ClientReport, Timings
-from .parsing import Json, line, parser
-
-# What a server can make the source pod read. curl ends the transfer at the size if the response announces its length,
-# and since 8.4 any transfer; before, the rate and the timeout limit a response of unknown length.
-# Health endpoints answer with kilobytes; even the longest response takes no more than two seconds at the rate.
-MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-MAX_RATE_BYTES_PER_S = 4 * 1024 * 1024
-_LIMITS = ("--max-filesize", str(MAX_RESPONSE_BYTES), "--limit-rate", str(MAX_RATE_BYTES_PER_S))
-
-_CONFIG_ESCAPES = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\n": "\\n", "\r": "\\r", "\v": "\\v"}
-
+from ...addresses import IpAddress, address
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Answer, Reading, Unavailable
+from ..client_report import ClientFailure, ClientReport, Timings
+from ..parsing import Json, line, parser
+from .tls import certificate_expiry, expiry_line, tls_failure
 
 _TRIES = re.compile(rb"^\* +Trying \[?([0-9a-fA-F.:]{2,45}?)\]?(?::[0-9]{1,5})?\.\.\.\r?$", re.MULTILINE)
 _MOST_TRIED = 16
@@ -40,8 +26,21 @@ _LATE_S = 5.0  # how long after its timeout curl may end, in a container without
 # The members of the report that are used, in addition to the times.
 _TRIED = "tried"  # not one of curl's: added when a report is saved
 _REPORT_FIELDS = frozenset(
-    {"errormsg", "http_code", "local_ip", "local_port", "remote_ip", "remote_port", _TRIED}
+    {
+        "errormsg",
+        "http_code",
+        "local_ip",
+        "local_port",
+        "remote_ip",
+        "remote_port",
+        "ssl_verify_result",
+        _TRIED,
+    }
 )
+
+
+# READ_ERROR, since 8.15 BAD_FUNCTION_ARGUMENT: how a request ends that only connects.
+_NOTHING_SENT = (26, 43)
 
 
 class CurlExit(IntEnum):
@@ -77,90 +76,6 @@ _FAILURES: dict[int, ClientFailure | None] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CurlRequest:
-    """The request to send.
-
-    `path` contains visible ASCII without '#'; header names are tokens, values contain no NUL or line breaks; the body
-    is UTF-8 without NUL. `keep_body`: return the response body. `over_ipv4`: use IPv4 even if the name has other
-    addresses, for clients that have both versions. `show_addresses`: also report the addresses that curl tries, for
-    names that resolve to addresses which nothing else knows.
-    """
-
-    protocol: str
-    host: str
-    port: int
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    timeout_s: float
-    local_port: int
-    keep_body: bool
-    over_ipv4: bool = False
-    show_addresses: bool = False
-
-
-def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
-    """The command, and the data for its stdin."""
-    words = [
-        "curl",
-        "-q",  # must be first; otherwise ~/.curlrc is read
-        "--silent",
-        "--noproxy",
-        "*",
-        "--globoff",
-        "--path-as-is",
-        "--proto",
-        "=http,https",
-        "--http1.1",
-        "--local-port",
-        str(request.local_port),
-        "--max-time",
-        f"{request.timeout_s:g}",  # before 7.87 curl expects the decimal separator of the locale: avoid it
-        "--write-out",
-        "%{stderr}%{json}",
-    ]
-    if request.show_addresses:
-        words.append("--verbose")  # the report of a failed connection has no address
-    if request.over_ipv4:
-        words.append("--ipv4")
-    if request.method == "HEAD":
-        words.append("--head")
-    else:
-        words += ["--request", request.method]
-    if not request.keep_body:
-        words += ["--output", "/dev/null"]
-    return (*words, *_LIMITS, "--config", "-"), _config(request)
-
-
-def _url(request: CurlRequest) -> str:
-    return f"{request.protocol}://{_authority(request.host)}:{request.port}{request.path}"
-
-
-def _authority(host: str) -> str:
-    ip = parse_address(host)
-    return f"[{ip}]" if isinstance(ip, IPv6Address) else host
-
-
-def _config(request: CurlRequest) -> bytes:
-    """URL, headers and body as lines of a config file. `Name;` sends an empty value; `Name:` would remove the
-    header.
-    """
-    lines = [f"url = {_quoted(_url(request))}"]
-    lines += [
-        f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers
-    ]
-    if request.body:
-        # data-raw: a leading @ does not name a file
-        lines.append(f"data-raw = {_quoted(request.body.decode())}")
-    return "".join(f"{text}\n" for text in lines).encode()
-
-
-def _quoted(text: str) -> str:
-    return '"' + "".join(_CONFIG_ESCAPES.get(char, char) for char in text) + '"'
-
-
 def only_report(stderr: bytes) -> bytes:
     """The report with only the members that are used here: others contain URLs, including that of a redirect. Nothing
     else is kept but a complaint about an option: a wrapper of curl may trace the request with its headers. b"{" if it
@@ -180,6 +95,8 @@ def only_report(stderr: bytes) -> bytes:
     tried = _tried(stderr)
     if tried:
         kept[_TRIED] = tried
+    if expiry := expiry_line(report.get("certs")):
+        kept["certs"] = expiry
     return json.dumps(kept).encode()
 
 
@@ -203,19 +120,37 @@ def _complaint(stderr: bytes) -> bytes:
     return found[0] if found else b""
 
 
-def parse_report(reading: Reading, timeout_s: float = _LONGEST_TIMEOUT_S) -> ClientReport | Unavailable:
-    """The report; Unavailable(UnparsableOutput) if this curl writes none (before 7.70), or its numbers are impossible
-    for a request with this timeout. A truncated body does not matter.
+def parse_report(
+    reading: Reading, timeout_s: float = _LONGEST_TIMEOUT_S, protocol: str = "http"
+) -> ClientReport | Unavailable:
+    """The report of a request with this timeout and protocol; Unavailable(UnparsableOutput) if this curl writes none
+    (before 7.70), or its numbers are impossible. A truncated body does not matter.
     """
     if isinstance(reading, Unavailable):
         return reading
     report = _parse_report(replace(reading, truncated=False))
     if isinstance(report, Unavailable):
         return report
+    report = _of(protocol, report)
     if report.timings.longest > timeout_s + _LATE_S:
         message = f"curl reports a request of more than {timeout_s:g} s, its timeout"
         return Unavailable(EvidenceError.UNPARSABLE, message, reading.at)
     return replace(report, body_cut=reading.truncated or report.exit_code == CurlExit.FILESIZE_EXCEEDED)
+
+
+def _of(protocol: str, report: ClientReport) -> ClientReport:
+    """The report as that of a request with this protocol."""
+    if protocol == "tcp" and report.connected and report.exit_code in _NOTHING_SENT:
+        return replace(report, failure=None, error="")
+    if protocol != "https":
+        return replace(report, failure=_without_tls(report), certificate_expires=None)
+    return report
+
+
+def _without_tls(report: ClientReport) -> ClientFailure | None:
+    if report.exit_code == CurlExit.UNSUPPORTED_PROTOCOL and not report.connected:
+        return ClientFailure.CLIENT_FAILED  # this curl was built without it
+    return _FAILURES.get(report.exit_code, ClientFailure.CLIENT_FAILED)
 
 
 @parser("curl", exit_codes=range(256))
@@ -232,21 +167,26 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
     status = report["http_code"].integer(0)
     if not 0 <= status <= _LAST_STATUS:
         raise ValueError("http_code is not a status code")
+    error = line(report["errormsg"].text(""))
     timings = Timings(
         name_lookup=_time(report["time_namelookup"]),
         connect=_time(report["time_connect"]),
         tls=_time(report["time_appconnect"]),
-        first_byte=_time(report["time_starttransfer"]),
+        # without a response, curl 8.23 reports the end of the request
+        first_byte=_time(report["time_starttransfer"]) if status else 0.0,
         total=_time(report["time_total"]),
     )
+    of_tls = tls_failure(answer.exit_code, error, report["ssl_verify_result"].integer(0))
+    local_port = _port(report["local_port"])
     return ClientReport(
-        failure=_FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
+        failure=of_tls or _FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
         exit_code=answer.exit_code,
-        error=line(report["errormsg"].text("")),
-        connected=timings.connect > 0 or status > 0,
+        error=error,
+        # before 7.89 `connect` includes the handshake; after, a failed handshake leaves no port
+        connected=timings.connect > 0 or status > 0 or local_port > 0,
         status=status,
         local_ip=_address(report["local_ip"]),
-        local_port=_port(report["local_port"]),
+        local_port=local_port,
         remote_ip=_address(report["remote_ip"]),
         remote_port=_port(report["remote_port"]),
         timings=timings,
@@ -254,6 +194,7 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         tried=tuple(
             address(ip) for ip in _tried(answer.stderr) or [ip.text() for ip in report[_TRIED] or ()]
         ),
+        certificate_expires=certificate_expiry(report["certs"].text("")),
     )
 
 
