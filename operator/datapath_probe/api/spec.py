@@ -24,6 +24,7 @@ from .scalars import (
     RequestPath,
     duration_between,
 )
+from .schedule import Schedule
 from .vocabulary import ExpectedOutcome, FrontendType
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
@@ -52,18 +53,6 @@ class Method(StrEnum):
     PATCH = "PATCH"
     DELETE = "DELETE"
     OPTIONS = "OPTIONS"
-
-
-class Schedule(ApiModel):
-    """When runs start."""
-
-    interval: Annotated[Duration, duration_between("1s", "24h")]
-    """Time from the start of one run to the start of the next: 1s to 24h. A run that is due while the previous run is
-    still in progress is skipped and counted."""
-
-    @property
-    def interval_s(self) -> float:
-        return seconds(self.interval)
 
 
 class Source(ApiModel):
@@ -224,8 +213,9 @@ class ProbeSpec(ApiModel):
     suspend: StrictBool = False
     """Whether the probe is suspended: no run is started, and the status stays as it is."""
 
-    schedule: Schedule = Schedule(interval="60s")
-    """When runs start."""
+    # The CRD has no default: what the API server stored, `kubectl apply` would merge with a cron of the manifest.
+    schedule: Schedule = Field(default_factory=lambda: Schedule(interval="60s"))
+    """When runs start. Default: every 60s."""
 
     source: Source
     """The pod that sends the request, in the namespace of the probe."""

@@ -30,6 +30,10 @@ def interval(duration: str) -> Spec:
     return spec(schedule={"interval": duration})
 
 
+def cron(expression: str, time_zone: str | None = None) -> Spec:
+    return spec(schedule={"cron": expression} | ({"timeZone": time_zone} if time_zone is not None else {}))
+
+
 def expected_path(destination: Spec, **path: str) -> Spec:
     return spec(destination=destination, expect={"path": path})
 
@@ -73,6 +77,13 @@ VALID: dict[str, Spec] = {
     "the longest interval": interval("24h"),
     "an interval in milliseconds": interval("1500ms"),
     "an interval of several parts": interval("1h1m1s1ms"),
+    "every minute": cron("* * * * *"),
+    "a cron expression of lists, ranges and steps": cron("0,30-40/5,*/7 22-23,0-6 1,15 */2 1-5"),
+    "a cron expression with names": cron("5 4 * jan,MAR-Oct Mon-fri"),
+    "the last day, the last weekday, the last Friday": cron("0 0 L,LW 1-12 5L"),
+    "the second Monday": cron("0  12 * * MON#2,3#5"),
+    "a time zone": cron("30 2 * * *", "America/Argentina/Buenos_Aires"),
+    "a time zone with digits": cron("30 2 29 2 *", "Etc/GMT+12"),
     "the shortest timeout": spec(request={"timeout": "100ms"}),
     "an empty request": spec(request={}),
     "a path that is all visible ASCII": spec(
@@ -115,6 +126,9 @@ _VALUE = "must not contain line breaks"
 _HEADER_NAME = "must be an HTTP token"
 _FRAMING = "curl sets these headers itself"
 _LABEL = "must be a name of lower-case letters"
+_ONE_SCHEDULE = "must specify exactly one of interval, such as 30s, and cron, such as '*/5 * * * *'"
+_CRON = "must have the five fields minute, hour, day-of-month, month and day-of-week"
+_ZONE = "must be a name of the IANA time zone database, such as Europe/Berlin or UTC"
 _ONE_OF = "must specify exactly one of pod and service"
 
 INVALID: dict[str, Refused] = {
@@ -130,7 +144,30 @@ INVALID: dict[str, Refused] = {
     "a client of a later version": Refused(
         spec(source={"pod": "xwing", "client": "Auto"}), 'supported values: "Container"'
     ),
-    "an empty schedule": Refused(spec(schedule={}), "spec.schedule.interval: Required value"),
+    "an empty schedule": Refused(spec(schedule={}), _ONE_SCHEDULE),
+    "interval and cron": Refused(spec(schedule={"interval": "60s", "cron": "* * * * *"}), _ONE_SCHEDULE),
+    "a time zone of an interval": Refused(
+        spec(schedule={"interval": "60s", "timeZone": "UTC"}), "remove it, or replace interval by cron"
+    ),
+    "a cron expression with seconds": Refused(cron("0 * * * * *"), _CRON),
+    "a cron expression of four fields": Refused(cron("* * * *"), _CRON),
+    "a cron macro": Refused(cron("@hourly"), _CRON),
+    "a cron expression with a line break": Refused(cron("* * * * *\n"), _CRON),
+    "minute 60": Refused(cron("60 * * * *"), _CRON),
+    "hour 24": Refused(cron("0 24 * * *"), _CRON),
+    "day 0": Refused(cron("0 0 0 * *"), _CRON),
+    "month 13": Refused(cron("0 0 1 13 *"), _CRON),
+    "weekday 8": Refused(cron("0 0 * * 8"), _CRON),
+    "an unknown weekday": Refused(cron("0 0 * * DAY"), _CRON),
+    "a step of zero": Refused(cron("*/0 * * * *"), _CRON),
+    "a cron expression beyond ASCII": Refused(cron("0 0 * * ſUN"), _CRON),
+    "a range that ends before it starts": Refused(cron("0 22-6 * * *"), "write 22-23,0-6 instead of 22-6"),
+    "a week that ends on Sunday": Refused(cron("0 0 * * FRI-SUN"), "FRI,SAT,SUN instead of FRI-SUN"),
+    "an unknown time zone": Refused(cron("0 0 * * *", "Europe/Berln"), _ZONE),
+    "a time zone as an offset": Refused(cron("0 0 * * *", "+02:00"), _ZONE),
+    "a time zone as a file": Refused(cron("0 0 * * *", "../etc/passwd"), _ZONE),
+    "the local time zone": Refused(cron("0 0 * * *", "Local"), _ZONE),
+    "a folder of time zones": Refused(cron("0 0 * * *", "Europe"), _ZONE),
     "no interval": Refused(interval("0s"), "must be a duration from 1s to 24h"),
     "an interval below a second": Refused(interval("999ms"), "must be a duration from 1s to 24h"),
     "an interval beyond a day": Refused(interval("25h"), "must be a duration from 1s to 24h"),
@@ -242,7 +279,7 @@ INVALID: dict[str, Refused] = {
     "a threshold of none": Refused(spec(threshold={"failures": 0}), "should be greater than or equal to 1"),
     "a history too long": Refused(spec(history={"limit": 51}), "should be less than or equal to 50"),
     "a field of a later version": Refused(
-        spec(schedule={"interval": "60s", "cron": "* * * * *"}), 'unknown field "spec.schedule.cron"'
+        spec(schedule={"interval": "60s", "jitter": "5s"}), 'unknown field "spec.schedule.jitter"'
     ),
     "a misspelt field": Refused(spec(expect={"stauts": [200]}), 'unknown field "spec.expect.stauts"'),
 }

@@ -50,7 +50,7 @@ class _SpecSchema(_StatusSchema):
     """The same with defaults, where they carry information."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema["default"] in (None, "", ()):
+        if schema.get("default") in (None, "", ()):
             return super().default_schema(schema)
         return GenerateJsonSchema.default_schema(self, schema)
 
