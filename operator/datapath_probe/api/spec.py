@@ -9,31 +9,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StrictBool
 
 from .destination import Destination, RequestedBackends
-from .durations import seconds
 from .expect import Expect
 from .model import ApiModel, Rule
 from .request import Method, Protocol, Request
-from .scalars import (
-    Duration,
-    duration_between,
-)
+from .schedule import Schedule
 from .source import Source
 from .vocabulary import ExpectedOutcome
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
 """After 1 s the packet is retransmitted, which makes the first drop readable: a ring holds its newest event back."""
-
-
-class Schedule(ApiModel):
-    """When runs start."""
-
-    interval: Annotated[Duration, duration_between("1s", "24h")]
-    """Time from the start of one run to the start of the next: 1s to 24h. A run that is due while the previous run is
-    still in progress is skipped and counted."""
-
-    @property
-    def interval_s(self) -> float:
-        return seconds(self.interval)
 
 
 class Threshold(ApiModel):
@@ -101,14 +85,15 @@ class ProbeSpec(ApiModel):
     suspend: StrictBool = False
     """Whether the probe is suspended: no run is started, and the status stays as it is."""
 
-    schedule: Schedule = Schedule(interval="60s")
-    """When runs start."""
+    # The CRD has no default: what the API server stored, `kubectl apply` would merge with a cron of the manifest.
+    schedule: Schedule = Field(default_factory=lambda: Schedule(interval="60s"))
+    """When runs start. Default: every 60s."""
 
     source: Source
     """The pods that send requests, in the namespace of the probe: exactly one of pod, workload and selector."""
 
     destination: Destination
-    """The destination of requests: exactly one of pod, service and workload."""
+    """The destination of requests: exactly one of pod, service, workload and address."""
 
     request: Request = Request()
     """The request that curl sends. It reads at most 8 MiB of the response, at most 4 MiB a second."""

@@ -54,6 +54,11 @@ class Publisher:
         """Apply a change of the probe's spec or labels; the status stays the same."""
         self._metrics.relabel(probe)
 
+    def resumed(self, probe: Probe, following: NextRun) -> None:
+        """Publish when a probe runs next after a restart of the operator, and how many runs were missed."""
+        previous = self._documents[probe.meta.uid].parsed()
+        self._replace(probe, previous, statuses.resumed(previous, following))
+
     def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> None:
         """Publish a run of a probe that still exists. `probe`: as it was when the run started."""
         previous = self._documents[probe.meta.uid].parsed_without_paths()

@@ -9,12 +9,44 @@ from datapath_probe.api.durations import PATTERN
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
 from unit.api.spec_parts import POD, SERVICE, Spec, spec
-from unit.api.specs import FRONTEND, expected_path, from_selector, header, interval, service_port
+from unit.api.specs import FRONTEND, cron, expected_path, from_selector, header, interval, service_port
 
 TRICKY = st.sampled_from(
     [*"\0\t\n\r\x1f \x7f\x80/#.-:'\"\\@{}", "a", "Z", "0", "ü", "ſ", "K", "星", "\u2028", "😀"]
 )
 TEXT = st.lists(TRICKY, max_size=6).map("".join) | st.text(max_size=12)
+# Days are left out: only the operator knows which dates exist.
+CRON_FIELD = st.sampled_from(
+    [
+        "*",
+        "1",
+        "07",
+        "7",
+        "5-3",
+        "1-5",
+        "22-6",
+        "*/2",
+        "1/3",
+        "2,4",
+        "4,",
+        "fri",
+        "FRI-SUN",
+        "MON-FRI",
+        "DEC-JAN",
+        "FRI#2",
+        "5L",
+    ]
+) | TEXT.filter(lambda text: not set(text) & set(" \t\n\r\x1f\x85\u2028"))
+ZONES = [
+    "Europe/Berlin",
+    "America/Indiana/Knox",
+    "UTC",
+    "Etc/GMT+12",
+    "Australia/Lord_Howe",
+    "Europe",
+    "Local",
+    "Mars/Olympus",
+]
 METADATA = {"namespace": "default", "name": "probe", "uid": "u", "generation": 1}
 
 SPECS = {
@@ -26,6 +58,18 @@ SPECS = {
     "body": TEXT.map(lambda text: spec(request={"method": "PUT", "body": text * 300})),
     "service port": (TEXT | st.integers(-1, 70000)).map(service_port),
     "interval": (TEXT | st.from_regex(PATTERN)).map(interval),
+    "cron": st.lists(CRON_FIELD, min_size=4, max_size=6).map(lambda fields: cron(" ".join(fields))),
+    "time zone": (TEXT | st.sampled_from(ZONES) | st.sampled_from(ZONES).map(str.lower)).map(
+        lambda zone: cron("* * * * *", zone)
+    ),
+    "schedule": st.fixed_dictionaries(
+        {},
+        optional={
+            "interval": st.sampled_from(["5s", "0s"]),
+            "cron": st.sampled_from(["5 * * * *", "60 * * * *"]),
+            "timeZone": st.sampled_from(["UTC", "Europe/Berln"]),
+        },
+    ).map(lambda schedule: spec(schedule=schedule)),
     "method": st.tuples(st.sampled_from(["HEAD", "GET", "head"]), TEXT).map(
         lambda pair: spec(request={"method": pair[0], "body": pair[1]})
     ),

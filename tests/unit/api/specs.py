@@ -22,11 +22,20 @@ def interval(duration: str) -> Spec:
     return spec(schedule={"interval": duration})
 
 
+def cron(expression: str, time_zone: str | None = None) -> Spec:
+    return spec(schedule={"cron": expression} | ({"timeZone": time_zone} if time_zone is not None else {}))
+
+
 def expected_path(destination: Spec, **path: str) -> Spec:
     return spec(destination=destination, expect={"path": path})
 
 
 FRONTEND = {"kind": "Deployment", "name": "frontend"}
+
+
+def outside(host: str) -> Spec:
+    """A destination outside the cluster."""
+    return spec(destination={"address": {"host": host, "port": 443}})
 
 
 def from_selector(*requirements: Spec, **labels: str) -> Spec:
@@ -74,6 +83,17 @@ VALID: dict[str, Spec] = {
     "the longest interval": interval("24h"),
     "an interval in milliseconds": interval("1500ms"),
     "an interval of several parts": interval("1h1m1s1ms"),
+    "a name outside the cluster": outside("www.example.org"),
+    "a name of digits and a top level": outside("1.2.3.4.in-addr.arpa"),
+    "an IPv4 address outside the cluster": outside("203.0.113.10"),
+    "an IPv6 address outside the cluster": outside("2001:db8::1"),
+    "every minute": cron("* * * * *"),
+    "a cron expression of lists, ranges and steps": cron("0,30-40/5,*/7 22-23,0-6 1,15 */2 1-5"),
+    "a cron expression with names": cron("5 4 * jan,MAR-Oct Mon-fri"),
+    "the last day, the last weekday, the last Friday": cron("0 0 L,LW 1-12 5L"),
+    "the second Monday": cron("0  12 * * MON#2,3#5"),
+    "a time zone": cron("30 2 * * *", "America/Argentina/Buenos_Aires"),
+    "a time zone with digits": cron("30 2 29 2 *", "Etc/GMT+12"),
     "the shortest timeout": spec(request={"timeout": "100ms"}),
     "an empty request": spec(request={}),
     "a path that is all visible ASCII": spec(
@@ -132,10 +152,14 @@ _VALUE = "must not contain line breaks"
 _HEADER_NAME = "must be an HTTP token"
 _FRAMING = "curl sets these headers itself"
 _LABEL = "must be a name of lower-case letters"
-_ONE_OF = "must specify exactly one of pod, service and workload"
+_ONE_OF = "must specify exactly one of pod, service, workload and address"
+_HOST = "must be a DNS name in lower case with at least one '.', or an IP address"
 _ONE_SOURCE = "must specify exactly one of pod, workload and selector"
 _WITH_VALUES = "In and NotIn require values; Exists and DoesNotExist allow none"
 _LOCALITY = "set destination.backends to Each"
+_ONE_SCHEDULE = "must specify exactly one of interval, such as 30s, and cron, such as '*/5 * * * *'"
+_CRON = "must have the five fields minute, hour, day-of-month, month and day-of-week"
+_ZONE = "must be a name of the IANA time zone database, such as Europe/Berlin or UTC"
 
 INVALID: dict[str, Refused] = {
     "pod and service": Refused(spec(destination={"pod": POD, "service": SERVICE}), _ONE_OF),
@@ -173,6 +197,23 @@ INVALID: dict[str, Refused] = {
     "too many labels": Refused(
         from_selector(**{f"a{n}": "" for n in range(17)}), "must have at most 16 items"
     ),
+    "pod and address as destination": Refused(
+        spec(destination={"pod": POD, "address": {"host": "a.b", "port": 80}}), _ONE_OF
+    ),
+    "a host of one part": Refused(outside("localhost"), _HOST),
+    "a short form of an IPv4 address": Refused(outside("127.1"), _HOST),
+    "a hexadecimal IPv4 address": Refused(outside("0x7f.0.0.1"), _HOST),
+    "a hexadecimal last part": Refused(outside("a.0x1"), _HOST),
+    "an IPv4 address with octal parts": Refused(outside("0177.0.0.1"), _HOST),
+    "an IPv4 address beyond 255": Refused(outside("10.0.0.256"), _HOST),
+    "a host in upper case": Refused(outside("Example.org"), _HOST),
+    "a host with a port": Refused(outside("example.org:80"), _HOST),
+    "a host with a user": Refused(outside("a@example.org"), _HOST),
+    "a host that is an option": Refused(outside("-K.example.org"), _HOST),
+    "a Service's name as a host": Refused(outside("cart.shop.svc"), "specify destination.service"),
+    "a full name of a Service as a host": Refused(
+        outside("cart.shop.svc.cluster.local"), "specify destination.service"
+    ),
     "pod and workload as destination": Refused(
         spec(destination={"pod": POD, "workload": {**FRONTEND, "port": 80}}), _ONE_OF
     ),
@@ -187,7 +228,30 @@ INVALID: dict[str, Refused] = {
     "a client of a later version": Refused(
         spec(source={"pod": "xwing", "client": "Auto"}), 'supported values: "Container"'
     ),
-    "an empty schedule": Refused(spec(schedule={}), "spec.schedule.interval: Required value"),
+    "an empty schedule": Refused(spec(schedule={}), _ONE_SCHEDULE),
+    "interval and cron": Refused(spec(schedule={"interval": "60s", "cron": "* * * * *"}), _ONE_SCHEDULE),
+    "a time zone of an interval": Refused(
+        spec(schedule={"interval": "60s", "timeZone": "UTC"}), "remove it, or replace interval by cron"
+    ),
+    "a cron expression with seconds": Refused(cron("0 * * * * *"), _CRON),
+    "a cron expression of four fields": Refused(cron("* * * *"), _CRON),
+    "a cron macro": Refused(cron("@hourly"), _CRON),
+    "a cron expression with a line break": Refused(cron("* * * * *\n"), _CRON),
+    "minute 60": Refused(cron("60 * * * *"), _CRON),
+    "hour 24": Refused(cron("0 24 * * *"), _CRON),
+    "day 0": Refused(cron("0 0 0 * *"), _CRON),
+    "month 13": Refused(cron("0 0 1 13 *"), _CRON),
+    "weekday 8": Refused(cron("0 0 * * 8"), _CRON),
+    "an unknown weekday": Refused(cron("0 0 * * DAY"), _CRON),
+    "a step of zero": Refused(cron("*/0 * * * *"), _CRON),
+    "a cron expression beyond ASCII": Refused(cron("0 0 * * ſUN"), _CRON),
+    "a range that ends before it starts": Refused(cron("0 22-6 * * *"), "write 22-23,0-6 instead of 22-6"),
+    "a week that ends on Sunday": Refused(cron("0 0 * * FRI-SUN"), "FRI,SAT,SUN instead of FRI-SUN"),
+    "an unknown time zone": Refused(cron("0 0 * * *", "Europe/Berln"), _ZONE),
+    "a time zone as an offset": Refused(cron("0 0 * * *", "+02:00"), _ZONE),
+    "a time zone as a file": Refused(cron("0 0 * * *", "../etc/passwd"), _ZONE),
+    "the local time zone": Refused(cron("0 0 * * *", "Local"), _ZONE),
+    "a folder of time zones": Refused(cron("0 0 * * *", "Europe"), _ZONE),
     "no interval": Refused(interval("0s"), "must be a duration from 1s to 24h"),
     "an interval below a second": Refused(interval("999ms"), "must be a duration from 1s to 24h"),
     "an interval beyond a day": Refused(interval("25h"), "must be a duration from 1s to 24h"),
@@ -305,7 +369,7 @@ INVALID: dict[str, Refused] = {
     "a threshold of none": Refused(spec(threshold={"failures": 0}), "should be greater than or equal to 1"),
     "a history too long": Refused(spec(history={"limit": 51}), "should be less than or equal to 50"),
     "a field of a later version": Refused(
-        spec(schedule={"interval": "60s", "cron": "* * * * *"}), 'unknown field "spec.schedule.cron"'
+        spec(schedule={"interval": "60s", "jitter": "5s"}), 'unknown field "spec.schedule.jitter"'
     ),
     "a misspelt field": Refused(spec(expect={"stauts": [200]}), 'unknown field "spec.expect.stauts"'),
 }

@@ -48,7 +48,7 @@ def test_the_message_names_each_field_and_its_valid_values() -> None:
 def test_durations_are_available_in_seconds() -> None:
     probe = read(EVERYTHING)
     assert isinstance(probe, Probe)
-    assert probe.spec.schedule.interval_s == 90
+    assert probe.spec.schedule.recurrence == 90
     assert probe.spec.request.timeout_s == 2.5
     assert probe.spec.expect.max_latency_s == 0.25
 

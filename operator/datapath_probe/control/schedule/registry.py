@@ -123,23 +123,25 @@ class Registry:
         if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
             return
-        last_run = seen.status.last_run
+        uid, recurrence = seen.meta.uid, seen.spec.schedule.recurrence
+        last_run, promised = seen.status.last_run, seen.status.next_run_time
         if last_run and seen.status.observed_generation != seen.meta.generation:
-            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
-            return
-        self._scheduler.resume(
-            seen.meta.uid,
-            seen.spec.schedule.interval_s,
-            last_run.start_time.timestamp() if last_run else None,
-        )
-        if last_run:
+            self._scheduler.change(uid, recurrence)
+        elif last_run:
+            following = self._scheduler.resume(
+                uid, recurrence, last_run.start_time.timestamp(), promised.timestamp() if promised else None
+            )
+            if following:
+                self._publisher.resumed(seen, following)
             self._run_if_requested(seen)
+        else:
+            self._scheduler.resume(uid, recurrence, last_run=None)
 
     def _reschedule(self, seen: Probe | InvalidSpec) -> None:
         if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
         else:
-            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
+            self._scheduler.change(seen.meta.uid, seen.spec.schedule.recurrence)
 
     def _may_run(self, probe: Probe) -> bool:
         return not probe.spec.suspend and self._limit.admits(probe.meta)

@@ -102,6 +102,9 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:
     runs = _counter("runs", "Number of runs that ended, by verdict.", "verdict")
+    skipped = _counter(
+        "runs_skipped", "Number of runs that were due and did not start, since the probe was created."
+    )
     failures = _counter("hop_failures", "Number of runs that found the hop Broken or Stale.", "hop", "reason")
     changes = _counter("path_changes", "Number of path changes since the probe was created.")
     latency = HistogramMetricFamily(
@@ -113,9 +116,10 @@ def _counts(all_series: _AllSeries) -> Iterator[Metric]:
             runs.add_metric((*key, verdict), count)
         for pair, count in series.hop_failures.items():
             failures.add_metric((*key, *pair), count)
+        skipped.add_metric(key, series.gauges.runs_skipped)
         changes.add_metric(key, series.gauges.path_changes)
         latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
-    yield from (runs, failures, changes, latency)
+    yield from (runs, skipped, failures, changes, latency)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

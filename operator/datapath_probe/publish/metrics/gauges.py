@@ -27,6 +27,7 @@ class Gauges:
     hops: tuple[tuple[str, bool], ...] = ()
     divergence: tuple[str, str, str] | None = None
     path_changes: int = 0
+    runs_skipped: int = 0
     last_run: float | None = None
     next_run: float | None = None
 
@@ -41,6 +42,7 @@ class Gauges:
             hops=_hops((hop.name, hop.verdict) for path in status.paths for hop in path.hops),
             divergence=_divergence(status),
             path_changes=status.path_profile.change_count if status.path_profile else 0,
+            runs_skipped=status.counters.skipped,
             last_run=status.last_run.end_time.timestamp() if status.last_run else None,
             next_run=status.next_run_time.timestamp() if status.next_run_time else None,
         )

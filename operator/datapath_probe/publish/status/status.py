@@ -130,6 +130,15 @@ def after_run(
     )
 
 
+def resumed(previous: ProbeStatus, following: NextRun) -> ProbeStatus:
+    """The status of a probe that continues after a restart of the operator."""
+    if following.next_run is None:
+        return previous
+    skipped = previous.counters.skipped + following.skipped
+    counters = previous.counters.model_copy(update={"skipped": skipped})
+    return _with(previous, next_run_time=_time(following.next_run), counters=counters)
+
+
 def _served(record: RunRecord, requested: str | None) -> str | None:
     """The request that the run served. A scheduled run serves none: it may share answers with earlier runs."""
     return None if record.trigger is Trigger.SCHEDULE else requested
@@ -152,7 +161,7 @@ def _ready(
     probe: Probe, handled_capture: str | None, capture: Capture | None, counts: PathCounts | None
 ) -> str:
     """When the probe runs, which part of its pairs, and when it captures packets if that has to wait."""
-    text = f"runs every {probe.spec.schedule.interval}{turns_text(counts)}"
+    text = f"runs {probe.spec.schedule}{turns_text(counts)}"
     at = next_capture(capture)
     if at is None or probe.meta.capture in (None, handled_capture):
         return text
