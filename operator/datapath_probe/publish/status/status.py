@@ -57,6 +57,7 @@ _STALLING = frozenset(
         Reason.UNSUPPORTED_DESTINATION,
         Reason.UNSUPPORTED_CONFIGURATION,
         Reason.HOST_NETWORK_FORBIDDEN,
+        Reason.ADDRESS_FORBIDDEN,
         Reason.METHOD_FORBIDDEN,
         Reason.CONTAINER_USER_FORBIDDEN,
     }
