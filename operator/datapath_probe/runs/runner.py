@@ -102,6 +102,10 @@ class ProbeRunner:
             not_run=len(pairs) - len(ended),
         )
 
+    def forget_probe(self, uid: str) -> None:
+        """Forget a deleted probe."""
+        self._turns.forget(uid)
+
     async def _attempt(
         self, probe: Probe, capture: bool, fresh: bool, slot: Slot | None = None
     ) -> tuple[Pairs | CannotRun, list[_Ended]]:
