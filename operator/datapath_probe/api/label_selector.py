@@ -3,25 +3,38 @@
 Source: Kubernetes 1.34 `staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/types.go` (`LabelSelector`).
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .model import ApiModel, Rule
+from .model import ApiModel, Rule, matches
 
-_LONGEST_KEY = 317
+_LONGEST_NAME = 317
 """A prefix of 253 characters, a slash, and a name of 63."""
+_NAME = "^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+_NAMES = (
+    "the name of a label consists of letters, digits, '-', '_' and '.', after a prefix and '/' if it has one"
+)
 
-_Value = Annotated[str, Field(max_length=63)]
+_Name = Annotated[str, Field(max_length=_LONGEST_NAME), matches(_NAME, _NAMES)]
+_Value = Annotated[
+    str,
+    Field(max_length=63),
+    matches(
+        "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "the value of a label consists of letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+    ),
+]
 _Labels = Annotated[
     Mapping[str, _Value],
     Field(max_length=16),
     Rule(
-        f"self.all(key, size(key) <= {_LONGEST_KEY})",
-        f"the name of a label has at most {_LONGEST_KEY} characters",
-        lambda labels: all(len(key) <= _LONGEST_KEY for key in labels),
+        f"self.all(name, size(name) <= {_LONGEST_NAME} && name.matches('{_NAME}'))",
+        _NAMES,
+        lambda labels: all(len(name) <= _LONGEST_NAME and re.fullmatch(_NAME, name) for name in labels),
     ),
 ]
 
@@ -49,7 +62,7 @@ class LabelRequirement(ApiModel):
         ),
     )
 
-    key: Annotated[str, Field(min_length=1, max_length=_LONGEST_KEY)]
+    key: _Name
     """Name of the label."""
 
     operator: SelectorOperator

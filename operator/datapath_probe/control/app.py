@@ -127,7 +127,7 @@ class Operator:
         )
         publisher = Publisher(self._status_writer, self._events, self._metrics, clock)
         self._registry = Registry(
-            self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace)
+            self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace), cluster.runner
         )
         self._audit = InventoryAudit(probes, self._registry, options.namespaces)
         directory = options.save_evidence

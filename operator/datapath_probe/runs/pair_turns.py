@@ -22,12 +22,11 @@ class _Turns:
 
 
 class PairTurns:
-    """`limit`: of pairs in one run. Remembers the `probes` that ran last."""
+    """`limit`: of pairs in one run."""
 
-    def __init__(self, limit: int, probes: int = 10_000) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._probes = probes
-        self._turns: dict[str, _Turns] = {}  # by uid, the latest last
+        self._turns: dict[str, _Turns] = {}  # by uid
 
     def sources(self, uid: str) -> Collection[str]:
         """The pods that sent the last requests of this probe."""
@@ -38,10 +37,7 @@ class PairTurns:
         """The pairs of the next run of this probe: first those that were not Healthy, at most half of the limit if all
         exceed it, then those whose turn it is.
         """
-        turns = self._turns.pop(uid, None) or _Turns()
-        self._turns[uid] = turns
-        if len(self._turns) > self._probes:
-            del self._turns[next(iter(self._turns))]
+        turns = self._turns.setdefault(uid, _Turns())
         fit = len(pairs) <= self.limit
         turns.sources = frozenset(pairs.sources)
         turns.faulty = tuple(pairs.among(turns.faulty))
@@ -59,6 +55,10 @@ class PairTurns:
         if turns := self._turns.get(uid):
             known = (pair for pair in turns.faulty if verdicts.get(pair) is not ProbeVerdict.HEALTHY)
             turns.faulty = tuple(dict.fromkeys((*known, *_not_healthy(verdicts))))[: self.limit]
+
+    def forget(self, uid: str) -> None:
+        """Forget a deleted probe."""
+        self._turns.pop(uid, None)
 
 
 def _not_healthy(verdicts: Mapping[Pair, ProbeVerdict]) -> Iterable[Pair]:

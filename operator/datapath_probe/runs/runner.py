@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from structlog.contextvars import bind_contextvars
 
 from ..api.probe import Probe
+from ..api.reasons import Reason
 from ..api.vocabulary import ProbeVerdict
 from ..collect.answer_cache import AnswerCache
 from ..collect.fair_slots import Slot
@@ -33,6 +34,10 @@ from .run_result import RunResult, badness, verdict_of
 
 MAX_BUNDLES = 8
 """The number of paths of a run whose evidence is kept."""
+
+_ALL_GONE = CannotRun(
+    Reason.IN_TRANSITION, "the selected pods were deleted during the run, and so were the next ones"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,10 @@ class ProbeRunner:
         current = [each for each in ended if not self._is_gone(each, probe)]
         if ended and not current:  # its pods were deleted during the run; the next ones may be ready
             pairs, ended = await self._attempt(probe, capture, fresh)
-            current = [each for each in ended if not self._is_gone(each, probe)] or ended
-        if isinstance(pairs, CannotRun):
-            return RunResult(started, self._access.clock(), (pairs,))
+            current = [each for each in ended if not self._is_gone(each, probe)]
+        if isinstance(pairs, CannotRun) or not current:
+            why = pairs if isinstance(pairs, CannotRun) else _ALL_GONE
+            return RunResult(started, self._access.clock(), (why,))
         self._turns.found(probe.meta.uid, {each.pair: each.verdict for each in current})
         return RunResult(
             started,
@@ -96,6 +102,10 @@ class ProbeRunner:
             pairs=pairs,
             not_run=len(pairs) - len(ended),
         )
+
+    def forget_probe(self, uid: str) -> None:
+        """Forget a deleted probe."""
+        self._turns.forget(uid)
 
     async def _attempt(
         self, probe: Probe, capture: bool, fresh: bool, slot: Slot | None = None

@@ -61,9 +61,9 @@ class Months:
             self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written
         )
         self._publisher = Publisher(self._status_writer, self, metrics, self.clock)
-        self.registry = Registry(scheduler, self._publisher)
         answers = AnswerCache(self, self.clock)
         runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
+        self.registry = Registry(scheduler, self._publisher, runner=runner)
         self._executor = RunExecutor(self.registry, runner, self._publisher, self.clock)
 
     def clock(self) -> float:

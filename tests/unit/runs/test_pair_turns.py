@@ -84,13 +84,13 @@ def test_a_pair_that_is_no_longer_one_is_forgotten() -> None:
     assert turns.take(UID, pairs)[0] != gone
 
 
-def test_the_sources_of_the_last_run_are_known_until_other_probes_take_the_place() -> None:
-    turns = PairTurns(64, probes=2)
-    assert turns.sources("a") == ()
-    turns.take("a", mesh(1, 1))
-    turns.take("b", mesh(2, 1))
-    assert set(turns.sources("b")) == {"s0", "s1"}
-    turns.take("a", mesh(1, 1))
-    turns.take("c", mesh(1, 1))
-    assert turns.sources("b") == ()
-    assert set(turns.sources("a")) == {"s0"}
+def test_the_sources_of_the_last_run_are_known_until_the_probe_is_deleted() -> None:
+    turns = PairTurns(64)
+    assert turns.sources(UID) == ()
+    turns.take(UID, mesh(2, 1))
+    turns.take("another", mesh(1, 1))
+    assert set(turns.sources(UID)) == {"s0", "s1"}
+    turns.forget(UID)
+    turns.forget(UID)
+    assert turns.sources(UID) == ()
+    assert set(turns.sources("another")) == {"s0"}

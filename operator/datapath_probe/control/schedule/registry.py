@@ -13,6 +13,7 @@ import structlog
 from ...api.probe import InvalidSpec, Probe, ProbeMeta
 from ...api.status import ProbeStatus
 from ...publish.publisher import Publisher
+from ...runs.interfaces import Runner
 from .namespace_limit import NamespaceLimit
 from .scheduler import Scheduler
 
@@ -25,11 +26,16 @@ class Registry:
     """One method for each step in the life of a probe; none blocks."""
 
     def __init__(
-        self, scheduler: Scheduler, publisher: Publisher, limit: NamespaceLimit | None = None
+        self,
+        scheduler: Scheduler,
+        publisher: Publisher,
+        limit: NamespaceLimit | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._publisher = publisher
         self._limit = limit or NamespaceLimit()
+        self._runner = runner
         self._known: dict[str, Probe | InvalidSpec] = {}
         self._uids: dict[tuple[str, str], str] = {}  # by namespace and name
         self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
@@ -102,6 +108,8 @@ class Registry:
                 del self._uids[_full_name(gone.meta)]
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
+            if self._runner:
+                self._runner.forget_probe(uid)
             log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
             if freed := self._limit.remove(gone.meta):
                 self._reschedule(self._known[freed])

@@ -118,6 +118,7 @@ async def test_deletion_cancels_the_run_and_removes_status_and_metrics() -> None
         await asyncio.sleep(200)
         assert (len(harness.runs), harness.written) == (1, {})
         assert not harness.has_series("probe")
+        assert harness.forgotten == ["uid-probe"]
 
 
 async def test_a_terminating_probe_does_not_run() -> None:
