@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from datapath_probe.kube.objects.ca_certificates import LIMIT_BYTES
 from e2e.api import Api, Object
 from e2e.galaxy import NAMESPACE, Galaxy
 from e2e.operator_deploy import Operator
@@ -108,6 +109,20 @@ def secret(api: Api, lab: Lab) -> Iterator[str]:
     api.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ca"}, "data": data})
     yield "ca"
     api.delete(f"{SECRETS}/ca")
+
+
+def test_as_many_cas_as_fit(probes: Probes, galaxy: Galaxy, api: Api, lab: Lab) -> None:
+    """The command of an exec is part of a URL, which the API server and the kubelet must accept."""
+    one = lab.kubectl("get", "configmap", "-n", NAMESPACE, "tls", "-o", "jsonpath={.data.ca\\.crt}")
+    data = {"ca.crt": one * (LIMIT_BYTES // len(one))}
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    api.create(path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cas"}, "data": data})
+    try:
+        trusted = {"configMap": {"name": "cas", "key": "ca.crt"}}
+        spec = secure(SHIP, galaxy.far(SHIP), caFrom=trusted, serverName="deathstar.e2e.svc")
+        probes.create("many-cas", spec).settle()
+    finally:
+        api.delete(f"{path}/cas")
 
 
 @pytest.fixture

@@ -49,7 +49,11 @@ class ConntrackEntries:
     def service(self, ip: IpAddress, port: int) -> Trace:
         """The SVC entry of this Service address, which has the ID of the selected backend."""
         client, client_port = self.plan.source.ip, self.run.request.local_port
-        return self._of_this_run(conntrack.service_entry(self.source_node, client, client_port, ip, port))[0]
+        fact = conntrack.service_entry(self.source_node, client, client_port, ip, port)
+        entry, _ = self._of_this_run(fact)
+        if isinstance(entry, CtEntry) and entry.backend_id >> 32:  # the field is longer than an ID
+            return Unavailable(Reason.UNPARSABLE_OUTPUT, "conntrack: the ID of the backend is out of range")
+        return entry
 
     def untranslated(self, ip: IpAddress, port: int) -> Trace:
         """The OUT entry to the Service's own address, which an untranslated connection creates."""

@@ -142,15 +142,15 @@ def _of(protocol: str, report: ClientReport) -> ClientReport:
     """The report as that of a request with this protocol."""
     if protocol == "tcp" and report.connected and report.exit_code in _NOTHING_SENT:
         return replace(report, failure=None, error="")
-    if protocol != "https":
-        return replace(report, failure=_without_tls(report), certificate_expires=None)
-    return report
-
-
-def _without_tls(report: ClientReport) -> ClientFailure | None:
+    if protocol == "https":
+        # curl 7.88 reports no time of the connection if the handshake fails, later ones no port
+        report = replace(report, connected=report.connected or report.local_port > 0)
+    else:
+        failure = _FAILURES.get(report.exit_code, ClientFailure.CLIENT_FAILED)
+        report = replace(report, failure=failure, certificate_expires=None)
     if report.exit_code == CurlExit.UNSUPPORTED_PROTOCOL and not report.connected:
-        return ClientFailure.CLIENT_FAILED  # this curl was built without it
-    return _FAILURES.get(report.exit_code, ClientFailure.CLIENT_FAILED)
+        return replace(report, failure=ClientFailure.CLIENT_FAILED)  # this curl was built without it
+    return report
 
 
 @parser("curl", exit_codes=range(256))
@@ -177,16 +177,14 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         total=_time(report["time_total"]),
     )
     of_tls = tls_failure(answer.exit_code, error, report["ssl_verify_result"].integer(0))
-    local_port = _port(report["local_port"])
     return ClientReport(
         failure=of_tls or _FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
         exit_code=answer.exit_code,
         error=error,
-        # before 7.89 `connect` includes the handshake; after, a failed handshake leaves no port
-        connected=timings.connect > 0 or status > 0 or local_port > 0,
+        connected=timings.connect > 0 or status > 0,
         status=status,
         local_ip=_address(report["local_ip"]),
-        local_port=local_port,
+        local_port=_port(report["local_port"]),
         remote_ip=_address(report["remote_ip"]),
         remote_port=_port(report["remote_port"]),
         timings=timings,

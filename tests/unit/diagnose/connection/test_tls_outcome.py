@@ -89,6 +89,12 @@ def test_what_curl_itself_can_not_do_is_unknown(exit_code: int, reason: str) -> 
     assert diagnosis.reason == reason
 
 
+@pytest.mark.parametrize("protocol", ["http", "https", "tcp"])
+def test_a_curl_without_the_protocol_says_nothing_about_the_path(protocol: str) -> None:
+    report = {"http_code": 0, "time_connect": 0, "errormsg": "Protocol not supported", **NOWHERE}
+    assert answer(diagnose(requested(protocol, report, 1))) == (ProbeVerdict.UNKNOWN, "CurlFailed")
+
+
 @pytest.mark.parametrize(
     ("days", "verdict", "reason"), [(31, "Healthy", "AllHopsOk"), (29, "Degraded", "CertificateExpiresSoon")]
 )
