@@ -78,7 +78,7 @@ class PathCounts(ApiModel):
     """Numbers of pairs of source and destination in the last run, by verdict."""
 
     total: Count = 0
-    """All pairs."""
+    """All pairs, whether they were run or not."""
 
     healthy: Count = 0
     """Pairs with verdict Healthy."""
