@@ -75,6 +75,16 @@ def test_a_run_that_could_not_tell_does_not_end_an_outage(gap: object) -> None:
     assert after([OK, gap, gap]).outages == ()  # type: ignore[list-item]
 
 
+def test_below_the_threshold_after_a_gap_the_outage_goes_on() -> None:
+    strict = with_threshold(failures=2, successes=2)
+    for last, runs in ((BAD, 3), (OK, 2)):
+        status = after([BAD, BAD, NONE, last], strict)
+        assert says(status)["ExpectationMet"] == "Unknown"
+        assert [(each.start_time, each.end_time, each.runs) for each in status.outages] == [
+            (at(0), None, runs)
+        ]
+
+
 def test_an_outage_survives_a_restart_of_the_operator() -> None:
     before = after([BAD, BAD])
     adopted = ProbeStatus.from_object(before.to_object())
