@@ -41,7 +41,7 @@ class CapturedPacket(ApiModel):
     """Destination address and port."""
 
     flags: Annotated[str, Clip(40)]
-    """TCP flags."""
+    """TCP flags that are set, such as SYN ACK."""
 
     length: Count
     """Length of the outermost IP packet in bytes."""

@@ -13,6 +13,7 @@ from .condition import Condition, ConditionStatus
 from .hop_result import HopRef, Segment
 from .limits import Clip
 from .model import ApiModel
+from .past_runs import FAILURES_LIMIT, OUTAGES_LIMIT, FailedRun, Outage
 from .path_profile import PathProfile
 from .path_result import PathResult
 from .status_fields import Count, Generation, Hop, Latency, Line, Reason, Text, Time
@@ -41,7 +42,7 @@ class LastRun(ApiModel):
 
 
 class Counters(ApiModel):
-    """Counts since the probe was created."""
+    """Counts since the probe was created, and the current streak of runs."""
 
     runs: Count = 0
     """Number of runs that ended."""
@@ -60,6 +61,13 @@ class Counters(ApiModel):
 
     consecutive_path_successes: Count = 0
     """Number of runs in a row, up to the last, that found no hop Broken or Stale."""
+
+    streak_start_time: Time | None = None
+    """Start of the first of the runs in a row that met, or did not meet, the expected outcome. Absent if the last run
+    could not tell."""
+
+    outages: Count = 0
+    """Number of outages that began."""
 
     skipped: Count = 0
     """Number of runs that did not start because the previous run was still in progress or the operator was not
@@ -164,7 +172,7 @@ class ProbeStatus(ApiModel):
     """Value of the annotation datapath-probe.dev/capture that was handled last."""
 
     counters: Counters = Counters()
-    """Counts since the probe was created."""
+    """Counts since the probe was created, and the current streak of runs."""
 
     path_counts: PathCounts | None = None
     """Numbers of pairs of source and destination in the last run, by verdict. Absent until the first run."""
@@ -180,6 +188,13 @@ class ProbeStatus(ApiModel):
 
     history: Annotated[tuple[HistoryEntry, ...], Clip(HISTORY_LIMIT)] = ()
     """Earlier runs, the newest first, as many as spec.history.limit sets."""
+
+    outages: Annotated[tuple[Outage, ...], Clip(OUTAGES_LIMIT)] = ()
+    """Times during which the expectation was not met, the newest first. An outage begins when the condition
+    ExpectationMet becomes False and ends when it becomes True. Runs that could not tell do not end it."""
+
+    failures: Annotated[tuple[FailedRun, ...], Clip(FAILURES_LIMIT)] = ()
+    """The newest runs that were not Healthy, the newest first."""
 
     @classmethod
     def from_object(cls, status: Any) -> Self:

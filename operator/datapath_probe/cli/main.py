@@ -103,7 +103,7 @@ def main() -> None:
 @_setting(
     "--save-evidence",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Save the evidence of each run in this directory.",
+    help="Save evidence in this directory: of outages, path changes, and the newest runs.",
 )
 @_setting(
     "--forbid-host-network",

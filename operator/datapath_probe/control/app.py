@@ -125,13 +125,14 @@ class Operator:
             gone=lambda probe: self._registry.forget(probe.uid),
             failed=self._metrics.status_not_written,
         )
-        publisher = Publisher(self._status_writer, self._events, self._metrics, clock)
+        directory = options.save_evidence
+        self._saver = EvidenceSaver(EvidenceFiles(directory)) if directory else None
+        is_kept = self._saver.is_kept if self._saver else None
+        publisher = Publisher(self._status_writer, self._events, self._metrics, clock, is_kept)
         self._registry = Registry(
             self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace), cluster.runner
         )
         self._audit = InventoryAudit(probes, self._registry, options.namespaces)
-        directory = options.save_evidence
-        self._saver = EvidenceSaver(EvidenceFiles(directory)) if directory else None
         self._executor = RunExecutor(self._registry, cluster.runner, publisher, clock, self._saver)
 
     async def serve(self) -> None:

@@ -1,25 +1,26 @@
-"""The examples are valid, and each says what it asks."""
-
-from pathlib import Path
+"""Each example is a valid probe, and the list of examples is complete."""
 
 import pytest
 import yaml
 
 from datapath_probe.api.probe import Probe
-from kustomize import MANIFESTS
+from kustomize import MANIFESTS, build
 
-EXAMPLES = sorted((MANIFESTS / "examples").glob("*.yaml"))
-
-
-def test_there_are_examples() -> None:
-    assert EXAMPLES
+FOLDER = MANIFESTS / "examples"
+EXAMPLES = sorted(file.name for file in FOLDER.glob("*.yaml") if file.name != "kustomization.yaml")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_a_valid_probe_with_a_comment(path: Path) -> None:
-    text = path.read_text()
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_a_valid_probe_that_is_explained(name: str) -> None:
+    text = (FOLDER / name).read_text()
+    body = yaml.safe_load(text)
     assert text.startswith("# ")
-    for one in yaml.safe_load_all(text):
-        if one["kind"] == "DatapathProbe":
-            probe = Probe.from_object({**one, "metadata": {**one["metadata"], "uid": "u", "generation": 1}})
-            assert isinstance(probe, Probe), probe.message
+    assert body["metadata"]["name"] == name.removesuffix(".yaml")
+    body["metadata"] |= {"namespace": "default", "uid": "uid", "generation": 1}
+    assert isinstance(Probe.from_object(body), Probe)
+
+
+def test_the_kustomization_lists_every_example() -> None:
+    assert sorted(one["metadata"]["name"] for one in build(FOLDER)) == [
+        name.removesuffix(".yaml") for name in EXAMPLES
+    ]

@@ -81,6 +81,9 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
     next_run = _gauge(
         "next_run_timestamp_seconds", "Time when the next run is due. Absent if the probe is suspended."
     )
+    outage = _gauge(
+        "outage_start_timestamp_seconds", "Time when the current outage began. Absent while there is none."
+    )
     info = InfoMetricFamily("datapath_probe", "Labels of the probe that alerts use, always 1.", labels=_PROBE)
     for series in all_series:
         key, gauges = series.key, series.gauges
@@ -96,8 +99,10 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
             last_run.add_metric(key, gauges.last_run)
         if gauges.next_run is not None:
             next_run.add_metric(key, gauges.next_run)
+        if gauges.outage_start is not None:
+            outage.add_metric(key, gauges.outage_start)
         info.add_metric(key, {"severity": series.severity})
-    yield from (phase, pressure, expiry, limit, last_run, next_run, info)
+    yield from (phase, pressure, expiry, limit, last_run, next_run, outage, info)
 
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:
@@ -107,6 +112,7 @@ def _counts(all_series: _AllSeries) -> Iterator[Metric]:
     )
     failures = _counter("hop_failures", "Number of runs that found the hop Broken or Stale.", "hop", "reason")
     changes = _counter("path_changes", "Number of path changes since the probe was created.")
+    outages = _counter("outages", "Number of outages that began, since the probe was created.")
     latency = HistogramMetricFamily(
         "datapath_probe_request_duration_seconds", "Duration of requests.", labels=_PROBE
     )
@@ -118,8 +124,9 @@ def _counts(all_series: _AllSeries) -> Iterator[Metric]:
             failures.add_metric((*key, *pair), count)
         skipped.add_metric(key, series.gauges.runs_skipped)
         changes.add_metric(key, series.gauges.path_changes)
+        outages.add_metric(key, series.gauges.outages)
         latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
-    yield from (runs, skipped, failures, changes, latency)
+    yield from (runs, skipped, failures, changes, outages, latency)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -18,7 +18,7 @@ from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
 from ..advice import next_step
-from . import conditions
+from . import conditions, failed_runs, outages
 from .capture import captured, next_capture
 from .conditions import (
     EXPECTATION_MET,
@@ -33,9 +33,11 @@ from .conditions import (
     ReasonMessage,
 )
 from .counts import counted, path_counts
+from .failed_runs import IsKept
 from .many_paths import ends_text, pair_text, paths_text, turns_text
 from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
+from .saved_run import kind_of
 from .summary import (
     destination_text,
     healthy_summary,
@@ -99,25 +101,31 @@ def after_run(
     record: RunRecord,
     following: NextRun,
     update: ProfileUpdate | None = None,
+    is_kept: IsKept | None = None,
 ) -> ProbeStatus:
-    """The status after a run. `update`: the path profile after this run."""
+    """The status after a run. `update`: the path profile after this run. `is_kept`: whether saved evidence is kept."""
     result = record.result
     found = findings(result, probe)
     update = update or ProfileUpdate(previous.path_profile)
     expectation_met = conditions.expectation_met(result.outcomes)
     path_healthy = conditions.path_healthy(result.outcomes)
-    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
+    started = _time(result.started)
+    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped, started)
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     capture = found.capture or previous.capture
     handled_capture = probe.meta.capture if record.captured else previous.last_handled_capture
     ready = _ready(probe, handled_capture, capture, found.path_counts)
+    after = _conditions_after(previous, probe, result, counters, ready)
+    lasting = outages.after_run(previous.outages, found, expectation_met, after[0], counters)
+    counters = outages.counted(counters, previous.outages, lasting)
+    kind = kind_of(verdict_of(result.worst), record, update.change is not None, counters, lasting)
     return _with(
         found,
         observed_generation=probe.meta.generation,
-        conditions=_conditions_after(previous, probe, result, counters, ready),
+        conditions=after,
         last_run=LastRun(
             id=record.id,
-            start_time=_time(result.started),
+            start_time=started,
             end_time=_time(result.ended),
             trigger=record.trigger,
         ),
@@ -128,6 +136,8 @@ def after_run(
         capture=capture,
         path_profile=update.profile,
         history=(entry, *previous.history)[: probe.spec.history.limit],
+        outages=lasting,
+        failures=failed_runs.after_run(previous.failures, found, probe.meta, record, kind, is_kept),
     )
 
 

@@ -272,3 +272,31 @@ def test_times_are_read_back_as_written() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
     assert status.last_run is not None
     assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1
+
+
+def test_outages_are_counted_and_the_current_one_has_a_start() -> None:
+    samples = scrape(after([healthy(), diverging(), healthy(), diverging()]))
+    assert of(samples, "outages_total") == {(): 2}
+    assert of(samples, "outage_start_timestamp_seconds") == {(): NOW}
+    samples = scrape(after([healthy(), diverging(), healthy()]))
+    assert of(samples, "outages_total") == {(): 1}
+    assert of(samples, "outage_start_timestamp_seconds") == {}
+    assert of(scrape(after([healthy()])), "outages_total") == {(): 0}
+
+
+def test_the_number_of_outages_survives_a_restart() -> None:
+    status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
+    metrics = new_metrics()
+    metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
+    assert of(scrape(metrics), "outages_total") == {(): 1}
+    assert of(scrape(metrics), "outage_start_timestamp_seconds") == {(): NOW}
+
+
+def test_skipped_runs_are_counted() -> None:
+    metrics, status = new_metrics(), ProbeStatus()
+    metrics.show(probe(), status)
+    for _ in range(2):
+        run = record(healthy())
+        status = statuses.after_run(status, probe(), run, NextRun(NOW + 60, skipped=3))
+        metrics.run_ended(REF, status, run)
+    assert of(scrape(metrics), "runs_skipped_total") == {(): 6}
