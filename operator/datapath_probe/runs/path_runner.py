@@ -95,7 +95,7 @@ class PathRunner:
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
-        self._shared.rotation.found(run.plan, run.others, diagnosis.faulty_others)
+        self._shared.rotation.found(run.plan, run.request.started, diagnosis.looks)
         return self._diagnosis.judged(run), diagnosis
 
     async def _requested(self) -> PathRun:
