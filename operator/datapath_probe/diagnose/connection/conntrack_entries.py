@@ -48,8 +48,16 @@ class ConntrackEntries:
 
     def service(self, ip: IpAddress, port: int) -> Trace:
         """The SVC entry of this Service address, which has the ID of the selected backend."""
+        return self._of_this_run(self._service(ip, port))[0]
+
+    def older_service(self, ip: IpAddress, port: int) -> CtEntry | None:
+        """The SVC entry of the same key, whenever a packet was last recorded."""
+        entry = self.reader.read(self._service(ip, port), conntrack.parse)
+        return entry if isinstance(entry, CtEntry) else None
+
+    def _service(self, ip: IpAddress, port: int) -> Fact:
         client, client_port = self.plan.source.ip, self.run.request.local_port
-        return self._of_this_run(conntrack.service_entry(self.source_node, client, client_port, ip, port))[0]
+        return conntrack.service_entry(self.source_node, client, client_port, ip, port)
 
     def untranslated(self, ip: IpAddress, port: int) -> Trace:
         """The OUT entry to the Service's own address, which an untranslated connection creates."""
