@@ -125,13 +125,14 @@ class Examination:
         context = self.context
         used = [(context.backend, context)] if context.backend else []
         used += [(backend, self.builder.build(backend)) for backend in self._candidates()]
-        suspect, right = set(), set()
+        suspect: set[OtherBackend] = set()
+        right: set[OtherBackend] = set()
         for backend, on_path in used:
             findings = [f for f in self.findings(on_path) if f.hop in OF_BACKENDS]
             other = OtherBackend(backend.ip, backend.port, of_dns=False)
             if context.outcome.met is not True or is_suspect(findings):
                 suspect.add(other)
-            elif is_right(findings):
+            elif context.backend or is_right(findings):
                 right.add(other)
         return suspect, right
 

@@ -17,6 +17,7 @@ from ..plan.path import ExpectedHop
 from ..plan.plan import Backend, Plan
 from .checks.dns_path import first_fault, plan_of_queries
 from .checks.subpath import is_harmful
+from .connection.outcome import Outcome
 from .context import CheckContext
 from .context_builder import ContextBuilder
 from .finding.finding import Finding, Statement
@@ -32,7 +33,6 @@ _OF_REQUEST: Final = frozenset(
         HopName.SERVICE_TRANSLATION,
         HopName.SOURCE_IDENTITY,
         HopName.DESTINATION_RESPONSE,
-        HopName.REPLY_DELIVERY,
         HopName.REPLY_TRANSLATION,
     }
 )
@@ -40,6 +40,9 @@ _OF_REQUEST: Final = frozenset(
 
 OF_BACKENDS: Final = frozenset(HopName) - _OF_REQUEST
 """The hops that are judged on the path to a backend that the request does not use."""
+
+
+_FAILED_BEFORE: Final = Outcome(False, Reason.LOST_IN_TRANSIT, "an earlier request to this backend failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,16 @@ class OtherPath:
 
 
 def other_path(builder: ContextBuilder, other: OtherBackend) -> OtherPath | None:
-    """The path as if the request were in flight and this backend selected; None if it is not in the plan."""
+    """The path as if the request were in flight and this backend selected; None if it is not in the plan. That of a
+    suspect is searched for causes of loss as after a failed request: otherwise no look could see it repaired.
+    """
     backend, plan = other.in_plan(builder.run.plan), _plan(builder.run.plan, other)
     if backend is None or plan is None:
         return None
     run = replace(builder.run, plan=plan, hanging=False) if other.of_dns else builder.run
     context = ContextBuilder(run, builder.reader, builder.confirmation).build(backend)
+    if other in run.suspects:
+        context = replace(context, outcome=_FAILED_BEFORE)
     judged = context.registry.of_queries if other.of_dns else OF_BACKENDS
     return OtherPath(other, backend, context, tuple(hop for hop in context.path.hops if hop.name in judged))
 

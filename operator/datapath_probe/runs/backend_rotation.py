@@ -6,6 +6,7 @@ suspect: every run looks at it until one sees that it is right. So a verdict dep
 of them a request used.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..plan.other_backends import Looks, OtherBackend, other_backends
@@ -46,6 +47,11 @@ class BackendRotation:
         for other in chosen:
             self._note(source, other, _Look(now, looks[other].suspect))
         return tuple(chosen)
+
+    def suspects(self, plan: Plan, among: Sequence[OtherBackend]) -> tuple[OtherBackend, ...]:
+        """The suspect ones among these backends."""
+        looks = ((other, self._looks.get((plan.source.pod.uid, other))) for other in among)
+        return tuple(other for other, look in looks if look and look.suspect)
 
     def found(self, plan: Plan, started: float, looks: Looks) -> None:
         """Remember what a run found that started at this time. It clears no suspicion of a later one."""

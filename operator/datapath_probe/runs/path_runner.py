@@ -104,7 +104,8 @@ class PathRunner:
         now = self._access.clock()
         others = self._shared.rotation.choose(plan, now, fresh=self._shared.fresh)
         request = Request(now, self._local_port, None)
-        run = PathRun(plan, request, others=others, windows=self._access.windows)
+        suspects = self._shared.rotation.suspects(plan, others)
+        run = PathRun(plan, request, others=others, suspects=suspects, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
         sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))

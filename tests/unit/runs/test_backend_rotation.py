@@ -75,6 +75,15 @@ def test_the_backend_that_a_request_used_is_suspect_too() -> None:
     used, _ = rotation.choose(plan, 1000.0)
     rotation.found(plan, 1000.0, Looks(frozenset({used}), frozenset()))
     assert rotation.choose(replace(plan, probe="default/another"), 1001.0) == (used,)
+    assert rotation.suspects(plan, other_backends(plan)) == (used,)
+
+
+def test_an_older_run_does_not_clear_what_a_newer_one_found() -> None:
+    rotation, plan = BackendRotation(), plan_with(2)
+    used, _ = rotation.choose(plan, 1000.0)
+    rotation.found(plan, 1001.0, Looks(frozenset({used}), frozenset()))
+    rotation.found(plan, 1000.0, Looks(frozenset(), frozenset({used})))
+    assert rotation.suspects(plan, (used,)) == (used,)
 
 
 def test_the_backend_that_a_request_used_is_not_looked_at_for_a_while_if_it_was_right() -> None:
