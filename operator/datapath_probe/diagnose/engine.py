@@ -60,7 +60,7 @@ def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: Confi
         rule=verdict.rule,
         confirm=frozenset().union(*(finding.confirm for finding in (*given.findings, *given.doubts))),
         needs_second_look=may_look_again and any(map(_is_doubtful, (*given.findings, *given.doubts))),
-        faulty_others=examination.faulty_others(),
+        looks=examination.looks(),
         map_pressure=map_pressures(context),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),

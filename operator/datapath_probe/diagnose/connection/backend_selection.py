@@ -88,20 +88,35 @@ def by_socket(entries: ConntrackEntries) -> Connection:
 
 
 def by_service_entry(entries: ConntrackEntries) -> Connection:
-    """Per-packet load balancing: the SVC entry has the ID of the backend."""
-    plan, node = entries.plan, entries.source_node
+    """Per-packet load balancing: the SVC entry has the ID of the backend. An entry that an earlier connection created a
+    few seconds ago does not show that this one used it, because the datapath records packets every 5 s
+    (`CT_REPORT_INTERVAL`); a new connection to its backend shows that.
+    """
+    plan = entries.plan
     assert plan.frontend is not None  # only Services are balanced
     address = plan.frontend.ip, plan.frontend.number
     for backend in plan.backends[:MAX_CANDIDATES]:  # a few more lookups cost less than another round trip
         entries.outgoing(backend)
         entries.incoming(backend)
     service = entries.service(*address)
-    if not isinstance(service, CtEntry):
-        return Connection(service=service, untranslated_entry=entries.untranslated(*address))
-    facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
-    record = entries.reader.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
-    chosen = _backend(plan, record) if isinstance(record, lbmap.BackendRecord) else None
-    return Connection(chosen, service, service_facts=facts)
+    if isinstance(service, CtEntry):
+        return Connection(_of_entry(entries, service), service, service_facts=_facts(service))
+    older = entries.older_service(*address)
+    selected = _of_entry(entries, older) if older else None
+    if older and selected and isinstance(entries.outgoing(selected)[0], CtEntry):
+        return Connection(selected, older, service_facts=_facts(older))
+    return Connection(service=service, untranslated_entry=entries.untranslated(*address))
+
+
+def _of_entry(entries: ConntrackEntries, entry: CtEntry) -> Backend | None:
+    """The backend of a SVC entry."""
+    fact = lbmap.backend(entries.source_node, entry.backend_id)
+    record = entries.reader.read(fact, lbmap.parse_backend)
+    return _backend(entries.plan, record) if isinstance(record, lbmap.BackendRecord) else None
+
+
+def _facts(entry: CtEntry) -> dict[str, str]:
+    return {"backendID": str(entry.backend_id), "revNAT": str(entry.rev_nat_id)}
 
 
 def by_entry(entries: ConntrackEntries) -> Connection:

@@ -83,6 +83,8 @@ class Bundle:
         }
         if run.others:
             document["others"] = _OTHERS.dump_python(run.others, mode="json")
+        if run.suspects:
+            document["suspects"] = _OTHERS.dump_python(run.suspects, mode="json")
         if run.windows != DEFAULT:
             document["windows"] = asdict(run.windows)
         return _JSON.dump_json(document, indent=1)
@@ -106,6 +108,7 @@ class Bundle:
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
                     others=_OTHERS.validate_python(document.get("others", ())),
+                    suspects=_OTHERS.validate_python(document.get("suspects", ())),
                     destination_churn=_CHURN.validate_python(document["behind"]),
                     dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),
