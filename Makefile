@@ -103,9 +103,9 @@ KIND_CLUSTER := datapath-probe
 CILIUM_VERSION := 1.18.5
 
 .PHONY: kind-up
-kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
+kind-up: ## Cilium with its defaults on kind (needs docker, kind, cilium)
 	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
-	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
+	cilium install --version $(CILIUM_VERSION) --wait
 	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.14-slim-trixie tests/lab/images/app
 	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
 

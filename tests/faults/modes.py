@@ -17,6 +17,7 @@ class Mode(StrEnum):
     TC = "tc"
     ENDPOINT_ROUTES = "endpoint-routes"
     NO_HUBBLE = "no-hubble"
+    PRODUCTION = "production"
 
 
 _SETTINGS = {
@@ -26,6 +27,7 @@ _SETTINGS = {
     Mode.TC: Settings(attach=Attach.TC),
     Mode.ENDPOINT_ROUTES: Settings(endpoint_routes=True),
     Mode.NO_HUBBLE: Settings(hubble=False),
+    Mode.PRODUCTION: Settings(mode=Routing.PRODUCTION),
 }
 
 NODES = 3
@@ -33,9 +35,9 @@ NODES = 3
 
 ALL_MODES = frozenset(Mode)
 TUNNELED = ALL_MODES - {Mode.NATIVE}
-NODE_PORTS = frozenset({Mode.KPR})
+NODE_PORTS = frozenset({Mode.KPR, Mode.PRODUCTION})
 """The modes in which Cilium serves NodePorts."""
-PER_PACKET_LB = ALL_MODES - {Mode.KPR}
+PER_PACKET_LB = ALL_MODES - NODE_PORTS
 WITH_ENDPOINT_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
 """The node's stack delivers packets to pods by one route per endpoint."""
 WITHOUT_ENDPOINT_ROUTES = ALL_MODES - WITH_ENDPOINT_ROUTES

@@ -5,7 +5,7 @@ from pathlib import Path
 from lab.node import Node
 from lab.paths import STATE
 from lab.pki import PKI
-from lab.settings import API_PORT, POD_CIDR, SERVICE_CIDR
+from lab.settings import API_PORT, SERVICE_CIDR
 
 ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _ETCD = "http://127.0.0.1:2379"
@@ -45,8 +45,6 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
         "kube-controller-manager": [
             str(binaries / "kube-controller-manager"),
             f"--kubeconfig={PKI / 'kube-controller-manager.conf'}",
-            "--allocate-node-cidrs",
-            f"--cluster-cidr={POD_CIDR}",
             f"--root-ca-file={PKI / 'ca.crt'}",
             f"--service-account-private-key-file={PKI / 'sa.key'}",
             "--use-service-account-credentials",

@@ -8,7 +8,8 @@ KUBERNETES_VERSION = "1.34.2"
 CILIUM_MODULES = {"1.18.5": "cilium-1.18", "1.19.5": "cilium-1.19"}
 """Cilium version → folder in `modules/` that pins it."""
 
-POD_CIDR = "10.244.0.0/16"
+POD_CIDR = "10.0.0.0/8"
+"""The chart's default pool; each node gets a /24 of it from cilium-operator."""
 SERVICE_CIDR = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
@@ -22,11 +23,14 @@ MAX_NODES = 9
 
 
 class Mode(StrEnum):
-    """Datapath mode: VXLAN overlay, VXLAN with kube-proxy replacement (socket LB), or native routing."""
+    """Datapath mode: VXLAN overlay, VXLAN with kube-proxy replacement (socket LB), native routing, or what clusters in
+    production have: VXLAN with kube-proxy replacement, BPF masquerading and, with these two, BPF host routing.
+    """
 
     VXLAN = "vxlan"
     KPR = "kpr"
     NATIVE = "native"
+    PRODUCTION = "production"
 
 
 class Attach(StrEnum):

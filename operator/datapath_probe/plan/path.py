@@ -57,9 +57,11 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if destination:
         locality = Locality.SAME_NODE if destination == source else Locality.CROSS_NODE
     encapsulation = Encapsulation.NONE
-    # Packets to an address of a node are sent to it without encapsulation.
-    to_host = backend is not None and backend.host is not None
-    if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
+    if (
+        config.routing_mode == "tunnel"
+        and locality is not Locality.SAME_NODE
+        and _tunneled(plan, backend, config)
+    ):
         encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
     tunnel = encapsulation is not Encapsulation.NONE
     socket_lb = socket_lb_of(plan, config)
@@ -72,6 +74,15 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
         encapsulation=encapsulation,
         config=config,
     )
+
+
+def _tunneled(plan: Plan, backend: Backend | None, config: AgentConfig) -> bool:
+    """Whether packets that leave the node are encapsulated. Those to an address of a node are sent to it as they are,
+    unless the host firewall there needs the identity of the pod. Source: Cilium 1.18 `pkg/node/manager/manager.go`
+    (`nodeAddressHasTunnelIP`).
+    """
+    to_host = backend is not None and backend.host is not None
+    return not to_host or (config.host_firewall and not plan.source.pod.host_network)
 
 
 def socket_lb_of(plan: Plan, config: AgentConfig) -> bool:

@@ -64,6 +64,21 @@ def test_a_host_as_source_uses_the_tunnel_but_has_no_endpoint() -> None:
     assert not (far | near) & OF_SOURCE_PODS
 
 
+def test_packets_of_a_pod_to_another_node_with_a_firewall_pass_the_tunnel() -> None:
+    """Their identity travels with them. Packets between hosts go as they are."""
+    inventory = cluster()
+    inventory.config["enable-host-firewall"] = "true"
+    in_host_network(inventory, "deathstar-0")
+    to_host = {"pod": {"name": "deathstar-0", "port": 80}}
+    back = {HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION}
+    assert set(names(path(inventory, to_host))) >= OF_OVERLAY | back
+    inventory.config["routing-mode"] = "native"
+    assert not set(names(path(inventory, to_host))) & (OF_OVERLAY | back)
+    inventory.config["routing-mode"] = "tunnel"
+    in_host_network(inventory, "xwing")
+    assert not set(names(path(inventory, to_host))) & (OF_OVERLAY | back)
+
+
 def test_between_hosts_only_the_route_is_checked() -> None:
     inventory = cluster()
     in_host_network(inventory, "xwing")

@@ -44,6 +44,7 @@ def test_the_configuration_of_the_agent() -> None:
         host_socket_lb=False,
         kube_proxy_replacement=False,
         bpf_host_routing=False,
+        host_firewall=False,
         auto_direct_node_routes=False,
         endpoint_routes=False,
         datapath_mode="veth",

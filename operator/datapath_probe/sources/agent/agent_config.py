@@ -37,6 +37,7 @@ KEYS = (
     "enable-bpf-masquerade",
     "enable-egress-gateway",
     "enable-endpoint-routes",
+    "enable-host-firewall",
     "enable-host-legacy-routing",
     "enable-ip-masq-agent",
     "enable-ipsec",
@@ -67,7 +68,8 @@ class AgentConfig:
     `host_socket_lb`: the same in the host's network.
 
     `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
-    bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
+    bypass the host's stack. `host_firewall`: policies select nodes, so packets of pods to another node go through
+    the tunnel with their identity. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
     """
 
     routing_mode: str  # tunnel | native
@@ -78,6 +80,7 @@ class AgentConfig:
     host_socket_lb: bool
     kube_proxy_replacement: bool
     bpf_host_routing: bool
+    host_firewall: bool
     auto_direct_node_routes: bool
     endpoint_routes: bool
     datapath_mode: str  # veth | netkit | netkit-l2
@@ -148,6 +151,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         host_socket_lb=translates_sockets,
         kube_proxy_replacement=replaces_kube_proxy,
         bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
+        host_firewall=on("enable-host-firewall"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
         endpoint_routes=on("enable-endpoint-routes"),
         datapath_mode=values.get("datapath-mode", "veth"),
