@@ -29,7 +29,7 @@ def denying(*networks: str) -> Restrictions:
     return Restrictions(addresses=AddressRestrictions(denied=tuple(map(ip_network, networks))))
 
 
-def test_an_address_is_its_own_backend_and_belongs_to_nobody() -> None:
+def test_an_address_is_its_own_backend_without_an_owner() -> None:
     plan = planned(OUTSIDE, Restrictions())
     assert isinstance(plan, Plan)
     assert plan.target == AddressTarget(

@@ -175,7 +175,7 @@ def _neighbor(context: CheckContext, node: str, route: links.Route) -> Fault:
 
 
 def _dropped(context: CheckContext, node: str, uplink: str) -> Iterator[Fault]:
-    """Faults on the way out, and those of replies on their way in."""
+    """Faults of requests at this device, and of their replies."""
     yield qdisc_drops(context, node, uplink)
     yield foreign_programs_dropping(context, node, uplink, Direction.EGRESS)
     yield _of_replies(foreign_programs_dropping(context, node, uplink, Direction.INGRESS))

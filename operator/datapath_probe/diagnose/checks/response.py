@@ -13,7 +13,7 @@ from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
 
-_OUTSIDE = "the host, or something on the way to it beyond the node,"
+_OUTSIDE = "the host, or something else beyond the node,"
 _ENDED_EARLY = (ClientFailure.NO_RESPONSE, ClientFailure.CUT_SHORT)
 
 
