@@ -134,7 +134,7 @@ def _current(document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
         case 2:
             return document, ()
         case other:
-            raise NotABundleError(f"format {other!r}, this version reads 1 to {FORMAT}")
+            raise NotABundleError(f"format {line(repr(other))}, this version reads 1 to {FORMAT}")
 
 
 def _in_words(error: ValidationError) -> str:
