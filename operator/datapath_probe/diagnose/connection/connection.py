@@ -139,6 +139,11 @@ class Connection:
         )
 
     @property
+    def rejected(self) -> bool:
+        """A RST reached the source's node, according to conntrack or events."""
+        return self.syn_rejected or self.events.refused
+
+    @property
     def client_reset(self) -> bool:
         """The source pod replied to the SYN-ACK with a RST: the SYN-ACK arrived, but from an unexpected address."""
         entry = self.incoming
@@ -240,7 +245,7 @@ _MARKS = (
     _Mark(
         Stage.REPLIED,
         lambda c: c.reply_witness,
-        lambda c: c.replied and (c.answered or not c.syn_rejected) and not c.answered_by_other,
+        lambda c: c.replied and (c.answered or not c.rejected) and not c.answered_by_other,
     ),
     _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.is_of_another),
     _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.is_of_another),

@@ -4,7 +4,6 @@ Only this chain is read: the table also has the rules of kube-proxy for all Serv
 Source: Cilium 1.18 `pkg/datapath/iptables/iptables.go` (`installMasqueradeRules`); iptables 1.8 `iptables -S`.
 """
 
-import shlex
 from dataclasses import dataclass
 
 from ...evidence.fact import Fact
@@ -12,9 +11,11 @@ from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer
 from ..packet import Match, Packet
 from ..parsing import parser
+from .iptables import LINE_LIMIT, rule_words
 from .iptables_match import matches
 
 CHAIN = "CILIUM_POST_nat"
+_APPEND = f"-A {CHAIN} "
 _TRANSLATES = ("MASQUERADE", "SNAT")
 _ENDS = (*_TRANSLATES, "ACCEPT", "RETURN")
 _MARK = "--mark"  # packets of a probe have none
@@ -36,7 +37,9 @@ def parse(answer: Answer) -> Rules | Absent:
             return Absent()
         raise ValueError(answer.stderr.decode(errors="replace") or f"exit code {answer.exit_code}")
     lines = answer.stdout.decode().splitlines()
-    return tuple(tuple(shlex.split(line)[2:]) for line in lines if line.startswith(f"-A {CHAIN} "))
+    if any(len(line) > LINE_LIMIT for line in lines):
+        raise ValueError("a line that is too long")
+    return tuple(rule_words(line.removeprefix(_APPEND)) for line in lines if line.startswith(_APPEND))
 
 
 @dataclass(frozen=True, slots=True)
