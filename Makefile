@@ -80,8 +80,8 @@ linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make
 	NIGHTLY=1 $(BIN)/pytest tests/unit/sources/test_linear.py
 
 .PHONY: e2e-modes
-e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, in `make test-nightly`
-	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
+e2e-modes: $(VENV) ## every mode and version of the datapath, ordinary policies and settings, an upgrade while probes run; ≈ 40 min, in `make test-nightly`
+	@E2E_MODES=1 tests/e2e/run.sh $(BIN) "tests/e2e/test_modes.py tests/e2e/test_ordinary.py"
 
 # --- to deploy it --------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ def values(settings: Settings) -> dict[str, Any]:
         **({"bpf.enableTCX": False} if settings.attach is Attach.TC else {}),
         **({"endpointRoutes.enabled": True} if settings.endpoint_routes else {}),
         **({} if settings.hubble else {"hubble.enabled": False}),
+        **settings.values,
     }
 
 

@@ -1,6 +1,7 @@
 """The settings of a lab: read from environment and flags by `cli`, stored while the lab runs."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -32,6 +33,11 @@ class Mode(StrEnum):
     NATIVE = "native"
     PRODUCTION = "production"
 
+    @property
+    def replaces_kube_proxy(self) -> bool:
+        """Whether Cilium serves NodePorts, and the sockets of pods choose the backends of Services."""
+        return self in {Mode.KPR, Mode.PRODUCTION}
+
 
 class Attach(StrEnum):
     """How Cilium attaches its programs to devices: tcx links or classic tc filters."""
@@ -54,6 +60,8 @@ class Settings:
     """A route per endpoint and a program towards it, instead of a redirect between devices."""
     hubble: bool = True
     """Without it, `cilium-dbg monitor` is the only source of events."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """More values of Cilium's chart, by name."""
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:
@@ -64,6 +72,21 @@ class Settings:
     @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    @property
+    def tunneled(self) -> bool:
+        """Whether packets between nodes are encapsulated."""
+        return self.mode is not Mode.NATIVE and self.values.get("routingMode") != "native"
+
+    @property
+    def tunnels_to_hosts(self) -> bool:
+        """Whether packets of pods to another node are encapsulated: its firewall needs their identity."""
+        return self.tunneled and "hostFirewall.enabled" in self.values
+
+    @property
+    def balances_per_packet(self) -> bool:
+        """Whether the programs of pods choose the backends of Services; otherwise their sockets do."""
+        return not self.mode.replaces_kube_proxy or "socketLB.hostNamespaceOnly" in self.values
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
