@@ -98,7 +98,7 @@ async def test_a_probe_created_suspended_has_the_condition() -> None:
 
 async def test_a_spec_of_another_schema_stalls_and_recovers() -> None:
     async with running() as harness:
-        harness.registry.observe(body(destination={"address": {"host": "example.org", "port": 443}}))
+        harness.registry.observe(body(destination={"cluster": {"name": "other", "port": 443}}))
         await asyncio.sleep(100)
         assert harness.runs == []
         assert conditions(harness)["Stalled"] == ("True", "InvalidSpec")
