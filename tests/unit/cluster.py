@@ -19,7 +19,7 @@ from datapath_probe.plan.objects import (
     ServicePort,
     SliceEndpoint,
 )
-from datapath_probe.plan.pairs import pairs_of
+from datapath_probe.plan.pairs.pairs import pairs_of
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve as resolve_pair
 from datapath_probe.plan.restrictions import UNRESTRICTED, Restrictions

@@ -7,10 +7,10 @@ still add up to megabytes.
 import json
 from collections.abc import Mapping
 
-from .hop_result import HopEvidence
 from .model import ApiModel
-from .path_result import PathResult
-from .status import ProbeStatus
+from .status.hop_result import HopEvidence
+from .status.path_result import PathResult
+from .status.probe_status import ProbeStatus
 from .vocabulary import HopVerdict
 
 SIZE_LIMIT_BYTES = 256 * 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..api.probe import InvalidSpec, Probe
 from ..api.reasons import Reason
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.probes import Probes

@@ -5,7 +5,7 @@ In: a bundle. Out: heading and status for the report. Called by `main`.
 
 from importlib.resources import files
 
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..diagnose.engine import diagnose
 from ..diagnose.run.bundle import Bundle, NotABundleError
 from ..publish.report.report import Heading

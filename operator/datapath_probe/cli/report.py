@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 
 from ..api.probe import InvalidSpec, Probe
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.writes.probes import Probes
 from ..publish.interfaces import Gone, Retry

@@ -15,8 +15,8 @@ from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, Stance, Witness
 from ..plan.other_backends import OtherBackend
 from ..plan.path import ExpectedHop
 from ..plan.plan import Backend, Plan
-from .checks.dns_path import first_fault, plan_of_queries
-from .checks.subpath import is_harmful
+from .checks.subpaths.dns_path import first_fault, plan_of_queries
+from .checks.subpaths.subpath import is_harmful
 from .connection.outcome import Outcome
 from .context import CheckContext
 from .context_builder import ContextBuilder

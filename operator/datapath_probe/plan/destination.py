@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..addresses import IpAddress, family_of, parse_address
-from ..api.destination import AddressDestination, ServiceDestination
 from ..api.reasons import Reason
+from ..api.spec.destination import AddressDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
-from .ends import address_name
 from .exposure import why_not_served
 from .facts import pod_facts, pod_or_host, state_text
 from .listed_address import backend_of, owner_of
 from .objects import MAX_ENDPOINTS, Inventory, Pod, Service, ServicePort
+from .pairs.ends import address_name
+from .pairs.selection import spread
 from .plan import (
     AddressTarget,
     Backend,
@@ -26,7 +27,6 @@ from .plan import (
     ServiceTarget,
     Target,
 )
-from .selection import spread
 
 # All distributions use this name for the Service of the cluster's DNS, whatever its implementation.
 _DNS_NAMESPACE, _DNS_NAME, _DNS_PORT = "kube-system", "kube-dns", 53

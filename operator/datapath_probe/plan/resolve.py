@@ -6,12 +6,12 @@ from dataclasses import replace
 from ..addresses import IpAddress, IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from ..api.tls import CaFrom, KeyRef
-from ..api.tls import Tls as TlsSpec
+from ..api.spec.tls import CaFrom, KeyRef
+from ..api.spec.tls import Tls as TlsSpec
 from ..sources.agent.agent_config import from_config_map
 from .destination import PodEnd, cluster_dns, resolve_destination
 from .objects import Inventory
-from .pairs import Pair
+from .pairs.pairs import Pair
 from .plan import CannotRun, Plan, PodFacts, PodTarget, ServiceTarget, Target
 from .request import CaSource, Expectation, Request, Tls
 from .restrictions import UNRESTRICTED, Restrictions, forbidden

@@ -6,7 +6,7 @@ In: a plan. Out: `CannotRun` if it is forbidden, before anything is sent.
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
-from ..api.request import Method
+from ..api.spec.request import Method
 from .objects import Inventory
 from .outside import BY_DEFAULT, AddressRestrictions
 from .plan import AddressTarget, CannotRun, Plan, ServiceTarget

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.reasons import Reason
-from ..api.status import ProbeStatus
-from ..api.status_document import StatusDocument
+from ..api.status.document import StatusDocument
+from ..api.status.probe_status import ProbeStatus
 from ..api.vocabulary import Trigger
 from ..runs.run_result import NextRun, RunRecord, verdict_of
 from .events.event_rate_limit import EventLimiter

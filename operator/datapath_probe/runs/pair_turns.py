@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..api.vocabulary import ProbeVerdict
-from ..plan.pairs import Pair, Pairs
+from ..plan.pairs.pairs import Pair, Pairs
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..api.vocabulary import ProbeVerdict, Trigger
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.run.bundle import Bundle
-from ..plan.pairs import Pairs
+from ..plan.pairs.pairs import Pairs
 from ..plan.plan import CannotRun
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)

@@ -20,7 +20,7 @@ from ..collect.source_ports import SourcePorts
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
-from ..plan.pairs import Pair, Pairs, is_gone, pairs_of
+from ..plan.pairs.pairs import Pair, Pairs, is_gone, pairs_of
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes import client
 
-from datapath_probe.api.durations import PATTERN
 from datapath_probe.api.probe import Probe
+from datapath_probe.api.spec.durations import PATTERN
 from integration.api.creating import create
 from unit.api.spec_parts import POD, SERVICE, Spec, spec
 from unit.api.specs import FRONTEND, cron, expected_path, from_selector, header, interval, service_port

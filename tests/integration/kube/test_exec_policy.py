@@ -14,7 +14,7 @@ import pytest
 import yaml
 from kubernetes.aio.client import ApiClient
 
-from datapath_probe.api.request import Method
+from datapath_probe.api.spec.request import Method
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from datapath_probe.api.condition import Condition, ConditionStatus
-from datapath_probe.api.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
-from datapath_probe.api.past_runs import FailedRun, Outage
-from datapath_probe.api.path_profile import NodeAttachment, PathProfile, PodPlacement
-from datapath_probe.api.path_result import (
+from datapath_probe.api.status.condition import Condition, ConditionStatus
+from datapath_probe.api.status.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
+from datapath_probe.api.status.past_runs import FailedRun, Outage
+from datapath_probe.api.status.path_profile import NodeAttachment, PathProfile, PodPlacement
+from datapath_probe.api.status.path_result import (
     Assumption,
     PathDestination,
     PathResult,
@@ -14,8 +14,21 @@ from datapath_probe.api.path_result import (
     RequestResult,
     Timings,
 )
-from datapath_probe.api.status import Counters, HistoryEntry, LastRun, PathCounts, ProbeStatus
-from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Stance, Trigger
+from datapath_probe.api.status.probe_status import (
+    Counters,
+    HistoryEntry,
+    LastRun,
+    PathCounts,
+    ProbeStatus,
+)
+from datapath_probe.api.vocabulary import (
+    HopName,
+    HopVerdict,
+    LoadBalancing,
+    ProbeVerdict,
+    Stance,
+    Trigger,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LONG = "星" * 5000

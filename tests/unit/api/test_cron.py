@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from datapath_probe.api.cron import Cron
-from datapath_probe.api.schedule import Schedule
+from datapath_probe.api.spec.cron import Cron
+from datapath_probe.api.spec.schedule import Schedule
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from datapath_probe.api.probe import InvalidSpec, Probe
-from datapath_probe.api.status import Counters
+from datapath_probe.api.status.probe_status import Counters
 from datapath_probe.api.vocabulary import ProbeVerdict
 from unit.api.spec_parts import Refused, Spec, spec
 from unit.api.specs import EVERYTHING, INVALID, VALID

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
-from datapath_probe.api.capture import Capture, CapturedPacket
-from datapath_probe.api.hop_result import HopEvidence, Segment
-from datapath_probe.api.status import HistoryEntry, LastRun, ProbeStatus
+from datapath_probe.api.status.capture import Capture, CapturedPacket
+from datapath_probe.api.status.hop_result import HopEvidence, Segment
+from datapath_probe.api.status.probe_status import HistoryEntry, LastRun, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
 from unit.api.statuses import LONG, NOW, largest_status
 

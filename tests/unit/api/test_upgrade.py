@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from datapath_probe.api.crd.schema import crd
-from datapath_probe.api.status import Counters, ProbeStatus
-from datapath_probe.api.upgrade import DEPRECATED, RETIRED, upgraded
+from datapath_probe.api.status.probe_status import Counters, ProbeStatus
+from datapath_probe.api.status.upgrade import DEPRECATED, RETIRED, upgraded
 from unit.api.statuses import largest_status
 
 OLD: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data/status/2026-11-29.json").read_bytes())

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from bench.probe_memory import LIMIT_BYTES, Probes, diagnosed
 from datapath_probe.api.model import ApiModel
-from datapath_probe.api.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
 from unit.control.harness import body

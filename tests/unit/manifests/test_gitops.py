@@ -10,7 +10,7 @@ import yaml
 from lupa import lua51
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.api.destination import AddressDestination
-from datapath_probe.api.label_selector import LabelSelector
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.source import Select
+from datapath_probe.api.spec.destination import AddressDestination
+from datapath_probe.api.spec.label_selector import LabelSelector
+from datapath_probe.api.spec.source import Select
 from datapath_probe.plan.destination import PodEnd, Requested
 from datapath_probe.plan.objects import Pod
-from datapath_probe.plan.pairs import Pair, Pairs, pairs_of
+from datapath_probe.plan.pairs.pairs import Pair, Pairs, pairs_of
+from datapath_probe.plan.pairs.selection import chosen, selects, spread
 from datapath_probe.plan.plan import CannotRun, Plan, PodTarget
-from datapath_probe.plan.selection import chosen, selects, spread
 from unit.cluster import Cluster, cluster, pod, probe, resolve
 from unit.plan.planned import POD, SERVICE
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.plan.destination import PodEnd
-from datapath_probe.plan.pairs import Pair, Pairs
+from datapath_probe.plan.pairs.pairs import Pair, Pairs
 from datapath_probe.runs.pair_turns import PairTurns
 
 HEALTHY, BROKEN = ProbeVerdict.HEALTHY, ProbeVerdict.BROKEN

@@ -13,9 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .. import group
-from ..spec import ProbeSpec
-from ..status import ProbeStatus
-from ..upgrade import DEPRECATED, RETIRED
+from ..spec.probe_spec import ProbeSpec
+from ..status.probe_status import ProbeStatus
+from ..status.upgrade import DEPRECATED, RETIRED
 
 _HEADER = (
     "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"

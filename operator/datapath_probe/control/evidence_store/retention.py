@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ...api.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
+from ...api.status.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
 from ...api.vocabulary import ProbeVerdict
 from ...publish.status.saved_run import RunKind
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from ...api.probe import InvalidSpec, Probe, ProbeMeta
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...publish.publisher import Publisher
 from ...runs.interfaces import Runner
 from .namespace_limit import NamespaceLimit

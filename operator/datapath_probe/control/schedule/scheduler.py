@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from ...api.schedule import Recurrence
+from ...api.spec.schedule import Recurrence
 from ...api.vocabulary import Trigger
 from ...collect.fair_slots import FairSlots, Slot
 from ...runs.run_result import NextRun

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Protocol
 
-from ...api.cron import Cron
-from ...api.schedule import Recurrence
+from ...api.spec.cron import Cron
+from ...api.spec.schedule import Recurrence
 
 # Not more than a tenth of the time between two slots, since a cron expression has at most one a minute.
 START_WINDOW_MS = 5_000

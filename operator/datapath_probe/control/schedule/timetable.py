@@ -11,7 +11,7 @@ epoch in the interface and whole milliseconds inside, so that slots are counted 
 import heapq
 from dataclasses import dataclass, replace
 
-from ...api.schedule import Recurrence
+from ...api.spec.schedule import Recurrence
 from ...api.vocabulary import Trigger
 from ...runs.run_result import NextRun
 from .slots import Slots, slots_of

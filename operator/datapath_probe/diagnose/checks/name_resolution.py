@@ -14,8 +14,8 @@ from ..context import CheckContext
 from ..datapath.listed_addresses import wrongly_listed
 from ..finding.finding import Finding
 from ..finding.hop_check import HopCheck
-from .dns_path import Queries, first_fault, judge_dns_path, queries
 from .service import balances_as_planned
+from .subpaths.dns_path import Queries, first_fault, judge_dns_path, queries
 
 # The shortest timeout of resolvers, and the default one.
 _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0

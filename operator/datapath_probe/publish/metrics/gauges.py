@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ...api.reasons import Reason
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...runs.run_result import RunResult
 from ..status import outages

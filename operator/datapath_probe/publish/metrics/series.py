@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ...api.probe import InvalidSpec, Probe
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...runs.run_result import RunResult
 from ...sources.client_report import Timings

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from ...api.condition import ConditionStatus
-from ...api.status import Counters, PathCounts
+from ...api.status.condition import ConditionStatus
+from ...api.status.probe_status import Counters, PathCounts
 from ...api.vocabulary import ProbeVerdict
 from ...runs.run_result import Outcome, verdict_of
 from .conditions import FALSE, TRUE, UNKNOWN

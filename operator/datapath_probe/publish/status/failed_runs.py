@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from ...api.past_runs import FAILURES_LIMIT, FailedRun
 from ...api.probe import ProbeMeta
-from ...api.status import ProbeStatus
+from ...api.status.past_runs import FAILURES_LIMIT, FailedRun
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...runs.run_result import RunRecord
 from .saved_run import RunKind, bundle_name, run_name, stem, worst_bundle

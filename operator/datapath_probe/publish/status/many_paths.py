@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from ...api.durations import duration
 from ...api.probe import Probe
-from ...api.status import PathCounts
+from ...api.spec.durations import duration
+from ...api.status.probe_status import PathCounts
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import Outcome, verdict_of

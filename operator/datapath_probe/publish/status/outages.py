@@ -6,9 +6,9 @@ tools, too. A run that could not tell, a suspension or a restart neither begins 
 
 from collections.abc import Sequence
 
-from ...api.condition import Condition, ConditionStatus
-from ...api.past_runs import OUTAGES_LIMIT, Outage
-from ...api.status import Counters, ProbeStatus
+from ...api.status.condition import Condition, ConditionStatus
+from ...api.status.past_runs import OUTAGES_LIMIT, Outage
+from ...api.status.probe_status import Counters, ProbeStatus
 from .conditions import FALSE, TRUE
 
 

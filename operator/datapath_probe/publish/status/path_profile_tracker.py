@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...api.path_profile import NodeAttachment, PathProfile, PodPlacement
+from ...api.status.path_profile import NodeAttachment, PathProfile, PodPlacement
 from ...api.vocabulary import LoadBalancing
 from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes, merged
-from ...plan.pairs import Pairs
+from ...plan.pairs.pairs import Pairs
 from ...runs.run_result import RunResult
 
 # A roll-out replaces backends pod by pod: a new set of backends counts after it was stable for this long.

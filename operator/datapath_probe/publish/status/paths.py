@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from ...api.durations import duration
-from ...api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
-from ...api.hop_result import Segment as SegmentResult
-from ...api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
+from ...api.spec.durations import duration
+from ...api.status.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
+from ...api.status.hop_result import Segment as SegmentResult
+from ...api.status.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
 from ...api.vocabulary import HopVerdict, Witness
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement

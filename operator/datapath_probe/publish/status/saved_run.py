@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from ...api.past_runs import Outage
-from ...api.status import Counters
+from ...api.status.past_runs import Outage
+from ...api.status.probe_status import Counters
 from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import RunRecord

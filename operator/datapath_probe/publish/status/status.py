@@ -8,12 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...api.bounds import fitted
-from ...api.capture import Capture
-from ...api.condition import Condition, ConditionStatus
-from ...api.path_result import PathResult
 from ...api.probe import Probe, ProbeMeta
 from ...api.reasons import Reason
-from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, PathCounts, ProbeStatus
+from ...api.status.capture import Capture
+from ...api.status.condition import Condition, ConditionStatus
+from ...api.status.path_result import PathResult
+from ...api.status.probe_status import (
+    PATHS_LIMIT,
+    Counters,
+    HistoryEntry,
+    LastRun,
+    PathCounts,
+    ProbeStatus,
+)
 from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
@@ -38,13 +45,7 @@ from .many_paths import ends_text, pair_text, paths_text, turns_text
 from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
 from .saved_run import kind_of
-from .summary import (
-    destination_text,
-    healthy_summary,
-    latency_text,
-    source_text,
-    verdict_text,
-)
+from .summary import destination_text, healthy_summary, latency_text, source_text, verdict_text
 
 # What prevents runs until the spec, its objects or Cilium's configuration change. What ends without a change, such as a
 # pod that is starting, does not stall the probe.

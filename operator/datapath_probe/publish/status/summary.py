@@ -3,12 +3,12 @@
 If something is wrong, the hop comes first, then the reason, then the path.
 """
 
-from ...api.path_result import PathResult
 from ...api.probe import Probe
 from ...api.reasons import Reason
+from ...api.status.path_result import PathResult
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
-from ...plan.ends import destination_name, source_name
+from ...plan.pairs.ends import destination_name, source_name
 from ...plan.plan import CannotRun
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from datapath_probe.api.past_runs import FAILURES_LIMIT as KEPT
+from datapath_probe.api.status.past_runs import FAILURES_LIMIT as KEPT
 from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
 from datapath_probe.diagnose.run.bundle import Bundle

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datapath_probe.api.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import ProbeVerdict, Trigger
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
 from datapath_probe.control.evidence_store.retention import CHANGES_LIMIT, REQUESTED_LIMIT

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.api.cron import Cron
+from datapath_probe.api.spec.cron import Cron
 from datapath_probe.api.vocabulary import Trigger
 from datapath_probe.control.schedule.slots import MAX_COUNTED, START_WINDOW_MS, slots_of
 from datapath_probe.control.schedule.timetable import Due, Timetable

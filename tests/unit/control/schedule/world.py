@@ -22,7 +22,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.plan.destination import PodEnd
-from datapath_probe.plan.pairs import Pair, Pairs
+from datapath_probe.plan.pairs.pairs import Pair, Pairs
 from datapath_probe.plan.plan import Plan
 from datapath_probe.runs import bounded_diagnosis, runner
 from datapath_probe.runs.limits import Limits

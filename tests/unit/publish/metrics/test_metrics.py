@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from datapath_probe.api.path_profile import PathProfile
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.path_profile import PathProfile
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Severity
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle

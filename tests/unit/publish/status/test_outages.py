@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from datapath_probe.api.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT, Outage
 from datapath_probe.api.probe import Probe
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT, Outage
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PATHS_LIMIT, PathCounts, ProbeStatus
+from datapath_probe.api.status.probe_status import PATHS_LIMIT, PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import LoadBalancing, ProbeVerdict
 from datapath_probe.plan.destination import PodEnd
-from datapath_probe.plan.pairs import Pairs, Selected
+from datapath_probe.plan.pairs.pairs import Pairs, Selected
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.events.events import Headline, event_for
 from datapath_probe.publish.metrics.gauges import Gauges

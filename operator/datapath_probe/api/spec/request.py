@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from ..model import ApiModel, Rule
 from .durations import seconds
-from .model import ApiModel, Rule
 from .scalars import Body, Duration, HeaderName, HeaderValue, RequestPath, duration_between
 from .tls import Tls
 

@@ -7,19 +7,19 @@ packets of the request.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ...addresses import IpAddress
-from ...api.reasons import Reason
-from ...api.vocabulary import HopName, HopVerdict
-from ...evidence.reading import Absent
-from ...plan.path import ExpectedHop
-from ...plan.plan import Backend, Nameserver, Plan, ServiceTarget
-from ...sources.maps import conntrack
-from ...sources.maps.conntrack import CtEntry
-from ..connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
-from ..context import CheckContext
-from ..finding.finding import Finding
+from ....addresses import IpAddress
+from ....api.reasons import Reason
+from ....api.vocabulary import HopName, HopVerdict
+from ....evidence.reading import Absent
+from ....plan.path import ExpectedHop
+from ....plan.plan import Backend, Nameserver, Plan, ServiceTarget
+from ....sources.maps import conntrack
+from ....sources.maps.conntrack import CtEntry
+from ...connection.conntrack_entries import CLOCK_TOLERANCE_S, of_this_run
+from ...context import CheckContext
+from ...finding.finding import Finding
+from ..translation import check_sockets
 from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
-from .translation import check_sockets
 
 # All queries traverse these, whichever server they are sent to.
 _OF_ALL_SERVERS = frozenset(

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from ..model import ApiModel, Rule
+from ..vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .durations import seconds
-from .model import ApiModel, Rule
 from .scalars import Duration, StatusCode, duration_between
-from .vocabulary import Encapsulation, ExpectedOutcome, Locality
 
 
 class ExpectedPath(ApiModel):

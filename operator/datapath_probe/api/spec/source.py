@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import ClassVar
 
+from ..model import ApiModel, Rule
+from ..vocabulary import WorkloadKind
 from .label_selector import LabelSelector
-from .model import ApiModel, Rule
 from .scalars import Label, PodName, WorkloadName
-from .vocabulary import WorkloadKind
 
 
 class Client(StrEnum):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from .limits import Clip
-from .model import ApiModel
-from .status_fields import Hop, Line, Name, Reason, Text
-from .vocabulary import HopVerdict, Stance
+from ..limits import Clip
+from ..model import ApiModel
+from ..vocabulary import HopVerdict, Stance
+from .fields import Hop, Line, Name, Reason, Text
 
 FACTS_LIMIT = 32
 

@@ -5,7 +5,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .status import ProbeStatus
+from .probe_status import ProbeStatus
 
 
 @dataclass(frozen=True, slots=True)

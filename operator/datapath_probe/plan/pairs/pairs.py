@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import lcm
 
-from ..api.destination import Destination, RequestedBackends
-from ..api.probe import Probe
-from ..api.reasons import Reason
-from ..api.source import Select, Source
-from ..api.vocabulary import WorkloadKind
-from .destination import PodEnd, Requested, ready_backends
+from ...api.probe import Probe
+from ...api.reasons import Reason
+from ...api.spec.destination import Destination, RequestedBackends
+from ...api.spec.source import Select, Source
+from ...api.vocabulary import WorkloadKind
+from ..destination import PodEnd, Requested, ready_backends
+from ..objects import Inventory, Pod
+from ..plan import CannotRun, Plan
 from .ends import destination_name, selector_text, source_name
-from .objects import Inventory, Pod
-from .plan import CannotRun, Plan
 from .selection import DESTINATION, SOURCE, ReadyPods, Role, chosen, ready_pods, selects, spread
 
 

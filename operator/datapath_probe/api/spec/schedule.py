@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar
 
+from ..model import ApiModel, Rule
 from .cron import Cron, CronExpression, TimeZone
 from .durations import seconds
-from .model import ApiModel, Rule
 from .scalars import Duration, duration_between
 
 Recurrence = float | Cron

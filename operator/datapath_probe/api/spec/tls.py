@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
-from .model import ApiModel, Rule, matches
+from ..model import ApiModel, Rule, matches
 from .scalars import ObjectName
 
 ServerName = Annotated[

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
+from ..model import ApiModel, Rule
+from ..vocabulary import ExpectedOutcome
 from .destination import Destination, RequestedBackends
 from .expect import Expect
-from .model import ApiModel, Rule
 from .request import Method, Protocol, Request
 from .schedule import Schedule
 from .source import Source
-from .vocabulary import ExpectedOutcome
 
 LEAST_TIMEOUT_TO_BE_DENIED_S = 2.0
 """After 1 s the packet is retransmitted, which makes the first drop readable: a ring holds its newest event back."""

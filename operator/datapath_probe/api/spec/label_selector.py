@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .model import ApiModel, Rule, matches
+from ..model import ApiModel, Rule, matches
 
 _LONGEST_NAME = 317
 """A prefix of 253 characters, a slash, and a name of 63."""

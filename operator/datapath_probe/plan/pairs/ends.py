@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ..api.destination import AddressDestination, Destination, WorkloadDestination
-from ..api.label_selector import LabelSelector, SelectorOperator
-from ..api.source import Source, SourceWorkload
-from ..api.vocabulary import FrontendType, WorkloadKind
+from ...api.spec.destination import AddressDestination, Destination, WorkloadDestination
+from ...api.spec.label_selector import LabelSelector, SelectorOperator
+from ...api.spec.source import Source, SourceWorkload
+from ...api.vocabulary import FrontendType, WorkloadKind
 
 # As in kubectl's output.
 _SHORT_KINDS = {

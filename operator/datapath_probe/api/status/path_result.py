@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..limits import Clip
+from ..model import ApiModel
+from ..vocabulary import ProbeVerdict
+from .fields import Address, ExitCode, Hop, HttpStatus, Identity, Latency, Line, Name, Port, Time
 from .hop_result import HopRef, HopResult
-from .limits import Clip
-from .model import ApiModel
-from .status_fields import Address, ExitCode, Hop, HttpStatus, Identity, Latency, Line, Name, Port, Time
-from .vocabulary import ProbeVerdict
 
 HOPS_LIMIT = 32
 ASSUMPTIONS_LIMIT = 8

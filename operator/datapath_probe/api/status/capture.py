@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from .limits import Clip
-from .model import ApiModel
-from .status_fields import BriefName, Count, Latency, Reason, Short, Text, Time, Vni
+from ..limits import Clip
+from ..model import ApiModel
+from .fields import BriefName, Count, Latency, Reason, Short, Text, Time, Vni
 
 PACKETS_LIMIT = 96
 ERRORS_LIMIT = 8

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
+from ..model import Rule, matches
 from .durations import PATTERN, seconds
-from .model import Rule, matches
 
 BODY_LIMIT_BYTES = 4096
 

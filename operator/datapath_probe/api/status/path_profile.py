@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from .limits import Clip
-from .model import ApiModel
-from .status_fields import BriefName, Count, Line, Name, Short, Time
-from .vocabulary import LoadBalancing
+from ..limits import Clip
+from ..model import ApiModel
+from ..vocabulary import LoadBalancing
+from .fields import BriefName, Count, Line, Name, Short, Time
 
 SOURCES_LIMIT = 8
 BACKENDS_LIMIT = 32

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from .model import ApiModel
-from .status_fields import BriefName, Count, Hop, Line, Name, Reason, Time
-from .vocabulary import ProbeVerdict
+from ..model import ApiModel
+from ..vocabulary import ProbeVerdict
+from .fields import BriefName, Count, Hop, Line, Name, Reason, Time
 
 OUTAGES_LIMIT = 10
 FAILURES_LIMIT = 5

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
+from ..limits import Clip
+from ..model import ApiModel
+from ..vocabulary import ProbeVerdict, Trigger
 from .capture import Capture
 from .condition import Condition, ConditionStatus
+from .fields import Count, Generation, Hop, Latency, Line, Reason, Text, Time
 from .hop_result import HopRef, Segment
-from .limits import Clip
-from .model import ApiModel
 from .past_runs import FAILURES_LIMIT, OUTAGES_LIMIT, FailedRun, Outage
 from .path_profile import PathProfile
 from .path_result import PathResult
-from .status_fields import Count, Generation, Hop, Latency, Line, Reason, Text, Time
 from .upgrade import upgraded
-from .vocabulary import ProbeVerdict, Trigger
 
 PATHS_LIMIT = 32
 HISTORY_LIMIT = 50

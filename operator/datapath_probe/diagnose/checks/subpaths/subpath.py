@@ -5,13 +5,13 @@ checks judge it, as programmed.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...api.vocabulary import HopName, HopVerdict
-from ...plan.path import expected_path
-from ...plan.plan import Backend, Plan
-from ..connection.connection import Connection
-from ..context import CheckContext
-from ..failure_model.effect import Defect
-from ..finding.finding import Finding
+from ....api.vocabulary import HopName, HopVerdict
+from ....plan.path import expected_path
+from ....plan.plan import Backend, Plan
+from ...connection.connection import Connection
+from ...context import CheckContext
+from ...failure_model.effect import Defect
+from ...finding.finding import Finding
 
 MAX_DESTINATIONS = 4
 """The number of destinations to judge."""

@@ -4,9 +4,9 @@ of the hops that the request would take.
 
 from dataclasses import replace
 
-from ...plan.plan import PodFacts, ServiceTarget
-from ..context import CheckContext
-from ..finding.finding import Finding
+from ....plan.plan import PodFacts, ServiceTarget
+from ...context import CheckContext
+from ...finding.finding import Finding
 from .subpath import MAX_DESTINATIONS, is_harmful, judge_subpath
 
 

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.label_selector import LabelRequirement, LabelSelector, SelectorOperator
-from ..api.reasons import Reason
-from ..api.source import Select
-from .objects import Pod
-from .plan import CannotRun
+from ...api.reasons import Reason
+from ...api.spec.label_selector import LabelRequirement, LabelSelector, SelectorOperator
+from ...api.spec.source import Select
+from ..objects import Pod
+from ..plan import CannotRun
 
 _ENDED = ("Succeeded", "Failed")
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, WithJsonSchema
 
-from .limits import Clamp, Clip
-from .vocabulary import HopName
+from ..limits import Clamp, Clip
+from ..vocabulary import HopName
 
 
 def _in_utc(time: datetime) -> datetime:

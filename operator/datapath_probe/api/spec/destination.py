@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from .model import ApiModel, Rule
+from ..model import ApiModel, Rule
+from ..vocabulary import FrontendType, WorkloadKind
 from .scalars import HostName, Label, PodName, PortNumber, PortNumberOrName, WorkloadName
-from .vocabulary import FrontendType, WorkloadKind
 
 
 class RequestedBackends(StrEnum):

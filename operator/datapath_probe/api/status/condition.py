@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from .limits import Clip
-from .model import ApiModel
-from .status_fields import Generation, Reason, Text, Time
+from ..limits import Clip
+from ..model import ApiModel
+from .fields import Generation, Reason, Text, Time
 
 
 class ConditionStatus(StrEnum):
