@@ -1,17 +1,19 @@
-"""Spec + inventory → a `Plan` or `CannotRun` for each path. The only module that resolves names to addresses. Called by
-`runs`.
-"""
+"""Pair + inventory → a `Plan` or `CannotRun`. The only module that resolves names to addresses. Called by `runs`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..addresses import IpAddress, IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
+from ..api.spec.tls import CaFrom, KeyRef
+from ..api.spec.tls import Tls as TlsSpec
 from ..sources.agent.agent_config import from_config_map
-from .destination import cluster_dns, resolve_destination
+from .destination import PodEnd, cluster_dns, resolve_destination
 from .objects import Inventory
-from .plan import CannotRun, Expectation, Plan, PodFacts, PodTarget, Request, ServiceTarget, Target
+from .pairs.pairs import Pair
+from .plan import CannotRun, Plan, PodFacts, PodTarget, ServiceTarget, Target
+from .request import CaSource, Expectation, Request, Tls
 from .restrictions import UNRESTRICTED, Restrictions, forbidden
 from .source import resolve_source
 from .support import unsupported
@@ -21,40 +23,42 @@ _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: (
 
 
 def resolve(
-    probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
-) -> Sequence[Plan | CannotRun]:
-    """The plans for one run of the probe, from the current state of the cluster: one for each pair of source and
-    destination.
-    """
-    plan = _plan(probe, inventory)
+    pair: Pair, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
+) -> Plan | CannotRun:
+    """The plan of this pair for one run of the probe, from the current state of the cluster."""
+    plan = _plan(pair, probe, inventory)
     if isinstance(plan, CannotRun):
-        return (plan,)
-    return (forbidden(plan, restrictions, inventory) or plan,)
+        return plan
+    return forbidden(plan, restrictions, inventory) or plan
 
 
 def resolve_again(
     plan: Plan, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
 ) -> Plan | CannotRun:
     """The plan of the same path, from the current state of the cluster."""
-    plans = resolve(probe, inventory, restrictions)
-    same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
-    refusals = (again for again in plans if isinstance(again, CannotRun))
-    source, destination = plan.pair
-    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no longer a path of the probe")
-    return next(same, None) or next(refusals, gone)
+    return resolve(pair_of(plan, probe), probe, inventory, restrictions)
 
 
-def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
+def pair_of(plan: Plan, probe: Probe) -> Pair:
+    """The pair that the plan was made of."""
+    pod = plan.backends[0].pod_facts.pod if plan.backends and plan.backends[0].pod_facts else None
+    if isinstance(plan.target, PodTarget) and pod:
+        return Pair(plan.source.pod.name, PodEnd(pod.namespace, pod.name, plan.target.backend.port))
+    assert probe.spec.destination.service
+    return Pair(plan.source.pod.name, probe.spec.destination.service)
+
+
+def _plan(pair: Pair, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
     config = from_config_map(inventory.cilium_config())
     if not config.ipv4:  # with other unsupported settings the request is still sent
         message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"
         return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
-    found = resolve_source(probe, inventory)
+    found = resolve_source(probe, pair.source, inventory)
     if isinstance(found, CannotRun):
         return found
     source, container = found
     origin = f"{source.pod.namespace}/{source.pod.name}"
-    destination = resolve_destination(probe.spec.destination, probe.meta.namespace, inventory, source.node)
+    destination = resolve_destination(pair.destination, probe.meta.namespace, inventory, source.node)
     if isinstance(destination, CannotRun):
         return replace(destination, source=origin)
     ends = _of_one_ip_version(source, destination.target)
@@ -70,7 +74,7 @@ def _plan(probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         container=container,
         target=target,
         request=_request(probe, destination.host, destination.port),
-        expect=_expectation(probe),
+        expect=_expectation(probe, target),
         config=dict(inventory.cilium_config()),
     )
     asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
@@ -130,16 +134,34 @@ def _request(probe: Probe, host: str, port: int) -> Request:
         headers=tuple((header.name, header.value) for header in spec.headers),
         body=spec.body,
         timeout_s=spec.timeout_s,
+        tls=_tls(spec.tls),
     )
 
 
-def _expectation(probe: Probe) -> Expectation:
+def _tls(spec: TlsSpec | None) -> Tls:
+    if spec is None:
+        return Tls()
+    return Tls(_ca(spec.ca_from), spec.server_name or "", verify=not spec.insecure_skip_verify)
+
+
+def _ca(spec: CaFrom | None) -> CaSource | None:
+    match spec:
+        case CaFrom(config_map=KeyRef(name=name, key=key)):
+            return CaSource("ConfigMap", name, key)
+        case CaFrom(secret=KeyRef(name=name, key=key)):
+            return CaSource("Secret", name, key)
+    return None
+
+
+def _expectation(probe: Probe, target: Target) -> Expectation:
+    """The locality of a Service is judged on the paths to its backends."""
     spec = probe.spec.expect
     return Expectation(
         statuses=spec.status,
         body_contains=spec.body_contains,
         max_latency_s=spec.max_latency_s,
-        locality=spec.path.locality if spec.path else None,
+        locality=spec.path.locality if spec.path and isinstance(target, PodTarget) else None,
         encapsulation=spec.path.encapsulation if spec.path else None,
         outcome=spec.outcome,
+        certificate_expires_after_s=spec.certificate_expires_after_s,
     )

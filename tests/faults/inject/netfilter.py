@@ -1,6 +1,8 @@
 """Netfilter rules of nodes and pods that drop, reject or rewrite packets. Used by the catalog."""
 
-from contextlib import AbstractContextManager
+import shlex
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from e2e.galaxy import Pod
 from faults.inject import devices
@@ -12,6 +14,18 @@ def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") ->
     """A rule at the start of its chain."""
     iptables = ("iptables", "--wait", "--table", table)
     return applied(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
+
+
+@contextmanager
+def flushed(lab: Lab, node: str, chain: str, *, table: str) -> Iterator[None]:
+    """A chain without its rules."""
+    iptables = ("iptables", "--wait", "--table", table)
+    rules = [shlex.split(line) for line in lab.run(node, *iptables, "-S", chain).stdout.splitlines()]
+    with applied(lab, node, (*iptables, "-F", chain), (*iptables, "-F", chain)):
+        yield
+    for words in rules:
+        if words[0] == "-A":
+            lab.run(node, *iptables, *words)
 
 
 def rule_in_pod(

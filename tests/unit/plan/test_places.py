@@ -8,8 +8,7 @@ import pytest
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName
 from datapath_probe.plan.path import ExpectedPath, expected_path
 from datapath_probe.plan.plan import Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, Cluster, cluster, probe, slice_endpoint
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe, resolve, slice_endpoint
 
 SERVICE = {"service": {"name": "deathstar", "port": 80}}
 OF_ENDPOINTS = {HopName.DESTINATION_PROGRAM, HopName.DESTINATION_INTERFACE, HopName.INGRESS_POLICY}

@@ -9,10 +9,9 @@ from datapath_probe.addresses import IpAddress
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.path import expected_path
 from datapath_probe.plan.plan import CannotRun
-from datapath_probe.plan.resolve import resolve
 from datapath_probe.plan.support import unsupported
 from datapath_probe.sources.agent.agent_config import from_config_map
-from unit.cluster import DEATHSTAR, cluster, probe
+from unit.cluster import DEATHSTAR, cluster, probe, resolve
 from unit.plan.planned import POD, SERVICE, planned
 
 UNJUDGED = [

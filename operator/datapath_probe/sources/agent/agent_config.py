@@ -35,18 +35,23 @@ KEYS = (
     "datapath-mode",
     "enable-bpf-clock-probe",
     "enable-bpf-masquerade",
+    "enable-egress-gateway",
     "enable-endpoint-routes",
     "enable-host-firewall",
     "enable-host-legacy-routing",
+    "enable-ip-masq-agent",
     "enable-ipsec",
     "enable-ipv4",
+    "enable-ipv4-egress-gateway",
     "enable-ipv4-masquerade",
     "enable-ipv6",
     "enable-ipv6-masquerade",
     "enable-wireguard",
     "enable-ztunnel",
     "ipam",
+    "ipv4-native-routing-cidr",
     "ipv4-service-loopback-address",
+    "ipv6-native-routing-cidr",
     "kube-proxy-replacement",
     "monitor-aggregation-flags",
     "routing-mode",
@@ -89,6 +94,11 @@ class AgentConfig:
     cgroup_root: str  # where the agent has mounted cgroup v2
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
+    masquerades: frozenset[int]  # the versions of IP
+    bpf_masquerade: bool
+    not_masqueraded: tuple[str, ...]  # destinations: ranges in which pods' addresses are routed
+    exceptions_to_masquerading: bool  # of the ip-masq-agent
+    egress_gateway: bool
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
 
     @property
@@ -128,9 +138,9 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     root = values.get("cgroup-root", _CGROUP_ROOT)
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
-    masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
+    masquerades = frozenset(v for v in (4, 6) if on(f"enable-ipv{v}-masquerade", default="true"))
     needs_stack = not replaces_kube_proxy or encryption == "ipsec"
-    needs_stack |= masquerades and not on("enable-bpf-masquerade")
+    needs_stack |= bool(masquerades) and not on("enable-bpf-masquerade")
     translates_sockets = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
@@ -154,6 +164,11 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         service_loopback=_service_loopback(values),
         cgroup_root=root if is_cgroup(root) else _CGROUP_ROOT,
         filter_priority=_number(values.get("bpf-filter-priority", ""), 16) or 1,
+        masquerades=masquerades,
+        bpf_masquerade=on("enable-bpf-masquerade"),
+        not_masqueraded=tuple(filter(None, (values.get(f"ipv{v}-native-routing-cidr", "") for v in (4, 6)))),
+        exceptions_to_masquerading=on("enable-ip-masq-agent"),
+        egress_gateway=on("enable-egress-gateway") or on("enable-ipv4-egress-gateway"),
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")
