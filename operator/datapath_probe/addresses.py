@@ -16,6 +16,9 @@ class IpFamily(IntEnum):
     IPV4 = 4
     IPV6 = 6
 
+    def __str__(self) -> str:
+        return f"IPv{self.value}"
+
 
 @lru_cache(maxsize=_REMEMBERED)
 def address(value: str | bytes) -> IpAddress:
@@ -32,6 +35,11 @@ def parse_address(text: str) -> IpAddress | None:
         return address(text) if text else None
     except ValueError:
         return None
+
+
+def unless_ipv4(family: IpFamily) -> int | None:
+    """The parameter of a fact for which IPv4 is the default."""
+    return None if family is IpFamily.IPV4 else int(family)
 
 
 def family_of(ip: IpAddress) -> IpFamily:

@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool
 
 from .durations import seconds
 from .expect import Expect
+from .ip_family import IpFamilyChoice
 from .model import ApiModel, Rule
 from .scalars import (
     Body,
@@ -232,6 +233,10 @@ class ProbeSpec(ApiModel):
 
     destination: Destination
     """The destination of the request: exactly one of pod and service."""
+
+    ip_family: IpFamilyChoice = IpFamilyChoice.ANY
+    """The version of IP of the request. Any: IPv4 if source and destination have it, otherwise IPv6. IPv4, IPv6: this
+    version. Both: one path for each version."""
 
     request: Request = Request()
     """The request that curl sends. It reads at most 8 MiB of the response, at most 4 MiB a second."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, family_of
+from ..addresses import IpAddress, IpFamily, family_of
 from ..api.reasons import Reason
 from ..api.spec import Destination as DestinationSpec
 from ..api.spec import PodDestination, ServiceDestination
@@ -41,13 +41,15 @@ class Destination:
 
 
 def resolve_destination(
-    spec: DestinationSpec, namespace: str, inventory: Inventory, source: NodeFacts
+    spec: DestinationSpec, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
 ) -> Destination | CannotRun:
-    """The destination as seen from the source's node. `namespace`: that of the probe."""
+    """The destination as seen from the source's node, at its address of this version of IP, if it has one. `namespace`:
+    that of the probe.
+    """
     if spec.pod is not None:
-        return _pod(spec.pod, spec.pod.namespace or namespace, inventory)
+        return _pod(spec.pod, spec.pod.namespace or namespace, inventory, family)
     assert spec.service is not None  # the schema's "exactly one of"
-    return _service(spec.service, spec.service.namespace or namespace, inventory, source)
+    return _service(spec.service, spec.service.namespace or namespace, inventory, source, family)
 
 
 def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
@@ -64,7 +66,9 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     return Nameserver(frontend, _backends(service, port, inventory, source))
 
 
-def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destination | CannotRun:
+def _pod(
+    spec: PodDestination, namespace: str, inventory: Inventory, family: IpFamily
+) -> Destination | CannotRun:
     name = f"{namespace}/{spec.name}"
     display = f"{name}:{spec.port}"
     pod = inventory.pod(namespace, spec.name)
@@ -80,12 +84,13 @@ def _pod(spec: PodDestination, namespace: str, inventory: Inventory) -> Destinat
             f"destination pod {name} {state_text(pod)}",
             destination=display,
         )
-    backend = Backend(pod.ip, spec.port, pod_or_host(pod_facts(inventory, pod)))
-    return Destination(PodTarget(display, backend), str(pod.ip), spec.port)
+    ip = next((ip for ip in pod.ips if family_of(ip) is family), pod.ip)
+    backend = Backend(ip, spec.port, pod_or_host(pod_facts(inventory, pod, ip)))
+    return Destination(PodTarget(display, backend), str(ip), spec.port)
 
 
 def _service(
-    spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts
+    spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
 ) -> Destination | CannotRun:
     name = f"{namespace}/{spec.name}"
     at_node = spec.frontend is FrontendType.NODE_PORT
@@ -101,6 +106,7 @@ def _service(
             else "has no ClusterIP"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, f"Service {name} {message}", destination=display)
+    service = service.over(family)
     port = _service_port(service, spec.port)
     if port is None:
         known = ", ".join(map(_port_text, service.ports))

@@ -1,6 +1,6 @@
 """Sends the request of a path, with curl in the source's container. Called by `path_runner`."""
 
-from ..addresses import IpFamily, family_of
+from ..addresses import family_of
 from ..collect.interfaces import ContainerRef, SourceContainers
 from ..evidence.reading import Reading
 from ..plan.plan import Plan
@@ -24,7 +24,7 @@ async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Rea
         timeout_s=plan.request.timeout_s,
         local_port=local_port,
         keep_body=plan.expect.body_contains is not None,
-        over_ipv4=any(family_of(ip) is IpFamily.IPV6 for ip in plan.source.pod.ips),
+        family=plan.family if len(set(map(family_of, plan.source.pod.ips))) > 1 else None,
     )
     argv, stdin = curl.argv(command)
     pod = plan.source.pod

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import IPv6Address
 
-from ..addresses import IpAddress, address, parse_address
+from ..addresses import IpAddress, IpFamily, address, parse_address
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Answer, Reading, Unavailable
 from .client_report import ClientFailure, ClientReport, Timings
@@ -77,8 +77,8 @@ class CurlRequest:
     """The request to send.
 
     `path` contains visible ASCII without '#'; header names are tokens, values contain no NUL or line breaks; the body
-    is UTF-8 without NUL. `keep_body`: return the response body. `over_ipv4`: use IPv4 even if the name has other
-    addresses, for clients that have both versions.
+    is UTF-8 without NUL. `keep_body`: return the response body. `family`: the version of IP to use, even if
+    the name has addresses of another one; None: any.
     """
 
     protocol: str
@@ -91,7 +91,7 @@ class CurlRequest:
     timeout_s: float
     local_port: int
     keep_body: bool
-    over_ipv4: bool = False
+    family: IpFamily | None = None
 
 
 def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
@@ -114,8 +114,8 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
         "--write-out",
         "%{stderr}%{json}",
     ]
-    if request.over_ipv4:
-        words.append("--ipv4")
+    if request.family is not None:
+        words.append(f"--ipv{request.family.value}")
     if request.method == "HEAD":
         words.append("--head")
     else:

@@ -5,6 +5,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 
 from dataclasses import replace
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.fact import Fact
@@ -57,7 +58,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
             lbmap.slot(expected.node, address_of(frontend), number)
         )  # as many slots as there should be
     master = master_at(context, expected.node)
-    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1))
+    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1, family_of(frontend.ip)))
     if isinstance(master.slot, Unavailable):
         is_certain = not wanted and context.outcome.met is False
         return _no_backends(context, hop, frontend) if is_certain else hop.unknown(master.slot)

@@ -4,6 +4,7 @@ replies are translated back to the Service's address. Exercise 7.
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb.h` (`lb4_rev_nat`).
 """
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -92,7 +93,7 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
         )
     number = reverse_nat_of(context, expected.node, master, master.slot)
     hop.object = f"reverse NAT {number}"
-    fact = lbmap.revnat(expected.node, number)
+    fact = lbmap.revnat(expected.node, number, family_of(frontend.ip))
     hop.rests_on_maps(fact)
     entry = context.reader.read(fact, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):

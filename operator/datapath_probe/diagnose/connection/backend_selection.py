@@ -80,7 +80,9 @@ def by_service_entry(entries: ConntrackEntries) -> Connection:
     if not isinstance(service, CtEntry):
         return Connection(service=service, untranslated_entry=entries.untranslated(*address))
     facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
-    record = entries.reader.read(lbmap.backend(node, service.backend_id), lbmap.parse_backend)
+    record = entries.reader.read(
+        lbmap.backend(node, service.backend_id, family_of(address[0])), lbmap.parse_backend
+    )
     chosen = _backend(plan, record) if isinstance(record, lbmap.BackendRecord) else None
     return Connection(chosen, service, service_facts=facts)
 
@@ -123,7 +125,9 @@ def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:
         slot = reader.read(lbmap.slot(node, master.address, number), lbmap.parse_slot)
         if not isinstance(slot, lbmap.ServiceSlot):
             continue
-        record = reader.read(lbmap.backend(node, slot.backend_id), lbmap.parse_backend)
+        record = reader.read(
+            lbmap.backend(node, slot.backend_id, family_of(master.address.ip)), lbmap.parse_backend
+        )
         if isinstance(record, lbmap.BackendRecord):
             backend = _backend(plan, record)
             if backend and backend not in plan.backends:

@@ -101,7 +101,7 @@ def _dropped_on_input(
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
     """The packet as it reaches another node: in tunnel mode with the address of the pod's node, and any port."""
-    node_ips = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
+    node_ips = context.wire_ips(ends.sender)
     if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not node_ips:
         return packet
     return replace(packet, source=node_ips[0], source_port=None)
