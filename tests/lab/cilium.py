@@ -9,7 +9,7 @@ from typing import Any
 
 from lab import gobuild
 from lab.paths import CHECKOUT, HERE
-from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, Attach, Mode, Settings, node_ip
+from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, POD_CIDR_V6, Attach, Mode, Settings, node_ip
 from lab.shell import run
 
 VALUE_FILES = (CHECKOUT / "manifests/kind/cilium-values.yaml", HERE / "manifests/cilium-values.yaml")
@@ -19,6 +19,9 @@ _MODE_VALUES: dict[Mode, dict[str, Any]] = {
     Mode.KPR: {"kubeProxyReplacement": True},
     Mode.NATIVE: {"routingMode": "native", "autoDirectNodeRoutes": True, "ipv4NativeRoutingCIDR": POD_CIDR},
 }
+
+# The second CIDR has no effect unless routing is native.
+_DUAL_STACK: dict[str, Any] = {"ipv6": {"enabled": True}, "ipv6NativeRoutingCIDR": POD_CIDR_V6}
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -32,6 +35,7 @@ def values(settings: Settings) -> dict[str, Any]:
         "endpointRoutes": {"enabled": settings.endpoint_routes},
         "hubble": {"enabled": settings.hubble},
         **_MODE_VALUES[settings.mode],
+        **(_DUAL_STACK if settings.dual_stack else {}),
     }
 
 

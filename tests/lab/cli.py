@@ -11,7 +11,7 @@ import click
 from lab import lifecycle, operatorimage, packages, preconditions
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
-from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Mode, Settings
+from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Ip, Mode, Settings
 from lab.shell import LabError, say, step
 
 
@@ -33,13 +33,21 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_settings(
-        mode: str, attach: str, cilium: str, nodes: int, endpoint_routes: bool, hubble: bool, **rest: object
+        mode: str,
+        attach: str,
+        cilium: str,
+        nodes: int,
+        endpoint_routes: bool,
+        hubble: bool,
+        ip: str,
+        **rest: object,
     ) -> None:
-        settings = Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble)
+        settings = Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, ip=Ip(ip))
         command(settings=settings, **rest)
 
     default = Settings()
     for option in (
+        click.option("--ip", envvar="LAB_IP", type=_choice(Ip), default=default.ip.value),
         click.option("--hubble/--no-hubble", envvar="LAB_HUBBLE", default=default.hubble),
         click.option(
             "--endpoint-routes", envvar="LAB_ENDPOINT_ROUTES", type=bool, default=False, is_flag=True

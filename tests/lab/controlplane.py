@@ -5,13 +5,21 @@ from pathlib import Path
 from lab.node import Node
 from lab.paths import STATE
 from lab.pki import PKI
-from lab.settings import API_PORT, POD_CIDR, SERVICE_CIDR
+from lab.settings import (
+    API_PORT,
+    POD_CIDR,
+    POD_CIDR_V6,
+    POD_MASK_V6,
+    SERVICE_CIDR,
+    SERVICE_CIDR_V6,
+    Settings,
+)
 
 ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _ETCD = "http://127.0.0.1:2379"
 
 
-def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
+def commands(node: Node, binaries: Path, settings: Settings) -> dict[str, list[str]]:
     """role → command line, in the order in which they start."""
     return {
         "etcd": [
@@ -34,7 +42,7 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged",
-            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            f"--service-cluster-ip-range={settings.per_family(SERVICE_CIDR, SERVICE_CIDR_V6)}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={PKI / 'sa.pub'}",
             f"--service-account-signing-key-file={PKI / 'sa.key'}",
@@ -46,7 +54,8 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
             str(binaries / "kube-controller-manager"),
             f"--kubeconfig={PKI / 'kube-controller-manager.conf'}",
             "--allocate-node-cidrs",
-            f"--cluster-cidr={POD_CIDR}",
+            f"--cluster-cidr={settings.per_family(POD_CIDR, POD_CIDR_V6)}",
+            *([f"--node-cidr-mask-size-ipv6={POD_MASK_V6}"] if settings.dual_stack else []),
             f"--root-ca-file={PKI / 'ca.crt'}",
             f"--service-account-private-key-file={PKI / 'sa.key'}",
             "--use-service-account-credentials",
@@ -60,6 +69,6 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
     }
 
 
-def start(node: Node, binaries: Path) -> None:
-    for role, argv in commands(node, binaries).items():
+def start(node: Node, binaries: Path, settings: Settings) -> None:
+    for role, argv in commands(node, binaries, settings).items():
         node.start_role(role, argv)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import cgroups
 from lab.paths import STATE
 from lab.processes import Process, start_detached
-from lab.settings import NODE_SUBNET_PREFIX
+from lab.settings import NODE_SUBNET_PREFIX, NODE_SUBNET_PREFIX_V6
 from lab.shell import LabError, run, wait_until
 
 BRIDGE = "fabric"
@@ -23,7 +23,7 @@ _DROP_TUNNEL = (
 )
 
 
-def start_fabric(init_program: Path) -> None:
+def start_fabric(init_program: Path, *, dual_stack: bool = False) -> None:
     cgroups.create("fabric")
     holder = start_detached(
         cgroups.joining("fabric", "unshare", "--net", str(init_program)), STATE / "log" / "fabric.log"
@@ -33,10 +33,12 @@ def start_fabric(init_program: Path) -> None:
     holder.save(_RECORD)
     ip(holder, "link", "add", BRIDGE, "type", "bridge")
     ip(holder, "addr", "add", f"{NODE_SUBNET_PREFIX}.1/24", "dev", BRIDGE)
+    if dual_stack:
+        _add_v6(holder, f"{NODE_SUBNET_PREFIX_V6}:1", BRIDGE)
     ip(holder, "link", "set", BRIDGE, "up")
 
 
-def attach(node: str, init: Process, address: str) -> None:
+def attach(node: str, init: Process, address: str, address_v6: str | None = None) -> None:
     """Connect a node's network namespace to the bridge, as its `eth0`."""
     fabric = Process.load(_RECORD)
     if fabric is None:
@@ -47,6 +49,14 @@ def attach(node: str, init: Process, address: str) -> None:
     ip(init, "addr", "add", f"{address}/24", "dev", "eth0")
     ip(init, "link", "set", "eth0", "up")
     ip(init, "route", "add", "default", "via", f"{NODE_SUBNET_PREFIX}.1")
+    if address_v6:
+        _add_v6(init, address_v6, "eth0")
+        ip(init, "-6", "route", "add", "default", "via", f"{NODE_SUBNET_PREFIX_V6}:1", "dev", "eth0")
+
+
+def _add_v6(holder: Process, address: str, device: str) -> None:
+    """Usable at once: addresses are not checked for duplicates."""
+    ip(holder, "addr", "add", f"{address}/64", "dev", device, "nodad")
 
 
 @contextmanager

@@ -14,6 +14,11 @@ API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
 API_PORT = 6443
 NODE_SUBNET_PREFIX = "172.30.0"
+POD_CIDR_V6 = "fd00::/104"
+"""The chart's default pool; each node gets a /120 of it."""
+POD_MASK_V6 = 120
+SERVICE_CIDR_V6 = "fd00:10:96::/112"
+NODE_SUBNET_PREFIX_V6 = "fd00:172:30:"
 MAX_NODES = 9
 
 
@@ -32,6 +37,13 @@ class Attach(StrEnum):
     TC = "tc"
 
 
+class Ip(StrEnum):
+    """The versions of IP that nodes, pods and Services have addresses of."""
+
+    IPV4 = "ipv4"
+    DUAL = "dual"
+
+
 class SettingsError(ValueError):
     """An invalid setting; the message lists the valid values."""
 
@@ -46,6 +58,7 @@ class Settings:
     """A route per endpoint and a program towards it, instead of a redirect between devices."""
     hubble: bool = True
     """Without it, `cilium-dbg monitor` is the only source of events."""
+    ip: Ip = Ip.IPV4
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:
@@ -57,13 +70,30 @@ class Settings:
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
 
+    @property
+    def dual_stack(self) -> bool:
+        return self.ip is Ip.DUAL
+
+    def per_family(self, ipv4: str, ipv6: str) -> str:
+        """The values of the lab's versions of IP, as flags of Kubernetes take them."""
+        return f"{ipv4},{ipv6}" if self.dual_stack else ipv4
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Self:
-        return cls(**{**raw, "mode": Mode(raw["mode"]), "attach": Attach(raw["attach"])})
+        kinds = {"mode": Mode(raw["mode"]), "attach": Attach(raw["attach"]), "ip": Ip(raw["ip"])}
+        return cls(**{**raw, **kinds})
 
 
 def node_ip(node: str) -> str:
-    return f"{NODE_SUBNET_PREFIX}.{10 + int(node.removeprefix('node'))}"
+    return f"{NODE_SUBNET_PREFIX}.{_node_number(node)}"
+
+
+def node_ip_v6(node: str) -> str:
+    return f"{NODE_SUBNET_PREFIX_V6}:{_node_number(node)}"
+
+
+def _node_number(node: str) -> int:
+    return 10 + int(node.removeprefix("node"))

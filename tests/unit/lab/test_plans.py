@@ -9,7 +9,7 @@ from lab import cilium, controlplane, gobuild, packages, preconditions
 from lab.kubelet import kubelet_config
 from lab.node import Node
 from lab.paths import HERE
-from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Mode, Settings
+from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Ip, Mode, Settings
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,19 @@ def test_the_agent_needs_no_capability_that_the_machine_may_lack() -> None:
     assert all("SYS_RESOURCE" not in names for names in granted)
 
 
+def test_in_dual_stack_every_program_knows_both_versions_of_ip() -> None:
+    dual = Settings(ip=Ip.DUAL)
+    flags = [
+        flag for argv in controlplane.commands(Node("node1"), Path("/bin"), dual).values() for flag in argv
+    ]
+    assert "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112" in flags
+    assert "--cluster-cidr=10.244.0.0/16,fd00::/104" in flags
+    assert cilium.values(dual)["ipv6"] == {"enabled": True}
+    assert "ipv6" not in cilium.values(Settings())
+
+
 def test_the_api_server_starts_after_etcd() -> None:
-    roles = list(controlplane.commands(Node("node1"), Path("/bin")))
+    roles = list(controlplane.commands(Node("node1"), Path("/bin"), Settings()))
     assert roles == list(controlplane.ROLES)
     assert roles.index("etcd") < roles.index("kube-apiserver")
 
