@@ -45,3 +45,8 @@ def unless_ipv4(family: IpFamily) -> int | None:
 def family_of(ip: IpAddress) -> IpFamily:
     """The version of IP that the address belongs to."""
     return IpFamily.IPV4 if isinstance(ip, IPv4Address) else IpFamily.IPV6
+
+
+def with_port(ip: IpAddress | str, port: int | None) -> str:
+    """Address and port as one text; an IPv6 address is in brackets."""
+    return f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}"

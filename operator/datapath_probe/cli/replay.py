@@ -5,6 +5,7 @@ In: a bundle. Out: heading and status for the report. Called by `main`.
 
 from importlib.resources import files
 
+from ..addresses import with_port
 from ..api.status import ProbeStatus
 from ..diagnose.engine import diagnose
 from ..diagnose.run.bundle import Bundle, NotABundleError
@@ -29,7 +30,7 @@ def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
         note(f"note: {text}")
     run = bundle.run
     request = run.plan.request
-    line = f"{request.method} {request.protocol}://{request.host}:{request.port}{request.path}"
+    line = f"{request.method} {request.protocol}://{with_port(request.host, request.port)}{request.path}"
     started = run.request.started
     result = RunResult(started, started, (diagnose(run),), (bundle,))
     return Heading(run.plan.probe, line), findings(result)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..addresses import IpAddress, family_of
+from ..addresses import IpAddress, family_of, with_port
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, HopName
 from ..evidence.reading import Absent, Unavailable
@@ -104,7 +104,7 @@ class CheckContext:
     @property
     def server(self) -> str:
         """The backend as "ip:port"; the display name of the destination while the backend is not known."""
-        return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
+        return with_port(self.backend.ip, self.backend.port) if self.backend else self.plan.destination
 
     def wire_ips(self, node: NodeFacts) -> tuple[IpAddress, ...]:
         """The node's addresses between nodes: of the version of IP of the tunnel, or without one of the path's own."""

@@ -7,7 +7,7 @@ the cluster, so a saved plan can be replayed.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, IpFamily, family_of
+from ..addresses import IpAddress, IpFamily, family_of, with_port
 from ..api.reasons import Reason
 from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
 from .numbers import Port, TimeoutS
@@ -93,7 +93,7 @@ class Backend:
     @property
     def label(self) -> str:
         """The address and, if known, the pod, for display."""
-        pod, address = self.pod_facts.pod if self.pod_facts else None, f"{self.ip}:{self.port}"
+        pod, address = self.pod_facts.pod if self.pod_facts else None, with_port(self.ip, self.port)
         return f"{pod.namespace}/{pod.name} ({address})" if pod else address
 
     @property
@@ -122,7 +122,7 @@ class Frontend:
     @property
     def address(self) -> str:
         """`ip:number`."""
-        return f"{self.ip}:{self.number}"
+        return with_port(self.ip, self.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ import json
 import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from ipaddress import IPv6Address
 
-from ..addresses import IpAddress, IpFamily, address, parse_address
+from ..addresses import IpAddress, IpFamily, address, parse_address, with_port
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Answer, Reading, Unavailable
 from .client_report import ClientFailure, ClientReport, Timings
@@ -126,12 +125,8 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
 
 
 def _url(request: CurlRequest) -> str:
-    return f"{request.protocol}://{_authority(request.host)}:{request.port}{request.path}"
-
-
-def _authority(host: str) -> str:
-    ip = parse_address(host)
-    return f"[{ip}]" if isinstance(ip, IPv6Address) else host
+    host = parse_address(request.host) or request.host
+    return f"{request.protocol}://{with_port(host, request.port)}{request.path}"
 
 
 def _config(request: CurlRequest) -> bytes:

@@ -7,7 +7,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...addresses import family_of
+from ...addresses import family_of, with_port
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
@@ -77,7 +77,7 @@ def programmed_of(
         elif isinstance(backend, Absent):
             dangling.append(f"backend {slot.backend_id}")
         else:
-            states[f"{backend.ip}:{backend.port}"] = backend.state
+            states[with_port(backend.ip, backend.port)] = backend.state
     return failed or ProgrammedBackends(slot_0.count, states, tuple(dangling), tuple(rests_on))
 
 
