@@ -80,8 +80,8 @@ linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make
 	NIGHTLY=1 $(BIN)/pytest tests/unit/sources/test_linear.py
 
 .PHONY: e2e-modes
-e2e-modes: $(VENV) ## every mode and version of the datapath, and an upgrade while probes run; ≈ 15 min, in `make test-nightly`
-	@E2E_MODES=1 tests/e2e/run.sh $(BIN) tests/e2e/test_modes.py
+e2e-modes: $(VENV) ## every mode and version of the datapath, ordinary policies and settings, an upgrade while probes run; ≈ 40 min, in `make test-nightly`
+	@E2E_MODES=1 tests/e2e/run.sh $(BIN) "tests/e2e/test_modes.py tests/e2e/test_ordinary.py"
 
 # --- to deploy it --------------------------------------------------------------------------------
 
@@ -103,9 +103,9 @@ KIND_CLUSTER := datapath-probe
 CILIUM_VERSION := 1.18.5
 
 .PHONY: kind-up
-kind-up: ## the same Cilium settings on kind (needs docker, kind, cilium)
+kind-up: ## Cilium with its defaults on kind (needs docker, kind, cilium)
 	kind create cluster --name $(KIND_CLUSTER) --config manifests/kind/kind.yaml
-	cilium install --version $(CILIUM_VERSION) --values manifests/kind/cilium-values.yaml --wait
+	cilium install --version $(CILIUM_VERSION) --wait
 	docker build --tag lab/app:1 --build-arg BASE=docker.io/library/python:3.13.14-slim-trixie tests/lab/images/app
 	kind load docker-image --name $(KIND_CLUSTER) lab/app:1
 

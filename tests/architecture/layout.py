@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from .imports import Packages
 
-BOX_HEIGHT, FLOOR_HEIGHT = 64, 96
+BOX_HEIGHT, FLOOR_HEIGHT = 80, 112
 SLOT_WIDTH, GAP = 24, 20
 _SWEEPS = 6
 

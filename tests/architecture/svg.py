@@ -12,7 +12,7 @@ from .layout import BOX_HEIGHT, Box, Drawing
 
 MARGIN, PADDING, HEADING = 20, 20, 48
 LEGEND_HEIGHT = 44
-_INSET, _LINE_HEIGHT, _MOST_LINES = 14, 17, 3
+_INSET, _LINE_HEIGHT, _MOST_LINES = 14, 17, 4
 _CAPTION_PX, _CONTENTS_PX = 6.4, 6.2  # widths of a character
 _FONT = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 _STYLE = f"""

@@ -36,6 +36,9 @@ class RecordedCluster:
     async def serve(self) -> None:
         await asyncio.Event().wait()
 
+    def forget_probe(self, uid: str) -> None:
+        """Nothing is kept."""
+
     async def run(
         self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
     ) -> RunResult:

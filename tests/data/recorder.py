@@ -14,8 +14,8 @@ from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.one_shot import SourceExec
-from datapath_probe.sources import curl
-from datapath_probe.sources.curl import CurlRequest
+from datapath_probe.sources.curl import request as curl
+from datapath_probe.sources.curl.request import CurlRequest
 
 
 @dataclass

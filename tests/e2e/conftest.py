@@ -22,7 +22,7 @@ from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
 # These switch the lab through all modes and have their own target: `make e2e-modes`.
-collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py"]
+collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py", "test_ordinary.py"]
 
 # Tests of upgrades and mode switches use the default windows.
 SHORT = Windows(pod_starting_s=2, endpoints_spreading_s=2, agent_starting_s=5)

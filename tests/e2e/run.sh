@@ -2,6 +2,7 @@
 # `make e2e`: the e2e tests on a new lab, which is removed afterwards; one run at a time per machine.
 # The first test brings the lab up and the last one removes it, unless TESTS selects others.
 # With LAB_KEEP=1 they use the running lab and keep it. usage: run.sh FOLDER-OF-PROGRAMS [TESTS]
+# TESTS: paths, separated by spaces.
 set -euo pipefail
 programs=$1
 tests=${2:-tests/e2e}
@@ -17,7 +18,7 @@ if ! lab possible; then
     with_lab_tests # every test is skipped, with the reason
 elif [ -n "${LAB_KEEP:-}" ]; then
     lab status || lab up
-    e2e "$tests"
+    e2e $tests
 else
     export LAB_NAME=e2e
     exec 9>"$lock"
@@ -27,6 +28,6 @@ else
         with_lab_tests
     else
         lab up --fresh
-        e2e "$tests"
+        e2e $tests
     fi
 fi

@@ -12,6 +12,15 @@ def to_pod(ship: str, pod: Pod, port: int = 80) -> Object:
     return landing(ship, {"pod": {"name": pod.name, "port": port}})
 
 
+def secure(ship: str, pod: Pod, **tls: object) -> Object:
+    """From a ship to this pod's HTTPS server."""
+    trusted = {"caFrom": {"configMap": {"name": "tls", "key": "ca.crt"}}, "serverName": "deathstar.e2e.svc"}
+    return {
+        **to_pod(ship, pod, 443),
+        "request": {**LANDING, "protocol": "HTTPS", "tls": tls or trusted},
+    }
+
+
 def landing(ship: str, destination: Object) -> Object:
     """From a ship to any destination."""
     return {

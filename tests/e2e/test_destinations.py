@@ -3,7 +3,7 @@
 Healthy probes have the hops of their path in the current mode of the lab; others name the broken hop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,11 @@ from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief, divergence, facts
 from faults.inject.maps import MapEntry, service_slot
 from lab.cluster import Lab
-from lab.settings import Mode
+from lab.settings import Settings
 
 NAMESPACE = "e2e-destinations"
 MANIFESTS = Path(__file__).parent / "manifests/destinations"
 LANDING: Object = {"method": "POST", "path": "/v1/request-landing", "timeout": "3s"}
-
-
-PER_PACKET_LB, TUNNELED = {Mode.VXLAN, Mode.NATIVE}, {Mode.VXLAN, Mode.KPR}
 
 
 def service(name: str, port: int | str = "http") -> Object:
@@ -49,13 +46,14 @@ ABSENT = {
     "hairpin": {"egress-policy", "ingress-policy", "ipcache-lookup"},
     "itself": {"source-program", "endpoint-lookup"},
     "local": {"node-routing", "overlay-encapsulation"},
-    "to-host": {"overlay-encapsulation", "destination-interface"},
+    "to-host": {"destination-interface"},
     "from-host-far": {"source-interface", "source-program", "egress-policy"},
 }
-ONLY_IN = {
-    "node-port-by-name": ("reply-translation", PER_PACKET_LB),
-    "hairpin": ("destination-program", PER_PACKET_LB),
-    "from-host-far": ("overlay-encapsulation", TUNNELED),
+ONLY_IF: dict[str, tuple[str, Callable[[Settings], bool]]] = {
+    "node-port-by-name": ("reply-translation", lambda settings: settings.balances_per_packet),
+    "hairpin": ("destination-program", lambda settings: settings.balances_per_packet),
+    "to-host": ("overlay-encapsulation", lambda settings: settings.tunnels_to_hosts),
+    "from-host-far": ("overlay-encapsulation", lambda settings: settings.tunneled),
 }
 NODE_PORTS = {"node-port": "star", "node-port-outside-local": "star", "node-port-near": "moon"}
 
@@ -79,8 +77,8 @@ def probe(kinds: Probes, name: str, source: str, destination: Object) -> Probe:
     return kinds.create(name, {"source": {"pod": source}, "destination": destination, "request": LANDING})
 
 
-def mode() -> Mode:
-    return Lab.current().settings.mode
+def settings() -> Settings:
+    return Lab.current().settings
 
 
 def test_every_kind_of_source_and_destination_is_healthy_with_its_hops(kinds: Probes) -> None:
@@ -97,9 +95,9 @@ def assert_kinds_healthy(kinds: Probes) -> None:
         hops = {hop["name"] for hop in status["paths"][0]["hops"]}
         assert hops >= HEALTHY[name][2], (name, brief(status))
         assert not hops & ABSENT.get(name, set()), (name, brief(status))
-        if name in ONLY_IN:
-            hop, modes = ONLY_IN[name]
-            assert (hop in hops) == (mode() in modes), (name, brief(status))
+        if name in ONLY_IF:
+            hop, expected = ONLY_IF[name]
+            assert (hop in hops) == expected(settings()), (name, brief(status))
 
 
 def test_a_node_port_is_supported_only_where_cilium_serves_it(lab: Lab, kinds: Probes) -> None:
@@ -110,7 +108,7 @@ def assert_node_ports(lab: Lab, kinds: Probes) -> None:
     """With a far and a near backend, and with `externalTrafficPolicy: Local`."""
     probes = {name: probe(kinds, name, "ship", node_port(name)) for name in NODE_PORTS}
     for name, one in probes.items():
-        if mode() is not Mode.KPR:
+        if not settings().mode.replaces_kube_proxy:
             status = one.run_now()
             assert (status["verdict"], status["reason"]) == ("Unknown", "UnsupportedDestination"), brief(
                 status
@@ -127,7 +125,7 @@ def assert_node_ports(lab: Lab, kinds: Probes) -> None:
 
 
 def test_missing_node_port_entries_are_named(lab: Lab, kinds: Probes) -> None:
-    if mode() is not Mode.KPR:
+    if not settings().mode.replaces_kube_proxy:
         pytest.skip("without kube-proxy replacement Cilium serves no NodePort")
     ship, name = node_of(lab, "ship"), "node-port"
     one = probe(kinds, "node-port-faults", "ship", node_port(name))

@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e.api import Object
-from e2e.galaxy import Galaxy, delete_pods, deploy
-from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
+from e2e.galaxy import Galaxy
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief
 from e2e.specs import SERVICE, landing, to_pod
+from e2e.switch import SETTLED_S, switch
 from e2e.test_destinations import assert_kinds_healthy, assert_node_ports
 from e2e.test_destinations import kinds as kinds
 from e2e.test_destinations import places as places
 from e2e.test_policy import DENIALS, assert_denial
 from lab import lifecycle
-from lab.cluster import Lab
 from lab.settings import Attach, Mode, Settings
 
 OLD, NEW = "1.18.5", "1.19.5"
 VXLAN, KPR, NATIVE = Settings(), Settings(mode=Mode.KPR), Settings(mode=Mode.NATIVE)
+PRODUCTION = Settings(mode=Mode.PRODUCTION)
 MODES = {
     "vxlan": VXLAN,
     "vxlan-tc": replace(VXLAN, attach=Attach.TC),
@@ -31,28 +31,17 @@ MODES = {
     "native": NATIVE,
     "endpoint-routes": replace(VXLAN, endpoint_routes=True),
     "no-hubble": replace(VXLAN, hubble=False),
+    "production": PRODUCTION,
     "1.19-vxlan": replace(VXLAN, cilium=NEW),
     "1.19-vxlan-tc": replace(VXLAN, cilium=NEW, attach=Attach.TC),
     "1.19-endpoint-routes": replace(VXLAN, cilium=NEW, endpoint_routes=True),
     "1.19-kpr": replace(KPR, cilium=NEW),
     "1.19-native": replace(NATIVE, cilium=NEW),
+    "1.19-production": replace(PRODUCTION, cilium=NEW),
 }
 OVERLAY = {"overlay-encapsulation", "overlay-decapsulation", "reply-encapsulation", "reply-decapsulation"}
-SETTLED_S = 120.0
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def switch(galaxy: Galaxy, settings: Settings) -> None:
-    """Switch the lab in place. Pods keep their kind of route, so they are recreated for another one."""
-    before = Lab.current().settings
-    lifecycle.up(settings)
-    if before.endpoint_routes != settings.endpoint_routes:
-        for namespace in (OPERATOR_NAMESPACE, galaxy.namespace):
-            delete_pods(galaxy.lab, galaxy.api, namespace)
-        deploy(galaxy.lab, galaxy.api)
-    galaxy.wait_ready()
-    galaxy.wait_at_rest()
 
 
 def specs(galaxy: Galaxy, ship: str) -> dict[str, Object]:
@@ -72,19 +61,20 @@ def hops(status: Object) -> set[str]:
 def test_every_path_of_a_mode_is_healthy_and_has_its_hops(galaxy: Galaxy, probes: Probes, mode: str) -> None:
     settings = MODES[mode]
     switch(galaxy, settings)
-    tunneled = settings.mode is not Mode.NATIVE
     for ship in ("xwing", "tiefighter"):
         for where, spec in specs(galaxy, ship).items():
             status = probes.create(f"{mode}-{ship}-{where}", spec).settle(SETTLED_S)
             seen = hops(status)
             if where != "service":
-                assert bool(seen & OVERLAY) == (where == "far" and tunneled), brief(status)
+                assert bool(seen & OVERLAY) == (where == "far" and settings.tunneled), brief(status)
                 assert ("node-routing" in seen) == (where == "far"), brief(status)
             else:
-                assert ("reply-translation" in seen) == (settings.mode is not Mode.KPR), brief(status)
+                assert ("reply-translation" in seen) == settings.balances_per_packet, brief(status)
 
 
-@pytest.mark.parametrize("mode", ["kpr", "native", "endpoint-routes", "no-hubble", "1.19-vxlan"])
+@pytest.mark.parametrize(
+    "mode", ["kpr", "native", "endpoint-routes", "no-hubble", "production", "1.19-vxlan"]
+)
 def test_a_denial_is_observed_and_its_policy_named_in_a_mode(
     galaxy: Galaxy, probes: Probes, operator: Operator, mode: str
 ) -> None:
@@ -108,7 +98,7 @@ def test_a_path_change_is_described(galaxy: Galaxy, probes: Probes) -> None:
         assert words in changes, brief(status)
 
 
-@pytest.mark.parametrize("mode", ["kpr", "native"])
+@pytest.mark.parametrize("mode", ["kpr", "native", "production"])
 def test_every_kind_of_source_and_destination_is_healthy_in_a_mode(
     galaxy: Galaxy, kinds: Probes, mode: str
 ) -> None:

@@ -17,6 +17,7 @@ class Mode(StrEnum):
     TC = "tc"
     ENDPOINT_ROUTES = "endpoint-routes"
     NO_HUBBLE = "no-hubble"
+    PRODUCTION = "production"
     IPV6 = "ipv6"
     """VXLAN in dual stack; probes request over IPv6."""
 
@@ -28,6 +29,7 @@ _SETTINGS = {
     Mode.TC: Settings(attach=Attach.TC),
     Mode.ENDPOINT_ROUTES: Settings(endpoint_routes=True),
     Mode.NO_HUBBLE: Settings(hubble=False),
+    Mode.PRODUCTION: Settings(mode=Routing.PRODUCTION),
     Mode.IPV6: Settings(ip=Ip.DUAL),
 }
 
@@ -37,9 +39,12 @@ NODES = 3
 ALL_MODES = frozenset(Mode) - {Mode.IPV6}
 """The modes that faults name; for IPv6 the catalog has its own list."""
 TUNNELED = ALL_MODES - {Mode.NATIVE}
-NODE_PORTS = frozenset({Mode.KPR})
+NODE_PORTS = frozenset({Mode.KPR, Mode.PRODUCTION})
 """The modes in which Cilium serves NodePorts."""
-PER_PACKET_LB = ALL_MODES - {Mode.KPR}
+PER_PACKET_LB = ALL_MODES - NODE_PORTS
+PAST_QUEUES = frozenset({Mode.PRODUCTION})
+"""BPF host routing: packets are redirected into pods, past the queues of their devices on the node."""
+THROUGH_QUEUES = ALL_MODES - PAST_QUEUES
 WITH_ENDPOINT_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
 """The node's stack delivers packets to pods by one route per endpoint."""
 WITHOUT_ENDPOINT_ROUTES = ALL_MODES - WITH_ENDPOINT_ROUTES

@@ -4,7 +4,7 @@ Deployed once per lab, not on the control-plane node: a fault between the pods' 
 In: a lab. Out: current names and addresses of pods and nodes. Used by injectors, catalog and bench.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,12 +14,14 @@ from typing import Self
 from e2e.api import Api, Object, Refused, is_ready, pod_path
 from e2e.galaxy import NAMESPACE, Galaxy, Pod, delete_pods, deploy
 from e2e.probes import Probe, Probes, probes_path
-from e2e.specs import landing, to_pod
+from e2e.specs import LANDING, landing, secure, to_pod
 from e2e.waiting import until
 from faults.inject import devices, maps
 from faults.inject.endpoint_slices import SLICES, endpoint_slice
 from faults.modes import Mode
+from lab import outside
 from lab.cluster import Lab
+from lab.settings import OUTSIDE_IP
 
 MANIFESTS = Path(__file__).parent / "manifests"
 CONTROL_PLANE = "node1"
@@ -35,8 +37,6 @@ BOTH = "deathstar"
 """The Service of both deathstars."""
 ABROAD = "abroad"
 """A Service without a selector."""
-ABROAD_IP = "203.0.113.9"
-"""An address that the control-plane node answers for, and that no object has."""
 HEALTH_PORT = 4240
 """The health port of Cilium agents, in the host network."""
 _COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -52,6 +52,8 @@ class Target(StrEnum):
     BOTH = "both"
     LOCAL = "local"
     ABROAD = "abroad"
+    OUTSIDE = "outside"
+    OUTSIDE_NAME = "outside-name"
     NODE_PORT = "node-port"
     HOST = "host"
     OWN_HOST = "own-host"
@@ -61,12 +63,25 @@ class Target(StrEnum):
     FULL_REQUEST = "full-request"
     FULL_ANSWER = "full-answer"
     QUICK = "quick"
+    TLS = "tls"
+    TCP = "tcp"
 
 
 _SERVICES = {Target.SERVICE: OUTPOST, Target.BOTH: BOTH, Target.LOCAL: LOCAL}
 # Bytes that are echoed: a request of several packets; or a request or a response (longer: in base64) that fills exactly
 # one packet, so that segmentation offload does not split it.
 _ECHOES = {Target.LARGE: 4000, Target.FULL_REQUEST: 1180, Target.FULL_ANSWER: 820}
+_REQUESTS: Mapping[Target, Object] = {
+    **{
+        target: {
+            "request": {"method": "POST", "path": "/echo", "timeout": "2s", "body": "x" * size},
+            "expect": {},
+        }
+        for target, size in _ECHOES.items()
+    },
+    Target.QUICK: {"request": {**LANDING, "timeout": "5s"}, "expect": {"maxLatency": "1500ms"}},
+    Target.TCP: {"request": {"protocol": "TCP", "timeout": "2s"}, "expect": {}},
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,13 @@ class Scene:
     def node_ip(self, node: str) -> str:
         """A node's address."""
         return self.lab.node(node).ip
+
+    def pod_cidr(self, node: str) -> str:
+        """The range of the addresses of a node's pods."""
+        found = self.api.get(f"/apis/cilium.io/v2/ciliumnodes/{node}")
+        assert found is not None
+        [cidr] = found["spec"]["ipam"]["podCIDRs"]
+        return str(cidr)
 
     def lxc(self, pod: Pod) -> str:
         """The host end of a pod's veth pair."""
@@ -161,20 +183,15 @@ class Scene:
         scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
         scene._create_service(ABROAD, scene.far, {"selector": None})
-        scene._reach_abroad()
+        scene._list_outside()
         scene.wait_host_ready()
         return scene
 
-    def _reach_abroad(self) -> None:
-        """An address outside the cluster, listed by hand, with a server: the agent's health port."""
-        body = endpoint_slice(ABROAD, ABROAD_IP, HEALTH_PORT)
+    def _list_outside(self) -> None:
+        """The host outside the cluster, listed by hand."""
+        body = endpoint_slice(ABROAD, OUTSIDE_IP, outside.PORT)
         if self.api.get(f"{SLICES}/{body['metadata']['name']}") is None:
             self.api.create(SLICES, body)
-        gateway = self.node_ip(CONTROL_PLANE)
-        rule = f"PREROUTING -t nat -d {ABROAD_IP} -j DNAT --to-destination {gateway}"
-        self.lab.run(CONTROL_PLANE, "sh", "-c", f"iptables -C {rule} 2>/dev/null || iptables -A {rule}")
-        for node in (self.source, self.destination):
-            self.lab.run(node, "ip", "route", "replace", f"{ABROAD_IP}/32", "via", gateway)
 
     def wait_host_ready(self) -> None:
         """Wait until the pod in the host's network is ready."""
@@ -233,14 +250,10 @@ class Scene:
 
     def _request(self, target: Target) -> Object:
         far = to_pod(SHIP, self.far)
-        if target in _ECHOES:
-            request: Object = {
-                "method": "POST",
-                "path": "/echo",
-                "timeout": "2s",
-                "body": "x" * _ECHOES[target],
-            }
-            return {**far, "request": request, "expect": {}}
+        if target in _REQUESTS:
+            return {**far, **_REQUESTS[target]}
+        if target is Target.TLS:
+            return secure(SHIP, self.far)
         if target in _SERVICES:
             return landing(SHIP, {"service": {"name": _SERVICES[target], "port": 80}})
         match target:
@@ -251,15 +264,12 @@ class Scene:
             case Target.FROM_HOST_TO_FAR | Target.FROM_HOST_TO_NEAR:
                 return to_pod(HOST, self.far if target is Target.FROM_HOST_TO_FAR else self.near)
             case Target.ABROAD:
-                service = {"service": {"name": ABROAD, "port": 80}}
-                return {**self._to_host(self.destination), "destination": service}
-            case Target.HOST:
-                return self._to_host(self.destination)
-            case Target.OWN_HOST:
-                return self._to_host(self.source)
-            case Target.QUICK:
-                request = {**far["request"], "timeout": "5s"}
-                return {**far, "request": request, "expect": {"maxLatency": "1500ms"}}
+                return landing(SHIP, {"service": {"name": ABROAD, "port": 80}})
+            case Target.OUTSIDE | Target.OUTSIDE_NAME:
+                host = OUTSIDE_IP if target is Target.OUTSIDE else outside.HOST_NAME
+                return landing(SHIP, {"address": {"host": host, "port": outside.PORT}})
+            case Target.HOST | Target.OWN_HOST:
+                return self._to_host(self.destination if target is Target.HOST else self.source)
             case _:
                 return far
 

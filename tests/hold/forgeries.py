@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer

@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 
 from bench import probe_memory
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.control.web import metrics_handlers, serving
 from datapath_probe.publish.metrics.metrics import Metrics
 from hold.attack import Attack, Bar

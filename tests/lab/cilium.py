@@ -5,47 +5,63 @@ those of real clusters, for every Cilium version.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from lab import gobuild
-from lab.paths import CHECKOUT, HERE
 from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, POD_CIDR_V6, Attach, Mode, Settings, node_ip
 from lab.shell import run
 
-VALUE_FILES = (CHECKOUT / "manifests/kind/cilium-values.yaml", HERE / "manifests/cilium-values.yaml")
+# The chart's lists without SYS_RESOURCE, which the machine may lack.
+_AGENT_CAPABILITIES = ["CHOWN", "KILL", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "SYS_MODULE", "SYS_ADMIN", "DAC_OVERRIDE",
+                       "FOWNER", "SETGID", "SETUID"]  # fmt: skip
+_CLEANUP_CAPABILITIES = ["NET_ADMIN", "SYS_MODULE", "SYS_ADMIN"]
 
 _MODE_VALUES: dict[Mode, dict[str, Any]] = {
     Mode.VXLAN: {},
     Mode.KPR: {"kubeProxyReplacement": True},
     Mode.NATIVE: {"routingMode": "native", "autoDirectNodeRoutes": True, "ipv4NativeRoutingCIDR": POD_CIDR},
+    Mode.PRODUCTION: {"kubeProxyReplacement": True, "bpf.masquerade": True},
 }
 
-# The second CIDR has no effect unless routing is native.
-_DUAL_STACK: dict[str, Any] = {"ipv6": {"enabled": True}, "ipv6NativeRoutingCIDR": POD_CIDR_V6}
+# The second has no effect unless routing is native.
+_DUAL_STACK: dict[str, Any] = {"ipv6.enabled": True, "ipv6NativeRoutingCIDR": POD_CIDR_V6}
 
 
 def values(settings: Settings) -> dict[str, Any]:
-    """Chart values that depend on the settings; `VALUE_FILES` has the others."""
+    """The chart's values that are not its defaults, by their names. docs/lab.md tells why they differ."""
     return {
-        "image": {"tag": f"v{settings.cilium}"},
-        "operator": {"image": {"tag": f"v{settings.cilium}"}},
+        "image.repository": "localhost/lab/cilium",
+        "image.pullPolicy": "Never",
+        "operator.image.repository": "localhost/lab/cilium-operator",
+        "operator.image.pullPolicy": "Never",
+        "operator.replicas": 1,
+        "rollOutCiliumPods": True,
         "k8sServiceHost": node_ip("node1"),
         "k8sServicePort": API_PORT,
-        "bpf": {"enableTCX": settings.attach is Attach.TCX},
-        "endpointRoutes": {"enabled": settings.endpoint_routes},
-        "hubble": {"enabled": settings.hubble},
+        "envoy.enabled": False,
+        "hubble.tls.enabled": False,
+        "sysctlfix.enabled": False,
+        "securityContext.capabilities.ciliumAgent": _AGENT_CAPABILITIES,
+        "securityContext.capabilities.cleanCiliumState": _CLEANUP_CAPABILITIES,
         **_MODE_VALUES[settings.mode],
+        **({"bpf.enableTCX": False} if settings.attach is Attach.TC else {}),
+        **({"endpointRoutes.enabled": True} if settings.endpoint_routes else {}),
+        **({} if settings.hubble else {"hubble.enabled": False}),
         **(_DUAL_STACK if settings.dual_stack else {}),
+        **settings.values,
     }
 
 
+def chart(settings: Settings) -> Path:
+    """Directory of the chart of this version."""
+    module = gobuild.cilium(settings.cilium).module_dir("github.com/cilium/cilium")
+    return module / "install/kubernetes/cilium"
+
+
 def manifests(settings: Settings) -> str:
-    chart = (
-        gobuild.cilium(settings.cilium).module_dir("github.com/cilium/cilium") / "install/kubernetes/cilium"
-    )
-    files = [flag for file in VALUE_FILES for flag in ("--values", str(file))]
+    own = [f"--set-json={name}={json.dumps(value)}" for name, value in values(settings).items()]
     return run(
-        *(gobuild.HELM.build() / "helm", "template", "cilium", chart, "--namespace", "kube-system"),
-        *("--kube-version", KUBERNETES_VERSION, *files, "--values", "-"),
-        stdin=json.dumps(values(settings)),
+        *(gobuild.HELM.build() / "helm", "template", "cilium", chart(settings), "--namespace", "kube-system"),
+        *("--kube-version", KUBERNETES_VERSION, *own),
     ).stdout

@@ -1,6 +1,7 @@
 """`python -m lab`: the commands of `make lab-*`."""
 
 import functools
+import json
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -39,15 +40,21 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
         nodes: int,
         endpoint_routes: bool,
         hubble: bool,
+        values: str,
         ip: str,
         **rest: object,
     ) -> None:
-        settings = Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, ip=Ip(ip))
+        settings = Settings(
+            Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, json.loads(values), Ip(ip)
+        )
         command(settings=settings, **rest)
 
     default = Settings()
     for option in (
         click.option("--ip", envvar="LAB_IP", type=_choice(Ip), default=default.ip.value),
+        click.option(
+            "--values", envvar="LAB_VALUES", default="{}", help="More chart values, as JSON by name."
+        ),
         click.option("--hubble/--no-hubble", envvar="LAB_HUBBLE", default=default.hubble),
         click.option(
             "--endpoint-routes", envvar="LAB_ENDPOINT_ROUTES", type=bool, default=False, is_flag=True

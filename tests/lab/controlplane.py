@@ -5,15 +5,7 @@ from pathlib import Path
 from lab.node import Node
 from lab.paths import STATE
 from lab.pki import PKI
-from lab.settings import (
-    API_PORT,
-    POD_CIDR,
-    POD_CIDR_V6,
-    POD_MASK_V6,
-    SERVICE_CIDR,
-    SERVICE_CIDR_V6,
-    Settings,
-)
+from lab.settings import API_PORT, SERVICE_CIDR, SERVICE_CIDR_V6, Settings
 
 ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _ETCD = "http://127.0.0.1:2379"
@@ -53,9 +45,6 @@ def commands(node: Node, binaries: Path, settings: Settings) -> dict[str, list[s
         "kube-controller-manager": [
             str(binaries / "kube-controller-manager"),
             f"--kubeconfig={PKI / 'kube-controller-manager.conf'}",
-            "--allocate-node-cidrs",
-            f"--cluster-cidr={settings.per_family(POD_CIDR, POD_CIDR_V6)}",
-            *([f"--node-cidr-mask-size-ipv6={POD_MASK_V6}"] if settings.dual_stack else []),
             f"--root-ca-file={PKI / 'ca.crt'}",
             f"--service-account-private-key-file={PKI / 'sa.key'}",
             "--use-service-account-credentials",

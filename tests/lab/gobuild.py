@@ -1,6 +1,6 @@
 """Kubernetes, Cilium, CoreDNS and helm, built from the Go modules that `modules/*/go.sum` pins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import toolchain
@@ -12,11 +12,12 @@ from lab.shell import run
 
 @dataclass(frozen=True, slots=True)
 class GoModule:
-    """One pinned module; `programs` maps package → name of the program."""
+    """One pinned module; `programs` maps package → name of the program. `tags` are build tags."""
 
     folder: str
     programs: dict[str, str]
     variables: dict[str, str]
+    tags: str = field(default="", repr=False)  # so a module without tags keeps its key in the cache
 
     @property
     def source(self) -> Path:
@@ -28,11 +29,20 @@ class GoModule:
 
     def build(self) -> Path:
         """Directory with the programs, built if not in the cache."""
-        return cached("bin", self.folder, digest(self.source, repr(self)), self._build)
+        return cached("bin", self.folder, digest(self.source, f"{self!r}{self.tags}"), self._build)
 
     def _build(self, out: Path) -> None:
         run(
-            *(toolchain.go(), "build", "-trimpath", "-mod=readonly", "-ldflags", self.ldflags),
+            *(
+                toolchain.go(),
+                "build",
+                "-trimpath",
+                "-mod=readonly",
+                "-tags",
+                self.tags,
+                "-ldflags",
+                self.ldflags,
+            ),
             *("-o", f"{out}/", *self.programs),
             cwd=self.source,
             env=toolchain.environment(),
@@ -81,4 +91,6 @@ def cilium(version: str) -> GoModule:
             f"{base}/pkg/version.ciliumVersion": f"{version} lab 1970-01-01",
             f"{base}/hubble/pkg.Version": f"v{version}",
         },
+        # As operator/Makefile builds cilium-operator-generic: with the cluster-pool allocator.
+        "ipam_provider_operator",
     )

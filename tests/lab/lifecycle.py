@@ -16,6 +16,7 @@ from lab import (
     imagestore,
     kubelet,
     network,
+    outside,
     packages,
     pki,
     preconditions,
@@ -96,6 +97,7 @@ def _start(lab: Lab) -> None:
     node1 = lab.nodes[0]
     with step("starting nodes and control plane"):
         network.start_fabric(lab.artifacts.init, dual_stack=lab.settings.dual_stack)
+        outside.start(lab.artifacts.init)
         for node in lab.nodes:
             node.start(lab.artifacts.init, dual_stack=lab.settings.dual_stack)
         pki.create(lab.settings, forward.start(node1))

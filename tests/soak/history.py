@@ -94,7 +94,7 @@ class History:
 
 def _copy_evidence(node: Node, pod: Object, run: str, folder: Path) -> None:
     """Copy the bundle of a run, if its operator still has it, for `datapath-probe replay`."""
-    script = 'for _ in 1 2 3 4 5; do cat "$0"/*."$1".json && exit; sleep 0.5; done; exit 1'  # saved after the status
+    script = 'for _ in 1 2 3 4 5; do cat "$0"/*."$1".*.json && exit; sleep 0.5; done; exit 1'  # saved after the status
     found = node.run("sh", "-c", script, evidence_folder(pod), run, check=False)
     if found.returncode == 0:
         (folder / f"{run}.bundle.json").write_text(found.stdout)

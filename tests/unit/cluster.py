@@ -1,11 +1,12 @@
 """A small cluster for tests: two nodes, xwing on node2, deathstar-0 on node1, deathstar-1 on node2, one Service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from datapath_probe.addresses import IpAddress
 from datapath_probe.api.probe import Probe
+from datapath_probe.api.vocabulary import WorkloadKind
 from datapath_probe.plan.listed_address import cluster_range
 from datapath_probe.plan.objects import (
     Agent,
@@ -18,6 +19,10 @@ from datapath_probe.plan.objects import (
     ServicePort,
     SliceEndpoint,
 )
+from datapath_probe.plan.pairs.pairs import pairs_of
+from datapath_probe.plan.plan import CannotRun, Plan
+from datapath_probe.plan.resolve import resolve as resolve_pair
+from datapath_probe.plan.restrictions import UNRESTRICTED, Restrictions
 
 VXLAN = {
     "routing-mode": "tunnel",
@@ -88,6 +93,7 @@ class Cluster:
     nodes: dict[str, Node] = field(default_factory=dict)
     cilium_nodes: dict[str, CiliumNode] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)  # of nodes
+    workloads: dict[str, set[str]] = field(default_factory=dict)  # "KIND NAMESPACE/NAME" → names of pods
     agents: dict[str, Agent] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=lambda: dict(VXLAN))
     changed_at: dict[str, float] = field(default_factory=dict)
@@ -118,6 +124,9 @@ class Cluster:
     def service(self, namespace: str, name: str) -> Service | None:
         return self.services.get(f"{namespace}/{name}")
 
+    def service_with(self, ip: IpAddress) -> Service | None:
+        return next((service for service in self.services.values() if service.cluster_ip == ip), None)
+
     def endpoint_count(self, namespace: str, service: str) -> int:
         return len(self.endpoints.get(f"{namespace}/{service}", ()))
 
@@ -126,6 +135,15 @@ class Cluster:
 
     def endpoints_changed_at(self, namespace: str, service: str) -> float:
         return self.changed_at.get(f"{namespace}/{service}", 0.0)
+
+    def pods_in(self, namespace: str) -> Iterator[Pod]:
+        return (pod for pod in self.pods.values() if pod.namespace == namespace)
+
+    def workload_pods(self, kind: WorkloadKind, namespace: str, name: str) -> tuple[Pod, ...] | None:
+        names = self.workloads.get(f"{kind} {namespace}/{name}")
+        if names is None:
+            return None
+        return tuple(pod for pod in self.pods_in(namespace) if pod.name in names)
 
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
         pods = (pod for pod in self.pods.values() if pod.namespace == namespace)
@@ -189,3 +207,13 @@ def probe(destination: Mapping[str, object], **spec: object) -> Probe:
     )
     assert isinstance(made, Probe), made
     return made
+
+
+def resolve(
+    probe: Probe, inventory: Cluster, restrictions: Restrictions = UNRESTRICTED
+) -> Sequence[Plan | CannotRun]:
+    """The plans of all pairs of a probe."""
+    pairs = pairs_of(probe, inventory)
+    if isinstance(pairs, CannotRun):
+        return (pairs,)
+    return [resolve_pair(pair, probe, inventory, restrictions) for _, pair in pairs.turns(0)]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from kubernetes.aio.client import Configuration
 
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.cli import report as report_command
 from datapath_probe.cli.main import main
 from datapath_probe.diagnose.engine import diagnose

@@ -15,6 +15,7 @@ FILES = [path for package in PURE for path in sorted((ROOT / package).rglob("*.p
 ALSO_PURE = [
     ROOT / "publish/advice.py",
     ROOT / "publish/events/events.py",
+    ROOT / "control/schedule/slots.py",
     ROOT / "control/schedule/timetable.py",
 ]
 IMPURE_CALLS = {"now", "utcnow", "today", "getenv", "uuid4", "open", "input", "print"}

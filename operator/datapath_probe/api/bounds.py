@@ -7,10 +7,10 @@ still add up to megabytes.
 import json
 from collections.abc import Mapping
 
-from .hop_result import HopEvidence
 from .model import ApiModel
-from .path_result import PathResult
-from .status import ProbeStatus
+from .status.hop_result import HopEvidence
+from .status.path_result import PathResult
+from .status.probe_status import ProbeStatus
 from .vocabulary import HopVerdict
 
 SIZE_LIMIT_BYTES = 256 * 1024
@@ -25,8 +25,9 @@ def essential(status: Mapping[str, object]) -> dict[str, object]:
 def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeStatus:
     """The status, without the least useful details until its JSON fits.
 
-    Removed in this order: captured packets, the evidence of hops that are Ok, all evidence, the hops, whole paths; each
-    from the last path (the least bad) to the first. Verdict, conditions, counters and history always stay."""
+    Removed in this order: captured packets, the evidence of hops that are Ok, all evidence, the hops, failed runs and
+    earlier outages, whole paths; each from the last path (the least bad) to the first. Verdict, conditions, counters,
+    history and the last outage always stay."""
     if status.capture and _size_bytes(status) > limit_bytes:
         capture = status.capture
         omitted = capture.omitted_packets + len(capture.packets)
@@ -40,6 +41,9 @@ def fitted(status: ProbeStatus, limit_bytes: int = SIZE_LIMIT_BYTES) -> ProbeSta
             if sum(sizes) > budget:
                 paths[position] = shorten(paths[position])
                 sizes[position] = _size_bytes(paths[position])
+    if sum(sizes) > budget:
+        status = status.model_copy(update={"failures": (), "outages": status.outages[:1]})
+        budget = limit_bytes - _size_bytes(_with_paths(status, []))
     while paths and sum(sizes) > budget:
         paths.pop()
         sizes.pop()

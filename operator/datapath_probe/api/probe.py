@@ -7,8 +7,8 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from .group import CAPTURE_ANNOTATION, RUN_NOW_ANNOTATION, SEVERITY_LABEL
-from .spec import ProbeSpec
-from .status import RUN_NOW_CLIP, ProbeStatus
+from .spec.probe_spec import ProbeSpec
+from .status.probe_status import RUN_NOW_CLIP, ProbeStatus
 from .vocabulary import Severity
 
 

@@ -21,6 +21,8 @@ class HopName(StrEnum):
     OVERLAY_ENCAPSULATION = "overlay-encapsulation"
     NODE_ROUTING = "node-routing"
     OVERLAY_DECAPSULATION = "overlay-decapsulation"
+    MASQUERADE = "masquerade"
+    CLUSTER_EXIT = "cluster-exit"
     SOURCE_IDENTITY = "source-identity"
     ENDPOINT_LOOKUP = "endpoint-lookup"
     DESTINATION_PROGRAM = "destination-program"
@@ -96,6 +98,16 @@ class ExpectedOutcome(StrEnum):
 
     DELIVERED = "Delivered"
     DENIED = "Denied"
+
+
+class WorkloadKind(StrEnum):
+    """The kinds of workloads whose pods a probe can name."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+    REPLICA_SET = "ReplicaSet"
+    JOB = "Job"
 
 
 class FrontendType(StrEnum):

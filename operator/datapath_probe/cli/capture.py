@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..api.probe import InvalidSpec, Probe
 from ..api.reasons import Reason
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.cluster import Cluster, open_cluster
 from ..kube.writes.probes import Probes
@@ -43,7 +43,7 @@ def captured_run(
     if write:
         _write_all(write, result)
     request = probe.spec.request
-    return Heading(f"{namespace}/{name}", f"{request.method} {request.path}"), findings(result, probe)
+    return Heading(f"{namespace}/{name}", request.line), findings(result, probe)
 
 
 async def _run(

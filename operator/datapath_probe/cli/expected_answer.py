@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..api.reasons import Reason
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..api.vocabulary import HopName, ProbeVerdict
 
 _BETWEEN = ".."

@@ -4,12 +4,14 @@ In: arguments and environment. Out: calls of one module per command. Called by t
 """
 
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from .. import __version__
+from .network import NETWORK
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -72,6 +74,12 @@ def main() -> None:
     help="Maximum number of requests in flight.",
 )
 @_setting(
+    "--max-pairs",
+    type=click.IntRange(1, 1000),
+    default=64,
+    help="Maximum number of pairs of source and destination in one run of a probe; more take turns.",
+)
+@_setting(
     "--max-probes-per-namespace",
     type=click.IntRange(1),
     help="Run only this many probes of a namespace, the oldest. Default: all.",
@@ -95,12 +103,26 @@ def main() -> None:
 @_setting(
     "--save-evidence",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Save the evidence of each run in this directory.",
+    help="Save evidence in this directory: of outages, path changes, and the newest runs.",
 )
 @_setting(
     "--forbid-host-network",
     is_flag=True,
     help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
+)
+@_setting(
+    "--allow-addresses",
+    multiple=True,
+    type=NETWORK,
+    metavar="CIDR",
+    help="Allow destination.address in this range, even of nodes, API servers, or link-local. Repeatable.",
+)
+@_setting(
+    "--deny-addresses",
+    multiple=True,
+    type=NETWORK,
+    metavar="CIDR",
+    help="Deny destination.address in this range. Repeatable.",
 )
 @_setting(
     "--forbid-unsafe-methods",
@@ -126,12 +148,15 @@ def run(
     cilium_namespace: str,
     max_concurrent_runs: int,
     max_requests_in_flight: int,
+    max_pairs: int,
     max_probes_per_namespace: int | None,
     metrics_host: str | None,
     metrics_port: int,
     health_port: int,
     save_evidence: Path | None,
     forbid_host_network: bool,
+    allow_addresses: tuple[IPv4Network | IPv6Network, ...],
+    deny_addresses: tuple[IPv4Network | IPv6Network, ...],
     forbid_unsafe_methods: bool,
     forbid_other_users: bool,
     log_level: str,
@@ -139,6 +164,7 @@ def run(
 ) -> None:
     """Run the operator."""
     from ..control.app import Options
+    from ..plan.outside import AddressRestrictions
     from ..plan.restrictions import Restrictions
     from .run import run_operator
     from .windows import parsed
@@ -150,6 +176,7 @@ def run(
         cilium_namespace=cilium_namespace,
         max_concurrent_runs=max_concurrent_runs,
         max_requests_in_flight=max_requests_in_flight,
+        max_pairs=max_pairs,
         max_probes_per_namespace=max_probes_per_namespace,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
@@ -159,6 +186,7 @@ def run(
             host_network=forbid_host_network,
             unsafe_methods=forbid_unsafe_methods,
             other_users=forbid_other_users,
+            addresses=AddressRestrictions(allow_addresses, deny_addresses),
         ),
         windows=parsed(windows),
     )

@@ -6,7 +6,7 @@ In: a bundle. Out: heading and status for the report. Called by `main`.
 from importlib.resources import files
 
 from ..addresses import with_port
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..diagnose.engine import diagnose
 from ..diagnose.run.bundle import Bundle, NotABundleError
 from ..publish.report.report import Heading
@@ -30,7 +30,8 @@ def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
         note(f"note: {text}")
     run = bundle.run
     request = run.plan.request
-    line = f"{request.method} {request.protocol}://{with_port(request.host, request.port)}{request.path}"
+    asked, path = ("connect to", "") if request.connects_only else (request.method, request.path)
+    line = f"{asked} {request.protocol}://{with_port(request.host, request.port)}{path}"
     started = run.request.started
     result = RunResult(started, started, (diagnose(run),), (bundle,))
     return Heading(run.plan.probe, line), findings(result)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 
 from ..api.probe import InvalidSpec, Probe
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..kube.client import LoginError, connect, load_configuration
 from ..kube.writes.probes import Probes
 from ..publish.interfaces import Gone, Retry
@@ -42,4 +42,4 @@ def _request_line(probe: Probe | InvalidSpec) -> str:
     if isinstance(probe, InvalidSpec):
         return ""
     request = probe.spec.request
-    return f"{request.method} {request.path} to {probe.status.destination or 'the destination'}"
+    return f"{request.line} to {probe.status.destination or 'the destination'}"

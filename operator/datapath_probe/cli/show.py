@@ -8,7 +8,7 @@ import json
 import click
 from rich.console import Console
 
-from ..api.status import ProbeStatus
+from ..api.status.probe_status import ProbeStatus
 from ..publish.report.report import Heading, report
 
 PLAIN_WIDTH = 120

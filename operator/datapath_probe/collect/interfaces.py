@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..evidence.fact import Fact
-from ..evidence.reading import Reading
+from ..evidence.reading import Reading, Unavailable
+from ..plan.request import CaSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,14 @@ class SourceContainers(Protocol):
         stdout_limit: int,
     ) -> Reading:
         """Run one command until it ends. Never raises."""
+        ...
+
+
+class CaCertificates(Protocol):
+    """The certificates of CAs that probes name."""
+
+    async def read(self, namespace: str, source: CaSource) -> str | Unavailable:
+        """The certificates as PEM, nothing else. `namespace`: that of the probe. Never raises."""
         ...
 
 

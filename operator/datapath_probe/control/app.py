@@ -29,7 +29,7 @@ from ..publish.interfaces import Retry
 from ..publish.metrics.metrics import Metrics
 from ..publish.publisher import Publisher
 from ..publish.status_writer import StatusWriter
-from ..runs.limits import MAX_CONCURRENT_RUNS, MAX_REQUESTS_IN_FLIGHT, Limits
+from ..runs.limits import MAX_CONCURRENT_RUNS, MAX_PAIRS, MAX_REQUESTS_IN_FLIGHT, Limits
 from . import web
 from .evidence_store.evidence_files import EvidenceFiles
 from .evidence_store.evidence_saver import EvidenceSaver
@@ -54,9 +54,10 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Settings of the operator. `namespaces`: those whose probes run; empty means all. `max_probes_per_namespace`: None
-    means any number. `metrics_host`: of both ports, None means all addresses. `save_evidence`: a directory.
-    `restrictions`: what probes may not request. `windows`: differs from the default in tests only.
+    """Settings of the operator. `namespaces`: those whose probes run; empty means all. `max_pairs`: of one run.
+    `max_probes_per_namespace`: None means any number. `metrics_host`: of both ports, None means all addresses.
+    `save_evidence`: a directory. `restrictions`: what probes may not request. `windows`: differs from the default in
+    tests only.
     """
 
     kubeconfig: str | None = None
@@ -65,6 +66,7 @@ class Options:
     cilium_namespace: str = "kube-system"
     max_concurrent_runs: int = MAX_CONCURRENT_RUNS
     max_requests_in_flight: int = MAX_REQUESTS_IN_FLIGHT
+    max_pairs: int = MAX_PAIRS
     max_probes_per_namespace: int | None = None
     metrics_host: str | None = None
     metrics_port: int = 8080
@@ -87,7 +89,7 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _wait_for_api_server(Probes(client))
-            limits = Limits(options.max_concurrent_runs, options.max_requests_in_flight)
+            limits = Limits(options.max_concurrent_runs, options.max_requests_in_flight, options.max_pairs)
             async with open_cluster(
                 client, options.cilium_namespace, options.windows, options.restrictions, limits
             ) as cluster:
@@ -123,13 +125,14 @@ class Operator:
             gone=lambda probe: self._registry.forget(probe.uid),
             failed=self._metrics.status_not_written,
         )
-        publisher = Publisher(self._status_writer, self._events, self._metrics, clock)
-        self._registry = Registry(
-            self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace)
-        )
-        self._audit = InventoryAudit(probes, self._registry, options.namespaces)
         directory = options.save_evidence
         self._saver = EvidenceSaver(EvidenceFiles(directory)) if directory else None
+        is_kept = self._saver.is_kept if self._saver else None
+        publisher = Publisher(self._status_writer, self._events, self._metrics, clock, is_kept)
+        self._registry = Registry(
+            self._scheduler, publisher, NamespaceLimit(options.max_probes_per_namespace), cluster.runner
+        )
+        self._audit = InventoryAudit(probes, self._registry, options.namespaces)
         self._executor = RunExecutor(self._registry, cluster.runner, publisher, clock, self._saver)
 
     async def serve(self) -> None:

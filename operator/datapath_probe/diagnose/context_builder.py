@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ..evidence.reading import Unavailable
 from ..plan.path import ExpectedPath, expected_path
 from ..plan.plan import Backend
-from ..sources import curl
 from ..sources.client_report import ClientReport
+from ..sources.curl.report import parse_report
 from .checks.registry import REGISTRY
 from .connection.backend_selection import only_backend
 from .connection.connection import Connection
@@ -57,8 +57,8 @@ class ContextBuilder:
     def _report(self) -> ClientReport | Unavailable | None:
         """curl's report; None while the request is in flight."""
         reading = self.run.request.reading
-        timeout_s = self.run.plan.request.timeout_s
-        return None if reading is None else curl.parse_report(reading, timeout_s)
+        request = self.run.plan.request
+        return None if reading is None else parse_report(reading, request.timeout_s, request.protocol)
 
     def _connection(self, report: ClientReport | Unavailable | None, candidate: Backend | None) -> Connection:
         """The traces of the request's packets; empty while the request is in flight."""
@@ -79,4 +79,4 @@ class ContextBuilder:
     def _outcome(
         self, report: ClientReport | Unavailable | None, path: ExpectedPath, connection: Connection
     ) -> Outcome:
-        return judge_outcome(self.run.plan, report, self.run.request.local_port, path, connection)
+        return judge_outcome(self.run.plan, report, self.run.request, path, connection)

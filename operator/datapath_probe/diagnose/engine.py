@@ -8,8 +8,8 @@ from ..evidence.delivery import delivery
 from ..evidence.fact import Fact
 from ..evidence.internal_error import internal_error
 from ..evidence.reading import Answer, Unavailable
-from ..sources import curl
 from ..sources.client_report import ClientReport
+from ..sources.curl.report import parse_report
 from .context import CheckContext
 from .datapath.map_headroom import map_pressures
 from .examination import Examination
@@ -60,7 +60,7 @@ def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: Confi
         rule=verdict.rule,
         confirm=frozenset().union(*(finding.confirm for finding in (*given.findings, *given.doubts))),
         needs_second_look=may_look_again and any(map(_is_doubtful, (*given.findings, *given.doubts))),
-        faulty_others=examination.faulty_others(),
+        looks=examination.looks(),
         map_pressure=map_pressures(context),
         events_to_reread=context.connection.events.events_to_reread,
         unread=tuple(_unread(context)),
@@ -79,8 +79,8 @@ def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fa
 
 def _undiagnosed(run: PathRun, error: Unavailable) -> Diagnosis:
     """What is known without an examination: what curl reports."""
-    reading, timeout_s = run.request.reading, run.plan.request.timeout_s
-    report = None if reading is None else curl.parse_report(reading, timeout_s)
+    reading, request = run.request.reading, run.plan.request
+    report = None if reading is None else parse_report(reading, request.timeout_s, request.protocol)
     return Diagnosis(
         plan=run.plan,
         backend=None,

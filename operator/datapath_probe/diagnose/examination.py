@@ -12,7 +12,7 @@ from ..api.reasons import Reason
 from ..api.vocabulary import HopName, HopVerdict
 from ..evidence.fact import Fact
 from ..evidence.internal_error import internal_error
-from ..plan.other_backends import OtherBackend
+from ..plan.other_backends import Looks, OtherBackend
 from ..plan.path import ExpectedHop, expected_path
 from ..plan.plan import Backend
 from .connection.backend_selection import MAX_CANDIDATES
@@ -25,11 +25,21 @@ from .finding.evidence_reader import EvidenceReader, ParseCache
 from .finding.finding import Finding
 from .finding.finding_cache import FindingCache
 from .finding.hop_check import LIVE, ConfirmationPolicy
-from .other_paths import OtherPath, doubts, fault_of, other_path, with_latent_faults
+from .other_paths import (
+    OF_BACKENDS,
+    OtherPath,
+    doubts,
+    fault_of,
+    is_right,
+    is_suspect,
+    other_path,
+    with_latent_faults,
+)
 from .run.run import PathRun
 from .verdict.agent_config_drift import config_drift, unsupported_on_path, want_agents
 from .verdict.data_transfer import transfer_hops
 from .verdict.event_evidence import attach_events, hints, lost_events
+from .verdict.exit_loss import exit_loss
 from .verdict.loss_counters import wire_loss
 from .verdict.root_cause import with_shared_cause
 from .verdict.transitions import in_transition
@@ -88,7 +98,7 @@ class Examination:
             progress=progress,
             change=change,
             unsupported=unsupported,
-            wire_loss=wire_loss(context, progress),
+            wire_loss=wire_loss(context, progress) or exit_loss(context, progress),
             hints=tuple(hints(context)),
             last_planned_hop=self._last_planned_hop(),
             lost_events=tuple(lost_events(context)),
@@ -98,21 +108,55 @@ class Examination:
             ),
         )
 
-    def faulty_others(self) -> frozenset[OtherBackend]:
-        """The backends that the request did not use and that may not be reached."""
-        return frozenset(path.other for path, _ in self._other_faults())
+    def looks(self) -> Looks:
+        """What this run found of the backends that it judged, the one that the request used among them."""
+        if self.run.plan.expect.denied:
+            return Looks()  # their paths end where the request should be denied
+        suspect, right = self._looks_of_request()
+        for path, findings in self._other_findings():
+            if fault_of(findings, of_dns=path.other.of_dns):
+                suspect.add(path.other)
+            elif is_right(findings):
+                right.add(path.other)
+        suspect |= set(self._failed_name_servers()) - right
+        return Looks(frozenset(suspect), frozenset(right) - suspect)
+
+    def _looks_of_request(self) -> tuple[set[OtherBackend], set[OtherBackend]]:
+        """The suspect and the right ones among the backends that the request used or may have used."""
+        context = self.context
+        used = [(context.backend, context)] if context.backend else []
+        used += [(backend, self.builder.build(backend)) for backend in self._candidates()]
+        suspect: set[OtherBackend] = set()
+        right: set[OtherBackend] = set()
+        for backend, on_path in used:
+            findings = [f for f in self.findings(on_path) if f.hop in OF_BACKENDS]
+            other = OtherBackend(backend.ip, backend.port, of_dns=False)
+            if context.outcome.met is not True or is_suspect(findings):
+                suspect.add(other)
+            elif context.backend or is_right(findings):
+                right.add(other)
+        return suspect, right
+
+    def _failed_name_servers(self) -> Iterator[OtherBackend]:
+        """The name servers that a name resolution with a fault may have used: all of them."""
+        nameserver = self.run.plan.nameserver
+        resolved = [f for f in self.findings(self.context) if f.hop is HopName.NAME_RESOLUTION]
+        if nameserver and is_suspect(resolved):
+            yield from (OtherBackend(b.ip, b.port, of_dns=True) for b in nameserver.backends)
 
     def _other_faults(self) -> list[tuple[OtherPath, Finding]]:
         """The first fault on the path to each backend that the request did not use."""
-        found = []
+        faults = (
+            (path, fault_of(findings, of_dns=path.other.of_dns)) for path, findings in self._other_findings()
+        )
+        return [(path, fault) for path, fault in faults if fault]
+
+    def _other_findings(self) -> Iterator[tuple[OtherPath, Sequence[Finding]]]:
+        """The findings of the path to each backend that the request did not use."""
         for other in self.run.others:
             path = other_path(self.builder, other)
-            if path is None or (path.backend == self.context.backend and not other.of_dns):
-                continue
-            fault = fault_of(self.findings(path.context, path.hops), of_dns=other.of_dns)
-            if fault:
-                found.append((path, fault))
-        return found
+            if path and (path.backend != self.context.backend or other.of_dns):
+                yield path, self.findings(path.context, path.hops)
 
     def findings(self, context: CheckContext, hops: Sequence[ExpectedHop] | None = None) -> list[Finding]:
         """The findings of these hops of the path, in path order. `hops`: None for all."""

@@ -1,6 +1,7 @@
 """The paths to backends that the request does not use: ready endpoints of its Service, and name servers.
 
 The next request may use them, so a contradiction on their path is a latent fault. Missing evidence of them is none.
+What is wrong with the backend that the request does use is latent for the next request, too.
 
 In: a run and its backends. Out: findings of the same checks, as programmed. Called by `examination`.
 """
@@ -14,8 +15,9 @@ from ..api.vocabulary import HOP_ORDER, HopName, HopVerdict, Stance, Witness
 from ..plan.other_backends import OtherBackend
 from ..plan.path import ExpectedHop
 from ..plan.plan import Backend, Plan
-from .checks.dns_path import first_fault, plan_of_queries
-from .checks.subpath import is_harmful
+from .checks.subpaths.dns_path import first_fault, plan_of_queries
+from .checks.subpaths.subpath import is_harmful
+from .connection.outcome import Outcome
 from .context import CheckContext
 from .context_builder import ContextBuilder
 from .finding.finding import Finding, Statement
@@ -31,10 +33,16 @@ _OF_REQUEST: Final = frozenset(
         HopName.SERVICE_TRANSLATION,
         HopName.SOURCE_IDENTITY,
         HopName.DESTINATION_RESPONSE,
-        HopName.REPLY_DELIVERY,
         HopName.REPLY_TRANSLATION,
     }
 )
+
+
+OF_BACKENDS: Final = frozenset(HopName) - _OF_REQUEST
+"""The hops that are judged on the path to a backend that the request does not use."""
+
+
+_FAILED_BEFORE: Final = Outcome(False, Reason.LOST_IN_TRANSIT, "an earlier request to this backend failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +56,17 @@ class OtherPath:
 
 
 def other_path(builder: ContextBuilder, other: OtherBackend) -> OtherPath | None:
-    """The path as if the request were in flight and this backend selected; None if it is not in the plan."""
+    """The path as if the request were in flight and this backend selected; None if it is not in the plan. That of a
+    suspect is searched for causes of loss as after a failed request: otherwise no look could see it repaired.
+    """
     backend, plan = other.in_plan(builder.run.plan), _plan(builder.run.plan, other)
     if backend is None or plan is None:
         return None
     run = replace(builder.run, plan=plan, hanging=False) if other.of_dns else builder.run
     context = ContextBuilder(run, builder.reader, builder.confirmation).build(backend)
-    judged = context.registry.of_queries if other.of_dns else frozenset(HopName) - _OF_REQUEST
+    if other in run.suspects:
+        context = replace(context, outcome=_FAILED_BEFORE)
+    judged = context.registry.of_queries if other.of_dns else OF_BACKENDS
     return OtherPath(other, backend, context, tuple(hop for hop in context.path.hops if hop.name in judged))
 
 
@@ -71,14 +83,28 @@ def followed(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def fault_of(findings: Sequence[Finding], *, of_dns: bool) -> Finding | None:
-    """The first hop that prevents packets to this backend from arriving; also if that was read only once."""
+    """The first hop that prevents packets to this backend from arriving, or else the first that contradicts intent;
+    also if that was read only once. Of name servers only the former: queries are few and small.
+    """
     assumed = [_as_if_confirmed(finding) for finding in followed(findings)]
     if of_dns:
         found = first_fault(assumed)
         fault = found[1] if found else None
     else:
-        fault = next(filter(is_harmful, assumed), None)
+        stale = (finding for finding in assumed if finding.verdict is HopVerdict.STALE)
+        fault = next(filter(is_harmful, assumed), None) or next(stale, None)
     return findings[assumed.index(fault)] if fault else None
+
+
+def is_right(findings: Sequence[Finding]) -> bool:
+    """Whether every hop that a check can follow is Ok."""
+    return all(finding.verdict is HopVerdict.OK for finding in followed(findings))
+
+
+def is_suspect(findings: Sequence[Finding]) -> bool:
+    """Whether something was found wrong, perhaps only once, on the path of the request."""
+    wrong = (HopVerdict.STALE, HopVerdict.BROKEN)
+    return any(_as_if_confirmed(finding).verdict in wrong for finding in followed(findings))
 
 
 def _as_if_confirmed(finding: Finding) -> Finding:

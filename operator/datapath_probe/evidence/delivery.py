@@ -84,6 +84,8 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.QDISCS: _TC,
     FactKind.TC_FILTERS: _TC,
     FactKind.SOCKETS: Delivery("ss"),
+    FactKind.MASQUERADE_RULES: Delivery("iptables"),
+    FactKind.KERNEL_CONNTRACK_ENTRY: Delivery("perl", max_age_s=0.0),
     FactKind.XFRM_POLICIES: _IP,
     FactKind.XFRM_DEFAULTS: _IP,
     FactKind.XFRM_STATES: _IP,

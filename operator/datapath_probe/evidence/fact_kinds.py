@@ -63,6 +63,8 @@ class FactKind(StrEnum):
     SOCKETS = "sockets"
     IPTABLES_RULES = "iptables-rules"
     NFTABLES_RULES = "nftables-rules"
+    MASQUERADE_RULES = "masquerade-rules"
+    KERNEL_CONNTRACK_ENTRY = "kernel-conntrack-entry"
     XFRM_POLICIES = "xfrm-policies"
     XFRM_DEFAULTS = "xfrm-defaults"
     XFRM_STATES = "xfrm-states"
@@ -179,6 +181,10 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.SOCKETS: _of(_INSIDE, port=_PORT),
     FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_VERSION, **_INSIDE}),
     FactKind.NFTABLES_RULES: _of(_INSIDE),
+    FactKind.MASQUERADE_RULES: _of(family=_FAMILY),
+    FactKind.KERNEL_CONNTRACK_ENTRY: _of(
+        client=address, client_port=_PORT, server=address, server_port=_PORT
+    ),
     FactKind.XFRM_POLICIES: _of(_INSIDE),
     FactKind.XFRM_DEFAULTS: _of(_INSIDE),
     FactKind.XFRM_STATES: _of(_INSIDE),

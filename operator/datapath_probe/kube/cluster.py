@@ -17,6 +17,7 @@ from ..runs.diagnosis_worker import DiagnosisWorker
 from ..runs.interfaces import Runner
 from ..runs.limits import Limits
 from ..runs.runner import ProbeRunner
+from .ca_reader import CaReader
 from .exec.agent_exec import AgentExec
 from .exec.agents import ShellAgents
 from .exec.connect import ExecClient
@@ -82,6 +83,7 @@ async def open_cluster(
             restrictions=restrictions,
             limits=limits,
             worker=worker,
+            cas=CaReader(client),
         )
         yield LiveCluster(inventory, runner)
     finally:

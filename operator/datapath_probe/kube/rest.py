@@ -27,6 +27,7 @@ JSON = "application/json"
 METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+FORBIDDEN = 403
 NOT_FOUND = 404
 CONFLICT = 409
 EXPIRED = 410
@@ -104,10 +105,10 @@ def _json(body: bytes) -> object:
 
 @asynccontextmanager
 async def watch(
-    client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float
+    client: ApiClient, path: str, query: Mapping[str, str], timeout_s: float, *, accept: str = JSON
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Open a watch and yield its lines. Raises ApiError, also when `timeout_s` has passed in total."""
-    async with _response(client, "GET", path, query, timeout_s) as response:
+    async with _response(client, "GET", path, query, timeout_s, accept=accept) as response:
         yield aiter(response.content)
 
 

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, IpFamily, family_of
+from ..addresses import IpAddress, IpFamily, family_of, parse_address
 from ..api.reasons import Reason
-from ..api.spec import Destination as DestinationSpec
-from ..api.spec import PodDestination, ServiceDestination
+from ..api.spec.destination import AddressDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
 from .exposure import why_not_served
 from .facts import pod_facts, pod_or_host, state_text
-from .listed_address import backend_of
-from .objects import MAX_ENDPOINTS, Inventory, Service, ServicePort
+from .listed_address import backend_of, owner_of
+from .objects import MAX_ENDPOINTS, Inventory, Pod, Service, ServicePort
+from .pairs.ends import address_name
+from .pairs.selection import spread
 from .plan import (
+    AddressTarget,
     Backend,
     CannotRun,
     Frontend,
@@ -32,6 +34,19 @@ _EXTERNAL_NAME = "ExternalName"
 
 
 @dataclass(frozen=True, slots=True)
+class PodEnd:
+    """A pod that is requested at its own address."""
+
+    namespace: str
+    name: str
+    port: int
+
+
+Requested = PodEnd | ServiceDestination | AddressDestination
+"""What one request goes to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """A target, and the host and port of its URL."""
 
@@ -41,15 +56,35 @@ class Destination:
 
 
 def resolve_destination(
-    spec: DestinationSpec, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
+    requested: Requested, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
 ) -> Destination | CannotRun:
     """The destination as seen from the source's node, at its address of this version of IP, if it has one. `namespace`:
     that of the probe.
     """
-    if spec.pod is not None:
-        return _pod(spec.pod, spec.pod.namespace or namespace, inventory, family)
-    assert spec.service is not None  # the schema's "exactly one of"
-    return _service(spec.service, spec.service.namespace or namespace, inventory, source, family)
+    if isinstance(requested, PodEnd):
+        return _pod(requested, inventory, family)
+    if isinstance(requested, AddressDestination):
+        return _address(requested, inventory)
+    return _service(requested, requested.namespace or namespace, inventory, source, family)
+
+
+def ready_backends(
+    spec: ServiceDestination, namespace: str, inventory: Inventory
+) -> tuple[tuple[Pod, int], ...]:
+    """The ready backends of a Service that are pods, with their ports, in an order in which nodes take turns."""
+    service = inventory.service(namespace, spec.name)
+    port = _service_port(service, spec.port) if service else None
+    if port is None or inventory.endpoint_count(namespace, spec.name) > MAX_ENDPOINTS:
+        return ()  # the path to the Service itself says why
+    ports = {
+        endpoint.pod: endpoint.port
+        for endpoint in inventory.slice_endpoints(namespace, spec.name, port)
+        if endpoint.pod and endpoint.ready and not endpoint.terminating
+        if (endpoint.port_name, endpoint.protocol) == (port.name, port.protocol)
+    }
+    pods = (inventory.pod(namespace, name) for name in ports)
+    known = spread(pod for pod in pods if pod and pod.ip and not pod.terminating)
+    return tuple((pod, ports[pod.name]) for pod in known)
 
 
 def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
@@ -66,12 +101,10 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     return Nameserver(frontend, _backends(service, port, inventory, source))
 
 
-def _pod(
-    spec: PodDestination, namespace: str, inventory: Inventory, family: IpFamily
-) -> Destination | CannotRun:
-    name = f"{namespace}/{spec.name}"
-    display = f"{name}:{spec.port}"
-    pod = inventory.pod(namespace, spec.name)
+def _pod(end: PodEnd, inventory: Inventory, family: IpFamily) -> Destination | CannotRun:
+    name = f"{end.namespace}/{end.name}"
+    display = f"{name}:{end.port}"
+    pod = inventory.pod(end.namespace, end.name)
     if pod is None:
         return CannotRun(Reason.DESTINATION_NOT_FOUND, f"there is no pod {name}", destination=display)
     if pod.terminating:
@@ -85,8 +118,23 @@ def _pod(
             destination=display,
         )
     ip = next((ip for ip in pod.ips if family_of(ip) is family), pod.ip)
-    backend = Backend(ip, spec.port, pod_or_host(pod_facts(inventory, pod, ip)))
-    return Destination(PodTarget(display, backend), str(ip), spec.port)
+    backend = Backend(ip, end.port, pod_or_host(pod_facts(inventory, pod, ip)))
+    return Destination(PodTarget(display, backend), str(ip), end.port)
+
+
+def _address(spec: AddressDestination, inventory: Inventory) -> Destination | CannotRun:
+    display = address_name(spec)
+    ip = parse_address(spec.host)
+    if ip is None:
+        if ":" in spec.host:
+            return CannotRun(Reason.INVALID_SPEC, f"{spec.host} is not an IP address", destination=display)
+        return Destination(AddressTarget(display, spec.host, spec.port, ()), spec.host, spec.port)
+    owner = owner_of(ip, inventory)
+    if owner:
+        message = f"{ip} is {owner}: specify it as destination.pod or destination.service"
+        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
+    backend = Backend(ip, spec.port, target=None)
+    return Destination(AddressTarget(display, spec.host, spec.port, (backend,)), str(ip), spec.port)
 
 
 def _service(

@@ -1,30 +1,31 @@
 """Which versions of IP a probe's paths use, and the addresses of a source and a destination of one version.
 
 In: the spec, and both ends. Out: the versions, one path for each; the ends with the addresses of one version. Called by
-`resolve`.
+`pairs` and `resolve`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from ..addresses import IpAddress, IpFamily, family_of
-from ..api.ip_family import IpFamilyChoice
 from ..api.reasons import Reason
+from ..api.spec.ip_family import IpFamilyChoice
 from .plan import CannotRun, PodFacts, PodTarget, ServiceTarget, Target
 
-Families = Sequence[IpFamily]
+Families = tuple[IpFamily, ...]
 """The versions for one path: the first that both ends have is used."""
 
-_PATHS: Final[Mapping[IpFamilyChoice, Sequence[Families]]] = {
-    IpFamilyChoice.ANY: ((IpFamily.IPV4, IpFamily.IPV6),),
+ANY: Final[Families] = (IpFamily.IPV4, IpFamily.IPV6)
+_PATHS: Final[Mapping[IpFamilyChoice, tuple[Families, ...]]] = {
+    IpFamilyChoice.ANY: (ANY,),
     IpFamilyChoice.IPV4: ((IpFamily.IPV4,),),
     IpFamilyChoice.IPV6: ((IpFamily.IPV6,),),
     IpFamilyChoice.BOTH: ((IpFamily.IPV4,), (IpFamily.IPV6,)),
 }
 
 
-def families_of_paths(choice: IpFamilyChoice) -> Sequence[Families]:
+def families_of_paths(choice: IpFamilyChoice) -> tuple[Families, ...]:
     """For each path between a source and a destination, the versions that it may use, in order of preference."""
     return _PATHS[choice]
 
@@ -36,9 +37,11 @@ def ends_of(
     reached = [backend.ip for backend in target.backends]
     if isinstance(target, ServiceTarget):
         reached = [target.frontend.ip]
-    if reached and family not in set(map(family_of, reached)) & set(map(family_of, source.pod.ips)):
+    if any(family not in map(family_of, ips) for ips in (source.pod.ips, reached) if ips):
         version = f"{family} address" if len(allowed) == 1 else "IP version"
-        message = f"{_texts(reached)} and {_texts(source.pod.ips)} have no {version} in common"
+        message = (
+            f"{_texts(reached) or target.display} and {_texts(source.pod.ips)} have no {version} in common"
+        )
         return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
     if not isinstance(target, PodTarget):
         target = replace(target, backends=tuple(b for b in target.backends if family_of(b.ip) is family))

@@ -36,6 +36,18 @@ def backend_of(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) ->
     return Backend(endpoint.ip, endpoint.port, target, wrong)
 
 
+def owner_of(ip: IpAddress, inventory: Inventory) -> str:
+    """Whose address this is in the cluster, as text; "" if it is outside, or one of a node."""
+    pod = inventory.pod_with(ip)
+    if pod:
+        return f"the address of pod {pod.namespace}/{pod.name}"
+    service = inventory.service_with(ip)
+    if service:
+        return f"the ClusterIP of Service {service.namespace}/{service.name}"
+    within = _pod_range_of(ip, inventory)
+    return f"in {within}" if within else ""
+
+
 def cluster_range(ip: IpAddress) -> str:
     """The range that certainly belongs to the cluster if the address is one of a pod."""
     return str(ip_network((ip, _CLUSTER_RANGE_LENGTH[ip.version]), strict=False))

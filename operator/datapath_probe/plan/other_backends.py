@@ -24,6 +24,16 @@ class OtherBackend:
         return next((b for b in backends if (b.ip, b.port) == (self.ip, self.port)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a run found of backends, the request's own among them. `suspect`: the next request that uses it may fail;
+    `right`: every hop of the path to it is Ok. A backend that could not be judged is neither.
+    """
+
+    suspect: frozenset[OtherBackend] = frozenset()
+    right: frozenset[OtherBackend] = frozenset()
+
+
 def other_backends(plan: Plan) -> tuple[OtherBackend, ...]:
     """All of them, name servers first. None if only one backend can be used, or if a denial is expected."""
     if plan.expect.denied:

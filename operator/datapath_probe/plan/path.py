@@ -1,6 +1,7 @@
 """The expected path of a plan's packets: hops in order, each with its node. Called by `diagnose`.
 
-Pods in the host network have no endpoint, and so no endpoint hops; paths outside the cluster are not judged. Source:
+Pods in the host network have no endpoint, and so no endpoint hops. A path out of the cluster is judged as far as the
+device where it leaves the source's node. Source:
 the code paths of Cilium 1.18 `bpf/bpf_lxc.c`, `bpf/bpf_overlay.c`, `bpf/bpf_host.c`.
 """
 
@@ -56,9 +57,11 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
     if destination:
         locality = Locality.SAME_NODE if destination == source else Locality.CROSS_NODE
     encapsulation = Encapsulation.NONE
-    # Packets to an address of a node are sent to it without encapsulation.
-    to_host = backend is not None and backend.host is not None
-    if config.routing_mode == "tunnel" and locality is not Locality.SAME_NODE and not to_host:
+    if (
+        config.routing_mode == "tunnel"
+        and locality is not Locality.SAME_NODE
+        and _tunneled(plan, backend, config)
+    ):
         encapsulation = _ENCAPSULATIONS.get(config.tunnel_protocol, Encapsulation.NONE)
     tunnel = encapsulation is not Encapsulation.NONE
     socket_lb = socket_lb_of(plan, config)
@@ -71,6 +74,15 @@ def expected_path(plan: Plan, backend: Backend | None) -> ExpectedPath:
         encapsulation=encapsulation,
         config=config,
     )
+
+
+def _tunneled(plan: Plan, backend: Backend | None, config: AgentConfig) -> bool:
+    """Whether packets that leave the node are encapsulated. Those to an address of a node are sent to it as they are,
+    unless the host firewall there needs the identity of the pod. Source: Cilium 1.18 `pkg/node/manager/manager.go`
+    (`nodeAddressHasTunnelIP`).
+    """
+    to_host = backend is not None and backend.host is not None
+    return not to_host or (config.host_firewall and not plan.source.pod.host_network)
 
 
 def socket_lb_of(plan: Plan, config: AgentConfig) -> bool:
@@ -125,7 +137,7 @@ def _hops(ends: _Ends) -> _Hops:
     if not inside:
         yield from _leaving(ends)
     yield from _naming(ends)
-    if ends.backend not in ends.plan.backends:  # none, or one that only the datapath has
+    if not ends.plan.may_reach(ends.backend):  # there is none, or only the datapath has it
         return
     if not inside and not ends.hairpin:
         yield from _towards(ends)
@@ -166,6 +178,7 @@ def _towards(ends: _Ends) -> _Hops:
     if ends.from_pod:
         yield HopName.EGRESS_POLICY, ends.source
     if ends.destination is None:
+        yield from _out_of_cluster(ends)
         return
     if not ends.across:
         if ends.from_pod and not ends.to_pod:
@@ -179,6 +192,13 @@ def _towards(ends: _Ends) -> _Hops:
     yield HopName.NODE_ROUTING, ends.source
     if ends.tunnel:
         yield HopName.OVERLAY_DECAPSULATION, ends.destination
+
+
+def _out_of_cluster(ends: _Ends) -> _Hops:
+    """Hops to an address outside the cluster: what comes after them is not judged."""
+    if ends.from_pod:
+        yield HopName.MASQUERADE, ends.source
+    yield HopName.CLUSTER_EXIT, ends.source
 
 
 def _arriving(ends: _Ends) -> _Hops:

@@ -9,12 +9,9 @@ from dataclasses import dataclass, replace
 
 from ..addresses import IpAddress, IpFamily, family_of, with_port
 from ..api.reasons import Reason
-from ..api.vocabulary import Encapsulation, ExpectedOutcome, Locality
-from .numbers import Port, TimeoutS
+from .numbers import Port
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
-
-# The maximum size of a request that fits into one packet of any path, without curl's own headers.
-_ONE_SEGMENT_BYTES = 800
+from .request import Expectation, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,49 +154,20 @@ class HeadlessTarget:
     backends: tuple[Backend, ...]
 
 
-Target = PodTarget | ServiceTarget | HeadlessTarget
-"""What a plan leads to. A pod of a workload is a `PodTarget` too. An address outside the cluster, whose path ends where
-packets leave it, would be one more kind here.
-"""
-
-
 @dataclass(frozen=True, slots=True)
-class Request:
-    """The request that curl sends. `host` is the host of the URL: an address or `<name>.<namespace>.svc`."""
+class AddressTarget:
+    """A host outside the cluster, requested by name or address. `backends`: its address; none for a name, which is
+    resolved in the source pod.
+    """
 
-    protocol: str
-    method: str
+    display: str
     host: str
     port: Port
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: str
-    timeout_s: TimeoutS
-
-    @property
-    def fits_one_segment(self) -> bool:
-        """Whether the request fits into one packet on any path. The last segment of a longer request may arrive even if
-        large packets are lost.
-        """
-        headers = sum(len(name) + len(value.encode()) for name, value in self.headers)
-        return len(self.path) + headers + len(self.body.encode()) <= _ONE_SEGMENT_BYTES
+    backends: tuple[Backend, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a successful run requires. `statuses` empty: any 2xx."""
-
-    statuses: tuple[int, ...]
-    body_contains: str | None
-    max_latency_s: TimeoutS | None
-    locality: Locality | None
-    encapsulation: Encapsulation | None
-    outcome: ExpectedOutcome = ExpectedOutcome.DELIVERED
-
-    @property
-    def denied(self) -> bool:
-        """Whether a policy is expected to drop the request; then nothing else is expected."""
-        return self.outcome is ExpectedOutcome.DENIED
+Target = PodTarget | ServiceTarget | HeadlessTarget | AddressTarget
+"""What a plan leads to. A pod of a workload is a `PodTarget` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +209,10 @@ class Plan:
         """The addresses that may answer."""
         return self.target.backends
 
+    def may_reach(self, backend: Backend | None) -> bool:
+        """Whether this backend is a planned one; a name outside the cluster may resolve to any address."""
+        return backend in self.backends or (backend is not None and isinstance(self.target, AddressTarget))
+
     @property
     def frontend(self) -> Frontend | None:
         """The frontend of the Service; None if the target has none."""
@@ -264,6 +236,8 @@ class Plan:
                 return not frontend.node_port
             case HeadlessTarget():
                 return True
+            case AddressTarget(backends=backends):
+                return not backends
         return False
 
     @property

@@ -1,17 +1,18 @@
-"""Spec + inventory → a `Plan` or `CannotRun` for each path. The only module that resolves names to addresses. Called by
-`runs`.
-"""
+"""Pair + inventory → a `Plan` or `CannotRun`. The only module that resolves names to addresses. Called by `runs`."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..addresses import IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from .destination import cluster_dns, resolve_destination
-from .families import Families, ends_of, families_of_paths
+from ..api.spec.tls import CaFrom, KeyRef
+from ..api.spec.tls import Tls as TlsSpec
+from .destination import PodEnd, cluster_dns, resolve_destination
+from .families import ends_of
 from .objects import Inventory
-from .plan import CannotRun, Expectation, Nameserver, Plan, PodFacts, Request, Target
+from .pairs.pairs import Pair
+from .plan import CannotRun, Nameserver, Plan, PodFacts, PodTarget, Target
+from .request import CaSource, Expectation, Request, Tls
 from .restrictions import UNRESTRICTED, Restrictions, forbidden
 from .source import resolve_source
 
@@ -20,23 +21,13 @@ _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: (
 
 
 def resolve(
-    probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
-) -> Sequence[Plan | CannotRun]:
-    """The plans for one run of the probe, from the current state of the cluster: one for each pair of source and
-    destination, and each version of IP.
-    """
-    return tuple(
-        _of_path(probe, inventory, restrictions, allowed)
-        for allowed in families_of_paths(probe.spec.ip_family)
-    )
-
-
-def _of_path(
-    probe: Probe, inventory: Inventory, restrictions: Restrictions, allowed: Families
+    pair: Pair, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
 ) -> Plan | CannotRun:
-    """The plan over the first of the allowed versions of IP that both ends have."""
-    for family in allowed:
-        plan = _plan(probe, inventory, family, allowed)
+    """The plan of this pair for one run of the probe, from the current state of the cluster: over the first of its
+    versions of IP that both ends have.
+    """
+    for family in pair.families:
+        plan = _plan(pair, probe, inventory, family)
         if isinstance(plan, Plan):
             return forbidden(plan, restrictions, inventory) or plan
         if plan.reason is not Reason.NO_COMMON_IP_VERSION:
@@ -48,26 +39,30 @@ def resolve_again(
     plan: Plan, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
 ) -> Plan | CannotRun:
     """The plan of the same path, from the current state of the cluster."""
-    plans = resolve(probe, inventory, restrictions)
-    same = (again for again in plans if isinstance(again, Plan) and again.pair == plan.pair)
-    refusals = (again for again in plans if isinstance(again, CannotRun))
-    source, destination, _ = plan.pair
-    gone = CannotRun(Reason.IN_TRANSITION, f"{source} → {destination} is no longer a path of the probe")
-    return next(same, None) or next(refusals, gone)
+    return resolve(pair_of(plan, probe), probe, inventory, restrictions)
 
 
-def _plan(probe: Probe, inventory: Inventory, family: IpFamily, allowed: Families) -> Plan | CannotRun:
-    found = resolve_source(probe, inventory)
+def pair_of(plan: Plan, probe: Probe) -> Pair:
+    """The pair that the plan was made of."""
+    source, families = plan.source.pod.name, (plan.family,)
+    pod = plan.backends[0].pod_facts.pod if plan.backends and plan.backends[0].pod_facts else None
+    if isinstance(plan.target, PodTarget) and pod:
+        return Pair(source, PodEnd(pod.namespace, pod.name, plan.target.backend.port), families)
+    requested = probe.spec.destination.service or probe.spec.destination.address
+    assert requested
+    return Pair(source, requested, families)
+
+
+def _plan(pair: Pair, probe: Probe, inventory: Inventory, family: IpFamily) -> Plan | CannotRun:
+    found = resolve_source(probe, pair.source, inventory)
     if isinstance(found, CannotRun):
         return found
     source, container = found
     origin = f"{source.pod.namespace}/{source.pod.name}"
-    destination = resolve_destination(
-        probe.spec.destination, probe.meta.namespace, inventory, source.node, family
-    )
+    destination = resolve_destination(pair.destination, probe.meta.namespace, inventory, source.node, family)
     if isinstance(destination, CannotRun):
         return replace(destination, source=origin)
-    ends = ends_of(source, destination.target, family, allowed)
+    ends = ends_of(source, destination.target, family, pair.families)
     if isinstance(ends, CannotRun):
         return replace(ends, source=origin)
     source, target = ends
@@ -80,7 +75,7 @@ def _plan(probe: Probe, inventory: Inventory, family: IpFamily, allowed: Familie
         container=container,
         target=target,
         request=_request(probe, destination.host, destination.port),
-        expect=_expectation(probe),
+        expect=_expectation(probe, target),
         config=dict(inventory.cilium_config()),
     )
     return replace(plan, nameserver=_nameserver(plan, inventory)) if plan.by_name else plan
@@ -117,16 +112,34 @@ def _request(probe: Probe, host: str, port: int) -> Request:
         headers=tuple((header.name, header.value) for header in spec.headers),
         body=spec.body,
         timeout_s=spec.timeout_s,
+        tls=_tls(spec.tls),
     )
 
 
-def _expectation(probe: Probe) -> Expectation:
+def _tls(spec: TlsSpec | None) -> Tls:
+    if spec is None:
+        return Tls()
+    return Tls(_ca(spec.ca_from), spec.server_name or "", verify=not spec.insecure_skip_verify)
+
+
+def _ca(spec: CaFrom | None) -> CaSource | None:
+    match spec:
+        case CaFrom(config_map=KeyRef(name=name, key=key)):
+            return CaSource("ConfigMap", name, key)
+        case CaFrom(secret=KeyRef(name=name, key=key)):
+            return CaSource("Secret", name, key)
+    return None
+
+
+def _expectation(probe: Probe, target: Target) -> Expectation:
+    """The locality of a Service is judged on the paths to its backends."""
     spec = probe.spec.expect
     return Expectation(
         statuses=spec.status,
         body_contains=spec.body_contains,
         max_latency_s=spec.max_latency_s,
-        locality=spec.path.locality if spec.path else None,
+        locality=spec.path.locality if spec.path and isinstance(target, PodTarget) else None,
         encapsulation=spec.path.encapsulation if spec.path else None,
         outcome=spec.outcome,
+        certificate_expires_after_s=spec.certificate_expires_after_s,
     )

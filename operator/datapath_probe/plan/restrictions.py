@@ -6,24 +6,27 @@ In: a plan. Out: `CannotRun` if it is forbidden, before anything is sent.
 from dataclasses import dataclass
 
 from ..api.reasons import Reason
-from ..api.spec import Method
+from ..api.spec.request import Method
 from .objects import Inventory
-from .plan import CannotRun, Plan, ServiceTarget
+from .outside import BY_DEFAULT, AddressRestrictions
+from .plan import AddressTarget, CannotRun, Plan, ServiceTarget
 
 _SAFE_METHODS = (Method.GET, Method.HEAD)
 
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """What is forbidden, by default nothing.
+    """What is forbidden. By default, only some addresses are.
 
     `host_network`: destinations whose address is not that of a pod with its own network. `unsafe_methods`: all but GET
-    and HEAD. `other_users`: source containers that run as another user than their pod.
+    and HEAD. `other_users`: source containers that run as another user than their pod. `addresses`: which destinations
+    outside the cluster.
     """
 
     host_network: bool = False
     unsafe_methods: bool = False
     other_users: bool = False
+    addresses: AddressRestrictions = BY_DEFAULT
 
 
 UNRESTRICTED = Restrictions()
@@ -35,6 +38,7 @@ def forbidden(plan: Plan, restrictions: Restrictions, inventory: Inventory) -> C
         (restrictions.unsafe_methods and _unsafe_method(plan))
         or (restrictions.other_users and _other_user(plan))
         or (restrictions.host_network and _host_network(plan, inventory))
+        or _address(plan, restrictions.addresses, inventory)
     )
     if not found:
         return None
@@ -59,6 +63,11 @@ def _other_user(plan: Plan) -> tuple[Reason, str] | None:
 
 def _host_network(plan: Plan, inventory: Inventory) -> tuple[Reason, str] | None:
     """Judged by the addresses of pods alone: an EndpointSlice can name any address, and any pod as its owner."""
+    if isinstance(plan.target, AddressTarget):
+        return (
+            Reason.HOST_NETWORK_FORBIDDEN,
+            f"{plan.target.host} is outside the cluster (--forbid-host-network)",
+        )
     unready = plan.target.unready if isinstance(plan.target, ServiceTarget) else ()
     addresses = (backend.ip for backend in (*plan.target.backends, *unready))
     ip = next((ip for ip in addresses if inventory.pod_with(ip) is None), None)
@@ -66,3 +75,13 @@ def _host_network(plan: Plan, inventory: Inventory) -> tuple[Reason, str] | None
         return None
     message = f"{ip} is not the address of a pod with its own network (--forbid-host-network)"
     return Reason.HOST_NETWORK_FORBIDDEN, message
+
+
+def _address(
+    plan: Plan, restrictions: AddressRestrictions, inventory: Inventory
+) -> tuple[Reason, str] | None:
+    if not isinstance(plan.target, AddressTarget):
+        return None
+    ips = (backend.ip for backend in plan.target.backends)
+    why = next(filter(None, (restrictions.why_forbidden(ip, inventory) for ip in ips)), "")
+    return (Reason.ADDRESS_FORBIDDEN, why) if why else None

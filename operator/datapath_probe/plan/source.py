@@ -7,11 +7,11 @@ from .objects import Container, Inventory, Pod
 from .plan import CannotRun, PodFacts
 
 
-def resolve_source(probe: Probe, inventory: Inventory) -> tuple[PodFacts, str] | CannotRun:
-    """The source pod and the name of the container, if curl can run there now."""
+def resolve_source(probe: Probe, source: str, inventory: Inventory) -> tuple[PodFacts, str] | CannotRun:
+    """The source pod and the name of the container, if curl can run there now. `source`: the name of the pod."""
     spec = probe.spec.source
-    name = f"{probe.meta.namespace}/{spec.pod}"
-    pod = inventory.pod(probe.meta.namespace, spec.pod)
+    name = f"{probe.meta.namespace}/{source}"
+    pod = inventory.pod(probe.meta.namespace, source)
     if pod is None:
         return CannotRun(Reason.SOURCE_NOT_FOUND, f"there is no pod {name}", source=name)
     if pod.terminating:

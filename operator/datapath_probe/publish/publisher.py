@@ -9,17 +9,19 @@ from collections.abc import Callable
 
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.reasons import Reason
-from ..api.status import ProbeStatus
-from ..api.status_document import StatusDocument
+from ..api.status.document import StatusDocument
+from ..api.status.probe_status import ProbeStatus
 from ..api.vocabulary import Trigger
-from ..runs.run_result import NextRun, RunRecord
+from ..runs.run_result import NextRun, RunRecord, verdict_of
 from .events.event_rate_limit import EventLimiter
 from .events.events import Headline
 from .interfaces import Events, ProbeRef
 from .metrics.metrics import Metrics
 from .status import status as statuses
 from .status.capture import next_capture
+from .status.failed_runs import IsKept
 from .status.path_profile_tracker import PathProfileTracker
+from .status.saved_run import RunKind, kind_of
 from .status_writer import StatusWriter
 
 # If the operator died after it wrote a path change, its Event may not have been sent. Events are not sent twice.
@@ -27,15 +29,21 @@ REPORT_AGAIN_S = 60.0
 
 
 class Publisher:
-    """`clock`: seconds since the epoch."""
+    """`clock`: seconds since the epoch. `is_kept`: whether saved evidence is kept; None if no evidence is saved."""
 
     def __init__(
-        self, status_writer: StatusWriter, events: Events, metrics: Metrics, clock: Callable[[], float]
+        self,
+        status_writer: StatusWriter,
+        events: Events,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        is_kept: IsKept | None = None,
     ) -> None:
         self._status_writer = status_writer
         self._events = events
         self._metrics = metrics
         self._clock = clock
+        self._is_kept = is_kept
         self._documents: dict[str, StatusDocument] = {}
         self._trackers: dict[str, PathProfileTracker] = {}
         self._limiters: dict[str, EventLimiter] = {}
@@ -54,15 +62,22 @@ class Publisher:
         """Apply a change of the probe's spec or labels; the status stays the same."""
         self._metrics.relabel(probe)
 
-    def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> None:
-        """Publish a run of a probe that still exists. `probe`: as it was when the run started."""
+    def resumed(self, probe: Probe, following: NextRun) -> None:
+        """Publish when a probe runs next after a restart of the operator, and how many runs were missed."""
+        previous = self._documents[probe.meta.uid].parsed()
+        self._replace(probe, previous, statuses.resumed(previous, following))
+
+    def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> RunKind:
+        """Publish a run of a probe that still exists. `probe`: as it was when the run started. Returns its kind."""
         previous = self._documents[probe.meta.uid].parsed_without_paths()
         update = self._trackers[probe.meta.uid].update(previous.path_profile, record.result)
-        current = statuses.after_run(previous, probe, record, following, update)
+        current = statuses.after_run(previous, probe, record, following, update, self._is_kept)
+        changed = update.change is not None
         requested = record.trigger in (Trigger.RUN_NOW, Trigger.SPEC_CHANGE)
         self._metrics.run_ended(_ref(probe.meta), current, record)
-        self._publish(probe, previous, current, urgent=requested or update.change is not None)
+        self._publish(probe, previous, current, urgent=requested or changed)
         self._report_path_change(probe, previous, current)
+        return kind_of(verdict_of(record.result.worst), record, changed, current.counters, current.outages)
 
     def suspended(self, probe: Probe) -> None:
         """Publish that the probe is suspended."""

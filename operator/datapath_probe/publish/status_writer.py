@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ..api.status_document import StatusDocument
+from ..api.status.document import StatusDocument
 from ..backoff import Backoff
 from .interfaces import Gone, ProbeRef, Retry, StatusApi
 from .write_turns import WriteTurns

@@ -1,14 +1,15 @@
 """Which backends a run looks at besides the one that its request uses: a few at a time, each in its turn.
 
 In: a plan. Out: some of its other backends. One for all runs: after a run has looked at a backend, other runs of the
-same source need not do so for a while. A backend that was found faulty is looked at in every run, until it is right
-again. So a verdict depends on the backends, and not on which of them a request used.
+same source need not do so for a while. A backend of which a run found something wrong, used by its request or not, is
+suspect: every run looks at it until one sees that it is right. So a verdict depends on the backends, and not on which
+of them a request used.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..plan.other_backends import OtherBackend, other_backends
+from ..plan.other_backends import Looks, OtherBackend, other_backends
 from ..plan.plan import Plan
 
 MAX_OTHERS = 8
@@ -19,10 +20,10 @@ LOOK_AGAIN_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """`at`: the last look, seconds since the epoch; `faulty`: what it found."""
+    """`at`: the last look, seconds since the epoch. `suspect`: no look has seen it right since one found it wrong."""
 
     at: float
-    faulty: bool
+    suspect: bool
 
 
 class BackendRotation:
@@ -33,29 +34,34 @@ class BackendRotation:
         self._looks: dict[tuple[str, OtherBackend], _Look] = {}  # the latest last
 
     def choose(self, plan: Plan, now: float, *, fresh: bool = False) -> tuple[OtherBackend, ...]:
-        """The backends to look at now: faulty ones, then those of the longest ago. `fresh`: also those that were found
+        """The backends to look at now: suspect ones, then those of the longest ago. `fresh`: also those that were found
         right a moment ago.
         """
         source = plan.source.pod.uid
         looks = {
-            other: self._looks.get((source, other), _Look(0.0, faulty=False))
+            other: self._looks.get((source, other), _Look(0.0, suspect=False))
             for other in other_backends(plan)
         }
-        due = [o for o, look in looks.items() if fresh or look.faulty or now - look.at >= LOOK_AGAIN_S]
-        chosen = sorted(due, key=lambda other: (not looks[other].faulty, looks[other].at))[:MAX_OTHERS]
+        due = [o for o, look in looks.items() if fresh or look.suspect or now - look.at >= LOOK_AGAIN_S]
+        chosen = sorted(due, key=lambda other: (not looks[other].suspect, looks[other].at))[:MAX_OTHERS]
         for other in chosen:
-            self._note(source, other, _Look(now, looks[other].faulty))
+            self._note(source, other, _Look(now, looks[other].suspect))
         return tuple(chosen)
 
-    def found(
-        self, plan: Plan, looked_at: Collection[OtherBackend], faulty: Collection[OtherBackend]
-    ) -> None:
-        """Remember what a run found."""
+    def suspects(self, plan: Plan, among: Sequence[OtherBackend]) -> tuple[OtherBackend, ...]:
+        """The suspect ones among these backends."""
+        looks = ((other, self._looks.get((plan.source.pod.uid, other))) for other in among)
+        return tuple(other for other, look in looks if look and look.suspect)
+
+    def found(self, plan: Plan, started: float, looks: Looks) -> None:
+        """Remember what a run found that started at this time. It clears no suspicion of a later one."""
         source = plan.source.pod.uid
-        for other in looked_at:
-            look = self._looks.get((source, other))
-            if look:
-                self._note(source, other, _Look(look.at, other in faulty))
+        for other in looks.suspect:
+            self._note(source, other, _Look(started, suspect=True))
+        for other in looks.right:
+            known = self._looks.get((source, other))
+            if known is None or not known.suspect or known.at <= started:
+                self._note(source, other, _Look(started, suspect=False))
 
     def _note(self, source: str, other: OtherBackend, look: _Look) -> None:
         self._looks.pop((source, other), None)

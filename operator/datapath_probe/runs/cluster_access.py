@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..collect.interfaces import AgentContainers, SourceContainers
+from ..collect.interfaces import AgentContainers, CaCertificates, SourceContainers
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.restrictions import UNRESTRICTED, Restrictions
@@ -15,6 +15,7 @@ from .limits import Limits
 class ClusterAccess:
     """`agents`: None if packets can't be captured. `clock`: seconds since the epoch. `windows`: how long changes of the
     cluster count as in transition. `restrictions`: what probes may not request. `worker`: diagnoses large evidence.
+    `cas`: None if no probe may name certificates.
     """
 
     inventory: Inventory
@@ -25,3 +26,4 @@ class ClusterAccess:
     restrictions: Restrictions = UNRESTRICTED
     worker: DiagnosisWorker = field(default_factory=DiagnosisWorker)
     limits: Limits = field(default_factory=Limits)
+    cas: CaCertificates | None = None

@@ -17,3 +17,7 @@ class Runner(Protocol):
         until the first wait. Ends by itself; raises only CancelledError.
         """
         ...
+
+    def forget_probe(self, uid: str) -> None:
+        """Forget a deleted probe."""
+        ...

@@ -14,23 +14,29 @@ from ..plan.plan import Plan
 
 MAX_CONCURRENT_RUNS = 16
 MAX_REQUESTS_IN_FLIGHT = 500
+MAX_PAIRS = 64
 # Each request is a process in the source pod, and counts towards its memory limit.
 REQUESTS_OF_A_POD = 100
+# Each is an exec that the node's kubelet and container runtime serve.
+REQUESTS_OF_A_NODE = 250
 # How long a run waits for the captures of other runs.
 CAPTURE_TURN_S = 60.0
 
 
 class Limits:
-    """`work`: held by runs while they ask and diagnose. Waiting holds none."""
+    """`work`: held by runs while they ask and diagnose. Waiting holds none. `max_pairs`: of one run."""
 
     def __init__(
         self,
         max_concurrent_runs: int = MAX_CONCURRENT_RUNS,
         max_requests_in_flight: int = MAX_REQUESTS_IN_FLIGHT,
+        max_pairs: int = MAX_PAIRS,
     ) -> None:
+        self.max_pairs = max_pairs
         self.work = FairSlots(max_concurrent_runs)
         self.round_trips = FairSlotsByKey(ROUND_TRIPS_TO_A_NODE)
         self._requests = FairSlots(max_requests_in_flight)
+        self._requests_of_nodes = FairSlotsByKey(REQUESTS_OF_A_NODE)
         self._requests_of_pods = FairSlotsByKey(REQUESTS_OF_A_POD)
         self._captures = FairSlotsByKey(1)
 
@@ -38,7 +44,11 @@ class Limits:
     async def request(self, plan: Plan) -> AsyncIterator[None]:
         """A path with its request, until it is judged. The probes of one source pod share what the pod may have."""
         pod = plan.source.pod
-        async with self._requests_of_pods.slot(pod.uid, plan.probe), self._requests.slot(pod.namespace):
+        async with (
+            self._requests_of_pods.slot(pod.uid, plan.probe),
+            self._requests_of_nodes.slot(pod.node, pod.namespace),
+            self._requests.slot(pod.namespace),
+        ):
             yield
 
     @asynccontextmanager

@@ -95,7 +95,7 @@ class PathRunner:
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
-        self._shared.rotation.found(run.plan, run.others, diagnosis.faulty_others)
+        self._shared.rotation.found(run.plan, run.request.started, diagnosis.looks)
         return self._diagnosis.judged(run), diagnosis
 
     async def _requested(self) -> PathRun:
@@ -104,10 +104,11 @@ class PathRunner:
         now = self._access.clock()
         others = self._shared.rotation.choose(plan, now, fresh=self._shared.fresh)
         request = Request(now, self._local_port, None)
-        run = PathRun(plan, request, others=others, windows=self._access.windows)
+        suspects = self._shared.rotation.suspects(plan, others)
+        run = PathRun(plan, request, others=others, suspects=suspects, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
-        sending = asyncio.create_task(send(self._access.containers, plan, self._local_port))
+        sending = asyncio.create_task(send(self._access.containers, self._access.cas, plan, self._local_port))
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
             run = await self._collect(

@@ -72,8 +72,8 @@ class ProbeRun:
     async def run(
         self, plans: Sequence[Plan], *, capture: bool, fresh: bool = False
     ) -> tuple[EndedPath, ...]:
-        """Run the plans and return one result for each, in this order. `fresh`: look at all other backends. Raises only
-        CancelledError.
+        """Run the plans and return one result for each, in this order. `capture`: the packets of the first. `fresh`:
+        look at all other backends. Raises only CancelledError.
         """
         incarnations = {agent.node: agent.incarnation for plan in plans for agent in plan.agents}
         of_runs = self._shared_by_runs
@@ -83,7 +83,10 @@ class ProbeRun:
         shared = SharedByPaths(collector, ParseCache(), of_runs.rotation, fresh)
         try:
             async with asyncio.TaskGroup() as group:
-                paths = [group.create_task(self._bounded(plan, shared, capture)) for plan in plans]
+                paths = [
+                    group.create_task(self._bounded(plan, shared, capture and position == 0))
+                    for position, plan in enumerate(plans)
+                ]
         finally:
             await shared.collector.close()
         return tuple(path.result() for path in paths)

@@ -1,18 +1,27 @@
 """Sends the request of a path, with curl in the source's container. Called by `path_runner`."""
 
 from ..addresses import family_of
-from ..collect.interfaces import ContainerRef, SourceContainers
-from ..evidence.reading import Reading
-from ..plan.plan import Plan
-from ..sources import curl
+from ..collect.interfaces import CaCertificates, ContainerRef, SourceContainers
+from ..evidence.errors import EvidenceError
+from ..evidence.reading import Reading, Unavailable
+from ..plan.plan import AddressTarget, Plan
+from ..sources.curl import request as curl
 
 # Time for the exec itself, beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
 BODY_LIMIT_BYTES = 64 * 1024
 
 
-async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Reading:
-    """Send the request and return what curl printed. Limited both by curl and by the exec."""
+async def send(
+    containers: SourceContainers, cas: CaCertificates | None, plan: Plan, local_port: int
+) -> Reading:
+    """Send the request and return what curl printed. Limited both by curl and by the exec. Nothing is sent without the
+    certificates that it is to trust.
+    """
+    trusted = await _trusted(cas, plan)
+    if isinstance(trusted, Unavailable):
+        return trusted
+    tls = plan.request.tls
     command = curl.CurlRequest(
         protocol=plan.request.protocol,
         host=plan.request.host,
@@ -24,6 +33,8 @@ async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Rea
         timeout_s=plan.request.timeout_s,
         local_port=local_port,
         keep_body=plan.expect.body_contains is not None,
+        show_addresses=isinstance(plan.target, AddressTarget) and plan.by_name,
+        tls=curl.Tls(trusted, tls.server_name, tls.verify),
         family=plan.family if len(set(map(family_of, plan.source.pod.ips))) > 1 else None,
     )
     argv, stdin = curl.argv(command)
@@ -35,3 +46,13 @@ async def send(containers: SourceContainers, plan: Plan, local_port: int) -> Rea
         timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
         stdout_limit=BODY_LIMIT_BYTES,
     )
+
+
+async def _trusted(cas: CaCertificates | None, plan: Plan) -> str | Unavailable:
+    """The certificates of CAs that the request names; "" if it names none."""
+    source = plan.request.tls.ca
+    if source is None:
+        return ""
+    if cas is None:
+        return Unavailable(EvidenceError.NOT_COLLECTED, f"{source} can't be read here")
+    return await cas.read(plan.source.pod.namespace, source)

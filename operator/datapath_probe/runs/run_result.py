@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..api.vocabulary import ProbeVerdict, Trigger
 from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.run.bundle import Bundle
+from ..plan.pairs.pairs import Pairs
 from ..plan.plan import CannotRun
 
 _WORST_FIRST = (ProbeVerdict.BROKEN, ProbeVerdict.DEGRADED, ProbeVerdict.UNKNOWN, ProbeVerdict.HEALTHY)
@@ -18,22 +19,29 @@ def verdict_of(outcome: Outcome) -> ProbeVerdict:
     return outcome.verdict if isinstance(outcome, Diagnosis) else ProbeVerdict.UNKNOWN
 
 
+def badness(outcome: Outcome) -> int:
+    """The rank of the verdict of a path: 0 for the worst."""
+    return _WORST_FIRST.index(verdict_of(outcome))
+
+
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """What a run found, and the evidence for it. Times are seconds since the epoch (UTC).
 
-    `outcomes`: one for each pair of source and destination, at least one; sorted with the worst first. `bundles`: the
-    evidence of the paths on which a request was sent.
+    `outcomes`: one for each pair of source and destination that was run, at least one; sorted with the worst first.
+    `bundles`: the evidence of paths on which a request was sent. `pairs`: all that the probe stands for; None if there
+    are none. `not_run`: how many of them were not run, because there are more than one run may have.
     """
 
     started: float
     ended: float
     outcomes: tuple[Outcome, ...]
     bundles: tuple[Bundle, ...] = ()
+    pairs: Pairs | None = None
+    not_run: int = 0
 
     def __post_init__(self) -> None:
-        worst_first = sorted(self.outcomes, key=lambda outcome: _WORST_FIRST.index(verdict_of(outcome)))
-        object.__setattr__(self, "outcomes", tuple(worst_first))
+        object.__setattr__(self, "outcomes", tuple(sorted(self.outcomes, key=badness)))
 
     @property
     def worst(self) -> Outcome:

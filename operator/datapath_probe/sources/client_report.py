@@ -19,8 +19,30 @@ class ClientFailure(Enum):
     NO_RESPONSE = "the connection was closed before any response"
     NOT_HTTP = "the response is not HTTP"
     CUT_SHORT = "the connection was reset, or closed during the response"
+    UNKNOWN_CA = "no trusted CA has signed the server's certificate"
+    CERTIFICATE_NAME_MISMATCH = "the server's certificate is for other names"
+    CERTIFICATE_EXPIRED = "the server's certificate has expired"
+    CERTIFICATE_NOT_YET_VALID = "the server's certificate is not yet valid"
+    CERTIFICATE_INVALID = "the server's certificate can't be verified, for another reason"
+    HANDSHAKE_FAILED = "client and server could not agree on TLS"
+    CLIENT_CERTIFICATE_REQUIRED = "the server requires a certificate of the client"
+    TRUST_STORE_UNREADABLE = "the client can't read the certificates that it should trust"
     LOCAL_PORT_IN_USE = "the source port could not be bound"
     CLIENT_FAILED = "the client itself failed, which says nothing about the path or the server"
+
+
+TLS_REFUSALS = frozenset(
+    {
+        ClientFailure.UNKNOWN_CA,
+        ClientFailure.CERTIFICATE_NAME_MISMATCH,
+        ClientFailure.CERTIFICATE_EXPIRED,
+        ClientFailure.CERTIFICATE_NOT_YET_VALID,
+        ClientFailure.CERTIFICATE_INVALID,
+        ClientFailure.HANDSHAKE_FAILED,
+        ClientFailure.CLIENT_CERTIFICATE_REQUIRED,
+    }
+)
+"""The server answered with its part of the handshake, and one end does not accept that of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +65,10 @@ class Timings:
 class ClientReport:
     """One request. Without a connection the client may know no addresses and ports: None and 0.
 
-    `failure`: None if the response is complete, or longer than the client reads. `status`: the HTTP status, 0 without
-    one. `exit_code` and `error` are those of the program, for display only. `body_cut`: only the beginning of the
-    response body was kept.
+    `failure`: None if the response is complete, or longer than the client reads, or if connecting was all that was
+    asked for. `status`: the HTTP status, 0 without one. `exit_code` and `error` are those of the program, for display
+    only. `body_cut`: only the beginning of the response body was kept. `certificate_expires`: seconds since the epoch;
+    None if the client does not say. `tried`: the addresses that the client tried, if it was asked to show them.
     """
 
     failure: ClientFailure | None
@@ -60,11 +83,25 @@ class ClientReport:
     timings: Timings
     body: bytes
     body_cut: bool = False
+    tried: tuple[IpAddress, ...] = ()
+    certificate_expires: float | None = None
 
     @property
     def answered(self) -> bool:
         """Whether the server responded completely, as far as the client reads."""
         return self.failure is None
+
+    @property
+    def responded(self) -> bool:
+        """Whether data of the server arrived that ended the request, with or without success."""
+        return self.answered or self.failure in TLS_REFUSALS
+
+    @property
+    def result_text(self) -> str:
+        """ "HTTP 200", "the connection was established", or the error."""
+        if self.status:
+            return f"HTTP {self.status}"
+        return "the connection was established" if self.answered else self.error_text
 
     @property
     def error_text(self) -> str:

@@ -13,7 +13,7 @@ LOOKUP, DELIVERY = HopName.ENDPOINT_LOOKUP, HopName.REPLY_DELIVERY
 _BY_MAP = TUNNELED & WITHOUT_ENDPOINT_ROUTES
 _BY_ROUTE = WITH_ENDPOINT_ROUTES | {Mode.NATIVE}
 _DEVICE = "cilium_host"
-_UNUSED = "10.244.99.9"
+_UNUSED = "10.0.99.9"
 
 
 def _held(scene: Scene, pod: Pod, *, follow: bool) -> Injected:

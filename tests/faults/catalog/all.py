@@ -20,11 +20,13 @@ from faults.catalog import (
     ipsec_policies,
     native_devices,
     objects,
+    outside,
     overlay,
     pod_namespace,
     policy,
     policy_bypass,
     program,
+    protocols,
     redirects,
     reverse_path,
     routing,
@@ -59,9 +61,11 @@ FAULTS: tuple[Fault, ...] = (
     *endpoint_map.FAULTS,
     *address_conflicts.FAULTS,
     *application.FAULTS,
+    *protocols.FAULTS,
     *cluster.FAULTS,
     *backends.FAULTS,
     *objects.FAULTS,
+    *outside.FAULTS,
 )
 
 _OVER_IPV6 = (

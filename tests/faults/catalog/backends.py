@@ -20,7 +20,7 @@ LOOKUP, RESOLUTION = HopName.SERVICE_LOOKUP, HopName.NAME_RESOLUTION
 _STALE_SLICE, _DNS = "EndpointSliceStale", "DNSPathBroken"
 _UNUSED_IP = ip_address("172.30.0.99").packed
 _TUNNEL = 4  # of an ipcache entry
-_NOBODYS = "10.244.99.9"
+_NOBODYS = "10.0.99.9"
 _KUBE_DNS = "/api/v1/namespaces/kube-system/services/kube-dns"
 
 

@@ -27,11 +27,11 @@ def _other_cidr(scene: Scene, node: str) -> Injected:
     found = scene.api.get(path)
     assert found is not None
     before = {"spec": {"ipam": {"podCIDRs": found["spec"]["ipam"]["podCIDRs"]}}}
-    after = {"spec": {"ipam": {"podCIDRs": ["10.244.99.0/24"]}}}
+    after = {"spec": {"ipam": {"podCIDRs": ["10.0.99.0/24"]}}}
 
     def applied() -> bool:
         now = scene.api.get(path)
-        return now is not None and now["spec"]["ipam"]["podCIDRs"] == ["10.244.99.0/24"]
+        return now is not None and now["spec"]["ipam"]["podCIDRs"] == ["10.0.99.0/24"]
 
     return objects.changed(scene.api, path, after, before, applied)
 

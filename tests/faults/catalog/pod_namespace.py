@@ -5,7 +5,7 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, degraded, either
 from faults.inject import devices, netfilter
 from faults.inject.in_place import Injected
-from faults.modes import PER_PACKET_LB, WITH_ENDPOINT_ROUTES, Mode
+from faults.modes import NODE_PORTS, PER_PACKET_LB, WITH_ENDPOINT_ROUTES, Mode
 from faults.scene import OUTPOST, Scene, Target
 
 # The node's stack receives the packets that leave a pod.
@@ -27,7 +27,7 @@ def _wrong_gateway(scene: Scene, pod: Pod) -> Injected:
 
 def _service_destination(scene: Scene) -> str:
     """The destination of packets to the outpost in the ship's stack: socket LB translates it before routing."""
-    return scene.far.ip if scene.mode is Mode.KPR else scene.service_ip(OUTPOST)
+    return scene.far.ip if scene.mode in NODE_PORTS else scene.service_ip(OUTPOST)
 
 
 def _redirected_to_near(scene: Scene) -> Injected:

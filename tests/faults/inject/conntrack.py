@@ -18,7 +18,8 @@ _PINNED = f"/sys/fs/bpf/tc/globals/{_MAP}"
 _TCP_SERVICE = bytes((6, 4))
 _PORT = slice(8, 10)  # of the client, in the key
 _BACKEND, _LIFETIME, _FLAGS = slice(8, 16), slice(32, 36), slice(36, 38)
-_LIFETIME_S = 600
+_LAST_TX, _LAST_RX = slice(48, 52), slice(52, 56)
+_LIFETIME_S, _AGE_S = 600, 60
 _PORTS = 12
 
 
@@ -31,6 +32,7 @@ def backend_chosen_before(lab: Lab, pod: Pod, service_ip: str, backend: bytes) -
     poisoned[_BACKEND] = backend.ljust(8, b"\0")
     poisoned[_LIFETIME] = (uptime_s + _LIFETIME_S).to_bytes(4, "little")
     poisoned[_FLAGS] = bytes(2)
+    poisoned[_LAST_TX] = poisoned[_LAST_RX] = max(1, uptime_s - _AGE_S).to_bytes(4, "little")
     last = int.from_bytes(key[_PORT], "big")
     entries = [
         MapEntry(lab, pod.node, _MAP, key[:8] + port.to_bytes(2, "big") + key[10:])
@@ -51,7 +53,7 @@ def _last(lab: Lab, pod: Pod, service_ip: str) -> tuple[bytes, bytes]:
     shown = json.loads(in_agent(lab, pod.node, "bpftool", "-j", "map", "dump", "pinned", _PINNED))
     entries = [(_octets(entry["key"]), _octets(entry["value"])) for entry in shown]
     own = [entry for entry in entries if entry[0].startswith(ends) and entry[0].endswith(_TCP_SERVICE)]
-    return max(own, key=lambda entry: (entry[1][48:52][::-1], entry[0][_PORT]))
+    return max(own, key=lambda entry: (entry[1][_LAST_TX][::-1], entry[0][_PORT]))
 
 
 def _octets(words: list[str]) -> bytes:

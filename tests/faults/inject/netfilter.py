@@ -1,6 +1,8 @@
 """Netfilter rules of nodes and pods that drop, reject or rewrite packets. Used by the catalog."""
 
-from contextlib import AbstractContextManager
+import shlex
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from datapath_probe.addresses import IpFamily, family_of, parse_address
 from e2e.galaxy import Pod
@@ -22,6 +24,18 @@ def _is_ipv6(word: str) -> bool:
 
 def _program(name: str, over_ipv6: bool) -> str:
     return name.replace("iptables", "ip6tables") if over_ipv6 else name
+
+
+@contextmanager
+def flushed(lab: Lab, node: str, chain: str, *, table: str) -> Iterator[None]:
+    """A chain without its rules."""
+    iptables = ("iptables", "--wait", "--table", table)
+    rules = [shlex.split(line) for line in lab.run(node, *iptables, "-S", chain).stdout.splitlines()]
+    with applied(lab, node, (*iptables, "-F", chain), (*iptables, "-F", chain)):
+        yield
+    for words in rules:
+        if words[0] == "-A":
+            lab.run(node, *iptables, *words)
 
 
 def rule_in_pod(

@@ -4,7 +4,7 @@ from typing import Any
 
 from kubernetes import client
 
-from unit.api.specs import Spec
+from unit.api.spec_parts import Spec
 
 
 def create(probes: client.CustomObjectsApi, spec: Spec) -> dict[str, Any]:

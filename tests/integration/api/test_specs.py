@@ -7,7 +7,8 @@ from kubernetes import client
 
 from datapath_probe.api.probe import Probe
 from integration.api.creating import create
-from unit.api.specs import INVALID, VALID, Refused, Spec
+from unit.api.spec_parts import Refused, Spec
+from unit.api.specs import INVALID, VALID
 
 
 @pytest.mark.parametrize("spec", VALID.values(), ids=VALID.keys())
@@ -32,7 +33,6 @@ def test_invalid_specs_are_rejected_with_the_valid_values(
 def test_a_minimal_spec_gets_the_documented_defaults(probes: client.CustomObjectsApi) -> None:
     assert create(probes, VALID["the least, to a Service"])["spec"] == {
         "suspend": False,
-        "schedule": {"interval": "60s"},
         "source": {"pod": "xwing", "client": "Container"},
         "destination": {"service": {"name": "deathstar", "port": 80, "frontend": "ClusterIP"}},
         "request": {"protocol": "HTTP", "method": "GET", "path": "/", "timeout": "5s"},

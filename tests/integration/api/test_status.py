@@ -8,7 +8,7 @@ import pytest
 from kubernetes import client
 
 from datapath_probe.api.bounds import fitted
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from integration.apiserver import ApiServer
 from unit.api.specs import EVERYTHING
 from unit.api.statuses import largest_status

@@ -15,7 +15,7 @@ import yaml
 from kubernetes.aio.client import ApiClient
 
 from datapath_probe.addresses import IpFamily
-from datapath_probe.api.spec import Method
+from datapath_probe.api.spec.request import Method
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
@@ -25,8 +25,8 @@ from datapath_probe.kube.exec.connect import ExecClient, open_exec
 from datapath_probe.kube.exec.failure import ExecError
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.shell import ShellChannel
-from datapath_probe.sources import curl
 from datapath_probe.sources.capture import pcap
+from datapath_probe.sources.curl import request as curl
 from integration.apiserver import ApiServer
 from integration.kube.cluster import create, delete
 from kustomize import MANIFESTS, build
@@ -124,6 +124,9 @@ def requests() -> Iterator[curl.CurlRequest]:
     plain = curl.CurlRequest("http", "cart.shop.svc", 80, "GET", "/", (), b"", 5.0, 20000, keep_body=False)
     for method, keep_body, family in product(Method, (False, True), (None, *IpFamily)):
         yield replace(plain, method=method, keep_body=keep_body, family=family)
+    for tls in (curl.Tls(trusted="-----BEGIN"), curl.Tls(verify=False), curl.Tls(server_name="cart.test")):
+        yield replace(plain, protocol="https", tls=tls)
+    yield replace(plain, protocol="tcp")
     yield replace(plain, path="/?a=b", headers=(("X-A", "1"),), body=b"x", timeout_s=0.25)
 
 

@@ -12,7 +12,7 @@ import yaml
 from kubernetes.aio.client import ApiClient
 
 from integration.apiserver import ApiServer
-from integration.kube.cluster import PODS, PROBES, create, create_probe, delete, eventually, merge
+from integration.kube.cluster import PODS, PROBE, PROBES, create, create_probe, delete, eventually, merge
 from kustomize import MANIFESTS, build, of_kind
 
 ACCOUNT = "datapath-probe"
@@ -22,6 +22,13 @@ PROGRAM = "from datapath_probe.cli.main import main; main()"
 AGENTS = "/api/v1/namespaces/kube-system/pods"
 # An exec over WebSocket is a GET. Newer API servers authorize it as create, too.
 NEEDED_BY_NEWER_SERVERS = {("create", "", "pods/exec")}
+
+CA = {"configMap": {"name": "missing", "key": "ca.crt"}}
+TRUSTING = {
+    **PROBE,
+    "metadata": {"name": "trusting"},
+    "spec": {**PROBE["spec"], "request": {"protocol": "HTTPS", "tls": {"caFrom": CA}}},
+}
 
 Use = tuple[str, str, str]  # verb, API group, resource
 
@@ -111,10 +118,12 @@ async def test_the_roles_grant_what_the_operator_uses_and_nothing_else(
         with operator(cilium, tmp_path):
             await eventually(lambda: ("watch", "datapath-probe.dev", "datapathprobes") in used(cilium))
             await create_probe(kube, "of-the-roles")
+            await create(kube, PROBES, TRUSTING)
             await eventually(lambda: used(cilium) >= expected, within_s=20)
         assert used(cilium) - NEEDED_BY_NEWER_SERVERS == expected
     finally:
         await delete(kube, f"{PROBES}/of-the-roles")
+        await delete(kube, f"{PROBES}/trusting")
         for name in ("xwing", "deathstar-0"):
             await delete(kube, f"{PODS}/{name}")
         await delete(kube, f"{AGENTS}/cilium-of-the-roles")

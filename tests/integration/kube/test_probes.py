@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kubernetes.aio.client import ApiClient
 
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.kube import rest
 from datapath_probe.kube.writes.probes import Probes
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, Written

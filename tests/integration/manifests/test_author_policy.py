@@ -49,9 +49,12 @@ def tried(apiserver: ApiServer, user: str, verb: str, *argv: str, stdin: object 
     return done.stderr if done.returncode else ""
 
 
-def created(apiserver: ApiServer, user: str, *, pod: str = "xwing") -> str:
-    """Let the user create a probe, without storing it."""
-    return tried(apiserver, user, "create", "--dry-run=server", "-f", "-", stdin=probe("new", pod))
+def created(apiserver: ApiServer, user: str, *, pod: str = "xwing", source: object = None) -> str:
+    """Let the user create a probe, without storing it. `source`: instead of a pod."""
+    new = probe("new", pod)
+    if source:
+        new["spec"] = {"source": source, "destination": {"pod": {"name": "deathstar-0", "port": 80}}}
+    return tried(apiserver, user, "create", "--dry-run=server", "-f", "-", stdin=new)
 
 
 @contextmanager
@@ -99,6 +102,20 @@ def test_only_those_who_may_exec_into_the_source_pod_create_a_probe(cluster: Api
         denied = created(cluster, user, pod=pod)
         assert "ValidatingAdmissionPolicy 'datapath-probe-author'" in denied
         assert f"{user} may not create pods/exec for {pod} in namespace {NAMESPACE}" in denied
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"workload": {"kind": "Deployment", "name": "frontend"}},
+        {"selector": {"matchLabels": {"app": "frontend"}}, "select": "All"},
+    ],
+)
+def test_a_source_of_any_pods_requires_the_right_for_all_pods(cluster: ApiServer, source: object) -> None:
+    assert created(cluster, "developer", source=source) == ""
+    for user in ("tenant", "elsewhere", "reader", "of-xwing"):
+        denied = created(cluster, user, source=source)
+        assert f"{user} may not create pods/exec for all pods in namespace {NAMESPACE}" in denied
 
 
 CHANGES = {

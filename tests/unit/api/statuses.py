@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
-from datapath_probe.api.condition import Condition, ConditionStatus
-from datapath_probe.api.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
-from datapath_probe.api.path_profile import NodeAttachment, PathProfile, PodPlacement
-from datapath_probe.api.path_result import (
+from datapath_probe.api.status.condition import Condition, ConditionStatus
+from datapath_probe.api.status.hop_result import HopEvidence, HopRef, HopResult, Segment, WitnessReport
+from datapath_probe.api.status.past_runs import FailedRun, Outage
+from datapath_probe.api.status.path_profile import NodeAttachment, PathProfile, PodPlacement
+from datapath_probe.api.status.path_result import (
     Assumption,
     PathDestination,
     PathResult,
@@ -13,8 +14,21 @@ from datapath_probe.api.path_result import (
     RequestResult,
     Timings,
 )
-from datapath_probe.api.status import Counters, HistoryEntry, LastRun, PathCounts, ProbeStatus
-from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Stance, Trigger
+from datapath_probe.api.status.probe_status import (
+    Counters,
+    HistoryEntry,
+    LastRun,
+    PathCounts,
+    ProbeStatus,
+)
+from datapath_probe.api.vocabulary import (
+    HopName,
+    HopVerdict,
+    LoadBalancing,
+    ProbeVerdict,
+    Stance,
+    Trigger,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LONG = "星" * 5000
@@ -103,6 +117,8 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             consecutive_successes=BIG,
             consecutive_path_failures=BIG,
             consecutive_path_successes=BIG,
+            streak_start_time=NOW,
+            outages=BIG,
             skipped=BIG,
         ),
         path_counts=PathCounts(total=BIG, healthy=BIG, degraded=BIG, broken=BIG, unknown=BIG, not_run=BIG),
@@ -120,5 +136,19 @@ def largest_status(paths: int = 1, hops: int = 100) -> ProbeStatus:
             backend_count=BIG,
             node_attachments=(NodeAttachment(node=LONG, attach_mode=LONG, programs=(LONG,) * 100),) * 100,
         ),
+        outages=(Outage(start_time=NOW, end_time=NOW, hop=_HOP.name, node=LONG, reason=LONG, runs=BIG),)
+        * 100,
+        failures=(
+            FailedRun(
+                time=NOW,
+                run_id=LONG,
+                verdict=ProbeVerdict.BROKEN,
+                hop=_HOP.name,
+                reason=LONG,
+                message=LONG,
+                evidence=LONG,
+            ),
+        )
+        * 100,
         history=(entry,) * 100,
     )

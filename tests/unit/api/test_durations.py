@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.api.durations import PATTERN, duration, seconds
+from datapath_probe.api.spec.durations import PATTERN, duration, seconds
 
 
 @pytest.mark.parametrize(

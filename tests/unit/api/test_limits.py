@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
 from datapath_probe.api.limits import Clip
-from datapath_probe.api.path_result import RequestResult
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.path_result import RequestResult
+from datapath_probe.api.status.probe_status import ProbeStatus
 from unit.api.crd_schema import STATUS, assert_accepted
 from unit.api.statuses import LONG, largest_status
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from datapath_probe.api.probe import InvalidSpec, Probe
-from datapath_probe.api.status import Counters
+from datapath_probe.api.status.probe_status import Counters
 from datapath_probe.api.vocabulary import ProbeVerdict
-from unit.api.specs import EVERYTHING, INVALID, VALID, Refused, Spec, spec
+from unit.api.spec_parts import Refused, Spec, spec
+from unit.api.specs import EVERYTHING, INVALID, VALID
 
 METADATA: dict[str, Any] = {"namespace": "rebels", "name": "landing", "uid": "b7c1", "generation": 3}
 
@@ -47,7 +48,7 @@ def test_the_message_names_each_field_and_its_valid_values() -> None:
 def test_durations_are_available_in_seconds() -> None:
     probe = read(EVERYTHING)
     assert isinstance(probe, Probe)
-    assert probe.spec.schedule.interval_s == 90
+    assert probe.spec.schedule.recurrence == 90
     assert probe.spec.request.timeout_s == 2.5
     assert probe.spec.expect.max_latency_s == 0.25
 

@@ -1,5 +1,6 @@
 """The schema that is generated from the models, without an API server."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,37 @@ def test_every_field_is_described() -> None:
     assert {path for path in undescribed if not path.endswith("[]")} == set()
 
 
+def test_every_description_says_more_than_the_name() -> None:
+    """`kubectl explain` shows nothing else: a sentence, with words that are not in the field's name."""
+    for path, node in fields().items():
+        if path.endswith("[]"):
+            continue
+        text = node["description"]
+        assert text.endswith("."), path
+        assert text[0].isupper() or text[0] == '"', path
+        words = re.findall("[A-Za-z]{2,}", text.lower())
+        assert len(words) >= 3, path
+        assert set(words) - set(re.findall("[A-Z]?[a-z]+", path.rpartition(".")[2].lower())), path
+
+
+def test_bounds_of_numbers_are_described() -> None:
+    for path, node in fields().items():
+        if path.startswith(".spec") and {"minimum", "maximum"} <= set(node) and not path.endswith("[]"):
+            assert f"{node['minimum']} to {node['maximum']}" in node["description"], path
+
+
+def test_every_rule_says_what_to_do() -> None:
+    rules = [rule for node in fields().values() for rule in node.get("x-kubernetes-validations", ())]
+    assert rules
+    for rule in rules:
+        message = rule["message"]
+        assert len(message.split()) >= 5, message
+        assert re.search("must|leave out|set|specify|requires?|can't|has no|remove|write|choose", message), (
+            message
+        )
+        assert not message.startswith("failed rule"), message
+
+
 def test_every_string_list_and_map_is_bounded() -> None:
     bounds = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}
     unbounded = {
@@ -63,7 +95,7 @@ def test_only_the_spec_has_defaults() -> None:
 def test_no_member_of_an_exactly_one_of_has_a_default() -> None:
     for path in (".spec.schedule", ".spec.source", ".spec.destination"):
         members = {p for p in fields() if p.startswith(f"{path}.") and p.count(".") == path.count(".") + 1}
-        members -= {".spec.source.client"}  # valid with both of them
+        members -= {".spec.source.client"}  # valid with all of them
         assert members
         assert not any("default" in fields()[member] for member in members)
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES, fitted
-from datapath_probe.api.capture import Capture, CapturedPacket
-from datapath_probe.api.hop_result import HopEvidence, Segment
-from datapath_probe.api.status import HistoryEntry, LastRun, ProbeStatus
+from datapath_probe.api.status.capture import Capture, CapturedPacket
+from datapath_probe.api.status.hop_result import HopEvidence, Segment
+from datapath_probe.api.status.probe_status import HistoryEntry, LastRun, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
 from unit.api.statuses import LONG, NOW, largest_status
 
@@ -75,6 +75,8 @@ def test_fields_have_their_names_of_the_api() -> None:
             "paths",
             "pathProfile",
             "history",
+            "outages",
+            "failures",
         ),
     }
     path = written["paths"][0]
@@ -97,10 +99,13 @@ def test_unknown_values_are_left_out() -> None:
             "consecutiveSuccesses": 0,
             "consecutivePathFailures": 0,
             "consecutivePathSuccesses": 0,
+            "outages": 0,
             "skipped": 0,
         },
         "paths": [],
         "history": [],
+        "outages": [],
+        "failures": [],
     }
 
 
@@ -129,8 +134,17 @@ def test_the_largest_status_is_cut_to_fit(paths: int) -> None:
     assert size(status) > SIZE_LIMIT_BYTES
     smaller = fitted(status)
     assert size(smaller) <= SIZE_LIMIT_BYTES
-    assert smaller.model_copy(update={"paths": ()}) == status.model_copy(update={"paths": ()})
+    without = {"paths": (), "outages": (), "failures": ()}
+    assert smaller.model_copy(update=without) == status.model_copy(update=without)
+    assert smaller.outages == status.outages[:1]
     assert smaller.paths
+
+
+def test_outages_and_failed_runs_stay_if_hops_can_go() -> None:
+    status = largest_status(paths=1)
+    smaller = fitted(status, size(status.model_copy(update={"paths": ()})) + 64 * 1024)
+    assert (smaller.outages, smaller.failures) == (status.outages, status.failures)
+    assert [len(path.hops) for path in smaller.paths] == [0]
 
 
 def test_a_status_that_fits_is_not_changed() -> None:

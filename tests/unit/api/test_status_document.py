@@ -3,8 +3,8 @@
 import pytest
 
 from datapath_probe.api.bounds import fitted
-from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.status_document import StatusDocument
+from datapath_probe.api.status.document import StatusDocument
+from datapath_probe.api.status.probe_status import ProbeStatus
 from unit.api.statuses import largest_status
 
 STATUSES = [

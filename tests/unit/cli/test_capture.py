@@ -50,6 +50,9 @@ class FakeCluster:
             raise self.error
         await asyncio.Event().wait()
 
+    def forget_probe(self, uid: str) -> None:
+        """Nothing is kept."""
+
     async def run(
         self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None
     ) -> RunResult:

@@ -3,9 +3,9 @@
 import pytest
 from click.testing import CliRunner
 
-from datapath_probe.api.hop_result import HopRef, Segment
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.hop_result import HopRef, Segment
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.cli.expected_answer import ExpectedAnswer
 from datapath_probe.cli.main import main

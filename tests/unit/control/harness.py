@@ -81,6 +81,7 @@ class Harness:
         self.runs: list[tuple[float, Probe]] = []
         self.captures: list[bool] = []
         self.fresh: list[bool] = []
+        self.forgotten: list[str] = []
         self.written: dict[str, Mapping[str, Any]] = {}
         self.events: list[Event] = []
         self.gone: set[str] = set()
@@ -90,8 +91,11 @@ class Harness:
             self, lambda probe: self.registry.forget(probe.uid), self.metrics.status_not_written
         )
         self.publisher = Publisher(self.status_writer, self, self.metrics, clock)
-        self.registry = Registry(self.scheduler, self.publisher, limit)
+        self.registry = Registry(self.scheduler, self.publisher, limit, self)
         self.run_executor = RunExecutor(self.registry, self, self.publisher, clock)
+
+    def forget_probe(self, uid: str) -> None:
+        self.forgotten.append(uid)
 
     async def run(
         self, probe: Probe, capture: bool = False, fresh: bool = False, slot: Slot | None = None

@@ -5,6 +5,7 @@ import gc
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -28,6 +29,8 @@ from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Writ
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
 from datapath_probe.publish.status_writer import StatusWriter
+from datapath_probe.runs import runner
+from datapath_probe.runs.backend_rotation import BackendRotation
 from datapath_probe.runs.run_result import NextRun
 from datapath_probe.runs.runner import ProbeRunner
 from unit.cluster import Cluster
@@ -61,10 +64,10 @@ class Months:
             self, lambda probe: self.registry.forget(probe.uid), metrics.status_not_written
         )
         self._publisher = Publisher(self._status_writer, self, metrics, self.clock)
-        self.registry = Registry(scheduler, self._publisher)
         answers = AnswerCache(self, self.clock)
-        runner = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
-        self._executor = RunExecutor(self.registry, runner, self._publisher, self.clock)
+        probes = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
+        self.registry = Registry(scheduler, self._publisher, runner=probes)
+        self._executor = RunExecutor(self.registry, probes, self._publisher, self.clock)
 
     def clock(self) -> float:
         return self.now
@@ -171,6 +174,7 @@ def _runs_in(holder: object) -> Iterator[int]:
 
 async def test_objects_that_are_gone_are_not_referenced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timetable, "MAX_OUTDATED", 0)
+    monkeypatch.setattr(runner, "BackendRotation", partial(BackendRotation, limit=KEPT))
     months = Months()
     for number in range(RUNS):
         await months.run_next(number)

@@ -5,14 +5,16 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from bench.probe_memory import LIMIT_BYTES, Probes, diagnosed
 from datapath_probe.api.model import ApiModel
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.past_runs import FAILURES_LIMIT, OUTAGES_LIMIT
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
 from unit.control.harness import body
-from unit.publish.samples import NOW, probe, record
+from unit.publish.samples import NOW, diverging, healthy, probe, record
 
 PROBES = 60
 
@@ -35,6 +37,30 @@ async def test_a_probe_that_is_adopted_with_its_status_takes_no_more() -> None:
         assert used_bytes() / PROBES <= LIMIT_BYTES
 
 
+async def test_a_probe_with_many_outages_takes_no_more() -> None:
+    """With as many outages and failed runs as a status keeps, and long messages."""
+    status = ProbeStatus()
+    bad = replace(diverging(), message="m" * 512)
+    for number in range(2 * OUTAGES_LIMIT):
+        run = record(healthy() if number % 2 else bad, NOW + number, id_=f"{number:012x}")
+        status = statuses.after_run(status, probe(), run, NextRun(NOW + 60), is_kept=lambda _: True)
+    failures = [failed.model_copy(update={"evidence": "e" * 200}) for failed in status.failures]
+    healthy_now = statuses.after_run(
+        status.model_copy(update={"failures": tuple(failures)}),
+        probe(),
+        record(diagnosed()),
+        NextRun(NOW + 60),
+    ).to_object()
+    assert (len(healthy_now["outages"]), len(healthy_now["failures"])) == (OUTAGES_LIMIT, FAILURES_LIMIT)
+    probes = Probes(diagnosed())
+    probes.harness.registry.observe(body("first", status=healthy_now))
+    with traced() as used_bytes:
+        for number in range(PROBES):
+            probes.harness.registry.observe(body(f"probe-{number}", status=healthy_now))
+        assert used_bytes() / PROBES <= LIMIT_BYTES
+        print(f"{used_bytes() / PROBES:.0f} bytes a probe")
+
+
 async def test_no_model_of_a_status_outlives_its_run() -> None:
     probes = Probes(diagnosed())
     before = models()
@@ -48,6 +74,8 @@ async def test_no_model_of_a_status_outlives_its_run() -> None:
         "Condition",
         "PathProfile",
         "HistoryEntry",
+        "Outage",
+        "FailedRun",
     }
 
 

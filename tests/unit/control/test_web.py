@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp.web import Request, Response
 
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.control import web
 from datapath_probe.control.web import PortError, health_handlers, metrics_handlers, serving
 from datapath_probe.publish.metrics.metrics import Metrics

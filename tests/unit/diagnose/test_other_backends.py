@@ -7,16 +7,22 @@ import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
+from datapath_probe.diagnose.context_builder import ContextBuilder
 from datapath_probe.diagnose.engine import diagnose, facts_of
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
+from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.finding.hop_check import LIVE
+from datapath_probe.diagnose.other_paths import fault_of, other_path
 from datapath_probe.diagnose.run.bundle import Bundle
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.endpoint_churn import EndpointChurn
-from datapath_probe.plan.other_backends import other_backends
-from datapath_probe.plan.plan import Backend, Nameserver, Plan
+from datapath_probe.plan.other_backends import Looks, OtherBackend, other_backends
+from datapath_probe.plan.plan import Backend, Nameserver, Plan, ServiceTarget
 from datapath_probe.sources.maps import lxcmap
+from unit.diagnose.test_address_conflicts import holding
 from unit.diagnose.test_name_resolution import ABSENT, answering
 from unit.diagnose.test_unexpected_answers import reporting
 from unit.plans import with_backends
@@ -66,7 +72,7 @@ def test_a_ready_backend_that_can_not_be_reached_is_a_latent_fault(name: str) ->
     )
     assert f"({other.ip}:{other.port}), a ready backend of {run.plan.destination}" in diagnosis.message
     assert [f.hop for f in diagnosis.findings if f.verdict is HopVerdict.STALE] == [HopName.ENDPOINT_LOOKUP]
-    assert {(o.ip, o.port) for o in diagnosis.faulty_others} == {(other.ip, other.port)}
+    assert {(o.ip, o.port) for o in diagnosis.looks.suspect} == {(other.ip, other.port)}
 
 
 def test_a_name_server_that_can_not_be_reached_is_a_latent_fault_of_the_name_resolution() -> None:
@@ -91,7 +97,7 @@ def test_a_name_server_that_can_not_be_reached_is_a_latent_fault_of_the_name_res
 def test_reachable_backends_change_nothing(of_dns: bool) -> None:
     run = answering(looking(recorded(HEALTHY), of_dns=of_dns), {})
     assert diagnose(run).verdict is ProbeVerdict.HEALTHY
-    assert not diagnose(run).faulty_others
+    assert not diagnose(run).looks.suspect
 
 
 @pytest.mark.parametrize("of_dns", [False, True])
@@ -102,7 +108,17 @@ def test_a_contradiction_must_be_read_twice(of_dns: bool) -> None:
     assert diagnosis.verdict is ProbeVerdict.HEALTHY
     assert diagnosis.needs_second_look
     assert entry(other_of(recorded(HEALTHY))) in diagnosis.confirm
-    assert diagnosis.faulty_others, "the next run looks at it again"
+    assert diagnosis.looks.suspect, "the next run looks at it again"
+
+
+@pytest.mark.parametrize("of_dns", [False, True])
+@pytest.mark.parametrize("name", [HEALTHY, "healthy-service-same-node", "kpr/healthy-service@1.18.5"])
+def test_a_suspect_that_is_reachable_is_right(name: str, of_dns: bool) -> None:
+    run = answering(looking(recorded(name), of_dns=of_dns), {})
+    diagnosis = diagnose(replace(run, suspects=run.others))
+    assert diagnosis.verdict is ProbeVerdict.HEALTHY
+    assert not diagnosis.needs_second_look
+    assert not diagnosis.looks.suspect
 
 
 def test_backends_that_a_run_does_not_look_at_are_not_judged() -> None:
@@ -166,6 +182,88 @@ def test_a_backend_that_comes_or_goes_proves_nothing(change: Callable[[PathRun, 
     assert diagnose(changed).verdict is ProbeVerdict.HEALTHY
 
 
+def _other(backend: Backend, *, of_dns: bool = False) -> OtherBackend:
+    return OtherBackend(backend.ip, backend.port, of_dns)
+
+
+@pytest.mark.parametrize("name", ["ipcache-entry-missing", "endpoint-entry-missing"])
+def test_the_backend_that_a_request_used_is_suspect_if_its_path_has_a_fault(name: str) -> None:
+    run = recorded(name)
+    used = diagnose(run).backend
+    assert used is not None
+    assert diagnose(replace(run, others=())).looks == Looks(suspect=frozenset({_other(used)}))
+
+
+def test_the_backend_that_a_request_used_is_right_if_its_path_is() -> None:
+    run = recorded(HEALTHY)
+    used = diagnose(run).backend
+    assert used is not None
+    assert diagnose(run).looks == Looks(right=frozenset({_other(used)}))
+
+
+def test_a_backend_of_a_request_that_failed_without_a_known_cause_is_suspect() -> None:
+    run = reporting(recorded(HEALTHY), exitcode=28, http_code=0)
+    used = diagnose(recorded(HEALTHY)).backend
+    assert used is not None
+    assert _other(used) in diagnose(run).looks.suspect
+
+
+@pytest.mark.parametrize("of_dns", [False, True])
+def test_a_backend_that_can_not_be_judged_is_neither_suspect_nor_right(of_dns: bool) -> None:
+    run = faulty(of_dns=of_dns)
+    other = _other(other_of(recorded(HEALTHY)), of_dns=of_dns)
+    kept = {q: readings for q, readings in run.evidence if q != entry(other_of(recorded(HEALTHY)))}
+    looks = diagnose(replace(run, evidence=Evidence(kept))).looks
+    assert other not in looks.suspect | looks.right
+    repaired = answering(looking(recorded(HEALTHY), of_dns=of_dns), {})
+    assert other in diagnose(repaired).looks.right
+
+
+def test_the_name_servers_of_a_name_that_did_not_resolve_are_suspect_although_not_looked_at() -> None:
+    run = looking(recorded(HEALTHY), of_dns=True)
+    other = other_of(recorded(HEALTHY))
+    slow = replace(reporting(run, time_namelookup=7.5), others=())
+    assert {_other(b, of_dns=True) for b in run.plan.backends} <= diagnose(slow).looks.suspect
+    fast = replace(run, others=())
+    assert _other(other, of_dns=True) not in diagnose(fast).looks.suspect
+
+
+def test_an_address_conflict_of_another_backend_is_a_latent_fault_before_the_endpoint_map_follows() -> None:
+    run = recorded(HEALTHY)
+    other = other_of(run)
+    assert other.place is not None
+    held = holding(answering(looking(run), {}), other.place.name, other.ip, "cilium_host")
+    diagnosis = diagnose(held)
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.DEGRADED, Reason.ADDRESS_CONFLICT)
+    assert _other(other) in diagnosis.looks.suspect
+
+
+def _fault_of_other(run: PathRun, other: Backend) -> Finding | None:
+    path = other_path(ContextBuilder(run, EvidenceReader(run.evidence), LIVE), _other(other))
+    assert path is not None
+    return fault_of([path.context.check(hop) for hop in path.hops], of_dns=False)
+
+
+def test_rules_that_only_replies_of_one_backend_meet_are_judged() -> None:
+    """Packets of pods on the host's own node meet its rules; those of another node come out of the tunnel."""
+    run = recorded("reverse-path-rule-drops-replies-to-the-host")
+    frontend = recorded(HEALTHY).plan.frontend
+    near = run.plan.backends[0]
+    assert frontend is not None
+    assert near.place is not None
+    plan = replace(run.plan, target=ServiceTarget("e2e/deathstar", frontend, (near,)))
+    in_flight = replace(run, plan=plan, request=replace(run.request, reading=None))
+    suspecting = replace(in_flight, suspects=(_other(near),))
+    unsuspecting, fault = (_fault_of_other(run, near) for run in (in_flight, suspecting))
+    assert unsuspecting is None, "rules of packet filters are read after a failure only"
+    assert fault is not None
+    assert (fault.hop, fault.node, fault.reason) == (
+        HopName.REPLY_DELIVERY,
+        near.place.name,
+        Reason.NETFILTER_DROPS,
+    )
+
+
 def test_what_the_request_itself_met_comes_first() -> None:
     run = recorded("ipcache-wrong-identity")
     assert diagnose(replace(run, others=other_backends(run.plan))).divergence == diagnose(run).divergence
@@ -183,6 +281,13 @@ def test_a_saved_run_has_the_backends_that_it_looked_at() -> None:
     saved = Bundle.from_json(Bundle(run).to_json()).run
     assert saved.others == run.others
     assert diagnose(saved).message == diagnose(run).message
+
+
+@pytest.mark.parametrize("of_dns", [False, True])
+def test_a_suspect_is_saved_with_the_run(of_dns: bool) -> None:
+    run = looking(recorded(HEALTHY), of_dns=of_dns)
+    saved = Bundle.from_json(Bundle(replace(run, suspects=run.others)).to_json()).run
+    assert saved.suspects == run.others
 
 
 def test_a_slow_resolution_is_looked_at_again_before_a_name_server_is_blamed() -> None:

@@ -16,6 +16,9 @@ HEALTHY = [
     "healthy-headless",
     "healthy-host-to-host",
     "healthy-observer-before-the-sources-program",
+    "healthy-masquerade-by-another-rule",
+    "healthy-outside",
+    "healthy-outside-by-name",
     "healthy-policy-allows",
     "healthy-same-node",
     "healthy-service-cross-node",
@@ -36,6 +39,17 @@ DEGRADED = {
 }
 
 BROKEN = {
+    "masquerade-skipped": ("S", HopName.MASQUERADE, Reason.NOT_MASQUERADED),
+    "masquerade-rule-missing": ("S", HopName.MASQUERADE, Reason.NOT_MASQUERADED),
+    "masquerade-as-another": ("S", HopName.MASQUERADE, Reason.WRONG_MASQUERADE_ADDRESS),
+    "exit-without-default-route": ("S", HopName.CLUSTER_EXIT, Reason.EXIT_ROUTE_MISSING),
+    "exit-through-a-dead-gateway": ("S", HopName.CLUSTER_EXIT, Reason.NEIGHBOR_UNREACHABLE),
+    "exit-filtered": ("S", HopName.CLUSTER_EXIT, Reason.NETFILTER_DROPS),
+    "exit-rejected": ("S", HopName.CLUSTER_EXIT, Reason.NETFILTER_DROPS),
+    "exit-replies-filtered": ("S", HopName.CLUSTER_EXIT, Reason.NETFILTER_DROPS),
+    "exit-not-forwarded": ("S", HopName.CLUSTER_EXIT, Reason.EXIT_ROUTE_MISSING),
+    "outside-denied-by-cidr": ("S", HopName.EGRESS_POLICY, Reason.POLICY_DENIED),
+    "outside-refuses": ("S", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
     "affinity-remembers-a-dead-backend": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_STALE),
     "backend-slot-missing": ("S", HopName.SERVICE_LOOKUP, Reason.BACKEND_MISSING),
     "connection-refused": ("D", HopName.DESTINATION_RESPONSE, Reason.CONNECTION_REFUSED),
@@ -118,11 +132,12 @@ REPAIRED_MEANWHILE = {"wrong-tunnel-endpoint-repaired-meanwhile": HopName.IPCACH
 
 # Nothing is programmed wrong, but packets do not arrive: (after, before).
 LOST = {"overlay-dropped-on-the-wire": (HopName.LOCALITY_LOOKUP, HopName.ENDPOINT_LOOKUP)}
+LOST_OUTSIDE = "outside-firewall-by-name"
 
 
 def test_every_recording_is_judged() -> None:
     assert [name for name in names() if "/" not in name] == sorted(
-        [*HEALTHY, *DEGRADED, *BROKEN, *LOST, *DENIED, *UNWITNESSED, *REPAIRED_MEANWHILE]
+        [*HEALTHY, *DEGRADED, *BROKEN, *LOST, LOST_OUTSIDE, *DENIED, *UNWITNESSED, *REPAIRED_MEANWHILE]
     )
 
 
@@ -175,6 +190,8 @@ def test_a_fault_is_named(name: str, verdict: ProbeVerdict, expected: tuple[str,
 
 # The application sent this response, or something else did.
 ANSWERED = {
+    "exit-rejected",
+    "outside-refuses",
     "connection-refused",
     "destination-address-on-its-node",
     "to-host-refused",
@@ -194,6 +211,17 @@ def test_the_hop_where_packets_were_lost_is_the_symptom() -> None:
     diagnosis = diagnose(recorded("source-program-detached-service"))
     assert diagnosis.symptom is not None
     assert diagnosis.symptom.hop is HopName.NAME_RESOLUTION
+
+
+def test_what_is_lost_beyond_the_node_is_no_hop_of_the_cluster() -> None:
+    diagnosis = diagnose(recorded(LOST_OUTSIDE))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.LOST_OUTSIDE_CLUSTER)
+    assert diagnosis.segment is not None
+    assert (diagnosis.segment.after, diagnosis.segment.before) == (
+        HopName.CLUSTER_EXIT,
+        HopName.DESTINATION_RESPONSE,
+    )
+    assert "the packets left the cluster at eth0 of node3 as 172.30.0.13:" in diagnosis.message
 
 
 @pytest.mark.parametrize("name", LOST)

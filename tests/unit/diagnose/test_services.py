@@ -20,6 +20,7 @@ from unit.plans import with_backends, with_frontend
 from unit.recorded import recorded
 
 FLAGS_2, STATE = 9, 7  # octets of the values
+_REPORTS = range(48, 56)  # of a conntrack entry: when packets were last recorded
 ABSENT = Answer(254, b"null", b"", at=0.0, duration_s=0.0)
 
 
@@ -177,3 +178,29 @@ def with_longer_address(reading: Reading) -> Reading:
     saved = json.loads(reading.stdout)
     saved["value"] = [*["0x20"] * 12, *saved["value"]]
     return replace(reading, stdout=json.dumps(saved).encode())
+
+
+def _recorded_earlier(run: PathRun) -> PathRun:
+    """The run as if the datapath had last recorded packets of its SVC entry for an earlier connection."""
+    readings = dict(run.evidence)
+    for fact, answers in run.evidence:
+        if fact.kind is FactKind.CONNTRACK_ENTRY and fact.get("entry") == "service":
+            for place in range(_REPORTS.start, _REPORTS.stop):
+                answers = tuple(_with_octet(answer, place, 0) for answer in answers)
+            readings[fact] = answers
+    return replace(run, evidence=Evidence(readings))
+
+
+def test_an_older_entry_selected_the_backend_that_has_a_connection_of_this_run() -> None:
+    run = without_affinity(recorded("affinity-remembers-a-dead-backend"))
+    older = diagnose(_recorded_earlier(run))
+    assert older.backend == diagnose(run).backend
+    findings = {finding.hop: finding for finding in older.findings}
+    assert findings[HopName.SERVICE_TRANSLATION].reason is Reason.BACKEND_STALE
+
+
+def test_an_older_entry_alone_does_not_show_the_backend() -> None:
+    run = _recorded_earlier(without_affinity(recorded("affinity-remembers-a-dead-backend")))
+    out = {q: r for q, r in run.evidence if q.kind is FactKind.CONNTRACK_ENTRY and q.get("entry") == "out"}
+    gone = dict(run.evidence) | {q: (ABSENT,) * len(r) for q, r in out.items()}
+    assert diagnose(replace(run, evidence=Evidence(gone))).backend is None

@@ -1,5 +1,8 @@
 """Command lines, configuration and chart values of the lab, as data."""
 
+import json
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import yaml
 from lab import cilium, controlplane, gobuild, packages, preconditions
 from lab.kubelet import kubelet_config
 from lab.node import Node
-from lab.paths import HERE
+from lab.paths import CHECKOUT, HERE
 from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Ip, Mode, Settings
 
 
@@ -18,6 +21,7 @@ from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Ip, Mode, Setti
         (Mode.VXLAN, {}),
         (Mode.KPR, {"kubeProxyReplacement": True}),
         (Mode.NATIVE, {"routingMode": "native", "autoDirectNodeRoutes": True}),
+        (Mode.PRODUCTION, {"kubeProxyReplacement": True, "bpf.masquerade": True}),
     ],
 )
 def test_a_mode_becomes_chart_values(mode: Mode, expected: dict[str, object]) -> None:
@@ -25,23 +29,42 @@ def test_a_mode_becomes_chart_values(mode: Mode, expected: dict[str, object]) ->
     assert values.items() >= expected.items()
 
 
-def test_the_shared_values_are_those_of_vxlan() -> None:
-    shared = yaml.safe_load(cilium.VALUE_FILES[0].read_text())
-    assert (shared["routingMode"], shared["tunnelProtocol"], shared["kubeProxyReplacement"]) == (
-        "tunnel",
-        "vxlan",
-        False,
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (Settings(attach=Attach.TC), "bpf.enableTCX"),
+        (Settings(hubble=False), "hubble.enabled"),
+        (Settings(endpoint_routes=True), "endpointRoutes.enabled"),
+    ],
+)
+def test_a_setting_changes_a_value_of_the_chart_that_is_otherwise_the_default(
+    settings: Settings, name: str
+) -> None:
+    assert cilium.values(settings).keys() - cilium.values(Settings()).keys() == {name}
+
+
+def test_the_documentation_lists_every_value_that_is_not_the_default_of_the_chart() -> None:
+    every = (
+        Settings(mode, attach, endpoint_routes=routes, hubble=hubble, ip=ip)
+        for mode, attach, routes, hubble, ip in product(Mode, Attach, (True, False), (True, False), Ip)
     )
-
-
-def test_attach_tc_disables_tcx() -> None:
-    assert cilium.values(Settings(attach=Attach.TC))["bpf"] == {"enableTCX": False}
+    used = {f"{name}: {json.dumps(value)}" for one in every for name, value in cilium.values(one).items()}
+    section = (CHECKOUT / "docs/lab.md").read_text().partition("\n## Values of the Cilium chart\n")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    listed = [entry for row in rows for entry in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    assert sorted(listed) == sorted(used)
+    assert all(row.strip("| ").split(" | ")[1].strip() for row in rows), "each with its reason"
 
 
 def test_the_agent_needs_no_capability_that_the_machine_may_lack() -> None:
-    lab_values = yaml.safe_load(cilium.VALUE_FILES[1].read_text())
-    granted = lab_values["securityContext"]["capabilities"].values()
-    assert all("SYS_RESOURCE" not in names for names in granted)
+    values = cilium.values(Settings())
+    for container in ("ciliumAgent", "cleanCiliumState"):
+        assert "SYS_RESOURCE" not in values[f"securityContext.capabilities.{container}"]
+
+
+@pytest.mark.parametrize("version", CILIUM_MODULES)
+def test_the_operator_of_cilium_has_the_allocator_of_the_default_ipam_mode(version: str) -> None:
+    assert gobuild.cilium(version).tags == "ipam_provider_operator"
 
 
 def test_in_dual_stack_every_program_knows_both_versions_of_ip() -> None:
@@ -50,9 +73,8 @@ def test_in_dual_stack_every_program_knows_both_versions_of_ip() -> None:
         flag for argv in controlplane.commands(Node("node1"), Path("/bin"), dual).values() for flag in argv
     ]
     assert "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112" in flags
-    assert "--cluster-cidr=10.244.0.0/16,fd00::/104" in flags
-    assert cilium.values(dual)["ipv6"] == {"enabled": True}
-    assert "ipv6" not in cilium.values(Settings())
+    assert cilium.values(dual)["ipv6.enabled"] is True
+    assert "ipv6.enabled" not in cilium.values(Settings())
 
 
 def test_the_api_server_starts_after_etcd() -> None:

@@ -57,7 +57,7 @@ def test_the_ships_run_on_the_nodes_that_the_probes_expect() -> None:
     for probe in probes().values():
         path, pod = probe.spec.expect.path, probe.spec.destination.pod
         if path and pod:
-            near = colocated(probe.spec.source.pod) == pod.name
+            near = colocated(probe.spec.source.pod or "") == pod.name
             assert path.locality == ("SameNode" if near else "CrossNode")
 
 

@@ -68,14 +68,18 @@ def test_secrets_are_never_read() -> None:
         assert not any("secrets" in rule["resources"] for rule in rules(role))
 
 
-def test_only_the_config_map_of_cilium_is_read() -> None:
-    [rule] = [
-        rule
-        for role in roles(build(MANIFESTS / "base"))
+def test_config_maps_are_read_only_where_sources_are_and_that_of_cilium() -> None:
+    objects = build(MANIFESTS / "base")
+    found = {
+        role["metadata"]["name"]: rule
+        for role in roles(objects)
         for rule in rules(role)
         if "configmaps" in rule["resources"]
-    ]
-    assert rule["resourceNames"] == ["cilium-config"]
+    }
+    assert found.keys() == {"datapath-probe-agent-exec", "datapath-probe-source-exec"}
+    assert found["datapath-probe-agent-exec"]["resourceNames"] == ["cilium-config"]
+    assert found["datapath-probe-source-exec"]["verbs"] == ["get"]
+    assert bindings(objects, "datapath-probe-source-exec") == []
 
 
 def test_the_base_allows_no_pod_as_source() -> None:

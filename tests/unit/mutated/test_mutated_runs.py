@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.evidence_reader import ParseCache

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from datapath_probe.plan.plan import Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import Cluster, cluster, probe
+from unit.cluster import Cluster, cluster, probe, resolve
 
 POD = {"pod": {"name": "deathstar-0", "port": 80}}
 SERVICE = {"service": {"name": "deathstar", "port": 80}}

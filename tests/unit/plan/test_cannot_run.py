@@ -9,8 +9,7 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.objects import MAX_ENDPOINTS, Container
 from datapath_probe.plan.plan import CannotRun
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, Cluster, cluster, probe
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe, resolve
 from unit.plan.planned import POD, SERVICE
 
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from datapath_probe.plan.endpoint_churn import EndpointChurn, destination_churn, dns_churn
 from datapath_probe.plan.plan import Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, Cluster, cluster, pod, probe
+from unit.cluster import DEATHSTAR, Cluster, cluster, pod, probe, resolve
 
 SELECTED = {"class": "deathstar"}
 

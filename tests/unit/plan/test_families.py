@@ -8,9 +8,10 @@ import pytest
 
 from datapath_probe.addresses import IpAddress, IpFamily
 from datapath_probe.api.reasons import Reason
+from datapath_probe.plan.pairs.pairs import Pairs, pairs_of
 from datapath_probe.plan.plan import CannotRun, Plan, ServiceTarget
-from datapath_probe.plan.resolve import resolve, resolve_again
-from unit.cluster import DEATHSTAR, Cluster, cluster, probe
+from datapath_probe.plan.resolve import resolve_again
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe, resolve
 from unit.plan.planned import NODE_PORT, POD, SERVICE
 
 V6 = {"xwing": "fd00::127", "deathstar-0": "fd00::172", "deathstar-1": "fd00::101"}
@@ -130,3 +131,15 @@ def test_the_name_server_is_known_if_the_source_can_reach_it_over_another_versio
     inventory.pods["default/xwing"] = replace(source, ips=(ip_address("fd00::127"),))
     (plan,) = plans(SERVICE, "IPv6", inventory)
     assert plan.nameserver is None
+
+
+def test_both_versions_double_the_pairs_of_a_probe() -> None:
+    inventory = dual_stack()
+    each = {**SERVICE, "backends": "Each"}
+    of_one, of_both = (pairs_of(probe(each, ipFamily=choice), inventory) for choice in ("IPv6", "Both"))
+    assert isinstance(of_one, Pairs)
+    assert isinstance(of_both, Pairs)
+    turns = [pair for _, pair in of_both.turns(1)]
+    assert len(turns) == len(set(turns)) == len(of_both) == 2 * len(of_one) == 6
+    assert list(of_both.among(turns)) == turns
+    assert len(list(of_one.among(turns))) == 3

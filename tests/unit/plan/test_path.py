@@ -6,8 +6,7 @@ from ipaddress import ip_address
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName, Locality
 from datapath_probe.plan.path import ExpectedPath, expected_path
 from datapath_probe.plan.plan import Backend, Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, VXLAN, cluster, probe
+from unit.cluster import DEATHSTAR, VXLAN, cluster, probe, resolve
 
 FAR, NEAR, SERVICE = (
     {"pod": {"name": "deathstar-0", "port": 80}},

@@ -8,8 +8,7 @@ import pytest
 from datapath_probe.api.vocabulary import HOP_ORDER, Encapsulation, HopName
 from datapath_probe.plan.path import ExpectedPath, expected_path
 from datapath_probe.plan.plan import Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, Cluster, cluster, probe, slice_endpoint
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe, resolve, slice_endpoint
 
 SERVICE = {"service": {"name": "deathstar", "port": 80}}
 OF_ENDPOINTS = {HopName.DESTINATION_PROGRAM, HopName.DESTINATION_INTERFACE, HopName.INGRESS_POLICY}
@@ -63,6 +62,21 @@ def test_a_host_as_source_uses_the_tunnel_but_has_no_endpoint() -> None:
     assert near >= OF_ENDPOINTS
     assert not near & OF_OVERLAY
     assert not (far | near) & OF_SOURCE_PODS
+
+
+def test_packets_of_a_pod_to_another_node_with_a_firewall_pass_the_tunnel() -> None:
+    """Their identity travels with them. Packets between hosts go as they are."""
+    inventory = cluster()
+    inventory.config["enable-host-firewall"] = "true"
+    in_host_network(inventory, "deathstar-0")
+    to_host = {"pod": {"name": "deathstar-0", "port": 80}}
+    back = {HopName.REPLY_ENCAPSULATION, HopName.REPLY_DECAPSULATION}
+    assert set(names(path(inventory, to_host))) >= OF_OVERLAY | back
+    inventory.config["routing-mode"] = "native"
+    assert not set(names(path(inventory, to_host))) & (OF_OVERLAY | back)
+    inventory.config["routing-mode"] = "tunnel"
+    in_host_network(inventory, "xwing")
+    assert not set(names(path(inventory, to_host))) & (OF_OVERLAY | back)
 
 
 def test_between_hosts_only_the_route_is_checked() -> None:

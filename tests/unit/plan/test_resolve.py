@@ -1,17 +1,19 @@
 """From names to a plan: addresses, ports, backends, containers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.plan import resolve as resolving
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import DEATHSTAR, Cluster, cluster, probe
+from datapath_probe.plan.resolve import resolve_again
+from unit.cluster import DEATHSTAR, Cluster, cluster, probe, resolve
 from unit.plan.planned import NODE_PORT, POD, SERVICE, planned
+
+STARS = {"kind": "StatefulSet", "name": "deathstar"}
 
 
 def test_a_pod_is_requested_at_its_own_address() -> None:
@@ -113,17 +115,30 @@ def test_the_container_is_selected_as_by_kubectl(
     assert planned(POD, inventory, source=source).container == chosen
 
 
-def test_the_plan_of_the_same_path_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = planned(POD)
-    other = replace(before, source=replace(before.source, pod=replace(before.source.pod, name="tiefighter")))
-    refused = CannotRun(Reason.SOURCE_NOT_FOUND, "there is no pod default/xwing")
-    found: tuple[Plan | CannotRun, ...] = (other, refused, replace(before, container="other"))
-    monkeypatch.setattr(resolving, "resolve", lambda *_: found)
-    assert resolving.resolve_again(before, probe(POD), cluster()) == replace(before, container="other")
-    found = (other, refused)
-    assert resolving.resolve_again(before, probe(POD), cluster()) is refused
-    found = (other,)
-    gone = resolving.resolve_again(before, probe(POD), cluster())
-    assert isinstance(gone, CannotRun)
-    assert gone.reason is Reason.IN_TRANSITION
-    assert gone.message == "default/xwing → default/deathstar-0:80 is no longer a path of the probe"
+@pytest.mark.parametrize(
+    "destination", [POD, SERVICE, {**SERVICE, "backends": "Each"}, {"workload": {**STARS, "port": 80}}]
+)
+def test_each_plan_is_found_again_until_its_pod_is_deleted(destination: Mapping[str, object]) -> None:
+    inventory, asked = cluster(), probe(destination)
+    inventory.workloads["StatefulSet default/deathstar"] = {"deathstar-0", "deathstar-1"}
+    plans = [plan for plan in resolve(asked, inventory) if isinstance(plan, Plan)]
+    assert plans
+    assert [resolve_again(plan, asked, inventory) for plan in plans] == plans
+    for plan in plans:
+        inventory = cluster()
+        del inventory.pods[f"default/{plan.source.pod.name}"]
+        again = resolve_again(plan, asked, inventory)
+        assert isinstance(again, CannotRun)
+        assert again.reason is Reason.SOURCE_NOT_FOUND
+
+
+def test_the_plan_of_a_deleted_destination_is_not_found_again() -> None:
+    inventory = cluster()
+    plan = planned(POD, inventory)
+    inventory.pods["default/deathstar-0"] = replace(inventory.pods["default/deathstar-0"], terminating=True)
+    again = resolve_again(plan, probe(POD), inventory)
+    assert isinstance(again, CannotRun)
+    assert (again.reason, again.message) == (
+        Reason.IN_TRANSITION,
+        "destination pod default/deathstar-0 is being deleted",
+    )

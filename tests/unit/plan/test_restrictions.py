@@ -9,9 +9,9 @@ import pytest
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.objects import Container
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.plan.resolve import resolve, resolve_again
+from datapath_probe.plan.resolve import resolve_again
 from datapath_probe.plan.restrictions import Restrictions
-from unit.cluster import DEATHSTAR, Cluster, cluster, pod, probe, slice_endpoint
+from unit.cluster import DEATHSTAR, Cluster, cluster, pod, probe, resolve, slice_endpoint
 from unit.plan.planned import POD, SERVICE
 
 NO_HOST_NETWORK = Restrictions(host_network=True)

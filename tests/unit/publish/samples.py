@@ -21,10 +21,9 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.finding.finding import Divergence, Finding, Segment, Statement
 from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.plan.resolve import resolve
 from datapath_probe.runs.run_result import RunRecord, RunResult
 from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
-from unit.cluster import cluster
+from unit.cluster import cluster, resolve
 from unit.cluster import probe as cluster_probe
 
 NOW = 1_790_000_000.0

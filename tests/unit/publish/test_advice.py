@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.publish.advice import Advice, catalog, next_step
-from datapath_probe.publish.events.events import PATH_CHANGED, PROBE_RECOVERED, WARNINGS, Headline, event_for
+from datapath_probe.publish.events.events import (
+    PATH_CHANGED,
+    PROBE_RECOVERED,
+    WARNINGS,
+    Headline,
+    event_for,
+)
 from datapath_probe.publish.report.error_page import error_page
 from datapath_probe.publish.status.status import findings
 from unit.publish.samples import diverging, record

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from structlog.testing import capture_logs
 
-from datapath_probe.api.status import ProbeStatus
-from datapath_probe.api.status_document import StatusDocument
+from datapath_probe.api.status.document import StatusDocument
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.publish.interfaces import Gone, ProbeRef, Retry, WriteResult, Written
 from datapath_probe.publish.status_writer import (
     LONGEST_PAUSE_IF_REFUSED_S,

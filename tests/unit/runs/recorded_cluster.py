@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.collect.answer_cache import AnswerCache
-from datapath_probe.collect.interfaces import ContainerRef
+from datapath_probe.collect.interfaces import CaCertificates, ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.delivery import delivery
@@ -141,12 +141,14 @@ def probe_of(run: PathRun, **request: object) -> Probe:
     return made
 
 
-def play(run: PathRun, restrictions: Restrictions = UNRESTRICTED) -> tuple[Recording, ProbeRunner, Cluster]:
+def play(
+    run: PathRun, restrictions: Restrictions = UNRESTRICTED, cas: CaCertificates | None = None
+) -> tuple[Recording, ProbeRunner, Cluster]:
     recording = Recording(run)
     inventory = inventory_of(run.plan)
     answers = AnswerCache(recording, recording.clock)
     port = RecordedPort(run.request.local_port)
     made = ProbeRunner(
-        inventory, answers, recording, recording.clock, port, recording, restrictions=restrictions
+        inventory, answers, recording, recording.clock, port, recording, restrictions=restrictions, cas=cas
     )
     return recording, made, inventory

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from datapath_probe.plan.other_backends import OtherBackend, other_backends
+from datapath_probe.plan.other_backends import Looks, OtherBackend, other_backends
 from datapath_probe.plan.plan import Backend, Nameserver, Plan
 from datapath_probe.runs.backend_rotation import LOOK_AGAIN_S, MAX_OTHERS, BackendRotation
 from unit.plan.planned import POD, SERVICE, planned
@@ -57,15 +57,40 @@ def test_all_get_their_turn_a_few_at_a_time() -> None:
     assert set().union(*looks) == set(other_backends(plan))
 
 
-def test_a_faulty_backend_is_looked_at_in_every_run_until_it_is_right() -> None:
+def test_a_suspect_backend_is_looked_at_in_every_run_until_one_sees_it_right() -> None:
     rotation, plan = BackendRotation(), plan_with(2 * MAX_OTHERS)
     looked_at = rotation.choose(plan, 1000.0)
-    rotation.found(plan, looked_at, {looked_at[3]})
+    rotation.found(plan, 1000.0, Looks(frozenset({looked_at[3]}), frozenset(looked_at) - {looked_at[3]}))
     again = rotation.choose(plan, 1001.0)
     assert again[0] == looked_at[3]
     assert len(again) == MAX_OTHERS
-    rotation.found(plan, again, set())
-    assert looked_at[3] not in rotation.choose(plan, 1002.0)
+    rotation.found(plan, 1001.0, Looks(frozenset(), frozenset()))  # it could not be judged
+    assert rotation.choose(plan, 1002.0)[0] == looked_at[3]
+    rotation.found(plan, 1002.0, Looks(frozenset(), frozenset({looked_at[3]})))
+    assert looked_at[3] not in rotation.choose(plan, 1003.0)
+
+
+def test_the_backend_that_a_request_used_is_suspect_too() -> None:
+    rotation, plan = BackendRotation(), plan_with(2)
+    used, _ = rotation.choose(plan, 1000.0)
+    rotation.found(plan, 1000.0, Looks(frozenset({used}), frozenset()))
+    assert rotation.choose(replace(plan, probe="default/another"), 1001.0) == (used,)
+    assert rotation.suspects(plan, other_backends(plan)) == (used,)
+
+
+def test_an_older_run_does_not_clear_what_a_newer_one_found() -> None:
+    rotation, plan = BackendRotation(), plan_with(2)
+    used, _ = rotation.choose(plan, 1000.0)
+    rotation.found(plan, 1001.0, Looks(frozenset({used}), frozenset()))
+    rotation.found(plan, 1000.0, Looks(frozenset(), frozenset({used})))
+    assert rotation.suspects(plan, (used,)) == (used,)
+
+
+def test_the_backend_that_a_request_used_is_not_looked_at_for_a_while_if_it_was_right() -> None:
+    rotation, plan = BackendRotation(), plan_with(2)
+    used, other = other_backends(plan)
+    rotation.found(plan, 1000.0, Looks(frozenset(), frozenset({used})))
+    assert rotation.choose(plan, 1001.0) == (other,)
 
 
 def test_each_source_has_its_own_turn_and_probes_of_one_source_share_it() -> None:

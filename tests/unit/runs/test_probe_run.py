@@ -17,7 +17,7 @@ from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading
-from datapath_probe.plan.plan import CannotRun, Plan
+from datapath_probe.plan.plan import CannotRun, Plan, ServiceTarget
 from datapath_probe.runs import bounded_diagnosis, path_runner
 from datapath_probe.runs.backend_rotation import BackendRotation
 from datapath_probe.runs.cluster_access import ClusterAccess
@@ -74,13 +74,15 @@ def paths(run: PathRun, number: int) -> list[Plan]:
     return [replace(run.plan, source=replace(source, pod=pod)) for pod in pods]
 
 
-async def ended(recording: Recording, plans: Sequence[Plan]) -> tuple[EndedPath, ...]:
+async def ended(
+    recording: Recording, plans: Sequence[Plan], rotation: BackendRotation | None = None
+) -> tuple[EndedPath, ...]:
     run = recording.run_
     inventory = inventory_of(run.plan)
     access = ClusterAccess(inventory, recording, None, recording.clock)
     answers = AnswerCache(recording, lambda: 0.0)
     port: SourcePorts = RecordedPort(run.request.local_port)
-    shared = SharedByRuns(answers, port, BackendRotation())
+    shared = SharedByRuns(answers, port, rotation or BackendRotation())
     return await ProbeRun(access, shared, probe_of(run)).run(plans, capture=False)
 
 
@@ -118,6 +120,25 @@ async def test_a_fact_in_doubt_on_several_paths_is_read_again_once(
     doubted = {fact for fact in one.asked if one.asked.count(fact) == 2}
     assert doubted
     assert all(many.asked.count(fact) == 2 for fact in doubted)
+
+
+@pytest.mark.parametrize("name", ["ipcache-entry-missing", "endpoint-entry-missing"])
+async def test_the_next_run_looks_for_the_fault_that_one_found_wherever_its_request_goes(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(path_runner, "resolve_again", lambda plan, *_: plan)
+    run, rotation = recorded(name), BackendRotation()
+    [first] = await ended(Many(run), [run.plan], rotation)
+    assert isinstance(first.outcome, Diagnosis)
+    used = first.outcome.backend
+    assert used is not None
+    service = recorded("healthy-service-cross-node").plan
+    other = replace(used, port=used.port + 1)
+    assert service.frontend is not None
+    target = ServiceTarget("e2e/deathstar", service.frontend, (used, other))
+    [second] = await ended(Many(run), [replace(run.plan, target=target)], rotation)
+    assert second.run
+    assert [(suspect.ip, suspect.port) for suspect in second.run.suspects] == [(used.ip, used.port)]
 
 
 async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:

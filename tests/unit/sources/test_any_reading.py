@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Answer, Reading, Unavailable
-from datapath_probe.sources import curl, netns
+from datapath_probe.sources import netns
 from datapath_probe.sources.agent import (
     agent_config,
     agent_endpoint,
@@ -24,6 +24,7 @@ from datapath_probe.sources.agent import (
 )
 from datapath_probe.sources.bpf import bpftool, map_layout
 from datapath_probe.sources.client_report import ClientReport
+from datapath_probe.sources.curl.report import parse_report as parse_curl_report
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.flows.flow import Flows
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss, tc_filters, uptime
@@ -64,7 +65,7 @@ PARSERS = MAPS | {
     "sockets": (ss.parse, tuple),
     "filters of tc": (tc_filters.parse, tuple),
     "neighbor": (neighbors.parse_neighbor, neighbors.Neighbor),
-    "curl": (curl.parse_report, ClientReport),
+    "curl": (parse_curl_report, ClientReport),
 }
 REASONS = {
     EvidenceError.COMMAND_FAILED,

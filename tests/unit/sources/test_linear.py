@@ -24,7 +24,8 @@ from datapath_probe.kube.exec.agents import LARGE_REPLY_LIMIT, REPLY_LIMIT
 from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError
 from datapath_probe.kube.exec.protocol import ProtocolError, RemoteCommand
-from datapath_probe.sources import curl, parsing
+from datapath_probe.sources import parsing
+from datapath_probe.sources.curl.report import only_report
 from unit.recorded import names, recorded
 from unit.sources.golden import DATA, everything, printed
 from unit.sources.test_flows import DROP, VERDICT
@@ -173,7 +174,11 @@ def test_a_program_with_many_branches_and_constants_is_followed_in_linear_time()
 
 
 def test_every_parser_is_found() -> None:
-    assert {"netfilter.iptables.parse", "bpf.bpftool.parse_value", "curl.parse_report"} <= PARSERS.keys()
+    assert {
+        "netfilter.iptables.parse",
+        "bpf.bpftool.parse_value",
+        "curl.report.parse_report",
+    } <= PARSERS.keys()
     assert len(PARSERS) > 40
 
 
@@ -209,7 +214,7 @@ OF_EXEC: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         lambda given: failure.refused(500, given.decode(errors="replace")),
         b'exec: "curl": executable file not found in $PATH; container x is not valid for pods "y" not found',
     ),
-    "report of curl": (curl.only_report, b'{"http_code":200,"time_total":0.1}'),
+    "report of curl": (only_report, b'{"http_code":200,"time_total":0.1}'),
 }
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
-from datapath_probe.sources import curl
 from datapath_probe.sources.client_report import ClientReport, Timings
-from datapath_probe.sources.curl import CurlExit, CurlRequest
+from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.request import CurlRequest, argv
 from unit.sources.golden import answer, recordings
 
 XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.124", "10.244.0.143", "10.96.46.197"))
@@ -17,7 +17,7 @@ XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.124", "10.244.0.143", "10
 
 def report(name: str) -> ClientReport:
     """The report with this name."""
-    read = curl.parse_report(answer("curl", name))
+    read = parse_report(answer("curl", name))
     assert isinstance(read, ClientReport)
     return read
 
@@ -36,11 +36,12 @@ def test_the_builder_makes_the_recorded_command() -> None:
         local_port=24337,
         keep_body=True,
     )
-    argv, stdin = curl.argv(request)
+    words, stdin = argv(request)
     *recorded, config, from_stdin, url, its_value = recordings("curl")["delivered"].argv
     assert (config, from_stdin, url) == ("--config", "-", "--url")
     limits = ("--max-filesize", "8388608", "--limit-rate", "4194304")
-    assert argv == (*recorded, *limits, config, from_stdin)
+    now = ("=http" if word == "=http,https" else word for word in recorded)
+    assert words == (*now, *limits, config, from_stdin)
     assert stdin.decode() == f'url = "{its_value}"\nheader = "X-Ship: xwing"\n'
 
 
@@ -62,10 +63,10 @@ def test_a_request_with_a_response() -> None:
 
 def test_a_truncated_body_does_not_affect_the_report() -> None:
     recorded = answer("curl", "delivered")
-    cut = curl.parse_report(replace(recorded, stdout=b"Ship", truncated=True))
+    cut = parse_report(replace(recorded, stdout=b"Ship", truncated=True))
     assert cut == replace(report("delivered"), body=b"Ship", body_cut=True)
     without_end = replace(recorded, stderr=recorded.stderr[:-1], truncated=True)
-    unavailable = curl.parse_report(without_end)
+    unavailable = parse_report(without_end)
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
 

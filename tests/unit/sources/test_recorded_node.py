@@ -44,6 +44,7 @@ def test_the_configuration_of_the_agent() -> None:
         host_socket_lb=False,
         kube_proxy_replacement=False,
         bpf_host_routing=False,
+        host_firewall=False,
         auto_direct_node_routes=False,
         endpoint_routes=False,
         datapath_mode="veth",
@@ -57,6 +58,11 @@ def test_the_configuration_of_the_agent() -> None:
         filter_priority=1,
         monitor_flags=frozenset({"all"}),
         service_loopback=IPv4Address("169.254.42.1"),
+        masquerades=frozenset({4, 6}),
+        bpf_masquerade=False,
+        not_masqueraded=(),
+        exceptions_to_masquerading=False,
+        egress_gateway=False,
         conntrack_in_jiffies=False,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic.json_schema import JsonSchemaValue
 
 from .. import group
-from ..upgrade import DEPRECATED
+from ..status.upgrade import DEPRECATED
 from .schema import crd
 
 _HEAD = f"""\

@@ -13,9 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .. import group
-from ..spec import ProbeSpec
-from ..status import ProbeStatus
-from ..upgrade import DEPRECATED, RETIRED
+from ..spec.probe_spec import ProbeSpec
+from ..status.probe_status import ProbeStatus
+from ..status.upgrade import DEPRECATED, RETIRED
 
 _HEADER = (
     "# Made by `make crds` from operator/datapath_probe/api; `make crds-check` fails if it is out of date.\n"
@@ -25,8 +25,8 @@ _HEADER = (
 _LEFT_OUT = ("$ref", "title", "propertyNames")
 
 _COLUMNS = (
-    ("Source", "string", ".status.source", "Pod that sends the request, and its node"),
-    ("Destination", "string", ".status.destination", "Destination of the request"),
+    ("Source", "string", ".status.source", "Pods that send requests"),
+    ("Destination", "string", ".status.destination", "Destination of requests"),
     ("Verdict", "string", ".status.verdict", "Verdict of the last run"),
     ("Hop", "string", ".status.divergentHop.name", "The hop that causes the verdict"),
     ("Reason", "string", ".status.reason", "Why the verdict is not Healthy"),
@@ -50,7 +50,7 @@ class _SpecSchema(_StatusSchema):
     """The same with defaults, where they carry information."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema["default"] in (None, "", ()):
+        if schema.get("default") in (None, "", ()):
             return super().default_schema(schema)
         return GenerateJsonSchema.default_schema(self, schema)
 

@@ -13,6 +13,7 @@ from structlog.contextvars import bound_contextvars
 from ...api.probe import Probe
 from ...diagnose.run.run import PathRun
 from ...evidence.reading import Answer, Reading
+from ...publish.status.saved_run import RunKind
 from ...runs.run_result import RunRecord
 from .evidence_files import EvidenceFiles
 
@@ -29,10 +30,15 @@ class EvidenceSaver:
 
     def __init__(self, files: EvidenceFiles) -> None:
         self._files = files
-        self._waiting: asyncio.Queue[tuple[Probe, RunRecord, int]] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Probe, RunRecord, RunKind, int]] = asyncio.Queue()
+        self._unsaved: set[str] = set()  # ids of runs that wait
         self._waiting_bytes = 0  # including the run that is being saved
 
-    def put(self, probe: Probe, record: RunRecord) -> None:
+    def is_kept(self, name: str) -> bool:
+        """Whether a file of this name is kept, or is about to be saved."""
+        return self._files.is_kept(name) or any(f".{run_id}" in name for run_id in self._unsaved)
+
+    def put(self, probe: Probe, record: RunRecord, kind: RunKind) -> None:
         """Queue the run to be saved; never blocks."""
         if not record.result.bundles:
             return
@@ -43,18 +49,21 @@ class EvidenceSaver:
                 log.warning("evidence not saved", reason=reason)
             return
         self._waiting_bytes += size_bytes
-        self._waiting.put_nowait((probe, record, size_bytes))
+        self._unsaved.add(record.id)
+        self._waiting.put_nowait((probe, record, kind, size_bytes))
 
     async def serve(self) -> None:
         """Save queued runs until canceled; a failure affects one run only."""
         while True:
-            probe, record, size_bytes = await self._waiting.get()
+            probe, record, kind, size_bytes = await self._waiting.get()
             with _named(probe, record):
                 try:
-                    await asyncio.to_thread(self._files.save, probe.meta.namespace, probe.meta.name, record)
+                    meta = probe.meta
+                    await asyncio.to_thread(self._files.save, meta.namespace, meta.name, record, kind)
                 except Exception:
                     log.exception("evidence not saved")
                 finally:
+                    self._unsaved.discard(record.id)
                     self._waiting_bytes -= size_bytes
 
 

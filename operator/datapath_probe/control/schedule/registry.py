@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 
 from ...api.probe import InvalidSpec, Probe, ProbeMeta
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...publish.publisher import Publisher
+from ...runs.interfaces import Runner
 from .namespace_limit import NamespaceLimit
 from .scheduler import Scheduler
 
@@ -25,11 +26,16 @@ class Registry:
     """One method for each step in the life of a probe; none blocks."""
 
     def __init__(
-        self, scheduler: Scheduler, publisher: Publisher, limit: NamespaceLimit | None = None
+        self,
+        scheduler: Scheduler,
+        publisher: Publisher,
+        limit: NamespaceLimit | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._publisher = publisher
         self._limit = limit or NamespaceLimit()
+        self._runner = runner
         self._known: dict[str, Probe | InvalidSpec] = {}
         self._uids: dict[tuple[str, str], str] = {}  # by namespace and name
         self._terminating: set[str] = set()  # have a deletionTimestamp; a finalizer may delay their removal
@@ -102,6 +108,8 @@ class Registry:
                 del self._uids[_full_name(gone.meta)]
             self._scheduler.stop(uid)
             self._publisher.forget(gone.meta)
+            if self._runner:
+                self._runner.forget_probe(uid)
             log.info("probe removed", probe=f"{gone.meta.namespace}/{gone.meta.name}")
             if freed := self._limit.remove(gone.meta):
                 self._reschedule(self._known[freed])
@@ -123,23 +131,25 @@ class Registry:
         if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
             return
-        last_run = seen.status.last_run
+        uid, recurrence = seen.meta.uid, seen.spec.schedule.recurrence
+        last_run, promised = seen.status.last_run, seen.status.next_run_time
         if last_run and seen.status.observed_generation != seen.meta.generation:
-            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
-            return
-        self._scheduler.resume(
-            seen.meta.uid,
-            seen.spec.schedule.interval_s,
-            last_run.start_time.timestamp() if last_run else None,
-        )
-        if last_run:
+            self._scheduler.change(uid, recurrence)
+        elif last_run:
+            following = self._scheduler.resume(
+                uid, recurrence, last_run.start_time.timestamp(), promised.timestamp() if promised else None
+            )
+            if following:
+                self._publisher.resumed(seen, following)
             self._run_if_requested(seen)
+        else:
+            self._scheduler.resume(uid, recurrence, last_run=None)
 
     def _reschedule(self, seen: Probe | InvalidSpec) -> None:
         if isinstance(seen, InvalidSpec) or not self._may_run(seen):
             self._stop(seen)
         else:
-            self._scheduler.change(seen.meta.uid, seen.spec.schedule.interval_s)
+            self._scheduler.change(seen.meta.uid, seen.spec.schedule.recurrence)
 
     def _may_run(self, probe: Probe) -> bool:
         return not probe.spec.suspend and self._limit.admits(probe.meta)

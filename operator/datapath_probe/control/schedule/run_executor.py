@@ -75,10 +75,10 @@ class RunExecutor:
 
     def ended(self, result: Ended, outlook: NextRun) -> None:
         """Publish the result, then save the evidence if that is enabled."""
-        self._publisher.run_ended(result.probe, result.record, outlook)
+        kind = self._publisher.run_ended(result.probe, result.record, outlook)
         self._registry.run_ended(result.probe.meta.uid)
         if self._saver:
-            self._saver.put(result.probe, result.record)
+            self._saver.put(result.probe, result.record, kind)
 
     async def _run(self, probe: Probe, trigger: Trigger, capture: bool, slot: Slot | None) -> RunResult:
         started = self._clock()

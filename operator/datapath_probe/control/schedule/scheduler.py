@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from ...api.spec.schedule import Recurrence
 from ...api.vocabulary import Trigger
 from ...collect.fair_slots import FairSlots, Slot
 from ...runs.run_result import NextRun
@@ -55,15 +56,21 @@ class Scheduler:
         self._runs: dict[str, asyncio.Task[Any]] = {}
         self._stopped: set[str] = set()  # whose run is discarded, even if it has just ended
 
-    def resume(self, uid: str, interval_s: float, last_run: float | None) -> None:
-        """Resume a probe from its status. `last_run`: start of its last run, None if it never ran."""
+    def resume(
+        self, uid: str, recurrence: Recurrence, last_run: float | None, promised: float | None = None
+    ) -> NextRun | None:
+        """Resume a probe from its status. `last_run`: start of its last run, None if it never ran. `promised`: when its
+        next run was to start. Returns when it starts now, and how many were missed, if the status must say so.
+        """
         self._changed.set()
-        self._timetable.resume(uid, interval_s, self._clock(), last_run=last_run)
+        now = self._clock()
+        self._timetable.resume(uid, recurrence, now, last_run=last_run)
+        return self._timetable.outlook(uid, promised, now)
 
-    def change(self, uid: str, interval_s: float) -> None:
+    def change(self, uid: str, recurrence: Recurrence) -> None:
         """Run a probe immediately for its new spec, then on its new schedule."""
         self._changed.set()
-        self._timetable.change(uid, interval_s, self._clock())
+        self._timetable.change(uid, recurrence, self._clock())
 
     def run_now(self, uid: str, *, not_before: float = 0.0) -> None:
         """Run a probe once in addition to its schedule. Requests are served at most every few seconds."""

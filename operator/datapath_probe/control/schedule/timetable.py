@@ -1,22 +1,21 @@
 """When each probe runs.
 
-In: intervals, requests, and the current time of every call. Out: due runs. Called by `scheduler`. Pure.
+In: schedules, requests, and the current time of every call. Out: due runs. Called by `scheduler`. Pure.
 
-Each probe has one slot per interval, with an offset that is a hash of its uid: probes spread over the interval, and a
-restart finds the same slots. A probe has at most one run at a time; slots that pass while it cannot start are skipped
-and counted. Requested runs come in addition, but not more often than every `REQUEST_INTERVAL_MS`: a request that comes
-sooner waits, and one run serves all that wait. Times are seconds since the epoch in the interface and whole
-milliseconds inside, so that slots are counted exactly.
+The scheduled runs of a probe are due in its slots. A probe has at most one run at a time; slots that pass while it
+cannot start are skipped and counted. Requested runs come in addition, but not more often than every
+`REQUEST_INTERVAL_MS`: a request that comes sooner waits, and one run serves all that wait. Times are seconds since the
+epoch in the interface and whole milliseconds inside, so that slots are counted exactly.
 """
 
-import hashlib
 import heapq
 from dataclasses import dataclass, replace
 
+from ...api.spec.schedule import Recurrence
 from ...api.vocabulary import Trigger
 from ...runs.run_result import NextRun
+from .slots import Slots, slots_of
 
-START_WINDOW_MS = 5_000
 # A requested run shares no answers with earlier runs, and its status is written at once.
 REQUEST_INTERVAL_MS = 5_000
 # Outdated heap entries that are tolerated: without a limit, a run due in a year would stay there for a year.
@@ -38,8 +37,7 @@ class _Entry:
     run. `requested`: a further run, with its earliest start. `stopped`: the current run is the last.
     """
 
-    interval: int
-    offset: int
+    slots: Slots
     since: int
     next: int | None = None
     trigger: Trigger = Trigger.SCHEDULE
@@ -68,13 +66,6 @@ class _Entry:
         self.requested = None
         return trigger
 
-    def next_slot(self, after: int) -> int:
-        return after - (after - self.offset) % self.interval + self.interval
-
-    def count_slots(self, first: int, last: int) -> int:
-        """Number of slots in [first, last]."""
-        return max(0, (last - self.offset) // self.interval - (first - 1 - self.offset) // self.interval)
-
 
 class Timetable:
     """The schedule of all probes that are neither suspended nor invalid."""
@@ -88,26 +79,35 @@ class Timetable:
             tuple[int, str]
         ] = []  # may hold outdated pairs; the `due` of an entry is authoritative
 
-    def resume(self, uid: str, interval_s: float, now: float, *, last_run: float | None) -> float:
+    def resume(self, uid: str, recurrence: Recurrence, now: float, *, last_run: float | None) -> float:
         """Add a probe. `last_run`: start of its last run, from its status. It runs in its next slot, or within seconds
-        if it never ran or a run is overdue. Returns the due time.
+        if it never ran or an overdue run is made up. Returns the due time.
         """
-        entry = self._entries[uid] = _new_entry(uid, interval_s, now)
-        overdue = last_run is not None and entry.count_slots(_ms(last_run) + 1, _ms(now)) > 0
-        if last_run is not None and overdue:
+        entry = self._entries[uid] = _new_entry(uid, recurrence, now)
+        slots = entry.slots
+        if last_run is not None and slots.catches_up and slots.count(_ms(last_run) + 1, _ms(now)):
             entry.since = _ms(last_run) + 1
-        if last_run is None or overdue:
-            jitter = entry.offset % min(entry.interval, START_WINDOW_MS)
-            return self._schedule(uid, _ms(now) + jitter, Trigger.START)
-        return self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE)
+        elif last_run is not None:
+            return self._schedule(uid, slots.next_after(_ms(now)), Trigger.SCHEDULE)
+        return self._schedule(uid, _ms(now) + slots.start_delay, Trigger.START)
 
-    def change(self, uid: str, interval_s: float, now: float) -> None:
+    def outlook(self, uid: str, promised: float | None, now: float) -> NextRun | None:
+        """What a resumed probe's status should say, if it does not yet: its next run, and how many slots, from the
+        promised one on, passed and are not made up.
+        """
+        entry = self._entries[uid]
+        if entry.slots.catches_up or entry.next is None:
+            return None
+        skipped = entry.slots.count(_ms(promised), _ms(now)) if promised else 0
+        return NextRun(entry.next / 1000, skipped)
+
+    def change(self, uid: str, recurrence: Recurrence, now: float) -> None:
         """Handle a new spec or the end of a suspension: new slots, and a run as soon as one may be requested."""
-        entry = _new_entry(uid, interval_s, now)
+        entry = _new_entry(uid, recurrence, now)
         entry.running = uid in self._entries and self._entries[uid].running
         self._entries[uid] = entry
         if not entry.running:
-            self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE)
+            self._schedule(uid, entry.slots.next_after(_ms(now)), Trigger.SCHEDULE)
         self.request(uid, Trigger.SPEC_CHANGE, now)
 
     def request(self, uid: str, trigger: Trigger, now: float, *, not_before: float = 0.0) -> None:
@@ -154,12 +154,12 @@ class Timetable:
             del self._entries[uid]
             return NextRun(None)
         entry.running = False
-        skipped = max(0, entry.count_slots(entry.since, _ms(now)) - 1)
+        skipped = max(0, entry.slots.count(entry.since, _ms(now)) - 1)
         entry.since = _ms(now) + 1
         if entry.requested is not None:  # the interval may have begun meanwhile
             at, trigger = entry.requested
             entry.requested = max(at, _ms(now), self._served.get(uid, 0) + REQUEST_INTERVAL_MS), trigger
-        return NextRun(self._schedule(uid, entry.next_slot(_ms(now)), Trigger.SCHEDULE), skipped)
+        return NextRun(self._schedule(uid, entry.slots.next_after(_ms(now)), Trigger.SCHEDULE), skipped)
 
     def next_due(self) -> float | None:
         """The time of the earliest due run; None if nothing is scheduled."""
@@ -179,7 +179,7 @@ class Timetable:
             if entry.requested is not None:
                 entry.requested = min(entry.requested[0], _ms(now)), entry.requested[1]
             if entry.next is not None:
-                self._schedule(uid, min(entry.next, entry.next_slot(_ms(now))), entry.trigger)
+                self._schedule(uid, min(entry.next, entry.slots.next_after(_ms(now))), entry.trigger)
 
     def _noted(self, run: Due, now: int) -> Due:
         """The run; if it is a requested one, its start is noted."""
@@ -207,10 +207,8 @@ class Timetable:
         return due
 
 
-def _new_entry(uid: str, interval_s: float, now: float) -> _Entry:
-    interval = _ms(interval_s)
-    offset = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) % interval
-    return _Entry(interval, offset, since=_ms(now) + 1)
+def _new_entry(uid: str, recurrence: Recurrence, now: float) -> _Entry:
+    return _Entry(slots_of(uid, recurrence), since=_ms(now) + 1)
 
 
 def _ms(seconds: float) -> int:

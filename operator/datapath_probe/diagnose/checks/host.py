@@ -9,6 +9,7 @@ from typing import Final
 
 from ...addresses import IpAddress
 from ...api.reasons import Reason
+from ...api.vocabulary import Encapsulation
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...plan.plan import NodeFacts
@@ -51,7 +52,9 @@ def check_ipcache_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
     host = context.backend.host if context.backend else None
     if host is None:
         return _world(context, expected)
-    intent = ExpectedRecord(context.address, _identities(host, expected.node), behind=(), tunneled=False)
+    tunneled = context.path.encapsulation is not Encapsulation.NONE
+    behind = host.cilium.internal_ips if tunneled and host.cilium else ()
+    intent = ExpectedRecord(context.address, _identities(host, expected.node), behind, tunneled)
     return judge_record(context, expected, intent, identity_counts=True)
 
 
@@ -97,14 +100,17 @@ def check_endpoint_lookup(context: CheckContext, expected: ExpectedHop) -> Findi
 
 
 def check_node_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """Packets to a node are not encapsulated."""
+    """The route to the address itself, or to its node if packets are encapsulated."""
     assert context.backend is not None
     assert context.backend.host is not None  # the path has this hop only to another node
-    return judge_route(context, expected, context.backend.host, context.address, context.connection.replied)
+    address = context.address if context.path.encapsulation is Encapsulation.NONE else None
+    return judge_route(context, expected, context.backend.host, address, context.connection.replied)
 
 
 def check_reply_routing(context: CheckContext, expected: ExpectedHop) -> Finding:
-    """With native routing, replies go to the pod's address; otherwise requests are masqueraded to its node's."""
+    """With native routing, replies go to the pod's address; otherwise to its node's, in a tunnel or since requests are
+    masqueraded.
+    """
     routed = context.config.routing_mode != "tunnel"
     address = context.source.ip if routed else None
     finding = judge_route(context, expected, context.source.node, address, context.connection.replied)

@@ -8,13 +8,14 @@ from ...api.reasons import Reason
 from ...api.vocabulary import HopVerdict
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
+from ...plan.plan import AddressTarget
 from ...sources.client_report import ClientFailure, ClientReport
 from ..context import CheckContext
 from ..datapath.listed_addresses import wrongly_listed
 from ..finding.finding import Finding
 from ..finding.hop_check import HopCheck
-from .dns_path import Queries, first_fault, judge_dns_path, queries
 from .service import balances_as_planned
+from .subpaths.dns_path import Queries, first_fault, judge_dns_path, queries
 
 # The shortest timeout of resolvers, and the default one.
 _ANSWERED_S, _UNANSWERED_S = 1.0, 5.0
@@ -23,9 +24,9 @@ _OTHER_RESOLVERS = ("Default", "None")
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """The addresses that the name should resolve to, with their text and facts."""
+    """The addresses that the name should resolve to, with their text and facts. `addresses` None: not known."""
 
-    addresses: frozenset[IpAddress]
+    addresses: frozenset[IpAddress] | None
     text: str
     facts: Mapping[str, str]
 
@@ -45,8 +46,10 @@ def check_name_resolution(context: CheckContext, expected: ExpectedHop) -> Findi
 
 
 def _expected(context: CheckContext) -> _Expected:
-    """The ClusterIP; for a headless Service, its endpoints."""
+    """The ClusterIP; for a headless Service, its endpoints; for a name outside the cluster, any address."""
     frontend = context.plan.frontend
+    if isinstance(context.plan.target, AddressTarget):
+        return _Expected(None, "an address outside the cluster", {})
     if frontend:
         text = f"the ClusterIP of the Service, {frontend.ip}"
         return _Expected(frozenset({frontend.ip}), text, {"clusterIP": str(frontend.ip)})
@@ -58,7 +61,7 @@ def _expected(context: CheckContext) -> _Expected:
 def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, right: _Expected) -> Finding:
     """curl had no address to connect to."""
     hop.observed("curl got no address", _facts(report))
-    if not right.addresses:
+    if right.addresses is not None and not right.addresses:
         message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
         return hop.broken(Reason.NO_READY_BACKENDS, message)
     reason, message, cause = _why_unresolved(context, hop, report)
@@ -71,7 +74,11 @@ def _unexpected_address(
     """curl reports the address that it connected to, even if its socket was translated to a backend."""
     called = report.remote_ip or _called(context)
     backends = () if report.remote_ip else context.plan.backends
-    if not called or called in right.addresses | {backend.ip for backend in backends}:
+    if (
+        not called
+        or right.addresses is None
+        or called in right.addresses | {backend.ip for backend in backends}
+    ):
         return None
     hop.observed(f"curl connected to {called}", {**_facts(report), "remoteIP": str(called)})
     return hop.broken(

@@ -8,7 +8,7 @@ from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
-from ...plan.plan import PodFacts
+from ...plan.plan import NodeFacts
 from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
@@ -50,7 +50,8 @@ def check_overlay_decapsulation(context: CheckContext, expected: ExpectedHop) ->
         names = ", ".join(flag.name or "" for flag in CtFlag if flag in incoming.flags)
         hop.observed("packets of this connection came out of the tunnel", {"conntrackFlags": names})
     finding = _device(context, hop) or _program(context, hop, FROM_OVERLAY, Direction.INGRESS)
-    return _unless_lost(context, hop, finding, context.source, context.destination)
+    assert context.backend is not None  # the path has these hops only with a destination
+    return _unless_lost(context, hop, finding, context.source.node, context.backend.place)
 
 
 def check_reply_encapsulation(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -66,7 +67,8 @@ def check_reply_decapsulation(context: CheckContext, expected: ExpectedHop) -> F
     hop = _hop(context, expected, FROM_OVERLAY)
     _observe_reply(context, hop)
     finding = _program(context, hop, FROM_OVERLAY, Direction.INGRESS)
-    return _unless_lost(context, hop, finding, context.destination, context.source)
+    assert context.backend is not None  # the path has these hops only with a destination
+    return _unless_lost(context, hop, finding, context.backend.place, context.source.node)
 
 
 def _hop(context: CheckContext, expected: ExpectedHop, program: str) -> HopCheck:
@@ -126,14 +128,14 @@ def _unless_lost(
     context: CheckContext,
     hop: HopCheck,
     finding: Finding,
-    sender: PodFacts | None,
-    receiver: PodFacts | None,
+    sender: NodeFacts | None,
+    receiver: NodeFacts | None,
 ) -> Finding:
     """The finding, unless tunnel packets do not reach the program, or the program can't pass them on."""
     assert sender is not None
-    assert receiver is not None  # the path has these hops only with a destination
-    node, packet = hop.expected.node, tunnel_packet(context, sender.node, receiver.node)
-    arrived = uplinks(context, sender.node, receiver.node, of=node)
+    assert receiver is not None  # an end of a tunnel is a known node
+    node, packet = hop.expected.node, tunnel_packet(context, sender, receiver)
+    arrived = uplinks(context, sender, receiver, of=node)
     faults = [filtered(context, node, ARRIVING, arriving_at(packet, arrived)) if packet else None]
     for device in sorted(arrived):
         faults.append(foreign_programs_dropping(context, node, device, Direction.INGRESS))

@@ -15,6 +15,7 @@ from .interface import check_destination_interface, check_source_interface
 from .ipam import check_ipam
 from .ipcache import check_ipcache_lookup, check_reply_ipcache
 from .name_resolution import check_name_resolution
+from .outside import check_cluster_exit, check_masquerade
 from .overlay import (
     check_overlay_decapsulation,
     check_overlay_encapsulation,
@@ -53,6 +54,8 @@ REGISTRY: Final = Registry(
         HopName.OVERLAY_ENCAPSULATION: check_overlay_encapsulation,
         HopName.NODE_ROUTING: check_node_routing,
         HopName.OVERLAY_DECAPSULATION: check_overlay_decapsulation,
+        HopName.MASQUERADE: check_masquerade,
+        HopName.CLUSTER_EXIT: check_cluster_exit,
         HopName.SOURCE_IDENTITY: check_source_identity,
         HopName.ENDPOINT_LOOKUP: check_endpoint_lookup,
         HopName.DESTINATION_PROGRAM: check_destination_program,

@@ -13,6 +13,7 @@ from ..netstack import host_sockets
 from ..netstack.pod_sockets import listens, overflow, unread
 from ..run.redaction import without_values
 
+_OUTSIDE = "the host, or something else beyond the node,"
 _ENDED_EARLY = (ClientFailure.NO_RESPONSE, ClientFailure.CUT_SHORT)
 
 
@@ -20,8 +21,10 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     """Compare curl's report with what came from the pod according to conntrack."""
     hop = context.hop(expected, context.plan.destination)
     wanted = " or ".join(map(str, context.plan.expect.statuses)) or "2xx"
-    asked = f"{context.plan.request.method} {without_values(context.plan.request.path)}"
-    hop.intent("not reached" if context.plan.expect.denied else f"HTTP {wanted}", {"request": asked})
+    request = context.plan.request
+    asked = "connect" if request.connects_only else f"{request.method} {without_values(request.path)}"
+    expected_text = "the connection is established" if request.connects_only else f"HTTP {wanted}"
+    hop.intent("not reached" if context.plan.expect.denied else expected_text, {"request": asked})
     report = context.report
     if report is None:
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, "the request is in flight"))
@@ -30,11 +33,11 @@ def check_destination_response(context: CheckContext, expected: ExpectedHop) -> 
     hop.observed(_reported(report), _facts(report))
     if context.plan.expect.denied:
         return _unexpected(context, hop, report)
+    if report.responded and context.outcome.met is False:
+        other = f", although {_not_reached(context)}" if context.connection.answered_by_other else ""
+        return hop.broken(context.outcome.reason, f"{context.outcome.message}{other}")
     if report.answered:
-        if context.outcome.met is False:
-            other = f", although {_not_reached(context)}" if context.connection.answered_by_other else ""
-            return hop.broken(context.outcome.reason, f"{context.outcome.message}{other}")
-        return hop.ok(f"HTTP {report.status} in {report.timings.total * 1000:.1f} ms")
+        return hop.ok(f"{report.result_text} in {report.timings.total * 1000:.1f} ms")
     return _failed(context, hop, report)
 
 
@@ -70,7 +73,13 @@ def _why_refused(context: CheckContext) -> str:
         return f"a RST was received, although {_not_reached(context)}"
     listening = listens(context) if context.to_endpoint else host_sockets.listens(context)
     why = {True: ", although a process listens on that port", False: ", no process listens on that port"}
-    who = "the pod" if context.to_endpoint else "the host"
+    who = (
+        "the pod"
+        if context.to_endpoint
+        else "the host"
+        if context.backend and context.backend.host
+        else _OUTSIDE
+    )
     return f"{who} replied with a RST{why[listening] if listening is not None else ''}"
 
 
@@ -101,7 +110,7 @@ def _unanswered_in_time(context: CheckContext, report: ClientReport) -> bool:
 
 
 def _reported(report: ClientReport) -> str:
-    return f"HTTP {report.status}" if report.answered else report.error_text
+    return report.result_text if report.answered else report.error_text
 
 
 def _facts(report: ClientReport) -> dict[str, object]:
@@ -109,6 +118,7 @@ def _facts(report: ClientReport) -> dict[str, object]:
     phases = {
         "nameLookup": timings.name_lookup,
         "connect": timings.connect,
+        **({"tls": timings.tls} if timings.tls else {}),
         "firstByte": timings.first_byte,
         "total": timings.total,
     }

@@ -31,7 +31,7 @@ from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..lookup.service_frontend import ServiceEntry, address_of
-from .unready_endpoints import unready_pods, why_unready
+from .subpaths.unready_endpoints import unready_pods, why_unready
 
 # With these flags, packets to the Service do not go to its backends.
 _REDIRECTED = {

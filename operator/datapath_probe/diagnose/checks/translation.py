@@ -12,7 +12,13 @@ from ...plan.path import ExpectedHop
 from ...plan.plan import Backend, Frontend
 from ...sources.maps import conntrack, lbmap
 from ..context import CheckContext
-from ..datapath.service_backends import COMPARED_BACKENDS, frontend_of, has_affinity, master_at, programmed_of
+from ..datapath.service_backends import (
+    COMPARED_BACKENDS,
+    frontend_of,
+    has_affinity,
+    master_at,
+    programmed_of,
+)
 from ..datapath.service_master_slot import reverse_nat_of
 from ..datapath.socket_lb import socket_lb_fault, sockets_unread
 from ..failure_model.effect import Defect

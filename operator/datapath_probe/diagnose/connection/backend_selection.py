@@ -10,7 +10,7 @@ from itertools import chain
 from ...addresses import family_of
 from ...evidence.reading import Absent
 from ...plan.path import socket_lb_of, stays_inside
-from ...plan.plan import Backend, Plan, PodTarget
+from ...plan.plan import AddressTarget, Backend, Plan, PodTarget
 from ...sources.agent.agent_config import AgentConfig
 from ...sources.maps import lbmap
 from ...sources.maps.conntrack import CtEntry
@@ -39,8 +39,12 @@ def selection_for(plan: Plan, config: AgentConfig) -> BackendSelection:
 
 
 def only_backend(plan: Plan) -> Backend | None:
-    """The backend that needs no selection: the pod itself."""
-    return plan.target.backend if isinstance(plan.target, PodTarget) else None
+    """The backend that needs no selection: the pod itself, or the address outside the cluster."""
+    if isinstance(plan.target, PodTarget):
+        return plan.target.backend
+    if isinstance(plan.target, AddressTarget):
+        return next(iter(plan.target.backends), None)
+    return None
 
 
 def by_address(entries: ConntrackEntries) -> Connection:
@@ -49,11 +53,26 @@ def by_address(entries: ConntrackEntries) -> Connection:
 
 
 def by_name(entries: ConntrackEntries) -> Connection:
-    """A headless Service: curl selects one of the addresses and reports it."""
-    report = entries.report
-    reported = (backend for backend in entries.plan.backends if report and backend.ip == report.remote_ip)
+    """A headless Service or a host outside the cluster: curl selects one of the addresses and reports it."""
+    plan, report = entries.plan, entries.report
+    if isinstance(plan.target, AddressTarget):
+        return _outside(entries, plan.target)
+    reported = (backend for backend in plan.backends if report and backend.ip == report.remote_ip)
     chosen = next(reported, None)
     return Connection(chosen) if chosen else by_entry(entries)
+
+
+def _outside(entries: ConntrackEntries, target: AddressTarget) -> Connection:
+    """The address that curl connected to, or the last one that it tried and that packets were sent to."""
+    report = entries.report
+    if report is None or not (report.remote_ip or report.tried):
+        return Connection()
+    ips = (report.remote_ip,) if report.remote_ip else tuple(reversed(report.tried[:MAX_CANDIDATES]))
+    backends = [
+        Backend(ip, target.port, target=None) for ip in ips if ip and family_of(ip) is entries.plan.family
+    ]
+    sent = (one for one in backends if isinstance(entries.outgoing(one)[0], CtEntry))
+    return Connection(next(sent, None) or next(iter(backends), None))
 
 
 def by_socket(entries: ConntrackEntries) -> Connection:
@@ -69,22 +88,37 @@ def by_socket(entries: ConntrackEntries) -> Connection:
 
 
 def by_service_entry(entries: ConntrackEntries) -> Connection:
-    """Per-packet load balancing: the SVC entry has the ID of the backend."""
-    plan, node = entries.plan, entries.source_node
+    """Per-packet load balancing: the SVC entry has the ID of the backend. An entry that an earlier connection created a
+    few seconds ago does not show that this one used it, because the datapath records packets every 5 s
+    (`CT_REPORT_INTERVAL`); a new connection to its backend shows that.
+    """
+    plan = entries.plan
     assert plan.frontend is not None  # only Services are balanced
     address = plan.frontend.ip, plan.frontend.number
     for backend in plan.backends[:MAX_CANDIDATES]:  # a few more lookups cost less than another round trip
         entries.outgoing(backend)
         entries.incoming(backend)
     service = entries.service(*address)
-    if not isinstance(service, CtEntry):
-        return Connection(service=service, untranslated_entry=entries.untranslated(*address))
-    facts = {"backendID": str(service.backend_id), "revNAT": str(service.rev_nat_id)}
-    record = entries.reader.read(
-        lbmap.backend(node, service.backend_id, family_of(address[0])), lbmap.parse_backend
-    )
-    chosen = _backend(plan, record) if isinstance(record, lbmap.BackendRecord) else None
-    return Connection(chosen, service, service_facts=facts)
+    if isinstance(service, CtEntry):
+        return Connection(_of_entry(entries, service), service, service_facts=_facts(service))
+    older = entries.older_service(*address)
+    selected = _of_entry(entries, older) if older else None
+    if older and selected and isinstance(entries.outgoing(selected)[0], CtEntry):
+        return Connection(selected, older, service_facts=_facts(older))
+    return Connection(service=service, untranslated_entry=entries.untranslated(*address))
+
+
+def _of_entry(entries: ConntrackEntries, entry: CtEntry) -> Backend | None:
+    """The backend of a SVC entry."""
+    assert entries.plan.frontend is not None  # only Services are balanced
+    family = family_of(entries.plan.frontend.ip)
+    fact = lbmap.backend(entries.source_node, entry.backend_id, family)
+    record = entries.reader.read(fact, lbmap.parse_backend)
+    return _backend(entries.plan, record) if isinstance(record, lbmap.BackendRecord) else None
+
+
+def _facts(entry: CtEntry) -> dict[str, str]:
+    return {"backendID": str(entry.backend_id), "revNAT": str(entry.rev_nat_id)}
 
 
 def by_entry(entries: ConntrackEntries) -> Connection:
@@ -108,7 +142,7 @@ def _source_itself(entries: ConntrackEntries) -> Backend | None:
     """
     plan, report = entries.plan, entries.report
     only = plan.backends[0] if len(plan.backends) == 1 else None
-    answered = report is not None and report.answered
+    answered = report is not None and report.responded
     return (
         only if only and answered and stays_inside(plan, only, socket_lb_of(plan, entries.config)) else None
     )

@@ -113,8 +113,8 @@ class Connection:
 
     @property
     def delivered(self) -> bool:
-        """curl got a complete response."""
-        return self.report is not None and self.report.answered and self.report.status > 0
+        """curl got a complete response, or what it refuses in place of one, or the connection that it wanted."""
+        return self.report is not None and self.report.connected and self.report.responded
 
     @property
     def refused(self) -> bool:
@@ -137,6 +137,11 @@ class Connection:
             and TcpFlag.RST in entry.rx_flags
             and TcpFlag.SYN not in entry.rx_flags
         )
+
+    @property
+    def rejected(self) -> bool:
+        """A RST reached the source's node, according to conntrack or events."""
+        return self.syn_rejected or self.events.refused
 
     @property
     def client_reset(self) -> bool:
@@ -240,7 +245,7 @@ _MARKS = (
     _Mark(
         Stage.REPLIED,
         lambda c: c.reply_witness,
-        lambda c: c.replied and (c.answered or not c.syn_rejected) and not c.answered_by_other,
+        lambda c: c.replied and (c.answered or not c.rejected) and not c.answered_by_other,
     ),
     _Mark(Stage.CONNECTED, lambda c: c.report, lambda c: c.connected and not c.is_of_another),
     _Mark(Stage.DELIVERED, lambda c: c.report, lambda c: c.delivered and not c.is_of_another),

@@ -48,8 +48,19 @@ class ConntrackEntries:
 
     def service(self, ip: IpAddress, port: int) -> Trace:
         """The SVC entry of this Service address, which has the ID of the selected backend."""
+        entry, _ = self._of_this_run(self._service(ip, port))
+        if isinstance(entry, CtEntry) and not _is_backend_id(entry.backend_id):
+            return Unavailable(Reason.UNPARSABLE_OUTPUT, "conntrack: the ID of the backend is out of range")
+        return entry
+
+    def older_service(self, ip: IpAddress, port: int) -> CtEntry | None:
+        """The SVC entry of the same key, whenever a packet was last recorded."""
+        entry = self.reader.read(self._service(ip, port), conntrack.parse)
+        return entry if isinstance(entry, CtEntry) and _is_backend_id(entry.backend_id) else None
+
+    def _service(self, ip: IpAddress, port: int) -> Fact:
         client, client_port = self.plan.source.ip, self.run.request.local_port
-        return self._of_this_run(conntrack.service_entry(self.source_node, client, client_port, ip, port))[0]
+        return conntrack.service_entry(self.source_node, client, client_port, ip, port)
 
     def untranslated(self, ip: IpAddress, port: int) -> Trace:
         """The OUT entry to the Service's own address, which an untranslated connection creates."""
@@ -82,6 +93,11 @@ class ConntrackEntries:
 
     def _of_this_run(self, fact: Fact) -> Dated:
         return of_this_run(fact, self.run.request, self.reader)
+
+
+def _is_backend_id(number: int) -> bool:
+    """Whether the number fits into an ID: the field of the entry is longer."""
+    return number < 1 << 32
 
 
 def client_address(

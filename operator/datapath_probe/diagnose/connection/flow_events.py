@@ -95,7 +95,7 @@ def observe(
         _watch(reader, run.plan, nodes)
     elif report and run.second_look:
         return _reported(reader, run, nodes, destination_node)
-    elif report and not report.answered:
+    elif report and not report.responded:
         _mark_newest(reader, run.plan, nodes)
     return Events()
 

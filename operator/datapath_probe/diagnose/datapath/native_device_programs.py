@@ -16,6 +16,7 @@ from ...sources.bpf import bpftool
 from ...sources.bpf.bpftool import AttachKind, Attachment, Direction, PinnedLink
 from ...sources.iproute2.links import CILIUM_HOST
 from ..context import CheckContext
+from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
 from ..lookup.attached_programs import Hook
@@ -36,6 +37,21 @@ def faults_at_uplinks(context: CheckContext, sender: NodeFacts, receiver: NodeFa
         for device in sorted(uplinks(context, sender, receiver, of=node.name)):
             fault = _fault(context, Hook(node.name, device, direction, program))
             yield replace(fault, node=node.name) if isinstance(fault, Contradiction) else fault
+
+
+def fault_at_exit(context: CheckContext, node: str, device: str | None) -> Fault:
+    """A missing program at the device where packets leave the cluster, which would masquerade them."""
+    if device is None:
+        return None
+    hook = Hook(node, device, Direction.EGRESS, TO_NETDEV)
+    attached = context.reader.read(hook.attached, bpftool.parse_attached)
+    if isinstance(attached, Unavailable):
+        return attached
+    chain = [one for one in attached if one.direction is hook.direction]
+    if any(bpftool.is_program(one.program, hook.program) for one in chain):
+        return not_held(context, hook, chain)
+    message = f"{hook.program}, which masquerades packets, is not attached to {device} on {node}"
+    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NOT_MASQUERADED,), (hook.attached,))
 
 
 def _fault(context: CheckContext, hook: Hook) -> Fault:

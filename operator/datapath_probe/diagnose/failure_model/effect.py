@@ -38,6 +38,9 @@ class Defect(StrEnum):
     NOT_TRANSLATED = "no backend is selected"
     NOT_TRANSLATED_BACK = "replies keep the backend's address"
     OTHER_BACKEND = "packets go to an address that is not a ready backend"
+    # out of the cluster
+    NOT_MASQUERADED = "packets leave with the pod's own address"
+    WRONGLY_MASQUERADED = "packets leave with an address that is not the node's"
     # identity and location of a pod
     WRONG_IDENTITY = "the address has another identity"
     MISROUTED = "packets are sent to another node or device"

@@ -158,6 +158,19 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
         Defect.BYPASSED: _lost(at(SENT)),
         Defect.TAIL_CALL_MISSING: _lost(at(SENT)),
     },
+    # No router beyond the node knows the pods' addresses: replies are lost.
+    HopName.MASQUERADE: {
+        Defect.NOT_MASQUERADED: _lost(at(SENT)),
+        Defect.WRONGLY_MASQUERADED: _lost(at(SENT)),
+        Defect.NOT_HELD: _NOT_HELD,
+    },
+    HopName.CLUSTER_EXIT: {
+        **_BETWEEN_NODES,
+        Defect.FILTERED: _REJECTING,
+        Defect.HOST_ANSWERS_LOST: _lost(
+            at(), at(SENT), shows_as=frozenset({Reason.CONNECTION_REFUSED, Reason.NO_RESPONSE})
+        ),
+    },
     HopName.SOURCE_IDENTITY: {
         Defect.WRONG_IDENTITY: _passed(at(SENT), shows_as=_DENIAL, judged_elsewhere=_INGRESS),
     },

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, Locality, ProbeVerdict
 from ...evidence.fact import Fact
-from ...plan.other_backends import OtherBackend
+from ...plan.other_backends import Looks
 from ...plan.plan import Backend, Plan
 from ...sources.agent.map_pressure import CountedMap
 from ...sources.client_report import ClientReport
@@ -21,8 +21,8 @@ class Diagnosis:
 
     `needs_second_look`: a contradiction was read only once; read the facts of `confirm` again. `events_to_reread`:
     event facts that may show more a moment later. `unread`: (tool, reason) of each answer that could not be parsed.
-    `faulty_others`: the backends among those looked at besides the request's that may not be reached. `map_pressure`:
-    the share of used entries of the path's maps.
+    `looks`: what was found of the request's backend and of those looked at besides it. `map_pressure`: the share of
+    used entries of the path's maps.
     """
 
     plan: Plan
@@ -45,5 +45,5 @@ class Diagnosis:
     needs_second_look: bool = False
     events_to_reread: tuple[Fact, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
-    faulty_others: frozenset[OtherBackend] = frozenset()
+    looks: Looks = field(default_factory=Looks)
     map_pressure: Mapping[CountedMap, float] = field(default_factory=dict)

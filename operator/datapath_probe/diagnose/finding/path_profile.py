@@ -76,9 +76,12 @@ class ObservedPathProfile:
 
 
 def merged(profiles: Sequence[ObservedPathProfile]) -> ObservedPathProfile:
-    """The common profile of all paths of a run, which have the same destination."""
+    """The common profile of all paths of a run. A path to a Service decides about load balancing: further paths may
+    lead to its backends directly.
+    """
+    balanced = (profile for profile in profiles if profile.load_balancing is not LoadBalancing.NONE)
     return replace(
-        profiles[0],
+        next(balanced, profiles[0]),
         sources=_union(profile.sources for profile in profiles),
         backends=_union(profile.backends for profile in profiles),
         backend_count=max(profile.backend_count for profile in profiles),

@@ -100,9 +100,12 @@ def _dropped_on_input(
 
 
 def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
-    """The packet as it reaches another node: in tunnel mode with the address of the pod's node, and any port."""
+    """The packet as it reaches another node: in tunnel mode, but outside the tunnel, with the address of the pod's node
+    and any port.
+    """
     node_ips = context.wire_ips(ends.sender)
-    if context.config.routing_mode != "tunnel" or ends.from_host or not ends.to_host or not node_ips:
+    outside = context.config.routing_mode == "tunnel" and context.path.encapsulation is Encapsulation.NONE
+    if not outside or ends.from_host or not ends.to_host or not node_ips:
         return packet
     return replace(packet, source=node_ips[0], source_port=None)
 

@@ -25,7 +25,7 @@ from ...evidence.store import Evidence
 from ...plan.endpoint_churn import EndpointChurn
 from ...plan.other_backends import OtherBackend
 from ...plan.plan import CannotRun, Plan
-from ...sources.curl import only_report
+from ...sources.curl.report import only_report
 from ...sources.parsing import line
 from .redaction import starred, without_l7, without_values
 from .run import PathRun, Request
@@ -83,6 +83,8 @@ class Bundle:
         }
         if run.others:
             document["others"] = _OTHERS.dump_python(run.others, mode="json")
+        if run.suspects:
+            document["suspects"] = _OTHERS.dump_python(run.suspects, mode="json")
         if run.windows != DEFAULT:
             document["windows"] = asdict(run.windows)
         return _JSON.dump_json(document, indent=1)
@@ -106,6 +108,7 @@ class Bundle:
                     second_look=bool(document["secondLook"]),
                     view_age_s=_number(document["viewAge"]),
                     others=_OTHERS.validate_python(document.get("others", ())),
+                    suspects=_OTHERS.validate_python(document.get("suspects", ())),
                     destination_churn=_CHURN.validate_python(document["behind"]),
                     dns_churn=_CHURN.validate_python(document["dns"]),
                     windows=_windows(document.get("windows", {})),
@@ -131,7 +134,7 @@ def _current(document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
         case 2:
             return document, ()
         case other:
-            raise NotABundleError(f"format {other!r}, this version reads 1 to {FORMAT}")
+            raise NotABundleError(f"format {line(repr(other))}, this version reads 1 to {FORMAT}")
 
 
 def _in_words(error: ValidationError) -> str:

@@ -29,7 +29,7 @@ class PathRun:
     objects may have changed unseen since. `hanging`: the request has been in flight for longer than successful ones.
     `destination_churn`, `dns_churn`: changes of the endpoints of the destination's Service, and of the cluster's DNS,
     at the second look. `windows`: how long a change counts as in transition. `others`: the backends to look at besides
-    the one that the request uses.
+    the one that the request uses; `suspects`: those of them of which an earlier run found something wrong.
     """
 
     plan: Plan
@@ -40,6 +40,7 @@ class PathRun:
     view_age_s: float = 0.0
     hanging: bool = False
     others: tuple[OtherBackend, ...] = ()
+    suspects: tuple[OtherBackend, ...] = ()
     destination_churn: EndpointChurn | None = None
     dns_churn: EndpointChurn | None = None
     windows: Windows = DEFAULT

@@ -21,6 +21,7 @@ _DECISIVE = {
     "kube_proxy_replacement": "kube-proxy-replacement",
     "endpoint_routes": "enable-endpoint-routes",
     "bpf_host_routing": "BPF host routing",
+    "host_firewall": "host firewall",
     "auto_direct_node_routes": "auto-direct-node-routes",
     "ipv6": "enable-ipv6",
     "service_loopback": "ipv4-service-loopback-address",

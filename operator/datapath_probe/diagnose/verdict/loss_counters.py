@@ -9,6 +9,7 @@ at all while packets of this connection were sent. Counted drops are a hint for 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ...api.reasons import Reason
 from ...api.vocabulary import Encapsulation, HopName
 from ...evidence.fact import Fact
 from ...plan.path import ExpectedPath
@@ -31,10 +32,11 @@ _SHOWN_DROPS = 3
 
 @dataclass(frozen=True, slots=True)
 class WireLoss:
-    """No packet arrived between two tunnel devices. `segment`: the segment of the path; `message`: the counters."""
+    """No packet arrived: between two tunnel devices, or from outside the cluster. `message`: what shows it."""
 
     segment: Segment
     message: str
+    reason: Reason = Reason.LOST_BETWEEN_NODES
 
 
 def read_counters(reader: EvidenceReader, path: ExpectedPath) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from ...api.path_profile import BACKENDS_LIMIT
 from ...api.reasons import Reason
+from ...api.status.path_profile import BACKENDS_LIMIT
 from ...api.vocabulary import HopName, HopVerdict, LoadBalancing, Witness
 from ...evidence.reading import Unavailable
 from ...sources.agent.agent_config import AgentConfig

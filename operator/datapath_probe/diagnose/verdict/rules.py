@@ -208,7 +208,7 @@ def observed_failure(given: VerdictInput) -> Verdict | None:
 def failure_not_followed(given: VerdictInput) -> Verdict | None:
     """The request failed, and no check follows the packets beyond some hop: Unknown.
 
-    After the rules that name an earlier hop. `lost_between_nodes` reports a loss between the nodes before that hop.
+    After the rules that name an earlier hop. `lost_on_the_wire` reports a loss between the nodes before that hop.
     """
     start, loss = given.not_followed, given.wire_loss
     if start is None or (loss and given.is_followed_to(loss.segment.before)):
@@ -229,13 +229,14 @@ def policy_not_enforced(given: VerdictInput) -> Verdict | None:
     return with_lost_events(given, verdict)
 
 
-def lost_between_nodes(given: VerdictInput) -> Verdict | None:
-    """Packets left one node's tunnel device, and none arrived at the other's: Broken, between the two.
+def lost_on_the_wire(given: VerdictInput) -> Verdict | None:
+    """Packets left a node, and none arrived at the other one, or none came back from outside: Broken, between the two.
 
-    Before `lost_in_transit`, because device counters narrow the segment further than conntrack entries.
+    Before `lost_in_transit`, because device counters and the kernel's conntrack narrow the segment further than
+    Cilium's conntrack entries.
     """
     loss = given.wire_loss
-    return lost_in(given, loss.segment, Reason.LOST_BETWEEN_NODES, loss.message) if loss else None
+    return lost_in(given, loss.segment, loss.reason, loss.message) if loss else None
 
 
 def lost_in_transit(given: VerdictInput) -> Verdict:
@@ -265,7 +266,7 @@ RULES: tuple[Rule, ...] = (
     observed_failure,
     failure_not_followed,
     policy_not_enforced,
-    lost_between_nodes,
+    lost_on_the_wire,
     lost_in_transit,
 )
 

@@ -13,12 +13,14 @@ from importlib.resources import files
 from ipaddress import IPv4Address, ip_address
 from typing import Final
 
+from ...addresses import IpFamily
 from ...evidence.delivery import delivery
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...sources import kernel_counters
 from ...sources.agent import agent_config, map_pressure
 from ...sources.maps.map_keys import MAP_KEYS
+from ...sources.netfilter import kernel_conntrack, masquerade_rules
 from ...sources.netns import FOLDER as NAMESPACES
 from . import scripts
 from .bpf_filter import connection_filter
@@ -223,6 +225,11 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.SOCKETS: lambda f: ("ss", "-H", "-t", "-a", "-n", "sport", "=", f":{f.number('port')}"),
     FactKind.IPTABLES_RULES: _iptables,
     FactKind.NFTABLES_RULES: lambda _: _perl("nftables"),
+    FactKind.MASQUERADE_RULES: lambda f: (
+        *("iptables" if f.number("family") == IpFamily.IPV4 else "ip6tables", "-t", "nat"),
+        *("-S", masquerade_rules.CHAIN),
+    ),
+    FactKind.KERNEL_CONNTRACK_ENTRY: lambda f: (*_perl("conntrack"), kernel_conntrack.question(f).hex()),
     FactKind.XFRM_POLICIES: lambda _: ("ip", "-s", "xfrm", "policy", "list"),
     FactKind.XFRM_DEFAULTS: lambda _: ("ip", "xfrm", "policy", "getdefault"),
     FactKind.XFRM_STATES: lambda _: ("ip", "xfrm", "state", "list", "nokeys"),

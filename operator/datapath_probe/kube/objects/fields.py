@@ -101,6 +101,12 @@ def _distinct(
     return tuple(dict.fromkeys(sorted(found, key=lambda parsed: parsed.version)))
 
 
+def controller(value: object) -> str:
+    """The uid of the object that controls this one; "" if there is none."""
+    owners = elements(value, "metadata", "ownerReferences")
+    return next((text(owner, "uid") for owner in owners if at(owner, "controller") is True), "")
+
+
 def condition(value: object, type_: str) -> bool:
     """Whether the condition of this type has status "True"."""
     return text(_condition(value, type_), "status") == "True"

@@ -6,16 +6,13 @@ diagnosis). Run by `control`, read by `runs`. Only records are cached, never the
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_network
-from sys import intern
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
-from ...plan.listed_address import cluster_range
+from ...api.vocabulary import WorkloadKind
 from ...plan.objects import (
     Agent,
     CiliumEndpoint,
@@ -26,55 +23,11 @@ from ...plan.objects import (
     ServicePort,
     SliceEndpoint,
 )
-from ..objects import cilium_objects, endpoint_slices, kubernetes_objects
-from ..objects.fields import Skips, texts
-from .reflector import Reflector, Resource
-
-CONFIG_MAP = "cilium-config"
-
-
-@dataclass(frozen=True, slots=True)
-class _PodEntry:
-    """A pod and, if it runs one, its Cilium agent."""
-
-    pod: Pod
-    agent: Agent | None
-
-
-@dataclass(frozen=True, slots=True)
-class _NodeEntry:
-    """A node and its labels, which most runs do not need."""
-
-    node: Node
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Index key: an object with this address."""
-
-    ip: IpAddress
-
-
-@dataclass(frozen=True, slots=True)
-class _PodCidr:
-    """Index key: a node with this pod CIDR."""
-
-    cidr: str
-
-
-@dataclass(frozen=True, slots=True)
-class _PodCidrWithin:
-    """Index key: a node with a pod CIDR in this range."""
-
-    cidr: str
-
-
-@dataclass(frozen=True, slots=True)
-class _AgentOf:
-    """Index key: an agent on this node."""
-
-    node: str
+from ..objects.fields import Skips
+from . import resources
+from .reflector import Reflector
+from .resources import CONFIG_MAP, Address, AgentOf, ControlledBy, Namespace, PodCidr, PodCidrWithin
+from .workloads import Workloads
 
 
 class ClusterInventory:
@@ -89,13 +42,14 @@ class ClusterInventory:
     ) -> None:
         self.skips: Skips = Skips()
         self._cilium_namespace = cilium_namespace
-        self._pods = Reflector(client, self._pods_resource(), self.skips, clock)
-        self._nodes = Reflector(client, _NODES, self.skips, clock)
-        self._services = Reflector(client, _SERVICES, self.skips, clock)
-        self._slices = Reflector(client, _SLICES, self.skips, clock)
-        self._cilium_endpoints = Reflector(client, _CILIUM_ENDPOINTS, self.skips, clock)
-        self._cilium_nodes = Reflector(client, _CILIUM_NODES, self.skips, clock)
-        self._config = Reflector(client, _config_resource(cilium_namespace), self.skips, clock)
+        self._pods = Reflector(client, resources.pods(cilium_namespace), self.skips, clock)
+        self._nodes = Reflector(client, resources.NODES, self.skips, clock)
+        self._services = Reflector(client, resources.SERVICES, self.skips, clock)
+        self._slices = Reflector(client, resources.SLICES, self.skips, clock)
+        self._cilium_endpoints = Reflector(client, resources.CILIUM_ENDPOINTS, self.skips, clock)
+        self._cilium_nodes = Reflector(client, resources.CILIUM_NODES, self.skips, clock)
+        self._workloads = Workloads(client, self.skips, clock)
+        self._config = Reflector(client, resources.config(cilium_namespace), self.skips, clock)
 
     async def run(self) -> None:
         """Keep all resources in sync; never returns."""
@@ -125,7 +79,7 @@ class ClusterInventory:
 
     def pod_with(self, ip: IpAddress) -> Pod | None:
         """The running pod with this address in its own network namespace; the address is unique."""
-        return next((entry.pod for entry in self._pods.cache.by_index(_Address(ip))), None)
+        return next((entry.pod for entry in self._pods.cache.by_index(Address(ip))), None)
 
     def node(self, name: str) -> Node | None:
         """A node by name."""
@@ -134,7 +88,7 @@ class ClusterInventory:
 
     def node_with(self, ip: IpAddress) -> Node | None:
         """The node with this internal address."""
-        return next((entry.node for entry in self._nodes.cache.by_index(_Address(ip))), None)
+        return next((entry.node for entry in self._nodes.cache.by_index(Address(ip))), None)
 
     def node_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a node."""
@@ -143,15 +97,19 @@ class ClusterInventory:
 
     def node_with_pod_cidr(self, cidr: str) -> str | None:
         """The name of the node whose CiliumNode has this pod CIDR."""
-        return next((node.name for node in self._cilium_nodes.cache.by_index(_PodCidr(cidr))), None)
+        return next((node.name for node in self._cilium_nodes.cache.by_index(PodCidr(cidr))), None)
 
     def has_pod_cidr_within(self, cidr: str) -> bool:
         """Whether a CiliumNode has a pod CIDR in this range, which is of the size of a cluster's."""
-        return bool(self._cilium_nodes.cache.by_index(_PodCidrWithin(cidr)))
+        return bool(self._cilium_nodes.cache.by_index(PodCidrWithin(cidr)))
 
     def service(self, namespace: str, name: str) -> Service | None:
         """A Service by name."""
         return self._services.cache.get((namespace, name))
+
+    def service_with(self, ip: IpAddress) -> Service | None:
+        """The Service with this ClusterIP."""
+        return next(iter(self._services.cache.by_index(Address(ip))), None)
 
     def endpoint_count(self, namespace: str, service: str) -> int:
         """The number of endpoints in all slices of a Service."""
@@ -168,11 +126,22 @@ class ClusterInventory:
         slices = self._slices.cache.by_index((namespace, service))
         return max((endpoint_slice.written_at for endpoint_slice in slices), default=0.0)
 
+    def pods_in(self, namespace: str) -> Iterator[Pod]:
+        """All pods of a namespace."""
+        return (entry.pod for entry in self._pods.cache.by_index(Namespace(namespace)))
+
+    def workload_pods(self, kind: WorkloadKind, namespace: str, name: str) -> tuple[Pod, ...] | None:
+        """The pods of a workload, ready or not; None if it does not exist."""
+        controllers = self._workloads.controllers(kind, namespace, name)
+        if controllers is None:
+            return None
+        by_index = self._pods.cache.by_index
+        return tuple(entry.pod for uid in controllers for entry in by_index(ControlledBy(uid)))
+
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
-        """The pods that match the selector of a Service, ready or not. Iterates over all pods; for rare queries."""
+        """The pods that match the selector of a Service, ready or not."""
         wanted = selector.items()
-        pods = (entry.pod for entry in self._pods.cache.values() if entry.pod.namespace == namespace)
-        return tuple(pod for pod in pods if wanted and wanted <= pod.labels.items())
+        return tuple(pod for pod in self.pods_in(namespace) if wanted and wanted <= pod.labels.items())
 
     def cilium_endpoint(self, namespace: str, pod: str) -> CiliumEndpoint | None:
         """The CiliumEndpoint of a pod; it has the pod's name."""
@@ -184,7 +153,7 @@ class ClusterInventory:
 
     def agent(self, node: str) -> Agent | None:
         """The agent of a node; while one pod replaces another, the ready one."""
-        agents = [entry.agent for entry in self._pods.cache.by_index(_AgentOf(node)) if entry.agent]
+        agents = [entry.agent for entry in self._pods.cache.by_index(AgentOf(node)) if entry.agent]
         return max(agents, key=lambda agent: agent.ready, default=None)
 
     def cilium_config(self) -> Mapping[str, str]:
@@ -200,66 +169,6 @@ class ClusterInventory:
             self._slices,
             self._cilium_endpoints,
             self._cilium_nodes,
+            *self._workloads.reflectors,
             self._config,
         )
-
-    def _pods_resource(self) -> Resource[_PodEntry]:
-        def convert(raw: object, skips: Skips) -> _PodEntry:
-            pod = kubernetes_objects.pod(raw, skips)
-            agent = cilium_objects.agent(raw) if pod.namespace == self._cilium_namespace else None
-            return _PodEntry(pod, agent)
-
-        return Resource("pods", "/api/v1/pods", convert, index_keys=_pod_index_keys)
-
-
-def _pod_index_keys(entry: _PodEntry) -> list[Hashable]:
-    addresses = entry.pod.ips if entry.pod.owns_address else ()
-    return [*map(_Address, addresses), *([_AgentOf(entry.agent.node)] if entry.agent else [])]
-
-
-def _pod_cidr_index_keys(node: CiliumNode) -> list[Hashable]:
-    around = {_PodCidrWithin(cluster_range(ip_network(cidr).network_address)) for cidr in node.pod_cidrs}
-    return [*map(_PodCidr, node.pod_cidrs), *around]
-
-
-def _config_resource(namespace: str) -> Resource[Mapping[str, str]]:
-    return Resource(
-        f"ConfigMap {CONFIG_MAP} in {namespace}",
-        f"/api/v1/namespaces/{namespace}/configmaps",
-        lambda raw, _: texts(raw, "data"),
-        query={"fieldSelector": f"metadata.name={CONFIG_MAP}"},
-        required=True,
-    )
-
-
-def _node(raw: object, skips: Skips) -> _NodeEntry:
-    """Nodes share most of their labels, so each text is kept once."""
-    labels = texts(raw, "metadata", "labels")
-    return _NodeEntry(
-        kubernetes_objects.node(raw, skips), {intern(name): intern(value) for name, value in labels.items()}
-    )
-
-
-_NODES = Resource(
-    "nodes",
-    "/api/v1/nodes",
-    _node,
-    index_keys=lambda entry: [*map(_Address, dict.fromkeys(entry.node.internal_ips))],
-)
-_SERVICES = Resource("services", "/api/v1/services", kubernetes_objects.service)
-_SLICES = Resource(
-    "endpointslices",
-    "/apis/discovery.k8s.io/v1/endpointslices",
-    endpoint_slices.endpoint_slice,
-    index_keys=lambda endpoint_slice: (endpoint_slice.service,),
-    query={"labelSelector": endpoint_slices.SERVICE_NAME},
-)
-_CILIUM_ENDPOINTS = Resource(
-    "ciliumendpoints.cilium.io", "/apis/cilium.io/v2/ciliumendpoints", cilium_objects.cilium_endpoint
-)
-_CILIUM_NODES = Resource(
-    "ciliumnodes.cilium.io",
-    "/apis/cilium.io/v2/ciliumnodes",
-    cilium_objects.cilium_node,
-    index_keys=_pod_cidr_index_keys,
-)

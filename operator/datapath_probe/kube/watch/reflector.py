@@ -35,7 +35,9 @@ SHORTEST_WATCH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[R]):
-    """What to list and watch, and how to convert and index it. `required`: an empty list is not a complete view."""
+    """What to list and watch, and how to convert and index it. `required`: an empty list is not a complete view.
+    `metadata_only`: objects come without spec and status.
+    """
 
     name: str
     path: str
@@ -43,6 +45,7 @@ class Resource(Generic[R]):
     index_keys: Callable[[R], Collection[Hashable]] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
+    metadata_only: bool = False
 
 
 class Reflector(Generic[R]):
@@ -90,7 +93,9 @@ class Reflector(Generic[R]):
 
     async def _list(self) -> str:
         fresh = ObjectCache(self.resource.index_keys)
-        async for page in rest.pages(self._client, self.resource.path, self.resource.query):
+        accept = rest.METADATA_LIST if self.resource.metadata_only else rest.JSON
+        pages = rest.pages(self._client, self.resource.path, self.resource.query, accept=accept)
+        async for page in pages:
             for raw in elements(page, "items"):
                 self._store(fresh, raw)
                 await asyncio.sleep(0)  # others have their turn: an object may take milliseconds
@@ -108,7 +113,9 @@ class Reflector(Generic[R]):
             "timeoutSeconds": str(WATCH_S),
         }
         opened = time.monotonic()
-        async with rest.watch(self._client, self.resource.path, query, WATCH_S + WATCH_GRACE_S) as lines:
+        accept = rest.METADATA if self.resource.metadata_only else rest.JSON
+        within_s = WATCH_S + WATCH_GRACE_S
+        async with rest.watch(self._client, self.resource.path, query, within_s, accept=accept) as lines:
             self._mark_current()
             async for line in lines:
                 version = self._apply(line) or version

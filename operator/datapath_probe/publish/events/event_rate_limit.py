@@ -5,7 +5,7 @@ In: each status and the one before it. Out: the Event to send now, if any. Kept 
 
 from dataclasses import replace
 
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
 from .events import Headline, change_event, event_for

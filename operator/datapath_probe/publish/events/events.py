@@ -7,7 +7,7 @@ In: a status, and what is kept of the one before. Out: an `Event` or None. Calle
 from dataclasses import dataclass
 from typing import Self
 
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ..interfaces import Event
 

@@ -72,10 +72,17 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         "Absent if the agent does not report it.",
         "map",
     )
+    expiry = _gauge(
+        "certificate_expiry_timestamp_seconds",
+        "Time when the server's certificate expires, the earliest of all paths. Absent if curl does not report it.",
+    )
     limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
     last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
     next_run = _gauge(
         "next_run_timestamp_seconds", "Time when the next run is due. Absent if the probe is suspended."
+    )
+    outage = _gauge(
+        "outage_start_timestamp_seconds", "Time when the current outage began. Absent while there is none."
     )
     info = InfoMetricFamily("datapath_probe", "Labels of the probe that alerts use, always 1.", labels=_PROBE)
     for series in all_series:
@@ -84,20 +91,28 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
             phase.add_metric((*key, name), value)
         for name, share in series.map_pressure.items():
             pressure.add_metric((*key, name), share)
+        if series.certificate_expires is not None:
+            expiry.add_metric(key, series.certificate_expires)
         if series.latency_limit_s is not None:
             limit.add_metric(key, series.latency_limit_s)
         if gauges.last_run is not None:
             last_run.add_metric(key, gauges.last_run)
         if gauges.next_run is not None:
             next_run.add_metric(key, gauges.next_run)
+        if gauges.outage_start is not None:
+            outage.add_metric(key, gauges.outage_start)
         info.add_metric(key, {"severity": series.severity})
-    yield from (phase, pressure, limit, last_run, next_run, info)
+    yield from (phase, pressure, expiry, limit, last_run, next_run, outage, info)
 
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:
     runs = _counter("runs", "Number of runs that ended, by verdict.", "verdict")
+    skipped = _counter(
+        "runs_skipped", "Number of runs that were due and did not start, since the probe was created."
+    )
     failures = _counter("hop_failures", "Number of runs that found the hop Broken or Stale.", "hop", "reason")
     changes = _counter("path_changes", "Number of path changes since the probe was created.")
+    outages = _counter("outages", "Number of outages that began, since the probe was created.")
     latency = HistogramMetricFamily(
         "datapath_probe_request_duration_seconds", "Duration of requests.", labels=_PROBE
     )
@@ -107,9 +122,11 @@ def _counts(all_series: _AllSeries) -> Iterator[Metric]:
             runs.add_metric((*key, verdict), count)
         for pair, count in series.hop_failures.items():
             failures.add_metric((*key, *pair), count)
+        skipped.add_metric(key, series.gauges.runs_skipped)
         changes.add_metric(key, series.gauges.path_changes)
+        outages.add_metric(key, series.gauges.outages)
         latency.add_metric(key, list(series.latency.buckets()), series.latency.sum)
-    yield from (runs, failures, changes, latency)
+    yield from (runs, skipped, failures, changes, outages, latency)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ...api.reasons import Reason
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...runs.run_result import RunResult
+from ..status import outages
 from ..status.conditions import UNSUPPORTED
 
 SEGMENT = "segment"
@@ -27,6 +28,9 @@ class Gauges:
     hops: tuple[tuple[str, bool], ...] = ()
     divergence: tuple[str, str, str] | None = None
     path_changes: int = 0
+    runs_skipped: int = 0
+    outages: int = 0
+    outage_start: float | None = None
     last_run: float | None = None
     next_run: float | None = None
 
@@ -34,6 +38,7 @@ class Gauges:
     def of(cls, status: ProbeStatus) -> Self:
         """The gauges of a status."""
         counts = tuple(_path_counts(status))
+        outage = outages.current(status.outages)
         return cls(
             verdict=status.verdict,
             success=_success(status, {verdict for verdict, count in counts if count}),
@@ -41,6 +46,9 @@ class Gauges:
             hops=_hops((hop.name, hop.verdict) for path in status.paths for hop in path.hops),
             divergence=_divergence(status),
             path_changes=status.path_profile.change_count if status.path_profile else 0,
+            outages=status.counters.outages,
+            outage_start=outage.start_time.timestamp() if outage else None,
+            runs_skipped=status.counters.skipped,
             last_run=status.last_run.end_time.timestamp() if status.last_run else None,
             next_run=status.next_run_time.timestamp() if status.next_run_time else None,
         )

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
 from ...api.probe import InvalidSpec, Probe
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...runs.run_result import RunRecord
 from ..interfaces import ProbeRef, Retry
 from .exposition import Encoder, encoder, header, sample_lines

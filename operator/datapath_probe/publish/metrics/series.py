@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ...api.probe import InvalidSpec, Probe
-from ...api.status import ProbeStatus
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import ProbeVerdict
 from ...runs.run_result import RunResult
 from ...sources.client_report import Timings
@@ -26,6 +26,7 @@ class ProbeSeries:
         self.latency = Histogram(REQUEST_S)
         self.phases: Mapping[str, float] = {}
         self.map_pressure: Mapping[str, float] = {}
+        self.certificate_expires: float | None = None
         self.show(probe, status)
 
     def show(self, probe: Probe | InvalidSpec, status: ProbeStatus) -> None:
@@ -57,6 +58,8 @@ class ProbeSeries:
                 self.latency.observe(report.timings.total)
         self.phases = dict(_phases(reports[0].timings)) if reports else {}
         self.map_pressure = _map_pressure(result)
+        expiries = [at for at in (report.certificate_expires for report in reports) if at is not None]
+        self.certificate_expires = min(expiries, default=None)
 
 
 def _failures(result: RunResult) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...api.capture import Capture, CapturedPacket
+from ...api.status.capture import Capture, CapturedPacket
 from .style import plain
 
 

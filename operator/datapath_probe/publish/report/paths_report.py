@@ -6,8 +6,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...api.path_result import PathResult
-from ...api.status import ProbeStatus
+from ...api.status.path_result import PathResult
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import HopVerdict
 from ..status.summary import latency_text
 from ..status.summary import path_text as ends_text

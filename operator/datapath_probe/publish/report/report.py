@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...addresses import with_port
-from ...api.hop_result import HopRef, HopResult, WitnessReport
-from ...api.path_result import PathResult, RequestResult, Timings
-from ...api.status import ProbeStatus
+from ...api.status.hop_result import HopRef, HopResult, WitnessReport
+from ...api.status.path_result import PathResult, RequestResult, Timings
+from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict, Stance
 from .packet_report import packet_report
 from .paths_report import path_text, paths_table

@@ -5,7 +5,7 @@ A path that is Unknown because of such a hop has no assumptions, and a segment s
 
 from collections.abc import Iterator
 
-from ...api.path_result import Assumption
+from ...api.status.path_result import Assumption
 from ...api.vocabulary import HOP_ORDER, HopVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 

@@ -6,8 +6,8 @@ Called by `status`, and by `control.evidence_store` and `cli.capture` for the fi
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from ...api.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
-from ...api.durations import duration
+from ...api.spec.durations import duration
+from ...api.status.capture import PACKETS_LIMIT, Capture, CapturedPacket, CaptureError
 from ...diagnose.run.run import PathRun
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact

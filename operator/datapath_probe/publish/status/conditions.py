@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...api.condition import Condition, ConditionStatus
 from ...api.reasons import Reason
-from ...api.spec import ProbeSpec, Threshold
-from ...api.status import Counters
+from ...api.spec.probe_spec import ProbeSpec, Threshold
+from ...api.status.condition import Condition, ConditionStatus
+from ...api.status.probe_status import Counters
 from ...api.vocabulary import ExpectedOutcome, HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...plan.plan import CannotRun

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from ...api.durations import duration
 from ...api.probe import Probe
+from ...api.spec.durations import duration
+from ...api.status.probe_status import PathCounts
 from ...api.vocabulary import ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import Outcome, verdict_of
@@ -47,6 +48,14 @@ def paths_text(outcomes: Sequence[Outcome]) -> str:
         text += f", {'all ' if number > 1 else ''}on {nodes.pop()}"
     rest = ", ".join(f"{n} {verdict.lower()}" for verdict, n in others)
     return f"{text}; {rest}" if rest else text
+
+
+def turns_text(counts: PathCounts | None) -> str:
+    """ "; one run has 64 of 100 pairs, which take turns (--max-pairs)", if there are more than one run may have."""
+    if counts is None or not counts.not_run:
+        return ""
+    run = counts.total - counts.not_run
+    return f"; one run has {run} of {counts.total} pairs, which take turns (--max-pairs)"
 
 
 def _node(outcome: Outcome) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...api.path_profile import NodeAttachment, PathProfile, PodPlacement
+from ...api.status.path_profile import NodeAttachment, PathProfile, PodPlacement
+from ...api.vocabulary import LoadBalancing
 from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes, merged
+from ...plan.pairs.pairs import Pairs
 from ...runs.run_result import RunResult
 
 # A roll-out replaces backends pod by pod: a new set of backends counts after it was stable for this long.
@@ -39,6 +41,8 @@ class PathProfileTracker:
         observed = merged(profiles)
         if known and len(profiles) < len(result.outcomes):
             observed = observed.with_sources_of(_from_status(known))
+        if result.pairs:
+            observed = _of_all_pairs(observed, result.pairs, known)
         return self._compare(known, observed, result.ended)
 
     def _compare(self, known: PathProfile | None, observed: ObservedPathProfile, now: float) -> ProfileUpdate:
@@ -69,6 +73,22 @@ class PathProfileTracker:
             return observed
         nodes = {name: observed.backends.get(name, node) for name, node in known.backends.items()}
         return replace(observed, backends=nodes, backend_count=known.backend_count)
+
+
+def _of_all_pairs(
+    observed: ObservedPathProfile, pairs: Pairs, known: PathProfile | None
+) -> ObservedPathProfile:
+    """The profile of all pairs that the probe selects, whichever of them this run had."""
+    sources, backends = (selected.nodes for selected in pairs.selected)
+    if known and known.destination == pairs.requested and observed.load_balancing is LoadBalancing.NONE:
+        observed = replace(observed, load_balancing=known.load_balancing)  # the Service itself had no turn
+    return replace(
+        observed,
+        destination=pairs.requested,
+        sources=sources or observed.sources,
+        backends=backends or observed.backends,
+        backend_count=len(backends) or observed.backend_count,
+    )
 
 
 def _to_status(profile: ObservedPathProfile, since: float, change: str | None, count: int) -> PathProfile:

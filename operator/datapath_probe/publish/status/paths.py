@@ -1,9 +1,11 @@
 """Diagnosis → `PathResult`: one path in the status. Called by `status`. Pure."""
 
-from ...api.durations import duration
-from ...api.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
-from ...api.hop_result import Segment as SegmentResult
-from ...api.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
+from datetime import UTC, datetime
+
+from ...api.spec.durations import duration
+from ...api.status.hop_result import HopEvidence, HopRef, HopResult, WitnessReport
+from ...api.status.hop_result import Segment as SegmentResult
+from ...api.status.path_result import PathDestination, PathResult, PathSource, RequestResult, Timings
 from ...api.vocabulary import HopVerdict, Witness
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...diagnose.finding.finding import Divergence, Finding, Segment, Statement
@@ -12,8 +14,8 @@ from ..advice import next_step
 from .assumptions import assumptions
 
 
-def path_result(diagnosis: Diagnosis) -> PathResult:
-    """The whole path: source, destination, request, and every hop with its evidence."""
+def path_result(diagnosis: Diagnosis, *, with_hops: bool = True) -> PathResult:
+    """The path: source, destination, request, and with `with_hops` every hop with its evidence."""
     return PathResult(
         source=_source(diagnosis),
         destination=_destination(diagnosis),
@@ -22,7 +24,7 @@ def path_result(diagnosis: Diagnosis) -> PathResult:
         request=_request(diagnosis.report, diagnosis.local_port) if diagnosis.report else None,
         symptom=hop_ref(diagnosis.symptom) if diagnosis.symptom else None,
         assumptions=tuple(assumptions(diagnosis)),
-        hops=tuple(_hop(finding) for finding in diagnosis.findings),
+        hops=tuple(_hop(finding) for finding in diagnosis.findings if with_hops),
     )
 
 
@@ -82,6 +84,7 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
         remote_ip=str(report.remote_ip) if report.remote_ip else None,
         remote_port=report.remote_port or None,
         error=report.error or None,
+        certificate_expires=_time(report.certificate_expires),
         timings=Timings(
             name_lookup=_measured(timings.name_lookup),
             connect=_measured(timings.connect),
@@ -90,6 +93,10 @@ def _request(report: ClientReport, local_port: int) -> RequestResult:
             total=_measured(timings.total),
         ),
     )
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _measured(seconds: float | None) -> str | None:

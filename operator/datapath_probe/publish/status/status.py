@@ -8,17 +8,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...api.bounds import fitted
-from ...api.capture import Capture
-from ...api.condition import Condition, ConditionStatus
-from ...api.path_result import PathResult
 from ...api.probe import Probe, ProbeMeta
 from ...api.reasons import Reason
-from ...api.status import PATHS_LIMIT, Counters, HistoryEntry, LastRun, ProbeStatus
+from ...api.status.capture import Capture
+from ...api.status.condition import Condition, ConditionStatus
+from ...api.status.path_result import PathResult
+from ...api.status.probe_status import (
+    PATHS_LIMIT,
+    Counters,
+    HistoryEntry,
+    LastRun,
+    PathCounts,
+    ProbeStatus,
+)
 from ...api.vocabulary import ProbeVerdict, Trigger
 from ...diagnose.finding.diagnosis import Diagnosis
 from ...runs.run_result import NextRun, RunRecord, RunResult, verdict_of
 from ..advice import next_step
-from . import conditions
+from . import conditions, failed_runs, outages
 from .capture import captured, next_capture
 from .conditions import (
     EXPECTATION_MET,
@@ -33,16 +40,12 @@ from .conditions import (
     ReasonMessage,
 )
 from .counts import counted, path_counts
-from .many_paths import ends_text, pair_text, paths_text
+from .failed_runs import IsKept
+from .many_paths import ends_text, pair_text, paths_text, turns_text
 from .path_profile_tracker import ProfileUpdate
 from .paths import hop_ref, path_result, segment_result
-from .summary import (
-    destination_text,
-    healthy_summary,
-    latency_text,
-    source_text,
-    verdict_text,
-)
+from .saved_run import kind_of
+from .summary import destination_text, healthy_summary, latency_text, source_text, verdict_text
 
 # What prevents runs until the spec, its objects or Cilium's configuration change. What ends without a change, such as a
 # pod that is starting, does not stall the probe.
@@ -57,6 +60,7 @@ _STALLING = frozenset(
         Reason.UNSUPPORTED_DESTINATION,
         Reason.UNSUPPORTED_CONFIGURATION,
         Reason.HOST_NETWORK_FORBIDDEN,
+        Reason.ADDRESS_FORBIDDEN,
         Reason.METHOD_FORBIDDEN,
         Reason.CONTAINER_USER_FORBIDDEN,
     }
@@ -66,9 +70,13 @@ _STALLING = frozenset(
 def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
     """What a run found, without anything that depends on earlier runs. The probe is used only for names."""
     worst = result.worst
-    paths = tuple(path_result(path) for path in result.paths[:PATHS_LIMIT])
-    source = ends_text(result.outcomes, probe, source_text)
-    destination = ends_text(result.outcomes, probe, destination_text)
+    paths = tuple(
+        path_result(path, with_hops=position == 0 or path.verdict is not ProbeVerdict.HEALTHY)
+        for position, path in enumerate(result.paths[:PATHS_LIMIT])
+    )
+    sources, destinations = result.pairs.selected if result.pairs else (None, None)
+    source = (sources and sources.text) or ends_text(result.outcomes, probe, source_text)
+    destination = (destinations and destinations.text) or ends_text(result.outcomes, probe, destination_text)
     verdict = verdict_of(worst)
     bad = verdict is not ProbeVerdict.HEALTHY
     divergence = worst.divergence if isinstance(worst, Diagnosis) else None
@@ -82,7 +90,7 @@ def findings(result: RunResult, probe: Probe | None = None) -> ProbeStatus:
         next=next_step(worst.reason) if bad else None,
         divergent_hop=hop_ref(divergence) if divergence else None,
         segment=segment_result(segment) if segment else None,
-        path_counts=path_counts(result.outcomes),
+        path_counts=path_counts(result.outcomes, result.not_run),
         paths=paths,
         capture=captured(result),
     )
@@ -94,25 +102,31 @@ def after_run(
     record: RunRecord,
     following: NextRun,
     update: ProfileUpdate | None = None,
+    is_kept: IsKept | None = None,
 ) -> ProbeStatus:
-    """The status after a run. `update`: the path profile after this run."""
+    """The status after a run. `update`: the path profile after this run. `is_kept`: whether saved evidence is kept."""
     result = record.result
     found = findings(result, probe)
     update = update or ProfileUpdate(previous.path_profile)
     expectation_met = conditions.expectation_met(result.outcomes)
     path_healthy = conditions.path_healthy(result.outcomes)
-    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped)
+    started = _time(result.started)
+    counters = counted(previous.counters, expectation_met, path_healthy, following.skipped, started)
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     capture = found.capture or previous.capture
     handled_capture = probe.meta.capture if record.captured else previous.last_handled_capture
-    ready = _ready(probe, handled_capture, capture)
+    ready = _ready(probe, handled_capture, capture, found.path_counts)
+    after = _conditions_after(previous, probe, result, counters, ready)
+    lasting = outages.after_run(previous.outages, found, expectation_met, after[0], counters)
+    counters = outages.counted(counters, previous.outages, lasting)
+    kind = kind_of(verdict_of(result.worst), record, update.change is not None, counters, lasting)
     return _with(
         found,
         observed_generation=probe.meta.generation,
-        conditions=_conditions_after(previous, probe, result, counters, ready),
+        conditions=after,
         last_run=LastRun(
             id=record.id,
-            start_time=_time(result.started),
+            start_time=started,
             end_time=_time(result.ended),
             trigger=record.trigger,
         ),
@@ -123,7 +137,18 @@ def after_run(
         capture=capture,
         path_profile=update.profile,
         history=(entry, *previous.history)[: probe.spec.history.limit],
+        outages=lasting,
+        failures=failed_runs.after_run(previous.failures, found, probe.meta, record, kind, is_kept),
     )
+
+
+def resumed(previous: ProbeStatus, following: NextRun) -> ProbeStatus:
+    """The status of a probe that continues after a restart of the operator."""
+    if following.next_run is None:
+        return previous
+    skipped = previous.counters.skipped + following.skipped
+    counters = previous.counters.model_copy(update={"skipped": skipped})
+    return _with(previous, next_run_time=_time(following.next_run), counters=counters)
 
 
 def _served(record: RunRecord, requested: str | None) -> str | None:
@@ -137,16 +162,18 @@ def capture_requested(previous: ProbeStatus, probe: Probe, now: float) -> ProbeS
     if at is None or at <= _time(now):
         return previous
     before = PreviousConditions(previous.conditions, probe.meta.generation, _time(now))
-    message = _ready(probe, previous.last_handled_capture, previous.capture)
+    message = _ready(probe, previous.last_handled_capture, previous.capture, previous.path_counts)
     ready = before.updated(Proposed(READY, TRUE, Reason.SCHEDULED, message))
     others = (each for each in previous.conditions if each.type != READY)
     is_ready = any(each.type == READY and each.status is TRUE for each in previous.conditions)
     return _with(previous, conditions=(*others, ready)) if is_ready else previous
 
 
-def _ready(probe: Probe, handled_capture: str | None, capture: Capture | None) -> str:
-    """When the probe runs, and when it captures packets if that has to wait."""
-    text = f"runs every {probe.spec.schedule.interval}"
+def _ready(
+    probe: Probe, handled_capture: str | None, capture: Capture | None, counts: PathCounts | None
+) -> str:
+    """When the probe runs, which part of its pairs, and when it captures packets if that has to wait."""
+    text = f"runs {probe.spec.schedule}{turns_text(counts)}"
     at = next_capture(capture)
     if at is None or probe.meta.capture in (None, handled_capture):
         return text

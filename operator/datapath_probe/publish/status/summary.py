@@ -3,11 +3,12 @@
 If something is wrong, the hop comes first, then the reason, then the path.
 """
 
-from ...api.path_result import PathResult
 from ...api.probe import Probe
 from ...api.reasons import Reason
+from ...api.status.path_result import PathResult
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...diagnose.finding.diagnosis import Diagnosis
+from ...plan.pairs.ends import destination_name, source_name
 from ...plan.plan import CannotRun
 
 
@@ -18,7 +19,7 @@ def source_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> s
         return f"{pod.namespace}/{pod.name}@{pod.node}"
     if outcome.source or probe is None:
         return outcome.source
-    return f"{probe.meta.namespace}/{probe.spec.source.pod}"
+    return source_name(probe.spec.source, probe.meta.namespace)
 
 
 def destination_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None) -> str:
@@ -27,8 +28,7 @@ def destination_text(outcome: Diagnosis | CannotRun, probe: Probe | None = None)
         return outcome.plan.destination
     if outcome.destination or probe is None:
         return outcome.destination
-    target = probe.spec.destination.pod or probe.spec.destination.service
-    return f"{target.namespace or probe.meta.namespace}/{target.name}:{target.port}" if target else ""
+    return destination_name(probe.spec.destination, probe.meta.namespace)
 
 
 def path_text(source: str, destination: str, path: PathResult | None) -> str:

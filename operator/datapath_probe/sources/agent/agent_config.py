@@ -35,17 +35,23 @@ KEYS = (
     "datapath-mode",
     "enable-bpf-clock-probe",
     "enable-bpf-masquerade",
+    "enable-egress-gateway",
     "enable-endpoint-routes",
+    "enable-host-firewall",
     "enable-host-legacy-routing",
+    "enable-ip-masq-agent",
     "enable-ipsec",
     "enable-ipv4",
+    "enable-ipv4-egress-gateway",
     "enable-ipv4-masquerade",
     "enable-ipv6",
     "enable-ipv6-masquerade",
     "enable-wireguard",
     "enable-ztunnel",
     "ipam",
+    "ipv4-native-routing-cidr",
     "ipv4-service-loopback-address",
+    "ipv6-native-routing-cidr",
     "kube-proxy-replacement",
     "monitor-aggregation-flags",
     "routing-mode",
@@ -62,7 +68,8 @@ class AgentConfig:
     `host_socket_lb`: the same in the host's network.
 
     `kube_proxy_replacement`: Cilium also serves NodePorts. `bpf_host_routing`: packets between pods and the network
-    bypass the host's stack. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
+    bypass the host's stack. `host_firewall`: policies select nodes, so packets of pods to another node go through
+    the tunnel with their identity. `cni_chaining`: the plugin that creates the pods' interfaces instead of Cilium.
     """
 
     routing_mode: str  # tunnel | native
@@ -73,6 +80,7 @@ class AgentConfig:
     host_socket_lb: bool
     kube_proxy_replacement: bool
     bpf_host_routing: bool
+    host_firewall: bool
     auto_direct_node_routes: bool
     endpoint_routes: bool
     datapath_mode: str  # veth | netkit | netkit-l2
@@ -86,6 +94,11 @@ class AgentConfig:
     cgroup_root: str  # where the agent has mounted cgroup v2
     monitor_flags: frozenset[str]  # TCP flags that conntrack records; "all" or names
     service_loopback: IPv4Address  # the source address of a pod that reaches itself through a Service
+    masquerades: frozenset[int]  # the versions of IP
+    bpf_masquerade: bool
+    not_masqueraded: tuple[str, ...]  # destinations: ranges in which pods' addresses are routed
+    exceptions_to_masquerading: bool  # of the ip-masq-agent
+    egress_gateway: bool
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
 
     @property
@@ -130,9 +143,9 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
     root = values.get("cgroup-root", _CGROUP_ROOT)
     encryption = next((kind for kind in _ENCRYPTION if on(f"enable-{kind}")), None)
     replaces_kube_proxy = on("kube-proxy-replacement")
-    masquerades = on("enable-ipv4-masquerade", default="true") or on("enable-ipv6-masquerade", default="true")
+    masquerades = frozenset(v for v in (4, 6) if on(f"enable-ipv{v}-masquerade", default="true"))
     needs_stack = not replaces_kube_proxy or encryption == "ipsec"
-    needs_stack |= masquerades and not on("enable-bpf-masquerade")
+    needs_stack |= bool(masquerades) and not on("enable-bpf-masquerade")
     translates_sockets = on("bpf-lb-sock") or replaces_kube_proxy
     return AgentConfig(
         routing_mode=values.get("routing-mode", "tunnel"),
@@ -143,6 +156,7 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         host_socket_lb=translates_sockets,
         kube_proxy_replacement=replaces_kube_proxy,
         bpf_host_routing=not needs_stack and not on("enable-host-legacy-routing"),
+        host_firewall=on("enable-host-firewall"),
         auto_direct_node_routes=on("auto-direct-node-routes"),
         endpoint_routes=on("enable-endpoint-routes"),
         datapath_mode=values.get("datapath-mode", "veth"),
@@ -155,6 +169,11 @@ def from_config_map(values: Mapping[str, str]) -> AgentConfig:
         service_loopback=_service_loopback(values),
         cgroup_root=root if is_cgroup(root) else _CGROUP_ROOT,
         filter_priority=_number(values.get("bpf-filter-priority", ""), 16) or 1,
+        masquerades=masquerades,
+        bpf_masquerade=on("enable-bpf-masquerade"),
+        not_masqueraded=tuple(filter(None, (values.get(f"ipv{v}-native-routing-cidr", "") for v in (4, 6)))),
+        exceptions_to_masquerading=on("enable-ip-masq-agent"),
+        egress_gateway=on("enable-egress-gateway") or on("enable-ipv4-egress-gateway"),
         conntrack_in_jiffies=on("enable-bpf-clock-probe"),
         monitor_flags=frozenset(
             values.get("monitor-aggregation-flags", "syn,fin,rst").replace(" ", ",").split(",")

@@ -18,7 +18,7 @@ from ..parsing import parser
 from .iptables_match import matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
 
-_LINE_LIMIT = 4096  # characters; a rule has some hundred
+LINE_LIMIT = 4096  # characters; a rule has some hundred
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):\d+\]")
 _RULE = re.compile(r"\[(\d+):\d+\] -A (\S+) ?(.*)")
 # Notes in the output of iptables-save.
@@ -68,7 +68,7 @@ def parse(answer: Answer) -> Filters:
     chains: dict[Key, Chain[Words]] = {}
     table = ""
     for line in answer.stdout.decode().splitlines():
-        if len(line) > _LINE_LIMIT:
+        if len(line) > LINE_LIMIT:
             raise ValueError(f"a line of {len(line)} characters")
         if line.startswith("*"):
             table = line[1:]
@@ -117,7 +117,7 @@ def _rule(chains: Filters, table: str, chain: str, text: str, packets: int) -> R
     """The effect of a rule on packets that it matches; None: packets continue, or it drops packets but has matched
     none.
     """
-    words = _words(text)
+    words = rule_words(text)
     target = _option(words, "-j", "-g") or ""
     does = _DOES.get(target) or (_DOES_IN_NAT.get(target) if table == _NAT else None)
     hands_on = None if chain.startswith(_OF_CILIUM) else _HANDS_ON.get(target)
@@ -131,7 +131,7 @@ def _rule(chains: Filters, table: str, chain: str, text: str, packets: int) -> R
     return Rule(words, ends, by_mark=chain.startswith(_BY_MARKS)) if ends else None
 
 
-def _words(text: str) -> Words:
+def rule_words(text: str) -> Words:
     """The words of a rule, in which comments and other texts are quoted. Only a word with an escaped character needs
     `shlex`, which takes twenty times as long.
     """

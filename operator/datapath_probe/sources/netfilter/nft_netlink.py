@@ -22,9 +22,9 @@ from pyroute2.netlink.nfnetlink.nftsocket import (
     nft_rule_msg,
 )
 
+from .netlink import split
+
 _HEADER = struct.Struct("=IH10xB3x")  # netlink and nfnetlink: length, type, family
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
-_TYPE = 0x3FFF  # the other bits are flags
 # Of all other expressions only the name is needed.
 _READ = (
     "bitwise",
@@ -74,22 +74,11 @@ def messages(octets: bytes) -> Iterator[Message]:
 
 def _attributes(octets: bytes, layout: _Layout) -> dict[str, object]:
     found: dict[str, object] = {}
-    for kind, content in _split(octets):
+    for kind, content in split(octets):
         if kind in layout:
             name, decode = layout[kind]
             found[name] = decode(content)
     return found
-
-
-def _split(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, content) of each attribute. Raises ValueError if one is cut off."""
-    place, end = 0, len(octets)
-    while place + _ATTRIBUTE.size <= end:
-        length, kind = _ATTRIBUTE.unpack_from(octets, place)
-        if not _ATTRIBUTE.size <= length <= end - place:
-            raise ValueError("cut off in an attribute")
-        yield kind & _TYPE, octets[place + _ATTRIBUTE.size : place + length]
-        place += (length + 3) & ~3
 
 
 def _text(octets: bytes) -> str:
@@ -97,11 +86,11 @@ def _text(octets: bytes) -> str:
 
 
 def _devices(octets: bytes) -> list[str]:
-    return [_text(content) for _, content in _split(octets)]
+    return [_text(content) for _, content in split(octets)]
 
 
 def _expressions(octets: bytes) -> list[tuple[object, Mapping[str, object]]]:
-    return [_expression(content) for _, content in _split(octets)]
+    return [_expression(content) for _, content in split(octets)]
 
 
 def _expression(octets: bytes) -> tuple[object, Mapping[str, object]]:

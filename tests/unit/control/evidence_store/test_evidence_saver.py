@@ -11,6 +11,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.control.evidence_store import evidence_saver
 from datapath_probe.control.evidence_store.evidence_files import EvidenceFiles
 from datapath_probe.control.evidence_store.evidence_saver import MAX_WAITING_BYTES, EvidenceSaver
@@ -22,11 +23,14 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
+from datapath_probe.publish.status.saved_run import RunKind
 from datapath_probe.runs.run_result import NextRun, RunRecord
 from unit.control.evidence_store.test_evidence_files import BUNDLE
 from unit.control.harness import Harness
 from unit.publish.samples import CANNOT_RUN, NOW, diverging, healthy, probe, record
 from unit.recorded import names, recorded
+
+KIND = RunKind(ProbeVerdict.BROKEN)
 
 
 def run(name: str, outcome: Diagnosis | None = None) -> RunRecord:
@@ -42,7 +46,7 @@ class Disk(EvidenceFiles):
         self.saved: list[str] = []
         self.free = threading.Event()
 
-    def save(self, namespace: str, name: str, record: RunRecord) -> None:
+    def save(self, namespace: str, name: str, record: RunRecord, kind: RunKind) -> None:
         self.free.wait(10)
         if record.id == "bad":
             raise ZeroDivisionError
@@ -87,8 +91,8 @@ async def test_a_failed_save_does_not_prevent_the_next() -> None:
     async with saving() as (disk, saver):
         disk.free.set()
         with capture_logs() as logs:
-            saver.put(probe(), run("bad"))
-            saver.put(probe(), run("good"))
+            saver.put(probe(), run("bad"), KIND)
+            saver.put(probe(), run("good"), KIND)
             await disk.has_saved(1)
     assert disk.saved == ["default/probe good"]
     assert [(line["event"], line["log_level"]) for line in logs] == [("evidence not saved", "error")]
@@ -105,15 +109,15 @@ def run_of(name: str, output_bytes: int) -> RunRecord:
 async def test_the_queue_before_a_slow_disk_is_bounded_in_bytes() -> None:
     saver = EvidenceSaver(Disk())
     with capture_logs() as logs:
-        saver.put(probe(), record(CANNOT_RUN))  # has no evidence, so it is not queued
+        saver.put(probe(), record(CANNOT_RUN), KIND)  # has no evidence, so it is not queued
         for number in range(100):
-            saver.put(probe(), run_of(f"small-{number}", 10_000))
+            saver.put(probe(), run_of(f"small-{number}", 10_000), KIND)
         assert logs == []
-        saver.put(probe(), run_of("large", MAX_WAITING_BYTES // 2))
+        saver.put(probe(), run_of("large", MAX_WAITING_BYTES // 2), KIND)
         assert logs == []
-        saver.put(probe(), run_of("too much", MAX_WAITING_BYTES // 2))
+        saver.put(probe(), run_of("too much", MAX_WAITING_BYTES // 2), KIND)
         assert [line["event"] for line in logs] == ["evidence not saved"]
-        saver.put(probe(), run_of("small again", 10_000))
+        saver.put(probe(), run_of("small again", 10_000), KIND)
     assert len(logs) == 1
 
 
@@ -121,14 +125,14 @@ async def test_a_run_that_is_saved_makes_room() -> None:
     half = MAX_WAITING_BYTES // 2
     async with saving() as (disk, saver):
         with capture_logs() as logs:
-            saver.put(probe(), run_of("a", half))
-            saver.put(probe(), run_of("b", half))
+            saver.put(probe(), run_of("a", half), KIND)
+            saver.put(probe(), run_of("b", half), KIND)
             assert [line["event"] for line in logs] == ["evidence not saved"]
             disk.free.set()
             await disk.has_saved(1)
             async with asyncio.timeout(10):
                 while len(disk.saved) < 2:
-                    saver.put(probe(), run_of("c", half))
+                    saver.put(probe(), run_of("c", half), KIND)
                     await asyncio.sleep(0.01)
     assert disk.saved[:2] == ["default/probe a", "default/probe c"]
 

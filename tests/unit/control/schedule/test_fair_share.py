@@ -6,6 +6,7 @@ import pytest
 
 from datapath_probe.runs import limits
 from datapath_probe.runs.limits import Limits
+from datapath_probe.runs.probe_run import PATHS_AT_ONCE
 from unit.control.schedule.world import Kind, running
 
 pytestmark = pytest.mark.looptime(noop_cycles=2)
@@ -38,6 +39,42 @@ async def test_a_thousand_probes_of_which_half_time_out_run_on_time(monkeypatch:
         assert len(world.lags[kind]) >= 500 * (LASTS_S // 60) - 10
         assert max(world.lags[kind]) < 2
         assert world.skipped[kind] == 0
+
+
+@pytest.mark.parametrize("namespace", ["victim", "elsewhere"])
+async def test_probes_of_many_pairs_that_time_out_do_not_delay_others(
+    monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    mesh = Kind(namespace, interval_s=60, times_out=True, timeout_s=60, pairs=64)
+    others = Kind("victim", interval_s=10)
+    async with running(monkeypatch) as world:
+        world.add(20, mesh)
+        world.add(20, others)
+        await asyncio.sleep(LASTS_S)
+    assert len(world.lags[others]) >= 0.95 * 20 * LASTS_S / 10
+    assert max(world.lags[others]) < 0.5
+    assert world.skipped[others] == 0
+    assert world.most_in_flight <= 20 * PATHS_AT_ONCE + 20
+
+
+async def test_the_requests_of_a_namespace_are_limited_whichever_probes_send_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(monkeypatch, Limits(max_requests_in_flight=40)) as world:
+        world.add(20, Kind("mesh", interval_s=60, times_out=True, timeout_s=60, pairs=64))
+        await asyncio.sleep(100)
+    assert world.most_in_flight == 30
+
+
+async def test_healthy_probes_of_many_pairs_run_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh, others = Kind("mesh", interval_s=60, pairs=64), Kind("shop", interval_s=60)
+    async with running(monkeypatch) as world:
+        world.add(10, mesh)
+        world.add(500, others)
+        await asyncio.sleep(LASTS_S)
+    assert len(world.lags[mesh]) >= 10 * 64 * (LASTS_S // 60) - 64
+    assert max(world.lags[others]) < 1
+    assert world.skipped[mesh] == world.skipped[others] == 0
 
 
 @pytest.mark.parametrize("namespace", ["shop", "elsewhere"])

@@ -98,7 +98,7 @@ async def test_a_probe_created_suspended_has_the_condition() -> None:
 
 async def test_a_spec_of_another_schema_stalls_and_recovers() -> None:
     async with running() as harness:
-        harness.registry.observe(body(destination={"address": {"host": "example.org", "port": 443}}))
+        harness.registry.observe(body(destination={"cluster": {"name": "other", "port": 443}}))
         await asyncio.sleep(100)
         assert harness.runs == []
         assert conditions(harness)["Stalled"] == ("True", "InvalidSpec")
@@ -118,6 +118,7 @@ async def test_deletion_cancels_the_run_and_removes_status_and_metrics() -> None
         await asyncio.sleep(200)
         assert (len(harness.runs), harness.written) == (1, {})
         assert not harness.has_series("probe")
+        assert harness.forgotten == ["uid-probe"]
 
 
 async def test_a_terminating_probe_does_not_run() -> None:

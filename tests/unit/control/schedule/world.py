@@ -21,6 +21,8 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.plan.destination import PodEnd
+from datapath_probe.plan.pairs.pairs import Pair, Pairs
 from datapath_probe.plan.plan import Plan
 from datapath_probe.runs import bounded_diagnosis, runner
 from datapath_probe.runs.limits import Limits
@@ -39,7 +41,9 @@ REQUEST_S, ANSWER_S, SLOW_ANSWER_S = 0.05, 0.02, 25.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Probes that are alike: their namespace and interval, what happens to their requests, and where they lead."""
+    """Probes that are alike: their namespace and interval, what happens to their requests, where they lead, and the
+    number of pairs that each stands for.
+    """
 
     namespace: str
     interval_s: float = 10.0
@@ -47,6 +51,7 @@ class Kind:
     timeout_s: float = 5.0
     nodes: tuple[str, ...] = ("node1", "node2")
     pods: int = 1000
+    pairs: int = 1
 
 
 class World:
@@ -75,20 +80,25 @@ class World:
     def kind_of(self, plan: Plan) -> Kind:
         return self._kinds[plan.probe]
 
-    def plans(self, probe: Probe, *_: object) -> Sequence[Plan]:
+    def pairs(self, probe: Probe, *_: object) -> Pairs:
+        """Instead of `pairs_of`."""
+        pairs = self._kinds[probe.meta.uid].pairs
+        ends = tuple(PodEnd(probe.meta.namespace, "star", 80 + number) for number in range(pairs))
+        return Pairs((probe.meta.uid,), ends, "")
+
+    def plan(self, pair: Pair, *_: object) -> Plan:
         """Instead of `resolve`."""
-        uid, plan = probe.meta.uid, HEALTHY_RUN.plan
+        uid, plan = pair.source, HEALTHY_RUN.plan
         kind = self._kinds[uid]
-        pod = f"{kind.namespace}-{int(uid.partition('-')[2]) % kind.pods}"
+        number = int(uid.partition("-")[2]) + int(pair.destination.port) - 80
+        pod = f"{kind.namespace}-{number % kind.pods}"
         source = replace(plan.source.pod, namespace=kind.namespace, name=uid, uid=pod)
-        return [
-            replace(
-                plan,
-                probe=uid,
-                source=replace(plan.source, pod=source),
-                request=replace(plan.request, timeout_s=kind.timeout_s),
-            )
-        ]
+        return replace(
+            plan,
+            probe=uid,
+            source=replace(plan.source, pod=source),
+            request=replace(plan.request, timeout_s=kind.timeout_s),
+        )
 
     def facts(self, run: PathRun, **_: object) -> Sequence[Fact]:
         """Instead of `facts_of`: two rounds, at each node of the path."""
@@ -157,7 +167,8 @@ class Runs:
 async def running(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None) -> AsyncIterator[World]:
     """A world whose scheduler is running."""
     world = World(limits or Limits())
-    monkeypatch.setattr(runner, "resolve", world.plans)
+    monkeypatch.setattr(runner, "pairs_of", world.pairs)
+    monkeypatch.setattr(runner, "resolve", world.plan)
     monkeypatch.setattr(bounded_diagnosis, "facts_of", world.facts)
     monkeypatch.setattr(bounded_diagnosis, "diagnose", world.diagnosis)
     task = asyncio.create_task(world.scheduler.serve(Runs(world)))

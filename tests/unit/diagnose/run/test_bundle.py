@@ -240,3 +240,10 @@ def test_windows_that_make_no_sense_are_no_bundle(windows: object) -> None:
     document = json.loads(Bundle(recorded("healthy-cross-node")).to_json())
     with pytest.raises(NotABundleError):
         Bundle.from_json(json.dumps({**document, "windows": windows}).encode())
+
+
+def test_the_error_about_an_unknown_format_is_one_short_line() -> None:
+    with pytest.raises(NotABundleError, match="this version reads 1 to 2") as raised:
+        Bundle.from_json(json.dumps({"format": "a\n" * 5000}).encode())
+    assert len(str(raised.value)) < 500
+    assert "\n" not in str(raised.value)

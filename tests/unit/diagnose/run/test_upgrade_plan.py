@@ -1,12 +1,12 @@
 """Plans of earlier versions are converted."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
 from datapath_probe.diagnose.run.upgrade_plan import upgraded_plan
-from datapath_probe.plan.plan import HeadlessTarget, HostFacts, Plan, PodFacts, PodTarget, ServiceTarget
+from datapath_probe.plan.plan import HostFacts, Plan, PodFacts, Target
 from unit.recorded import names, recorded
 
 PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
@@ -88,8 +88,8 @@ def test_a_plan_that_is_written_again_reads_the_same(name: str) -> None:
 
 def test_every_kind_of_target_was_recorded() -> None:
     plans = [recorded(name).plan for name in names()]
-    assert {type(plan.target) for plan in plans} == {PodTarget, ServiceTarget, HeadlessTarget}
+    assert {type(plan.target) for plan in plans} == set(get_args(Target))
     backends = [each for plan in plans for each in plan.backends]
-    assert {type(each.target) for each in backends} == {PodFacts, HostFacts}
+    assert {type(each.target) for each in backends} == {PodFacts, HostFacts, type(None)}
     in_host_network = [each for each in backends if each.pod_facts and each.pod_facts.pod.host_network]
     assert all(isinstance(each.target, HostFacts) for each in in_host_network)

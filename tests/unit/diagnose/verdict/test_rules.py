@@ -70,7 +70,7 @@ DECIDED: dict[str, Callable[[], PathRun]] = {
     "observed_failure": lambda: recorded(REFUSED),
     "failure_not_followed": lambda: behind_l7_policy(LOST),
     "policy_not_enforced": lambda: without(recorded("denial-not-enforced"), *OF_AGENT),
-    "lost_between_nodes": lambda: silent(recorded(LOST)),
+    "lost_on_the_wire": lambda: silent(recorded(LOST)),
     "lost_in_transit": lambda: recorded(LOST),
 }
 

@@ -14,8 +14,7 @@ from datapath_probe.diagnose.verdict.transitions import in_transition
 from datapath_probe.plan.endpoint_churn import EndpointChurn
 from datapath_probe.plan.objects import Pod
 from datapath_probe.plan.plan import CannotRun, Plan
-from datapath_probe.plan.resolve import resolve
-from unit.cluster import Cluster, cluster, pod, probe, slice_endpoint
+from unit.cluster import Cluster, cluster, pod, probe, resolve, slice_endpoint
 
 SERVICE = {"service": {"name": "deathstar", "port": 80}}
 NOW = 1000.0

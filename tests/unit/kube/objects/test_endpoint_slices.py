@@ -7,10 +7,7 @@ import pytest
 
 from datapath_probe.kube.objects.endpoint_slices import endpoint_slice
 from datapath_probe.kube.objects.fields import Skips
-from datapath_probe.plan.objects import (
-    ServicePort,
-    SliceEndpoint,
-)
+from datapath_probe.plan.objects import ServicePort, SliceEndpoint
 from unit.kube.objects.test_kubernetes_objects import changed
 from unit.kube.samples import (
     ENDPOINT_SLICE,

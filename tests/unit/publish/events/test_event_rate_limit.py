@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from datapath_probe.api.path_profile import PathProfile
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.path_profile import PathProfile
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import LoadBalancing
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.publish.events.event_rate_limit import BURST, EARNED_IN_S, EventLimiter

@@ -2,7 +2,7 @@
 
 import pytest
 
-from datapath_probe.api.status import Counters, ProbeStatus
+from datapath_probe.api.status.probe_status import Counters, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun

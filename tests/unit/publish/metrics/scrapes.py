@@ -6,7 +6,7 @@ from itertools import count
 from prometheus_client.parser import text_string_to_metric_families
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.interfaces import ProbeRef

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PATHS_LIMIT, ProbeStatus
+from datapath_probe.api.status.probe_status import PATHS_LIMIT, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle

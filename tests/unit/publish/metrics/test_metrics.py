@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from datapath_probe.api.path_profile import PathProfile
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.path_profile import PathProfile
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, LoadBalancing, ProbeVerdict, Severity
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.bundle import Bundle
@@ -26,6 +26,7 @@ from unit.publish.metrics.scrapes import REF, after, new_metrics, of, scrape
 from unit.publish.samples import (
     CANNOT_RUN,
     NOW,
+    REPORT,
     diverging,
     healthy,
     lost,
@@ -122,6 +123,20 @@ def test_only_phases_that_were_reached_have_samples() -> None:
         ("total",): 0.0076,
     }
     assert of(scrape(after([healthy(), CANNOT_RUN])), "request_phase_seconds") == {}
+
+
+def test_the_phase_of_tls_and_the_expiry_of_the_certificate() -> None:
+    secure = replace(REPORT, timings=replace(REPORT.timings, tls=0.004), certificate_expires=NOW + 86400)
+    samples = scrape(after([replace(healthy(), report=secure)]))
+    assert of(samples, "request_phase_seconds")[("tls",)] == 0.004
+    assert of(samples, "certificate_expiry_timestamp_seconds") == {(): NOW + 86400}
+    assert of(scrape(after([healthy()])), "certificate_expiry_timestamp_seconds") == {}
+    later = replace(secure, certificate_expires=NOW + 2 * 86400)
+    two = RunResult(NOW, NOW + 0.1, (replace(healthy(), report=later), replace(healthy(), report=secure)), ())
+    metrics = after([healthy()])
+    status = statuses.suspended(ProbeStatus(), probe(), NOW)
+    metrics.run_ended(REF, status, replace(record(healthy()), result=two))
+    assert of(scrape(metrics), "certificate_expiry_timestamp_seconds") == {(): NOW + 86400}
 
 
 def test_times_of_the_last_and_next_run() -> None:
@@ -257,3 +272,31 @@ def test_times_are_read_back_as_written() -> None:
     status = statuses.after_run(ProbeStatus(), probe(), record(healthy()), NextRun(NOW + 60))
     assert status.last_run is not None
     assert datetime.fromisoformat(status.to_object()["lastRun"]["endTime"]).timestamp() == NOW + 0.1
+
+
+def test_outages_are_counted_and_the_current_one_has_a_start() -> None:
+    samples = scrape(after([healthy(), diverging(), healthy(), diverging()]))
+    assert of(samples, "outages_total") == {(): 2}
+    assert of(samples, "outage_start_timestamp_seconds") == {(): NOW}
+    samples = scrape(after([healthy(), diverging(), healthy()]))
+    assert of(samples, "outages_total") == {(): 1}
+    assert of(samples, "outage_start_timestamp_seconds") == {}
+    assert of(scrape(after([healthy()])), "outages_total") == {(): 0}
+
+
+def test_the_number_of_outages_survives_a_restart() -> None:
+    status = statuses.after_run(ProbeStatus(), probe(), record(diverging()), NextRun(NOW + 60))
+    metrics = new_metrics()
+    metrics.show(probe(), ProbeStatus.from_object(status.to_object()))
+    assert of(scrape(metrics), "outages_total") == {(): 1}
+    assert of(scrape(metrics), "outage_start_timestamp_seconds") == {(): NOW}
+
+
+def test_skipped_runs_are_counted() -> None:
+    metrics, status = new_metrics(), ProbeStatus()
+    metrics.show(probe(), status)
+    for _ in range(2):
+        run = record(healthy())
+        status = statuses.after_run(status, probe(), run, NextRun(NOW + 60, skipped=3))
+        metrics.run_ended(REF, status, run)
+    assert of(scrape(metrics), "runs_skipped_total") == {(): 6}

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from datapath_probe.api.probe import Probe
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.publish.interfaces import ProbeRef
 from datapath_probe.publish.metrics.families import probe_families

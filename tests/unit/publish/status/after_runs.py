@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from datapath_probe.api.condition import Condition
 from datapath_probe.api.probe import Probe
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.condition import Condition
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES
-from datapath_probe.api.condition import Condition
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PATHS_LIMIT, PathCounts, ProbeStatus
+from datapath_probe.api.status.condition import Condition
+from datapath_probe.api.status.probe_status import PATHS_LIMIT, PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.publish.status import status as statuses

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from datapath_probe.api.path_profile import PathProfile
-from datapath_probe.api.status import ProbeStatus
+from datapath_probe.api.status.path_profile import PathProfile
+from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile
 from datapath_probe.publish.status.path_profile_tracker import PathProfileTracker, ProfileUpdate
 from datapath_probe.runs.run_result import RunResult

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from datapath_probe.api.reasons import Reason
-from datapath_probe.api.status import PathCounts, ProbeStatus
+from datapath_probe.api.status.probe_status import PathCounts, ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Trigger
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.plan.plan import CannotRun

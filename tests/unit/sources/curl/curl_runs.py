@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import replace
 
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.sources import curl
 from datapath_probe.sources.client_report import ClientReport
-from datapath_probe.sources.curl import CurlExit, CurlRequest
+from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.request import CurlRequest, argv
 from unit.sources.http_server import Received, Server
 
 
@@ -37,11 +37,14 @@ def request_to(server: Server, **changes: object) -> CurlRequest:
 
 def run(request: CurlRequest, **environment: str) -> ClientReport | Unavailable:
     """Send it, and parse the report."""
-    argv, stdin = curl.argv(request)
+    words, stdin = argv(request)
     done = subprocess.run(
-        argv, input=stdin, capture_output=True, timeout=30, env=os.environ | environment, check=False
+        words, input=stdin, capture_output=True, timeout=30, env=os.environ | environment, check=False
     )
-    return curl.parse_report(Answer(done.returncode, done.stdout, done.stderr, at=0.0, duration_s=0.0))
+    return parse_report(
+        Answer(done.returncode, done.stdout, done.stderr, at=0.0, duration_s=0.0),
+        protocol=request.protocol,
+    )
 
 
 def report_of(request: CurlRequest, **environment: str) -> ClientReport:

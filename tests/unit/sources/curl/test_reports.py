@@ -9,9 +9,9 @@ import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.sources import curl
 from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
-from datapath_probe.sources.curl import CurlExit
+from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.request import argv
 from unit.sources.curl.curl_runs import free_port, report_of, request_to
 from unit.sources.http_server import Server
 
@@ -87,8 +87,8 @@ def test_a_server_that_does_not_respond_is_a_timeout(server: Server) -> None:
 
 @pytest.mark.parametrize(("timeout_s", "word"), [(5.0, "5"), (0.25, "0.25"), (30, "30")])
 def test_whole_seconds_need_no_decimal_separator(server: Server, timeout_s: float, word: str) -> None:
-    argv, _ = curl.argv(request_to(server, timeout_s=timeout_s))
-    assert argv[argv.index("--max-time") + 1] == word
+    words, _ = argv(request_to(server, timeout_s=timeout_s))
+    assert words[words.index("--max-time") + 1] == word
 
 
 def test_a_port_in_use_is_distinguished_from_a_refusal(server: Server) -> None:
@@ -138,7 +138,7 @@ def test_each_failure_of_a_server_has_its_own_exit_code(
 @pytest.mark.parametrize("exit_code", [2, 3, 22, 23, 27, 47, 61, 77, 125])
 def test_other_exit_codes_are_failures_of_curl(exit_code: int) -> None:
     report_json = b'{"errormsg":"out of memory","http_code":0}'
-    report = curl.parse_report(Answer(exit_code, b"", report_json, at=0.0, duration_s=0.0))
+    report = parse_report(Answer(exit_code, b"", report_json, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
     assert report.failure is ClientFailure.CLIENT_FAILED
     assert report.error_text == f"curl exit {exit_code}: out of memory"
@@ -152,7 +152,7 @@ def test_other_exit_codes_are_failures_of_curl(exit_code: int) -> None:
     ],
 )
 def test_a_curl_too_old_to_report_is_named(stderr: bytes, said: str) -> None:
-    unavailable = curl.parse_report(Answer(2, b"", stderr, at=0.0, duration_s=0.0))
+    unavailable = parse_report(Answer(2, b"", stderr, at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
     assert re.search("older than 7.70", unavailable.message)
@@ -161,7 +161,7 @@ def test_a_curl_too_old_to_report_is_named(stderr: bytes, said: str) -> None:
 
 def test_the_first_curl_with_a_report_has_no_message() -> None:
     seven_seventy = b'{"http_code":0,"local_ip":null,"local_port":0,"remote_ip":null,"time_total":0.1}'
-    report = curl.parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
+    report = parse_report(Answer(7, b"", b"Warning: old\n" + seven_seventy, at=0.0, duration_s=0.0))
     assert isinstance(report, ClientReport)
     assert (report.exit_code, report.error, report.local_ip, report.remote_port) == (7, "", None, 0)
     assert report.timings == Timings(name_lookup=0, connect=0, tls=0, first_byte=0, total=0.1)
@@ -170,7 +170,7 @@ def test_the_first_curl_with_a_report_has_no_message() -> None:
 @pytest.mark.parametrize("number", ["true", '"1"', "[]", "NaN", "Infinity", "1e999", "9" * 400])
 def test_a_report_with_an_invalid_time_is_unparsable(number: str) -> None:
     stderr = f'{{"http_code":200,"time_total":{number}}}'.encode()
-    unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
+    unavailable = parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
 
@@ -186,20 +186,20 @@ def test_a_report_with_an_invalid_time_is_unparsable(number: str) -> None:
 )
 def test_a_report_with_an_impossible_number_is_unparsable(member: dict[str, float]) -> None:
     stderr = json.dumps({"http_code": 200, "time_total": 0.1, **member}).encode()
-    unavailable = curl.parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0), timeout_s=2.0)
+    unavailable = parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0), timeout_s=2.0)
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.UNPARSABLE
 
 
 def test_a_report_may_have_the_largest_possible_numbers() -> None:
     largest = {"http_code": 999, "remote_port": 65535, "local_port": 65535, "time_total": 7.0}
-    report = curl.parse_report(Answer(0, b"", json.dumps(largest).encode(), at=0.0, duration_s=0.0), 2.0)
+    report = parse_report(Answer(0, b"", json.dumps(largest).encode(), at=0.0, duration_s=0.0), 2.0)
     assert isinstance(report, ClientReport)
     assert (report.status, report.remote_port, report.timings.total) == (999, 65535, 7.0)
 
 
 @pytest.mark.parametrize("exit_code", [126, 127, 137, 143])
 def test_a_curl_that_did_not_run_or_was_killed_has_no_report(exit_code: int) -> None:
-    unavailable = curl.parse_report(Answer(exit_code, b"", b'{"http_code":200}', at=0.0, duration_s=0.0))
+    unavailable = parse_report(Answer(exit_code, b"", b'{"http_code":200}', at=0.0, duration_s=0.0))
     assert isinstance(unavailable, Unavailable)
     assert unavailable.reason == EvidenceError.COMMAND_FAILED

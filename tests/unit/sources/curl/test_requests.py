@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.addresses import IpFamily
-from datapath_probe.sources import curl
+from datapath_probe.sources.curl.request import argv
 from unit.sources.curl.curl_runs import delivered, report_of, request_to
 from unit.sources.http_server import Server, serving
 
@@ -144,17 +144,17 @@ def test_paths_arrive_as_they_are(server: Server, path: str) -> None:
 
 
 def test_headers_and_body_are_not_in_the_process_list(server: Server) -> None:
-    argv, stdin = curl.argv(request_to(server, headers=(("Authorization", SECRET),), body=SECRET.encode()))
-    assert SECRET not in " ".join(argv)
+    words, stdin = argv(request_to(server, headers=(("Authorization", SECRET),), body=SECRET.encode()))
+    assert SECRET not in " ".join(words)
     assert stdin.count(SECRET.encode()) == 2
 
 
 @pytest.mark.parametrize("path", [f"/login?token={SECRET}", f"/hooks/{SECRET}"])
 def test_the_url_is_not_in_the_process_list(server: Server, path: str) -> None:
     request = request_to(server, path=path)
-    argv, _ = curl.argv(request)
-    assert SECRET not in " ".join(argv)
-    assert server.host not in " ".join(argv)
+    words, _ = argv(request)
+    assert SECRET not in " ".join(words)
+    assert server.host not in " ".join(words)
     report_of(request)
     assert [received.line for received in server.take()] == [f"POST {path} HTTP/1.1".encode()]
 

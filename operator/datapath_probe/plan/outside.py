@@ -1,0 +1,70 @@
+"""Which addresses outside the pods' network a probe may request. Called by `restrictions`.
+
+By default, neither the addresses that mean the source itself, its node or its link (where clouds serve credentials),
+nor those of nodes and API servers: a probe would give its author more than a pod of the namespace is meant to reach.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
+
+from ..addresses import IpAddress
+from .objects import Inventory, ServicePort
+
+IpNetwork = IPv4Network | IPv6Network
+_API_SERVER = "default", "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRestrictions:
+    """`allowed`: ranges that are allowed even if they are forbidden by default. `denied`: ranges that are always
+    forbidden.
+    """
+
+    allowed: tuple[IpNetwork, ...] = ()
+    denied: tuple[IpNetwork, ...] = ()
+
+    def why_forbidden(self, ip: IpAddress, inventory: Inventory) -> str:
+        """Why a probe may not request this address, as a sentence; "" if it may."""
+        ip = _without_mapping(ip)
+        denied = next((network for network in self.denied if ip in network), None)
+        if denied:
+            return f"{ip} is in {denied}, which the operator denies (--deny-addresses)"
+        kind = _kind(ip, inventory)
+        if not kind or any(ip in network for network in self.allowed):
+            return ""
+        return (
+            f"{ip} is {kind}, which a probe may not request unless the operator allows it (--allow-addresses)"
+        )
+
+
+def _kind(ip: IpAddress, inventory: Inventory) -> str:
+    """What the address stands for, if it is forbidden by default."""
+    kinds = {
+        "a loopback address": ip.is_loopback,
+        "a link-local address": ip.is_link_local,
+        "a multicast address": ip.is_multicast,
+        "no address of a host": ip.is_unspecified or ip.is_reserved,
+    }
+    kind = next((kind for kind, holds in kinds.items() if holds), "")
+    if kind:
+        return kind
+    node = inventory.node_with(ip)
+    if node:
+        return f"an address of node {node.name}"
+    return "an address of the API server" if _is_api_server(ip, inventory) else ""
+
+
+def _is_api_server(ip: IpAddress, inventory: Inventory) -> bool:
+    service = inventory.service(*_API_SERVER)
+    ports: tuple[ServicePort, ...] = service.ports if service else ()
+    return any(
+        endpoint.ip == ip for port in ports for endpoint in inventory.slice_endpoints(*_API_SERVER, port)
+    )
+
+
+def _without_mapping(ip: IpAddress) -> IpAddress:
+    """The IPv4 address that an IPv6 address stands for (`::ffff:127.0.0.1`), as the kernel takes it."""
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+BY_DEFAULT = AddressRestrictions()

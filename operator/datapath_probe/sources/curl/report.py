@@ -1,0 +1,221 @@
+"""curl's report → `ClientReport`. Called by `diagnose`.
+
+Source: curl 7.70–8.23 `src/tool_writeout_json.c`, and reports of 7.74, 7.88, 8.14 and 8.23.
+"""
+
+import json
+import re
+from dataclasses import replace
+from enum import IntEnum
+
+from ...addresses import IpAddress, address
+from ...evidence.errors import EvidenceError
+from ...evidence.reading import Answer, Reading, Unavailable
+from ..client_report import ClientFailure, ClientReport, Timings
+from ..parsing import Json, line, parser
+from .tls import certificate_expiry, expiry_line, tls_failure
+
+_TRIES = re.compile(rb"^\* +Trying \[?([0-9a-fA-F.:]{2,45}?)\]?(?::[0-9]{1,5})?\.\.\.\r?$", re.MULTILINE)
+_MOST_TRIED = 16
+_COMPLAINT = re.compile(rb"(?<![^\n])curl: option --?[a-z-]{1,40}: [a-z ]{1,60}(?=\r?\n|\Z)")
+_NOT_ENDED = range(126, 256)  # exit codes of shells: it can't be run, or was killed by a signal
+_LAST_STATUS = 999  # curl accepts any status of three digits
+_LONGEST_TIMEOUT_S = 60.0
+_LATE_S = 5.0  # how long after its timeout curl may end, in a container without CPU time
+
+# The members of the report that are used, in addition to the times.
+_TRIED = "tried"  # not one of curl's: added when a report is saved
+_REPORT_FIELDS = frozenset(
+    {
+        "errormsg",
+        "http_code",
+        "local_ip",
+        "local_port",
+        "remote_ip",
+        "remote_port",
+        "ssl_verify_result",
+        _TRIED,
+    }
+)
+
+
+# READ_ERROR, since 8.15 BAD_FUNCTION_ARGUMENT: how a request ends that only connects.
+_NOTHING_SENT = (26, 43)
+
+
+class CurlExit(IntEnum):
+    """The exit codes that describe the path or the server; all others are failures of curl itself."""
+
+    OK = 0
+    UNSUPPORTED_PROTOCOL = 1  # after connecting: the response is not HTTP
+    COULDNT_RESOLVE_HOST = 6
+    COULDNT_CONNECT = 7
+    WEIRD_SERVER_REPLY = 8
+    PARTIAL_FILE = 18
+    OPERATION_TIMEDOUT = 28
+    INTERFACE_FAILED = 45  # the local port is in use
+    GOT_NOTHING = 52
+    SEND_ERROR = 55
+    RECV_ERROR = 56
+    FILESIZE_EXCEEDED = 63  # the server answered; the rest of the body was not read
+
+
+_FAILURES: dict[int, ClientFailure | None] = {
+    CurlExit.OK: None,
+    CurlExit.UNSUPPORTED_PROTOCOL: ClientFailure.NOT_HTTP,
+    CurlExit.COULDNT_RESOLVE_HOST: ClientFailure.NAME_NOT_RESOLVED,
+    CurlExit.COULDNT_CONNECT: ClientFailure.NOT_CONNECTED,
+    CurlExit.WEIRD_SERVER_REPLY: ClientFailure.NOT_HTTP,
+    CurlExit.PARTIAL_FILE: ClientFailure.CUT_SHORT,
+    CurlExit.OPERATION_TIMEDOUT: ClientFailure.TIMED_OUT,
+    CurlExit.INTERFACE_FAILED: ClientFailure.LOCAL_PORT_IN_USE,
+    CurlExit.GOT_NOTHING: ClientFailure.NO_RESPONSE,
+    CurlExit.SEND_ERROR: ClientFailure.CUT_SHORT,
+    CurlExit.RECV_ERROR: ClientFailure.CUT_SHORT,
+    CurlExit.FILESIZE_EXCEEDED: None,
+}
+
+
+def only_report(stderr: bytes) -> bytes:
+    """The report with only the members that are used here: others contain URLs, including that of a redirect. Nothing
+    else is kept but a complaint about an option: a wrapper of curl may trace the request with its headers. b"{" if it
+    is no report.
+    """
+    if b"{" not in stderr:
+        return _complaint(stderr)
+    try:
+        report = json.loads(_report_of(stderr))
+    except (ValueError, RecursionError):
+        return b"{"
+    if not isinstance(report, dict):
+        return b"{"
+    kept = {
+        name: value for name, value in report.items() if name in _REPORT_FIELDS or name.startswith("time_")
+    }
+    tried = _tried(stderr)
+    if tried:
+        kept[_TRIED] = tried
+    if expiry := expiry_line(report.get("certs")):
+        kept["certs"] = expiry
+    return json.dumps(kept).encode()
+
+
+def _tried(stderr: bytes) -> list[str]:
+    """The addresses that curl says it tries, in order."""
+    return [found.decode() for found in _TRIES.findall(stderr)[:_MOST_TRIED]]
+
+
+def _report_of(stderr: bytes) -> bytes:
+    """The line of the report, among warnings and what curl says about connections; b"" if there is none."""
+    start = stderr.rfind(b"\n{") + 1 or stderr.find(b"{")
+    if start < 0:
+        return b""
+    end = stderr.rfind(b"}") + 1
+    return stderr[start:end] if end > start else stderr[start:]
+
+
+def _complaint(stderr: bytes) -> bytes:
+    """What curl says about an option that it does not know; options contain nothing of a request."""
+    found = _COMPLAINT.search(stderr)
+    return found[0] if found else b""
+
+
+def parse_report(
+    reading: Reading, timeout_s: float = _LONGEST_TIMEOUT_S, protocol: str = "http"
+) -> ClientReport | Unavailable:
+    """The report of a request with this timeout and protocol; Unavailable(UnparsableOutput) if this curl writes none
+    (before 7.70), or its numbers are impossible. A truncated body does not matter.
+    """
+    if isinstance(reading, Unavailable):
+        return reading
+    report = _parse_report(replace(reading, truncated=False))
+    if isinstance(report, Unavailable):
+        return report
+    report = _of(protocol, report)
+    if report.timings.longest > timeout_s + _LATE_S:
+        message = f"curl reports a request of more than {timeout_s:g} s, its timeout"
+        return Unavailable(EvidenceError.UNPARSABLE, message, reading.at)
+    return replace(report, body_cut=reading.truncated or report.exit_code == CurlExit.FILESIZE_EXCEEDED)
+
+
+def _of(protocol: str, report: ClientReport) -> ClientReport:
+    """The report as that of a request with this protocol."""
+    if protocol == "tcp" and report.connected and report.exit_code in _NOTHING_SENT:
+        return replace(report, failure=None, error="")
+    if protocol == "https":
+        # curl 7.88 reports no time of the connection if the handshake fails, later ones no port
+        report = replace(report, connected=report.connected or report.local_port > 0)
+    else:
+        failure = _FAILURES.get(report.exit_code, ClientFailure.CLIENT_FAILED)
+        report = replace(report, failure=failure, certificate_expires=None)
+    if report.exit_code == CurlExit.UNSUPPORTED_PROTOCOL and not report.connected:
+        return replace(report, failure=ClientFailure.CLIENT_FAILED)  # this curl was built without it
+    return report
+
+
+@parser("curl", exit_codes=range(256))
+def _parse_report(answer: Answer) -> ClientReport | Unavailable:
+    if answer.exit_code in _NOT_ENDED:
+        message = f"curl: exit code {answer.exit_code}: it was killed, or could not be run"
+        return Unavailable(EvidenceError.COMMAND_FAILED, message, answer.at)
+    text = _report_of(answer.stderr)
+    if not text:
+        said = _complaint(answer.stderr).decode() or "nothing"
+        message = f"curl exit {answer.exit_code} without a report (is it older than 7.70?): {said}"
+        return Unavailable(EvidenceError.UNPARSABLE, message, answer.at)
+    report = _json(text)
+    status = report["http_code"].integer(0)
+    if not 0 <= status <= _LAST_STATUS:
+        raise ValueError("http_code is not a status code")
+    error = line(report["errormsg"].text(""))
+    timings = Timings(
+        name_lookup=_time(report["time_namelookup"]),
+        connect=_time(report["time_connect"]),
+        tls=_time(report["time_appconnect"]),
+        # without a response, curl 8.23 reports the end of the request
+        first_byte=_time(report["time_starttransfer"]) if status else 0.0,
+        total=_time(report["time_total"]),
+    )
+    of_tls = tls_failure(answer.exit_code, error, report["ssl_verify_result"].integer(0))
+    return ClientReport(
+        failure=of_tls or _FAILURES.get(answer.exit_code, ClientFailure.CLIENT_FAILED),
+        exit_code=answer.exit_code,
+        error=error,
+        connected=timings.connect > 0 or status > 0,
+        status=status,
+        local_ip=_address(report["local_ip"]),
+        local_port=_port(report["local_port"]),
+        remote_ip=_address(report["remote_ip"]),
+        remote_port=_port(report["remote_port"]),
+        timings=timings,
+        body=answer.stdout,
+        tried=tuple(
+            address(ip) for ip in _tried(answer.stderr) or [ip.text() for ip in report[_TRIED] or ()]
+        ),
+        certificate_expires=certificate_expiry(report["certs"].text("")),
+    )
+
+
+def _json(text: bytes) -> Json:
+    """Without the decoder's message, which may quote what a wrapper of curl has printed."""
+    try:
+        return Json(json.loads(text))
+    except ValueError:
+        raise ValueError("what it printed is not a report") from None
+
+
+def _time(shown: Json) -> float:
+    seconds = shown.number(0.0)
+    if seconds < 0:
+        raise ValueError("a time is negative")
+    return seconds
+
+
+def _port(shown: Json) -> int:
+    """0 without a connection, for which curl 8 reports -1."""
+    return 0 if shown.integer(0) == -1 else shown.unsigned(16, 0)
+
+
+def _address(shown: Json) -> IpAddress | None:
+    text = shown.text("")
+    return address(text) if text else None
