@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from ...addresses import IpFamily, unless_ipv4
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
@@ -21,7 +22,7 @@ LINE_LIMIT = 4096  # characters; a rule has some hundred
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):\d+\]")
 _RULE = re.compile(r"\[(\d+):\d+\] -A (\S+) ?(.*)")
 # Notes in the output of iptables-save.
-_LEGACY_TOO, _OF_NF_TABLES = b"iptables-legacy tables present", b"(nf_tables)"
+_LEGACY_TOO, _OF_NF_TABLES = b"tables-legacy tables present", b"(nf_tables)"
 _INCOMPATIBLE = "is incompatible, use 'nft' tool"
 _TABLES = ("raw", "mangle", "nat", "filter")  # in the order in which they process a packet
 _NAT = "nat"
@@ -41,11 +42,16 @@ Words = tuple[str, ...]
 Filters = Mapping[Key, Chain[Words]]
 
 
-def fact(node: str, namespace: str | None = None, backend: str | None = None) -> Fact:
-    """All rules of the node, or inside a pod, with counters; `namespace` as `netns.find` returns it; `backend`: legacy
-    or nft, None: the agent's default. kube-proxy may write thousands of rules, so they are read only after a failure.
+def fact(
+    node: str, namespace: str | None = None, backend: str | None = None, family: IpFamily = IpFamily.IPV4
+) -> Fact:
+    """All rules for one version of IP of the node, or inside a pod, with counters; `namespace` as `netns.find` returns
+    it; `backend`: legacy or nft, None: the agent's default. kube-proxy may write thousands of rules, so they are read
+    only after a failure.
     """
-    return Fact.of(FactKind.IPTABLES_RULES, node, backend=backend, namespace=namespace)
+    return Fact.of(
+        FactKind.IPTABLES_RULES, node, backend=backend, family=unless_ipv4(family), namespace=namespace
+    )
 
 
 @parser("iptables-save")
