@@ -26,7 +26,7 @@ from datapath_probe.evidence.size import (
 )
 from datapath_probe.runs import diagnosis_process
 from datapath_probe.runs.bounded_diagnosis import BoundedDiagnosis
-from datapath_probe.runs.diagnosis_worker import DiagnosisLimitError, DiagnosisWorker
+from datapath_probe.runs.diagnosis_worker import LIMIT_S, DiagnosisLimitError, DiagnosisWorker
 from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.netstack.test_netfilter import answered, inside
 from unit.recorded import recorded
@@ -140,6 +140,27 @@ async def test_a_call_does_not_wait_for_others_without_end() -> None:
         await worker.call(process_of, recorded(FILTERED))
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
+
+
+@pytest.mark.looptime
+async def test_a_call_of_a_newcomer_waits_for_one_call_of_another_namespace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each call of the other ends at the limit of time, and the process is started again. Simulated time."""
+    mine = recorded(FILTERED)
+    source = replace(mine.plan.source, pod=replace(mine.plan.source.pod, namespace="other"))
+    others = replace(mine, plan=replace(mine.plan, source=source))
+
+    async def called(self: DiagnosisWorker, function: object, run: PathRun) -> float:
+        await asyncio.sleep(LIMIT_S + 1.0)
+        return asyncio.get_running_loop().time()
+
+    monkeypatch.setattr(DiagnosisWorker, "_call", called)
+    worker = DiagnosisWorker()
+    busy = [asyncio.create_task(worker.call(process_of, others)) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    assert await worker.call(process_of, mine) == pytest.approx(2 * (LIMIT_S + 1.0))
+    await asyncio.gather(*busy, return_exceptions=True)
 
 
 async def test_a_process_that_was_killed_while_it_was_idle_is_replaced(worker: DiagnosisWorker) -> None:
