@@ -1,10 +1,13 @@
-"""Diagnosis that never holds up the event loop: small evidence is judged at once, large evidence in a worker process.
+"""Diagnosis that never holds up the event loop. Small evidence is judged at once, large packet filters of nodes in a
+thread, other large evidence in a worker process.
 
 In: the run of one path. Out: what `diagnose.engine` returns for it. Called by `path_runner`. If the worker reaches a
 limit, the path is judged without its large answers, here and from then on.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -17,17 +20,21 @@ from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.run import PathRun
 from ..evidence.fact import Fact
-from ..evidence.size import is_large, without_large_answers
+from ..evidence.size import has_large_node_rules, is_large, without_large_answers
 from .diagnosis_worker import DiagnosisLimitError, DiagnosisWorker
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+# Rules of nodes are parsed line by line and searched in Python, so that the event loop has its turn every 5 ms. One
+# thread for all runs: they share the interpreter anyway, and paths of a run find what was parsed for another.
+_THREAD = ThreadPoolExecutor(1, "diagnosis")
+
 
 class BoundedDiagnosis:
-    """The diagnosis of one path. `cache`: the records that were parsed in this process. `slot`: that of the path; the
-    worker needs none.
+    """The diagnosis of one path. `cache`: the records that were parsed in this process. `slot`: that of the path; it is
+    held for the thread, so that paths wait no longer there than namespaces are owed, but not for the worker.
     """
 
     def __init__(self, worker: DiagnosisWorker, cache: ParseCache, slot: Slot) -> None:
@@ -60,7 +67,10 @@ class BoundedDiagnosis:
                 return result
             self._unread = f"the answers of this path are too large to be diagnosed: {result}"
             log.warning("large answers left out", reason=str(result))
-        return here(self.judged(run))
+        judged = self.judged(run)
+        if has_large_node_rules(judged.evidence):
+            return await asyncio.get_running_loop().run_in_executor(_THREAD, here, judged)
+        return here(judged)
 
     async def _called(self, elsewhere: Callable[[PathRun], T], run: PathRun) -> T | DiagnosisLimitError:
         try:
