@@ -38,6 +38,9 @@ TUNNELED = ALL_MODES - {Mode.NATIVE}
 NODE_PORTS = frozenset({Mode.KPR, Mode.PRODUCTION})
 """The modes in which Cilium serves NodePorts."""
 PER_PACKET_LB = ALL_MODES - NODE_PORTS
+PAST_QUEUES = frozenset({Mode.PRODUCTION})
+"""BPF host routing: packets are redirected into pods, past the queues of their devices on the node."""
+THROUGH_QUEUES = ALL_MODES - PAST_QUEUES
 WITH_ENDPOINT_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
 """The node's stack delivers packets to pods by one route per endpoint."""
 WITHOUT_ENDPOINT_ROUTES = ALL_MODES - WITH_ENDPOINT_ROUTES

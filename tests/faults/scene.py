@@ -127,6 +127,13 @@ class Scene:
         """A node's address."""
         return self.lab.node(node).ip
 
+    def pod_cidr(self, node: str) -> str:
+        """The range of the addresses of a node's pods."""
+        found = self.api.get(f"/apis/cilium.io/v2/ciliumnodes/{node}")
+        assert found is not None
+        [cidr] = found["spec"]["ipam"]["podCIDRs"]
+        return str(cidr)
+
     def lxc(self, pod: Pod) -> str:
         """The host end of a pod's veth pair."""
         return devices.lxc(self.lab, pod)

@@ -4,24 +4,17 @@ from datapath_probe.api.vocabulary import HopName
 from faults.fault import At, Fault, broken, either, healthy
 from faults.inject import devices
 from faults.modes import TUNNELED, Mode
-from faults.scene import Scene, Target
+from faults.scene import Target
 
 MISSING, OWN_MISSING = "NodeRouteMissing", "EndpointRouteMissing"
 NATIVE = frozenset({Mode.NATIVE})
 PER_ENDPOINT = frozenset({Mode.ENDPOINT_ROUTES})
 
 
-def _pod_cidr(scene: Scene, node: str) -> str:
-    found = scene.api.get(f"/api/v1/nodes/{node}")
-    assert found is not None
-    cidr: str = found["spec"]["podCIDR"]
-    return cidr
-
-
 FAULTS = (
     Fault(
         "host-has-no-route-to-the-pods-of-another-node",
-        lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
+        lambda s: devices.without_route(s.lab, s.source, s.pod_cidr(s.destination)),
         broken(HopName.NODE_ROUTING, MISSING),
         Target.FROM_HOST_TO_FAR,
     ),
@@ -36,14 +29,14 @@ FAULTS = (
     ),
     Fault(
         "host-has-no-route-to-its-own-pods",
-        lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.source)),
+        lambda s: devices.without_route(s.lab, s.source, s.pod_cidr(s.source)),
         broken(HopName.ENDPOINT_LOOKUP, OWN_MISSING),
         Target.FROM_HOST_TO_NEAR,
         modes=frozenset(Mode) - PER_ENDPOINT,
     ),
     Fault(
         "destination-node-has-no-route-to-its-own-pods",
-        lambda s: devices.without_route(s.lab, s.destination, _pod_cidr(s, s.destination)),
+        lambda s: devices.without_route(s.lab, s.destination, s.pod_cidr(s.destination)),
         broken(HopName.ENDPOINT_LOOKUP, OWN_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
@@ -54,7 +47,7 @@ FAULTS = (
     ),
     Fault(
         "healthy-without-a-route-that-only-hosts-use",
-        lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
+        lambda s: devices.without_route(s.lab, s.source, s.pod_cidr(s.destination)),
         healthy(),
         modes=TUNNELED,
     ),

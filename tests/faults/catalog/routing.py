@@ -1,11 +1,13 @@
 """Faults between the nodes: routes, neighbors, netfilter, queues."""
 
+from dataclasses import replace
+
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, either
+from faults.fault import At, Fault, broken, either, healthy
 from faults.inject import devices, netfilter
 from faults.inject.in_place import Injected
-from faults.modes import TUNNELED, WITH_ENDPOINT_ROUTES, Mode
+from faults.modes import PAST_QUEUES, THROUGH_QUEUES, TUNNELED, WITH_ENDPOINT_ROUTES, Mode
 from faults.scene import CONTROL_PLANE, SHIP_ON_FAR_NODE, Scene, Target
 
 FORWARD, REPLY = HopName.NODE_ROUTING, HopName.REPLY_ROUTING
@@ -21,13 +23,6 @@ def _blackhole(scene: Scene, node: str, towards: str) -> Injected:
 def _outer(scene: Scene, node: str, pod: str) -> str:
     """The destination address by which packets to a pod are routed."""
     return pod if scene.mode is Mode.NATIVE else scene.node_ip(node)
-
-
-def _pod_cidr(scene: Scene, node: str) -> str:
-    found = scene.api.get(f"/api/v1/nodes/{node}")
-    assert found is not None
-    cidr: str = found["spec"]["podCIDR"]
-    return cidr
 
 
 def _endpoint_route_missing(scene: Scene, pod: Pod) -> Injected:
@@ -55,6 +50,18 @@ def _wrong_neighbor(scene: Scene, node: str, other: str) -> Injected:
     return devices.wrong_neighbor(scene.lab, node, scene.node_ip(other), "eth0")
 
 
+_QUEUES_OF_PODS = (
+    Fault(
+        "queue-loses-all-to-the-destination",
+        lambda s: devices.blackhole_qdisc(s.lab, s.destination, s.lxc(s.far)),
+        broken(HopName.DESTINATION_INTERFACE, "QdiscDrops", At.DESTINATION),
+    ),
+    Fault(
+        "queue-loses-all-to-the-source",
+        lambda s: devices.blackhole_qdisc(s.lab, s.source, s.lxc(s.ship)),
+        broken(HopName.SOURCE_INTERFACE, "QdiscDrops"),
+    ),
+)
 FAULTS = (
     Fault(
         "route-blackhole",
@@ -68,13 +75,13 @@ FAULTS = (
     ),
     Fault(
         "route-missing",
-        lambda s: devices.without_route(s.lab, s.source, _pod_cidr(s, s.destination)),
+        lambda s: devices.without_route(s.lab, s.source, s.pod_cidr(s.destination)),
         broken(FORWARD, ROUTE_MISSING),
         modes=NATIVE,
     ),
     Fault(
         "reply-route-missing",
-        lambda s: devices.without_route(s.lab, s.destination, _pod_cidr(s, s.source)),
+        lambda s: devices.without_route(s.lab, s.destination, s.pod_cidr(s.source)),
         broken(REPLY, ROUTE_MISSING, At.DESTINATION),
         modes=NATIVE,
     ),
@@ -186,16 +193,8 @@ FAULTS = (
         broken(HopName.OVERLAY_DECAPSULATION, "NetfilterDrops", At.DESTINATION),
         modes=TUNNELED,
     ),
-    Fault(
-        "queue-loses-all-to-the-destination",
-        lambda s: devices.blackhole_qdisc(s.lab, s.destination, s.lxc(s.far)),
-        broken(HopName.DESTINATION_INTERFACE, "QdiscDrops", At.DESTINATION),
-    ),
-    Fault(
-        "queue-loses-all-to-the-source",
-        lambda s: devices.blackhole_qdisc(s.lab, s.source, s.lxc(s.ship)),
-        broken(HopName.SOURCE_INTERFACE, "QdiscDrops"),
-    ),
+    *(replace(fault, modes=THROUGH_QUEUES) for fault in _QUEUES_OF_PODS),
+    *(replace(fault, expected=healthy(), modes=PAST_QUEUES) for fault in _QUEUES_OF_PODS),
     Fault(
         "filter-drops-inside-the-destination",
         lambda s: netfilter.rule_in_pod(s.lab, s.far, "INPUT", "-p", "tcp", "--dport", "80", "-j", "DROP"),

@@ -57,7 +57,7 @@ INVALID_PROTOCOLS: dict[str, Refused] = {
     "a server name with a line break": Refused(https({"serverName": "a\n"}), "must be a host name"),
     "a server name with a bracket": Refused(https({"serverName": "[::1]"}), "must be a host name"),
     "the certificate of HTTP": Refused(
-        spec(expect={"certificateExpiresAfter": "336h"}), "requires request.protocol HTTPS"
+        spec(expect={"certificateExpiresAfter": "336h"}), "set request.protocol to HTTPS"
     ),
     "the certificate of a denial": Refused(
         https(certificateExpiresAfter="336h", outcome="Denied"), "a request that is Denied has no response"

@@ -188,12 +188,16 @@ INVALID: dict[str, Refused] = {
         from_selector({"key": "a", "operator": "Exists", "values": ["b"]}), _WITH_VALUES
     ),
     "a requirement without a label": Refused(
-        from_selector({"key": "", "operator": "Exists"}), "the name of a label consists of"
+        from_selector({"key": "", "operator": "Exists"}), "the name of a label must consist of"
     ),
-    "a label with a line break": Refused(from_selector(**{"a\nb": ""}), "the name of a label consists of"),
-    "a label value with a line break": Refused(from_selector(app="a\nb"), "the value of a label consists of"),
+    "a label with a line break": Refused(
+        from_selector(**{"a\nb": ""}), "the name of a label must consist of"
+    ),
+    "a label value with a line break": Refused(
+        from_selector(app="a\nb"), "the value of a label must consist of"
+    ),
     "a label whose name is too long": Refused(
-        from_selector(**{"a" * 318: "b"}), "the name of a label consists of"
+        from_selector(**{"a" * 318: "b"}), "the name of a label must consist of"
     ),
     "a label whose value is too long": Refused(from_selector(app="b" * 64), "may not be more than 63"),
     "too many labels": Refused(

@@ -71,7 +71,9 @@ def test_every_rule_says_what_to_do() -> None:
     for rule in rules:
         message = rule["message"]
         assert len(message.split()) >= 5, message
-        assert re.search("must|leave out|specify|requires|can't|has no|remove|write|choose", message), message
+        assert re.search("must|leave out|set|specify|requires?|can't|has no|remove|write|choose", message), (
+            message
+        )
         assert not message.startswith("failed rule"), message
 
 

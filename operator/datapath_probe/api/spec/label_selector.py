@@ -15,9 +15,7 @@ from ..model import ApiModel, Rule, matches
 _LONGEST_NAME = 317
 """A prefix of 253 characters, a slash, and a name of 63."""
 _NAME = "^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
-_NAMES = (
-    "the name of a label consists of letters, digits, '-', '_' and '.', after a prefix and '/' if it has one"
-)
+_NAMES = "the name of a label must consist of letters, digits, '-', '_' and '.', after a prefix and '/' if it has one"
 
 _Name = Annotated[str, Field(max_length=_LONGEST_NAME), matches(_NAME, _NAMES)]
 _Value = Annotated[
@@ -25,7 +23,7 @@ _Value = Annotated[
     Field(max_length=63),
     matches(
         "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
-        "the value of a label consists of letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        "the value of a label must consist of letters, digits, '-', '_' and '.', with a letter or digit at both ends",
     ),
 ]
 _Labels = Annotated[

@@ -67,7 +67,7 @@ class ProbeSpec(ApiModel):
         ),
         Rule(
             "self.request.protocol == 'HTTPS' || !has(self.expect.certificateExpiresAfter)",
-            "expect.certificateExpiresAfter requires request.protocol HTTPS",
+            "expect.certificateExpiresAfter requires HTTPS: set request.protocol to HTTPS, or remove it",
             lambda spec: (
                 spec.request.protocol == Protocol.HTTPS or spec.expect.certificate_expires_after is None
             ),
