@@ -28,7 +28,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 # Rules of nodes are parsed line by line and searched in Python, so that the event loop has its turn every 5 ms. One
-# thread for all runs: they share the interpreter anyway, and paths of a run find what was parsed for another.
+# thread for all runs: they share the interpreter anyway, and the records of one path at a time take memory.
 _THREAD = ThreadPoolExecutor(1, "diagnosis")
 
 
@@ -41,6 +41,7 @@ class BoundedDiagnosis:
         self._worker = worker
         self._cache = cache
         self._slot = slot
+        self._findings = ParseCache()  # those made in the thread
         self._unread = ""  # why large answers are left out
 
     async def diagnose(self, run: PathRun) -> Diagnosis:
@@ -57,9 +58,7 @@ class BoundedDiagnosis:
             return run
         return replace(run, evidence=without_large_answers(run.evidence, self._unread))
 
-    async def _judged(
-        self, elsewhere: Callable[[PathRun], T], here: Callable[[PathRun], T], run: PathRun
-    ) -> T:
+    async def _judged(self, elsewhere: Callable[..., T], here: Callable[[PathRun], T], run: PathRun) -> T:
         if not self._unread and is_large(run.evidence):
             async with self._slot.released():
                 result = await self._called(elsewhere, run)
@@ -69,8 +68,15 @@ class BoundedDiagnosis:
             log.warning("large answers left out", reason=str(result))
         judged = self.judged(run)
         if has_large_node_rules(judged.evidence):
-            return await asyncio.get_running_loop().run_in_executor(_THREAD, here, judged)
+            return await asyncio.get_running_loop().run_in_executor(_THREAD, self._alone, elsewhere, judged)
         return here(judged)
+
+    def _alone(self, judge: Callable[..., T], run: PathRun) -> T:
+        """Judge in the thread. The findings are kept; records would take memory for each path that is in progress."""
+        try:
+            return judge(run, parse_cache=self._findings)
+        finally:
+            self._findings.records.clear()
 
     async def _called(self, elsewhere: Callable[[PathRun], T], run: PathRun) -> T | DiagnosisLimitError:
         try:

@@ -19,6 +19,7 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.evidence.size import (
     LARGE_BYTES,
+    LARGE_NODE_RULES_BYTES,
     has_large_node_rules,
     is_large,
     size_of,
@@ -285,7 +286,8 @@ async def test_rules_of_nodes_are_judged_in_this_process_with_the_same_result(se
     assert found.divergence.hop is HopName.DESTINATION_INTERFACE
     assert diagnosis.judged(run) is run
     assert await diagnosis.facts_of(run) == facts_of(run)
-    assert [reading for reading, _ in cache.records.values()], "paths of the run share the records"
+    kept = [*cache.records.values(), *diagnosis._findings.records.values()]
+    assert sum(size_of(reading) for reading, _ in kept) < LARGE_BYTES + LARGE_NODE_RULES_BYTES
 
 
 async def test_large_rules_of_nodes_leave_the_event_loop_its_turns() -> None:
