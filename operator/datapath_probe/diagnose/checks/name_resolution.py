@@ -97,6 +97,9 @@ def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     facts = _facts(report)
     hop.observed(f"curl connected to {called}", facts)
+    if isinstance(context.plan.target, AddressTarget) and called in context.source.addresses:
+        message = f"{context.plan.request.host} resolved to {called}, the source's own address"
+        return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     slowed = _slowed(context, hop, report)
     wrong = (
         wrongly_listed(context) if context.plan.frontend is None else None
