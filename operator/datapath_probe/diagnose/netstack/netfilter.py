@@ -123,14 +123,15 @@ def _searches(
     """
     translated = translated and (not context.connection.connected or context.connection.is_of_another)
     of_iptables, of_nft = iptables.fact(node, namespace, family=family), nftables.fact(node, namespace)
-    filters = context.reader.read(of_iptables, iptables.parse)
+    parse = iptables.parse if namespace else iptables.parse_of_node
+    filters = context.reader.read(of_iptables, parse)
     chains = context.reader.read(of_nft, nftables.parse)
     routes = partial(_route_to, context, node, namespace)
     yield of_iptables, _iptables(filters, routes, translated=translated)
     other = context.reader.read(of_iptables, iptables.other_backend)
     if isinstance(other, str):
         of_other = iptables.fact(node, namespace, other, family)
-        filters = context.reader.read(of_other, iptables.parse)
+        filters = context.reader.read(of_other, parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
             yield (
                 of_other,
