@@ -128,6 +128,10 @@ def _address(spec: AddressDestination, inventory: Inventory) -> Destination | Ca
     if ip is None:
         if ":" in spec.host:
             return CannotRun(Reason.INVALID_SPEC, f"{spec.host} is not an IP address", destination=display)
+        service = _by_search_list(spec.host, inventory)
+        if service:
+            message = f"{spec.host} resolves to {service}: specify it as destination.service"
+            return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
         return Destination(AddressTarget(display, spec.host, spec.port, ()), spec.host, spec.port)
     owner = owner_of(ip, inventory)
     if owner:
@@ -135,6 +139,13 @@ def _address(spec: AddressDestination, inventory: Inventory) -> Destination | Ca
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
     backend = Backend(ip, spec.port, target=None)
     return Destination(AddressTarget(display, spec.host, spec.port, (backend,)), str(ip), spec.port)
+
+
+def _by_search_list(host: str, inventory: Inventory) -> str:
+    """The Service that this name means in a pod, whose search list adds the domain of the cluster; "" if none."""
+    name, _, namespace = host.partition(".")
+    service = inventory.service(namespace, name)
+    return f"Service {service.namespace}/{service.name}" if service else ""
 
 
 def _service(

@@ -106,6 +106,14 @@ def test_a_denied_range_is_denied_even_if_allowed() -> None:
     assert isinstance(planned("198.51.100.1", denying("203.0.113.0/24")), Plan)
 
 
+def test_a_name_that_the_search_list_makes_a_service_is_none_outside() -> None:
+    refused = planned("deathstar.default", Restrictions())
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.UNSUPPORTED_DESTINATION
+    assert "Service default/deathstar" in refused.message
+    assert isinstance(planned("deathstar.example", Restrictions()), Plan)
+
+
 @pytest.mark.parametrize("host", [OUTSIDE, "www.example.org"])
 def test_nothing_outside_is_requested_where_only_pods_may_be(host: str) -> None:
     refused = planned(host, Restrictions(host_network=True))

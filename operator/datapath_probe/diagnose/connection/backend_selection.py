@@ -67,7 +67,7 @@ def _outside(entries: ConntrackEntries, target: AddressTarget) -> Connection:
     report = entries.report
     if report is None or not (report.remote_ip or report.tried):
         return Connection()
-    ips = (report.remote_ip,) if report.remote_ip else tuple(reversed(report.tried[:MAX_CANDIDATES]))
+    ips = (report.remote_ip,) if report.remote_ip else report.tried[: -MAX_CANDIDATES - 1 : -1]
     backends = [
         Backend(ip, target.port, target=None) for ip in ips if ip and family_of(ip) is entries.plan.family
     ]
