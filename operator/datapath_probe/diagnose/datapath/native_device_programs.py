@@ -19,7 +19,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
-from ..lookup.attached_programs import Hook
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.packet_model import uplinks
 from .held_programs import not_held, other_xdp_program
 
@@ -44,10 +44,9 @@ def fault_at_exit(context: CheckContext, node: str, device: str | None) -> Fault
     if device is None:
         return None
     hook = Hook(node, device, Direction.EGRESS, TO_NETDEV)
-    attached = context.reader.read(hook.attached, bpftool.parse_attached)
-    if isinstance(attached, Unavailable):
-        return attached
-    chain = [one for one in attached if one.direction is hook.direction]
+    chain = programs(context.reader, hook)
+    if isinstance(chain, Unavailable):
+        return chain
     if _has_own(chain, hook):
         return not_held(context, hook, chain)
     message = f"{hook.program}, which masquerades packets, is not attached to {device} on {node}"
