@@ -32,12 +32,13 @@ def program(version: str) -> Path:
 def run(
     version: str, *argv: str | Path, values: Values | None = None, kubeconfig: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run helm until it ends; it may fail."""
+    """Run helm in the checkout until it ends; it may fail."""
     given = ("--values", "-") if values else ()
     cluster = {"KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": f"{kubeconfig}-discovery"} if kubeconfig else {}
     return subprocess.run(
         [program(version), *argv, *given],
         env={**os.environ, **cluster},
+        cwd=CHART.parents[1],
         input=json.dumps(values) if values else None,
         capture_output=True,
         text=True,

@@ -1,6 +1,7 @@
 """A release on a real API server, from installation to removal. Nothing runs it there: tests/e2e/test_chart.py does."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ import pytest
 import yaml
 
 import helm
+from datapath_probe import __version__
 from helm import CHART, VERSIONS
 from integration.apiserver import ApiServer
 from kustomize import MANIFESTS, Object, of_kind
 from unit.publish.samples import healthy
 from unit.publish.status.after_runs import after
 
-FIRST = CHART.parents[1] / "tests/data/charts/datapath-probe-0.0.1.tgz"
+ROOT = CHART.parents[1]
+FIRST = ROOT / "tests/data/charts/datapath-probe-0.0.1.tgz"
 NAMESPACE = "datapath-probe"
 TAKE_OVER = {"helm 3": ("--take-ownership",), "helm 4": ("--take-ownership", "--force-conflicts")}
+CHARTED, RELEASES = "app.kubernetes.io/name=datapath-probe", "owner=helm"
 KINDS = (
     "serviceaccounts,services,configmaps,deployments,roles,rolebindings,clusterroles,clusterrolebindings,networkpolicies,"
     "validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions,secrets"
@@ -66,11 +70,9 @@ def version(request: pytest.FixtureRequest) -> str:
 def empty(cluster: ApiServer) -> Iterator[ApiServer]:
     """The cluster, without the chart before and after the test."""
     yield cluster
-    for namespaced in ("secrets", "deployments", "services", "serviceaccounts", "networkpolicies"):
-        cluster.run_kubectl("delete", namespaced, "-n", NAMESPACE, "--all")
-    for found in installed(cluster):
-        where = ["-n", found["metadata"]["namespace"]] if "namespace" in found["metadata"] else []
-        cluster.run_kubectl("delete", found["kind"], found["metadata"]["name"], *where)
+    cluster.run_kubectl("delete", KINDS, "-A", "-l", CHARTED)
+    cluster.run_kubectl("delete", "secrets", "-A", "-l", RELEASES)
+    assert installed(cluster) == []
 
 
 def installed(cluster: ApiServer) -> list[Object]:
@@ -78,7 +80,7 @@ def installed(cluster: ApiServer) -> list[Object]:
     listed = cluster.run_kubectl(
         "get", KINDS, "-A", "-o", "json", "-l", "app.kubernetes.io/name=datapath-probe"
     )
-    releases = cluster.run_kubectl("get", "secrets", "-A", "-o", "json", "-l", "owner=helm")
+    releases = cluster.run_kubectl("get", "secrets", "-A", "-o", "json", "-l", RELEASES)
     return [*json.loads(listed.stdout)["items"], *json.loads(releases.stdout)["items"]]
 
 
@@ -192,3 +194,14 @@ def may_exec(cluster: ApiServer) -> str:
     account = f"system:serviceaccount:{NAMESPACE}:datapath-probe"
     asked = ("create", "pods", "--subresource=exec", "-n", "shop", "--as", account)
     return cluster.run_kubectl("auth", "can-i", *asked).stdout.strip()
+
+
+@pytest.mark.parametrize("page", ["README.md", "charts/datapath-probe/README.md"])
+def test_the_documented_command_installs_it(empty: ApiServer, version: str, page: str) -> None:
+    commands = re.findall(r"^\$ helm ((?:.*\\\n)*.*)", (ROOT / page).read_text(), re.MULTILINE)
+    [argv] = [command.replace("\\\n", " ").split() for command in commands]
+    helped = helm.run(version, *argv, kubeconfig=empty.kubeconfig)
+    assert helped.returncode == 0, helped.stderr
+    [deployment] = of_kind(tuple(installed(empty)), "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"registry.example.org/datapath-probe:{__version__}"
