@@ -147,6 +147,16 @@ def test_what_kustomize_installed_can_be_taken_over(empty: ApiServer, version: s
     assert probe(empty) == before
 
 
+def test_helm_4_continues_a_release_of_helm_3(empty: ApiServer) -> None:
+    did(empty, "helm 3", "install", "dpp", FIRST, "--create-namespace")
+    before = create_probe(empty)
+    did(empty, "helm 4", "upgrade", "dpp", CHART, values={"options": {"maxPairs": 8}})
+    assert "MAX_PAIRS" in str(of_kind(tuple(installed(empty)), "Deployment"))
+    assert probe(empty) == before
+    did(empty, "helm 4", "uninstall", "dpp")
+    assert [one["kind"] for one in installed(empty)] == ["CustomResourceDefinition"]
+
+
 def test_a_second_release_is_refused(empty: ApiServer, version: str) -> None:
     """Two operators would run every probe twice."""
     did(empty, version, "install", "dpp", CHART, "--create-namespace")
