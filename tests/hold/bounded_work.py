@@ -8,7 +8,6 @@ from typing import Any
 
 from datapath_probe.collect.fair_slots import FairSlots
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.kube.objects.endpoint_slices import endpoint_slice
 from datapath_probe.kube.objects.fields import Skips
@@ -64,7 +63,7 @@ def services_hold() -> float:
 
 async def _longest_hold_s(run: PathRun) -> float:
     worker = DiagnosisWorker(limit_s=30.0)
-    bounded = BoundedDiagnosis(worker, ParseCache(), FairSlots(1).slot("default"))
+    bounded = BoundedDiagnosis(worker, FairSlots(1).slot("default"))
     task = asyncio.create_task(bounded.diagnose(run))
     try:
         return await longest_hold_s(task)

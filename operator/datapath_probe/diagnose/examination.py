@@ -21,9 +21,9 @@ from .context import CheckContext
 from .context_builder import ContextBuilder
 from .datapath.map_headroom import with_headroom
 from .datapath.map_pinning import check_map_in_use, reloading
-from .finding.evidence_reader import EvidenceReader, ParseCache
+from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
-from .finding.finding_cache import FindingCache
+from .finding.finding_cache import FindingCache, KnownFindings
 from .finding.hop_check import LIVE, ConfirmationPolicy
 from .other_paths import (
     OF_BACKENDS,
@@ -52,15 +52,15 @@ class Examination:
 
     context: CheckContext
     builder: ContextBuilder
-    cache: ParseCache
+    cache: KnownFindings
 
     @classmethod
     def of(
-        cls, run: PathRun, cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
+        cls, run: PathRun, cache: KnownFindings | None = None, confirmation: ConfirmationPolicy = LIVE
     ) -> Self:
-        """The examination of a run. `cache`: the records and findings of earlier examinations of this run."""
-        cache = ParseCache() if cache is None else cache
-        builder = ContextBuilder(run, EvidenceReader(run.evidence, cache), confirmation)
+        """The examination of a run. `cache`: the findings of earlier examinations of this run."""
+        cache = KnownFindings() if cache is None else cache
+        builder = ContextBuilder(run, EvidenceReader(run.evidence), confirmation)
         return cls(builder.build(), builder, cache)
 
     @property

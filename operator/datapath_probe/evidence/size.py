@@ -26,7 +26,8 @@ def size_of(reading: Reading) -> int:
 
 def is_large(evidence: Evidence) -> bool:
     """Whether the evidence is too large to be parsed at once."""
-    return next(_beyond_limit(evidence), None) is not None
+    size = sum(size_of(reading) for _, readings in evidence for reading in readings)
+    return size > LARGE_RULES_BYTES and next(_beyond_limit(evidence), None) is not None
 
 
 def without_large_answers(evidence: Evidence, why: str) -> Evidence:

@@ -14,7 +14,7 @@ import structlog
 from ..collect.fair_slots import Slot
 from ..diagnose.engine import diagnose, facts_of
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
+from ..diagnose.finding.finding_cache import KnownFindings
 from ..diagnose.run.run import PathRun
 from ..evidence.fact import Fact
 from ..evidence.size import is_large, without_large_answers
@@ -26,23 +26,21 @@ log = structlog.get_logger(__name__)
 
 
 class BoundedDiagnosis:
-    """The diagnosis of one path. `cache`: the records that were parsed in this process. `slot`: that of the path; the
-    worker needs none.
-    """
+    """The diagnosis of one path. `slot`: that of the path; the worker needs none."""
 
-    def __init__(self, worker: DiagnosisWorker, cache: ParseCache, slot: Slot) -> None:
+    def __init__(self, worker: DiagnosisWorker, slot: Slot) -> None:
         self._worker = worker
-        self._cache = cache
+        self._known = KnownFindings()
         self._slot = slot
         self._unread = ""  # why large answers are left out
 
     async def diagnose(self, run: PathRun) -> Diagnosis:
         """See `engine.diagnose`."""
-        return await self._judged(diagnose, partial(diagnose, parse_cache=self._cache), run)
+        return await self._judged(diagnose, partial(diagnose, known=self._known), run)
 
     async def facts_of(self, run: PathRun) -> Sequence[Fact]:
         """See `engine.facts_of`."""
-        return await self._judged(facts_of, partial(facts_of, parse_cache=self._cache), run)
+        return await self._judged(facts_of, partial(facts_of, known=self._known), run)
 
     def judged(self, run: PathRun) -> PathRun:
         """The run with the evidence that counts: without large answers, if the worker has reached a limit."""

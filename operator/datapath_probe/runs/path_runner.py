@@ -15,7 +15,6 @@ from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
 from ..collect.collector import MAX_ROUNDS, Collector, gather
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.run import PathRun, Request
 from ..evidence.delivery import delivery
 from ..evidence.fact import Fact
@@ -44,12 +43,11 @@ OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + C
 
 @dataclass(frozen=True, slots=True)
 class SharedByPaths:
-    """What the paths of one run share: the collector, the cache of parsed answers, and the rotation of other backends,
-    which all runs share. `fresh`: use no evidence of earlier runs.
+    """What the paths of one run share: the collector, and the rotation of other backends, which all runs
+    share. `fresh`: use no evidence of earlier runs.
     """
 
     collector: Collector
-    parse_cache: ParseCache
     rotation: BackendRotation
     fresh: bool = False
 
@@ -64,7 +62,7 @@ class PathRunner:
         self._collector = shared.collector
         self._shared = shared
         self._slot = access.limits.work.slot(probe.meta.namespace, begun=True)
-        self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path(), self._slot)
+        self._diagnosis = BoundedDiagnosis(access.worker, self._slot)
         self._probe = probe
         self._plan = plan
         self._local_port = local_port

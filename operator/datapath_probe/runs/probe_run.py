@@ -1,8 +1,8 @@
 """One run of one probe: its paths side by side, and what they share.
 
 In: plans. Out: an `EndedPath` each. Called by `runner`. Most paths lead through the same nodes: a fact that several
-paths need is asked for once, and its answer is parsed once. Each path has its own request and source port. A timeout or
-an error affects only its own path.
+paths need is asked for once, and its answer is parsed once (`Answer.records`). Each path has its own request and source
+port. A timeout or an error affects only its own path.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from ..collect.answer_cache import AnswerCache
 from ..collect.collector import Collector
 from ..collect.source_ports import SourcePorts
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
@@ -80,7 +79,7 @@ class ProbeRun:
         collector = Collector(
             of_runs.answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
         )
-        shared = SharedByPaths(collector, ParseCache(), of_runs.rotation, fresh)
+        shared = SharedByPaths(collector, of_runs.rotation, fresh)
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [

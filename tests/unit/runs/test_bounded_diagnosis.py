@@ -13,7 +13,6 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.collect.fair_slots import FairSlots
 from datapath_probe.diagnose.engine import diagnose, facts_of
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Unavailable
@@ -67,7 +66,7 @@ async def test_evidence_with_large_answers_is_diagnosed_in_another_process() -> 
             return await super().call(function, run)
 
     worker = Counted(limit_s=30.0)
-    diagnosis = BoundedDiagnosis(worker, ParseCache(), FairSlots(1).slot("default"))
+    diagnosis = BoundedDiagnosis(worker, FairSlots(1).slot("default"))
     for number, calls in ((0, 0), (5_000, 1)):
         run = with_rules(number)
         found = await diagnosis.diagnose(run)
@@ -169,7 +168,7 @@ async def test_without_a_result_the_path_is_judged_without_its_large_answers() -
             raise DiagnosisLimitError("it took more than 5 s")
 
     worker = Slow()
-    diagnosis = BoundedDiagnosis(worker, ParseCache(), FairSlots(1).slot("default"))
+    diagnosis = BoundedDiagnosis(worker, FairSlots(1).slot("default"))
     run = with_rules(5_000)
     for _ in range(2):
         found = await diagnosis.diagnose(run)
@@ -219,9 +218,7 @@ async def test_rules_of_a_pod_hold_up_the_event_loop_for_no_longer_than_a_moment
     assert is_large(run.evidence) is (number > 1000)
     holds_s = []
     for _ in range(2):
-        task = asyncio.create_task(
-            BoundedDiagnosis(worker, ParseCache(), FairSlots(1).slot("default")).diagnose(run)
-        )
+        task = asyncio.create_task(BoundedDiagnosis(worker, FairSlots(1).slot("default")).diagnose(run))
         holds_s.append(await longest_hold_s(task))
         assert task.result().divergence is not None
     assert min(holds_s) < 0.1, holds_s

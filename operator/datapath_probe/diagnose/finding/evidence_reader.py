@@ -7,30 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ...api.vocabulary import HopName
 from ...evidence.fact import Fact
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
-from .finding import Finding
 
 Record = TypeVar("Record")
 Parser = Callable[[Reading], Record]
-Records = dict[tuple[int, object], tuple[Reading, object]]
-
-
-class ParseCache:
-    """The records parsed from one run's readings, and the findings that rest on them (see `finding_cache`)."""
-
-    def __init__(self) -> None:
-        self.records: Records = {}
-        self.contexts: list[tuple[object, ...]] = []
-        self.findings: dict[tuple[int, HopName], tuple[Finding, Lookups]] = {}
-
-    def for_path(self) -> "ParseCache":
-        """A cache for one path of the run: it shares the records, and has its own findings."""
-        path = ParseCache()
-        path.records = self.records
-        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +27,12 @@ class Lookups:
 
 
 class EvidenceReader:
-    """Evidence, parsed once per reading. `missing` collects the facts that have no reading yet, in order. `unread`
+    """Evidence, parsed once per answer. `missing` collects the facts that have no reading yet, in order. `unread`
     collects the facts whose answers could not be parsed, with the reason.
     """
 
-    def __init__(self, evidence: Evidence, parse_cache: ParseCache | None = None) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._records = (ParseCache() if parse_cache is None else parse_cache).records
         self.missing: dict[Fact, None] = {}
         self.unread: dict[Fact, str] = {}
         self._looked_at: dict[Fact, bool] = {}  # whether it is wanted
@@ -124,13 +105,10 @@ class EvidenceReader:
     def _parsed(self, fact: Fact, reading: Reading, parse: Parser[Record]) -> Record:
         if isinstance(reading, Unavailable):
             return parse(reading)
-        key = id(reading), parse
-        if key not in self._records:
-            self._records[key] = (
-                reading,
-                parse(reading),
-            )  # keeps the reading alive, so that its id is not reused
-        _, parsed = self._records[key]
+        records = reading.records
+        if parse not in records:
+            records[parse] = parse(reading)
+        parsed = records[parse]
         if isinstance(parsed, Unavailable):
             self.unread[fact] = parsed.reason
         return parsed  # type: ignore[return-value]  # keyed by the parser that made it
