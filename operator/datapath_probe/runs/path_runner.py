@@ -112,7 +112,8 @@ class PathRunner:
             run = await self._collect(
                 run, rounds=1
             )  # facts that follow from these are part of the next round
-            await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
+            if not sending.done():
+                await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
             async with self._slot.released():
                 await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():

@@ -80,18 +80,19 @@ class EvidenceReader:
 
     def end_lookups(self) -> Lookups:
         """The lookups since `begin_lookups`."""
-        looked_at, unread = self._looked_at, self.unread
+        looked_at, unread, readings = self._looked_at, self.unread, self._evidence.readings
         return Lookups(
-            tuple((fact, self._evidence.all(fact)) for fact in looked_at),
-            tuple(fact for fact, wanted in looked_at.items() if wanted),
-            tuple((fact, unread[fact]) for fact in looked_at if fact in unread),
+            tuple([(fact, readings.get(fact, ())) for fact in looked_at]),
+            tuple([fact for fact, wanted in looked_at.items() if wanted]),
+            tuple([(fact, unread[fact]) for fact in looked_at if fact in unread]) if unread else (),
         )
 
     def repeat(self, lookups: Lookups) -> bool:
         """Repeat these lookups if all facts still have the same readings; otherwise return False."""
         readings = self._evidence.readings
-        if any(readings.get(fact, ()) != known for fact, known in lookups.readings):
-            return False
+        for fact, known in lookups.readings:
+            if readings.get(fact, ()) != known:
+                return False
         for fact in lookups.wanted:
             if fact not in readings:
                 self.missing[fact] = None
