@@ -77,10 +77,14 @@ class Examination:
             contexts.insert(0, self.context)
         for context in contexts:
             self._checked(context, context.path.hops)
+        self._other_faults()
+        reader = self.context.reader
+        reader.begin_lookups()
+        for context in contexts:
             want_agents(context)
             want_pressures(context)
-        self._other_faults()
-        return list(self.context.reader.missing)
+        self.cache.besides.update(fact for fact, _ in reader.end_lookups().readings)
+        return list(reader.missing)
 
     def verdict_input(self) -> VerdictInput:
         """Everything that the verdict depends on: the findings, and what else is known about the run."""

@@ -34,6 +34,11 @@ class BoundedDiagnosis:
         self._slot = slot
         self._unread = ""  # why large answers are left out
 
+    @property
+    def looked_at(self) -> set[Fact]:
+        """The facts that the diagnosis has looked at so far; none if it was done elsewhere."""
+        return self._known.looked_at
+
     async def diagnose(self, run: PathRun) -> Diagnosis:
         """See `engine.diagnose`."""
         return await self._judged(diagnose, partial(diagnose, known=self._known), run)

@@ -8,7 +8,7 @@ port. A timeout or an error affects only its own path.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -22,6 +22,7 @@ from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
+from .asked_before import AskedBefore
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .path_capture import capture_nodes
@@ -37,11 +38,12 @@ PATH_MARGIN_S = OVERTIME_S + 5.0
 
 @dataclass(frozen=True, slots=True)
 class SharedByRuns:
-    """What all runs share: the answers of agents, source ports, and the rotation of other backends."""
+    """What all runs share: the answers of agents, source ports, the rotation of other backends, and what runs asked."""
 
     answers: AnswerCache
     ports: SourcePorts
     rotation: BackendRotation
+    asked: AskedBefore = field(default_factory=AskedBefore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class ProbeRun:
         collector = Collector(
             of_runs.answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
         )
-        shared = SharedByPaths(collector, of_runs.rotation, fresh)
+        shared = SharedByPaths(collector, of_runs.rotation, of_runs.asked, fresh)
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [
